@@ -1,0 +1,1 @@
+//! The world around c2c-authd for its tests, benches and demo.

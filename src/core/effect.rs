@@ -1,0 +1,264 @@
+//! Everything the core can ask of the world, and what it answers to callers.
+
+use std::time::Duration;
+
+use super::event::FaultKind;
+use super::record::{FlowRecord, PendingRevocation, Record, Revocable};
+use super::snapshot::{Reason, Snapshot};
+use super::token::{AccessToken, DeviceCode, Generation, RefreshToken, UserCode};
+
+/// Names a request or a store. Never reused within a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OpId(pub u64);
+
+/// Names a call; chosen by the driver, unique within a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId(pub u64);
+
+/// One output. The driver carries them out in order (D1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Send a request; its end comes back as `Event::Answered`.
+    Request(OpId, Request),
+    /// Drop a request: no answer is wanted, and a prepared connection may be closed.
+    Cancel(OpId),
+    /// Write; its end comes back as `Event::Stored`, in order (D2).
+    Store(OpId, Store),
+    /// Hold off shutdown and sleep, best effort, until [`Effect::Release`].
+    Inhibit,
+    /// Let go of shutdown and sleep.
+    Release,
+    /// Show this to the world: properties, then signals (D4).
+    Publish(Box<Snapshot>),
+    /// Answer a call.
+    Reply(CallId, Result<Reply, CallError>),
+    /// Something for the journal.
+    Note(Note),
+    /// After `Event::Shutdown`: nothing is left that must be finished.
+    Drained,
+}
+
+/// A request to the server. The driver adds client id, secret and version.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Request {
+    /// RFC 8628 §3.1.
+    DeviceCode,
+    /// RFC 8628 §3.4. Never cancelled once sent.
+    Poll(DeviceCode),
+    /// Bring up a connection to the token endpoint and prove it alive by a cheap request that carries no credential.
+    Prepare,
+    /// RFC 6749 §6, on the connection of that `Prepare`. Never cancelled once sent.
+    Refresh {
+        /// The `Prepare` whose connection to use.
+        on: OpId,
+        /// The token to spend.
+        token: RefreshToken,
+    },
+    /// RFC 7009 §2.1.
+    Revoke(Revocable),
+    /// Ask a resource who we are: `GET /v2/devices/me`.
+    Identify(AccessToken),
+    /// Report presence.
+    Heartbeat(AccessToken),
+}
+
+/// A write.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Store {
+    /// The record.
+    Record {
+        /// What to write.
+        record: Box<Record>,
+        /// Into which generations.
+        slots: Slots,
+    },
+    /// The list of pending revocations, whole.
+    Revocations(Vec<PendingRevocation>),
+    /// The flow in the runtime directory; `None` removes it, durably.
+    Flow(Option<Box<FlowRecord>>),
+}
+
+/// How many generations on disk a write reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Slots {
+    /// The older one gives way.
+    One,
+    /// Both: what was there before must never come back.
+    Both,
+}
+
+/// A good answer to a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reply {
+    /// To `CancelPairing`, `Unpair`, `RejectAccessToken`.
+    Done,
+    /// To `StartPairing`.
+    Started {
+        /// The code on show.
+        code: CodeView,
+        /// Whether the running flow renews its codes.
+        renew: bool,
+        /// Whether the running flow replaces a pairing.
+        replace: bool,
+        /// How long the running flow still lasts.
+        give_up_in: Duration,
+    },
+    /// To `GetPairingCode`.
+    Code(CodeView),
+    /// To `GetAccessToken`.
+    Token {
+        /// The bearer token.
+        access: AccessToken,
+        /// Life left.
+        expires_in: Duration,
+        /// Its generation.
+        generation: Generation,
+    },
+}
+
+/// What the `ui` role sees of a code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeView {
+    /// Tells this code from the one before it.
+    pub id: u64,
+    /// For typing.
+    pub user_code: UserCode,
+    /// Where to type it.
+    pub verification_uri: String,
+    /// With the code inside, for a QR code or link.
+    pub verification_uri_complete: Option<UserCode>,
+    /// The name the user sees when confirming.
+    pub device_name: String,
+    /// Life left.
+    pub expires_in: Duration,
+}
+
+/// Why a call failed. Each has a D-Bus error name; the words for people are the bus's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum CallError {
+    /// Something needed is absent: `PairingReason` says what.
+    NotProvisioned,
+    /// There is no pairing.
+    NotPaired,
+    /// There is one already and `replace` was not asked for.
+    AlreadyPaired,
+    /// There is no flow, or it ended.
+    NoPairing,
+    /// The server cannot be reached.
+    Offline,
+    /// The clock is not set.
+    ClockNotSet,
+    /// The server refuses our client id or secret.
+    ClientRejected,
+    /// The server answers, but not as its protocol says.
+    ServerError,
+    /// The state directory cannot be written.
+    StorageFailed,
+    /// The call's time is over; the work goes on.
+    Timeout,
+    /// A generation that never was.
+    UnknownGeneration,
+    /// A generation this caller never got.
+    NotYours,
+    /// Too many code requests.
+    TooOften,
+}
+
+/// Something worth a line in the journal. Typed, so that no secret can slip in (I8).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// A code is on show.
+    CodeShown {
+        /// Life of the code.
+        expires_in: Duration,
+    },
+    /// A code request failed and will be retried.
+    CodeRequestFailed {
+        /// Why.
+        fault: FaultKind,
+        /// When it is tried again.
+        retry_in: Duration,
+    },
+    /// A user code not of the promised shape was discarded.
+    BadUserCode,
+    /// The server asked for slower polls.
+    SlowedDown {
+        /// The new interval.
+        interval: Duration,
+    },
+    /// A flow ended without a pairing.
+    FlowEnded {
+        /// Why.
+        reason: Reason,
+    },
+    /// A new pairing is durable.
+    Paired {
+        /// Its first token.
+        generation: Generation,
+        /// It took another's place.
+        replaced: bool,
+        /// Whether it can be refreshed.
+        refreshable: bool,
+    },
+    /// A refresh brought a new token.
+    Refreshed {
+        /// The new token.
+        generation: Generation,
+        /// Its life.
+        lifetime: Duration,
+    },
+    /// A refresh failed and will be retried.
+    RefreshFailed {
+        /// Why.
+        fault: FaultKind,
+        /// When it is tried again.
+        retry_in: Duration,
+        /// Whether the server may have carried it out.
+        ambiguous: bool,
+        /// How many times this refresh token was sent.
+        sends: u32,
+    },
+    /// The server refuses our client id or secret; tokens are kept.
+    ClientRejected,
+    /// The server's verdict ended the pairing.
+    PairingLost {
+        /// Why.
+        reason: Reason,
+    },
+    /// Unpaired by a user.
+    Unpaired,
+    /// A revocation reached the server.
+    Revoked,
+    /// A revocation was given up.
+    RevocationDropped,
+    /// A caller rejected a token that the server still takes.
+    RejectionUnfounded {
+        /// The caller.
+        caller: u32,
+        /// The token.
+        generation: Generation,
+    },
+    /// The server refused an access token that had not ended.
+    TokenRefused {
+        /// The token.
+        generation: Generation,
+    },
+    /// A write failed.
+    StoreFailed,
+    /// Writing works again.
+    StoreRecovered,
+    /// The refresh token grows old without a refresh.
+    RefreshTokenAging {
+        /// Its age in days.
+        days: u64,
+    },
+    /// The record could not be used.
+    RecordUnusable {
+        /// Why.
+        reason: Reason,
+    },
+    /// The newest record was damaged and the one before it is in use.
+    RecordFellBack,
+    /// A flow of before the restart goes on.
+    FlowResumed,
+}

@@ -1,0 +1,262 @@
+//! Everything that can happen to the core.
+
+use std::time::Duration;
+
+use super::effect::{CallId, OpId};
+use super::policy::Policy;
+use super::snapshot::DeviceInfo;
+use super::time::WallTime;
+use super::token::{AccessToken, DeviceCode, Generation, RefreshToken, UserCode};
+
+/// One input. The driver hands in one at a time and carries out all effects before the next (D1).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A client asks. Answered by exactly one [`Effect::Reply`](super::effect::Effect::Reply) (I6).
+    Call(CallId, Command),
+    /// A request ended (D3: exactly one per request, unless cancelled).
+    Answered {
+        /// Which request.
+        op: OpId,
+        /// The `Date` of the answer, if one came over verified TLS.
+        date: Option<WallTime>,
+        /// How it ended.
+        answer: Answer,
+    },
+    /// A store ended (D2: in the order they were asked for).
+    Stored {
+        /// Which store.
+        op: OpId,
+        /// `false`: nothing of it can be relied on.
+        ok: bool,
+    },
+    /// The deadline came.
+    Tick,
+    /// The system clock was stepped, or its trust changed.
+    ClockStepped,
+    /// A route appeared: the network may be back.
+    NetworkUp,
+    /// A reload brought another policy.
+    PolicyChanged(Policy),
+    /// The daemon is to end: start nothing new, finish what must not be cut (I9), then [`Effect::Drained`](super::effect::Effect::Drained).
+    Shutdown,
+}
+
+/// What a client can ask for. Authorization is done before; `caller` is the uid, for limits and for the right to reject.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Command {
+    /// `StartPairing`.
+    StartPairing {
+        /// Who asks.
+        caller: u32,
+        /// How.
+        options: PairingOptions,
+    },
+    /// `GetPairingCode`, and the code behind `GetQrCode`.
+    GetPairingCode,
+    /// `CancelPairing`.
+    CancelPairing,
+    /// `Unpair`.
+    Unpair,
+    /// `GetAccessToken`.
+    GetAccessToken {
+        /// Who asks.
+        caller: u32,
+        /// How long the token shall live at least; `None` is the configured default.
+        min_validity: Option<Duration>,
+    },
+    /// `RejectAccessToken`.
+    RejectAccessToken {
+        /// Who asks.
+        caller: u32,
+        /// The generation that the API refused.
+        generation: Generation,
+    },
+}
+
+/// Options of `StartPairing`; the core clamps them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PairingOptions {
+    /// A code that runs out is replaced.
+    pub renew: bool,
+    /// Pair again although paired.
+    pub replace: bool,
+    /// End of the flow; `None` is the configured default.
+    pub give_up_after: Option<Duration>,
+    /// How long this call may take; `None` is 20 s.
+    pub timeout: Option<Duration>,
+}
+
+/// How a request ended. The variant always matches the request's kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// To `Request::DeviceCode`.
+    Code(CodeAnswer),
+    /// To `Request::Poll`.
+    Poll(PollAnswer),
+    /// To `Request::Prepare`.
+    Prepare(PrepareAnswer),
+    /// To `Request::Refresh`.
+    Refresh(RefreshAnswer),
+    /// To `Request::Revoke`.
+    Revoke(RevokeAnswer),
+    /// To `Request::Identify` and `Request::Heartbeat`.
+    Resource(ResourceAnswer),
+}
+
+/// RFC 8628 §3.2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CodeAnswer {
+    /// A code to show.
+    Granted(CodeGrant),
+    /// `invalid_client` and its kin: a configuration fault.
+    ClientRejected,
+    /// An answer whose `user_code` is not what the server promises: not to be shown.
+    BadUserCode,
+    /// No verdict.
+    Failed(Fault),
+}
+
+/// RFC 8628 §3.2, with numbers already clamped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeGrant {
+    /// For polling.
+    pub device_code: DeviceCode,
+    /// For typing.
+    pub user_code: UserCode,
+    /// Where to type it.
+    pub verification_uri: String,
+    /// With the code inside.
+    pub verification_uri_complete: Option<UserCode>,
+    /// Frame.io's `name`; empty if absent.
+    pub device_name: String,
+    /// 1–1800 s.
+    pub expires_in: Duration,
+    /// 1–60 s; 5 s where the server says nothing (§3.2).
+    pub interval: Duration,
+}
+
+/// RFC 8628 §3.5.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PollAnswer {
+    /// The user approved.
+    Granted(TokenGrant),
+    /// `authorization_pending`.
+    Pending,
+    /// `slow_down`.
+    SlowDown,
+    /// `expired_token`.
+    Expired,
+    /// `access_denied`.
+    Denied,
+    /// `invalid_grant`, or a request the server calls malformed: this code leads nowhere.
+    CodeUnknown,
+    /// `invalid_client` and its kin.
+    ClientRejected,
+    /// No verdict.
+    Failed(Fault),
+}
+
+/// RFC 6749 §5.1, with numbers already clamped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TokenGrant {
+    /// The bearer token.
+    pub access: AccessToken,
+    /// The next refresh token, if one came.
+    pub refresh: Option<RefreshToken>,
+    /// 1 s – 90 days; the provider's default where the server says nothing usable.
+    pub expires_in: Duration,
+}
+
+/// Whether a connection stands ready for the refresh POST.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PrepareAnswer {
+    /// Up and proven alive; kept under the request's [`OpId`] until it is used or cancelled.
+    Ready,
+    /// Up and alive (kept as for `Ready`), but the server answered 429 or 5xx.
+    Busy(Fault),
+    /// No connection. The fault's kind says that nothing was sent or that it does not matter.
+    Failed(Fault),
+}
+
+/// RFC 6749 §5 and §6, as the provider reads them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RefreshAnswer {
+    /// A new pair; the old one is dead.
+    Granted(TokenGrant),
+    /// A verdict by which this refresh token is worth nothing.
+    Dead,
+    /// `invalid_client` and its kin: a configuration fault; the token is untouched.
+    ClientRejected,
+    /// No verdict; see [`FaultKind`] for whether it is ambiguous.
+    Failed(Fault),
+}
+
+/// RFC 7009 §2.2.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RevokeAnswer {
+    /// Done, or the server has nothing left to revoke.
+    Done,
+    /// The server will never take this request.
+    Refused,
+    /// No verdict: try again.
+    Failed(Fault),
+}
+
+/// What a resource says about an access token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ResourceAnswer {
+    /// 2xx: the token lives. Device information where the answer held it.
+    Alive(Option<DeviceInfo>),
+    /// 401: the token is refused.
+    Unauthorized,
+    /// Neither.
+    Failed(Fault),
+}
+
+/// A request that ended without a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Fault {
+    /// What happened.
+    pub kind: FaultKind,
+    /// The server's own wish (`Retry-After`, `x-ratelimit-*`), capped at a day.
+    pub retry_after: Option<Duration>,
+}
+
+/// What kept a request from a verdict.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FaultKind {
+    /// Name, route, connection or handshake failed before the first byte of the request.
+    Offline,
+    /// A certificate's dates do not fit a clock that cannot be trusted. Nothing was sent.
+    ClockNotSet,
+    /// The certificate is not to be trusted. Nothing was sent.
+    Untrusted,
+    /// Sent (at least in part), and no complete answer came: cut or out of time.
+    Lost,
+    /// A complete answer that leaves open whether the request was carried out: 500, 502, 504, or a 2xx that is none.
+    Garbled,
+    /// A complete answer that says the request was not carried out, for whatever reason: 429.
+    RateLimited,
+    /// A complete answer that is no verdict and carried nothing out: 3xx, other 4xx, 503.
+    Refused,
+}
+
+impl FaultKind {
+    /// Whether the request may have been carried out.
+    #[must_use]
+    pub const fn ambiguous(self) -> bool {
+        match self {
+            Self::Lost | Self::Garbled => true,
+            Self::Offline | Self::ClockNotSet | Self::Untrusted | Self::RateLimited | Self::Refused => false,
+        }
+    }
+
+    /// Whether not one byte of the request was sent.
+    #[must_use]
+    pub const fn unsent(self) -> bool {
+        match self {
+            Self::Offline | Self::ClockNotSet | Self::Untrusted => true,
+            Self::Lost | Self::Garbled | Self::RateLimited | Self::Refused => false,
+        }
+    }
+}

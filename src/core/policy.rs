@@ -1,0 +1,48 @@
+//! The numbers and choices the core decides by: validated configuration and the habits of the provider.
+
+use std::time::Duration;
+
+/// Everything the core is told about how to behave. Changes only by [`Event::PolicyChanged`](super::event::Event).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Policy {
+    /// When to refresh.
+    pub refresh: RefreshMode,
+    /// Share of the access token's life after which the advisory window opens, in percent (1–95).
+    pub refresh_at_percent: u8,
+    /// What a caller that names no `min-validity` gets.
+    pub min_validity: Duration,
+    /// How long after a send without an answer the same refresh token may be sent again.
+    pub replay_after: Duration,
+    /// How long a pairing flow lasts unless its caller says otherwise (60 s – 24 h).
+    pub give_up_after: Duration,
+    /// How often to report presence, if at all.
+    pub heartbeat: Option<Duration>,
+    /// Predicted life of a refresh token: drives warnings, never an ending.
+    pub refresh_token_life: Duration,
+    /// The provider has a resource that tells whether an access token lives.
+    pub can_probe: bool,
+    /// The provider can revoke (RFC 7009 or its own).
+    pub can_revoke: bool,
+}
+
+/// When to refresh.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RefreshMode {
+    /// Always hold a fresh token.
+    Eager,
+    /// When asked, and at half of the refresh token's life.
+    OnDemand,
+}
+
+/// Whether everything that pairing and refreshing need is there. Fixed for the life of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Provisioning {
+    /// All there.
+    Ready,
+    /// No client id.
+    ClientIdMissing,
+    /// No client secret, and the provider's kind needs one.
+    ClientSecretMissing,
+    /// No state key.
+    StateKeyMissing,
+}

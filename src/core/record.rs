@@ -1,0 +1,171 @@
+//! What survives: the shapes the store seals and the core reasons about.
+//!
+//! Three files hold them. [`Record`] is the pairing itself (or its tombstone). [`PendingRevocation`]s are tokens the user
+//! gave up that the server has yet to hear about. [`FlowRecord`] is a pairing attempt, kept in the runtime directory so
+//! that the code on the screen stays valid across a crash.
+
+use std::time::Duration;
+
+use super::snapshot::{DeviceInfo, Reason};
+use super::time::{BootId, BootTime, WallTime};
+use super::token::{AccessToken, DeviceCode, Generation, GrantId, RefreshToken, UserCode};
+
+/// An access token, its refresh token if there is one, and when they began.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TokenPair {
+    /// The bearer token.
+    pub access: AccessToken,
+    /// Absent when the server granted no `offline` scope.
+    pub refresh: Option<RefreshToken>,
+    /// Life of the access token from [`TokenPair::obtained`], as granted.
+    pub lifetime: Duration,
+    /// When the request that brought it was sent: earlier than the server's own start, so that every conclusion errs on the
+    /// safe side.
+    pub obtained: Stamp,
+}
+
+/// An instant that can be read in this boot and, where the clock was trusted, in another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Stamp {
+    /// The boot that `at` belongs to.
+    pub boot: BootId,
+    /// On that boot's clock.
+    pub at: BootTime,
+    /// By the trusted wall clock, or the server's verified `Date`.
+    pub wall: Option<WallTime>,
+}
+
+/// The pairing as it lives on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Record {
+    /// The newest generation ever held; carried through tombstones.
+    pub generation: Generation,
+    /// The newest grant ever held; carried through tombstones.
+    pub grant: GrantId,
+    /// The latest time known to be past, from verified `Date`s only.
+    pub floor: Option<WallTime>,
+    /// Paired or not.
+    pub body: Body,
+}
+
+/// Paired or not.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Body {
+    /// No pairing, and why.
+    Tombstone(Reason),
+    /// A pairing.
+    Paired(Box<Pairing>),
+}
+
+/// The living part of a [`Record`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Pairing {
+    /// The tokens.
+    pub pair: TokenPair,
+    /// Present while a refresh was announced and its outcome is not on disk (I3).
+    pub mark: Option<IntentMark>,
+    /// A second pair that a cancelled replacement brought in, until a probe tells which of the two lives.
+    pub candidate: Option<TokenPair>,
+    /// What the server says this device is.
+    pub device: DeviceInfo,
+}
+
+/// «A refresh may have been sent»: written before the POST, so that no crash can make an uncertain token look certain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct IntentMark {
+    /// The boot in which it was written.
+    pub boot: BootId,
+    /// When, on that boot's clock.
+    pub at: BootTime,
+    /// How many times this refresh token was sent, this one included. At least 1.
+    pub sends: u32,
+}
+
+/// A token to be revoked, in a sealed file of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct PendingRevocation {
+    /// The pairing it belonged to. One whose grant is still the live pairing's is never sent.
+    pub grant: GrantId,
+    /// RFC 7009 takes either kind.
+    pub token: Revocable,
+    /// The token's predicted end: trying goes on until then.
+    pub ends: Option<WallTime>,
+}
+
+/// What RFC 7009 §2.1 can revoke.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Revocable {
+    /// Preferred: takes the access token with it.
+    Refresh(RefreshToken),
+    /// Where no refresh token was granted.
+    Access(AccessToken),
+}
+
+/// At most this many pending revocations are kept; the oldest gives way.
+pub const MAX_REVOCATIONS: usize = 4;
+
+/// A pairing attempt, in the runtime directory. All instants are of `boot`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct FlowRecord {
+    /// The boot the instants belong to.
+    pub boot: BootId,
+    /// The code on show.
+    pub code: Code,
+    /// Seconds between polls, `slow_down`s included (RFC 8628 §3.5).
+    pub interval: Duration,
+    /// When the next poll may be sent.
+    pub next_poll: BootTime,
+    /// When the whole flow ends.
+    pub give_up: BootTime,
+    /// Replace a code that runs out.
+    pub renew: bool,
+    /// Pair again although paired.
+    pub replace: bool,
+}
+
+/// A code to show, as the server gave it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Code {
+    /// Tells this code from the one before it.
+    pub id: u64,
+    /// For polling; never shown.
+    pub device_code: DeviceCode,
+    /// For typing.
+    pub user_code: UserCode,
+    /// Where to type it; carries no code.
+    pub verification_uri: String,
+    /// For a QR code or link; carries the code.
+    pub verification_uri_complete: Option<UserCode>,
+    /// The name the user sees when confirming.
+    pub device_name: String,
+    /// When the code ends.
+    pub ends: BootTime,
+}
+
+/// What the store found at boot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    /// The pairing.
+    pub record: Loaded,
+    /// Tokens still to be revoked.
+    pub revocations: Vec<PendingRevocation>,
+    /// A flow that was running; only of this boot, else the store deletes it.
+    pub flow: Option<FlowRecord>,
+}
+
+/// The outcomes of loading the record. None of them overwrites anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Loaded {
+    /// No record of any generation.
+    Missing,
+    /// The newest record.
+    Current(Record),
+    /// The newest is damaged and this is the one before it: its refresh token may be used up (never «fine»).
+    Previous(Record),
+    /// Records exist and none can be read.
+    Damaged,
+    /// Sealed with a key that is not the one we have, or we have none.
+    KeyUnavailable,
+    /// Made for another provider, issuer or client.
+    Foreign,
+}
