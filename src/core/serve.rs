@@ -130,6 +130,15 @@ impl Core {
         if held.unvouched() && self.policy.can_probe {
             return self.due_unvouched(waiter, now);
         }
+        if matches!(self.refresh, Refresh::Storing { .. }) {
+            // The token in hand is dead and the next one all but on disk.
+            let over = now >= waiter.deadline;
+            return if over {
+                Due::Error(CallError::Timeout)
+            } else {
+                Due::Wait(waiter.deadline)
+            };
+        }
         if let Some(hold) = self.hold(held)
             && now < hold
         {
