@@ -4,7 +4,7 @@
 //!   what a hostile network does, and which knows the truth afterwards.
 //! - [`page`]: the web page on which a person approves or denies a code, for the demo.
 //! - [`bus`]: a private message bus, in process or a real `dbus-daemon`.
-//! - `rig`: directories, secrets, a configuration and a life cycle for the real daemon binary.
+//! - [`rig`]: directories, secrets, a configuration and a life cycle for the real daemon binary.
 //! - [`watched`]: how tests await any of it without sleeping.
 //!
 //! Each part runs on threads of its own and stops when its handle is dropped, so that a harness that kills daemons from
@@ -15,7 +15,7 @@
 
 pub mod bus;
 pub mod page;
-
+pub mod rig;
 pub mod server;
 pub mod watched;
 
