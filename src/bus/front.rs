@@ -27,7 +27,7 @@ pub(super) struct Front {
     pub(super) callers: Callers,
     pub(super) throttle: Throttle,
     pub(super) handouts: Handouts,
-    pub(super) outbox: Arc<Outbox>,
+    pub(super) outbox: Outbox,
     pub(super) calls: mpsc::Sender<Call>,
 }
 

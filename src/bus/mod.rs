@@ -154,7 +154,7 @@ pub enum BusError {
 #[derive(Debug)]
 pub struct Bus {
     connection: Connection,
-    outbox: Arc<Outbox>,
+    front: Arc<Front>,
     tasks: JoinSet<()>,
 }
 
@@ -212,14 +212,13 @@ pub async fn serve_on(
     ] {
         text::without_nul(text);
     }
-    let outbox = Arc::new(Outbox::new(first));
     let front = Arc::new(Front {
         about,
         access,
         callers,
         throttle: throttle::Throttle::default(),
         handouts: handout::Handouts::default(),
-        outbox: Arc::clone(&outbox),
+        outbox: Outbox::new(first),
         calls,
     });
     let connection = builder
@@ -236,15 +235,16 @@ pub async fn serve_on(
     let mut tasks = JoinSet::new();
     if let Callers::Bus(_) = front.callers {
         let departures = departures(&connection).await?;
+        let front = Arc::clone(&front);
         tasks.spawn(async move { forget_departed(departures, &front).await });
     }
     tasks.spawn({
-        let (connection, outbox) = (connection.clone(), Arc::clone(&outbox));
-        async move { outbox.run(&connection).await }
+        let (connection, front) = (connection.clone(), Arc::clone(&front));
+        async move { front.outbox.run(&connection).await }
     });
     Ok(Bus {
         connection,
-        outbox,
+        front,
         tasks,
     })
 }
@@ -253,7 +253,7 @@ impl Bus {
     /// Shows a new state to the world: properties at once, then their signals, then the answers of calls that end after
     /// this (D4). Never waits.
     pub fn publish(&self, snapshot: Snapshot) {
-        self.outbox.publish(snapshot);
+        self.front.outbox.publish(snapshot);
     }
 
     /// Resolves when the connection is lost.
@@ -273,7 +273,7 @@ impl Bus {
     /// Gives the name back and lets the last signals and answers out, for at most a second.
     pub async fn leave(mut self) {
         let leave = async {
-            self.outbox.flushed().await;
+            self.front.outbox.flushed().await;
             // A lost connection has no name to give back.
             let _ = self.connection.release_name(NAME).await;
             self.tasks.shutdown().await;

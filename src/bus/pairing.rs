@@ -260,8 +260,8 @@ impl Pairing {
         self.0.outbox.visible().attention
     }
 
-    /// `PairingState` or `PairingReason` changed. Declared for introspection; the outbox emits it.
-    /// (Its own name in Rust: zbus makes a `pairing_state_changed` of the property.)
+    /// `PairingState` or `PairingReason` changed.
+    // Declared for introspection, the outbox emits it. Its own name in Rust: zbus makes a `pairing_state_changed` of the property.
     #[zbus(signal, name = "PairingStateChanged")]
     async fn state_changed(emitter: &SignalEmitter<'_>, state: &str, reason: &str) -> zbus::Result<()>;
 }

@@ -98,10 +98,10 @@ fn encode(text: &str) -> Option<Modules> {
     Some(Modules { code, side })
 }
 
-fn svg(code: &Modules, size: u32) -> String {
+fn svg(code: &Modules, pixels: u32) -> String {
     let side = code.side;
     let mut out = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{size}\" height=\"{size}\" viewBox=\"0 0 {side} {side}\" \
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{pixels}\" height=\"{pixels}\" viewBox=\"0 0 {side} {side}\" \
          shape-rendering=\"crispEdges\"><path fill=\"#fff\" d=\"M0 0h{side}v{side}H0z\"/><path d=\""
     );
     for y in 0..side {

@@ -97,7 +97,8 @@ impl Tokens {
         self.0.outbox.visible().generation.0
     }
 
-    /// There is a new token, and earlier ones are worthless. Declared for introspection; the outbox emits it.
+    /// There is a new token, and earlier ones are worthless.
+    // Declared for introspection, the outbox emits it.
     #[zbus(signal)]
     async fn access_token_changed(emitter: &SignalEmitter<'_>, generation: u64) -> zbus::Result<()>;
 }
