@@ -3,7 +3,11 @@
 pub mod args;
 pub mod clock;
 pub mod exit;
+pub mod harden;
+pub mod journal;
+pub mod log;
 pub mod netlink;
 pub mod notify;
 mod readiness;
+pub mod status;
 pub mod timer;
