@@ -3,6 +3,7 @@
 pub mod args;
 pub mod clock;
 pub mod exit;
+pub mod flights;
 pub mod harden;
 pub mod journal;
 pub mod log;
@@ -11,3 +12,4 @@ pub mod notify;
 mod readiness;
 pub mod status;
 pub mod timer;
+pub mod writer;
