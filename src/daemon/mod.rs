@@ -5,6 +5,7 @@ pub mod clock;
 pub mod exit;
 pub mod flights;
 pub mod harden;
+pub mod inhibit;
 pub mod journal;
 pub mod log;
 pub mod netlink;
