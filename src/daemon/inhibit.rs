@@ -21,7 +21,7 @@ pub struct Inhibitor {
 
 impl Inhibitor {
     /// Asks for a lock by running `ask`, unless one is held or being asked for.
-    pub fn take<E: Display>(&mut self, ask: impl Future<Output = Result<OwnedFd, E>> + Send + 'static) {
+    pub fn take<E: Display + Send>(&mut self, ask: impl Future<Output = Result<OwnedFd, E>> + Send + 'static) {
         if self.task.as_ref().is_some_and(|task| !task.is_finished()) {
             return;
         }
