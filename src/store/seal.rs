@@ -188,6 +188,3 @@ fn derive(key: &StateKey, label: &[u8]) -> Zeroizing<[u8; 32]> {
     mac.update(label);
     Zeroizing::new(mac.finalize().into_bytes().into())
 }
-
-#[cfg(test)]
-mod tests;
