@@ -1,0 +1,299 @@
+//! The refresh transaction and its schedule: what the product lives by.
+//!
+//! A refresh kills both old tokens, a refresh token works once, a lost answer costs the pairing. So: prove the connection,
+//! write the intent mark, send once on that connection, store, publish. Never two at a time (I2), never without a durable mark
+//! (I3, I9), never cancelled once sent.
+
+mod schedule;
+
+use std::time::Duration;
+
+use crate::core::effect::{CallError, Effect, Note, OpId, Request, Slots};
+use crate::core::event::{PrepareAnswer, RefreshAnswer, TokenGrant};
+use crate::core::held::{Held, stamp};
+use crate::core::record::{IntentMark, Pairing, TokenPair};
+use crate::core::snapshot::{ErrorWord, Reason};
+use crate::core::time::WallTime;
+use crate::core::turn::Turn;
+use crate::core::{Afterlife, Core};
+
+pub(super) use schedule::RefusedLimit;
+use schedule::{CLIENT_REJECTED_WAIT, MANDATORY_CAP};
+
+/// How long a sent refresh makes callers wait: the old token is about to die, and most answers are here by then.
+pub(super) const SENT_HOLD: Duration = Duration::from_secs(2);
+
+/// Where the one possible refresh stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) enum Refresh {
+    /// None under way.
+    #[default]
+    Idle,
+    /// The connection is being brought up.
+    Preparing(OpId),
+    /// The intent mark is being written.
+    Marking {
+        prepared: OpId,
+        store: OpId,
+        mark: IntentMark,
+    },
+    /// The POST is out.
+    Sent { op: OpId, mark: IntentMark },
+    /// The new pair is being written; the old one is dead.
+    Storing { store: OpId, incoming: TokenPair },
+}
+
+impl Core {
+    /// Step 1: a connection, proven alive before anything is risked on it.
+    pub(super) fn start_refresh(&mut self, t: &mut Turn<'_>) {
+        self.asked = false;
+        let op = self.request(t, Request::Prepare);
+        self.refresh = Refresh::Preparing(op);
+    }
+
+    /// Steps 2 and 3: hold off shutdown; write down that the token may be spent from now on.
+    pub(super) fn prepared(&mut self, t: &mut Turn<'_>, op: OpId, answer: PrepareAnswer, waited_for: bool) {
+        let failed = match answer {
+            PrepareAnswer::Ready => None,
+            // A server that asks for patience gets it as long as nobody is short of a token.
+            PrepareAnswer::Busy(fault) => {
+                let short = waited_for || self.held.as_ref().is_none_or(|held| held.dead(t.at()));
+                (!short).then_some(fault)
+            }
+            PrepareAnswer::Failed(fault) => Some(fault),
+        };
+        if let Some(fault) = failed {
+            t.emit(Effect::Cancel(op));
+            self.refresh = Refresh::Idle;
+            self.refresh_failed(t, fault, waited_for);
+            return;
+        }
+        let Some(held) = &self.held else { return };
+        let sends = held.ambiguous.map_or(0, |mark| mark.sends).saturating_add(1);
+        let mark = IntentMark {
+            boot: self.boot,
+            at: t.at(),
+            sends,
+        };
+        t.emit(Effect::Inhibit);
+        let body = held.to_pairing(Some(mark));
+        let store = self.store_pairing(t, body, Slots::One);
+        self.refresh = Refresh::Marking {
+            prepared: op,
+            store,
+            mark,
+        };
+    }
+
+    /// Step 4: the POST, on that very connection.
+    pub(super) fn marked(&mut self, t: &mut Turn<'_>, prepared: OpId, mark: IntentMark, ok: bool) {
+        self.refresh = Refresh::Idle;
+        let token = self.held.as_ref().and_then(|held| held.pair.refresh.clone());
+        let (true, true, Some(token)) = (ok, self.may_refresh(), token) else {
+            t.emit(Effect::Cancel(prepared));
+            t.emit(Effect::Release);
+            if !ok {
+                self.retry.failed(t, CallError::StorageFailed, None, MANDATORY_CAP);
+            }
+            return;
+        };
+        self.yield_resource(t);
+        if self.held.as_ref().is_some_and(|held| held.refused) && !mark_is_resend(mark) {
+            self.refused_limit.spent(t.at());
+        }
+        self.resend_hastened = false;
+        let op = self.request(t, Request::Refresh { on: prepared, token });
+        let mark = IntentMark { at: t.at(), ..mark };
+        self.refresh = Refresh::Sent { op, mark };
+    }
+
+    /// The POST ended.
+    pub(super) fn refreshed(
+        &mut self,
+        t: &mut Turn<'_>,
+        mark: IntentMark,
+        date: Option<WallTime>,
+        answer: RefreshAnswer,
+        waited_for: bool,
+    ) {
+        self.refresh = Refresh::Idle;
+        if self.flow_succeeded() {
+            // A newer pairing is on its way to disk and must not be overwritten by news of the one it replaces.
+            t.emit(Effect::Release);
+            return;
+        }
+        match answer {
+            RefreshAnswer::Granted(grant) => self.refresh_granted(t, mark, date, grant),
+            RefreshAnswer::Dead => {
+                t.emit(Effect::Release);
+                self.verdict(t);
+            }
+            RefreshAnswer::ClientRejected => {
+                t.emit(Effect::Release);
+                self.unanswered(mark);
+                self.client_rejected = true;
+                self.fail_with(t, ErrorWord::ClientRejected);
+                t.note(Note::ClientRejected);
+                let wait = t.draw(CLIENT_REJECTED_WAIT * 9 / 10, CLIENT_REJECTED_WAIT * 11 / 10);
+                self.retry.failed_for(t, CallError::ClientRejected, wait);
+            }
+            RefreshAnswer::Failed(fault) => {
+                t.emit(Effect::Release);
+                if fault.kind.ambiguous() {
+                    if let Some(held) = &mut self.held {
+                        held.ambiguous = Some(mark);
+                    }
+                    // The old access token tells whether the server carried it out.
+                    self.want_probe(t);
+                } else if !fault.kind.unsent() {
+                    self.unanswered(mark);
+                }
+                self.refresh_failed(t, fault, waited_for);
+            }
+        }
+    }
+
+    /// An answer that is no verdict on this send. An earlier send that stays unanswered stays so; this one counts for it.
+    fn unanswered(&mut self, mark: IntentMark) {
+        if let Some(held) = &mut self.held
+            && held.ambiguous.is_some()
+        {
+            held.ambiguous = Some(mark);
+        }
+    }
+
+    /// Step 5: durable before visible (I1).
+    fn refresh_granted(&mut self, t: &mut Turn<'_>, mark: IntentMark, date: Option<WallTime>, grant: TokenGrant) {
+        let Some(held) = &self.held else { return };
+        let incoming = TokenPair {
+            // RFC 6749 §6: a server that sends no new refresh token leaves the old one in force.
+            refresh: grant.refresh.or_else(|| held.pair.refresh.clone()),
+            access: grant.access,
+            lifetime: grant.expires_in,
+            obtained: stamp(self.boot, mark.at, date, t.now),
+        };
+        self.store_refreshed(t, incoming);
+    }
+
+    pub(super) fn store_refreshed(&mut self, t: &mut Turn<'_>, incoming: TokenPair) {
+        let Some(held) = &self.held else { return };
+        // A refresh that worked proves the pairing in hand; the other pair is the stale one.
+        let pairing = Pairing {
+            pair: incoming.clone(),
+            mark: None,
+            candidate: None,
+            device: held.device.clone(),
+        };
+        self.ledger.generation = self.ledger.generation.next();
+        let store = self.store_pairing(t, pairing, Slots::One);
+        self.refresh = Refresh::Storing { store, incoming };
+    }
+
+    /// Step 6: on disk (or the disk fails, and memory is all there is): show it.
+    pub(super) fn adopt_refreshed(&mut self, t: &mut Turn<'_>, incoming: TokenPair) {
+        t.emit(Effect::Release);
+        self.refresh = Refresh::Idle;
+        let Some(old) = self.held.take() else { return };
+        let pairing = Pairing {
+            pair: incoming,
+            mark: None,
+            candidate: None,
+            device: old.device,
+        };
+        let generation = self.ledger.generation;
+        t.note(Note::Refreshed {
+            generation,
+            lifetime: pairing.pair.lifetime,
+        });
+        self.held = Some(Held::new(
+            old.grant,
+            generation,
+            pairing,
+            self.boot,
+            &self.policy,
+            t,
+            false,
+        ));
+        self.last_refreshed = Some(t.at());
+        self.new_token(t);
+    }
+
+    /// A token nobody has used yet is in hand: all earlier trouble concerns another one.
+    pub(super) fn new_token(&mut self, t: &mut Turn<'_>) {
+        self.retry.reset();
+        self.asked = false;
+        self.resend_hastened = false;
+        self.client_rejected = false;
+        self.aged = 0;
+        self.forget_resource(t);
+        self.want_probe(t);
+    }
+
+    /// «This refresh token is worth nothing.»
+    fn verdict(&mut self, t: &mut Turn<'_>) {
+        let Some(held) = self.held.take() else { return };
+        if let Some(candidate) = held.candidate.clone() {
+            self.adopt_candidate(t, held, candidate);
+            return;
+        }
+        let reason = if held.ambiguous.is_some() {
+            Reason::RefreshAnswerLost
+        } else if held.refresh_token_ended(t.at()) {
+            Reason::RefreshTokenExpired
+        } else {
+            Reason::Revoked
+        };
+        self.end_pairing(t, held, reason);
+    }
+
+    /// The pairing is over by the server's word: a tombstone, and the last of the access token if it still lives.
+    pub(super) fn end_pairing(&mut self, t: &mut Turn<'_>, held: Held, reason: Reason) {
+        self.fail_with(t, ErrorWord::PairingLost);
+        t.note(Note::PairingLost { reason });
+        self.idle = reason;
+        self.retry.reset();
+        self.forget_resource(t);
+        self.store_tombstone(t, reason);
+        if self.policy.can_probe && !held.dead(t.at()) && reason != Reason::NoRefreshToken {
+            self.afterlife = Some(Afterlife { held, alive: false });
+            self.want_probe(t);
+        }
+    }
+
+    /// The other pair is the living one: it takes this one's place.
+    pub(super) fn adopt_candidate(&mut self, t: &mut Turn<'_>, old: Held, candidate: TokenPair) {
+        let pairing = Pairing {
+            pair: candidate,
+            mark: None,
+            candidate: None,
+            device: old.device,
+        };
+        self.ledger.generation = self.ledger.generation.next();
+        self.ledger.grant.0 += 1;
+        self.install(t, pairing, true);
+        if let Some(body) = self.held.as_ref().map(|held| held.to_pairing(None)) {
+            self.store_pairing(t, body, Slots::Both);
+        }
+    }
+
+    /// Leaves a transaction that has not been sent; a sent one runs on.
+    pub(super) fn abandon_unsent_refresh(&mut self, t: &mut Turn<'_>) {
+        match self.refresh {
+            Refresh::Preparing(op) => {
+                t.emit(Effect::Cancel(op));
+                self.refresh = Refresh::Idle;
+            }
+            Refresh::Marking { prepared, .. } => {
+                t.emit(Effect::Cancel(prepared));
+                t.emit(Effect::Release);
+                self.refresh = Refresh::Idle;
+            }
+            Refresh::Idle | Refresh::Sent { .. } | Refresh::Storing { .. } => {}
+        }
+    }
+}
+
+/// A resend settles an open question; a limit meant for refreshes that a 401 asks for does not concern it.
+const fn mark_is_resend(mark: IntentMark) -> bool {
+    mark.sends > 1
+}
