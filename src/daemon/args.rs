@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use lexopt::{Arg, Parser, ValueExt};
 
 use super::exit::{Code, Failure};
+use crate::bus::BusAddress;
 
 /// What `--help` prints.
 pub const HELP: &str = "\
@@ -28,18 +29,6 @@ Exit codes: 0 stopped on request, 64 wrong usage, 70 internal fault, 74 state un
 75 bus unavailable or lost, 77 wrong owner or mode, 78 wrong configuration.
 ";
 
-/// Which bus to serve on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum BusChoice {
-    /// The system bus; `DBUS_SYSTEM_BUS_ADDRESS` is honoured.
-    #[default]
-    System,
-    /// The session bus.
-    Session,
-    /// A D-Bus address.
-    Address(String),
-}
-
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -61,7 +50,7 @@ pub struct Args {
     /// `--config`.
     pub config: Option<PathBuf>,
     /// `--bus`.
-    pub bus: BusChoice,
+    pub bus: BusAddress,
 }
 
 impl Args {
@@ -79,18 +68,18 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Args, lexopt::Error
     let mut parsed = Args {
         action: Action::Serve,
         config: None,
-        bus: BusChoice::default(),
+        bus: BusAddress::default(),
     };
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Long("config") => parsed.config = Some(parser.value()?.into()),
             Arg::Long("bus") => {
                 parsed.bus = match parser.value()?.string()?.as_str() {
-                    "system" => BusChoice::System,
-                    "session" => BusChoice::Session,
+                    "system" => BusAddress::System,
+                    "session" => BusAddress::Session,
                     // An address has a transport and a colon; anything else is a typing error that would only
                     // show later, as a connection that fails.
-                    address if address.contains(':') => BusChoice::Address(address.to_owned()),
+                    address if address.contains(':') => BusAddress::Address(address.to_owned()),
                     other => {
                         return Err(format!(
                             "--bus takes system, session or an address such as unix:path=…, not '{other}'"
@@ -125,7 +114,7 @@ mod tests {
             Args {
                 action: Action::Serve,
                 config: None,
-                bus: BusChoice::System
+                bus: BusAddress::System
             }
         );
     }
@@ -134,9 +123,9 @@ mod tests {
     fn each_option_arrives() {
         let args = parse(&["--config=/x.toml", "--bus", "unix:path=/tmp/bus", "--check-config"]).unwrap();
         assert_eq!(args.config, Some(PathBuf::from("/x.toml")));
-        assert_eq!(args.bus, BusChoice::Address("unix:path=/tmp/bus".to_owned()));
+        assert_eq!(args.bus, BusAddress::Address("unix:path=/tmp/bus".to_owned()));
         assert_eq!(args.action, Action::CheckConfig);
-        assert_eq!(parse(&["--bus=session"]).unwrap().bus, BusChoice::Session);
+        assert_eq!(parse(&["--bus=session"]).unwrap().bus, BusAddress::Session);
         assert_eq!(parse(&["--version"]).unwrap().action, Action::Version);
         assert_eq!(parse(&["-h"]).unwrap().action, Action::Help);
     }

@@ -13,7 +13,7 @@ use crate::core::{OpId, Store};
 /// The queue in front of a store `S`.
 #[derive(Debug)]
 pub struct Writer<S> {
-    write: fn(&mut S, Store) -> bool,
+    write: fn(&mut S, &Store) -> bool,
     idle: Option<S>,
     busy: Option<JoinHandle<(S, OpId, bool)>>,
     waiting: VecDeque<(OpId, Store)>,
@@ -22,7 +22,7 @@ pub struct Writer<S> {
 impl<S: Send + 'static> Writer<S> {
     /// A queue whose writes are done by `write`, on a thread where it may block. `true` means durable.
     #[must_use]
-    pub const fn new(store: S, write: fn(&mut S, Store) -> bool) -> Self {
+    pub const fn new(store: S, write: fn(&mut S, &Store) -> bool) -> Self {
         Self {
             write,
             idle: Some(store),
@@ -63,7 +63,7 @@ impl<S: Send + 'static> Writer<S> {
             Some((op, what)) => {
                 let write = self.write;
                 self.busy = Some(tokio::task::spawn_blocking(move || {
-                    let ok = write(&mut store, what);
+                    let ok = write(&mut store, &what);
                     (store, op, ok)
                 }));
             }
@@ -86,7 +86,7 @@ mod tests {
         go: Receiver<bool>,
     }
 
-    fn write(disk: &mut Disk, what: Store) -> bool {
+    fn write(disk: &mut Disk, what: &Store) -> bool {
         let Store::Revocations(list) = what else { unreachable!() };
         disk.begun.send(list.len()).unwrap();
         disk.go.recv().unwrap()
