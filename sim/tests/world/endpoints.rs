@@ -1,13 +1,9 @@
 //! Each endpoint answers as the API's pages say.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-mod client;
-
 use std::time::Duration;
 
+use crate::client::{Client, DEVICE_GRANT, ID, server};
 use c2c_sim::server::{CodeError, End, Endpoint, Kind, Options, Outcome, RateLimit, Server, Violation};
-use client::{Client, DEVICE_GRANT, ID, server};
 use hyper::Request;
 
 const UNAUTHORIZED: &str = "You are not allowed to access that resource";
