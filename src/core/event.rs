@@ -42,7 +42,7 @@ pub enum Event {
 }
 
 /// What a client can ask for. Authorization is done before; `caller` is the uid, for limits and for the right to reject.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Command {
     /// `StartPairing`.
     StartPairing {
@@ -168,7 +168,7 @@ pub struct TokenGrant {
 }
 
 /// Whether a connection stands ready for the refresh POST.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PrepareAnswer {
     /// Up and proven alive; kept under the request's [`OpId`] until it is used or cancelled.
     Ready,

@@ -3,14 +3,36 @@
 //! Owns: the pairing flow, the refresh transaction, what a caller is served, what is revoked, and when each of these happens.
 //! Must never: read a clock, draw a random number, lock, spawn, open, send. Time and entropy come in with each event; what is
 //! to be done goes out as effects. Imports nothing but itself, so that it compiles alone (`--no-default-features`).
+//!
+//! After each event the core looks at its state as a whole and starts whatever is due (`Core::run`); handlers only change
+//! the state. So there is one place where each thing starts, and nothing has to remember to start it.
 
+mod agenda;
+mod backoff;
 pub mod effect;
 pub mod event;
+mod held;
+mod pairing;
 pub mod policy;
 pub mod record;
+mod refresh;
+mod resource;
+mod serve;
 pub mod snapshot;
 pub mod time;
 pub mod token;
+mod turn;
+mod unpair;
+mod view;
+
+use backoff::Retry;
+use held::Held;
+use pairing::{Flow, OrphanPoll, Throttle};
+use refresh::{Refresh, RefusedLimit};
+use resource::Resource;
+use serve::Waiter;
+use turn::Turn;
+use unpair::{Revocations, Unpairing};
 
 pub use effect::{CallError, CallId, CodeView, Effect, Note, OpId, Reply, Request, Slots, Store};
 pub use event::{
@@ -32,7 +54,76 @@ pub type Effects = Vec<Effect>;
 /// The machine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Core {
+    policy: Policy,
+    provisioning: Provisioning,
+    boot: BootId,
+    ids: Ids,
+    ledger: Ledger,
+    /// Why there is no pairing, while there is none.
+    idle: Reason,
+    held: Option<Held>,
+    /// The old access token after a verdict ended its pairing: served to its end if a probe finds it alive.
+    afterlife: Option<Held>,
+    afterlife_alive: bool,
+    refresh: Refresh,
+    retry: Retry,
+    refused_limit: RefusedLimit,
+    last_refreshed: Option<BootTime>,
+    /// On demand: somebody was served from the advisory window.
+    asked: bool,
+    /// The network came back: a resend need not wait for its doubled time.
+    resend_hastened: bool,
+    client_rejected: bool,
+    /// Warnings given about the refresh token's age.
+    aged: usize,
+    flow: Option<Flow>,
+    orphans: Vec<OrphanPoll>,
+    cancelers: Vec<(CallId, OpId)>,
+    throttle: Throttle,
+    resource: Resource,
+    waiters: Vec<Waiter>,
+    revocations: Revocations,
+    unpairing: Option<Unpairing>,
+    /// `Unpair` that came while a new pairing was being written.
+    unpair_next: Vec<CallId>,
+    disk: Disk,
+    last_error: Option<(ErrorWord, Option<WallTime>)>,
+    draining: bool,
+    drained: bool,
     snapshot: Snapshot,
+    deadline: Option<BootTime>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Ids {
+    op: u64,
+    code: u64,
+    flow: u64,
+}
+
+/// What every record carries, whatever it says besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Ledger {
+    generation: Generation,
+    grant: GrantId,
+    floor: Option<WallTime>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Disk {
+    /// Writes without an answer.
+    outstanding: u32,
+    /// The last record write asked for.
+    newest: Option<OpId>,
+    /// `newest` has no answer yet.
+    writing: bool,
+    /// The disk does not hold what memory holds.
+    dirty: bool,
+    /// The last write failed.
+    failing: bool,
+    retry: Retry,
+    /// A non-empty list of revocations was written.
+    revocations: bool,
 }
 
 impl Core {
@@ -46,25 +137,153 @@ impl Core {
         now: Now,
         out: &mut Effects,
     ) -> Self {
-        let _ = (policy, provisioning, boot, stored, now, out);
-        todo!()
+        let live = match &stored.record {
+            Loaded::Current(record) | Loaded::Previous(record) => {
+                matches!(record.body, Body::Paired(_)).then_some(record.grant)
+            }
+            Loaded::Missing | Loaded::Damaged | Loaded::KeyUnavailable | Loaded::Foreign => None,
+        };
+        let listed = stored.revocations.len();
+        let mut core = Self {
+            policy,
+            provisioning,
+            boot,
+            // Codes of an earlier process must not be mistaken for ours: start somewhere else each time.
+            ids: Ids {
+                code: now.entropy & 0xffff_ffff,
+                ..Ids::default()
+            },
+            ledger: Ledger::default(),
+            idle: Reason::NeverPaired,
+            held: None,
+            afterlife: None,
+            afterlife_alive: false,
+            refresh: Refresh::Idle,
+            retry: Retry::default(),
+            refused_limit: RefusedLimit::default(),
+            last_refreshed: None,
+            asked: false,
+            resend_hastened: false,
+            client_rejected: false,
+            aged: 0,
+            flow: None,
+            orphans: Vec::new(),
+            cancelers: Vec::new(),
+            throttle: Throttle::default(),
+            resource: Resource::default(),
+            waiters: Vec::new(),
+            revocations: Revocations::restore(stored.revocations, live),
+            unpairing: None,
+            unpair_next: Vec::new(),
+            disk: Disk {
+                revocations: listed > 0,
+                ..Disk::default()
+            },
+            last_error: None,
+            draining: false,
+            drained: false,
+            snapshot: Snapshot {
+                pairing: PairingState::Unpaired,
+                reason: Reason::None,
+                paired: false,
+                attention: false,
+                token: TokenState::None,
+                generation: Generation::NONE,
+                device: DeviceInfo::default(),
+                last_error: None,
+            },
+            deadline: None,
+        };
+        let mut t = Turn::new(now, out);
+        core.restore(&mut t, stored.record);
+        if core.revocations.differ_from(listed) {
+            core.store_revocations(&mut t);
+        }
+        if let Some(flow) = stored.flow {
+            core.resume_flow(&mut t, flow);
+        }
+        core.run(&mut t);
+        core.snapshot = core.view(now.boot);
+        core.deadline = core.agenda(now.boot);
+        t.emit(Effect::Publish(Box::new(core.snapshot.clone())));
+        t.finish();
+        core
+    }
+
+    fn restore(&mut self, t: &mut Turn<'_>, loaded: Loaded) {
+        let (record, fell_back) = match loaded {
+            Loaded::Current(record) => (record, false),
+            Loaded::Previous(record) => (record, true),
+            Loaded::Missing => return,
+            Loaded::Damaged => return self.unusable(t, Reason::RecordDamaged),
+            Loaded::KeyUnavailable => return self.unusable(t, Reason::StateKeyMismatch),
+            Loaded::Foreign => return self.unusable(t, Reason::ForeignRecord),
+        };
+        self.ledger = Ledger {
+            generation: record.generation,
+            grant: record.grant,
+            floor: record.floor,
+        };
+        match record.body {
+            Body::Tombstone(reason) => self.idle = reason,
+            Body::Paired(mut pairing) => {
+                if fell_back {
+                    t.note(Note::RecordFellBack);
+                    // The lost record may have held a newer pair: this refresh token may be spent, and was never «fine».
+                    pairing.mark.get_or_insert(IntentMark {
+                        boot: self.boot,
+                        at: t.at(),
+                        sends: 1,
+                    });
+                }
+                self.held = Some(Held::new(
+                    record.grant,
+                    record.generation,
+                    *pairing,
+                    self.boot,
+                    &self.policy,
+                    t,
+                    true,
+                ));
+                self.idle = Reason::None;
+                self.reschedule_heartbeat(t);
+                self.want_probe(t);
+            }
+        }
+    }
+
+    fn unusable(&mut self, t: &mut Turn<'_>, reason: Reason) {
+        self.idle = reason;
+        t.note(Note::RecordUnusable { reason });
     }
 
     /// One event in, its effects out.
     pub fn handle(&mut self, now: Now, event: Event, out: &mut Effects) {
-        let _ = (now, event, out);
-        todo!()
+        let mut t = Turn::new(now, out);
+        self.take(&mut t, event);
+        self.run(&mut t);
+        let view = self.view(now.boot);
+        if view != self.snapshot {
+            self.snapshot = view;
+            t.emit(Effect::Publish(Box::new(self.snapshot.clone())));
+        }
+        let drained = self.drain(&mut t);
+        self.deadline = self.agenda(now.boot);
+        t.finish();
+        if drained {
+            out.push(Effect::Drained);
+        }
     }
 
     /// When [`Event::Tick`] is due. `None`: nothing is scheduled.
     #[must_use]
-    pub fn next_deadline(&self) -> Option<BootTime> {
-        todo!()
+    pub const fn next_deadline(&self) -> Option<BootTime> {
+        self.deadline
     }
 
     /// What the world may see.
     #[must_use]
-    pub fn snapshot(&self) -> &Snapshot {
+    pub const fn snapshot(&self) -> &Snapshot {
         &self.snapshot
     }
 }

@@ -104,7 +104,7 @@ pub struct ClockTrust {
 
 /// How far a server's `Date` may stray before it contradicts the system clock. Covers the seconds of a slow answer and an
 /// honest server's drift; far below the life of any token.
-const DATE_TOLERANCE: Duration = Duration::from_mins(5);
+const DATE_TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
 impl ClockTrust {
     /// Starts from the build date or the stored floor, whichever is later.

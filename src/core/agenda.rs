@@ -1,0 +1,317 @@
+//! Each event to the room it belongs to, then everything that is due; and when something is due next.
+
+use std::time::Duration;
+
+use super::Core;
+use super::effect::{CallError, CallId, Effect, Note, OpId, Request, Slots, Store};
+use super::event::{Answer, Command, Event};
+use super::held::Life;
+use super::policy::Provisioning;
+use super::record::{Body, IntentMark, Pairing, Record};
+use super::refresh::Refresh;
+use super::snapshot::{ErrorWord, Reason};
+use super::time::{BootTime, WallTime};
+use super::turn::Turn;
+use super::view::WARNINGS;
+
+/// Longest wait between tries to write what the disk did not take.
+const DISK_CAP: Duration = Duration::from_secs(60);
+
+impl Core {
+    /// Changes the state by one event.
+    pub(super) fn take(&mut self, t: &mut Turn<'_>, event: Event) {
+        match event {
+            Event::Call(call, command) => self.command(t, call, command),
+            Event::Answered { op, date, answer } => {
+                self.advance_floor(date);
+                self.answered(t, op, date, answer);
+            }
+            Event::Stored { op, ok } => self.stored(t, op, ok),
+            Event::Tick => {}
+            Event::ClockStepped => {
+                if let Some(held) = &mut self.held {
+                    held.anchor(self.boot, &self.policy, t);
+                }
+                // What failed for a wrong clock is worth another try by a right one.
+                self.hasten(t);
+            }
+            Event::NetworkUp => self.hasten(t),
+            Event::PolicyChanged(policy) => {
+                self.policy = policy;
+                if let Some(held) = &mut self.held {
+                    held.follow(&self.policy, t);
+                }
+                self.reschedule_heartbeat(t);
+            }
+            Event::Shutdown => {
+                self.draining = true;
+                self.abandon_unsent_refresh(t);
+                if self.disk.dirty && !self.disk.writing {
+                    self.store_current(t);
+                }
+            }
+        }
+    }
+
+    fn command(&mut self, t: &mut Turn<'_>, call: CallId, command: Command) {
+        match command {
+            Command::StartPairing { caller, options } => self.start_pairing(t, call, caller, options),
+            Command::GetPairingCode => self.get_pairing_code(t, call),
+            Command::CancelPairing => self.cancel_pairing(t, call),
+            Command::Unpair => self.unpair(t, call),
+            Command::GetAccessToken { caller, min_validity } => self.get_access_token(t, call, caller, min_validity),
+            Command::RejectAccessToken { caller, generation } => {
+                self.reject_access_token(t, call, caller, generation);
+            }
+        }
+    }
+
+    fn answered(&mut self, t: &mut Turn<'_>, op: OpId, date: Option<WallTime>, answer: Answer) {
+        let waited_for = self.waited_for(t.at());
+        match answer {
+            Answer::Code(answer) => self.code_answered(t, op, answer),
+            Answer::Poll(answer) => self.poll_answered(t, op, date, answer),
+            Answer::Prepare(answer) => {
+                if self.refresh == Refresh::Preparing(op) {
+                    self.prepared(t, op, answer, waited_for);
+                }
+            }
+            Answer::Refresh(answer) => {
+                if self.orphan_refreshed(t, op, date, &answer) {
+                    return;
+                }
+                if let Refresh::Sent { op: sent, mark } = self.refresh
+                    && sent == op
+                {
+                    self.refreshed(t, mark, date, answer, waited_for);
+                }
+            }
+            Answer::Revoke(answer) => self.revoke_answered(t, op, answer),
+            Answer::Resource(answer) => self.resource_answered(t, op, date, answer),
+        }
+    }
+
+    fn stored(&mut self, t: &mut Turn<'_>, op: OpId, ok: bool) {
+        self.disk.outstanding = self.disk.outstanding.saturating_sub(1);
+        if self.disk.newest == Some(op) {
+            self.disk.writing = false;
+            self.disk.dirty = !ok;
+            self.disk_answered(t, ok);
+        }
+        match self.refresh.clone() {
+            Refresh::Marking { prepared, store, mark } if store == op => self.marked(t, prepared, mark, ok),
+            // I1's one exception: where the disk fails, memory serves, and writing is retried until it works.
+            Refresh::Storing { store, incoming } if store == op => self.adopt_refreshed(t, incoming),
+            Refresh::Idle
+            | Refresh::Preparing(_)
+            | Refresh::Marking { .. }
+            | Refresh::Sent { .. }
+            | Refresh::Storing { .. } => {}
+        }
+        self.pairing_stored(t, op);
+        self.tombstone_stored(t, op, ok);
+        self.flow_removed(t, op, ok);
+    }
+
+    fn disk_answered(&mut self, t: &mut Turn<'_>, ok: bool) {
+        if ok {
+            if std::mem::take(&mut self.disk.failing) {
+                t.note(Note::StoreRecovered);
+            }
+            self.disk.retry.reset();
+        } else {
+            self.fail_with(t, ErrorWord::StorageFailed);
+            if !std::mem::replace(&mut self.disk.failing, true) {
+                t.note(Note::StoreFailed);
+            }
+            self.disk.retry.failed(t, CallError::StorageFailed, None, DISK_CAP);
+        }
+    }
+
+    /// Starts everything that is due.
+    pub(super) fn run(&mut self, t: &mut Turn<'_>) {
+        let now = t.at();
+        self.end_if_unrefreshable(t);
+        if self.afterlife.as_ref().is_some_and(|held| held.dead(now)) {
+            self.forget_resource(t);
+        }
+        if !self.unpair_next.is_empty() && !self.flow_succeeded() {
+            for call in std::mem::take(&mut self.unpair_next) {
+                self.unpair(t, call);
+            }
+        }
+        self.warn(t);
+        if self.disk_due().is_some_and(|at| at <= now) {
+            self.store_current(t);
+        }
+        self.start_revocation(t);
+        self.run_flow(t);
+        self.serve(t);
+        self.start_resource(t);
+        if self.refresh_starts(self.waited_for(now)).is_some_and(|at| at <= now) {
+            self.start_refresh(t);
+        }
+    }
+
+    /// When something is due next, even if nothing happens.
+    pub(super) fn agenda(&self, now: BootTime) -> Option<BootTime> {
+        let end = |held: &super::Held| match held.life {
+            Life::Until(end) => (end > now).then_some(end),
+            Life::Unknown { .. } => None,
+        };
+        [
+            self.disk_due(),
+            self.flow_deadline(),
+            self.revocation_deadline(),
+            self.serve_deadline(now),
+            self.resource_deadline(now),
+            self.refresh_starts(self.waited_for(now)),
+            self.warning_due(),
+            self.held.as_ref().and_then(end),
+            self.afterlife.as_ref().and_then(end),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// After `Shutdown`: whether all that must not be cut has ended. Says so once.
+    pub(super) fn drain(&mut self, t: &mut Turn<'_>) -> bool {
+        let busy = !self.draining
+            || matches!(self.refresh, Refresh::Sent { .. })
+            || self.polling()
+            || self.revocations.waiting()
+            || self.disk.outstanding > 0;
+        if busy {
+            return false;
+        }
+        self.end_waiters(t);
+        self.end_rejecters(t);
+        self.end_starters(t);
+        !std::mem::replace(&mut self.drained, true)
+    }
+
+    /// Circumstances improved: what failed for the network or the clock is tried earlier than planned.
+    fn hasten(&mut self, t: &mut Turn<'_>) {
+        let waited_for = self.waited_for(t.at());
+        self.hasten_flow(t);
+        self.hasten_refresh(t, waited_for);
+        self.hasten_resource(t);
+        self.hasten_revocations(t);
+    }
+
+    /// The refresh token grows old without a refresh: say so while there is time to act.
+    fn warn(&mut self, t: &mut Turn<'_>) {
+        while self.warning_due().is_some_and(|at| at <= t.at()) {
+            let left = WARNINGS[self.aged];
+            self.aged += 1;
+            let days = self.policy.refresh_token_life.saturating_sub(left).as_secs() / (24 * 60 * 60);
+            t.note(Note::RefreshTokenAging { days });
+        }
+    }
+
+    fn warning_due(&self) -> Option<BootTime> {
+        let held = self.held.as_ref()?;
+        held.pair.refresh.as_ref()?;
+        let left = WARNINGS.get(self.aged)?;
+        held.refresh_ends.map(|end| end.before(*left))
+    }
+
+    fn disk_due(&self) -> Option<BootTime> {
+        let quiet = !self.disk.writing && self.unpairing.is_none() && !self.draining;
+        (self.disk.dirty && quiet).then(|| self.disk.retry.next())
+    }
+
+    /// The floor follows verified `Date`s only, and by one refresh token's life a step at most: a server that once answered
+    /// with a wild `Date` must not lock the clock out for years.
+    fn advance_floor(&mut self, date: Option<WallTime>) {
+        if let Some(date) = date {
+            let floor = self.ledger.floor.map_or(date, |floor| {
+                floor.max(date.min(floor.after(self.policy.refresh_token_life)))
+            });
+            self.ledger.floor = Some(floor);
+        }
+    }
+
+    /// Whether anything new may be started.
+    pub(super) const fn may_start(&self) -> bool {
+        !self.draining
+    }
+
+    /// Whether anything may be started that needs the client secret.
+    pub(super) fn may_use_secret(&self) -> bool {
+        self.may_start() && self.provisioning == Provisioning::Ready
+    }
+
+    /// What a caller is told where there is no pairing.
+    pub(super) const fn without_pairing(&self) -> CallError {
+        match self.provisioning {
+            Provisioning::Ready => CallError::NotPaired,
+            Provisioning::ClientIdMissing | Provisioning::ClientSecretMissing | Provisioning::StateKeyMissing => {
+                CallError::NotProvisioned
+            }
+        }
+    }
+
+    pub(super) fn request(&mut self, t: &mut Turn<'_>, request: Request) -> OpId {
+        let op = self.next_op();
+        t.emit(Effect::Request(op, request));
+        op
+    }
+
+    pub(super) fn store(&mut self, t: &mut Turn<'_>, store: Store) -> OpId {
+        let op = self.next_op();
+        self.disk.outstanding += 1;
+        t.emit(Effect::Store(op, store));
+        op
+    }
+
+    const fn next_op(&mut self) -> OpId {
+        self.ids.op += 1;
+        OpId(self.ids.op)
+    }
+
+    pub(super) fn store_pairing(&mut self, t: &mut Turn<'_>, pairing: Pairing, slots: Slots) -> OpId {
+        self.store_record(t, Body::Paired(Box::new(pairing)), slots)
+    }
+
+    pub(super) fn store_tombstone(&mut self, t: &mut Turn<'_>, reason: Reason) -> OpId {
+        self.store_record(t, Body::Tombstone(reason), Slots::Both)
+    }
+
+    fn store_record(&mut self, t: &mut Turn<'_>, body: Body, slots: Slots) -> OpId {
+        let record = Record {
+            generation: self.ledger.generation,
+            grant: self.ledger.grant,
+            floor: self.ledger.floor,
+            body,
+        };
+        let op = self.store(
+            t,
+            Store::Record {
+                record: Box::new(record),
+                slots,
+            },
+        );
+        self.disk.newest = Some(op);
+        self.disk.writing = true;
+        op
+    }
+
+    /// Writes what memory holds. Both generations: the one before may be what a failed write left behind.
+    pub(super) fn store_current(&mut self, t: &mut Turn<'_>) {
+        let body = match &self.held {
+            Some(held) => Body::Paired(Box::new(held.to_pairing(self.mark().or(held.ambiguous)))),
+            None => Body::Tombstone(self.idle),
+        };
+        self.store_record(t, body, Slots::Both);
+    }
+
+    /// The mark of the transaction under way.
+    const fn mark(&self) -> Option<IntentMark> {
+        match &self.refresh {
+            Refresh::Marking { mark, .. } | Refresh::Sent { mark, .. } => Some(*mark),
+            Refresh::Idle | Refresh::Preparing(_) | Refresh::Storing { .. } => None,
+        }
+    }
+}

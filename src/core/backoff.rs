@@ -1,0 +1,115 @@
+//! When to try again: decorrelated jitter between a floor and a cap, never zero (I7), never before the server's own wish.
+
+use std::time::Duration;
+
+use super::effect::CallError;
+use super::event::{Fault, FaultKind};
+use super::time::BootTime;
+use super::turn::Turn;
+
+/// No two tries of the same thing are closer than this, whoever presses: a person waiting does not notice five seconds, a
+/// server under ten thousand devices does.
+pub(super) const FLOOR: Duration = Duration::from_secs(5);
+
+/// A failing thing's memory of its failures.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Retry {
+    last: Option<Failure>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Failure {
+    error: CallError,
+    at: BootTime,
+    /// The drawn delay, from which the next one is drawn.
+    delay: Duration,
+    next: BootTime,
+    /// `Retry-After`: nobody may press past it.
+    not_before: BootTime,
+}
+
+impl Retry {
+    /// Records a failure and draws the next try. Returns the wait.
+    pub(super) fn failed(
+        &mut self,
+        t: &mut Turn<'_>,
+        error: CallError,
+        retry_after: Option<Duration>,
+        cap: Duration,
+    ) -> Duration {
+        let now = t.at();
+        let previous = self.last.as_ref().map_or(FLOOR, |failure| failure.delay);
+        let delay = t.draw(FLOOR, (previous * 3).min(cap).max(FLOOR));
+        let not_before = now.after(retry_after.unwrap_or_default());
+        let next = now.after(delay).max(not_before);
+        self.last = Some(Failure {
+            error,
+            at: now,
+            delay,
+            next,
+            not_before,
+        });
+        next.since(now)
+    }
+
+    /// Records a failure of which only time can be the cure.
+    pub(super) fn failed_for(&mut self, t: &mut Turn<'_>, error: CallError, wait: Duration) -> Duration {
+        let now = t.at();
+        let next = now.after(wait);
+        self.last = Some(Failure {
+            error,
+            at: now,
+            delay: wait,
+            next,
+            not_before: now,
+        });
+        wait
+    }
+
+    /// All is well again.
+    pub(super) fn reset(&mut self) {
+        self.last = None;
+    }
+
+    pub(super) fn failing(&self) -> Option<CallError> {
+        self.last.as_ref().map(|failure| failure.error)
+    }
+
+    /// The next try if nobody presses; boot itself where nothing failed.
+    pub(super) fn next(&self) -> BootTime {
+        self.last.as_ref().map_or(BootTime::default(), |failure| failure.next)
+    }
+
+    /// The next try if somebody waits for it.
+    pub(super) fn pressed(&self) -> BootTime {
+        self.last.as_ref().map_or(BootTime::default(), |failure| {
+            failure.next.min(failure.at.after(FLOOR)).max(failure.not_before)
+        })
+    }
+
+    /// The earliest that any haste allows.
+    pub(super) fn not_before(&self) -> BootTime {
+        self.last
+            .as_ref()
+            .map_or(BootTime::default(), |failure| failure.not_before)
+    }
+
+    /// Circumstances improved: try by `by`, within the bounds of [`Retry::pressed`].
+    pub(super) fn hasten(&mut self, by: BootTime) {
+        let pressed = self.pressed();
+        if let Some(failure) = &mut self.last {
+            failure.next = failure.next.min(by.max(pressed));
+        }
+    }
+}
+
+impl Fault {
+    /// What a waiting caller is told.
+    pub(super) const fn call_error(self) -> CallError {
+        match self.kind {
+            FaultKind::Offline | FaultKind::Untrusted | FaultKind::Lost => CallError::Offline,
+            FaultKind::ClockNotSet => CallError::ClockNotSet,
+            FaultKind::Garbled | FaultKind::RateLimited | FaultKind::Refused => CallError::ServerError,
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! The pairing in memory: one pair of tokens and what is known about their lives.
+//!
+//! Owns the two lives (access token, refresh token) as deadlines on boottime, whatever clock they were concluded from, and
+//! draws those conclusions again when the wall clock changes.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::policy::Policy;
+use super::record::{IntentMark, Pairing, TokenPair};
+use super::snapshot::DeviceInfo;
+use super::time::{BootId, BootTime, Now, WallTime};
+use super::token::{Generation, GrantId};
+use super::turn::Turn;
+
+/// What a token of unknown age is said to live for: long enough to start an upload, short enough to ask again soon.
+const VOUCHED_LIFE: Duration = Duration::from_secs(60);
+
+/// How long a token of unknown age is served before it is replaced by one whose age is known: time synchronisation that
+/// works at all has worked by then.
+const UNKNOWN_AGE_LIMIT: Duration = Duration::from_secs(10 * 60);
+
+/// Uids that may hold a generation at once. A board has a handful of uploaders; beyond this the right to reject is granted to
+/// all rather than kept in growing memory.
+const MAX_HANDED: usize = 64;
+
+/// A pairing and what is known of it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Held {
+    pub(super) grant: GrantId,
+    pub(super) generation: Generation,
+    pub(super) pair: TokenPair,
+    pub(super) device: DeviceInfo,
+    /// An unanswered send of this refresh token.
+    pub(super) ambiguous: Option<IntentMark>,
+    /// See [`Pairing::candidate`].
+    pub(super) candidate: Option<TokenPair>,
+    /// A resource answered 401 to this access token: its life is 0.
+    pub(super) refused: bool,
+    pub(super) life: Life,
+    /// Whether `life` and `refresh_ends` were concluded from the system's wall clock, which may be stepped.
+    by_wall_clock: bool,
+    /// When the refresh token is predicted to end; `None` while its age is unknown. A passed end saturates at boot.
+    pub(super) refresh_ends: Option<BootTime>,
+    /// When the advisory window opens.
+    pub(super) advisory: BootTime,
+    /// Who was handed this generation, and may therefore reject it.
+    handed: Handed,
+}
+
+/// How long the access token still lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Life {
+    /// Ends then.
+    Until(BootTime),
+    /// Obtained in another boot, and no clock tells how long ago.
+    Unknown {
+        /// Since when we do not know.
+        since: BootTime,
+        /// A resource took it.
+        vouched: bool,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Handed {
+    /// To these uids.
+    To(BTreeSet<u32>),
+    /// Before a restart, or to more than we keep: any uploader may reject.
+    Anyone,
+}
+
+impl Held {
+    /// Takes a pair into use.
+    pub(super) fn new(
+        grant: GrantId,
+        generation: Generation,
+        pairing: Pairing,
+        boot: BootId,
+        policy: &Policy,
+        t: &mut Turn<'_>,
+        restored: bool,
+    ) -> Self {
+        let mut held = Self {
+            grant,
+            generation,
+            pair: pairing.pair,
+            device: pairing.device,
+            ambiguous: pairing.mark,
+            candidate: pairing.candidate,
+            refused: false,
+            life: Life::Unknown {
+                since: t.at(),
+                vouched: false,
+            },
+            by_wall_clock: false,
+            refresh_ends: None,
+            advisory: BootTime::default(),
+            handed: if restored {
+                Handed::Anyone
+            } else {
+                Handed::To(BTreeSet::new())
+            },
+        };
+        held.anchor(boot, policy, t);
+        held
+    }
+
+    /// Concludes both lives from this boot's clock, or else from the trusted wall clock.
+    pub(super) fn anchor(&mut self, boot: BootId, policy: &Policy, t: &mut Turn<'_>) {
+        let now = t.now;
+        if self.pair.obtained.boot == boot {
+            self.settle(self.pair.obtained.at.after(self.pair.lifetime), policy, t);
+            self.refresh_ends = Some(self.pair.obtained.at.after(policy.refresh_token_life));
+        } else if self.by_wall_clock || matches!(self.life, Life::Unknown { .. }) {
+            // What a verified `Date` taught stands on boottime since, and no step of the clock touches it.
+            if let Some(wall) = now.wall {
+                self.anchor_to(wall, policy, t);
+                self.by_wall_clock = matches!(self.life, Life::Until(_));
+            } else if self.by_wall_clock {
+                self.by_wall_clock = false;
+                self.life = Life::Unknown {
+                    since: t.at(),
+                    vouched: false,
+                };
+                self.refresh_ends = None;
+            }
+        }
+    }
+
+    /// Another policy: the advisory window moves.
+    pub(super) fn follow(&mut self, policy: &Policy, t: &mut Turn<'_>) {
+        if let Life::Until(end) = self.life {
+            self.settle(end, policy, t);
+        }
+    }
+
+    /// Concludes both lives from a wall time that is now (the trusted clock's, or a verified `Date`).
+    fn anchor_to(&mut self, wall: WallTime, policy: &Policy, t: &mut Turn<'_>) {
+        let Some(obtained) = self.pair.obtained.wall else {
+            return;
+        };
+        // A clock behind the token's birth says nothing; the floor makes that rare.
+        let age = wall.since(obtained);
+        let now = t.at();
+        let end = |life: Duration| {
+            life.checked_sub(age)
+                .map_or(BootTime::default(), |left| now.after(left))
+        };
+        self.refresh_ends = Some(end(policy.refresh_token_life));
+        self.settle(end(self.pair.lifetime), policy, t);
+    }
+
+    /// The end is known: place the advisory window, jittered by ±10 % of its distance so that devices switched on together
+    /// do not refresh together.
+    fn settle(&mut self, end: BootTime, policy: &Policy, t: &mut Turn<'_>) {
+        self.life = Life::Until(end);
+        let life = self.pair.lifetime;
+        let open_after = life * u32::from(policy.refresh_at_percent) / 100;
+        let jitter = open_after / 10;
+        let open_after = t
+            .draw(open_after.saturating_sub(jitter), open_after + jitter)
+            .min(life * 95 / 100);
+        self.advisory = end.before(life.saturating_sub(open_after));
+    }
+
+    /// Life left, as far as is known: a vouched token of unknown age counts as [`VOUCHED_LIFE`], a refused one as dead.
+    pub(super) fn left(&self, now: BootTime) -> Duration {
+        match self.life {
+            _ if self.refused => Duration::ZERO,
+            Life::Until(end) => end.since(now),
+            Life::Unknown { vouched: true, .. } => VOUCHED_LIFE,
+            Life::Unknown { vouched: false, .. } => Duration::ZERO,
+        }
+    }
+
+    /// Ended or refused. A token of unknown age is not dead: nobody said so.
+    pub(super) fn dead(&self, now: BootTime) -> bool {
+        self.refused || matches!(self.life, Life::Until(end) if end <= now)
+    }
+
+    /// Whether its age is unknown and nothing vouches for it.
+    pub(super) fn unvouched(&self) -> bool {
+        !self.refused && matches!(self.life, Life::Unknown { vouched: false, .. })
+    }
+
+    /// Younger than a quarter of its life: no caller's wish refreshes it.
+    pub(super) fn young(&self, now: BootTime) -> bool {
+        matches!(self.life, Life::Until(end) if end.since(now) > self.pair.lifetime * 3 / 4)
+    }
+
+    /// When a token of unknown age is replaced although it works.
+    pub(super) fn unknown_limit(&self) -> Option<BootTime> {
+        match self.life {
+            Life::Unknown { since, .. } => Some(since.after(UNKNOWN_AGE_LIMIT)),
+            Life::Until(_) => None,
+        }
+    }
+
+    /// A resource took the token. `date` is the verified time of that answer.
+    pub(super) fn vouch(&mut self, date: Option<WallTime>, policy: &Policy, t: &mut Turn<'_>) {
+        if let Life::Unknown { since, .. } = self.life {
+            self.life = Life::Unknown { since, vouched: true };
+            if let Some(date) = date {
+                self.anchor_to(date, policy, t);
+            }
+        }
+    }
+
+    pub(super) fn hand_to(&mut self, caller: u32) {
+        if let Handed::To(uids) = &mut self.handed {
+            uids.insert(caller);
+            if uids.len() > MAX_HANDED {
+                self.handed = Handed::Anyone;
+            }
+        }
+    }
+
+    pub(super) fn may_reject(&self, caller: u32) -> bool {
+        match &self.handed {
+            Handed::To(uids) => uids.contains(&caller),
+            Handed::Anyone => true,
+        }
+    }
+
+    /// Whether the refresh token is past its predicted end.
+    pub(super) fn refresh_token_ended(&self, now: BootTime) -> bool {
+        self.refresh_ends.is_some_and(|end| end <= now)
+    }
+
+    /// As it is to be stored, with the mark that applies now.
+    pub(super) fn to_pairing(&self, mark: Option<IntentMark>) -> Pairing {
+        Pairing {
+            pair: self.pair.clone(),
+            mark,
+            candidate: self.candidate.clone(),
+            device: self.device.clone(),
+        }
+    }
+}
+
+/// Where a request that brought tokens stood in time.
+pub(super) fn stamp(boot: BootId, sent: BootTime, date: Option<WallTime>, now: Now) -> super::record::Stamp {
+    super::record::Stamp {
+        boot,
+        at: sent,
+        wall: date.or(now.wall),
+    }
+}

@@ -1,0 +1,355 @@
+//! What a resource says about the access token: probes, heartbeats, and callers who claim that it was refused.
+//!
+//! One request at a time carries the token (I2), and none while a refresh is out: its 401 would say nothing. A 401 is never
+//! terminal; it makes the token's life 0 and leads to at most one refresh.
+
+use std::time::Duration;
+
+use super::Core;
+use super::backoff::Retry;
+use super::effect::{CallError, CallId, Effect, Note, OpId, Reply, Request};
+use super::event::ResourceAnswer;
+use super::refresh::Refresh;
+use super::serve::CALL_LIMIT;
+use super::snapshot::{ErrorWord, Reason};
+use super::time::{BootTime, WallTime};
+use super::token::Generation;
+use super::turn::Turn;
+
+/// How long a 2xx answers further rejections: ten uploaders that hit the same glitch cause one probe.
+const ALIVE_HOLDS: Duration = Duration::from_secs(10);
+
+/// Longest wait between probes nobody waits for.
+const PROBE_CAP: Duration = Duration::from_secs(15 * 60);
+
+/// The one request that may carry the access token.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Resource {
+    op: Option<Flight>,
+    /// Somebody wants to know whether the token lives, or who we are.
+    wanted: bool,
+    retry: Retry,
+    /// The last 2xx for the token in hand.
+    alive_at: Option<BootTime>,
+    heartbeat_at: Option<BootTime>,
+    rejecters: Vec<Rejecter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Flight {
+    op: OpId,
+    since: BootTime,
+    heartbeat: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Rejecter {
+    call: CallId,
+    caller: u32,
+    deadline: BootTime,
+}
+
+impl Core {
+    /// `RejectAccessToken`.
+    pub(super) fn reject_access_token(&mut self, t: &mut Turn<'_>, call: CallId, caller: u32, generation: Generation) {
+        let now = t.at();
+        let Some(held) = self.held.as_mut().or(self.afterlife.as_mut()) else {
+            let error = self.without_pairing();
+            t.reply(call, Err(error));
+            return;
+        };
+        if generation == Generation::NONE || generation > held.generation {
+            t.reply(call, Err(CallError::UnknownGeneration));
+            return;
+        }
+        if generation < held.generation || held.refused {
+            // Replaced already, or as good as replaced.
+            t.reply(call, Ok(Reply::Done));
+            return;
+        }
+        if !held.may_reject(caller) {
+            t.reply(call, Err(CallError::NotYours));
+            return;
+        }
+        if matches!(self.refresh, Refresh::Sent { .. } | Refresh::Storing { .. }) {
+            // The token is being replaced. Should that fail, the doubt remains.
+            self.resource.wanted = true;
+            t.reply(call, Ok(Reply::Done));
+            return;
+        }
+        if !self.policy.can_probe {
+            self.token_refused(t);
+            t.reply(call, Ok(Reply::Done));
+            return;
+        }
+        if self.resource.alive_at.is_some_and(|at| now < at.after(ALIVE_HOLDS)) {
+            t.note(Note::RejectionUnfounded { caller, generation });
+            t.reply(call, Ok(Reply::Done));
+            return;
+        }
+        self.resource.wanted = true;
+        self.resource.rejecters.push(Rejecter {
+            call,
+            caller,
+            deadline: now.after(CALL_LIMIT),
+        });
+    }
+
+    /// Somebody wants to know whether the token lives.
+    pub(super) fn want_probe(&mut self, t: &Turn<'_>) {
+        self.resource.wanted = self.policy.can_probe;
+        self.resource.retry.hasten(t.at());
+    }
+
+    /// Whether a probe is out, and since when.
+    pub(super) fn probing_since(&self) -> Option<BootTime> {
+        self.resource.op.as_ref().map(|flight| flight.since)
+    }
+
+    /// Why nothing is known of the token.
+    pub(super) fn resource_error(&self) -> CallError {
+        self.resource.retry.failing().unwrap_or(CallError::Offline)
+    }
+
+    /// When the next probe starts.
+    pub(super) fn probe_starts(&self, waited_for: bool) -> Option<BootTime> {
+        let free = self.resource.op.is_none() && self.refresh_out().is_none() && self.may_start();
+        let token = self.held.as_ref().or(self.afterlife.as_ref())?;
+        if !free || !self.policy.can_probe || token.refused {
+            return None;
+        }
+        let wanted = self.resource.wanted || (waited_for && token.unvouched());
+        let pressed = waited_for || !self.resource.rejecters.is_empty();
+        let retry = &self.resource.retry;
+        wanted.then(|| if pressed { retry.pressed() } else { retry.next() })
+    }
+
+    /// When the next heartbeat is due.
+    fn heartbeat_starts(&self) -> Option<BootTime> {
+        self.policy.heartbeat?;
+        let held = self.held.as_ref()?;
+        let free = self.resource.op.is_none() && self.refresh_out().is_none() && self.may_start();
+        (free && !held.refused && !held.unvouched())
+            .then_some(self.resource.heartbeat_at)
+            .flatten()
+    }
+
+    fn refresh_out(&self) -> Option<()> {
+        matches!(self.refresh, Refresh::Sent { .. } | Refresh::Storing { .. }).then_some(())
+    }
+
+    fn unvouched_waiters(&self) -> bool {
+        !self.waiters.is_empty() && self.held.as_ref().is_some_and(super::held::Held::unvouched)
+    }
+
+    pub(super) fn resource_deadline(&self, now: BootTime) -> Option<BootTime> {
+        let alive = self
+            .held
+            .as_ref()
+            .filter(|held| !held.dead(now))
+            .and_then(|_| self.heartbeat_starts());
+        let rejecters = self.resource.rejecters.iter().map(|rejecter| rejecter.deadline).min();
+        [self.probe_starts(self.unvouched_waiters()), alive, rejecters]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Starts what is due.
+    pub(super) fn start_resource(&mut self, t: &mut Turn<'_>) {
+        let now = t.at();
+        self.time_out_rejecters(t);
+
+        let probe = self
+            .probe_starts(self.unvouched_waiters())
+            .is_some_and(|start| start <= now);
+        let heartbeat = self.heartbeat_starts().is_some_and(|start| start <= now);
+        let Some(token) = self.held.as_ref().or(self.afterlife.as_ref()) else {
+            return;
+        };
+        if !probe && (!heartbeat || token.dead(now)) {
+            return;
+        }
+        let access = token.pair.access.clone();
+        let request = if probe {
+            Request::Identify(access)
+        } else {
+            Request::Heartbeat(access)
+        };
+        let op = self.request(t, request);
+        self.resource.op = Some(Flight {
+            op,
+            since: now,
+            heartbeat: !probe,
+        });
+    }
+
+    fn time_out_rejecters(&mut self, t: &mut Turn<'_>) {
+        let starts = self.probe_starts(false);
+        for rejecter in std::mem::take(&mut self.resource.rejecters) {
+            if rejecter.deadline <= t.at() {
+                t.reply(rejecter.call, Err(CallError::Timeout));
+            } else if starts.is_some_and(|start| start > rejecter.deadline) {
+                t.reply(rejecter.call, Err(self.resource_error()));
+            } else {
+                self.resource.rejecters.push(rejecter);
+            }
+        }
+    }
+
+    /// An answer about the token, if it is to the request that is out.
+    pub(super) fn resource_answered(
+        &mut self,
+        t: &mut Turn<'_>,
+        op: OpId,
+        date: Option<WallTime>,
+        answer: ResourceAnswer,
+    ) {
+        let Some(flight) = self.resource.op.take_if(|flight| flight.op == op) else {
+            return;
+        };
+        let now = t.at();
+        self.resource.heartbeat_at = self.policy.heartbeat.map(|interval| now.after(interval));
+        match answer {
+            ResourceAnswer::Alive(device) => {
+                self.resource.alive_at = Some(now);
+                self.resource.wanted &= flight.heartbeat && self.resource.rejecters.is_empty();
+                self.resource.retry.reset();
+                self.refused_limit.taken();
+                let generation = self.ledger.generation;
+                for rejecter in std::mem::take(&mut self.resource.rejecters) {
+                    t.note(Note::RejectionUnfounded {
+                        caller: rejecter.caller,
+                        generation,
+                    });
+                    t.reply(rejecter.call, Ok(Reply::Done));
+                }
+                if self.held.is_none() {
+                    self.afterlife_alive = self.afterlife.is_some();
+                }
+                if let Some(held) = &mut self.held {
+                    held.vouch(date, &self.policy, t);
+                    if let Some(device) = device {
+                        held.device = device;
+                    }
+                    if held.candidate.take().is_some() {
+                        self.store_current(t);
+                    }
+                }
+            }
+            ResourceAnswer::Unauthorized => {
+                self.resource.wanted = false;
+                self.resource.retry.reset();
+                self.token_refused(t);
+                self.release_rejecters(t);
+            }
+            ResourceAnswer::Failed(fault) => {
+                self.fault(t, fault.kind);
+                if !flight.heartbeat {
+                    self.resource.wanted = true;
+                }
+                self.resource
+                    .retry
+                    .failed(t, fault.call_error(), fault.retry_after, PROBE_CAP);
+                for rejecter in std::mem::take(&mut self.resource.rejecters) {
+                    self.resource.wanted = true;
+                    t.reply(rejecter.call, Err(fault.call_error()));
+                }
+                // Callers who wait for this very answer get its error; the next caller presses for another try.
+                self.fail_unvouched(t, fault.call_error());
+            }
+        }
+    }
+
+    fn fail_unvouched(&mut self, t: &mut Turn<'_>, error: CallError) {
+        if self.unvouched_waiters() {
+            for waiter in std::mem::take(&mut self.waiters) {
+                t.reply(waiter.call, Err(error));
+            }
+        }
+    }
+
+    /// A 401: this access token's life is 0, whatever its dates say.
+    pub(super) fn token_refused(&mut self, t: &mut Turn<'_>) {
+        if self.afterlife.take().is_some() {
+            self.afterlife_alive = false;
+            return;
+        }
+        let Some(held) = &mut self.held else { return };
+        if held.refused {
+            return;
+        }
+        if let Some(candidate) = held.candidate.take() {
+            // The cancelled replacement took this pair's place at the server.
+            if let Some(old) = self.held.take() {
+                self.adopt_candidate(t, old, candidate);
+            }
+            return;
+        }
+        held.refused = true;
+        let generation = held.generation;
+        self.refused_limit.refused();
+        t.note(Note::TokenRefused { generation });
+        self.fail_with(t, ErrorWord::TokenRefused);
+        self.end_if_unrefreshable(t);
+    }
+
+    /// Without a refresh token the access token's end is the pairing's.
+    pub(super) fn end_if_unrefreshable(&mut self, t: &mut Turn<'_>) {
+        let now = t.at();
+        let over = self.held.take_if(|held| held.pair.refresh.is_none() && held.dead(now));
+        if let Some(held) = over {
+            self.end_pairing(t, held, Reason::NoRefreshToken);
+        }
+    }
+
+    /// A refresh goes out: no other request may carry the token meanwhile.
+    pub(super) fn yield_resource(&mut self, t: &mut Turn<'_>) {
+        if let Some(flight) = self.resource.op.take() {
+            t.emit(Effect::Cancel(flight.op));
+            if flight.heartbeat {
+                self.resource.heartbeat_at = self.policy.heartbeat.map(|interval| t.at().after(interval));
+            } else {
+                self.resource.wanted = true;
+            }
+        }
+        self.release_rejecters(t);
+    }
+
+    fn release_rejecters(&mut self, t: &mut Turn<'_>) {
+        for rejecter in std::mem::take(&mut self.resource.rejecters) {
+            t.reply(rejecter.call, Ok(Reply::Done));
+        }
+    }
+
+    /// The token in hand is another one, or none: nothing asked before concerns it.
+    pub(super) fn forget_resource(&mut self, t: &mut Turn<'_>) {
+        if let Some(flight) = self.resource.op.take() {
+            t.emit(Effect::Cancel(flight.op));
+        }
+        self.release_rejecters(t);
+        self.resource.wanted = false;
+        self.resource.retry.reset();
+        self.resource.alive_at = None;
+        self.resource.heartbeat_at = self.policy.heartbeat.map(|interval| t.at().after(interval));
+        self.afterlife = None;
+        self.afterlife_alive = false;
+    }
+
+    /// The network may be back.
+    pub(super) fn hasten_resource(&mut self, t: &Turn<'_>) {
+        self.resource.retry.hasten(t.at());
+    }
+
+    /// Another policy: the heartbeat follows it from now on.
+    pub(super) fn reschedule_heartbeat(&mut self, t: &Turn<'_>) {
+        self.resource.heartbeat_at = self.policy.heartbeat.map(|interval| t.at().after(interval));
+    }
+
+    /// Answers everybody who waits here, because the daemon ends.
+    pub(super) fn end_rejecters(&mut self, t: &mut Turn<'_>) {
+        for rejecter in std::mem::take(&mut self.resource.rejecters) {
+            t.reply(rejecter.call, Err(CallError::Timeout));
+        }
+    }
+}

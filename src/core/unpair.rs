@@ -1,0 +1,346 @@
+//! Giving a pairing up: first the disk, then the answer, then the server.
+//!
+//! The token to revoke is written before the tombstone, so that a crash in between leaves a live pairing and an entry that
+//! is recognized as not to be sent. After the tombstone nothing on this device brings the pairing back; telling the server is
+//! tried until the token's end.
+
+use std::time::Duration;
+
+use super::Core;
+use super::backoff::Retry;
+use super::effect::{CallError, CallId, Note, OpId, Reply, Request, Store};
+use super::event::{Fault, RefreshAnswer, RevokeAnswer};
+use super::held::stamp;
+use super::policy::Provisioning;
+use super::record::{IntentMark, MAX_REVOCATIONS, PendingRevocation, Revocable, TokenPair};
+use super::refresh::Refresh;
+use super::snapshot::Reason;
+use super::time::{BootTime, WallTime};
+use super::token::GrantId;
+use super::turn::Turn;
+
+/// Longest wait between tries to revoke: nobody waits for it, and the token has days.
+const REVOKE_CAP: Duration = Duration::from_secs(3600);
+
+/// Spread of a returning network's load; see the refresh schedule.
+const NETWORK_UP_SPREAD: Duration = Duration::from_secs(30 * 60);
+
+/// `Unpair` under way: the tombstone is being written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Unpairing {
+    calls: Vec<CallId>,
+    tombstone: OpId,
+    /// The refresh that was out when the user unpaired.
+    flying: Option<(OpId, IntentMark)>,
+    /// What it brought, should the tombstone fail.
+    rescued: Option<TokenPair>,
+}
+
+/// Tokens the server has yet to hear about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Revocations {
+    entries: Vec<Entry>,
+    op: Option<(OpId, Revocable)>,
+    retry: Retry,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Entry {
+    pending: PendingRevocation,
+    /// A refresh of this grant is out: whichever refresh token is the newest then is to be revoked.
+    waits_for: Option<OpId>,
+}
+
+impl Core {
+    /// `Unpair`.
+    pub(super) fn unpair(&mut self, t: &mut Turn<'_>, call: CallId) {
+        if let Some(unpairing) = &mut self.unpairing {
+            unpairing.calls.push(call);
+            return;
+        }
+        if self.provisioning == Provisioning::StateKeyMissing {
+            t.reply(call, Err(CallError::NotProvisioned));
+            return;
+        }
+        if self.flow_succeeded() {
+            // A pairing that is being written this moment is unpaired as soon as it stands.
+            self.unpair_next.push(call);
+            return;
+        }
+        let flow = self.end_flow(t, Reason::Unpaired);
+        if self.afterlife.is_some() {
+            self.forget_resource(t);
+        }
+        let Some(held) = &self.held else {
+            match flow {
+                Some(store) => self.cancelers.push((call, store)),
+                None => t.reply(call, Ok(Reply::Done)),
+            }
+            return;
+        };
+        let grant = held.grant;
+        let newest = match &self.refresh {
+            Refresh::Storing { incoming, .. } => incoming.clone(),
+            Refresh::Idle | Refresh::Preparing(_) | Refresh::Marking { .. } | Refresh::Sent { .. } => held.pair.clone(),
+        };
+        self.abandon_unsent_refresh(t);
+        let flying = match self.refresh {
+            Refresh::Sent { op, mark } => Some((op, mark)),
+            Refresh::Idle | Refresh::Preparing(_) | Refresh::Marking { .. } | Refresh::Storing { .. } => None,
+        };
+        if flying.is_some() {
+            self.refresh = Refresh::Idle;
+        }
+        self.revoke_pair(t, grant, &newest, flying.map(|(op, _)| op));
+        let tombstone = self.store_tombstone(t, Reason::Unpaired);
+        self.unpairing = Some(Unpairing {
+            calls: vec![call],
+            tombstone,
+            flying,
+            rescued: None,
+        });
+    }
+
+    /// The tombstone is on disk, or is not.
+    pub(super) fn tombstone_stored(&mut self, t: &mut Turn<'_>, op: OpId, ok: bool) {
+        let Some(unpairing) = self.unpairing.take_if(|unpairing| unpairing.tombstone == op) else {
+            return;
+        };
+        if !ok {
+            self.unpair_failed(t, unpairing);
+            return;
+        }
+        self.held = None;
+        if self.flow.is_none() {
+            self.idle = Reason::Unpaired;
+        }
+        self.retry.reset();
+        self.forget_resource(t);
+        t.note(Note::Unpaired);
+        for call in unpairing.calls {
+            t.reply(call, Ok(Reply::Done));
+        }
+    }
+
+    /// Nothing has changed: neither here, nor at the server.
+    fn unpair_failed(&mut self, t: &mut Turn<'_>, unpairing: Unpairing) {
+        for call in unpairing.calls {
+            t.reply(call, Err(CallError::StorageFailed));
+        }
+        let grant = self.ledger.grant;
+        self.revocations.entries.retain(|entry| entry.pending.grant != grant);
+        self.store_revocations(t);
+        // One of the two generations may hold the tombstone.
+        self.disk.dirty = true;
+        if let Some(incoming) = unpairing.rescued {
+            self.store_refreshed(t, incoming);
+        } else if let Some((op, mark)) = unpairing.flying {
+            self.refresh = Refresh::Sent { op, mark };
+        }
+    }
+
+    /// A refresh that was out when its pairing was given up has ended. Whether `op` was one.
+    pub(super) fn orphan_refreshed(
+        &mut self,
+        t: &mut Turn<'_>,
+        op: OpId,
+        date: Option<WallTime>,
+        answer: &RefreshAnswer,
+    ) -> bool {
+        let Some(entry) = self
+            .revocations
+            .entries
+            .iter_mut()
+            .find(|entry| entry.waits_for == Some(op))
+        else {
+            return false;
+        };
+        entry.waits_for = None;
+        t.emit(super::Effect::Release);
+        if let RefreshAnswer::Granted(grant) = answer {
+            if let Some(refresh) = &grant.refresh {
+                entry.pending.token = Revocable::Refresh(refresh.clone());
+            }
+            if let Some(Unpairing {
+                flying: Some((_, mark)),
+                rescued,
+                ..
+            }) = &mut self.unpairing
+                && let Some(held) = &self.held
+            {
+                *rescued = Some(TokenPair {
+                    access: grant.access.clone(),
+                    refresh: grant.refresh.clone().or_else(|| held.pair.refresh.clone()),
+                    lifetime: grant.expires_in,
+                    obtained: stamp(self.boot, mark.at, date, t.now),
+                });
+            }
+            self.store_revocations(t);
+        }
+        if let Some(unpairing) = &mut self.unpairing {
+            if let (Some((_, mark)), RefreshAnswer::Failed(fault)) = (unpairing.flying, answer)
+                && fault.kind.ambiguous()
+                && let Some(held) = &mut self.held
+            {
+                held.ambiguous = Some(mark);
+            }
+            unpairing.flying = None;
+        }
+        true
+    }
+
+    /// Puts a pair on the list.
+    pub(super) fn revoke_pair(&mut self, t: &mut Turn<'_>, grant: GrantId, pair: &TokenPair, waits_for: Option<OpId>) {
+        if !self.policy.can_revoke && waits_for.is_none() {
+            return;
+        }
+        let life = if pair.refresh.is_some() {
+            self.policy.refresh_token_life
+        } else {
+            pair.lifetime
+        };
+        let token = pair
+            .refresh
+            .clone()
+            .map_or_else(|| Revocable::Access(pair.access.clone()), Revocable::Refresh);
+        let ends = pair.obtained.wall.map(|obtained| obtained.after(life));
+        let pending = PendingRevocation { grant, token, ends };
+        self.revocations.entries.push(Entry { pending, waits_for });
+        if self.revocations.entries.len() > MAX_REVOCATIONS {
+            self.revocations.entries.remove(0);
+            t.note(Note::RevocationDropped);
+        }
+        self.store_revocations(t);
+    }
+
+    pub(super) fn store_revocations(&mut self, t: &mut Turn<'_>) {
+        let list: Vec<_> = self
+            .revocations
+            .entries
+            .iter()
+            .map(|entry| entry.pending.clone())
+            .collect();
+        if list.is_empty() && !self.disk.revocations {
+            return;
+        }
+        self.disk.revocations = !list.is_empty();
+        self.store(t, Store::Revocations(list));
+    }
+
+    /// Which entry may be sent, and when.
+    fn revocation_starts(&self) -> Option<(usize, BootTime)> {
+        let free = self.revocations.op.is_none() && self.may_use_secret() && self.flow_lets_revoke();
+        if !free || self.unpairing.is_some() {
+            return None;
+        }
+        let ready = self
+            .revocations
+            .entries
+            .iter()
+            .position(|entry| entry.waits_for.is_none())?;
+        Some((ready, self.revocations.retry.next()))
+    }
+
+    pub(super) fn revocation_deadline(&self) -> Option<BootTime> {
+        self.revocation_starts().map(|(_, start)| start)
+    }
+
+    /// Starts what is due.
+    pub(super) fn start_revocation(&mut self, t: &mut Turn<'_>) {
+        let wall = t.now.wall;
+        let before = self.revocations.entries.len();
+        let can_revoke = self.policy.can_revoke;
+        self.revocations.entries.retain(|entry| {
+            let ended = wall.zip(entry.pending.ends).is_some_and(|(now, ends)| now >= ends);
+            entry.waits_for.is_some() || (can_revoke && !ended)
+        });
+        if self.revocations.entries.len() < before {
+            t.note(Note::RevocationDropped);
+            self.store_revocations(t);
+        }
+        let Some((at, start)) = self.revocation_starts() else {
+            if self.revocations.op.is_none() {
+                self.revocation_tried(t);
+            }
+            return;
+        };
+        if start <= t.at() {
+            let token = self.revocations.entries[at].pending.token.clone();
+            let op = self.request(t, Request::Revoke(token.clone()));
+            self.revocations.op = Some((op, token));
+        }
+    }
+
+    /// RFC 7009 §2.2 answered.
+    pub(super) fn revoke_answered(&mut self, t: &mut Turn<'_>, op: OpId, answer: RevokeAnswer) {
+        let Some((_, token)) = self.revocations.op.take_if(|(sent, _)| *sent == op) else {
+            return;
+        };
+        match answer {
+            RevokeAnswer::Done | RevokeAnswer::Refused => {
+                self.revocations.entries.retain(|entry| entry.pending.token != token);
+                self.revocations.retry.reset();
+                self.store_revocations(t);
+                t.note(if answer == RevokeAnswer::Done {
+                    Note::Revoked
+                } else {
+                    Note::RevocationDropped
+                });
+            }
+            RevokeAnswer::Failed(fault) => self.revoke_failed(t, fault),
+        }
+    }
+
+    fn revoke_failed(&mut self, t: &mut Turn<'_>, fault: Fault) {
+        self.revocations
+            .retry
+            .failed(t, fault.call_error(), fault.retry_after, REVOKE_CAP);
+        self.revocation_tried(t);
+    }
+
+    /// The network may be back.
+    pub(super) fn hasten_revocations(&mut self, t: &mut Turn<'_>) {
+        let by = t.at().after(t.draw(Duration::ZERO, NETWORK_UP_SPREAD));
+        self.revocations.retry.hasten(by);
+    }
+}
+
+impl Revocations {
+    /// What the store kept. An entry of the live pairing was written by an unpairing that a crash undid.
+    pub(super) fn restore(list: Vec<PendingRevocation>, live: Option<GrantId>) -> Self {
+        let entries = list
+            .into_iter()
+            .filter(|pending| Some(pending.grant) != live)
+            .map(|pending| Entry {
+                pending,
+                waits_for: None,
+            })
+            .collect();
+        Self {
+            entries,
+            op: None,
+            retry: Retry::default(),
+        }
+    }
+
+    /// Whether less is left than was stored.
+    pub(super) fn differ_from(&self, stored: usize) -> bool {
+        self.entries.len() != stored
+    }
+
+    /// A new pairing stands: the same device at the server, so nothing is left to revoke.
+    pub(super) fn forget(&mut self) {
+        self.entries.clear();
+    }
+
+    /// Somebody wants to pair: whether a revocation goes first, at once.
+    pub(super) fn press(&mut self) -> bool {
+        self.retry.reset();
+        self.op.is_some() || self.entries.iter().any(|entry| entry.waits_for.is_none())
+    }
+
+    /// Whether a refresh of a given-up pairing is still out.
+    pub(super) fn waiting(&self) -> bool {
+        self.entries.iter().any(|entry| entry.waits_for.is_some())
+    }
+}
