@@ -33,6 +33,7 @@ impl Calm {
         sim.world.budget = Budget::default();
         let mut path = Vec::new();
         let mut keys = Vec::new();
+        let mut effects = Vec::new();
         loop {
             let key = sim.key();
             if self.known.contains(&key) {
@@ -41,14 +42,17 @@ impl Calm {
             keys.push(key);
             if let Some(verdict) = rest(&sim) {
                 verdict.map_err(|violation| (violation, path.clone()))?;
-                handed_out(&sim, &mut path).map_err(|violation| (violation, path.clone()))?;
-                break;
+                let mut asking = path.clone();
+                if handed_out(&sim, &mut asking).map_err(|violation| (violation, asking))? {
+                    break;
+                }
             }
             let Some(step) = next(&sim).filter(|_| path.len() < LONGEST) else {
                 return Err((wedged(&sim), path));
             };
             path.push(step);
-            sim.apply(step).map_err(|violation| (violation, path.clone()))?;
+            sim.apply(step, &mut effects)
+                .map_err(|violation| (violation, path.clone()))?;
         }
         self.known.extend(keys);
         Ok(())
@@ -153,34 +157,35 @@ fn no_ghost(world: &World, held: Option<Pair>) -> Result<(), Violation> {
     }
 }
 
-/// Whoever asks now gets a token that lives, or hears that there is none.
-fn handed_out(at: &Sim, path: &mut Vec<Step>) -> Result<(), Violation> {
+/// Whether whoever asks now gets a token. If they get one, it must live.
+fn handed_out(at: &Sim, path: &mut Vec<Step>) -> Result<bool, Violation> {
     if at.world.history.drained || !at.core.snapshot().paired {
-        return Ok(());
+        return Ok(true);
     }
     let mut sim = at.clone();
     let mut step = Step::Ask(Ask::Token);
+    let mut effects = Vec::new();
     for _ in 0..LONGEST {
         path.push(step);
-        let effects = sim.apply(step)?;
-        for effect in &effects {
-            if let Effect::Reply(_, reply) = effect {
-                return match reply {
-                    Ok(Reply::Token { access, .. })
-                        if sim.world.server.access_lives(Pair::of_access(access), sim.world.real) =>
-                    {
-                        Ok(())
-                    }
-                    Ok(_) => Err(Violation {
-                        rule: "i5_a_token_is_handed_out_at_rest",
-                        what: String::from("a token that does not live"),
-                    }),
-                    Err(error) => Err(Violation {
-                        rule: "i5_a_token_is_handed_out_at_rest",
-                        what: format!("{error:?}"),
-                    }),
+        sim.apply(step, &mut effects)?;
+        let reply = effects.iter().find_map(|effect| match effect {
+            Effect::Reply(_, reply) => Some(reply),
+            _ => None,
+        });
+        match reply {
+            Some(Ok(Reply::Token { access, .. })) => {
+                let pair = Pair::of_access(access);
+                return if sim.world.server.access_lives(pair, sim.world.real) {
+                    Ok(true)
+                } else {
+                    Err(Violation {
+                        rule: "i5_a_token_handed_out_at_rest_lives",
+                        what: format!("{pair:?} does not"),
+                    })
                 };
             }
+            Some(_) => return Ok(false),
+            None => {}
         }
         match next(&sim) {
             Some(next) => step = next,

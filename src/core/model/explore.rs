@@ -1,10 +1,10 @@
 //! Breadth first through everything that can happen within a scenario's budget, so that the first trace to break a law is a
 //! shortest one.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
 
-use crate::core::{Effect, Store};
+use crate::core::{Body, Effect, Store};
 
 use super::calm::Calm;
 use super::invariants::{self, Violation};
@@ -21,9 +21,12 @@ const SAMPLE: usize = 16;
 pub(super) struct Explored {
     pub(super) states: usize,
     pub(super) edges: usize,
+    /// The longest of the shortest ways to a state.
     pub(super) depth: usize,
     /// Nothing within the budget is left unexplored.
     pub(super) complete: bool,
+    /// One shortest trace for each law that is broken somewhere.
+    pub(super) failures: BTreeMap<&'static str, Failure>,
 }
 
 /// A law broken, and how to get there.
@@ -34,80 +37,93 @@ pub(super) struct Failure {
     pub(super) violation: Violation,
 }
 
-/// How a state was first reached.
+/// How a state was first reached; `parent` counts from 1, and 0 is the beginning.
 struct Origin {
     parent: usize,
     step: Step,
     depth: usize,
 }
 
-/// Explores until nothing is left or `most` states were seen.
-pub(super) fn explore(scenario: &'static Scenario, most: usize) -> Result<Explored, Box<Failure>> {
-    let fail = |trace, violation| {
-        Box::new(Failure {
-            scenario,
-            trace,
-            violation,
-        })
+/// Explores until nothing is left or `most` states were seen. Nothing is explored beyond a broken law.
+pub(super) fn explore(scenario: &'static Scenario, most: usize) -> Explored {
+    let mut explored = Explored {
+        states: 1,
+        edges: 0,
+        depth: 0,
+        complete: true,
+        failures: BTreeMap::new(),
     };
-    let (first, effects) = Sim::start(scenario).map_err(|violation| fail(Vec::new(), violation))?;
-    invariants::hold_in_sampled_state(&first, &effects).map_err(|violation| fail(Vec::new(), violation))?;
+    let mut effects = Vec::new();
+    let first = match Sim::start(scenario, &mut effects) {
+        Ok(first) => first,
+        Err(violation) => {
+            explored.fail(scenario, Vec::new(), violation);
+            return explored;
+        }
+    };
     let mut seen = BTreeSet::from([first.key()]);
     let mut origins: Vec<Origin> = Vec::new();
     let mut calm = Calm::default();
-    let mut queue = VecDeque::from([(None, first)]);
+    let mut queue = VecDeque::from([(0, first)]);
     let mut steps = Vec::new();
-    let (mut edges, mut depth, mut complete) = (0, 0, true);
     while let Some((at, sim)) = queue.pop_front() {
-        calm.leads_to_rest(&sim).map_err(|(violation, path)| {
+        if let Err((violation, path)) = calm.leads_to_rest(&sim) {
             let mut trace = trace_to(&origins, at);
             trace.extend(path);
-            fail(trace, violation)
-        })?;
-        depth = at.map_or(0, |at: usize| origins[at].depth);
+            explored.fail(scenario, trace, violation);
+        }
+        let depth = at.checked_sub(1).map_or(0, |index| origins[index].depth);
+        explored.depth = depth;
         steps.clear();
         sim.enabled(&mut steps);
         for &step in &steps {
-            edges += 1;
+            explored.edges += 1;
             let mut next = sim.clone();
-            let outcome = next.apply(step);
-            let trace = || {
+            let mut outcome = next.apply(step, &mut effects);
+            if outcome.is_ok() {
+                if !seen.insert(next.key()) {
+                    continue;
+                }
+                if seen.len().is_multiple_of(SAMPLE) {
+                    outcome = invariants::hold_in_sampled_state(&next, &effects);
+                }
+            }
+            if let Err(violation) = outcome {
                 let mut trace = trace_to(&origins, at);
                 trace.push(step);
-                trace
-            };
-            let effects = outcome.map_err(|violation| fail(trace(), violation))?;
-            if !seen.insert(next.key()) {
+                explored.fail(scenario, trace, violation);
                 continue;
-            }
-            if seen.len().is_multiple_of(SAMPLE) {
-                invariants::hold_in_sampled_state(&next, &effects).map_err(|violation| fail(trace(), violation))?;
             }
             if seen.len() > most {
-                complete = false;
+                explored.complete = false;
                 continue;
             }
-            let origin = Origin {
-                parent: at.map_or(0, |at| at + 1),
+            origins.push(Origin {
+                parent: at,
                 step,
                 depth: depth + 1,
-            };
-            origins.push(origin);
-            queue.push_back((Some(origins.len() - 1), next));
+            });
+            queue.push_back((origins.len(), next));
         }
     }
-    Ok(Explored {
-        states: seen.len(),
-        edges,
-        depth,
-        complete,
-    })
+    explored.states = seen.len();
+    explored
 }
 
-/// The steps from the beginning to a state. `parent` is one more than an index; 0 is the beginning.
-fn trace_to(origins: &[Origin], at: Option<usize>) -> Vec<Step> {
+impl Explored {
+    fn fail(&mut self, scenario: &'static Scenario, trace: Vec<Step>, violation: Violation) {
+        self.failures.entry(violation.rule).or_insert(Failure {
+            scenario,
+            trace,
+            violation,
+        });
+    }
+}
+
+/// The steps from the beginning to a state.
+fn trace_to(origins: &[Origin], at: usize) -> Vec<Step> {
     let mut trace = Vec::new();
-    let mut next = at.map_or(0, |at| at + 1);
+    let mut next = at;
     while let Some(origin) = next.checked_sub(1).map(|index| &origins[index]) {
         trace.push(origin.step);
         next = origin.parent;
@@ -126,18 +142,21 @@ impl Failure {
         let mut line = |at: usize, sim: Option<&Sim>, step: &dyn std::fmt::Debug, effects: &[Effect]| {
             let clock = sim.map_or(0, |sim| sim.world.real);
             let printed: Vec<_> = effects.iter().map(brief).collect();
-            let _ = writeln!(text, "{at:>3}  {clock:>9} ms  {step:?}\n        -> {}", printed.join(", "));
+            let _ = writeln!(
+                text,
+                "{at:>3}  {clock:>9} ms  {step:?}\n        -> {}",
+                printed.join(", ")
+            );
         };
-        match Sim::start(self.scenario) {
-            Ok((mut sim, effects)) => {
-                line(0, Some(&sim), &self.scenario.start, &effects);
-                for (at, step) in self.trace.iter().enumerate() {
-                    let outcome = sim.apply(*step);
-                    let effects = outcome.unwrap_or_default();
-                    line(at + 1, Some(&sim), step, &effects);
-                }
+        let mut effects = Vec::new();
+        let started = Sim::start(self.scenario, &mut effects);
+        line(0, started.as_ref().ok(), &self.scenario.start, &effects);
+        if let Ok(mut sim) = started {
+            for (at, step) in self.trace.iter().enumerate() {
+                // The last step is the one that breaks the law; the effects are there all the same.
+                let _ = sim.apply(*step, &mut effects);
+                line(at + 1, Some(&sim), step, &effects);
             }
-            Err(_) => line(0, None, &self.scenario.start, &[]),
         }
         text
     }
@@ -148,8 +167,8 @@ pub(super) fn brief(effect: &Effect) -> String {
     match effect {
         Effect::Request(op, request) => format!("Request {} {:?}", op.0, kind_of(request)),
         Effect::Store(op, Store::Record { record, slots }) => match &record.body {
-            crate::core::Body::Tombstone(reason) => format!("Store {} tombstone {reason:?} {slots:?}", op.0),
-            crate::core::Body::Paired(pairing) => format!(
+            Body::Tombstone(reason) => format!("Store {} tombstone {reason:?} {slots:?}", op.0),
+            Body::Paired(pairing) => format!(
                 "Store {} pairing generation {} mark {:?} candidate {} {slots:?}",
                 op.0,
                 record.generation.0,

@@ -51,7 +51,8 @@ pub(super) fn walk(scenario: &'static Scenario, seed: u64, traces: u64) -> Resul
 
 fn wander(scenario: &'static Scenario, seed: u64, trace: &mut Vec<Step>) -> Result<(), Violation> {
     let mut dice = Dice(seed);
-    let (mut sim, effects) = Sim::start(scenario)?;
+    let mut effects = Vec::new();
+    let mut sim = Sim::start(scenario, &mut effects)?;
     invariants::hold_in_sampled_state(&sim, &effects)?;
     let mut steps = Vec::new();
     while trace.len() < MOST_STEPS && sim.world.server.families() < MOST_FAMILIES {
@@ -63,7 +64,7 @@ fn wander(scenario: &'static Scenario, seed: u64, trace: &mut Vec<Step>) -> Resu
         }
         let step = steps[dice.roll(steps.len())];
         trace.push(step);
-        let effects = sim.apply(step)?;
+        sim.apply(step, &mut effects)?;
         invariants::hold_in_sampled_state(&sim, &effects)?;
         if trace.len().is_multiple_of(SAMPLE) {
             Calm::default().leads_to_rest(&sim).map_err(|(violation, path)| {
@@ -95,7 +96,8 @@ fn plenty(dice: &mut Dice) -> Budget {
 
 /// Replays a trace, leaving out what is not possible where it stands.
 fn replay(scenario: &'static Scenario, trace: &[Step]) -> Result<(), Violation> {
-    let (mut sim, effects) = Sim::start(scenario)?;
+    let mut effects = Vec::new();
+    let mut sim = Sim::start(scenario, &mut effects)?;
     invariants::hold_in_sampled_state(&sim, &effects)?;
     let mut steps = Vec::new();
     for step in trace {
@@ -103,7 +105,7 @@ fn replay(scenario: &'static Scenario, trace: &[Step]) -> Result<(), Violation> 
         steps.clear();
         sim.enabled(&mut steps);
         if possible(*step, &steps) {
-            let effects = sim.apply(*step)?;
+            sim.apply(*step, &mut effects)?;
             invariants::hold_in_sampled_state(&sim, &effects)?;
         }
     }

@@ -138,10 +138,6 @@ impl Server {
             .is_some_and(|newest| pair.turn < *newest)
     }
 
-    pub(super) fn refresh_lives(&self, pair: Pair) -> bool {
-        self.live.iter().any(|live| live.pair == pair)
-    }
-
     pub(super) fn access_lives(&self, pair: Pair, real: u64) -> bool {
         self.live.iter().any(|live| live.pair == pair && real < live.ends)
     }

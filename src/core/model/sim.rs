@@ -32,12 +32,13 @@ pub(super) struct Sim {
 
 impl Sim {
     /// The first start of the daemon.
-    pub(super) fn start(scenario: &'static Scenario) -> Result<(Self, Vec<Effect>), Violation> {
+    pub(super) fn start(scenario: &'static Scenario, effects: &mut Vec<Effect>) -> Result<Self, Violation> {
+        effects.clear();
         let mut world = World::new(scenario);
-        let (core, effects) = boot(scenario, &mut world, Restart::Process)?;
+        let core = boot(scenario, &mut world, Restart::Process, effects)?;
         let mut sim = Self { scenario, core, world };
-        sim.carry_out(None, &effects)?;
-        Ok((sim, effects))
+        sim.carry_out(None, effects)?;
+        Ok(sim)
     }
 
     /// Tells this state from others. With 64 bits two of a million states are mixed up once in 40 million runs, and then one
@@ -136,15 +137,11 @@ impl Sim {
             &[Leftover::Dropped]
         };
         for stored in 0..=queued {
-            let half = self.world.stores.get(usize::from(stored)).is_some_and(|(_, store)| {
-                matches!(
-                    store,
-                    Store::Record {
-                        slots: Slots::Both,
-                        ..
-                    }
-                )
-            });
+            let half = self
+                .world
+                .stores
+                .get(usize::from(stored))
+                .is_some_and(|(_, store)| matches!(store, Store::Record { slots: Slots::Both, .. }));
             for torn in [false, true].into_iter().filter(|torn| !torn || half) {
                 for server in leftovers {
                     steps.extend(self.scenario.restarts.iter().map(|restart| Step::Crash {
@@ -169,7 +166,8 @@ impl Sim {
     }
 
     /// Takes a step that is possible.
-    pub(super) fn apply(&mut self, step: Step) -> Result<Vec<Effect>, Violation> {
+    pub(super) fn apply(&mut self, step: Step, effects: &mut Vec<Effect>) -> Result<(), Violation> {
+        effects.clear();
         self.spend(step);
         let habits = &self.scenario.habits;
         let event = match step {
@@ -200,7 +198,11 @@ impl Sim {
                 torn,
                 server,
                 restart,
-            } => return self.crash(stored, torn, server, restart),
+            } => {
+                self.world.crash(stored, torn, server, restart, habits);
+                self.core = boot(self.scenario, &mut self.world, restart, effects)?;
+                return self.carry_out(None, effects);
+            }
             Step::Advance => self.advance(),
             Step::Sleep(secs) => {
                 self.world.pass(u64::from(secs) * 1000);
@@ -229,11 +231,8 @@ impl Sim {
             }
         };
         match event {
-            Some(event) => self.turn(event),
-            None => {
-                invariants::hold_in_state(self)?;
-                Ok(Vec::new())
-            }
+            Some(event) => self.turn(event, effects),
+            None => invariants::hold_in_state(self),
         }
     }
 
@@ -299,41 +298,24 @@ impl Sim {
         self.due().then_some(Event::Tick)
     }
 
-    fn crash(
-        &mut self,
-        stored: u8,
-        torn: bool,
-        server: Leftover,
-        restart: Restart,
-    ) -> Result<Vec<Effect>, Violation> {
-        self.world.crash(stored, torn, server, restart, &self.scenario.habits);
-        let (core, effects) = boot(self.scenario, &mut self.world, restart)?;
-        self.core = core;
-        self.carry_out(None, &effects)?;
-        Ok(effects)
-    }
-
-    fn turn(&mut self, event: Event) -> Result<Vec<Effect>, Violation> {
+    fn turn(&mut self, event: Event, effects: &mut Vec<Effect>) -> Result<(), Violation> {
         let now = self.world.now(self.scenario.seed);
         let deadline = self.core.next_deadline();
         let ticked = event == Event::Tick;
         let failed = failed_kind(&event);
-        let mut effects = Vec::new();
-        guard(|| self.core.handle(now, event, &mut effects))?;
+        guard(|| self.core.handle(now, event, effects))?;
         let turn = Turn {
             ticked,
             on_time: deadline == Some(now.boot),
             failed,
         };
-        self.carry_out(Some(&turn), &effects)?;
-        Ok(effects)
+        self.carry_out(Some(&turn), effects)
     }
 
     fn carry_out(&mut self, turn: Option<&Turn>, effects: &[Effect]) -> Result<(), Violation> {
         for effect in effects {
             invariants::hold_at_effect(&Moment {
                 world: &self.world,
-                core: &self.core,
                 effect,
             })?;
             self.world.perform(effect);
@@ -345,7 +327,9 @@ impl Sim {
 
 /// Which kind of request this event says has failed.
 fn failed_kind(event: &Event) -> Option<Kind> {
-    let Event::Answered { answer, .. } = event else { return None };
+    let Event::Answered { answer, .. } = event else {
+        return None;
+    };
     invariants::is_failure(answer).then(|| kind_of_answer(answer)).flatten()
 }
 
@@ -359,21 +343,24 @@ const fn kind_of_answer(answer: &Answer) -> Option<Kind> {
     }
 }
 
-fn boot(scenario: &Scenario, world: &mut World, restart: Restart) -> Result<(Core, Vec<Effect>), Violation> {
+fn boot(
+    scenario: &Scenario,
+    world: &mut World,
+    restart: Restart,
+    effects: &mut Vec<Effect>,
+) -> Result<Core, Violation> {
     let stored = world.disk.load(restart);
     let now = world.now(scenario.seed);
-    let mut effects = Vec::new();
-    let core = guard(|| {
+    guard(|| {
         Core::boot(
             scenario.policy.clone(),
             scenario.provisioning,
             boot_id(world.boot),
             stored,
             now,
-            &mut effects,
+            effects,
         )
-    })?;
-    Ok((core, effects))
+    })
 }
 
 /// Makes a panic of the core a violation like any other, with a trace.

@@ -108,7 +108,13 @@ impl Kind {
     /// What can come instead of the truth.
     pub(super) const fn faults(self) -> &'static [How] {
         match self {
-            Self::Code => &[How::Offline, How::Garbled, How::RateLimited, How::ClientRejected, How::BadCode],
+            Self::Code => &[
+                How::Offline,
+                How::Garbled,
+                How::RateLimited,
+                How::ClientRejected,
+                How::BadCode,
+            ],
             Self::Poll => &[
                 How::Offline,
                 How::Lost,

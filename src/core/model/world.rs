@@ -4,8 +4,8 @@
 use std::collections::VecDeque;
 
 use crate::core::{
-    Answer, Body, BootTime, CallId, CodeAnswer, Effect, Fault, FaultKind, Generation, Now, OpId, Pairing,
-    PollAnswer, PrepareAnswer, Record, RefreshAnswer, Reply, Request, ResourceAnswer, RevokeAnswer, Snapshot, Store, WallTime,
+    Answer, Body, BootTime, CallId, CodeAnswer, Effect, Fault, FaultKind, Generation, Now, OpId, Pairing, PollAnswer,
+    PrepareAnswer, Record, RefreshAnswer, Reply, Request, ResourceAnswer, RevokeAnswer, Snapshot, Store, WallTime,
 };
 
 use super::disk::{Disk, Restart};
@@ -262,7 +262,10 @@ impl World {
 
     /// Takes the oldest request of this kind off its way.
     pub(super) fn land(&mut self, kind: Kind) -> Option<Flight> {
-        let at = self.flights.iter().position(|flight| kind_of(&flight.request) == kind)?;
+        let at = self
+            .flights
+            .iter()
+            .position(|flight| kind_of(&flight.request) == kind)?;
         Some(self.flights.remove(at))
     }
 
@@ -401,7 +404,10 @@ impl World {
             (Request::Refresh { token, .. }, Answer::Refresh(answer)) => {
                 self.remember_refresh(Pair::of_refresh(token), answer);
             }
-            (Request::Identify(access) | Request::Heartbeat(access), Answer::Resource(ResourceAnswer::Unauthorized)) => {
+            (
+                Request::Identify(access) | Request::Heartbeat(access),
+                Answer::Resource(ResourceAnswer::Unauthorized),
+            ) => {
                 let pair = Pair::of_access(access);
                 if !self.history.refused.contains(&pair) {
                     self.history.refused.push(pair);
@@ -678,7 +684,10 @@ pub(super) const fn kind_of(request: &Request) -> Kind {
 /// The pairs that a record holds.
 fn pairs_of(pairing: &Pairing) -> impl Iterator<Item = Pair> {
     let tokens = [Some(&pairing.pair), pairing.candidate.as_ref()];
-    tokens.into_iter().flatten().map(|tokens| Pair::of_access(&tokens.access))
+    tokens
+        .into_iter()
+        .flatten()
+        .map(|tokens| Pair::of_access(&tokens.access))
 }
 
 fn families_of(pairing: &Pairing) -> u64 {
