@@ -29,8 +29,8 @@ pub(super) struct Disk {
     pub(super) revocations: Vec<PendingRevocation>,
     /// The flow, in the runtime directory.
     pub(super) flow: Option<FlowRecord>,
-    /// Nothing opens: what is there is not what `newest` says, but damage.
-    unreadable: bool,
+    /// The newest generation does not open; `newest` is the one before it, if there is one.
+    pub(super) damaged: bool,
 }
 
 impl Disk {
@@ -38,7 +38,7 @@ impl Disk {
     pub(super) fn write(&mut self, store: &Store) {
         match store {
             Store::Record { record, slots } => {
-                self.unreadable = false;
+                self.damaged = false;
                 self.previous = match slots {
                     Slots::One => self.newest.take(),
                     Slots::Both => Some(Record::clone(record)),
@@ -52,21 +52,22 @@ impl Disk {
 
     /// Carries only the first half of a write to both generations out.
     pub(super) fn write_half(&mut self, record: &Record) {
-        self.unreadable = false;
+        self.damaged = false;
         self.previous = self.newest.take();
         self.newest = Some(record.clone());
     }
 
     /// What the store hands to the next start.
     pub(super) fn load(&mut self, restart: Restart) -> Stored {
-        let record = match restart {
-            Restart::Process | Restart::Power { .. } if self.unreadable => Loaded::Damaged,
-            Restart::Process | Restart::Power { .. } => self.newest.clone().map_or(Loaded::Missing, Loaded::Current),
-            Restart::Damaged => {
-                self.newest = self.previous.clone();
-                self.unreadable = self.newest.is_none();
-                self.previous.clone().map_or(Loaded::Damaged, Loaded::Previous)
-            }
+        if restart == Restart::Damaged && !self.damaged {
+            self.damaged = true;
+            self.newest = self.previous.clone();
+        }
+        let record = match (self.newest.clone(), self.damaged) {
+            (None, false) => Loaded::Missing,
+            (None, true) => Loaded::Damaged,
+            (Some(record), false) => Loaded::Current(record),
+            (Some(record), true) => Loaded::Previous(record),
         };
         match restart {
             Restart::Process => {}

@@ -255,9 +255,13 @@ impl Server {
     }
 
     /// Drops what can no longer matter, so that equal futures are equal states.
-    pub(super) fn settle(&mut self, real: u64) {
+    pub(super) fn settle(&mut self, habits: &Habits, real: u64) {
         if self.straggler(real).is_none() {
             self.late = None;
+        }
+        if !habits.offline {
+            // Without a refresh token nothing is left of an authorization whose access token ended.
+            self.live.retain(|live| real < live.ends);
         }
     }
 }

@@ -51,7 +51,7 @@ impl Sim {
     }
 
     /// Whether the deadline has come.
-    fn due(&self) -> bool {
+    pub(super) fn due(&self) -> bool {
         self.core
             .next_deadline()
             .is_some_and(|deadline| deadline <= self.world.boot_time())
@@ -141,7 +141,7 @@ impl Sim {
                 .world
                 .stores
                 .get(usize::from(stored))
-                .is_some_and(|(_, store)| matches!(store, Store::Record { slots: Slots::Both, .. }));
+                .is_some_and(|write| matches!(write.store, Store::Record { slots: Slots::Both, .. }));
             for torn in [false, true].into_iter().filter(|torn| !torn || half) {
                 for server in leftovers {
                     steps.extend(self.scenario.restarts.iter().map(|restart| Step::Crash {
@@ -205,7 +205,7 @@ impl Sim {
             }
             Step::Advance => self.advance(),
             Step::Sleep(secs) => {
-                self.world.pass(u64::from(secs) * 1000);
+                self.world.pass(u64::from(secs) * 1000, habits);
                 None
             }
             Step::Approve => {
@@ -293,7 +293,7 @@ impl Sim {
         if !self.due()
             && let Some(moment) = self.next_moment()
         {
-            self.world.reach(moment);
+            self.world.reach(moment, &self.scenario.habits);
         }
         self.due().then_some(Event::Tick)
     }

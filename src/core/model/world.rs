@@ -20,6 +20,9 @@ const OTHER_LIMIT: u64 = 15_000;
 /// The server gives a request up after this long: later it cannot be carried out any more.
 const SERVER_LIMIT: u64 = 30_000;
 
+/// The disk works or fails within this. How long it took is what the mark's time can be off by.
+pub(super) const DISK_LIMIT: u64 = 5_000;
+
 /// Every method answers within this.
 const CALL_LIMIT: u64 = 20_000;
 
@@ -36,6 +39,15 @@ pub(super) struct Flight {
     sent: u64,
     /// What came of it, where the server was done before its answer arrived.
     rotated: Option<Option<Pair>>,
+}
+
+/// A store that was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Write {
+    pub(super) op: OpId,
+    pub(super) store: Store,
+    /// When it must have ended.
+    limit: u64,
 }
 
 /// A call without an answer.
@@ -75,6 +87,8 @@ pub(super) struct History {
     pub(super) paces: Vec<Pace>,
     /// Access tokens whose refusal the core was told.
     pub(super) refused: Vec<Pair>,
+    /// Pairs that the core was told of.
+    pub(super) delivered: Vec<Pair>,
     /// Access tokens that were on disk.
     pub(super) durable: Vec<Pair>,
     /// The newest generation that was on disk.
@@ -97,6 +111,8 @@ pub(super) struct History {
     pub(super) burst: u8,
     pub(super) published: Option<Snapshot>,
     pub(super) inhibited: bool,
+    /// A write to both generations was cut in half.
+    pub(super) torn: bool,
     pub(super) stopping: bool,
     pub(super) drained: bool,
 }
@@ -115,7 +131,7 @@ pub(super) struct World {
     pub(super) flights: Vec<Flight>,
     /// Connections that stand ready for a refresh.
     pub(super) prepared: Vec<OpId>,
-    pub(super) stores: VecDeque<(OpId, Store)>,
+    pub(super) stores: VecDeque<Write>,
     pub(super) calls: Vec<OpenCall>,
     next_call: u64,
     pub(super) budget: Budget,
@@ -132,6 +148,7 @@ impl World {
             Start::Paired { .. } => {
                 let pair = server.authorize(&scenario.habits, 0);
                 let record = scenario.record(pair);
+                history.delivered.push(pair);
                 history.durable.push(pair);
                 history.durable_generation = record.generation;
                 disk.newest = Some(record.clone());
@@ -173,22 +190,23 @@ impl World {
     }
 
     /// Moves time to `boot` or later.
-    pub(super) fn reach(&mut self, boot: BootTime) {
+    pub(super) fn reach(&mut self, boot: BootTime, habits: &Habits) {
         let real = (boot.as_millis() + self.booted).saturating_sub(BOOTED_AT);
-        self.pass(real.saturating_sub(self.real));
+        self.pass(real.saturating_sub(self.real), habits);
     }
 
-    pub(super) fn pass(&mut self, by: u64) {
+    pub(super) fn pass(&mut self, by: u64, habits: &Habits) {
         if by > 0 {
             self.real += by;
             self.history.burst = 0;
-            self.server.settle(self.real);
+            self.server.settle(habits, self.real);
         }
     }
 
     /// The moment that time cannot pass before something ended.
     pub(super) fn horizon(&self) -> Option<BootTime> {
-        let first = self.flights.iter().map(|flight| flight.limit).min()?;
+        let flights = self.flights.iter().map(|flight| flight.limit);
+        let first = flights.chain(self.stores.front().map(|store| store.limit)).min()?;
         Some(BootTime::from_millis(first - self.booted + BOOTED_AT))
     }
 
@@ -202,7 +220,7 @@ impl World {
 
     /// The record as it will be when every queued store is done.
     pub(super) fn last_record(&self) -> Option<&Record> {
-        let queued = self.stores.iter().rev().find_map(|(_, store)| match store {
+        let queued = self.stores.iter().rev().find_map(|write| match &write.store {
             Store::Record { record, .. } => Some(&**record),
             Store::Revocations(_) | Store::Flow(_) => None,
         });
@@ -225,7 +243,7 @@ impl World {
     // What the disk does.
 
     pub(super) fn end_store(&mut self, fate: DiskFate) -> Option<(OpId, bool)> {
-        let (op, store) = self.stores.pop_front()?;
+        let Write { op, store, .. } = self.stores.pop_front()?;
         match fate {
             DiskFate::Done | DiskFate::FailedThere => self.write(&store),
             DiskFate::Failed => {}
@@ -314,10 +332,10 @@ impl World {
         }
         let answer = match how {
             How::Truth | How::Undated => truth.expect("carried out above"),
-            How::Offline => self.failed(flight, FaultKind::Offline, None),
-            How::Lost | How::LostAfter | How::LostLate => self.failed(flight, FaultKind::Lost, None),
-            How::Garbled | How::GarbledAfter => self.failed(flight, FaultKind::Garbled, None),
-            How::RateLimited => self.failed(flight, FaultKind::RateLimited, Some(RETRY_AFTER)),
+            How::Offline => failed(flight, FaultKind::Offline, None),
+            How::Lost | How::LostAfter | How::LostLate => failed(flight, FaultKind::Lost, None),
+            How::Garbled | How::GarbledAfter => failed(flight, FaultKind::Garbled, None),
+            How::RateLimited => failed(flight, FaultKind::RateLimited, Some(RETRY_AFTER)),
             How::Refused => refused(flight),
             How::ClientRejected => rejected(flight),
             How::SlowDown => self.slow_down(flight),
@@ -353,27 +371,6 @@ impl World {
         }
     }
 
-    fn failed(&mut self, flight: &Flight, kind: FaultKind, retry_after: Option<std::time::Duration>) -> Answer {
-        let fault = Fault { kind, retry_after };
-        match &flight.request {
-            Request::DeviceCode => Answer::Code(CodeAnswer::Failed(fault)),
-            Request::Poll(_) => {
-                // Whatever this poll made at the server, its token is lost on the way.
-                self.excuse_newest();
-                Answer::Poll(PollAnswer::Failed(fault))
-            }
-            Request::Prepare if kind == FaultKind::RateLimited => Answer::Prepare(PrepareAnswer::Busy(fault)),
-            Request::Prepare => Answer::Prepare(PrepareAnswer::Failed(fault)),
-            Request::Refresh { .. } => Answer::Refresh(RefreshAnswer::Failed(fault)),
-            Request::Revoke(_) => Answer::Revoke(RevokeAnswer::Failed(fault)),
-            Request::Identify(_) | Request::Heartbeat(_) => Answer::Resource(ResourceAnswer::Failed(fault)),
-        }
-    }
-
-    fn excuse_newest(&mut self) {
-        self.history.excused |= family_bit(self.server.families().saturating_sub(1));
-    }
-
     fn slow_down(&mut self, flight: &Flight) -> Answer {
         if let Request::Poll(code) = &flight.request {
             let id = code_id(code);
@@ -387,6 +384,9 @@ impl World {
 
     fn remember_answer(&mut self, flight: &Flight, answer: &Answer) {
         let real = self.real;
+        if let Answer::Refresh(RefreshAnswer::Granted(tokens)) | Answer::Poll(PollAnswer::Granted(tokens)) = answer {
+            self.history.delivered.push(Pair::of_access(&tokens.access));
+        }
         match (&flight.request, answer) {
             (Request::DeviceCode, Answer::Code(CodeAnswer::Granted(code))) => {
                 let interval = millis(code.interval);
@@ -462,7 +462,11 @@ impl World {
                 if let Store::Record { record, .. } = store {
                     self.excuse_replaced(record);
                 }
-                self.stores.push_back((*op, store.clone()));
+                self.stores.push_back(Write {
+                    op: *op,
+                    store: store.clone(),
+                    limit: self.real + DISK_LIMIT,
+                });
             }
             Effect::Inhibit => self.history.inhibited = true,
             Effect::Release => self.history.inhibited = false,
@@ -552,12 +556,13 @@ impl World {
     /// The process ends and the next one is about to start; the disk is as these writes left it.
     pub(super) fn crash(&mut self, stored: u8, torn: bool, leftover: Leftover, restart: Restart, habits: &Habits) {
         for _ in 0..stored {
-            if let Some((_, store)) = self.stores.pop_front() {
-                self.write(&store);
+            if let Some(write) = self.stores.pop_front() {
+                self.write(&write.store);
             }
         }
-        if torn && let Some((_, Store::Record { record, .. })) = self.stores.pop_front() {
+        if torn && let Some(Store::Record { record, .. }) = self.stores.pop_front().map(|write| write.store) {
             self.disk.write_half(&record);
+            self.history.torn = true;
             self.remember_durable();
         }
         for flight in std::mem::take(&mut self.flights) {
@@ -566,8 +571,11 @@ impl World {
         self.stores.clear();
         self.prepared.clear();
         self.calls.clear();
+        if restart == Restart::Damaged {
+            self.history.excused |= families_before(self.server.families());
+        }
         self.excuse_lost();
-        self.restart(restart);
+        self.restart(restart, habits);
     }
 
     fn leave(&mut self, flight: &Flight, leftover: Leftover, habits: &Habits) {
@@ -603,9 +611,9 @@ impl World {
         }
     }
 
-    fn restart(&mut self, restart: Restart) {
+    fn restart(&mut self, restart: Restart, habits: &Habits) {
         // A process does not start in no time.
-        self.pass(1_000);
+        self.pass(1_000, habits);
         match restart {
             Restart::Process => self.restore_pace(),
             Restart::Power { clock } => {
@@ -614,6 +622,10 @@ impl World {
                 self.clock = clock;
             }
             Restart::Damaged => {
+                // What the lost record counted is lost; one send is what the core must think of.
+                for sends in &mut self.history.sends {
+                    sends.count = sends.count.min(1);
+                }
                 self.boot += 1;
                 self.booted = self.real;
                 self.clock = true;
@@ -643,6 +655,19 @@ impl World {
 
 /// What a rate-limited answer asks for.
 const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(30);
+
+fn failed(flight: &Flight, kind: FaultKind, retry_after: Option<std::time::Duration>) -> Answer {
+    let fault = Fault { kind, retry_after };
+    match &flight.request {
+        Request::DeviceCode => Answer::Code(CodeAnswer::Failed(fault)),
+        Request::Poll(_) => Answer::Poll(PollAnswer::Failed(fault)),
+        Request::Prepare if kind == FaultKind::RateLimited => Answer::Prepare(PrepareAnswer::Busy(fault)),
+        Request::Prepare => Answer::Prepare(PrepareAnswer::Failed(fault)),
+        Request::Refresh { .. } => Answer::Refresh(RefreshAnswer::Failed(fault)),
+        Request::Revoke(_) => Answer::Revoke(RevokeAnswer::Failed(fault)),
+        Request::Identify(_) | Request::Heartbeat(_) => Answer::Resource(ResourceAnswer::Failed(fault)),
+    }
+}
 
 fn refused(flight: &Flight) -> Answer {
     let fault = Fault {
