@@ -1,1 +1,317 @@
-//! Being built.
+//! The bus: three interfaces, and nothing decided in them.
+//!
+//! A method is: authorize, parse, ask the loop, wait, answer. A getter reads the visible snapshot. Signals leave in the
+//! order of the core (D4), from one task.
+//!
+//! Must never: hold state of the product, take a decision of the core's, let a code, a token or a secret into a signal, a
+//! property, an error or a log line (I8), or make the loop wait for the bus.
+//!
+//! Rules that zbus imposes: methods take `&self` only and the loop never asks zbus for an interface (both would deadlock
+//! against open calls); the objects are served before the name is requested, in one builder, so that an activated client
+//! never finds an empty object.
+
+mod access;
+mod device;
+mod failure;
+mod front;
+mod handout;
+mod logind;
+mod options;
+mod outbox;
+mod pairing;
+mod png;
+pub mod qr;
+mod text;
+mod throttle;
+mod tokens;
+
+use std::os::fd::OwnedFd;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::task::JoinSet;
+use zbus::connection::Builder;
+use zbus::export::futures_core::Stream;
+use zbus::message::Type as MessageType;
+use zbus::{Connection, MatchRule, MessageStream};
+
+pub use access::{Access, Caller, Callers, Principal, Role};
+pub use failure::{Failure, FailureKind};
+
+use crate::core::{CallError, Command, Reply, Snapshot};
+use front::Front;
+use outbox::Outbox;
+
+/// The well-known name.
+pub const NAME: &str = "org.cameratocloud.Auth1";
+/// The one object.
+pub const OBJECT: &str = "/org/cameratocloud/Auth1";
+/// The interface of the role «ui».
+pub const PAIRING: &str = "org.cameratocloud.Auth1.Pairing";
+/// The interface of the role «uploader».
+pub const TOKENS: &str = "org.cameratocloud.Auth1.Tokens";
+/// The interface of every role.
+pub const DEVICE: &str = "org.cameratocloud.Auth1.Device";
+
+/// How many calls may lie in the queue to the loop. Several times what one uid may have open, so that one uid cannot fill it.
+pub const CALL_QUEUE: usize = 1024;
+
+/// How long the last answers may take when the daemon leaves the bus.
+const LEAVE_LIMIT: Duration = Duration::from_secs(1);
+
+/// A call on its way to the loop. Every one is answered exactly once; one whose `reply` is dropped is answered with an error.
+#[derive(Debug)]
+pub struct Call {
+    /// What is asked, by whom it matters.
+    pub command: Command,
+    /// Where the answer goes. Nobody may be left to take it.
+    pub reply: oneshot::Sender<Result<Reply, CallError>>,
+}
+
+/// What does not change while the daemon runs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// `ClientId`; empty if there is none.
+    pub client_id: String,
+    /// `FirmwareVersion`; empty if there is none.
+    pub firmware_version: String,
+    /// `DaemonVersion`.
+    pub daemon_version: String,
+    /// `Provider`: the kind.
+    pub provider: String,
+}
+
+/// Which bus.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum BusAddress {
+    /// The system's; `DBUS_SYSTEM_BUS_ADDRESS` may say where it is.
+    #[default]
+    System,
+    /// The user session's.
+    Session,
+    /// A D-Bus address, e.g. `unix:path=/run/bus`.
+    Address(String),
+}
+
+impl From<&str> for BusAddress {
+    fn from(text: &str) -> Self {
+        match text {
+            "system" => Self::System,
+            "session" => Self::Session,
+            address => Self::Address(address.to_owned()),
+        }
+    }
+}
+
+impl std::fmt::Display for BusAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::System => f.write_str("the system bus"),
+            Self::Session => f.write_str("the session bus"),
+            Self::Address(address) => write!(f, "the bus at {address}"),
+        }
+    }
+}
+
+/// What can go wrong with the bus itself.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BusError {
+    /// No connection.
+    #[error("{bus} cannot be reached: {source}; is it running?")]
+    Unreachable {
+        /// Which bus.
+        bus: BusAddress,
+        /// What zbus says.
+        source: zbus::Error,
+    },
+    /// Somebody owns the name.
+    #[error("{NAME} is taken on {bus}: another c2c-authd is running there; stop it first")]
+    NameTaken {
+        /// Which bus.
+        bus: BusAddress,
+    },
+    /// The bus policy forbids it.
+    #[error(
+        "{bus} does not let this user own {NAME}: install dbus/{NAME}.conf into /usr/share/dbus-1/system.d, run as the user \
+         c2c-authd, and reload the bus"
+    )]
+    NameForbidden {
+        /// Which bus.
+        bus: BusAddress,
+    },
+    /// logind gave no inhibitor.
+    #[error("shutdown and sleep cannot be held off: {reason}")]
+    NoInhibitor {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The daemon's place on the bus. Dropping it ends its tasks.
+#[derive(Debug)]
+pub struct Bus {
+    connection: Connection,
+    front: Arc<Front>,
+    tasks: JoinSet<()>,
+}
+
+/// Serves the object, owns the name, and emits the `first` state once.
+///
+/// Calls of clients arrive at `calls`' other end; who may make which is decided here, by `access`, which may change at any
+/// time. The queue should hold [`CALL_QUEUE`] calls.
+///
+/// # Errors
+/// [`BusError::Unreachable`], [`BusError::NameTaken`], [`BusError::NameForbidden`].
+pub async fn serve(
+    address: &BusAddress,
+    about: About,
+    access: watch::Receiver<Arc<Access>>,
+    calls: mpsc::Sender<Call>,
+    first: Snapshot,
+) -> Result<Bus, BusError> {
+    let builder = match address {
+        BusAddress::System => Builder::system(),
+        BusAddress::Session => Builder::session(),
+        BusAddress::Address(address) => Builder::address(address.as_str()),
+    };
+    let explain = |source| match source {
+        zbus::Error::NameTaken => BusError::NameTaken { bus: address.clone() },
+        zbus::Error::FDO(error) if matches!(*error, zbus::fdo::Error::AccessDenied(_)) => {
+            BusError::NameForbidden { bus: address.clone() }
+        }
+        source => BusError::Unreachable {
+            bus: address.clone(),
+            source,
+        },
+    };
+    serve_on(builder, Callers::bus(), about, access, calls, first)
+        .await
+        .map_err(explain)
+}
+
+/// As [`serve`], on a connection of the caller's choice, with callers known from elsewhere: for a peer without a bus.
+///
+/// # Errors
+/// What zbus says.
+pub async fn serve_on(
+    builder: Builder<'_>,
+    callers: Callers,
+    mut about: About,
+    access: watch::Receiver<Arc<Access>>,
+    calls: mpsc::Sender<Call>,
+    first: Snapshot,
+) -> zbus::Result<Bus> {
+    for text in [
+        &mut about.client_id,
+        &mut about.firmware_version,
+        &mut about.daemon_version,
+        &mut about.provider,
+    ] {
+        text::without_nul(text);
+    }
+    let front = Arc::new(Front {
+        about,
+        access,
+        callers,
+        throttle: throttle::Throttle::default(),
+        handouts: handout::Handouts::default(),
+        outbox: Outbox::new(first),
+        calls,
+    });
+    let connection = builder
+        .serve_at(OBJECT, pairing::Pairing(Arc::clone(&front)))
+        .serve_at(OBJECT, tokens::Tokens(Arc::clone(&front)))
+        .serve_at(OBJECT, device::Device(Arc::clone(&front)))
+        // Nobody takes the name from a running daemon, and it takes it from nobody: two with one record would be fatal.
+        .allow_name_replacements(false)
+        .replace_existing_names(false)
+        .name(NAME)
+        .build()
+        .await?;
+
+    let mut tasks = JoinSet::new();
+    if let Callers::Bus(_) = front.callers {
+        let departures = departures(&connection).await?;
+        let front = Arc::clone(&front);
+        tasks.spawn(async move { forget_departed(departures, &front).await });
+    }
+    tasks.spawn({
+        let (connection, front) = (connection.clone(), Arc::clone(&front));
+        async move { front.outbox.run(&connection).await }
+    });
+    Ok(Bus {
+        connection,
+        front,
+        tasks,
+    })
+}
+
+impl Bus {
+    /// Shows a new state to the world: properties at once, then their signals, then the answers of calls that end after
+    /// this (D4). Never waits.
+    pub fn publish(&self, snapshot: Snapshot) {
+        self.front.outbox.publish(snapshot);
+    }
+
+    /// Resolves when the connection is lost.
+    pub fn closed(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+        let connection = self.connection.clone();
+        async move { connection.closed().await }
+    }
+
+    /// Asks logind to hold off shutdown and sleep until the file is dropped. Takes 2 s at most; best effort.
+    ///
+    /// # Errors
+    /// [`BusError::NoInhibitor`].
+    pub fn inhibit(&self) -> impl Future<Output = Result<OwnedFd, BusError>> + Send + 'static + use<> {
+        logind::inhibit(self.connection.clone())
+    }
+
+    /// Gives the name back and lets the last signals and answers out, for at most a second.
+    pub async fn leave(mut self) {
+        let leave = async {
+            self.front.outbox.flushed().await;
+            // A lost connection has no name to give back.
+            let _ = self.connection.release_name(NAME).await;
+            self.tasks.shutdown().await;
+            self.connection.graceful_shutdown().await;
+        };
+        let _ = tokio::time::timeout(LEAVE_LIMIT, leave).await;
+    }
+}
+
+/// Connections that leave the bus. `arg2` is the new owner: with it empty, arrivals and takeovers do not wake us.
+async fn departures(connection: &Connection) -> zbus::Result<MessageStream> {
+    let rule = MatchRule::builder()
+        .msg_type(MessageType::Signal)
+        .sender("org.freedesktop.DBus")
+        .interface("org.freedesktop.DBus")
+        .member("NameOwnerChanged")
+        .arg(2, "")
+        .build()?;
+    MessageStream::for_match_rule(rule, connection, None).await
+}
+
+async fn forget_departed(mut departures: MessageStream, front: &Front) {
+    while let Some(message) = std::future::poll_fn(|context| Pin::new(&mut departures).poll_next(context)).await {
+        let Ok(message) = message else { return };
+        let body = message.body();
+        let Ok((name, _, _)) = body.deserialize::<(&str, &str, &str)>() else {
+            continue;
+        };
+        if let Some(uid) = front.callers.forget(name) {
+            front.throttle.retire(uid);
+        }
+    }
+}
+
+/// Seconds left, rounded down: a promise that is kept.
+fn whole_seconds(duration: Duration) -> u32 {
+    u32::try_from(duration.as_secs()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,202 @@
-//! Being built.
+//! The configuration: files in, checked values out.
+//!
+//! Owns: the file format, the order in which files hide each other, every default, where client id and firmware version
+//! come from, and the reading of the client secret and the state key ([`secrets`]).
+//! Must never: read the environment (what comes from there is an argument), change anything on disk (but for the state key
+//! it is told to create), or repeat in a message what could be a secret.
+//!
+//! Invariants: a [`Config`] is good as a whole, nobody checks it again; a bad file yields no configuration at all; every
+//! error is one sentence that names file, key and cure.
+//!
+//! Files, later hiding earlier ones key by key: `/etc/c2c-authd/config.toml`, then the drop-ins `*.toml` of
+//! `/usr/lib/c2c-authd/config.d` and `/etc/c2c-authd/config.d` together, by file name; of two drop-ins with the same name
+//! only the one in `/etc` is read (an empty one masks the vendor's). That is systemd's order: a drop-in is there to
+//! change what the main file says. All of them may be absent. A list hides a list, it does not add to it. A file named on
+//! the command line is the only one that is read.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::core::{Policy, RefreshMode};
+
+mod check;
+mod error;
+mod identity;
+mod layer;
+mod load;
+mod raw;
+mod resolve;
+pub mod secrets;
+mod value;
+
+pub use error::{ConfigError, Place};
+pub use identity::{APPLICATION_ID, System};
+pub use value::{BaseUri, BodyKind, duration, duration_text};
+
+/// A configuration that is good as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// What this device is.
+    pub device: Device,
+    /// Whom it talks to, and how.
+    pub provider: Provider,
+    /// How the server's certificate is checked.
+    pub tls: Tls,
+    /// Where secrets come from that are no credentials of the service manager.
+    pub secrets: SecretFiles,
+    /// Where the record is kept.
+    pub state: State,
+    /// Who holds which role.
+    pub access: Access,
+    /// What is allowed but probably not meant: one sentence each.
+    pub warnings: Vec<String>,
+    /// The files that were read, the later ones hiding the earlier ones.
+    pub files: Vec<PathBuf>,
+    refresh: RefreshSettings,
+    give_up_after: Duration,
+    heartbeat: Option<Duration>,
+}
+
+/// What this device is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Device {
+    /// The unit's identifier at the server. `None`: not provisioned yet.
+    pub client_id: Option<String>,
+    /// `SemVer`, sent as `x-client-version`.
+    pub firmware_version: String,
+}
+
+/// Whom the device talks to. The kinds to come are variants to come.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Provider {
+    /// `kind = "frameio-c2c"`.
+    FrameioC2c(FrameioC2c),
+}
+
+impl Provider {
+    /// The word in the configuration and on the bus.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::FrameioC2c(_) => "frameio-c2c",
+        }
+    }
+
+    /// Whether pairing and refreshing need a client secret.
+    #[must_use]
+    pub const fn needs_client_secret(&self) -> bool {
+        match self {
+            Self::FrameioC2c(_) => true,
+        }
+    }
+}
+
+/// The device grant of Frame.io Camera to Cloud.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FrameioC2c {
+    /// What every path is appended to.
+    pub base_uri: BaseUri,
+    /// Words with one space between two.
+    pub scope: String,
+    /// Whether to ask for `verification_uri_complete`.
+    pub url_pairing: bool,
+    /// Begins with `/`.
+    pub device_code_path: String,
+    /// How bodies are encoded.
+    pub body: BodyKind,
+}
+
+/// How the server's certificate is checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// PEM; replaces the system's roots.
+    pub ca_file: Option<PathBuf>,
+}
+
+/// Files that hold secrets, for where the service manager passes none; see [`secrets`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SecretFiles {
+    /// The client secret.
+    pub client_secret: Option<PathBuf>,
+    /// The state key.
+    pub state_key: Option<PathBuf>,
+    /// Whether to create the state key on first start. Only with a `state_key` file.
+    pub create_state_key: bool,
+}
+
+/// Where the record is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct State {
+    /// `None`: `$STATE_DIRECTORY`.
+    pub directory: Option<PathBuf>,
+}
+
+/// Who holds which role, beside root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    /// The role `ui`.
+    pub ui: Principals,
+    /// The role `uploader`.
+    pub uploader: Principals,
+}
+
+/// Users and groups by number, names already resolved, sorted.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Principals {
+    /// User ids.
+    pub uids: Vec<u32>,
+    /// Group ids.
+    pub gids: Vec<u32>,
+}
+
+/// `[refresh]`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct RefreshSettings {
+    mode: RefreshMode,
+    at_percent: u8,
+    min_validity: Duration,
+    replay_after: Duration,
+}
+
+impl Config {
+    /// What the core needs to know.
+    #[must_use]
+    pub const fn policy(&self) -> Policy {
+        // Frame.io: 14 days, single use; `GET /v2/devices/me` tells whether a token lives; `POST /v2/auth/revoke` ends it.
+        let (refresh_token_life, can_probe, can_revoke) = match self.provider {
+            Provider::FrameioC2c(_) => (Duration::from_secs(14 * 86_400), true, true),
+        };
+        Policy {
+            refresh: self.refresh.mode,
+            refresh_at_percent: self.refresh.at_percent,
+            min_validity: self.refresh.min_validity,
+            replay_after: self.refresh.replay_after,
+            give_up_after: self.give_up_after,
+            heartbeat: self.heartbeat,
+            refresh_token_life,
+            can_probe,
+            can_revoke,
+        }
+    }
+
+    /// The first key, if any, that `new` changes and that a running daemon cannot change: what it names is part of the
+    /// record's identity, or was handed over at the start, or is announced as constant on the bus.
+    #[must_use]
+    pub fn restart_needed(&self, new: &Self) -> Option<&'static str> {
+        [
+            ("provider", self.provider != new.provider),
+            ("device.client-id", self.device.client_id != new.device.client_id),
+            (
+                "device.firmware-version",
+                self.device.firmware_version != new.device.firmware_version,
+            ),
+            ("state.directory", self.state != new.state),
+            ("secrets", self.secrets != new.secrets),
+        ]
+        .into_iter()
+        .find_map(|(key, changed)| changed.then_some(key))
+    }
+}
+
+#[cfg(test)]
+mod tests;

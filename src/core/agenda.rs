@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::Core;
 use super::effect::{CallError, CallId, Effect, Note, OpId, Request, Slots, Store};
 use super::event::{Answer, Command, Event};
 use super::held::Life;
@@ -13,6 +12,7 @@ use super::snapshot::{ErrorWord, Reason};
 use super::time::{BootTime, WallTime};
 use super::turn::Turn;
 use super::view::WARNINGS;
+use super::{Core, Phase};
 
 /// Longest wait between tries to write what the disk did not take.
 const DISK_CAP: Duration = Duration::from_secs(60);
@@ -44,9 +44,11 @@ impl Core {
                 self.reschedule_heartbeat(t);
             }
             Event::Shutdown => {
-                self.draining = true;
+                if self.phase == Phase::Running {
+                    self.phase = Phase::Draining;
+                }
                 self.abandon_unsent_refresh(t);
-                if self.disk.dirty && !self.disk.writing {
+                if self.disk.dirty && self.disk.newest.is_none() {
                     self.store_current(t);
                 }
             }
@@ -94,7 +96,7 @@ impl Core {
     fn stored(&mut self, t: &mut Turn<'_>, op: OpId, ok: bool) {
         self.disk.outstanding = self.disk.outstanding.saturating_sub(1);
         if self.disk.newest == Some(op) {
-            self.disk.writing = false;
+            self.disk.newest = None;
             self.disk.dirty = !ok;
             self.disk_answered(t, ok);
         }
@@ -115,13 +117,13 @@ impl Core {
 
     fn disk_answered(&mut self, t: &mut Turn<'_>, ok: bool) {
         if ok {
-            if std::mem::take(&mut self.disk.failing) {
+            if self.disk.retry.failing().is_some() {
                 t.note(Note::StoreRecovered);
             }
             self.disk.retry.reset();
         } else {
             self.fail_with(t, ErrorWord::StorageFailed);
-            if !std::mem::replace(&mut self.disk.failing, true) {
+            if self.disk.retry.failing().is_none() {
                 t.note(Note::StoreFailed);
             }
             self.disk.retry.failed(t, CallError::StorageFailed, None, DISK_CAP);
@@ -132,7 +134,7 @@ impl Core {
     pub(super) fn run(&mut self, t: &mut Turn<'_>) {
         let now = t.at();
         self.end_if_unrefreshable(t);
-        if self.afterlife.as_ref().is_some_and(|held| held.dead(now)) {
+        if self.afterlife.as_ref().is_some_and(|after| after.held.dead(now)) {
             self.forget_resource(t);
         }
         if !self.unpair_next.is_empty() && !self.flow_succeeded() {
@@ -168,7 +170,7 @@ impl Core {
             self.refresh_starts(self.waited_for(now)),
             self.warning_due(),
             self.held.as_ref().and_then(end),
-            self.afterlife.as_ref().and_then(end),
+            self.afterlife.as_ref().and_then(|after| end(&after.held)),
         ]
         .into_iter()
         .flatten()
@@ -177,7 +179,7 @@ impl Core {
 
     /// After `Shutdown`: whether all that must not be cut has ended. Says so once.
     pub(super) fn drain(&mut self, t: &mut Turn<'_>) -> bool {
-        let busy = !self.draining
+        let busy = self.phase == Phase::Running
             || matches!(self.refresh, Refresh::Sent { .. })
             || self.polling()
             || self.revocations.waiting()
@@ -188,7 +190,7 @@ impl Core {
         self.end_waiters(t);
         self.end_rejecters(t);
         self.end_starters(t);
-        !std::mem::replace(&mut self.drained, true)
+        std::mem::replace(&mut self.phase, Phase::Drained) == Phase::Draining
     }
 
     /// Circumstances improved: what failed for the network or the clock is tried earlier than planned.
@@ -218,7 +220,7 @@ impl Core {
     }
 
     fn disk_due(&self) -> Option<BootTime> {
-        let quiet = !self.disk.writing && self.unpairing.is_none() && !self.draining;
+        let quiet = self.disk.newest.is_none() && self.unpairing.is_none() && self.may_start();
         (self.disk.dirty && quiet).then(|| self.disk.retry.next())
     }
 
@@ -234,8 +236,8 @@ impl Core {
     }
 
     /// Whether anything new may be started.
-    pub(super) const fn may_start(&self) -> bool {
-        !self.draining
+    pub(super) fn may_start(&self) -> bool {
+        self.phase == Phase::Running
     }
 
     /// Whether anything may be started that needs the client secret.
@@ -294,7 +296,6 @@ impl Core {
             },
         );
         self.disk.newest = Some(op);
-        self.disk.writing = true;
         op
     }
 

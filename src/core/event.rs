@@ -192,7 +192,7 @@ pub enum RefreshAnswer {
 }
 
 /// RFC 7009 §2.2.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RevokeAnswer {
     /// Done, or the server has nothing left to revoke.
     Done,

@@ -21,6 +21,8 @@ mod refresh;
 mod resource;
 mod serve;
 pub mod snapshot;
+#[cfg(test)]
+mod tests;
 pub mod time;
 pub mod token;
 mod turn;
@@ -65,8 +67,7 @@ pub struct Core {
     idle: Reason,
     held: Option<Held>,
     /// The old access token after a verdict ended its pairing: served to its end if a probe finds it alive.
-    afterlife: Option<Held>,
-    afterlife_alive: bool,
+    afterlife: Option<Afterlife>,
     refresh: Refresh,
     retry: Retry,
     refused_limit: RefusedLimit,
@@ -90,10 +91,27 @@ pub struct Core {
     unpair_next: Vec<CallId>,
     disk: Disk,
     last_error: Option<(ErrorWord, Option<WallTime>)>,
-    draining: bool,
-    drained: bool,
+    phase: Phase,
     snapshot: Snapshot,
     deadline: Option<BootTime>,
+}
+
+/// The last of an access token whose pairing is over.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Afterlife {
+    held: Held,
+    /// A probe after the verdict found it alive.
+    alive: bool,
+}
+
+/// From boot to the end of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Phase {
+    Running,
+    /// Nothing new is started.
+    Draining,
+    /// Nothing is left that must be finished.
+    Drained,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -115,14 +133,10 @@ struct Ledger {
 struct Disk {
     /// Writes without an answer.
     outstanding: u32,
-    /// The last record write asked for.
+    /// The last record write asked for, until it is answered.
     newest: Option<OpId>,
-    /// `newest` has no answer yet.
-    writing: bool,
     /// The disk does not hold what memory holds.
     dirty: bool,
-    /// The last write failed.
-    failing: bool,
     retry: Retry,
     /// A non-empty list of revocations was written.
     revocations: bool,
@@ -159,7 +173,6 @@ impl Core {
             idle: Reason::NeverPaired,
             held: None,
             afterlife: None,
-            afterlife_alive: false,
             refresh: Refresh::Idle,
             retry: Retry::default(),
             refused_limit: RefusedLimit::default(),
@@ -182,8 +195,7 @@ impl Core {
                 ..Disk::default()
             },
             last_error: None,
-            draining: false,
-            drained: false,
+            phase: Phase::Running,
             snapshot: Snapshot {
                 pairing: PairingState::Unpaired,
                 reason: Reason::None,

@@ -9,6 +9,7 @@ use super::Core;
 use super::backoff::Retry;
 use super::effect::{CallError, CallId, Effect, Note, OpId, Reply, Request};
 use super::event::ResourceAnswer;
+use super::held::Held;
 use super::refresh::Refresh;
 use super::serve::CALL_LIMIT;
 use super::snapshot::{ErrorWord, Reason};
@@ -53,7 +54,7 @@ impl Core {
     /// `RejectAccessToken`.
     pub(super) fn reject_access_token(&mut self, t: &mut Turn<'_>, call: CallId, caller: u32, generation: Generation) {
         let now = t.at();
-        let Some(held) = self.held.as_mut().or(self.afterlife.as_mut()) else {
+        let Some(held) = self.token_in_hand() else {
             let error = self.without_pairing();
             t.reply(call, Err(error));
             return;
@@ -95,6 +96,11 @@ impl Core {
         });
     }
 
+    /// The pairing's token, or what is left of it.
+    fn token_in_hand(&self) -> Option<&Held> {
+        self.held.as_ref().or(self.afterlife.as_ref().map(|after| &after.held))
+    }
+
     /// Somebody wants to know whether the token lives.
     pub(super) fn want_probe(&mut self, t: &Turn<'_>) {
         self.resource.wanted = self.policy.can_probe;
@@ -114,7 +120,7 @@ impl Core {
     /// When the next probe starts.
     pub(super) fn probe_starts(&self, waited_for: bool) -> Option<BootTime> {
         let free = self.resource.op.is_none() && self.refresh_out().is_none() && self.may_start();
-        let token = self.held.as_ref().or(self.afterlife.as_ref())?;
+        let token = self.token_in_hand()?;
         if !free || !self.policy.can_probe || token.refused {
             return None;
         }
@@ -139,7 +145,7 @@ impl Core {
     }
 
     fn unvouched_waiters(&self) -> bool {
-        !self.waiters.is_empty() && self.held.as_ref().is_some_and(super::held::Held::unvouched)
+        !self.waiters.is_empty() && self.held.as_ref().is_some_and(Held::unvouched)
     }
 
     pub(super) fn resource_deadline(&self, now: BootTime) -> Option<BootTime> {
@@ -164,9 +170,7 @@ impl Core {
             .probe_starts(self.unvouched_waiters())
             .is_some_and(|start| start <= now);
         let heartbeat = self.heartbeat_starts().is_some_and(|start| start <= now);
-        let Some(token) = self.held.as_ref().or(self.afterlife.as_ref()) else {
-            return;
-        };
+        let Some(token) = self.token_in_hand() else { return };
         if !probe && (!heartbeat || token.dead(now)) {
             return;
         }
@@ -224,8 +228,8 @@ impl Core {
                     });
                     t.reply(rejecter.call, Ok(Reply::Done));
                 }
-                if self.held.is_none() {
-                    self.afterlife_alive = self.afterlife.is_some();
+                if let Some(after) = &mut self.afterlife {
+                    after.alive = true;
                 }
                 if let Some(held) = &mut self.held {
                     held.vouch(date, &self.policy, t);
@@ -272,7 +276,6 @@ impl Core {
     /// A 401: this access token's life is 0, whatever its dates say.
     pub(super) fn token_refused(&mut self, t: &mut Turn<'_>) {
         if self.afterlife.take().is_some() {
-            self.afterlife_alive = false;
             return;
         }
         let Some(held) = &mut self.held else { return };
@@ -333,7 +336,6 @@ impl Core {
         self.resource.alive_at = None;
         self.resource.heartbeat_at = self.policy.heartbeat.map(|interval| t.at().after(interval));
         self.afterlife = None;
-        self.afterlife_alive = false;
     }
 
     /// The network may be back.

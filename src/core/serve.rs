@@ -55,7 +55,7 @@ impl Core {
         for waiter in std::mem::take(&mut self.waiters) {
             match self.due(&waiter, now) {
                 Due::Token => self.hand_out(t, &waiter),
-                Due::Afterlife => Self::reply_token(t, waiter.call, self.afterlife.as_ref()),
+                Due::Afterlife => Self::reply_token(t, waiter.call, self.afterlife.as_ref().map(|after| &after.held)),
                 Due::Error(error) => t.reply(waiter.call, Err(error)),
                 Due::Wait(_) => self.waiters.push(waiter),
             }
@@ -130,6 +130,15 @@ impl Core {
         if held.unvouched() && self.policy.can_probe {
             return self.due_unvouched(waiter, now);
         }
+        if matches!(self.refresh, Refresh::Storing { .. }) {
+            // The token in hand is dead and the next one all but on disk.
+            let over = now >= waiter.deadline;
+            return if over {
+                Due::Error(CallError::Timeout)
+            } else {
+                Due::Wait(waiter.deadline)
+            };
+        }
         if let Some(hold) = self.hold(held)
             && now < hold
         {
@@ -163,17 +172,17 @@ impl Core {
             Some(start) if start <= waiter.deadline && now < waiter.deadline => Due::Wait(waiter.deadline),
             Some(_) => Due::Error(last()),
             // An unpairing or a newer pairing is on its way to disk and will settle this within moments.
-            None if now < waiter.deadline && !self.draining => Due::Wait(waiter.deadline),
+            None if now < waiter.deadline && self.may_start() => Due::Wait(waiter.deadline),
             None => Due::Error(CallError::Timeout),
         }
     }
 
     fn due_without_pairing(&self, now: BootTime) -> Due {
         let none = self.without_pairing();
-        if self.afterlife.is_none() {
+        let Some(after) = &self.afterlife else {
             return Due::Error(none);
-        }
-        if self.afterlife_alive {
+        };
+        if after.alive {
             return Due::Afterlife;
         }
         match self.probing_since() {

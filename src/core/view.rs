@@ -21,10 +21,12 @@ pub(super) const WARNINGS: [Duration; 3] = [
 impl Core {
     pub(super) fn view(&self, now: BootTime) -> Snapshot {
         let (pairing, reason) = self.pairing_view(now);
-        let served = self
-            .held
+        let after = self
+            .afterlife
             .as_ref()
-            .or(self.afterlife.as_ref().filter(|_| self.afterlife_alive));
+            .filter(|after| after.alive)
+            .map(|after| &after.held);
+        let served = self.held.as_ref().or(after);
         Snapshot {
             pairing,
             reason,
@@ -96,7 +98,7 @@ impl Core {
 
     fn token_view(&self, now: BootTime) -> TokenState {
         let Some(held) = &self.held else {
-            return if self.afterlife_alive {
+            return if self.afterlife.as_ref().is_some_and(|after| after.alive) {
                 TokenState::Valid
             } else {
                 TokenState::None

@@ -1,1 +1,207 @@
-//! Being built.
+//! The shell around the core: boot order, the one loop, and everything the loop needs from the kernel and from systemd.
+//!
+//! Knows every other part and is known by none. Must never: decide anything about pairings or tokens (the core does), wait
+//! for the network before READY, hold a lock.
+//!
+//! | file | what |
+//! |---|---|
+//! | `args`, `environment`, `exit` | the process's edges |
+//! | `log`, `journal`, `status` | what people read |
+//! | `clock`, `timer`, `netlink`, `signals`, `readiness` | what the kernel tells |
+//! | `notify` | what systemd is told |
+//! | `boot`, `reload`, `harden` | configuration, secrets and store, once and again |
+//! | `executor`, `flights`, `writer`, `inhibit` | effects carried out |
+//! | `run` | the loop |
+//!
+//! Boot order: arguments, logging, own memory made safe, configuration, secrets, store, core, listeners, bus (objects, then
+//! the name), READY, loop. Whatever is slow comes later: the system's roots of trust are read with the first connection.
+
+pub mod args;
+pub mod boot;
+pub mod clock;
+pub mod environment;
+pub mod executor;
+pub mod exit;
+pub mod flights;
+pub mod harden;
+pub mod inhibit;
+pub mod journal;
+pub mod log;
+pub mod netlink;
+pub mod notify;
+mod readiness;
+pub mod reload;
+pub mod run;
+pub mod signals;
+pub mod status;
+pub mod timer;
+pub mod writer;
+
+use std::io::{self, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tracing::Level;
+
+use crate::bus::{self, BusAddress};
+use crate::config::System;
+use crate::core::{Core, Effects};
+use crate::http::{Client, FloorClock, TlsSettings};
+use args::{Action, Args};
+use clock::Clock;
+use environment::Environment;
+use executor::Executor;
+use exit::{Code, Failure};
+use journal::Entry;
+use notify::{Notifier, Watchdog};
+use reload::Source;
+use run::{Daemon, Senses, Settings};
+use signals::Signals;
+use timer::{Deadline, StepWatch};
+
+/// The whole program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = match Args::parse(std::env::args_os().skip(1)) {
+        Ok(args) => args,
+        Err(failure) => return complain(&failure),
+    };
+    let source = Source {
+        file: args.config,
+        system: System::host(),
+    };
+    match args.action {
+        Action::Help => print(args::HELP),
+        Action::Version => print(&format!("c2c-authd {}\n", env!("CARGO_PKG_VERSION"))),
+        Action::CheckConfig => match check_config(&source) {
+            Ok(text) => print(&text),
+            Err(failure) => complain(&failure),
+        },
+        Action::Serve => serve(&args.bus, source),
+    }
+}
+
+/// Everything that can be known of a configuration without serving it.
+fn check_config(source: &Source) -> Result<String, Failure> {
+    let config = source.read()?;
+    boot::provider(&config, None)?;
+    Ok(config.check())
+}
+
+fn print(text: &str) -> ExitCode {
+    match io::stdout().write_all(text.as_bytes()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => Code::Io.into(),
+    }
+}
+
+fn complain(failure: &Failure) -> ExitCode {
+    let _ = writeln!(io::stderr(), "c2c-authd: {failure}");
+    failure.code.into()
+}
+
+fn serve(bus: &BusAddress, source: Source) -> ExitCode {
+    log::init();
+    harden::die_on_panic();
+    harden::protect_memory();
+    let mut notifier = Notifier::from_environment();
+    match block_on(bus, source, &mut notifier) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            Entry::new(Level::ERROR, journal::FAILED, &failure.sentence).write();
+            // Stays visible in `systemctl status` after the end.
+            notifier.status(&failure.sentence);
+            failure.code.into()
+        }
+    }
+}
+
+fn block_on(bus: &BusAddress, source: Source, notifier: &mut Notifier) -> Result<(), Failure> {
+    // One thread: the loop owns the core by value, and a getter of the bus never runs in the middle of a change.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        // Name lookup and one write at a time; each lives a few seconds longer than its work.
+        .max_blocking_threads(4)
+        .build()
+        .map_err(|error| Failure::new(Code::Internal, format!("no runtime: {error}")))?;
+    let ended = runtime.block_on(async {
+        let daemon = boot(bus, source).await?;
+        daemon.run(notifier).await
+    });
+    // A name lookup that hangs must not hold up the end. What had to be written is written: the drain waited for it.
+    runtime.shutdown_timeout(Duration::from_millis(200));
+    ended
+}
+
+/// From the command line to a daemon that can serve.
+async fn boot(address: &BusAddress, source: Source) -> Result<Daemon, Failure> {
+    let config = source.read()?;
+    for warning in &config.warnings {
+        boot::advise(warning);
+    }
+    let environment = Environment::of_process();
+    let directories = boot::directories(&config, &environment)?;
+    let provisioned = boot::provision(&config, &environment, &directories.state)?;
+    let provisioning = boot::provisioning(&config, &provisioned);
+    let provider = boot::provider(&config, provisioned.client_secret)?;
+
+    let boot_id = clock::boot_id(Path::new(clock::KERNEL_BOOT_ID), directories.runtime.as_deref());
+    let (store, stored) = boot::open_store(&config, &provider, provisioned.state_key, directories, boot_id)?;
+    let mut clock = Clock::new(boot::stored_floor(&stored));
+    let floor = Arc::new(FloorClock::new(clock.floor()));
+    let tls = TlsSettings {
+        ca_file: config.tls.ca_file.clone(),
+        clock: Arc::clone(&floor),
+    };
+    let client = Client::new(Arc::new(provider), tls).map_err(|error| Failure::new(Code::Config, error))?;
+
+    let mut effects = Effects::new();
+    let now = clock.now();
+    floor.set(clock.floor(), now.wall.is_some());
+    let core = Core::boot(config.policy(), provisioning, boot_id, stored, now, &mut effects);
+
+    let senses = senses()?;
+    let (access, who) = watch::channel(Arc::new(boot::access(&config)));
+    let (sender, calls) = mpsc::channel(bus::CALL_QUEUE);
+    let snapshot = core.snapshot().clone();
+    let state = snapshot.pairing;
+    let bus = bus::serve(address, boot::about(&config), who, sender, snapshot).await?;
+    Ok(Daemon {
+        core,
+        effects,
+        clock,
+        floor,
+        executor: Executor::new(client, bus, store, state),
+        calls,
+        senses,
+        settings: Settings {
+            config,
+            source,
+            access,
+            refusal: None,
+        },
+        watchdog: Watchdog::from_environment(),
+    })
+}
+
+/// What listens to the kernel. Without its timer the daemon cannot work; without the rest it works less well.
+fn senses() -> Result<Senses, Failure> {
+    let fatal = |what: &str, error: io::Error| Failure::new(Code::Internal, format!("no {what}: {error}"));
+    Ok(Senses {
+        deadline: Deadline::new().map_err(|error| fatal("timer on CLOCK_BOOTTIME", error))?,
+        steps: lesser("steps of the clock go unnoticed", StepWatch::new()),
+        network: lesser(
+            "the return of the network goes unnoticed until the next retry",
+            netlink::listen(),
+        ),
+        signals: Signals::listen().map_err(|error| fatal("signal handlers", error))?,
+    })
+}
+
+fn lesser<T>(loss: &str, sense: io::Result<T>) -> Option<T> {
+    sense.inspect_err(|error| boot::advise(format!("{loss}: {error}"))).ok()
+}

@@ -1,1 +1,277 @@
-//! Being built.
+//! One bounded request at a time, over verified TLS.
+//!
+//! Owns: name lookup, connections, TLS, limits on time and size, and the difference between «not one byte was sent» and
+//! «it may have arrived». Must never: retry what may have arrived, follow a redirect, judge an answer (that is `oauth`), log
+//! a header or a body.
+//!
+//! Invariants:
+//! - A refresh is written once, on the connection that its `Prepare` proved, or not at all.
+//! - A fault that is [`unsent`](FaultKind::unsent) means that no byte of the request left; where that is not certain, it is
+//!   [`FaultKind::Lost`].
+//! - After any failure the next request has a fresh name lookup and a fresh connection.
+//! - Dropping the future of a request closes its connection.
+//!
+//! Secrets are in wiped memory up to the point where hyper and rustls copy them into buffers of their own; those end with
+//! the connection, which is why none is kept longer than [`WARM`].
+
+mod connection;
+mod dial;
+#[cfg(test)]
+mod tests;
+mod tls;
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+pub use connection::Connection;
+pub use tls::{FloorClock, TlsError, TlsSettings};
+
+use crate::core::{Answer, Fault, FaultKind, PrepareAnswer, RefreshToken, Request, WallTime};
+use crate::oauth::{HttpRequest, HttpResponse, Kind, Origin, Provider};
+
+/// How long name lookup, TCP and TLS may take together. A caller waits 20 s at most, and something must be left for the
+/// request itself.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// How long an idle connection is trusted. Polls come every 5 s; middleboxes forget a silent connection after a minute, some
+/// sooner, and what is then sent into it stalls until the limit.
+const WARM: Duration = Duration::from_secs(30);
+
+/// Sends what the core asks for. Cheap to clone; meant for a current-thread runtime with `tokio::spawn`.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    provider: Arc<Provider>,
+    tls: tls::Connector,
+    warm: Mutex<Option<Warm>>,
+}
+
+/// The idle connection, and since when by `CLOCK_BOOTTIME`: after a suspend it is as old as it is.
+struct Warm {
+    connection: Connection,
+    since: Duration,
+}
+
+/// How a request ended.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The `Date` of the answer; it came over verified TLS, as everything does here.
+    pub date: Option<WallTime>,
+    /// What it means.
+    pub answer: Answer,
+}
+
+/// How a `Prepare` ended.
+pub struct Prepared {
+    /// For the core.
+    pub outcome: Outcome,
+    /// For [`Client::refresh`]; present unless the answer is [`PrepareAnswer::Failed`]. Dropping it closes it.
+    pub connection: Option<Connection>,
+}
+
+impl Client {
+    /// Reads `ca-file`, if there is one; the system's roots are read with the first connection.
+    ///
+    /// # Errors
+    /// [`TlsError`], naming the file and the cure.
+    pub fn new(provider: Arc<Provider>, tls: TlsSettings) -> Result<Self, TlsError> {
+        let tls = tls::Connector::new(tls, provider.token_origin())?;
+        let warm = Mutex::new(None);
+        Ok(Self {
+            shared: Arc::new(Shared { provider, tls, warm }),
+        })
+    }
+
+    /// Brings up a connection to the token endpoint and proves it by a request without a credential. Always a fresh one:
+    /// a refresh is rare, and nothing is known of how long a server still keeps an old one.
+    pub async fn prepare(&self) -> Prepared {
+        let provider = &self.shared.provider;
+        let deadline = Instant::now() + provider.limit(Kind::Prepare);
+        let mut date = None;
+        let (answer, connection) = match self.prove(deadline, &mut date).await {
+            Ok((answer, connection)) => (answer, Some(connection)),
+            Err(kind) => (failed(Kind::Prepare, kind), None),
+        };
+        Prepared {
+            outcome: Outcome { date, answer },
+            connection,
+        }
+    }
+
+    /// Spends a refresh token on exactly this connection, once. If it turns out dead before the first byte, the fault is
+    /// [`FaultKind::Offline`]: nothing was sent.
+    ///
+    /// Meant to be spawned: whoever drops this future in flight has an ambiguous refresh.
+    pub async fn refresh(&self, on: Connection, token: &RefreshToken) -> Outcome {
+        match self.shared.provider.refresh(token, entropy()) {
+            Some(request) => self.judge(Kind::Refresh, self.exchange(Kind::Refresh, on, request).await),
+            None => unsendable(Kind::Refresh),
+        }
+    }
+
+    /// Everything else, on a warm connection where there is one. A [`Request::Refresh`] needs the connection of its
+    /// `Prepare`; here it finds none, so nothing is sent.
+    pub async fn send(&self, request: &Request) -> Outcome {
+        let kind = Kind::of(request);
+        match kind {
+            Kind::Prepare => return self.prepare().await.outcome,
+            Kind::Refresh => return self.judge(kind, Err(FaultKind::Offline)),
+            Kind::DeviceCode | Kind::Poll | Kind::Revoke | Kind::Identify | Kind::Heartbeat => {}
+        }
+        match self.shared.provider.request(request, entropy()) {
+            Some(request) => self.judge(kind, self.transmit(kind, request).await),
+            None => unsendable(kind),
+        }
+    }
+
+    async fn prove(&self, deadline: Instant, date: &mut Option<WallTime>) -> Result<(Answer, Connection), FaultKind> {
+        let provider = &self.shared.provider;
+        let origin = provider.token_origin();
+        let connection = self.connect(origin, deadline).await?;
+        let Some(request) = provider.request(&Request::Prepare, entropy()) else {
+            return Ok((Answer::Prepare(PrepareAnswer::Ready), connection));
+        };
+        let (response, mut connection) = self.traced(connection, request, deadline).await?;
+        *date = response.date();
+        let alive = timeout_at(deadline, connection.is_alive()).await;
+        if alive != Ok(true) {
+            // The server closes after each answer: then a fresh handshake is proof enough.
+            connection = self.connect(origin, deadline).await?;
+        }
+        Ok((provider.answer(Kind::Prepare, &response), connection))
+    }
+
+    async fn transmit(&self, kind: Kind, request: HttpRequest) -> Result<HttpResponse, FaultKind> {
+        if let Some(warm) = self.take_warm(&request.origin) {
+            match self.exchange(kind, warm, request.clone()).await {
+                // The server closed it in between. Nothing was sent, so a fresh one costs nothing.
+                Err(FaultKind::Offline) => {}
+                ended => return ended,
+            }
+        }
+        let fresh = self.connect(&request.origin, Instant::now() + CONNECT).await?;
+        self.exchange(kind, fresh, request).await
+    }
+
+    async fn exchange(&self, kind: Kind, on: Connection, request: HttpRequest) -> Result<HttpResponse, FaultKind> {
+        let deadline = Instant::now() + self.shared.provider.limit(kind);
+        let (response, connection) = self.traced(on, request, deadline).await?;
+        if kind.is_followed() {
+            self.keep_warm(connection);
+        }
+        Ok(response)
+    }
+
+    async fn traced(
+        &self,
+        on: Connection,
+        request: HttpRequest,
+        deadline: Instant,
+    ) -> Result<(HttpResponse, Connection), FaultKind> {
+        let (method, path) = (request.method.clone(), request.path.clone());
+        let started = Instant::now();
+        let ended = on.exchange(request, deadline).await;
+        let millis = started.elapsed().as_millis();
+        match &ended {
+            Ok((response, _)) => {
+                let status = response.status.as_u16();
+                tracing::debug!(%method, path, status, millis, "answered");
+            }
+            Err(fault) => {
+                tracing::debug!(%method, path, ?fault, millis, "not answered");
+                self.forget_warm();
+            }
+        }
+        ended
+    }
+
+    async fn connect(&self, origin: &Origin, deadline: Instant) -> Result<Connection, FaultKind> {
+        let deadline = deadline.min(Instant::now() + CONNECT);
+        let connecting = async {
+            let tcp = dial::dial(origin).await.map_err(|error| {
+                tracing::debug!(%origin, %error, "no connection");
+                FaultKind::Offline
+            })?;
+            let stream = self.shared.tls.connect(origin, tcp).await?;
+            Connection::new(origin.clone(), stream).await
+        };
+        let ended = timeout_at(deadline, connecting).await.unwrap_or_else(|_| {
+            tracing::debug!(%origin, "no connection in time");
+            Err(FaultKind::Offline)
+        });
+        if ended.is_err() {
+            self.forget_warm();
+        }
+        ended
+    }
+
+    fn judge(&self, kind: Kind, ended: Result<HttpResponse, FaultKind>) -> Outcome {
+        match ended {
+            Ok(response) => Outcome {
+                date: response.date(),
+                answer: self.shared.provider.answer(kind, &response),
+            },
+            Err(fault) => Outcome {
+                date: None,
+                answer: failed(kind, fault),
+            },
+        }
+    }
+
+    fn take_warm(&self, origin: &Origin) -> Option<Connection> {
+        let warm = self.warm().take()?;
+        let fit = warm.connection.origin() == origin && boottime().saturating_sub(warm.since) < WARM;
+        fit.then_some(warm.connection)
+    }
+
+    fn keep_warm(&self, connection: Connection) {
+        *self.warm() = Some(Warm {
+            connection,
+            since: boottime(),
+        });
+    }
+
+    /// Where one connection failed, the network may have changed, and the idle one is no better.
+    fn forget_warm(&self) {
+        *self.warm() = None;
+    }
+
+    fn warm(&self) -> std::sync::MutexGuard<'_, Option<Warm>> {
+        // Nothing can panic while it is held.
+        self.shared.warm.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn failed(kind: Kind, fault: FaultKind) -> Answer {
+    kind.failed(Fault {
+        kind: fault,
+        retry_after: None,
+    })
+}
+
+/// The provider has no such request, or a credential does not fit into it: nothing can be sent, now or later.
+fn unsendable(kind: Kind) -> Outcome {
+    Outcome {
+        date: None,
+        answer: failed(kind, FaultKind::Refused),
+    }
+}
+
+/// For multipart boundaries. Zeros will do where the kernel has no entropy yet: a boundary is checked, not guessed.
+fn entropy() -> [u8; 16] {
+    let mut bytes = [0; 16];
+    if getrandom::fill(&mut bytes).is_err() {
+        bytes = [0; 16];
+    }
+    bytes
+}
+
+fn boottime() -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    Duration::try_from(now).unwrap_or_default()
+}

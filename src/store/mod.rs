@@ -1,1 +1,110 @@
-//! Being built.
+//! What survives, sealed: the pairing in two generations, pending revocations, and the flow in the runtime directory.
+//!
+//! Owns: the files in the state and the runtime directory, their format, the lock on the state directory, and the state key
+//! while the daemon runs. Blocking: it runs on a thread of its own.
+//!
+//! Must never: decide what a record means for the pairing (the core does), put a secret into a file in clear, an error or a
+//! log, or destroy what it cannot read.
+//!
+//! Invariants:
+//! - When [`Store::write`] returns `Ok`, the new state is durable. When it fails or is cut at any step, the next start finds
+//!   either the old record or the new one, complete.
+//! - Loading never overwrites. Of two generations the newer is used; one that cannot be read makes the other «previous».
+//! - What cannot be read is renamed `record.<reason>.<n>` before anything is written in its place, and kept.
+//! - Only what opens under our key, for our identity and as the right kind of file is ever returned.
+//! - With [`Slots::Both`](crate::core::Slots::Both) nothing that was there before can come back.
+//!
+//! | file | where | what |
+//! |---|---|---|
+//! | `record.0`, `record.1` | state | the two generations |
+//! | `record.<reason>.<n>` | state | set aside: `damaged`, `unknown-format`, `other-key`, `foreign` |
+//! | `revocations` | state | tokens the server has yet to hear about |
+//! | `spare` | state | room for one record, given up when the disk is full |
+//! | `flow` | runtime | the pairing attempt of this boot |
+//! | `record.spill` | runtime | a pairing that the state directory did not take |
+//! | `.<name>.new` | both | a write under way |
+
+mod body;
+mod error;
+mod folder;
+mod key;
+mod load;
+mod seal;
+mod vault;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+pub use error::{KeyError, OpenError, WriteError};
+pub use key::{Identity, StateKey};
+
+use crate::core::{self, BootId};
+use folder::Directory;
+use seal::Sealer;
+use vault::Vault;
+
+/// Where things are kept. Both must exist, belong to us and be writable by nobody else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Directories {
+    /// Survives reboots.
+    pub state: PathBuf,
+    /// Survives restarts of the daemon; without one no flow is resumed and nothing is spilled.
+    pub runtime: Option<PathBuf>,
+}
+
+/// The open store. Holds the lock on the state directory until dropped.
+pub struct Store(Vault<Directory>);
+
+impl Store {
+    /// Takes the lock and loads. Without a key it opens all the same, tells whether there is a record, and writes nothing.
+    ///
+    /// # Errors
+    /// [`OpenError`] if a directory cannot be used or read. Content that cannot be used is no error but an outcome:
+    /// [`core::Loaded`].
+    pub fn open(
+        dirs: Directories,
+        key: Option<StateKey>,
+        identity: Identity,
+        boot: BootId,
+    ) -> Result<(Self, core::Stored), OpenError> {
+        let state = Directory::open(dirs.state)?;
+        state.lock()?;
+        let runtime = dirs.runtime.map(Directory::open).transpose()?;
+        let sealer = key.map(|key| Sealer::new(&key, identity));
+        let (vault, stored) = Vault::open(state, runtime, sealer, boot)?;
+        Ok((Self(vault), stored))
+    }
+
+    /// Carries out one write, durably.
+    ///
+    /// # Errors
+    /// [`WriteError`]: nothing of the write can be relied on, and the next start finds the record as it was before or as it
+    /// was to be. Trying again is safe.
+    pub fn write(&mut self, what: &core::Store) -> Result<(), WriteError> {
+        self.0.write(what)
+    }
+}
+
+impl fmt::Debug for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Store").finish_non_exhaustive()
+    }
+}
+
+/// Whether anything in a state directory was ever sealed, so that a new state key would orphan it. `true` if that cannot be
+/// told.
+#[must_use]
+pub fn records_exist(dir: &Path) -> bool {
+    match std::fs::read_dir(dir) {
+        Ok(entries) => {
+            let names: Result<Vec<_>, _> = entries
+                .map(|entry| entry.map(|entry| entry.file_name().to_string_lossy().into_owned()))
+                .collect();
+            names.map_or(true, |names| load::any_sealed(&names))
+        }
+        Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+    }
+}
+
+#[cfg(test)]
+mod tests;

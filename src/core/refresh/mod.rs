@@ -4,38 +4,21 @@
 //! write the intent mark, send once on that connection, store, publish. Never two at a time (I2), never without a durable mark
 //! (I3, I9), never cancelled once sent.
 
+mod schedule;
+
 use std::time::Duration;
 
-use super::Core;
-use super::backoff::FLOOR;
-use super::effect::{CallError, Effect, Note, OpId, Request, Slots};
-use super::event::{Fault, FaultKind, PrepareAnswer, RefreshAnswer, TokenGrant};
-use super::held::{Held, stamp};
-use super::policy::RefreshMode;
-use super::record::{IntentMark, Pairing, TokenPair};
-use super::snapshot::{ErrorWord, Reason};
-use super::time::{BootTime, WallTime};
-use super::turn::Turn;
+use crate::core::effect::{CallError, Effect, Note, OpId, Request, Slots};
+use crate::core::event::{PrepareAnswer, RefreshAnswer, TokenGrant};
+use crate::core::held::{Held, stamp};
+use crate::core::record::{IntentMark, Pairing, TokenPair};
+use crate::core::snapshot::{ErrorWord, Reason};
+use crate::core::time::WallTime;
+use crate::core::turn::Turn;
+use crate::core::{Afterlife, Core};
 
-/// Longest wait between tries while the old token still serves.
-const ADVISORY_CAP: Duration = Duration::from_secs(15 * 60);
-
-/// Longest wait between tries once callers are short of a token.
-const MANDATORY_CAP: Duration = Duration::from_secs(2 * 60);
-
-/// Longest wait between resends of one refresh token.
-const RESEND_CAP: Duration = Duration::from_secs(3600);
-
-/// A wrong secret is cured by a person, not by haste; yet without one (a server's fault, since mended) the daemon must find
-/// its way back by itself (I5).
-const CLIENT_REJECTED_WAIT: Duration = Duration::from_secs(3600);
-
-/// Spread of a returning network's load: ten thousand devices come back together.
-const NETWORK_UP_SPREAD: Duration = Duration::from_secs(30 * 60);
-
-/// How far apart refreshes are that a 401 asked for, while new tokens are refused too.
-const REFUSED_SPACING: Duration = Duration::from_secs(5 * 60);
-const REFUSED_SPACING_CAP: Duration = Duration::from_secs(3600);
+pub(super) use schedule::RefusedLimit;
+use schedule::{CLIENT_REJECTED_WAIT, MANDATORY_CAP};
 
 /// How long a sent refresh makes callers wait: the old token is about to die, and most answers are here by then.
 pub(super) const SENT_HOLD: Duration = Duration::from_secs(2);
@@ -60,120 +43,7 @@ pub(super) enum Refresh {
     Storing { store: OpId, incoming: TokenPair },
 }
 
-/// What limits refreshes that only a 401 asks for: a token endpoint must not be driven by a broken resource.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct RefusedLimit {
-    /// When the last such refresh was sent.
-    last: Option<BootTime>,
-    spacing: Duration,
-    /// The token in hand came from such a refresh and no resource took it yet.
-    unproven: bool,
-}
-
-impl Default for RefusedLimit {
-    fn default() -> Self {
-        Self {
-            last: None,
-            spacing: REFUSED_SPACING,
-            unproven: false,
-        }
-    }
-}
-
-impl RefusedLimit {
-    fn next(&self) -> BootTime {
-        self.last.map_or(BootTime::default(), |last| last.after(self.spacing))
-    }
-
-    pub(super) fn refused(&mut self) {
-        if self.unproven {
-            self.spacing = (self.spacing * 2).min(REFUSED_SPACING_CAP);
-        }
-        self.unproven = false;
-    }
-
-    pub(super) fn taken(&mut self) {
-        self.unproven = false;
-        self.spacing = REFUSED_SPACING;
-    }
-}
-
 impl Core {
-    /// When the next refresh starts, if one is to start at all.
-    ///
-    /// `waited_for`: a caller is short of a token.
-    pub(super) fn refresh_starts(&self, waited_for: bool) -> Option<BootTime> {
-        let held = self.held.as_ref()?;
-        held.pair.refresh.as_ref()?;
-        if self.refresh != Refresh::Idle || !self.may_refresh() {
-            return None;
-        }
-        let spacing = self
-            .last_refreshed
-            .map_or(BootTime::default(), |last| last.after(FLOOR));
-        let retry = if waited_for {
-            self.retry.pressed()
-        } else {
-            self.retry.next()
-        };
-        let floor = spacing.max(self.retry.not_before());
-        let wish = match held.ambiguous {
-            Some(mark) => {
-                let earliest = self.resend_after(mark, 0);
-                let wish = if waited_for || self.resend_hastened {
-                    earliest
-                } else {
-                    self.resend_after(mark, mark.sends.saturating_sub(1))
-                };
-                wish.max(retry)
-            }
-            None => self.ordinary_wish(held, waited_for)?.max(retry),
-        };
-        Some(wish.max(floor))
-    }
-
-    /// When a token that is not in doubt is to be refreshed.
-    fn ordinary_wish(&self, held: &Held, waited_for: bool) -> Option<BootTime> {
-        let refused = held.refused.then(|| self.refused_limit.next());
-        if waited_for && !held.refused {
-            return Some(BootTime::default());
-        }
-        let scheduled = match self.policy.refresh {
-            RefreshMode::Eager => match held.life {
-                super::held::Life::Until(_) => Some(held.advisory),
-                super::held::Life::Unknown { .. } => held.unknown_limit(),
-            },
-            RefreshMode::OnDemand if self.asked => Some(held.advisory),
-            RefreshMode::OnDemand => held
-                .refresh_ends
-                .map(|end| end.before(self.policy.refresh_token_life / 2))
-                .or(held.unknown_limit()),
-        };
-        [refused, scheduled].into_iter().flatten().min()
-    }
-
-    /// When the refresh token of an unanswered send may be sent again, `doublings` beyond the configured wait.
-    fn resend_after(&self, mark: IntentMark, doublings: u32) -> BootTime {
-        let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
-        let wait = self
-            .policy
-            .replay_after
-            .saturating_mul(factor)
-            .min(RESEND_CAP.max(self.policy.replay_after));
-        // In another boot nobody knows how long ago the send was; the server has given up on it by then at the latest.
-        let from = if mark.boot == self.boot {
-            mark.at
-        } else {
-            BootTime::default()
-        };
-        from.after(wait)
-    }
-
-    /// Whether the token endpoint may be asked on behalf of the pairing in hand.
-    fn may_refresh(&self) -> bool {
-        self.may_use_secret() && self.unpairing.is_none() && !self.flow_succeeded()
-    }
-
     /// Step 1: a connection, proven alive before anything is risked on it.
     pub(super) fn start_refresh(&mut self, t: &mut Turn<'_>) {
         self.asked = false;
@@ -229,8 +99,7 @@ impl Core {
         };
         self.yield_resource(t);
         if self.held.as_ref().is_some_and(|held| held.refused) && !mark_is_resend(mark) {
-            self.refused_limit.last = Some(t.at());
-            self.refused_limit.unproven = true;
+            self.refused_limit.spent(t.at());
         }
         self.resend_hastened = false;
         let op = self.request(t, Request::Refresh { on: prepared, token });
@@ -386,7 +255,7 @@ impl Core {
         self.forget_resource(t);
         self.store_tombstone(t, reason);
         if self.policy.can_probe && !held.dead(t.at()) && reason != Reason::NoRefreshToken {
-            self.afterlife = Some(held);
+            self.afterlife = Some(Afterlife { held, alive: false });
             self.want_probe(t);
         }
     }
@@ -407,40 +276,6 @@ impl Core {
         }
     }
 
-    fn refresh_failed(&mut self, t: &mut Turn<'_>, fault: Fault, waited_for: bool) {
-        self.fault(t, fault.kind);
-        let (dead, resend) = self
-            .held
-            .as_ref()
-            .map_or((false, None), |held| (held.dead(t.at()), held.ambiguous));
-        let cap = if dead || waited_for {
-            MANDATORY_CAP
-        } else {
-            ADVISORY_CAP
-        };
-        let wait = self.retry.failed(t, fault.call_error(), fault.retry_after, cap);
-        let retry_in = self.refresh_starts(waited_for).map_or(wait, |next| next.since(t.at()));
-        t.note(Note::RefreshFailed {
-            fault: fault.kind,
-            retry_in,
-            ambiguous: resend.is_some(),
-            sends: resend.map_or(0, |mark| mark.sends),
-        });
-    }
-
-    /// The network may be back.
-    pub(super) fn hasten_refresh(&mut self, t: &mut Turn<'_>, waited_for: bool) {
-        let Some(held) = &self.held else { return };
-        let now = t.at();
-        if waited_for || held.dead(now) || held.left(now) < self.policy.min_validity {
-            self.retry.hasten(now);
-            self.resend_hastened = true;
-        } else {
-            let by = now.after(t.draw(Duration::ZERO, NETWORK_UP_SPREAD));
-            self.retry.hasten(by);
-        }
-    }
-
     /// Leaves a transaction that has not been sent; a sent one runs on.
     pub(super) fn abandon_unsent_refresh(&mut self, t: &mut Turn<'_>) {
         match self.refresh {
@@ -455,22 +290,6 @@ impl Core {
             }
             Refresh::Idle | Refresh::Sent { .. } | Refresh::Storing { .. } => {}
         }
-    }
-
-    pub(super) fn fault(&mut self, t: &Turn<'_>, kind: FaultKind) {
-        let word = match kind {
-            FaultKind::Offline => ErrorWord::Offline,
-            FaultKind::ClockNotSet => ErrorWord::ClockNotSet,
-            FaultKind::Untrusted => ErrorWord::TlsUntrusted,
-            FaultKind::Lost => ErrorWord::AnswerLost,
-            FaultKind::Garbled | FaultKind::Refused => ErrorWord::ServerError,
-            FaultKind::RateLimited => ErrorWord::RateLimited,
-        };
-        self.fail_with(t, word);
-    }
-
-    pub(super) fn fail_with(&mut self, t: &Turn<'_>, word: ErrorWord) {
-        self.last_error = Some((word, t.now.wall));
     }
 }
 

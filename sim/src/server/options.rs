@@ -1,0 +1,72 @@
+//! What a simulated server is like: numbers, names, and the answers to questions the public pages leave open.
+
+use std::{fmt, time::Duration};
+
+use crate::random;
+
+/// How a [`Server`](super::Server) behaves. The defaults are Frame.io's.
+#[derive(Clone)]
+pub struct Options {
+    /// The device model's secret, demanded on every call to the auth endpoints. A random canary unless set.
+    pub client_secret: String,
+    /// How long a code lives: 120 s.
+    pub code_life: Duration,
+    /// How far apart polls must be: 5 s. Written as a double when it is not whole.
+    pub interval: Duration,
+    /// How long an access token lives: 8 h.
+    pub access_life: Duration,
+    /// How long a refresh token lives: 14 days.
+    pub refresh_life: Duration,
+    /// The page to type codes at, without a slash at its end; the complete one is this, a slash, and the code.
+    pub verification_uri: String,
+    /// Device names are this, a dash, and the client id.
+    pub model: String,
+    /// The project that approved devices join unless told otherwise.
+    pub project: String,
+    /// Whether pairing a unit again ends the tokens of its earlier pairing. Not documented; true here.
+    pub replacing_ends_old: bool,
+    /// Whether revoking one token of a pair ends both. Not documented; true here.
+    pub revoking_ends_both: bool,
+    /// Whether the reuse of a rotated refresh token ends the living pair (RFC 9700 §4.14.2). Not documented; false here.
+    pub reuse_ends_family: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            client_secret: format!("canary-client-secret-{}", random::text::<12>()),
+            code_life: Duration::from_secs(120),
+            interval: Duration::from_secs(5),
+            access_life: Duration::from_secs(28_800),
+            refresh_life: Duration::from_secs(14 * 24 * 60 * 60),
+            verification_uri: "https://next.frame.io/pair".to_owned(),
+            model: "Sim-C2C-Camera".to_owned(),
+            project: "Testbed".to_owned(),
+            replacing_ends_old: true,
+            revoking_ends_both: true,
+            reuse_ends_family: false,
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Options")
+            .field("code_life", &self.code_life)
+            .field("interval", &self.interval)
+            .field("access_life", &self.access_life)
+            .field("refresh_life", &self.refresh_life)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A limit on requests, in a fixed window that starts with its first request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RateLimit {
+    /// How many requests a window has room for.
+    pub limit: u32,
+    /// How long it is, by the server's clock.
+    pub window: Duration,
+    /// `Retry-After` in seconds, if the server is to send one. Frame.io's pages mention none.
+    pub retry_after: Option<u64>,
+}

@@ -1,0 +1,261 @@
+//! Who a caller is, and what it may do.
+//!
+//! The bus policy decides first, on the bus; this decides again, in the daemon, for every method, so that a bus without our
+//! policy does not open the door. The only proof of identity is what the bus reports about a connection
+//! (`GetConnectionCredentials`): uid and groups, as of when it connected. What the bus does not report, the caller does not
+//! have.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use zbus::Connection;
+use zbus::fdo::ConnectionCredentials;
+use zbus::names::UniqueName;
+
+use super::failure::{Failure, FailureKind};
+
+/// Connections whose owner is remembered. Beyond it the oldest is asked for again: slower, never wrong.
+const REMEMBERED: usize = 256;
+
+/// The bus answers from memory; a bus that takes longer than this is as good as none.
+const CREDENTIALS_LIMIT: Duration = Duration::from_secs(5);
+
+/// What a caller can be allowed to do. Device information is open to everybody whom the bus lets read properties.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Pair, cancel, unpair, show codes.
+    Ui,
+    /// Fetch tokens, report refused ones.
+    Uploader,
+}
+
+/// A user or a group, by number: names are resolved where the configuration is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Principal {
+    /// A user id.
+    Uid(u32),
+    /// A group id, primary or supplementary.
+    Gid(u32),
+}
+
+/// Which users and groups hold which role. root holds all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Access {
+    /// Holders of [`Role::Ui`].
+    pub ui: Vec<Principal>,
+    /// Holders of [`Role::Uploader`].
+    pub uploader: Vec<Principal>,
+}
+
+impl Access {
+    /// Whether this caller holds this role.
+    #[must_use]
+    pub fn permits(&self, role: Role, caller: &Caller) -> bool {
+        let holders = match role {
+            Role::Ui => &self.ui,
+            Role::Uploader => &self.uploader,
+        };
+        caller.uid == 0
+            || holders.iter().any(|holder| match *holder {
+                Principal::Uid(uid) => caller.uid == uid,
+                Principal::Gid(gid) => caller.groups.contains(&gid),
+            })
+    }
+}
+
+/// Whoever calls.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The user.
+    pub uid: u32,
+    /// All groups, or none where the bus does not report them completely.
+    pub groups: Vec<u32>,
+    /// The process, for the journal only: pids are reused and prove nothing.
+    pub pid: Option<u32>,
+}
+
+/// Where the identity of callers comes from.
+#[derive(Debug)]
+pub enum Callers {
+    /// The bus vouches for each connection.
+    Bus(Known),
+    /// A connection without a bus: its one peer is known beforehand.
+    Fixed(Arc<Caller>),
+}
+
+/// Callers that the bus has vouched for, by unique name. Unique names are never reused, so an entry cannot become wrong,
+/// only useless.
+#[derive(Debug, Default)]
+pub struct Known(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    entries: HashMap<Box<str>, (u64, Arc<Caller>)>,
+    /// Counts insertions: the smallest number is the oldest entry.
+    next: u64,
+}
+
+impl Callers {
+    /// With a bus.
+    #[must_use]
+    pub fn bus() -> Self {
+        Self::Bus(Known::default())
+    }
+
+    /// Who sent this. Asks the bus once for each connection.
+    pub(super) async fn identify(
+        &self,
+        connection: &Connection,
+        sender: Option<&UniqueName<'_>>,
+    ) -> Result<Arc<Caller>, Failure> {
+        match (self, sender) {
+            (Self::Fixed(caller), _) => Ok(Arc::clone(caller)),
+            (Self::Bus(_), None) => Err(unknown()),
+            (Self::Bus(known), Some(sender)) => {
+                if let Some(caller) = known.get(sender) {
+                    return Ok(caller);
+                }
+                let caller = Arc::new(ask(connection, sender).await.ok_or_else(unknown)?);
+                known.insert(sender, Arc::clone(&caller));
+                Ok(caller)
+            }
+        }
+    }
+
+    /// A connection is gone. Answers with its uid if none of that user's remembered connections is left.
+    pub(super) fn forget(&self, name: &str) -> Option<u32> {
+        match self {
+            Self::Bus(known) => known.forget(name),
+            Self::Fixed(_) => None,
+        }
+    }
+}
+
+impl Known {
+    fn table(&self) -> std::sync::MutexGuard<'_, Table> {
+        // Nothing in here panics halfway through a change.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn get(&self, name: &str) -> Option<Arc<Caller>> {
+        self.table().entries.get(name).map(|(_, caller)| Arc::clone(caller))
+    }
+
+    fn insert(&self, name: &str, caller: Arc<Caller>) {
+        let mut table = self.table();
+        if table.entries.len() >= REMEMBERED && !table.entries.contains_key(name) {
+            let oldest = table
+                .entries
+                .iter()
+                .min_by_key(|(_, (age, _))| *age)
+                .map(|(name, _)| name.clone());
+            if let Some(oldest) = oldest {
+                table.entries.remove(&oldest);
+            }
+        }
+        let age = table.next;
+        table.next += 1;
+        table.entries.insert(name.into(), (age, caller));
+    }
+
+    fn forget(&self, name: &str) -> Option<u32> {
+        let mut table = self.table();
+        let (_, gone) = table.entries.remove(name)?;
+        let left = table.entries.values().any(|(_, caller)| caller.uid == gone.uid);
+        (!left).then_some(gone.uid)
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.table().entries.len()
+    }
+}
+
+async fn ask(connection: &Connection, sender: &UniqueName<'_>) -> Option<Caller> {
+    let call = connection.call_method(
+        Some("org.freedesktop.DBus"),
+        "/org/freedesktop/DBus",
+        Some("org.freedesktop.DBus"),
+        "GetConnectionCredentials",
+        sender,
+    );
+    let reply = tokio::time::timeout(CREDENTIALS_LIMIT, call).await.ok()?.ok()?;
+    let credentials: ConnectionCredentials = reply.body().deserialize().ok()?;
+    Some(Caller {
+        uid: credentials.unix_user_id()?,
+        pid: credentials.process_id(),
+        groups: credentials.into_unix_group_ids().unwrap_or_default(),
+    })
+}
+
+fn unknown() -> Failure {
+    Failure::new(
+        FailureKind::AccessDenied,
+        "the bus does not say who calls, so nothing is allowed: this needs a bus that implements GetConnectionCredentials",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn caller(uid: u32, groups: &[u32]) -> Caller {
+        Caller {
+            uid,
+            groups: groups.to_vec(),
+            pid: None,
+        }
+    }
+
+    #[test]
+    fn a_role_is_held_by_its_users_and_groups_and_root_and_nobody_else() {
+        let access = Access {
+            ui: vec![Principal::Gid(100), Principal::Uid(7)],
+            uploader: vec![Principal::Gid(200)],
+        };
+        let table = [
+            (caller(0, &[]), true, true),
+            (caller(7, &[]), true, false),
+            (caller(8, &[5, 100]), true, false),
+            (caller(8, &[200]), false, true),
+            (caller(8, &[100, 200]), true, true),
+            // The numbers of a user and a group are not the same thing.
+            (caller(100, &[7]), false, false),
+            (caller(8, &[]), false, false),
+        ];
+        for (caller, ui, uploader) in table {
+            assert_eq!(access.permits(Role::Ui, &caller), ui, "{caller:?}");
+            assert_eq!(access.permits(Role::Uploader, &caller), uploader, "{caller:?}");
+        }
+        assert!(
+            !Access::default().permits(Role::Ui, &caller(1, &[0])),
+            "the group root is not the user root"
+        );
+    }
+
+    #[test]
+    fn the_table_of_callers_never_grows_beyond_its_size_and_the_oldest_goes_first() {
+        let known = Known::default();
+        for index in 0..=REMEMBERED {
+            known.insert(&format!(":1.{index}"), Arc::new(caller(5, &[])));
+        }
+        assert_eq!(known.len(), REMEMBERED);
+        assert!(known.get(":1.0").is_none());
+        assert!(known.get(":1.1").is_some());
+        assert!(known.get(&format!(":1.{REMEMBERED}")).is_some());
+    }
+
+    #[test]
+    fn a_user_is_gone_with_the_last_connection() {
+        let known = Known::default();
+        known.insert(":1.1", Arc::new(caller(5, &[])));
+        known.insert(":1.2", Arc::new(caller(5, &[])));
+        known.insert(":1.3", Arc::new(caller(6, &[])));
+        assert_eq!(known.forget(":1.1"), None);
+        assert_eq!(known.forget(":1.1"), None, "a second time");
+        assert_eq!(known.forget(":1.2"), Some(5));
+        assert_eq!(known.forget(":1.9"), None, "never seen");
+        assert_eq!(known.len(), 1);
+    }
+}

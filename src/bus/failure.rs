@@ -1,0 +1,205 @@
+//! What callers are told when a call fails.
+//!
+//! The name is the contract (`dbus/org.cameratocloud.Auth1.xml` lists all of them); the text is for people: what is wrong,
+//! and what to do about it. A text never holds a code or a token: it is fixed, or quotes nothing but the caller's own words.
+
+use std::borrow::Cow;
+
+use zbus::message::{Header, Message};
+use zbus::names::ErrorName;
+
+use crate::core::CallError;
+
+/// The error names of the contract. The bus's own where they are exact, ours for the rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    /// The caller does not hold the role, or the bus does not say who it is.
+    AccessDenied,
+    /// An unknown option, an option of another type, an impossible value.
+    InvalidArgs,
+    /// This uid calls too often, or has too many calls waiting.
+    LimitsExceeded,
+    /// Not with this provider or this configuration.
+    NotSupported,
+    /// The call's time is over; the work goes on.
+    Timeout,
+    /// The daemon is shutting down.
+    Failed,
+    /// Client id, client secret or state key is absent; `PairingReason` says which.
+    NotProvisioned,
+    /// There is no pairing.
+    NotPaired,
+    /// There is one already, and `replace` was not asked for.
+    AlreadyPaired,
+    /// No flow is running, it ended, or the code asked for is gone.
+    NoPairing,
+    /// The server cannot be reached.
+    Offline,
+    /// The device's clock is not set, so that no certificate can be checked.
+    ClockNotSet,
+    /// The server refuses the client id or the client secret.
+    ClientRejected,
+    /// The server answers, but not as its protocol says.
+    ServerError,
+    /// The state directory cannot be written.
+    StorageFailed,
+}
+
+impl FailureKind {
+    /// Every kind, in the order of the contract.
+    pub const ALL: &'static [Self] = &[
+        Self::AccessDenied,
+        Self::InvalidArgs,
+        Self::LimitsExceeded,
+        Self::NotSupported,
+        Self::Timeout,
+        Self::Failed,
+        Self::NotProvisioned,
+        Self::NotPaired,
+        Self::AlreadyPaired,
+        Self::NoPairing,
+        Self::Offline,
+        Self::ClockNotSet,
+        Self::ClientRejected,
+        Self::ServerError,
+        Self::StorageFailed,
+    ];
+
+    /// The D-Bus error name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::AccessDenied => "org.freedesktop.DBus.Error.AccessDenied",
+            Self::InvalidArgs => "org.freedesktop.DBus.Error.InvalidArgs",
+            Self::LimitsExceeded => "org.freedesktop.DBus.Error.LimitsExceeded",
+            Self::NotSupported => "org.freedesktop.DBus.Error.NotSupported",
+            Self::Timeout => "org.freedesktop.DBus.Error.Timeout",
+            Self::Failed => "org.freedesktop.DBus.Error.Failed",
+            Self::NotProvisioned => "org.cameratocloud.Auth1.Error.NotProvisioned",
+            Self::NotPaired => "org.cameratocloud.Auth1.Error.NotPaired",
+            Self::AlreadyPaired => "org.cameratocloud.Auth1.Error.AlreadyPaired",
+            Self::NoPairing => "org.cameratocloud.Auth1.Error.NoPairing",
+            Self::Offline => "org.cameratocloud.Auth1.Error.Offline",
+            Self::ClockNotSet => "org.cameratocloud.Auth1.Error.ClockNotSet",
+            Self::ClientRejected => "org.cameratocloud.Auth1.Error.ClientRejected",
+            Self::ServerError => "org.cameratocloud.Auth1.Error.ServerError",
+            Self::StorageFailed => "org.cameratocloud.Auth1.Error.StorageFailed",
+        }
+    }
+
+    /// The other way round, for clients.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
+}
+
+/// One failed call: a name for programs, a text for people.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{text}")]
+pub struct Failure {
+    kind: FailureKind,
+    text: Cow<'static, str>,
+}
+
+impl Failure {
+    /// Of this kind, in these words. The words must not hold a secret.
+    #[must_use]
+    pub fn new(kind: FailureKind, text: impl Into<Cow<'static, str>>) -> Self {
+        Self {
+            kind,
+            text: text.into(),
+        }
+    }
+
+    /// For programs.
+    #[must_use]
+    pub const fn kind(&self) -> FailureKind {
+        self.kind
+    }
+
+    /// The loop is gone or answered with something else: only a daemon that is ending does that.
+    pub(super) const fn ending() -> Self {
+        Self {
+            kind: FailureKind::Failed,
+            text: Cow::Borrowed("c2c-authd is shutting down; call again in a moment"),
+        }
+    }
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        use FailureKind as K;
+        let (kind, text) = match error {
+            CallError::NotProvisioned => (
+                K::NotProvisioned,
+                "this device is not provisioned: the property PairingReason names what is missing, \
+                 «c2c-authctl check» how to add it",
+            ),
+            CallError::NotPaired => (
+                K::NotPaired,
+                "this device is not paired: call StartPairing, or run «c2c-authctl pair»",
+            ),
+            CallError::AlreadyPaired => (
+                K::AlreadyPaired,
+                "this device is paired already: call Unpair first, or StartPairing with the option \"replace\"",
+            ),
+            CallError::NoPairing => (K::NoPairing, "no pairing is under way: call StartPairing"),
+            CallError::Offline => (
+                K::Offline,
+                "the server cannot be reached: check the network; the daemon goes on trying by itself",
+            ),
+            CallError::ClockNotSet => (
+                K::ClockNotSet,
+                "the device's clock is not set, so the server's certificate cannot be checked: set the clock or wait for NTP",
+            ),
+            CallError::ClientRejected => (
+                K::ClientRejected,
+                "the server refuses this device's client id or client secret: check the provisioning with «c2c-authctl check»",
+            ),
+            CallError::ServerError => (
+                K::ServerError,
+                "the server gave no usable answer: a portal page or an outage may be in the way; the daemon goes on trying \
+                 by itself",
+            ),
+            CallError::StorageFailed => (
+                K::StorageFailed,
+                "the state directory cannot be written: check that /var/lib/c2c-authd is writable and has free space",
+            ),
+            CallError::Timeout => (
+                K::Timeout,
+                "not finished in time; the work goes on, watch the properties",
+            ),
+            CallError::UnknownGeneration => (
+                K::InvalidArgs,
+                "there never was a token of this generation: pass the one that GetAccessToken returned",
+            ),
+            CallError::NotYours => (
+                K::AccessDenied,
+                "the token of this generation was never handed to this user: call GetAccessToken first",
+            ),
+            CallError::TooOften => (
+                K::LimitsExceeded,
+                "too many pairing codes were asked for: wait at least 5 s between requests, at most 30 an hour",
+            ),
+        };
+        Self {
+            kind,
+            text: Cow::Borrowed(text),
+        }
+    }
+}
+
+impl zbus::DBusError for Failure {
+    fn create_reply(&self, call: &Header<'_>) -> zbus::Result<Message> {
+        Message::error(call, self.kind.name()).build(&(&*self.text,))
+    }
+
+    fn name(&self) -> ErrorName<'_> {
+        ErrorName::from_static_str_unchecked(self.kind.name())
+    }
+
+    fn description(&self) -> Option<&str> {
+        Some(&self.text)
+    }
+}

@@ -1,0 +1,105 @@
+//! The way that every method takes: who is it, may it, is there room; then the loop, then the answer.
+//!
+//! Holds no state of the product. The loop decides; this waits for it, never longer than [`ANSWER_LIMIT`].
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot, watch};
+use zbus::Connection;
+use zbus::message::Header;
+
+use super::access::{Access, Caller, Callers, Role};
+use super::failure::{Failure, FailureKind};
+use super::handout::Handouts;
+use super::outbox::Outbox;
+use super::throttle::{Cost, Throttle, Ticket};
+use super::{About, Call};
+use crate::core::{CallError, Command, Reply};
+
+/// The core answers within 20 s. This is for the case that it does not: a stuck loop must not hang its callers too.
+const ANSWER_LIMIT: Duration = Duration::from_secs(21);
+
+#[derive(Debug)]
+pub(super) struct Front {
+    pub(super) about: About,
+    pub(super) access: watch::Receiver<Arc<Access>>,
+    pub(super) callers: Callers,
+    pub(super) throttle: Throttle,
+    pub(super) handouts: Handouts,
+    pub(super) outbox: Outbox,
+    pub(super) calls: mpsc::Sender<Call>,
+}
+
+/// A caller that was let in, for the length of its call.
+pub(super) struct Guest<'a> {
+    pub(super) caller: Arc<Caller>,
+    _ticket: Ticket<'a>,
+}
+
+impl Front {
+    /// Lets a caller in, or says why not.
+    pub(super) async fn admit(
+        &self,
+        connection: &Connection,
+        header: &Header<'_>,
+        role: Role,
+        cost: Cost,
+    ) -> Result<Guest<'_>, Failure> {
+        let caller = self.callers.identify(connection, header.sender()).await?;
+        if !self.access.borrow().permits(role, &caller) {
+            return Err(refused(role));
+        }
+        let ticket = self.throttle.admit(caller.uid, cost).await?;
+        Ok(Guest {
+            caller,
+            _ticket: ticket,
+        })
+    }
+
+    /// Asks the loop. The answer comes after every signal that follows from it (D4).
+    pub(super) async fn ask(&self, command: Command) -> Result<Reply, Failure> {
+        let (reply, answer) = oneshot::channel();
+        // Not `send`: a full queue means that the loop is behind, and waiting callers would only hide that.
+        self.calls
+            .try_send(Call { command, reply })
+            .map_err(|error| match error {
+                mpsc::error::TrySendError::Full(_) => Failure::new(
+                    FailureKind::LimitsExceeded,
+                    "too many calls are waiting: call again in a moment",
+                ),
+                mpsc::error::TrySendError::Closed(_) => Failure::ending(),
+            })?;
+        let answered = async {
+            let answer = answer.await;
+            self.outbox.flushed().await;
+            answer
+        };
+        match tokio::time::timeout(ANSWER_LIMIT, answered).await {
+            Ok(Ok(answer)) => answer.map_err(Failure::from),
+            Ok(Err(_)) => Err(Failure::ending()),
+            Err(_) => Err(CallError::Timeout.into()),
+        }
+    }
+
+    /// For methods that answer with nothing.
+    pub(super) async fn tell(&self, command: Command) -> Result<(), Failure> {
+        match self.ask(command).await? {
+            Reply::Done => Ok(()),
+            Reply::Started { .. } | Reply::Code(_) | Reply::Token { .. } => Err(Failure::ending()),
+        }
+    }
+}
+
+fn refused(role: Role) -> Failure {
+    let text = match role {
+        Role::Ui => {
+            "only the role \"ui\" may do this: add this program's user to the group c2c-ui (or to [access] ui) and connect again"
+        }
+        Role::Uploader => {
+            "only the role \"uploader\" may do this: add this program's user to the group c2c-uploader (or to [access] \
+             uploader) and connect again"
+        }
+    };
+    Failure::new(FailureKind::AccessDenied, text)
+}

@@ -1,0 +1,289 @@
+//! `org.cameratocloud.Auth1.Pairing`: pair, cancel, unpair, for the role «ui».
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use zbus::message::Header;
+use zbus::object_server::SignalEmitter;
+use zbus::{Connection, SerializeDict, Type, Variant, interface};
+use zeroize::Zeroizing;
+
+use super::access::Role;
+use super::failure::{Failure, FailureKind};
+use super::front::Front;
+use super::options::{Options, invalid};
+use super::qr::{self, Format};
+use super::text::without_nul;
+use super::throttle::Cost;
+use super::whole_seconds;
+use crate::core::{CallError, CodeView, Command, PairingOptions, Reply};
+
+pub(super) struct Pairing(pub(super) Arc<Front>);
+
+/// A code as the `ui` role sees it; with the flow's options where a flow was started.
+#[derive(SerializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "kebab-case")]
+pub(super) struct CodeReply {
+    code_id: u64,
+    user_code: String,
+    verification_uri: String,
+    verification_uri_complete: Option<String>,
+    device_name: String,
+    expires_in: u32,
+    renew: Option<bool>,
+    replace: Option<bool>,
+    give_up_after: Option<u32>,
+}
+
+impl CodeReply {
+    fn new(mut code: CodeView) -> Self {
+        without_nul(&mut code.verification_uri);
+        without_nul(&mut code.device_name);
+        Self {
+            code_id: code.id,
+            user_code: sendable(code.user_code.expose()),
+            verification_uri: code.verification_uri,
+            verification_uri_complete: code.verification_uri_complete.map(|uri| sendable(uri.expose())),
+            device_name: code.device_name,
+            expires_in: whole_seconds(code.expires_in),
+            renew: None,
+            replace: None,
+            give_up_after: None,
+        }
+    }
+}
+
+impl Drop for CodeReply {
+    fn drop(&mut self) {
+        use zeroize::Zeroize;
+        self.user_code.zeroize();
+        self.verification_uri_complete.zeroize();
+    }
+}
+
+fn sendable(text: &str) -> String {
+    let mut text = text.to_owned();
+    without_nul(&mut text);
+    text
+}
+
+/// What a QR code shall hold.
+#[derive(Clone, Copy)]
+enum What {
+    Complete,
+    Uri,
+}
+
+struct QrOptions {
+    format: Format,
+    what: What,
+    size: u32,
+    code_id: Option<u64>,
+}
+
+fn start_options(options: HashMap<&str, Variant<'_>>) -> Result<PairingOptions, Failure> {
+    let mut options = Options::new(options);
+    let seconds = |value: Option<u32>| value.map(|seconds| Duration::from_secs(seconds.into()));
+    let parsed = PairingOptions {
+        renew: options.bool("renew")?.unwrap_or(true),
+        replace: options.bool("replace")?.unwrap_or(false),
+        give_up_after: seconds(options.u32("give-up-after")?),
+        timeout: seconds(options.u32("timeout")?),
+    };
+    options.end("\"renew\", \"replace\", \"give-up-after\", \"timeout\"")?;
+    Ok(parsed)
+}
+
+fn qr_options(options: HashMap<&str, Variant<'_>>) -> Result<QrOptions, Failure> {
+    let mut options = Options::new(options);
+    let what = |word: &str| match word {
+        "complete" => Some(What::Complete),
+        "uri" => Some(What::Uri),
+        _ => None,
+    };
+    let parsed = QrOptions {
+        format: options
+            .word("format", "\"png\", \"svg\", \"text\"", Format::from_word)?
+            .unwrap_or_default(),
+        what: options
+            .word("what", "\"complete\", \"uri\"", what)?
+            .unwrap_or(What::Complete),
+        size: options.u32("size")?.unwrap_or(qr::DEFAULT_SIZE),
+        code_id: options.u64("code-id")?,
+    };
+    options.end("\"format\", \"what\", \"size\", \"code-id\"")?;
+    if !(1..=qr::MAX_SIZE).contains(&parsed.size) {
+        return Err(invalid(format!(
+            "the option \"size\" is a number of pixels from 1 to {}",
+            qr::MAX_SIZE
+        )));
+    }
+    Ok(parsed)
+}
+
+/// The picture of a code.
+fn picture(code: &CodeView, options: &QrOptions) -> Result<Vec<u8>, Failure> {
+    if options.code_id.is_some_and(|id| id != code.id) {
+        return Err(Failure::new(
+            FailureKind::NoPairing,
+            "this is no longer the code on show: call GetPairingCode for the present one",
+        ));
+    }
+    let text = match (options.what, &code.verification_uri_complete) {
+        (What::Uri, _) => code.verification_uri.as_str(),
+        (What::Complete, Some(uri)) => uri.expose(),
+        (What::Complete, None) => {
+            return Err(Failure::new(
+                FailureKind::NotSupported,
+                "the server gave no address with the code inside: set [provider] url-pairing = true, or ask for \
+                 \"what\" = \"uri\" and show the code beside it",
+            ));
+        }
+    };
+    qr::draw(text, options.format, options.size).ok_or_else(|| CallError::ServerError.into())
+}
+
+#[interface(name = "org.cameratocloud.Auth1.Pairing")]
+impl Pairing {
+    /// Starts a pairing flow and answers when there is a code to show.
+    #[zbus(out_args("code"))]
+    async fn start_pairing(
+        &self,
+        options: HashMap<&str, Variant<'_>>,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<CodeReply, Failure> {
+        let guest = self.0.admit(connection, &header, Role::Ui, Cost::Costly).await?;
+        let command = Command::StartPairing {
+            caller: guest.caller.uid,
+            options: start_options(options)?,
+        };
+        match self.0.ask(command).await? {
+            Reply::Started {
+                code,
+                renew,
+                replace,
+                give_up_in,
+            } => {
+                let mut reply = CodeReply::new(code);
+                reply.renew = Some(renew);
+                reply.replace = Some(replace);
+                reply.give_up_after = Some(whole_seconds(give_up_in));
+                Ok(reply)
+            }
+            Reply::Done | Reply::Code(_) | Reply::Token { .. } => Err(Failure::ending()),
+        }
+    }
+
+    /// The code on show.
+    #[zbus(out_args("code"))]
+    async fn get_pairing_code(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<CodeReply, Failure> {
+        let _guest = self.0.admit(connection, &header, Role::Ui, Cost::Free).await?;
+        self.code().await.map(CodeReply::new)
+    }
+
+    /// The code on show as a QR code.
+    #[zbus(out_args("media_type", "data"))]
+    async fn get_qr_code(
+        &self,
+        options: HashMap<&str, Variant<'_>>,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(&'static str, Picture), Failure> {
+        let _guest = self.0.admit(connection, &header, Role::Ui, Cost::Costly).await?;
+        let options = qr_options(options)?;
+        let picture = picture(&self.code().await?, &options)?;
+        Ok((options.format.media_type(), Picture(Zeroizing::new(picture))))
+    }
+
+    /// Ends the running flow, at every step of it. Does nothing without one.
+    async fn cancel_pairing(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Failure> {
+        let _guest = self.0.admit(connection, &header, Role::Ui, Cost::Free).await?;
+        self.0.tell(Command::CancelPairing).await
+    }
+
+    /// Ends a running flow and forgets the pairing. Does nothing without one.
+    async fn unpair(
+        &self,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Failure> {
+        let _guest = self.0.admit(connection, &header, Role::Ui, Cost::Free).await?;
+        self.0.tell(Command::Unpair).await
+    }
+
+    /// Hands in the address at the end of the OAuth code flow.
+    async fn complete_pairing(
+        &self,
+        redirect_uri: &str,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Failure> {
+        let _ = redirect_uri;
+        let _guest = self.0.admit(connection, &header, Role::Ui, Cost::Free).await?;
+        Err(Failure::new(
+            FailureKind::NotSupported,
+            "only [provider] kind = \"oauth-code\" pairs this way: show the code of StartPairing to the user instead",
+        ))
+    }
+
+    /// Where the pairing flow stands.
+    #[zbus(property)]
+    fn pairing_state(&self) -> &'static str {
+        self.0.outbox.visible().pairing.word()
+    }
+
+    /// A credential exists, whatever a flow does beside it.
+    #[zbus(property)]
+    fn paired(&self) -> bool {
+        self.0.outbox.visible().paired
+    }
+
+    /// Why `PairingState` is what it is.
+    #[zbus(property)]
+    fn pairing_reason(&self) -> &'static str {
+        self.0.outbox.visible().reason.word()
+    }
+
+    /// A person has to do something, now or soon.
+    #[zbus(property)]
+    fn attention_needed(&self) -> bool {
+        self.0.outbox.visible().attention
+    }
+
+    /// `PairingState` or `PairingReason` changed.
+    // Declared for introspection, the outbox emits it. Its own name in Rust: zbus makes a `pairing_state_changed` of the property.
+    #[zbus(signal, name = "PairingStateChanged")]
+    async fn state_changed(emitter: &SignalEmitter<'_>, state: &str, reason: &str) -> zbus::Result<()>;
+}
+
+impl Pairing {
+    async fn code(&self) -> Result<CodeView, Failure> {
+        match self.0.ask(Command::GetPairingCode).await? {
+            Reply::Code(code) => Ok(code),
+            Reply::Done | Reply::Started { .. } | Reply::Token { .. } => Err(Failure::ending()),
+        }
+    }
+}
+
+/// A picture holds the code as surely as the text does: it is wiped too.
+pub(super) struct Picture(Zeroizing<Vec<u8>>);
+
+impl serde::Serialize for Picture {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.as_slice().serialize(serializer)
+    }
+}
+
+impl Type for Picture {
+    const SIGNATURE: &'static zbus::Signature = <[u8]>::SIGNATURE;
+}

@@ -1,0 +1,268 @@
+//! The bus as its clients see it: against a scripted loop, over a connection without a bus (paused time) and over a real
+//! one.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod broker;
+mod contract;
+mod order;
+mod policy;
+mod roles;
+mod secrets;
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use zbus::connection::Builder;
+use zbus::connection::socket::Channel;
+use zbus::export::futures_core::Stream;
+use zbus::{Connection, Guid, Message, MessageStream, OwnedVariant, Variant};
+
+use super::*;
+use crate::core::{AccessToken, CodeView, DeviceInfo, Generation, PairingState, Reason, TokenState, UserCode};
+
+/// Found nowhere but in the answers that are meant to carry them.
+const TOKEN: &str = "canary-access-token";
+const USER_CODE: &str = "424242";
+const COMPLETE: &str = "https://next.frame.io/confirm?code=424242";
+
+const ADDRESS: &str = "https://next.frame.io/confirm";
+
+fn unpaired() -> Snapshot {
+    Snapshot {
+        pairing: PairingState::Unpaired,
+        reason: Reason::NeverPaired,
+        paired: false,
+        attention: false,
+        token: TokenState::None,
+        generation: Generation::NONE,
+        device: DeviceInfo::default(),
+        last_error: None,
+    }
+}
+
+/// Differs from [`unpaired`] in something on every interface.
+fn paired() -> Snapshot {
+    Snapshot {
+        pairing: PairingState::Paired,
+        reason: Reason::None,
+        paired: true,
+        attention: false,
+        token: TokenState::Valid,
+        generation: Generation(1),
+        device: DeviceInfo {
+            name: "Camera A".into(),
+            project_id: "p-1".into(),
+            project_name: "Feature film".into(),
+        },
+        last_error: None,
+    }
+}
+
+fn code() -> CodeView {
+    CodeView {
+        id: 7,
+        user_code: UserCode::new(USER_CODE.into()),
+        verification_uri: ADDRESS.into(),
+        verification_uri_complete: Some(UserCode::new(COMPLETE.into())),
+        device_name: "Camera A".into(),
+        expires_in: Duration::from_millis(119_999),
+    }
+}
+
+/// The good answer to each command.
+fn answer(command: &Command) -> Reply {
+    match command {
+        Command::StartPairing { options, .. } => Reply::Started {
+            code: code(),
+            renew: options.renew,
+            replace: options.replace,
+            give_up_in: Duration::from_secs(600),
+        },
+        Command::GetPairingCode => Reply::Code(code()),
+        Command::CancelPairing | Command::Unpair | Command::RejectAccessToken { .. } => Reply::Done,
+        Command::GetAccessToken { .. } => Reply::Token {
+            access: AccessToken::new(TOKEN.into()),
+            expires_in: Duration::from_millis(28_799_900),
+            generation: Generation(1),
+        },
+    }
+}
+
+fn about() -> About {
+    About {
+        client_id: "SN-000123".into(),
+        firmware_version: "2.16.4".into(),
+        daemon_version: "0.1.0".into(),
+        provider: "frameio-c2c".into(),
+    }
+}
+
+const UI: Principal = Principal::Gid(500);
+const UPLOADER: Principal = Principal::Gid(600);
+
+fn access() -> Access {
+    Access {
+        ui: vec![UI],
+        uploader: vec![UPLOADER],
+    }
+}
+
+fn caller(uid: u32, groups: &[u32]) -> Caller {
+    Caller {
+        uid,
+        groups: groups.to_vec(),
+        pid: None,
+    }
+}
+
+fn everybody() -> Caller {
+    caller(1000, &[500, 600])
+}
+
+/// A daemon's bus and a client, joined without a bus; the test is the loop.
+struct Pair {
+    bus: Bus,
+    calls: mpsc::Receiver<Call>,
+    access: watch::Sender<Arc<Access>>,
+    client: Connection,
+    /// Everything that reaches the client, in order.
+    arrivals: MessageStream,
+}
+
+impl Pair {
+    async fn new(caller: Caller, first: Snapshot) -> Self {
+        Self::with_queue(caller, first, CALL_QUEUE).await
+    }
+
+    async fn with_queue(caller: Caller, first: Snapshot, queue: usize) -> Self {
+        let (ours, theirs) = Channel::pair();
+        let guid = Guid::generate();
+        let client = Builder::authenticated_socket(theirs, guid.clone())
+            .p2p()
+            .build()
+            .await
+            .unwrap();
+        let arrivals = MessageStream::from(&client);
+        let (to_loop, calls) = mpsc::channel(queue);
+        let (access, roles) = watch::channel(Arc::new(access()));
+        let builder = Builder::authenticated_socket(ours, guid).p2p();
+        let callers = Callers::Fixed(Arc::new(caller));
+        let bus = serve_on(builder, callers, about(), roles, to_loop, first)
+            .await
+            .unwrap();
+        Self {
+            bus,
+            calls,
+            access,
+            client,
+            arrivals,
+        }
+    }
+
+    /// As [`Pair::new`], with the first announcement already taken.
+    async fn settled(caller: Caller, first: Snapshot) -> Self {
+        let signals = if first.generation == Generation::NONE { 4 } else { 5 };
+        let mut pair = Self::new(caller, first).await;
+        for _ in 0..signals {
+            pair.arrival().await;
+        }
+        pair
+    }
+
+    async fn arrival(&mut self) -> Message {
+        next(&mut self.arrivals).await
+    }
+
+    /// A method call that a task of its own waits for.
+    fn call<B>(
+        &self,
+        interface: &'static str,
+        method: &'static str,
+        body: B,
+    ) -> tokio::task::JoinHandle<zbus::Result<Message>>
+    where
+        B: serde::Serialize + zbus::DynamicType + Send + Sync + 'static,
+    {
+        let client = self.client.clone();
+        tokio::spawn(async move { call(&client, interface, method, &body).await })
+    }
+
+    /// One call, answered well if it reaches the loop.
+    async fn answered<B>(&mut self, interface: &'static str, method: &'static str, body: B) -> zbus::Result<Message>
+    where
+        B: serde::Serialize + zbus::DynamicType + Send + Sync + 'static,
+    {
+        let mut call = self.call(interface, method, body);
+        loop {
+            tokio::select! {
+                result = &mut call => return result.unwrap(),
+                Some(call) = self.calls.recv() => {
+                    let good = answer(&call.command);
+                    call.reply.send(Ok(good)).unwrap();
+                }
+            }
+        }
+    }
+}
+
+async fn next(stream: &mut MessageStream) -> Message {
+    std::future::poll_fn(|context| Pin::new(&mut *stream).poll_next(context))
+        .await
+        .unwrap()
+        .unwrap()
+}
+
+async fn call<B>(client: &Connection, interface: &str, method: &str, body: &B) -> zbus::Result<Message>
+where
+    B: serde::Serialize + zbus::DynamicType + Sync,
+{
+    client
+        .call_method(Some(NAME), OBJECT, Some(interface), method, body)
+        .await
+}
+
+fn no_options() -> HashMap<&'static str, Variant<'static>> {
+    HashMap::new()
+}
+
+fn options<const N: usize>(options: [(&'static str, Variant<'static>); N]) -> HashMap<&'static str, Variant<'static>> {
+    HashMap::from(options)
+}
+
+fn dictionary(message: &Message) -> HashMap<String, OwnedVariant> {
+    message.body().deserialize().unwrap()
+}
+
+/// Name and text of a failed call.
+fn failure(result: zbus::Result<Message>) -> (FailureKind, String) {
+    use zbus::DBusError;
+    let (name, text) = match result.unwrap_err() {
+        zbus::Error::MethodError(name, text, _) => (name.to_string(), text),
+        zbus::Error::FDO(error) => (error.name().to_string(), error.description().map(str::to_owned)),
+        other => panic!("{other}"),
+    };
+    let kind = FailureKind::from_name(&name).unwrap_or_else(|| panic!("{name} is not in the contract"));
+    (kind, text.unwrap_or_default())
+}
+
+/// «Signal Interface.Member» or the kind of message, for comparing orders.
+fn label(message: &Message) -> String {
+    let header = message.header();
+    match message.message_type() {
+        MessageType::Signal => {
+            let member = header.member().unwrap();
+            if member == "PropertiesChanged" {
+                let body = message.body();
+                let (interface, _, _): (String, HashMap<String, OwnedVariant>, Vec<String>) =
+                    body.deserialize().unwrap();
+                format!("{member} {}", interface.rsplit('.').next().unwrap())
+            } else {
+                member.to_string()
+            }
+        }
+        other => format!("{other:?}"),
+    }
+}

@@ -1,0 +1,215 @@
+//! Limits for each uid, so that one program cannot take the daemon away from another.
+//!
+//! Three limits, all per uid, all in one table of fixed size:
+//! - **Waiting.** So many calls may be open at once; more are refused. The refusal itself is held back, so that a caller
+//!   in a tight loop is slowed down by it.
+//! - **Costly calls** (a code request, a probe, a picture) come out of a budget that refills with time.
+//! - **Pace.** All callers share one connection to the bus, first come, first served; a flood is therefore felt by others
+//!   long before the daemon is busy. While calls of more than one uid arrive, each uid is served at a limited pace, far
+//!   above what an honest uploader needs. A uid that is alone is not held back at all.
+//!
+//! Invariant: a ticket is in the table exactly as long as its call is open.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::failure::{Failure, FailureKind};
+
+/// Calls of one uid that may be open at once. Twice what a busy uploader was seen to need (64 clients of one user).
+pub(super) const WAITING: u32 = 128;
+
+/// Refused calls of one uid that are held back. Beyond it they are refused at once: memory must not grow with a flood.
+const HELD: u32 = 512;
+
+/// How long a refusal for [`WAITING`] is held back.
+const HOLD: Duration = Duration::from_millis(50);
+
+/// Costly calls of one uid: at most 64 in a row (as many uploaders may see one 401 together), then 8 a second.
+const COSTLY_EVERY: Duration = Duration::from_millis(125);
+const COSTLY_IN_A_ROW: u32 = 64;
+
+/// Pace of one uid among several: 2000 calls a second, and four in a row without a pause.
+const PACE: Duration = Duration::from_micros(500);
+const PACE_IN_A_ROW: u32 = 4;
+
+/// How long after a call of another uid callers count as «several».
+const SEVERAL: Duration = Duration::from_secs(1);
+
+/// Users remembered at once. Only holders of a role get here: a handful on a real device.
+const USERS: usize = 64;
+
+/// What a call costs besides its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cost {
+    /// Answered from memory, or idempotent.
+    Free,
+    /// Asks the server, or draws.
+    Costly,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Throttle(Mutex<Table>);
+
+#[derive(Debug, Default)]
+struct Table {
+    users: HashMap<u32, User>,
+    /// The latest call's uid and time.
+    latest: Option<(u32, Instant)>,
+    /// Until when pace is kept.
+    several_until: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct User {
+    waiting: u32,
+    seen: Instant,
+    /// When the budget for costly calls is full again.
+    budget_full: Instant,
+    /// When the pace allows the next call.
+    next_slot: Instant,
+}
+
+/// An admitted call. Dropping it makes room for the next.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct Ticket<'a> {
+    throttle: &'a Throttle,
+    uid: u32,
+}
+
+enum Verdict {
+    Go { at: Instant },
+    Refuse { at: Instant, why: &'static str },
+}
+
+impl Throttle {
+    /// Lets a call of `uid` in, after a pause where pace demands one.
+    pub(super) async fn admit(&self, uid: u32, cost: Cost) -> Result<Ticket<'_>, Failure> {
+        let now = Instant::now();
+        let (verdict, ticket) = self.judge(uid, cost, now);
+        let (at, outcome) = match verdict {
+            Verdict::Go { at } => (at, Ok(())),
+            Verdict::Refuse { at, why } => (at, Err(why)),
+        };
+        if at > now {
+            tokio::time::sleep_until(at).await;
+        }
+        match (outcome, ticket) {
+            (Ok(()), Some(ticket)) => Ok(ticket),
+            (Err(why), _) => Err(Failure::new(FailureKind::LimitsExceeded, why)),
+            (Ok(()), None) => Err(Failure::ending()),
+        }
+    }
+
+    fn table(&self) -> MutexGuard<'_, Table> {
+        // Nothing in here panics halfway through a change.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn judge(&self, uid: u32, cost: Cost, now: Instant) -> (Verdict, Option<Ticket<'_>>) {
+        let mut table = self.table();
+        let several = table.several(uid, now);
+        let Some(user) = table.user(uid, now) else {
+            let why = "too many users call at once: try again later";
+            return (Verdict::Refuse { at: now, why }, None);
+        };
+        user.seen = now;
+        let verdict = user.judge(cost, several, now);
+        let ticket = user.enter().then_some(Ticket { throttle: self, uid });
+        (verdict, ticket)
+    }
+
+    /// A user's last connection is gone. What it still owes is remembered: connecting anew must not refill a budget.
+    pub(super) fn retire(&self, uid: u32) {
+        let now = Instant::now();
+        let mut table = self.table();
+        if table.users.get(&uid).is_some_and(|user| user.owes_nothing(now)) {
+            table.users.remove(&uid);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) fn users(&self) -> usize {
+        self.table().users.len()
+    }
+}
+
+impl Table {
+    /// Whether calls of more than one uid arrive.
+    fn several(&mut self, uid: u32, now: Instant) -> bool {
+        if let Some((other, at)) = self.latest
+            && other != uid
+            && now - at < SEVERAL
+        {
+            self.several_until = Some(now + SEVERAL);
+        }
+        self.latest = Some((uid, now));
+        self.several_until.is_some_and(|until| now < until)
+    }
+
+    /// The user's entry; a full table gives up the one that was idle longest. `None`: nobody is idle.
+    fn user(&mut self, uid: u32, now: Instant) -> Option<&mut User> {
+        if self.users.len() >= USERS && !self.users.contains_key(&uid) {
+            let idle = self.users.iter().filter(|(_, user)| user.waiting == 0);
+            let longest = idle.min_by_key(|(_, user)| user.seen).map(|(uid, _)| *uid)?;
+            self.users.remove(&longest);
+        }
+        Some(self.users.entry(uid).or_insert(User {
+            waiting: 0,
+            seen: now,
+            budget_full: now,
+            next_slot: now,
+        }))
+    }
+}
+
+impl User {
+    fn judge(&mut self, cost: Cost, several: bool, now: Instant) -> Verdict {
+        if self.waiting >= WAITING {
+            let why = "too many calls of this user are waiting: wait for answers before calling again";
+            let at = if self.waiting < HELD { now + HOLD } else { now };
+            return Verdict::Refuse { at, why };
+        }
+        if cost == Cost::Costly {
+            let full = self.budget_full.max(now) + COSTLY_EVERY;
+            if full - now > COSTLY_EVERY * COSTLY_IN_A_ROW {
+                let why = "this user calls too often: at most 8 such calls a second";
+                return Verdict::Refuse { at: now, why };
+            }
+            self.budget_full = full;
+        }
+        if !several {
+            self.next_slot = now;
+            return Verdict::Go { at: now };
+        }
+        let slot = self.next_slot.max(now);
+        self.next_slot = slot + PACE;
+        let pause = (slot - now).saturating_sub(PACE * (PACE_IN_A_ROW - 1));
+        Verdict::Go { at: now + pause }
+    }
+
+    /// Takes a place, also for a refusal that is held back. `false`: there is none.
+    fn enter(&mut self) -> bool {
+        let room = self.waiting < HELD;
+        self.waiting += u32::from(room);
+        room
+    }
+
+    fn owes_nothing(&self, now: Instant) -> bool {
+        self.waiting == 0 && self.budget_full <= now
+    }
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        if let Some(user) = self.throttle.table().users.get_mut(&self.uid) {
+            user.waiting = user.waiting.saturating_sub(1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

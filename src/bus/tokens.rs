@@ -1,0 +1,104 @@
+//! `org.cameratocloud.Auth1.Tokens`: bearer tokens for the role «uploader».
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+use zbus::message::Header;
+use zbus::object_server::SignalEmitter;
+use zbus::{Connection, Signature, Type, interface};
+
+use super::access::Role;
+use super::failure::Failure;
+use super::front::Front;
+use super::throttle::Cost;
+use super::whole_seconds;
+use crate::core::{AccessToken, CallError, Command, Generation, Reply};
+
+pub(super) struct Tokens(pub(super) Arc<Front>);
+
+/// The one answer that may carry an access token. Goes into the message straight from the wiping type, without another
+/// copy of ours; the message's own buffer is zbus's, and the bus copies it too.
+pub(super) struct Bearer(AccessToken);
+
+impl Bearer {
+    /// A token that D-Bus cannot carry is no token: better none than a shorter one.
+    fn new(token: AccessToken) -> Result<Self, Failure> {
+        if token.expose().contains('\0') {
+            return Err(CallError::ServerError.into());
+        }
+        Ok(Self(token))
+    }
+}
+
+impl Serialize for Bearer {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.0.expose())
+    }
+}
+
+impl Type for Bearer {
+    const SIGNATURE: &'static Signature = &Signature::Str;
+}
+
+#[interface(name = "org.cameratocloud.Auth1.Tokens")]
+impl Tokens {
+    /// A token that lives at least `min_validity` seconds (0: as configured).
+    #[zbus(out_args("access_token", "expires_in", "generation"))]
+    async fn get_access_token(
+        &self,
+        min_validity: u32,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(Bearer, u32, u64), Failure> {
+        let guest = self.0.admit(connection, &header, Role::Uploader, Cost::Free).await?;
+        let command = Command::GetAccessToken {
+            caller: guest.caller.uid,
+            min_validity: (min_validity != 0).then(|| Duration::from_secs(min_validity.into())),
+        };
+        match self.0.ask(command).await? {
+            Reply::Token {
+                access,
+                expires_in,
+                generation,
+            } => {
+                let bearer = Bearer::new(access)?;
+                self.0.handouts.note(connection, &guest.caller, generation);
+                Ok((bearer, whole_seconds(expires_in), generation.0))
+            }
+            Reply::Done | Reply::Started { .. } | Reply::Code(_) => Err(Failure::ending()),
+        }
+    }
+
+    /// Tells that the API answered 401 to the token of this generation.
+    async fn reject_access_token(
+        &self,
+        generation: u64,
+        #[zbus(connection)] connection: &Connection,
+        #[zbus(header)] header: Header<'_>,
+    ) -> Result<(), Failure> {
+        let guest = self.0.admit(connection, &header, Role::Uploader, Cost::Costly).await?;
+        let command = Command::RejectAccessToken {
+            caller: guest.caller.uid,
+            generation: Generation(generation),
+        };
+        self.0.tell(command).await
+    }
+
+    /// What `GetAccessToken` would find.
+    #[zbus(property)]
+    fn token_state(&self) -> &'static str {
+        self.0.outbox.visible().token.word()
+    }
+
+    /// Of the newest token ever held; 0 means none yet.
+    #[zbus(property)]
+    fn generation(&self) -> u64 {
+        self.0.outbox.visible().generation.0
+    }
+
+    /// There is a new token, and earlier ones are worthless.
+    // Declared for introspection, the outbox emits it.
+    #[zbus(signal)]
+    async fn access_token_changed(emitter: &SignalEmitter<'_>, generation: u64) -> zbus::Result<()>;
+}

@@ -1,0 +1,107 @@
+//! What `--check-config` prints.
+
+use std::fmt::Write as _;
+
+use crate::core::RefreshMode;
+
+use super::value::duration_text;
+use super::{Config, Principals, Provider};
+
+impl Config {
+    /// The configuration as it holds, for people: the files, every value, then the warnings. Ends with a line feed.
+    #[must_use]
+    pub fn check(&self) -> String {
+        let mut out = String::new();
+        for line in self.lines() {
+            // Writing to a string cannot fail.
+            let _ = writeln!(out, "{line}");
+        }
+        out
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let path = |path: &Option<std::path::PathBuf>, absent: &str| {
+            path.as_ref()
+                .map_or_else(|| absent.to_owned(), |path| path.display().to_string())
+        };
+        let Provider::FrameioC2c(frameio) = &self.provider;
+        let policy = self.policy();
+        let row = |name: &str, value: &str| format!("{name:<20}{value}");
+        let files = match self.files.as_slice() {
+            [] => "none, every value is the default".to_owned(),
+            files => files
+                .iter()
+                .map(|file| file.display().to_string())
+                .collect::<Vec<_>>()
+                .join(" < "),
+        };
+        let refresh = match policy.refresh {
+            RefreshMode::Eager => format!("eager, from {} % of the token's life", policy.refresh_at_percent),
+            RefreshMode::OnDemand => "on demand".to_owned(),
+        };
+        let mut lines = vec![
+            "The configuration is good.".to_owned(),
+            row("files", &files),
+            row(
+                "client id",
+                self.device.client_id.as_deref().unwrap_or("none: not provisioned"),
+            ),
+            row("firmware version", &self.device.firmware_version),
+            row("provider", &format!("{} at {}", self.provider.kind(), frameio.base_uri)),
+            row("scope", &frameio.scope),
+            row(
+                "device code",
+                &format!(
+                    "{}{}",
+                    frameio.device_code_path,
+                    if frameio.url_pairing {
+                        ", with a link for the QR code"
+                    } else {
+                        ""
+                    }
+                ),
+            ),
+            row("bodies", frameio.body.word()),
+            row("roots of trust", &path(&self.tls.ca_file, "the system's")),
+            row(
+                "client secret",
+                &path(&self.secrets.client_secret, "credential \"client-secret\""),
+            ),
+            row(
+                "state key",
+                &format!(
+                    "{}{}",
+                    path(&self.secrets.state_key, "credential \"state-key\""),
+                    if self.secrets.create_state_key {
+                        ", created on first start"
+                    } else {
+                        ""
+                    }
+                ),
+            ),
+            row("state directory", &path(&self.state.directory, "$STATE_DIRECTORY")),
+            row("refresh", &refresh),
+            row("min-validity", &duration_text(policy.min_validity)),
+            row("replay-after", &duration_text(policy.replay_after)),
+            row("give-up-after", &duration_text(policy.give_up_after)),
+            row(
+                "heartbeat",
+                &policy.heartbeat.map_or_else(|| "off".to_owned(), duration_text),
+            ),
+            row("role ui", &holders(&self.access.ui)),
+            row("role uploader", &holders(&self.access.uploader)),
+        ];
+        lines.extend(self.warnings.iter().map(|warning| format!("warning: {warning}")));
+        lines
+    }
+}
+
+fn holders(role: &Principals) -> String {
+    let uids = role.uids.iter().map(|uid| format!("uid {uid}"));
+    let gids = role.gids.iter().map(|gid| format!("gid {gid}"));
+    std::iter::once("root".to_owned())
+        .chain(uids)
+        .chain(gids)
+        .collect::<Vec<_>>()
+        .join(", ")
+}

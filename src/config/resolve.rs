@@ -1,0 +1,221 @@
+//! From what is written to what holds: defaults, names, and the rules between keys.
+
+use std::time::Duration;
+
+use crate::core::RefreshMode;
+
+use super::error::{ConfigError, Place};
+use super::identity::{Missing, System};
+use super::layer::Layer;
+use super::raw::{self, Raw};
+use super::value::{
+    BaseUri, Between, BodyKind, ClientId, Heartbeat, Kind, Percent, Principal, Refresh, Scope, UriPath, VersionFrom,
+    duration_text, is_bare_mac,
+};
+use super::{Access, Config, Device, FrameioC2c, Principals, Provider, RefreshSettings, SecretFiles, State, Tls};
+
+/// The server gives up on a request after 30 s; 10 s more for its clock and ours.
+const SERVER_IS_DONE: Duration = Duration::from_secs(40);
+
+/// Lays the files over each other, the last on top, and decides.
+pub(super) fn resolve(layers: Vec<Layer>, system: &System) -> Result<Config, ConfigError> {
+    let mut places = Places(Vec::new());
+    let mut raw = Raw::default();
+    for layer in layers {
+        let upper = places.keep(layer);
+        raw.device.give_way(&upper.device);
+        raw = upper.over(raw);
+    }
+    let mut warnings = Vec::new();
+    let device = device(raw.device, &places, system, &mut warnings)?;
+    let secrets = secrets(raw.secrets, &places)?;
+    let refresh = refresh(&raw.refresh, &mut warnings);
+    let access = Access {
+        ui: principals(raw.access.ui, "ui", "c2c-ui", &mut warnings),
+        uploader: principals(raw.access.uploader, "uploader", "c2c-uploader", &mut warnings),
+    };
+    Ok(Config {
+        device,
+        provider: provider(raw.provider),
+        tls: Tls {
+            ca_file: raw.tls.ca_file.map(|path| path.0),
+        },
+        secrets,
+        state: State {
+            directory: raw.state.directory.map(|path| path.0),
+        },
+        access,
+        warnings,
+        files: Vec::new(),
+        refresh,
+        give_up_after: raw
+            .pairing
+            .give_up_after
+            .map_or(Duration::from_secs(600), |Between(time)| time),
+        heartbeat: raw
+            .heartbeat
+            .interval
+            .map_or(Some(Duration::from_secs(120)), |Heartbeat(interval)| interval),
+    })
+}
+
+/// Where keys are written, for the faults that show only when all files are known.
+struct Places(Vec<Layer>);
+
+impl Places {
+    fn keep(&mut self, mut layer: Layer) -> Raw {
+        let raw = std::mem::take(&mut layer.raw);
+        self.0.push(layer);
+        raw
+    }
+
+    fn of(&self, key: &str) -> Option<Place> {
+        self.0.iter().rev().find_map(|layer| layer.place(key))
+    }
+
+    fn bad(&self, key: &str, problem: String) -> ConfigError {
+        // Only keys that are written are complained about, so there is a place.
+        let nowhere = || Place {
+            file: "the configuration".into(),
+            line: None,
+            key: Some(key.to_owned()),
+        };
+        ConfigError::Bad {
+            place: self.of(key).unwrap_or_else(nowhere),
+            problem,
+        }
+    }
+}
+
+fn device(
+    raw: raw::Device,
+    places: &Places,
+    system: &System,
+    warnings: &mut Vec<String>,
+) -> Result<Device, ConfigError> {
+    let client_id = match (raw.client_id, raw.client_id_from) {
+        (Some(id), _) => Some(id),
+        (None, None) => None,
+        (None, Some(from)) => match system.client_id(&from) {
+            Ok(id) => Some(id),
+            Err(Missing::Absent(why)) => {
+                warnings.push(format!(
+                    "device.client-id-from: {why}; the device is not provisioned until it does"
+                ));
+                None
+            }
+            Err(Missing::Refused(why)) => return Err(places.bad("device.client-id-from", why)),
+        },
+    };
+    if let Some(ClientId(id)) = &client_id
+        && is_bare_mac(id)
+    {
+        warnings.push(format!(
+            "the client id {id} could be a MAC address, which Frame.io does not allow; if it is one, use a serial number or a UUID"
+        ));
+    }
+    let version = match (raw.firmware_version, raw.firmware_version_from) {
+        (Some(version), _) => version.0,
+        (None, Some(from)) => match system.firmware_version(&from) {
+            Ok(version) => version.0,
+            Err(Missing::Absent(why)) => {
+                let problem = format!("{why}; make it exist, or write device.firmware-version instead");
+                return Err(places.bad("device.firmware-version-from", problem));
+            }
+            Err(Missing::Refused(why)) => return Err(places.bad("device.firmware-version-from", why)),
+        },
+        // Not asked for, so no fault; what the server assumes where it is told nothing.
+        (None, None) => system.firmware_version(&VersionFrom::OsRelease).map_or_else(
+            |(Missing::Absent(why) | Missing::Refused(why))| {
+                warnings.push(format!(
+                    "device.firmware-version: {why}; the server is told 0.0.0, and may treat the device as too old"
+                ));
+                "0.0.0".to_owned()
+            },
+            |version| version.0,
+        ),
+    };
+    Ok(Device {
+        client_id: client_id.map(|id| id.0),
+        firmware_version: version,
+    })
+}
+
+fn provider(raw: raw::Provider) -> Provider {
+    match raw.kind.unwrap_or(Kind::FrameioC2c) {
+        Kind::FrameioC2c => Provider::FrameioC2c(FrameioC2c {
+            base_uri: raw.base_uri.unwrap_or_else(BaseUri::frameio),
+            scope: raw
+                .scope
+                .map_or_else(|| "asset_create offline".to_owned(), |Scope(words)| words),
+            url_pairing: raw.url_pairing.unwrap_or(true),
+            device_code_path: raw
+                .device_code_path
+                .map_or_else(|| "/v2/auth/device/code".to_owned(), |UriPath(path)| path),
+            body: raw.body.unwrap_or(BodyKind::Multipart),
+        }),
+    }
+}
+
+fn secrets(raw: raw::Secrets, places: &Places) -> Result<SecretFiles, ConfigError> {
+    let state_key = raw.state_key_file.map(|path| path.0);
+    let create_state_key = raw.create_state_key.unwrap_or(false);
+    if create_state_key && state_key.is_none() {
+        return Err(places.bad(
+            "secrets.create-state-key",
+            "there is no place to create the key at; write secrets.state-key-file too, outside of the state directory"
+                .to_owned(),
+        ));
+    }
+    Ok(SecretFiles {
+        client_secret: raw.client_secret_file.map(|path| path.0),
+        state_key,
+        create_state_key,
+    })
+}
+
+fn refresh(raw: &raw::RefreshKeys, warnings: &mut Vec<String>) -> RefreshSettings {
+    let replay_after = raw.replay_after.map_or(SERVER_IS_DONE, |Between(time)| time);
+    if replay_after < SERVER_IS_DONE {
+        warnings.push(format!(
+            "refresh.replay-after: \"{}\" is shorter than \"{}\"; while the server may still be at work on a refresh, sending it again can cost the pairing",
+            duration_text(replay_after),
+            duration_text(SERVER_IS_DONE),
+        ));
+    }
+    RefreshSettings {
+        mode: raw.policy.map_or(RefreshMode::Eager, |Refresh(mode)| mode),
+        at_percent: raw.at.map_or(75, |Percent(at)| at),
+        min_validity: raw.min_validity.map_or(Duration::from_secs(60), |Between(time)| time),
+        replay_after,
+    }
+}
+
+/// A name that is not known is no fault of the file: a board without an uploader has no group for it.
+fn principals(written: Option<Vec<Principal>>, role: &str, group: &str, warnings: &mut Vec<String>) -> Principals {
+    let mut found = Principals::default();
+    for principal in written.unwrap_or_else(|| vec![Principal::Group(group.to_owned())]) {
+        let mut unknown = |what: &str, name: &str| {
+            warnings.push(format!(
+                "access.{role}: there is no {what} {name:?}; nobody has the role by it"
+            ));
+        };
+        match principal {
+            Principal::Gid(gid) => found.gids.push(gid),
+            Principal::Uid(uid) => found.uids.push(uid),
+            Principal::Group(name) => match uzers::get_group_by_name(&name) {
+                Some(group) => found.gids.push(group.gid()),
+                None => unknown("group", &name),
+            },
+            Principal::User(name) => match uzers::get_user_by_name(&name) {
+                Some(user) => found.uids.push(user.uid()),
+                None => unknown("user", &name),
+            },
+        }
+    }
+    for ids in [&mut found.uids, &mut found.gids] {
+        ids.sort_unstable();
+        ids.dedup();
+    }
+    found
+}

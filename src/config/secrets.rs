@@ -1,0 +1,356 @@
+//! The client secret and the state key: where they come from, and who else could have read them.
+//!
+//! A credential of the service manager (`$CREDENTIALS_DIRECTORY/client-secret`, `…/state-key`) wins over a file named in
+//! `[secrets]`. Owner and mode are checked for files only: systemd guards its credentials directory itself, and versions
+//! differ in the modes they show there. Absent is a state (`Ok(None)`): the device is not provisioned yet. Present but
+//! unusable is an error, so that nobody believes in a secret that is not in use.
+//!
+//! No error of this file contains a byte of what was read, and every buffer is wiped.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
+use rustix::fs::{OFlags, RenameFlags};
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::core::Secret;
+
+use super::SecretFiles;
+
+/// The 32 random bytes that seal the record.
+pub type StateKeyBytes = Zeroizing<[u8; 32]>;
+
+/// A secret is there and cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The operating system does not let us read it.
+    #[error("{}: the {what} cannot be read ({source}); {}", path.display(), read_cure(source))]
+    Unreadable {
+        /// Which secret.
+        what: &'static str,
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Somebody else owns it.
+    #[error("{}: the file of the {what} belongs to uid {owner}; run: chown {us} {}", path.display(), path.display())]
+    Owner {
+        /// Which secret.
+        what: &'static str,
+        /// Its file.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Whose it should be.
+        us: u32,
+    },
+    /// Others can read or change it.
+    #[error("{}: others than its owner have access to the file of the {what} (mode {mode:04o}); run: chmod 0600 {}", path.display(), path.display())]
+    Mode {
+        /// Which secret.
+        what: &'static str,
+        /// Its file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// What it contains cannot be that secret.
+    #[error("{}: the {what} cannot be used: {problem}", path.display())]
+    Content {
+        /// Which secret.
+        what: &'static str,
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong and how it must be.
+        problem: &'static str,
+    },
+    /// A state key was to be created.
+    #[error("{}: the state key cannot be created ({source}); make its directory exist and writable for the user c2c-authd, or provision the key", path.display())]
+    Create {
+        /// Its file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+impl SecretError {
+    /// The code of `sysexits.h`: 77 (`EX_NOPERM`) for access, owner and mode; 78 (`EX_CONFIG`) for the rest.
+    #[must_use]
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            Self::Owner { .. } | Self::Mode { .. } => 77,
+            Self::Unreadable { source, .. } | Self::Create { source, .. }
+                if source.kind() == io::ErrorKind::PermissionDenied =>
+            {
+                77
+            }
+            Self::Unreadable { .. } | Self::Content { .. } | Self::Create { .. } => 78,
+        }
+    }
+}
+
+fn read_cure(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied => "make it readable for the user c2c-authd alone",
+        io::ErrorKind::IsADirectory | io::ErrorKind::InvalidInput => "it must be a regular file",
+        _ => "check the file and the file system it is on",
+    }
+}
+
+/// The `client_secret` of the device model.
+///
+/// # Errors
+/// It is there and cannot be used: 1–1024 visible ASCII characters, one line.
+pub fn client_secret(files: &SecretFiles, credentials: Option<&Path>) -> Result<Option<Secret>, SecretError> {
+    const WHAT: &str = "client secret";
+    let source = Place {
+        what: WHAT,
+        name: "client-secret",
+        file: files.client_secret.as_deref(),
+        credentials,
+    };
+    let Some((path, content)) = source.read()? else {
+        return Ok(None);
+    };
+    let bad = |problem| SecretError::Content {
+        what: WHAT,
+        path: path.clone(),
+        problem,
+    };
+    let text =
+        str::from_utf8(trim(&content)).map_err(|_| bad("it is not text; it must be one line as Frame.io gave it"))?;
+    if text.is_empty() {
+        return Err(bad("it is empty; it must be one line as Frame.io gave it"));
+    }
+    if text.len() > 1024 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(bad(
+            "it must be one line of at most 1024 visible ASCII characters without spaces",
+        ));
+    }
+    Ok(Some(Secret::new(text.to_owned())))
+}
+
+/// The state key, if there is one. It is not created here.
+///
+/// # Errors
+/// It is there and cannot be used: 32 bytes, raw or as base64, not all zero.
+pub fn state_key(files: &SecretFiles, credentials: Option<&Path>) -> Result<Option<StateKeyBytes>, SecretError> {
+    const WHAT: &str = "state key";
+    let source = Place {
+        what: WHAT,
+        name: "state-key",
+        file: files.state_key.as_deref(),
+        credentials,
+    };
+    let Some((path, content)) = source.read()? else {
+        return Ok(None);
+    };
+    let bad = |problem| SecretError::Content {
+        what: WHAT,
+        path: path.clone(),
+        problem,
+    };
+    let key = decode_key(&content)
+        .ok_or_else(|| bad("it must be 32 random bytes, raw or as base64; make one with: head -c 32 /dev/urandom"))?;
+    if key.iter().all(|byte| *byte == 0) {
+        return Err(bad(
+            "it is all zeros, which anybody can guess; make one with: head -c 32 /dev/urandom",
+        ));
+    }
+    Ok(Some(key))
+}
+
+fn decode_key(content: &[u8]) -> Option<StateKeyBytes> {
+    const BASE64: GeneralPurpose = GeneralPurpose::new(
+        &base64::alphabet::STANDARD,
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    );
+    let mut key = Zeroizing::new([0; 32]);
+    // By length first: 32 raw bytes may end with a line feed, and may look like base64 of something shorter.
+    if content.len() == 32 {
+        key.copy_from_slice(content);
+        return Some(key);
+    }
+    // The decoder wants room for what it estimates, a little more than what it writes.
+    let mut decoded = Zeroizing::new([0; 36]);
+    let text = trim(content);
+    if text.len() > 44 {
+        return None;
+    }
+    let length = BASE64.decode_slice(text, &mut *decoded).ok()?;
+    if length != 32 {
+        return None;
+    }
+    key.copy_from_slice(&decoded[..32]);
+    Some(key)
+}
+
+/// Creates a state key of the kernel's random bytes: mode 0600, never over an existing file, durable when it returns.
+/// `None`: not done, because records exist, which a new key could not open; the key they were made with is missing.
+///
+/// # Errors
+/// Something is there already, or it cannot be written.
+pub fn create_state_key(path: &Path, records_exist: bool) -> Result<Option<StateKeyBytes>, SecretError> {
+    if records_exist {
+        return Ok(None);
+    }
+    create(path).map(Some).map_err(|source| SecretError::Create {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn create(path: &Path) -> io::Result<StateKeyBytes> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let directory = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut key = Zeroizing::new([0; 32]);
+    getrandom::fill(&mut *key).map_err(io::Error::other)?;
+    let mut partial = std::ffi::OsString::from(".");
+    partial.push(name);
+    partial.push(".new");
+    let partial = directory.join(partial);
+    // Left by a power cut; under its final name a cut key would stop the daemon for good.
+    match fs::remove_file(&partial) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&partial)?;
+    file.write_all(&*key)?;
+    file.sync_all()?;
+    let renamed = rustix::fs::renameat_with(rustix::fs::CWD, &partial, rustix::fs::CWD, path, RenameFlags::NOREPLACE);
+    if let Err(error) = renamed {
+        let _ = fs::remove_file(&partial);
+        return Err(error.into());
+    }
+    File::open(directory)?.sync_all()?;
+    Ok(key)
+}
+
+/// A warning when the key lies on the file system of the records it seals. `None` also when that cannot be found out.
+#[must_use]
+pub fn shared_file_system(key: &Path, state_directory: &Path) -> Option<String> {
+    let device = |path: &Path| fs::metadata(path).ok().map(|found| found.dev());
+    (device(key)? == device(state_directory)?).then(|| {
+        format!(
+            "the state key {} is on the same file system as the records in {}: that protects them where a record is copied alone (a backup, a log, a file read by a faulty program), but not against somebody who holds the disk or an image of it; a credential bound to the TPM does",
+            key.display(),
+            state_directory.display()
+        )
+    })
+}
+
+/// The file that was read, and what is in it.
+type Found = (PathBuf, Zeroizing<Vec<u8>>);
+
+/// Where a secret may be.
+struct Place<'a> {
+    what: &'static str,
+    name: &'static str,
+    file: Option<&'a Path>,
+    credentials: Option<&'a Path>,
+}
+
+impl Place<'_> {
+    fn read(&self) -> Result<Option<Found>, SecretError> {
+        if let Some(path) = self.credentials.map(|directory| directory.join(self.name))
+            && let Some(file) = self.open(&path)?
+        {
+            return Ok(Some((path.clone(), self.content(&path, file)?)));
+        }
+        if let Some(path) = self.file
+            && let Some(file) = self.open(path)?
+        {
+            self.guarded(path, &file)?;
+            return Ok(Some((path.to_owned(), self.content(path, file)?)));
+        }
+        Ok(None)
+    }
+
+    fn unreadable(&self, path: &Path, source: io::Error) -> SecretError {
+        SecretError::Unreadable {
+            what: self.what,
+            path: path.to_owned(),
+            source,
+        }
+    }
+
+    fn open(&self, path: &Path) -> Result<Option<File>, SecretError> {
+        // Never waits for the other end of a pipe that lies there by mistake.
+        let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+        match OpenOptions::new()
+            .read(true)
+            .custom_flags(flags.bits().cast_signed())
+            .open(path)
+        {
+            Ok(file) => Ok(Some(file)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(self.unreadable(path, error)),
+        }
+    }
+
+    /// Asks the open file, not the path, so that nothing can be exchanged in between.
+    fn guarded(&self, path: &Path, file: &File) -> Result<(), SecretError> {
+        let found = file.metadata().map_err(|error| self.unreadable(path, error))?;
+        if !found.is_file() {
+            return Err(self.unreadable(path, io::ErrorKind::InvalidInput.into()));
+        }
+        let us = rustix::process::geteuid().as_raw();
+        let (what, path) = (self.what, path.to_owned());
+        if found.uid() != us && found.uid() != 0 {
+            return Err(SecretError::Owner {
+                what,
+                path,
+                owner: found.uid(),
+                us,
+            });
+        }
+        if found.mode() & 0o077 != 0 {
+            return Err(SecretError::Mode {
+                what,
+                path,
+                mode: found.mode() & 0o7777,
+            });
+        }
+        Ok(())
+    }
+
+    fn content(&self, path: &Path, file: File) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+        const LIMIT: usize = 4096;
+        // Reserved at once: a vector that grows leaves unwiped copies behind.
+        let mut content = Zeroizing::new(Vec::with_capacity(LIMIT + 1));
+        let limit = u64::try_from(LIMIT + 1).unwrap_or(u64::MAX);
+        if let Err(error) = file.take(limit).read_to_end(&mut content) {
+            content.zeroize();
+            return Err(self.unreadable(path, error));
+        }
+        if content.len() > LIMIT {
+            let problem = "it is longer than any such secret; check what the file is";
+            return Err(SecretError::Content {
+                what: self.what,
+                path: path.to_owned(),
+                problem,
+            });
+        }
+        Ok(content)
+    }
+}
+
+/// Without the line end that every editor and `echo` adds.
+fn trim(content: &[u8]) -> &[u8] {
+    let content = content.strip_suffix(b"\n").unwrap_or(content);
+    content.strip_suffix(b"\r").unwrap_or(content)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,214 @@
+//! The types of single values: each is checked where it is read, so that a value of the type is a good value.
+//!
+//! A message of this file says what is wrong and how it is written right. File, line and key are added by
+//! [`super::layer`]; so that a secret put into the wrong place is not repeated on a terminal, a value is quoted only
+//! where the key cannot be mistaken for one that holds a secret.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::de::{self, Deserialize, Deserializer, Visitor};
+
+use crate::core::RefreshMode;
+
+mod access;
+mod device;
+mod duration;
+mod uri;
+
+pub(super) use access::Principal;
+pub(super) use device::{ClientId, ClientIdFrom, Version, VersionFrom, is_bare_mac};
+pub(super) use duration::Between;
+pub use duration::{duration, duration_text};
+pub use uri::BaseUri;
+pub(super) use uri::UriPath;
+
+/// A value that is written as a TOML string.
+pub(super) trait Text: Sized {
+    /// For "invalid type: …, expected …".
+    const EXPECTED: &'static str;
+
+    /// Reads it, or says what is wrong and how to write it.
+    fn read(text: &str) -> Result<Self, String>;
+}
+
+struct TextVisitor<T>(std::marker::PhantomData<T>);
+
+impl<T: Text> Visitor<'_> for TextVisitor<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(T::EXPECTED)
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<T, E> {
+        T::read(text).map_err(E::custom)
+    }
+}
+
+macro_rules! deserialize_text {
+    ($($name:ty),+) => {$(
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(TextVisitor(std::marker::PhantomData))
+            }
+        }
+    )+};
+}
+
+/// `[heartbeat] interval`: Frame.io allows one a minute and shows the device offline after five without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Heartbeat(pub(super) Option<Duration>);
+
+impl Text for Heartbeat {
+    const EXPECTED: &'static str = "a duration in quotation marks, such as \"120s\", or \"off\"";
+
+    fn read(text: &str) -> Result<Self, String> {
+        if text == "off" {
+            return Ok(Self(None));
+        }
+        let Between(interval) = Between::<60, 300>::read(text)
+            .map_err(|why| format!("{why}, or be \"off\" to leave presence to the uploader"))?;
+        Ok(Self(Some(interval)))
+    }
+}
+
+/// A share of the access token's life, 1–95 %.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Percent(pub(super) u8);
+
+impl Text for Percent {
+    const EXPECTED: &'static str = "a percentage in quotation marks, such as \"75%\"";
+
+    fn read(text: &str) -> Result<Self, String> {
+        text.strip_suffix('%')
+            .filter(|number| !number.starts_with('+'))
+            .and_then(|number| number.parse().ok())
+            .filter(|number| (1..=95).contains(number))
+            .map(Self)
+            .ok_or_else(|| {
+                format!("{text:?} is not a percentage between \"1%\" and \"95%\"; write for example \"75%\"")
+            })
+    }
+}
+
+/// `[refresh] policy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Refresh(pub(super) RefreshMode);
+
+impl Text for Refresh {
+    const EXPECTED: &'static str = "\"eager\" or \"on-demand\"";
+
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "eager" => Ok(Self(RefreshMode::Eager)),
+            "on-demand" => Ok(Self(RefreshMode::OnDemand)),
+            _ => Err(format!("{text:?} is not known; it must be \"eager\" or \"on-demand\"")),
+        }
+    }
+}
+
+/// RFC 6749 §3.3: words of visible ASCII without `"` and `\`, one space between two.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Scope(pub(super) String);
+
+impl Text for Scope {
+    const EXPECTED: &'static str = "words in quotation marks, such as \"asset_create offline\"";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let good =
+            |word: &str| !word.is_empty() && word.bytes().all(|b| b.is_ascii_graphic() && b != b'"' && b != b'\\');
+        if text.len() <= 512 && text.split(' ').all(good) {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(format!(
+                "{text:?} is not a scope: it must be words with one space between two; write for example \"asset_create offline\""
+            ))
+        }
+    }
+}
+
+/// How the bodies of the token and device code requests are encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyKind {
+    /// `multipart/form-data`, what Frame.io documents.
+    Multipart,
+    /// `application/x-www-form-urlencoded`, RFC 6749's own.
+    UrlEncoded,
+}
+
+impl BodyKind {
+    /// The word in the configuration.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Multipart => "multipart",
+            Self::UrlEncoded => "urlencoded",
+        }
+    }
+}
+
+impl Text for BodyKind {
+    const EXPECTED: &'static str = "\"multipart\" or \"urlencoded\"";
+
+    fn read(text: &str) -> Result<Self, String> {
+        [Self::Multipart, Self::UrlEncoded]
+            .into_iter()
+            .find(|kind| kind.word() == text)
+            .ok_or_else(|| format!("{text:?} is not known; it must be \"multipart\" or \"urlencoded\""))
+    }
+}
+
+/// `[provider] kind`. A kind to come is a variant here and one of [`super::Provider`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    FrameioC2c,
+}
+
+impl Text for Kind {
+    const EXPECTED: &'static str = "\"frameio-c2c\"";
+
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "frameio-c2c" => Ok(Self::FrameioC2c),
+            "oauth-device" | "oauth-code" => Err(format!(
+                "{text:?} is not in this version of c2c-authd; the one kind it knows is \"frameio-c2c\""
+            )),
+            _ => Err(format!("{text:?} is not known; it must be \"frameio-c2c\"")),
+        }
+    }
+}
+
+/// A path of this machine. Relative ones would depend on who starts the daemon.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct AbsolutePath(pub(super) PathBuf);
+
+impl Text for AbsolutePath {
+    const EXPECTED: &'static str = "an absolute path in quotation marks";
+
+    fn read(text: &str) -> Result<Self, String> {
+        if text.starts_with('/') && !text.contains('\0') {
+            Ok(Self(PathBuf::from(text)))
+        } else {
+            // Not quoted back: under [secrets] it may be the secret itself.
+            Err("this is not an absolute path; write one that begins with \"/\"".to_owned())
+        }
+    }
+}
+
+deserialize_text!(
+    Heartbeat,
+    Percent,
+    Refresh,
+    ClientId,
+    Version,
+    BaseUri,
+    UriPath,
+    Scope,
+    BodyKind,
+    Kind,
+    AbsolutePath,
+    ClientIdFrom,
+    VersionFrom
+);

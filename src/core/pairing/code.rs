@@ -1,0 +1,150 @@
+//! RFC 8628 §3.1–3.2: asking for a code, showing it, replacing it when it ends.
+
+use std::time::Duration;
+
+use super::{Flow, Phase, Showing};
+use crate::core::Core;
+use crate::core::backoff::FLOOR;
+use crate::core::effect::{CallError, Note, OpId, Store};
+use crate::core::event::{CodeAnswer, CodeGrant, Fault};
+use crate::core::record::{Code, FlowRecord};
+use crate::core::snapshot::{ErrorWord, Reason};
+use crate::core::time::BootTime;
+use crate::core::turn::Turn;
+
+/// Longest wait between code requests: a person stands before the screen.
+const CODE_CAP: Duration = Duration::from_secs(30);
+
+impl Core {
+    /// RFC 8628 §3.2 answered.
+    pub(in crate::core) fn code_answered(&mut self, t: &mut Turn<'_>, op: OpId, answer: CodeAnswer) {
+        let Some(flow) = &mut self.flow else { return };
+        let Phase::Asking { op: asked, since } = flow.phase else {
+            return;
+        };
+        if asked != op {
+            return;
+        }
+        match answer {
+            CodeAnswer::Granted(grant) => self.show_code(t, since, grant),
+            CodeAnswer::ClientRejected => self.reject_flow(t),
+            CodeAnswer::BadUserCode => {
+                t.note(Note::BadUserCode);
+                self.fail_with(t, ErrorWord::BadUserCode);
+                self.rest(t, None, CallError::ServerError, Reason::ServerError);
+            }
+            CodeAnswer::Failed(fault) => {
+                self.fault(t, fault.kind);
+                let wait = self.rest(t, fault.retry_after, fault.call_error(), fault_reason(fault));
+                t.note(Note::CodeRequestFailed {
+                    fault: fault.kind,
+                    retry_in: wait,
+                });
+            }
+        }
+    }
+
+    /// The server refuses our client id or secret: no code will come of asking again.
+    pub(super) fn reject_flow(&mut self, t: &mut Turn<'_>) {
+        self.fail_with(t, ErrorWord::ClientRejected);
+        t.note(Note::ClientRejected);
+        self.end_flow(t, Reason::ClientRejected);
+    }
+
+    fn rest(&mut self, t: &mut Turn<'_>, retry_after: Option<Duration>, error: CallError, reason: Reason) -> Duration {
+        let Some(flow) = &mut self.flow else {
+            return Duration::ZERO;
+        };
+        let wait = flow.retry.failed(t, error, retry_after, CODE_CAP);
+        flow.phase = Phase::Resting {
+            until: t.at().after(wait),
+        };
+        flow.reason = reason;
+        wait
+    }
+
+    fn show_code(&mut self, t: &mut Turn<'_>, asked: BootTime, grant: CodeGrant) {
+        self.ids.code += 1;
+        let id = self.ids.code;
+        let Some(flow) = &mut self.flow else { return };
+        t.note(Note::CodeShown {
+            expires_in: grant.expires_in,
+        });
+        flow.retry.reset();
+        flow.reason = Reason::None;
+        // The first poll waits one interval: nobody types that fast, and servers throttle it.
+        let next_poll = t.at().after(grant.interval);
+        flow.phase = Phase::Showing(Box::new(Showing {
+            code: Code {
+                id,
+                device_code: grant.device_code,
+                user_code: grant.user_code,
+                verification_uri: grant.verification_uri,
+                verification_uri_complete: grant.verification_uri_complete,
+                device_name: grant.device_name,
+                // From when it was asked for: the server's count began no earlier.
+                ends: asked.after(grant.expires_in),
+            },
+            interval: grant.interval,
+            next_poll,
+            not_before: next_poll,
+            poll: None,
+            blips: 0,
+        }));
+        self.store_flow(t);
+    }
+
+    pub(super) fn store_flow(&mut self, t: &mut Turn<'_>) {
+        let Some(Flow {
+            phase: Phase::Showing(showing),
+            give_up,
+            renew,
+            replace,
+            ..
+        }) = &self.flow
+        else {
+            return;
+        };
+        let record = FlowRecord {
+            boot: self.boot,
+            code: showing.code.clone(),
+            interval: showing.interval,
+            next_poll: showing.next_poll,
+            give_up: *give_up,
+            renew: *renew,
+            replace: *replace,
+        };
+        self.store(t, Store::Flow(Some(Box::new(record))));
+    }
+
+    /// The code on show ended, by its time or by the server's word. A poll still out may yet bring the approval.
+    pub(super) fn code_ended(&mut self, t: &mut Turn<'_>) {
+        let Some(flow) = &mut self.flow else { return };
+        let Phase::Showing(showing) = &mut flow.phase else {
+            return;
+        };
+        let (id, poll) = (flow.id, showing.poll.take());
+        if flow.renew {
+            // A server whose codes end at once is not asked at once.
+            let spaced = flow.asked.map_or(BootTime::default(), |asked| asked.after(FLOOR));
+            flow.phase = Phase::Resting {
+                until: t.at().max(spaced),
+            };
+            flow.reason = Reason::CodeExpired;
+            self.orphan(id, poll);
+            self.store(t, Store::Flow(None));
+        } else {
+            self.orphan(id, poll);
+            self.end_flow(t, Reason::CodeExpired);
+        }
+    }
+}
+
+/// What the screen says while no code can be had.
+const fn fault_reason(fault: Fault) -> Reason {
+    match fault.call_error() {
+        CallError::Offline => Reason::Offline,
+        CallError::ClockNotSet => Reason::ClockNotSet,
+        _ => Reason::ServerError,
+    }
+}

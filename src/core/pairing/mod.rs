@@ -1,0 +1,415 @@
+//! The pairing flow: RFC 8628 with Frame.io's habits.
+//!
+//! Codes live 120 s and are replaced until somebody enters one, gives up or cancels. The flow is kept in the runtime directory
+//! so that the code on the screen stays valid across a crash. Network blips never end it; a poll that was sent is never
+//! cancelled, and what it brings is accounted for even when the flow is gone.
+
+use std::time::Duration;
+
+mod code;
+mod poll;
+mod throttle;
+
+pub(super) use throttle::Throttle;
+
+use crate::core::Core;
+use crate::core::backoff::Retry;
+use crate::core::effect::{CallError, CallId, CodeView, Effect, Note, OpId, Reply, Request, Store};
+use crate::core::event::PairingOptions;
+use crate::core::policy::Provisioning;
+use crate::core::record::{Code, FlowRecord, Pairing};
+use crate::core::serve::CALL_LIMIT;
+use crate::core::snapshot::Reason;
+use crate::core::time::BootTime;
+use crate::core::turn::Turn;
+
+/// Range of `give-up-after`.
+const GIVE_UP: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 3600));
+
+/// A running flow.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Flow {
+    /// Tells a poll of this flow from one of an earlier flow.
+    id: u64,
+    renew: bool,
+    replace: bool,
+    give_up: BootTime,
+    phase: Phase,
+    /// When a code was last asked for.
+    asked: Option<BootTime>,
+    /// Why no code is on show; [`Reason::None`] when all is well.
+    reason: Reason,
+    retry: Retry,
+    unknown_codes: u32,
+    starters: Vec<Starter>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Phase {
+    /// The last pairing's revocation goes first: afterwards it could hit the new one.
+    Revoking,
+    /// No request is out; the next one waits for its time.
+    Resting { until: BootTime },
+    /// A code was asked for.
+    Asking { op: OpId, since: BootTime },
+    /// A code is on show.
+    Showing(Box<Showing>),
+    /// The user approved; the new pair is being written.
+    Storing { store: OpId, pairing: Box<Pairing> },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Showing {
+    code: Code,
+    interval: Duration,
+    next_poll: BootTime,
+    /// The server's interval, or its wish for patience, allows no poll before (I4).
+    not_before: BootTime,
+    poll: Option<(OpId, BootTime)>,
+    /// Polls without a verdict in a row.
+    blips: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Starter {
+    call: CallId,
+    deadline: BootTime,
+}
+
+/// A poll whose code is no longer on show.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct OrphanPoll {
+    op: OpId,
+    flow: u64,
+    since: BootTime,
+}
+
+/// What the snapshot shows of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FlowView {
+    /// No code to show yet.
+    Requesting(Reason),
+    /// A code is on show.
+    Awaiting,
+}
+
+impl Core {
+    /// `StartPairing`.
+    pub(super) fn start_pairing(&mut self, t: &mut Turn<'_>, call: CallId, caller: u32, options: PairingOptions) {
+        let now = t.at();
+        if self.provisioning != Provisioning::Ready {
+            t.reply(call, Err(CallError::NotProvisioned));
+            return;
+        }
+        if !self.may_start() {
+            t.reply(call, Err(CallError::Timeout));
+            return;
+        }
+        let limit = options
+            .timeout
+            .unwrap_or(CALL_LIMIT)
+            .clamp(Duration::from_secs(1), CALL_LIMIT);
+        let starter = Starter {
+            call,
+            deadline: now.after(limit),
+        };
+        if let Some(flow) = &mut self.flow {
+            flow.starters.push(starter);
+            return;
+        }
+        if self.held.is_some() && self.unpairing.is_none() && !options.replace {
+            t.reply(call, Err(CallError::AlreadyPaired));
+            return;
+        }
+        if !self.throttle.admit(caller, now) {
+            t.reply(call, Err(CallError::TooOften));
+            return;
+        }
+        let give_up_after = options
+            .give_up_after
+            .unwrap_or(self.policy.give_up_after)
+            .clamp(GIVE_UP.0, GIVE_UP.1);
+        self.ids.flow += 1;
+        let revoking = self.revocations.press();
+        self.flow = Some(Flow {
+            id: self.ids.flow,
+            renew: options.renew,
+            replace: options.replace,
+            give_up: now.after(give_up_after),
+            phase: if revoking {
+                Phase::Revoking
+            } else {
+                Phase::Resting { until: now }
+            },
+            asked: None,
+            reason: Reason::None,
+            retry: Retry::default(),
+            unknown_codes: 0,
+            starters: vec![starter],
+        });
+    }
+
+    /// A flow of before the restart goes on, unless its time is over.
+    pub(super) fn resume_flow(&mut self, t: &mut Turn<'_>, record: FlowRecord) {
+        let now = t.at();
+        let fits = record.boot == self.boot
+            && now < record.give_up
+            && self.provisioning == Provisioning::Ready
+            && (self.held.is_none() || record.replace);
+        if !fits {
+            self.store(t, Store::Flow(None));
+            return;
+        }
+        self.ids.code = self.ids.code.max(record.code.id);
+        self.ids.flow += 1;
+        // The last poll before the crash is not on record; a whole interval from now keeps the server's pace (I4).
+        let next_poll = record.next_poll.max(now.after(record.interval));
+        self.flow = Some(Flow {
+            id: self.ids.flow,
+            renew: record.renew,
+            replace: record.replace,
+            give_up: record.give_up,
+            phase: Phase::Showing(Box::new(Showing {
+                code: record.code,
+                interval: record.interval,
+                next_poll,
+                poll: None,
+                not_before: next_poll,
+                blips: 0,
+            })),
+            asked: None,
+            reason: Reason::None,
+            retry: Retry::default(),
+            unknown_codes: 0,
+            starters: Vec::new(),
+        });
+        t.note(Note::FlowResumed);
+    }
+
+    /// `GetPairingCode`.
+    pub(super) fn get_pairing_code(&self, t: &mut Turn<'_>, call: CallId) {
+        let view = self.flow.as_ref().and_then(|flow| flow.view(t.at()));
+        t.reply(call, view.map(Reply::Code).ok_or(CallError::NoPairing));
+    }
+
+    /// `CancelPairing`. Answered when no crash can bring the flow back.
+    pub(super) fn cancel_pairing(&mut self, t: &mut Turn<'_>, call: CallId) {
+        match self.end_flow(t, Reason::Cancelled) {
+            Some(store) => self.cancelers.push((call, store)),
+            // No flow, or the user's approval is being written this moment: too late to cancel, `Unpair` undoes it.
+            None => t.reply(call, Ok(Reply::Done)),
+        }
+    }
+
+    /// The removal of the flow's file ended.
+    pub(super) fn flow_removed(&mut self, t: &mut Turn<'_>, op: OpId, ok: bool) {
+        let (done, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.cancelers)
+            .into_iter()
+            .partition(|(_, store)| *store == op);
+        self.cancelers = waiting;
+        for (call, _) in done {
+            t.reply(
+                call,
+                if ok {
+                    Ok(Reply::Done)
+                } else {
+                    Err(CallError::StorageFailed)
+                },
+            );
+        }
+    }
+
+    /// Ends the flow without a pairing. Returns the store that removes it, if there was one to remove.
+    pub(super) fn end_flow(&mut self, t: &mut Turn<'_>, reason: Reason) -> Option<OpId> {
+        let flow = self.flow.take_if(|flow| !matches!(flow.phase, Phase::Storing { .. }))?;
+        let error = if reason == Reason::ClientRejected {
+            CallError::ClientRejected
+        } else {
+            CallError::NoPairing
+        };
+        for starter in &flow.starters {
+            t.reply(starter.call, Err(error));
+        }
+        match flow.phase {
+            Phase::Asking { op, .. } => t.emit(Effect::Cancel(op)),
+            Phase::Showing(showing) => self.orphan(flow.id, showing.poll),
+            Phase::Revoking | Phase::Resting { .. } | Phase::Storing { .. } => {}
+        }
+        if self.held.is_none() {
+            self.idle = reason;
+        }
+        t.note(Note::FlowEnded { reason });
+        Some(self.store(t, Store::Flow(None)))
+    }
+
+    fn orphan(&mut self, flow: u64, poll: Option<(OpId, BootTime)>) {
+        if let Some((op, since)) = poll {
+            self.orphans.push(OrphanPoll { op, flow, since });
+        }
+    }
+
+    /// Whether the user approved and only the disk is missing.
+    pub(super) fn flow_succeeded(&self) -> bool {
+        self.flow
+            .as_ref()
+            .is_some_and(|flow| matches!(flow.phase, Phase::Storing { .. }))
+    }
+
+    /// A poll is out, of this flow or of one that ended.
+    pub(super) fn polling(&self) -> bool {
+        let current = self
+            .flow
+            .as_ref()
+            .is_some_and(|flow| matches!(&flow.phase, Phase::Showing(showing) if showing.poll.is_some()));
+        current || !self.orphans.is_empty()
+    }
+
+    /// Starts what is due.
+    pub(super) fn run_flow(&mut self, t: &mut Turn<'_>) {
+        self.answer_starters(t);
+        let now = t.at();
+        let may_start = self.may_start();
+        let Some(flow) = &mut self.flow else { return };
+        if now >= flow.give_up && !matches!(flow.phase, Phase::Storing { .. }) {
+            self.end_flow(t, Reason::GaveUp);
+            return;
+        }
+        if matches!(&flow.phase, Phase::Showing(showing) if showing.code.ends <= now) {
+            self.code_ended(t);
+        }
+        let Some(flow) = &mut self.flow else { return };
+        match &mut flow.phase {
+            Phase::Resting { until } if *until <= now && may_start => {
+                let op = self.request(t, Request::DeviceCode);
+                if let Some(flow) = &mut self.flow {
+                    flow.phase = Phase::Asking { op, since: now };
+                    flow.asked = Some(now);
+                }
+            }
+            Phase::Showing(showing) if showing.poll.is_none() && showing.next_poll <= now && may_start => {
+                let device_code = showing.code.device_code.clone();
+                let op = self.request(t, Request::Poll(device_code));
+                if let Some(Flow {
+                    phase: Phase::Showing(showing),
+                    ..
+                }) = &mut self.flow
+                {
+                    showing.poll = Some((op, now));
+                }
+            }
+            Phase::Revoking
+            | Phase::Resting { .. }
+            | Phase::Asking { .. }
+            | Phase::Showing(_)
+            | Phase::Storing { .. } => {}
+        }
+    }
+
+    /// When a flow is next due, even if nothing happens.
+    pub(super) fn flow_deadline(&self) -> Option<BootTime> {
+        let flow = self.flow.as_ref()?;
+        let may_start = self.may_start();
+        let starter = flow.starters.iter().map(|starter| starter.deadline).min();
+        let phase = match &flow.phase {
+            Phase::Resting { until } if may_start => Some((*until).min(flow.give_up)),
+            Phase::Showing(showing) if showing.poll.is_none() && may_start => {
+                Some(showing.next_poll.min(showing.code.ends).min(flow.give_up))
+            }
+            Phase::Showing(showing) => Some(showing.code.ends.min(flow.give_up)),
+            Phase::Revoking | Phase::Asking { .. } | Phase::Resting { .. } => Some(flow.give_up),
+            Phase::Storing { .. } => None,
+        };
+        [starter, phase].into_iter().flatten().min()
+    }
+
+    fn answer_starters(&mut self, t: &mut Turn<'_>) {
+        let Some(flow) = &mut self.flow else { return };
+        let now = t.at();
+        for starter in std::mem::take(&mut flow.starters) {
+            if let Some(code) = flow.view(now) {
+                let give_up_in = flow.give_up.since(now);
+                let (renew, replace) = (flow.renew, flow.replace);
+                t.reply(
+                    starter.call,
+                    Ok(Reply::Started {
+                        code,
+                        renew,
+                        replace,
+                        give_up_in,
+                    }),
+                );
+            } else if now >= starter.deadline {
+                t.reply(starter.call, Err(flow.retry.failing().unwrap_or(CallError::Timeout)));
+            } else if let (Some(error), Phase::Resting { until }) = (flow.retry.failing(), &flow.phase)
+                && *until > starter.deadline
+            {
+                // No further try fits into this call's time: do not make anyone wait for nothing.
+                t.reply(starter.call, Err(error));
+            } else {
+                flow.starters.push(starter);
+            }
+        }
+    }
+
+    /// The revocation that had to go first is done with, whatever came of it.
+    pub(super) fn revocation_tried(&mut self, t: &Turn<'_>) {
+        if let Some(flow) = &mut self.flow
+            && flow.phase == Phase::Revoking
+        {
+            flow.phase = Phase::Resting { until: t.at() };
+        }
+    }
+
+    /// Whether revocations may be sent: while a flow is past them they wait for its end.
+    pub(super) fn flow_lets_revoke(&self) -> bool {
+        self.flow.as_ref().is_none_or(|flow| flow.phase == Phase::Revoking)
+    }
+
+    /// The network may be back.
+    pub(super) fn hasten_flow(&mut self, t: &Turn<'_>) {
+        let now = t.at();
+        let Some(flow) = &mut self.flow else { return };
+        flow.retry.hasten(now);
+        match &mut flow.phase {
+            Phase::Resting { until } => *until = (*until).min(flow.retry.next().max(now)),
+            Phase::Showing(showing) if showing.blips > 0 => {
+                showing.next_poll = showing.not_before.max(now);
+            }
+            Phase::Revoking | Phase::Asking { .. } | Phase::Showing(_) | Phase::Storing { .. } => {}
+        }
+    }
+
+    pub(super) fn flow_view(&self) -> Option<FlowView> {
+        self.flow.as_ref().map(|flow| match flow.phase {
+            Phase::Revoking | Phase::Resting { .. } | Phase::Asking { .. } => FlowView::Requesting(flow.reason),
+            Phase::Showing(_) | Phase::Storing { .. } => FlowView::Awaiting,
+        })
+    }
+
+    /// Answers everybody who waits here, because the daemon ends. The flow's file stays: it goes on after a restart.
+    pub(super) fn end_starters(&mut self, t: &mut Turn<'_>) {
+        if let Some(flow) = &mut self.flow {
+            for starter in std::mem::take(&mut flow.starters) {
+                t.reply(starter.call, Err(CallError::Timeout));
+            }
+        }
+    }
+}
+
+impl Flow {
+    /// The code on show, while it lives.
+    fn view(&self, now: BootTime) -> Option<CodeView> {
+        let Phase::Showing(showing) = &self.phase else {
+            return None;
+        };
+        let code = &showing.code;
+        (now < code.ends).then(|| CodeView {
+            id: code.id,
+            user_code: code.user_code.clone(),
+            verification_uri: code.verification_uri.clone(),
+            verification_uri_complete: code.verification_uri_complete.clone(),
+            device_name: code.device_name.clone(),
+            expires_in: code.ends.since(now),
+        })
+    }
+}

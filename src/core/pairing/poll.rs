@@ -1,0 +1,217 @@
+//! RFC 8628 §3.4–3.5: polling, and what an approval leads to, in time or late.
+
+use std::time::Duration;
+
+use super::{Flow, OrphanPoll, Phase};
+use crate::core::Core;
+use crate::core::effect::{CallError, Effect, Note, OpId, Slots, Store};
+use crate::core::event::{PollAnswer, TokenGrant};
+use crate::core::held::{Held, stamp};
+use crate::core::record::{Pairing, TokenPair};
+use crate::core::refresh::{Refresh, RefusedLimit};
+use crate::core::snapshot::{DeviceInfo, ErrorWord, Reason};
+use crate::core::time::{BootTime, WallTime};
+use crate::core::turn::Turn;
+
+/// RFC 8628 §3.5: `slow_down` adds 5 seconds, for this and all later polls.
+const SLOW_DOWN: Duration = Duration::from_secs(5);
+
+/// A poll that failed is repeated after up to this many intervals: RFC 8628 §3.5 asks for a backoff, 120 s allow little.
+const BLIP_FACTOR_CAP: u32 = 4;
+
+/// Verdicts «no such code» in a row after which asking for yet another code is pointless.
+const UNKNOWN_CODES: u32 = 3;
+
+impl Core {
+    /// RFC 8628 §3.5 answered.
+    pub(in crate::core) fn poll_answered(
+        &mut self,
+        t: &mut Turn<'_>,
+        op: OpId,
+        date: Option<WallTime>,
+        answer: PollAnswer,
+    ) {
+        if let Some(at) = self.orphans.iter().position(|orphan| orphan.op == op) {
+            let orphan = self.orphans.remove(at);
+            if let PollAnswer::Granted(grant) = answer {
+                self.orphan_granted(t, &orphan, date, grant);
+            }
+            return;
+        }
+        let now = t.at();
+        let Some(Flow {
+            phase: Phase::Showing(showing),
+            unknown_codes,
+            ..
+        }) = &mut self.flow
+        else {
+            return;
+        };
+        let Some((_, since)) = showing.poll.take_if(|(polled, _)| *polled == op) else {
+            return;
+        };
+        showing.next_poll = now.after(showing.interval);
+        showing.not_before = showing.next_poll;
+        if !matches!(answer, PollAnswer::CodeUnknown) {
+            *unknown_codes = 0;
+        }
+        match answer {
+            PollAnswer::Granted(grant) => self.approved(t, since, date, grant),
+            PollAnswer::Pending => showing.blips = 0,
+            PollAnswer::SlowDown => {
+                showing.blips = 0;
+                showing.interval += SLOW_DOWN;
+                showing.next_poll = now.after(showing.interval);
+                showing.not_before = showing.next_poll;
+                t.note(Note::SlowedDown {
+                    interval: showing.interval,
+                });
+                self.store_flow(t);
+            }
+            PollAnswer::Expired => self.code_ended(t),
+            PollAnswer::CodeUnknown => {
+                *unknown_codes += 1;
+                if *unknown_codes >= UNKNOWN_CODES {
+                    self.fail_with(t, ErrorWord::ServerError);
+                    self.end_flow(t, Reason::ServerError);
+                } else {
+                    self.code_ended(t);
+                }
+            }
+            PollAnswer::Denied => {
+                self.end_flow(t, Reason::Denied);
+            }
+            PollAnswer::ClientRejected => self.reject_flow(t),
+            PollAnswer::Failed(fault) => {
+                showing.blips = (showing.blips + 1).min(BLIP_FACTOR_CAP);
+                showing.not_before = now.after(showing.interval.max(fault.retry_after.unwrap_or_default()));
+                showing.next_poll = now.after(showing.interval * showing.blips).max(showing.not_before);
+                self.fault(t, fault.kind);
+            }
+        }
+    }
+
+    /// The user approved. Both generations on disk take the new pair: what it replaces must not come back.
+    fn approved(&mut self, t: &mut Turn<'_>, sent: BootTime, date: Option<WallTime>, grant: TokenGrant) {
+        let Some(flow) = &mut self.flow else { return };
+        let device = DeviceInfo {
+            name: match &flow.phase {
+                Phase::Showing(showing) => showing.code.device_name.clone(),
+                Phase::Revoking | Phase::Resting { .. } | Phase::Asking { .. } | Phase::Storing { .. } => String::new(),
+            },
+            ..DeviceInfo::default()
+        };
+        let pair = TokenPair {
+            access: grant.access,
+            refresh: grant.refresh,
+            lifetime: grant.expires_in,
+            obtained: stamp(self.boot, sent, date, t.now),
+        };
+        let pairing = Pairing {
+            pair,
+            mark: None,
+            candidate: None,
+            device,
+        };
+        // A refresh that was not sent would only be in the way; one that was runs on, and its outcome is dropped.
+        self.abandon_unsent_refresh(t);
+        self.ledger.generation = self.ledger.generation.next();
+        self.ledger.grant.0 += 1;
+        let store = self.store_pairing(t, pairing.clone(), Slots::Both);
+        if let Some(flow) = &mut self.flow {
+            flow.phase = Phase::Storing {
+                store,
+                pairing: Box::new(pairing),
+            };
+        }
+    }
+
+    /// The new pairing is on disk, or the disk fails and memory is all there is.
+    pub(in crate::core) fn pairing_stored(&mut self, t: &mut Turn<'_>, op: OpId) {
+        let stored = matches!(&self.flow, Some(Flow { phase: Phase::Storing { store, .. }, .. }) if *store == op);
+        if !stored {
+            return;
+        }
+        let Some(flow) = self.flow.take() else { return };
+        let Phase::Storing { pairing, .. } = flow.phase else {
+            return;
+        };
+        for starter in flow.starters {
+            t.reply(starter.call, Err(CallError::AlreadyPaired));
+        }
+        self.store(t, Store::Flow(None));
+        self.revocations.forget();
+        self.store_revocations(t);
+        let replaced = self.held.is_some();
+        self.install(t, *pairing, replaced);
+    }
+
+    /// Takes a new grant into use.
+    pub(in crate::core) fn install(&mut self, t: &mut Turn<'_>, pairing: Pairing, replaced: bool) {
+        self.abandon_unsent_refresh(t);
+        if matches!(self.refresh, Refresh::Sent { .. }) {
+            t.emit(Effect::Release);
+        }
+        self.refresh = Refresh::Idle;
+        let refreshable = pairing.pair.refresh.is_some();
+        let (grant, generation) = (self.ledger.grant, self.ledger.generation);
+        self.held = Some(Held::new(grant, generation, pairing, self.boot, &self.policy, t, false));
+        self.idle = Reason::None;
+        self.last_refreshed = Some(t.at());
+        self.refused_limit = RefusedLimit::default();
+        t.note(Note::Paired {
+            generation,
+            replaced,
+            refreshable,
+        });
+        self.new_token(t);
+    }
+
+    /// An approval came for a code that is no longer on show.
+    fn orphan_granted(&mut self, t: &mut Turn<'_>, orphan: &OrphanPoll, date: Option<WallTime>, grant: TokenGrant) {
+        if self
+            .flow
+            .as_ref()
+            .is_some_and(|flow| flow.id == orphan.flow && !matches!(flow.phase, Phase::Storing { .. }))
+        {
+            // The user was a moment late for a code, not for the flow.
+            if let Some(flow) = &mut self.flow {
+                match &mut flow.phase {
+                    Phase::Asking { op, .. } => t.emit(Effect::Cancel(*op)),
+                    Phase::Showing(showing) => {
+                        if let Some((op, since)) = showing.poll.take() {
+                            self.orphans.push(OrphanPoll {
+                                op,
+                                flow: orphan.flow,
+                                since,
+                            });
+                        }
+                    }
+                    Phase::Revoking | Phase::Resting { .. } | Phase::Storing { .. } => {}
+                }
+            }
+            self.approved(t, orphan.since, date, grant);
+            return;
+        }
+        let pair = TokenPair {
+            access: grant.access,
+            refresh: grant.refresh,
+            lifetime: grant.expires_in,
+            obtained: stamp(self.boot, orphan.since, date, t.now),
+        };
+        if self.flow_succeeded() {
+            // A newer approval of the same device is being written: at the server this pair is gone.
+            return;
+        }
+        match &mut self.held {
+            Some(held) if self.unpairing.is_none() => {
+                // Same device at the server: revoking this pair could take the living one along. A probe tells which lives.
+                held.candidate = Some(pair);
+                self.store_current(t);
+                self.want_probe(t);
+            }
+            // No ghost device in somebody's project.
+            _ => self.revoke_pair(t, self.ledger.grant, &pair, None),
+        }
+    }
+}

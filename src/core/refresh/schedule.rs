@@ -1,0 +1,205 @@
+//! When a refresh starts: two windows, resends, retries, and what limits them.
+
+use std::time::Duration;
+
+use super::Refresh;
+use crate::core::Core;
+use crate::core::backoff::FLOOR;
+use crate::core::effect::Note;
+use crate::core::event::{Fault, FaultKind};
+use crate::core::held::{Held, Life};
+use crate::core::policy::RefreshMode;
+use crate::core::record::IntentMark;
+use crate::core::snapshot::ErrorWord;
+use crate::core::time::BootTime;
+use crate::core::turn::Turn;
+
+/// Longest wait between tries while the old token still serves.
+const ADVISORY_CAP: Duration = Duration::from_secs(15 * 60);
+
+/// Longest wait between tries once callers are short of a token.
+pub(super) const MANDATORY_CAP: Duration = Duration::from_secs(2 * 60);
+
+/// Longest wait between resends of one refresh token.
+const RESEND_CAP: Duration = Duration::from_secs(3600);
+
+/// A wrong secret is cured by a person, not by haste; yet without one (a server's fault, since mended) the daemon must find
+/// its way back by itself (I5).
+pub(super) const CLIENT_REJECTED_WAIT: Duration = Duration::from_secs(3600);
+
+/// Spread of a returning network's load: ten thousand devices come back together.
+const NETWORK_UP_SPREAD: Duration = Duration::from_secs(30 * 60);
+
+/// How far apart refreshes are that a 401 asked for, while new tokens are refused too.
+const REFUSED_SPACING: Duration = Duration::from_secs(5 * 60);
+const REFUSED_SPACING_CAP: Duration = Duration::from_secs(3600);
+/// What limits refreshes that only a 401 asks for: a token endpoint must not be driven by a broken resource.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(in crate::core) struct RefusedLimit {
+    /// When the last such refresh was sent.
+    last: Option<BootTime>,
+    spacing: Duration,
+    /// The token in hand came from such a refresh and no resource took it yet.
+    unproven: bool,
+}
+
+impl Default for RefusedLimit {
+    fn default() -> Self {
+        Self {
+            last: None,
+            spacing: REFUSED_SPACING,
+            unproven: false,
+        }
+    }
+}
+
+impl RefusedLimit {
+    fn next(&self) -> BootTime {
+        self.last.map_or(BootTime::default(), |last| last.after(self.spacing))
+    }
+
+    /// A refresh that a 401 asked for goes out.
+    pub(super) const fn spent(&mut self, now: BootTime) {
+        self.last = Some(now);
+        self.unproven = true;
+    }
+
+    pub(in crate::core) fn refused(&mut self) {
+        if self.unproven {
+            self.spacing = (self.spacing * 2).min(REFUSED_SPACING_CAP);
+        }
+        self.unproven = false;
+    }
+
+    pub(in crate::core) fn taken(&mut self) {
+        self.unproven = false;
+        self.spacing = REFUSED_SPACING;
+    }
+}
+
+impl Core {
+    /// When the next refresh starts, if one is to start at all.
+    ///
+    /// `waited_for`: a caller is short of a token.
+    pub(in crate::core) fn refresh_starts(&self, waited_for: bool) -> Option<BootTime> {
+        let held = self.held.as_ref()?;
+        held.pair.refresh.as_ref()?;
+        if self.refresh != Refresh::Idle || !self.may_refresh() {
+            return None;
+        }
+        let spacing = self
+            .last_refreshed
+            .map_or(BootTime::default(), |last| last.after(FLOOR));
+        let retry = if waited_for {
+            self.retry.pressed()
+        } else {
+            self.retry.next()
+        };
+        let floor = spacing.max(self.retry.not_before());
+        let wish = match held.ambiguous {
+            Some(mark) => {
+                let earliest = self.resend_after(mark, 0);
+                let wish = if waited_for || self.resend_hastened {
+                    earliest
+                } else {
+                    self.resend_after(mark, mark.sends.saturating_sub(1))
+                };
+                wish.max(retry)
+            }
+            None => self.ordinary_wish(held, waited_for)?.max(retry),
+        };
+        Some(wish.max(floor))
+    }
+
+    /// When a token that is not in doubt is to be refreshed.
+    fn ordinary_wish(&self, held: &Held, waited_for: bool) -> Option<BootTime> {
+        let refused = held.refused.then(|| self.refused_limit.next());
+        if waited_for && !held.refused {
+            return Some(BootTime::default());
+        }
+        let scheduled = match self.policy.refresh {
+            RefreshMode::Eager => match held.life {
+                Life::Until(_) => Some(held.advisory),
+                Life::Unknown { .. } => held.unknown_limit(),
+            },
+            RefreshMode::OnDemand if self.asked => Some(held.advisory),
+            RefreshMode::OnDemand => held
+                .refresh_ends
+                .map(|end| end.before(self.policy.refresh_token_life / 2))
+                .or(held.unknown_limit()),
+        };
+        [refused, scheduled].into_iter().flatten().min()
+    }
+
+    /// When the refresh token of an unanswered send may be sent again, `doublings` beyond the configured wait.
+    fn resend_after(&self, mark: IntentMark, doublings: u32) -> BootTime {
+        let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
+        let wait = self
+            .policy
+            .replay_after
+            .saturating_mul(factor)
+            .min(RESEND_CAP.max(self.policy.replay_after));
+        // In another boot nobody knows how long ago the send was; the server has given up on it by then at the latest.
+        let from = if mark.boot == self.boot {
+            mark.at
+        } else {
+            BootTime::default()
+        };
+        from.after(wait)
+    }
+
+    /// Whether the token endpoint may be asked on behalf of the pairing in hand.
+    pub(super) fn may_refresh(&self) -> bool {
+        self.may_use_secret() && self.unpairing.is_none() && !self.flow_succeeded()
+    }
+
+    pub(super) fn refresh_failed(&mut self, t: &mut Turn<'_>, fault: Fault, waited_for: bool) {
+        self.fault(t, fault.kind);
+        let (dead, resend) = self
+            .held
+            .as_ref()
+            .map_or((false, None), |held| (held.dead(t.at()), held.ambiguous));
+        let cap = if dead || waited_for {
+            MANDATORY_CAP
+        } else {
+            ADVISORY_CAP
+        };
+        let wait = self.retry.failed(t, fault.call_error(), fault.retry_after, cap);
+        let retry_in = self.refresh_starts(waited_for).map_or(wait, |next| next.since(t.at()));
+        t.note(Note::RefreshFailed {
+            fault: fault.kind,
+            retry_in,
+            ambiguous: resend.is_some(),
+            sends: resend.map_or(0, |mark| mark.sends),
+        });
+    }
+
+    /// The network may be back.
+    pub(in crate::core) fn hasten_refresh(&mut self, t: &mut Turn<'_>, waited_for: bool) {
+        let Some(held) = &self.held else { return };
+        let now = t.at();
+        if waited_for || held.dead(now) || held.left(now) < self.policy.min_validity {
+            self.retry.hasten(now);
+            self.resend_hastened = true;
+        } else {
+            let by = now.after(t.draw(Duration::ZERO, NETWORK_UP_SPREAD));
+            self.retry.hasten(by);
+        }
+    }
+
+    pub(in crate::core) fn fault(&mut self, t: &Turn<'_>, kind: FaultKind) {
+        let word = match kind {
+            FaultKind::Offline => ErrorWord::Offline,
+            FaultKind::ClockNotSet => ErrorWord::ClockNotSet,
+            FaultKind::Untrusted => ErrorWord::TlsUntrusted,
+            FaultKind::Lost => ErrorWord::AnswerLost,
+            FaultKind::Garbled | FaultKind::Refused => ErrorWord::ServerError,
+            FaultKind::RateLimited => ErrorWord::RateLimited,
+        };
+        self.fail_with(t, word);
+    }
+
+    pub(in crate::core) fn fail_with(&mut self, t: &Turn<'_>, word: ErrorWord) {
+        self.last_error = Some((word, t.now.wall));
+    }
+}

@@ -1,0 +1,369 @@
+//! RFC 8628 with Frame.io's habits.
+
+use super::*;
+
+#[test]
+fn pairs_and_answers_when_there_is_a_code() {
+    let mut scene = Scene::unpaired();
+    assert_eq!(scene.state(), (PairingState::Unpaired, Reason::NeverPaired));
+    let call = scene.start_pairing(false);
+    assert_eq!(scene.state(), (PairingState::RequestingCode, Reason::None));
+    assert!(scene.reply(call).is_none(), "there is nothing to show yet");
+    scene.show_code();
+    assert!(matches!(
+        scene.reply(call),
+        Some(Ok(Reply::Started {
+            renew: true,
+            replace: false,
+            ..
+        }))
+    ));
+    assert_eq!(scene.state(), (PairingState::AwaitingUser, Reason::None));
+    scene.advance(secs(5));
+    scene.poll(PollAnswer::Granted(grant(1)));
+    assert_eq!(scene.state(), (PairingState::Paired, Reason::None));
+    assert!(scene.flow.is_none(), "the flow's file is gone");
+    assert!(scene.out(is_identify), "who we are is asked right after pairing");
+}
+
+#[test]
+fn the_first_poll_waits_one_interval() {
+    let mut scene = Scene::unpaired();
+    scene.start_pairing(false);
+    scene.show_code();
+    scene.advance(Duration::from_millis(4_999));
+    assert!(!scene.out(is_poll));
+    scene.advance(Duration::from_millis(1));
+    assert!(scene.out(is_poll));
+}
+
+#[test]
+fn slow_down_adds_five_seconds_each_time_and_keeps_them() {
+    let mut scene = Scene::unpaired();
+    scene.start_pairing(false);
+    scene.show_code();
+    scene.advance(secs(5));
+    scene.poll(PollAnswer::SlowDown);
+    scene.advance(Duration::from_millis(9_999));
+    assert!(!scene.out(is_poll));
+    scene.advance(Duration::from_millis(1));
+    scene.poll(PollAnswer::SlowDown);
+    scene.advance(secs(15));
+    scene.poll(PollAnswer::Pending);
+    scene.advance(Duration::from_millis(14_999));
+    assert!(!scene.out(is_poll), "the slower pace is kept");
+    assert_eq!(scene.flow.as_ref().unwrap().interval, secs(15), "and survives a crash");
+}
+
+#[test]
+fn a_network_blip_does_not_throw_the_code_away() {
+    let mut scene = Scene::unpaired();
+    let call = scene.start_pairing(false);
+    scene.show_code();
+    for kind in [
+        FaultKind::Offline,
+        FaultKind::Lost,
+        FaultKind::Garbled,
+        FaultKind::Refused,
+    ] {
+        scene.advance(secs(20));
+        scene.poll(PollAnswer::Failed(fault(kind)));
+        assert_eq!(scene.state(), (PairingState::AwaitingUser, Reason::None));
+    }
+    scene.advance(secs(20));
+    scene.poll(PollAnswer::Granted(grant(1)));
+    assert!(scene.core.snapshot().paired);
+    assert!(scene.reply(call).is_some());
+}
+
+#[test]
+fn a_code_that_runs_out_is_replaced_until_the_user_gives_up() {
+    let mut scene = Scene::unpaired();
+    scene.start_pairing(false);
+    scene.show_code();
+    let first = scene.call(Command::GetPairingCode);
+    scene.advance(secs(5));
+    scene.poll(PollAnswer::Expired);
+    assert_eq!(scene.state(), (PairingState::RequestingCode, Reason::CodeExpired));
+    let gap = scene.call(Command::GetPairingCode);
+    assert_eq!(scene.error(gap), CallError::NoPairing, "an ended code is not shown");
+    scene.show_code();
+    let second = scene.call(Command::GetPairingCode);
+    let id = |scene: &Scene, call| match scene.reply(call) {
+        Some(Ok(Reply::Code(view))) => view.id,
+        other => panic!("{other:?}"),
+    };
+    assert_ne!(id(&scene, first), id(&scene, second));
+    scene.advance(secs(600));
+    assert_eq!(scene.state(), (PairingState::Unpaired, Reason::GaveUp));
+    assert!(scene.flow.is_none());
+}
+
+#[test]
+fn an_approval_for_the_code_just_replaced_still_pairs() {
+    let mut scene = Scene::unpaired();
+    scene.start_pairing(false);
+    scene.show_code();
+    scene.advance(secs(5));
+    // The poll stalls past the code's end.
+    scene.advance(secs(120));
+    assert_eq!(scene.state(), (PairingState::RequestingCode, Reason::CodeExpired));
+    scene.poll(PollAnswer::Granted(grant(1)));
+    assert!(scene.core.snapshot().paired);
+}
+
+#[test]
+fn offline_retries_and_tells_the_caller_within_its_time() {
+    let mut scene = Scene::unpaired();
+    let call = scene.start_pairing(false);
+    let mut waited = secs(0);
+    while scene.reply(call).is_none() {
+        if scene.out(is_code) {
+            scene.answer(is_code, Answer::Code(CodeAnswer::Failed(fault(FaultKind::Offline))));
+        }
+        if scene.reply(call).is_none() {
+            scene.advance(secs(1));
+            waited += secs(1);
+        }
+    }
+    assert_eq!(scene.error(call), CallError::Offline);
+    assert!(waited <= secs(20));
+    assert_eq!(
+        scene.state(),
+        (PairingState::RequestingCode, Reason::Offline),
+        "the flow goes on"
+    );
+    scene.advance(secs(60));
+    scene.show_code();
+    assert_eq!(scene.state(), (PairingState::AwaitingUser, Reason::None));
+}
+
+#[test]
+fn a_second_start_answers_with_the_running_flow() {
+    let mut scene = Scene::unpaired();
+    scene.start_pairing(false);
+    scene.show_code();
+    let options = PairingOptions {
+        renew: false,
+        replace: true,
+        give_up_after: Some(secs(60)),
+        timeout: None,
+    };
+    let call = scene.call(Command::StartPairing { caller: OTHER, options });
+    match scene.reply(call) {
+        Some(Ok(Reply::Started {
+            renew: true,
+            replace: false,
+            give_up_in,
+            ..
+        })) => assert_eq!(*give_up_in, secs(600)),
+        other => panic!("the first flow's options win: {other:?}"),
+    }
+    assert!(!scene.out(is_code), "no second code is asked for");
+}
+
+#[test]
+fn starting_while_paired_needs_replace() {
+    let mut scene = Scene::paired();
+    let call = scene.start_pairing(false);
+    assert_eq!(scene.error(call), CallError::AlreadyPaired);
+    assert!(!scene.out(is_code));
+}
+
+#[test]
+fn starting_unprovisioned_starts_nothing() {
+    let none = Stored {
+        record: Loaded::Missing,
+        revocations: vec![],
+        flow: None,
+    };
+    let mut scene = Scene::with(policy(), Provisioning::ClientSecretMissing, none);
+    assert_eq!(
+        scene.state(),
+        (PairingState::Unprovisioned, Reason::ClientSecretMissing)
+    );
+    let call = scene.start_pairing(false);
+    assert_eq!(scene.error(call), CallError::NotProvisioned);
+    assert!(scene.requests.is_empty());
+}
+
+#[test]
+fn a_wrong_secret_ends_the_flow_and_says_so() {
+    let mut scene = Scene::unpaired();
+    let call = scene.start_pairing(false);
+    scene.answer(is_code, Answer::Code(CodeAnswer::ClientRejected));
+    assert_eq!(scene.error(call), CallError::ClientRejected);
+    assert_eq!(scene.state(), (PairingState::Unpaired, Reason::ClientRejected));
+    assert!(scene.core.snapshot().attention);
+}
+
+#[test]
+fn a_code_of_the_wrong_shape_is_not_shown() {
+    let mut scene = Scene::unpaired();
+    let call = scene.start_pairing(false);
+    scene.answer(is_code, Answer::Code(CodeAnswer::BadUserCode));
+    assert!(scene.reply(call).is_none(), "asked again within the call's time");
+    scene.advance(secs(15));
+    scene.show_code();
+    assert!(matches!(scene.reply(call), Some(Ok(Reply::Started { .. }))));
+}
+
+#[test]
+fn cancel_works_at_each_step_and_survives_a_crash() {
+    for step in 0..4 {
+        let mut scene = Scene::unpaired();
+        scene.start_pairing(false);
+        if step >= 1 {
+            scene.show_code();
+        }
+        if step >= 2 {
+            scene.advance(secs(5));
+        }
+        if step >= 3 {
+            scene.poll(PollAnswer::Pending);
+        }
+        let call = scene.call(Command::CancelPairing);
+        assert_eq!(scene.reply(call), Some(&Ok(Reply::Done)), "step {step}");
+        assert_eq!(
+            scene.state(),
+            (PairingState::Unpaired, Reason::Cancelled),
+            "step {step}"
+        );
+        assert!(scene.flow.is_none(), "step {step}");
+        assert!(!scene.restart().out(is_poll), "step {step}");
+    }
+}
+
+#[test]
+fn cancel_answers_only_when_the_flow_is_durably_gone() {
+    let mut scene = Scene::unpaired();
+    scene.start_pairing(false);
+    scene.show_code();
+    scene.hold_stores = true;
+    let call = scene.call(Command::CancelPairing);
+    assert!(scene.reply(call).is_none());
+    scene.finish_store();
+    assert_eq!(scene.reply(call), Some(&Ok(Reply::Done)));
+}
+
+#[test]
+fn cancel_without_a_flow_is_no_error() {
+    let mut scene = Scene::unpaired();
+    let call = scene.call(Command::CancelPairing);
+    assert_eq!(scene.reply(call), Some(&Ok(Reply::Done)));
+}
+
+#[test]
+fn an_approval_after_cancel_leaves_no_ghost_device() {
+    let mut scene = Scene::unpaired();
+    scene.start_pairing(false);
+    scene.show_code();
+    scene.advance(secs(5));
+    scene.call(Command::CancelPairing);
+    assert!(scene.out(is_poll), "a poll that was sent is never cancelled");
+    scene.poll(PollAnswer::Granted(grant(1)));
+    assert!(!scene.core.snapshot().paired);
+    assert!(scene.out(is_revoke), "the new pair is revoked");
+    assert_eq!(scene.revocations.len(), 1, "and a crash does not forget it");
+}
+
+#[test]
+fn denial_ends_the_flow() {
+    let mut scene = Scene::unpaired();
+    scene.start_pairing(false);
+    scene.show_code();
+    scene.advance(secs(5));
+    scene.poll(PollAnswer::Denied);
+    assert_eq!(scene.state(), (PairingState::Unpaired, Reason::Denied));
+}
+
+#[test]
+fn a_pair_is_visible_only_when_durable() {
+    let mut scene = Scene::unpaired();
+    scene.start_pairing(false);
+    scene.show_code();
+    scene.advance(secs(5));
+    scene.hold_stores = true;
+    scene.poll(PollAnswer::Granted(grant(1)));
+    assert!(!scene.core.snapshot().paired);
+    scene.finish_store();
+    assert!(scene.core.snapshot().paired);
+}
+
+#[test]
+fn code_requests_of_one_caller_are_limited() {
+    let mut scene = Scene::unpaired();
+    scene.start_pairing(false);
+    scene.call(Command::CancelPairing);
+    let again = scene.start_pairing(false);
+    assert_eq!(scene.error(again), CallError::TooOften);
+    let options = PairingOptions {
+        renew: true,
+        replace: false,
+        give_up_after: None,
+        timeout: None,
+    };
+    let other = scene.call(Command::StartPairing { caller: OTHER, options });
+    assert!(scene.reply(other).is_none(), "another uid is not in its way");
+    scene.call(Command::CancelPairing);
+    scene.advance(secs(5));
+    let later = scene.start_pairing(false);
+    assert!(scene.reply(later).is_none());
+}
+
+#[test]
+fn replacement_keeps_the_old_pairing_until_the_new_one_is_durable() {
+    let mut scene = Scene::paired();
+    scene.start_pairing(true);
+    scene.show_code();
+    let during = scene.get_token(None);
+    assert_eq!(scene.token(during), "a1");
+    scene.advance(secs(5));
+    scene.poll(PollAnswer::Granted(grant(2)));
+    let after = scene.get_token(None);
+    assert_eq!(scene.token(after), "a2");
+    assert!(
+        scene.revocations.is_empty(),
+        "the old pair is forgotten, not revoked: same device at the server"
+    );
+    assert_eq!(scene.core.snapshot().generation, Generation(2));
+}
+
+#[test]
+fn a_cancelled_replacement_returns_to_paired_unchanged() {
+    let mut scene = Scene::paired();
+    scene.start_pairing(true);
+    scene.show_code();
+    scene.call(Command::CancelPairing);
+    assert_eq!(scene.state(), (PairingState::Paired, Reason::None));
+    let call = scene.get_token(None);
+    assert_eq!(scene.token(call), "a1");
+}
+
+#[test]
+fn an_approval_after_a_cancelled_replacement_is_settled_by_a_probe() {
+    let answers = [
+        (ResourceAnswer::Alive(None), "a1"),
+        (ResourceAnswer::Unauthorized, "a2"),
+    ];
+    for (answer, survivor) in answers {
+        let mut scene = Scene::paired();
+        scene.start_pairing(true);
+        scene.show_code();
+        scene.advance(secs(5));
+        scene.call(Command::CancelPairing);
+        scene.poll(PollAnswer::Granted(grant(2)));
+        assert!(
+            scene.on_disk().candidate.is_some(),
+            "both are kept, sealed, until there is an answer"
+        );
+        scene.probed(ResourceAnswer::Failed(fault(FaultKind::Offline)));
+        assert!(scene.restart().on_disk().candidate.is_some());
+        scene.advance(secs(3600));
+        scene.probed(answer);
+        let call = scene.get_token(None);
+        assert_eq!(scene.token(call), survivor);
+        assert!(scene.on_disk().candidate.is_none());
+        assert_eq!(scene.on_disk().pair.access.expose(), survivor);
+    }
+}

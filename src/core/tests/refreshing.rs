@@ -1,0 +1,436 @@
+//! The refresh transaction, its schedule, and what a lost answer costs.
+
+use super::*;
+
+/// Paired, and in the advisory window with a connection being brought up.
+fn due() -> Scene {
+    let mut scene = Scene::paired();
+    // 75 % of 8 h, and the jitter's 10 % of that.
+    scene.advance(secs(28_800 * 83 / 100));
+    assert!(scene.out(is_prepare), "the advisory window opened");
+    scene
+}
+
+/// The POST is out.
+fn sent() -> Scene {
+    let mut scene = due();
+    scene.prepare(PrepareAnswer::Ready);
+    assert!(scene.out(is_refresh));
+    scene
+}
+
+#[test]
+fn nothing_happens_before_the_advisory_window() {
+    let mut scene = Scene::paired();
+    scene.advance(secs(28_800 * 67 / 100));
+    assert!(scene.requests.is_empty());
+}
+
+#[test]
+fn refreshes_in_the_background_and_stores_before_showing() {
+    let mut scene = sent();
+    assert_eq!(
+        scene.on_disk().mark.map(|mark| mark.sends),
+        Some(1),
+        "no POST without a mark on disk"
+    );
+    scene.hold_stores = true;
+    scene.refresh(RefreshAnswer::Granted(grant(2)));
+    assert_eq!(
+        scene.core.snapshot().generation,
+        Generation(1),
+        "I1: not visible before it is durable"
+    );
+    scene.finish_store();
+    assert_eq!(scene.core.snapshot().generation, Generation(2));
+    assert_eq!(scene.on_disk().mark, None);
+    assert!(scene.out(is_identify), "and the new token is tried at once");
+}
+
+#[test]
+fn without_a_mark_on_disk_there_is_no_post() {
+    let mut scene = due();
+    scene.disk_works = false;
+    scene.prepare(PrepareAnswer::Ready);
+    assert!(!scene.out(is_refresh));
+    scene.advance(secs(28_800));
+    let call = scene.get_token(None);
+    for _ in 0..20 {
+        if scene.out(is_prepare) {
+            scene.prepare(PrepareAnswer::Ready);
+        }
+        if scene.reply(call).is_none() {
+            scene.advance(secs(1));
+        }
+    }
+    assert_eq!(scene.error(call), CallError::StorageFailed);
+    scene.disk_works = true;
+    scene.advance(secs(300));
+    scene.refresh_to(2);
+    assert_eq!(scene.core.snapshot().generation, Generation(2));
+}
+
+#[test]
+fn a_store_that_fails_after_a_good_refresh_does_not_drop_the_tokens() {
+    let mut scene = sent();
+    scene.disk_works = false;
+    scene.refresh(RefreshAnswer::Granted(grant(2)));
+    let call = scene.get_token(None);
+    assert_eq!(scene.token(call), "a2", "served from memory");
+    assert_eq!(
+        scene.core.snapshot().last_error.map(|(word, _)| word),
+        Some(ErrorWord::StorageFailed)
+    );
+    scene.disk_works = true;
+    scene.advance(secs(60));
+    assert_eq!(
+        scene.on_disk().pair.access.expose(),
+        "a2",
+        "storing is retried until it works"
+    );
+}
+
+#[test]
+fn a_background_failure_is_retried_and_nobody_is_bothered() {
+    let mut scene = due();
+    let published = scene.published.len();
+    for _ in 0..5 {
+        scene.prepare(PrepareAnswer::Failed(fault(FaultKind::Offline)));
+        let call = scene.get_token(None);
+        assert_eq!(scene.token(call), "a1");
+        scene.advance(secs(15 * 60));
+    }
+    let shown = &scene.published[published..];
+    assert!(
+        shown
+            .iter()
+            .all(|snapshot| snapshot.pairing == PairingState::Paired && snapshot.reason == Reason::None)
+    );
+    assert!(!scene.core.snapshot().attention);
+    scene.refresh_to(2);
+}
+
+#[test]
+fn no_fault_touches_the_credential_on_disk() {
+    let kinds = [
+        FaultKind::Offline,
+        FaultKind::ClockNotSet,
+        FaultKind::Untrusted,
+        FaultKind::Lost,
+        FaultKind::Garbled,
+        FaultKind::RateLimited,
+        FaultKind::Refused,
+    ];
+    for kind in kinds {
+        let mut scene = sent();
+        let before = scene.on_disk().pair.clone();
+        scene.refresh(RefreshAnswer::Failed(fault(kind)));
+        assert_eq!(scene.on_disk().pair, before, "{kind:?}");
+        assert!(scene.core.snapshot().paired, "{kind:?}");
+        // The server comes back to its senses.
+        if scene.out(is_identify) {
+            scene.alive();
+        }
+        scene.advance(secs(3600));
+        scene.refresh_to(2);
+        assert_eq!(
+            scene.core.snapshot().generation,
+            Generation(2),
+            "{kind:?}: recovers by itself"
+        );
+    }
+}
+
+#[test]
+fn a_server_that_asks_for_patience_gets_it_in_the_advisory_window_only() {
+    let mut scene = due();
+    scene.prepare(PrepareAnswer::Busy(fault(FaultKind::RateLimited)));
+    assert!(!scene.out(is_refresh), "postponed");
+    scene.advance(secs(3600 * 3));
+    let call = scene.get_token(None);
+    scene.prepare(PrepareAnswer::Busy(fault(FaultKind::RateLimited)));
+    assert!(scene.out(is_refresh), "callers are short of a token");
+    scene.refresh(RefreshAnswer::Granted(grant(2)));
+    assert_eq!(scene.token(call), "a2");
+}
+
+#[test]
+fn retry_after_is_honoured_even_when_a_caller_waits() {
+    let mut scene = sent();
+    let patience = Fault {
+        kind: FaultKind::RateLimited,
+        retry_after: Some(secs(3 * 3600)),
+    };
+    scene.refresh(RefreshAnswer::Failed(patience));
+    scene.advance(secs(3 * 3600 - 60));
+    let call = scene.get_token(None);
+    assert_eq!(
+        scene.error(call),
+        CallError::ServerError,
+        "told at once: no try can start in its time"
+    );
+    assert!(!scene.out(is_prepare));
+    scene.advance(secs(61));
+    assert!(scene.out(is_prepare));
+}
+
+#[test]
+fn a_lost_answer_deletes_nothing_and_the_same_token_is_sent_again() {
+    let mut scene = sent();
+    scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Lost)));
+    assert!(
+        scene.out(is_identify),
+        "the old access token tells whether the server acted"
+    );
+    scene.alive();
+    let call = scene.get_token(None);
+    assert_eq!(scene.token(call), "a1");
+    scene.advance(Duration::from_millis(39_900));
+    assert!(!scene.out(is_prepare), "the server may still be at it");
+    scene.advance(secs(60));
+    scene.prepare(PrepareAnswer::Ready);
+    assert_eq!(scene.on_disk().mark.map(|mark| mark.sends), Some(2));
+    match scene.take(is_refresh) {
+        Some((_, Request::Refresh { token, .. })) => assert_eq!(token.expose(), "r1"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn resends_double_their_distance_up_to_an_hour() {
+    let mut scene = sent();
+    let mut last = scene.now;
+    let mut distances = vec![];
+    for _ in 0..9 {
+        scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Garbled)));
+        if scene.out(is_identify) {
+            scene.alive();
+        }
+        while !scene.out(is_prepare) {
+            scene.advance(secs(1));
+        }
+        scene.prepare(PrepareAnswer::Ready);
+        distances.push(scene.now.since(last).as_secs());
+        last = scene.now;
+    }
+    assert_eq!(distances[0], 40, "{distances:?}");
+    assert!(distances.windows(2).all(|pair| pair[1] >= pair[0]), "{distances:?}");
+    assert_eq!(distances[8], 3600, "{distances:?}");
+}
+
+#[test]
+fn an_answer_lost_after_the_server_committed_is_said_in_words() {
+    let mut scene = sent();
+    scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Lost)));
+    scene.probed(ResourceAnswer::Unauthorized);
+    assert_eq!(
+        scene.core.snapshot().token,
+        TokenState::Stale,
+        "a dead token is not served"
+    );
+    let early = scene.get_token(None);
+    assert_eq!(
+        scene.error(early),
+        CallError::Offline,
+        "the resend lies beyond its time: told at once"
+    );
+    scene.advance(secs(40));
+    scene.prepare(PrepareAnswer::Ready);
+    scene.refresh(RefreshAnswer::Dead);
+    assert_eq!(scene.state(), (PairingState::Unpaired, Reason::RefreshAnswerLost));
+    assert!(scene.core.snapshot().attention);
+    assert!(matches!(
+        scene.record.as_ref().unwrap().body,
+        Body::Tombstone(Reason::RefreshAnswerLost)
+    ));
+    assert!(!scene.out(is_revoke), "there is nothing left to revoke");
+    let call = scene.get_token(None);
+    assert_eq!(scene.error(call), CallError::NotPaired);
+    scene.advance(secs(10));
+    scene.pair(5);
+    assert_eq!(
+        scene.core.snapshot().generation,
+        Generation(2),
+        "and pairs again without a restart"
+    );
+}
+
+#[test]
+fn a_send_that_never_left_is_not_counted() {
+    let mut scene = sent();
+    scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Offline)));
+    scene.advance(secs(30));
+    assert!(scene.out(is_prepare), "an ordinary retry, not a resend");
+    scene.prepare(PrepareAnswer::Ready);
+    assert_eq!(scene.on_disk().mark.map(|mark| mark.sends), Some(1));
+    scene.refresh(RefreshAnswer::Dead);
+    assert_eq!(scene.state().1, Reason::Revoked, "no answer of ours was lost");
+}
+
+#[test]
+fn a_refused_resend_leaves_the_first_send_in_doubt() {
+    let mut scene = sent();
+    scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Lost)));
+    scene.alive();
+    scene.advance(secs(40));
+    scene.prepare(PrepareAnswer::Ready);
+    scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Refused)));
+    scene.advance(secs(3600));
+    scene.prepare(PrepareAnswer::Ready);
+    scene.refresh(RefreshAnswer::Dead);
+    assert_eq!(scene.state().1, Reason::RefreshAnswerLost);
+}
+
+#[test]
+fn only_a_verdict_ends_a_pairing_however_long_it_is_offline() {
+    let mut scene = due();
+    for _ in 0..(20 * 24) {
+        if scene.out(is_prepare) {
+            scene.prepare(PrepareAnswer::Failed(fault(FaultKind::Offline)));
+        }
+        scene.advance(secs(3600));
+    }
+    assert!(scene.core.snapshot().paired, "20 days offline are no verdict");
+    assert!(scene.core.snapshot().attention);
+    let days: Vec<u64> = scene
+        .notes
+        .iter()
+        .filter_map(|note| {
+            if let Note::RefreshTokenAging { days } = note {
+                Some(*days)
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_eq!(days, [10, 12, 13]);
+    while !scene.out(is_prepare) {
+        scene.advance(secs(60));
+    }
+    scene.prepare(PrepareAnswer::Ready);
+    scene.refresh(RefreshAnswer::Dead);
+    assert_eq!(scene.state().1, Reason::RefreshTokenExpired);
+}
+
+#[test]
+fn a_wrong_secret_keeps_the_tokens_and_tries_again_by_itself() {
+    let mut scene = sent();
+    scene.refresh(RefreshAnswer::ClientRejected);
+    assert_eq!(scene.state(), (PairingState::Paired, Reason::ClientRejected));
+    assert!(scene.core.snapshot().attention);
+    let call = scene.get_token(None);
+    assert_eq!(scene.token(call), "a1");
+    scene.advance(secs(3600 * 11 / 10));
+    scene.refresh_to(2);
+    assert_eq!(scene.state(), (PairingState::Paired, Reason::None));
+    assert!(!scene.core.snapshot().attention);
+}
+
+#[test]
+fn a_token_that_outlives_the_verdict_is_served_to_its_end() {
+    let mut scene = sent();
+    scene.refresh(RefreshAnswer::Dead);
+    assert!(!scene.core.snapshot().paired);
+    let early = scene.get_token(None);
+    assert!(scene.reply(early).is_none(), "the probe decides");
+    scene.alive();
+    assert_eq!(scene.token(early), "a1");
+    scene.advance(secs(28_800));
+    let late = scene.get_token(None);
+    assert_eq!(scene.error(late), CallError::NotPaired);
+}
+
+#[test]
+fn a_network_that_returns_spreads_the_load_unless_somebody_waits() {
+    let mut scene = due();
+    let patience = Fault {
+        kind: FaultKind::Offline,
+        retry_after: Some(secs(2400)),
+    };
+    scene.prepare(PrepareAnswer::Failed(patience));
+    scene.event(Event::NetworkUp);
+    assert!(!scene.out(is_prepare), "the token still serves");
+    scene.advance(secs(3 * 3600));
+    if scene.out(is_prepare) {
+        scene.prepare(PrepareAnswer::Failed(fault(FaultKind::Offline)));
+    }
+    scene.advance(secs(5));
+    if !scene.out(is_prepare) {
+        scene.event(Event::NetworkUp);
+    }
+    assert!(scene.out(is_prepare), "the token is over: at once");
+}
+
+#[test]
+fn shutdown_lets_a_sent_refresh_finish() {
+    let mut scene = sent();
+    scene.event(Event::Shutdown);
+    assert!(!scene.drained);
+    assert!(scene.out(is_refresh), "never cancelled");
+    scene.refresh(RefreshAnswer::Granted(grant(2)));
+    assert!(scene.drained);
+    assert_eq!(scene.on_disk().pair.access.expose(), "a2");
+}
+
+#[test]
+fn shutdown_does_not_begin_a_refresh() {
+    let mut scene = due();
+    scene.event(Event::Shutdown);
+    assert!(scene.drained);
+    assert!(!scene.out(is_prepare));
+}
+
+#[test]
+fn on_demand_refreshes_when_asked_and_at_half_of_the_refresh_tokens_life() {
+    let lazy = Policy {
+        refresh: RefreshMode::OnDemand,
+        ..policy()
+    };
+    let mut scene = Scene::paired_with(lazy);
+    scene.advance(secs(27_000));
+    assert!(!scene.out(is_prepare));
+    let call = scene.get_token(None);
+    assert_eq!(scene.token(call), "a1", "answered at once");
+    assert!(scene.out(is_prepare), "and refreshed behind its back");
+    scene.refresh_to(2);
+    scene.advance(secs(7 * 24 * 3600 - 60));
+    assert!(!scene.out(is_prepare));
+    scene.advance(secs(120));
+    assert!(scene.out(is_prepare));
+}
+
+#[test]
+fn without_a_refresh_token_the_access_tokens_end_is_the_pairings() {
+    let mut scene = Scene::unpaired();
+    scene.start_pairing(false);
+    scene.show_code();
+    scene.advance(secs(5));
+    scene.poll(PollAnswer::Granted(TokenGrant {
+        refresh: None,
+        ..grant(1)
+    }));
+    scene.alive();
+    assert!(scene.core.snapshot().attention, "from the start");
+    scene.advance(secs(28_700));
+    assert!(scene.requests.is_empty(), "nothing is scheduled");
+    let call = scene.get_token(None);
+    assert_eq!(scene.token(call), "a1");
+    scene.advance(secs(200));
+    assert_eq!(scene.state(), (PairingState::Unpaired, Reason::NoRefreshToken));
+}
+
+#[test]
+fn heartbeats_keep_their_pace_and_any_other_call_counts() {
+    let mut scene = Scene::paired_with(Policy {
+        heartbeat: Some(secs(120)),
+        ..policy()
+    });
+    scene.advance(secs(119));
+    assert!(!scene.out(is_heartbeat));
+    scene.advance(secs(1));
+    scene.answer(is_heartbeat, Answer::Resource(ResourceAnswer::Alive(None)));
+    scene.advance(secs(60));
+    scene.reject(UPLOADER, 1);
+    scene.advance(secs(119));
+    assert!(!scene.out(is_heartbeat) || scene.requests.len() == 1);
+}

@@ -1,0 +1,247 @@
+//! Crashes, reboots and clocks.
+
+use super::*;
+
+#[test]
+fn a_restart_keeps_the_pairing_and_the_tokens_age() {
+    let mut scene = Scene::paired();
+    scene.advance(secs(3600));
+    let mut restarted = scene.restart();
+    let call = restarted.get_token(None);
+    match restarted.reply(call) {
+        Some(Ok(Reply::Token {
+            expires_in,
+            generation: Generation(1),
+            ..
+        })) => {
+            assert!(
+                *expires_in <= secs(25_200) && *expires_in > secs(25_100),
+                "{expires_in:?}"
+            );
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_reboot_with_a_trusted_clock_knows_the_age_too() {
+    let mut scene = Scene::paired();
+    scene.advance(secs(3600));
+    let mut stored = scene.stored();
+    if let Loaded::Current(record) = &mut stored.record
+        && let Body::Paired(pairing) = &mut record.body
+    {
+        // Boottime starts anew; wall time went on.
+        pairing.pair.obtained.wall = Some(WallTime::from_secs(EPOCH + 5 - 3600));
+    }
+    let mut rebooted = Scene::start(policy(), Provisioning::Ready, stored, BootId([2; 16]), 5_000, true);
+    let call = rebooted.get_token(None);
+    match rebooted.reply(call) {
+        Some(Ok(Reply::Token { expires_in, .. })) => assert_eq!(*expires_in, secs(25_200)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn thirty_power_cycles_a_day_without_a_clock_cause_no_refresh() {
+    let mut scene = Scene::paired();
+    for cycle in 0..30_u64 {
+        scene = scene.reboot(false);
+        let call = scene.get_token(None);
+        assert!(scene.reply(call).is_none(), "the age is unknown: the probe decides");
+        let date = WallTime::from_secs(EPOCH + 1_000 + cycle * 600);
+        scene.answer_dated(is_identify, Some(date), Answer::Resource(ResourceAnswer::Alive(None)));
+        match scene.reply(call) {
+            Some(Ok(Reply::Token { expires_in, .. })) => assert!(*expires_in > secs(60), "{expires_in:?}"),
+            other => panic!("{other:?}"),
+        }
+        assert!(!scene.out(is_prepare), "cycle {cycle}");
+    }
+}
+
+#[test]
+fn without_clock_and_date_a_vouched_token_is_served_for_a_minute_at_a_time_and_then_replaced() {
+    let scene = Scene::paired();
+    let mut rebooted = scene.reboot(false);
+    rebooted.alive();
+    let call = rebooted.get_token(None);
+    match rebooted.reply(call) {
+        Some(Ok(Reply::Token { expires_in, .. })) => assert_eq!(*expires_in, secs(60)),
+        other => panic!("{other:?}"),
+    }
+    rebooted.advance(secs(599));
+    assert!(!rebooted.out(is_prepare));
+    rebooted.advance(secs(2));
+    assert!(rebooted.out(is_prepare), "ten minutes without a clock are enough");
+}
+
+#[test]
+fn without_clock_and_network_the_answer_is_offline() {
+    let scene = Scene::paired();
+    let mut rebooted = scene.reboot(false);
+    let call = rebooted.get_token(None);
+    rebooted.probed(ResourceAnswer::Failed(fault(FaultKind::Offline)));
+    assert_eq!(rebooted.error(call), CallError::Offline);
+}
+
+#[test]
+fn a_clock_step_draws_every_wall_conclusion_again() {
+    let scene = Scene::paired();
+    let mut rebooted = scene.reboot(false);
+    rebooted.probed(ResourceAnswer::Failed(fault(FaultKind::ClockNotSet)));
+    rebooted.wall = true;
+    rebooted.event(Event::ClockStepped);
+    let call = rebooted.get_token(None);
+    match rebooted.reply(call) {
+        Some(Ok(Reply::Token { expires_in, .. })) => assert!(*expires_in > secs(60), "{expires_in:?}"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_clock_step_does_not_touch_deadlines_on_boottime() {
+    let mut scene = Scene::paired();
+    let before = scene.core.next_deadline();
+    scene.wall = false;
+    scene.event(Event::ClockStepped);
+    assert_eq!(scene.core.next_deadline(), before);
+}
+
+#[test]
+fn a_crash_after_the_post_is_ambiguous_and_waits_for_the_server_to_give_up() {
+    let mut scene = Scene::paired();
+    scene.advance(secs(28_800 * 83 / 100));
+    scene.prepare(PrepareAnswer::Ready);
+    let mut restarted = scene.restart();
+    assert!(!restarted.out(is_prepare));
+    restarted.alive();
+    let call = restarted.get_token(None);
+    assert_eq!(restarted.token(call), "a1");
+    restarted.advance(secs(39));
+    assert!(!restarted.out(is_prepare));
+    restarted.advance(secs(2));
+    restarted.prepare(PrepareAnswer::Ready);
+    assert_eq!(
+        restarted.on_disk().mark.map(|mark| mark.sends),
+        Some(2),
+        "sends are counted on disk"
+    );
+    restarted.refresh(RefreshAnswer::Dead);
+    assert_eq!(restarted.state().1, Reason::RefreshAnswerLost);
+}
+
+#[test]
+fn in_another_boot_the_resend_waits_until_40_seconds_of_uptime() {
+    let mut scene = Scene::paired();
+    scene.advance(secs(28_800 * 83 / 100));
+    scene.prepare(PrepareAnswer::Ready);
+    let mut rebooted = scene.reboot(true);
+    rebooted.alive();
+    rebooted.advance(secs(34));
+    assert!(!rebooted.out(is_prepare));
+    rebooted.advance(secs(1));
+    assert!(rebooted.out(is_prepare));
+}
+
+#[test]
+fn a_record_that_fell_back_is_ambiguous_never_fine() {
+    let mut scene = Scene::paired();
+    scene.advance(secs(10));
+    let mut stored = scene.stored();
+    if let Loaded::Current(record) = stored.record {
+        stored.record = Loaded::Previous(record);
+    }
+    let mut fallen = Scene::start(
+        policy(),
+        Provisioning::Ready,
+        stored,
+        BOOT,
+        scene.now.as_millis() + 1,
+        true,
+    );
+    assert!(fallen.notes.contains(&Note::RecordFellBack));
+    fallen.probed(ResourceAnswer::Unauthorized);
+    fallen.advance(secs(40));
+    fallen.prepare(PrepareAnswer::Ready);
+    fallen.refresh(RefreshAnswer::Dead);
+    assert_eq!(fallen.state().1, Reason::RefreshAnswerLost);
+}
+
+#[test]
+fn unusable_records_are_told_and_nothing_is_written() {
+    for (loaded, reason) in [
+        (Loaded::Damaged, Reason::RecordDamaged),
+        (Loaded::Foreign, Reason::ForeignRecord),
+        (Loaded::KeyUnavailable, Reason::StateKeyMismatch),
+    ] {
+        let stored = Stored {
+            record: loaded,
+            revocations: vec![],
+            flow: None,
+        };
+        let mut scene = Scene::with(policy(), Provisioning::Ready, stored);
+        assert_eq!(scene.state(), (PairingState::Unpaired, reason));
+        assert!(scene.core.snapshot().attention);
+        scene.advance(secs(100_000));
+        assert_eq!(scene.stores, 0);
+    }
+}
+
+#[test]
+fn the_code_on_show_stays_valid_across_a_crash() {
+    let mut scene = Scene::unpaired();
+    scene.start_pairing(false);
+    scene.show_code();
+    scene.advance(secs(5));
+    scene.poll(PollAnswer::SlowDown);
+    let mut restarted = scene.restart();
+    assert_eq!(restarted.state(), (PairingState::AwaitingUser, Reason::None));
+    let call = restarted.call(Command::GetPairingCode);
+    match restarted.reply(call) {
+        Some(Ok(Reply::Code(view))) => assert_eq!(view.user_code.expose(), "012345"),
+        other => panic!("{other:?}"),
+    }
+    restarted.advance(Duration::from_millis(9_998));
+    assert!(!restarted.out(is_poll), "I4: the slower pace survived");
+    restarted.advance(secs(2));
+    restarted.poll(PollAnswer::Granted(grant(1)));
+    assert!(restarted.core.snapshot().paired);
+}
+
+#[test]
+fn a_flow_of_another_boot_is_not_resumed() {
+    let mut scene = Scene::unpaired();
+    scene.start_pairing(false);
+    scene.show_code();
+    let rebooted = scene.reboot(true);
+    assert_eq!(rebooted.state(), (PairingState::Unpaired, Reason::NeverPaired));
+    assert!(rebooted.flow.is_none());
+}
+
+#[test]
+fn the_floor_follows_verified_dates_by_one_step_at_most() {
+    let mut scene = Scene::paired();
+    let date = WallTime::from_secs(EPOCH + 100);
+    scene.reject(UPLOADER, 1);
+    scene.advance(secs(28_800 * 83 / 100));
+    scene.answer_dated(is_prepare, Some(date), Answer::Prepare(PrepareAnswer::Ready));
+    let wild = WallTime::from_secs(EPOCH * 3);
+    scene.answer_dated(
+        is_refresh,
+        Some(wild),
+        Answer::Refresh(RefreshAnswer::Granted(grant(2))),
+    );
+    let floor = scene.record.as_ref().unwrap().floor.unwrap();
+    assert!(floor >= date && floor.since(date) <= secs(14 * 24 * 3600), "{floor:?}");
+}
+
+#[test]
+fn secrets_never_show_in_debug_output() {
+    let mut scene = Scene::paired();
+    let call = scene.get_token(None);
+    let text = format!("{:?} {:?} {:?}", scene.core, scene.reply(call), scene.record);
+    for secret in ["\"a1\"", "\"r1\"", "\"d1\"", "012345"] {
+        assert!(!text.contains(secret), "{secret}");
+    }
+    assert!(text.contains("[redacted]"), "the test looks at something");
+}

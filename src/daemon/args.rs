@@ -1,0 +1,152 @@
+//! The command line. No option ever takes a secret: argv is world-readable.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use lexopt::{Arg, Parser, ValueExt};
+
+use super::exit::{Code, Failure};
+use crate::bus::BusAddress;
+
+/// What `--help` prints.
+pub const HELP: &str = "\
+Pairs this device with Frame.io Camera to Cloud, keeps its tokens fresh, and hands them out over D-Bus.
+
+Usage: c2c-authd [OPTIONS]
+
+Options:
+  --config FILE      read FILE instead of /etc/c2c-authd/config.toml
+  --bus BUS          system (default), session, or a D-Bus address
+  --check-config     read the configuration, say what is wrong with it, and exit
+  --version          print the version and exit
+  --help             print this and exit
+
+Environment:
+  C2C_LOG            error, warn, info (default) or debug
+  STATE_DIRECTORY, RUNTIME_DIRECTORY, CREDENTIALS_DIRECTORY, NOTIFY_SOCKET: as set by systemd
+
+Exit codes: 0 stopped on request, 64 wrong usage, 70 internal fault, 74 state unreadable or unwritable,
+75 bus unavailable or lost, 77 wrong owner or mode, 78 wrong configuration.
+";
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Be the daemon.
+    Serve,
+    /// Only judge the configuration.
+    CheckConfig,
+    /// Print the version.
+    Version,
+    /// Print the help.
+    Help,
+}
+
+/// The parsed command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Args {
+    /// What to do.
+    pub action: Action,
+    /// `--config`.
+    pub config: Option<PathBuf>,
+    /// `--bus`.
+    pub bus: BusAddress,
+}
+
+impl Args {
+    /// Parses what follows the program's name.
+    ///
+    /// # Errors
+    /// [`Code::Usage`] for anything unknown, incomplete or not UTF-8 where text is needed.
+    pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Self, Failure> {
+        parse(args).map_err(|error| Failure::new(Code::Usage, format!("{error}; see c2c-authd --help")))
+    }
+}
+
+fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Args, lexopt::Error> {
+    let mut parser = Parser::from_args(args);
+    let mut parsed = Args {
+        action: Action::Serve,
+        config: None,
+        bus: BusAddress::default(),
+    };
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Long("config") => parsed.config = Some(parser.value()?.into()),
+            Arg::Long("bus") => {
+                parsed.bus = match parser.value()?.string()?.as_str() {
+                    "system" => BusAddress::System,
+                    "session" => BusAddress::Session,
+                    // An address has a transport and a colon; anything else is a typing error that would only
+                    // show later, as a connection that fails.
+                    address if address.contains(':') => BusAddress::Address(address.to_owned()),
+                    other => {
+                        return Err(format!(
+                            "--bus takes system, session or an address such as unix:path=…, not '{other}'"
+                        )
+                        .into());
+                    }
+                }
+            }
+            Arg::Long("check-config") => parsed.action = Action::CheckConfig,
+            Arg::Long("version") | Arg::Short('V') => parsed.action = Action::Version,
+            Arg::Long("help") | Arg::Short('h') => parsed.action = Action::Help,
+            Arg::Long(_) | Arg::Short(_) | Arg::Value(_) => return Err(arg.unexpected()),
+        }
+    }
+    Ok(parsed)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use super::*;
+
+    fn parse(args: &[&str]) -> Result<Args, Failure> {
+        Args::parse(args.iter().map(OsString::from))
+    }
+
+    #[test]
+    fn nothing_means_the_daemon_on_the_system_bus() {
+        assert_eq!(
+            parse(&[]).unwrap(),
+            Args {
+                action: Action::Serve,
+                config: None,
+                bus: BusAddress::System
+            }
+        );
+    }
+
+    #[test]
+    fn each_option_arrives() {
+        let args = parse(&["--config=/x.toml", "--bus", "unix:path=/tmp/bus", "--check-config"]).unwrap();
+        assert_eq!(args.config, Some(PathBuf::from("/x.toml")));
+        assert_eq!(args.bus, BusAddress::Address("unix:path=/tmp/bus".to_owned()));
+        assert_eq!(args.action, Action::CheckConfig);
+        assert_eq!(parse(&["--bus=session"]).unwrap().bus, BusAddress::Session);
+        assert_eq!(parse(&["--version"]).unwrap().action, Action::Version);
+        assert_eq!(parse(&["-h"]).unwrap().action, Action::Help);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_and_named() {
+        for wrong in [
+            &["--frobnicate"][..],
+            &["stray"],
+            &["--bus"],
+            &["--bus", "sysstem"],
+            &["--client-secret=x"],
+        ] {
+            let failure = parse(wrong).unwrap_err();
+            assert_eq!(failure.code, Code::Usage);
+            assert!(
+                failure
+                    .sentence
+                    .contains(wrong[wrong.len() - 1].split('=').next().unwrap()),
+                "{failure}"
+            );
+        }
+    }
+}

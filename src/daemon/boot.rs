@@ -1,0 +1,225 @@
+//! From configuration, secrets and disk to the parts that the loop runs: what is done once, before READY.
+//!
+//! Each failure here is one exit code and one sentence. Nothing here waits for the network: a device that is switched on
+//! without one must serve its token as fast as any other.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use tracing::Level;
+
+use super::environment::Environment;
+use super::exit::{Code, Failure};
+use super::journal::{ADVICE, Entry};
+use crate::bus::{self, Principal};
+use crate::config::secrets::{self, SecretError};
+use crate::config::{self, BodyKind, Config, ConfigError};
+use crate::core::{BootId, Loaded, Provisioning, Secret, Stored, WallTime};
+use crate::oauth::{self, BaseUri, Encoding, FrameioC2c, Provider};
+use crate::store::{Directories, Identity, OpenError, StateKey, Store, records_exist};
+
+/// What the device was given on the production line, as far as it was.
+#[derive(Debug)]
+pub struct Provisioned {
+    /// For the wire.
+    pub client_secret: Option<Secret>,
+    /// For the store.
+    pub state_key: Option<StateKey>,
+}
+
+/// Where state lives: the configuration wins over the service manager.
+///
+/// # Errors
+/// [`Code::Config`] if nobody says.
+pub fn directories(config: &Config, environment: &Environment) -> Result<Directories, Failure> {
+    let state = config.state.directory.clone().or_else(|| environment.state.clone()).ok_or_else(|| {
+        Failure::new(
+            Code::Config,
+            "no state directory: set state.directory in the configuration, or let systemd make one (StateDirectory=)",
+        )
+    })?;
+    Ok(Directories {
+        state,
+        runtime: environment.runtime.clone(),
+    })
+}
+
+/// Reads the secrets; makes a state key where that is configured and nothing was ever sealed.
+///
+/// # Errors
+/// What is there and cannot be used: [`Code::NoPermission`] or [`Code::Config`].
+pub fn provision(config: &Config, environment: &Environment, state: &Path) -> Result<Provisioned, Failure> {
+    let credentials = environment.credentials.as_deref();
+    let client_secret = secrets::client_secret(&config.secrets, credentials)?;
+    let mut state_key = secrets::state_key(&config.secrets, credentials)?;
+    if let (None, true, Some(path)) = (&state_key, config.secrets.create_state_key, &config.secrets.state_key) {
+        state_key = secrets::create_state_key(path, records_exist(state))?;
+    }
+    if let Some(warning) = key_file(config, credentials).and_then(|key| secrets::shared_file_system(&key, state)) {
+        advise(warning);
+    }
+    Ok(Provisioned {
+        client_secret,
+        state_key: state_key.map(|bytes| StateKey::from_bytes(*bytes)),
+    })
+}
+
+/// The file the state key was read from, unless it was a credential.
+fn key_file(config: &Config, credentials: Option<&Path>) -> Option<PathBuf> {
+    let is_credential = credentials.is_some_and(|directory| directory.join("state-key").exists());
+    config
+        .secrets
+        .state_key
+        .clone()
+        .filter(|path| !is_credential && path.exists())
+}
+
+/// Logs something that is allowed but probably not meant.
+pub fn advise(sentence: impl Into<String>) {
+    Entry::new(Level::WARN, ADVICE, sentence).write();
+}
+
+/// What is missing, in the order in which a production line would add it.
+#[must_use]
+pub const fn provisioning(config: &Config, provisioned: &Provisioned) -> Provisioning {
+    if config.device.client_id.is_none() {
+        Provisioning::ClientIdMissing
+    } else if config.provider.needs_client_secret() && provisioned.client_secret.is_none() {
+        Provisioning::ClientSecretMissing
+    } else if provisioned.state_key.is_none() {
+        Provisioning::StateKeyMissing
+    } else {
+        Provisioning::Ready
+    }
+}
+
+/// Opens the store.
+///
+/// Without a client id it is opened without its key: there is no identity to compare the record with, and a record that is
+/// taken for foreign would be set aside by the next write.
+///
+/// # Errors
+/// The state directory is in use ([`Code::TempFail`]), not ours ([`Code::NoPermission`]), absent or unreadable
+/// ([`Code::Io`]).
+pub fn open_store(
+    config: &Config,
+    provider: &Provider,
+    key: Option<StateKey>,
+    directories: Directories,
+    boot: BootId,
+) -> Result<(Store, Stored), Failure> {
+    let client_id = config.device.client_id.as_deref();
+    let identity = Identity::new(provider.name(), &provider.issuer(), client_id.unwrap_or_default());
+    Ok(Store::open(
+        directories,
+        key.filter(|_| client_id.is_some()),
+        identity,
+        boot,
+    )?)
+}
+
+/// The latest time that the record knows to be past.
+#[must_use]
+pub const fn stored_floor(stored: &Stored) -> Option<WallTime> {
+    match &stored.record {
+        Loaded::Current(record) | Loaded::Previous(record) => record.floor,
+        Loaded::Missing | Loaded::Damaged | Loaded::KeyUnavailable | Loaded::Foreign => None,
+    }
+}
+
+/// The wire's view of the configuration.
+///
+/// # Errors
+/// [`Code::Config`] for what cannot be put on the wire.
+pub fn provider(config: &Config, client_secret: Option<Secret>) -> Result<Provider, Failure> {
+    let config::Provider::FrameioC2c(frameio) = &config.provider;
+    let wrong = |key: &str, why: &dyn std::fmt::Display| Failure::new(Code::Config, format!("{key}: {why}"));
+    let base = BaseUri::parse(&frameio.base_uri.to_string()).map_err(|why| wrong("provider.base-uri", &why))?;
+    let settings = oauth::Settings {
+        base,
+        scope: frameio.scope.clone(),
+        url_pairing: frameio.url_pairing,
+        device_code_path: frameio.device_code_path.clone(),
+        encoding: match frameio.body {
+            BodyKind::Multipart => Encoding::Multipart,
+            BodyKind::UrlEncoded => Encoding::Urlencoded,
+        },
+        client_id: config.device.client_id.clone().unwrap_or_default(),
+        client_secret,
+        client_version: config.device.firmware_version.clone(),
+    };
+    FrameioC2c::new(settings)
+        .map(Provider::FrameioC2c)
+        .map_err(|why| Failure::new(Code::Config, why))
+}
+
+/// The bus's view of `[access]`.
+#[must_use]
+pub fn access(config: &Config) -> bus::Access {
+    let holders = |role: &config::Principals| {
+        let uids = role.uids.iter().copied().map(Principal::Uid);
+        uids.chain(role.gids.iter().copied().map(Principal::Gid)).collect()
+    };
+    bus::Access {
+        ui: holders(&config.access.ui),
+        uploader: holders(&config.access.uploader),
+    }
+}
+
+/// What stays the same on the bus while the daemon runs.
+#[must_use]
+pub fn about(config: &Config) -> bus::About {
+    bus::About {
+        client_id: config.device.client_id.clone().unwrap_or_default(),
+        firmware_version: config.device.firmware_version.clone(),
+        daemon_version: env!("CARGO_PKG_VERSION").to_owned(),
+        provider: config.provider.kind().to_owned(),
+    }
+}
+
+/// The two codes that configuration and secrets know.
+fn config_code(sysexit: u8) -> Code {
+    if sysexit == Code::NoPermission as u8 {
+        Code::NoPermission
+    } else {
+        Code::Config
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::new(config_code(error.exit_code()), error)
+    }
+}
+
+impl From<SecretError> for Failure {
+    fn from(error: SecretError) -> Self {
+        Self::new(config_code(error.exit_code()), error)
+    }
+}
+
+impl From<OpenError> for Failure {
+    fn from(error: OpenError) -> Self {
+        let code = match &error {
+            OpenError::Locked { .. } => Code::TempFail,
+            OpenError::NotOurs { .. } | OpenError::Mode { .. } => Code::NoPermission,
+            OpenError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Code::NoPermission,
+            OpenError::Missing { .. } | OpenError::Io { .. } => Code::Io,
+        };
+        Self::new(code, error)
+    }
+}
+
+impl From<bus::BusError> for Failure {
+    fn from(error: bus::BusError) -> Self {
+        let code = match &error {
+            bus::BusError::NameForbidden { .. } => Code::NoPermission,
+            // The enum may grow; whatever the bus says may pass.
+            _ => Code::TempFail,
+        };
+        Self::new(code, error)
+    }
+}
+
+#[cfg(test)]
+mod tests;

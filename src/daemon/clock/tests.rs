@@ -1,0 +1,118 @@
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use super::*;
+
+const DAY: Duration = Duration::from_hours(24);
+const TWO_WEEKS: Duration = Duration::from_hours(14 * 24);
+
+fn clock_at_build() -> Clock {
+    Clock::new(None)
+}
+
+#[test]
+fn boottime_never_goes_back_and_entropy_is_fresh() {
+    let mut clock = clock_at_build();
+    let readings: Vec<Now> = (0..100).map(|_| clock.now()).collect();
+    assert!(readings.windows(2).all(|pair| pair[0].boot <= pair[1].boot));
+    assert!(readings.windows(2).any(|pair| pair[0].entropy != pair[1].entropy));
+    clock.last = BootTime::from_millis(u64::MAX);
+    assert_eq!(clock.now().boot, BootTime::from_millis(u64::MAX));
+}
+
+#[test]
+fn a_clock_before_the_build_date_is_not_believed() {
+    let clock = clock_at_build();
+    assert_eq!(clock.trust.judge(WallTime::from_secs(0)), None);
+    assert_eq!(clock.trust.judge(BUILD_DATE.before(DAY)), None);
+    assert_eq!(clock.trust.judge(BUILD_DATE), Some(BUILD_DATE));
+}
+
+#[test]
+fn the_stored_floor_counts_when_it_is_later_than_the_build() {
+    assert_eq!(Clock::new(Some(BUILD_DATE.after(DAY))).floor(), BUILD_DATE.after(DAY));
+    assert_eq!(Clock::new(Some(WallTime::from_secs(1))).floor(), BUILD_DATE);
+}
+
+#[test]
+fn a_date_moves_the_floor_forward_only_and_by_one_step_at_most() {
+    let mut clock = clock_at_build();
+    let effect = clock.date_against(BUILD_DATE, BUILD_DATE.before(DAY), TWO_WEEKS);
+    assert!(!effect.floor_moved);
+    assert_eq!(clock.floor(), BUILD_DATE);
+    assert!(
+        clock
+            .date_against(BUILD_DATE, BUILD_DATE.after(DAY), TWO_WEEKS)
+            .floor_moved
+    );
+    assert_eq!(clock.floor(), BUILD_DATE.after(DAY));
+    clock.date_against(BUILD_DATE, BUILD_DATE.after(1000 * DAY), TWO_WEEKS);
+    assert_eq!(clock.floor(), BUILD_DATE.after(DAY).after(TWO_WEEKS));
+}
+
+#[test]
+fn a_contradicting_date_ends_trust_and_says_so_once() {
+    let mut clock = clock_at_build();
+    let system = BUILD_DATE.after(3 * DAY);
+    let date = BUILD_DATE.after(4 * DAY);
+    assert!(clock.date_against(system, date, TWO_WEEKS).trust_changed);
+    assert_eq!(clock.trust.judge(system), None);
+    assert!(!clock.date_against(system, date, TWO_WEEKS).trust_changed);
+}
+
+#[test]
+fn an_agreeing_date_restores_trust() {
+    let mut clock = clock_at_build();
+    let system = BUILD_DATE.after(3 * DAY);
+    clock.date_against(system, BUILD_DATE.after(DAY), TWO_WEEKS);
+    assert_eq!(clock.trust.judge(system), None);
+    assert!(clock.date_against(system, system, TWO_WEEKS).trust_changed);
+    assert_eq!(clock.trust.judge(system), Some(system));
+}
+
+#[test]
+fn a_step_forgives_a_contradiction_but_not_the_floor() {
+    let mut clock = clock_at_build();
+    let date = BUILD_DATE.after(2 * DAY);
+    clock.date_against(BUILD_DATE, date, TWO_WEEKS);
+    clock.stepped();
+    assert_eq!(clock.trust.judge(date), Some(date));
+    assert_eq!(clock.trust.judge(BUILD_DATE.after(DAY)), None);
+}
+
+#[test]
+fn the_kernels_boot_id_wins() {
+    let dir = tempfile::tempdir().unwrap();
+    let kernel = dir.path().join("kernel");
+    fs::write(&kernel, "bc9332ab-1e80-4574-b70c-9a3ef21cec8e\n").unwrap();
+    let id = boot_id(&kernel, Some(dir.path()));
+    assert_eq!(id.0[..4], [0xbc, 0x93, 0x32, 0xab]);
+    assert!(!dir.path().join("boot-id").exists());
+}
+
+#[test]
+fn a_hidden_boot_id_is_replaced_by_one_that_survives_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = boot_id(Path::new("/nonexistent"), Some(dir.path()));
+    assert_eq!(boot_id(Path::new("/nonexistent"), Some(dir.path())), first);
+}
+
+#[test]
+fn a_damaged_boot_id_is_replaced() {
+    let dir = tempfile::tempdir().unwrap();
+    for junk in ["", "+0000000000000000000000000000000", "zz", "\u{0}"] {
+        fs::write(dir.path().join("boot-id"), junk).unwrap();
+        let id = boot_id(Path::new("/nonexistent"), Some(dir.path()));
+        assert_eq!(
+            boot_id(Path::new("/nonexistent"), Some(dir.path())),
+            id,
+            "after {junk:?}"
+        );
+    }
+}
+
+#[test]
+fn with_neither_source_every_start_is_a_new_boot() {
+    let nowhere = Path::new("/nonexistent");
+    assert_ne!(boot_id(nowhere, None), boot_id(nowhere, None));
+    assert_ne!(boot_id(nowhere, Some(nowhere)), boot_id(nowhere, Some(nowhere)));
+}

@@ -1,0 +1,62 @@
+//! What the service manager hands over in variables: directories only, never a secret.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
+
+/// The directories of `systemd.exec(5)`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Environment {
+    /// `$STATE_DIRECTORY`.
+    pub state: Option<PathBuf>,
+    /// `$RUNTIME_DIRECTORY`. Without one, nothing of a pairing in progress survives the process.
+    pub runtime: Option<PathBuf>,
+    /// `$CREDENTIALS_DIRECTORY`.
+    pub credentials: Option<PathBuf>,
+}
+
+impl Environment {
+    /// The process's own.
+    #[must_use]
+    pub fn of_process() -> Self {
+        Self::read(|name| std::env::var_os(name))
+    }
+
+    fn read(variable: impl Fn(&str) -> Option<OsString>) -> Self {
+        let directory = |name| {
+            let list = variable(name)?;
+            // A unit with several directories gets them joined by colons; ours is the first.
+            let first = list.as_bytes().split(|byte| *byte == b':').next()?;
+            (!first.is_empty()).then(|| PathBuf::from(OsString::from_vec(first.to_vec())))
+        };
+        Self {
+            state: directory("STATE_DIRECTORY"),
+            runtime: directory("RUNTIME_DIRECTORY"),
+            credentials: variable("CREDENTIALS_DIRECTORY")
+                .filter(|path| !path.is_empty())
+                .map(PathBuf::from),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_several_directories_is_ours_and_empty_means_none() {
+        let environment = Environment::read(|name| match name {
+            "STATE_DIRECTORY" => Some("/var/lib/c2c-authd:/var/lib/other".into()),
+            "RUNTIME_DIRECTORY" => Some("".into()),
+            "CREDENTIALS_DIRECTORY" => Some("/run/credentials/c2c-authd.service".into()),
+            _ => None,
+        });
+        assert_eq!(environment.state, Some(PathBuf::from("/var/lib/c2c-authd")));
+        assert_eq!(environment.runtime, None);
+        assert_eq!(
+            environment.credentials,
+            Some(PathBuf::from("/run/credentials/c2c-authd.service"))
+        );
+        assert_eq!(Environment::read(|_| None), Environment::default());
+    }
+}

@@ -1,0 +1,205 @@
+//! Carries out what the core decides, in order (D1), and keeps nothing of its own opinion.
+//!
+//! Owns: requests under way and prepared connections, the queue of writes, whoever waits for an answer, the inhibitor lock.
+//! Must never: wait inside [`Executor::carry_out`], decide, or let an effect go by without its outcome.
+//!
+//! - Each request has exactly one outcome unless it was cancelled (D3). A refresh whose connection is not there any more
+//!   ends as «nothing was sent».
+//! - A refresh and a poll run to their own limit once started, even when they are cancelled.
+//! - A state is handed to the bus before the answers that follow from it; the bus keeps that order on the wire (D4).
+
+use std::collections::BTreeMap;
+
+use tokio::sync::oneshot;
+
+use super::flights::{Flights, OnCancel};
+use super::inhibit::Inhibitor;
+use super::journal::Entry;
+use super::writer::Writer;
+use crate::bus::{Bus, Call};
+use crate::core::{
+    Answer, CallError, CallId, Command, Effect, Effects, Event, Fault, FaultKind, OpId, PairingState, RefreshAnswer,
+    Reply, Request,
+};
+use crate::http::{Client, Connection, Outcome, Prepared};
+use crate::store::Store;
+
+type Answerer = oneshot::Sender<Result<Reply, CallError>>;
+
+/// See the module.
+pub struct Executor {
+    client: Client,
+    bus: Bus,
+    flights: Flights<Landed>,
+    prepared: BTreeMap<OpId, Connection>,
+    writer: Writer<Store>,
+    callers: BTreeMap<CallId, Answerer>,
+    next_call: u64,
+    inhibitor: Inhibitor,
+    state: PairingState,
+}
+
+/// What carrying out a list of effects came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Done {
+    /// The world was shown another state.
+    pub published: bool,
+    /// Nothing is left that must be finished.
+    pub drained: bool,
+}
+
+/// A request that ended, with the connection that a `Prepare` leaves behind.
+struct Landed {
+    outcome: Outcome,
+    connection: Option<Connection>,
+}
+
+impl Executor {
+    /// With nothing under way.
+    #[must_use]
+    pub fn new(client: Client, bus: Bus, store: Store, state: PairingState) -> Self {
+        Self {
+            client,
+            bus,
+            flights: Flights::new(),
+            prepared: BTreeMap::new(),
+            writer: Writer::new(store, write),
+            callers: BTreeMap::new(),
+            next_call: 0,
+            inhibitor: Inhibitor::default(),
+            state,
+        }
+    }
+
+    /// Takes a call in: the event for the core, and the caller kept until its answer.
+    pub fn admit(&mut self, call: Call) -> (CallId, Command) {
+        let id = CallId(self.next_call);
+        self.next_call += 1;
+        self.callers.insert(id, call.reply);
+        (id, call.command)
+    }
+
+    /// Carries out all of it, in order, without waiting. Leaves the list empty, for the next event.
+    pub fn carry_out(&mut self, effects: &mut Effects) -> Done {
+        let mut done = Done::default();
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Request(op, request) => self.request(op, request),
+                Effect::Cancel(op) => self.cancel(op),
+                Effect::Store(op, what) => self.writer.push(op, what),
+                Effect::Inhibit => self.inhibitor.take(self.bus.inhibit()),
+                Effect::Release => self.inhibitor.release(),
+                Effect::Publish(snapshot) => {
+                    self.state = snapshot.pairing;
+                    self.bus.publish(*snapshot);
+                    done.published = true;
+                }
+                Effect::Reply(id, answer) => self.reply(id, answer),
+                Effect::Note(note) => Entry::from(&note).in_state(self.state).write(),
+                Effect::Drained => done.drained = true,
+            }
+        }
+        done
+    }
+
+    /// Waits for the next end of a request or a write; for ever while there is none. Cancel safe.
+    pub async fn next(&mut self) -> Event {
+        tokio::select! {
+            (op, landed) = self.flights.next() => {
+                if let Some(connection) = landed.connection {
+                    self.prepared.insert(op, connection);
+                }
+                let Outcome { date, answer } = landed.outcome;
+                Event::Answered { op, date, answer }
+            }
+            (op, ok) = self.writer.next() => Event::Stored { op, ok },
+        }
+    }
+
+    /// The bus, for what is no effect of the core's.
+    #[must_use]
+    pub const fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// The end: the last signals and answers go out, whatever is still under way is cut.
+    pub async fn leave(self) {
+        // Callers without an answer get one: the bus answers for a reply that is dropped.
+        drop(self.callers);
+        self.bus.leave().await;
+    }
+
+    fn request(&mut self, op: OpId, request: Request) {
+        let client = self.client.clone();
+        match request {
+            Request::Prepare => self.flights.start(op, OnCancel::Abort, async move {
+                let Prepared { outcome, connection } = client.prepare().await;
+                Landed { outcome, connection }
+            }),
+            Request::Refresh { on, token } => match self.prepared.remove(&on) {
+                Some(connection) => self.flights.start(op, OnCancel::Finish, async move {
+                    Landed {
+                        outcome: client.refresh(connection, &token).await,
+                        connection: None,
+                    }
+                }),
+                None => self.flights.start(op, OnCancel::Finish, async { unsent() }),
+            },
+            Request::Poll(_) => self.send(op, OnCancel::Finish, request),
+            Request::DeviceCode | Request::Revoke(_) | Request::Identify(_) | Request::Heartbeat(_) => {
+                self.send(op, OnCancel::Abort, request);
+            }
+        }
+    }
+
+    fn send(&mut self, op: OpId, on_cancel: OnCancel, request: Request) {
+        let client = self.client.clone();
+        self.flights.start(op, on_cancel, async move {
+            Landed {
+                outcome: client.send(&request).await,
+                connection: None,
+            }
+        });
+    }
+
+    fn cancel(&mut self, op: OpId) {
+        self.flights.cancel(op);
+        self.prepared.remove(&op);
+    }
+
+    fn reply(&mut self, id: CallId, answer: Result<Reply, CallError>) {
+        match self.callers.remove(&id) {
+            // A caller that has gone away leaves nobody to be told.
+            Some(caller) => drop(caller.send(answer)),
+            // I6 is the core's to keep. Said in debug builds, where its tests run.
+            None => debug_assert!(false, "a second answer to call {}", id.0),
+        }
+    }
+}
+
+/// A refresh that has no connection to go out on.
+const fn unsent() -> Landed {
+    let fault = Fault {
+        kind: FaultKind::Offline,
+        retry_after: None,
+    };
+    Landed {
+        outcome: Outcome {
+            date: None,
+            answer: Answer::Refresh(RefreshAnswer::Failed(fault)),
+        },
+        connection: None,
+    }
+}
+
+/// One write, on the thread where it may block.
+fn write(store: &mut Store, what: &crate::core::Store) -> bool {
+    store
+        .write(what)
+        // The core notes that writing fails, once; why it fails is known only here.
+        .inspect_err(|error| tracing::warn!("{error}"))
+        .is_ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,142 @@
+//! The requests that are under way.
+//!
+//! Invariants: exactly one outcome per request unless it was cancelled (D3); what was sent and must not be cut (a refresh, a
+//! poll) runs to its own end even when nobody wants its answer any more.
+
+use std::collections::BTreeMap;
+use std::future::{self, Future};
+
+use tokio::task::{AbortHandle, JoinSet};
+
+use crate::core::OpId;
+
+/// What a cancellation does to a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnCancel {
+    /// It is cut; the server will see a closed connection.
+    Abort,
+    /// It goes on, because the server may already have acted on it; only its answer is dropped.
+    Finish,
+}
+
+/// Requests under way, each with an outcome of type `T`.
+#[derive(Debug)]
+pub struct Flights<T> {
+    tasks: JoinSet<(OpId, T)>,
+    wanted: BTreeMap<OpId, (AbortHandle, OnCancel)>,
+}
+
+impl<T: Send + 'static> Flights<T> {
+    /// None.
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            tasks: JoinSet::new(),
+            wanted: BTreeMap::new(),
+        }
+    }
+
+    /// Starts one. It makes progress whether or not [`Flights::next`] is polled.
+    pub fn start(&mut self, op: OpId, on_cancel: OnCancel, request: impl Future<Output = T> + Send + 'static) {
+        let handle = self.tasks.spawn(async move { (op, request.await) });
+        self.wanted.insert(op, (handle, on_cancel));
+    }
+
+    /// No outcome is wanted any more. Unknown and ended requests are ignored: the cancellation and the outcome may cross.
+    pub fn cancel(&mut self, op: OpId) {
+        match self.wanted.remove(&op) {
+            Some((handle, OnCancel::Abort)) => handle.abort(),
+            Some((_, OnCancel::Finish)) | None => {}
+        }
+    }
+
+    /// Waits for the next outcome that is wanted; for ever while nothing is under way. Cancel safe.
+    pub async fn next(&mut self) -> (OpId, T) {
+        loop {
+            match self.tasks.join_next().await {
+                Some(Ok((op, outcome))) if self.wanted.remove(&op).is_some() => return (op, outcome),
+                Some(Ok(_dropped)) => {}
+                Some(Err(error)) => {
+                    if let Ok(panic) = error.try_into_panic() {
+                        std::panic::resume_unwind(panic);
+                    }
+                }
+                None => future::pending().await,
+            }
+        }
+    }
+}
+
+impl<T: Send + 'static> Default for Flights<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use tokio::sync::oneshot;
+    use tokio::task::yield_now;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn outcomes_come_as_they_end_each_once() {
+        let mut flights = Flights::new();
+        let (first, slow) = oneshot::channel();
+        flights.start(OpId(1), OnCancel::Abort, async move { slow.await.unwrap() });
+        flights.start(OpId(2), OnCancel::Finish, async { "quick" });
+        assert_eq!(flights.next().await, (OpId(2), "quick"));
+        first.send("slow").unwrap();
+        assert_eq!(flights.next().await, (OpId(1), "slow"));
+        assert!(flights.wanted.is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_cancelled_request_is_cut_and_has_no_outcome() {
+        let mut flights = Flights::new();
+        let (alive, mut cut) = oneshot::channel::<()>();
+        flights.start(OpId(1), OnCancel::Abort, async move {
+            let _alive = alive;
+            future::pending::<&str>().await
+        });
+        yield_now().await;
+        flights.cancel(OpId(1));
+        flights.start(OpId(2), OnCancel::Abort, async { "next" });
+        assert_eq!(flights.next().await.0, OpId(2));
+        assert!(
+            cut.try_recv()
+                .is_err_and(|error| error == oneshot::error::TryRecvError::Closed)
+        );
+    }
+
+    #[tokio::test]
+    async fn a_refresh_whose_answer_nobody_wants_still_runs_to_its_end() {
+        let mut flights = Flights::new();
+        let (answer, waits) = oneshot::channel::<()>();
+        let (done, finished) = oneshot::channel();
+        flights.start(OpId(1), OnCancel::Finish, async move {
+            waits.await.unwrap();
+            done.send(()).unwrap();
+            "dropped"
+        });
+        flights.cancel(OpId(1));
+        flights.start(OpId(2), OnCancel::Abort, async move {
+            finished.await.unwrap();
+            "after"
+        });
+        answer.send(()).unwrap();
+        assert_eq!(flights.next().await, (OpId(2), "after"));
+    }
+
+    #[tokio::test]
+    async fn cancelling_what_ended_or_never_was_is_harmless() {
+        let mut flights = Flights::new();
+        flights.cancel(OpId(7));
+        flights.start(OpId(8), OnCancel::Abort, async {});
+        flights.next().await;
+        flights.cancel(OpId(8));
+    }
+}

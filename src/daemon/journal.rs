@@ -1,0 +1,417 @@
+//! What the journal says: for each kind of entry a stable `MESSAGE_ID`, a word, a priority and a sentence for people.
+//!
+//! The ids are API (a message catalog and an operator's alerts refer to them): never changed, never used for another kind.
+//! Entries are made from typed notes only, so that no secret can slip in (I8). Priorities: *error* means that this device
+//! will not work again before somebody acts; *warning*, that it may come to that or that something ought to be looked at;
+//! being offline is an ordinary state of a camera and no more than *info*.
+
+use std::time::Duration;
+
+use tracing::Level;
+
+use super::status::explain;
+use crate::core::{FaultKind, Generation, Note, PairingState, Reason};
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $name:ident = $id:literal $word:literal,)+) => {
+        $($(#[$doc])* pub const $name: Kind = Kind { id: $id, word: $word };)+
+
+        impl Kind {
+            /// Every kind there is.
+            pub const ALL: &'static [Self] = &[$($name,)+];
+        }
+    };
+}
+
+/// A kind of entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kind {
+    /// `MESSAGE_ID=`.
+    pub id: &'static str,
+    /// `C2C_EVENT=`.
+    pub word: &'static str,
+}
+
+kinds! {
+    /// The daemon serves.
+    STARTED = "6f44f24713ac4b8dbb909f1500fd67a5" "started",
+    /// The daemon was asked to end, or has to.
+    STOPPING = "fd4e0ed559c54ce0bd676b1cfd688b5f" "stopping",
+    /// The daemon cannot start or cannot go on.
+    FAILED = "fa956be7b9ce4982a7824205d239a3d2" "failed",
+    /// Another configuration is in force.
+    RELOADED = "fd9fe59e9412442da05f3791a2f0a06d" "reloaded",
+    /// A new configuration was refused as a whole.
+    RELOAD_REFUSED = "ce6f59bb12734c849a5d3075db838f36" "reload-refused",
+    /// The connection to the bus was lost.
+    BUS_LOST = "6bd3d9f256a343138280d3c0140105d4" "bus-lost",
+    /// Work was cut at the end of the drain.
+    DRAIN_CUT = "38da6c97e8a54163bc02a7b8b7a2f2b0" "drain-cut",
+    /// The state key is no better protected than what it seals, or another setting deserves a word.
+    ADVICE = "65a318f98d2f4800a599368f967b60db" "advice",
+    /// `Note::CodeShown`.
+    CODE_SHOWN = "4d1f47471ec041c7b86729be95e1d403" "code-shown",
+    /// `Note::CodeRequestFailed`.
+    CODE_REQUEST_FAILED = "e42504d9af9641ce90401849577743eb" "code-request-failed",
+    /// `Note::BadUserCode`.
+    BAD_USER_CODE = "42745e74975f44c7bbf5682c271e9236" "bad-user-code",
+    /// `Note::SlowedDown`.
+    SLOWED_DOWN = "00b516b27d4642cd848bd53b99ea9912" "slowed-down",
+    /// `Note::FlowEnded`.
+    FLOW_ENDED = "10669c3143874d75891f85114a57dd7e" "flow-ended",
+    /// `Note::Paired`.
+    PAIRED = "0689bdc1edb0430894efb0b91c475fa3" "paired",
+    /// `Note::Refreshed`.
+    REFRESHED = "8fd028cc304d4fa797f3486eeb1b107d" "refreshed",
+    /// `Note::RefreshFailed`.
+    REFRESH_FAILED = "031e62e3372548ba898744fdca689d29" "refresh-failed",
+    /// `Note::ClientRejected`.
+    CLIENT_REJECTED = "bb116d00d5c44b0bafdbcfbb40ea76e3" "client-rejected",
+    /// `Note::PairingLost`.
+    PAIRING_LOST = "63c27caa7ef04eaca829cc6bf729ba88" "pairing-lost",
+    /// `Note::Unpaired`.
+    UNPAIRED = "ceba7a8135da4d9ca8611fac49f7397a" "unpaired",
+    /// `Note::Revoked`.
+    REVOKED = "1bb81e38e61a4d769b46baf8d31b722a" "revoked",
+    /// `Note::RevocationDropped`.
+    REVOCATION_DROPPED = "f312f35217f94690924505f2f7ce2fe4" "revocation-dropped",
+    /// `Note::RejectionUnfounded`.
+    REJECTION_UNFOUNDED = "8213ba8af5c44b8db7efb0fadfd63790" "rejection-unfounded",
+    /// `Note::TokenRefused`.
+    TOKEN_REFUSED = "7e5f954decf34a68bdb564fc98eb81ab" "token-refused",
+    /// `Note::StoreFailed`.
+    STORE_FAILED = "30c343aad329477fbe5406113776a971" "store-failed",
+    /// `Note::StoreRecovered`.
+    STORE_RECOVERED = "99d60da817474ca28c1366a3492cc63c" "store-recovered",
+    /// `Note::RefreshTokenAging`.
+    REFRESH_TOKEN_AGING = "6a68fd12640f43839790a12a931cfadd" "refresh-token-aging",
+    /// `Note::RecordUnusable`.
+    RECORD_UNUSABLE = "c87a996d71e6457b819825be854a15e5" "record-unusable",
+    /// `Note::RecordFellBack`.
+    RECORD_FELL_BACK = "1cefb6034fb24fc69f5873a54d1cbba7" "record-fell-back",
+    /// `Note::FlowResumed`.
+    FLOW_RESUMED = "7a2154d6db6d497eb0f8259585d1a98a" "flow-resumed",
+}
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Priority.
+    pub level: Level,
+    /// Which kind.
+    pub kind: Kind,
+    /// `MESSAGE=`.
+    pub sentence: String,
+    /// `C2C_STATE=`: the pairing state at this moment.
+    pub state: Option<PairingState>,
+    /// `C2C_REASON=`.
+    pub reason: Option<Reason>,
+    /// `C2C_GENERATION=`.
+    pub generation: Option<Generation>,
+    /// `C2C_CALLER_UID=`.
+    pub caller: Option<u32>,
+}
+
+impl Entry {
+    /// An entry with no more than a sentence.
+    #[must_use]
+    pub fn new(level: Level, kind: Kind, sentence: impl Into<String>) -> Self {
+        Self {
+            level,
+            kind,
+            sentence: sentence.into(),
+            state: None,
+            reason: None,
+            generation: None,
+            caller: None,
+        }
+    }
+
+    /// Adds the state.
+    #[must_use]
+    pub fn in_state(mut self, state: PairingState) -> Self {
+        self.state = Some(state);
+        self
+    }
+
+    fn reason(mut self, reason: Reason) -> Self {
+        self.reason = Some(reason);
+        self
+    }
+
+    fn generation(mut self, generation: Generation) -> Self {
+        self.generation = Some(generation);
+        self
+    }
+
+    /// Writes it.
+    pub fn write(&self) {
+        // The priority of a callsite is part of its static metadata, hence one callsite for each.
+        macro_rules! at {
+            ($level:ident) => {
+                tracing::event!(
+                    Level::$level,
+                    MESSAGE_ID = self.kind.id,
+                    C2C_EVENT = self.kind.word,
+                    C2C_STATE = self.state.map(PairingState::word),
+                    C2C_REASON = self.reason.map(Reason::word),
+                    C2C_GENERATION = self.generation.map(|generation| generation.0),
+                    C2C_CALLER_UID = self.caller,
+                    "{}",
+                    self.sentence
+                )
+            };
+        }
+        match self.level {
+            Level::ERROR => at!(ERROR),
+            Level::WARN => at!(WARN),
+            Level::INFO => at!(INFO),
+            Level::DEBUG | Level::TRACE => at!(DEBUG),
+        }
+    }
+}
+
+impl From<&Note> for Entry {
+    #[expect(
+        clippy::too_many_lines,
+        reason = "one arm for each note: a table, and tables are read whole"
+    )]
+    fn from(note: &Note) -> Self {
+        match *note {
+            Note::CodeShown { expires_in } => Self::new(
+                Level::INFO,
+                CODE_SHOWN,
+                format!("A pairing code is on show for {}.", span(expires_in)),
+            ),
+            Note::CodeRequestFailed { fault, retry_in } => Self::new(
+                fault_level(fault),
+                CODE_REQUEST_FAILED,
+                format!(
+                    "No pairing code: {}. Trying again in {}.",
+                    explain_fault(fault),
+                    span(retry_in)
+                ),
+            ),
+            Note::BadUserCode => Self::new(
+                Level::WARN,
+                BAD_USER_CODE,
+                "The server sent a pairing code of a wrong shape; it is not shown, and another is asked for.",
+            ),
+            Note::SlowedDown { interval } => Self::new(
+                Level::INFO,
+                SLOWED_DOWN,
+                format!(
+                    "The server asks for fewer polls: one every {} from now on.",
+                    span(interval)
+                ),
+            ),
+            Note::FlowEnded { reason } => Self::new(
+                flow_end_level(reason),
+                FLOW_ENDED,
+                format!("Pairing ended without a result: {}.", explain(reason)),
+            )
+            .reason(reason),
+            Note::Paired {
+                generation,
+                replaced,
+                refreshable,
+            } => paired(generation, replaced, refreshable),
+            Note::Refreshed { generation, lifetime } => Self::new(
+                Level::INFO,
+                REFRESHED,
+                format!(
+                    "Refreshed: access token {} is valid for {}.",
+                    generation.0,
+                    span(lifetime)
+                ),
+            )
+            .generation(generation),
+            Note::RefreshFailed {
+                fault,
+                retry_in,
+                ambiguous,
+                sends,
+            } => refresh_failed(fault, retry_in, ambiguous, sends),
+            Note::ClientRejected => Self::new(
+                Level::ERROR,
+                CLIENT_REJECTED,
+                "The server does not accept this device's client id or secret. The pairing is kept. Check [device] client-id \
+                 and the provisioned client secret.",
+            ),
+            Note::PairingLost { reason } => Self::new(
+                Level::ERROR,
+                PAIRING_LOST,
+                format!("The pairing is lost: {}. Pair this device again.", explain(reason)),
+            )
+            .reason(reason),
+            Note::Unpaired => Self::new(Level::INFO, UNPAIRED, "Unpaired on request."),
+            Note::Revoked => Self::new(
+                Level::INFO,
+                REVOKED,
+                "The server revoked the tokens of a former pairing.",
+            ),
+            Note::RevocationDropped => Self::new(
+                Level::WARN,
+                REVOCATION_DROPPED,
+                "The tokens of a former pairing could not be revoked at the server and are left to run out. Remove the device \
+                 in the project's settings if that matters.",
+            ),
+            Note::RejectionUnfounded { caller, generation } => Self {
+                caller: Some(caller),
+                ..Self::new(
+                    Level::WARN,
+                    REJECTION_UNFOUNDED,
+                    format!(
+                        "Uid {caller} rejected access token {}, which the server still accepts; nothing was refreshed.",
+                        generation.0
+                    ),
+                )
+                .generation(generation)
+            },
+            Note::TokenRefused { generation } => Self::new(
+                Level::WARN,
+                TOKEN_REFUSED,
+                format!("The server refused access token {} before its end.", generation.0),
+            )
+            .generation(generation),
+            Note::StoreFailed => Self::new(
+                Level::ERROR,
+                STORE_FAILED,
+                "The state directory cannot be written; tokens are kept in memory and writing is tried again. Check its free \
+                 space and that it is not mounted read-only.",
+            ),
+            Note::StoreRecovered => Self::new(
+                Level::INFO,
+                STORE_RECOVERED,
+                "The state directory can be written again.",
+            ),
+            Note::RefreshTokenAging { days } => Self::new(
+                Level::WARN,
+                REFRESH_TOKEN_AGING,
+                format!("No refresh succeeded for {days} days. Bring the device online, or its pairing will run out."),
+            ),
+            Note::RecordUnusable { reason } => Self::new(
+                Level::ERROR,
+                RECORD_UNUSABLE,
+                format!("The stored pairing is kept but not used: {}.", explain(reason)),
+            )
+            .reason(reason),
+            Note::RecordFellBack => Self::new(
+                Level::WARN,
+                RECORD_FELL_BACK,
+                "The newest record of the pairing is damaged; the one before it is in use and may be out of date.",
+            ),
+            Note::FlowResumed => Self::new(
+                Level::INFO,
+                FLOW_RESUMED,
+                "Pairing goes on where it was before the restart; the code is still valid.",
+            ),
+        }
+    }
+}
+
+fn paired(generation: Generation, replaced: bool, refreshable: bool) -> Entry {
+    let how = if replaced { "Paired anew" } else { "Paired" };
+    if refreshable {
+        Entry::new(Level::INFO, PAIRED, format!("{how}."))
+    } else {
+        let sentence = format!(
+            "{how}, but the server granted no refresh token: the pairing ends with its access token. Check that \
+             [provider] scope asks for offline access."
+        );
+        Entry::new(Level::WARN, PAIRED, sentence)
+    }
+    .generation(generation)
+}
+
+fn refresh_failed(fault: FaultKind, retry_in: Duration, ambiguous: bool, sends: u32) -> Entry {
+    let (level, outcome) = if ambiguous {
+        (Level::WARN, " The server may have renewed the tokens all the same.")
+    } else {
+        (fault_level(fault), "")
+    };
+    let count = if sends > 1 {
+        format!(" This refresh token was sent {sends} times.")
+    } else {
+        String::new()
+    };
+    let sentence = format!(
+        "Not refreshed: {}.{outcome}{count} Trying again in {}.",
+        explain_fault(fault),
+        span(retry_in)
+    );
+    Entry::new(level, REFRESH_FAILED, sentence)
+}
+
+/// Being offline is ordinary; what a person could look into is a warning.
+const fn fault_level(fault: FaultKind) -> Level {
+    match fault {
+        FaultKind::Offline => Level::INFO,
+        FaultKind::ClockNotSet
+        | FaultKind::Untrusted
+        | FaultKind::Lost
+        | FaultKind::Garbled
+        | FaultKind::RateLimited
+        | FaultKind::Refused => Level::WARN,
+    }
+}
+
+/// What users decide is information; what keeps users from pairing is not.
+const fn flow_end_level(reason: Reason) -> Level {
+    match reason {
+        Reason::None
+        | Reason::NeverPaired
+        | Reason::CodeExpired
+        | Reason::Cancelled
+        | Reason::Denied
+        | Reason::GaveUp
+        | Reason::Unpaired => Level::INFO,
+        Reason::Revoked
+        | Reason::RefreshTokenExpired
+        | Reason::RefreshAnswerLost
+        | Reason::NoRefreshToken
+        | Reason::Offline
+        | Reason::ClockNotSet
+        | Reason::ServerError => Level::WARN,
+        Reason::ClientRejected
+        | Reason::ClientIdMissing
+        | Reason::ClientSecretMissing
+        | Reason::StateKeyMissing
+        | Reason::StateKeyMismatch
+        | Reason::ForeignRecord
+        | Reason::RecordDamaged => Level::ERROR,
+    }
+}
+
+const fn explain_fault(fault: FaultKind) -> &'static str {
+    match fault {
+        FaultKind::Offline => "the server cannot be reached",
+        FaultKind::ClockNotSet => "the clock is not set, so the server's certificate cannot be checked",
+        FaultKind::Untrusted => "the server's certificate is not trusted",
+        FaultKind::Lost => "the connection broke or time ran out before the answer",
+        FaultKind::Garbled => "the server failed or its answer is not what the protocol says",
+        FaultKind::RateLimited => "the server asks for fewer requests",
+        FaultKind::Refused => "the server did not carry out the request",
+    }
+}
+
+/// A duration for people: its two largest units.
+fn span(duration: Duration) -> String {
+    // Half a second up: «in 0 s» reads as «never stopped trying».
+    let secs = duration.as_secs() + u64::from(duration.subsec_millis() >= 500);
+    let (days, hours, mins, secs) = (secs / 86_400, secs / 3600 % 24, secs / 60 % 60, secs % 60);
+    let units = [(days, "d"), (hours, "h"), (mins, "min"), (secs, "s")];
+    let Some(first) = units.iter().position(|(count, _)| *count > 0) else {
+        return "less than a second".to_owned();
+    };
+    units[first..]
+        .iter()
+        .take(2)
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, unit)| format!("{count} {unit}"))
+        .collect::<Vec<_>>()
+        .join(" ")
+}
+
+#[cfg(test)]
+mod tests;

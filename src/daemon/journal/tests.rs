@@ -1,0 +1,173 @@
+use std::collections::BTreeSet;
+
+use super::*;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// One of each, by an exhaustive match: a new note does not compile until it is listed here.
+fn every_note() -> Vec<Note> {
+    let generation = Generation(9);
+    let fault = FaultKind::Lost;
+    let mut notes = vec![Note::CodeShown { expires_in: MINUTE }];
+    while let Some(last) = notes.last() {
+        let next = match last {
+            Note::CodeShown { .. } => Note::CodeRequestFailed {
+                fault,
+                retry_in: MINUTE,
+            },
+            Note::CodeRequestFailed { .. } => Note::BadUserCode,
+            Note::BadUserCode => Note::SlowedDown { interval: MINUTE },
+            Note::SlowedDown { .. } => Note::FlowEnded { reason: Reason::GaveUp },
+            Note::FlowEnded { .. } => Note::Paired {
+                generation,
+                replaced: false,
+                refreshable: true,
+            },
+            Note::Paired { .. } => Note::Refreshed {
+                generation,
+                lifetime: 480 * MINUTE,
+            },
+            Note::Refreshed { .. } => Note::RefreshFailed {
+                fault,
+                retry_in: MINUTE,
+                ambiguous: true,
+                sends: 2,
+            },
+            Note::RefreshFailed { .. } => Note::ClientRejected,
+            Note::ClientRejected => Note::PairingLost {
+                reason: Reason::RefreshAnswerLost,
+            },
+            Note::PairingLost { .. } => Note::Unpaired,
+            Note::Unpaired => Note::Revoked,
+            Note::Revoked => Note::RevocationDropped,
+            Note::RevocationDropped => Note::RejectionUnfounded {
+                caller: 1000,
+                generation,
+            },
+            Note::RejectionUnfounded { .. } => Note::TokenRefused { generation },
+            Note::TokenRefused { .. } => Note::StoreFailed,
+            Note::StoreFailed => Note::StoreRecovered,
+            Note::StoreRecovered => Note::RefreshTokenAging { days: 12 },
+            Note::RefreshTokenAging { .. } => Note::RecordUnusable {
+                reason: Reason::ForeignRecord,
+            },
+            Note::RecordUnusable { .. } => Note::RecordFellBack,
+            Note::RecordFellBack => Note::FlowResumed,
+            Note::FlowResumed => break,
+        };
+        notes.push(next);
+    }
+    notes
+}
+
+#[test]
+fn every_note_has_a_kind_of_its_own_and_a_whole_sentence() {
+    let mut seen = BTreeSet::new();
+    for note in every_note() {
+        let entry = Entry::from(&note);
+        assert!(seen.insert(entry.kind.id), "{note:?} shares its id");
+        assert!(Kind::ALL.contains(&entry.kind));
+        let text = &entry.sentence;
+        assert!(
+            text.ends_with('.') && !text.contains('\n') && !text.contains("  "),
+            "{text:?}"
+        );
+        assert!(text.starts_with(char::is_uppercase), "{text:?}");
+    }
+}
+
+#[test]
+fn ids_are_128_random_bits_and_words_are_kebab_case_and_neither_repeats() {
+    let ids: BTreeSet<_> = Kind::ALL.iter().map(|kind| kind.id).collect();
+    let words: BTreeSet<_> = Kind::ALL.iter().map(|kind| kind.word).collect();
+    assert_eq!((ids.len(), words.len()), (Kind::ALL.len(), Kind::ALL.len()));
+    for kind in Kind::ALL {
+        assert!(
+            kind.id.len() == 32
+                && kind
+                    .id
+                    .bytes()
+                    .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+        );
+        assert!(
+            kind.word.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'),
+            "{}",
+            kind.word
+        );
+    }
+}
+
+#[test]
+fn ids_never_change() {
+    // A sample of the table, written down a second time: these are API.
+    assert_eq!(PAIRED.id, "0689bdc1edb0430894efb0b91c475fa3");
+    assert_eq!(PAIRING_LOST.id, "63c27caa7ef04eaca829cc6bf729ba88");
+    assert_eq!(REFRESHED.id, "8fd028cc304d4fa797f3486eeb1b107d");
+}
+
+#[test]
+fn being_offline_is_information_and_a_lost_pairing_is_an_error() {
+    let offline = Note::RefreshFailed {
+        fault: FaultKind::Offline,
+        retry_in: MINUTE,
+        ambiguous: false,
+        sends: 0,
+    };
+    assert_eq!(Entry::from(&offline).level, Level::INFO);
+    let ambiguous = Note::RefreshFailed {
+        fault: FaultKind::Lost,
+        retry_in: MINUTE,
+        ambiguous: true,
+        sends: 1,
+    };
+    assert_eq!(Entry::from(&ambiguous).level, Level::WARN);
+    assert_eq!(
+        Entry::from(&Note::PairingLost {
+            reason: Reason::Revoked
+        })
+        .level,
+        Level::ERROR
+    );
+    assert_eq!(
+        Entry::from(&Note::FlowEnded {
+            reason: Reason::Cancelled
+        })
+        .level,
+        Level::INFO
+    );
+    assert_eq!(
+        Entry::from(&Note::FlowEnded {
+            reason: Reason::ClientRejected
+        })
+        .level,
+        Level::ERROR
+    );
+}
+
+#[test]
+fn structured_fields_carry_what_the_sentence_says() {
+    let entry = Entry::from(&Note::RejectionUnfounded {
+        caller: 1000,
+        generation: Generation(4),
+    });
+    assert_eq!((entry.caller, entry.generation), (Some(1000), Some(Generation(4))));
+    let entry = Entry::from(&Note::PairingLost {
+        reason: Reason::Revoked,
+    });
+    assert_eq!(entry.reason, Some(Reason::Revoked));
+}
+
+#[test]
+fn spans_are_written_for_people() {
+    let cases = [
+        (Duration::from_millis(100), "less than a second"),
+        (Duration::from_millis(500), "1 s"),
+        (Duration::from_secs(40), "40 s"),
+        (Duration::from_secs(90), "1 min 30 s"),
+        (Duration::from_secs(8 * 3600), "8 h"),
+        (Duration::from_secs(14 * 86_400 + 61), "14 d"),
+    ];
+    for (duration, text) in cases {
+        assert_eq!(span(duration), text);
+    }
+}

@@ -1,0 +1,189 @@
+//! Hints that the network may be back, from the kernel's route and link news.
+//!
+//! A hint starts nothing by itself: the core decides whether a retry is brought forward. So a hint too many costs little and
+//! one too few costs a delay, and the rules below are simple: a default route appeared, a link came up, or the kernel had to
+//! drop news. Hints are debounced, because addresses, routes and name servers of one change arrive over a second or two.
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType, bind, recv, socket_with};
+use tokio::io::unix::AsyncFd;
+use tokio::sync::mpsc;
+
+use super::readiness;
+
+/// How long news may go on arriving before it is worth one attempt. DHCP and router advertisements set the resolver a
+/// moment after the route; an attempt before that would fail and cost a backoff.
+const DEBOUNCE: Duration = Duration::from_secs(2);
+
+// <linux/rtnetlink.h>
+const RTMGRP_LINK: u32 = 0x1;
+const RTMGRP_IPV4_ROUTE: u32 = 0x40;
+const RTMGRP_IPV6_ROUTE: u32 = 0x400;
+const RTM_NEWLINK: u16 = 16;
+const RTM_DELLINK: u16 = 17;
+const RTM_NEWROUTE: u16 = 24;
+const RTN_UNICAST: u8 = 1;
+const RTM_F_CLONED: u32 = 0x200;
+// <linux/if.h>
+const IFF_LOOPBACK: u32 = 0x8;
+const IFF_RUNNING: u32 = 0x40;
+
+/// Starts listening, in a task of its own. The receiver yields one item per debounced burst of news.
+///
+/// # Errors
+/// Where the sandbox or kernel has no route netlink. The daemon then lives without hints.
+pub fn listen() -> io::Result<mpsc::Receiver<()>> {
+    let fd = socket_with(
+        AddressFamily::NETLINK,
+        SocketType::RAW,
+        SocketFlags::CLOEXEC | SocketFlags::NONBLOCK,
+        None, // NETLINK_ROUTE is 0
+    )?;
+    bind(
+        &fd,
+        &SocketAddrNetlink::new(0, RTMGRP_LINK | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE),
+    )?;
+    spawn(fd)
+}
+
+fn spawn(fd: OwnedFd) -> io::Result<mpsc::Receiver<()>> {
+    let socket = readiness::register(fd)?;
+    // One hint that is still waiting says as much as many.
+    let (hints, receiver) = mpsc::channel(1);
+    tokio::spawn(watch(socket, hints));
+    Ok(receiver)
+}
+
+async fn watch(socket: AsyncFd<OwnedFd>, hints: mpsc::Sender<()>) {
+    let mut news = News::default();
+    loop {
+        match receive(&socket, &mut news).await {
+            Ok(false) => continue,
+            Ok(true) => {}
+            Err(error) => {
+                tracing::warn!("no more news of the network from the kernel: {error}");
+                return;
+            }
+        }
+        // The monotonic clock is right here: a device asleep has nothing to debounce.
+        tokio::time::sleep(DEBOUNCE).await;
+        while let Some(Ok(_)) = drain(socket.as_fd(), &mut news) {}
+        if hints.send(()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Waits for one datagram; says whether it held a hint.
+async fn receive(socket: &AsyncFd<OwnedFd>, news: &mut News) -> io::Result<bool> {
+    loop {
+        let mut ready = socket.readable().await?;
+        match drain(socket.as_fd(), news) {
+            Some(outcome) => return outcome,
+            None => ready.clear_ready(),
+        }
+    }
+}
+
+/// Takes one datagram, if one is there.
+fn drain(socket: impl AsFd, news: &mut News) -> Option<io::Result<bool>> {
+    // Larger than what one multicast message holds; what is cut off was not needed (the headers come first).
+    let mut buffer = [0; 8192];
+    match recv(socket, &mut buffer, RecvFlags::empty()) {
+        Ok((_, length)) => Some(Ok(news.read(&buffer[..length.min(8192)]))),
+        Err(Errno::AGAIN) => None,
+        Err(Errno::INTR) => Some(Ok(false)),
+        // The kernel dropped news: it may have been what we wait for, and the state of the links is unknown.
+        Err(Errno::NOBUFS) => {
+            news.running.clear();
+            Some(Ok(true))
+        }
+        Err(error) => Some(Err(error.into())),
+    }
+}
+
+/// Reads messages, and remembers which links carry traffic: the kernel repeats `RTM_NEWLINK` for every detail of a link, a
+/// Wi-Fi scan included.
+#[derive(Debug, Default)]
+struct News {
+    running: BTreeSet<i32>,
+}
+
+impl News {
+    /// Whether a datagram holds a hint. Whatever is malformed ends the reading, silently: it is the kernel's.
+    fn read(&mut self, mut datagram: &[u8]) -> bool {
+        let mut hint = false;
+        // struct nlmsghdr: length u32 (header included), type u16, flags u16, sequence u32, port u32.
+        while let (Some(length), Some(kind)) = (read_u32(datagram, 0), read_u16(datagram, 4)) {
+            let Some(length) = usize::try_from(length).ok().filter(|length| *length >= 16) else {
+                break;
+            };
+            let payload = datagram
+                .get(16..length)
+                .unwrap_or_else(|| &datagram[datagram.len().min(16)..]);
+            hint |= match kind {
+                RTM_NEWROUTE => is_default_route(payload),
+                RTM_NEWLINK => self.link_came_up(payload),
+                RTM_DELLINK => {
+                    self.link_went(payload);
+                    false
+                }
+                _ => false,
+            };
+            // NLMSG_ALIGN
+            let Some(rest) = datagram.get(length.next_multiple_of(4)..) else {
+                break;
+            };
+            datagram = rest;
+        }
+        hint
+    }
+
+    // struct ifinfomsg: family u8, pad u8, type u16, index i32, flags u32, change u32.
+    fn link_came_up(&mut self, payload: &[u8]) -> bool {
+        let (Some(index), Some(flags)) = (read_u32(payload, 4), read_u32(payload, 8)) else {
+            return false;
+        };
+        let index = index.cast_signed();
+        if flags & IFF_LOOPBACK != 0 {
+            false
+        } else if flags & IFF_RUNNING != 0 {
+            self.running.insert(index)
+        } else {
+            self.running.remove(&index);
+            false
+        }
+    }
+
+    fn link_went(&mut self, payload: &[u8]) {
+        if let Some(index) = read_u32(payload, 4) {
+            self.running.remove(&index.cast_signed());
+        }
+    }
+}
+
+// struct rtmsg: family u8, dst_len u8, src_len u8, tos u8, table u8, protocol u8, scope u8, type u8, flags u32.
+fn is_default_route(payload: &[u8]) -> bool {
+    let (Some(&prefix), Some(&kind), Some(flags)) = (payload.get(1), payload.get(7), read_u32(payload, 8)) else {
+        return false;
+    };
+    // An «unreachable default» is a route, too, and IPv6 clones routes for every peer on old kernels.
+    prefix == 0 && kind == RTN_UNICAST && flags & RTM_F_CLONED == 0
+}
+
+fn read_u16(bytes: &[u8], at: usize) -> Option<u16> {
+    bytes.get(at..at + 2)?.try_into().ok().map(u16::from_ne_bytes)
+}
+
+fn read_u32(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..at + 4)?.try_into().ok().map(u32::from_ne_bytes)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,103 @@
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::os::unix::net::UnixDatagram;
+
+use super::*;
+
+/// A message as the kernel frames it.
+fn message(kind: u16, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    bytes.extend(u32::try_from(16 + payload.len()).unwrap().to_ne_bytes());
+    bytes.extend(kind.to_ne_bytes());
+    bytes.extend([0; 10]);
+    bytes.extend(payload);
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes
+}
+
+fn route(prefix: u8, kind: u8, flags: u32) -> Vec<u8> {
+    let mut payload = vec![2, prefix, 0, 0, 254, 16, 0, kind];
+    payload.extend(flags.to_ne_bytes());
+    payload.extend([8, 0, 4, 0, 2, 0, 0, 0]); // one attribute: RTA_OIF
+    message(RTM_NEWROUTE, &payload)
+}
+
+fn link(kind: u16, index: i32, flags: u32) -> Vec<u8> {
+    let mut payload = vec![0; 4];
+    payload.extend(index.to_ne_bytes());
+    payload.extend(flags.to_ne_bytes());
+    payload.extend([0; 4]);
+    message(kind, &payload)
+}
+
+#[test]
+fn a_default_route_is_a_hint_and_other_routes_are_not() {
+    let mut news = News::default();
+    assert!(news.read(&route(0, RTN_UNICAST, 0)));
+    assert!(!news.read(&route(24, RTN_UNICAST, 0)));
+    assert!(!news.read(&route(0, 7, 0)), "unreachable");
+    assert!(!news.read(&route(0, RTN_UNICAST, RTM_F_CLONED)));
+    let mut removed = route(0, RTN_UNICAST, 0);
+    removed[4..6].copy_from_slice(&25_u16.to_ne_bytes()); // RTM_DELROUTE
+    assert!(!news.read(&removed));
+}
+
+#[test]
+fn a_link_is_a_hint_when_it_comes_up_and_not_when_it_is_repeated() {
+    let mut news = News::default();
+    assert!(!news.read(&link(RTM_NEWLINK, 2, 0)));
+    assert!(news.read(&link(RTM_NEWLINK, 2, IFF_RUNNING)));
+    assert!(!news.read(&link(RTM_NEWLINK, 2, IFF_RUNNING)), "a scan");
+    assert!(news.read(&link(RTM_NEWLINK, 3, IFF_RUNNING)), "another link");
+    assert!(!news.read(&link(RTM_NEWLINK, 2, 0)), "cable out");
+    assert!(news.read(&link(RTM_NEWLINK, 2, IFF_RUNNING)), "cable in");
+    assert!(!news.read(&link(RTM_DELLINK, 2, IFF_RUNNING)));
+    assert!(news.read(&link(RTM_NEWLINK, 2, IFF_RUNNING)), "replugged");
+    assert!(!news.read(&link(RTM_NEWLINK, 1, IFF_RUNNING | IFF_LOOPBACK)));
+}
+
+#[test]
+fn every_message_of_a_datagram_is_read() {
+    let mut news = News::default();
+    let mut datagram = route(24, RTN_UNICAST, 0);
+    datagram.extend(link(RTM_NEWLINK, 2, IFF_RUNNING));
+    datagram.extend(route(16, RTN_UNICAST, 0));
+    assert!(news.read(&datagram));
+    assert!(news.running.contains(&2));
+}
+
+#[test]
+fn no_bytes_whatever_make_the_reader_fail() {
+    let whole = [route(0, RTN_UNICAST, 0), link(RTM_NEWLINK, 2, IFF_RUNNING)].concat();
+    for cut in 0..whole.len() {
+        News::default().read(&whole[..cut]);
+    }
+    for length in [0_u32, 1, 15, 16, 17, u32::MAX] {
+        let mut bytes = whole.clone();
+        bytes[..4].copy_from_slice(&length.to_ne_bytes());
+        News::default().read(&bytes);
+    }
+    assert!(!News::default().read(&[0; 64]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_burst_of_news_is_one_hint_after_the_debounce() {
+    let (kernel, ours) = UnixDatagram::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let mut hints = spawn(ours.into()).unwrap();
+    let start = tokio::time::Instant::now();
+    for prefix in [24, 0, 0] {
+        kernel.send(&route(prefix, RTN_UNICAST, 0)).unwrap();
+    }
+    hints.recv().await.unwrap();
+    assert!(start.elapsed() >= DEBOUNCE);
+    assert!(hints.try_recv().is_err());
+    kernel.send(&route(0, RTN_UNICAST, 0)).unwrap();
+    hints.recv().await.unwrap();
+}
+
+#[tokio::test]
+async fn the_kernel_lets_us_listen() {
+    let hints = listen().unwrap();
+    assert!(!hints.is_closed());
+}

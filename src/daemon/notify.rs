@@ -1,0 +1,170 @@
+//! The service manager's ear: READY, STATUS, WATCHDOG and their kin (`sd_notify(3)`).
+//!
+//! The words are the sd-notify crate's; the socket is our own, because that crate takes an abstract address (`@…`, as some
+//! container managers hand out) for a file name and opens a new socket for each message. An address of another family
+//! (`vsock:…`, for virtual machines) is told and then ignored.
+
+use std::ffi::OsStr;
+use std::fmt::Write as _;
+use std::io;
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
+
+use sd_notify::NotifyState;
+use tokio::time::Instant;
+
+/// How long the manager is asked to wait while draining, counted from each request. Three times the interval in which the
+/// loop renews it, so that a busy disk does not get us killed with a refresh in flight.
+pub const EXTEND_BY: Duration = Duration::from_secs(15);
+
+/// Speaks to the service manager, if there is one.
+#[derive(Debug)]
+pub struct Notifier {
+    socket: Option<UnixDatagram>,
+    status: String,
+}
+
+impl Notifier {
+    /// Connects to `$NOTIFY_SOCKET`.
+    #[must_use]
+    pub fn from_environment() -> Self {
+        let address = std::env::var_os("NOTIFY_SOCKET").unwrap_or_default();
+        if address.is_empty() {
+            return Self::silent();
+        }
+        Self::to(&address).unwrap_or_else(|error| {
+            tracing::warn!("cannot reach the service manager at {}: {error}", address.display());
+            Self::silent()
+        })
+    }
+
+    /// Speaks to nobody.
+    #[must_use]
+    pub const fn silent() -> Self {
+        Self {
+            socket: None,
+            status: String::new(),
+        }
+    }
+
+    /// Connects to an address in the notation of `$NOTIFY_SOCKET`.
+    ///
+    /// # Errors
+    /// When the address is of an unknown kind or nobody listens there.
+    pub fn to(address: &OsStr) -> io::Result<Self> {
+        let address = match address.as_bytes() {
+            [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
+            [b'/', ..] => SocketAddr::from_pathname(address)?,
+            _ => {
+                return Err(io::Error::new(
+                    io::ErrorKind::Unsupported,
+                    "neither a path nor an abstract address",
+                ));
+            }
+        };
+        let socket = UnixDatagram::unbound()?;
+        socket.connect_addr(&address)?;
+        Ok(Self {
+            socket: Some(socket),
+            status: String::new(),
+        })
+    }
+
+    /// The daemon can serve.
+    pub fn ready(&self) {
+        self.send(&[NotifyState::Ready]);
+    }
+
+    /// A reload began; [`Notifier::ready`] ends it, whatever came of it. One datagram, as systemd ≥ 253 demands.
+    pub fn reloading(&self) {
+        match NotifyState::monotonic_usec_now() {
+            Ok(when) => self.send(&[NotifyState::Reloading, when]),
+            Err(error) => tracing::warn!("no monotonic clock: {error}"),
+        }
+    }
+
+    /// The end began.
+    pub fn stopping(&self) {
+        self.send(&[NotifyState::Stopping]);
+    }
+
+    /// Work is going on that should not be cut; see [`EXTEND_BY`].
+    pub fn extend(&self) {
+        self.send(&[NotifyState::ExtendTimeoutUsec(
+            u32::try_from(EXTEND_BY.as_micros()).unwrap_or(u32::MAX),
+        )]);
+    }
+
+    /// Shows a sentence in `systemctl status`. Sent only when it is another than the last one.
+    pub fn status(&mut self, sentence: &str) {
+        if self.status != sentence {
+            self.send(&[NotifyState::Status(sentence)]);
+            sentence.clone_into(&mut self.status);
+        }
+    }
+
+    fn watchdog(&self) {
+        self.send(&[NotifyState::Watchdog]);
+    }
+
+    /// Blocks while the manager's queue is full: what is said here must not be lost, and a manager that does not read for
+    /// longer than the watchdog interval has a larger problem.
+    fn send(&self, states: &[NotifyState<'_>]) {
+        let Some(socket) = &self.socket else { return };
+        let mut message = String::new();
+        for state in states {
+            // A line break would start another assignment.
+            let _ = writeln!(message, "{}", state.to_string().replace(['\n', '\r'], " "));
+        }
+        if let Err(error) = socket.send(message.as_bytes()) {
+            tracing::debug!("the service manager does not listen: {error}");
+        }
+    }
+}
+
+/// Feeds the manager's watchdog, and only from the loop: a loop that hangs starves it.
+///
+/// On tokio's (monotonic) clock, as the manager's own: time in suspend does not count against us.
+#[derive(Debug)]
+pub struct Watchdog {
+    every: Duration,
+    due: Instant,
+}
+
+impl Watchdog {
+    /// The watchdog that the manager asked for, if it did. Half of its patience is ours (`sd_watchdog_enabled(3)`).
+    #[must_use]
+    pub fn from_environment() -> Option<Self> {
+        sd_notify::watchdog_enabled()
+            .filter(|patience| !patience.is_zero())
+            .map(|patience| Self::new(patience / 2))
+    }
+
+    /// Feeds once per interval.
+    #[must_use]
+    pub fn new(every: Duration) -> Self {
+        Self {
+            every,
+            due: Instant::now(),
+        }
+    }
+
+    /// An iteration of the loop was completed.
+    pub fn progress(&mut self, notifier: &Notifier) {
+        let now = Instant::now();
+        if now >= self.due {
+            notifier.watchdog();
+            self.due = now + self.every;
+        }
+    }
+
+    /// Waits until an iteration is wanted for the watchdog's sake alone. Cancel safe.
+    pub async fn due(&self) {
+        tokio::time::sleep_until(self.due).await;
+    }
+}
+
+#[cfg(test)]
+mod tests;

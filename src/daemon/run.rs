@@ -1,0 +1,333 @@
+//! The one loop: everything that can happen, one at a time, through the core and out as effects.
+//!
+//! Owns the core by value. An iteration: one input, the clocks read, the core asked, its effects carried out, the timer
+//! moved if the deadline moved, the watchdog fed, STATUS told if its sentence changed. While paired and idle the process
+//! wakes for nothing but the core's deadline and the watchdog.
+
+use std::future::{self, Future};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+use tracing::Level;
+
+use super::boot;
+use super::clock::Clock;
+use super::executor::{Done, Executor};
+use super::exit::{Code, Failure};
+use super::journal::{self, Entry};
+use super::notify::{EXTEND_BY, Notifier, Watchdog};
+use super::reload::Source;
+use super::signals::{Signals, Wish};
+use super::status;
+use super::timer::{Deadline, StepWatch};
+use crate::bus::{Access, Call};
+use crate::config::Config;
+use crate::core::{Core, Effects, Event, WallTime};
+use crate::http::FloorClock;
+
+/// How long the end may take. A refresh that was just sent runs for 35 s at most, its answer has to be stored, and a disk
+/// that takes longer than the rest will not take it at all.
+const DRAIN_LIMIT: Duration = Duration::from_secs(45);
+
+/// The kernel's news, as far as it gives any.
+#[derive(Debug)]
+pub struct Senses {
+    /// The core's deadline.
+    pub deadline: Deadline,
+    /// Steps of the system clock.
+    pub steps: Option<StepWatch>,
+    /// Hints that the network may be back.
+    pub network: Option<mpsc::Receiver<()>>,
+    /// The signals.
+    pub signals: Signals,
+}
+
+/// The configuration in force, and how another comes to be.
+#[derive(Debug)]
+pub struct Settings {
+    /// In force.
+    pub config: Config,
+    /// Where it came from.
+    pub source: Source,
+    /// Who may call, for the bus.
+    pub access: watch::Sender<Arc<Access>>,
+    /// Why the last reload was refused, if it was.
+    pub refusal: Option<String>,
+}
+
+/// The daemon, ready to serve.
+pub struct Daemon {
+    /// The decisions.
+    pub core: Core,
+    /// Effects that were not carried out yet: those of the boot.
+    pub effects: Effects,
+    /// Time and entropy.
+    pub clock: Clock,
+    /// The time that certificates are checked at.
+    pub floor: Arc<FloorClock>,
+    /// Hands and feet.
+    pub executor: Executor,
+    /// Calls of clients.
+    pub calls: mpsc::Receiver<Call>,
+    /// The kernel's news.
+    pub senses: Senses,
+    /// The configuration.
+    pub settings: Settings,
+    /// The service manager's watchdog.
+    pub watchdog: Option<Watchdog>,
+}
+
+enum Input {
+    Event(Event),
+    Call(Call),
+    ClockStepped,
+    Wish(Wish),
+    BusClosed,
+    Watchdog,
+    ExtendDrain,
+    DrainOver,
+}
+
+/// The end has begun.
+struct Drain {
+    because: Option<Failure>,
+    over: Instant,
+    extend: Instant,
+}
+
+impl Daemon {
+    /// Runs until there is a reason to end, then finishes what must be finished.
+    ///
+    /// # Errors
+    /// Why the daemon ended although nobody asked it to.
+    pub async fn run(mut self, notifier: &mut Notifier) -> Result<(), Failure> {
+        let mut closed: Option<Pin<Box<dyn Future<Output = ()> + Send>>> = Some(Box::pin(self.executor.bus().closed()));
+        let mut drain: Option<Drain> = None;
+        let mut done = self.executor.carry_out(&mut self.effects);
+        self.tell(notifier);
+        notifier.ready();
+        Entry::new(
+            Level::INFO,
+            journal::STARTED,
+            format!("c2c-authd {} serves.", env!("CARGO_PKG_VERSION")),
+        )
+        .in_state(self.core.snapshot().pairing)
+        .write();
+        loop {
+            if done.published && drain.is_none() {
+                self.tell(notifier);
+            }
+            if drain.is_some() && done.drained {
+                break;
+            }
+            self.senses
+                .deadline
+                .arm(self.core.next_deadline())
+                .map_err(|error| broken(&error))?;
+            if let Some(watchdog) = &mut self.watchdog {
+                watchdog.progress(notifier);
+            }
+            done = match self
+                .next(&mut closed, drain.as_ref())
+                .await
+                .map_err(|error| broken(&error))?
+            {
+                Input::Event(event) => self.step_with_date(event),
+                Input::Call(call) => {
+                    let (id, command) = self.executor.admit(call);
+                    self.step(Event::Call(id, command))
+                }
+                Input::ClockStepped => {
+                    tracing::debug!("the system clock was stepped");
+                    self.clock.stepped();
+                    self.step(Event::ClockStepped)
+                }
+                Input::Wish(Wish::Terminate) if drain.is_none() => self.end(&mut drain, None, notifier),
+                Input::Wish(Wish::Reload) if drain.is_none() => self.reload(notifier),
+                // Nothing hurries a drain, and there is nothing left to configure.
+                Input::Wish(_) | Input::Watchdog => Done::default(),
+                Input::BusClosed => {
+                    closed = None;
+                    Entry::new(Level::ERROR, journal::BUS_LOST, "The connection to the bus was lost.").write();
+                    let lost = Failure::new(Code::TempFail, "The connection to the bus was lost.");
+                    match &mut drain {
+                        Some(_) => Done::default(),
+                        None => self.end(&mut drain, Some(lost), notifier),
+                    }
+                }
+                Input::ExtendDrain => {
+                    notifier.extend();
+                    if let Some(drain) = &mut drain {
+                        drain.extend += EXTEND_BY / 3;
+                    }
+                    Done::default()
+                }
+                Input::DrainOver => {
+                    let sentence = "Ending with work unfinished: it took too long. The next start takes it up.";
+                    Entry::new(Level::WARN, journal::DRAIN_CUT, sentence).write();
+                    break;
+                }
+            };
+        }
+        self.executor.leave().await;
+        drain.and_then(|drain| drain.because).map_or(Ok(()), Err)
+    }
+
+    async fn next(
+        &mut self,
+        closed: &mut Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+        drain: Option<&Drain>,
+    ) -> io::Result<Input> {
+        let Senses {
+            deadline,
+            steps,
+            network,
+            signals,
+        } = &mut self.senses;
+        // Each of these is cancel safe: what is not taken now is there the next time.
+        tokio::select! {
+            event = self.executor.next() => Ok(Input::Event(event)),
+            Some(call) = self.calls.recv() => Ok(Input::Call(call)),
+            expired = deadline.expired() => expired.map(|()| Input::Event(Event::Tick)),
+            stepped = step_of(steps.as_ref()) => stepped.map(|()| Input::ClockStepped),
+            () = hint_of(network) => Ok(Input::Event(Event::NetworkUp)),
+            wish = signals.next() => Ok(Input::Wish(wish)),
+            () = maybe(closed) => Ok(Input::BusClosed),
+            () = due(self.watchdog.as_ref()) => Ok(Input::Watchdog),
+            () = at(drain.map(|drain| drain.extend)) => Ok(Input::ExtendDrain),
+            () = at(drain.map(|drain| drain.over)) => Ok(Input::DrainOver),
+        }
+    }
+
+    fn step(&mut self, event: Event) -> Done {
+        let now = self.clock.now();
+        // Whether a certificate's dates count is asked in the middle of a handshake, long after this.
+        self.floor.set(self.clock.floor(), now.wall.is_some());
+        self.core.handle(now, event, &mut self.effects);
+        self.executor.carry_out(&mut self.effects)
+    }
+
+    /// An answer's `Date` first settles what the wall clock is worth, so that the answer is judged by it.
+    fn step_with_date(&mut self, event: Event) -> Done {
+        let before = match event {
+            Event::Answered { date: Some(date), .. } if self.trust_changes(date) => self.step(Event::ClockStepped),
+            _ => Done::default(),
+        };
+        let after = self.step(event);
+        Done {
+            published: before.published || after.published,
+            drained: before.drained || after.drained,
+        }
+    }
+
+    fn trust_changes(&mut self, date: WallTime) -> bool {
+        self.clock
+            .date(date, self.settings.config.policy().refresh_token_life)
+            .trust_changed
+    }
+
+    fn end(&mut self, drain: &mut Option<Drain>, because: Option<Failure>, notifier: &mut Notifier) -> Done {
+        let now = Instant::now();
+        notifier.stopping();
+        notifier.status("Stopping, once what must not be cut is finished.");
+        notifier.extend();
+        Entry::new(Level::INFO, journal::STOPPING, "Stopping.")
+            .in_state(self.core.snapshot().pairing)
+            .write();
+        *drain = Some(Drain {
+            because,
+            over: now + DRAIN_LIMIT,
+            extend: now + EXTEND_BY / 3,
+        });
+        self.step(Event::Shutdown)
+    }
+
+    fn reload(&mut self, notifier: &mut Notifier) -> Done {
+        notifier.reloading();
+        let settings = &mut self.settings;
+        let done = match settings.source.read_again(&settings.config) {
+            Ok(new) => {
+                settings.refusal = None;
+                settings.access.send_replace(Arc::new(boot::access(&new)));
+                let policy = (new.policy() != settings.config.policy()).then(|| new.policy());
+                settings.config = new;
+                for warning in &settings.config.warnings {
+                    boot::advise(warning);
+                }
+                Entry::new(
+                    Level::INFO,
+                    journal::RELOADED,
+                    "The configuration was read again and is in force.",
+                )
+                .write();
+                policy.map_or_else(Done::default, |policy| self.step(Event::PolicyChanged(policy)))
+            }
+            Err(why) => {
+                let sentence = format!("The new configuration is refused, the former stays in force: {why}");
+                Entry::new(Level::WARN, journal::RELOAD_REFUSED, &sentence).write();
+                settings.refusal = Some(sentence);
+                Done::default()
+            }
+        };
+        self.tell(notifier);
+        notifier.ready();
+        done
+    }
+
+    fn tell(&self, notifier: &mut Notifier) {
+        let mut sentence = status::sentence(self.core.snapshot());
+        if let Some(refusal) = &self.settings.refusal {
+            sentence.push(' ');
+            sentence.push_str(refusal);
+        }
+        notifier.status(&sentence);
+    }
+}
+
+async fn step_of(steps: Option<&StepWatch>) -> io::Result<()> {
+    match steps {
+        Some(steps) => steps.stepped().await,
+        None => future::pending().await,
+    }
+}
+
+async fn hint_of(network: &mut Option<mpsc::Receiver<()>>) {
+    if let Some(hints) = network {
+        if hints.recv().await.is_some() {
+            return;
+        }
+        // The listener has said why it ended.
+        *network = None;
+    }
+    future::pending::<()>().await;
+}
+
+async fn maybe(event: &mut Option<Pin<Box<dyn Future<Output = ()> + Send>>>) {
+    match event {
+        Some(event) => event.await,
+        None => future::pending().await,
+    }
+}
+
+async fn due(watchdog: Option<&Watchdog>) {
+    match watchdog {
+        Some(watchdog) => watchdog.due().await,
+        None => future::pending().await,
+    }
+}
+
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => future::pending().await,
+    }
+}
+
+/// The loop's own descriptors failed: not a matter of this process any more.
+fn broken(error: &io::Error) -> Failure {
+    Failure::new(Code::Internal, format!("the kernel's timers failed: {error}"))
+}

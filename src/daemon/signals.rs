@@ -1,0 +1,63 @@
+//! The signals we listen to. Listeners are made once, before the first of them can matter: one that is made anew for each
+//! wait loses what arrives in between.
+
+use std::io;
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// SIGTERM or SIGINT: end, after what must be finished.
+    Terminate,
+    /// SIGHUP: read the configuration again.
+    Reload,
+}
+
+/// The listeners.
+#[derive(Debug)]
+pub struct Signals {
+    term: Signal,
+    int: Signal,
+    hup: Signal,
+}
+
+impl Signals {
+    /// Starts listening. Must be called inside a runtime with IO.
+    ///
+    /// # Errors
+    /// Those of `sigaction(2)` and of the pipe behind it.
+    pub fn listen() -> io::Result<Self> {
+        Ok(Self {
+            term: signal(SignalKind::terminate())?,
+            int: signal(SignalKind::interrupt())?,
+            hup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    /// Waits for the next one. Cancel safe.
+    pub async fn next(&mut self) -> Wish {
+        tokio::select! {
+            _ = self.term.recv() => Wish::Terminate,
+            _ = self.int.recv() => Wish::Terminate,
+            _ = self.hup.recv() => Wish::Reload,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+    use rustix::process::{Signal as Number, getpid, kill_process};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_signal_that_comes_while_nobody_waits_is_not_lost() {
+        // SIGHUP is harmless to the other tests of this process once a listener exists.
+        let mut signals = Signals::listen().unwrap();
+        kill_process(getpid(), Number::HUP).unwrap();
+        assert_eq!(signals.next().await, Wish::Reload);
+    }
+}

@@ -1,0 +1,97 @@
+use super::*;
+use crate::core::{DeviceInfo, Generation, WallTime};
+
+fn snapshot(pairing: PairingState, reason: Reason) -> Snapshot {
+    Snapshot {
+        pairing,
+        reason,
+        paired: pairing == PairingState::Paired,
+        attention: false,
+        token: TokenState::None,
+        generation: Generation(7),
+        device: DeviceInfo::default(),
+        last_error: None,
+    }
+}
+
+#[test]
+fn the_common_states_read_well() {
+    let unprovisioned = snapshot(PairingState::Unprovisioned, Reason::ClientSecretMissing);
+    assert_eq!(
+        sentence(&unprovisioned),
+        "Not provisioned: no client secret is provisioned."
+    );
+    let fresh = snapshot(PairingState::Unpaired, Reason::NeverPaired);
+    assert_eq!(sentence(&fresh), "Not paired: this device was never paired.");
+    let asking = snapshot(PairingState::RequestingCode, Reason::None);
+    assert_eq!(sentence(&asking), "Asking the server for a pairing code.");
+    let offline = snapshot(PairingState::RequestingCode, Reason::Offline);
+    assert_eq!(
+        sentence(&offline),
+        "Asking the server for a pairing code (the server cannot be reached)."
+    );
+    let waiting = snapshot(PairingState::AwaitingUser, Reason::None);
+    assert_eq!(sentence(&waiting), "Waiting for someone to enter the pairing code.");
+}
+
+#[test]
+fn a_pairing_names_its_project_and_the_state_of_its_token() {
+    let mut snapshot = snapshot(PairingState::Paired, Reason::None);
+    snapshot.token = TokenState::Valid;
+    assert_eq!(sentence(&snapshot), "Paired; access token valid.");
+    snapshot.device.project_name = "Short Film".to_owned();
+    snapshot.token = TokenState::Stale;
+    assert_eq!(
+        sentence(&snapshot),
+        "Paired with “Short Film”; access token ended, waiting for a new one."
+    );
+    snapshot.attention = true;
+    snapshot.last_error = Some((ErrorWord::Offline, Some(WallTime::from_secs(1))));
+    assert!(sentence(&snapshot).ends_with(" Attention needed: the server cannot be reached."));
+}
+
+#[test]
+fn a_replacement_shows_that_the_old_pairing_lives() {
+    let mut snapshot = snapshot(PairingState::AwaitingUser, Reason::None);
+    snapshot.paired = true;
+    assert_eq!(
+        sentence(&snapshot),
+        "Paired; pairing again: waiting for someone to enter the code."
+    );
+}
+
+#[test]
+fn a_lost_pairing_says_why_and_what_to_do() {
+    let mut snapshot = snapshot(PairingState::Unpaired, Reason::RefreshAnswerLost);
+    snapshot.attention = true;
+    let text = sentence(&snapshot);
+    assert!(
+        text.starts_with("Not paired: the connection broke while the tokens were being renewed"),
+        "{text}"
+    );
+    assert!(text.ends_with("Pair this device again."), "{text}");
+    snapshot.token = TokenState::Valid;
+    assert!(sentence(&snapshot).contains("The last token is served until it ends."));
+}
+
+#[test]
+fn every_state_and_reason_gives_one_line_that_ends_like_a_sentence() {
+    for &pairing in PairingState::ALL {
+        for &reason in Reason::ALL {
+            for &token in TokenState::ALL {
+                for bits in 0..4 {
+                    let mut snapshot = snapshot(pairing, reason);
+                    snapshot.token = token;
+                    snapshot.attention = bits & 1 != 0;
+                    snapshot.paired |= bits & 2 != 0;
+                    let text = sentence(&snapshot);
+                    assert!(
+                        text.ends_with('.') && !text.ends_with("..") && !text.contains(['\n', '\r']),
+                        "{text}"
+                    );
+                    assert!(text.chars().next().is_some_and(char::is_uppercase), "{text}");
+                }
+            }
+        }
+    }
+}

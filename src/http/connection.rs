@@ -1,0 +1,230 @@
+//! One HTTP/1.1 connection, and the knowledge of whether a request left on it.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body, Incoming};
+use hyper::client::conn::http1;
+use hyper::http::Method;
+use hyper::http::header::{CONTENT_LENGTH, HOST, HeaderValue};
+use hyper::{Request, Uri};
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+use zeroize::Zeroizing;
+
+use crate::core::FaultKind;
+use crate::oauth::{HttpRequest, HttpResponse, Origin};
+
+/// Longest body that is read. The longest answer of the protocol, `devices/me` with channels, stays below 8 KiB.
+const BODY_MAX: usize = 64 * 1024;
+
+/// Longest head that is read, and the most headers in it.
+const HEAD_MAX: usize = 32 * 1024;
+const HEADERS_MAX: usize = 64;
+
+/// A live connection. Dropping it closes it at once, whatever is in flight.
+pub struct Connection {
+    origin: Origin,
+    sender: http1::SendRequest<Full<Bytes>>,
+    gate: Arc<Gate>,
+    _driver: Driver,
+}
+
+impl Connection {
+    /// Takes over a stream on which nothing was said yet.
+    pub(super) async fn new<S>(origin: Origin, stream: S) -> Result<Self, FaultKind>
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let gate = Arc::new(Gate::default());
+        let gated = Gated {
+            stream,
+            gate: Arc::clone(&gate),
+        };
+        let (sender, connection) = http1::Builder::new()
+            .max_buf_size(HEAD_MAX)
+            .max_headers(HEADERS_MAX)
+            .handshake(TokioIo::new(gated))
+            .await
+            .map_err(|_| FaultKind::Offline)?;
+        // How it ends shows in the request; between requests nobody needs to know.
+        let driver = Driver(tokio::spawn(async move {
+            let _ = connection.await;
+        }));
+        Ok(Self {
+            origin,
+            sender,
+            gate,
+            _driver: driver,
+        })
+    }
+
+    pub(super) const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// Whether another request can be sent, as far as is known here.
+    pub(super) async fn is_alive(&mut self) -> bool {
+        self.ready().await.is_ok()
+    }
+
+    /// One request and its complete answer, or the reason why there is none.
+    pub(super) async fn exchange(
+        mut self,
+        request: HttpRequest,
+        deadline: Instant,
+    ) -> Result<(HttpResponse, Self), FaultKind> {
+        let message = message(request).ok_or(FaultKind::Offline)?;
+        self.gate.open();
+        let garbage = match timeout_at(deadline, self.round_trip(message)).await {
+            Ok(Ok(response)) => return Ok((response, self)),
+            Ok(Err(error)) => error.is_parse(),
+            Err(_) => false,
+        };
+        // From here on no byte can leave any more, so the gate's word is final.
+        Err(match (self.gate.shut(), garbage) {
+            (false, _) => FaultKind::Offline,
+            (true, true) => FaultKind::Garbled,
+            (true, false) => FaultKind::Lost,
+        })
+    }
+
+    async fn ready(&mut self) -> hyper::Result<()> {
+        // Lets the runtime look at its sockets first: a server's close that has already arrived is then seen before a
+        // request is written into it.
+        tokio::task::yield_now().await;
+        self.sender.ready().await
+    }
+
+    async fn round_trip(&mut self, message: Request<Full<Bytes>>) -> hyper::Result<HttpResponse> {
+        self.ready().await?;
+        let (head, body) = self.sender.send_request(message).await?.into_parts();
+        Ok(HttpResponse {
+            status: head.status,
+            headers: head.headers,
+            body: read(body).await?,
+        })
+    }
+}
+
+/// `None` where the request line cannot be written.
+fn message(request: HttpRequest) -> Option<Request<Full<Bytes>>> {
+    let mut headers = request.headers;
+    headers.insert(HOST, HeaderValue::try_from(request.origin.to_string()).ok()?);
+    // RFC 9110 §8.6: a POST without a body says so.
+    if request.method == Method::POST {
+        headers.insert(CONTENT_LENGTH, HeaderValue::from(request.body.len()));
+    }
+    let mut message = Request::new(Full::new(request.body));
+    *message.method_mut() = request.method;
+    *message.uri_mut() = Uri::try_from(request.path).ok()?;
+    *message.headers_mut() = headers;
+    Some(message)
+}
+
+/// The whole body, in one allocation that is wiped; `None` if it is too long.
+async fn read(mut body: Incoming) -> hyper::Result<Option<Zeroizing<Vec<u8>>>> {
+    let announced = body.size_hint().upper();
+    let expected = announced.map_or(BODY_MAX, |length| usize::try_from(length).unwrap_or(usize::MAX));
+    if expected > BODY_MAX {
+        return Ok(None);
+    }
+    let mut whole = Zeroizing::new(Vec::with_capacity(expected));
+    while let Some(frame) = body.frame().await {
+        if let Some(data) = frame?.data_ref() {
+            if data.len() > BODY_MAX - whole.len() {
+                return Ok(None);
+            }
+            whole.extend_from_slice(data);
+        }
+    }
+    Ok(Some(whole))
+}
+
+/// The task that moves the bytes.
+struct Driver(JoinHandle<()>);
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Knows whether a byte of the present request was handed to TLS, and can make sure that none is any more.
+#[derive(Default)]
+struct Gate(AtomicU8);
+
+impl Gate {
+    const OPEN: u8 = 0;
+    const USED: u8 = 1;
+    const SHUT: u8 = 2;
+
+    /// A new request begins.
+    fn open(&self) {
+        self.0.store(Self::OPEN, Ordering::SeqCst);
+    }
+
+    /// Bytes want to pass. Whether they arrive is not known here, so they count as sent.
+    fn pass(&self) -> io::Result<()> {
+        match self
+            .0
+            .compare_exchange(Self::OPEN, Self::USED, Ordering::SeqCst, Ordering::SeqCst)
+        {
+            Ok(_) | Err(Self::USED) => Ok(()),
+            Err(_) => Err(io::ErrorKind::BrokenPipe.into()),
+        }
+    }
+
+    /// Nothing passes any more. Whether something did.
+    fn shut(&self) -> bool {
+        self.0.swap(Self::SHUT, Ordering::SeqCst) == Self::USED
+    }
+}
+
+/// The TLS stream behind its gate. TLS's own traffic (handshake, alerts, key updates) runs below and does not count.
+struct Gated<S> {
+    stream: S,
+    gate: Arc<Gate>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Gated<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, into)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Gated<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.gate.pass()?;
+        Pin::new(&mut self.stream).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        pieces: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.gate.pass()?;
+        Pin::new(&mut self.stream).poll_write_vectored(cx, pieces)
+    }
+
+    /// As TLS says: hyper then passes a body on without copying it.
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

@@ -1,0 +1,225 @@
+//! A TLS server on loopback that does what a script says and reports what it saw.
+
+use std::collections::VecDeque;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rcgen::{CertificateParams, Issuer, KeyPair, date_time_ymd};
+use rustls::ServerConfig;
+use rustls::pki_types::PrivateKeyDer;
+use tempfile::TempDir;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc};
+use tokio_rustls::TlsAcceptor;
+
+/// What to do on one connection; after the last step it is held open until the client closes it.
+#[derive(Clone)]
+pub(super) enum Step {
+    /// Read one whole request.
+    Take,
+    /// Say this.
+    Say(Vec<u8>),
+    /// Wait for [`Server::go_on`].
+    Wait,
+    /// Close properly.
+    Close,
+    /// Vanish without TLS's farewell.
+    Cut,
+    /// Instead of the TLS handshake: say nothing.
+    Mute,
+    /// Instead of the TLS handshake: talk HTTP.
+    Plain,
+}
+
+/// What happened, in order.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Seen {
+    Accepted,
+    Request(String),
+    /// By [`Step::Close`] or [`Step::Cut`].
+    Closed,
+    /// By the client.
+    Left,
+}
+
+pub(super) struct Server {
+    pub(super) port: u16,
+    pub(super) seen: mpsc::UnboundedReceiver<Seen>,
+    signal: Arc<Notify>,
+    folder: TempDir,
+}
+
+/// Years in which the certificate is valid.
+pub(super) type Years = (i32, i32);
+
+impl Server {
+    /// One script for each connection, in the order they come.
+    pub(super) async fn start(scripts: impl IntoIterator<Item = Vec<Step>>) -> Self {
+        Self::valid_in((2020, 2120), scripts).await
+    }
+
+    pub(super) async fn valid_in(years: Years, scripts: impl IntoIterator<Item = Vec<Step>>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let acceptor = identity(years, &folder.path().join("ca.pem"));
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let (report, seen) = mpsc::unbounded_channel();
+        let signal = Arc::new(Notify::new());
+        let wait = Arc::clone(&signal);
+        let mut scripts: VecDeque<_> = scripts.into_iter().collect();
+        tokio::spawn(async move {
+            while let Ok((tcp, _)) = listener.accept().await {
+                let _ = report.send(Seen::Accepted);
+                let script = scripts.pop_front().expect("a script for each connection");
+                tokio::spawn(play(tcp, acceptor.clone(), script, Arc::clone(&wait), report.clone()));
+            }
+        });
+        Self {
+            port,
+            seen,
+            signal,
+            folder,
+        }
+    }
+
+    pub(super) fn base(&self) -> String {
+        format!("https://127.0.0.1:{}", self.port)
+    }
+
+    /// Ends one [`Step::Wait`].
+    pub(super) fn go_on(&self) {
+        self.signal.notify_one();
+    }
+
+    pub(super) fn ca_file(&self) -> PathBuf {
+        self.folder.path().join("ca.pem")
+    }
+
+    /// The next thing that happens.
+    pub(super) async fn next(&mut self) -> Seen {
+        self.seen.recv().await.unwrap()
+    }
+
+    /// The first line of the next request; anything else is a failure.
+    pub(super) async fn next_request(&mut self) -> String {
+        match self.next().await {
+            Seen::Request(text) => text.lines().next().unwrap_or_default().to_owned(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// All that was seen so far.
+    pub(super) fn so_far(&mut self) -> Vec<Seen> {
+        std::iter::from_fn(|| self.seen.try_recv().ok()).collect()
+    }
+}
+
+/// A CA, written to `ca_file`, and a leaf for loopback.
+fn identity(years: Years, ca_file: &Path) -> TlsAcceptor {
+    let ca_key = KeyPair::generate().unwrap();
+    let mut ca = CertificateParams::new(Vec::new()).unwrap();
+    ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    std::fs::write(ca_file, ca.self_signed(&ca_key).unwrap().pem()).unwrap();
+    let issuer = Issuer::new(ca, ca_key);
+
+    let key = KeyPair::generate().unwrap();
+    let mut leaf = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    leaf.not_before = date_time_ymd(years.0, 1, 1);
+    leaf.not_after = date_time_ymd(years.1, 1, 1);
+    let leaf = leaf.signed_by(&key, &issuer).unwrap();
+
+    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![leaf.der().clone()],
+            PrivateKeyDer::Pkcs8(key.serialize_der().into()),
+        )
+        .unwrap();
+    TlsAcceptor::from(Arc::new(config))
+}
+
+async fn play(
+    mut tcp: TcpStream,
+    acceptor: TlsAcceptor,
+    script: Vec<Step>,
+    wait: Arc<Notify>,
+    report: mpsc::UnboundedSender<Seen>,
+) {
+    match script.first() {
+        Some(Step::Mute) => {
+            drain(&mut tcp).await;
+            let _ = report.send(Seen::Left);
+            return;
+        }
+        Some(Step::Plain) => {
+            let _ = tcp.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await;
+            drain(&mut tcp).await;
+            return;
+        }
+        _ => {}
+    }
+    let Ok(mut stream) = acceptor.accept(tcp).await else {
+        let _ = report.send(Seen::Left);
+        return;
+    };
+    for step in script {
+        match step {
+            Step::Take => {
+                let Some(text) = request(&mut stream).await else {
+                    let _ = report.send(Seen::Left);
+                    return;
+                };
+                let _ = report.send(Seen::Request(text));
+            }
+            Step::Say(bytes) => {
+                if stream.write_all(&bytes).await.is_err() || stream.flush().await.is_err() {
+                    let _ = report.send(Seen::Left);
+                    return;
+                }
+            }
+            Step::Wait => wait.notified().await,
+            Step::Close => {
+                let _ = stream.shutdown().await;
+                drop(stream);
+                let _ = report.send(Seen::Closed);
+                return;
+            }
+            Step::Cut => {
+                drop(stream);
+                let _ = report.send(Seen::Closed);
+                return;
+            }
+            Step::Mute | Step::Plain => unreachable!("only as the first step"),
+        }
+    }
+    drain(&mut stream).await;
+    let _ = report.send(Seen::Left);
+}
+
+async fn drain(stream: &mut (impl AsyncRead + Unpin)) {
+    let mut buffer = [0; 1024];
+    while matches!(stream.read(&mut buffer).await, Ok(1..)) {}
+}
+
+/// Head and body; `None` if the client leaves before.
+async fn request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
+    let mut text = Vec::new();
+    let head = loop {
+        if let Some(at) = text.windows(4).position(|end| end == b"\r\n\r\n") {
+            break at + 4;
+        }
+        text.push(stream.read_u8().await.ok()?);
+    };
+    let head_text = String::from_utf8_lossy(&text[..head]).to_ascii_lowercase();
+    let length = head_text
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length: "))
+        .map_or(0, |length| length.parse().unwrap());
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.ok()?;
+    text.extend(body);
+    Some(String::from_utf8(text).unwrap())
+}

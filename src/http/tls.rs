@@ -1,0 +1,264 @@
+//! TLS: who is trusted, at which time. The only file that knows rustls.
+//!
+//! A board without a battery starts in 1970, where no certificate is valid. So certificates are checked at the later of the
+//! system's clock and a floor (the latest time known to be past), and a certificate that fails by its dates alone, while
+//! the clock is not trusted, is told apart from one that is not to be trusted at all.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{fmt, io};
+
+use rustls::client::Resumption;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName, UnixTime, pem};
+use rustls::time_provider::TimeProvider;
+use rustls::{CertificateError, ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use crate::core::{FaultKind, WallTime};
+use crate::oauth::Origin;
+
+/// One server and its tickets: rustls keeps up to eight for each.
+const SESSIONS: usize = 8;
+
+/// How to trust.
+pub struct TlsSettings {
+    /// PEM roots that replace the system's.
+    pub ca_file: Option<PathBuf>,
+    /// The time that certificates are checked at; the daemon keeps it up to date.
+    pub clock: Arc<FloorClock>,
+}
+
+/// Why no TLS can be spoken.
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    /// `ca-file` cannot be read.
+    #[error("[tls] ca-file {path:?} cannot be read: {source}")]
+    CaFileUnreadable {
+        /// The configured path.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// `ca-file` holds something else.
+    #[error("[tls] ca-file {path:?} is not a PEM file of CA certificates: {fault}")]
+    CaFileMalformed {
+        /// The configured path.
+        path: PathBuf,
+        /// What is wrong with it.
+        fault: String,
+    },
+    /// The system trusts nobody.
+    #[error("the system has no CA certificates; install the package ca-certificates or set [tls] ca-file")]
+    NoRoots,
+    /// The provider's host is neither a name nor an address.
+    #[error("the provider's host {0:?} is no name that a certificate can be for; correct [provider] base-uri")]
+    Host(String),
+    /// rustls cannot be set up with what it was built with.
+    #[error("TLS cannot be set up: {0}")]
+    Setup(#[from] rustls::Error),
+}
+
+/// The time that certificates are checked at: the later of the system's clock and the floor.
+pub struct FloorClock {
+    floor: AtomicU64,
+    trusted: AtomicBool,
+    system: fn() -> u64,
+}
+
+impl FloorClock {
+    /// Starts with an untrusted system clock.
+    #[must_use]
+    pub fn new(floor: WallTime) -> Self {
+        Self {
+            floor: AtomicU64::new(floor.as_secs()),
+            trusted: AtomicBool::new(false),
+            system: system_clock,
+        }
+    }
+
+    /// For tests: another system clock, in seconds since the epoch.
+    #[cfg(test)]
+    pub(super) fn with_system(floor: WallTime, system: fn() -> u64) -> Self {
+        Self {
+            system,
+            ..Self::new(floor)
+        }
+    }
+
+    /// The daemon's present knowledge: the earliest time it can be, and whether the system clock is believed.
+    pub fn set(&self, floor: WallTime, trusted: bool) {
+        self.floor.store(floor.as_secs(), Ordering::Relaxed);
+        self.trusted.store(trusted, Ordering::Relaxed);
+    }
+
+    fn is_trusted(&self) -> bool {
+        self.trusted.load(Ordering::Relaxed)
+    }
+}
+
+impl fmt::Debug for FloorClock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FloorClock")
+            .field("floor", &self.floor)
+            .field("trusted", &self.trusted)
+            .finish_non_exhaustive()
+    }
+}
+
+impl TimeProvider for FloorClock {
+    fn current_time(&self) -> Option<UnixTime> {
+        let latest = (self.system)().max(self.floor.load(Ordering::Relaxed));
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(latest)))
+    }
+}
+
+fn system_clock() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+/// Turns TCP into TLS.
+pub(super) struct Connector {
+    clock: Arc<FloorClock>,
+    /// Set at once with a `ca-file`, else with the first connection: reading the system's roots takes longer than all the
+    /// rest of the start.
+    ready: OnceLock<TlsConnector>,
+}
+
+impl Connector {
+    /// Reads `ca-file`, if there is one.
+    pub(super) fn new(settings: TlsSettings, origin: &Origin) -> Result<Self, TlsError> {
+        server_name(origin).map_err(|_| TlsError::Host(origin.host().to_owned()))?;
+        let connector = Self {
+            clock: settings.clock,
+            ready: OnceLock::new(),
+        };
+        if let Some(path) = &settings.ca_file {
+            let configured = connector.configure(file_roots(path)?)?;
+            connector.ready.get_or_init(|| configured);
+        }
+        Ok(connector)
+    }
+
+    /// The handshake. Unbounded in time; the caller bounds it.
+    pub(super) async fn connect(&self, origin: &Origin, tcp: TcpStream) -> Result<TlsStream<TcpStream>, FaultKind> {
+        let connector = self.ready().map_err(|error| {
+            tracing::error!(%error, "no server can be trusted");
+            FaultKind::Untrusted
+        })?;
+        let name = server_name(origin).map_err(|_| FaultKind::Untrusted)?;
+        connector
+            .connect(name, tcp)
+            .await
+            .map_err(|error| self.classify(origin, &error))
+    }
+
+    fn ready(&self) -> Result<&TlsConnector, TlsError> {
+        if let Some(ready) = self.ready.get() {
+            return Ok(ready);
+        }
+        let configured = self.configure(system_roots()?)?;
+        Ok(self.ready.get_or_init(|| configured))
+    }
+
+    /// For tests: whether the roots were read.
+    #[cfg(test)]
+    pub(super) fn has_roots(&self) -> bool {
+        self.ready.get().is_some()
+    }
+
+    fn configure(&self, roots: RootCertStore) -> Result<TlsConnector, TlsError> {
+        let crypto = Arc::new(rustls::crypto::ring::default_provider());
+        let mut config = ClientConfig::builder_with_details(crypto, Arc::clone(&self.clock) as Arc<dyn TimeProvider>)
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config.resumption = Resumption::in_memory_sessions(SESSIONS);
+        // RFC 8446 §8: early data can be replayed by anybody who recorded it. A refresh must not be.
+        config.enable_early_data = false;
+        Ok(TlsConnector::from(Arc::new(config)))
+    }
+
+    fn classify(&self, origin: &Origin, error: &io::Error) -> FaultKind {
+        let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        let dates = matches!(
+            cause,
+            Some(rustls::Error::InvalidCertificate(
+                CertificateError::Expired
+                    | CertificateError::ExpiredContext { .. }
+                    | CertificateError::NotValidYet
+                    | CertificateError::NotValidYetContext { .. }
+            ))
+        );
+        match cause {
+            Some(_) if dates && !self.clock.is_trusted() => {
+                tracing::debug!(%origin, %error, "certificate cannot be checked: the clock is not set");
+                FaultKind::ClockNotSet
+            }
+            Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => {
+                tracing::warn!(%origin, %error, "certificate is not trusted");
+                FaultKind::Untrusted
+            }
+            // Not TLS, not a common version, or cut: a captive portal or a middlebox, and nothing was sent.
+            Some(_) | None => {
+                tracing::debug!(%origin, %error, "no TLS");
+                FaultKind::Offline
+            }
+        }
+    }
+}
+
+fn server_name(origin: &Origin) -> Result<ServerName<'static>, InvalidDnsNameError> {
+    ServerName::try_from(origin.dial_host().to_owned())
+}
+
+fn file_roots(path: &Path) -> Result<RootCertStore, TlsError> {
+    let malformed = |fault: String| TlsError::CaFileMalformed {
+        path: path.to_owned(),
+        fault,
+    };
+    let fault = |error| match error {
+        pem::Error::Io(source) => TlsError::CaFileUnreadable {
+            path: path.to_owned(),
+            source,
+        },
+        error => malformed(error.to_string()),
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(path).map_err(fault)? {
+        let added = roots.add(certificate.map_err(fault)?);
+        added.map_err(|error| malformed(error.to_string()))?;
+    }
+    if roots.is_empty() {
+        return Err(malformed("it holds no certificate".to_owned()));
+    }
+    Ok(roots)
+}
+
+/// The image owns trust (`SSL_CERT_FILE` and `SSL_CERT_DIR` included); a root that cannot be used is passed over, as the
+/// system's other programs do.
+fn system_roots() -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    #[cfg(feature = "webpki-roots")]
+    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
+    let found = rustls_native_certs::load_native_certs();
+    for error in &found.errors {
+        tracing::debug!(%error, "a CA certificate cannot be read");
+    }
+    // One by one, so that each certificate is freed as soon as its name and key are taken over.
+    let (_, unusable) = roots.add_parsable_certificates(found.certs);
+    if unusable > 0 {
+        tracing::debug!(unusable, "CA certificates passed over");
+    }
+    if roots.is_empty() {
+        return Err(TlsError::NoRoots);
+    }
+    Ok(roots)
+}

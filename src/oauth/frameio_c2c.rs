@@ -1,0 +1,348 @@
+//! Frame.io Camera to Cloud on `api.frame.io`.
+//!
+//! The device grant of RFC 8628 with swapped words: `client_id` names the unit, `client_secret` the device model. The secret
+//! goes with every form: the newest contract wants it, older ones ignore it.
+//!
+//! A refresh token is dead by three answers of the token endpoint, each documented, and by nothing else:
+//! `invalid_request` (used up), `invalid_grant`, and the detailed 401 (device forgotten or expired).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use hyper::http::{HeaderMap, Method, StatusCode};
+use zeroize::Zeroizing;
+
+use super::form::{Encoding, Fields};
+use super::grant::{self, CodeHabits, NoCode};
+use super::json::Object;
+use super::message::{BaseUri, ErrorBody, HttpRequest, HttpResponse};
+use super::{Habits, Kind, text};
+use crate::core::{
+    AccessToken, Answer, CodeAnswer, DeviceInfo, PollAnswer, PrepareAnswer, RefreshAnswer, RefreshToken, Request,
+    ResourceAnswer, Revocable, RevokeAnswer, Secret, TokenGrant,
+};
+
+/// The server's own limit is 30 s, after which it answers 500: waiting a little longer turns «lost» into an answer.
+const TOKEN_LIMIT: Duration = Duration::from_secs(35);
+
+/// Requests that can be repeated at no risk.
+const ORDINARY_LIMIT: Duration = Duration::from_secs(15);
+
+/// Half of what a caller waits in all, so that the POST has the other half.
+const PREPARE_LIMIT: Duration = Duration::from_secs(10);
+
+const CODES: CodeHabits = CodeHabits {
+    user_code: |code| code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()),
+    // The documented page. Older answers name none, and one that is not `https` must not reach a person.
+    page: "https://next.frame.io/pair",
+    life: Duration::from_secs(120),
+};
+
+const TOKEN_PATH: &str = "/v2/auth/token";
+const REVOKE_PATH: &str = "/v2/auth/revoke";
+const IDENTIFY_PATH: &str = "/v2/devices/me";
+const HEARTBEAT_PATH: &str = "/v2/devices/heartbeat";
+const HEALTH_PATH: &str = "/health";
+
+const CLIENT_VERSION: HeaderName = HeaderName::from_static("x-client-version");
+const URL_PAIRING: HeaderName = HeaderName::from_static("x-client-platypus-enabled");
+
+/// What the integrator configures.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Usually `https://api.frame.io`.
+    pub base: BaseUri,
+    /// Space-delimited: `asset_create offline`.
+    pub scope: String,
+    /// Ask for `verification_uri_complete`.
+    pub url_pairing: bool,
+    /// `/v2/auth/device/code`, or `/v2/device/code` of the older API.
+    pub device_code_path: String,
+    /// How forms travel.
+    pub encoding: Encoding,
+    /// Names this unit; empty while unprovisioned (the core then asks for nothing).
+    pub client_id: String,
+    /// Names the device model; absent while unprovisioned.
+    pub client_secret: Option<Secret>,
+    /// `SemVer` of the firmware.
+    pub client_version: String,
+}
+
+/// Why settings make no provider.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// It would not fit into a header.
+    #[error("the firmware version {0:?} is not plain text; write it as SemVer, for example \"2.16.4\"")]
+    ClientVersion(String),
+    /// It would not fit into a request line.
+    #[error("device-code-path {0:?} is not a plain absolute path; the usual one is \"/v2/auth/device/code\"")]
+    DeviceCodePath(String),
+}
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct FrameioC2c {
+    settings: Settings,
+    version: HeaderValue,
+}
+
+impl FrameioC2c {
+    pub(super) const HABITS: Habits = Habits {
+        can_probe: true,
+        can_revoke: true,
+        can_heartbeat: true,
+        refresh_token_life: Duration::from_secs(14 * 86_400),
+        access_token_life: Duration::from_secs(28_800),
+    };
+
+    /// Checks what could not be put on the wire.
+    ///
+    /// # Errors
+    /// [`SettingsError`], naming the setting.
+    pub fn new(settings: Settings) -> Result<Self, SettingsError> {
+        let version = HeaderValue::from_str(&settings.client_version)
+            .ok()
+            .filter(|version| !version.is_empty())
+            .ok_or_else(|| SettingsError::ClientVersion(settings.client_version.clone()))?;
+        let path = &settings.device_code_path;
+        let plain = |byte: u8| byte.is_ascii_graphic() && !b"?#\\\"<>".contains(&byte);
+        if !path.starts_with('/') || !path.bytes().all(plain) {
+            return Err(SettingsError::DeviceCodePath(path.clone()));
+        }
+        Ok(Self { settings, version })
+    }
+
+    pub(super) const fn base(&self) -> &BaseUri {
+        &self.settings.base
+    }
+
+    pub(super) const fn limit(kind: Kind) -> Duration {
+        match kind {
+            Kind::Poll | Kind::Refresh => TOKEN_LIMIT,
+            Kind::Prepare => PREPARE_LIMIT,
+            Kind::DeviceCode | Kind::Revoke | Kind::Identify | Kind::Heartbeat => ORDINARY_LIMIT,
+        }
+    }
+
+    pub(super) fn request(&self, request: &Request, entropy: [u8; 16]) -> Option<HttpRequest> {
+        match request {
+            Request::DeviceCode => {
+                let scope = [("scope", self.settings.scope.as_str())];
+                let mut request = self.form(&self.settings.device_code_path, &scope, entropy)?;
+                if self.settings.url_pairing {
+                    request.headers.insert(URL_PAIRING, HeaderValue::from_static("true"));
+                }
+                Some(request)
+            }
+            Request::Poll(code) => {
+                let grant = [
+                    ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+                    ("device_code", code.expose()),
+                ];
+                self.form(TOKEN_PATH, &grant, entropy)
+            }
+            Request::Prepare => Some(self.plain(Method::GET, HEALTH_PATH)),
+            Request::Refresh { token, .. } => self.refresh(token, entropy),
+            Request::Revoke(token) => {
+                let token = match token {
+                    Revocable::Refresh(token) => token.expose(),
+                    Revocable::Access(token) => token.expose(),
+                };
+                self.form(REVOKE_PATH, &[("token", token)], entropy)
+            }
+            Request::Identify(token) => self.bearer(Method::GET, IDENTIFY_PATH, token),
+            Request::Heartbeat(token) => self.bearer(Method::POST, HEARTBEAT_PATH, token),
+        }
+    }
+
+    pub(super) fn refresh(&self, token: &RefreshToken, entropy: [u8; 16]) -> Option<HttpRequest> {
+        let grant = [("grant_type", "refresh_token"), ("refresh_token", token.expose())];
+        self.form(TOKEN_PATH, &grant, entropy)
+    }
+
+    pub(super) fn answer(kind: Kind, response: &HttpResponse) -> Answer {
+        match kind {
+            Kind::DeviceCode => Answer::Code(code(response)),
+            Kind::Poll => Answer::Poll(poll(response)),
+            Kind::Prepare => Answer::Prepare(prepare(response)),
+            Kind::Refresh => Answer::Refresh(refresh(response)),
+            Kind::Revoke => Answer::Revoke(revoke(response)),
+            Kind::Identify => Answer::Resource(identify(response)),
+            Kind::Heartbeat => Answer::Resource(heartbeat(response)),
+        }
+    }
+
+    fn plain(&self, method: Method, path: &str) -> HttpRequest {
+        let mut headers = HeaderMap::with_capacity(8);
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(
+            USER_AGENT,
+            HeaderValue::from_static(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"))),
+        );
+        headers.insert(CLIENT_VERSION, self.version.clone());
+        HttpRequest {
+            origin: self.settings.base.origin().clone(),
+            method,
+            path: self.settings.base.path(path),
+            headers,
+            body: Bytes::new(),
+        }
+    }
+
+    fn form(&self, path: &str, fields: &Fields<'_>, entropy: [u8; 16]) -> Option<HttpRequest> {
+        let mut all = vec![("client_id", self.settings.client_id.as_str())];
+        all.extend(
+            self.settings
+                .client_secret
+                .as_ref()
+                .map(|secret| ("client_secret", secret.expose())),
+        );
+        all.extend_from_slice(fields);
+        let (kind, body) = self.settings.encoding.encode(&all, entropy);
+        let mut request = self.plain(Method::POST, path);
+        request.headers.insert(CONTENT_TYPE, HeaderValue::try_from(kind).ok()?);
+        request.body = body;
+        Some(request)
+    }
+
+    fn bearer(&self, method: Method, path: &str, token: &AccessToken) -> Option<HttpRequest> {
+        let line = Zeroizing::new(["Bearer ", token.expose()].concat());
+        let mut line = HeaderValue::from_str(&line).ok()?;
+        line.set_sensitive(true);
+        let mut request = self.plain(method, path);
+        request.headers.insert(AUTHORIZATION, line);
+        Some(request)
+    }
+}
+
+/// RFC 6749 §5.2: `invalid_client` is a configuration fault and says nothing of any token; so is a client that may not use
+/// this grant.
+fn rejects_client(word: &str) -> bool {
+    matches!(word, "invalid_client" | "unauthorized_client")
+}
+
+fn code(response: &HttpResponse) -> CodeAnswer {
+    if response.status.is_success() {
+        return match response.object().map(|object| grant::code(&object, &CODES)) {
+            Some(Ok(code)) => CodeAnswer::Granted(code),
+            Some(Err(NoCode::BadUserCode)) => CodeAnswer::BadUserCode,
+            Some(Err(NoCode::Unreadable)) | None => CodeAnswer::Failed(response.fault()),
+        };
+    }
+    match response.error() {
+        ErrorBody::Word(word) if rejects_client(&word) => CodeAnswer::ClientRejected,
+        ErrorBody::Word(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable => CodeAnswer::Failed(response.fault()),
+    }
+}
+
+/// RFC 8628 §3.5. No status is asked for beyond 4xx: servers are known to send these words with 400, 403, 428 and 429, and
+/// none of them costs more than a code.
+fn poll(response: &HttpResponse) -> PollAnswer {
+    if response.status.is_success() {
+        return match tokens(response) {
+            Some(grant) => PollAnswer::Granted(grant),
+            None => PollAnswer::Failed(response.fault()),
+        };
+    }
+    let ErrorBody::Word(word) = response.error() else {
+        return PollAnswer::Failed(response.fault());
+    };
+    match word.as_str() {
+        "slow_down" => PollAnswer::SlowDown,
+        _ if response.status == StatusCode::TOO_MANY_REQUESTS => PollAnswer::Failed(response.fault()),
+        "authorization_pending" => PollAnswer::Pending,
+        "expired_token" => PollAnswer::Expired,
+        "access_denied" => PollAnswer::Denied,
+        "invalid_grant" | "invalid_request" | "bad_request" => PollAnswer::CodeUnknown,
+        word if rejects_client(word) => PollAnswer::ClientRejected,
+        _ => PollAnswer::Failed(response.fault()),
+    }
+}
+
+/// Any complete answer proves the connection; one that announces trouble says so.
+fn prepare(response: &HttpResponse) -> PrepareAnswer {
+    if response.status == StatusCode::TOO_MANY_REQUESTS || response.status.is_server_error() {
+        PrepareAnswer::Busy(response.fault())
+    } else {
+        PrepareAnswer::Ready
+    }
+}
+
+/// The one place where a pairing can end. RFC 6749 §5.2 sends its errors with 400, `invalid_client` also with 401; the used
+/// up token and the forgotten device are Frame.io's own words and are taken at exactly the status that goes with them.
+fn refresh(response: &HttpResponse) -> RefreshAnswer {
+    if response.status.is_success() {
+        return match tokens(response) {
+            Some(grant) => RefreshAnswer::Granted(grant),
+            None => RefreshAnswer::Failed(response.fault()),
+        };
+    }
+    match (response.status.as_u16(), response.error()) {
+        (400, ErrorBody::Word(word)) if word == "invalid_request" => RefreshAnswer::Dead,
+        (400 | 401, ErrorBody::Word(word)) if word == "invalid_grant" => RefreshAnswer::Dead,
+        (401, ErrorBody::Detailed(401.0)) => RefreshAnswer::Dead,
+        (400 | 401, ErrorBody::Word(word)) if rejects_client(&word) => RefreshAnswer::ClientRejected,
+        (_, ErrorBody::Word(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable) => {
+            RefreshAnswer::Failed(response.fault())
+        }
+    }
+}
+
+/// RFC 7009 §2.2. The success body is documented in three shapes, so any will do but a page. A token that the server no
+/// longer takes has nothing left to revoke; a client it does not know is a fault that an operator can cure.
+fn revoke(response: &HttpResponse) -> RevokeAnswer {
+    if response.status.is_success() && !response.is_html() && response.body.is_some() {
+        return RevokeAnswer::Done;
+    }
+    match (response.status.as_u16(), response.error()) {
+        (401, ErrorBody::Detailed(401.0)) => RevokeAnswer::Done,
+        (400 | 401, ErrorBody::Word(word)) => match word.as_str() {
+            "invalid_grant" | "invalid_token" => RevokeAnswer::Done,
+            "invalid_request" | "bad_request" | "unsupported_token_type" => RevokeAnswer::Refused,
+            _ => RevokeAnswer::Failed(response.fault()),
+        },
+        (_, ErrorBody::Word(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable) => {
+            RevokeAnswer::Failed(response.fault())
+        }
+    }
+}
+
+fn identify(response: &HttpResponse) -> ResourceAnswer {
+    resource(response, || response.object().map(|object| Some(device(&object))))
+}
+
+/// Documented as 204; another 2xx must at least not be somebody else's page.
+fn heartbeat(response: &HttpResponse) -> ResourceAnswer {
+    let ours = response.status == StatusCode::NO_CONTENT
+        || response.object().is_some()
+        || (response.is_empty() && !response.is_html());
+    resource(response, || ours.then_some(None))
+}
+
+/// The status decides over a 401: the C2C documentation shows bodies that name another code.
+fn resource(response: &HttpResponse, alive: impl FnOnce() -> Option<Option<DeviceInfo>>) -> ResourceAnswer {
+    if response.status == StatusCode::UNAUTHORIZED {
+        return ResourceAnswer::Unauthorized;
+    }
+    let alive = if response.status.is_success() { alive() } else { None };
+    alive.map_or_else(|| ResourceAnswer::Failed(response.fault()), ResourceAnswer::Alive)
+}
+
+fn tokens(response: &HttpResponse) -> Option<TokenGrant> {
+    grant::tokens(&response.object()?, FrameioC2c::HABITS.access_token_life)
+}
+
+/// All of it is for display; whatever is missing is left empty.
+fn device(object: &Object) -> DeviceInfo {
+    let read = |key| text::name(object.text(key).unwrap_or_default());
+    DeviceInfo {
+        name: read("name"),
+        project_id: read("project_id"),
+        project_name: object
+            .object("project")
+            .and_then(|project| project.text("name"))
+            .map(text::name)
+            .unwrap_or_default(),
+    }
+}

@@ -1,0 +1,113 @@
+//! The answers that RFC 6749 §5.1 and RFC 8628 §3.2 define, read as leniently as is safe.
+
+use std::time::Duration;
+
+use super::json::{Json, Object};
+use super::text;
+use crate::core::{AccessToken, CodeGrant, DeviceCode, RefreshToken, TokenGrant, UserCode};
+
+/// Longest life believed of an access token.
+const TOKEN_LIFE_MAX: Duration = Duration::from_secs(90 * 86_400);
+
+/// Longest life believed of a code: RFC 8628 §3.2 shows 1800 s as an example, and no server is known to exceed it.
+const CODE_LIFE_MAX: Duration = Duration::from_secs(1800);
+
+/// Longest pause between polls that a server can impose at first; `slow_down` adds to it.
+const INTERVAL_MAX: Duration = Duration::from_secs(60);
+
+/// RFC 8628 §3.2: where no interval is given, clients MUST use 5 s.
+const INTERVAL_DEFAULT: Duration = Duration::from_secs(5);
+
+/// What a provider promises about its codes beyond the RFC.
+pub(super) struct CodeHabits {
+    /// Whether a user code is of the promised shape.
+    pub(super) user_code: fn(&str) -> bool,
+    /// The page that takes codes, for an answer that names none that a person may be sent to.
+    pub(super) page: &'static str,
+    /// Life of a code whose answer does not say.
+    pub(super) life: Duration,
+}
+
+/// How reading a code failed.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum NoCode {
+    /// Everything is there, but the user code is not of the promised shape.
+    BadUserCode,
+    /// Not an answer of the protocol.
+    Unreadable,
+}
+
+/// RFC 6749 §5.1. `None` where something stands in the place of a token that is none: half a pair must not be stored.
+pub(super) fn tokens(object: &Object, default_life: Duration) -> Option<TokenGrant> {
+    let bearer = match object.get("token_type") {
+        Json::Null => true,
+        Json::Text(kind) => kind.eq_ignore_ascii_case("bearer"),
+        Json::Bool | Json::Number(_) | Json::List | Json::Object(_) => false,
+    };
+    if !bearer {
+        return None;
+    }
+    let access = text::credential(object.text("access_token")?)?;
+    let refresh = match object.get("refresh_token") {
+        Json::Null => None,
+        // An empty token is none (RFC 6749 appendix A.17).
+        Json::Text(token) if token.is_empty() => None,
+        Json::Text(token) => Some(RefreshToken::new(text::credential(token)?.to_owned())),
+        Json::Bool | Json::Number(_) | Json::List | Json::Object(_) => return None,
+    };
+    Some(TokenGrant {
+        access: AccessToken::new(access.to_owned()),
+        refresh,
+        expires_in: life(object.get("expires_in"), default_life, TOKEN_LIFE_MAX),
+    })
+}
+
+/// RFC 8628 §3.2.
+pub(super) fn code(object: &Object, habits: &CodeHabits) -> Result<CodeGrant, NoCode> {
+    let device_code = object
+        .text("device_code")
+        .and_then(text::credential)
+        .ok_or(NoCode::Unreadable)?;
+    // Judged raw: a stripped code would be another code.
+    let user_code = match object.get("user_code") {
+        Json::Text(code) if (habits.user_code)(code) => code.as_str(),
+        Json::Text(_) | Json::Null | Json::Bool | Json::Number(_) | Json::List | Json::Object(_) => {
+            return Err(NoCode::BadUserCode);
+        }
+    };
+    let page = object.text("verification_uri").and_then(text::https_uri);
+    let complete = object.text("verification_uri_complete").and_then(text::https_uri);
+    Ok(CodeGrant {
+        device_code: DeviceCode::new(device_code.to_owned()),
+        user_code: UserCode::new(user_code.to_owned()),
+        verification_uri: page.unwrap_or(habits.page).to_owned(),
+        verification_uri_complete: complete.map(|uri| UserCode::new(uri.to_owned())),
+        device_name: text::name(object.text("name").unwrap_or_default()),
+        expires_in: life(object.get("expires_in"), habits.life, CODE_LIFE_MAX),
+        interval: pause(object.get("interval")),
+    })
+}
+
+/// A life in whole seconds, rounded down so that nothing is used past its end.
+fn life(value: &Json, default: Duration, max: Duration) -> Duration {
+    positive(value).map_or(default, |seconds| {
+        Duration::from_secs_f64(seconds.floor().clamp(1.0, max.as_secs_f64()))
+    })
+}
+
+/// A pause in whole seconds, rounded up so that no server is asked too early.
+fn pause(value: &Json) -> Duration {
+    positive(value).map_or(INTERVAL_DEFAULT, |seconds| {
+        Duration::from_secs_f64(seconds.ceil().clamp(1.0, INTERVAL_MAX.as_secs_f64()))
+    })
+}
+
+/// A number above zero. Some servers quote theirs; only plain digits are taken for one then («NaN» and «inf» would parse).
+fn positive(value: &Json) -> Option<f64> {
+    let number = match value {
+        Json::Number(number) => *number,
+        Json::Text(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok()?,
+        Json::Text(_) | Json::Null | Json::Bool | Json::List | Json::Object(_) => return None,
+    };
+    (number > 0.0).then_some(number)
+}

@@ -1,0 +1,264 @@
+//! One request and one answer, as data.
+
+use std::fmt;
+use std::time::Duration;
+
+use bytes::Bytes;
+use hyper::http::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
+use hyper::http::{HeaderMap, Method, StatusCode, Uri};
+use zeroize::Zeroizing;
+
+use super::date;
+use super::json::{Json, Object};
+use crate::core::{Fault, FaultKind, WallTime};
+
+/// No server may silence us for longer: a slip in a header must not cost more than a day.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(86_400);
+
+/// Host and port of a server that speaks `https`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Origin {
+    host: String,
+    port: u16,
+}
+
+/// The address under which a provider's paths live: `https://host[:port][/prefix]`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct BaseUri {
+    origin: Origin,
+    prefix: String,
+}
+
+/// Why a text is no usable base URI.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UriError {
+    /// Not of the form of a URI.
+    #[error("not a URI; write it as \"https://host\" or \"https://host:port/prefix\"")]
+    Malformed,
+    /// Credentials over anything else could be read on the way.
+    #[error("only \"https://\" is spoken; change the scheme")]
+    NotHttps,
+    /// User information, a query or a fragment.
+    #[error("a base URI has only host, port and path; remove user, query and fragment")]
+    Surplus,
+}
+
+/// A request, ready for a connection to [`HttpRequest::origin`].
+#[derive(Clone)]
+pub struct HttpRequest {
+    /// Where it goes.
+    pub origin: Origin,
+    /// How.
+    pub method: Method,
+    /// Path, never with a query: it is logged.
+    pub path: String,
+    /// Without `Host` and `Content-Length`, which belong to the connection.
+    pub headers: HeaderMap,
+    /// Holds secrets; wiped when the last clone is dropped.
+    pub body: Bytes,
+}
+
+/// A complete answer.
+pub struct HttpResponse {
+    /// The status line's number.
+    pub status: StatusCode,
+    /// All headers.
+    pub headers: HeaderMap,
+    /// `None`: longer than any answer of the protocol, so it was not read.
+    pub body: Option<Zeroizing<Vec<u8>>>,
+}
+
+/// The error bodies of the C2C API.
+pub(super) enum ErrorBody {
+    /// RFC 6749 §5.2 `{"error": "…"}`.
+    Word(String),
+    /// `{"code": N, "errors": […], "message": "…"}`.
+    Detailed(f64),
+    /// Neither: no verdict can be drawn from it.
+    Unreadable,
+}
+
+impl Origin {
+    /// As in the URI: an IPv6 address keeps its brackets.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// As name lookup and TLS want it: an IPv6 address without brackets.
+    #[must_use]
+    pub fn dial_host(&self) -> &str {
+        self.host
+            .strip_prefix('[')
+            .and_then(|host| host.strip_suffix(']'))
+            .unwrap_or(&self.host)
+    }
+
+    /// The TCP port.
+    #[must_use]
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+}
+
+impl fmt::Display for Origin {
+    /// The `Host` header's form (RFC 9110 §7.2): the default port is left out.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.port {
+            443 => f.write_str(&self.host),
+            port => write!(f, "{}:{port}", self.host),
+        }
+    }
+}
+
+impl BaseUri {
+    /// Reads a configured base URI.
+    ///
+    /// # Errors
+    /// [`UriError`], in words for the person who wrote it.
+    pub fn parse(text: &str) -> Result<Self, UriError> {
+        // `Uri` drops a fragment silently.
+        if text.contains('#') {
+            return Err(UriError::Surplus);
+        }
+        let uri: Uri = text.parse().map_err(|_| UriError::Malformed)?;
+        match uri.scheme_str() {
+            Some("https") => {}
+            Some(_) => return Err(UriError::NotHttps),
+            None => return Err(UriError::Malformed),
+        }
+        let authority = uri.authority().ok_or(UriError::Malformed)?;
+        if authority.as_str().contains('@') || uri.query().is_some() {
+            return Err(UriError::Surplus);
+        }
+        // "host:" and "host:99999" have no port that `port_u16` would return, but are not the default port either.
+        let port = match (authority.port_u16(), authority.as_str().ends_with(authority.host())) {
+            (Some(port), _) if port != 0 => port,
+            (None, true) => 443,
+            (Some(_) | None, _) => return Err(UriError::Malformed),
+        };
+        if authority.host().is_empty() {
+            return Err(UriError::Malformed);
+        }
+        Ok(Self {
+            origin: Origin {
+                host: authority.host().to_ascii_lowercase(),
+                port,
+            },
+            prefix: uri.path().trim_end_matches('/').to_owned(),
+        })
+    }
+
+    /// Host and port.
+    #[must_use]
+    pub const fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The path on the wire of an absolute path of the API.
+    pub(super) fn path(&self, path: &str) -> String {
+        format!("{}{path}", self.prefix)
+    }
+}
+
+impl fmt::Display for BaseUri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "https://{}{}", self.origin, self.prefix)
+    }
+}
+
+impl fmt::Debug for HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.method, self.path)
+    }
+}
+
+impl fmt::Debug for HttpResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.status.as_u16())
+    }
+}
+
+impl HttpResponse {
+    /// When the server says it answered.
+    #[must_use]
+    pub fn date(&self) -> Option<WallTime> {
+        date::parse(self.header(DATE.as_str())?)
+    }
+
+    /// The answer as a fault: what it means where it is no verdict.
+    pub(super) fn fault(&self) -> Fault {
+        Fault {
+            kind: match self.status.as_u16() {
+                429 => FaultKind::RateLimited,
+                300..=499 | 503 => FaultKind::Refused,
+                // 500, 502, 504 and a 2xx that is none; other numbers are no better known, so they are not taken for a no.
+                _ => FaultKind::Garbled,
+            },
+            retry_after: self.retry_after(),
+        }
+    }
+
+    /// The body as a JSON object, if it is one. HTML is never an answer of the protocol, whatever it contains.
+    pub(super) fn object(&self) -> Option<Object> {
+        if self.is_html() {
+            return None;
+        }
+        Object::read(self.body.as_deref()?)
+    }
+
+    /// The error in the body of a 4xx. No other status can carry one: infrastructure answers 5xx.
+    pub(super) fn error(&self) -> ErrorBody {
+        if !self.status.is_client_error() {
+            return ErrorBody::Unreadable;
+        }
+        let Some(object) = self.object() else {
+            return ErrorBody::Unreadable;
+        };
+        if let Some(word) = object.text("error") {
+            return ErrorBody::Word(word.to_owned());
+        }
+        match (object.get("code"), object.get("errors"), object.get("message")) {
+            (Json::Number(code), Json::List, Json::Text(_)) => ErrorBody::Detailed(*code),
+            _ => ErrorBody::Unreadable,
+        }
+    }
+
+    /// Whether the server calls the body HTML: a captive portal, or a proxy on its own behalf.
+    pub(super) fn is_html(&self) -> bool {
+        self.header(CONTENT_TYPE.as_str())
+            .is_some_and(|kind| kind.to_ascii_lowercase().contains("html"))
+    }
+
+    /// Whether there is no body at all.
+    pub(super) fn is_empty(&self) -> bool {
+        self.body.as_ref().is_some_and(|body| body.is_empty())
+    }
+
+    /// The server's own wish: `Retry-After` (RFC 9110 §10.2.3), else the rate limit's window where it is used up.
+    fn retry_after(&self) -> Option<Duration> {
+        let asked = self.header(RETRY_AFTER.as_str()).and_then(|text| {
+            if let Some(seconds) = whole(text) {
+                return Some(Duration::from_secs(seconds));
+            }
+            // Relative to the server's clock: ours may be decades off. Without its `Date` the instant means nothing.
+            Some(date::parse(text)?.since(self.date()?))
+        });
+        let window = || {
+            let used_up = self.status == StatusCode::TOO_MANY_REQUESTS
+                || self.header("x-ratelimit-remaining").and_then(whole) == Some(0);
+            let window = self.header("x-ratelimit-window").and_then(whole)?;
+            used_up.then_some(Duration::from_millis(window))
+        };
+        Some(asked.or_else(window)?.min(RETRY_AFTER_MAX))
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name)?.to_str().ok().map(str::trim)
+    }
+}
+
+/// RFC 9110 §5.6.2 `1*DIGIT`: no sign, no space; saturates.
+fn whole(text: &str) -> Option<u64> {
+    (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().unwrap_or(u64::MAX))
+}

@@ -1,0 +1,83 @@
+//! What can go wrong, in words for the person who has to put it right. No variant can carry a byte of a secret (I8).
+
+use std::io;
+use std::path::PathBuf;
+
+/// The store cannot be used at all.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process holds the state directory.
+    #[error("the state directory {} is in use by another c2c-authd: stop that one first", .path.display())]
+    Locked {
+        /// The state directory.
+        path: PathBuf,
+    },
+    /// The directory belongs to another user.
+    #[error("{} belongs to uid {owner}, but this is uid {us}: run as that user, or give it away with «chown -R {us}»", .path.display())]
+    NotOurs {
+        /// The directory.
+        path: PathBuf,
+        /// Its owner.
+        owner: u32,
+        /// Our effective uid.
+        us: u32,
+    },
+    /// Others than the owner could put files of their own in place of ours.
+    #[error("{} has mode {mode:04o}, so others may write there: «chmod go-w» it", .path.display())]
+    Mode {
+        /// The directory.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// There is no such directory. It is never created here: a mount that failed would be mistaken for a new device.
+    #[error("{} does not exist or is no directory: create it, or let systemd do so (StateDirectory=, RuntimeDirectory=)", .path.display())]
+    Missing {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The system refused for another reason.
+    #[error("cannot read {}: {source}: check its owner, and the disk", .path.display())]
+    Io {
+        /// The directory or file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// A write failed: nothing of it can be relied on, and nothing of what was there before is lost.
+#[derive(Debug, thiserror::Error)]
+pub enum WriteError {
+    /// There is no state key to seal with.
+    #[error("no state key is provisioned, so nothing can be sealed: provision one and restart")]
+    NoKey,
+    /// What is to be stored is larger than what would be read back.
+    #[error("refusing to store more than {limit} bytes")]
+    TooLarge {
+        /// The limit.
+        limit: usize,
+    },
+    /// The kernel gave no random bytes for a nonce.
+    #[error("the kernel gives no random bytes")]
+    Entropy,
+    /// The directory cannot be written.
+    #[error("cannot write in {}: {source}: check the disk, its free space and whether it is mounted read-only", .path.display())]
+    Io {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What was given as a state key is none. Says nothing about its content.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    /// Neither 32 bytes nor the base64 of 32 bytes.
+    #[error("a state key is 32 random bytes, raw or in base64: this is neither")]
+    Shape,
+    /// All bytes are zero: what a power cut leaves of a file that was never synced.
+    #[error("the state key is all zeros, so it was never written to disk: provision it again")]
+    Zero,
+}

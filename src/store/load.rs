@@ -1,0 +1,183 @@
+//! What is on disk, and what that means. Reads only: no outcome here changes a byte.
+
+use super::body;
+use super::error::OpenError;
+use super::folder::{Folder, is_damage};
+use super::seal::{Flaw, Kind, Sealer};
+use crate::core::Loaded;
+
+/// The two generations.
+pub(super) const SLOTS: [&str; 2] = ["record.0", "record.1"];
+/// In the runtime directory: a pairing that the state directory did not take.
+pub(super) const SPILL: &str = "record.spill";
+/// Tokens to be revoked.
+pub(super) const REVOCATIONS: &str = "revocations";
+/// In the runtime directory: the pairing attempt.
+pub(super) const FLOW: &str = "flow";
+
+/// What is behind a name.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Found<T> {
+    Absent,
+    Good { sequence: u64, content: T },
+    Flawed(Flaw),
+}
+
+impl<T> Found<T> {
+    pub(super) const fn flaw(&self) -> Option<Flaw> {
+        match self {
+            Self::Flawed(flaw) => Some(*flaw),
+            Self::Absent | Self::Good { .. } => None,
+        }
+    }
+
+    pub(super) fn content(self) -> Option<T> {
+        self.good().map(|(_, content)| content)
+    }
+
+    const fn sequence(&self) -> Option<u64> {
+        match self {
+            Self::Good { sequence, .. } => Some(*sequence),
+            Self::Absent | Self::Flawed(_) => None,
+        }
+    }
+
+    fn good(self) -> Option<(u64, T)> {
+        match self {
+            Self::Good { sequence, content } => Some((sequence, content)),
+            Self::Absent | Self::Flawed(_) => None,
+        }
+    }
+}
+
+/// Reads one sealed file. Fails only if the content is out of reach, which says nothing about it.
+pub(super) fn find<F: Folder, T>(
+    folder: &F,
+    name: &str,
+    sealer: &Sealer,
+    kind: Kind,
+    parse: fn(&[u8]) -> Option<T>,
+) -> Result<Found<T>, OpenError> {
+    let file = match folder.read(name) {
+        Ok(Some(file)) => file,
+        Ok(None) => return Ok(Found::Absent),
+        Err(error) if is_damage(&error) => return Ok(Found::Flawed(Flaw::Damaged)),
+        Err(source) => {
+            return Err(OpenError::Io {
+                path: folder.path().join(name),
+                source,
+            });
+        }
+    };
+    Ok(match sealer.open(kind, &file) {
+        Ok(opened) => match parse(&opened.body) {
+            Some(content) => Found::Good {
+                sequence: opened.sequence,
+                content,
+            },
+            // Authentic, and yet not what this version writes.
+            None => Found::Flawed(Flaw::UnknownFormat),
+        },
+        Err(flaw) => Found::Flawed(flaw),
+    })
+}
+
+/// Everything known about the record after loading.
+pub(super) struct Records {
+    pub(super) loaded: Loaded,
+    /// Sequences of the usable generations on disk.
+    pub(super) slots: [Option<u64>; 2],
+    /// Generations on disk that cannot be used.
+    pub(super) flawed: Vec<(&'static str, Flaw)>,
+    /// The highest sequence in use.
+    pub(super) sequence: u64,
+}
+
+/// Finds the newest record among the generations on disk and the spill.
+///
+/// A record is only «current» if nothing beside it is unreadable. Of an unreadable file not even the sequence can be
+/// believed, so it may always have been the newer one; taking the good one for [`Loaded::Previous`] then costs one resend,
+/// taking it for current could cost the pairing. (Renames are atomic, so a torn write never looks like this.)
+pub(super) fn records<F: Folder>(state: &F, runtime: Option<&F>, sealer: &Sealer) -> Result<Records, OpenError> {
+    let find = |folder, name| find(folder, name, sealer, Kind::Record, body::read_record);
+    let mut found = vec![find(state, SLOTS[0])?, find(state, SLOTS[1])?];
+    let slots = [found[0].sequence(), found[1].sequence()];
+    let flawed = SLOTS
+        .into_iter()
+        .zip(&found)
+        .filter_map(|(name, found)| Some((name, found.flaw()?)))
+        .collect();
+    if let Some(runtime) = runtime {
+        found.push(find(runtime, SPILL)?);
+    }
+
+    let flaw = found.iter().filter_map(Found::flaw).max();
+    let newest = found
+        .into_iter()
+        .filter_map(Found::good)
+        .max_by_key(|(sequence, _)| *sequence);
+    let sequence = newest.as_ref().map_or(0, |(sequence, _)| *sequence);
+    let loaded = match (newest, flaw) {
+        (Some((_, record)), None) => Loaded::Current(record),
+        (Some((_, record)), Some(_)) => Loaded::Previous(record),
+        (None, Some(flaw)) => unusable(flaw),
+        (None, None) => Loaded::Missing,
+    };
+    Ok(Records {
+        loaded,
+        slots,
+        flawed,
+        sequence,
+    })
+}
+
+fn unusable(flaw: Flaw) -> Loaded {
+    match flaw {
+        Flaw::Damaged | Flaw::UnknownFormat => Loaded::Damaged,
+        Flaw::OtherKey => Loaded::KeyUnavailable,
+        Flaw::Foreign => Loaded::Foreign,
+    }
+}
+
+/// The number in the name of a file that was set aside for this flaw.
+fn number(name: &str, stem: &str, flaw: Flaw) -> Option<u32> {
+    name.strip_prefix(stem)?
+        .strip_prefix('.')?
+        .strip_prefix(flaw.word())?
+        .strip_prefix('.')?
+        .parse()
+        .ok()
+}
+
+/// A name for a file to be kept that nothing in `names` has: `record.damaged.1`, `record.damaged.2`, …
+pub(super) fn free_name(names: &[String], stem: &str, flaw: Flaw) -> String {
+    let last = names
+        .iter()
+        .filter_map(|name| number(name, stem, flaw))
+        .max()
+        .unwrap_or(0);
+    format!("{stem}.{}.{}", flaw.word(), last.saturating_add(1))
+}
+
+/// Whether any of `names` in a state directory was ever sealed, usable or set aside.
+pub(super) fn any_sealed(names: &[String]) -> bool {
+    let sealed = |name: &String| name.starts_with("record.") || name.starts_with(REVOCATIONS);
+    names.iter().any(sealed)
+}
+
+/// Whether there is a record that a key might open.
+pub(super) fn any_record<F: Folder>(state: &F, runtime: Option<&F>) -> Result<bool, OpenError> {
+    if names(state)?.iter().any(|name| SLOTS.contains(&name.as_str())) {
+        return Ok(true);
+    }
+    runtime.map_or(Ok(false), |runtime| {
+        Ok(names(runtime)?.iter().any(|name| name == SPILL))
+    })
+}
+
+fn names<F: Folder>(folder: &F) -> Result<Vec<String>, OpenError> {
+    folder.names().map_err(|source| OpenError::Io {
+        path: folder.path().to_owned(),
+        source,
+    })
+}

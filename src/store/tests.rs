@@ -1,0 +1,12 @@
+//! The store over real directories, over directories that fail at any step, and over a model of a disk that loses power.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+mod behaviour;
+mod damage;
+mod directories;
+mod faults;
+mod fixture;
+mod format;
+mod full;
+mod power;
+mod runtime;

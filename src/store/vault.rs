@@ -1,0 +1,340 @@
+//! The store over any [`Folder`]: what is written where, in which order, and what happens when a step fails.
+
+use std::io;
+
+use zeroize::Zeroizing;
+
+use super::body;
+use super::error::{OpenError, WriteError};
+use super::folder::{Folder, is_full};
+use super::load::{self, FLOW, Found, REVOCATIONS, Records, SLOTS, SPILL};
+use super::seal::{Flaw, Kind, MAX_BODY, MAX_FILE, NONCE, Sealer};
+use crate::core::{Body, BootId, FlowRecord, Loaded, PendingRevocation, Record, Slots, Store, Stored};
+
+/// Room kept for the day the disk is full.
+const SPARE: &str = "spare";
+
+/// The store behind [`super::Store`].
+pub(super) struct Vault<F> {
+    state: F,
+    runtime: Option<F>,
+    /// `None` without a state key.
+    sealer: Option<Sealer>,
+    /// The highest sequence given out.
+    sequence: u64,
+    /// Sequences of the generations on disk; `None` where there is none that opens.
+    slots: [Option<u64>; 2],
+    /// Files in the state directory that cannot be used, until something takes their place.
+    flawed: Vec<Flawed>,
+    /// Whether the spare file is there.
+    spare: bool,
+}
+
+/// A file that cannot be used.
+#[derive(Clone, Copy)]
+struct Flawed {
+    name: &'static str,
+    flaw: Flaw,
+    /// Whether it has its second name already.
+    kept: bool,
+}
+
+/// One sealed generation on its way to disk.
+struct Sealed {
+    slot: usize,
+    sequence: u64,
+    file: Vec<u8>,
+}
+
+impl<F: Folder> Vault<F> {
+    /// Loads. Overwrites, renames and removes nothing but remains of interrupted writes and a flow that cannot go on.
+    pub(super) fn open(
+        state: F,
+        runtime: Option<F>,
+        sealer: Option<Sealer>,
+        boot: BootId,
+    ) -> Result<(Self, Stored), OpenError> {
+        state.sweep();
+        if let Some(runtime) = &runtime {
+            runtime.sweep();
+        }
+        let (records, revocations) = match &sealer {
+            Some(sealer) => (
+                load::records(&state, runtime.as_ref(), sealer)?,
+                load::find(&state, REVOCATIONS, sealer, Kind::Revocations, body::read_revocations)?,
+            ),
+            None => (without_key(&state, runtime.as_ref())?, Found::Absent),
+        };
+        let Records {
+            loaded,
+            slots,
+            mut flawed,
+            sequence,
+        } = records;
+        flawed.extend(revocations.flaw().map(|flaw| (REVOCATIONS, flaw)));
+        let flawed = flawed
+            .into_iter()
+            .map(|(name, flaw)| Flawed {
+                name,
+                flaw,
+                kept: false,
+            })
+            .collect();
+        let flow = runtime
+            .as_ref()
+            .and_then(|runtime| resume(runtime, sealer.as_ref(), boot));
+        let spare = state.names().is_ok_and(|names| names.iter().any(|name| name == SPARE));
+        let vault = Self {
+            state,
+            runtime,
+            sealer,
+            sequence,
+            slots,
+            flawed,
+            spare,
+        };
+        let stored = Stored {
+            record: loaded,
+            revocations: revocations.content().unwrap_or_default(),
+            flow,
+        };
+        Ok((vault, stored))
+    }
+
+    /// Carries out one write; when it returns `Ok`, a power cut cannot undo it.
+    pub(super) fn write(&mut self, what: &Store) -> Result<(), WriteError> {
+        match what {
+            Store::Record { record, slots } => self.write_record(record, *slots),
+            Store::Revocations(list) => self.write_revocations(list),
+            Store::Flow(flow) => self.write_flow(flow.as_deref()),
+        }
+    }
+
+    fn write_record(&mut self, record: &Record, slots: Slots) -> Result<(), WriteError> {
+        let older = self.older();
+        let targets: &[usize] = match slots {
+            Slots::One => &[older],
+            Slots::Both => &[older, 1 - older],
+        };
+        let mut sealed = Vec::with_capacity(targets.len());
+        for &slot in targets {
+            let file = self.seal(Kind::Record, body::write_record(record))?;
+            let sequence = self.sequence;
+            sealed.push(Sealed { slot, sequence, file });
+        }
+        if let Err(source) = self.with_spare(|vault| vault.put(&sealed)) {
+            match record.body {
+                Body::Paired(_) => self.spill(&sealed),
+                Body::Tombstone(_) => self.withdraw(&sealed),
+            }
+            return Err(self.failed(source));
+        }
+        if let Some(runtime) = &self.runtime {
+            // Older than what is on disk now, so it would not be used either way.
+            let _ = runtime.remove(SPILL);
+        }
+        self.keep_spare();
+        Ok(())
+    }
+
+    fn write_revocations(&mut self, list: &[PendingRevocation]) -> Result<(), WriteError> {
+        if self.sealer.is_none() {
+            return Err(WriteError::NoKey);
+        }
+        if list.is_empty() {
+            // One that does not open is not ours to remove, and nothing takes its place.
+            if self.is_flawed(REVOCATIONS) {
+                return Ok(());
+            }
+            return self.state.erase(REVOCATIONS).map_err(|source| self.failed(source));
+        }
+        let file = self.seal(Kind::Revocations, body::write_revocations(list))?;
+        self.with_spare(|vault| {
+            vault.state.stage(REVOCATIONS, &file)?;
+            vault.keep(&[REVOCATIONS])?;
+            vault.replace_kept(REVOCATIONS)
+        })
+        .map_err(|source| self.failed(source))?;
+        self.keep_spare();
+        Ok(())
+    }
+
+    fn write_flow(&mut self, flow: Option<&FlowRecord>) -> Result<(), WriteError> {
+        if self.runtime.is_none() {
+            return Ok(());
+        }
+        let file = flow
+            .map(|flow| self.seal(Kind::Flow, body::write_flow(flow)))
+            .transpose()?;
+        let Some(runtime) = &self.runtime else { return Ok(()) };
+        match file {
+            Some(file) => runtime.replace(FLOW, &file),
+            None => runtime.erase(FLOW),
+        }
+        .map_err(|source| WriteError::Io {
+            path: runtime.path().to_owned(),
+            source,
+        })
+    }
+
+    /// Seals under the next sequence and a fresh nonce.
+    fn seal(&mut self, kind: Kind, body: Option<Zeroizing<Vec<u8>>>) -> Result<Vec<u8>, WriteError> {
+        let sealer = self.sealer.as_ref().ok_or(WriteError::NoKey)?;
+        let too_large = WriteError::TooLarge { limit: MAX_BODY };
+        let Some(body) = body else { return Err(too_large) };
+        let mut nonce = [0; NONCE];
+        getrandom::fill(&mut nonce).map_err(|_| WriteError::Entropy)?;
+        self.sequence = self.sequence.saturating_add(1);
+        sealer.seal(kind, self.sequence, nonce, body).ok_or(too_large)
+    }
+
+    /// The generation that gives way: never the newest one that opens.
+    fn older(&self) -> usize {
+        usize::from(self.slots[1] < self.slots[0])
+    }
+
+    /// Everything that needs room comes first, for all slots, so that a full disk is noticed while nothing has changed yet.
+    fn put(&mut self, sealed: &[Sealed]) -> io::Result<()> {
+        for Sealed { slot, file, .. } in sealed {
+            self.state.stage(SLOTS[*slot], file)?;
+        }
+        self.keep(&SLOTS)?;
+        for Sealed { slot, sequence, .. } in sealed {
+            self.replace_kept(SLOTS[*slot])?;
+            self.slots[*slot] = Some(*sequence);
+        }
+        // A second unusable generation would make the new one look like the one before it.
+        for name in SLOTS {
+            if self.is_flawed(name) {
+                self.state.erase(name)?;
+                self.flawed.retain(|flawed| flawed.name != name);
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives those of `names` that cannot be used a second name under which they stay: they are evidence, and may be all that
+    /// is left for another key, configuration or version.
+    ///
+    /// A link, not a rename: until the new version is in force, the old name has to go on saying that something is wrong.
+    fn keep(&mut self, names: &[&str]) -> io::Result<()> {
+        let unkept = |flawed: &Flawed| !flawed.kept && names.contains(&flawed.name);
+        if !self.flawed.iter().any(unkept) {
+            return Ok(());
+        }
+        let mut taken = self.state.names()?;
+        for Flawed { name, flaw, .. } in self.flawed.iter().copied().filter(unkept) {
+            let stem = name.split('.').next().unwrap_or(name);
+            let kept = load::free_name(&taken, stem, flaw);
+            // Not every file system has links, and only files can have them.
+            let linked = self.state.link(name, &kept);
+            match linked.or_else(|_| self.state.rename(name, &kept)) {
+                Ok(()) => taken.push(kept),
+                // By hand, meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.state.sync()?;
+        // Only now: a try that failed on the way is made again, a try that succeeded never.
+        for flawed in self.flawed.iter_mut().filter(|flawed| names.contains(&flawed.name)) {
+            flawed.kept = true;
+        }
+        Ok(())
+    }
+
+    /// Puts the staged version of `name` in force over what [`Self::keep`] has taken care of.
+    fn replace_kept(&mut self, name: &str) -> io::Result<()> {
+        self.state.commit(name)?;
+        self.flawed.retain(|flawed| flawed.name != name);
+        Ok(())
+    }
+
+    /// A pairing that the disk did not take: whatever token it replaces may be dead, so it is kept where it survives at
+    /// least this process. Best effort, and no reason to call the write a success.
+    fn spill(&self, sealed: &[Sealed]) {
+        if let (Some(runtime), Some(newest)) = (&self.runtime, sealed.last()) {
+            let _ = runtime.replace(SPILL, &newest.file);
+        }
+    }
+
+    /// A tombstone that was not durable in both slots: the caller is told that nothing changed, so the next start should not
+    /// find it either. Only while the record it was to end is still there; else the tombstone is the best that is left.
+    /// (A verdict's tombstone that is lost this way costs nothing: the server will repeat its verdict.)
+    fn withdraw(&mut self, sealed: &[Sealed]) {
+        let in_force = |sealed: &&Sealed| {
+            let found = self.state.read(SLOTS[sealed.slot]);
+            found.is_ok_and(|found| found.as_ref() == Some(&sealed.file))
+        };
+        let in_force: Vec<_> = sealed.iter().filter(in_force).collect();
+        if let [Sealed { slot, .. }] = in_force[..]
+            && self.slots[1 - slot].is_some()
+            && self.state.erase(SLOTS[*slot]).is_ok()
+        {
+            self.slots[*slot] = None;
+        }
+    }
+
+    /// Tries once more without the spare file if the disk is full.
+    fn with_spare(&mut self, mut attempt: impl FnMut(&mut Self) -> io::Result<()>) -> io::Result<()> {
+        match attempt(self) {
+            Err(error) if is_full(&error) && self.spare => {
+                // Synced, because file systems may hold freed room back until then.
+                if self.state.erase(SPARE).is_err() {
+                    return Err(error);
+                }
+                self.spare = false;
+                attempt(self)
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Makes the spare file, after a write that went well. If there is no room for it, the disk is as full as it is.
+    fn keep_spare(&mut self) {
+        if self.spare {
+            return;
+        }
+        // Random, because file systems that compress or leave holes would keep no room for zeros.
+        let mut room = vec![0; MAX_FILE];
+        self.spare = getrandom::fill(&mut room).is_ok() && self.state.replace(SPARE, &room).is_ok();
+    }
+
+    fn is_flawed(&self, name: &str) -> bool {
+        self.flawed.iter().any(|flawed| flawed.name == name)
+    }
+
+    fn failed(&self, source: io::Error) -> WriteError {
+        WriteError::Io {
+            path: self.state.path().to_owned(),
+            source,
+        }
+    }
+}
+
+/// Without a key nothing is read, so nothing can be called usable or not.
+fn without_key<F: Folder>(state: &F, runtime: Option<&F>) -> Result<Records, OpenError> {
+    let loaded = if load::any_record(state, runtime)? {
+        Loaded::KeyUnavailable
+    } else {
+        Loaded::Missing
+    };
+    Ok(Records {
+        loaded,
+        slots: [None; 2],
+        flawed: Vec::new(),
+        sequence: 0,
+    })
+}
+
+/// The flow to go on with. Any other is deleted, whatever is wrong with it: it is only a code on a screen.
+fn resume<F: Folder>(runtime: &F, sealer: Option<&Sealer>, boot: BootId) -> Option<FlowRecord> {
+    let found = sealer.and_then(|sealer| load::find(runtime, FLOW, sealer, Kind::Flow, body::read_flow).ok());
+    match found {
+        Some(Found::Good { content, .. }) if content.boot == boot => Some(content),
+        _ => {
+            let _ = runtime.erase(FLOW);
+            None
+        }
+    }
+}
