@@ -16,6 +16,9 @@ use super::world::kind_of;
 /// Every so many new states the costly checks are made.
 const SAMPLE: usize = 16;
 
+/// A way that never comes to rest repeats itself; nobody reads all of it.
+const LONGEST_PRINTED: usize = 60;
+
 /// How far an exploration got.
 #[derive(Debug)]
 pub(super) struct Explored {
@@ -152,7 +155,7 @@ impl Failure {
         let started = Sim::start(self.scenario, &mut effects);
         line(0, started.as_ref().ok(), &self.scenario.start, &effects);
         if let Ok(mut sim) = started {
-            for (at, step) in self.trace.iter().enumerate() {
+            for (at, step) in self.trace.iter().take(LONGEST_PRINTED).enumerate() {
                 // The last step is the one that breaks the law; the effects are there all the same.
                 let _ = sim.apply(*step, &mut effects);
                 line(at + 1, Some(&sim), step, &effects);

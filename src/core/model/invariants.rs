@@ -85,7 +85,10 @@ pub(super) fn hold_at_effect(moment: &Moment<'_>) -> Result<(), Violation> {
                 Request::Revoke(token) => {
                     laws! { nothing_is_revoked_while_paired(world, Pair::of_revocable(token)); }
                 }
-                Request::Identify(_) | Request::Heartbeat(_) | Request::DeviceCode | Request::Prepare => {}
+                Request::DeviceCode => {
+                    laws! { a_pending_revocation_goes_before_the_first_code_request(world); }
+                }
+                Request::Identify(_) | Request::Heartbeat(_) | Request::Prepare => {}
             }
         }
         Effect::Cancel(op) => laws! { a_sent_refresh_or_poll_is_never_cancelled(world, *op); },
@@ -502,6 +505,22 @@ fn nothing_is_revoked_while_paired(world: &World, pair: Pair) -> Law {
         held.is_none(),
         "{pair:?} is revoked, {held:?} is on disk, and to the server both are one device"
     );
+    Ok(())
+}
+
+fn a_pending_revocation_goes_before_the_first_code_request(world: &World) -> Law {
+    let first = world.calls.iter().any(|call| matches!(call.ask, Ask::Start { .. }));
+    if !first || world.flies(Kind::Refresh) {
+        // A renewal; or a revocation that waits to learn which token is the newest.
+        return Ok(());
+    }
+    for pending in world.last_revocations() {
+        let pair = Pair::of_revocable(&pending.token);
+        hold!(
+            world.history.tried & family_bit(pair.family) != 0,
+            "{pair:?} is still to be revoked, and nobody has tried"
+        );
+    }
     Ok(())
 }
 

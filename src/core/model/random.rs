@@ -55,12 +55,15 @@ fn wander(scenario: &'static Scenario, seed: u64, trace: &mut Vec<Step>) -> Resu
     let mut sim = Sim::start(scenario, &mut effects)?;
     invariants::hold_in_sampled_state(&sim, &effects)?;
     let mut steps = Vec::new();
-    while trace.len() < MOST_STEPS && sim.world.server.families() < MOST_FAMILIES {
+    for _ in 0..MOST_STEPS {
+        if sim.world.server.families() >= MOST_FAMILIES {
+            break;
+        }
         sim.world.budget = plenty(&mut dice);
         steps.clear();
         sim.enabled(&mut steps);
         if steps.is_empty() {
-            break;
+            continue;
         }
         let step = steps[dice.roll(steps.len())];
         trace.push(step);

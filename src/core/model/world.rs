@@ -4,8 +4,9 @@
 use std::collections::VecDeque;
 
 use crate::core::{
-    Answer, Body, BootTime, CallId, CodeAnswer, Effect, Fault, FaultKind, Generation, Now, OpId, Pairing, PollAnswer,
-    PrepareAnswer, Record, RefreshAnswer, Reply, Request, ResourceAnswer, RevokeAnswer, Snapshot, Store, WallTime,
+    Answer, Body, BootTime, CallId, CodeAnswer, Effect, Fault, FaultKind, Generation, Now, OpId, Pairing,
+    PendingRevocation, PollAnswer, PrepareAnswer, Record, RefreshAnswer, Reply, Request, ResourceAnswer, RevokeAnswer,
+    Snapshot, Store, WallTime,
 };
 
 use super::disk::{Disk, Restart};
@@ -101,6 +102,8 @@ pub(super) struct History {
     pub(super) unwanted: u64,
     /// Families for which `Unpair` answered that it is done.
     pub(super) unpaired: u64,
+    /// Families whose revocation was tried.
+    pub(super) tried: u64,
     /// Families that live at the server for a reason that nobody could prevent.
     pub(super) excused: u64,
     /// The last store of the record failed.
@@ -493,11 +496,8 @@ impl World {
                     pace.not_before = real + pace.interval;
                 }
             }
-            Request::DeviceCode
-            | Request::Prepare
-            | Request::Revoke(_)
-            | Request::Identify(_)
-            | Request::Heartbeat(_) => {}
+            Request::Revoke(token) => self.history.tried |= family_bit(Pair::of_revocable(token).family),
+            Request::DeviceCode | Request::Prepare | Request::Identify(_) | Request::Heartbeat(_) => {}
         }
         self.flights.push(Flight {
             op,
@@ -525,14 +525,23 @@ impl World {
         }
     }
 
-    /// The server keeps the pairing that a new one replaces: same device, nothing to revoke.
+    /// A new pairing takes the place of whatever was before it: same device at the server, nothing to revoke.
     fn excuse_replaced(&mut self, next: &Record) {
-        let Some(Body::Paired(old)) = self.last_record().map(|record| &record.body) else {
-            return;
+        let Body::Paired(next) = &next.body else { return };
+        let old = match self.last_record().map(|record| &record.body) {
+            Some(Body::Paired(old)) => families_of(old),
+            Some(Body::Tombstone(_)) | None => families_before(self.server.families()),
         };
-        if let Body::Paired(next) = &next.body {
-            self.history.excused |= families_of(old) & !families_of(next);
-        }
+        self.history.excused |= old & !families_of(next);
+    }
+
+    /// The revocations as they will be when every queued store is done.
+    pub(super) fn last_revocations(&self) -> &[PendingRevocation] {
+        let queued = self.stores.iter().rev().find_map(|write| match &write.store {
+            Store::Revocations(list) => Some(list),
+            Store::Record { .. } | Store::Flow(_) => None,
+        });
+        queued.unwrap_or(&self.disk.revocations)
     }
 
     fn hang_up(&mut self, id: CallId, reply: &Result<Reply, crate::core::CallError>) {
