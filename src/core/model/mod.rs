@@ -16,5 +16,6 @@ mod scenario;
 mod server;
 mod sim;
 mod step;
+mod table;
 mod tests;
 mod world;

@@ -259,7 +259,7 @@ impl Sim {
     }
 
     fn command(&self, ask: Ask) -> Command {
-        let current = self.core.snapshot().generation;
+        let current = self.world.history.durable_generation;
         let token = |min_validity| Command::GetAccessToken {
             caller: CALLER,
             min_validity,

@@ -66,7 +66,7 @@ pub(super) enum Ask {
     Token,
     /// `GetAccessToken` for longer than any token lives.
     LongToken,
-    /// `RejectAccessToken` of the generation in the snapshot.
+    /// `RejectAccessToken` of the newest generation.
     RejectCurrent,
     /// `RejectAccessToken` of the one before.
     RejectOlder,

@@ -16,7 +16,7 @@ use super::step::Ask;
 const MOST_STATES: usize = 30_000;
 
 /// Just before the advisory window can open (75 % of life, at most a tenth of it earlier).
-const BEFORE_ADVISORY: Start = Start::Paired {
+pub(super) const BEFORE_ADVISORY: Start = Start::Paired {
     age: Duration::from_secs(ACCESS_LIFE.as_secs() * 60 / 100),
 };
 
@@ -29,7 +29,7 @@ const YOUNG: Start = Start::Paired {
     age: Duration::from_secs(60),
 };
 
-const START: Ask = Ask::Start {
+pub(super) const START: Ask = Ask::Start {
     renew: true,
     replace: false,
 };
@@ -37,21 +37,16 @@ const START_ONCE: Ask = Ask::Start {
     renew: false,
     replace: false,
 };
-const REPLACE: Ask = Ask::Start {
+pub(super) const REPLACE: Ask = Ask::Start {
     renew: true,
     replace: true,
 };
 
 fn holds(scenario: &'static Scenario) {
-    let began = std::time::Instant::now();
     let explored = explore(scenario, MOST_STATES);
     println!(
-        "{}: {} states, {} edges, depth {}, {:?}",
-        scenario.name,
-        explored.states,
-        explored.edges,
-        explored.depth,
-        began.elapsed()
+        "{}: {} states, {} edges, depth {}",
+        scenario.name, explored.states, explored.edges, explored.depth
     );
     let printed: Vec<_> = explored.failures.values().map(Failure::print).collect();
     assert!(printed.is_empty(), "{}", printed.join("\n"));
@@ -126,7 +121,7 @@ scenarios! {
 }
 
 /// All that clients can call.
-const ALL_ASKS: &[Ask] = &[
+pub(super) const ALL_ASKS: &[Ask] = &[
     START,
     START_ONCE,
     REPLACE,
@@ -162,9 +157,8 @@ fn random_scenario(name: &'static str, start: Start) -> Scenario {
 }
 
 fn wanders(scenario: &'static Scenario) {
-    let began = std::time::Instant::now();
     match walk(scenario, SEED, TRACES) {
-        Ok(steps) => println!("{}: {steps} steps in {:?}", scenario.name, began.elapsed()),
+        Ok(steps) => println!("{}: {steps} steps", scenario.name),
         Err((seed, failure)) => panic!("seed {seed}: {}", failure.print()),
     }
 }
