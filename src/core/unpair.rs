@@ -6,10 +6,9 @@
 
 use std::time::Duration;
 
-use super::Core;
 use super::backoff::Retry;
-use super::effect::{CallError, CallId, Note, OpId, Reply, Request, Store};
-use super::event::{Fault, RefreshAnswer, RevokeAnswer};
+use super::effect::{CallError, CallId, Effect, Note, OpId, Reply, Request, Store};
+use super::event::{Command, Fault, RefreshAnswer, RevokeAnswer};
 use super::held::stamp;
 use super::policy::Provisioning;
 use super::record::{IntentMark, MAX_REVOCATIONS, PendingRevocation, Revocable, TokenPair};
@@ -18,6 +17,7 @@ use super::snapshot::Reason;
 use super::time::{BootTime, WallTime};
 use super::token::GrantId;
 use super::turn::Turn;
+use super::{Core, Holds};
 
 /// Longest wait between tries to revoke: nobody waits for it, and the token has days.
 const REVOKE_CAP: Duration = Duration::from_secs(3600);
@@ -64,18 +64,20 @@ impl Core {
         }
         if self.flow_succeeded() {
             // A pairing that is being written this moment is unpaired as soon as it stands.
-            self.unpair_next.push(call);
+            self.deferred.push((call, Command::Unpair));
             return;
         }
-        let flow = self.end_flow(t, Reason::Unpaired);
+        self.end_flow(t, Reason::Unpaired);
+        self.forget_flow_file(t);
         if self.afterlife.is_some() {
             self.forget_resource(t);
         }
         let Some(held) = &self.held else {
-            match flow {
-                Some(store) => self.cancelers.push((call, store)),
-                None => t.reply(call, Ok(Reply::Done)),
+            // A tombstone that a crash or a failing disk may have left in one generation only is made whole first.
+            if matches!(self.disk.record.holds, Holds::Found | Holds::Unsure) {
+                self.store_current(t);
             }
+            self.done_when_durable(t, call, true);
             return;
         };
         let grant = held.grant;
@@ -111,6 +113,9 @@ impl Core {
             return;
         }
         self.held = None;
+        if unpairing.rescued.is_some() {
+            t.emit(Effect::Release);
+        }
         if self.flow.is_none() {
             self.idle = Reason::Unpaired;
         }
@@ -131,7 +136,7 @@ impl Core {
         self.revocations.entries.retain(|entry| entry.pending.grant != grant);
         self.store_revocations(t);
         // One of the two generations may hold the tombstone.
-        self.disk.dirty = true;
+        self.disk.record.holds = Holds::Unsure;
         if let Some(incoming) = unpairing.rescued {
             self.store_refreshed(t, incoming);
         } else if let Some((op, mark)) = unpairing.flying {
@@ -156,7 +161,7 @@ impl Core {
             return false;
         };
         entry.waits_for = None;
-        t.emit(super::Effect::Release);
+        let mut rescuing = false;
         if let RefreshAnswer::Granted(grant) = answer {
             if let Some(refresh) = &grant.refresh {
                 entry.pending.token = Revocable::Refresh(refresh.clone());
@@ -168,6 +173,7 @@ impl Core {
             }) = &mut self.unpairing
                 && let Some(held) = &self.held
             {
+                rescuing = true;
                 *rescued = Some(TokenPair {
                     access: grant.access.clone(),
                     refresh: grant.refresh.clone().or_else(|| held.pair.refresh.clone()),
@@ -185,6 +191,9 @@ impl Core {
                 held.ambiguous = Some(mark);
             }
             unpairing.flying = None;
+        }
+        if !rescuing {
+            t.emit(Effect::Release);
         }
         true
     }
@@ -220,10 +229,9 @@ impl Core {
             .iter()
             .map(|entry| entry.pending.clone())
             .collect();
-        if list.is_empty() && !self.disk.revocations {
+        if list.is_empty() && self.disk.revocations.holds == Holds::Nothing {
             return;
         }
-        self.disk.revocations = !list.is_empty();
         self.store(t, Store::Revocations(list));
     }
 

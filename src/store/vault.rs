@@ -122,9 +122,12 @@ impl<F: Folder> Vault<F> {
             let sequence = self.sequence;
             sealed.push(Sealed { slot, sequence, file });
         }
+        let doubtful = SLOTS.iter().any(|name| self.is_flawed(name));
         if let Err(source) = self.with_spare(|vault| vault.put(&sealed)) {
             match record.body {
                 Body::Paired(_) => self.spill(&sealed),
+                // What it replaced may be the only sign that the other generation is not the newest.
+                Body::Tombstone(_) if doubtful => {}
                 Body::Tombstone(_) => self.withdraw(&sealed),
             }
             return Err(self.failed(source));

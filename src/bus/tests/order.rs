@@ -195,3 +195,14 @@ async fn getters_show_the_new_state_at_once() {
     let error: (String, u64) = device["LastError"].try_clone().unwrap().try_into().unwrap();
     assert_eq!(error, ("none".into(), 0));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_connection_is_noticed_and_publishing_goes_on_without_it() {
+    let pair = Pair::settled(everybody(), unpaired()).await;
+    let closed = pair.bus.closed();
+    pair.client.close().await.unwrap();
+    closed.await;
+    pair.bus.publish(paired());
+    pair.bus.front.outbox.flushed().await;
+    pair.bus.leave().await;
+}

@@ -176,6 +176,10 @@ impl Core {
     }
 
     pub(super) fn store_refreshed(&mut self, t: &mut Turn<'_>, incoming: TokenPair) {
+        self.store_incoming(t, incoming, Slots::One);
+    }
+
+    fn store_incoming(&mut self, t: &mut Turn<'_>, incoming: TokenPair, slots: Slots) {
         let Some(held) = &self.held else { return };
         // A refresh that worked proves the pairing in hand; the other pair is the stale one.
         let pairing = Pairing {
@@ -185,7 +189,7 @@ impl Core {
             device: held.device.clone(),
         };
         self.ledger.generation = self.ledger.generation.next();
-        let store = self.store_pairing(t, pairing, Slots::One);
+        let store = self.store_pairing(t, pairing, slots);
         self.refresh = Refresh::Storing { store, incoming };
     }
 
@@ -231,11 +235,11 @@ impl Core {
 
     /// «This refresh token is worth nothing.»
     fn verdict(&mut self, t: &mut Turn<'_>) {
-        let Some(held) = self.held.take() else { return };
-        if let Some(candidate) = held.candidate.clone() {
-            self.adopt_candidate(t, held, candidate);
+        if let Some(candidate) = self.held.as_mut().and_then(|held| held.candidate.take()) {
+            self.adopt_candidate(t, candidate);
             return;
         }
+        let Some(held) = self.held.take() else { return };
         let reason = if held.ambiguous.is_some() {
             Reason::RefreshAnswerLost
         } else if held.refresh_token_ended(t.at()) {
@@ -260,20 +264,10 @@ impl Core {
         }
     }
 
-    /// The other pair is the living one: it takes this one's place.
-    pub(super) fn adopt_candidate(&mut self, t: &mut Turn<'_>, old: Held, candidate: TokenPair) {
-        let pairing = Pairing {
-            pair: candidate,
-            mark: None,
-            candidate: None,
-            device: old.device,
-        };
-        self.ledger.generation = self.ledger.generation.next();
-        self.ledger.grant.0 += 1;
-        self.install(t, pairing, true);
-        if let Some(body) = self.held.as_ref().map(|held| held.to_pairing(None)) {
-            self.store_pairing(t, body, Slots::Both);
-        }
+    /// The other pair is the living one: it takes this one's place as a refreshed one would.
+    pub(super) fn adopt_candidate(&mut self, t: &mut Turn<'_>, candidate: TokenPair) {
+        self.abandon_unsent_refresh(t);
+        self.store_incoming(t, candidate, Slots::Both);
     }
 
     /// Leaves a transaction that has not been sent; a sent one runs on.
