@@ -12,6 +12,8 @@ mod backoff;
 pub mod effect;
 pub mod event;
 mod held;
+#[cfg(test)]
+mod model;
 mod pairing;
 pub mod policy;
 pub mod record;
