@@ -10,6 +10,7 @@ mod roles;
 mod secrets;
 
 use std::collections::HashMap;
+use std::num::NonZeroUsize;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -142,6 +143,8 @@ impl Pair {
         let guid = Guid::generate();
         let client = Builder::authenticated_socket(theirs, guid.clone())
             .p2p()
+            // A test that does not look at the arrivals must not stall its own connection.
+            .max_queued(NonZeroUsize::new(4096).unwrap())
             .build()
             .await
             .unwrap();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::effect::{CallError, CallId, Effect, Note, OpId, Request, Slots, Store};
+use super::effect::{CallError, CallId, Effect, Note, OpId, Reply, Request, Slots, Store};
 use super::event::{Answer, Command, Event};
 use super::held::Life;
 use super::policy::Provisioning;
@@ -12,7 +12,10 @@ use super::snapshot::{ErrorWord, Reason};
 use super::time::{BootTime, WallTime};
 use super::turn::Turn;
 use super::view::WARNINGS;
-use super::{Core, Phase};
+use super::{Core, Durable, Phase};
+
+/// A start makes at most a handful of others due (a tombstone, a revocation, a code); more would be a loop.
+const MAX_ROUNDS: usize = 8;
 
 /// Longest wait between tries to write what the disk did not take.
 const DISK_CAP: Duration = Duration::from_secs(60);
@@ -48,7 +51,7 @@ impl Core {
                     self.phase = Phase::Draining;
                 }
                 self.abandon_unsent_refresh(t);
-                if self.disk.dirty && self.disk.newest.is_none() {
+                if self.disk.record.unsure() && self.disk.record.writing.is_none() {
                     self.store_current(t);
                 }
             }
@@ -95,15 +98,16 @@ impl Core {
 
     fn stored(&mut self, t: &mut Turn<'_>, op: OpId, ok: bool) {
         self.disk.outstanding = self.disk.outstanding.saturating_sub(1);
-        if self.disk.newest == Some(op) {
-            self.disk.newest = None;
-            self.disk.dirty = !ok;
+        let of_record = self.disk.record.answered(op, ok);
+        let of_list = self.disk.revocations.answered(op, ok);
+        self.disk.flow.answered(op, ok);
+        if of_record || (of_list && !ok) {
             self.disk_answered(t, ok);
         }
         match self.refresh.clone() {
             Refresh::Marking { prepared, store, mark } if store == op => self.marked(t, prepared, mark, ok),
             // I1's one exception: where the disk fails, memory serves, and writing is retried until it works.
-            Refresh::Storing { store, incoming } if store == op => self.adopt_refreshed(t, incoming),
+            Refresh::Storing { store, incoming } if store == op => self.adopt_incoming(t, incoming),
             Refresh::Idle
             | Refresh::Preparing(_)
             | Refresh::Marking { .. }
@@ -112,7 +116,33 @@ impl Core {
         }
         self.pairing_stored(t, op);
         self.tombstone_stored(t, op, ok);
-        self.flow_removed(t, op, ok);
+        self.durable(t, op, ok);
+    }
+
+    /// Answers the calls that waited for this write.
+    fn durable(&mut self, t: &mut Turn<'_>, op: OpId, ok: bool) {
+        for waiting in std::mem::take(&mut self.durables) {
+            if waiting.after != op {
+                self.durables.push(waiting);
+            } else if ok && (!waiting.record || !self.disk.record.unsure()) {
+                t.reply(waiting.call, Ok(Reply::Done));
+            } else {
+                t.reply(waiting.call, Err(CallError::StorageFailed));
+            }
+        }
+    }
+
+    /// Answers a call once everything asked of the disk so far is done.
+    pub(super) fn done_when_durable(&mut self, t: &mut Turn<'_>, call: CallId, record: bool) {
+        if self.disk.outstanding == 0 {
+            t.reply(call, Ok(Reply::Done));
+        } else {
+            self.durables.push(Durable {
+                call,
+                after: self.disk.last,
+                record,
+            });
+        }
     }
 
     fn disk_answered(&mut self, t: &mut Turn<'_>, ok: bool) {
@@ -130,21 +160,34 @@ impl Core {
         }
     }
 
-    /// Starts everything that is due.
+    /// Starts everything that is due, and what that makes due in turn.
     pub(super) fn run(&mut self, t: &mut Turn<'_>) {
+        let now = t.at();
+        for _ in 0..MAX_ROUNDS {
+            self.round(t);
+            if self.agenda(now).is_none_or(|next| next > now) {
+                return;
+            }
+        }
+    }
+
+    fn round(&mut self, t: &mut Turn<'_>) {
         let now = t.at();
         self.end_if_unrefreshable(t);
         if self.afterlife.as_ref().is_some_and(|after| after.held.dead(now)) {
             self.forget_resource(t);
         }
-        if !self.unpair_next.is_empty() && !self.flow_succeeded() {
-            for call in std::mem::take(&mut self.unpair_next) {
-                self.unpair(t, call);
-            }
+        for (call, command) in std::mem::take(&mut self.deferred) {
+            self.command(t, call, command);
         }
         self.warn(t);
         if self.disk_due().is_some_and(|at| at <= now) {
-            self.store_current(t);
+            if self.disk.record.unsure() {
+                self.store_current(t);
+            }
+            if self.disk.revocations.unsure() {
+                self.store_revocations(t);
+            }
         }
         self.start_revocation(t);
         self.run_flow(t);
@@ -220,8 +263,9 @@ impl Core {
     }
 
     fn disk_due(&self) -> Option<BootTime> {
-        let quiet = self.disk.newest.is_none() && self.unpairing.is_none() && self.may_start();
-        (self.disk.dirty && quiet).then(|| self.disk.retry.next())
+        let quiet = self.disk.record.writing.is_none() && self.unpairing.is_none() && self.may_start();
+        let behind = self.disk.record.unsure() || self.disk.revocations.unsure();
+        (behind && quiet).then(|| self.disk.retry.next())
     }
 
     /// The floor follows verified `Date`s only, and by one refresh token's life a step at most: a server that once answered
@@ -264,6 +308,12 @@ impl Core {
     pub(super) fn store(&mut self, t: &mut Turn<'_>, store: Store) -> OpId {
         let op = self.next_op();
         self.disk.outstanding += 1;
+        self.disk.last = op;
+        match &store {
+            Store::Record { .. } => self.disk.record.write(op, true),
+            Store::Revocations(list) => self.disk.revocations.write(op, !list.is_empty()),
+            Store::Flow(flow) => self.disk.flow.write(op, flow.is_some()),
+        }
         t.emit(Effect::Store(op, store));
         op
     }
@@ -288,15 +338,13 @@ impl Core {
             floor: self.ledger.floor,
             body,
         };
-        let op = self.store(
+        self.store(
             t,
             Store::Record {
                 record: Box::new(record),
                 slots,
             },
-        );
-        self.disk.newest = Some(op);
-        op
+        )
     }
 
     /// Writes what memory holds. Both generations: the one before may be what a failed write left behind.

@@ -8,7 +8,7 @@ use super::snapshot::{Reason, Snapshot};
 use super::token::{AccessToken, DeviceCode, Generation, RefreshToken, UserCode};
 
 /// Names a request or a store. Never reused within a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct OpId(pub u64);
 
 /// Names a call; chosen by the driver, unique within a process.

@@ -12,6 +12,8 @@ mod backoff;
 pub mod effect;
 pub mod event;
 mod held;
+#[cfg(test)]
+mod model;
 mod pairing;
 pub mod policy;
 pub mod record;
@@ -30,7 +32,7 @@ mod view;
 use backoff::Retry;
 use held::Held;
 use pairing::{Flow, OrphanPoll, Throttle};
-use refresh::{Refresh, RefusedLimit};
+use refresh::{Inhibitor, Refresh, RefusedLimit};
 use resource::Resource;
 use serve::Waiter;
 use turn::Turn;
@@ -67,6 +69,7 @@ pub struct Core {
     /// The old access token after a verdict ended its pairing: served to its end if a probe finds it alive.
     afterlife: Option<Afterlife>,
     refresh: Refresh,
+    inhibitor: Inhibitor,
     retry: Retry,
     refused_limit: RefusedLimit,
     last_refreshed: Option<BootTime>,
@@ -79,14 +82,15 @@ pub struct Core {
     aged: usize,
     flow: Option<Flow>,
     orphans: Vec<OrphanPoll>,
-    cancelers: Vec<(CallId, OpId)>,
+    /// Calls whose answer waits for a write.
+    durables: Vec<Durable>,
+    /// Commands that wait for a pairing or a tombstone being written this moment.
+    deferred: Vec<(CallId, Command)>,
     throttle: Throttle,
     resource: Resource,
     waiters: Vec<Waiter>,
     revocations: Revocations,
     unpairing: Option<Unpairing>,
-    /// `Unpair` that came while a new pairing was being written.
-    unpair_next: Vec<CallId>,
     disk: Disk,
     last_error: Option<(ErrorWord, Option<WallTime>)>,
     phase: Phase,
@@ -131,13 +135,75 @@ struct Ledger {
 struct Disk {
     /// Writes without an answer.
     outstanding: u32,
-    /// The last record write asked for, until it is answered.
-    newest: Option<OpId>,
-    /// The disk does not hold what memory holds.
-    dirty: bool,
+    /// The last write asked for.
+    last: OpId,
+    record: File,
+    revocations: File,
+    flow: File,
     retry: Retry,
-    /// A non-empty list of revocations was written.
-    revocations: bool,
+}
+
+/// One of the store's files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct File {
+    /// The last write asked for, until it is answered.
+    writing: Option<OpId>,
+    holds: Holds,
+}
+
+/// What is known of a file's content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+enum Holds {
+    /// There is no such file.
+    #[default]
+    Nothing,
+    /// What a process before this one wrote; a crash may have left it in one generation only.
+    Found,
+    /// What memory holds, or will once the writes under way are done.
+    Current,
+    /// Anything between then and now: the last write failed.
+    Unsure,
+}
+
+/// A call that is answered when a write is done.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Durable {
+    call: CallId,
+    /// Writes end in order: when this one has, those before it have too.
+    after: OpId,
+    /// The record has to be right as well.
+    record: bool,
+}
+
+impl File {
+    fn found(there: bool) -> Self {
+        Self {
+            writing: None,
+            holds: if there { Holds::Found } else { Holds::Nothing },
+        }
+    }
+
+    /// A write was asked for.
+    const fn write(&mut self, op: OpId, something: bool) {
+        self.writing = Some(op);
+        self.holds = if something { Holds::Current } else { Holds::Nothing };
+    }
+
+    /// A write was answered. Whether it was the last one of this file.
+    fn answered(&mut self, op: OpId, ok: bool) -> bool {
+        let last = self.writing == Some(op);
+        if last {
+            self.writing = None;
+            if !ok {
+                self.holds = Holds::Unsure;
+            }
+        }
+        last
+    }
+
+    fn unsure(&self) -> bool {
+        self.holds == Holds::Unsure
+    }
 }
 
 impl Core {
@@ -151,11 +217,9 @@ impl Core {
         now: Now,
         out: &mut Effects,
     ) -> Self {
-        let live = match &stored.record {
-            Loaded::Current(record) | Loaded::Previous(record) => {
-                matches!(record.body, Body::Paired(_)).then_some(record.grant)
-            }
-            Loaded::Missing | Loaded::Damaged | Loaded::KeyUnavailable | Loaded::Foreign => None,
+        let paired = match &stored.record {
+            Loaded::Current(record) | Loaded::Previous(record) => matches!(record.body, Body::Paired(_)),
+            Loaded::Missing | Loaded::Damaged | Loaded::KeyUnavailable | Loaded::Foreign => false,
         };
         let listed = stored.revocations.len();
         let mut core = Self {
@@ -172,6 +236,7 @@ impl Core {
             held: None,
             afterlife: None,
             refresh: Refresh::Idle,
+            inhibitor: Inhibitor::Free,
             retry: Retry::default(),
             refused_limit: RefusedLimit::default(),
             last_refreshed: None,
@@ -181,15 +246,16 @@ impl Core {
             aged: 0,
             flow: None,
             orphans: Vec::new(),
-            cancelers: Vec::new(),
+            durables: Vec::new(),
+            deferred: Vec::new(),
             throttle: Throttle::default(),
             resource: Resource::default(),
             waiters: Vec::new(),
-            revocations: Revocations::restore(stored.revocations, live),
+            revocations: Revocations::restore(stored.revocations, paired),
             unpairing: None,
-            unpair_next: Vec::new(),
             disk: Disk {
-                revocations: listed > 0,
+                revocations: File::found(listed > 0),
+                flow: File::found(stored.flow.is_some()),
                 ..Disk::default()
             },
             last_error: None,
@@ -231,6 +297,7 @@ impl Core {
             Loaded::KeyUnavailable => return self.unusable(t, Reason::StateKeyMismatch),
             Loaded::Foreign => return self.unusable(t, Reason::ForeignRecord),
         };
+        self.disk.record = File::found(true);
         self.ledger = Ledger {
             generation: record.generation,
             grant: record.grant,

@@ -119,9 +119,8 @@ impl Core {
 
     /// When the next probe starts.
     pub(super) fn probe_starts(&self, waited_for: bool) -> Option<BootTime> {
-        let free = self.resource.op.is_none() && self.refresh_out().is_none() && self.may_start();
         let token = self.token_in_hand()?;
-        if !free || !self.policy.can_probe || token.refused {
+        if !self.resource_free() || !self.policy.can_probe || token.refused {
             return None;
         }
         let wanted = self.resource.wanted || (waited_for && token.unvouched());
@@ -134,14 +133,17 @@ impl Core {
     fn heartbeat_starts(&self) -> Option<BootTime> {
         self.policy.heartbeat?;
         let held = self.held.as_ref()?;
-        let free = self.resource.op.is_none() && self.refresh_out().is_none() && self.may_start();
-        (free && !held.refused && !held.unvouched())
+        (self.resource_free() && !held.refused && !held.unvouched())
             .then_some(self.resource.heartbeat_at)
             .flatten()
     }
 
-    fn refresh_out(&self) -> Option<()> {
-        matches!(self.refresh, Refresh::Sent { .. } | Refresh::Storing { .. }).then_some(())
+    /// Whether a request may carry the token now: not while a refresh is out, nor while the pairing is being given up.
+    fn resource_free(&self) -> bool {
+        self.resource.op.is_none()
+            && !matches!(self.refresh, Refresh::Sent { .. } | Refresh::Storing { .. })
+            && self.unpairing.is_none()
+            && self.may_start()
     }
 
     fn unvouched_waiters(&self) -> bool {
@@ -284,9 +286,7 @@ impl Core {
         }
         if let Some(candidate) = held.candidate.take() {
             // The cancelled replacement took this pair's place at the server.
-            if let Some(old) = self.held.take() {
-                self.adopt_candidate(t, old, candidate);
-            }
+            self.adopt_candidate(t, candidate);
             return;
         }
         held.refused = true;

@@ -6,10 +6,9 @@
 
 use std::time::Duration;
 
-use super::Core;
 use super::backoff::Retry;
 use super::effect::{CallError, CallId, Note, OpId, Reply, Request, Store};
-use super::event::{Fault, RefreshAnswer, RevokeAnswer};
+use super::event::{Command, Fault, RefreshAnswer, RevokeAnswer};
 use super::held::stamp;
 use super::policy::Provisioning;
 use super::record::{IntentMark, MAX_REVOCATIONS, PendingRevocation, Revocable, TokenPair};
@@ -18,6 +17,7 @@ use super::snapshot::Reason;
 use super::time::{BootTime, WallTime};
 use super::token::GrantId;
 use super::turn::Turn;
+use super::{Core, Holds};
 
 /// Longest wait between tries to revoke: nobody waits for it, and the token has days.
 const REVOKE_CAP: Duration = Duration::from_secs(3600);
@@ -64,23 +64,26 @@ impl Core {
         }
         if self.flow_succeeded() {
             // A pairing that is being written this moment is unpaired as soon as it stands.
-            self.unpair_next.push(call);
+            self.deferred.push((call, Command::Unpair));
             return;
         }
-        let flow = self.end_flow(t, Reason::Unpaired);
+        self.end_flow(t, Reason::Unpaired);
+        self.forget_flow_file(t);
         if self.afterlife.is_some() {
             self.forget_resource(t);
         }
         let Some(held) = &self.held else {
-            match flow {
-                Some(store) => self.cancelers.push((call, store)),
-                None => t.reply(call, Ok(Reply::Done)),
+            // A tombstone that a crash or a failing disk may have left in one generation only is made whole first.
+            if matches!(self.disk.record.holds, Holds::Found | Holds::Unsure) {
+                self.store_current(t);
             }
+            self.done_when_durable(t, call, true);
             return;
         };
         let grant = held.grant;
+        let candidate = held.candidate.clone();
         let newest = match &self.refresh {
-            Refresh::Storing { incoming, .. } => incoming.clone(),
+            Refresh::Storing { incoming, .. } => incoming.pair.clone(),
             Refresh::Idle | Refresh::Preparing(_) | Refresh::Marking { .. } | Refresh::Sent { .. } => held.pair.clone(),
         };
         self.abandon_unsent_refresh(t);
@@ -92,6 +95,10 @@ impl Core {
             self.refresh = Refresh::Idle;
         }
         self.revoke_pair(t, grant, &newest, flying.map(|(op, _)| op));
+        if let Some(candidate) = candidate {
+            // Nobody knows which of the two lives; neither may stay behind in the project.
+            self.revoke_pair(t, grant, &candidate, None);
+        }
         let tombstone = self.store_tombstone(t, Reason::Unpaired);
         self.unpairing = Some(Unpairing {
             calls: vec![call],
@@ -131,9 +138,9 @@ impl Core {
         self.revocations.entries.retain(|entry| entry.pending.grant != grant);
         self.store_revocations(t);
         // One of the two generations may hold the tombstone.
-        self.disk.dirty = true;
+        self.disk.record.holds = Holds::Unsure;
         if let Some(incoming) = unpairing.rescued {
-            self.store_refreshed(t, incoming);
+            self.store_incoming(t, incoming, false);
         } else if let Some((op, mark)) = unpairing.flying {
             self.refresh = Refresh::Sent { op, mark };
         }
@@ -156,7 +163,6 @@ impl Core {
             return false;
         };
         entry.waits_for = None;
-        t.emit(super::Effect::Release);
         if let RefreshAnswer::Granted(grant) = answer {
             if let Some(refresh) = &grant.refresh {
                 entry.pending.token = Revocable::Refresh(refresh.clone());
@@ -186,6 +192,8 @@ impl Core {
             }
             unpairing.flying = None;
         }
+        self.release(t);
+        self.revoke_before_code();
         true
     }
 
@@ -220,10 +228,9 @@ impl Core {
             .iter()
             .map(|entry| entry.pending.clone())
             .collect();
-        if list.is_empty() && !self.disk.revocations {
+        if list.is_empty() && self.disk.revocations.holds == Holds::Nothing {
             return;
         }
-        self.disk.revocations = !list.is_empty();
         self.store(t, Store::Revocations(list));
     }
 
@@ -306,11 +313,12 @@ impl Core {
 }
 
 impl Revocations {
-    /// What the store kept. An entry of the live pairing was written by an unpairing that a crash undid.
-    pub(super) fn restore(list: Vec<PendingRevocation>, live: Option<GrantId>) -> Self {
-        let entries = list
+    /// What the store kept. Beside a living pairing nothing is to be revoked: an entry was written by an unpairing that a
+    /// crash undid, or concerns an earlier pairing of what is the same device at the server.
+    pub(super) fn restore(list: Vec<PendingRevocation>, paired: bool) -> Self {
+        let entries = if paired { Vec::new() } else { list };
+        let entries = entries
             .into_iter()
-            .filter(|pending| Some(pending.grant) != live)
             .map(|pending| Entry {
                 pending,
                 waits_for: None,

@@ -52,13 +52,18 @@ impl Clock {
         }
     }
 
-    /// Reads both clocks and draws fresh entropy.
-    pub fn now(&mut self) -> Now {
+    /// Reads the clock of deadlines.
+    pub fn boot(&mut self) -> BootTime {
         // The kernel promises that CLOCK_BOOTTIME never goes back. Emulated kernels have been seen to break that, and the
         // core's schedule rests on it.
         self.last = self.last.max(boottime());
+        self.last
+    }
+
+    /// Reads both clocks and draws fresh entropy.
+    pub fn now(&mut self) -> Now {
         Now {
-            boot: self.last,
+            boot: self.boot(),
             wall: self.trust.judge(system_time()),
             entropy: entropy(),
         }

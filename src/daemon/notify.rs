@@ -13,7 +13,8 @@ use std::os::unix::net::{SocketAddr, UnixDatagram};
 use std::time::Duration;
 
 use sd_notify::NotifyState;
-use tokio::time::Instant;
+
+use crate::core::BootTime;
 
 /// How long the manager is asked to wait while draining, counted from each request. Three times the interval in which the
 /// loop renews it, so that a busy disk does not get us killed with a refresh in flight.
@@ -126,11 +127,12 @@ impl Notifier {
 
 /// Feeds the manager's watchdog, and only from the loop: a loop that hangs starves it.
 ///
-/// On tokio's (monotonic) clock, as the manager's own: time in suspend does not count against us.
+/// It shares the loop's one kernel timer with the core, so that an idle daemon is woken once for each feeding. That timer
+/// counts through suspend and the manager's does not: after one it is fed early, which does no harm.
 #[derive(Debug)]
 pub struct Watchdog {
     every: Duration,
-    due: Instant,
+    due: BootTime,
 }
 
 impl Watchdog {
@@ -142,27 +144,28 @@ impl Watchdog {
             .map(|patience| Self::new(patience / 2))
     }
 
-    /// Feeds once per interval.
+    /// Feeds once per interval, the first time at once.
     #[must_use]
     pub fn new(every: Duration) -> Self {
         Self {
-            every,
-            due: Instant::now(),
+            // A deadline has whole milliseconds; less than one would be no interval at all.
+            every: every.max(Duration::from_millis(1)),
+            due: BootTime::default(),
         }
     }
 
     /// An iteration of the loop was completed.
-    pub fn progress(&mut self, notifier: &Notifier) {
-        let now = Instant::now();
+    pub fn progress(&mut self, now: BootTime, notifier: &Notifier) {
         if now >= self.due {
             notifier.watchdog();
-            self.due = now + self.every;
+            self.due = now.after(self.every);
         }
     }
 
-    /// Waits until an iteration is wanted for the watchdog's sake alone. Cancel safe.
-    pub async fn due(&self) {
-        tokio::time::sleep_until(self.due).await;
+    /// When an iteration is wanted for the watchdog's sake alone.
+    #[must_use]
+    pub const fn due(&self) -> BootTime {
+        self.due
     }
 }
 

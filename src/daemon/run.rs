@@ -36,7 +36,7 @@ const DRAIN_LIMIT: Duration = Duration::from_secs(45);
 /// The kernel's news, as far as it gives any.
 #[derive(Debug)]
 pub struct Senses {
-    /// The core's deadline.
+    /// The core's deadline, or the watchdog's, whichever comes first.
     pub deadline: Deadline,
     /// Steps of the system clock.
     pub steps: Option<StepWatch>,
@@ -84,10 +84,10 @@ pub struct Daemon {
 enum Input {
     Event(Event),
     Call(Call),
+    Deadline,
     ClockStepped,
     Wish(Wish),
     BusClosed,
-    Watchdog,
     ExtendDrain,
     DrainOver,
 }
@@ -124,13 +124,12 @@ impl Daemon {
             if drain.is_some() && done.drained {
                 break;
             }
-            self.senses
-                .deadline
-                .arm(self.core.next_deadline())
-                .map_err(|error| broken(&error))?;
             if let Some(watchdog) = &mut self.watchdog {
-                watchdog.progress(notifier);
+                watchdog.progress(self.clock.boot(), notifier);
             }
+            let feeding = self.watchdog.as_ref().map(Watchdog::due);
+            let wake = self.core.next_deadline().into_iter().chain(feeding).min();
+            self.senses.deadline.arm(wake).map_err(|error| broken(&error))?;
             done = match self
                 .next(&mut closed, drain.as_ref())
                 .await
@@ -141,6 +140,7 @@ impl Daemon {
                     let (id, command) = self.executor.admit(call);
                     self.step(Event::Call(id, command))
                 }
+                Input::Deadline => self.tick(),
                 Input::ClockStepped => {
                     tracing::debug!("the system clock was stepped");
                     self.clock.stepped();
@@ -149,7 +149,7 @@ impl Daemon {
                 Input::Wish(Wish::Terminate) if drain.is_none() => self.end(&mut drain, None, notifier),
                 Input::Wish(Wish::Reload) if drain.is_none() => self.reload(notifier),
                 // Nothing hurries a drain, and there is nothing left to configure.
-                Input::Wish(_) | Input::Watchdog => Done::default(),
+                Input::Wish(_) => Done::default(),
                 Input::BusClosed => {
                     closed = None;
                     Entry::new(Level::ERROR, journal::BUS_LOST, "The connection to the bus was lost.").write();
@@ -192,12 +192,11 @@ impl Daemon {
         tokio::select! {
             event = self.executor.next() => Ok(Input::Event(event)),
             Some(call) = self.calls.recv() => Ok(Input::Call(call)),
-            expired = deadline.expired() => expired.map(|()| Input::Event(Event::Tick)),
+            expired = deadline.expired() => expired.map(|()| Input::Deadline),
             stepped = step_of(steps.as_ref()) => stepped.map(|()| Input::ClockStepped),
             () = hint_of(network) => Ok(Input::Event(Event::NetworkUp)),
             wish = signals.next() => Ok(Input::Wish(wish)),
             () = maybe(closed) => Ok(Input::BusClosed),
-            () = due(self.watchdog.as_ref()) => Ok(Input::Watchdog),
             () = at(drain.map(|drain| drain.extend)) => Ok(Input::ExtendDrain),
             () = at(drain.map(|drain| drain.over)) => Ok(Input::DrainOver),
         }
@@ -209,6 +208,16 @@ impl Daemon {
         self.floor.set(self.clock.floor(), now.wall.is_some());
         self.core.handle(now, event, &mut self.effects);
         self.executor.carry_out(&mut self.effects)
+    }
+
+    /// The timer is the core's and the watchdog's; the core hears of it only when its own deadline has come.
+    fn tick(&mut self) -> Done {
+        let now = self.clock.boot();
+        if self.core.next_deadline().is_some_and(|deadline| deadline <= now) {
+            self.step(Event::Tick)
+        } else {
+            Done::default()
+        }
     }
 
     /// An answer's `Date` first settles what the wall clock is worth, so that the answer is judged by it.
@@ -309,13 +318,6 @@ async fn hint_of(network: &mut Option<mpsc::Receiver<()>>) {
 async fn maybe(event: &mut Option<Pin<Box<dyn Future<Output = ()> + Send>>>) {
     match event {
         Some(event) => event.await,
-        None => future::pending().await,
-    }
-}
-
-async fn due(watchdog: Option<&Watchdog>) {
-    match watchdog {
-        Some(watchdog) => watchdog.due().await,
         None => future::pending().await,
     }
 }

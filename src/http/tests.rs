@@ -165,8 +165,10 @@ async fn a_connection_idle_for_too_long_is_not_trusted() {
 async fn nothing_is_kept_warm_after_a_request_that_none_follows() {
     let mut server = Server::start([vec![Step::Take, say("HTTP/1.1 204 No Content\r\n\r\n")]]).await;
     let heartbeat = Request::Heartbeat(AccessToken::new("AT".to_owned()));
-    let outcome = client_of(&server).send(&heartbeat).await;
+    let client = client_of(&server);
+    let outcome = client.send(&heartbeat).await;
     assert_eq!(outcome.answer, Answer::Resource(ResourceAnswer::Alive(None)));
+    assert!(client.warm().is_none());
     assert_eq!(server.next().await, Seen::Accepted);
     assert_eq!(server.next_request().await, "POST /v2/devices/heartbeat HTTP/1.1");
     assert_eq!(server.next().await, Seen::Left);
@@ -292,6 +294,30 @@ async fn a_prepared_connection_that_died_before_the_first_byte_means_nothing_was
         assert_eq!(outcome.answer, refresh_failed(FaultKind::Offline));
         assert!(server.so_far().is_empty(), "a refresh is never sent anywhere else");
     }
+}
+
+#[tokio::test]
+async fn a_close_that_arrived_while_nobody_looked_is_seen_before_the_refresh_is_written() {
+    let (told, address) = std::sync::mpsc::channel();
+    let elsewhere = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let mut server = Server::start([vec![Step::Take, healthy(), Step::Wait, Step::Close]]).await;
+            told.send((server.base(), server.ca_file(), server.signal())).unwrap();
+            while server.next().await != Seen::Closed {}
+        });
+    });
+    let (base, ca_file, signal) = address.recv().unwrap();
+    let client = client_with(&base, &ca_file, FloorClock::new(WallTime::default()));
+    let prepared = client.prepare().await;
+    signal.notify_one();
+    // Blocks this thread's runtime too: the close arrives, and no task here can have looked.
+    elsewhere.join().unwrap();
+    let outcome = client.refresh(prepared.connection.unwrap(), &token()).await;
+    assert_eq!(outcome.answer, refresh_failed(FaultKind::Offline));
 }
 
 #[tokio::test]

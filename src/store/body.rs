@@ -4,7 +4,7 @@
 //! change the disk format by accident: every conversion names every field, and test vectors pin the bytes. Fields are never
 //! renamed or given another meaning within a version.
 
-use std::io::Cursor;
+use std::io;
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -50,14 +50,30 @@ pub(super) fn read_flow(body: &[u8]) -> Option<core::FlowRecord> {
     read::<FlowRecord>(body).map(Mirror::back)
 }
 
-/// Into one buffer of the largest size there can be: a buffer that grows would leave unwiped copies behind.
+/// Measured first, then written into a buffer of exactly that size: one that grows would leave unwiped copies behind.
 fn write(value: &impl Serialize) -> Option<Zeroizing<Vec<u8>>> {
-    let mut buffer = Zeroizing::new(vec![0; MAX_BODY]);
-    let mut cursor = Cursor::new(buffer.as_mut_slice());
-    serde_json::to_writer(&mut cursor, value).ok()?;
-    let len = usize::try_from(cursor.position()).ok()?;
-    buffer.truncate(len);
+    let mut length = Length(0);
+    serde_json::to_writer(&mut length, value).ok()?;
+    if length.0 > MAX_BODY {
+        return None;
+    }
+    let mut buffer = Zeroizing::new(vec![0; length.0]);
+    serde_json::to_writer(buffer.as_mut_slice(), value).ok()?;
     Some(buffer)
+}
+
+/// Counts what is written to it.
+struct Length(usize);
+
+impl io::Write for Length {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// serde's error is dropped on purpose: it quotes what it found, and that may be a token.

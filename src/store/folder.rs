@@ -176,9 +176,10 @@ impl Folder for Directory {
     fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in rustix::fs::Dir::read_from(&self.fd)? {
-            // A name that is not UTF-8 is none of ours.
-            if let Ok(name) = entry?.file_name().to_str() {
-                names.push(name.to_owned());
+            match entry?.file_name().to_str() {
+                // A name that is not UTF-8 is none of ours either.
+                Ok("." | "..") | Err(_) => {}
+                Ok(name) => names.push(name.to_owned()),
             }
         }
         Ok(names)

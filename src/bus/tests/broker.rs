@@ -304,16 +304,16 @@ async fn the_last_answer_is_out_before_the_daemon_leaves_and_the_name_is_free() 
 }
 
 #[tokio::test]
-async fn a_lost_bus_is_noticed_and_a_missing_one_is_explained() {
-    let mut broker = Broker::start().await;
-    let daemon = start(&broker, myself()).await.unwrap();
-    let closed = daemon.bus.closed();
-    broker.stop();
-    tokio::time::timeout(Duration::from_secs(10), closed).await.unwrap();
-
-    let error = start(&broker, myself()).await.err().unwrap();
+async fn a_missing_bus_is_explained() {
+    let directory = tempfile::tempdir().unwrap();
+    let (to_loop, _calls) = mpsc::channel(CALL_QUEUE);
+    let (_access, roles) = watch::channel(Arc::default());
+    let nowhere = format!("unix:path={}/bus", directory.path().display());
+    let address = BusAddress::from(nowhere.as_str());
+    let error = serve(&address, about(), roles, to_loop, paired()).await.unwrap_err();
     assert!(matches!(error, BusError::Unreachable { .. }), "{error:?}");
-    assert!(error.to_string().contains("is it running?"));
+    let text = error.to_string();
+    assert!(text.contains(&nowhere) && text.contains("is it running?"), "{text}");
 }
 
 #[tokio::test]

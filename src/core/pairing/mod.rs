@@ -12,16 +12,16 @@ mod throttle;
 
 pub(super) use throttle::Throttle;
 
-use crate::core::Core;
 use crate::core::backoff::Retry;
 use crate::core::effect::{CallError, CallId, CodeView, Effect, Note, OpId, Reply, Request, Store};
-use crate::core::event::PairingOptions;
+use crate::core::event::{Command, PairingOptions};
 use crate::core::policy::Provisioning;
 use crate::core::record::{Code, FlowRecord, Pairing};
 use crate::core::serve::CALL_LIMIT;
 use crate::core::snapshot::Reason;
 use crate::core::time::BootTime;
 use crate::core::turn::Turn;
+use crate::core::{Core, Holds};
 
 /// Range of `give-up-after`.
 const GIVE_UP: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 3600));
@@ -117,7 +117,13 @@ impl Core {
             flow.starters.push(starter);
             return;
         }
-        if self.held.is_some() && self.unpairing.is_none() && !options.replace {
+        if self.unpairing.is_some() {
+            // The tombstone is being written: whether this device is paired, and what is to be revoked first, is known
+            // in a moment.
+            self.deferred.push((call, Command::StartPairing { caller, options }));
+            return;
+        }
+        if self.held.is_some() && !options.replace {
             t.reply(call, Err(CallError::AlreadyPaired));
             return;
         }
@@ -194,34 +200,29 @@ impl Core {
 
     /// `CancelPairing`. Answered when no crash can bring the flow back.
     pub(super) fn cancel_pairing(&mut self, t: &mut Turn<'_>, call: CallId) {
-        match self.end_flow(t, Reason::Cancelled) {
-            Some(store) => self.cancelers.push((call, store)),
-            // No flow, or the user's approval is being written this moment: too late to cancel, `Unpair` undoes it.
-            None => t.reply(call, Ok(Reply::Done)),
+        if self.flow_succeeded() {
+            // The user's approval is being written this moment: too late to cancel, and `Unpair` undoes it. The answer
+            // waits until the flow is durably over.
+            self.deferred.push((call, Command::CancelPairing));
+            return;
+        }
+        self.end_flow(t, Reason::Cancelled);
+        self.forget_flow_file(t);
+        self.done_when_durable(t, call, false);
+    }
+
+    /// Removes a flow's file that an earlier removal may have left.
+    pub(super) fn forget_flow_file(&mut self, t: &mut Turn<'_>) {
+        if self.flow.is_none() && self.disk.flow.holds != Holds::Nothing {
+            self.store(t, Store::Flow(None));
         }
     }
 
-    /// The removal of the flow's file ended.
-    pub(super) fn flow_removed(&mut self, t: &mut Turn<'_>, op: OpId, ok: bool) {
-        let (done, waiting): (Vec<_>, Vec<_>) = std::mem::take(&mut self.cancelers)
-            .into_iter()
-            .partition(|(_, store)| *store == op);
-        self.cancelers = waiting;
-        for (call, _) in done {
-            t.reply(
-                call,
-                if ok {
-                    Ok(Reply::Done)
-                } else {
-                    Err(CallError::StorageFailed)
-                },
-            );
-        }
-    }
-
-    /// Ends the flow without a pairing. Returns the store that removes it, if there was one to remove.
-    pub(super) fn end_flow(&mut self, t: &mut Turn<'_>, reason: Reason) -> Option<OpId> {
-        let flow = self.flow.take_if(|flow| !matches!(flow.phase, Phase::Storing { .. }))?;
+    /// Ends the flow without a pairing, unless the user's approval is being written this moment.
+    pub(super) fn end_flow(&mut self, t: &mut Turn<'_>, reason: Reason) {
+        let Some(flow) = self.flow.take_if(|flow| !matches!(flow.phase, Phase::Storing { .. })) else {
+            return;
+        };
         let error = if reason == Reason::ClientRejected {
             CallError::ClientRejected
         } else {
@@ -239,7 +240,7 @@ impl Core {
             self.idle = reason;
         }
         t.note(Note::FlowEnded { reason });
-        Some(self.store(t, Store::Flow(None)))
+        self.store(t, Store::Flow(None));
     }
 
     fn orphan(&mut self, flow: u64, poll: Option<(OpId, BootTime)>) {
@@ -357,6 +358,16 @@ impl Core {
             && flow.phase == Phase::Revoking
         {
             flow.phase = Phase::Resting { until: t.at() };
+        }
+    }
+
+    /// A revocation that had to wait for its refresh is ready: it goes before a code that has not been asked for yet.
+    pub(super) fn revoke_before_code(&mut self) {
+        if let Some(flow) = &mut self.flow
+            && matches!(flow.phase, Phase::Resting { .. })
+            && self.revocations.press()
+        {
+            flow.phase = Phase::Revoking;
         }
     }
 

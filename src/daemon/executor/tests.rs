@@ -1,1 +1,250 @@
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::sync::Arc;
+
+use c2c_sim::bus::TestBus;
+use c2c_sim::rig::Rig;
+use c2c_sim::server::{Endpoint, Options, Server};
+use tokio::sync::{mpsc, watch};
+
+use super::*;
+use crate::bus::{self, BusAddress};
+use crate::config::System;
+use crate::core::{
+    Body, BootId, CodeAnswer, Generation, GrantId, Loaded, PrepareAnswer, Reason, Record, RefreshToken, Slots,
+    Snapshot, TokenState,
+};
+use crate::daemon::boot;
+use crate::daemon::clock::Clock;
+use crate::daemon::reload::Source;
+use crate::http::{FloorClock, TlsSettings};
+use crate::store::{Directories, Identity, StateKey};
+
+/// The executor between a real bus, a real server and a real directory; only the core is missing: effects are made by hand.
+struct Bench {
+    executor: Executor,
+    calls: mpsc::Receiver<Call>,
+    server: Server,
+    bus: TestBus,
+    rig: Rig,
+    _access: watch::Sender<Arc<bus::Access>>,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let server = Server::start(Options::default()).unwrap();
+        let rig = Rig::new(&server).unwrap();
+        let bus = TestBus::start().unwrap();
+        let config = Source {
+            file: Some(rig.config_file()),
+            system: System::host(),
+        }
+        .read()
+        .unwrap();
+        let secret = crate::core::Secret::new(server.client_secret());
+        let provider = Arc::new(boot::provider(&config, Some(secret)).unwrap());
+        let clock = Arc::new(FloorClock::new(Clock::new(None).floor()));
+        let client = Client::new(
+            provider,
+            TlsSettings {
+                ca_file: config.tls.ca_file.clone(),
+                clock,
+            },
+        )
+        .unwrap();
+        let (access, who) = watch::channel(Arc::new(boot::access(&config)));
+        let (sender, calls) = mpsc::channel(8);
+        let address = BusAddress::Address(bus.address().to_owned());
+        let front = bus::serve(&address, boot::about(&config), who, sender, snapshot())
+            .await
+            .unwrap();
+        let executor = Executor::new(client, front, open(&rig).0, PairingState::Unpaired);
+        Self {
+            executor,
+            calls,
+            server,
+            bus,
+            rig,
+            _access: access,
+        }
+    }
+
+    fn carry_out(&mut self, effects: impl IntoIterator<Item = Effect>) -> Done {
+        let mut effects: Effects = effects.into_iter().collect();
+        let done = self.executor.carry_out(&mut effects);
+        assert!(effects.is_empty());
+        done
+    }
+
+    async fn answer(&mut self) -> (OpId, Answer) {
+        match self.executor.next().await {
+            Event::Answered { op, answer, .. } => (op, answer),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn refreshes(&self) -> usize {
+        self.server.truth(|truth| truth.requests(Endpoint::Refresh).count())
+    }
+}
+
+fn open(rig: &Rig) -> (Store, crate::core::Stored) {
+    let directories = Directories {
+        state: rig.state_directory(),
+        runtime: Some(rig.runtime_directory()),
+    };
+    let identity = Identity::new("frameio-c2c", "https://localhost", "SIM-000123");
+    Store::open(
+        directories,
+        Some(StateKey::from_bytes(rig.state_key())),
+        identity,
+        BootId([1; 16]),
+    )
+    .unwrap()
+}
+
+fn snapshot() -> Snapshot {
+    Snapshot {
+        pairing: PairingState::Unpaired,
+        reason: Reason::NeverPaired,
+        paired: false,
+        attention: false,
+        token: TokenState::None,
+        generation: Generation::NONE,
+        device: crate::core::DeviceInfo::default(),
+        last_error: None,
+    }
+}
+
+fn refresh(op: u64, on: u64) -> Effect {
+    let token = RefreshToken::new("made-up".to_owned());
+    Effect::Request(OpId(op), Request::Refresh { on: OpId(on), token })
+}
+
+fn record(generation: u64) -> Record {
+    Record {
+        generation: Generation(generation),
+        grant: GrantId(1),
+        floor: None,
+        body: Body::Tombstone(Reason::Unpaired),
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_goes_out_on_the_connection_of_its_prepare_and_only_once() {
+    let mut bench = Bench::new().await;
+    bench.carry_out([Effect::Request(OpId(1), Request::Prepare)]);
+    assert_eq!(bench.answer().await, (OpId(1), Answer::Prepare(PrepareAnswer::Ready)));
+    bench.carry_out([refresh(2, 1)]);
+    // The server does not know this token.
+    assert_eq!(bench.answer().await, (OpId(2), Answer::Refresh(RefreshAnswer::Dead)));
+    bench.carry_out([refresh(3, 1)]);
+    assert_eq!(bench.answer().await, (OpId(3), unsent().outcome.answer));
+    assert_eq!(bench.refreshes(), 1);
+}
+
+#[tokio::test]
+async fn a_cancelled_prepare_leaves_no_connection_behind() {
+    let mut bench = Bench::new().await;
+    bench.carry_out([Effect::Request(OpId(1), Request::Prepare)]);
+    bench.answer().await;
+    bench.carry_out([Effect::Cancel(OpId(1)), refresh(2, 1)]);
+    assert_eq!(bench.answer().await, (OpId(2), unsent().outcome.answer));
+    assert_eq!(bench.refreshes(), 0);
+}
+
+#[tokio::test]
+async fn a_request_is_answered_with_the_servers_date_and_a_cancelled_one_is_not() {
+    let mut bench = Bench::new().await;
+    let ask = |op| Effect::Request(OpId(op), Request::DeviceCode);
+    bench.carry_out([ask(1), Effect::Cancel(OpId(1)), ask(2)]);
+    let Event::Answered { op, date, answer } = bench.executor.next().await else {
+        panic!("no answer")
+    };
+    assert_eq!(op, OpId(2));
+    assert!(date.is_some());
+    assert!(matches!(answer, Answer::Code(CodeAnswer::Granted(_))));
+}
+
+#[tokio::test]
+async fn writes_are_answered_in_order_and_are_on_disk() {
+    let mut bench = Bench::new().await;
+    let write = |op, generation| {
+        Effect::Store(
+            OpId(op),
+            crate::core::Store::Record {
+                record: Box::new(record(generation)),
+                slots: Slots::One,
+            },
+        )
+    };
+    bench.carry_out([
+        write(1, 1),
+        write(2, 2),
+        Effect::Store(OpId(3), crate::core::Store::Flow(None)),
+    ]);
+    for op in 1..=3 {
+        assert_eq!(bench.executor.next().await, Event::Stored { op: OpId(op), ok: true });
+    }
+    let Bench { executor, rig, .. } = bench;
+    executor.leave().await;
+    assert_eq!(open(&rig).1.record, Loaded::Current(record(2)));
+}
+
+#[tokio::test]
+async fn a_write_that_fails_is_answered_as_failed() {
+    let mut bench = Bench::new().await;
+    std::fs::remove_dir_all(bench.rig.state_directory()).unwrap();
+    let what = crate::core::Store::Record {
+        record: Box::new(record(1)),
+        slots: Slots::Both,
+    };
+    bench.carry_out([Effect::Store(OpId(1), what)]);
+    assert_eq!(bench.executor.next().await, Event::Stored { op: OpId(1), ok: false });
+}
+
+#[tokio::test]
+async fn a_call_gets_the_answer_that_the_core_gives_it_and_sees_the_state_before() {
+    let mut bench = Bench::new().await;
+    let client = zbus::connection::Builder::address(bench.bus.address())
+        .build()
+        .await
+        .unwrap();
+    let unpair = tokio::spawn({
+        let client = client.clone();
+        async move { call(&client, bus::PAIRING, "Unpair").await }
+    });
+    let (id, command) = bench.executor.admit(bench.calls.recv().await.unwrap());
+    assert_eq!(command, Command::Unpair);
+    let mut after = snapshot();
+    after.reason = Reason::Unpaired;
+    let done = bench.carry_out([Effect::Publish(Box::new(after)), Effect::Reply(id, Ok(Reply::Done))]);
+    assert_eq!(
+        done,
+        Done {
+            published: true,
+            drained: false
+        }
+    );
+    unpair.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_call_that_is_open_at_the_end_gets_an_error() {
+    let mut bench = Bench::new().await;
+    let client = zbus::connection::Builder::address(bench.bus.address())
+        .build()
+        .await
+        .unwrap();
+    let cancel = tokio::spawn(async move { call(&client, bus::PAIRING, "CancelPairing").await });
+    bench.executor.admit(bench.calls.recv().await.unwrap());
+    assert!(bench.carry_out([Effect::Drained]).drained);
+    bench.executor.leave().await;
+    assert!(cancel.await.unwrap().is_err());
+}
+
+async fn call(client: &zbus::Connection, interface: &str, method: &str) -> zbus::Result<zbus::Message> {
+    client
+        .call_method(Some(bus::NAME), bus::OBJECT, Some(interface), method, &())
+        .await
+}

@@ -1,1 +1,75 @@
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use super::*;
+
+const GOOD: &str = "
+[device]
+client-id = \"SN-1\"
+firmware-version = \"1.2.3\"
+";
+
+struct File {
+    directory: tempfile::TempDir,
+}
+
+impl File {
+    fn new() -> Self {
+        Self {
+            directory: tempfile::tempdir().unwrap(),
+        }
+    }
+
+    fn source(&self, text: &str) -> Source {
+        let file = self.directory.path().join("config.toml");
+        std::fs::write(&file, text).unwrap();
+        Source {
+            file: Some(file),
+            system: System::at(self.directory.path()),
+        }
+    }
+}
+
+#[test]
+fn what_a_running_daemon_can_change_is_taken() {
+    let file = File::new();
+    let current = file.source(GOOD).read().unwrap();
+    let new = file
+        .source(&format!("{GOOD}[refresh]\nat = \"50%\"\n"))
+        .read_again(&current)
+        .unwrap();
+    assert_eq!(new.policy().refresh_at_percent, 50);
+}
+
+#[test]
+fn what_it_cannot_change_is_refused_with_its_key() {
+    let file = File::new();
+    let current = file.source(GOOD).read().unwrap();
+    for (text, key) in [
+        (GOOD.replace("SN-1", "SN-2"), "device.client-id"),
+        (format!("{GOOD}[tls]\nca-file = \"/ca.pem\"\n"), "tls.ca-file"),
+        (
+            format!("{GOOD}[state]\ndirectory = \"/elsewhere\"\n"),
+            "state.directory",
+        ),
+    ] {
+        let why = file.source(&text).read_again(&current).unwrap_err();
+        assert!(why.contains(key) && why.contains("restart"), "{why}");
+    }
+}
+
+#[test]
+fn a_file_with_a_fault_is_refused_with_its_place() {
+    let file = File::new();
+    let current = file.source(GOOD).read().unwrap();
+    let why = file
+        .source(&format!("{GOOD}[refresh]\nat = \"never\"\n"))
+        .read_again(&current)
+        .unwrap_err();
+    assert!(why.contains("config.toml") && why.contains("refresh.at"), "{why}");
+    std::fs::remove_file(file.directory.path().join("config.toml")).unwrap();
+    let gone = Source {
+        file: Some(file.directory.path().join("config.toml")),
+        system: System::host(),
+    };
+    assert!(gone.read_again(&current).is_err());
+}

@@ -87,6 +87,11 @@ impl Server {
         format!("https://127.0.0.1:{}", self.port)
     }
 
+    /// Ends one [`Step::Wait`] from another thread.
+    pub(super) fn signal(&self) -> Arc<Notify> {
+        Arc::clone(&self.signal)
+    }
+
     /// Ends one [`Step::Wait`].
     pub(super) fn go_on(&self) {
         self.signal.notify_one();

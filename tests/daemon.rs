@@ -1,0 +1,396 @@
+//! The real daemon as its own process, as systemd and an operator see it: notifications, signals, exit codes, one sentence.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::path::Path;
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use c2c_sim::bus::TestBus;
+use c2c_sim::rig::{Process, Rig};
+use c2c_sim::server::{Cut, Endpoint, Fault, Options, Pause, Server, Stage};
+use zbus::Variant;
+use zbus::proxy::{CacheProperties, Proxy};
+
+const DAEMON: &str = env!("CARGO_BIN_EXE_c2c-authd");
+const LIMIT: Duration = Duration::from_secs(20);
+
+struct World {
+    server: Server,
+    bus: TestBus,
+    rig: Rig,
+}
+
+impl World {
+    fn new(options: Options) -> Self {
+        let server = Server::start(options).unwrap();
+        let rig = Rig::new(&server).unwrap();
+        Self {
+            bus: TestBus::start().unwrap(),
+            server,
+            rig,
+        }
+    }
+
+    async fn start(&self) -> Process {
+        let daemon = self.rig.spawn(Path::new(DAEMON), self.bus.address()).unwrap();
+        daemon.wait_ready(LIMIT).await.unwrap();
+        daemon
+    }
+
+    async fn connect(&self) -> zbus::Connection {
+        zbus::connection::Builder::address(self.bus.address())
+            .build()
+            .await
+            .unwrap()
+    }
+
+    /// From nothing to a pairing.
+    async fn pair(&self, connection: &zbus::Connection, daemon: &Process) {
+        let options: std::collections::HashMap<&str, Variant<'_>> = std::collections::HashMap::new();
+        let pairing = interface(connection, "Pairing").await;
+        pairing.call_method("StartPairing", &(options,)).await.unwrap();
+        let waiting = self.server.waiting();
+        self.server.approve(&waiting[0].user_code).unwrap();
+        status(daemon, "access token valid").await;
+    }
+}
+
+/// Short enough that a test need not wait long for a poll.
+fn quick() -> Options {
+    Options {
+        interval: Duration::from_secs(1),
+        ..Options::default()
+    }
+}
+
+async fn interface(connection: &zbus::Connection, name: &str) -> Proxy<'static> {
+    zbus::proxy::Builder::new(connection)
+        .destination("org.cameratocloud.Auth1")
+        .path("/org/cameratocloud/Auth1")
+        .interface(format!("org.cameratocloud.Auth1.{name}"))
+        .cache_properties(CacheProperties::No)
+        .build()
+        .await
+        .unwrap()
+}
+
+async fn token(connection: &zbus::Connection) -> zbus::Result<(String, u32, u64)> {
+    let tokens = interface(connection, "Tokens").await;
+    tokens
+        .call_method("GetAccessToken", &(0_u32,))
+        .await?
+        .body()
+        .deserialize()
+}
+
+async fn status(daemon: &Process, part: &'static str) -> String {
+    let heard = daemon
+        .notifications()
+        .wait(move |n| n.get("STATUS").is_some_and(|s| s.contains(part)), LIMIT)
+        .await;
+    heard
+        .unwrap_or_else(|error| panic!("{part}: {error}: {:?}", daemon.output()))
+        .get("STATUS")
+        .unwrap()
+        .to_owned()
+}
+
+async fn exit(daemon: &mut Process) -> Option<i32> {
+    daemon.wait_exit(LIMIT).await.unwrap().code()
+}
+
+#[tokio::test]
+async fn it_pairs_serves_a_token_and_ends_cleanly_on_sigterm() {
+    let world = World::new(quick());
+    let mut daemon = world.start().await;
+    status(&daemon, "Not paired").await;
+    let connection = world.connect().await;
+    world.pair(&connection, &daemon).await;
+    let (access, expires_in, generation) = token(&connection).await.unwrap();
+    assert!(!access.is_empty() && expires_in > 28_000 && generation == 1);
+
+    daemon.terminate().unwrap();
+    assert_eq!(exit(&mut daemon).await, Some(0));
+    let heard = daemon.notifications().all();
+    assert!(heard.iter().any(|n| n.get("STOPPING") == Some("1")));
+    assert!(heard.iter().any(|n| n.get("EXTEND_TIMEOUT_USEC").is_some()));
+    let output = daemon.output().join("\n");
+    for event in ["started", "code-shown", "paired", "stopping"] {
+        assert!(
+            output.contains(&format!("C2C_EVENT=\"{event}\"")),
+            "{event} in {output}"
+        );
+    }
+    assert!(!output.contains(&access), "{output}");
+}
+
+#[tokio::test]
+async fn a_restart_and_a_kill_keep_the_pairing() {
+    let world = World::new(quick());
+    let mut daemon = world.start().await;
+    let connection = world.connect().await;
+    world.pair(&connection, &daemon).await;
+    let before = token(&connection).await.unwrap();
+    daemon.kill().unwrap();
+    let daemon = world.start().await;
+    status(&daemon, "access token valid").await;
+    let after = token(&connection).await.unwrap();
+    assert_eq!((before.0, before.2), (after.0, after.2));
+}
+
+#[tokio::test]
+async fn sigterm_waits_for_a_refresh_that_was_sent() {
+    let mut world = World::new(Options {
+        access_life: Duration::from_secs(100),
+        ..quick()
+    });
+    world
+        .rig
+        .configure(|config| {
+            config.set("refresh", "at", "1%");
+        })
+        .unwrap();
+    world.server.fault(
+        Endpoint::Refresh,
+        Fault::Stall(Stage::AfterCommit, Pause::UntilReleased),
+    );
+    let mut daemon = world.start().await;
+    let connection = world.connect().await;
+    world.pair(&connection, &daemon).await;
+    let (first, ..) = token(&connection).await.unwrap();
+    world
+        .server
+        .wait_for(|truth| truth.requests(Endpoint::Refresh).next().is_some(), LIMIT)
+        .await
+        .unwrap();
+    daemon.terminate().unwrap();
+    daemon
+        .notifications()
+        .wait(|n| n.get("STOPPING") == Some("1"), LIMIT)
+        .await
+        .unwrap();
+    world.server.release();
+    assert_eq!(exit(&mut daemon).await, Some(0));
+
+    world
+        .rig
+        .configure(|config| {
+            config.set("refresh", "at", "75%");
+        })
+        .unwrap();
+    let daemon = world.start().await;
+    status(&daemon, "access token valid").await;
+    let (second, ..) = token(&connection).await.unwrap();
+    assert_ne!(first, second);
+    assert_eq!(world.server.truth(|truth| truth.requests(Endpoint::Refresh).count()), 1);
+}
+
+#[tokio::test]
+async fn a_lost_bus_ends_with_75() {
+    let mut world = World::new(quick());
+    let mut daemon = world.start().await;
+    world.bus.stop();
+    assert_eq!(exit(&mut daemon).await, Some(75));
+    status(&daemon, "bus was lost").await;
+}
+
+#[tokio::test]
+async fn an_absent_bus_is_75_and_a_taken_name_too() {
+    let world = World::new(quick());
+    let mut daemon = world
+        .rig
+        .spawn(Path::new(DAEMON), "unix:path=/nonexistent/bus")
+        .unwrap();
+    assert_eq!(exit(&mut daemon).await, Some(75));
+    let _first = world.start().await;
+    let other = Rig::new(&world.server).unwrap();
+    let mut second = other.spawn(Path::new(DAEMON), world.bus.address()).unwrap();
+    assert_eq!(exit(&mut second).await, Some(75));
+    let mut third = world.rig.spawn(Path::new(DAEMON), world.bus.address()).unwrap();
+    assert_eq!(exit(&mut third).await, Some(75));
+    assert!(
+        third
+            .notifications()
+            .last("STATUS")
+            .unwrap()
+            .contains("in use by another c2c-authd")
+    );
+}
+
+#[tokio::test]
+async fn a_refused_reload_names_the_key_and_a_good_one_clears_it() {
+    let mut world = World::new(quick());
+    let daemon = world.start().await;
+    daemon.notifications().forget();
+    world
+        .rig
+        .configure(|config| {
+            config.set("device", "client-id", "SIM-999999");
+        })
+        .unwrap();
+    daemon.hang_up().unwrap();
+    let refused = status(&daemon, "refused").await;
+    assert!(
+        refused.contains("device.client-id") && refused.contains("restart"),
+        "{refused}"
+    );
+    daemon.wait_ready(LIMIT).await.unwrap();
+    let heard = daemon.notifications().all();
+    let reloading = heard.iter().find(|n| n.get("RELOADING") == Some("1")).unwrap();
+    assert!(reloading.get("MONOTONIC_USEC").is_some());
+
+    daemon.notifications().forget();
+    world
+        .rig
+        .configure(|config| {
+            config
+                .set("device", "client-id", c2c_sim::rig::CLIENT_ID)
+                .set("refresh", "at", "50%");
+        })
+        .unwrap();
+    daemon.hang_up().unwrap();
+    daemon.wait_ready(LIMIT).await.unwrap();
+    assert!(!daemon.notifications().last("STATUS").unwrap().contains("refused"));
+
+    daemon.notifications().forget();
+    world
+        .rig
+        .configure(|config| {
+            config.set("refresh", "at", "500%");
+        })
+        .unwrap();
+    daemon.hang_up().unwrap();
+    let refused = status(&daemon, "refused").await;
+    assert!(
+        refused.contains("config.toml") && refused.contains("refresh.at"),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
+async fn the_watchdog_is_fed_while_nothing_happens() {
+    let world = World::new(quick());
+    let daemon = world
+        .rig
+        .spawn_with(Path::new(DAEMON), world.bus.address(), |command| {
+            command.env("WATCHDOG_USEC", "200000");
+        })
+        .unwrap();
+    daemon.wait_ready(LIMIT).await.unwrap();
+    for _ in 0..3 {
+        daemon.notifications().forget();
+        daemon
+            .notifications()
+            .wait(|n| n.get("WATCHDOG") == Some("1"), LIMIT)
+            .await
+            .unwrap();
+    }
+}
+
+/// Runs to its end, without a service manager.
+fn run(command: &mut Command) -> (ExitStatus, String) {
+    let output = command.output().unwrap();
+    (
+        output.status,
+        String::from_utf8(output.stderr).unwrap() + &String::from_utf8(output.stdout).unwrap(),
+    )
+}
+
+#[test]
+fn what_is_wrong_is_one_sentence_and_an_exit_code() {
+    use std::os::unix::fs::PermissionsExt;
+    let server = Server::start(Options::default()).unwrap();
+    let fresh = || Rig::new(&server).unwrap();
+    let expect = |rig: &Rig, code: i32, parts: &[&str]| {
+        let (status, text) = run(&mut rig.command(Path::new(DAEMON), "unix:path=/nonexistent"));
+        assert_eq!(status.code(), Some(code), "{text}");
+        for part in parts {
+            assert!(text.contains(part), "{part:?} in {text}");
+        }
+        assert_eq!(text.lines().count(), 1, "{text}");
+    };
+    let mut rig = fresh();
+    rig.configure(|config| {
+        config.set("refresh", "att", "75%");
+    })
+    .unwrap();
+    expect(&rig, 78, &["config.toml", "att"]);
+    let mut rig = fresh();
+    rig.configure(|config| {
+        config.set("device", "client-id", "00:11:22:33:44:55");
+    })
+    .unwrap();
+    expect(&rig, 78, &["device.client-id"]);
+    let rig = fresh();
+    std::fs::set_permissions(rig.state_directory(), std::fs::Permissions::from_mode(0o777)).unwrap();
+    expect(&rig, 77, &["state", "chmod"]);
+    let rig = fresh();
+    rig.write_credential("state-key", b"short").unwrap();
+    expect(&rig, 78, &["state key"]);
+    let mut rig = fresh();
+    rig.configure(|config| {
+        config.set("state", "directory", "/nonexistent/c2c");
+    })
+    .unwrap();
+    expect(&rig, 74, &["/nonexistent/c2c"]);
+    expect(&fresh(), 75, &["/nonexistent", "is it running?"]);
+}
+
+#[test]
+fn the_command_line_answers_for_itself() {
+    let (status, text) = run(Command::new(DAEMON).arg("--version"));
+    assert!(
+        status.success() && text == format!("c2c-authd {}\n", env!("CARGO_PKG_VERSION")),
+        "{text}"
+    );
+    let (status, text) = run(Command::new(DAEMON).arg("--help"));
+    assert!(status.success() && text.contains("--check-config"));
+    let (status, text) = run(Command::new(DAEMON).arg("--nonsense"));
+    assert!(status.code() == Some(64) && text.contains("--nonsense"), "{text}");
+    let server = Server::start(Options::default()).unwrap();
+    let rig = Rig::new(&server).unwrap();
+    let (status, text) = run(Command::new(DAEMON)
+        .arg("--check-config")
+        .arg("--config")
+        .arg(rig.config_file()));
+    assert!(status.success() && text.contains("SIM-000123"), "{text}");
+}
+
+#[tokio::test]
+async fn a_device_without_secrets_is_ready_and_says_what_is_missing() {
+    let world = World::new(quick());
+    world.rig.remove_credential("client-secret").unwrap();
+    let daemon = world.start().await;
+    let said = status(&daemon, "Not provisioned").await;
+    assert!(said.contains("client secret"), "{said}");
+    assert!(world.server.truth(|truth| truth.log().is_empty()));
+}
+
+#[tokio::test]
+async fn a_lost_answer_ends_in_a_sentence_that_says_so() {
+    let mut world = World::new(Options {
+        access_life: Duration::from_secs(100),
+        ..quick()
+    });
+    world
+        .rig
+        .configure(|config| {
+            config.set("refresh", "at", "1%").set("refresh", "replay-after", "1s");
+        })
+        .unwrap();
+    world.server.fault(Endpoint::Refresh, Fault::Cut(Cut::AfterCommit));
+    let daemon = world.start().await;
+    let connection = world.connect().await;
+    world.pair(&connection, &daemon).await;
+    let said = status(&daemon, "lost. Pair this device again.").await;
+    assert!(
+        said.starts_with("Not paired: the connection broke while the tokens were being renewed"),
+        "{said}"
+    );
+    let output = daemon.output().join("\n");
+    assert!(
+        output.contains("C2C_EVENT=\"pairing-lost\"") && output.contains("C2C_REASON=\"refresh-answer-lost\""),
+        "{output}"
+    );
+}
