@@ -71,7 +71,7 @@ pub(super) fn word_of(error: &zbus::Error) -> Option<&str> {
 /// Names what happened and what helps. An error of the daemon explains itself in its text.
 impl From<zbus::Error> for Failure {
     fn from(error: zbus::Error) -> Self {
-        use zbus::fdo;
+        use zbus::{DBusError as _, fdo};
         let absent = || {
             Self::new(
                 Exit::Unreachable,
@@ -109,7 +109,10 @@ impl From<zbus::Error> for Failure {
                 | fdo::Error::SpawnChildSignaled(_)
                 | fdo::Error::SpawnFailed(_)
                 | fdo::Error::SpawnServiceNotFound(_) => absent(),
-                other => Self::new(Exit::Failed, other.to_string()),
+                other => {
+                    let text = other.description().map_or_else(|| other.to_string(), str::to_owned);
+                    Self::new(Exit::Failed, text)
+                }
             },
             zbus::Error::InputOutput(_) | zbus::Error::Handshake(_) | zbus::Error::Address(_) => {
                 Self::new(Exit::Unreachable, format!("the bus cannot be reached ({error})"))

@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
 use zbus::export::futures_core::Stream;
 use zbus::{Connection, Variant, fdo};
 
@@ -220,13 +220,30 @@ async fn follow(
                     "the pairing ended without success; the device is paired as before",
                 ));
             }
-            print(&success(&DeviceProxy::new(connection).await?.project_name().await?))?;
+            print(&success(&project_name(connection).await?))?;
             Ok(Some(Exit::Ok))
         }
         Step::Over(exit) => {
             screen.end_line();
             Err(ending(exit, change.reason))
         }
+    }
+}
+
+/// The daemon asks the server for the project once the pairing is safe: worth a moment's wait, no more.
+async fn project_name(connection: &Connection) -> Result<String, Failure> {
+    const MOMENT: Duration = Duration::from_secs(5);
+    let device = DeviceProxy::new(connection).await?;
+    let mut changes = device.receive_project_name_changed().await;
+    let known = async {
+        while device.project_name().await?.is_empty() {
+            poll_fn(|context| Pin::new(&mut changes).poll_next(context)).await;
+        }
+        device.project_name().await
+    };
+    match timeout(MOMENT, known).await {
+        Ok(name) => Ok(name?),
+        Err(_) => Ok(String::new()),
     }
 }
 

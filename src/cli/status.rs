@@ -125,9 +125,9 @@ impl Status {
         row("server", &self.provider);
         let token =
             TokenState::from_word(&self.token_state).map_or(&*self.token_state, |state| words::token_state(state));
-        match self.generation {
-            0 => row("token", token),
-            generation => row("token", &format!("{token}, number {generation}")),
+        match (self.token_state.as_str(), self.generation) {
+            ("none", _) | (_, 0) => row("token", token),
+            (_, generation) => row("token", &format!("{token}, number {generation}")),
         }
         if let Some(LastError { word, time }) = &self.last_error {
             let told = ErrorWord::from_word(word).map_or(&**word, |word| words::error(word));
@@ -168,6 +168,12 @@ impl Status {
         let told = words::reason(reason);
         if !told.what.is_empty() || !self.attention_needed {
             return (told.what, told.cure);
+        }
+        if self.pairing_state == PairingState::AwaitingUser.word() {
+            return (
+                "",
+                "Enter the code that the device shows; c2c-authctl pair shows it too",
+            );
         }
         let last = self
             .last_error
