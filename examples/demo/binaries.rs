@@ -34,8 +34,12 @@ struct Built {
 
 impl Built {
     fn of(demo: &Path) -> Result<Self, Trouble> {
-        let examples = demo.parent().filter(|folder| folder.file_name() == Some(OsStr::new("examples")));
-        let folder = examples.and_then(Path::parent).ok_or("start the demo by: cargo run --example demo")?;
+        let examples = demo
+            .parent()
+            .filter(|folder| folder.file_name() == Some(OsStr::new("examples")));
+        let folder = examples
+            .and_then(Path::parent)
+            .ok_or("start the demo by: cargo run --example demo")?;
         let profile = match folder.file_name().map(OsStr::as_encoded_bytes) {
             Some(b"debug") => "dev".into(),
             Some(name) => OsStr::new(std::str::from_utf8(name)?).to_owned(),
@@ -79,7 +83,10 @@ pub(crate) fn build(no_build: bool) -> Result<(Binaries, String), Trouble> {
         if let Some(triple) = triple {
             command.arg("--target").arg(triple);
         }
-        for name in std::env::vars_os().map(|(name, _)| name).filter(|name| of_cargo_run(name)) {
+        for name in std::env::vars_os()
+            .map(|(name, _)| name)
+            .filter(|name| of_cargo_run(name))
+        {
             command.env_remove(name);
         }
         let status = command.status()?;
@@ -122,7 +129,10 @@ fn of_cargo_run(name: &OsStr) -> bool {
 impl Binaries {
     /// Sees to it that every user can run them: where they lie in somebody's private directory, they are copied.
     pub(crate) fn for_everybody(self) -> Result<Self, Trouble> {
-        if [&self.daemon, &self.tool, &self.demo].into_iter().all(|path| open_to_all(path)) {
+        if [&self.daemon, &self.tool, &self.demo]
+            .into_iter()
+            .all(|path| open_to_all(path))
+        {
             return Ok(self);
         }
         let folder = tempfile::Builder::new().prefix("c2c-demo-").tempdir()?;
@@ -148,7 +158,8 @@ pub(crate) fn open_to_all(path: &Path) -> bool {
     path.canonicalize().is_ok_and(|path| {
         path.ancestors().all(|part| {
             let wanted = if part.is_dir() { 0o001 } else { 0o005 };
-            part.metadata().is_ok_and(|meta| meta.permissions().mode() & wanted == wanted)
+            part.metadata()
+                .is_ok_and(|meta| meta.permissions().mode() & wanted == wanted)
         })
     })
 }

@@ -162,7 +162,10 @@ fn wishes() -> mpsc::UnboundedReceiver<String> {
 
 /// Listens to `AccessTokenChanged` from now on, across restarts of the daemon.
 async fn listen(connection: &Connection) -> Result<watch::Receiver<u64>, Trouble> {
-    let mut signals = interface(connection, "Tokens").await?.receive_signal("AccessTokenChanged").await?;
+    let mut signals = interface(connection, "Tokens")
+        .await?
+        .receive_signal("AccessTokenChanged")
+        .await?;
     let (newest, changes) = watch::channel(0);
     tokio::spawn(async move {
         while let Some(signal) = poll_fn(|context| Pin::new(&mut signals).poll_next(context)).await {
@@ -282,10 +285,13 @@ fn code(answer: &HashMap<String, OwnedVariant>) -> Result<Code, Trouble> {
 
 fn explain(error: Trouble) -> Answer {
     match error.downcast_ref::<zbus::Error>() {
-        Some(zbus::Error::MethodError(name, text, _)) => Answer::Refused(name.to_string(), text.clone().unwrap_or_default()),
-        Some(zbus::Error::FDO(known)) => {
-            Answer::Refused(known.name().to_string(), known.description().unwrap_or_default().to_owned())
+        Some(zbus::Error::MethodError(name, text, _)) => {
+            Answer::Refused(name.to_string(), text.clone().unwrap_or_default())
         }
+        Some(zbus::Error::FDO(known)) => Answer::Refused(
+            known.name().to_string(),
+            known.description().unwrap_or_default().to_owned(),
+        ),
         _ => Answer::Broken(error.to_string()),
     }
 }

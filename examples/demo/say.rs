@@ -32,7 +32,10 @@ impl Say {
     /// A new chapter.
     pub(crate) fn step(&self, title: &str) {
         self.step.set(self.step.get() + 1);
-        self.line(&format!("\n{}", self.painted("1", &format!("{}. {title}", self.step.get()))));
+        self.line(&format!(
+            "\n{}",
+            self.painted("1", &format!("{}. {title}", self.step.get()))
+        ));
     }
 
     /// Something that was seen to hold.
@@ -84,7 +87,11 @@ impl Say {
     /// The end of a story that went wrong.
     pub(crate) fn failure(&self, step: &str, reason: &str, log: &[String]) {
         self.passed();
-        let mut text = format!("   {} {step}\n     {}\n", self.painted("31", "✗"), reason.replace('\n', "\n     "));
+        let mut text = format!(
+            "   {} {step}\n     {}\n",
+            self.painted("31", "✗"),
+            reason.replace('\n', "\n     ")
+        );
         if !log.is_empty() {
             text += &format!("\nThe daemon's last words:\n  {}\n", log.join("\n  "));
         }

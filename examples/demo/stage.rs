@@ -58,7 +58,9 @@ impl Stage {
             rig.run_as(user)?;
         }
         rig.configure(|config| {
-            config.set("refresh", "at", "50%").set("access", "ui", [cast.entry(Role::Ui).as_str()]);
+            config
+                .set("refresh", "at", "50%")
+                .set("access", "ui", [cast.entry(Role::Ui).as_str()]);
             match cast {
                 Cast::Users => config.set("access", "uploader", [cast.entry(Role::Uploader).as_str()]),
                 // With one user there is no stranger: the role is granted later.
@@ -113,7 +115,10 @@ impl Stage {
         let heard = self
             .daemon
             .notifications()
-            .wait(move |told| told.get("STATUS").is_some_and(|status| status.contains(part)), MOMENT)
+            .wait(
+                move |told| told.get("STATUS").is_some_and(|status| status.contains(part)),
+                MOMENT,
+            )
             .await
             .map_err(|error| format!("the daemon did not come to say “{part}”: {error}"))?;
         Ok(heard.get("STATUS").unwrap_or_default().to_owned())
@@ -158,7 +163,9 @@ impl Stage {
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output();
-        Ok(tokio::time::timeout(MOMENT, output).await.map_err(|_| "c2c-authctl does not end")??)
+        Ok(tokio::time::timeout(MOMENT, output)
+            .await
+            .map_err(|_| "c2c-authctl does not end")??)
     }
 
     // Beside the configuration that names it: readable by all.

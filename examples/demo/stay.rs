@@ -30,13 +30,19 @@ pub(crate) fn invite(say: &Say, stage: &Stage) {
             format!("busctl --address={address} monitor org.cameratocloud.Auth1"),
         ),
         ("Pair", call("Pairing", "StartPairing 'a{sv}' 0")),
-        ("The code as a picture", call("Pairing", "GetQrCode 'a{sv}' 1 format s svg")),
+        (
+            "The code as a picture",
+            call("Pairing", "GetQrCode 'a{sv}' 1 format s svg"),
+        ),
         (
             "Approve it",
-            format!("curl -d code=CODE -d do=approve {}", stage.page.url()),
+            format!("curl -d code=CODE -d do=approve {}", stage.page.plain_url()),
         ),
         ("A token", call("Tokens", "GetAccessToken u 0")),
-        ("The API did not take it", call("Tokens", "RejectAccessToken t GENERATION")),
+        (
+            "The API did not take it",
+            call("Tokens", "RejectAccessToken t GENERATION"),
+        ),
         ("Unpair", call("Pairing", "Unpair")),
         (
             "The same for people",

@@ -17,9 +17,6 @@ use crate::{Trouble, stay};
 /// Long enough to be out of the story.
 const LONG_LIFE: Duration = Duration::from_secs(60 * 60);
 
-/// Of the token after the rejected one: the daemon is killed in the middle of it.
-const SECOND_LIFE: Duration = Duration::from_secs(12);
-
 /// How long a person may take who watches a terminal: as long as the daemon offers codes.
 const PATIENCE: Duration = Duration::from_secs(10 * 60);
 
@@ -107,10 +104,10 @@ impl Story<'_> {
         let first = self.fetch().await?;
         self.say.step("Refresh it before it ends");
         let second = self.refresh(first).await?;
-        self.say.step("Replace a token that the API no longer takes");
-        let third = self.reject(second).await?;
         self.say.step("Kill the daemon between two refreshes (kill -9)");
-        self.kill(third).await?;
+        let second = self.kill(second).await?;
+        self.say.step("Replace a token that the API no longer takes");
+        self.reject(second).await?;
         self.say.step("Unpair");
         self.unpair().await?;
         self.say.step("Look back");
@@ -128,7 +125,10 @@ impl Story<'_> {
         ));
         stage.daemon.wait_ready(MOMENT).await?;
         let sentence = stage.sentence("Not paired").await?;
-        say.check(&format!("c2c-authd, process {}, is ready: “{sentence}”", stage.daemon.pid()));
+        say.check(&format!(
+            "c2c-authd, process {}, is ready: “{sentence}”",
+            stage.daemon.pid()
+        ));
         let cast = stage.cast;
         say.note(&match cast {
             Cast::Users => format!(
@@ -164,14 +164,21 @@ impl Story<'_> {
         let sentence = self.stage.sentence("Paired with").await?;
         let (project, _) = self.stage.ui.words(Wish::Names).await?;
         let truth = self.stage.truth(|truth| truth.counters());
-        must(truth.pairings == 1, || format!("the server counts {} pairings", truth.pairings))?;
-        must(project == "Demo project", || format!("the project is called {project:?}"))?;
-        self.say.check(&format!("the daemon asked {} times, then it was paired", truth.polls));
+        must(truth.pairings == 1, || {
+            format!("the server counts {} pairings", truth.pairings)
+        })?;
+        must(project == "Demo project", || {
+            format!("the project is called {project:?}")
+        })?;
+        self.say
+            .check(&format!("the daemon asked {} times, then it was paired", truth.polls));
         self.say.check(&format!("it says “{sentence}”"));
         // From the next one on; the first keeps the life it was given.
         self.stage.tokens_live(LONG_LIFE);
         let status = self.stage.tool(Role::Ui, &["status"]).await?;
-        must(status.status.success(), || format!("c2c-authctl status ends with {}", status.status))?;
+        must(status.status.success(), || {
+            format!("c2c-authctl status ends with {}", status.status)
+        })?;
         self.say.check("c2c-authctl status says:");
         self.say.note(&String::from_utf8_lossy(&status.stdout));
         Ok(())
@@ -179,8 +186,13 @@ impl Story<'_> {
 
     async fn show(&mut self, code: &Code) -> Result<(), Trouble> {
         let (media_type, picture) = self.stage.ui.words(Wish::GetQrCode).await?;
-        must(media_type.starts_with("text/plain"), || format!("the QR code is {media_type}"))?;
-        let address = code.complete.as_deref().ok_or("the code comes without an address to scan")?;
+        must(media_type.starts_with("text/plain"), || {
+            format!("the QR code is {media_type}")
+        })?;
+        let address = code
+            .complete
+            .as_deref()
+            .ok_or("the code comes without an address to scan")?;
         self.say.picture(&picture);
         self.say.note(&format!(
             "{}\ncode      {}\naddress   {}\nor        {address}",
@@ -191,11 +203,13 @@ impl Story<'_> {
 
     async fn wait_for_a_person(&mut self, mut code: Code) -> Result<(), Trouble> {
         let patience = if self.say.watched() { PATIENCE } else { BLIND_PATIENCE };
+        let page = self.stage.page.plain_url();
         self.say.note(&format!(
-            "Open the address in a browser on this machine and approve, or deny to see that too. Without a browser:\n\
-             curl -d code={} -d do=approve {}\nThis waits for {} s; --approve does it by itself.",
+            "Open {page}/{} in a browser on this machine, and approve; or deny, to see that too.\n\
+             (It is the same page as by https, which no browser trusts here.) Without a browser:\n\
+             curl -d code={} -d do=approve {page}\nThis waits for {} s; --approve does it by itself.",
             code.typed,
-            code.address,
+            code.typed,
             patience.as_secs()
         ));
         let deadline = Instant::now() + patience;
@@ -251,7 +265,8 @@ impl Story<'_> {
                 self.tool_is_denied(Role::Stranger).await
             }
             Cast::OneUser(uid) => {
-                self.say.note("So far nobody holds the role: the configuration says uploader = [].");
+                self.say
+                    .note("So far nobody holds the role: the configuration says uploader = [].");
                 let refusal = self.stage.uploader.refused(Wish::GetAccessToken).await?;
                 self.denied("the uploader wants a token", &refusal.word)?;
                 self.say.note(&refusal.text);
@@ -265,7 +280,9 @@ impl Story<'_> {
                 daemon.hang_up()?;
                 daemon.wait_ready(MOMENT).await?;
                 self.stage.uploader.token().await?;
-                self.say.check(&format!("after uploader = [\"uid:{uid}\"] and a reload (SIGHUP) it gets one"));
+                self.say.check(&format!(
+                    "after uploader = [\"uid:{uid}\"] and a reload (SIGHUP) it gets one"
+                ));
                 Ok(())
             }
         }
@@ -282,7 +299,9 @@ impl Story<'_> {
         must(output.status.code() == Some(DENIED) && output.stdout.is_empty(), || {
             format!("c2c-authctl token ends with {}", output.status)
         })?;
-        self.say.check(&format!("c2c-authctl token in its place: exit code {DENIED}, and nothing printed"));
+        self.say.check(&format!(
+            "c2c-authctl token in its place: exit code {DENIED}, and nothing printed"
+        ));
         Ok(())
     }
 
@@ -305,24 +324,28 @@ impl Story<'_> {
         must(status == 200 && self.stage.is_live(&token.value), || {
             format!("{how}, and the API answers {status} to {token:?}")
         })?;
-        self.say.check(&format!("{how}: {token:?}; the API takes it ({status})"));
+        self.say
+            .check(&format!("{how}: {token:?}; the API takes it ({status})"));
         Ok(())
     }
 
     async fn refresh(&mut self, first: Token) -> Result<Token, Trouble> {
-        self.say.note("At half of its life, here; the uploader goes on working, and listens for AccessTokenChanged.");
+        self.say
+            .note("At half of its life, here; the uploader goes on working, and listens for AccessTokenChanged.");
         self.watch(first.generation).await?;
         let refreshes = self.stage.refreshes();
         must(refreshes == 1, || format!("the server counts {refreshes} refreshes"))?;
         let second = self.stage.uploader.token().await?;
-        must(second.generation == 2 && second.value != first.value || first.generation == 2, || {
-            format!("the token after the refresh is {second:?}")
-        })?;
+        must(
+            second.generation == 2 && second.value != first.value || first.generation == 2,
+            || format!("the token after the refresh is {second:?}"),
+        )?;
         self.alive(&second, "the uploader has the new one").await?;
         if first.generation == 1 {
             let status = self.stage.upload(&first.value).await?;
             must(status == 401, || format!("the API answers {status} to the old token"))?;
-            self.say.check("the old one is dead (401): the server ends both when it renews them");
+            self.say
+                .check("the old one is dead (401): the server ends both when it renews them");
         }
         Ok(second)
     }
@@ -342,62 +365,77 @@ impl Story<'_> {
             // The uploader works on: whatever it is given must be good.
             let token = self.stage.uploader.token().await?;
             let left = token.expires_in;
-            must(token.generation != before || left > 0, || "a token without life was handed out".to_owned())?;
-            self.say.passing(&format!("{token:?} {}", "▪".repeat(left.min(20) as usize)));
+            must(token.generation != before || left > 0, || {
+                "a token without life was handed out".to_owned()
+            })?;
+            self.say
+                .passing(&format!("{token:?} {}", "▪".repeat(left.min(20) as usize)));
         }
         Err(format!("no refresh of generation {before} within {:?}", began.elapsed()).into())
     }
 
-    async fn reject(&mut self, second: Token) -> Result<Token, Trouble> {
-        let before = self.stage.refreshes();
-        self.stage.tokens_live(SECOND_LIFE);
-        self.stage.server.end_access_token(CLIENT_ID)?;
-        let status = self.stage.upload(&second.value).await?;
-        must(status == 401, || format!("the API answers {status} to a dead token"))?;
-        self.say.check("the server ended the access token before its time; the uploader gets a 401");
-        self.stage.uploader.plain(Wish::RejectAccessToken(second.generation)).await?;
-        self.say.check(&format!(
-            "it calls RejectAccessToken({}): the daemon asks the API itself, and believes it",
-            second.generation
-        ));
-        self.say.note("Two refreshes are at least 5 s apart, so the next call may wait a little.");
-        let third = self.stage.uploader.token().await?;
-        must(third.generation == second.generation + 1 && third.value != second.value, || {
-            format!("after the rejection of {second:?} there is {third:?}")
-        })?;
-        self.alive(&third, "GetAccessToken gives another").await?;
-        self.stage.uploader.plain(Wish::RejectAccessToken(second.generation)).await?;
-        let refreshes = self.stage.refreshes() - before;
-        must(refreshes == 1, || format!("two rejections of one generation led to {refreshes} refreshes"))?;
-        self.say.check("a late second rejection of the same generation changes nothing: one refresh in all");
-        Ok(third)
-    }
-
-    async fn kill(&mut self, third: Token) -> Result<(), Trouble> {
-        let refreshes = self.stage.refreshes();
+    async fn kill(&mut self, second: Token) -> Result<Token, Trouble> {
         let pid = self.stage.daemon.pid();
-        self.stage.tokens_live(LONG_LIFE);
         self.stage.kill()?;
-        self.say.check(&format!("process {pid} is gone, without a chance to tidy up"));
-        let refusal = self.stage.uploader.refused(Wish::GetAccessToken).await?;
-        self.say.note(&format!("Meanwhile on the bus: {}", refusal.word));
+        self.say
+            .check(&format!("process {pid} is gone, without a chance to tidy up"));
         self.stage.restart()?;
         self.stage.daemon.wait_ready(MOMENT).await?;
         let sentence = self.stage.sentence("Paired with").await?;
-        self.say.check(&format!("process {} is ready: “{sentence}”", self.stage.daemon.pid()));
+        self.say
+            .check(&format!("process {} is ready: “{sentence}”", self.stage.daemon.pid()));
         let token = self.stage.uploader.token().await?;
-        must(token.value == third.value && token.generation == third.generation, || {
-            format!("before there was {third:?}, now {token:?}")
-        })?;
+        must(
+            token.value == second.value && token.generation == second.generation,
+            || format!("before there was {second:?}, now {token:?}"),
+        )?;
         self.alive(&token, "the uploader gets the same token as before").await?;
-        let after = self.watch(third.generation).await?;
-        let counters = self.stage.truth(|truth| truth.counters());
-        must(counters.refreshes_committed == refreshes + 1 && counters.pairings == 1, || {
-            format!("the server counts {counters:?}")
+        Ok(token)
+    }
+
+    async fn reject(&mut self, second: Token) -> Result<(), Trouble> {
+        let before = self.stage.truth(|truth| truth.counters());
+        self.stage.server.end_access_token(CLIENT_ID)?;
+        let status = self.stage.upload(&second.value).await?;
+        must(status == 401, || format!("the API answers {status} to a dead token"))?;
+        self.say
+            .check("the server ended the access token before its time: the uploader gets a 401");
+        self.stage
+            .uploader
+            .plain(Wish::RejectAccessToken(second.generation))
+            .await?;
+        let asked = self.stage.truth(|truth| truth.counters().device_queries);
+        // The uploader's own is one.
+        must(asked > before.device_queries + 1, || {
+            "the daemon did not ask the API".to_owned()
         })?;
-        let token = self.stage.uploader.token().await?;
-        must(token.generation == after, || format!("the signal said {after}, the call {token:?}"))?;
-        self.alive(&token, "the next refresh went well, without pairing again").await
+        self.say.check(&format!(
+            "it calls RejectAccessToken({}): the daemon asks the API itself, and gets a 401 too",
+            second.generation
+        ));
+        let third = self.stage.uploader.token().await?;
+        must(
+            third.generation == second.generation + 1 && third.value != second.value,
+            || format!("after the rejection of {second:?} there is {third:?}"),
+        )?;
+        self.alive(&third, "GetAccessToken waits for the next one").await?;
+        self.stage
+            .uploader
+            .plain(Wish::RejectAccessToken(second.generation))
+            .await?;
+        let after = self.stage.truth(|truth| truth.counters());
+        let refreshes = after.refreshes_committed - before.refreshes_committed;
+        must(refreshes == 1 && after.pairings == 1, || {
+            format!(
+                "two rejections of one generation led to {refreshes} refreshes, {} pairings",
+                after.pairings
+            )
+        })?;
+        self.say
+            .check("a second rejection of the same generation changes nothing: one refresh in all");
+        self.say
+            .check("so the daemon that was killed has refreshed again, without pairing again");
+        Ok(())
     }
 
     async fn unpair(&mut self) -> Result<(), Trouble> {
@@ -410,7 +448,9 @@ impl Story<'_> {
             String::from_utf8_lossy(&output.stdout).trim_end()
         ));
         let refusal = self.stage.uploader.refused(Wish::GetAccessToken).await?;
-        must(refusal.word == "NotPaired", || format!("GetAccessToken answers {}", refusal.word))?;
+        must(refusal.word == "NotPaired", || {
+            format!("GetAccessToken answers {}", refusal.word)
+        })?;
         self.say.check("GetAccessToken: NotPaired");
         let revoked = |entry: &Entry| {
             entry.committed && entry.verdict == "ok" && matches!(entry.outcome, Outcome::Answered(200..300))
@@ -419,9 +459,12 @@ impl Story<'_> {
             .server
             .wait_for(move |truth| truth.requests(Endpoint::Revoke).any(revoked), MOMENT)
             .await?;
-        let target = self
-            .stage
-            .truth(|truth| truth.requests(Endpoint::Revoke).map(|entry| entry.target.clone()).next_back());
+        let target = self.stage.truth(|truth| {
+            truth
+                .requests(Endpoint::Revoke)
+                .map(|entry| entry.target.clone())
+                .next_back()
+        });
         let dead = self.stage.truth(|truth| {
             let live = truth.live(CLIENT_ID);
             live.access.is_none() && live.refresh.is_none()
@@ -445,7 +488,8 @@ impl Story<'_> {
             ]
             .map(|(what, endpoint)| (what, truth.requests(endpoint).count()))
         });
-        self.say.note("What the server saw of this device, the uploader's requests among them:");
+        self.say
+            .note("What the server saw of this device, the uploader's requests among them:");
         for (what, count) in rows {
             self.say.note(&format!("{count:>4} × {what}"));
         }
@@ -453,7 +497,9 @@ impl Story<'_> {
 
     async fn judge(&mut self) -> Result<(), Trouble> {
         let violations = self.stage.truth(|truth| truth.violations().to_vec());
-        must(violations.is_empty(), || format!("the server complains: {violations:?}"))?;
+        must(violations.is_empty(), || {
+            format!("the server complains: {violations:?}")
+        })?;
         self.say.check("the server has nothing to complain of");
         let mut secrets: Vec<_> = self
             .stage
@@ -462,8 +508,12 @@ impl Story<'_> {
         let log = self.stage.log();
         // The fractions of the time at its head have six digits, too.
         let told = log.iter().map(|line| line.split_once(' ').map_or("", |(_, told)| told));
-        let leaks = told.filter(|line| secrets.iter().any(|secret| line.contains(secret))).count();
-        must(leaks == 0, || format!("{leaks} lines of the daemon's log hold a secret"))?;
+        let leaks = told
+            .filter(|line| secrets.iter().any(|secret| line.contains(secret)))
+            .count();
+        must(leaks == 0, || {
+            format!("{leaks} lines of the daemon's log hold a secret")
+        })?;
         self.say.check(&format!(
             "none of its {} codes, tokens and secrets stands in the daemon's {} lines of log",
             secrets.len(),
