@@ -136,7 +136,7 @@ async fn serve(bus: &str) -> Result<(), Trouble> {
     while let Some(line) = wishes.recv().await {
         let answer = match fulfil(&connection, &changes, serde_json::from_str(&line)?).await {
             Ok(answer) => answer,
-            Err(error) => explain(error),
+            Err(error) => explain(&error),
         };
         let mut out = std::io::stdout().lock();
         serde_json::to_writer(&mut out, &answer)?;
@@ -283,7 +283,7 @@ fn code(answer: &HashMap<String, OwnedVariant>) -> Result<Code, Trouble> {
     read().ok_or_else(|| "the daemon's answer holds no code".into())
 }
 
-fn explain(error: Trouble) -> Answer {
+fn explain(error: &Trouble) -> Answer {
     match error.downcast_ref::<zbus::Error>() {
         Some(zbus::Error::MethodError(name, text, _)) => {
             Answer::Refused(name.to_string(), text.clone().unwrap_or_default())

@@ -87,15 +87,15 @@ impl Say {
     /// The end of a story that went wrong.
     pub(crate) fn failure(&self, step: &str, reason: &str, log: &[String]) {
         self.passed();
-        let mut text = format!(
+        let text = format!(
             "   {} {step}\n     {}\n",
             self.painted("31", "✗"),
             reason.replace('\n', "\n     ")
         );
-        if !log.is_empty() {
-            text += &format!("\nThe daemon's last words:\n  {}\n", log.join("\n  "));
-        }
         self.write(&text);
+        if !log.is_empty() {
+            self.line(&format!("\nThe daemon's last words:\n  {}", log.join("\n  ")));
+        }
     }
 
     fn painted(&self, colour: &str, text: &str) -> String {

@@ -19,7 +19,7 @@ use crate::cast::{Cast, Role};
 pub(crate) const MOMENT: Duration = Duration::from_secs(20);
 
 /// The access token of the pairing lives this long: 8 hours at the real server.
-pub(crate) const FIRST_LIFE: Duration = Duration::from_secs(14);
+pub(crate) const FIRST_LIFE: Duration = Duration::from_secs(12);
 
 /// The last lines that are shown when something went wrong.
 const LAST_WORDS: usize = 15;
