@@ -403,8 +403,11 @@ impl Story<'_> {
             .plain(Wish::RejectAccessToken(second.generation))
             .await?;
         let token = self.stage.uploader.token().await?;
-        must(token.value == second.value, || format!("a rejection without reason led to {token:?}"))?;
-        self.say.check("the uploader rejects the token without reason: the API takes it, so the daemon keeps it");
+        must(token.value == second.value, || {
+            format!("a rejection without reason led to {token:?}")
+        })?;
+        self.say
+            .check("the uploader rejects the token without reason: the API takes it, so the daemon keeps it");
 
         self.stage.server.end_access_token(CLIENT_ID)?;
         let status = self.stage.upload(&second.value).await?;
