@@ -54,14 +54,17 @@ impl Built {
     /// The target directory, and the triple if one was asked for.
     fn target(&self) -> (&Path, Option<&OsStr>) {
         let above = self.folder.parent().unwrap_or(&self.folder);
-        // Cargo marks the target directory itself.
-        match above.parent() {
-            Some(root) if !above.join("CACHEDIR.TAG").exists() && root.join("CACHEDIR.TAG").exists() => {
-                (root, above.file_name())
-            }
+        match (above.file_name(), above.parent()) {
+            (Some(name), Some(root)) if is_triple(name) => (root, Some(name)),
             _ => (above, None),
         }
     }
+}
+
+/// Whether a folder is named after a target, as with `--target` or `build.target`. Nothing else in the path tells.
+fn is_triple(name: &OsStr) -> bool {
+    let name = name.to_string_lossy();
+    name.contains(std::env::consts::OS) && name.matches('-').count() >= 2
 }
 
 /// Builds both and says how, unless told not to. Cargo's own output goes where ours goes.

@@ -16,6 +16,8 @@
 
 use std::process::ExitCode;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 mod actor;
 mod api;
 mod args;
@@ -68,13 +70,34 @@ fn play(wishes: args::Wishes) -> ExitCode {
         tokio::select! {
             // The reason was printed by the one who knew the step.
             told = story::tell(wishes, &say) => if told.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE },
-            _ = tokio::signal::ctrl_c() => {
-                say.line("\nInterrupted. Everything is stopped and swept up.");
-                ExitCode::from(INTERRUPTED)
-            }
+            asked = asked_to_end() => match asked {
+                Ok(()) if say.checked_all() => {
+                    say.line("\nEverything is stopped and swept up.");
+                    ExitCode::SUCCESS
+                }
+                Ok(()) => {
+                    say.line("\nInterrupted. Everything is stopped and swept up.");
+                    ExitCode::from(INTERRUPTED)
+                }
+                Err(error) => {
+                    say.failure("Signals cannot be received", &error.to_string(), &[]);
+                    ExitCode::FAILURE
+                }
+            },
         }
     });
     // A wait that was given up still runs on a thread of its own, up to its limit.
     runtime.shutdown_background();
     code
+}
+
+/// Ctrl-C, or a polite kill.
+async fn asked_to_end() -> std::io::Result<()> {
+    let mut terminated = signal(SignalKind::terminate())?;
+    let mut interrupted = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminated.recv() => {}
+        _ = interrupted.recv() => {}
+    }
+    Ok(())
 }

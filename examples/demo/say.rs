@@ -10,6 +10,7 @@ pub(crate) struct Say {
     terminal: bool,
     step: Cell<u32>,
     checks: Cell<u32>,
+    done: Cell<bool>,
 }
 
 impl Say {
@@ -21,6 +22,7 @@ impl Say {
             colour: terminal && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()),
             step: Cell::new(0),
             checks: Cell::new(0),
+            done: Cell::new(false),
         }
     }
 
@@ -79,9 +81,18 @@ impl Say {
         self.write(&format!("{text}\n"));
     }
 
-    /// How many things were seen to hold.
-    pub(crate) fn checks(&self) -> u32 {
-        self.checks.get()
+    /// The end of a story that went well: tells in how many seconds.
+    pub(crate) fn success(&self, playing: f32, building: f32) {
+        self.done.set(true);
+        self.line(&format!(
+            "\nAll {} checks held, in {playing:.0} s after {building:.0} s of building.",
+            self.checks.get()
+        ));
+    }
+
+    /// Whether the story is over, and went well.
+    pub(crate) fn checked_all(&self) -> bool {
+        self.done.get()
     }
 
     /// The end of a story that went wrong.

@@ -26,10 +26,13 @@ pub(crate) fn invite(say: &Say, stage: &Stage) {
             format!("busctl --address={address} introspect org.cameratocloud.Auth1 /org/cameratocloud/Auth1"),
         ),
         (
-            "What is said on the bus, tokens included: nobody else can listen here",
-            format!("busctl --address={address} monitor org.cameratocloud.Auth1"),
+            "What is said on the bus, tokens included (on the system bus only root may listen so)",
+            format!("busctl --address={address} monitor"),
         ),
-        ("Pair", call("Pairing", "StartPairing 'a{sv}' 0")),
+        (
+            "Pair; the answer holds the code",
+            call("Pairing", "StartPairing 'a{sv}' 0"),
+        ),
         (
             "The code as a picture",
             call("Pairing", "GetQrCode 'a{sv}' 1 format s svg"),

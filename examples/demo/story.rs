@@ -47,12 +47,7 @@ pub(crate) async fn tell(wishes: Wishes, say: &Say) -> Result<(), Told> {
     if let Err(error) = story.play().await {
         return Err(failed(say, &error, &story.stage.last_words()));
     }
-    say.line(&format!(
-        "\nAll {} checks held, in {:.0} s after {:.0} s of building.",
-        say.checks(),
-        built.elapsed().as_secs_f32(),
-        (built - began).as_secs_f32()
-    ));
+    say.success(built.elapsed().as_secs_f32(), (built - began).as_secs_f32());
     if wishes.stay {
         stay::invite(say, &story.stage);
         // Until Ctrl-C, which drops all of this.
@@ -173,8 +168,10 @@ impl Story<'_> {
         must(project == "Demo project", || {
             format!("the project is called {project:?}")
         })?;
-        self.say
-            .check(&format!("the daemon asked {} times, then it was paired", truth.polls));
+        self.say.check(&format!(
+            "the server knows the device as paired; the daemon asked {} ×",
+            truth.polls
+        ));
         self.say.check(&format!("it says “{sentence}”"));
         // From the next one on; the first keeps the life it was given.
         self.stage.tokens_live(LONG_LIFE);
