@@ -11,8 +11,8 @@ use crate::binaries::Binaries;
 use crate::caller::{Answer, Code, Token, Wish};
 use crate::cast::{Cast, Role};
 
-/// Above the 20 s within which the daemon answers everything, and the longest wait for a signal.
-const LIMIT: Duration = Duration::from_secs(40);
+/// Above the 20 s within which the daemon answers everything.
+const LIMIT: Duration = Duration::from_secs(25);
 
 /// A caller. Its process is killed when this is dropped.
 #[derive(Debug)]

@@ -110,6 +110,12 @@ impl Stage {
         log[log.len().saturating_sub(LAST_WORDS)..].to_vec()
     }
 
+    /// How the daemon ended, if it has: then that is why nothing goes on.
+    pub(crate) async fn epitaph(&mut self) -> Option<String> {
+        let status = self.daemon.wait_exit(Duration::ZERO).await.ok()?;
+        Some(format!("The daemon is no more: {status}."))
+    }
+
     /// Waits until the daemon's one sentence holds `part`.
     pub(crate) async fn sentence(&self, part: &'static str) -> Result<String, Trouble> {
         let heard = self

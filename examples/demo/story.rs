@@ -45,6 +45,10 @@ pub(crate) async fn tell(wishes: Wishes, say: &Say) -> Result<(), Told> {
     let stage = Stage::set(cast, binaries).map_err(|error| failed(say, &error, &[]))?;
     let mut story = Story { wishes, say, stage };
     if let Err(error) = story.play().await {
+        let error = match story.stage.epitaph().await {
+            Some(epitaph) => format!("{error}\n{epitaph}").into(),
+            None => error,
+        };
         return Err(failed(say, &error, &story.stage.last_words()));
     }
     say.success(built.elapsed().as_secs_f32(), (built - began).as_secs_f32());
