@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use c2c_sim::rig::CLIENT_ID;
-use c2c_sim::server::Truth;
+use c2c_sim::rig::{CLIENT_ID, FIRMWARE_VERSION};
+use c2c_sim::server::{Endpoint, Truth};
 
 use super::{Story, must};
 use crate::Trouble;
@@ -122,6 +122,13 @@ impl Story<'_> {
         self.say
             .check("the server ends the access token before its time: the uploader gets a 401");
         let third = self.insist(&second).await?;
+        // The uploader's own requests bear another version.
+        let asked = self.stage.truth(|truth| {
+            truth
+                .requests(Endpoint::Me)
+                .any(|e| e.client_version.as_deref() == Some(FIRMWARE_VERSION) && e.verdict == "unauthorized")
+        });
+        must(asked, || "the daemon did not ask the API itself".to_owned())?;
         self.alive(&third, "the daemon asked the API itself, got a 401, and refreshed")
             .await?;
         self.stage
