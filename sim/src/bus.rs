@@ -189,9 +189,9 @@ fn socket_directory() -> io::Result<(TempDir, PathBuf)> {
 
 fn configuration(socket: &Path, policy: BusPolicy<'_>) -> io::Result<String> {
     let rules = match policy {
-        BusPolicy::Open => "<policy context=\"default\"><allow user=\"*\"/><allow own=\"*\"/>\
-            <allow send_type=\"method_call\"/><allow send_type=\"signal\"/><allow send_destination=\"*\" \
-            eavesdrop=\"false\"/></policy>"
+        // As the session bus has it; an allow rule that names neither sending nor receiving allows receiving.
+        BusPolicy::Open => "<policy context=\"default\"><allow send_destination=\"*\" eavesdrop=\"true\"/>\
+            <allow eavesdrop=\"true\"/><allow own=\"*\"/><allow user=\"*\"/></policy>"
             .to_owned(),
         // The defaults of /usr/share/dbus-1/system.conf, then the file.
         BusPolicy::System(file) => format!(
@@ -208,7 +208,7 @@ fn configuration(socket: &Path, policy: BusPolicy<'_>) -> io::Result<String> {
     };
     Ok(format!(
         "<!DOCTYPE busconfig PUBLIC \"-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN\" \
-         \"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd\">\n<busconfig><type>system</type>\
+         \"http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd\">\n<busconfig>\
          <listen>unix:path={}</listen><auth>EXTERNAL</auth>{rules}\
          <limit name=\"max_connections_per_user\">1024</limit><limit name=\"max_completed_connections\">2048</limit>\
          </busconfig>\n",

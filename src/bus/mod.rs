@@ -64,7 +64,7 @@ const LEAVE_LIMIT: Duration = Duration::from_secs(1);
 /// A call on its way to the loop. Every one is answered exactly once; one whose `reply` is dropped is answered with an error.
 #[derive(Debug)]
 pub struct Call {
-    /// What is asked, by whom it matters.
+    /// What is asked, with the uid where that matters.
     pub command: Command,
     /// Where the answer goes. Nobody may be left to take it.
     pub reply: oneshot::Sender<Result<Reply, CallError>>,
@@ -162,6 +162,9 @@ pub struct Bus {
 ///
 /// Calls of clients arrive at `calls`' other end; who may make which is decided here, by `access`, which may change at any
 /// time. The queue should hold [`CALL_QUEUE`] calls.
+///
+/// The loop should be a spawned task rather than the runtime's root future: waking the root costs a write to the kernel for
+/// each call, and an answer from memory is then no longer there at the first look.
 ///
 /// # Errors
 /// [`BusError::Unreachable`], [`BusError::NameTaken`], [`BusError::NameForbidden`].

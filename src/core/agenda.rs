@@ -107,7 +107,7 @@ impl Core {
         match self.refresh.clone() {
             Refresh::Marking { prepared, store, mark } if store == op => self.marked(t, prepared, mark, ok),
             // I1's one exception: where the disk fails, memory serves, and writing is retried until it works.
-            Refresh::Storing { store, incoming } if store == op => self.adopt_refreshed(t, incoming),
+            Refresh::Storing { store, incoming } if store == op => self.adopt_incoming(t, incoming),
             Refresh::Idle
             | Refresh::Preparing(_)
             | Refresh::Marking { .. }

@@ -12,6 +12,8 @@ mod backoff;
 pub mod effect;
 pub mod event;
 mod held;
+#[cfg(test)]
+mod model;
 mod pairing;
 pub mod policy;
 pub mod record;
@@ -30,7 +32,7 @@ mod view;
 use backoff::Retry;
 use held::Held;
 use pairing::{Flow, OrphanPoll, Throttle};
-use refresh::{Refresh, RefusedLimit};
+use refresh::{Inhibitor, Refresh, RefusedLimit};
 use resource::Resource;
 use serve::Waiter;
 use turn::Turn;
@@ -67,6 +69,7 @@ pub struct Core {
     /// The old access token after a verdict ended its pairing: served to its end if a probe finds it alive.
     afterlife: Option<Afterlife>,
     refresh: Refresh,
+    inhibitor: Inhibitor,
     retry: Retry,
     refused_limit: RefusedLimit,
     last_refreshed: Option<BootTime>,
@@ -214,11 +217,9 @@ impl Core {
         now: Now,
         out: &mut Effects,
     ) -> Self {
-        let live = match &stored.record {
-            Loaded::Current(record) | Loaded::Previous(record) => {
-                matches!(record.body, Body::Paired(_)).then_some(record.grant)
-            }
-            Loaded::Missing | Loaded::Damaged | Loaded::KeyUnavailable | Loaded::Foreign => None,
+        let paired = match &stored.record {
+            Loaded::Current(record) | Loaded::Previous(record) => matches!(record.body, Body::Paired(_)),
+            Loaded::Missing | Loaded::Damaged | Loaded::KeyUnavailable | Loaded::Foreign => false,
         };
         let listed = stored.revocations.len();
         let mut core = Self {
@@ -235,6 +236,7 @@ impl Core {
             held: None,
             afterlife: None,
             refresh: Refresh::Idle,
+            inhibitor: Inhibitor::Free,
             retry: Retry::default(),
             refused_limit: RefusedLimit::default(),
             last_refreshed: None,
@@ -249,7 +251,7 @@ impl Core {
             throttle: Throttle::default(),
             resource: Resource::default(),
             waiters: Vec::new(),
-            revocations: Revocations::restore(stored.revocations, live),
+            revocations: Revocations::restore(stored.revocations, paired),
             unpairing: None,
             disk: Disk {
                 revocations: File::found(listed > 0),

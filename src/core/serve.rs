@@ -140,7 +140,7 @@ impl Core {
             };
         }
         if let Some(hold) = self.hold(held)
-            && now < hold
+            && now < hold.min(waiter.deadline)
         {
             return Due::Wait(hold.min(waiter.deadline));
         }

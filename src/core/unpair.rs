@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use super::backoff::Retry;
-use super::effect::{CallError, CallId, Effect, Note, OpId, Reply, Request, Store};
+use super::effect::{CallError, CallId, Note, OpId, Reply, Request, Store};
 use super::event::{Command, Fault, RefreshAnswer, RevokeAnswer};
 use super::held::stamp;
 use super::policy::Provisioning;
@@ -81,8 +81,9 @@ impl Core {
             return;
         };
         let grant = held.grant;
+        let candidate = held.candidate.clone();
         let newest = match &self.refresh {
-            Refresh::Storing { incoming, .. } => incoming.clone(),
+            Refresh::Storing { incoming, .. } => incoming.pair.clone(),
             Refresh::Idle | Refresh::Preparing(_) | Refresh::Marking { .. } | Refresh::Sent { .. } => held.pair.clone(),
         };
         self.abandon_unsent_refresh(t);
@@ -94,6 +95,10 @@ impl Core {
             self.refresh = Refresh::Idle;
         }
         self.revoke_pair(t, grant, &newest, flying.map(|(op, _)| op));
+        if let Some(candidate) = candidate {
+            // Nobody knows which of the two lives; neither may stay behind in the project.
+            self.revoke_pair(t, grant, &candidate, None);
+        }
         let tombstone = self.store_tombstone(t, Reason::Unpaired);
         self.unpairing = Some(Unpairing {
             calls: vec![call],
@@ -113,9 +118,6 @@ impl Core {
             return;
         }
         self.held = None;
-        if unpairing.rescued.is_some() {
-            t.emit(Effect::Release);
-        }
         if self.flow.is_none() {
             self.idle = Reason::Unpaired;
         }
@@ -138,7 +140,7 @@ impl Core {
         // One of the two generations may hold the tombstone.
         self.disk.record.holds = Holds::Unsure;
         if let Some(incoming) = unpairing.rescued {
-            self.store_refreshed(t, incoming);
+            self.store_incoming(t, incoming, false);
         } else if let Some((op, mark)) = unpairing.flying {
             self.refresh = Refresh::Sent { op, mark };
         }
@@ -161,7 +163,6 @@ impl Core {
             return false;
         };
         entry.waits_for = None;
-        let mut rescuing = false;
         if let RefreshAnswer::Granted(grant) = answer {
             if let Some(refresh) = &grant.refresh {
                 entry.pending.token = Revocable::Refresh(refresh.clone());
@@ -173,7 +174,6 @@ impl Core {
             }) = &mut self.unpairing
                 && let Some(held) = &self.held
             {
-                rescuing = true;
                 *rescued = Some(TokenPair {
                     access: grant.access.clone(),
                     refresh: grant.refresh.clone().or_else(|| held.pair.refresh.clone()),
@@ -192,9 +192,8 @@ impl Core {
             }
             unpairing.flying = None;
         }
-        if !rescuing {
-            t.emit(Effect::Release);
-        }
+        self.release(t);
+        self.revoke_before_code();
         true
     }
 
@@ -314,11 +313,12 @@ impl Core {
 }
 
 impl Revocations {
-    /// What the store kept. An entry of the live pairing was written by an unpairing that a crash undid.
-    pub(super) fn restore(list: Vec<PendingRevocation>, live: Option<GrantId>) -> Self {
-        let entries = list
+    /// What the store kept. Beside a living pairing nothing is to be revoked: an entry was written by an unpairing that a
+    /// crash undid, or concerns an earlier pairing of what is the same device at the server.
+    pub(super) fn restore(list: Vec<PendingRevocation>, paired: bool) -> Self {
+        let entries = if paired { Vec::new() } else { list };
+        let entries = entries
             .into_iter()
-            .filter(|pending| Some(pending.grant) != live)
             .map(|pending| Entry {
                 pending,
                 waits_for: None,

@@ -107,8 +107,8 @@ fn serve(bus: &BusAddress, source: Source) -> ExitCode {
     log::init();
     harden::die_on_panic();
     harden::protect_memory();
-    let mut notifier = Notifier::from_environment();
-    match block_on(bus, source, &mut notifier) {
+    let (ended, mut notifier) = block_on(bus.clone(), source);
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             Entry::new(Level::ERROR, journal::FAILED, &failure.sentence).write();
@@ -119,18 +119,31 @@ fn serve(bus: &BusAddress, source: Source) -> ExitCode {
     }
 }
 
-fn block_on(bus: &BusAddress, source: Source, notifier: &mut Notifier) -> Result<(), Failure> {
+fn block_on(bus: BusAddress, source: Source) -> (Result<(), Failure>, Notifier) {
+    let mut notifier = Notifier::from_environment();
     // One thread: the loop owns the core by value, and a getter of the bus never runs in the middle of a change.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
         // Name lookup and one write at a time; each lives a few seconds longer than its work.
         .max_blocking_threads(4)
-        .build()
-        .map_err(|error| Failure::new(Code::Internal, format!("no runtime: {error}")))?;
-    let ended = runtime.block_on(async {
-        let daemon = boot(bus, source).await?;
-        daemon.run(notifier).await
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            let failure = Failure::new(Code::Internal, format!("no runtime: {error}"));
+            return (Err(failure), notifier);
+        }
+    };
+    // A task of its own: waking the future that `block_on` polls costs a system call for each call from the bus.
+    let life = runtime.spawn(async move {
+        let ended = async { boot(&bus, source).await?.run(&mut notifier).await }.await;
+        (ended, notifier)
+    });
+    let ended = runtime.block_on(life).unwrap_or_else(|error| {
+        // A panic ends the process where it happens, so this says that the runtime gave the task up.
+        let failure = Failure::new(Code::Internal, format!("the loop was dropped: {error}"));
+        (Err(failure), Notifier::from_environment())
     });
     // A name lookup that hangs must not hold up the end. What had to be written is written: the drain waited for it.
     runtime.shutdown_timeout(Duration::from_millis(200));

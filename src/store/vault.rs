@@ -262,7 +262,7 @@ impl<F: Folder> Vault<F> {
     }
 
     /// A tombstone that was not durable in both slots: the caller is told that nothing changed, so the next start should not
-    /// find it either. Only while the record it was to end is still there; else the tombstone is the best that is left.
+    /// find it either. Once it stands in both slots the record it was to end is gone, and it is the best that is left.
     /// (A verdict's tombstone that is lost this way costs nothing: the server will repeat its verdict.)
     fn withdraw(&mut self, sealed: &[Sealed]) {
         let in_force = |sealed: &&Sealed| {
@@ -271,7 +271,6 @@ impl<F: Folder> Vault<F> {
         };
         let in_force: Vec<_> = sealed.iter().filter(in_force).collect();
         if let [Sealed { slot, .. }] = in_force[..]
-            && self.slots[1 - slot].is_some()
             && self.state.erase(SLOTS[*slot]).is_ok()
         {
             self.slots[*slot] = None;

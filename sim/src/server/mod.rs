@@ -8,7 +8,7 @@
 //! the last handle. All its methods are synchronous and quick, from sync and async code alike; only the waits come in two.
 //! Its clock is real time plus what [`Server::advance`] added, so that tests of 8 hours take none.
 //!
-//! Invariants: one lock around one [`State`]; decisions in `grants` and `resources`, none elsewhere; a request that was read
+//! Invariants: one lock around one `State`; decisions in `grants` and `resources`, none elsewhere; a request that was read
 //! is acted on even if its client hangs up; what the client cannot know is never held against it as a [`Violation`].
 
 mod answer;

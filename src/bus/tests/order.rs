@@ -110,6 +110,17 @@ async fn an_answer_waits_for_what_was_published_before_it_and_for_nothing_else()
 }
 
 #[tokio::test(start_paused = true)]
+async fn no_answer_overtakes_its_signals_even_when_they_are_stuck() {
+    let mut pair = Pair::settled(everybody(), unpaired()).await;
+    pair.bus.tasks.shutdown().await;
+    let call = pair.call(PAIRING, "Unpair", ());
+    let asked = pair.calls.recv().await.unwrap();
+    pair.bus.publish(paired());
+    asked.reply.send(Ok(Reply::Done)).unwrap();
+    assert_eq!(failure(call.await.unwrap()).0, FailureKind::Timeout);
+}
+
+#[tokio::test(start_paused = true)]
 async fn only_what_changed_is_told_and_no_change_is_silence() {
     let mut pair = Pair::settled(everybody(), paired()).await;
     pair.bus.publish(paired());

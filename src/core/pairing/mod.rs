@@ -200,7 +200,12 @@ impl Core {
 
     /// `CancelPairing`. Answered when no crash can bring the flow back.
     pub(super) fn cancel_pairing(&mut self, t: &mut Turn<'_>, call: CallId) {
-        // If the user's approval is being written this moment, it is too late to cancel; `Unpair` undoes it.
+        if self.flow_succeeded() {
+            // The user's approval is being written this moment: too late to cancel, and `Unpair` undoes it. The answer
+            // waits until the flow is durably over.
+            self.deferred.push((call, Command::CancelPairing));
+            return;
+        }
         self.end_flow(t, Reason::Cancelled);
         self.forget_flow_file(t);
         self.done_when_durable(t, call, false);
@@ -353,6 +358,16 @@ impl Core {
             && flow.phase == Phase::Revoking
         {
             flow.phase = Phase::Resting { until: t.at() };
+        }
+    }
+
+    /// A revocation that had to wait for its refresh is ready: it goes before a code that has not been asked for yet.
+    pub(super) fn revoke_before_code(&mut self) {
+        if let Some(flow) = &mut self.flow
+            && matches!(flow.phase, Phase::Resting { .. })
+            && self.revocations.press()
+        {
+            flow.phase = Phase::Revoking;
         }
     }
 

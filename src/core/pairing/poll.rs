@@ -149,9 +149,7 @@ impl Core {
     /// Takes a new grant into use.
     pub(in crate::core) fn install(&mut self, t: &mut Turn<'_>, pairing: Pairing, replaced: bool) {
         self.abandon_unsent_refresh(t);
-        if matches!(self.refresh, Refresh::Sent { .. }) {
-            t.emit(Effect::Release);
-        }
+        self.release(t);
         self.refresh = Refresh::Idle;
         let refreshable = pairing.pair.refresh.is_some();
         let (grant, generation) = (self.ledger.grant, self.ledger.generation);

@@ -14,6 +14,7 @@ use crate::core::held::{Held, stamp};
 use crate::core::record::{IntentMark, Pairing, TokenPair};
 use crate::core::snapshot::{ErrorWord, Reason};
 use crate::core::time::WallTime;
+use crate::core::token::Generation;
 use crate::core::turn::Turn;
 use crate::core::{Afterlife, Core};
 
@@ -40,7 +41,24 @@ pub(super) enum Refresh {
     /// The POST is out.
     Sent { op: OpId, mark: IntentMark },
     /// The new pair is being written; the old one is dead.
-    Storing { store: OpId, incoming: TokenPair },
+    Storing { store: OpId, incoming: Incoming },
+}
+
+/// A pair on its way to disk.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Incoming {
+    pub(super) pair: TokenPair,
+    generation: Generation,
+    /// It did not come from a refresh: it is the candidate of a cancelled replacement.
+    replaces: bool,
+}
+
+/// Whether logind was asked to hold off shutdown and sleep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) enum Inhibitor {
+    #[default]
+    Free,
+    Held,
 }
 
 impl Core {
@@ -75,8 +93,8 @@ impl Core {
             at: t.at(),
             sends,
         };
-        t.emit(Effect::Inhibit);
         let body = held.to_pairing(Some(mark));
+        self.inhibit(t);
         let store = self.store_pairing(t, body, Slots::One);
         self.refresh = Refresh::Marking {
             prepared: op,
@@ -91,7 +109,7 @@ impl Core {
         let token = self.held.as_ref().and_then(|held| held.pair.refresh.clone());
         let (true, true, Some(token)) = (ok, self.may_refresh(), token) else {
             t.emit(Effect::Cancel(prepared));
-            t.emit(Effect::Release);
+            self.release(t);
             if !ok {
                 self.retry.failed(t, CallError::StorageFailed, None, MANDATORY_CAP);
             }
@@ -119,17 +137,17 @@ impl Core {
         self.refresh = Refresh::Idle;
         if self.flow_succeeded() {
             // A newer pairing is on its way to disk and must not be overwritten by news of the one it replaces.
-            t.emit(Effect::Release);
+            self.release(t);
             return;
         }
         match answer {
             RefreshAnswer::Granted(grant) => self.refresh_granted(t, mark, date, grant),
             RefreshAnswer::Dead => {
-                t.emit(Effect::Release);
+                self.release(t);
                 self.verdict(t);
             }
             RefreshAnswer::ClientRejected => {
-                t.emit(Effect::Release);
+                self.release(t);
                 self.unanswered(mark);
                 self.client_rejected = true;
                 self.fail_with(t, ErrorWord::ClientRejected);
@@ -138,7 +156,7 @@ impl Core {
                 self.retry.failed_for(t, CallError::ClientRejected, wait);
             }
             RefreshAnswer::Failed(fault) => {
-                t.emit(Effect::Release);
+                self.release(t);
                 if fault.kind.ambiguous() {
                     if let Some(held) = &mut self.held {
                         held.ambiguous = Some(mark);
@@ -172,42 +190,54 @@ impl Core {
             lifetime: grant.expires_in,
             obtained: stamp(self.boot, mark.at, date, t.now),
         };
-        self.store_refreshed(t, incoming);
+        self.store_incoming(t, incoming, false);
     }
 
-    pub(super) fn store_refreshed(&mut self, t: &mut Turn<'_>, incoming: TokenPair) {
-        self.store_incoming(t, incoming, Slots::One);
-    }
-
-    fn store_incoming(&mut self, t: &mut Turn<'_>, incoming: TokenPair, slots: Slots) {
+    pub(super) fn store_incoming(&mut self, t: &mut Turn<'_>, pair: TokenPair, replaces: bool) {
         let Some(held) = &self.held else { return };
         // A refresh that worked proves the pairing in hand; the other pair is the stale one.
         let pairing = Pairing {
-            pair: incoming.clone(),
+            pair: pair.clone(),
             mark: None,
             candidate: None,
             device: held.device.clone(),
         };
         self.ledger.generation = self.ledger.generation.next();
+        let generation = self.ledger.generation;
+        let slots = if replaces { Slots::Both } else { Slots::One };
         let store = self.store_pairing(t, pairing, slots);
+        let incoming = Incoming {
+            pair,
+            generation,
+            replaces,
+        };
         self.refresh = Refresh::Storing { store, incoming };
     }
 
     /// Step 6: on disk (or the disk fails, and memory is all there is): show it.
-    pub(super) fn adopt_refreshed(&mut self, t: &mut Turn<'_>, incoming: TokenPair) {
-        t.emit(Effect::Release);
+    pub(super) fn adopt_incoming(&mut self, t: &mut Turn<'_>, incoming: Incoming) {
+        self.release(t);
         self.refresh = Refresh::Idle;
         let Some(old) = self.held.take() else { return };
         let pairing = Pairing {
-            pair: incoming,
+            pair: incoming.pair,
             mark: None,
             candidate: None,
             device: old.device,
         };
-        let generation = self.ledger.generation;
-        t.note(Note::Refreshed {
-            generation,
-            lifetime: pairing.pair.lifetime,
+        // Its own number, not the ledger's: a replacement may have taken the next one meanwhile.
+        let generation = incoming.generation;
+        t.note(if incoming.replaces {
+            Note::Paired {
+                generation,
+                replaced: true,
+                refreshable: pairing.pair.refresh.is_some(),
+            }
+        } else {
+            Note::Refreshed {
+                generation,
+                lifetime: pairing.pair.lifetime,
+            }
         });
         self.held = Some(Held::new(
             old.grant,
@@ -267,7 +297,19 @@ impl Core {
     /// The other pair is the living one: it takes this one's place as a refreshed one would.
     pub(super) fn adopt_candidate(&mut self, t: &mut Turn<'_>, candidate: TokenPair) {
         self.abandon_unsent_refresh(t);
-        self.store_incoming(t, candidate, Slots::Both);
+        self.store_incoming(t, candidate, true);
+    }
+
+    fn inhibit(&mut self, t: &mut Turn<'_>) {
+        if std::mem::replace(&mut self.inhibitor, Inhibitor::Held) == Inhibitor::Free {
+            t.emit(Effect::Inhibit);
+        }
+    }
+
+    pub(super) fn release(&mut self, t: &mut Turn<'_>) {
+        if std::mem::take(&mut self.inhibitor) == Inhibitor::Held {
+            t.emit(Effect::Release);
+        }
     }
 
     /// Leaves a transaction that has not been sent; a sent one runs on.
@@ -279,7 +321,7 @@ impl Core {
             }
             Refresh::Marking { prepared, .. } => {
                 t.emit(Effect::Cancel(prepared));
-                t.emit(Effect::Release);
+                self.release(t);
                 self.refresh = Refresh::Idle;
             }
             Refresh::Idle | Refresh::Sent { .. } | Refresh::Storing { .. } => {}

@@ -66,8 +66,15 @@ fn an_identity_does_not_run_together() {
 #[test]
 fn an_identity_never_changes() {
     let identity = Identity::new("frameio-c2c", "https://api.frame.io", "SN-000123");
-    let hex: String = identity.bytes().iter().map(|byte| format!("{byte:02x}")).collect();
-    assert_eq!(hex, "98b7726bb142020b3ccb7e13919c2abd73a2916403bcf3e39e570644eebebb6e");
+    let expected = "
+        98 b7 72 6b b1 42 02 0b 3c cb 7e 13 91 9c 2a bd
+        73 a2 91 64 03 bc f3 e3 9e 57 06 44 ee be bb 6e
+    ";
+    let expected: Vec<_> = expected
+        .split_whitespace()
+        .map(|byte| u8::from_str_radix(byte, 16).unwrap())
+        .collect();
+    assert_eq!(identity.bytes()[..], expected);
 }
 
 proptest! {

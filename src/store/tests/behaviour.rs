@@ -10,6 +10,16 @@ use crate::store::{WriteError, records_exist};
 const SLOTS: [&str; 2] = ["record.0", "record.1"];
 
 #[test]
+fn a_store_works_on_a_thread_of_its_own() {
+    let device = Device::new();
+    let (mut store, _) = device.open();
+    std::thread::spawn(move || store.write(&one(paired(1))).unwrap())
+        .join()
+        .unwrap();
+    assert_eq!(device.loaded(), Loaded::Current(paired(1)));
+}
+
+#[test]
 fn an_empty_directory_holds_nothing() {
     let (_store, found) = Device::new().open();
     assert_eq!(found, stored(Loaded::Missing));

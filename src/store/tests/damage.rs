@@ -52,7 +52,7 @@ fn harmed(device: &Device, name: &str, harm: Harm) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(192))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
 
     #[test]
     fn one_harmed_generation_leaves_the_other_in_doubt(newest: bool, harm in harm()) {

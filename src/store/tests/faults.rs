@@ -321,11 +321,17 @@ pub(super) fn scenarios() -> Vec<Scenario> {
     ]
 }
 
+/// One scenario with one fault in it.
+pub(super) struct Run {
+    pub(super) outcome: Result<(), WriteError>,
+    /// What a start finds before the write, and after it.
+    pub(super) states: [Stored; 2],
+    /// Files that must not be lost.
+    pub(super) precious: Vec<Vec<u8>>,
+}
+
 /// Runs a scenario once for each step, until there is no such step.
-pub(super) fn at_every_step<P: Place>(
-    fault: Fault,
-    mut check: impl FnMut(&Scenario, &P, Result<(), WriteError>, [Stored; 2]),
-) {
+pub(super) fn at_every_step<P: Place>(fault: Fault, mut check: impl FnMut(&Scenario, &P, Run)) {
     for scenario in scenarios() {
         for step in 0.. {
             let place = P::new();
@@ -347,13 +353,18 @@ pub(super) fn at_every_step<P: Place>(
                     scenario.name
                 );
             }
-            check(&scenario, &place, outcome, [old, new]);
+            let run = Run {
+                outcome,
+                states: [old, new],
+                precious,
+            };
+            check(&scenario, &place, run);
         }
     }
 }
 
 fn check_device(fault: Fault) {
-    at_every_step(fault, |scenario, device: &Device, outcome, states| {
+    at_every_step(fault, |scenario, device: &Device, Run { outcome, states, .. }| {
         let found = device.stored();
         let name = scenario.name;
         match outcome {
@@ -390,7 +401,13 @@ fn a_disk_that_fails_for_good_or_a_process_that_ends_leaves_the_old_or_the_new()
 fn a_pairing_that_the_disk_did_not_take_is_found_in_the_runtime_directory() {
     at_every_step(
         Fault::Once(Errno::IO),
-        |scenario, device: &Device, outcome, [_, new]| {
+        |scenario,
+         device: &Device,
+         Run {
+             outcome,
+             states: [_, new],
+             ..
+         }| {
             let is_pairing = matches!(&scenario.what, Write::Record { record, .. } if record.body != tombstone(0).body);
             if is_pairing && outcome.is_err() {
                 let found = device.stored();
@@ -413,7 +430,13 @@ fn a_tombstone_that_failed_is_not_found_later() {
     let mut failures = Vec::new();
     at_every_step(
         Fault::Once(Errno::IO),
-        |scenario, device: &Device, outcome, [old, _]| {
+        |scenario,
+         device: &Device,
+         Run {
+             outcome,
+             states: [old, _],
+             ..
+         }| {
             if scenario.name.starts_with("a tombstone") && outcome.is_err() {
                 failures.push((scenario.name, device.stored() == old));
             }

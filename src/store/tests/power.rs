@@ -11,7 +11,7 @@ use std::rc::Rc;
 
 use rustix::io::Errno;
 
-use super::faults::{Fault, Place, Plan, at_every_step, holds, scenarios};
+use super::faults::{Fault, Place, Plan, Run, at_every_step, scenarios};
 use crate::core::Stored;
 use crate::store::folder::Folder;
 
@@ -208,13 +208,16 @@ fn without_flow(stored: Stored) -> Stored {
 #[test]
 fn a_power_cut_at_any_step_leaves_the_old_or_the_new() {
     let mut tried = 0;
-    at_every_step(Fault::ForGood, |scenario, board: &Board, outcome, states| {
-        let states = states.map(without_flow);
+    at_every_step(Fault::ForGood, |scenario, board: &Board, run| {
+        let states = run.states.map(without_flow);
         for board in board.after_power_cut() {
             let found = board.stored();
-            match outcome {
+            match run.outcome {
                 Ok(()) => assert_eq!(found, states[1], "{}: undone", scenario.name),
                 Err(_) => assert!(scenario.allows(&found, &states), "{}: {found:?}", scenario.name),
+            }
+            for content in &run.precious {
+                assert!(board.holds(content), "{}: what was damaged is lost", scenario.name);
             }
             board.write(&scenario.what);
             assert_eq!(
@@ -240,11 +243,7 @@ fn a_power_cut_right_after_a_write_undoes_nothing() {
         for board in board.after_power_cut() {
             assert_eq!(board.stored(), new, "{}", scenario.name);
             for content in &precious {
-                assert!(
-                    holds(&board.state(), content),
-                    "{}: what was damaged is lost",
-                    scenario.name
-                );
+                assert!(board.holds(content), "{}: what was damaged is lost", scenario.name);
             }
         }
     }
@@ -258,7 +257,7 @@ fn a_power_cut_after_a_failure_that_was_made_good_undoes_nothing() {
         Fault::Done(Errno::IO),
         Fault::Once(Errno::NOSPC),
     ] {
-        at_every_step(fault, |scenario, board: &Board, _, [_, new]| {
+        at_every_step(fault, |scenario, board: &Board, Run { states: [_, new], .. }| {
             board.write(&scenario.what);
             let new = without_flow(new);
             for board in board.after_power_cut() {

@@ -1,13 +1,10 @@
 //! Each endpoint answers as the API's pages say.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-mod client;
-
 use std::time::Duration;
 
+use crate::client::{Client, DEVICE_GRANT, ID, server};
 use c2c_sim::server::{CodeError, End, Endpoint, Kind, Options, Outcome, RateLimit, Server, Violation};
-use client::{Client, DEVICE_GRANT, ID, server};
+use http_body_util::Full;
 use hyper::Request;
 
 const UNAUTHORIZED: &str = "You are not allowed to access that resource";
@@ -304,15 +301,12 @@ async fn bad_manners_are_noted() {
     let server = server();
     let mut client = Client::connect(&server).await.unwrap();
     let get = |uri: &str| Request::get(uri).header("host", "localhost");
-    client
-        .raw(get("/health").body(Default::default()).unwrap())
-        .await
-        .unwrap();
+    client.raw(get("/health").body(Full::default()).unwrap()).await.unwrap();
     client
         .raw(
             get("/health")
                 .header("x-client-version", "v2")
-                .body(Default::default())
+                .body(Full::default())
                 .unwrap(),
         )
         .await

@@ -1,8 +1,5 @@
 //! A bare client: one connection, no retries, no manners of its own.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-#![expect(dead_code, reason = "each test binary uses its part")]
-
 use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
@@ -19,11 +16,11 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-pub const ID: &str = "unit-1";
-pub const SOON: Duration = Duration::from_secs(10);
-pub const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
+pub(crate) const ID: &str = "unit-1";
+pub(crate) const SOON: Duration = Duration::from_secs(10);
+pub(crate) const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 
-pub fn server() -> Server {
+pub(crate) fn server() -> Server {
     // Polls need not wait unless a test is about waiting.
     Server::start(Options {
         interval: Duration::ZERO,
@@ -32,34 +29,34 @@ pub fn server() -> Server {
     .unwrap()
 }
 
-pub struct Client {
+pub(crate) struct Client {
     sender: http1::SendRequest<Full<Bytes>>,
     secret: String,
 }
 
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: HeaderMap,
-    pub body: Bytes,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
 }
 
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap()
     }
 
-    pub fn text(&self, key: &str) -> String {
+    pub(crate) fn text(&self, key: &str) -> String {
         self.json()[key].as_str().unwrap_or_default().to_owned()
     }
 
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).map(|v| v.to_str().unwrap())
     }
 }
 
 impl Client {
-    pub async fn connect(server: &Server) -> io::Result<Self> {
+    pub(crate) async fn connect(server: &Server) -> io::Result<Self> {
         let mut roots = RootCertStore::empty();
         roots
             .add(CertificateDer::from_pem_file(server.ca_file()).unwrap())
@@ -80,7 +77,7 @@ impl Client {
         })
     }
 
-    pub async fn raw(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, hyper::Error> {
+    pub(crate) async fn raw(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, hyper::Error> {
         self.sender.ready().await?;
         let (head, body) = self.sender.send_request(request).await?.into_parts();
         Ok(Answer {
@@ -90,7 +87,7 @@ impl Client {
         })
     }
 
-    pub async fn form(&mut self, path: &str, fields: &[(&str, &str)]) -> Result<Answer, hyper::Error> {
+    pub(crate) async fn form(&mut self, path: &str, fields: &[(&str, &str)]) -> Result<Answer, hyper::Error> {
         let body = form_urlencoded::Serializer::new(String::new())
             .extend_pairs(fields)
             .finish();
@@ -102,11 +99,11 @@ impl Client {
         self.raw(request.body(body.into()).unwrap()).await
     }
 
-    pub async fn get(&mut self, path: &str) -> Result<Answer, hyper::Error> {
+    pub(crate) async fn get(&mut self, path: &str) -> Result<Answer, hyper::Error> {
         self.bearer("GET", path, "").await
     }
 
-    pub async fn bearer(&mut self, method: &str, path: &str, token: &str) -> Result<Answer, hyper::Error> {
+    pub(crate) async fn bearer(&mut self, method: &str, path: &str, token: &str) -> Result<Answer, hyper::Error> {
         let request = Request::builder().method(method).uri(path).header("host", "localhost");
         let request = request
             .header("x-client-version", "1.2.3")
@@ -114,7 +111,7 @@ impl Client {
         self.raw(request.body(Full::default()).unwrap()).await
     }
 
-    pub async fn code(&mut self) -> Result<Answer, hyper::Error> {
+    pub(crate) async fn code(&mut self) -> Result<Answer, hyper::Error> {
         let secret = self.secret.clone();
         let fields = [
             ("client_id", ID),
@@ -124,26 +121,26 @@ impl Client {
         self.form("/v2/auth/device/code", &fields).await
     }
 
-    pub async fn poll(&mut self, device_code: &str) -> Result<Answer, hyper::Error> {
+    pub(crate) async fn poll(&mut self, device_code: &str) -> Result<Answer, hyper::Error> {
         self.token(DEVICE_GRANT, "device_code", device_code).await
     }
 
-    pub async fn refresh(&mut self, token: &str) -> Result<Answer, hyper::Error> {
+    pub(crate) async fn refresh(&mut self, token: &str) -> Result<Answer, hyper::Error> {
         self.token("refresh_token", "refresh_token", token).await
     }
 
-    pub async fn revoke(&mut self, token: &str) -> Result<Answer, hyper::Error> {
+    pub(crate) async fn revoke(&mut self, token: &str) -> Result<Answer, hyper::Error> {
         let secret = self.secret.clone();
         let fields = [("client_id", ID), ("client_secret", secret.as_str()), ("token", token)];
         self.form("/v2/auth/revoke", &fields).await
     }
 
-    pub async fn me(&mut self, token: &str) -> Result<Answer, hyper::Error> {
+    pub(crate) async fn me(&mut self, token: &str) -> Result<Answer, hyper::Error> {
         self.bearer("GET", "/v2/devices/me", token).await
     }
 
     /// Access and refresh token of a fresh pairing.
-    pub async fn pair(&mut self, server: &Server) -> (String, String) {
+    pub(crate) async fn pair(&mut self, server: &Server) -> (String, String) {
         let code = self.code().await.unwrap();
         server.approve(&code.text("user_code")).unwrap();
         let pair = self.poll(&code.text("device_code")).await.unwrap();

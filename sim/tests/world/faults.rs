@@ -1,20 +1,16 @@
 //! Each fault verb does what it says, and the server's account of it is right.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-mod client;
-
 use std::time::Duration;
 
+use crate::client::{Answer, Client, ID, SOON, server};
 use c2c_sim::server::{
     Cut, DateHeader, Edit, Endpoint, Fault, Outcome, Page, Pause, Server, Stage, Times, Tls, Violation,
     hostile::{self, Junk},
 };
-use client::{Client, ID, SOON, server};
 use serde_json::json;
 
 /// What a refresh under `fault` comes to: the client's view, whether the server rotated, and how it ended.
-async fn refresh_under(fault: Fault) -> (Result<client::Answer, hyper::Error>, bool, Outcome) {
+async fn refresh_under(fault: Fault) -> (Result<Answer, hyper::Error>, bool, Outcome) {
     let server = server();
     let mut client = Client::connect(&server).await.unwrap();
     let (_, refresh) = client.pair(&server).await;

@@ -1,0 +1,90 @@
+//! The disk: two generations of the record, the revocations, and the flow in the runtime directory.
+//!
+//! A write that was carried out is there after any crash, acknowledged or not; one that failed may be there all the same.
+
+use crate::core::{Body, FlowRecord, Loaded, Pairing, PendingRevocation, Record, Slots, Store, Stored};
+
+/// How the daemon comes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Restart {
+    /// The process only: same boot, `/run` is still there.
+    Process,
+    /// Power was cut. Whether the wall clock can be trusted afterwards is up to the board.
+    Power {
+        /// It can.
+        clock: bool,
+    },
+    /// Power was cut, and the newest generation does not open any more. The clock can be trusted.
+    Damaged,
+}
+
+/// What is on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Disk {
+    /// The newest generation.
+    pub(super) newest: Option<Record>,
+    /// The one before it.
+    pub(super) previous: Option<Record>,
+    /// Tokens to be revoked.
+    pub(super) revocations: Vec<PendingRevocation>,
+    /// The flow, in the runtime directory.
+    pub(super) flow: Option<FlowRecord>,
+    /// The newest generation does not open; `newest` is the one before it, if there is one.
+    pub(super) damaged: bool,
+}
+
+impl Disk {
+    /// Carries a write out.
+    pub(super) fn write(&mut self, store: &Store) {
+        match store {
+            Store::Record { record, slots } => {
+                self.damaged = false;
+                self.previous = match slots {
+                    Slots::One => self.newest.take(),
+                    Slots::Both => Some(Record::clone(record)),
+                };
+                self.newest = Some(Record::clone(record));
+            }
+            Store::Revocations(list) => self.revocations.clone_from(list),
+            Store::Flow(flow) => self.flow = flow.as_deref().cloned(),
+        }
+    }
+
+    /// Carries only the first half of a write to both generations out.
+    pub(super) fn write_half(&mut self, record: &Record) {
+        self.damaged = false;
+        self.previous = self.newest.take();
+        self.newest = Some(record.clone());
+    }
+
+    /// What the store hands to the next start.
+    pub(super) fn load(&mut self, restart: Restart) -> Stored {
+        if restart == Restart::Damaged && !self.damaged {
+            self.damaged = true;
+            self.newest = self.previous.clone();
+        }
+        let record = match (self.newest.clone(), self.damaged) {
+            (None, false) => Loaded::Missing,
+            (None, true) => Loaded::Damaged,
+            (Some(record), false) => Loaded::Current(record),
+            (Some(record), true) => Loaded::Previous(record),
+        };
+        match restart {
+            Restart::Process => {}
+            Restart::Power { .. } | Restart::Damaged => self.flow = None,
+        }
+        Stored {
+            record,
+            revocations: self.revocations.clone(),
+            flow: self.flow.clone(),
+        }
+    }
+
+    /// The pairing of the newest generation.
+    pub(super) fn paired(&self) -> Option<&Pairing> {
+        match self.newest.as_ref().map(|record| &record.body) {
+            Some(Body::Paired(pairing)) => Some(pairing),
+            Some(Body::Tombstone(_)) | None => None,
+        }
+    }
+}

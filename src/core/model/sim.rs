@@ -1,0 +1,380 @@
+//! The core in its world: which steps are possible, and what each does.
+//!
+//! One event, then all its effects, in order (D1); every effect and every state is held against the invariants. A death of the
+//! daemon between two effects of one event is a death after the last of them in which what came later never reached the disk
+//! or the server; so [`Step::Crash`] chooses what did.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use crate::core::{Answer, Command, Core, Effect, Event, Generation, PairingOptions, Slots, Store};
+
+use super::disk::Restart;
+use super::invariants::{self, Moment, Turn, Violation};
+use super::scenario::{Budget, Scenario, boot_id};
+use super::step::{Ask, DiskFate, How, Kind, Leftover, Step};
+use super::world::{World, kind_of};
+
+/// Longer than any access token lives.
+const LONG: Duration = Duration::from_hours(9);
+
+/// Who calls.
+const CALLER: u32 = 1000;
+
+/// The core and its world.
+#[derive(Clone, Debug)]
+pub(super) struct Sim {
+    pub(super) scenario: &'static Scenario,
+    pub(super) core: Core,
+    pub(super) world: World,
+}
+
+impl Sim {
+    /// The first start of the daemon.
+    pub(super) fn start(scenario: &'static Scenario, effects: &mut Vec<Effect>) -> Result<Self, Violation> {
+        effects.clear();
+        let mut world = World::new(scenario);
+        let core = boot(scenario, &mut world, Restart::Process, effects)?;
+        let mut sim = Self { scenario, core, world };
+        sim.carry_out(None, effects)?;
+        Ok(sim)
+    }
+
+    /// Tells this state from others. With 64 bits two of a million states are mixed up once in 40 million runs, and then one
+    /// of them goes unexplored.
+    pub(super) fn key(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.core.hash(&mut hasher);
+        self.world.hash(&mut hasher);
+        hasher.finish()
+    }
+
+    /// Whether the deadline has come.
+    pub(super) fn due(&self) -> bool {
+        self.core
+            .next_deadline()
+            .is_some_and(|deadline| deadline <= self.world.boot_time())
+    }
+
+    /// Every step that is possible now, within the budget.
+    pub(super) fn enabled(&self, steps: &mut Vec<Step>) {
+        let (world, budget) = (&self.world, &self.world.budget);
+        if !world.history.drained {
+            self.enabled_ends(steps);
+            self.enabled_time(steps);
+            self.enabled_people(steps);
+        }
+        if budget.crashes > 0 {
+            self.enabled_crashes(steps);
+        }
+    }
+
+    fn enabled_ends(&self, steps: &mut Vec<Step>) {
+        let (world, budget) = (&self.world, &self.world.budget);
+        for kind in Kind::ALL {
+            if world.flies(kind) {
+                steps.push(Step::Answer(kind, How::Truth));
+                if budget.faults > 0 {
+                    steps.extend(kind.faults().iter().map(|how| Step::Answer(kind, *how)));
+                }
+            }
+        }
+        if !world.stores.is_empty() {
+            steps.push(Step::Disk(DiskFate::Done));
+            if budget.disk > 0 {
+                steps.push(Step::Disk(DiskFate::Failed));
+                steps.push(Step::Disk(DiskFate::FailedThere));
+            }
+        }
+    }
+
+    fn enabled_time(&self, steps: &mut Vec<Step>) {
+        let (world, budget) = (&self.world, &self.world.budget);
+        if self.due() || (self.next_moment().is_some() && (!world.busy() || budget.stalls > 0)) {
+            steps.push(Step::Advance);
+        }
+        if budget.sleeps > 0 && !world.busy() && world.calls.is_empty() {
+            steps.extend(self.scenario.sleeps.iter().map(|secs| Step::Sleep(*secs)));
+        }
+        if budget.stalls > 0 && world.flies(Kind::Refresh) {
+            steps.push(Step::Rotate);
+        }
+        if world.server.straggler(world.real).is_some() {
+            steps.push(Step::Straggle);
+        }
+        if budget.nudges > 0 {
+            steps.push(Step::NetworkUp);
+        }
+        if budget.clocks > 0 {
+            steps.push(Step::ClockStepped);
+        }
+    }
+
+    fn enabled_people(&self, steps: &mut Vec<Step>) {
+        let (world, budget) = (&self.world, &self.world.budget);
+        if budget.asks > 0 {
+            steps.extend(self.scenario.asks.iter().map(|ask| Step::Ask(*ask)));
+        }
+        if budget.consents > 0 && world.server.awaits_consent(world.real) {
+            steps.extend([Step::Approve, Step::Deny]);
+        }
+        if budget.forgets > 0 && !world.server.live().is_empty() {
+            steps.push(Step::Forget);
+        }
+        if budget.shutdowns > 0 && !world.history.stopping {
+            steps.push(Step::Shutdown);
+        }
+    }
+
+    fn enabled_crashes(&self, steps: &mut Vec<Step>) {
+        let queued = u8::try_from(self.world.stores.len()).unwrap_or(u8::MAX);
+        let leftovers: &[Leftover] = if self.world.flies(Kind::Refresh) {
+            &[Leftover::Dropped, Leftover::CarriedOut, Leftover::Late]
+        } else if self.world.flies(Kind::Poll) || self.world.flies(Kind::Revoke) {
+            &[Leftover::Dropped, Leftover::CarriedOut]
+        } else {
+            &[Leftover::Dropped]
+        };
+        for stored in 0..=queued {
+            let half = self
+                .world
+                .stores
+                .get(usize::from(stored))
+                .is_some_and(|write| matches!(write.store, Store::Record { slots: Slots::Both, .. }));
+            for torn in [false, true].into_iter().filter(|torn| !torn || half) {
+                for server in leftovers {
+                    steps.extend(self.scenario.restarts.iter().map(|restart| Step::Crash {
+                        stored,
+                        torn,
+                        server: *server,
+                        restart: *restart,
+                    }));
+                }
+            }
+        }
+    }
+
+    /// The next moment at which something must happen.
+    fn next_moment(&self) -> Option<crate::core::BootTime> {
+        let now = self.world.boot_time();
+        let horizon = self.world.horizon();
+        if horizon.is_some_and(|horizon| horizon <= now) {
+            return None;
+        }
+        [self.core.next_deadline(), horizon].into_iter().flatten().min()
+    }
+
+    /// Takes a step that is possible.
+    pub(super) fn apply(&mut self, step: Step, effects: &mut Vec<Effect>) -> Result<(), Violation> {
+        effects.clear();
+        self.spend(step);
+        let habits = &self.scenario.habits;
+        let event = match step {
+            Step::Ask(ask) => {
+                let id = self.world.call(ask);
+                Some(Event::Call(id, self.command(ask)))
+            }
+            Step::Answer(kind, how) => self.world.land(kind).map(|flight| {
+                let (answer, date) = self.world.answer(&flight, how, habits);
+                Event::Answered {
+                    op: flight.op,
+                    date,
+                    answer,
+                }
+            }),
+            Step::Rotate => {
+                self.world.rotate_early(habits);
+                None
+            }
+            Step::Straggle => {
+                let real = self.world.real;
+                self.world.server.arrive_late(habits, real);
+                None
+            }
+            Step::Disk(fate) => self.world.end_store(fate).map(|(op, ok)| Event::Stored { op, ok }),
+            Step::Crash {
+                stored,
+                torn,
+                server,
+                restart,
+            } => {
+                self.world.crash(stored, torn, server, restart, habits);
+                self.core = boot(self.scenario, &mut self.world, restart, effects)?;
+                return self.carry_out(None, effects);
+            }
+            Step::Advance => self.advance(),
+            Step::Sleep(secs) => {
+                self.world.pass(u64::from(secs) * 1000, habits);
+                None
+            }
+            Step::Approve => {
+                self.world.server.consent(true);
+                None
+            }
+            Step::Deny => {
+                self.world.server.consent(false);
+                None
+            }
+            Step::Forget => {
+                self.world.server.forget();
+                None
+            }
+            Step::NetworkUp => Some(Event::NetworkUp),
+            Step::ClockStepped => {
+                self.world.clock = !self.world.clock;
+                Some(Event::ClockStepped)
+            }
+            Step::Shutdown => {
+                self.world.history.stopping = true;
+                Some(Event::Shutdown)
+            }
+        };
+        match event {
+            Some(event) => self.turn(event, effects),
+            None => invariants::hold_in_state(self),
+        }
+    }
+
+    fn spend(&mut self, step: Step) {
+        let busy = self.world.busy() && !self.due();
+        let budget = &mut self.world.budget;
+        let of: fn(&mut Budget) -> &mut u8 = match step {
+            Step::Ask(_) => |b| &mut b.asks,
+            Step::Answer(_, How::Truth) | Step::Disk(DiskFate::Done) | Step::Straggle => return,
+            Step::Answer(..) => |b| &mut b.faults,
+            Step::Disk(_) => |b| &mut b.disk,
+            Step::Crash { .. } => |b| &mut b.crashes,
+            Step::Advance if !busy => return,
+            Step::Advance | Step::Rotate => |b| &mut b.stalls,
+            Step::Sleep(_) => |b| &mut b.sleeps,
+            Step::Approve | Step::Deny => |b| &mut b.consents,
+            Step::Forget => |b| &mut b.forgets,
+            Step::NetworkUp => |b| &mut b.nudges,
+            Step::ClockStepped => |b| &mut b.clocks,
+            Step::Shutdown => |b| &mut b.shutdowns,
+        };
+        // The calm path of I5 may approve a code, and ask, beyond the budget.
+        *of(budget) = of(budget).saturating_sub(1);
+    }
+
+    fn command(&self, ask: Ask) -> Command {
+        let current = self.world.history.durable_generation;
+        let token = |min_validity| Command::GetAccessToken {
+            caller: CALLER,
+            min_validity,
+        };
+        let reject = |generation| Command::RejectAccessToken {
+            caller: CALLER,
+            generation,
+        };
+        match ask {
+            Ask::Start { renew, replace } => Command::StartPairing {
+                caller: CALLER,
+                options: PairingOptions {
+                    renew,
+                    replace,
+                    give_up_after: None,
+                    timeout: None,
+                },
+            },
+            Ask::Code => Command::GetPairingCode,
+            Ask::Cancel => Command::CancelPairing,
+            Ask::Unpair => Command::Unpair,
+            Ask::Token => token(None),
+            Ask::LongToken => token(Some(LONG)),
+            Ask::RejectCurrent => reject(current),
+            Ask::RejectOlder => reject(Generation(current.0.saturating_sub(1))),
+            Ask::RejectUnknown => reject(Generation(current.0 + 7)),
+        }
+    }
+
+    fn advance(&mut self) -> Option<Event> {
+        if !self.due()
+            && let Some(moment) = self.next_moment()
+        {
+            self.world.reach(moment, &self.scenario.habits);
+        }
+        self.due().then_some(Event::Tick)
+    }
+
+    fn turn(&mut self, event: Event, effects: &mut Vec<Effect>) -> Result<(), Violation> {
+        let now = self.world.now(self.scenario.seed);
+        let deadline = self.core.next_deadline();
+        let ticked = event == Event::Tick;
+        let failed = failed_kind(&event);
+        guard(|| self.core.handle(now, event, effects))?;
+        let turn = Turn {
+            ticked,
+            on_time: deadline == Some(now.boot),
+            failed,
+        };
+        self.carry_out(Some(&turn), effects)
+    }
+
+    fn carry_out(&mut self, turn: Option<&Turn>, effects: &[Effect]) -> Result<(), Violation> {
+        for effect in effects {
+            invariants::hold_at_effect(&Moment {
+                world: &self.world,
+                effect,
+            })?;
+            self.world.perform(effect);
+        }
+        invariants::hold_after_turn(self, turn, effects)?;
+        invariants::hold_in_state(self)
+    }
+}
+
+/// Which kind of request this event says has failed.
+fn failed_kind(event: &Event) -> Option<Kind> {
+    let Event::Answered { answer, .. } = event else {
+        return None;
+    };
+    invariants::is_failure(answer).then(|| kind_of_answer(answer)).flatten()
+}
+
+const fn kind_of_answer(answer: &Answer) -> Option<Kind> {
+    match answer {
+        Answer::Code(_) => Some(Kind::Code),
+        Answer::Poll(_) => Some(Kind::Poll),
+        Answer::Prepare(_) | Answer::Refresh(_) => Some(Kind::Prepare),
+        Answer::Revoke(_) => Some(Kind::Revoke),
+        Answer::Resource(_) => Some(Kind::Identify),
+    }
+}
+
+fn boot(
+    scenario: &Scenario,
+    world: &mut World,
+    restart: Restart,
+    effects: &mut Vec<Effect>,
+) -> Result<Core, Violation> {
+    let stored = world.disk.load(restart);
+    let now = world.now(scenario.seed);
+    guard(|| {
+        Core::boot(
+            scenario.policy.clone(),
+            scenario.provisioning,
+            boot_id(world.boot),
+            stored,
+            now,
+            effects,
+        )
+    })
+}
+
+/// Makes a panic of the core a violation like any other, with a trace.
+fn guard<T>(body: impl FnOnce() -> T) -> Result<T, Violation> {
+    catch_unwind(AssertUnwindSafe(body)).map_err(|_| Violation {
+        rule: "the core never panics",
+        what: String::from("the message is above"),
+    })
+}
+
+/// Whether the request's kind is in this list of effects.
+pub(super) fn requests(effects: &[Effect], kind: Kind) -> bool {
+    effects.iter().any(|effect| match effect {
+        Effect::Request(_, request) => kind_of(request) == kind,
+        _ => false,
+    })
+}

@@ -1,0 +1,195 @@
+//! What can happen next in the model. A trace is a list of these, so that it can be replayed, printed and shortened.
+
+use super::disk::Restart;
+
+/// One move of the world.
+///
+/// A step names what it concerns by kind, never by number: a trace stays meaningful when the shrinker takes steps out of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Step {
+    /// A client calls.
+    Ask(Ask),
+    /// The oldest request of this kind ends.
+    Answer(Kind, How),
+    /// The server carries the refresh out; its answer is still on its way.
+    Rotate,
+    /// A refresh whose sender gave up reaches the server after all.
+    Straggle,
+    /// The store at the head of the queue ends.
+    Disk(DiskFate),
+    /// The daemon dies, and starts again from what the disk holds.
+    Crash {
+        /// How many queued stores reached the disk without being acknowledged.
+        stored: u8,
+        /// Of the next store, to both generations, the first half did.
+        torn: bool,
+        /// What the server does with the requests on their way.
+        server: Leftover,
+        /// How it comes back.
+        restart: Restart,
+    },
+    /// Time goes on to the next moment at which something is due.
+    Advance,
+    /// The machine slept through whatever was due: time goes on by this many seconds.
+    Sleep(u32),
+    /// The user agrees to the newest code.
+    Approve,
+    /// The user declines it.
+    Deny,
+    /// The device is removed from its project.
+    Forget,
+    /// A route appears.
+    NetworkUp,
+    /// The clock becomes trustworthy, or stops being so.
+    ClockStepped,
+    /// The daemon is told to end.
+    Shutdown,
+}
+
+/// A client's call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Ask {
+    /// `StartPairing`.
+    Start {
+        /// Option `renew`.
+        renew: bool,
+        /// Option `replace`.
+        replace: bool,
+    },
+    /// `GetPairingCode`.
+    Code,
+    /// `CancelPairing`.
+    Cancel,
+    /// `Unpair`.
+    Unpair,
+    /// `GetAccessToken(0)`.
+    Token,
+    /// `GetAccessToken` for longer than any token lives.
+    LongToken,
+    /// `RejectAccessToken` of the newest generation.
+    RejectCurrent,
+    /// `RejectAccessToken` of the one before.
+    RejectOlder,
+    /// `RejectAccessToken` of one that never was.
+    RejectUnknown,
+}
+
+/// Kinds of requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Kind {
+    Code,
+    Poll,
+    Prepare,
+    Refresh,
+    Revoke,
+    Identify,
+    Heartbeat,
+}
+
+impl Kind {
+    pub(super) const ALL: [Self; 7] = [
+        Self::Code,
+        Self::Poll,
+        Self::Prepare,
+        Self::Refresh,
+        Self::Revoke,
+        Self::Identify,
+        Self::Heartbeat,
+    ];
+
+    /// Whether the request is one that must run to its own limit once it may have been sent.
+    pub(super) const fn spends(self) -> bool {
+        match self {
+            Self::Poll | Self::Refresh => true,
+            Self::Code | Self::Prepare | Self::Revoke | Self::Identify | Self::Heartbeat => false,
+        }
+    }
+
+    /// What can come instead of the truth.
+    pub(super) const fn faults(self) -> &'static [How] {
+        match self {
+            Self::Code => &[
+                How::Offline,
+                How::Garbled,
+                How::RateLimited,
+                How::ClientRejected,
+                How::BadCode,
+            ],
+            Self::Poll => &[
+                How::Offline,
+                How::Lost,
+                How::LostAfter,
+                How::SlowDown,
+                How::RateLimited,
+                How::ClientRejected,
+            ],
+            Self::Prepare => &[How::Offline, How::RateLimited],
+            Self::Refresh => &[
+                How::Offline,
+                How::Lost,
+                How::LostAfter,
+                How::LostLate,
+                How::GarbledAfter,
+                How::RateLimited,
+                How::Refused,
+                How::ClientRejected,
+            ],
+            Self::Revoke => &[How::Offline, How::LostAfter, How::Refused],
+            Self::Identify => &[How::Offline, How::Garbled, How::Undated],
+            Self::Heartbeat => &[How::Offline, How::RateLimited],
+        }
+    }
+}
+
+/// How a request ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum How {
+    /// As it truly is.
+    Truth,
+    /// As it truly is, without a usable `Date`.
+    Undated,
+    /// Nothing was sent.
+    Offline,
+    /// Sent, never carried out, no answer.
+    Lost,
+    /// Carried out, no answer.
+    LostAfter,
+    /// No answer, and carried out some time later, if at all.
+    LostLate,
+    /// Never carried out; the answer is none of this protocol.
+    Garbled,
+    /// Carried out; the answer is none of this protocol.
+    GarbledAfter,
+    /// 429 with a `Retry-After`.
+    RateLimited,
+    /// An answer that is no verdict.
+    Refused,
+    /// `invalid_client`.
+    ClientRejected,
+    /// RFC 8628 §3.5 `slow_down`.
+    SlowDown,
+    /// A code of the wrong shape.
+    BadCode,
+}
+
+/// How a store ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum DiskFate {
+    /// Done.
+    Done,
+    /// It failed, and nothing of it is there.
+    Failed,
+    /// It was reported as failed, and is there.
+    FailedThere,
+}
+
+/// What becomes of requests whose sender died.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Leftover {
+    /// They never arrived.
+    Dropped,
+    /// They are carried out.
+    CarriedOut,
+    /// A refresh is carried out some time later, if at all.
+    Late,
+}
