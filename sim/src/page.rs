@@ -1,6 +1,7 @@
 //! The web page on which a person approves or denies a code, for the demo.
 //!
-//! Owns: a plain HTTP listener on 127.0.0.1, on a thread of its own. Must never: listen elsewhere, or keep anything; all it
+//! Owns: a listener on 127.0.0.1, on a thread of its own. One port speaks both: https, because devices send people nowhere
+//! else, by a certificate that no browser trusts; and http, for people who do not want to be warned of that. Must never: listen elsewhere, or keep anything; all it
 //! knows it asks the [`Server`] for.
 
 use std::{convert::Infallible, io, net::SocketAddr, thread::JoinHandle, time::Duration};
@@ -9,12 +10,20 @@ use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::{Request, Response, StatusCode, body::Incoming, header, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
-use tokio::{net::TcpListener, runtime, sync::oneshot};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    runtime,
+    sync::oneshot,
+};
 
 use crate::server::Server;
 
 // A code and a word.
 const BODY_LIMIT: usize = 1024;
+
+// RFC 8446 §5.1: the content type of the record in which a TLS client speaks first. No HTTP method begins with it.
+const TLS_HANDSHAKE: u8 = 22;
 
 const STYLE: &str = "body{font:18px/1.5 system-ui,sans-serif;max-width:26rem;margin:12vh auto;padding:0 1rem;color:#223}\
     h1{font-size:1.4rem}input{font:2rem ui-monospace,monospace;letter-spacing:.3em;width:100%;padding:.3em;\
@@ -62,9 +71,15 @@ impl Page {
         Ok(page)
     }
 
-    /// Where to type a code; this, a slash, and the code lead to the question at once.
+    /// Where to type a code, as devices are told; this, a slash, and the code lead to the question at once.
     #[must_use]
     pub fn url(&self) -> String {
+        format!("https://{}/pair", self.address)
+    }
+
+    /// The same page for a browser that does not know the server's CA.
+    #[must_use]
+    pub fn plain_url(&self) -> String {
         format!("http://{}/pair", self.address)
     }
 }
@@ -89,13 +104,26 @@ async fn run(listener: std::net::TcpListener, server: Server) {
         };
         let server = server.clone();
         tokio::spawn(async move {
-            let service = service_fn(|request| answer(&server, request));
-            // A browser that goes away is its own business.
-            let _ = http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await;
+            let mut first = [0];
+            // A browser that goes away is its own business, here and below.
+            let _ = stream.peek(&mut first).await;
+            match server.acceptor().filter(|_| first == [TLS_HANDSHAKE]) {
+                Some(acceptor) => {
+                    if let Ok(stream) = acceptor.accept(stream).await {
+                        serve(&server, stream).await;
+                    }
+                }
+                None => serve(&server, stream).await,
+            }
         });
     }
+}
+
+async fn serve(server: &Server, stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let service = service_fn(|request| answer(server, request));
+    let _ = http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
 async fn answer(server: &Server, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {

@@ -1,3 +1,7 @@
-//! The operator's tool.
+//! The operator's tool; see [`c2c_authd::cli`].
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    c2c_authd::cli::main()
+}

@@ -97,7 +97,7 @@ impl Core {
     }
 
     fn stored(&mut self, t: &mut Turn<'_>, op: OpId, ok: bool) {
-        self.disk.outstanding = self.disk.outstanding.saturating_sub(1);
+        self.disk.last = self.disk.last.filter(|last| *last != op);
         let of_record = self.disk.record.answered(op, ok);
         let of_list = self.disk.revocations.answered(op, ok);
         self.disk.flow.answered(op, ok);
@@ -134,14 +134,9 @@ impl Core {
 
     /// Answers a call once everything asked of the disk so far is done.
     pub(super) fn done_when_durable(&mut self, t: &mut Turn<'_>, call: CallId, record: bool) {
-        if self.disk.outstanding == 0 {
-            t.reply(call, Ok(Reply::Done));
-        } else {
-            self.durables.push(Durable {
-                call,
-                after: self.disk.last,
-                record,
-            });
+        match self.disk.last {
+            Some(after) => self.durables.push(Durable { call, after, record }),
+            None => t.reply(call, Ok(Reply::Done)),
         }
     }
 
@@ -177,9 +172,7 @@ impl Core {
         if self.afterlife.as_ref().is_some_and(|after| after.held.dead(now)) {
             self.forget_resource(t);
         }
-        for (call, command) in std::mem::take(&mut self.deferred) {
-            self.command(t, call, command);
-        }
+        self.take_up_deferred(t);
         self.warn(t);
         if self.disk_due().is_some_and(|at| at <= now) {
             if self.disk.record.unsure() {
@@ -198,6 +191,21 @@ impl Core {
         }
     }
 
+    /// Calls that waited for a pairing or a tombstone being written.
+    fn take_up_deferred(&mut self, t: &mut Turn<'_>) {
+        let blocked = self.unpairing.is_some() || self.flow_succeeded();
+        for deferred in std::mem::take(&mut self.deferred) {
+            match (deferred.deadline, deferred.command) {
+                (Some(deadline), _) if deadline <= t.at() => t.reply(deferred.call, Err(CallError::Timeout)),
+                _ if blocked => self.deferred.push(deferred),
+                (Some(deadline), Command::StartPairing { caller, options }) => {
+                    self.start_pairing_by(t, deferred.call, caller, options, deadline);
+                }
+                (_, command) => self.command(t, deferred.call, command),
+            }
+        }
+    }
+
     /// When something is due next, even if nothing happens.
     pub(super) fn agenda(&self, now: BootTime) -> Option<BootTime> {
         let end = |held: &super::Held| match held.life {
@@ -206,6 +214,7 @@ impl Core {
         };
         [
             self.disk_due(),
+            self.deferred.iter().filter_map(|deferred| deferred.deadline).min(),
             self.flow_deadline(),
             self.revocation_deadline(),
             self.serve_deadline(now),
@@ -226,7 +235,7 @@ impl Core {
             || matches!(self.refresh, Refresh::Sent { .. })
             || self.polling()
             || self.revocations.waiting()
-            || self.disk.outstanding > 0;
+            || self.disk.last.is_some();
         if busy {
             return false;
         }
@@ -307,8 +316,7 @@ impl Core {
 
     pub(super) fn store(&mut self, t: &mut Turn<'_>, store: Store) -> OpId {
         let op = self.next_op();
-        self.disk.outstanding += 1;
-        self.disk.last = op;
+        self.disk.last = Some(op);
         match &store {
             Store::Record { .. } => self.disk.record.write(op, true),
             Store::Revocations(list) => self.disk.revocations.write(op, !list.is_empty()),

@@ -85,7 +85,7 @@ pub struct Core {
     /// Calls whose answer waits for a write.
     durables: Vec<Durable>,
     /// Commands that wait for a pairing or a tombstone being written this moment.
-    deferred: Vec<(CallId, Command)>,
+    deferred: Vec<Deferred>,
     throttle: Throttle,
     resource: Resource,
     waiters: Vec<Waiter>,
@@ -133,10 +133,8 @@ struct Ledger {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Disk {
-    /// Writes without an answer.
-    outstanding: u32,
-    /// The last write asked for.
-    last: OpId,
+    /// The last write asked for, until it is answered: then, since writes end in order, all are.
+    last: Option<OpId>,
     record: File,
     revocations: File,
     flow: File,
@@ -163,6 +161,15 @@ enum Holds {
     Current,
     /// Anything between then and now: the last write failed.
     Unsure,
+}
+
+/// A call that waits for a write before it is looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Deferred {
+    call: CallId,
+    command: Command,
+    /// The end of the call's time, where it has one of its own.
+    deadline: Option<BootTime>,
 }
 
 /// A call that is answered when a write is done.

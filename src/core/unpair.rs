@@ -17,7 +17,7 @@ use super::snapshot::Reason;
 use super::time::{BootTime, WallTime};
 use super::token::GrantId;
 use super::turn::Turn;
-use super::{Core, Holds};
+use super::{Core, Deferred, Holds};
 
 /// Longest wait between tries to revoke: nobody waits for it, and the token has days.
 const REVOKE_CAP: Duration = Duration::from_secs(3600);
@@ -64,7 +64,11 @@ impl Core {
         }
         if self.flow_succeeded() {
             // A pairing that is being written this moment is unpaired as soon as it stands.
-            self.deferred.push((call, Command::Unpair));
+            self.deferred.push(Deferred {
+                call,
+                command: Command::Unpair,
+                deadline: None,
+            });
             return;
         }
         self.end_flow(t, Reason::Unpaired);

@@ -36,6 +36,7 @@ use std::{
 };
 
 use tokio::{runtime, sync::watch};
+use tokio_rustls::TlsAcceptor;
 
 use self::{
     certs::Certificates,
@@ -62,7 +63,7 @@ pub struct Server {
 struct Handle {
     address: SocketAddr,
     directory: tempfile::TempDir,
-    ca_pem: String,
+    certificates: Arc<Certificates>,
     // Both `Some` until dropped.
     orders: Option<watch::Sender<Orders>>,
     thread: Option<JoinHandle<()>>,
@@ -119,11 +120,11 @@ impl Server {
             releases: 0,
         });
         let state = Watched::new(State::new(options));
-        let ca_pem = certificates.ca_pem.clone();
+        let certificates = Arc::new(certificates);
         let shared = Shared {
             state: state.clone(),
             orders,
-            certificates: Arc::new(certificates),
+            certificates: Arc::clone(&certificates),
         };
         let thread = std::thread::Builder::new()
             .name("c2c-sim-server".to_owned())
@@ -131,8 +132,7 @@ impl Server {
         let handle = Handle {
             address,
             directory,
-            ca_pem,
-
+            certificates,
             orders: Some(sender),
             thread: Some(thread),
         };
@@ -163,7 +163,12 @@ impl Server {
     /// The CA's certificate as PEM.
     #[must_use]
     pub fn ca_pem(&self) -> &str {
-        &self.handle.ca_pem
+        &self.handle.certificates.ca_pem
+    }
+
+    /// Shakes hands with the good leaf: for what else speaks TLS on this machine.
+    pub(crate) fn acceptor(&self) -> Option<TlsAcceptor> {
+        self.handle.certificates.acceptor(Tls::Good).cloned()
     }
 
     /// The secret of the device model: what clients must send, and a canary.

@@ -83,19 +83,10 @@ fn next(sim: &Sim) -> Option<Step> {
     if let Some(kind) = Kind::ALL.into_iter().find(|kind| world.flies(*kind)) {
         return Some(Step::Answer(kind, How::Truth));
     }
-    if world.server.awaits_consent(world.real) && flow_runs(sim) {
+    if world.server.awaits_consent(world.real) && sim.flow_runs() {
         return Some(Step::Approve);
     }
-    let mut steps = Vec::new();
-    sim.enabled(&mut steps);
-    steps.contains(&Step::Advance).then_some(Step::Advance)
-}
-
-fn flow_runs(sim: &Sim) -> bool {
-    matches!(
-        sim.core.snapshot().pairing,
-        PairingState::RequestingCode | PairingState::AwaitingUser
-    )
+    sim.can_advance().then_some(Step::Advance)
 }
 
 /// `None`: not at rest. Otherwise whether the rest is a good one.
@@ -104,7 +95,7 @@ fn rest(sim: &Sim) -> Option<Result<(), Violation>> {
     if world.history.drained {
         return Some(Ok(()));
     }
-    if world.busy() || flow_runs(sim) || world.history.stopping || !world.calls.is_empty() {
+    if world.busy() || sim.flow_runs() || world.history.stopping || !world.calls.is_empty() {
         return None;
     }
     let to_be_revoked = |live: &Live| {

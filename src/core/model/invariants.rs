@@ -267,7 +267,8 @@ fn i6_every_call_is_answered_in_time(sim: &Sim) -> Law {
         return Ok(());
     }
     // The disk takes as long as it takes: what waits for it is answered when it is done.
-    let waits_for_disk = |ask| !sim.world.stores.is_empty() && matches!(ask, Ask::Unpair | Ask::Cancel);
+    let writing = !sim.world.stores.is_empty();
+    let waits_for_disk = |ask| writing && matches!(ask, Ask::Unpair | Ask::Cancel | Ask::Start { .. });
     for call in sim.world.calls.iter().filter(|call| !waits_for_disk(call.ask)) {
         let deadline = sim.core.next_deadline();
         hold!(
@@ -509,9 +510,8 @@ fn nothing_is_revoked_while_paired(world: &World, pair: Pair) -> Law {
 }
 
 fn a_pending_revocation_goes_before_the_first_code_request(world: &World) -> Law {
-    let first = world.calls.iter().any(|call| matches!(call.ask, Ask::Start { .. }));
-    if !first || world.flies(Kind::Refresh) {
-        // A renewal; or a revocation that waits to learn which token is the newest.
+    if world.history.code_asked || world.flies(Kind::Refresh) {
+        // Not the first; or the revocation waits to learn which token is the newest.
         return Ok(());
     }
     for pending in world.last_revocations() {

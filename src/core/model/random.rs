@@ -94,6 +94,7 @@ fn plenty(dice: &mut Dice) -> Budget {
         clocks: some(16),
         sleeps: some(16),
         shutdowns: some(60),
+        waits: 1,
     }
 }
 
@@ -135,6 +136,7 @@ const EVERYTHING: Budget = Budget {
     clocks: 1,
     sleeps: 1,
     shutdowns: 1,
+    waits: 1,
 };
 
 /// Takes out of a failing trace, and makes plain, whatever it fails without.

@@ -36,6 +36,9 @@ pub(super) struct Budget {
     pub(super) sleeps: u8,
     /// Orders to end.
     pub(super) shutdowns: u8,
+    /// Times that the clock goes on to the next deadline while nothing is under way. Without this no exploration would end:
+    /// there is always another refresh.
+    pub(super) waits: u8,
 }
 
 /// What the disk and the server hold in the beginning.

@@ -8,7 +8,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use crate::core::{Answer, Command, Core, Effect, Event, Generation, PairingOptions, Slots, Store};
+use crate::core::{Answer, Command, Core, Effect, Event, Generation, PairingOptions, PairingState, Slots, Store};
 
 use super::disk::Restart;
 use super::invariants::{self, Moment, Turn, Violation};
@@ -57,6 +57,14 @@ impl Sim {
             .is_some_and(|deadline| deadline <= self.world.boot_time())
     }
 
+    /// Whether somebody is pairing.
+    pub(super) fn flow_runs(&self) -> bool {
+        matches!(
+            self.core.snapshot().pairing,
+            PairingState::RequestingCode | PairingState::AwaitingUser
+        )
+    }
+
     /// Every step that is possible now, within the budget.
     pub(super) fn enabled(&self, steps: &mut Vec<Step>) {
         let (world, budget) = (&self.world, &self.world.budget);
@@ -91,7 +99,8 @@ impl Sim {
 
     fn enabled_time(&self, steps: &mut Vec<Step>) {
         let (world, budget) = (&self.world, &self.world.budget);
-        if self.due() || (self.next_moment().is_some() && (!world.busy() || budget.stalls > 0)) {
+        let patience = if world.busy() { budget.stalls } else { budget.waits };
+        if self.due() || (patience > 0 && self.next_moment().is_some()) {
             steps.push(Step::Advance);
         }
         if budget.sleeps > 0 && !world.busy() && world.calls.is_empty() {
@@ -155,6 +164,11 @@ impl Sim {
         }
     }
 
+    /// Whether time can go on at all.
+    pub(super) fn can_advance(&self) -> bool {
+        self.due() || self.next_moment().is_some()
+    }
+
     /// The next moment at which something must happen.
     fn next_moment(&self) -> Option<crate::core::BootTime> {
         let now = self.world.boot_time();
@@ -172,6 +186,9 @@ impl Sim {
         let habits = &self.scenario.habits;
         let event = match step {
             Step::Ask(ask) => {
+                if matches!(ask, Ask::Start { .. }) && !self.flow_runs() {
+                    self.world.history.code_asked = false;
+                }
                 let id = self.world.call(ask);
                 Some(Event::Call(id, self.command(ask)))
             }
@@ -237,7 +254,7 @@ impl Sim {
     }
 
     fn spend(&mut self, step: Step) {
-        let busy = self.world.busy() && !self.due();
+        let (busy, due) = (self.world.busy(), self.due());
         let budget = &mut self.world.budget;
         let of: fn(&mut Budget) -> &mut u8 = match step {
             Step::Ask(_) => |b| &mut b.asks,
@@ -245,7 +262,8 @@ impl Sim {
             Step::Answer(..) => |b| &mut b.faults,
             Step::Disk(_) => |b| &mut b.disk,
             Step::Crash { .. } => |b| &mut b.crashes,
-            Step::Advance if !busy => return,
+            Step::Advance if due => return,
+            Step::Advance if !busy => |b| &mut b.waits,
             Step::Advance | Step::Rotate => |b| &mut b.stalls,
             Step::Sleep(_) => |b| &mut b.sleeps,
             Step::Approve | Step::Deny => |b| &mut b.consents,

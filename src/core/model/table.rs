@@ -28,6 +28,7 @@ const ONE_OF_EACH: Budget = Budget {
     clocks: 1,
     sleeps: 1,
     shutdowns: 1,
+    waits: 1,
 };
 
 const DONE: Step = Step::Disk(DiskFate::Done);

@@ -110,6 +110,8 @@ pub(super) struct History {
     pub(super) disk_failing: bool,
     /// When the last refresh in this process succeeded.
     pub(super) refreshed: Option<u64>,
+    /// The flow that runs has asked for a code before.
+    pub(super) code_asked: bool,
     /// Sent since time last moved.
     pub(super) burst: u8,
     pub(super) published: Option<Snapshot>,
@@ -497,7 +499,8 @@ impl World {
                 }
             }
             Request::Revoke(token) => self.history.tried |= family_bit(Pair::of_revocable(token).family),
-            Request::DeviceCode | Request::Prepare | Request::Identify(_) | Request::Heartbeat(_) => {}
+            Request::DeviceCode => self.history.code_asked = true,
+            Request::Prepare | Request::Identify(_) | Request::Heartbeat(_) => {}
         }
         self.flights.push(Flight {
             op,
@@ -647,6 +650,8 @@ impl World {
         history.inhibited = false;
         history.stopping = false;
         history.drained = false;
+        // A flow that goes on has a code.
+        history.code_asked = true;
         history.disk_failing = false;
     }
 

@@ -21,7 +21,7 @@ use crate::core::serve::CALL_LIMIT;
 use crate::core::snapshot::Reason;
 use crate::core::time::BootTime;
 use crate::core::turn::Turn;
-use crate::core::{Core, Holds};
+use crate::core::{Core, Deferred, Holds};
 
 /// Range of `give-up-after`.
 const GIVE_UP: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 3600));
@@ -109,10 +109,20 @@ impl Core {
             .timeout
             .unwrap_or(CALL_LIMIT)
             .clamp(Duration::from_secs(1), CALL_LIMIT);
-        let starter = Starter {
-            call,
-            deadline: now.after(limit),
-        };
+        self.start_pairing_by(t, call, caller, options, now.after(limit));
+    }
+
+    /// `StartPairing`, to be answered by `deadline`.
+    pub(super) fn start_pairing_by(
+        &mut self,
+        t: &mut Turn<'_>,
+        call: CallId,
+        caller: u32,
+        options: PairingOptions,
+        deadline: BootTime,
+    ) {
+        let now = t.at();
+        let starter = Starter { call, deadline };
         if let Some(flow) = &mut self.flow {
             flow.starters.push(starter);
             return;
@@ -120,7 +130,11 @@ impl Core {
         if self.unpairing.is_some() {
             // The tombstone is being written: whether this device is paired, and what is to be revoked first, is known
             // in a moment.
-            self.deferred.push((call, Command::StartPairing { caller, options }));
+            self.deferred.push(Deferred {
+                call,
+                command: Command::StartPairing { caller, options },
+                deadline: Some(deadline),
+            });
             return;
         }
         if self.held.is_some() && !options.replace {
@@ -203,7 +217,11 @@ impl Core {
         if self.flow_succeeded() {
             // The user's approval is being written this moment: too late to cancel, and `Unpair` undoes it. The answer
             // waits until the flow is durably over.
-            self.deferred.push((call, Command::CancelPairing));
+            self.deferred.push(Deferred {
+                call,
+                command: Command::CancelPairing,
+                deadline: None,
+            });
             return;
         }
         self.end_flow(t, Reason::Cancelled);

@@ -1,0 +1,189 @@
+//! What the benches share: a paired daemon in a world of its own, and a table to print.
+//!
+//! Must never: fail because a figure misses its target. A bench reports; what to make of it is for people to decide.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use c2c_sim::bus::{BusPolicy, DbusDaemon, TestBus};
+use c2c_sim::rig::{Process, Rig};
+use c2c_sim::server::{Options, Server};
+use zbus::connection::Builder;
+use zbus::{Connection, Message, Variant};
+
+/// The daemon as it is shipped (the bench profile is the release profile), or another one, for example from a package.
+pub(crate) fn daemon() -> PathBuf {
+    std::env::var_os("C2C_AUTHD").map_or_else(|| env!("CARGO_BIN_EXE_c2c-authd").into(), PathBuf::from)
+}
+
+/// Nothing here takes that long, even on a busy machine.
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+const NAME: &str = "org.cameratocloud.Auth1";
+const OBJECT: &str = "/org/cameratocloud/Auth1";
+
+/// For `main`, which prints it.
+pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
+
+/// A call that is measured, or measured against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// `org.freedesktop.DBus.Peer.Ping`: what any call to this process over this bus costs at least.
+    Ping,
+    /// `GetAccessToken(0)` while the token is fresh.
+    Token,
+}
+
+impl Method {
+    /// One call to the daemon, whatever the method over the same client code.
+    pub(crate) async fn call(self, connection: &Connection) -> zbus::Result<Message> {
+        match self {
+            Self::Ping => call(connection, "org.freedesktop.DBus.Peer", "Ping", &()).await,
+            Self::Token => tokens(connection, "GetAccessToken", &(0_u32,)).await,
+        }
+    }
+}
+
+/// A call to the interface for uploaders.
+pub(crate) async fn tokens<B>(connection: &Connection, method: &str, body: &B) -> zbus::Result<Message>
+where
+    B: serde::Serialize + zbus::DynamicType,
+{
+    call(connection, "org.cameratocloud.Auth1.Tokens", method, body).await
+}
+
+async fn call<B>(connection: &Connection, interface: &str, method: &str, body: &B) -> zbus::Result<Message>
+where
+    B: serde::Serialize + zbus::DynamicType,
+{
+    connection
+        .call_method(Some(NAME), OBJECT, Some(interface), method, body)
+        .await
+}
+
+/// Connects to a bus, up to the answer to `Hello`.
+pub(crate) async fn connect(address: &str) -> zbus::Result<Connection> {
+    Builder::address(address).build().await
+}
+
+enum Bus {
+    Daemon(DbusDaemon),
+    InProcess(TestBus),
+}
+
+/// A server, a bus, a device.
+pub(crate) struct World {
+    /// The simulated C2C server.
+    pub(crate) server: Server,
+    /// The device.
+    pub(crate) rig: Rig,
+    bus: Bus,
+}
+
+impl World {
+    /// Where possible with the bus that most systems run.
+    ///
+    /// # Errors
+    ///
+    /// When there is no socket, directory or thread to be had.
+    pub(crate) fn new() -> io::Result<Self> {
+        let server = Server::start(Options {
+            // Pairing then takes a second, and is not measured.
+            interval: Duration::from_secs(1),
+            ..Options::default()
+        })?;
+        let bus = if DbusDaemon::available() {
+            Bus::Daemon(DbusDaemon::start(BusPolicy::Open)?)
+        } else {
+            Bus::InProcess(TestBus::start()?)
+        };
+        Ok(Self {
+            rig: Rig::new(&server)?,
+            server,
+            bus,
+        })
+    }
+
+    /// Of the bus.
+    pub(crate) fn address(&self) -> &str {
+        match &self.bus {
+            Bus::Daemon(bus) => bus.address(),
+            Bus::InProcess(bus) => bus.address(),
+        }
+    }
+
+    /// Which bus was measured, for the heading.
+    pub(crate) fn bus(&self) -> &'static str {
+        match &self.bus {
+            Bus::Daemon(_) => "dbus-daemon",
+            Bus::InProcess(_) => "busd in this process (no dbus-daemon is installed)",
+        }
+    }
+
+    /// Pairs through the bus, as a user would, and waits for the first token.
+    ///
+    /// # Errors
+    ///
+    /// When the device is not paired within [`LIMIT`].
+    pub(crate) async fn pair(&self, daemon: &Process, connection: &Connection) -> Outcome<()> {
+        let options: HashMap<&str, Variant<'_>> = HashMap::new();
+        call(
+            connection,
+            "org.cameratocloud.Auth1.Pairing",
+            "StartPairing",
+            &(options,),
+        )
+        .await?;
+        for code in self.server.waiting() {
+            self.server.approve(&code.user_code)?;
+        }
+        daemon
+            .notifications()
+            .wait(
+                |told| told.get("STATUS").is_some_and(|s| s.contains("access token valid")),
+                LIMIT,
+            )
+            .await?;
+        Ok(())
+    }
+}
+
+/// Prints the first lines.
+pub(crate) fn heading(what: &str, bus: &str) {
+    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    println!("{what}; bus: {bus}; {cores} cores, load {}", load.trim());
+    println!("{:<52} {:>10}  {:<10} verdict", "figure", "measured", "target");
+}
+
+/// Prints one line of the table, with `detail` behind the verdict. The target is the most that is promised.
+pub(crate) fn figure(name: &str, measured: f64, unit: &str, target: f64, detail: &str) {
+    let verdict = if measured <= target { "met" } else { "MISSED" };
+    let (measured, target) = (format!("{measured:.2}{unit}"), format!("<= {target}{unit}"));
+    println!("{name:<52} {measured:>10}  {target:<10} {verdict:<6}  {detail}");
+}
+
+/// The middle of a number of runs.
+///
+/// # Panics
+///
+/// Of none.
+pub(crate) fn median(mut runs: Vec<f64>) -> f64 {
+    runs.sort_by(f64::total_cmp);
+    let middle = runs.len() / 2;
+    if runs.len() % 2 == 1 {
+        runs[middle]
+    } else {
+        f64::midpoint(runs[middle - 1], runs[middle])
+    }
+}
+
+/// From the least to the greatest of a number of runs.
+pub(crate) fn range(runs: &[f64]) -> String {
+    let least = runs.iter().copied().fold(f64::INFINITY, f64::min);
+    let most = runs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    format!("{} runs: {least:.2} to {most:.2}", runs.len())
+}

@@ -1,0 +1,56 @@
+//! The connection, and whether the one who answers is who we take it for.
+
+use zbus::Connection;
+use zbus::fdo::DBusProxy;
+use zbus::names::BusName;
+
+use super::exit::{Exit, Failure};
+use crate::bus::BusAddress;
+
+const NAME: &str = "org.cameratocloud.Auth1";
+const USER: &str = "c2c-authd";
+
+/// Connects. Returns a warning when anybody could be answering.
+pub(super) async fn connect(bus: &BusAddress) -> Result<(Connection, Option<String>), Failure> {
+    let unreachable =
+        |error: zbus::Error| Failure::new(Exit::Unreachable, format!("{bus} cannot be reached ({error})"));
+    let builder = match bus {
+        BusAddress::System => zbus::connection::Builder::system(),
+        BusAddress::Session => zbus::connection::Builder::session(),
+        BusAddress::Address(address) => zbus::connection::Builder::address(address.as_str()),
+    };
+    let connection = builder.build().await.map_err(unreachable)?;
+    let warning = match bus {
+        // Its policy says who may own the name.
+        BusAddress::System => None,
+        BusAddress::Session | BusAddress::Address(_) => {
+            let name = BusName::try_from(NAME)?;
+            let dbus = DBusProxy::new(&connection).await?;
+            let owner = dbus.get_connection_unix_user(name).await.map_err(zbus::Error::from)?;
+            let service = uzers::get_user_by_name(USER).map(|user| user.uid());
+            judge(owner, rustix::process::geteuid().as_raw(), service)
+        }
+    };
+    Ok((connection, warning))
+}
+
+/// On a bus without our policy whoever comes first owns the name.
+fn judge(owner: u32, us: u32, service: Option<u32>) -> Option<String> {
+    let expected = owner == 0 || owner == us || Some(owner) == service;
+    (!expected)
+        .then(|| format!("{NAME} is owned by uid {owner}, not by {USER}; do not trust codes and tokens from there"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::judge;
+
+    #[test]
+    fn root_ourselves_and_the_service_user_are_expected_owners_and_nobody_else() {
+        assert_eq!(judge(0, 1000, None), None);
+        assert_eq!(judge(1000, 1000, None), None);
+        assert_eq!(judge(990, 1000, Some(990)), None);
+        assert!(judge(1001, 1000, Some(990)).is_some_and(|warning| warning.contains("1001")));
+        assert!(judge(1001, 0, None).is_some());
+    }
+}

@@ -1,0 +1,123 @@
+//! How the tool ends: a number for scripts, a sentence for people.
+
+use std::fmt;
+use std::process::ExitCode;
+
+/// What a script can act on. Documented in `--help`; numbers never change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Exit {
+    /// Done.
+    Ok = 0,
+    /// Not done, for a reason that has no number of its own.
+    Failed = 1,
+    /// The command line is wrong.
+    Usage = 2,
+    /// There is no pairing.
+    NotPaired = 3,
+    /// Something is missing on the device, or the server does not accept it.
+    NotProvisioned = 4,
+    /// The server cannot be reached, or the clock is not set.
+    Offline = 5,
+    /// The caller does not hold the role.
+    Denied = 6,
+    /// No bus or no daemon on it.
+    Unreachable = 7,
+    /// Ctrl-C, as shells count it.
+    Interrupted = 130,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command was not carried out.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// For scripts.
+    pub(super) exit: Exit,
+    /// For people.
+    pub(super) sentence: String,
+}
+
+impl Failure {
+    /// A failure with its sentence.
+    pub(super) fn new(exit: Exit, sentence: impl Into<String>) -> Self {
+        Self {
+            exit,
+            sentence: sentence.into(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.sentence)
+    }
+}
+
+const OUR_ERRORS: &str = "org.cameratocloud.Auth1.Error.";
+
+/// The last part of the daemon's own error name, if it is one of its own.
+pub(super) fn word_of(error: &zbus::Error) -> Option<&str> {
+    match error {
+        zbus::Error::MethodError(name, ..) => name.as_str().strip_prefix(OUR_ERRORS),
+        _ => None,
+    }
+}
+
+/// Names what happened and what helps. An error of the daemon explains itself in its text.
+impl From<zbus::Error> for Failure {
+    fn from(error: zbus::Error) -> Self {
+        use zbus::{DBusError as _, fdo};
+        let absent = || {
+            Self::new(
+                Exit::Unreachable,
+                "c2c-authd is not running and cannot be started; see: systemctl status c2c-authd",
+            )
+        };
+        match &error {
+            zbus::Error::MethodError(name, text, _) => {
+                let exit = match word_of(&error) {
+                    Some("NotProvisioned" | "ClientRejected") => Exit::NotProvisioned,
+                    Some("NotPaired") => Exit::NotPaired,
+                    Some("Offline" | "ClockNotSet") => Exit::Offline,
+                    _ => Exit::Failed,
+                };
+                // An activated unit that failed is told by systemd's own error names.
+                if name.as_str().starts_with("org.freedesktop.systemd1.") {
+                    return absent();
+                }
+                Self::new(exit, text.clone().unwrap_or_else(|| name.to_string()))
+            }
+            zbus::Error::FDO(known) => match known.as_ref() {
+                fdo::Error::AccessDenied(text) | fdo::Error::AuthFailed(text) => Self::new(
+                    Exit::Denied,
+                    format!(
+                        "access denied ({text}); run this as root, or as a user of the groups in [access] of the configuration"
+                    ),
+                ),
+                fdo::Error::ServiceUnknown(_)
+                | fdo::Error::NameHasNoOwner(_)
+                | fdo::Error::NoReply(_)
+                | fdo::Error::Disconnected(_)
+                | fdo::Error::SpawnExecFailed(_)
+                | fdo::Error::SpawnForkFailed(_)
+                | fdo::Error::SpawnChildExited(_)
+                | fdo::Error::SpawnChildSignaled(_)
+                | fdo::Error::SpawnFailed(_)
+                | fdo::Error::SpawnServiceNotFound(_) => absent(),
+                other => {
+                    let text = other.description().map_or_else(|| other.to_string(), str::to_owned);
+                    Self::new(Exit::Failed, text)
+                }
+            },
+            zbus::Error::InputOutput(_) | zbus::Error::Handshake(_) | zbus::Error::Address(_) => {
+                Self::new(Exit::Unreachable, format!("the bus cannot be reached ({error})"))
+            }
+            _ => Self::new(Exit::Failed, error.to_string()),
+        }
+    }
+}

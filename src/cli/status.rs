@@ -1,0 +1,205 @@
+//! `status`: everything the daemon shows, for people or for programs.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::exit::{Exit, Failure};
+use super::proxy::{DeviceProxy, PairingProxy, TokensProxy};
+use super::words;
+use crate::core::{ErrorWord, PairingState, Reason, TokenState};
+
+/// The properties of the three interfaces. Words are kept as they came: a newer daemon may know more of them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Status {
+    /// A credential exists.
+    pub(super) paired: bool,
+    /// Where the flow stands.
+    pub(super) pairing_state: String,
+    /// Why.
+    pub(super) pairing_reason: String,
+    /// A person has to do something.
+    pub(super) attention_needed: bool,
+    /// What a caller for a token would find.
+    pub(super) token_state: String,
+    /// Of the newest token; 0: none yet.
+    pub(super) generation: u64,
+    /// Empty: not known.
+    pub(super) project_name: String,
+    /// Empty: not known.
+    pub(super) project_id: String,
+    /// Empty: not known.
+    pub(super) device_name: String,
+    /// Empty: none.
+    pub(super) client_id: String,
+    /// As the server is told.
+    pub(super) firmware_version: String,
+    /// The kind.
+    pub(super) provider: String,
+    /// Of the daemon.
+    pub(super) daemon_version: String,
+    /// `null`: nothing went wrong since the start.
+    pub(super) last_error: Option<LastError>,
+}
+
+/// The last thing that went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct LastError {
+    /// A word of the contract.
+    pub(super) word: String,
+    /// Seconds since 1970; `null`: not known.
+    pub(super) time: Option<u64>,
+}
+
+impl Status {
+    /// Asks the daemon.
+    pub(super) async fn read(connection: &zbus::Connection) -> Result<Self, Failure> {
+        let pairing = PairingProxy::new(connection).await?;
+        let tokens = TokensProxy::new(connection).await?;
+        let device = DeviceProxy::new(connection).await?;
+        let (word, time) = device.last_error().await?;
+        Ok(Self {
+            paired: pairing.paired().await?,
+            pairing_state: pairing.pairing_state().await?,
+            pairing_reason: pairing.pairing_reason().await?,
+            attention_needed: pairing.attention_needed().await?,
+            token_state: tokens.token_state().await?,
+            generation: tokens.generation().await?,
+            project_name: device.project_name().await?,
+            project_id: device.project_id().await?,
+            device_name: device.device_name().await?,
+            client_id: device.client_id().await?,
+            firmware_version: device.firmware_version().await?,
+            provider: device.provider().await?,
+            daemon_version: device.daemon_version().await?,
+            last_error: (word != "none").then_some(LastError {
+                word,
+                time: (time != 0).then_some(time),
+            }),
+        })
+    }
+
+    /// What a script learns from the exit code.
+    #[must_use]
+    pub(super) fn exit(&self) -> Exit {
+        match PairingState::from_word(&self.pairing_state) {
+            _ if self.paired => Exit::Ok,
+            Some(PairingState::Unprovisioned) => Exit::NotProvisioned,
+            _ => Exit::NotPaired,
+        }
+    }
+
+    /// For people. `now`: seconds since 1970.
+    #[must_use]
+    pub(super) fn text(&self, now: u64) -> String {
+        let mut out = format!("{}\n\n", self.headline());
+        let mut row = |name: &str, value: &str| {
+            if !value.is_empty() {
+                // Writing to a string cannot fail.
+                let _ = writeln!(out, "  {name:<11} {value}");
+            }
+        };
+        let state = PairingState::from_word(&self.pairing_state);
+        row(
+            "pairing",
+            state.map_or(&*self.pairing_state, |state| words::pairing_state(state)),
+        );
+        let project = match (self.project_name.as_str(), self.project_id.as_str()) {
+            (name, "") => name.to_owned(),
+            ("", id) => id.to_owned(),
+            (name, id) => format!("{name} ({id})"),
+        };
+        row("project", &project);
+        row("device", &self.device_name);
+        row(
+            "client id",
+            if self.client_id.is_empty() {
+                "none"
+            } else {
+                &self.client_id
+            },
+        );
+        row("firmware", &self.firmware_version);
+        row("server", &self.provider);
+        let token =
+            TokenState::from_word(&self.token_state).map_or(&*self.token_state, |state| words::token_state(state));
+        match (self.token_state.as_str(), self.generation) {
+            ("none", _) | (_, 0) => row("token", token),
+            (_, generation) => row("token", &format!("{token}, number {generation}")),
+        }
+        if let Some(LastError { word, time }) = &self.last_error {
+            let told = ErrorWord::from_word(word).map_or(&**word, |word| words::error(word));
+            match time {
+                Some(time) => row("last error", &format!("{told}, {}", ago(now, *time))),
+                None => row("last error", told),
+            }
+        }
+        row("daemon", &self.daemon_version);
+        let (reason, cure) = self.explanation();
+        if !reason.is_empty() {
+            let _ = writeln!(out, "\n{reason}.");
+        }
+        if !cure.is_empty() {
+            let _ = writeln!(out, "{}{cure}.", if reason.is_empty() { "\n" } else { "" });
+        }
+        out
+    }
+
+    fn headline(&self) -> String {
+        let mut line = match (self.paired, self.project_name.as_str()) {
+            (true, "") => "Paired".to_owned(),
+            (true, project) => format!("Paired with {project}"),
+            (false, _) => "Not paired".to_owned(),
+        };
+        if self.attention_needed {
+            line.push_str("; needs attention");
+        }
+        line.push('.');
+        line
+    }
+
+    /// What happened and what to do.
+    fn explanation(&self) -> (&str, &'static str) {
+        let Some(reason) = Reason::from_word(&self.pairing_reason) else {
+            return (&self.pairing_reason, "");
+        };
+        let told = words::reason(reason);
+        if !told.what.is_empty() || !self.attention_needed {
+            return (told.what, told.cure);
+        }
+        if self.pairing_state == PairingState::AwaitingUser.word() {
+            return (
+                "",
+                "Enter the code that the device shows; c2c-authctl pair shows it too",
+            );
+        }
+        let last = self
+            .last_error
+            .as_ref()
+            .and_then(|error| ErrorWord::from_word(&error.word));
+        (
+            "",
+            last.map_or("See the journal: journalctl -u c2c-authd", words::error_cure),
+        )
+    }
+}
+
+/// How long ago, in the one unit that matters. Clocks of daemon and tool are the same; a step may lie between.
+fn ago(now: u64, then: u64) -> String {
+    let Some(seconds) = now.checked_sub(then) else {
+        return "just now".to_owned();
+    };
+    let (number, unit) = match seconds {
+        0..10 => return "just now".to_owned(),
+        10..60 => (seconds, "second"),
+        60..3_600 => (seconds / 60, "minute"),
+        3_600..86_400 => (seconds / 3_600, "hour"),
+        _ => (seconds / 86_400, "day"),
+    };
+    format!("{number} {unit}{} ago", if number == 1 { "" } else { "s" })
+}
+
+#[cfg(test)]
+mod tests;

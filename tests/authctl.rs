@@ -1,0 +1,272 @@
+//! The operator's tool as its own process, against the real daemon: what it prints, and what a script learns from it.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use c2c_sim::bus::TestBus;
+use c2c_sim::rig::{CLIENT_ID, Notifications, Process, Rig};
+use c2c_sim::server::{Options, Server};
+
+const DAEMON: &str = env!("CARGO_BIN_EXE_c2c-authd");
+const TOOL: &str = env!("CARGO_BIN_EXE_c2c-authctl");
+const LIMIT: Duration = Duration::from_secs(20);
+
+struct World {
+    server: Server,
+    bus: TestBus,
+    rig: Rig,
+}
+
+/// What a command left behind.
+struct Done {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl World {
+    /// Polls come fast enough for a test.
+    fn new() -> Self {
+        let server = Server::start(Options {
+            interval: Duration::from_secs(1),
+            ..Options::default()
+        })
+        .unwrap();
+        let rig = Rig::new(&server).unwrap();
+        Self {
+            bus: TestBus::start().unwrap(),
+            server,
+            rig,
+        }
+    }
+
+    fn daemon(&self) -> Process {
+        let daemon = self.rig.spawn(Path::new(DAEMON), self.bus.address()).unwrap();
+        daemon.wait_ready_blocking(LIMIT).unwrap();
+        daemon
+    }
+
+    fn command(&self, line: &str) -> Command {
+        let mut command = Command::new(TOOL);
+        command
+            .args(["--bus", self.bus.address()])
+            .args(line.split(' '))
+            .env_clear();
+        command
+    }
+
+    fn run(&self, line: &str) -> Done {
+        let output = self.command(line).output().unwrap();
+        Done {
+            code: output.status.code(),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// A command that goes on.
+    fn start(&self, line: &str) -> Process {
+        let directory = tempfile::tempdir().unwrap();
+        let notifications = Notifications::listen(&directory.path().join("unused")).unwrap();
+        Process::spawn(&mut self.command(line), notifications).unwrap()
+    }
+
+    /// The code that a `pair` shows.
+    fn shown(&self, pair: &Process) -> String {
+        pair.wait_output_blocking(|line| line.contains("The code holds for"), LIMIT)
+            .unwrap();
+        let waiting = self.server.waiting();
+        let code = waiting.last().unwrap().user_code.clone();
+        let output = pair.output();
+        assert!(output.iter().any(|line| line.trim() == code), "{output:?}");
+        assert!(
+            output.iter().any(|line| line.contains('█') || line.contains('▀')),
+            "a QR code: {output:?}"
+        );
+        code
+    }
+
+    /// A daemon that is paired. Another one than that which asked for the code: codes are throttled for a while.
+    fn paired(&self) -> Process {
+        let first = self.daemon();
+        let mut pair = self.start("pair");
+        self.server.approve(&self.shown(&pair)).unwrap();
+        assert_eq!(ended(&mut pair), Some(0), "{:?}", pair.output());
+        drop(first);
+        self.daemon()
+    }
+}
+
+fn ended(process: &mut Process) -> Option<i32> {
+    process.wait_exit_blocking(LIMIT).unwrap().code()
+}
+
+#[test]
+fn from_pairing_to_a_token_to_unpairing() {
+    let world = World::new();
+    let _daemon = world.daemon();
+    let before = world.run("status");
+    assert_eq!(before.code, Some(3), "{}", before.err);
+    assert!(
+        before.out.contains("never paired") && before.out.contains(CLIENT_ID),
+        "{}",
+        before.out
+    );
+    let refused = world.run("token");
+    assert_eq!((refused.code, refused.out.as_str()), (Some(3), ""));
+
+    let mut pair = world.start("pair");
+    world.server.approve(&world.shown(&pair)).unwrap();
+    assert_eq!(ended(&mut pair), Some(0), "{:?}", pair.output());
+    pair.wait_output_blocking(|line| line == "Paired with Testbed.", LIMIT)
+        .unwrap();
+
+    let status = world.run("status");
+    assert_eq!(status.code, Some(0));
+    assert!(status.out.starts_with("Paired with Testbed"), "{}", status.out);
+    let json = world.run("status --json");
+    let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    assert_eq!(
+        (&json["paired"], &json["project-name"]),
+        (&true.into(), &"Testbed".into())
+    );
+
+    let token = world.run("token --min-validity 10min");
+    let live = world
+        .server
+        .truth(|truth| truth.live(CLIENT_ID).access.unwrap().to_owned());
+    assert_eq!(
+        (token.code, token.out.trim_end(), token.err.as_str()),
+        (Some(0), live.as_str(), "")
+    );
+    assert!(!status.out.contains(&live));
+
+    let again = world.run("pair");
+    assert_eq!(again.code, Some(1));
+    assert!(again.err.contains("--replace"), "{}", again.err);
+    let unasked = world.run("unpair");
+    assert_eq!(unasked.code, Some(2), "nobody to ask: {}", unasked.err);
+    assert!(unasked.err.contains("--yes"));
+    assert_eq!(world.run("status").code, Some(0), "and nothing has changed");
+    assert_eq!(world.run("unpair --yes").code, Some(0));
+    assert_eq!(world.run("status").code, Some(3));
+    assert_eq!(world.run("unpair --yes").code, Some(0), "idempotent");
+}
+
+#[test]
+fn an_interrupted_pair_cancels_what_it_started() {
+    let world = World::new();
+    let _daemon = world.daemon();
+    let mut pair = world.start("pair");
+    world.shown(&pair);
+    pair.terminate().unwrap();
+    assert_eq!(ended(&mut pair), Some(130));
+    let status = world.run("status");
+    assert!(status.out.contains("cancelled on the device"), "{}", status.out);
+}
+
+#[test]
+fn an_interrupted_pair_leaves_the_flow_of_another_alone() {
+    let world = World::new();
+    let _daemon = world.daemon();
+    let mut first = world.start("pair");
+    let code = world.shown(&first);
+    let mut second = world.start("pair");
+    assert_eq!(world.shown(&second), code, "the running flow's code");
+    second.terminate().unwrap();
+    assert_eq!(ended(&mut second), Some(130));
+    world.server.approve(&code).unwrap();
+    assert_eq!(ended(&mut first), Some(0));
+}
+
+#[test]
+fn cancel_ends_a_pair_that_waits() {
+    let world = World::new();
+    let _daemon = world.daemon();
+    let mut pair = world.start("pair");
+    world.shown(&pair);
+    let cancel = world.run("cancel");
+    assert_eq!((cancel.code, cancel.out.as_str()), (Some(0), "Cancelled.\n"));
+    assert_eq!(ended(&mut pair), Some(1));
+    let again = world.run("cancel");
+    assert_eq!(again.code, Some(0));
+    assert!(again.out.contains("nothing to cancel"), "{}", again.out);
+}
+
+#[test]
+fn a_declined_pairing_says_so() {
+    let world = World::new();
+    let _daemon = world.daemon();
+    let mut pair = world.start("pair");
+    world.server.deny(&world.shown(&pair)).unwrap();
+    assert_eq!(ended(&mut pair), Some(1));
+    pair.wait_output_blocking(|line| line.contains("declined in Frame.io"), LIMIT)
+        .unwrap();
+}
+
+#[test]
+fn a_code_that_runs_out_is_followed_by_the_next() {
+    let world = World::new();
+    world
+        .server
+        .set_options(|options| options.code_life = Duration::from_secs(3));
+    let _daemon = world.daemon();
+    let mut pair = world.start("pair");
+    let first = world.shown(&pair);
+    world
+        .server
+        .set_options(|options| options.code_life = Duration::from_secs(120));
+    pair.wait_output_blocking(|line| line.contains("The code ran out"), LIMIT)
+        .unwrap();
+    // The first one held for 3 s at most.
+    pair.wait_output_blocking(|line| line.contains("The code holds for 1"), LIMIT)
+        .unwrap();
+    assert_ne!(world.shown(&pair), first);
+    pair.terminate().unwrap();
+    assert_eq!(ended(&mut pair), Some(130));
+}
+
+#[test]
+fn a_declined_replacement_is_no_success_and_leaves_the_pairing() {
+    let world = World::new();
+    let _daemon = world.paired();
+    let mut pair = world.start("pair --replace");
+    world.server.deny(&world.shown(&pair)).unwrap();
+    assert_eq!(ended(&mut pair), Some(1), "{:?}", pair.output());
+    pair.wait_output_blocking(|line| line.contains("paired as before"), LIMIT)
+        .unwrap();
+    assert_eq!(world.run("token").code, Some(0));
+}
+
+#[test]
+fn a_replacement_that_is_approved_is_a_success() {
+    let world = World::new();
+    let _daemon = world.paired();
+    let mut pair = world.start("pair --replace");
+    world.server.approve_into(&world.shown(&pair), "Second Unit").unwrap();
+    assert_eq!(ended(&mut pair), Some(0), "{:?}", pair.output());
+}
+
+#[test]
+fn a_device_without_its_secret_is_told_as_not_provisioned() {
+    let world = World::new();
+    world.rig.remove_credential("client-secret").unwrap();
+    let _daemon = world.daemon();
+    let status = world.run("status");
+    assert_eq!(status.code, Some(4));
+    assert!(status.out.contains("client secret is missing"), "{}", status.out);
+    assert_eq!(world.run("pair").code, Some(4));
+}
+
+#[test]
+fn a_bus_without_the_daemon_is_told_with_7() {
+    let world = World::new();
+    for line in ["status", "pair", "cancel", "unpair --yes", "token"] {
+        let done = world.run(line);
+        assert_eq!(done.code, Some(7), "{line}: {}", done.err);
+        assert!(done.err.contains("systemctl status c2c-authd"), "{}", done.err);
+    }
+}
