@@ -65,7 +65,10 @@ async fn measure() -> Outcome<()> {
     first_call(&world).await?;
     throughput(&world).await?;
     if rustix::process::getuid().is_root() {
-        fairness(&world)?;
+        // Whoever starts processes under other uids may be stopped by a sandbox. The rest is measured all the same.
+        if let Err(error) = fairness(&world) {
+            println!("p99 of another uid during a flood: not measured ({error})");
+        }
     } else {
         println!("p99 of another uid during a flood: not measured (needs root, to be two users)");
     }

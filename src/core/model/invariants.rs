@@ -427,16 +427,7 @@ fn inhibit_and_release_alternate(world: &World, inhibit: bool) -> Law {
         world.history.inhibited != inhibit,
         "twice in a row (inhibit: {inhibit})"
     );
-    // A refresh for a grant that was replaced may be cut: its outcome is dropped anyway.
-    let current = world.last_record().and_then(|record| match &record.body {
-        Body::Paired(pairing) => Some(Pair::of_access(&pairing.pair.access)),
-        Body::Tombstone(_) => None,
-    });
-    let flies = world.flights.iter().any(|flight| match &flight.request {
-        Request::Refresh { token, .. } => Some(Pair::of_refresh(token)) == current,
-        _ => false,
-    });
-    hold!(inhibit || !flies, "released while a refresh flies");
+    hold!(inhibit || !world.refreshes(), "released while a refresh flies");
     Ok(())
 }
 
@@ -592,7 +583,7 @@ fn drained_means_that_nothing_is_left(world: &World) -> Law {
     hold!(world.history.stopping, "drained without an order to end");
     hold!(!world.history.drained, "drained twice");
     hold!(
-        !world.flies(Kind::Refresh) && !world.flies(Kind::Poll),
+        !world.refreshes() && !world.flies(Kind::Poll),
         "drained with a request that must not be cut"
     );
     hold!(world.stores.is_empty(), "drained with stores under way");

@@ -84,7 +84,9 @@ impl Sim {
             if world.flies(kind) {
                 steps.push(Step::Answer(kind, How::Truth));
                 if budget.faults > 0 {
-                    steps.extend(kind.faults().iter().map(|how| Step::Answer(kind, *how)));
+                    let carried_out = world.was_carried_out(kind);
+                    let faults = kind.faults().iter().filter(|how| !carried_out || how.carries_out());
+                    steps.extend(faults.map(|how| Step::Answer(kind, *how)));
                 }
             }
         }

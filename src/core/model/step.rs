@@ -172,6 +172,24 @@ pub(super) enum How {
     BadCode,
 }
 
+impl How {
+    /// Whether the server did what the request asked for.
+    pub(super) const fn carries_out(self) -> bool {
+        match self {
+            Self::Truth | Self::Undated | Self::LostAfter | Self::GarbledAfter => true,
+            Self::Offline
+            | Self::Lost
+            | Self::LostLate
+            | Self::Garbled
+            | Self::RateLimited
+            | Self::Refused
+            | Self::ClientRejected
+            | Self::SlowDown
+            | Self::BadCode => false,
+        }
+    }
+}
+
 /// How a store ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum DiskFate {

@@ -13,7 +13,7 @@ use super::server::Habits;
 use super::step::Ask;
 
 /// More states than any scenario has: reaching it is a failure of the scenario, not of the core.
-const MOST_STATES: usize = 1_000_000;
+const MOST_STATES: usize = 3_000_000;
 
 /// Just before the advisory window can open (75 % of life, at most a tenth of it earlier).
 pub(super) const BEFORE_ADVISORY: Start = Start::Paired {
@@ -53,70 +53,107 @@ fn holds(scenario: &'static Scenario) {
     assert!(explored.complete, "{}: more states than expected", scenario.name);
 }
 
+/// Two explorations from one beginning: with a small budget in every run, and with a large one on request.
 macro_rules! scenarios {
-    ($($name:ident: $start:expr, { $($field:ident : $value:expr),* $(,)? }, { $($budget:ident : $number:expr),* $(,)? };)+) => {
+    ($($name:ident: $start:expr,
+        { $($field:ident: $value:expr),* $(,)? },
+        { $($small:ident: $little:expr),* $(,)? },
+        { $($large:ident: $much:expr),* $(,)? };)+) => {
         $(
             #[test]
             fn $name() {
                 static SCENARIO: LazyLock<Scenario> = LazyLock::new(|| Scenario {
-                    budget: Budget { $($budget: $number,)* ..Budget::default() },
+                    budget: Budget { $($small: $little,)* ..Budget::default() },
                     $($field: $value,)*
                     ..Scenario::new(stringify!($name), $start)
                 });
                 holds(&SCENARIO);
             }
         )+
+
+        mod deep {
+            use super::*;
+
+            $(
+                #[test]
+                #[ignore = "minutes and gigabytes: cargo test --release --lib core::model -- --ignored --test-threads=1"]
+                fn $name() {
+                    static SCENARIO: LazyLock<Scenario> = LazyLock::new(|| Scenario {
+                        budget: Budget { $($large: $much,)* ..Budget::default() },
+                        $($field: $value,)*
+                        ..Scenario::new(stringify!($name), $start)
+                    });
+                    holds(&SCENARIO);
+                }
+            )+
+        }
     };
 }
 
 scenarios! {
     pairing_survives_the_network: Start::Fresh,
         { asks: &[START, START_ONCE, Ask::Cancel, Ask::Code] },
+        { asks: 2, faults: 1, consents: 1, waits: 5 },
         { asks: 2, faults: 2, consents: 1, waits: 5 };
     pairing_survives_crashes: Start::Fresh,
         { asks: &[START, Ask::Cancel] },
+        { asks: 2, crashes: 1, consents: 1, waits: 4 },
         { asks: 2, faults: 1, crashes: 1, consents: 1, disk: 1, waits: 5 };
     refresh_survives_network_disk_and_crashes: BEFORE_ADVISORY,
         { restarts: &[Restart::Process, Restart::Power { clock: true }] },
+        { faults: 1, crashes: 1, disk: 1, waits: 3 },
         { faults: 2, crashes: 1, disk: 1, waits: 3 };
     refresh_survives_two_crashes: BEFORE_ADVISORY,
         { restarts: &[Restart::Process, Restart::Power { clock: true }, Restart::Power { clock: false }] },
+        { crashes: 2, waits: 3 },
         { faults: 1, crashes: 2, waits: 3 };
     callers_are_served_through_any_refresh: BEFORE_MANDATORY,
         { asks: &[Ask::Token, Ask::LongToken] },
+        { asks: 1, faults: 1, stalls: 2, waits: 2 },
         { asks: 2, faults: 2, stalls: 2, nudges: 1, waits: 3 };
     unpair_crosses_everything: BEFORE_ADVISORY,
         { asks: &[Ask::Unpair, START, Ask::Token] },
+        { asks: 2, crashes: 1, consents: 1, waits: 2 },
         { asks: 2, faults: 1, crashes: 1, consents: 1, disk: 1, waits: 3 };
     replacement_crosses_everything: BEFORE_ADVISORY,
         { asks: &[REPLACE, Ask::Cancel, Ask::Unpair] },
+        { asks: 2, crashes: 1, consents: 1, waits: 3 },
         { asks: 2, faults: 1, crashes: 1, consents: 1, stalls: 1, waits: 3 };
     replacement_ends_the_pairing_before_it: YOUNG,
         { asks: &[REPLACE, Ask::Cancel], habits: Habits { exclusive: true, ..FRAMEIO } },
+        { asks: 2, faults: 1, consents: 1, waits: 3 },
         { asks: 2, faults: 1, crashes: 1, consents: 1, stalls: 1, waits: 3 };
     rejections_cost_one_refresh: YOUNG,
         { asks: &[Ask::Token, Ask::RejectCurrent, Ask::RejectOlder, Ask::RejectUnknown] },
+        { asks: 2, faults: 1, forgets: 1, waits: 2 },
         { asks: 3, faults: 1, forgets: 1, stalls: 1, waits: 3 };
     a_forgotten_device_says_so: BEFORE_ADVISORY,
         { asks: &[Ask::Token, START] },
+        { asks: 1, faults: 1, forgets: 1, crashes: 1, waits: 2 },
         { asks: 2, faults: 1, forgets: 1, crashes: 1, consents: 1, waits: 3 };
     an_untrusted_clock_loses_nothing: YOUNG,
         { asks: &[Ask::Token], restarts: &[Restart::Power { clock: false }] },
+        { asks: 1, faults: 1, crashes: 1, clocks: 1, waits: 2 },
         { asks: 1, faults: 2, crashes: 2, clocks: 1, waits: 3 };
     a_damaged_record_is_never_fine: BEFORE_ADVISORY,
         { asks: &[Ask::Unpair, Ask::Token], restarts: &[Restart::Damaged] },
+        { asks: 1, crashes: 1, disk: 1, waits: 3 },
         { asks: 1, faults: 1, crashes: 2, disk: 1, waits: 3 };
     without_a_refresh_token_it_ends: YOUNG,
         { asks: &[Ask::Token, Ask::Unpair, Ask::RejectCurrent], habits: Habits { offline: false, ..FRAMEIO } },
+        { asks: 2, faults: 1, crashes: 1, waits: 2 },
         { asks: 2, faults: 1, crashes: 1, stalls: 1, waits: 3 };
     shutdown_cuts_nothing: BEFORE_ADVISORY,
         { asks: &[START, REPLACE, Ask::Unpair, Ask::Token] },
+        { asks: 1, faults: 1, shutdowns: 1, consents: 1, waits: 2 },
         { asks: 1, faults: 1, shutdowns: 1, crashes: 1, consents: 1, stalls: 1, waits: 3 };
     on_demand_refreshes_when_asked: BEFORE_MANDATORY,
         { asks: &[Ask::Token, Ask::RejectCurrent], policy: Policy { refresh: RefreshMode::OnDemand, ..eager() } },
+        { asks: 2, faults: 1, stalls: 1, waits: 2 },
         { asks: 2, faults: 1, crashes: 1, stalls: 1, sleeps: 1, waits: 3 };
     suspend_delays_and_loses_nothing: BEFORE_ADVISORY,
         { asks: &[Ask::Token, START], sleeps: &[30, 7_200, 86_400] },
+        { asks: 1, faults: 1, sleeps: 1, consents: 1, waits: 2 },
         { asks: 1, faults: 1, sleeps: 2, consents: 1, waits: 3 };
 }
 

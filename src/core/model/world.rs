@@ -223,6 +223,25 @@ impl World {
         self.flights.iter().any(|flight| kind_of(&flight.request) == kind)
     }
 
+    /// Whether the server is done with the oldest request of this kind, and only its answer is on its way.
+    pub(super) fn was_carried_out(&self, kind: Kind) -> bool {
+        let oldest = self.flights.iter().find(|flight| kind_of(&flight.request) == kind);
+        oldest.is_some_and(|flight| flight.rotated.is_some())
+    }
+
+    /// Whether a refresh of the pairing on its way to the disk flies. One of a grant that was replaced does not count: its
+    /// outcome is dropped anyway.
+    pub(super) fn refreshes(&self) -> bool {
+        let Some(Body::Paired(pairing)) = self.last_record().map(|record| &record.body) else {
+            return false;
+        };
+        let current = Pair::of_access(&pairing.pair.access);
+        self.flights.iter().any(|flight| match &flight.request {
+            Request::Refresh { token, .. } => Pair::of_refresh(token) == current,
+            _ => false,
+        })
+    }
+
     /// The record as it will be when every queued store is done.
     pub(super) fn last_record(&self) -> Option<&Record> {
         let queued = self.stores.iter().rev().find_map(|write| match &write.store {
@@ -305,19 +324,7 @@ impl World {
 
     /// The answer to a request, and the `Date` that came with it.
     pub(super) fn answer(&mut self, flight: &Flight, how: How, habits: &Habits) -> (Answer, Option<WallTime>) {
-        let carried_out = match how {
-            How::Truth | How::Undated | How::LostAfter | How::GarbledAfter => true,
-            How::Offline
-            | How::Lost
-            | How::LostLate
-            | How::Garbled
-            | How::RateLimited
-            | How::Refused
-            | How::ClientRejected
-            | How::SlowDown
-            | How::BadCode => false,
-        };
-        let truth = carried_out.then(|| self.carry_out(flight, habits));
+        let truth = how.carries_out().then(|| self.carry_out(flight, habits));
         let date = match how {
             How::Undated | How::Offline | How::Lost | How::LostAfter | How::LostLate => None,
             How::Truth
@@ -638,6 +645,7 @@ impl World {
                 for sends in &mut self.history.sends {
                     sends.count = sends.count.min(1);
                 }
+                self.history.handed.clear();
                 self.boot += 1;
                 self.booted = self.real;
                 self.clock = true;

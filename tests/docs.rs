@@ -1,0 +1,208 @@
+//! What the documents say of the code, held against the code: links lead somewhere, tests that are named exist, the
+//! configuration that is shown is one.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use c2c_authd::config::{Config, System};
+
+/// All that people read. Each must be there.
+const PAGES: &[&str] = &[
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs/architecture.md",
+    "docs/configuration.md",
+    "docs/decisions.md",
+    "docs/operating.md",
+    "docs/protocol.md",
+    "docs/refreshing.md",
+    "docs/security.md",
+];
+
+/// Pages that name tests as evidence.
+const EVIDENCE: &[&str] = &["docs/refreshing.md", "docs/security.md"];
+
+/// A name of three words or more in code font is a test's; nothing else on those pages is so long.
+const WORDS_OF_A_TEST: usize = 3;
+
+#[test]
+fn every_link_between_files_leads_to_a_file() {
+    let mut links = 0;
+    for page in PAGES {
+        let text = read(page);
+        let folder = root().join(page).parent().map(Path::to_path_buf).unwrap_or_default();
+        for target in targets(&text) {
+            links += 1;
+            assert!(
+                folder.join(&target).exists(),
+                "{page} links to {target}, which is not there"
+            );
+        }
+    }
+    assert!(links > 10, "only {links} links were found");
+}
+
+#[test]
+fn every_page_of_the_docs_is_linked_from_the_readme() {
+    let links: BTreeSet<_> = targets(&read("README.md")).into_iter().collect();
+    for page in PAGES.iter().filter(|page| **page != "README.md") {
+        assert!(links.contains(*page), "README.md does not lead to {page}");
+    }
+}
+
+#[test]
+fn every_test_named_as_evidence_exists() {
+    let tests = tests();
+    for page in EVIDENCE {
+        let named = names(&read(page));
+        assert!(named.len() > 20, "{page} names only {} tests", named.len());
+        for name in named {
+            assert!(
+                tests.contains(&name),
+                "{page} names the test {name}, which is not there"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_configuration_shown_in_the_readme_is_taken() {
+    let text = read("README.md");
+    let shown = block(&text, "toml").unwrap_or_default();
+    assert!(shown.contains("client-id"), "no configuration is shown");
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("config.toml");
+    fs::write(&file, shown).expect("a file");
+    let config = Config::load_file(&file, &System::at(folder.path())).expect("the configuration of the README");
+    assert!(config.check().contains("SN-000123"), "{}", config.check());
+}
+
+#[test]
+fn every_reason_error_and_event_is_explained_to_the_operator() {
+    let text = read("docs/operating.md");
+    let words = c2c_authd::core::Reason::ALL
+        .iter()
+        .map(|reason| reason.word())
+        .chain(c2c_authd::core::ErrorWord::ALL.iter().map(|error| error.word()))
+        .chain(
+            c2c_authd::daemon::journal::Kind::ALL
+                .iter()
+                .flat_map(|kind| [kind.word, kind.id]),
+        );
+    for word in words {
+        assert!(
+            text.contains(&format!("`{word}`")),
+            "docs/operating.md does not explain {word}"
+        );
+    }
+}
+
+#[test]
+fn what_is_no_link_and_no_test_is_not_taken_for_one() {
+    let text = "[a](b.md) [c](https://example.org) [d](e.md#part) `![f](g)`\n```\n[h](i.md)\n```\n";
+    assert_eq!(targets(text), ["b.md", "e.md"]);
+    assert_eq!(
+        names("`a_b_c` `client_secret` `GetAccessToken` a_b_c_d `x_1_y(z)`")
+            .into_iter()
+            .collect::<Vec<_>>(),
+        ["a_b_c"]
+    );
+    assert_eq!(
+        block("```sh\nx\n```\n```toml\ny = 1\n```", "toml").as_deref(),
+        Some("y = 1\n")
+    );
+}
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(page: &str) -> String {
+    fs::read_to_string(root().join(page)).unwrap_or_else(|error| panic!("{page}: {error}"))
+}
+
+/// Text outside of fenced blocks and code font.
+fn prose(text: &str) -> String {
+    let mut fenced = false;
+    let mut prose = String::new();
+    for line in text.lines() {
+        if line.trim_start().starts_with("```") {
+            fenced = !fenced;
+        } else if !fenced {
+            prose.extend(line.split('`').step_by(2));
+            prose.push('\n');
+        }
+    }
+    prose
+}
+
+/// Targets of links to files, without what follows «#».
+fn targets(text: &str) -> Vec<String> {
+    prose(text)
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next())
+        .filter(|target| !target.contains("://") && !target.starts_with('#'))
+        .map(|target| target.split('#').next().unwrap_or(target).to_owned())
+        .collect()
+}
+
+/// Names in code font that look like a test's.
+fn names(text: &str) -> BTreeSet<String> {
+    text.lines()
+        .flat_map(|line| line.split('`').skip(1).step_by(2))
+        .filter(|word| word.split('_').filter(|part| !part.is_empty()).count() >= WORDS_OF_A_TEST)
+        .filter(|word| {
+            word.chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+        })
+        .map(str::to_owned)
+        .collect()
+}
+
+/// The first fenced block in this language.
+fn block(text: &str, language: &str) -> Option<String> {
+    let (_, rest) = text.split_once(&format!("```{language}\n"))?;
+    rest.split_once("```").map(|(block, _)| block.to_owned())
+}
+
+/// Names of all functions under a test attribute, and of the model's scenarios, which a macro makes into tests.
+fn tests() -> BTreeSet<String> {
+    let mut files = Vec::new();
+    for folder in ["src", "sim/src", "sim/tests", "tests"] {
+        walk(&root().join(folder), &mut files);
+    }
+    let mut found = BTreeSet::new();
+    for file in files {
+        let text = fs::read_to_string(&file).unwrap_or_default();
+        let mut attribute = false;
+        let mut scenarios = false;
+        for line in text.lines().map(str::trim) {
+            if line.starts_with("#[test]") || line.starts_with("#[tokio::test") {
+                attribute = true;
+            } else if let Some((_, rest)) = line.split_once("fn ").filter(|_| attribute) {
+                found.extend(rest.split('(').next().map(str::to_owned));
+                attribute = false;
+            }
+            scenarios = (scenarios || line == "scenarios! {") && line != "}";
+            if scenarios && let Some((name, _)) = line.split_once(": ") {
+                found.insert(name.to_owned());
+            }
+        }
+    }
+    found
+}
+
+fn walk(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        if path.is_dir() {
+            walk(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
