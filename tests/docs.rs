@@ -17,6 +17,7 @@ const PAGES: &[&str] = &[
     "docs/configuration.md",
     "docs/decisions.md",
     "docs/operating.md",
+    "docs/performance.md",
     "docs/protocol.md",
     "docs/refreshing.md",
     "docs/security.md",
