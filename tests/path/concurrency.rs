@@ -121,7 +121,7 @@ async fn a_rejection_of_a_token_that_the_server_takes_causes_no_refresh_and_is_t
     assert_eq!(refreshes(&world), 0);
     assert_eq!(probes(&world), before + 1, "one answer is good for 10 s");
     let uid = rustix::process::getuid().as_raw();
-    let told = format!("uid {uid}");
+    let told = format!("C2C_CALLER_UID={uid}");
     daemon
         .wait_output(
             move |line| line.contains("rejection-unfounded") && line.contains(&told),

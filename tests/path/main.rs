@@ -5,11 +5,12 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod access;
 mod bad_configuration;
-
+mod canaries;
 mod concurrency;
-
+mod crashes;
 mod hostile_network;
 mod lost_answers;
-
+mod recorder;
 mod world;

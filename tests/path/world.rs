@@ -285,6 +285,14 @@ impl User {
     }
 }
 
+/// The string in a variant, if it is one.
+pub(crate) fn text(value: &OwnedVariant) -> Option<String> {
+    match &**value {
+        Variant::Str(text) => Some(text.to_string()),
+        _ => None,
+    }
+}
+
 /// The name of the D-Bus error of a call that was refused.
 pub(crate) fn error_name<T>(result: &zbus::Result<T>) -> String {
     match result {
