@@ -129,7 +129,7 @@ scenarios! {
         { asks: 3, faults: 1, forgets: 1, stalls: 1, waits: 3 };
     a_forgotten_device_says_so: BEFORE_ADVISORY,
         { asks: &[Ask::Token, START] },
-        { asks: 1, faults: 1, forgets: 1, crashes: 1, waits: 2 },
+        { asks: 1, faults: 1, forgets: 1, waits: 2 },
         { asks: 2, faults: 1, forgets: 1, crashes: 1, consents: 1, waits: 3 };
     an_untrusted_clock_loses_nothing: YOUNG,
         { asks: &[Ask::Token], restarts: &[Restart::Power { clock: false }] },
