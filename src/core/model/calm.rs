@@ -9,12 +9,13 @@ use std::collections::BTreeSet;
 
 use crate::core::{Body, Effect, PairingState, Reason, Reply};
 
+use super::history::family_bit;
 use super::invariants::Violation;
 use super::scenario::Budget;
 use super::server::{Live, Pair};
 use super::sim::Sim;
 use super::step::{Ask, DiskFate, How, Kind, Step};
-use super::world::{World, family_bit};
+use super::world::World;
 
 /// Far more than any way to rest needs, even with hourly retries.
 const LONGEST: usize = 120;

@@ -8,10 +8,10 @@ use crate::core::{Body, Effect, Store};
 
 use super::calm::Calm;
 use super::invariants::{self, Violation};
+use super::network::kind_of;
 use super::scenario::Scenario;
 use super::sim::Sim;
 use super::step::Step;
-use super::world::kind_of;
 
 /// Every so many new states the costly checks are made.
 const SAMPLE: usize = 16;

@@ -4,15 +4,25 @@
 //! [`super::calm`].
 
 use crate::core::{
-    Answer, Body, CodeAnswer, Effect, Event, OpId, PairingState, PollAnswer, PrepareAnswer, Reason, RefreshAnswer,
-    Reply, Request, ResourceAnswer, RevokeAnswer, Store, TokenState,
+    Answer, Body, CallId, CodeAnswer, Effect, PollAnswer, PrepareAnswer, Reason, RefreshAnswer, Reply, Request,
+    ResourceAnswer, RevokeAnswer, Store,
 };
 
-use super::scenario::REPLAY_AFTER;
-use super::server::{CANARY, Pair, code_id, millis};
+use super::history::family_bit;
+use super::laws::{
+    a_generation_names_one_token, a_handed_token_is_not_known_to_be_dead,
+    a_pending_revocation_goes_before_the_first_code_request, a_refresh_is_sent_only_while_inhibiting,
+    a_refresh_uses_its_proven_connection, a_resend_waits_for_the_server_to_give_up,
+    a_sent_refresh_or_poll_is_never_cancelled, d3_stale_answers_are_dropped, d4_publish_comes_before_replies,
+    d4_what_changed_is_published_once, done_means_durable, drained_means_that_nothing_is_left,
+    inhibit_and_release_alternate, nothing_is_revoked_while_paired, refreshes_are_five_seconds_apart,
+    shutdown_starts_nothing_new, the_snapshot_makes_sense,
+};
+use super::network::kind_of;
+use super::server::{CANARY, Pair, code_id};
 use super::sim::{Sim, requests};
 use super::step::{Ask, Kind};
-use super::world::{DISK_LIMIT, World, family_bit, kind_of};
+use super::world::World;
 
 /// A law broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,10 +47,7 @@ pub(super) struct Turn {
     pub(super) failed: Option<Kind>,
 }
 
-type Law = Result<(), String>;
-
-/// Successful refreshes are at least this far apart, in milliseconds.
-const REFRESHES_APART: u64 = 5_000;
+pub(super) type Law = Result<(), String>;
 
 /// More requests than this without time passing are a spin. A boot may well revoke four tokens, probe one and resume a flow.
 const MOST_AT_ONCE: u8 = 8;
@@ -58,6 +65,7 @@ macro_rules! hold {
         }
     };
 }
+pub(super) use hold;
 
 pub(super) fn hold_at_effect(moment: &Moment<'_>) -> Result<(), Violation> {
     let world = moment.world;
@@ -254,7 +262,7 @@ fn i4_polls_keep_their_interval(world: &World, code: u8) -> Law {
 
 // I6
 
-fn i6_replies_answer_open_calls(world: &World, id: crate::core::CallId) -> Law {
+fn i6_replies_answer_open_calls(world: &World, id: CallId) -> Law {
     hold!(
         world.calls.iter().any(|call| call.id == id),
         "{id:?} is not open: answered twice, or never asked in this process"
@@ -370,246 +378,6 @@ fn i9_only_a_verdict_or_the_user_ends_a_pairing(world: &World, store: &Store) ->
     hold!(
         ended || never_refreshable,
         "{pair:?} gives way to a tombstone ({reason:?}) without a verdict or a user's wish"
-    );
-    Ok(())
-}
-
-// The refresh transaction
-
-fn a_resend_waits_for_the_server_to_give_up(world: &World, pair: Pair) -> Law {
-    let Some(sends) = world.history.sends.iter().find(|sends| sends.pair == pair) else {
-        return Ok(());
-    };
-    let (at, boot) = sends.last;
-    // The mark is written before the send, and the core knows no other time after a crash.
-    let least = millis(REPLAY_AFTER) - DISK_LIMIT;
-    let waited = if boot == world.boot {
-        world.real - at
-    } else {
-        world.boot_time().as_millis()
-    };
-    hold!(waited >= least, "resent {waited} ms after the last send, not {least}");
-    Ok(())
-}
-
-fn refreshes_are_five_seconds_apart(world: &World) -> Law {
-    if let Some(last) = world.history.refreshed {
-        let apart = world.real - last;
-        hold!(apart >= REFRESHES_APART, "{apart} ms after the last success");
-    }
-    Ok(())
-}
-
-fn a_refresh_uses_its_proven_connection(world: &World, on: OpId) -> Law {
-    hold!(
-        world.prepared.contains(&on),
-        "{on:?} is no connection that stands ready"
-    );
-    Ok(())
-}
-
-fn a_refresh_is_sent_only_while_inhibiting(world: &World) -> Law {
-    hold!(world.history.inhibited, "sleep and shutdown are not held off");
-    Ok(())
-}
-
-fn a_sent_refresh_or_poll_is_never_cancelled(world: &World, op: OpId) -> Law {
-    let spends = world
-        .flights
-        .iter()
-        .any(|flight| flight.op == op && kind_of(&flight.request).spends());
-    hold!(!spends, "{op:?} may have been sent");
-    Ok(())
-}
-
-fn inhibit_and_release_alternate(world: &World, inhibit: bool) -> Law {
-    hold!(
-        world.history.inhibited != inhibit,
-        "twice in a row (inhibit: {inhibit})"
-    );
-    hold!(inhibit || !world.refreshes(), "released while a refresh flies");
-    Ok(())
-}
-
-// What is handed out
-
-fn a_handed_token_is_not_known_to_be_dead(world: &World, reply: &Reply) -> Law {
-    let Reply::Token { access, expires_in, .. } = reply else {
-        return Ok(());
-    };
-    let pair = Pair::of_access(access);
-    hold!(!world.history.refused.contains(&pair), "{pair:?} got a 401 before");
-    hold!(
-        world.history.unpaired & family_bit(pair.family) == 0,
-        "{pair:?} was unpaired before"
-    );
-    hold!(!expires_in.is_zero(), "{pair:?} has no life left");
-    if let Some(end) = world.server.access_end(pair).filter(|_| world.clock) {
-        let claimed = world.real + millis(*expires_in);
-        // The wall clock has whole seconds; nobody can be more exact across a boot.
-        hold!(claimed < end + 1_000, "claims to live {} ms too long", claimed - end);
-    }
-    Ok(())
-}
-
-fn a_generation_names_one_token(world: &World, reply: &Reply) -> Law {
-    if let Reply::Token { access, generation, .. } = reply {
-        let pair = Pair::of_access(access);
-        let handed = &world.history.handed;
-        let clash = handed
-            .iter()
-            .find(|(g, p)| (g == generation) != (*p == pair) && (g == generation || *p == pair));
-        hold!(clash.is_none(), "{pair:?} as {generation:?}, before that {clash:?}");
-    }
-    Ok(())
-}
-
-fn done_means_durable(world: &World, ask: Ask, reply: &Reply) -> Law {
-    match (ask, reply) {
-        (Ask::Unpair, Reply::Done) => {
-            // A write that was cut in half is told from a whole one by the store alone.
-            let previous = world.disk.previous.as_ref().filter(|_| !world.history.torn);
-            for record in [world.disk.newest.as_ref(), previous].into_iter().flatten() {
-                hold!(
-                    matches!(record.body, Body::Tombstone(_)),
-                    "`Unpair` answers, and a generation on disk still holds a pairing"
-                );
-            }
-            hold!(
-                world.disk.flow.is_none(),
-                "`Unpair` answers, and the flow is still in /run"
-            );
-        }
-        (Ask::Cancel, Reply::Done) => {
-            hold!(
-                world.disk.flow.is_none(),
-                "`CancelPairing` answers, and the flow is still in /run"
-            );
-        }
-        _ => {}
-    }
-    Ok(())
-}
-
-fn nothing_is_revoked_while_paired(world: &World, pair: Pair) -> Law {
-    let held = world.disk.paired().map(|pairing| Pair::of_access(&pairing.pair.access));
-    hold!(
-        held.is_none(),
-        "{pair:?} is revoked, {held:?} is on disk, and to the server both are one device"
-    );
-    Ok(())
-}
-
-fn a_pending_revocation_goes_before_the_first_code_request(world: &World) -> Law {
-    if world.history.code_asked || world.flies(Kind::Refresh) {
-        // Not the first; or the revocation waits to learn which token is the newest.
-        return Ok(());
-    }
-    for pending in world.last_revocations() {
-        let pair = Pair::of_revocable(&pending.token);
-        hold!(
-            world.history.tried & family_bit(pair.family) != 0,
-            "{pair:?} is still to be revoked, and nobody has tried"
-        );
-    }
-    Ok(())
-}
-
-// The driver's laws
-
-fn d3_stale_answers_are_dropped(sim: &Sim) -> Law {
-    if sim.due() {
-        // Any event does what is due.
-        return Ok(());
-    }
-    let op = OpId(u64::MAX);
-    let now = sim.world.now(sim.scenario.seed);
-    let stale = [
-        Answer::Refresh(RefreshAnswer::Dead),
-        Answer::Poll(PollAnswer::Denied),
-        Answer::Prepare(PrepareAnswer::Ready),
-        Answer::Resource(ResourceAnswer::Unauthorized),
-    ];
-    let answers = stale
-        .into_iter()
-        .map(|answer| Event::Answered { op, date: None, answer });
-    for event in answers {
-        let mut core = sim.core.clone();
-        let mut effects = Vec::new();
-        let printed = format!("{event:?}");
-        core.handle(now, event, &mut effects);
-        hold!(
-            effects.is_empty() && core == sim.core,
-            "{printed} has effects: {effects:?}"
-        );
-    }
-    Ok(())
-}
-
-fn d4_publish_comes_before_replies(effects: &[Effect]) -> Law {
-    let first_reply = effects.iter().position(|effect| matches!(effect, Effect::Reply(..)));
-    let last_publish = effects.iter().rposition(|effect| matches!(effect, Effect::Publish(_)));
-    if let (Some(reply), Some(publish)) = (first_reply, last_publish) {
-        hold!(
-            publish < reply,
-            "a reply comes before what it follows from is published"
-        );
-    }
-    Ok(())
-}
-
-fn d4_what_changed_is_published_once(sim: &Sim, effects: &[Effect]) -> Law {
-    let published = effects
-        .iter()
-        .filter(|effect| matches!(effect, Effect::Publish(_)))
-        .count();
-    hold!(published <= 1, "published {published} times for one event");
-    if let Some(snapshot) = &sim.world.history.published {
-        hold!(
-            snapshot == sim.core.snapshot(),
-            "published {snapshot:?}, the core has {:?}",
-            sim.core.snapshot()
-        );
-    }
-    Ok(())
-}
-
-fn shutdown_starts_nothing_new(world: &World) -> Law {
-    hold!(!world.history.stopping, "a request after the order to end");
-    Ok(())
-}
-
-fn drained_means_that_nothing_is_left(world: &World) -> Law {
-    hold!(world.history.stopping, "drained without an order to end");
-    hold!(!world.history.drained, "drained twice");
-    hold!(
-        !world.refreshes() && !world.flies(Kind::Poll),
-        "drained with a request that must not be cut"
-    );
-    hold!(world.stores.is_empty(), "drained with stores under way");
-    hold!(world.calls.is_empty(), "drained with calls unanswered");
-    Ok(())
-}
-
-// The snapshot
-
-fn the_snapshot_makes_sense(sim: &Sim) -> Law {
-    let snapshot = sim.core.snapshot();
-    match snapshot.pairing {
-        PairingState::Paired => hold!(snapshot.paired, "state `paired`, property not"),
-        PairingState::Unpaired | PairingState::Unprovisioned => {
-            hold!(!snapshot.paired, "state {:?}, and paired", snapshot.pairing);
-            hold!(
-                snapshot.reason != Reason::None,
-                "{:?} without a reason",
-                snapshot.pairing
-            );
-        }
-        PairingState::RequestingCode | PairingState::AwaitingUser => {}
-    }
-    hold!(
-        !snapshot.paired || snapshot.token != TokenState::None,
-        "paired, and the token's state says that there is none"
     );
     Ok(())
 }

@@ -10,7 +10,11 @@
 mod calm;
 mod disk;
 mod explore;
+mod history;
 mod invariants;
+mod laws;
+mod network;
+mod planted;
 mod random;
 mod scenario;
 mod server;

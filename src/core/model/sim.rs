@@ -12,9 +12,10 @@ use crate::core::{Answer, Command, Core, Effect, Event, Generation, PairingOptio
 
 use super::disk::Restart;
 use super::invariants::{self, Moment, Turn, Violation};
+use super::network::kind_of;
 use super::scenario::{Budget, Scenario, boot_id};
 use super::step::{Ask, DiskFate, How, Kind, Leftover, Step};
-use super::world::{World, kind_of};
+use super::world::World;
 
 /// Longer than any access token lives.
 const LONG: Duration = Duration::from_hours(9);

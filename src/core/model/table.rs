@@ -7,11 +7,11 @@ use std::sync::LazyLock;
 
 use crate::core::{Body, Effect, Store};
 
+use super::network::kind_of;
 use super::scenario::{Budget, Scenario};
 use super::sim::Sim;
 use super::step::{Ask, DiskFate, How, Kind, Step};
 use super::tests::{ALL_ASKS, BEFORE_ADVISORY, REPLACE, START};
-use super::world::kind_of;
 
 use super::scenario::Start;
 
@@ -39,85 +39,113 @@ const fn truth(kind: Kind) -> Step {
 }
 
 /// A refresh from rest to its POST.
-const REFRESH_SENT: [Step; 4] = [truth(Kind::Identify), Step::Advance, truth(Kind::Prepare), DONE];
+pub(super) const REFRESH_SENT: [Step; 4] = [truth(Kind::Identify), Step::Advance, truth(Kind::Prepare), DONE];
+
+/// From nothing to a code in `/run`.
+pub(super) const CODE_SHOWN: [Step; 3] = [Step::Ask(START), truth(Kind::Code), DONE];
+
+/// From a pairing to its tombstone.
+pub(super) const UNPAIRED: [Step; 4] = [truth(Kind::Identify), Step::Ask(Ask::Unpair), DONE, DONE];
+
+/// Nothing, or a pairing whose token grows old.
+pub(super) fn scenario_of(start: &str) -> &'static Scenario {
+    static FRESH: LazyLock<Scenario> = LazyLock::new(|| scenario("fresh", Start::Fresh));
+    static PAIRED: LazyLock<Scenario> = LazyLock::new(|| scenario("paired", BEFORE_ADVISORY));
+    if start == "fresh" { &FRESH } else { &PAIRED }
+}
+
+/// Goes a way, each step of which must be possible and break no law.
+pub(super) fn reach(name: &str, scenario: &'static Scenario, way: &[Step]) -> Sim {
+    let mut effects = Vec::new();
+    let mut sim = Sim::start(scenario, &mut effects).unwrap_or_else(|violation| panic!("{name}: {violation:?}"));
+    for step in way {
+        sim.world.budget = ONE_OF_EACH;
+        let mut possible = Vec::new();
+        sim.enabled(&mut possible);
+        assert!(possible.contains(step), "{name}: {step:?} is not possible");
+        sim.apply(*step, &mut effects)
+            .unwrap_or_else(|violation| panic!("{name}: {violation:?}"));
+    }
+    sim.world.budget = ONE_OF_EACH;
+    sim
+}
 
 /// The states, each by the way to it.
 fn states() -> Vec<(&'static str, &'static Scenario, Vec<Step>)> {
-    static FRESH: LazyLock<Scenario> = LazyLock::new(|| scenario("fresh", Start::Fresh));
-    static PAIRED: LazyLock<Scenario> = LazyLock::new(|| scenario("paired", BEFORE_ADVISORY));
+    let (fresh, paired) = (scenario_of("fresh"), scenario_of("paired"));
     let sent = |more: &[Step]| [&REFRESH_SENT, more].concat();
     let refresh = |how| Step::Answer(Kind::Refresh, how);
     let (start, replace) = (Step::Ask(START), Step::Ask(REPLACE));
-    let shown = [start, truth(Kind::Code), DONE];
+    let shown = CODE_SHOWN;
     let on_poll = [&shown[..], &[Step::Advance]].concat();
     let replacing = [truth(Kind::Identify), replace, truth(Kind::Code), DONE, Step::Advance];
     vec![
-        ("unpaired", &FRESH, vec![]),
-        ("requesting a code", &FRESH, vec![start]),
+        ("unpaired", fresh, vec![]),
+        ("requesting a code", fresh, vec![start]),
         (
             "requesting a code, offline",
-            &FRESH,
+            fresh,
             vec![start, Step::Answer(Kind::Code, How::Offline)],
         ),
-        ("awaiting the user", &FRESH, shown.to_vec()),
-        ("a poll flies", &FRESH, on_poll.clone()),
+        ("awaiting the user", fresh, shown.to_vec()),
+        ("a poll flies", fresh, on_poll.clone()),
         (
             "a poll flies, approved",
-            &FRESH,
+            fresh,
             [&on_poll[..], &[Step::Approve]].concat(),
         ),
         (
             "cancelled, its poll flies, approved",
-            &FRESH,
+            fresh,
             [&on_poll[..], &[Step::Ask(Ask::Cancel), DONE, Step::Approve]].concat(),
         ),
         (
             "a new pairing is being written",
-            &FRESH,
+            fresh,
             [&on_poll[..], &[Step::Approve, truth(Kind::Poll)]].concat(),
         ),
-        ("paired, the first probe flies", &PAIRED, vec![]),
-        ("paired", &PAIRED, vec![truth(Kind::Identify)]),
-        ("preparing a refresh", &PAIRED, REFRESH_SENT[..2].to_vec()),
-        ("writing the mark", &PAIRED, REFRESH_SENT[..3].to_vec()),
+        ("paired, the first probe flies", paired, vec![]),
+        ("paired", paired, vec![truth(Kind::Identify)]),
+        ("preparing a refresh", paired, REFRESH_SENT[..2].to_vec()),
+        ("writing the mark", paired, REFRESH_SENT[..3].to_vec()),
         (
             "the mark cannot be written",
-            &PAIRED,
+            paired,
             [&REFRESH_SENT[..3], &[FAILED]].concat(),
         ),
-        ("a refresh flies", &PAIRED, sent(&[])),
-        ("storing the new pair", &PAIRED, sent(&[refresh(How::Truth)])),
+        ("a refresh flies", paired, sent(&[])),
+        ("storing the new pair", paired, sent(&[refresh(How::Truth)])),
         (
             "the new pair cannot be written",
-            &PAIRED,
+            paired,
             sent(&[refresh(How::Truth), FAILED]),
         ),
-        ("refused, will retry", &PAIRED, sent(&[refresh(How::Refused)])),
-        ("the client is rejected", &PAIRED, sent(&[refresh(How::ClientRejected)])),
-        ("ambiguous, probing", &PAIRED, sent(&[refresh(How::Lost)])),
+        ("refused, will retry", paired, sent(&[refresh(How::Refused)])),
+        ("the client is rejected", paired, sent(&[refresh(How::ClientRejected)])),
+        ("ambiguous, probing", paired, sent(&[refresh(How::Lost)])),
         (
             "ambiguous, the old token lives",
-            &PAIRED,
+            paired,
             sent(&[refresh(How::Lost), truth(Kind::Identify)]),
         ),
         (
             "ambiguous, the old token is dead",
-            &PAIRED,
+            paired,
             sent(&[refresh(How::LostAfter), truth(Kind::Identify)]),
         ),
         (
             "the verdict is being written",
-            &PAIRED,
+            paired,
             sent(&[Step::Forget, refresh(How::Truth)]),
         ),
         (
             "lost by a verdict",
-            &PAIRED,
+            paired,
             sent(&[Step::Forget, refresh(How::Truth), DONE]),
         ),
         (
             "rejected, probing",
-            &PAIRED,
+            paired,
             vec![
                 truth(Kind::Identify),
                 Step::Ask(Ask::Token),
@@ -126,10 +154,10 @@ fn states() -> Vec<(&'static str, &'static Scenario, Vec<Step>)> {
                 Step::Ask(Ask::RejectCurrent),
             ],
         ),
-        ("replacing, a poll flies", &PAIRED, replacing.to_vec()),
+        ("replacing, a poll flies", paired, replacing.to_vec()),
         (
             "replacement cancelled, its poll brought a pair",
-            &PAIRED,
+            paired,
             [
                 &replacing[..],
                 &[Step::Approve, Step::Ask(Ask::Cancel), DONE, truth(Kind::Poll)],
@@ -138,20 +166,16 @@ fn states() -> Vec<(&'static str, &'static Scenario, Vec<Step>)> {
         ),
         (
             "unpairing, the tombstone is being written",
-            &PAIRED,
+            paired,
             vec![truth(Kind::Identify), Step::Ask(Ask::Unpair), DONE],
         ),
         (
             "unpairing while a refresh flies",
-            &PAIRED,
+            paired,
             sent(&[Step::Ask(Ask::Unpair), DONE, DONE]),
         ),
-        (
-            "unpaired, revoking",
-            &PAIRED,
-            vec![truth(Kind::Identify), Step::Ask(Ask::Unpair), DONE, DONE],
-        ),
-        ("ending while a refresh flies", &PAIRED, sent(&[Step::Shutdown])),
+        ("unpaired, revoking", paired, UNPAIRED.to_vec()),
+        ("ending while a refresh flies", paired, sent(&[Step::Shutdown])),
     ]
 }
 
@@ -169,16 +193,7 @@ fn every_state_meets_every_event() {
     let mut text = String::new();
     for (name, scenario, way) in states() {
         let mut effects = Vec::new();
-        let mut sim = Sim::start(scenario, &mut effects).unwrap_or_else(|violation| panic!("{name}: {violation:?}"));
-        for step in way {
-            sim.world.budget = ONE_OF_EACH;
-            let mut possible = Vec::new();
-            sim.enabled(&mut possible);
-            assert!(possible.contains(&step), "{name}: {step:?} is not possible");
-            sim.apply(step, &mut effects)
-                .unwrap_or_else(|violation| panic!("{name}: {violation:?}"));
-        }
-        sim.world.budget = ONE_OF_EACH;
+        let sim = reach(name, scenario, &way);
         let _ = writeln!(text, "{name}  [{}]", seen(&sim));
         let mut possible = Vec::new();
         sim.enabled(&mut possible);

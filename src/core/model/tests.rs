@@ -109,7 +109,7 @@ scenarios! {
         { faults: 1, crashes: 2, waits: 3 };
     callers_are_served_through_any_refresh: BEFORE_MANDATORY,
         { asks: &[Ask::Token, Ask::LongToken] },
-        { asks: 1, faults: 1, stalls: 2, waits: 2 },
+        { asks: 1, faults: 1, stalls: 2, waits: 1 },
         { asks: 2, faults: 2, stalls: 2, nudges: 1, waits: 3 };
     unpair_crosses_everything: BEFORE_ADVISORY,
         { asks: &[Ask::Unpair, START, Ask::Token] },
@@ -117,7 +117,7 @@ scenarios! {
         { asks: 2, faults: 1, crashes: 1, consents: 1, disk: 1, waits: 3 };
     replacement_crosses_everything: BEFORE_ADVISORY,
         { asks: &[REPLACE, Ask::Cancel, Ask::Unpair] },
-        { asks: 2, crashes: 1, consents: 1, waits: 3 },
+        { asks: 2, crashes: 1, consents: 1, waits: 2 },
         { asks: 2, faults: 1, crashes: 1, consents: 1, stalls: 1, waits: 3 };
     replacement_ends_the_pairing_before_it: YOUNG,
         { asks: &[REPLACE, Ask::Cancel], habits: Habits { exclusive: true, ..FRAMEIO } },
@@ -129,7 +129,7 @@ scenarios! {
         { asks: 3, faults: 1, forgets: 1, stalls: 1, waits: 3 };
     a_forgotten_device_says_so: BEFORE_ADVISORY,
         { asks: &[Ask::Token, START] },
-        { asks: 1, faults: 1, forgets: 1, crashes: 1, waits: 2 },
+        { asks: 1, faults: 1, forgets: 1, waits: 2 },
         { asks: 2, faults: 1, forgets: 1, crashes: 1, consents: 1, waits: 3 };
     an_untrusted_clock_loses_nothing: YOUNG,
         { asks: &[Ask::Token], restarts: &[Restart::Power { clock: false }] },

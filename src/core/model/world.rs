@@ -1,46 +1,24 @@
-//! The world around the core: the driver and what it has under way, the disk, the server, time; and the history that the
-//! invariants need.
+//! The world around the core: time, the driver and what it has under way, and what is left of it after a crash.
 
 use std::collections::VecDeque;
 
 use crate::core::{
-    Answer, Body, BootTime, CallId, CodeAnswer, Effect, Fault, FaultKind, Generation, Now, OpId, Pairing,
-    PendingRevocation, PollAnswer, PrepareAnswer, Record, RefreshAnswer, Reply, Request, ResourceAnswer, RevokeAnswer,
-    Snapshot, Store, WallTime,
+    Body, BootTime, CallError, CallId, Effect, Now, OpId, PendingRevocation, Record, Reply, Request, Snapshot, Store,
+    WallTime,
 };
 
 use super::disk::{Disk, Restart};
-use super::scenario::{BOOTED_AT, Budget, EPOCH, Scenario, Start, device};
-use super::server::{self, Habits, Pair, Server, code_id, millis};
-use super::step::{Ask, DiskFate, How, Kind, Leftover};
-
-/// How long a request that spends something may take (35 s), and any other: the driver's own limits.
-const SPENDING_LIMIT: u64 = 35_000;
-const OTHER_LIMIT: u64 = 15_000;
-
-/// The server gives a request up after this long: later it cannot be carried out any more.
-const SERVER_LIMIT: u64 = 30_000;
+use super::history::{History, families_before, families_of, pairs_of};
+use super::network::{Flight, kind_of};
+use super::scenario::{BOOTED_AT, Budget, EPOCH, Scenario, Start};
+use super::server::{Habits, Pair, Server, millis};
+use super::step::{Ask, DiskFate, Kind, Leftover};
 
 /// The disk works or fails within this. How long it took is what the mark's time can be off by.
 pub(super) const DISK_LIMIT: u64 = 5_000;
 
 /// Every method answers within this.
 const CALL_LIMIT: u64 = 20_000;
-
-/// RFC 8628 §3.5.
-const SLOW_DOWN: u64 = 5_000;
-
-/// A request on its way.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Flight {
-    pub(super) op: OpId,
-    pub(super) request: Request,
-    /// When it must have ended.
-    pub(super) limit: u64,
-    sent: u64,
-    /// What came of it, where the server was done before its answer arrived.
-    rotated: Option<Option<Pair>>,
-}
 
 /// A store that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -58,68 +36,6 @@ pub(super) struct OpenCall {
     pub(super) ask: Ask,
     /// When it must have been answered.
     pub(super) until: BootTime,
-}
-
-/// How often, and when last, one refresh token may have reached the server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Sends {
-    pub(super) pair: Pair,
-    pub(super) count: u32,
-    /// When, and in which boot, the last of them left.
-    pub(super) last: (u64, u8),
-    /// The same before that send, should it turn out never to have left.
-    before: Option<(u64, u8)>,
-}
-
-/// What the server expects of the polls for one code.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Pace {
-    pub(super) code: u8,
-    pub(super) interval: u64,
-    pub(super) not_before: u64,
-    pub(super) ends: u64,
-    last: u64,
-}
-
-/// What was, as far as an invariant asks for it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct History {
-    pub(super) sends: Vec<Sends>,
-    pub(super) paces: Vec<Pace>,
-    /// Access tokens whose refusal the core was told.
-    pub(super) refused: Vec<Pair>,
-    /// Pairs that the core was told of.
-    pub(super) delivered: Vec<Pair>,
-    /// Access tokens that were on disk.
-    pub(super) durable: Vec<Pair>,
-    /// The newest generation that was on disk.
-    pub(super) durable_generation: Generation,
-    /// Which token each generation handed out was.
-    pub(super) handed: Vec<(Generation, Pair)>,
-    /// Families that a verdict of the server ended, told to the core.
-    pub(super) condemned: u64,
-    /// Families that a user wanted unpaired.
-    pub(super) unwanted: u64,
-    /// Families for which `Unpair` answered that it is done.
-    pub(super) unpaired: u64,
-    /// Families whose revocation was tried.
-    pub(super) tried: u64,
-    /// Families that live at the server for a reason that nobody could prevent.
-    pub(super) excused: u64,
-    /// The last store of the record failed.
-    pub(super) disk_failing: bool,
-    /// When the last refresh in this process succeeded.
-    pub(super) refreshed: Option<u64>,
-    /// The flow that runs has asked for a code before.
-    pub(super) code_asked: bool,
-    /// Sent since time last moved.
-    pub(super) burst: u8,
-    pub(super) published: Option<Snapshot>,
-    pub(super) inhibited: bool,
-    /// A write to both generations was cut in half.
-    pub(super) torn: bool,
-    pub(super) stopping: bool,
-    pub(super) drained: bool,
 }
 
 /// Everything that is not the core.
@@ -226,7 +142,7 @@ impl World {
     /// Whether the server is done with the oldest request of this kind, and only its answer is on its way.
     pub(super) fn was_carried_out(&self, kind: Kind) -> bool {
         let oldest = self.flights.iter().find(|flight| kind_of(&flight.request) == kind);
-        oldest.is_some_and(|flight| flight.rotated.is_some())
+        oldest.is_some_and(Flight::carried_out)
     }
 
     /// Whether a refresh of the pairing on its way to the disk flies. One of a grant that was replaced does not count: its
@@ -283,181 +199,15 @@ impl World {
         Some((op, ok))
     }
 
+    fn written(&mut self) {
+        if let Some(record) = &self.disk.newest {
+            self.history.written(record);
+        }
+    }
+
     fn write(&mut self, store: &Store) {
         self.disk.write(store);
-        self.remember_durable();
-    }
-
-    fn remember_durable(&mut self) {
-        let Some(record) = &self.disk.newest else { return };
-        self.history.durable_generation = self.history.durable_generation.max(record.generation);
-        if let Body::Paired(pairing) = &record.body {
-            for pair in pairs_of(pairing) {
-                if !self.history.durable.contains(&pair) {
-                    self.history.durable.push(pair);
-                }
-            }
-        }
-    }
-
-    // What the server and the network do.
-
-    /// Takes the oldest request of this kind off its way.
-    pub(super) fn land(&mut self, kind: Kind) -> Option<Flight> {
-        let at = self
-            .flights
-            .iter()
-            .position(|flight| kind_of(&flight.request) == kind)?;
-        Some(self.flights.remove(at))
-    }
-
-    pub(super) fn rotate_early(&mut self, habits: &Habits) {
-        let real = self.real;
-        for flight in &mut self.flights {
-            if let Request::Refresh { token, .. } = &flight.request
-                && flight.rotated.is_none()
-            {
-                flight.rotated = Some(self.server.rotate(Pair::of_refresh(token), habits, real));
-            }
-        }
-    }
-
-    /// The answer to a request, and the `Date` that came with it.
-    pub(super) fn answer(&mut self, flight: &Flight, how: How, habits: &Habits) -> (Answer, Option<WallTime>) {
-        let truth = how.carries_out().then(|| self.carry_out(flight, habits));
-        let date = match how {
-            How::Undated | How::Offline | How::Lost | How::LostAfter | How::LostLate => None,
-            How::Truth
-            | How::Garbled
-            | How::GarbledAfter
-            | How::RateLimited
-            | How::Refused
-            | How::ClientRejected
-            | How::SlowDown
-            | How::BadCode => Some(self.date()),
-        };
-        if how == How::LostLate
-            && let Request::Refresh { token, .. } = &flight.request
-        {
-            self.server
-                .leave_on_its_way(Pair::of_refresh(token), flight.sent + SERVER_LIMIT);
-        }
-        let answer = match how {
-            How::Truth | How::Undated => truth.expect("carried out above"),
-            How::Offline => failed(flight, FaultKind::Offline, None),
-            How::Lost | How::LostAfter | How::LostLate => failed(flight, FaultKind::Lost, None),
-            How::Garbled | How::GarbledAfter => failed(flight, FaultKind::Garbled, None),
-            How::RateLimited => failed(flight, FaultKind::RateLimited, Some(RETRY_AFTER)),
-            How::Refused => refused(flight),
-            How::ClientRejected => rejected(flight),
-            How::SlowDown => self.slow_down(flight),
-            How::BadCode => Answer::Code(CodeAnswer::BadUserCode),
-        };
-        self.remember_answer(flight, &answer);
-        (answer, date)
-    }
-
-    fn carry_out(&mut self, flight: &Flight, habits: &Habits) -> Answer {
-        let real = self.real;
-        match &flight.request {
-            Request::DeviceCode => Answer::Code(CodeAnswer::Granted(self.server.new_code(habits, real))),
-            Request::Poll(code) => Answer::Poll(self.server.poll(code, habits, real)),
-            Request::Prepare => Answer::Prepare(PrepareAnswer::Ready),
-            Request::Refresh { token, .. } => {
-                let outcome = flight
-                    .rotated
-                    .unwrap_or_else(|| self.server.rotate(Pair::of_refresh(token), habits, real));
-                Answer::Refresh(server::refresh_answer(outcome, habits))
-            }
-            Request::Revoke(token) => {
-                self.server.revoke(token);
-                Answer::Revoke(RevokeAnswer::Done)
-            }
-            Request::Identify(access) | Request::Heartbeat(access) => {
-                Answer::Resource(if self.server.access_lives(Pair::of_access(access), real) {
-                    ResourceAnswer::Alive(Some(device()))
-                } else {
-                    ResourceAnswer::Unauthorized
-                })
-            }
-        }
-    }
-
-    fn slow_down(&mut self, flight: &Flight) -> Answer {
-        if let Request::Poll(code) = &flight.request {
-            let id = code_id(code);
-            for pace in self.history.paces.iter_mut().filter(|pace| pace.code == id) {
-                pace.interval += SLOW_DOWN;
-                pace.not_before = pace.last + pace.interval;
-            }
-        }
-        Answer::Poll(PollAnswer::SlowDown)
-    }
-
-    fn remember_answer(&mut self, flight: &Flight, answer: &Answer) {
-        let real = self.real;
-        if let Answer::Refresh(RefreshAnswer::Granted(tokens)) | Answer::Poll(PollAnswer::Granted(tokens)) = answer {
-            self.history.delivered.push(Pair::of_access(&tokens.access));
-        }
-        match (&flight.request, answer) {
-            (Request::DeviceCode, Answer::Code(CodeAnswer::Granted(code))) => {
-                let interval = millis(code.interval);
-                self.history.paces.push(Pace {
-                    code: code_id(&code.device_code),
-                    interval,
-                    not_before: real + interval,
-                    ends: real + millis(code.expires_in),
-                    last: real,
-                });
-                if self.history.paces.len() > 2 {
-                    self.history.paces.remove(0);
-                }
-            }
-            (Request::Refresh { token, .. }, Answer::Refresh(answer)) => {
-                self.remember_refresh(Pair::of_refresh(token), answer);
-            }
-            (
-                Request::Identify(access) | Request::Heartbeat(access),
-                Answer::Resource(ResourceAnswer::Unauthorized),
-            ) => {
-                let pair = Pair::of_access(access);
-                if !self.history.refused.contains(&pair) {
-                    self.history.refused.push(pair);
-                }
-            }
-            (Request::Revoke(token), Answer::Revoke(RevokeAnswer::Refused)) => {
-                self.history.excused |= family_bit(Pair::of_revocable(token).family);
-            }
-            (Request::Prepare, Answer::Prepare(PrepareAnswer::Ready | PrepareAnswer::Busy(_))) => {
-                self.prepared.push(flight.op);
-            }
-            _ => {}
-        }
-    }
-
-    fn remember_refresh(&mut self, pair: Pair, answer: &RefreshAnswer) {
-        match answer {
-            RefreshAnswer::Granted(_) => {
-                self.history.refreshed = Some(self.real);
-                self.history.sends.retain(|sends| sends.pair != pair);
-            }
-            RefreshAnswer::Dead => {
-                self.history.condemned |= family_bit(pair.family);
-                self.history.sends.retain(|sends| sends.pair != pair);
-            }
-            RefreshAnswer::ClientRejected => self.history.sends.retain(|sends| sends.pair != pair),
-            RefreshAnswer::Failed(fault) if fault.kind.ambiguous() => {}
-            RefreshAnswer::Failed(fault) if fault.kind.unsent() => self.unsend(pair),
-            RefreshAnswer::Failed(_) => self.history.sends.retain(|sends| sends.pair != pair),
-        }
-    }
-
-    fn unsend(&mut self, pair: Pair) {
-        for sends in self.history.sends.iter_mut().filter(|sends| sends.pair == pair) {
-            sends.count -= 1;
-            sends.last = sends.before.unwrap_or(sends.last);
-        }
-        self.history.sends.retain(|sends| sends.count > 0);
+        self.written();
     }
 
     // What the daemon does.
@@ -465,7 +215,13 @@ impl World {
     /// Carries out one effect.
     pub(super) fn perform(&mut self, effect: &Effect) {
         match effect {
-            Effect::Request(op, request) => self.send(*op, request),
+            Effect::Request(op, request) => {
+                if let Request::Refresh { on, .. } = request {
+                    self.prepared.retain(|prepared| prepared != on);
+                }
+                self.history.sent(request, self.real, self.boot);
+                self.flights.push(Flight::new(*op, request, self.real));
+            }
             Effect::Cancel(op) => {
                 self.flights.retain(|flight| flight.op != *op);
                 self.prepared.retain(|prepared| prepared != op);
@@ -489,52 +245,6 @@ impl World {
         }
     }
 
-    fn send(&mut self, op: OpId, request: &Request) {
-        let kind = kind_of(request);
-        let limit = if kind.spends() { SPENDING_LIMIT } else { OTHER_LIMIT };
-        self.history.burst += 1;
-        match request {
-            Request::Refresh { on, token } => {
-                self.prepared.retain(|prepared| prepared != on);
-                self.count_send(Pair::of_refresh(token));
-            }
-            Request::Poll(code) => {
-                let (id, real) = (code_id(code), self.real);
-                for pace in self.history.paces.iter_mut().filter(|pace| pace.code == id) {
-                    pace.last = real;
-                    pace.not_before = real + pace.interval;
-                }
-            }
-            Request::Revoke(token) => self.history.tried |= family_bit(Pair::of_revocable(token).family),
-            Request::DeviceCode => self.history.code_asked = true,
-            Request::Prepare | Request::Identify(_) | Request::Heartbeat(_) => {}
-        }
-        self.flights.push(Flight {
-            op,
-            request: request.clone(),
-            limit: self.real + limit,
-            sent: self.real,
-            rotated: None,
-        });
-    }
-
-    fn count_send(&mut self, pair: Pair) {
-        let now = (self.real, self.boot);
-        match self.history.sends.iter_mut().find(|sends| sends.pair == pair) {
-            Some(sends) => {
-                sends.count += 1;
-                sends.before = Some(sends.last);
-                sends.last = now;
-            }
-            None => self.history.sends.push(Sends {
-                pair,
-                count: 1,
-                last: now,
-                before: None,
-            }),
-        }
-    }
-
     /// A new pairing takes the place of whatever was before it: same device at the server, nothing to revoke.
     fn excuse_replaced(&mut self, next: &Record) {
         let Body::Paired(next) = &next.body else { return };
@@ -554,7 +264,7 @@ impl World {
         queued.unwrap_or(&self.disk.revocations)
     }
 
-    fn hang_up(&mut self, id: CallId, reply: &Result<Reply, crate::core::CallError>) {
+    fn hang_up(&mut self, id: CallId, reply: &Result<Reply, CallError>) {
         let Some(at) = self.calls.iter().position(|call| call.id == id) else {
             return;
         };
@@ -582,7 +292,7 @@ impl World {
         if torn && let Some(Store::Record { record, .. }) = self.stores.pop_front().map(|write| write.store) {
             self.disk.write_half(&record);
             self.history.torn = true;
-            self.remember_durable();
+            self.written();
         }
         for flight in std::mem::take(&mut self.flights) {
             self.leave(&flight, leftover, habits);
@@ -593,160 +303,34 @@ impl World {
         if restart == Restart::Damaged {
             self.history.excused |= families_before(self.server.families());
         }
-        self.excuse_lost();
+        let listed = self.disk.revocations.iter();
+        let mut on_disk: Vec<_> = listed.map(|pending| Pair::of_revocable(&pending.token)).collect();
+        on_disk.extend(self.disk.paired().into_iter().flat_map(pairs_of));
+        self.history.excuse_lost(self.server.live(), &on_disk);
         self.restart(restart, habits);
-    }
-
-    fn leave(&mut self, flight: &Flight, leftover: Leftover, habits: &Habits) {
-        let spends = kind_of(&flight.request).spends() || matches!(flight.request, Request::Revoke(_));
-        match (leftover, &flight.request) {
-            (Leftover::CarriedOut, _) if spends => {
-                self.carry_out(flight, habits);
-            }
-            (Leftover::Late, Request::Refresh { token, .. }) if flight.rotated.is_none() => {
-                self.server
-                    .leave_on_its_way(Pair::of_refresh(token), flight.sent + SERVER_LIMIT);
-            }
-            _ => {}
-        }
-    }
-
-    /// What lives at the server and is not on disk, nobody can ever revoke.
-    fn excuse_lost(&mut self) {
-        for live in self.server.live() {
-            let to_be_revoked = self
-                .disk
-                .revocations
-                .iter()
-                .any(|pending| Pair::of_revocable(&pending.token) == live.pair);
-            let known = to_be_revoked
-                || self
-                    .disk
-                    .paired()
-                    .is_some_and(|pairing| pairs_of(pairing).any(|pair| pair == live.pair));
-            if !known {
-                self.history.excused |= family_bit(live.pair.family);
-            }
-        }
     }
 
     fn restart(&mut self, restart: Restart, habits: &Habits) {
         // A process does not start in no time.
         self.pass(1_000, habits);
         match restart {
-            Restart::Process => self.restore_pace(),
+            Restart::Process => {
+                if let Some(flow) = &self.disk.flow {
+                    self.history.resumed(flow);
+                }
+            }
             Restart::Power { clock } => {
                 self.boot += 1;
                 self.booted = self.real;
                 self.clock = clock;
             }
             Restart::Damaged => {
-                // What the lost record counted is lost; one send is what the core must think of.
-                for sends in &mut self.history.sends {
-                    sends.count = sends.count.min(1);
-                }
-                self.history.handed.clear();
+                self.history.damaged();
                 self.boot += 1;
                 self.booted = self.real;
                 self.clock = true;
             }
         }
-        let history = &mut self.history;
-        history.refused.clear();
-        history.refreshed = None;
-        history.published = None;
-        history.inhibited = false;
-        history.stopping = false;
-        history.drained = false;
-        // A flow that goes on has a code.
-        history.code_asked = true;
-        history.disk_failing = false;
+        self.history.restarted();
     }
-
-    /// A `slow_down` that never reached the runtime directory is forgotten; the core cannot know better.
-    fn restore_pace(&mut self) {
-        if let Some(flow) = &self.disk.flow {
-            let id = code_id(&flow.code.device_code);
-            for pace in self.history.paces.iter_mut().filter(|pace| pace.code == id) {
-                pace.interval = pace.interval.min(millis(flow.interval));
-                pace.not_before = pace.not_before.min(pace.last + pace.interval);
-            }
-        }
-    }
-}
-
-/// What a rate-limited answer asks for.
-const RETRY_AFTER: std::time::Duration = std::time::Duration::from_secs(30);
-
-fn failed(flight: &Flight, kind: FaultKind, retry_after: Option<std::time::Duration>) -> Answer {
-    let fault = Fault { kind, retry_after };
-    match &flight.request {
-        Request::DeviceCode => Answer::Code(CodeAnswer::Failed(fault)),
-        Request::Poll(_) => Answer::Poll(PollAnswer::Failed(fault)),
-        Request::Prepare if kind == FaultKind::RateLimited => Answer::Prepare(PrepareAnswer::Busy(fault)),
-        Request::Prepare => Answer::Prepare(PrepareAnswer::Failed(fault)),
-        Request::Refresh { .. } => Answer::Refresh(RefreshAnswer::Failed(fault)),
-        Request::Revoke(_) => Answer::Revoke(RevokeAnswer::Failed(fault)),
-        Request::Identify(_) | Request::Heartbeat(_) => Answer::Resource(ResourceAnswer::Failed(fault)),
-    }
-}
-
-fn refused(flight: &Flight) -> Answer {
-    let fault = Fault {
-        kind: FaultKind::Refused,
-        retry_after: None,
-    };
-    match &flight.request {
-        Request::Refresh { .. } => Answer::Refresh(RefreshAnswer::Failed(fault)),
-        Request::Revoke(_) => Answer::Revoke(RevokeAnswer::Refused),
-        Request::DeviceCode => Answer::Code(CodeAnswer::Failed(fault)),
-        Request::Poll(_) => Answer::Poll(PollAnswer::Failed(fault)),
-        Request::Prepare => Answer::Prepare(PrepareAnswer::Ready),
-        Request::Identify(_) | Request::Heartbeat(_) => Answer::Resource(ResourceAnswer::Failed(fault)),
-    }
-}
-
-fn rejected(flight: &Flight) -> Answer {
-    match &flight.request {
-        Request::DeviceCode => Answer::Code(CodeAnswer::ClientRejected),
-        Request::Poll(_) => Answer::Poll(PollAnswer::ClientRejected),
-        Request::Refresh { .. } => Answer::Refresh(RefreshAnswer::ClientRejected),
-        Request::Prepare | Request::Revoke(_) | Request::Identify(_) | Request::Heartbeat(_) => refused(flight),
-    }
-}
-
-/// The kind of a request.
-pub(super) const fn kind_of(request: &Request) -> Kind {
-    match request {
-        Request::DeviceCode => Kind::Code,
-        Request::Poll(_) => Kind::Poll,
-        Request::Prepare => Kind::Prepare,
-        Request::Refresh { .. } => Kind::Refresh,
-        Request::Revoke(_) => Kind::Revoke,
-        Request::Identify(_) => Kind::Identify,
-        Request::Heartbeat(_) => Kind::Heartbeat,
-    }
-}
-
-/// The pairs that a record holds.
-fn pairs_of(pairing: &Pairing) -> impl Iterator<Item = Pair> {
-    let tokens = [Some(&pairing.pair), pairing.candidate.as_ref()];
-    tokens
-        .into_iter()
-        .flatten()
-        .map(|tokens| Pair::of_access(&tokens.access))
-}
-
-fn families_of(pairing: &Pairing) -> u64 {
-    pairs_of(pairing).fold(0, |set, pair| set | family_bit(pair.family))
-}
-
-/// A set of one family.
-pub(super) const fn family_bit(family: u8) -> u64 {
-    1 << family
-}
-
-/// The set of all families so far.
-const fn families_before(count: u8) -> u64 {
-    (1 << count) - 1
 }

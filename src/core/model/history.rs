@@ -1,0 +1,251 @@
+//! What was, as far as an invariant asks for it: what the server may have got, what the core was told, what was on disk.
+
+use crate::core::{
+    Answer, Body, CodeAnswer, FlowRecord, Generation, Pairing, PollAnswer, Record, RefreshAnswer, Request,
+    ResourceAnswer, RevokeAnswer, Snapshot,
+};
+
+use super::server::{Live, Pair, code_id, millis};
+
+/// RFC 8628 §3.5.
+const SLOW_DOWN: u64 = 5_000;
+
+/// How often, and when last, one refresh token may have reached the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Sends {
+    pub(super) pair: Pair,
+    pub(super) count: u32,
+    /// When, and in which boot, the last of them left.
+    pub(super) last: (u64, u8),
+    /// The same before that send, should it turn out never to have left.
+    before: Option<(u64, u8)>,
+}
+
+/// What the server expects of the polls for one code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Pace {
+    pub(super) code: u8,
+    pub(super) interval: u64,
+    pub(super) not_before: u64,
+    pub(super) ends: u64,
+    last: u64,
+}
+
+/// What was, as far as an invariant asks for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct History {
+    pub(super) sends: Vec<Sends>,
+    pub(super) paces: Vec<Pace>,
+    /// Access tokens whose refusal the core was told.
+    pub(super) refused: Vec<Pair>,
+    /// Pairs that the core was told of.
+    pub(super) delivered: Vec<Pair>,
+    /// Access tokens that were on disk.
+    pub(super) durable: Vec<Pair>,
+    /// The newest generation that was on disk.
+    pub(super) durable_generation: Generation,
+    /// Which token each generation handed out was.
+    pub(super) handed: Vec<(Generation, Pair)>,
+    /// Families that a verdict of the server ended, told to the core.
+    pub(super) condemned: u64,
+    /// Families that a user wanted unpaired.
+    pub(super) unwanted: u64,
+    /// Families for which `Unpair` answered that it is done.
+    pub(super) unpaired: u64,
+    /// Families whose revocation was tried.
+    pub(super) tried: u64,
+    /// Families that live at the server for a reason that nobody could prevent.
+    pub(super) excused: u64,
+    /// The last store of the record failed.
+    pub(super) disk_failing: bool,
+    /// When the last refresh in this process succeeded.
+    pub(super) refreshed: Option<u64>,
+    /// The flow that runs has asked for a code before.
+    pub(super) code_asked: bool,
+    /// Sent since time last moved.
+    pub(super) burst: u8,
+    pub(super) published: Option<Snapshot>,
+    pub(super) inhibited: bool,
+    /// A write to both generations was cut in half.
+    pub(super) torn: bool,
+    pub(super) stopping: bool,
+    pub(super) drained: bool,
+}
+
+impl History {
+    /// A request leaves.
+    pub(super) fn sent(&mut self, request: &Request, real: u64, boot: u8) {
+        self.burst += 1;
+        match request {
+            Request::Refresh { token, .. } => self.count_send(Pair::of_refresh(token), (real, boot)),
+            Request::Poll(code) => {
+                for pace in self.paces_of(code_id(code)) {
+                    pace.last = real;
+                    pace.not_before = real + pace.interval;
+                }
+            }
+            Request::Revoke(token) => self.tried |= family_bit(Pair::of_revocable(token).family),
+            Request::DeviceCode => self.code_asked = true,
+            Request::Prepare | Request::Identify(_) | Request::Heartbeat(_) => {}
+        }
+    }
+
+    fn count_send(&mut self, pair: Pair, now: (u64, u8)) {
+        match self.sends.iter_mut().find(|sends| sends.pair == pair) {
+            Some(sends) => {
+                sends.count += 1;
+                sends.before = Some(sends.last);
+                sends.last = now;
+            }
+            None => self.sends.push(Sends {
+                pair,
+                count: 1,
+                last: now,
+                before: None,
+            }),
+        }
+    }
+
+    /// An answer is about to reach the core.
+    pub(super) fn answered(&mut self, request: &Request, answer: &Answer, real: u64) {
+        match (request, answer) {
+            (Request::DeviceCode, Answer::Code(CodeAnswer::Granted(code))) => {
+                let interval = millis(code.interval);
+                self.paces.push(Pace {
+                    code: code_id(&code.device_code),
+                    interval,
+                    not_before: real + interval,
+                    ends: real + millis(code.expires_in),
+                    last: real,
+                });
+                if self.paces.len() > 2 {
+                    self.paces.remove(0);
+                }
+            }
+            (Request::Poll(_), Answer::Poll(PollAnswer::Granted(tokens))) => {
+                self.delivered.push(Pair::of_access(&tokens.access));
+            }
+            (Request::Poll(code), Answer::Poll(PollAnswer::SlowDown)) => {
+                for pace in self.paces_of(code_id(code)) {
+                    pace.interval += SLOW_DOWN;
+                    pace.not_before = pace.last + pace.interval;
+                }
+            }
+            (Request::Refresh { token, .. }, Answer::Refresh(answer)) => {
+                self.refresh_answered(Pair::of_refresh(token), answer, real);
+            }
+            (
+                Request::Identify(access) | Request::Heartbeat(access),
+                Answer::Resource(ResourceAnswer::Unauthorized),
+            ) => remember(&mut self.refused, Pair::of_access(access)),
+            (Request::Revoke(token), Answer::Revoke(RevokeAnswer::Refused)) => {
+                self.excused |= family_bit(Pair::of_revocable(token).family);
+            }
+            _ => {}
+        }
+    }
+
+    fn refresh_answered(&mut self, pair: Pair, answer: &RefreshAnswer, real: u64) {
+        match answer {
+            RefreshAnswer::Granted(tokens) => {
+                self.delivered.push(Pair::of_access(&tokens.access));
+                self.refreshed = Some(real);
+            }
+            RefreshAnswer::Dead => self.condemned |= family_bit(pair.family),
+            RefreshAnswer::Failed(fault) if fault.kind.ambiguous() => return,
+            RefreshAnswer::Failed(fault) if fault.kind.unsent() => return self.unsend(pair),
+            RefreshAnswer::Failed(_) | RefreshAnswer::ClientRejected => {}
+        }
+        // A complete answer: what was sent before it is settled.
+        self.sends.retain(|sends| sends.pair != pair);
+    }
+
+    fn unsend(&mut self, pair: Pair) {
+        for sends in self.sends.iter_mut().filter(|sends| sends.pair == pair) {
+            sends.count -= 1;
+            sends.last = sends.before.unwrap_or(sends.last);
+        }
+        self.sends.retain(|sends| sends.count > 0);
+    }
+
+    /// The disk holds this record now.
+    pub(super) fn written(&mut self, record: &Record) {
+        self.durable_generation = self.durable_generation.max(record.generation);
+        if let Body::Paired(pairing) = &record.body {
+            for pair in pairs_of(pairing) {
+                remember(&mut self.durable, pair);
+            }
+        }
+    }
+
+    /// What lives at the server and is not on disk, nobody can ever revoke.
+    pub(super) fn excuse_lost(&mut self, live: &[Live], on_disk: &[Pair]) {
+        for live in live.iter().filter(|live| !on_disk.contains(&live.pair)) {
+            self.excused |= family_bit(live.pair.family);
+        }
+    }
+
+    /// The newest generation is damaged: what it alone held is forgotten, and nobody can know better.
+    pub(super) fn damaged(&mut self) {
+        for sends in &mut self.sends {
+            sends.count = sends.count.min(1);
+        }
+        self.handed.clear();
+    }
+
+    /// The runtime directory holds this flow. A `slow_down` that never reached it is forgotten; the core cannot know better.
+    pub(super) fn resumed(&mut self, flow: &FlowRecord) {
+        let interval = millis(flow.interval);
+        for pace in self.paces_of(code_id(&flow.code.device_code)) {
+            pace.interval = pace.interval.min(interval);
+            pace.not_before = pace.not_before.min(pace.last + pace.interval);
+        }
+    }
+
+    /// Another process starts.
+    pub(super) fn restarted(&mut self) {
+        self.refused.clear();
+        self.refreshed = None;
+        self.published = None;
+        self.inhibited = false;
+        self.stopping = false;
+        self.drained = false;
+        self.disk_failing = false;
+        // A flow that goes on has a code.
+        self.code_asked = true;
+    }
+
+    fn paces_of(&mut self, code: u8) -> impl Iterator<Item = &mut Pace> {
+        self.paces.iter_mut().filter(move |pace| pace.code == code)
+    }
+}
+
+fn remember(pairs: &mut Vec<Pair>, pair: Pair) {
+    if !pairs.contains(&pair) {
+        pairs.push(pair);
+    }
+}
+
+/// The pairs that a record holds.
+pub(super) fn pairs_of(pairing: &Pairing) -> impl Iterator<Item = Pair> {
+    let tokens = [Some(&pairing.pair), pairing.candidate.as_ref()];
+    tokens
+        .into_iter()
+        .flatten()
+        .map(|tokens| Pair::of_access(&tokens.access))
+}
+
+/// The families of the pairs that a record holds.
+pub(super) fn families_of(pairing: &Pairing) -> u64 {
+    pairs_of(pairing).fold(0, |set, pair| set | family_bit(pair.family))
+}
+
+/// A set of one family.
+pub(super) const fn family_bit(family: u8) -> u64 {
+    1 << family
+}
+
+/// The set of all families so far.
+pub(super) const fn families_before(count: u8) -> u64 {
+    (1 << count) - 1
+}

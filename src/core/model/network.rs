@@ -1,0 +1,204 @@
+//! The network: how a request ends, whatever the server made of it.
+
+use std::time::Duration;
+
+use crate::core::{
+    Answer, CodeAnswer, Fault, FaultKind, OpId, PollAnswer, PrepareAnswer, RefreshAnswer, Request, ResourceAnswer,
+    RevokeAnswer, WallTime,
+};
+
+use super::scenario::device;
+use super::server::{self, Habits, Pair};
+use super::step::{How, Kind, Leftover};
+use super::world::World;
+
+/// How long a request that spends something may take (35 s), and any other: the driver's own limits.
+const SPENDING_LIMIT: u64 = 35_000;
+const OTHER_LIMIT: u64 = 15_000;
+
+/// The server gives a request up after this long: later it cannot be carried out any more.
+const SERVER_LIMIT: u64 = 30_000;
+
+/// What a rate-limited answer asks for.
+const RETRY_AFTER: Duration = Duration::from_secs(30);
+
+/// A request on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Flight {
+    pub(super) op: OpId,
+    pub(super) request: Request,
+    /// When it must have ended.
+    pub(super) limit: u64,
+    sent: u64,
+    /// What came of it, where the server was done before its answer arrived.
+    rotated: Option<Option<Pair>>,
+}
+
+impl Flight {
+    pub(super) fn new(op: OpId, request: &Request, real: u64) -> Self {
+        let spends = kind_of(request).spends();
+        Self {
+            op,
+            request: request.clone(),
+            limit: real + if spends { SPENDING_LIMIT } else { OTHER_LIMIT },
+            sent: real,
+            rotated: None,
+        }
+    }
+
+    /// Whether the server is done with it, and only its answer is on its way.
+    pub(super) const fn carried_out(&self) -> bool {
+        self.rotated.is_some()
+    }
+}
+
+impl World {
+    /// Takes the oldest request of this kind off its way.
+    pub(super) fn land(&mut self, kind: Kind) -> Option<Flight> {
+        let at = self
+            .flights
+            .iter()
+            .position(|flight| kind_of(&flight.request) == kind)?;
+        Some(self.flights.remove(at))
+    }
+
+    pub(super) fn rotate_early(&mut self, habits: &Habits) {
+        let real = self.real;
+        for flight in &mut self.flights {
+            if let Request::Refresh { token, .. } = &flight.request
+                && flight.rotated.is_none()
+            {
+                flight.rotated = Some(self.server.rotate(Pair::of_refresh(token), habits, real));
+            }
+        }
+    }
+
+    /// The answer to a request, and the `Date` that came with it.
+    pub(super) fn answer(&mut self, flight: &Flight, how: How, habits: &Habits) -> (Answer, Option<WallTime>) {
+        let truth = how.carries_out().then(|| self.carry_out(flight, habits));
+        let date = match how {
+            How::Undated | How::Offline | How::Lost | How::LostAfter | How::LostLate => None,
+            How::Truth
+            | How::Garbled
+            | How::GarbledAfter
+            | How::RateLimited
+            | How::Refused
+            | How::ClientRejected
+            | How::SlowDown
+            | How::BadCode => Some(self.date()),
+        };
+        if how == How::LostLate
+            && let Request::Refresh { token, .. } = &flight.request
+        {
+            self.server
+                .leave_on_its_way(Pair::of_refresh(token), flight.sent + SERVER_LIMIT);
+        }
+        let answer = match how {
+            How::Truth | How::Undated => truth.expect("carried out above"),
+            How::Offline => failed(flight, FaultKind::Offline, None),
+            How::Lost | How::LostAfter | How::LostLate => failed(flight, FaultKind::Lost, None),
+            How::Garbled | How::GarbledAfter => failed(flight, FaultKind::Garbled, None),
+            How::RateLimited => failed(flight, FaultKind::RateLimited, Some(RETRY_AFTER)),
+            How::Refused => refused(flight),
+            How::ClientRejected => rejected(flight),
+            How::SlowDown => Answer::Poll(PollAnswer::SlowDown),
+            How::BadCode => Answer::Code(CodeAnswer::BadUserCode),
+        };
+        if let Answer::Prepare(PrepareAnswer::Ready | PrepareAnswer::Busy(_)) = answer {
+            self.prepared.push(flight.op);
+        }
+        self.history.answered(&flight.request, &answer, self.real);
+        (answer, date)
+    }
+
+    fn carry_out(&mut self, flight: &Flight, habits: &Habits) -> Answer {
+        let real = self.real;
+        match &flight.request {
+            Request::DeviceCode => Answer::Code(CodeAnswer::Granted(self.server.new_code(habits, real))),
+            Request::Poll(code) => Answer::Poll(self.server.poll(code, habits, real)),
+            Request::Prepare => Answer::Prepare(PrepareAnswer::Ready),
+            Request::Refresh { token, .. } => {
+                let outcome = flight
+                    .rotated
+                    .unwrap_or_else(|| self.server.rotate(Pair::of_refresh(token), habits, real));
+                Answer::Refresh(server::refresh_answer(outcome, habits))
+            }
+            Request::Revoke(token) => {
+                self.server.revoke(token);
+                Answer::Revoke(RevokeAnswer::Done)
+            }
+            Request::Identify(access) | Request::Heartbeat(access) => {
+                Answer::Resource(if self.server.access_lives(Pair::of_access(access), real) {
+                    ResourceAnswer::Alive(Some(device()))
+                } else {
+                    ResourceAnswer::Unauthorized
+                })
+            }
+        }
+    }
+
+    /// What becomes of a request whose sender died.
+    pub(super) fn leave(&mut self, flight: &Flight, leftover: Leftover, habits: &Habits) {
+        let spends = kind_of(&flight.request).spends() || matches!(flight.request, Request::Revoke(_));
+        match (leftover, &flight.request) {
+            (Leftover::CarriedOut, _) if spends => {
+                self.carry_out(flight, habits);
+            }
+            (Leftover::Late, Request::Refresh { token, .. }) if flight.rotated.is_none() => {
+                self.server
+                    .leave_on_its_way(Pair::of_refresh(token), flight.sent + SERVER_LIMIT);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn failed(flight: &Flight, kind: FaultKind, retry_after: Option<Duration>) -> Answer {
+    let fault = Fault { kind, retry_after };
+    match &flight.request {
+        Request::DeviceCode => Answer::Code(CodeAnswer::Failed(fault)),
+        Request::Poll(_) => Answer::Poll(PollAnswer::Failed(fault)),
+        Request::Prepare if kind == FaultKind::RateLimited => Answer::Prepare(PrepareAnswer::Busy(fault)),
+        Request::Prepare => Answer::Prepare(PrepareAnswer::Failed(fault)),
+        Request::Refresh { .. } => Answer::Refresh(RefreshAnswer::Failed(fault)),
+        Request::Revoke(_) => Answer::Revoke(RevokeAnswer::Failed(fault)),
+        Request::Identify(_) | Request::Heartbeat(_) => Answer::Resource(ResourceAnswer::Failed(fault)),
+    }
+}
+
+fn refused(flight: &Flight) -> Answer {
+    let fault = Fault {
+        kind: FaultKind::Refused,
+        retry_after: None,
+    };
+    match &flight.request {
+        Request::Refresh { .. } => Answer::Refresh(RefreshAnswer::Failed(fault)),
+        Request::Revoke(_) => Answer::Revoke(RevokeAnswer::Refused),
+        Request::DeviceCode => Answer::Code(CodeAnswer::Failed(fault)),
+        Request::Poll(_) => Answer::Poll(PollAnswer::Failed(fault)),
+        Request::Prepare => Answer::Prepare(PrepareAnswer::Ready),
+        Request::Identify(_) | Request::Heartbeat(_) => Answer::Resource(ResourceAnswer::Failed(fault)),
+    }
+}
+
+fn rejected(flight: &Flight) -> Answer {
+    match &flight.request {
+        Request::DeviceCode => Answer::Code(CodeAnswer::ClientRejected),
+        Request::Poll(_) => Answer::Poll(PollAnswer::ClientRejected),
+        Request::Refresh { .. } => Answer::Refresh(RefreshAnswer::ClientRejected),
+        Request::Prepare | Request::Revoke(_) | Request::Identify(_) | Request::Heartbeat(_) => refused(flight),
+    }
+}
+
+/// The kind of a request.
+pub(super) const fn kind_of(request: &Request) -> Kind {
+    match request {
+        Request::DeviceCode => Kind::Code,
+        Request::Poll(_) => Kind::Poll,
+        Request::Prepare => Kind::Prepare,
+        Request::Refresh { .. } => Kind::Refresh,
+        Request::Revoke(_) => Kind::Revoke,
+        Request::Identify(_) => Kind::Identify,
+        Request::Heartbeat(_) => Kind::Heartbeat,
+    }
+}
