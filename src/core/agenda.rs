@@ -184,8 +184,9 @@ impl Core {
         }
         self.start_revocation(t);
         self.run_flow(t);
-        self.serve(t);
+        // The probe before the callers: whether they wait for it is judged by its being out.
         self.start_resource(t);
+        self.serve(t);
         if self.refresh_starts(self.waited_for(now)).is_some_and(|at| at <= now) {
             self.start_refresh(t);
         }

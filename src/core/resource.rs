@@ -84,7 +84,7 @@ impl Core {
             return;
         }
         if self.resource.alive_at.is_some_and(|at| now < at.after(ALIVE_HOLDS)) {
-            // Whoever's claim led to that answer is in the journal; the others only met the same glitch.
+            t.note(Note::RejectionUnfounded { caller, generation });
             t.reply(call, Ok(Reply::Done));
             return;
         }
