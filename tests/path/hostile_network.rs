@@ -225,9 +225,9 @@ async fn hostile_strings_never_reach_the_bus_the_status_or_the_log() {
     let world = World::new(quick());
     let name = Fault::Edit(Edit::Set("name", Value::from(hostile::string())));
     world.server.fault(Endpoint::DeviceCode, name);
-    world
-        .server
-        .faults(Endpoint::Me, Times::Always, Fault::Edit(Edit::HostileStrings));
+    let project = json!({ "id": hostile::string(), "name": hostile::string() });
+    let project = Fault::Edit(Edit::Set("project", project));
+    world.server.faults(Endpoint::Me, Times::Always, project);
     let daemon = world.start().await;
     let user = world.user().await;
     let code = user.start_pairing(&[]).await.unwrap();
