@@ -128,6 +128,10 @@ pub(super) fn from_page(page: &Page, state: &State) -> Response<Payload> {
                 },
             )
         }
+        Page::TruncatedJson => (
+            Response::builder().header(CONTENT_TYPE, JSON),
+            Payload::whole("{\"access_token\":\"truncated\",\"expires_in\":28800,\"refresh_to"),
+        ),
         Page::Json(status, value) => (
             Response::builder().status(*status).header(CONTENT_TYPE, JSON),
             Payload::whole(value.to_string()),

@@ -30,6 +30,8 @@ pub enum Tls {
     WrongCa,
     /// The right CA, a leaf that ended yesterday.
     Expired,
+    /// The right CA, a leaf that begins tomorrow: what a client finds whose clock is a day behind.
+    NotYetValid,
     /// The right CA, a leaf for another host.
     WrongName,
     /// The connection is accepted and nothing is ever said on it.
@@ -43,6 +45,7 @@ pub(super) struct Certificates {
     good: TlsAcceptor,
     wrong_ca: TlsAcceptor,
     expired: TlsAcceptor,
+    not_yet_valid: TlsAcceptor,
     wrong_name: TlsAcceptor,
 }
 
@@ -58,6 +61,7 @@ impl Certificates {
             good: acceptor(&ours, here, from, until)?,
             wrong_ca: acceptor(&theirs, here, from, until)?,
             expired: acceptor(&ours, here, from, now - DAY)?,
+            not_yet_valid: acceptor(&ours, here, now + DAY, until)?,
             wrong_name: acceptor(&ours, &["elsewhere.invalid"], from, until)?,
         })
     }
@@ -68,6 +72,7 @@ impl Certificates {
             Tls::Good => Some(&self.good),
             Tls::WrongCa => Some(&self.wrong_ca),
             Tls::Expired => Some(&self.expired),
+            Tls::NotYetValid => Some(&self.not_yet_valid),
             Tls::WrongName => Some(&self.wrong_name),
             Tls::Silent => None,
         }

@@ -104,6 +104,8 @@ pub enum Page {
     Unavailable(u64),
     /// 200 with a JSON string of so many bytes, streamed.
     Oversized(usize),
+    /// 200 with a token answer that ends in its middle, with a `Content-Length` that fits.
+    TruncatedJson,
     /// This status with this JSON.
     Json(u16, Value),
 }

@@ -1,0 +1,130 @@
+//! The one fault that nobody can undo: the server renewed the tokens, and its answer never arrived.
+
+use std::time::Duration;
+
+use c2c_authd::core::{Body, Loaded, Reason, Record};
+use c2c_sim::server::{Endpoint, Fault, Options, Page, Times};
+
+use crate::world::{World, error_name, quick};
+
+/// A device whose next refresh, due a second after pairing, meets this fault.
+fn doomed(fault: Fault) -> World {
+    let mut world = World::new(Options {
+        access_life: Duration::from_secs(100),
+        ..quick()
+    });
+    world.set(&[("refresh", "at", "1%"), ("refresh", "replay-after", "1s")]);
+    world.server.fault(Endpoint::Refresh, fault);
+    world
+}
+
+async fn ends_and_pairs_again(fault: Fault) {
+    let world = doomed(fault);
+    let daemon = world.start().await;
+    let pid = daemon.pid();
+    let user = world.user().await;
+    world.pair(&user).await;
+    world.seen(|truth| truth.counters().refreshes_committed == 1).await;
+
+    // From here on the token that the device still holds is dead at the server.
+    let living = world.live_access().unwrap();
+    let mut refused = String::new();
+    while refused != "org.cameratocloud.Auth1.Error.NotPaired" {
+        let answer = user.token().await;
+        if let Ok(token) = &answer {
+            assert_eq!(token.access, living, "a dead token was served");
+        }
+        refused = error_name(&answer);
+        assert!(
+            [
+                "org.cameratocloud.Auth1.Error.NotPaired",
+                "org.cameratocloud.Auth1.Error.ServerError",
+                "org.cameratocloud.Auth1.Error.Offline",
+            ]
+            .contains(&refused.as_str()),
+            "{refused}"
+        );
+    }
+    assert_eq!(user.word("Pairing", "PairingState").await, "unpaired");
+    assert_eq!(user.word("Pairing", "PairingReason").await, "refresh-answer-lost");
+    assert_eq!(user.last_error().await, "pairing-lost");
+    assert!(user.flag("AttentionNeeded").await && !user.flag("Paired").await);
+    assert_eq!(user.word("Tokens", "TokenState").await, "none");
+    let tombstone = |loaded: &Loaded| {
+        let lost = Body::Tombstone(Reason::RefreshAnswerLost);
+        matches!(loaded, Loaded::Current(Record { body, .. }) if *body == lost)
+    };
+    assert!(tombstone(&world.on_disk()), "{:?}", world.on_disk());
+
+    world
+        .server
+        .set_options(|options| options.access_life = Duration::from_secs(28_800));
+    world.pair(&user).await;
+    let token = user.token().await.unwrap();
+    assert_eq!(Some(token.access), world.live_access());
+    assert_eq!(user.word("Pairing", "PairingReason").await, "none");
+    assert!(!user.flag("AttentionNeeded").await);
+    assert_eq!(daemon.pid(), pid);
+    assert_eq!(world.server.truth(|truth| truth.violations().to_vec()), []);
+}
+
+#[tokio::test]
+async fn a_cut_after_commit_is_told_and_mended_by_pairing_again() {
+    use c2c_sim::server::Cut;
+    ends_and_pairs_again(Fault::Cut(Cut::AfterCommit)).await;
+}
+
+#[tokio::test]
+async fn an_answer_cut_in_its_middle_is_told_and_mended_by_pairing_again() {
+    use c2c_sim::server::Cut;
+    ends_and_pairs_again(Fault::Cut(Cut::MidBody)).await;
+}
+
+#[tokio::test]
+async fn a_gateway_that_gave_up_waiting_is_told_and_mended_by_pairing_again() {
+    ends_and_pairs_again(Fault::InsteadAfterCommit(Page::Status(504))).await;
+}
+
+#[tokio::test]
+async fn a_cut_before_commit_costs_nothing() {
+    use c2c_sim::server::Cut;
+    let world = doomed(Fault::Cut(Cut::BeforeCommit));
+    let _daemon = world.start().await;
+    let user = world.user().await;
+    world.pair(&user).await;
+    world
+        .server
+        .set_options(|options| options.access_life = Duration::from_secs(28_800));
+    user.until_generation(2).await;
+    let token = user.token().await.unwrap();
+    assert_eq!(Some(token.access), world.live_access());
+    assert_eq!(world.server.truth(|truth| truth.counters().pairings), 1);
+}
+
+#[tokio::test]
+async fn while_nobody_answers_a_dead_token_is_served_to_nobody_after_its_401() {
+    use c2c_sim::server::Cut;
+    let world = doomed(Fault::Cut(Cut::AfterCommit));
+    // The resends are lost, too: the question stays open.
+    world
+        .server
+        .faults(Endpoint::Refresh, Times::Always, Fault::Cut(Cut::BeforeCommit));
+    let _daemon = world.start().await;
+    let user = world.user().await;
+    world.pair(&user).await;
+    world
+        .seen(|truth| {
+            truth
+                .requests(Endpoint::Me)
+                .any(|entry| entry.verdict == "unauthorized")
+        })
+        .await;
+    user.until("Tokens", "TokenState", "stale").await;
+    let answer = user.token().await;
+    assert!(
+        ["Offline", "ServerError", "Timeout"].contains(&error_name(&answer).rsplit('.').next().unwrap()),
+        "{}",
+        error_name(&answer)
+    );
+    assert!(user.flag("Paired").await, "only the server's word ends a pairing");
+}

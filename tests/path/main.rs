@@ -1,0 +1,16 @@
+//! The whole path, as the people it is for would try it: the real daemon as its own process, a real bus, real TLS, real
+//! sealed files, and a server that tells afterwards what really happened.
+//!
+//! One module for each thing that is to be shown; [`world`] is the common ground.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod access;
+mod bad_configuration;
+mod canaries;
+mod concurrency;
+mod crashes;
+mod hostile_network;
+mod lost_answers;
+mod recorder;
+mod world;
