@@ -33,6 +33,10 @@ pub(super) struct Pace {
 
 /// What was, as far as an invariant asks for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, not the states of one machine"
+)]
 pub(super) struct History {
     pub(super) sends: Vec<Sends>,
     pub(super) paces: Vec<Pace>,

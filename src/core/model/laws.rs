@@ -1,8 +1,8 @@
 //! The laws beside I1–I9: the refresh transaction, what is handed out, the driver's laws D3 and D4, and what the snapshot says.
 
 use crate::core::{
-    Answer, Body, Effect, Event, OpId, PairingState, PollAnswer, PrepareAnswer, Reason, RefreshAnswer, Reply,
-    ResourceAnswer, TokenState,
+    Answer, Body, Effect, Event, OpId, PairingState, PendingRevocation, PollAnswer, PrepareAnswer, Reason,
+    RefreshAnswer, Reply, ResourceAnswer, TokenState,
 };
 
 use super::history::family_bit;
@@ -148,13 +148,16 @@ pub(super) fn a_pending_revocation_goes_before_the_first_code_request(world: &Wo
         // Not the first; or the revocation waits to learn which token is the newest.
         return Ok(());
     }
-    for pending in world.last_revocations() {
-        let pair = Pair::of_revocable(&pending.token);
-        hold!(
-            world.history.tried & family_bit(pair.family) != 0,
-            "{pair:?} is still to be revoked, and nobody has tried"
-        );
-    }
+    // One that fails tells enough about the network; and what a failing disk did not take off its list is for the next start.
+    let families = |list: &[PendingRevocation]| {
+        let pending = list.iter().map(|pending| Pair::of_revocable(&pending.token).family);
+        pending.fold(0, |set, family| set | family_bit(family))
+    };
+    let pending = families(world.last_revocations()) & !world.history.excused;
+    hold!(
+        pending == 0 || pending & world.history.tried != 0,
+        "families {pending:b} are still to be revoked, and nobody has tried"
+    );
     Ok(())
 }
 

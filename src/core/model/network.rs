@@ -22,6 +22,15 @@ const SERVER_LIMIT: u64 = 30_000;
 /// What a rate-limited answer asks for.
 const RETRY_AFTER: Duration = Duration::from_secs(30);
 
+/// How far a request got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Progress {
+    /// The server has yet to see it, or to look at it.
+    OnItsWay,
+    /// The refresh was carried out, and the answer is on its way back: a new pair, or that the old token is dead.
+    Done(Option<Pair>),
+}
+
 /// A request on its way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Flight {
@@ -30,8 +39,7 @@ pub(super) struct Flight {
     /// When it must have ended.
     pub(super) limit: u64,
     sent: u64,
-    /// What came of it, where the server was done before its answer arrived.
-    rotated: Option<Option<Pair>>,
+    progress: Progress,
 }
 
 impl Flight {
@@ -42,13 +50,13 @@ impl Flight {
             request: request.clone(),
             limit: real + if spends { SPENDING_LIMIT } else { OTHER_LIMIT },
             sent: real,
-            rotated: None,
+            progress: Progress::OnItsWay,
         }
     }
 
     /// Whether the server is done with it, and only its answer is on its way.
     pub(super) const fn carried_out(&self) -> bool {
-        self.rotated.is_some()
+        matches!(self.progress, Progress::Done(_))
     }
 }
 
@@ -66,9 +74,9 @@ impl World {
         let real = self.real;
         for flight in &mut self.flights {
             if let Request::Refresh { token, .. } = &flight.request
-                && flight.rotated.is_none()
+                && flight.progress == Progress::OnItsWay
             {
-                flight.rotated = Some(self.server.rotate(Pair::of_refresh(token), habits, real));
+                flight.progress = Progress::Done(self.server.rotate(Pair::of_refresh(token), habits, real));
             }
         }
     }
@@ -118,9 +126,10 @@ impl World {
             Request::Poll(code) => Answer::Poll(self.server.poll(code, habits, real)),
             Request::Prepare => Answer::Prepare(PrepareAnswer::Ready),
             Request::Refresh { token, .. } => {
-                let outcome = flight
-                    .rotated
-                    .unwrap_or_else(|| self.server.rotate(Pair::of_refresh(token), habits, real));
+                let outcome = match flight.progress {
+                    Progress::OnItsWay => self.server.rotate(Pair::of_refresh(token), habits, real),
+                    Progress::Done(outcome) => outcome,
+                };
                 Answer::Refresh(server::refresh_answer(outcome, habits))
             }
             Request::Revoke(token) => {
@@ -144,7 +153,7 @@ impl World {
             (Leftover::CarriedOut, _) if spends => {
                 self.carry_out(flight, habits);
             }
-            (Leftover::Late, Request::Refresh { token, .. }) if flight.rotated.is_none() => {
+            (Leftover::Late, Request::Refresh { token, .. }) if !flight.carried_out() => {
                 self.server
                     .leave_on_its_way(Pair::of_refresh(token), flight.sent + SERVER_LIMIT);
             }

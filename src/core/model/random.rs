@@ -9,7 +9,7 @@ use super::scenario::{Budget, Scenario};
 use super::sim::Sim;
 use super::step::{DiskFate, How, Step};
 
-/// SplitMix64's output function: every bit of the result depends on every bit of the input.
+/// The output function of `SplitMix64`: every bit of the result depends on every bit of the input.
 pub(super) const fn mix(mut z: u64) -> u64 {
     z = z.wrapping_add(0x9e37_79b9_7f4a_7c15);
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -17,7 +17,7 @@ pub(super) const fn mix(mut z: u64) -> u64 {
     z ^ (z >> 31)
 }
 
-/// SplitMix64: small, and good enough to choose steps.
+/// `SplitMix64`: small, and good enough to choose steps.
 struct Dice(u64);
 
 impl Dice {
@@ -43,7 +43,7 @@ pub(super) fn walk(scenario: &'static Scenario, seed: u64, traces: u64) -> Resul
         let mut trace = Vec::new();
         match wander(scenario, seed, &mut trace) {
             Ok(()) => taken += trace.len(),
-            Err(violation) => return Err((seed, shorten(scenario, trace, violation))),
+            Err(violation) => return Err((seed, Box::new(shorten(scenario, trace, violation)))),
         }
     }
     Ok(taken)
@@ -140,7 +140,7 @@ const EVERYTHING: Budget = Budget {
 };
 
 /// Takes out of a failing trace, and makes plain, whatever it fails without.
-fn shorten(scenario: &'static Scenario, mut trace: Vec<Step>, violation: Violation) -> Box<Failure> {
+fn shorten(scenario: &'static Scenario, mut trace: Vec<Step>, violation: Violation) -> Failure {
     let rule = violation.rule;
     let mut last = violation;
     let mut fails = |trace: &[Step]| match replay(scenario, trace) {
@@ -176,9 +176,9 @@ fn shorten(scenario: &'static Scenario, mut trace: Vec<Step>, violation: Violati
             trace = plainer;
         }
     }
-    Box::new(Failure {
+    Failure {
         scenario,
         trace,
         violation: last,
-    })
+    }
 }

@@ -51,6 +51,11 @@ pub(super) enum Start {
         /// Age of the access token.
         age: Duration,
     },
+    /// The same, and beside it the pair that a cancelled replacement brought in.
+    Candidate {
+        /// Age of both access tokens.
+        age: Duration,
+    },
 }
 
 /// One exploration.
@@ -138,31 +143,35 @@ impl Scenario {
     pub(super) fn begin(&self) -> Duration {
         match self.start {
             Start::Fresh => Duration::ZERO,
-            Start::Paired { age } => age,
+            Start::Paired { age } | Start::Candidate { age } => age,
         }
     }
 
     /// The record that a pairing at the model's beginning left.
-    pub(super) fn record(&self, pair: Pair) -> Record {
+    pub(super) fn record(&self, pair: Pair, candidate: Option<Pair>) -> Record {
         Record {
             generation: Generation(1),
             grant: GrantId(1),
             floor: Some(WallTime::from_secs(EPOCH)),
             body: Body::Paired(Box::new(Pairing {
-                pair: TokenPair {
-                    access: pair.access(),
-                    refresh: self.habits.offline.then(|| pair.refresh()),
-                    lifetime: self.habits.access_life,
-                    obtained: Stamp {
-                        boot: boot_id(0),
-                        at: BootTime::from_millis(BOOTED_AT),
-                        wall: Some(WallTime::from_secs(EPOCH)),
-                    },
-                },
+                pair: self.tokens(pair),
                 mark: None,
-                candidate: None,
+                candidate: candidate.map(|pair| self.tokens(pair)),
                 device: device(),
             })),
+        }
+    }
+
+    fn tokens(&self, pair: Pair) -> TokenPair {
+        TokenPair {
+            access: pair.access(),
+            refresh: self.habits.offline.then(|| pair.refresh()),
+            lifetime: self.habits.access_life,
+            obtained: Stamp {
+                boot: boot_id(0),
+                at: BootTime::from_millis(BOOTED_AT),
+                wall: Some(WallTime::from_secs(EPOCH)),
+            },
         }
     }
 }

@@ -351,16 +351,17 @@ fn failed_kind(event: &Event) -> Option<Kind> {
     let Event::Answered { answer, .. } = event else {
         return None;
     };
-    invariants::is_failure(answer).then(|| kind_of_answer(answer)).flatten()
+    invariants::is_failure(answer).then(|| kind_of_answer(answer))
 }
 
-const fn kind_of_answer(answer: &Answer) -> Option<Kind> {
+/// What is sent again when this was a failure.
+const fn kind_of_answer(answer: &Answer) -> Kind {
     match answer {
-        Answer::Code(_) => Some(Kind::Code),
-        Answer::Poll(_) => Some(Kind::Poll),
-        Answer::Prepare(_) | Answer::Refresh(_) => Some(Kind::Prepare),
-        Answer::Revoke(_) => Some(Kind::Revoke),
-        Answer::Resource(_) => Some(Kind::Identify),
+        Answer::Code(_) => Kind::Code,
+        Answer::Poll(_) => Kind::Poll,
+        Answer::Prepare(_) | Answer::Refresh(_) => Kind::Prepare,
+        Answer::Revoke(_) => Kind::Revoke,
+        Answer::Resource(_) => Kind::Identify,
     }
 }
 

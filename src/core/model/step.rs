@@ -123,7 +123,7 @@ impl Kind {
                 How::RateLimited,
                 How::ClientRejected,
             ],
-            Self::Prepare => &[How::Offline, How::RateLimited],
+            Self::Prepare | Self::Heartbeat => &[How::Offline, How::RateLimited],
             Self::Refresh => &[
                 How::Offline,
                 How::Lost,
@@ -136,7 +136,6 @@ impl Kind {
             ],
             Self::Revoke => &[How::Offline, How::LostAfter, How::Refused],
             Self::Identify => &[How::Offline, How::Garbled, How::Undated],
-            Self::Heartbeat => &[How::Offline, How::RateLimited],
         }
     }
 }

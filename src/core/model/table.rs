@@ -71,6 +71,7 @@ pub(super) fn reach(name: &str, scenario: &'static Scenario, way: &[Step]) -> Si
 }
 
 /// The states, each by the way to it.
+#[expect(clippy::too_many_lines, reason = "a list, one entry for each state")]
 fn states() -> Vec<(&'static str, &'static Scenario, Vec<Step>)> {
     let (fresh, paired) = (scenario_of("fresh"), scenario_of("paired"));
     let sent = |more: &[Step]| [&REFRESH_SENT, more].concat();

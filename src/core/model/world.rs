@@ -64,17 +64,20 @@ impl World {
         let mut server = Server::new();
         let mut disk = Disk::default();
         let mut history = History::default();
-        match scenario.start {
-            Start::Fresh => {}
-            Start::Paired { .. } => {
-                let pair = server.authorize(&scenario.habits, 0);
-                let record = scenario.record(pair);
-                history.delivered.push(pair);
-                history.durable.push(pair);
-                history.durable_generation = record.generation;
-                disk.newest = Some(record.clone());
-                disk.previous = Some(record);
-            }
+        let pairs = match scenario.start {
+            Start::Fresh => 0,
+            Start::Paired { .. } => 1,
+            Start::Candidate { .. } => 2,
+        };
+        let mut pairs = (0..pairs).map(|_| server.authorize(&scenario.habits, 0));
+        if let Some(pair) = pairs.next() {
+            let candidate = pairs.next();
+            let record = scenario.record(pair, candidate);
+            history.delivered.push(pair);
+            history.delivered.extend(candidate);
+            history.written(&record);
+            disk.newest = Some(record.clone());
+            disk.previous = Some(record);
         }
         Self {
             real: millis(scenario.begin()),
