@@ -171,7 +171,7 @@ fn what_is_allowed_is_not_found() {
         ),
         (
             "src/core/a/mod.rs",
-            "mod b;\nuse b::C;\nuse self::b::D;\nuse super::e::F;",
+            "mod b;\nmacro_rules! m { () => {} }\npub use m;\nenum E { A }\nuse E::*;\nuse b::C;\nuse self::b::D;\nuse super::e::F;",
         ),
         (
             "src/http/mod.rs",
@@ -304,6 +304,7 @@ fn paths(path: &str, text: &str) -> Vec<String> {
                     at += 2;
                 }
             }
+            "macro_rules" if next(1) == "!" => local.push(next(2).to_owned()),
             "use" => {
                 let end = (at..tokens.len())
                     .find(|end| tokens[*end] == ";")
@@ -335,8 +336,11 @@ fn paths(path: &str, text: &str) -> Vec<String> {
         }
         at += 1;
     }
-    // `use b::C` after `mod b;` is a path of this crate.
-    found.retain(|named| !local.iter().any(|name| named.split("::").next() == Some(name)));
+    // `use b::C` beside `mod b;`, `use m` beside `macro_rules! m` and `use Kind::*` beside `enum Kind` are paths of this file.
+    found.retain(|named| {
+        let first = named.split("::").next().unwrap_or_default();
+        !first.starts_with(char::is_uppercase) && !local.iter().any(|name| name == first)
+    });
     found
 }
 

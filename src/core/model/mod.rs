@@ -1,11 +1,14 @@
 //! The proof: the core in an adversarial world.
 //!
-//! Breadth first over core × server × network × failing disk × crashes × clients, with I1–I9 checked at every step
-//! ([`invariants`], [`calm`]); long random traces beside it ([`random`]); and what the core does in each state with each event,
-//! as a table for review ([`table`]).
+//! The world is [`world`] (time, driver, crashes), [`server`], [`network`] and [`disk`]; what a trace is made of is [`step`]; [`sim`]
+//! says which steps are possible and takes them. [`explore`] goes breadth first through everything a [`scenario`]'s budget allows, so
+//! that the first trace to break a law is a shortest one; [`random`] takes long walks beyond any budget and shortens what fails.
+//! The laws are I1–I9 in [`invariants`] and [`calm`] (I5) and their companions in [`laws`], over the [`history`]; in [`planted`] each of them is shown a
+//! world that breaks it. [`table`] tells what the core does in each state with each event, for review.
 //!
 //! Owns no decision: the world is as the documents of the provider and of the kernel say, in its worst order. Where the core and
-//! a law here disagree, the trace that is printed says how to get there.
+//! a law here disagree, the printed trace says how to get there. The large budgets are for a change of the core:
+//! `cargo test --release --lib core::model -- --ignored --test-threads=1`.
 
 mod calm;
 mod disk;
