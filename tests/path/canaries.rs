@@ -3,11 +3,12 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use c2c_sim::rig::{CLIENT_ID, Process};
-use c2c_sim::server::{Cut, Edit, Endpoint, Fault, Kind, Page};
+use c2c_sim::server::{Cut, Edit, Endpoint, Fault, Kind, Options, Page};
 use serde_json::{Value, json};
 use zbus::Variant;
 
@@ -180,7 +181,11 @@ fn echo(world: &World) -> Fault {
 
 #[tokio::test]
 async fn no_secret_is_where_it_does_not_belong() {
-    let mut world = World::new(quick());
+    let mut world = World::new(Options {
+        // 1 % of it is over soon, 75 % never.
+        access_life: Duration::from_secs(100),
+        ..quick()
+    });
     world.set(&[("refresh", "replay-after", "1s")]);
     let recorder = Recorder::start(world.bus.address());
     let spawn = |world: &World| {
