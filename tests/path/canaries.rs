@@ -38,9 +38,17 @@ impl Canary {
     }
 }
 
+fn hex(bytes: &[u8]) -> String {
+    let digit = |half: u8| char::from_digit(half.into(), 16).unwrap();
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
+}
+
 /// The shapes in which a secret might be written down by mistake.
 fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
-    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(secret);
     let mut all = vec![secret.to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
     // What Rust's `{:?}` makes of bytes.
     let list = format!("{secret:?}");
@@ -284,7 +292,7 @@ async fn no_secret_is_where_it_does_not_belong() {
 fn a_canary_is_found_in_every_form() {
     let secret = b"a-secret-of-some-length";
     let canary = Canary::new("test", secret, &[]);
-    let hex: String = secret.iter().map(|byte| format!("{byte:02X}")).collect();
+    let hex = hex(secret).to_uppercase();
     let mut hays = vec![hex, format!("{secret:?}"), String::from_utf8(secret.to_vec()).unwrap()];
     for before in ["", "x", "xy", "xyz"] {
         let text = [before.as_bytes(), secret, b"tail"].concat();
