@@ -8,8 +8,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use c2c_sim::rig::{CLIENT_ID, Process};
-use c2c_sim::server::{Cut, Edit, Endpoint, Fault, Kind, Options, Page};
-use serde_json::{Value, json};
+use c2c_sim::server::{Cut, Endpoint, Fault, Kind, Options, Page, Pause, Stage};
+use serde_json::json;
 use zbus::Variant;
 
 use crate::recorder::{Message, Recorder};
@@ -217,10 +217,6 @@ async fn no_secret_is_where_it_does_not_belong() {
 
     // Refreshes that go wrong in telling ways, then well.
     world.server.fault(Endpoint::Refresh, echo(&world));
-    world.server.fault(
-        Endpoint::Me,
-        Fault::Edit(Edit::Set("name", Value::from(world.live_access().unwrap()))),
-    );
     world.set(&[("refresh", "at", "1%")]);
     world.reload(&daemon).await;
     daemon
@@ -234,12 +230,19 @@ async fn no_secret_is_where_it_does_not_belong() {
 
     // A token that is refused, a mark on disk, an answer that is lost.
     daemon.kill().unwrap();
+    // Nothing is to vouch for the token before it is rejected.
+    world
+        .server
+        .fault(Endpoint::Me, Fault::Stall(Stage::BeforeCommit, Pause::UntilReleased));
     daemon = spawn(&world);
     daemon.wait_ready(LIMIT).await.unwrap();
     let token = user.token().await.unwrap();
     world.server.end_access_token(CLIENT_ID).unwrap();
     world.server.fault(Endpoint::Refresh, Fault::Cut(Cut::AfterCommit));
-    user.reject(token.generation).await.unwrap();
+    let caller = user.clone();
+    let rejecting = tokio::spawn(async move { caller.reject(token.generation).await });
+    world.server.release();
+    rejecting.await.unwrap().unwrap();
     world.seen(|truth| truth.counters().refreshes_committed == 2).await;
     inspect(&world, &daemon, "a refresh is open");
     user.until("Pairing", "PairingReason", "refresh-answer-lost").await;
