@@ -8,7 +8,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use c2c_sim::rig::{CLIENT_ID, Process};
-use c2c_sim::server::{Cut, Endpoint, Fault, Kind, Options, Page, Pause, Stage};
+use c2c_sim::server::{Cut, Endpoint, Fault, Kind, Options, Page, Pause, Stage, Truth};
 use serde_json::json;
 use zbus::Variant;
 
@@ -230,12 +230,15 @@ async fn no_secret_is_where_it_does_not_belong() {
 
     // A token that is refused, a mark on disk, an answer that is lost.
     daemon.kill().unwrap();
+    let probes = |truth: &Truth| truth.requests(Endpoint::Me).count();
+    let before = world.server.truth(probes);
     // Nothing is to vouch for the token before it is rejected.
     world
         .server
         .fault(Endpoint::Me, Fault::Stall(Stage::BeforeCommit, Pause::UntilReleased));
     daemon = spawn(&world);
     daemon.wait_ready(LIMIT).await.unwrap();
+    world.seen(move |truth| probes(truth) > before).await;
     let token = user.token().await.unwrap();
     world.server.end_access_token(CLIENT_ID).unwrap();
     world.server.fault(Endpoint::Refresh, Fault::Cut(Cut::AfterCommit));
