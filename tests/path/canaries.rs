@@ -40,7 +40,7 @@ impl Canary {
 
 /// The shapes in which a secret might be written down by mistake.
 fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
-    let hex: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(secret);
     let mut all = vec![secret.to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
     // What Rust's `{:?}` makes of bytes.
     let list = format!("{secret:?}");
@@ -55,6 +55,11 @@ fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
         }
     }
     all
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 /// All secrets of this world, those included that are long dead.
@@ -290,7 +295,7 @@ async fn no_secret_is_where_it_does_not_belong() {
 fn a_canary_is_found_in_every_form() {
     let secret = b"a-secret-of-some-length";
     let canary = Canary::new("test", secret, &[]);
-    let hex: String = secret.iter().map(|byte| format!("{byte:02X}")).collect();
+    let hex = hex(secret).to_uppercase();
     let mut hays = vec![hex, format!("{secret:?}"), String::from_utf8(secret.to_vec()).unwrap()];
     for before in ["", "x", "xy", "xyz"] {
         let text = [before.as_bytes(), secret, b"tail"].concat();
