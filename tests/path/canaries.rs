@@ -8,8 +8,8 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 use c2c_sim::rig::{CLIENT_ID, Process};
-use c2c_sim::server::{Cut, Edit, Endpoint, Fault, Kind, Options, Page};
-use serde_json::{Value, json};
+use c2c_sim::server::{Cut, Endpoint, Fault, Kind, Options, Page, Pause, Stage, Truth};
+use serde_json::json;
 use zbus::Variant;
 
 use crate::recorder::{Message, Recorder};
@@ -63,6 +63,11 @@ fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
         }
     }
     all
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 /// All secrets of this world, those included that are long dead.
@@ -225,10 +230,6 @@ async fn no_secret_is_where_it_does_not_belong() {
 
     // Refreshes that go wrong in telling ways, then well.
     world.server.fault(Endpoint::Refresh, echo(&world));
-    world.server.fault(
-        Endpoint::Me,
-        Fault::Edit(Edit::Set("name", Value::from(world.live_access().unwrap()))),
-    );
     world.set(&[("refresh", "at", "1%")]);
     world.reload(&daemon).await;
     daemon
@@ -242,12 +243,22 @@ async fn no_secret_is_where_it_does_not_belong() {
 
     // A token that is refused, a mark on disk, an answer that is lost.
     daemon.kill().unwrap();
+    let probes = |truth: &Truth| truth.requests(Endpoint::Me).count();
+    let before = world.server.truth(probes);
+    // Nothing is to vouch for the token before it is rejected.
+    world
+        .server
+        .fault(Endpoint::Me, Fault::Stall(Stage::BeforeCommit, Pause::UntilReleased));
     daemon = spawn(&world);
     daemon.wait_ready(LIMIT).await.unwrap();
+    world.seen(move |truth| probes(truth) > before).await;
     let token = user.token().await.unwrap();
     world.server.end_access_token(CLIENT_ID).unwrap();
     world.server.fault(Endpoint::Refresh, Fault::Cut(Cut::AfterCommit));
-    user.reject(token.generation).await.unwrap();
+    let caller = user.clone();
+    let rejecting = tokio::spawn(async move { caller.reject(token.generation).await });
+    world.server.release();
+    rejecting.await.unwrap().unwrap();
     world.seen(|truth| truth.counters().refreshes_committed == 2).await;
     inspect(&world, &daemon, "a refresh is open");
     user.until("Pairing", "PairingReason", "refresh-answer-lost").await;

@@ -58,7 +58,6 @@ fn troubles() -> Vec<(String, Endpoint, Fault)> {
     let pages = [
         ("captive portal", Page::CaptivePortal),
         ("404", Page::NotFound),
-        ("429", Page::TooManyRequests(None)),
         ("429 with Retry-After", Page::TooManyRequests(Some(2))),
         ("500", Page::Status(500)),
         ("502", Page::Status(502)),
@@ -119,6 +118,23 @@ async fn no_answer_that_is_not_the_servers_verdict_changes_the_credential() {
     // All at once: they wait most of the time.
     let cases = troubles().into_iter();
     side_by_side(cases.map(|(name, endpoint, fault)| (name, survives(endpoint, fault)))).await;
+}
+
+/// A limit with a window of a minute and no `Retry-After`: the window is kept to, which is longer than a test should take.
+#[tokio::test]
+async fn a_rate_limit_changes_no_credential_and_its_window_is_kept() {
+    let (mut world, daemon, user) = paired().await;
+    let before = credential(&world);
+    world
+        .server
+        .fault(Endpoint::Refresh, Fault::Instead(Page::TooManyRequests(None)));
+    refresh(&mut world, &daemon).await;
+    let failed = |line: &str| line.contains("refresh-failed");
+    let told = daemon.wait_output(failed, crate::world::LIMIT).await.unwrap();
+    assert!(told.contains("1 min"), "{told}");
+    assert_eq!(credential(&world), before, "the credential on disk");
+    assert_eq!(user.last_error().await, "rate-limited");
+    assert!(user.token().await.is_ok());
 }
 
 async fn survives_tls(tls: Tls) {
