@@ -128,7 +128,7 @@ impl Core {
         self.retry.reset();
         self.forget_resource(t);
         t.note(Note::Unpaired);
-        if self.disk.flow.unsure() {
+        if self.disk.flow.unsure() || self.disk.flow.writing.is_some() {
             self.forget_flow_file(t);
             for call in unpairing.calls {
                 self.done_when_durable(t, call, false);

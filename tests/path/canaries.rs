@@ -38,14 +38,6 @@ impl Canary {
     }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    let digit = |half: u8| char::from_digit(half.into(), 16).unwrap();
-    bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
-        .collect()
-}
-
 /// The shapes in which a secret might be written down by mistake.
 fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
     let hex = hex(secret);
