@@ -96,7 +96,8 @@ fn rest(sim: &Sim) -> Option<Result<(), Violation>> {
     if world.history.drained {
         return Some(Ok(()));
     }
-    if world.busy() || sim.flow_runs() || world.history.stopping || !world.calls.is_empty() {
+    let (stopping, unwritten) = (world.history.stopping, world.history.disk_failing);
+    if world.busy() || sim.flow_runs() || stopping || unwritten || !world.calls.is_empty() {
         return None;
     }
     let to_be_revoked = |live: &Live| {
