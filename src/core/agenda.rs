@@ -124,7 +124,7 @@ impl Core {
         for waiting in std::mem::take(&mut self.durables) {
             if waiting.after != op {
                 self.durables.push(waiting);
-            } else if ok && (!waiting.record || !self.disk.record.unsure()) {
+            } else if ok && !self.disk.flow.unsure() && !(waiting.record && self.disk.record.unsure()) {
                 t.reply(waiting.call, Ok(Reply::Done));
             } else {
                 t.reply(waiting.call, Err(CallError::StorageFailed));
@@ -184,8 +184,9 @@ impl Core {
         }
         self.start_revocation(t);
         self.run_flow(t);
-        self.serve(t);
+        // The probe before the callers: whether they wait for it is judged by its being out.
         self.start_resource(t);
+        self.serve(t);
         if self.refresh_starts(self.waited_for(now)).is_some_and(|at| at <= now) {
             self.start_refresh(t);
         }
@@ -288,6 +289,12 @@ impl Core {
         }
     }
 
+    /// Whether a record that somebody else composed (a refreshed pair, a tombstone, a new pairing) is on its way to disk:
+    /// until it is there, nothing may be concluded that would be written over it.
+    pub(super) fn settling(&self) -> bool {
+        matches!(self.refresh, Refresh::Storing { .. }) || self.unpairing.is_some() || self.flow_succeeded()
+    }
+
     /// Whether anything new may be started.
     pub(super) fn may_start(&self) -> bool {
         self.phase == Phase::Running
@@ -358,7 +365,15 @@ impl Core {
     /// Writes what memory holds. Both generations: the one before may be what a failed write left behind.
     pub(super) fn store_current(&mut self, t: &mut Turn<'_>) {
         let body = match &self.held {
-            Some(held) => Body::Paired(Box::new(held.to_pairing(self.mark().or(held.ambiguous)))),
+            Some(held) => {
+                let mut pairing = held.to_pairing(self.mark().or(held.ambiguous));
+                if let Refresh::Storing { incoming, .. } = &self.refresh {
+                    // The pair in hand is used up; the one on its way to disk must not be overwritten by it.
+                    pairing.pair = incoming.pair.clone();
+                    pairing.mark = None;
+                }
+                Body::Paired(Box::new(pairing))
+            }
             None => Body::Tombstone(self.idle),
         };
         self.store_record(t, body, Slots::Both);

@@ -241,9 +241,11 @@ impl Held {
 
 /// Where a request that brought tokens stood in time.
 pub(super) fn stamp(boot: BootId, sent: BootTime, date: Option<WallTime>, now: Now) -> super::record::Stamp {
+    // Both clocks were read when the answer came; a second more covers what whole seconds lose.
+    let since = now.boot.since(sent) + Duration::from_secs(1);
     super::record::Stamp {
         boot,
         at: sent,
-        wall: date.or(now.wall),
+        wall: date.or(now.wall).map(|wall| wall.before(since)),
     }
 }

@@ -84,7 +84,7 @@ impl Core {
             return;
         }
         if self.resource.alive_at.is_some_and(|at| now < at.after(ALIVE_HOLDS)) {
-            // Whoever's claim led to that answer is in the journal; the others only met the same glitch.
+            t.note(Note::RejectionUnfounded { caller, generation });
             t.reply(call, Ok(Reply::Done));
             return;
         }
@@ -140,10 +140,8 @@ impl Core {
 
     /// Whether a request may carry the token now: not while a refresh is out, nor while the pairing is being given up.
     fn resource_free(&self) -> bool {
-        self.resource.op.is_none()
-            && !matches!(self.refresh, Refresh::Sent { .. } | Refresh::Storing { .. })
-            && self.unpairing.is_none()
-            && self.may_start()
+        let refreshing = matches!(self.refresh, Refresh::Sent { .. });
+        self.resource.op.is_none() && !refreshing && !self.settling() && self.may_start()
     }
 
     fn unvouched_waiters(&self) -> bool {
@@ -218,6 +216,7 @@ impl Core {
         self.resource.heartbeat_at = self.policy.heartbeat.map(|interval| now.after(interval));
         match answer {
             ResourceAnswer::Alive(device) => {
+                let settling = self.settling();
                 self.resource.alive_at = Some(now);
                 self.resource.wanted &= flight.heartbeat && self.resource.rejecters.is_empty();
                 self.resource.retry.reset();
@@ -238,7 +237,7 @@ impl Core {
                     if let Some(device) = device {
                         held.device = device;
                     }
-                    if held.candidate.take().is_some() {
+                    if !settling && held.candidate.take().is_some() {
                         self.store_current(t);
                     }
                 }
@@ -280,8 +279,14 @@ impl Core {
         if self.afterlife.take().is_some() {
             return;
         }
+        let settling = self.settling();
         let Some(held) = &mut self.held else { return };
         if held.refused {
+            return;
+        }
+        if settling && held.candidate.is_some() {
+            // Asked again if both pairs are still there once the record is.
+            self.resource.wanted = true;
             return;
         }
         if let Some(candidate) = held.candidate.take() {
@@ -300,6 +305,9 @@ impl Core {
     /// Without a refresh token the access token's end is the pairing's.
     pub(super) fn end_if_unrefreshable(&mut self, t: &mut Turn<'_>) {
         let now = t.at();
+        if self.settling() {
+            return;
+        }
         let over = self.held.take_if(|held| held.pair.refresh.is_none() && held.dead(now));
         if let Some(held) = over {
             self.end_pairing(t, held, Reason::NoRefreshToken);

@@ -128,6 +128,13 @@ impl Core {
         self.retry.reset();
         self.forget_resource(t);
         t.note(Note::Unpaired);
+        if self.disk.flow.unsure() {
+            self.forget_flow_file(t);
+            for call in unpairing.calls {
+                self.done_when_durable(t, call, false);
+            }
+            return;
+        }
         for call in unpairing.calls {
             t.reply(call, Ok(Reply::Done));
         }

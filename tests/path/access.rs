@@ -174,10 +174,10 @@ fn only_who_was_handed_a_token_may_reject_it() {
     blocking(async { world.pair(&world.user().await).await });
     let address = world.bus.address().to_owned();
     act(&address, UPLOADER, async |user| {
-        assert_eq!(user.token().await.unwrap().generation, 1)
+        assert_eq!(user.token().await.unwrap().generation, 1);
     });
     act(&address, STRANGER, async |user| {
-        assert_eq!(error_name(&user.reject(1).await), DENIED)
+        assert_eq!(error_name(&user.reject(1).await), DENIED);
     });
     act(&address, UPLOADER, async |user| user.reject(1).await.unwrap());
 }

@@ -241,19 +241,17 @@ impl Life<'_> {
     }
 
     async fn rejecting(&mut self) {
-        // A daemon that has just asked the server believes its token for 10 s.
-        self.daemon.terminate().unwrap();
-        self.daemon.wait_exit(LIMIT).await.unwrap();
-        self.daemon = self.world.start().await;
+        self.world.restart_unvouched(&mut self.daemon).await;
         let user = self.world.user().await;
         let token = user.token().await.unwrap();
         self.world.server.end_access_token(CLIENT_ID).unwrap();
         self.note(format_args!("reject the token {}", digest(&token.access)));
-        let (probes, refreshes) = (self.requests(Endpoint::Me), self.requests(Endpoint::Refresh));
+        let refreshes = self.requests(Endpoint::Refresh);
         let caller = user.clone();
         let calling = tokio::spawn(async move { caller.reject(token.generation).await });
+        self.world.server.release();
         match self.dice.below(3) {
-            0 => self.moment(Some(Endpoint::Me), probes, 30_000).await,
+            0 => self.moment(None, 0, 20_000).await,
             1 => self.moment(Some(Endpoint::Refresh), refreshes, 30_000).await,
             _ => self.moment(None, 0, 100_000).await,
         }

@@ -58,7 +58,6 @@ fn troubles() -> Vec<(String, Endpoint, Fault)> {
     let pages = [
         ("captive portal", Page::CaptivePortal),
         ("404", Page::NotFound),
-        ("429", Page::TooManyRequests(None)),
         ("429 with Retry-After", Page::TooManyRequests(Some(2))),
         ("500", Page::Status(500)),
         ("502", Page::Status(502)),
@@ -119,6 +118,23 @@ async fn no_answer_that_is_not_the_servers_verdict_changes_the_credential() {
     // All at once: they wait most of the time.
     let cases = troubles().into_iter();
     side_by_side(cases.map(|(name, endpoint, fault)| (name, survives(endpoint, fault)))).await;
+}
+
+/// A limit with a window of a minute and no `Retry-After`: the window is kept to, which is longer than a test should take.
+#[tokio::test]
+async fn a_rate_limit_changes_no_credential_and_its_window_is_kept() {
+    let (mut world, daemon, user) = paired().await;
+    let before = credential(&world);
+    world
+        .server
+        .fault(Endpoint::Refresh, Fault::Instead(Page::TooManyRequests(None)));
+    refresh(&mut world, &daemon).await;
+    let failed = |line: &str| line.contains("refresh-failed");
+    let told = daemon.wait_output(failed, crate::world::LIMIT).await.unwrap();
+    assert!(told.contains("1 min"), "{told}");
+    assert_eq!(credential(&world), before, "the credential on disk");
+    assert_eq!(user.last_error().await, "rate-limited");
+    assert!(user.token().await.is_ok());
 }
 
 async fn survives_tls(tls: Tls) {
@@ -225,9 +241,9 @@ async fn hostile_strings_never_reach_the_bus_the_status_or_the_log() {
     let world = World::new(quick());
     let name = Fault::Edit(Edit::Set("name", Value::from(hostile::string())));
     world.server.fault(Endpoint::DeviceCode, name);
-    world
-        .server
-        .faults(Endpoint::Me, Times::Always, Fault::Edit(Edit::HostileStrings));
+    let project = json!({ "id": hostile::string(), "name": hostile::string() });
+    let project = Fault::Edit(Edit::Set("project", project));
+    world.server.faults(Endpoint::Me, Times::Always, project);
     let daemon = world.start().await;
     let user = world.user().await;
     let code = user.start_pairing(&[]).await.unwrap();
@@ -274,19 +290,15 @@ async fn a_user_code_with_letters_is_not_shown() {
     assert_eq!(user.last_error().await, "bad-user-code");
     let shown = loop {
         let pairing = user.ours("Pairing").await;
-        match pairing.call_method("GetPairingCode", &()).await {
-            Ok(answer) => {
-                let body = answer.body();
-                break body
-                    .deserialize::<std::collections::HashMap<String, zbus::OwnedVariant>>()
-                    .unwrap();
-            }
-            Err(_) => {
-                let asked = world.server.truth(|truth| truth.requests(Endpoint::DeviceCode).count());
-                assert!(asked <= 4, "the fourth code is as promised");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-            }
+        if let Ok(answer) = pairing.call_method("GetPairingCode", &()).await {
+            let body = answer.body();
+            break body
+                .deserialize::<std::collections::HashMap<String, zbus::OwnedVariant>>()
+                .unwrap();
         }
+        let asked = world.server.truth(|truth| truth.requests(Endpoint::DeviceCode).count());
+        assert!(asked <= 4, "the fourth code is as promised");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     };
     let shown = text(&shown["user-code"]).unwrap();
     assert!(shown.len() == 6 && shown.bytes().all(|byte| byte.is_ascii_digit()));

@@ -32,7 +32,7 @@ async fn ends_and_pairs_again(fault: Fault) {
     while refused != "org.cameratocloud.Auth1.Error.NotPaired" {
         let answer = user.token().await;
         if let Ok(token) = &answer {
-            assert_eq!(token.access, living, "a dead token was served");
+            assert_eq!(token.access, living, "a dead token was served: {:#?}", daemon.output());
         }
         refused = error_name(&answer);
         assert!(

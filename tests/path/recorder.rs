@@ -3,10 +3,17 @@
 //! More than a monitor would show: also what the bus itself answers, and what no match rule selects.
 
 use std::collections::HashMap;
-use std::io::{Read, Write};
+use std::io::{IoSlice, IoSliceMut, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
+
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+    recvmsg, sendmsg,
+};
 
 type Bytes = Arc<Mutex<Vec<u8>>>;
 
@@ -78,17 +85,47 @@ impl Recorder {
     }
 }
 
-fn pass(mut from: UnixStream, mut to: UnixStream, tape: Bytes) {
+/// Passes on, descriptors included: the bus tells who a caller is with one.
+fn pass(from: UnixStream, to: UnixStream, tape: Bytes) {
     std::thread::spawn(move || {
-        let mut buffer = [0; 16 * 1024];
-        while let Ok(size @ 1..) = from.read(&mut buffer) {
-            tape.lock().unwrap().extend_from_slice(&buffer[..size]);
-            if to.write_all(&buffer[..size]).is_err() {
-                break;
-            }
-        }
+        while let Ok(true) = pass_some(&from, &to, &tape) {}
         let _ = to.shutdown(std::net::Shutdown::Both);
     });
+}
+
+/// Whether there may be more.
+fn pass_some(from: &UnixStream, mut to: &UnixStream, tape: &Bytes) -> std::io::Result<bool> {
+    let mut buffer = [0; 16 * 1024];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(16))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    let into = &mut [IoSliceMut::new(&mut buffer)];
+    let size = recvmsg(from, into, &mut ancillary, RecvFlags::CMSG_CLOEXEC)?.bytes;
+    tape.lock().unwrap().extend_from_slice(&buffer[..size]);
+    let owned: Vec<OwnedFd> = ancillary
+        .drain()
+        .filter_map(|message| match message {
+            RecvAncillaryMessage::ScmRights(fds) => Some(fds),
+            _ => None,
+        })
+        .flatten()
+        .collect();
+    let fds: Vec<_> = owned.iter().map(AsFd::as_fd).collect();
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(16))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() {
+        ancillary.push(SendAncillaryMessage::ScmRights(&fds));
+    }
+    let sent = match size {
+        0 => 0,
+        _ => sendmsg(
+            to,
+            &[IoSlice::new(&buffer[..size])],
+            &mut ancillary,
+            SendFlags::NOSIGNAL,
+        )?,
+    };
+    to.write_all(&buffer[sent..size])?;
+    Ok(size > 0)
 }
 
 /// Takes a stream apart: the lines of the authentication, then messages.

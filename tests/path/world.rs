@@ -8,9 +8,9 @@ use c2c_authd::core::{Body, BootId, Loaded, Pairing, Record};
 use c2c_authd::store::{Directories, Identity, StateKey, Store};
 use c2c_sim::bus::TestBus;
 use c2c_sim::rig::{CLIENT_ID, Process, Rig};
-use c2c_sim::server::{Options, Server};
+use c2c_sim::server::{Endpoint, Fault, Options, Outcome, Pause, Server, Stage};
 use zbus::proxy::{CacheProperties, Proxy};
-use zbus::{OwnedVariant, Variant};
+use zbus::{DBusError as _, OwnedVariant, Variant};
 
 /// The daemon under test.
 pub(crate) const DAEMON: &str = env!("CARGO_BIN_EXE_c2c-authd");
@@ -57,6 +57,24 @@ impl World {
     pub(crate) async fn restart(&self, daemon: &mut Process) {
         daemon.kill().unwrap();
         *daemon = self.start().await;
+    }
+
+    /// Another daemon for the same device, whose first request to `devices/me` waits to be released: until then nothing
+    /// vouches for the token, which an answer would do for 10 s.
+    pub(crate) async fn restart_unvouched(&self, daemon: &mut Process) {
+        let probes = |truth: &c2c_sim::server::Truth| truth.requests(Endpoint::Me).count();
+        self.seen(|truth| {
+            truth
+                .requests(Endpoint::Me)
+                .all(|entry| entry.outcome != Outcome::InFlight)
+        })
+        .await;
+        daemon.kill().unwrap();
+        let before = self.server.truth(probes);
+        let stall = Fault::Stall(Stage::BeforeCommit, Pause::UntilReleased);
+        self.server.fault(Endpoint::Me, stall);
+        *daemon = self.start().await;
+        self.seen(move |truth| probes(truth) > before).await;
     }
 
     /// A reload that has been carried out.
@@ -297,6 +315,7 @@ pub(crate) fn text(value: &OwnedVariant) -> Option<String> {
 pub(crate) fn error_name<T>(result: &zbus::Result<T>) -> String {
     match result {
         Err(zbus::Error::MethodError(name, ..)) => name.to_string(),
+        Err(zbus::Error::FDO(error)) => error.name().to_string(),
         Err(other) => format!("{other:?}"),
         Ok(_) => "no error".to_owned(),
     }

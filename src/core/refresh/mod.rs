@@ -194,7 +194,8 @@ impl Core {
     }
 
     pub(super) fn store_incoming(&mut self, t: &mut Turn<'_>, pair: TokenPair, replaces: bool) {
-        let Some(held) = &self.held else { return };
+        let Some(held) = &mut self.held else { return };
+        held.candidate = None;
         // A refresh that worked proves the pairing in hand; the other pair is the stale one.
         let pairing = Pairing {
             pair: pair.clone(),
@@ -222,7 +223,8 @@ impl Core {
         let pairing = Pairing {
             pair: incoming.pair,
             mark: None,
-            candidate: None,
+            // One that came in while this pair was being written.
+            candidate: old.candidate,
             device: old.device,
         };
         // Its own number, not the ledger's: a replacement may have taken the next one meanwhile.

@@ -58,6 +58,10 @@ pub(super) fn grant(n: u32) -> TokenGrant {
 }
 
 /// A core, its clock, and everything it asked for and said.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of the stage, independent of each other"
+)]
 pub(super) struct Scene {
     pub(super) core: Core,
     pub(super) now: BootTime,

@@ -148,6 +148,25 @@ fn an_ambiguous_token_is_served_after_two_seconds_of_probing() {
 }
 
 #[test]
+fn a_caller_who_waits_for_a_refresh_that_is_lost_waits_for_the_probe_too() {
+    let mut scene = Scene::paired();
+    scene.advance(secs(28_800 * 83 / 100));
+    scene.prepare(PrepareAnswer::Ready);
+    let call = scene.get_token(None);
+    scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Garbled)));
+    assert!(
+        scene.reply(call).is_none(),
+        "the old token may be dead: the probe tells in a moment"
+    );
+    scene.probed(ResourceAnswer::Unauthorized);
+    assert_eq!(
+        scene.error(call),
+        CallError::ServerError,
+        "and a dead token is served to nobody"
+    );
+}
+
+#[test]
 fn publishing_comes_before_the_answers_that_follow_from_it() {
     let mut scene = expired();
     scene.get_token(None);
