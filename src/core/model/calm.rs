@@ -96,7 +96,8 @@ fn rest(sim: &Sim) -> Option<Result<(), Violation>> {
     if world.history.drained {
         return Some(Ok(()));
     }
-    if world.busy() || sim.flow_runs() || world.history.stopping || !world.calls.is_empty() {
+    let (stopping, unwritten) = (world.history.stopping, world.history.disk_failing);
+    if world.busy() || sim.flow_runs() || stopping || unwritten || !world.calls.is_empty() {
         return None;
     }
     let to_be_revoked = |live: &Live| {
@@ -172,14 +173,7 @@ fn handed_out(at: &Sim, path: &mut Vec<Step>) -> Result<bool, Violation> {
         match reply {
             Some(Ok(Reply::Token { access, .. })) => {
                 let pair = Pair::of_access(access);
-                return if sim.world.server.access_lives(pair, sim.world.real) {
-                    Ok(true)
-                } else {
-                    Err(Violation {
-                        rule: "i5_a_token_handed_out_at_rest_lives",
-                        what: format!("{pair:?} does not"),
-                    })
-                };
+                return serves(&sim.world, pair).map(|()| true);
             }
             Some(_) => return Ok(false),
             None => {}
@@ -190,4 +184,20 @@ fn handed_out(at: &Sim, path: &mut Vec<Step>) -> Result<bool, Violation> {
         }
     }
     Err(wedged(&sim))
+}
+
+/// What is handed out at rest lives, and is what the next start would hand out too.
+fn serves(world: &World, pair: Pair) -> Result<(), Violation> {
+    let violation = |rule, what| Err(Violation { rule, what });
+    if !world.server.access_lives(pair, world.real) {
+        return violation("i5_a_token_handed_out_at_rest_lives", format!("{pair:?} does not"));
+    }
+    let on_disk = world.disk.paired().map(|pairing| Pair::of_access(&pairing.pair.access));
+    if on_disk != Some(pair) {
+        return violation(
+            "i1_the_disk_holds_what_is_handed_out",
+            format!("{pair:?}, on disk {on_disk:?}"),
+        );
+    }
+    Ok(())
 }

@@ -243,6 +243,12 @@ fn planted() -> Vec<(&'static str, Result<(), Violation>)> {
     sim.world.server.authorize(&FRAMEIO, sim.world.real);
     sim.world.history.delivered.push(Pair { family: 1, turn: 0 });
     plant("no_ghost_device_in_the_project", sim, &at_rest);
+    let mut sim = paired();
+    let record = sim.scenario.record(Pair { family: 1, turn: 0 }, None);
+    sim.world.server.authorize(&FRAMEIO, sim.world.real);
+    sim.world.disk.newest = Some(record);
+    sim.world.history.excused = u64::MAX;
+    plant("i1_the_disk_holds_what_is_handed_out", sim, &at_rest);
 
     let mut sim = paired();
     sim.core.deadline = None;
