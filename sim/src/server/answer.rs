@@ -112,7 +112,7 @@ pub(super) fn from_page(page: &Page, state: &State) -> Response<Payload> {
             let mut response = plain(429)
                 .header("x-ratelimit-limit", 100)
                 .header("x-ratelimit-remaining", 0);
-            response = response.header("x-ratelimit-window", 2_000);
+            response = response.header("x-ratelimit-window", 60_000);
             (retry_after(response, *after), Payload::whole(""))
         }
         Page::Status(status) => (plain(*status), Payload::whole(GATEWAY)),
