@@ -9,7 +9,7 @@ use crate::client::{Answer, Client, server};
 use c2c_sim::{page::Page, server::Server};
 
 fn exchange(page: &Page, request: &str, body: &str) -> String {
-    let address = page.url().replace("http://", "").replace("/pair", "");
+    let address = page.plain_url().replace("http://", "").replace("/pair", "");
     let mut stream = TcpStream::connect(&address).unwrap();
     let length = body.len();
     write!(
@@ -34,7 +34,7 @@ async fn the_link_leads_to_the_device_and_a_click_approves_it() {
     let page = Page::open(&server).unwrap();
     let (mut client, code) = shown_code(&server).await;
     let link = code.text("verification_uri_complete");
-    let path = link.strip_prefix("http://").unwrap().split_once('/').unwrap().1;
+    let path = link.strip_prefix("https://").unwrap().split_once('/').unwrap().1;
     let asked = exchange(&page, &format!("GET /{path}"), "");
     assert!(
         asked.starts_with("HTTP/1.1 200") && asked.contains(&code.text("name")),
