@@ -55,7 +55,12 @@ impl Core {
         for waiter in std::mem::take(&mut self.waiters) {
             match self.due(&waiter, now) {
                 Due::Token => self.hand_out(t, &waiter),
-                Due::Afterlife => Self::reply_token(t, waiter.call, self.afterlife.as_ref().map(|after| &after.held)),
+                Due::Afterlife => {
+                    Self::reply_token(t, waiter.call, self.afterlife.as_ref().map(|after| &after.held));
+                    if let Some(after) = &mut self.afterlife {
+                        after.held.hand_to(waiter.caller);
+                    }
+                }
                 Due::Error(error) => t.reply(waiter.call, Err(error)),
                 Due::Wait(_) => self.waiters.push(waiter),
             }
