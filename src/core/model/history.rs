@@ -90,7 +90,11 @@ impl History {
             }
             Request::Revoke(token) => self.tried |= family_bit(Pair::of_revocable(token).family),
             Request::DeviceCode => self.code_asked = true,
-            Request::Prepare | Request::Identify(_) | Request::Heartbeat(_) => {}
+            Request::Authorize
+            | Request::Exchange { .. }
+            | Request::Prepare
+            | Request::Identify(_)
+            | Request::Heartbeat(_) => {}
         }
     }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::core::{
-    Body, BootTime, CallError, CallId, CodeView, Effect, Generation, IntentMark, OpId, Reason, Record, Reply, Request,
-    Revocable, Slots, Store, UserCode,
+    Body, BootTime, CallError, CallId, CodeView, Effect, Generation, IntentMark, OpId, Prompt, Reason, Record, Reply,
+    Request, Revocable, Slots, Store, UserCode,
 };
 
 use super::calm::Calm;
@@ -168,9 +168,11 @@ fn planted() -> Vec<(&'static str, Result<(), Violation>)> {
     plant("i8_nothing_printed_holds_a_secret", paired(), &|sim| {
         let view = CodeView {
             id: 1,
-            user_code: UserCode::new(String::new()),
-            verification_uri: format!("https://example.test/?code={CANARY}"),
-            verification_uri_complete: None,
+            prompt: Prompt::Code {
+                user_code: UserCode::new(String::new()),
+                verification_uri: format!("https://example.test/?code={CANARY}"),
+                verification_uri_complete: None,
+            },
             device_name: String::new(),
             expires_in: FRAMEIO.code_life,
         };
