@@ -1,13 +1,9 @@
 SUMMARY = "Camera to Cloud authorization for camera-side boards"
-DESCRIPTION = "Pairs a camera-side device with Frame.io Camera to Cloud, keeps its \
-OAuth tokens fresh and sealed, and hands out bearer tokens over the system D-Bus."
+DESCRIPTION = "Pairs a camera with Frame.io Camera to Cloud, keeps its tokens sealed, hands them out over D-Bus."
 HOMEPAGE = "https://developer.frame.io/docs/device-integrations/introduction"
-# No public tracker yet: say where yours is.
-C2C_AUTHD_BUGTRACKER ?= "${HOMEPAGE}"
-BUGTRACKER = "${C2C_AUTHD_BUGTRACKER}"
 SECTION = "net"
 LICENSE = "MIT | Apache-2.0"
-LIC_FILES_CHKSUM = " \
+LIC_FILES_CHKSUM = "\
     file://LICENSE-APACHE;md5=8bc026e497ea7120fc58d3b4c4512df7 \
     file://LICENSE-MIT;md5=be15199e2fc6440e8c1bf9e986de6f8e \
 "
@@ -47,7 +43,7 @@ USERADD_PARAM:${PN} = "--system --user-group --no-create-home --home-dir / --she
 
 SYSTEMD_SERVICE:${PN} = "c2c-authd.service"
 
-FILES:${PN} += " \
+FILES:${PN} += "\
     ${nonarch_libdir}/c2c-authd \
     ${nonarch_libdir}/sysusers.d \
     ${nonarch_libdir}/systemd \
@@ -55,7 +51,7 @@ FILES:${PN} += " \
 "
 CONFFILES:${PN} = "${sysconfdir}/c2c-authd/config.toml"
 
-RDEPENDS:${PN} = " \
-    dbus \
+RDEPENDS:${PN} = "\
     ${@bb.utils.contains('PACKAGECONFIG', 'webpki-roots', '', 'ca-certificates', d)} \
+    dbus \
 "
