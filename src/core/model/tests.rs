@@ -10,7 +10,7 @@ use super::explore::{Failure, explore};
 use super::random::walk;
 use super::scenario::{ACCESS_LIFE, Budget, FRAMEIO, Scenario, Start, eager};
 use super::server::Habits;
-use super::step::Ask;
+use super::step::{Ask, Clock};
 
 /// More states than any scenario has: reaching it is a failure of the scenario, not of the core.
 const MOST_STATES: usize = 3_000_000;
@@ -21,11 +21,11 @@ pub(super) const BEFORE_ADVISORY: Start = Start::Paired {
 };
 
 /// A second before the token is too short for a caller.
-const BEFORE_MANDATORY: Start = Start::Paired {
+pub(super) const BEFORE_MANDATORY: Start = Start::Paired {
     age: Duration::from_secs(ACCESS_LIFE.as_secs() - 61),
 };
 
-const YOUNG: Start = Start::Paired {
+pub(super) const YOUNG: Start = Start::Paired {
     age: Duration::from_secs(60),
 };
 
@@ -100,11 +100,11 @@ scenarios! {
         { asks: 2, crashes: 1, consents: 1, waits: 4 },
         { asks: 2, faults: 1, crashes: 1, consents: 1, disk: 1, waits: 5 };
     refresh_survives_network_disk_and_crashes: BEFORE_ADVISORY,
-        { restarts: &[Restart::Process, Restart::Power { clock: true }] },
+        { restarts: &[Restart::Process, Restart::Power { clock: Clock::Right }] },
         { faults: 1, crashes: 1, disk: 1, waits: 3 },
         { faults: 2, crashes: 1, disk: 1, waits: 3 };
     refresh_survives_two_crashes: BEFORE_ADVISORY,
-        { restarts: &[Restart::Process, Restart::Power { clock: true }, Restart::Power { clock: false }] },
+        { restarts: &[Restart::Process, Restart::Power { clock: Clock::Right }, Restart::Power { clock: Clock::Untrusted }] },
         { crashes: 2, waits: 3 },
         { faults: 1, crashes: 2, waits: 3 };
     callers_are_served_through_any_refresh: BEFORE_MANDATORY,
@@ -140,9 +140,14 @@ scenarios! {
         { asks: 1, faults: 1, forgets: 1, waits: 2 },
         { asks: 2, faults: 1, forgets: 1, crashes: 1, consents: 1, waits: 3 };
     an_untrusted_clock_loses_nothing: YOUNG,
-        { asks: &[Ask::Token], restarts: &[Restart::Power { clock: false }] },
+        { asks: &[Ask::Token], restarts: &[Restart::Power { clock: Clock::Untrusted }] },
         { asks: 1, faults: 1, crashes: 1, clocks: 1, waits: 2 },
         { asks: 1, faults: 2, crashes: 2, clocks: 1, waits: 3 };
+    a_wrong_clock_loses_nothing: YOUNG,
+        { asks: &[Ask::Token], restarts: &[Restart::Power { clock: Clock::Behind }, Restart::Power { clock: Clock::Ahead }],
+          clocks: ALL_CLOCKS },
+        { asks: 1, crashes: 1, clocks: 1, waits: 2 },
+        { asks: 1, faults: 1, crashes: 2, clocks: 1, waits: 3 };
     a_damaged_record_is_never_fine: BEFORE_ADVISORY,
         { asks: &[Ask::Unpair, Ask::Token], restarts: &[Restart::Damaged] },
         { asks: 1, crashes: 1, disk: 1, waits: 3 },
@@ -180,10 +185,16 @@ pub(super) const ALL_ASKS: &[Ask] = &[
     Ask::RejectUnknown,
 ];
 
+const ALL_CLOCKS: &[Clock] = &[Clock::Right, Clock::Untrusted, Clock::Behind, Clock::Ahead];
+
 const ALL_RESTARTS: &[Restart] = &[
     Restart::Process,
-    Restart::Power { clock: true },
-    Restart::Power { clock: false },
+    Restart::Power { clock: Clock::Right },
+    Restart::Power {
+        clock: Clock::Untrusted,
+    },
+    Restart::Power { clock: Clock::Behind },
+    Restart::Power { clock: Clock::Ahead },
     Restart::Damaged,
 ];
 
@@ -195,6 +206,7 @@ fn random_scenario(name: &'static str, start: Start) -> Scenario {
     Scenario {
         asks: ALL_ASKS,
         restarts: ALL_RESTARTS,
+        clocks: ALL_CLOCKS,
         sleeps: &[1, 30, 3_600, 86_400],
         seed: Some(SEED),
         ..Scenario::new(name, start)
@@ -229,6 +241,8 @@ fn random_traces_with_heartbeats_and_short_tokens_break_no_law() {
         },
         habits: Habits {
             access_life: Duration::from_secs(600),
+            // Longer than the heartbeats are apart.
+            patience: Duration::from_secs(150),
             exclusive: true,
             ..FRAMEIO
         },
