@@ -37,6 +37,7 @@ pub(super) struct Pace {
 pub(super) enum Subject {
     Code,
     Poll(u8),
+    Exchange,
     Refresh,
     Token(Pair),
     Revocation(Pair),
@@ -45,8 +46,9 @@ pub(super) enum Subject {
 impl Subject {
     pub(super) fn of(request: &Request) -> Self {
         match request {
-            Request::DeviceCode => Self::Code,
+            Request::DeviceCode | Request::Authorize => Self::Code,
             Request::Poll(code) => Self::Poll(code_id(code)),
+            Request::Exchange { .. } => Self::Exchange,
             Request::Prepare | Request::Refresh { .. } => Self::Refresh,
             Request::Revoke(token) => Self::Revocation(Pair::of_revocable(token)),
             Request::Identify(access) | Request::Heartbeat(access) => Self::Token(Pair::of_access(access)),
@@ -117,7 +119,11 @@ impl History {
             }
             Request::Revoke(token) => self.tried |= family_bit(Pair::of_revocable(token).family),
             Request::DeviceCode => self.code_asked = true,
-            Request::Prepare | Request::Identify(_) | Request::Heartbeat(_) => {}
+            Request::Authorize
+            | Request::Exchange { .. }
+            | Request::Prepare
+            | Request::Identify(_)
+            | Request::Heartbeat(_) => {}
         }
     }
 

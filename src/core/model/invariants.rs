@@ -97,7 +97,11 @@ pub(super) fn hold_at_effect(moment: &Moment<'_>) -> Result<(), Violation> {
                 Request::DeviceCode => {
                     laws! { a_pending_revocation_goes_before_the_first_code_request(world); }
                 }
-                Request::Identify(_) | Request::Heartbeat(_) | Request::Prepare => {}
+                Request::Identify(_)
+                | Request::Heartbeat(_)
+                | Request::Prepare
+                | Request::Authorize
+                | Request::Exchange { .. } => {}
             }
         }
         Effect::Cancel(op) => laws! { a_sent_refresh_or_poll_is_never_cancelled(world, *op); },
@@ -224,7 +228,9 @@ fn family_of(request: &Request) -> Option<u8> {
         Request::Refresh { token, .. } => Some(Pair::of_refresh(token).family),
         Request::Identify(access) | Request::Heartbeat(access) => Some(Pair::of_access(access).family),
         Request::Revoke(token) => Some(Pair::of_revocable(token).family),
-        Request::DeviceCode | Request::Poll(_) | Request::Prepare => None,
+        Request::DeviceCode | Request::Poll(_) | Request::Authorize | Request::Exchange { .. } | Request::Prepare => {
+            None
+        }
     }
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::core::{
-    Answer, CodeAnswer, Fault, FaultKind, OpId, PollAnswer, PrepareAnswer, RefreshAnswer, Request, ResourceAnswer,
-    RevokeAnswer, WallTime,
+    Answer, AuthorizeAnswer, CodeAnswer, ExchangeAnswer, Fault, FaultKind, OpId, PollAnswer, PrepareAnswer,
+    RefreshAnswer, Request, ResourceAnswer, RevokeAnswer, WallTime,
 };
 
 use super::scenario::device;
@@ -131,6 +131,7 @@ impl World {
         match &flight.request {
             Request::DeviceCode => Answer::Code(CodeAnswer::Granted(self.server.new_code(habits, real))),
             Request::Poll(code) => Answer::Poll(self.server.poll(code, habits, real)),
+            Request::Authorize | Request::Exchange { .. } => unreachable!("no scenario pairs by a browser yet"),
             Request::Prepare => Answer::Prepare(PrepareAnswer::Ready),
             Request::Refresh { token, .. } => {
                 let outcome = match flight.progress {
@@ -174,6 +175,7 @@ fn failed(flight: &Flight, kind: FaultKind, retry_after: Option<Duration>) -> An
     match &flight.request {
         Request::DeviceCode => Answer::Code(CodeAnswer::Failed(fault)),
         Request::Poll(_) => Answer::Poll(PollAnswer::Failed(fault)),
+        Request::Authorize | Request::Exchange { .. } => unreachable!("no scenario pairs by a browser yet"),
         Request::Prepare if kind == FaultKind::RateLimited => Answer::Prepare(PrepareAnswer::Busy(fault)),
         Request::Prepare => Answer::Prepare(PrepareAnswer::Failed(fault)),
         Request::Refresh { .. } => Answer::Refresh(RefreshAnswer::Failed(fault)),
@@ -187,6 +189,8 @@ pub(super) const fn fault_mut(answer: &mut Answer) -> Option<&mut Fault> {
     match answer {
         Answer::Code(CodeAnswer::Failed(fault))
         | Answer::Poll(PollAnswer::Failed(fault))
+        | Answer::Authorize(AuthorizeAnswer::Failed(fault))
+        | Answer::Exchange(ExchangeAnswer::Failed(fault))
         | Answer::Prepare(PrepareAnswer::Failed(fault) | PrepareAnswer::Busy(fault))
         | Answer::Refresh(RefreshAnswer::Failed(fault))
         | Answer::Revoke(RevokeAnswer::Failed(fault))
@@ -200,12 +204,16 @@ pub(super) const fn fault_of(answer: &Answer) -> Option<Fault> {
     match answer {
         Answer::Code(CodeAnswer::Failed(fault))
         | Answer::Poll(PollAnswer::Failed(fault))
+        | Answer::Authorize(AuthorizeAnswer::Failed(fault))
+        | Answer::Exchange(ExchangeAnswer::Failed(fault))
         | Answer::Prepare(PrepareAnswer::Failed(fault) | PrepareAnswer::Busy(fault))
         | Answer::Refresh(RefreshAnswer::Failed(fault))
         | Answer::Revoke(RevokeAnswer::Failed(fault))
         | Answer::Resource(ResourceAnswer::Failed(fault)) => Some(*fault),
         Answer::Code(_)
         | Answer::Poll(_)
+        | Answer::Authorize(_)
+        | Answer::Exchange(_)
         | Answer::Prepare(_)
         | Answer::Refresh(_)
         | Answer::Revoke(_)
@@ -223,6 +231,7 @@ fn refused(flight: &Flight) -> Answer {
         Request::Revoke(_) => Answer::Revoke(RevokeAnswer::Refused),
         Request::DeviceCode => Answer::Code(CodeAnswer::Failed(fault)),
         Request::Poll(_) => Answer::Poll(PollAnswer::Failed(fault)),
+        Request::Authorize | Request::Exchange { .. } => unreachable!("no scenario pairs by a browser yet"),
         Request::Prepare => Answer::Prepare(PrepareAnswer::Ready),
         Request::Identify(_) | Request::Heartbeat(_) => Answer::Resource(ResourceAnswer::Failed(fault)),
     }
@@ -233,15 +242,17 @@ fn rejected(flight: &Flight) -> Answer {
         Request::DeviceCode => Answer::Code(CodeAnswer::ClientRejected),
         Request::Poll(_) => Answer::Poll(PollAnswer::ClientRejected),
         Request::Refresh { .. } => Answer::Refresh(RefreshAnswer::ClientRejected),
+        Request::Authorize | Request::Exchange { .. } => unreachable!("no scenario pairs by a browser yet"),
         Request::Prepare | Request::Revoke(_) | Request::Identify(_) | Request::Heartbeat(_) => refused(flight),
     }
 }
 
 /// The kind of a request.
-pub(super) const fn kind_of(request: &Request) -> Kind {
+pub(super) fn kind_of(request: &Request) -> Kind {
     match request {
         Request::DeviceCode => Kind::Code,
         Request::Poll(_) => Kind::Poll,
+        Request::Authorize | Request::Exchange { .. } => unreachable!("no scenario pairs by a browser yet"),
         Request::Prepare => Kind::Prepare,
         Request::Refresh { .. } => Kind::Refresh,
         Request::Revoke(_) => Kind::Revoke,

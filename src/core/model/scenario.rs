@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::core::{
-    Body, BootId, BootTime, DeviceInfo, Generation, GrantId, Pairing, Policy, Provisioning, Record, RefreshMode, Stamp,
-    TokenPair, WallTime,
+    Body, BootId, BootTime, DeviceInfo, Generation, GrantId, GrantKind, Pairing, Policy, Provisioning, Record,
+    RefreshMode, Stamp, TokenPair, WallTime,
 };
 
 use super::disk::Restart;
@@ -112,6 +112,8 @@ pub(super) const FRAMEIO: Habits = Habits {
 /// The default configuration, without the heartbeat: it would only multiply moments.
 pub(super) fn eager() -> Policy {
     Policy {
+        grant: GrantKind::Device,
+        sole_grant: true,
         refresh: RefreshMode::Eager,
         refresh_at_percent: 75,
         min_validity: Duration::from_mins(1),

@@ -386,10 +386,11 @@ fn failed_kind(event: &Event) -> Option<Kind> {
 }
 
 /// What is sent again when this was a failure.
-const fn kind_of_answer(answer: &Answer) -> Kind {
+fn kind_of_answer(answer: &Answer) -> Kind {
     match answer {
         Answer::Code(_) => Kind::Code,
         Answer::Poll(_) => Kind::Poll,
+        Answer::Authorize(_) | Answer::Exchange(_) => unreachable!("no scenario pairs by a browser yet"),
         Answer::Prepare(_) | Answer::Refresh(_) => Kind::Prepare,
         Answer::Revoke(_) => Kind::Revoke,
         Answer::Resource(_) => Kind::Identify,

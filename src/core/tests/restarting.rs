@@ -198,7 +198,10 @@ fn the_code_on_show_stays_valid_across_a_crash() {
     assert_eq!(restarted.state(), (PairingState::AwaitingUser, Reason::None));
     let call = restarted.call(Command::GetPairingCode);
     match restarted.reply(call) {
-        Some(Ok(Reply::Code(view))) => assert_eq!(view.user_code.expose(), "012345"),
+        Some(Ok(Reply::Code(CodeView {
+            prompt: Prompt::Code { user_code, .. },
+            ..
+        }))) => assert_eq!(user_code.expose(), "012345"),
         other => panic!("{other:?}"),
     }
     restarted.advance(Duration::from_millis(9_998));
