@@ -63,6 +63,7 @@ impl Core {
             Command::StartPairing { caller, options } => self.start_pairing(t, call, caller, options),
             Command::GetPairingCode => self.get_pairing_code(t, call),
             Command::CancelPairing => self.cancel_pairing(t, call),
+            Command::CompletePairing(redirect) => self.complete_pairing(t, call, redirect),
             Command::Unpair => self.unpair(t, call),
             Command::GetAccessToken { caller, min_validity } => self.get_access_token(t, call, caller, min_validity),
             Command::RejectAccessToken { caller, generation } => {
@@ -76,6 +77,8 @@ impl Core {
         match answer {
             Answer::Code(answer) => self.code_answered(t, op, answer),
             Answer::Poll(answer) => self.poll_answered(t, op, date, answer),
+            Answer::Authorize(answer) => self.authorize_answered(t, op, answer),
+            Answer::Exchange(answer) => self.exchange_answered(t, op, date, answer),
             Answer::Prepare(answer) => {
                 if self.refresh == Refresh::Preparing(op) {
                     self.prepared(t, op, answer, waited_for);
@@ -196,9 +199,15 @@ impl Core {
     fn take_up_deferred(&mut self, t: &mut Turn<'_>) {
         let blocked = self.unpairing.is_some() || self.flow_succeeded();
         for deferred in std::mem::take(&mut self.deferred) {
+            if deferred.deadline.is_some_and(|deadline| deadline <= t.at()) {
+                t.reply(deferred.call, Err(CallError::Timeout));
+                continue;
+            }
+            if blocked {
+                self.deferred.push(deferred);
+                continue;
+            }
             match (deferred.deadline, deferred.command) {
-                (Some(deadline), _) if deadline <= t.at() => t.reply(deferred.call, Err(CallError::Timeout)),
-                _ if blocked => self.deferred.push(deferred),
                 (Some(deadline), Command::StartPairing { caller, options }) => {
                     self.start_pairing_by(t, deferred.call, caller, options, deadline);
                 }
