@@ -16,7 +16,7 @@ use super::laws::{
     a_sent_refresh_or_poll_is_never_cancelled, d3_stale_answers_are_dropped, d4_publish_comes_before_replies,
     d4_what_changed_is_published_once, done_means_durable, drained_means_that_nothing_is_left,
     inhibit_and_release_alternate, nothing_is_revoked_while_paired, refreshes_are_five_seconds_apart,
-    shutdown_starts_nothing_new, the_snapshot_makes_sense,
+    retry_after_is_waited_for, shutdown_starts_nothing_new, the_snapshot_makes_sense,
 };
 use super::network::kind_of;
 use super::server::{CANARY, Pair, code_id};
@@ -74,6 +74,7 @@ pub(super) fn hold_at_effect(moment: &Moment<'_>) -> Result<(), Violation> {
             laws! {
                 i2_one_request_in_flight_per_grant(world, request);
                 i7_no_burst_of_requests(world);
+                retry_after_is_waited_for(world, request);
                 shutdown_starts_nothing_new(world);
             }
             match request {

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::core::{
-    Answer, CodeAnswer, Fault, FaultKind, OpId, PollAnswer, PrepareAnswer, RefreshAnswer, Request, ResourceAnswer,
-    RevokeAnswer, WallTime,
+    Answer, AuthorizeAnswer, CodeAnswer, ExchangeAnswer, Fault, FaultKind, OpId, PollAnswer, PrepareAnswer,
+    RefreshAnswer, Request, ResourceAnswer, RevokeAnswer, WallTime,
 };
 
 use super::scenario::device;
@@ -18,9 +18,6 @@ const OTHER_LIMIT: u64 = 15_000;
 
 /// The server gives a request up after this long: later it cannot be carried out any more.
 const SERVER_LIMIT: u64 = 30_000;
-
-/// What a rate-limited answer asks for.
-const RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// How far a request got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,11 +82,18 @@ impl World {
     pub(super) fn answer(&mut self, flight: &Flight, how: How, habits: &Habits) -> (Answer, Option<WallTime>) {
         let truth = how.carries_out().then(|| self.carry_out(flight, habits));
         let date = match how {
-            How::Undated | How::Offline | How::Lost | How::LostAfter | How::LostLate => None,
+            How::Undated
+            | How::Offline
+            | How::Untrusted
+            | How::ClockNotSet
+            | How::Lost
+            | How::LostAfter
+            | How::LostLate => None,
             How::Truth
             | How::Garbled
             | How::GarbledAfter
             | How::RateLimited
+            | How::Throttled
             | How::Refused
             | How::ClientRejected
             | How::SlowDown
@@ -104,9 +108,12 @@ impl World {
         let answer = match how {
             How::Truth | How::Undated => truth.expect("carried out above"),
             How::Offline => failed(flight, FaultKind::Offline, None),
+            How::Untrusted => failed(flight, FaultKind::Untrusted, None),
+            How::ClockNotSet => failed(flight, FaultKind::ClockNotSet, None),
             How::Lost | How::LostAfter | How::LostLate => failed(flight, FaultKind::Lost, None),
             How::Garbled | How::GarbledAfter => failed(flight, FaultKind::Garbled, None),
-            How::RateLimited => failed(flight, FaultKind::RateLimited, Some(RETRY_AFTER)),
+            How::RateLimited => failed(flight, FaultKind::RateLimited, Some(habits.patience)),
+            How::Throttled => failed(flight, FaultKind::RateLimited, None),
             How::Refused => refused(flight),
             How::ClientRejected => rejected(flight),
             How::SlowDown => Answer::Poll(PollAnswer::SlowDown),
@@ -174,6 +181,43 @@ fn failed(flight: &Flight, kind: FaultKind, retry_after: Option<Duration>) -> An
         Request::Refresh { .. } => Answer::Refresh(RefreshAnswer::Failed(fault)),
         Request::Revoke(_) => Answer::Revoke(RevokeAnswer::Failed(fault)),
         Request::Identify(_) | Request::Heartbeat(_) => Answer::Resource(ResourceAnswer::Failed(fault)),
+    }
+}
+
+/// The same, to be changed.
+pub(super) const fn fault_mut(answer: &mut Answer) -> Option<&mut Fault> {
+    match answer {
+        Answer::Code(CodeAnswer::Failed(fault))
+        | Answer::Poll(PollAnswer::Failed(fault))
+        | Answer::Authorize(AuthorizeAnswer::Failed(fault))
+        | Answer::Exchange(ExchangeAnswer::Failed(fault))
+        | Answer::Prepare(PrepareAnswer::Failed(fault) | PrepareAnswer::Busy(fault))
+        | Answer::Refresh(RefreshAnswer::Failed(fault))
+        | Answer::Revoke(RevokeAnswer::Failed(fault))
+        | Answer::Resource(ResourceAnswer::Failed(fault)) => Some(fault),
+        _ => None,
+    }
+}
+
+/// Why a request ended without a verdict.
+pub(super) const fn fault_of(answer: &Answer) -> Option<Fault> {
+    match answer {
+        Answer::Code(CodeAnswer::Failed(fault))
+        | Answer::Poll(PollAnswer::Failed(fault))
+        | Answer::Authorize(AuthorizeAnswer::Failed(fault))
+        | Answer::Exchange(ExchangeAnswer::Failed(fault))
+        | Answer::Prepare(PrepareAnswer::Failed(fault) | PrepareAnswer::Busy(fault))
+        | Answer::Refresh(RefreshAnswer::Failed(fault))
+        | Answer::Revoke(RevokeAnswer::Failed(fault))
+        | Answer::Resource(ResourceAnswer::Failed(fault)) => Some(*fault),
+        Answer::Code(_)
+        | Answer::Poll(_)
+        | Answer::Authorize(_)
+        | Answer::Exchange(_)
+        | Answer::Prepare(_)
+        | Answer::Refresh(_)
+        | Answer::Revoke(_)
+        | Answer::Resource(_) => None,
     }
 }
 
