@@ -10,13 +10,14 @@
 //! | `clock`, `timer`, `netlink`, `signals`, `ears`, `readiness` | what the kernel tells |
 //! | `notify` | what systemd is told |
 //! | `boot`, `reload`, `harden` | configuration, secrets and store, once and again |
-//! | `executor`, `flights`, `writer`, `inhibit` | effects carried out |
+//! | `executor`, `authorize`, `flights`, `writer`, `inhibit` | effects carried out |
 //! | `run` | the loop |
 //!
 //! Boot order: arguments, logging, own memory made safe, configuration, secrets, store, core, listeners, bus (objects, then
 //! the name), READY, loop. Whatever is slow comes later: the system's roots of trust are read with the first connection.
 
 pub mod args;
+mod authorize;
 pub mod boot;
 pub mod clock;
 pub mod ears;
@@ -47,7 +48,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tracing::Level;
 
-use crate::bus::{self, BusAddress};
+use crate::bus::{self, BusAddress, Wiring};
 use crate::config::System;
 use crate::core::{Core, Effects};
 use crate::http::{Client, FloorClock, TlsSettings};
@@ -184,14 +185,19 @@ async fn boot(address: &BusAddress, source: Source) -> Result<Daemon, Failure> {
     let (sender, calls) = mpsc::channel(bus::CALL_QUEUE);
     let snapshot = core.snapshot().clone();
     let state = snapshot.pairing;
-    let bus = bus::serve(address, boot::about(&config), who, sender, snapshot).await?;
+    let wiring = Wiring {
+        access: who,
+        calls: sender.clone(),
+        redirects: authorize::reader(client.clone()),
+    };
+    let bus = bus::serve(address, boot::about(&config), wiring, snapshot).await?;
     let ears = Ears::open(sources, Box::pin(bus.closed()));
     Ok(Daemon {
         core,
         effects,
         clock,
         floor,
-        executor: Executor::new(client, bus, store, state),
+        executor: Executor::new(client, bus, store, state, sender),
         calls,
         deadline,
         ears,
