@@ -54,6 +54,8 @@ pub(super) struct World {
     pub(super) clock: Clock,
     /// A `Date` told that the clock is wrong.
     contradicted: bool,
+    /// What the driver holds for the earliest time it can be.
+    floor: WallTime,
     pub(super) server: Server,
     pub(super) disk: Disk,
     pub(super) flights: Vec<Flight>,
@@ -92,6 +94,7 @@ impl World {
             boot: 0,
             clock: scenario.clock,
             contradicted: false,
+            floor: WallTime::from_secs(EPOCH),
             server,
             disk,
             flights: Vec::new(),
@@ -121,13 +124,13 @@ impl World {
             Clock::Behind => self.date().before(BEHIND),
             Clock::Ahead => self.date().after(AHEAD),
         };
-        let floor = self.disk.newest.as_ref().and_then(|record| record.floor);
-        (!self.contradicted && floor.is_none_or(|floor| read >= floor)).then_some(read)
+        (!self.contradicted && read >= self.floor).then_some(read)
     }
 
     /// A `Date` came. Whether it changed what the clock is worth.
     pub(super) fn compare_clock(&mut self) -> bool {
         let before = self.wall();
+        self.floor = self.floor.max(self.date());
         self.contradicted = matches!(self.clock, Clock::Behind | Clock::Ahead);
         self.wall() != before
     }
@@ -142,6 +145,7 @@ impl World {
         Now {
             boot: self.boot_time(),
             wall: self.wall(),
+            floor: self.floor,
             entropy: seed.map_or(u64::MAX / 2, |seed| super::random::mix(seed ^ self.real)),
         }
     }
@@ -352,6 +356,8 @@ impl World {
 
     fn restart(&mut self, restart: Restart, habits: &Habits) {
         self.contradicted = false;
+        let stored = self.disk.newest.as_ref().and_then(|record| record.floor);
+        self.floor = stored.unwrap_or(WallTime::from_secs(EPOCH));
         // A process does not start in no time.
         self.pass(1_000, habits);
         match restart {
