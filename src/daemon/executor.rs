@@ -33,7 +33,8 @@ pub struct Executor {
     flights: Flights<Landed>,
     prepared: BTreeMap<OpId, Connection>,
     writer: Writer<Store>,
-    callers: BTreeMap<CallId, Answerer>,
+    /// In the order of their numbers. A handful, usually one: an allocation for each would be dearer than moving them up.
+    callers: Vec<(CallId, Answerer)>,
     next_call: u64,
     inhibitor: Inhibitor,
     state: PairingState,
@@ -64,7 +65,7 @@ impl Executor {
             flights: Flights::new(),
             prepared: BTreeMap::new(),
             writer: Writer::new(store, write),
-            callers: BTreeMap::new(),
+            callers: Vec::new(),
             next_call: 0,
             inhibitor: Inhibitor::default(),
             state,
@@ -75,7 +76,7 @@ impl Executor {
     pub fn admit(&mut self, call: Call) -> (CallId, Command) {
         let id = CallId(self.next_call);
         self.next_call += 1;
-        self.callers.insert(id, call.reply);
+        self.callers.push((id, call.reply));
         (id, call.command)
     }
 
@@ -168,11 +169,11 @@ impl Executor {
     }
 
     fn reply(&mut self, id: CallId, answer: Result<Reply, CallError>) {
-        match self.callers.remove(&id) {
+        match self.callers.binary_search_by_key(&id, |(id, _)| *id) {
             // A caller that has gone away leaves nobody to be told.
-            Some(caller) => drop(caller.send(answer)),
+            Ok(place) => drop(self.callers.remove(place).1.send(answer)),
             // I6 is the core's to keep. Said in debug builds, where its tests run.
-            None => debug_assert!(false, "a second answer to call {}", id.0),
+            Err(_) => debug_assert!(false, "a second answer to call {}", id.0),
         }
     }
 }
