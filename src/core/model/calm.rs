@@ -14,7 +14,7 @@ use super::invariants::Violation;
 use super::scenario::Budget;
 use super::server::{Live, Pair};
 use super::sim::Sim;
-use super::step::{Ask, DiskFate, How, Kind, Step};
+use super::step::{Ask, Came, DiskFate, How, Kind, Step};
 use super::world::World;
 
 /// Far more than any way to rest needs, even with hourly retries.
@@ -84,6 +84,9 @@ fn next(sim: &Sim) -> Option<Step> {
     if let Some(kind) = Kind::ALL.into_iter().find(|kind| world.flies(*kind)) {
         return Some(Step::Answer(kind, How::Truth));
     }
+    if world.server.returns() {
+        return Some(Step::Ask(Ask::Redirect(Came::Back)));
+    }
     if world.server.awaits_consent(world.real) && sim.flow_runs() {
         return Some(Step::Approve);
     }
@@ -109,7 +112,7 @@ fn rest(sim: &Sim) -> Option<Result<(), Violation>> {
     // One that the server refused to revoke, or whose removal from the list the disk did not take, is for the next start.
     let excused = |live: &Live| world.history.excused & family_bit(live.pair.family) != 0;
     let revocable = |live: &Live| to_be_revoked(live) && !excused(live);
-    if !snapshot.paired && world.server.live().iter().any(revocable) {
+    if (world.strangers || !snapshot.paired) && world.server.live().iter().any(revocable) {
         return None;
     }
     let record = world.disk.newest.as_ref().map(|record| &record.body);

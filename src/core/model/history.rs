@@ -1,12 +1,12 @@
 //! What was, as far as an invariant asks for it: what the server may have got, what the core was told, what was on disk.
 
 use crate::core::{
-    Answer, Body, CodeAnswer, FlowRecord, Generation, Pairing, PollAnswer, Record, RefreshAnswer, Request,
-    ResourceAnswer, RevokeAnswer, Snapshot,
+    Answer, Body, CodeAnswer, ExchangeAnswer, FlowRecord, Generation, Pairing, PollAnswer, Record, RefreshAnswer,
+    Request, ResourceAnswer, RevokeAnswer, Snapshot,
 };
 
 use super::network::fault_of;
-use super::server::{Live, Pair, code_id, millis};
+use super::server::{Live, Pair, code_id, millis, number};
 
 /// RFC 8628 §3.5.
 const SLOW_DOWN: u64 = 5_000;
@@ -69,6 +69,8 @@ pub(super) struct History {
     pub(super) patience: Vec<(Subject, u64)>,
     /// Access tokens whose refusal the core was told.
     pub(super) refused: Vec<Pair>,
+    /// Authorization codes that the server may have taken.
+    pub(super) spent: Vec<u8>,
     /// Pairs that the core was told of.
     pub(super) delivered: Vec<Pair>,
     /// Access tokens that were on disk.
@@ -119,11 +121,8 @@ impl History {
             }
             Request::Revoke(token) => self.tried |= family_bit(Pair::of_revocable(token).family),
             Request::DeviceCode => self.code_asked = true,
-            Request::Authorize
-            | Request::Exchange { .. }
-            | Request::Prepare
-            | Request::Identify(_)
-            | Request::Heartbeat(_) => {}
+            Request::Exchange { code, .. } => self.spent.push(number(code.expose(), 'x')),
+            Request::Authorize | Request::Prepare | Request::Identify(_) | Request::Heartbeat(_) => {}
         }
     }
 
@@ -168,6 +167,16 @@ impl History {
                 self.delivered.push(Pair::of_access(&tokens.access));
                 self.hurry(Subject::Refresh);
             }
+            (Request::Exchange { .. }, Answer::Exchange(ExchangeAnswer::Granted(tokens))) => {
+                self.delivered.push(Pair::of_access(&tokens.access));
+                self.hurry(Subject::Refresh);
+            }
+            (Request::Exchange { code, .. }, Answer::Exchange(ExchangeAnswer::Failed(fault)))
+                if !fault.kind.ambiguous() =>
+            {
+                let id = number(code.expose(), 'x');
+                self.spent.retain(|spent| *spent != id);
+            }
             (Request::Poll(code), Answer::Poll(PollAnswer::SlowDown)) => {
                 for pace in self.paces_of(code_id(code)) {
                     pace.interval += SLOW_DOWN;
@@ -181,6 +190,10 @@ impl History {
                 Request::Identify(access) | Request::Heartbeat(access),
                 Answer::Resource(ResourceAnswer::Unauthorized),
             ) => remember(&mut self.refused, Pair::of_access(access)),
+            (Request::Identify(access) | Request::Heartbeat(access), Answer::Resource(ResourceAnswer::Alive(_))) => {
+                // Whatever it asked before: it answers now.
+                self.hurry(Subject::Token(Pair::of_access(access)));
+            }
             (Request::Revoke(token), Answer::Revoke(RevokeAnswer::Refused)) => {
                 self.excused |= family_bit(Pair::of_revocable(token).family);
             }

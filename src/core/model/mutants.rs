@@ -7,18 +7,18 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::core::{
-    Answer, Body, Effect, Event, FaultKind, Generation, Note, OpId, PollAnswer, RefreshAnswer, Reply, Request,
-    ResourceAnswer, Slots, Snapshot, Store,
+    Answer, Body, Command, Effect, Event, ExchangeAnswer, FaultKind, Generation, Note, OpId, PollAnswer, RefreshAnswer,
+    Reply, Request, ResourceAnswer, Slots, Snapshot, Store,
 };
 
 use super::explore::explore;
 use super::network::fault_mut;
 use super::random::walk;
 use super::scenario::{Budget, Scenario, Start, eager};
-use super::server::{CANARY, Pair};
+use super::server::{CANARY, Pair, state_of};
 use super::sim::Sim;
-use super::step::{Ask, Kind};
-use super::tests::{BEFORE_ADVISORY, BEFORE_MANDATORY, START, YOUNG};
+use super::step::{Ask, Came, Kind};
+use super::tests::{BEFORE_ADVISORY, BEFORE_MANDATORY, START, YOUNG, by_browser};
 
 /// What is done to the core, seen from outside.
 #[derive(Clone, Copy, Debug)]
@@ -95,6 +95,19 @@ const PAIR: Stage = (
     Budget {
         asks: 1,
         waits: 1,
+        ..NOTHING
+    },
+    &[START],
+);
+
+/// A user who pairs by a browser, and one fault.
+const BROWSER: Stage = (
+    Start::Fresh,
+    Budget {
+        asks: 1,
+        faults: 1,
+        consents: 1,
+        waits: 2,
         ..NOTHING
     },
     &[START],
@@ -495,6 +508,37 @@ fn mutants() -> Vec<Scenario> {
             }),
         ),
         (
+            "a_code_is_spent_once_and_with_its_proof",
+            BROWSER,
+            told(|event| {
+                if let Event::Answered {
+                    answer: Answer::Exchange(ExchangeAnswer::Failed(fault)),
+                    ..
+                } = event
+                {
+                    fault.kind = FaultKind::Offline;
+                }
+            }),
+        ),
+        (
+            "a_listener_stands_only_while_a_browser_is_out",
+            BROWSER,
+            asks(|_, effects| effects.retain(|effect| !matches!(effect, Effect::Cancel(_)))),
+        ),
+        (
+            "a_stray_redirect_changes_nothing",
+            (
+                Start::Fresh,
+                Budget { asks: 2, ..NOTHING },
+                &[START, Ask::Redirect(Came::Forged)],
+            ),
+            told(|event| {
+                if let Event::Call(_, Command::CompletePairing(redirect)) = event {
+                    redirect.state = state_of(0);
+                }
+            }),
+        ),
+        (
             "d3_stale_answers_are_dropped",
             SAMPLED,
             asks(|sim, _| sim.core.deadline = sim.core.deadline.map(|at| at.after(Duration::from_millis(1)))),
@@ -558,6 +602,12 @@ fn mutants() -> Vec<Scenario> {
         .into_iter()
         .map(|(law, stage, mutant)| scenario(law, stage, mutant))
         .collect();
+    for scenario in &mut scenarios {
+        let redirected = ["a_code_is", "a_listener", "a_stray"];
+        if redirected.iter().any(|law| scenario.name.starts_with(law)) {
+            scenario.policy = by_browser();
+        }
+    }
     let hasty = scenario("a_resend_waits_for_the_server_to_give_up", FAULT, told(|_| {}));
     scenarios.push(Scenario {
         policy: crate::core::Policy {

@@ -98,23 +98,25 @@ fn plenty(dice: &mut Dice) -> Budget {
     }
 }
 
-/// Replays a trace, leaving out what is not possible where it stands.
-fn replay(scenario: &'static Scenario, trace: &[Step]) -> Result<(), Violation> {
+/// Replays a trace, leaving out what is not possible where it stands. What fails on the calm way from its end is told with
+/// that way.
+fn replay(scenario: &'static Scenario, trace: &[Step]) -> Result<(), (Violation, Vec<Step>)> {
+    let here = |violation| (violation, Vec::new());
     let mut effects = Vec::new();
-    let mut sim = Sim::start(scenario, &mut effects)?;
-    invariants::hold_in_sampled_state(&sim, &effects)?;
+    let mut sim = Sim::start(scenario, &mut effects).map_err(here)?;
+    invariants::hold_in_sampled_state(&sim, &effects).map_err(here)?;
     let mut steps = Vec::new();
     for step in trace {
         sim.world.budget = EVERYTHING;
         steps.clear();
         sim.enabled(&mut steps);
         if possible(*step, &steps) {
-            sim.apply(*step, &mut effects)?;
-            invariants::hold_in_sampled_state(&sim, &effects)?;
+            sim.apply(*step, &mut effects).map_err(here)?;
+            invariants::hold_in_sampled_state(&sim, &effects).map_err(here)?;
         }
     }
     match catch_unwind(AssertUnwindSafe(|| Calm::default().leads_to_rest(&sim))) {
-        Ok(Err((violation, _))) => Err(violation),
+        Ok(Err(found)) => Err(found),
         Ok(Ok(())) | Err(_) => Ok(()),
     }
 }
@@ -142,10 +144,10 @@ const EVERYTHING: Budget = Budget {
 /// Takes out of a failing trace, and makes plain, whatever it fails without.
 fn shorten(scenario: &'static Scenario, mut trace: Vec<Step>, violation: Violation) -> Failure {
     let rule = violation.rule;
-    let mut last = violation;
+    let mut last = (violation, Vec::new());
     let mut fails = |trace: &[Step]| match replay(scenario, trace) {
-        Err(violation) if violation.rule == rule => {
-            last = violation;
+        Err((violation, way)) if violation.rule == rule => {
+            last = (violation, way);
             true
         }
         Err(_) | Ok(()) => false,
@@ -157,10 +159,12 @@ fn shorten(scenario: &'static Scenario, mut trace: Vec<Step>, violation: Violati
         cut(&mut trace, &mut fails);
         make_plain(&mut trace, &mut fails);
     }
+    let (violation, way) = last;
+    trace.extend(way);
     Failure {
         scenario,
         trace,
-        violation: last,
+        violation,
     }
 }
 
