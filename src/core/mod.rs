@@ -320,8 +320,14 @@ impl Core {
         match record.body {
             Body::Tombstone(reason) => self.idle = reason,
             Body::Paired(mut pairing) => {
+                if let Some(mark) = pairing.mark.as_mut().filter(|mark| mark.boot == self.boot) {
+                    // Written when the mark was on its way to disk; the POST may have left as late as the crash.
+                    mark.at = t.at();
+                }
                 if fell_back {
                     t.note(Note::RecordFellBack);
+                    // It may also have shown its token to somebody: that number is taken.
+                    self.ledger.generation = self.ledger.generation.next();
                     // The lost record may have held a newer pair: this refresh token may be spent, and was never «fine».
                     pairing.mark.get_or_insert(IntentMark {
                         boot: self.boot,

@@ -204,7 +204,7 @@ impl Core {
         if self.probing_since().is_some() {
             return Due::Wait(waiter.deadline);
         }
-        match self.probe_starts(true) {
+        match self.probe_starts(now, true) {
             Some(start) if start <= now => Due::Wait(waiter.deadline),
             _ if self.refresh != Refresh::Idle => Due::Wait(waiter.deadline),
             _ => Due::Error(self.resource_error()),

@@ -50,10 +50,14 @@ pub(super) struct Certificates {
 }
 
 impl Certificates {
-    pub(super) fn make() -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+    pub(super) fn make(names: &[String]) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let now = SystemTime::now();
         let (from, until) = (now - 30 * DAY, now + 398 * DAY);
-        let here: &[&str] = &["localhost", "127.0.0.1"];
+        let here: Vec<_> = ["localhost", "127.0.0.1"]
+            .into_iter()
+            .chain(names.iter().map(String::as_str))
+            .collect();
+        let here = here.as_slice();
         let ours = authority("c2c-sim test CA")?;
         let theirs = authority("c2c-sim untrusted CA")?;
         Ok(Self {

@@ -106,7 +106,7 @@ impl Server {
     ///
     /// When there is no port, no thread, no temporary directory, or no certificate to be had.
     pub fn start(options: Options) -> io::Result<Self> {
-        let certificates = Certificates::make().map_err(io::Error::other)?;
+        let certificates = Certificates::make(&options.names).map_err(io::Error::other)?;
         let directory = tempfile::Builder::new().prefix("c2c-sim-").tempdir()?;
         std::fs::write(directory.path().join("ca.pem"), &certificates.ca_pem)?;
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;

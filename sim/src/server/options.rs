@@ -17,6 +17,8 @@ pub struct Options {
     pub access_life: Duration,
     /// How long a refresh token lives: 14 days.
     pub refresh_life: Duration,
+    /// Names in the certificate besides `localhost` and 127.0.0.1, for devices that reach the server over a network.
+    pub names: Vec<String>,
     /// The page to type codes at, without a slash at its end; the complete one is this, a slash, and the code.
     pub verification_uri: String,
     /// Device names are this, a dash, and the client id.
@@ -39,6 +41,7 @@ impl Default for Options {
             interval: Duration::from_secs(5),
             access_life: Duration::from_secs(28_800),
             refresh_life: Duration::from_secs(14 * 24 * 60 * 60),
+            names: Vec::new(),
             verification_uri: "https://next.frame.io/pair".to_owned(),
             model: "Sim-C2C-Camera".to_owned(),
             project: "Testbed".to_owned(),

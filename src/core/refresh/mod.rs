@@ -116,9 +116,6 @@ impl Core {
             return;
         };
         self.yield_resource(t);
-        if self.held.as_ref().is_some_and(|held| held.refused) && !mark_is_resend(mark) {
-            self.refused_limit.spent(t.at());
-        }
         self.resend_hastened = false;
         let op = self.request(t, Request::Refresh { on: prepared, token });
         let mark = IntentMark { at: t.at(), ..mark };
@@ -251,6 +248,9 @@ impl Core {
             false,
         ));
         self.last_refreshed = Some(t.at());
+        if old.refused && !incoming.replaces {
+            self.refused_limit.spent(t.at());
+        }
         self.new_token(t);
     }
 
@@ -329,9 +329,4 @@ impl Core {
             Refresh::Idle | Refresh::Sent { .. } | Refresh::Storing { .. } => {}
         }
     }
-}
-
-/// A resend settles an open question; a limit meant for refreshes that a 401 asks for does not concern it.
-const fn mark_is_resend(mark: IntentMark) -> bool {
-    mark.sends > 1
 }

@@ -218,3 +218,31 @@ fn unpair_while_a_new_pairing_is_being_written_undoes_it() {
     assert!(!scene.core.snapshot().paired);
     assert_eq!(revoked_token(&mut scene), "r1");
 }
+
+#[test]
+fn a_failed_unpair_keeps_what_a_late_poll_brought_meanwhile() {
+    let mut scene = Scene::paired();
+    scene.start_pairing(true);
+    scene.show_code();
+    scene.advance(secs(5));
+    scene.hold_stores = true;
+    let call = scene.call(Command::Unpair);
+    scene.poll(PollAnswer::Granted(grant(2)));
+    scene.disk_works = false;
+    while scene.reply(call).is_none() {
+        scene.finish_store();
+    }
+    assert_eq!(scene.error(call), CallError::StorageFailed);
+    scene.disk_works = true;
+    while scene.stores_pending() {
+        scene.finish_store();
+    }
+    scene.hold_stores = false;
+    scene.advance(secs(120));
+    assert!(!scene.out(is_revoke), "at the server it may be the living one");
+    assert!(scene.on_disk().candidate.is_some());
+    scene.probed(ResourceAnswer::Unauthorized);
+    let served = scene.get_token(None);
+    assert_eq!(scene.token(served), "a2");
+    assert!(scene.revocations.is_empty());
+}
