@@ -79,6 +79,8 @@ pub(super) struct History {
     pub(super) durable_generation: Generation,
     /// Which token each generation handed out was.
     pub(super) handed: Vec<(Generation, Pair)>,
+    /// A record was lost: the numbers of what it held are not used again, and what is left may get another one.
+    pub(super) renamed: bool,
     /// Families that a verdict of the server ended, told to the core.
     pub(super) condemned: u64,
     /// Families that a user wanted unpaired.
@@ -119,10 +121,16 @@ impl History {
                     pace.not_before = real + pace.interval;
                 }
             }
-            Request::Revoke(token) => self.tried |= family_bit(Pair::of_revocable(token).family),
+            Request::Revoke(token) => {
+                self.tried |= family_bit(Pair::of_revocable(token).family);
+                // It goes before the code, which is asked for right after it.
+                self.hurry(Subject::Code);
+            }
             Request::DeviceCode => self.code_asked = true,
             Request::Exchange { code, .. } => self.spent.push(number(code.expose(), 'x')),
-            Request::Authorize | Request::Prepare | Request::Identify(_) | Request::Heartbeat(_) => {}
+            // It keeps its interval, and after it nothing is known of what was asked for before.
+            Request::Heartbeat(access) => self.hurry(Subject::Token(Pair::of_access(access))),
+            Request::Authorize | Request::Prepare | Request::Identify(_) => {}
         }
     }
 
@@ -163,11 +171,8 @@ impl History {
                     self.paces.remove(0);
                 }
             }
-            (Request::Poll(_), Answer::Poll(PollAnswer::Granted(tokens))) => {
-                self.delivered.push(Pair::of_access(&tokens.access));
-                self.hurry(Subject::Refresh);
-            }
-            (Request::Exchange { .. }, Answer::Exchange(ExchangeAnswer::Granted(tokens))) => {
+            (Request::Poll(_), Answer::Poll(PollAnswer::Granted(tokens)))
+            | (Request::Exchange { .. }, Answer::Exchange(ExchangeAnswer::Granted(tokens))) => {
                 self.delivered.push(Pair::of_access(&tokens.access));
                 self.hurry(Subject::Refresh);
             }
@@ -252,6 +257,7 @@ impl History {
             sends.count = sends.count.min(1);
         }
         self.handed.clear();
+        self.renamed = true;
     }
 
     /// The runtime directory holds this flow. A `slow_down` that never reached it is forgotten; the core cannot know better.

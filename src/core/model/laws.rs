@@ -151,9 +151,14 @@ pub(super) fn a_generation_names_one_token(world: &World, reply: &Reply) -> Law 
     if let Reply::Token { access, generation, .. } = reply {
         let pair = Pair::of_access(access);
         let handed = &world.history.handed;
-        let clash = handed
-            .iter()
-            .find(|(g, p)| (g == generation) != (*p == pair) && (g == generation || *p == pair));
+        let renamed = world.history.renamed;
+        let clash = handed.iter().find(|(g, p)| {
+            if g == generation {
+                *p != pair
+            } else {
+                *p == pair && !renamed
+            }
+        });
         hold!(clash.is_none(), "{pair:?} as {generation:?}, before that {clash:?}");
     }
     Ok(())

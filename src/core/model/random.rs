@@ -93,6 +93,7 @@ fn plenty(dice: &mut Dice) -> Budget {
         nudges: some(16),
         clocks: some(16),
         sleeps: some(16),
+        reloads: some(40),
         shutdowns: some(60),
         waits: 1,
     }
@@ -137,6 +138,7 @@ const EVERYTHING: Budget = Budget {
     nudges: 1,
     clocks: 1,
     sleeps: 1,
+    reloads: 1,
     shutdowns: 1,
     waits: 1,
 };

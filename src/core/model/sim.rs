@@ -9,8 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crate::core::{
-    Answer, Command, Core, Effect, Event, Generation, PairingOptions, PairingState, Redirect, RedirectOutcome, Slots,
-    StateParameter, Store,
+    Answer, Command, Core, Effect, Event, Generation, PairingOptions, PairingState, Redirect, RedirectOutcome,
+    RefreshMode, Slots, StateParameter, Store,
 };
 
 use super::disk::Restart;
@@ -147,6 +147,9 @@ impl Sim {
         if budget.forgets > 0 && !world.server.live().is_empty() {
             steps.push(Step::Forget);
         }
+        if budget.reloads > 0 {
+            steps.push(Step::Reload);
+        }
         if budget.shutdowns > 0 && !world.history.stopping {
             steps.push(Step::Shutdown);
         }
@@ -270,6 +273,14 @@ impl Sim {
                 self.world.clock_steps(clock);
                 Some(Event::ClockStepped)
             }
+            Step::Reload => {
+                let mut policy = self.core.policy.clone();
+                policy.refresh = match policy.refresh {
+                    RefreshMode::Eager => RefreshMode::OnDemand,
+                    RefreshMode::OnDemand => RefreshMode::Eager,
+                };
+                Some(Event::PolicyChanged(policy))
+            }
             Step::Shutdown => {
                 self.world.history.stopping = true;
                 Some(Event::Shutdown)
@@ -285,10 +296,12 @@ impl Sim {
         let (busy, due) = (self.world.busy(), self.due());
         let budget = &mut self.world.budget;
         let of: fn(&mut Budget) -> &mut u8 = match step {
-            // It follows from what the user said.
-            Step::Ask(Ask::Redirect(Came::Back)) => return,
+            // A browser comes back because of what the user said.
+            Step::Ask(Ask::Redirect(Came::Back))
+            | Step::Answer(_, How::Truth)
+            | Step::Disk(DiskFate::Done)
+            | Step::Straggle => return,
             Step::Ask(_) => |b| &mut b.asks,
-            Step::Answer(_, How::Truth) | Step::Disk(DiskFate::Done) | Step::Straggle => return,
             Step::Answer(..) => |b| &mut b.faults,
             Step::Disk(_) => |b| &mut b.disk,
             Step::Crash { .. } => |b| &mut b.crashes,
@@ -300,6 +313,7 @@ impl Sim {
             Step::Forget => |b| &mut b.forgets,
             Step::NetworkUp => |b| &mut b.nudges,
             Step::ClockStepped(_) => |b| &mut b.clocks,
+            Step::Reload => |b| &mut b.reloads,
             Step::Shutdown => |b| &mut b.shutdowns,
         };
         // The calm path of I5 may approve a code, and ask, beyond the budget.

@@ -55,6 +55,8 @@ pub(super) enum Step {
     NetworkUp,
     /// The wall clock is set, to this.
     ClockStepped(Clock),
+    /// A reload brings the other refresh mode.
+    Reload,
     /// The daemon is told to end.
     Shutdown,
 }

@@ -73,10 +73,13 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let mut server = Server::new();
-        let mut disk = Disk::default();
+        let mut disk = Disk {
+            foreign: scenario.start == Start::Foreign,
+            ..Disk::default()
+        };
         let mut history = History::default();
         let pairs = match scenario.start {
-            Start::Fresh => 0,
+            Start::Fresh | Start::Foreign => 0,
             Start::Paired { .. } => 1,
             Start::Candidate { .. } => 2,
         };
