@@ -160,7 +160,7 @@ scenarios! {
     rejections_cost_one_refresh: YOUNG,
         { asks: &[Ask::Token, Ask::RejectCurrent, Ask::RejectOlder, Ask::RejectUnknown] },
         { asks: 2, faults: 1, forgets: 1, waits: 2 },
-        { asks: 3, faults: 1, forgets: 1, stalls: 1, waits: 3 },
+        { asks: 3, faults: 1, forgets: 1, waits: 2 },
         { asks: 3, faults: 1, forgets: 1, stalls: 1, waits: 3 };
     a_forgotten_device_says_so: BEFORE_ADVISORY,
         { asks: &[Ask::Token, START] },
@@ -202,7 +202,7 @@ scenarios! {
         { asks: &[START, START_ONCE, Ask::Cancel, FORGED, AGAIN, Ask::Redirect(Came::Failed), Ask::Redirect(Came::Rejected)],
           policy: by_browser() },
         { asks: 2, faults: 1, consents: 1, waits: 2 },
-        { asks: 3, faults: 2, consents: 1, stalls: 1, waits: 2 },
+        { asks: 2, faults: 2, consents: 1, waits: 2 },
         { asks: 3, faults: 2, consents: 2, crashes: 1, stalls: 1, waits: 3 };
     a_browser_pairs_whatever_dies: Start::Fresh,
         { asks: &[START, Ask::Cancel, Ask::Unpair], policy: by_browser() },
@@ -212,12 +212,12 @@ scenarios! {
     strangers_give_way_and_are_revoked: BEFORE_ADVISORY,
         { asks: &[REPLACE, Ask::Cancel, Ask::Unpair], policy: by_browser() },
         { asks: 2, crashes: 1, consents: 1, waits: 2 },
-        { asks: 2, faults: 1, crashes: 1, disk: 1, consents: 1, waits: 2 },
+        { asks: 2, faults: 1, crashes: 1, consents: 1, waits: 1 },
         { asks: 3, faults: 2, crashes: 1, disk: 1, consents: 2, stalls: 1, waits: 3 };
     a_revocation_goes_before_the_next_code: YOUNG,
         { asks: &[Ask::Unpair, START] },
         { asks: 2, faults: 1, consents: 1, waits: 1 },
-        { asks: 3, faults: 2, crashes: 1, consents: 1, waits: 1 },
+        { asks: 3, faults: 1, crashes: 1, consents: 1, waits: 1 },
         { asks: 3, faults: 2, crashes: 1, disk: 1, consents: 1, stalls: 1, waits: 2 };
     without_a_secret_nothing_is_started: Start::Fresh,
         { asks: ALL_ASKS, provisioning: Provisioning::ClientSecretMissing },
