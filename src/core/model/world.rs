@@ -61,6 +61,10 @@ pub(super) struct World {
     pub(super) flights: Vec<Flight>,
     /// Connections that stand ready for a refresh.
     pub(super) prepared: Vec<OpId>,
+    /// Listeners that a browser can come back to.
+    pub(super) listeners: Vec<OpId>,
+    /// Two grants of this device are strangers to the server: what gives way is to be revoked.
+    pub(super) strangers: bool,
     pub(super) stores: VecDeque<Write>,
     pub(super) calls: Vec<OpenCall>,
     next_call: u64,
@@ -71,10 +75,13 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let mut server = Server::new();
-        let mut disk = Disk::default();
+        let mut disk = Disk {
+            foreign: scenario.start == Start::Foreign,
+            ..Disk::default()
+        };
         let mut history = History::default();
         let pairs = match scenario.start {
-            Start::Fresh => 0,
+            Start::Fresh | Start::Foreign => 0,
             Start::Paired { .. } => 1,
             Start::Candidate { .. } => 2,
         };
@@ -99,6 +106,8 @@ impl World {
             disk,
             flights: Vec::new(),
             prepared: Vec::new(),
+            listeners: Vec::new(),
+            strangers: !scenario.policy.sole_grant,
             stores: VecDeque::new(),
             calls: Vec::new(),
             next_call: 1,
@@ -215,6 +224,8 @@ impl World {
         let until = BootTime::from_millis(self.boot_time().as_millis() + CALL_LIMIT);
         self.calls.push(OpenCall { id, ask, until });
         if ask == Ask::Unpair {
+            // Should it fail, the pairing goes on as if nothing had been asked of the server yet.
+            self.history.hurry(Subject::Refresh);
             self.history.unwanted |= families_before(self.server.families());
         }
         id
@@ -265,6 +276,7 @@ impl World {
             Effect::Cancel(op) => {
                 self.flights.retain(|flight| flight.op != *op);
                 self.prepared.retain(|prepared| prepared != op);
+                self.listeners.retain(|listener| listener != op);
             }
             Effect::Store(op, store) => {
                 if let Store::Record { record, .. } = store {
@@ -292,6 +304,9 @@ impl World {
     /// A new pairing takes the place of whatever was before it: same device at the server, nothing to revoke.
     fn excuse_replaced(&mut self, next: &Record) {
         let Body::Paired(next) = &next.body else { return };
+        if self.strangers {
+            return;
+        }
         let old = match self.last_record().map(|record| &record.body) {
             Some(Body::Paired(old)) => families_of(old),
             Some(Body::Tombstone(_)) | None => families_before(self.server.families()),
@@ -343,6 +358,7 @@ impl World {
         }
         self.stores.clear();
         self.prepared.clear();
+        self.listeners.clear();
         self.calls.clear();
         if restart == Restart::Damaged {
             self.history.excused |= families_before(self.server.families());
