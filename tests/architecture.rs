@@ -15,7 +15,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("store", &["core"]),
     ("bus", &["core"]),
     ("http", &["core", "oauth"]),
-    ("cli", &["core", "config", "bus"]),
+    ("cli", &["core", "config", "bus", "store"]),
     ("daemon", &["core", "oauth", "config", "store", "bus", "http"]),
     ("bin", &["cli", "daemon"]),
 ];

@@ -170,6 +170,14 @@ impl From<CallError> for Failure {
                 K::Timeout,
                 "not finished in time; the work goes on, watch the properties",
             ),
+            CallError::NotByRedirect => (
+                K::NotSupported,
+                "this kind of provider is paired by a code, not by a redirect: call GetPairingCode and show the code",
+            ),
+            CallError::WrongState => (
+                K::InvalidArgs,
+                "this address does not answer the authorization request on show: open the present one, see GetPairingCode",
+            ),
             CallError::UnknownGeneration => (
                 K::InvalidArgs,
                 "there never was a token of this generation: pass the one that GetAccessToken returned",

@@ -17,7 +17,7 @@ use super::qr::{self, Format};
 use super::text::without_nul;
 use super::throttle::Cost;
 use super::whole_seconds;
-use crate::core::{CallError, CodeView, Command, PairingOptions, Reply};
+use crate::core::{CallError, CodeView, Command, PairingOptions, Prompt, Reply};
 
 pub(super) struct Pairing(pub(super) Arc<Front>);
 
@@ -26,9 +26,10 @@ pub(super) struct Pairing(pub(super) Arc<Front>);
 #[zbus(signature = "a{sv}", rename_all = "kebab-case")]
 pub(super) struct CodeReply {
     code_id: u64,
-    user_code: String,
-    verification_uri: String,
+    user_code: Option<String>,
+    verification_uri: Option<String>,
     verification_uri_complete: Option<String>,
+    authorization_uri: Option<String>,
     device_name: String,
     expires_in: u32,
     renew: Option<bool>,
@@ -38,19 +39,34 @@ pub(super) struct CodeReply {
 
 impl CodeReply {
     fn new(mut code: CodeView) -> Self {
-        without_nul(&mut code.verification_uri);
         without_nul(&mut code.device_name);
-        Self {
+        let mut reply = Self {
             code_id: code.id,
-            user_code: sendable(code.user_code.expose()),
-            verification_uri: code.verification_uri,
-            verification_uri_complete: code.verification_uri_complete.map(|uri| sendable(uri.expose())),
+            user_code: None,
+            verification_uri: None,
+            verification_uri_complete: None,
+            authorization_uri: None,
             device_name: code.device_name,
             expires_in: whole_seconds(code.expires_in),
             renew: None,
             replace: None,
             give_up_after: None,
+        };
+        match code.prompt {
+            Prompt::Code {
+                user_code,
+                verification_uri,
+                verification_uri_complete,
+            } => {
+                reply.user_code = Some(sendable(user_code.expose()));
+                reply.verification_uri = Some(sendable(&verification_uri));
+                reply.verification_uri_complete = verification_uri_complete.map(|uri| sendable(uri.expose()));
+            }
+            Prompt::Browser { authorization_uri } => {
+                reply.authorization_uri = Some(sendable(authorization_uri.expose()));
+            }
         }
+        reply
     }
 }
 
@@ -59,6 +75,7 @@ impl Drop for CodeReply {
         use zeroize::Zeroize;
         self.user_code.zeroize();
         self.verification_uri_complete.zeroize();
+        self.authorization_uri.zeroize();
     }
 }
 
@@ -130,10 +147,24 @@ fn picture(code: &CodeView, options: &QrOptions) -> Result<Vec<u8>, Failure> {
             "this is no longer the code on show: call GetPairingCode for the present one",
         ));
     }
-    let text = match (options.what, &code.verification_uri_complete) {
-        (What::Uri, _) => code.verification_uri.as_str(),
-        (What::Complete, Some(uri)) => uri.expose(),
-        (What::Complete, None) => {
+    let (complete, uri) = match &code.prompt {
+        Prompt::Code {
+            verification_uri,
+            verification_uri_complete,
+            ..
+        } => (verification_uri_complete.as_ref(), Some(verification_uri)),
+        Prompt::Browser { authorization_uri } => (Some(authorization_uri), None),
+    };
+    let text = match (options.what, complete, uri) {
+        (What::Complete, Some(uri), _) => uri.expose(),
+        (What::Uri, _, Some(uri)) => uri.as_str(),
+        (What::Uri, _, None) => {
+            return Err(Failure::new(
+                FailureKind::NotSupported,
+                "this kind of provider has no address without the request inside: ask for \"what\" = \"complete\"",
+            ));
+        }
+        (What::Complete, None, _) => {
             return Err(Failure::new(
                 FailureKind::NotSupported,
                 "the server gave no address with the code inside: set [provider] url-pairing = true, or ask for \

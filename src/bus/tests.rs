@@ -22,7 +22,7 @@ use zbus::export::futures_core::Stream;
 use zbus::{Connection, Guid, Message, MessageStream, OwnedVariant, Variant};
 
 use super::*;
-use crate::core::{AccessToken, CodeView, DeviceInfo, Generation, PairingState, Reason, TokenState, UserCode};
+use crate::core::{AccessToken, CodeView, DeviceInfo, Generation, PairingState, Prompt, Reason, TokenState, UserCode};
 
 /// Found nowhere but in the answers that are meant to carry them.
 const TOKEN: &str = "canary-access-token";
@@ -65,9 +65,11 @@ fn paired() -> Snapshot {
 fn code() -> CodeView {
     CodeView {
         id: 7,
-        user_code: UserCode::new(USER_CODE.into()),
-        verification_uri: ADDRESS.into(),
-        verification_uri_complete: Some(UserCode::new(COMPLETE.into())),
+        prompt: Prompt::Code {
+            user_code: UserCode::new(USER_CODE.into()),
+            verification_uri: ADDRESS.into(),
+            verification_uri_complete: Some(UserCode::new(COMPLETE.into())),
+        },
         device_name: "Camera A".into(),
         expires_in: Duration::from_millis(119_999),
     }
@@ -83,7 +85,9 @@ fn answer(command: &Command) -> Reply {
             give_up_in: Duration::from_secs(600),
         },
         Command::GetPairingCode => Reply::Code(code()),
-        Command::CancelPairing | Command::Unpair | Command::RejectAccessToken { .. } => Reply::Done,
+        Command::CancelPairing | Command::CompletePairing(_) | Command::Unpair | Command::RejectAccessToken { .. } => {
+            Reply::Done
+        }
         Command::GetAccessToken { .. } => Reply::Token {
             access: AccessToken::new(TOKEN.into()),
             expires_in: Duration::from_millis(28_799_900),

@@ -17,7 +17,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::core::{Policy, RefreshMode};
+use crate::core::{GrantKind, Policy, RefreshMode};
 
 mod check;
 mod error;
@@ -167,6 +167,8 @@ impl Config {
             Provider::FrameioC2c(_) => (Duration::from_secs(14 * 86_400), true, true),
         };
         Policy {
+            grant: GrantKind::Device,
+            sole_grant: true,
             refresh: self.refresh.mode,
             refresh_at_percent: self.refresh.at_percent,
             min_validity: self.refresh.min_validity,

@@ -63,6 +63,7 @@ impl Core {
             Command::StartPairing { caller, options } => self.start_pairing(t, call, caller, options),
             Command::GetPairingCode => self.get_pairing_code(t, call),
             Command::CancelPairing => self.cancel_pairing(t, call),
+            Command::CompletePairing(redirect) => self.complete_pairing(t, call, redirect),
             Command::Unpair => self.unpair(t, call),
             Command::GetAccessToken { caller, min_validity } => self.get_access_token(t, call, caller, min_validity),
             Command::RejectAccessToken { caller, generation } => {
@@ -76,6 +77,8 @@ impl Core {
         match answer {
             Answer::Code(answer) => self.code_answered(t, op, answer),
             Answer::Poll(answer) => self.poll_answered(t, op, date, answer),
+            Answer::Authorize(answer) => self.authorize_answered(t, op, answer),
+            Answer::Exchange(answer) => self.exchange_answered(t, op, date, answer),
             Answer::Prepare(answer) => {
                 if self.refresh == Refresh::Preparing(op) {
                     self.prepared(t, op, answer, waited_for);
@@ -101,6 +104,11 @@ impl Core {
         let of_record = self.disk.record.answered(op, ok);
         let of_list = self.disk.revocations.answered(op, ok);
         self.disk.flow.answered(op, ok);
+        if self.disk.removal.take_if(|removal| *removal == op).is_some() && !ok {
+            for waiting in &mut self.durables {
+                waiting.failed = true;
+            }
+        }
         if of_record || (of_list && !ok) {
             self.disk_answered(t, ok);
         }
@@ -124,18 +132,27 @@ impl Core {
         for waiting in std::mem::take(&mut self.durables) {
             if waiting.after != op {
                 self.durables.push(waiting);
-            } else if ok && !self.disk.flow.unsure() && !(waiting.record && self.disk.record.unsure()) {
-                t.reply(waiting.call, Ok(Reply::Done));
-            } else {
-                t.reply(waiting.call, Err(CallError::StorageFailed));
+                continue;
             }
+            let broken = waiting.failed || self.disk.flow.unsure() || (waiting.record && self.disk.record.unsure());
+            let result = if ok && !broken {
+                Ok(Reply::Done)
+            } else {
+                Err(CallError::StorageFailed)
+            };
+            t.reply(waiting.call, result);
         }
     }
 
     /// Answers a call once everything asked of the disk so far is done.
     pub(super) fn done_when_durable(&mut self, t: &mut Turn<'_>, call: CallId, record: bool) {
         match self.disk.last {
-            Some(after) => self.durables.push(Durable { call, after, record }),
+            Some(after) => self.durables.push(Durable {
+                call,
+                after,
+                record,
+                failed: false,
+            }),
             None => t.reply(call, Ok(Reply::Done)),
         }
     }
@@ -196,9 +213,15 @@ impl Core {
     fn take_up_deferred(&mut self, t: &mut Turn<'_>) {
         let blocked = self.unpairing.is_some() || self.flow_succeeded();
         for deferred in std::mem::take(&mut self.deferred) {
+            if deferred.deadline.is_some_and(|deadline| deadline <= t.at()) {
+                t.reply(deferred.call, Err(CallError::Timeout));
+                continue;
+            }
+            if blocked {
+                self.deferred.push(deferred);
+                continue;
+            }
             match (deferred.deadline, deferred.command) {
-                (Some(deadline), _) if deadline <= t.at() => t.reply(deferred.call, Err(CallError::Timeout)),
-                _ if blocked => self.deferred.push(deferred),
                 (Some(deadline), Command::StartPairing { caller, options }) => {
                     self.start_pairing_by(t, deferred.call, caller, options, deadline);
                 }
@@ -327,7 +350,12 @@ impl Core {
         match &store {
             Store::Record { .. } => self.disk.record.write(op, true),
             Store::Revocations(list) => self.disk.revocations.write(op, !list.is_empty()),
-            Store::Flow(flow) => self.disk.flow.write(op, flow.is_some()),
+            Store::Flow(flow) => {
+                self.disk.flow.write(op, flow.is_some());
+                if flow.is_none() {
+                    self.disk.removal = Some(op);
+                }
+            }
         }
         t.emit(Effect::Store(op, store));
         op

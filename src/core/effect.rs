@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::event::FaultKind;
 use super::record::{FlowRecord, PendingRevocation, Record, Revocable};
 use super::snapshot::{Reason, Snapshot};
-use super::token::{AccessToken, DeviceCode, Generation, RefreshToken, UserCode};
+use super::token::{AccessToken, AuthorizationCode, CodeVerifier, DeviceCode, Generation, RefreshToken, UserCode};
 
 /// Names a request or a store. Never reused within a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,6 +45,18 @@ pub enum Request {
     DeviceCode,
     /// RFC 8628 §3.4. Never cancelled once sent.
     Poll(DeviceCode),
+    /// Draw `state` and verifier, bind the loopback listener where there is one, and compose the authorization request
+    /// (RFC 6749 §4.1.1, RFC 7636 §4.3, RFC 8252 §7.3).
+    Authorize,
+    /// RFC 6749 §4.1.3 with RFC 7636 §4.5. Never cancelled once sent.
+    Exchange {
+        /// The code to spend.
+        code: AuthorizationCode,
+        /// The proof that it was meant for us.
+        verifier: CodeVerifier,
+        /// As in the authorization request.
+        redirect_uri: String,
+    },
     /// Bring up a connection to the token endpoint and prove it alive by a cheap request that carries no credential.
     Prepare,
     /// RFC 6749 §6, on the connection of that `Prepare`. Never cancelled once sent.
@@ -90,7 +102,7 @@ pub enum Slots {
 /// A good answer to a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reply {
-    /// To `CancelPairing`, `Unpair`, `RejectAccessToken`.
+    /// To `CancelPairing`, `CompletePairing`, `Unpair`, `RejectAccessToken`.
     Done,
     /// To `StartPairing`.
     Started {
@@ -121,16 +133,31 @@ pub enum Reply {
 pub struct CodeView {
     /// Tells this code from the one before it.
     pub id: u64,
-    /// For typing.
-    pub user_code: UserCode,
-    /// Where to type it.
-    pub verification_uri: String,
-    /// With the code inside, for a QR code or link.
-    pub verification_uri_complete: Option<UserCode>,
-    /// The name the user sees when confirming.
+    /// What the user is asked to do.
+    pub prompt: Prompt,
+    /// The name the user sees when confirming; empty where the server gives none.
     pub device_name: String,
     /// Life left.
     pub expires_in: Duration,
+}
+
+/// What the user is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Prompt {
+    /// Type a code (RFC 8628 §3.3).
+    Code {
+        /// For typing.
+        user_code: UserCode,
+        /// Where to type it.
+        verification_uri: String,
+        /// With the code inside, for a QR code or link.
+        verification_uri_complete: Option<UserCode>,
+    },
+    /// Open an address in a browser (RFC 6749 §4.1.1).
+    Browser {
+        /// The address.
+        authorization_uri: UserCode,
+    },
 }
 
 /// Why a call failed. Each has a D-Bus error name; the words for people are the bus's.
@@ -156,6 +183,10 @@ pub enum CallError {
     StorageFailed,
     /// The call's time is over; the work goes on.
     Timeout,
+    /// There is no redirect to be completed by this kind of provider.
+    NotByRedirect,
+    /// A redirect that does not answer the request on show, or comes again.
+    WrongState,
     /// A generation that never was.
     UnknownGeneration,
     /// A generation this caller never got.
@@ -181,6 +212,15 @@ pub enum Note {
     },
     /// A user code not of the promised shape was discarded.
     BadUserCode,
+    /// A redirect came that does not answer the request on show, or came again; the flow goes on.
+    StrayRedirect,
+    /// An authorization code was sent and brought no verdict.
+    ExchangeFailed {
+        /// Why.
+        fault: FaultKind,
+        /// When the same code is sent again; `None` where it must not be (RFC 6749 §4.1.2) and the user is asked again.
+        retry_in: Option<Duration>,
+    },
     /// The server asked for slower polls.
     SlowedDown {
         /// The new interval.

@@ -6,7 +6,9 @@ use super::effect::{CallId, OpId};
 use super::policy::Policy;
 use super::snapshot::DeviceInfo;
 use super::time::WallTime;
-use super::token::{AccessToken, DeviceCode, Generation, RefreshToken, UserCode};
+use super::token::{
+    AccessToken, AuthorizationCode, CodeVerifier, DeviceCode, Generation, RefreshToken, StateParameter, UserCode,
+};
 
 /// One input. The driver hands in one at a time and carries out all effects before the next (D1).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +44,7 @@ pub enum Event {
 }
 
 /// What a client can ask for. Authorization is done before; `caller` is the uid, for limits and for the right to reject.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Command {
     /// `StartPairing`.
     StartPairing {
@@ -55,6 +57,8 @@ pub enum Command {
     GetPairingCode,
     /// `CancelPairing`.
     CancelPairing,
+    /// `CompletePairing`, or a browser at the loopback listener: what the authorization endpoint sent back.
+    CompletePairing(Redirect),
     /// `Unpair`.
     Unpair,
     /// `GetAccessToken`.
@@ -71,6 +75,28 @@ pub enum Command {
         /// The generation that the API refused.
         generation: Generation,
     },
+}
+
+/// What came back in a redirect whose address and issuer were found to be right (RFC 6749 §4.1.2, RFC 9207).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Redirect {
+    /// Tells whether it answers the request on show, or is somebody's forgery (RFC 6749 §10.12).
+    pub state: StateParameter,
+    /// What it says.
+    pub outcome: RedirectOutcome,
+}
+
+/// RFC 6749 §4.1.2 and §4.1.2.1.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum RedirectOutcome {
+    /// The user approved.
+    Code(AuthorizationCode),
+    /// `access_denied`.
+    Denied,
+    /// `unauthorized_client` and its kin: a configuration fault.
+    ClientRejected,
+    /// `server_error`, `temporarily_unavailable`, or an error of no known name.
+    Failed,
 }
 
 /// Options of `StartPairing`; the core clamps them.
@@ -93,6 +119,10 @@ pub enum Answer {
     Code(CodeAnswer),
     /// To `Request::Poll`.
     Poll(PollAnswer),
+    /// To `Request::Authorize`.
+    Authorize(AuthorizeAnswer),
+    /// To `Request::Exchange`.
+    Exchange(ExchangeAnswer),
     /// To `Request::Prepare`.
     Prepare(PrepareAnswer),
     /// To `Request::Refresh`.
@@ -150,6 +180,41 @@ pub enum PollAnswer {
     Denied,
     /// `invalid_grant`, or a request the server calls malformed: this code leads nowhere.
     CodeUnknown,
+    /// `invalid_client` and its kin.
+    ClientRejected,
+    /// No verdict.
+    Failed(Fault),
+}
+
+/// Whether a browser can be sent to the authorization endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AuthorizeAnswer {
+    /// The listener stands, where there is one; it is kept under the request's [`OpId`] until that is cancelled.
+    Ready(Authorization),
+    /// The listener's address cannot be had, or the endpoints are not known and could not be asked for.
+    Failed(Fault),
+}
+
+/// One authorization request (RFC 6749 §4.1.1 with RFC 7636), not yet answered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Authorization {
+    /// Freshly drawn; the answer has to carry it.
+    pub state: StateParameter,
+    /// Freshly drawn; proves at the token endpoint that the code was meant for us.
+    pub verifier: CodeVerifier,
+    /// Where the browser goes. Whoever has it can bind the device to an account of their own, as with a user code.
+    pub authorization_uri: UserCode,
+    /// Where the browser comes back to; the token endpoint wants to see it again (RFC 6749 §4.1.3).
+    pub redirect_uri: String,
+}
+
+/// RFC 6749 §5, to an authorization code.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExchangeAnswer {
+    /// The code bought a pair.
+    Granted(TokenGrant),
+    /// `invalid_grant`: this code buys nothing.
+    Dead,
     /// `invalid_client` and its kin.
     ClientRejected,
     /// No verdict.

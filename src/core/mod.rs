@@ -38,19 +38,23 @@ use serve::Waiter;
 use turn::Turn;
 use unpair::{Revocations, Unpairing};
 
-pub use effect::{CallError, CallId, CodeView, Effect, Note, OpId, Reply, Request, Slots, Store};
+pub use effect::{CallError, CallId, CodeView, Effect, Note, OpId, Prompt, Reply, Request, Slots, Store};
 pub use event::{
-    Answer, CodeAnswer, CodeGrant, Command, Event, Fault, FaultKind, PairingOptions, PollAnswer, PrepareAnswer,
-    RefreshAnswer, ResourceAnswer, RevokeAnswer, TokenGrant,
+    Answer, Authorization, AuthorizeAnswer, CodeAnswer, CodeGrant, Command, Event, ExchangeAnswer, Fault, FaultKind,
+    PairingOptions, PollAnswer, PrepareAnswer, Redirect, RedirectOutcome, RefreshAnswer, ResourceAnswer, RevokeAnswer,
+    TokenGrant,
 };
-pub use policy::{Policy, Provisioning, RefreshMode};
+pub use policy::{GrantKind, Policy, Provisioning, RefreshMode};
 pub use record::{
     Body, Code, FlowRecord, IntentMark, Loaded, MAX_REVOCATIONS, Pairing, PendingRevocation, Record, Revocable, Stamp,
     Stored, TokenPair,
 };
 pub use snapshot::{DeviceInfo, ErrorWord, PairingState, Reason, Snapshot, TokenState};
 pub use time::{BootId, BootTime, ClockTrust, Now, WallTime};
-pub use token::{AccessToken, DeviceCode, Generation, GrantId, RefreshToken, Secret, UserCode};
+pub use token::{
+    AccessToken, AuthorizationCode, CodeVerifier, DeviceCode, Generation, GrantId, RefreshToken, Secret,
+    StateParameter, UserCode,
+};
 
 /// Effects of one event, in order.
 pub type Effects = Vec<Effect>;
@@ -138,6 +142,8 @@ struct Disk {
     record: File,
     revocations: File,
     flow: File,
+    /// The last removal of a flow asked for, until it is answered.
+    removal: Option<OpId>,
     retry: Retry,
 }
 
@@ -180,6 +186,8 @@ struct Durable {
     after: OpId,
     /// The record has to be right as well.
     record: bool,
+    /// The removal of a flow, which it promises, failed.
+    failed: bool,
 }
 
 impl File {
@@ -224,10 +232,13 @@ impl Core {
         now: Now,
         out: &mut Effects,
     ) -> Self {
-        let paired = match &stored.record {
-            Loaded::Current(record) | Loaded::Previous(record) => matches!(record.body, Body::Paired(_)),
-            Loaded::Missing | Loaded::Damaged | Loaded::KeyUnavailable | Loaded::Foreign => false,
+        let living = match &stored.record {
+            Loaded::Current(record) | Loaded::Previous(record) => {
+                matches!(record.body, Body::Paired(_)).then_some(record.grant)
+            }
+            Loaded::Missing | Loaded::Damaged | Loaded::KeyUnavailable | Loaded::Foreign => None,
         };
+        let sole_grant = policy.sole_grant;
         let listed = stored.revocations.len();
         let mut core = Self {
             policy,
@@ -258,7 +269,7 @@ impl Core {
             throttle: Throttle::default(),
             resource: Resource::default(),
             waiters: Vec::new(),
-            revocations: Revocations::restore(stored.revocations, paired),
+            revocations: Revocations::restore(stored.revocations, living, sole_grant),
             unpairing: None,
             disk: Disk {
                 revocations: File::found(listed > 0),
@@ -313,8 +324,14 @@ impl Core {
         match record.body {
             Body::Tombstone(reason) => self.idle = reason,
             Body::Paired(mut pairing) => {
+                if let Some(mark) = pairing.mark.as_mut().filter(|mark| mark.boot == self.boot) {
+                    // Written when the mark was on its way to disk; the POST may have left as late as the crash.
+                    mark.at = t.at();
+                }
                 if fell_back {
                     t.note(Note::RecordFellBack);
+                    // It may also have shown its token to somebody: that number is taken.
+                    self.ledger.generation = self.ledger.generation.next();
                     // The lost record may have held a newer pair: this refresh token may be spent, and was never «fine».
                     pairing.mark.get_or_insert(IntentMark {
                         boot: self.boot,

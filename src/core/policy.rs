@@ -5,6 +5,11 @@ use std::time::Duration;
 /// Everything the core is told about how to behave. Changes only by [`Event::PolicyChanged`](super::event::Event).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Policy {
+    /// How a pairing is obtained. Fixed for the life of the process.
+    pub grant: GrantKind,
+    /// At this server a device has one grant: a new pairing ends the old one, and to revoke either could take the other
+    /// along. Elsewhere two grants are strangers, and one that is not wanted is revoked.
+    pub sole_grant: bool,
     /// When to refresh.
     pub refresh: RefreshMode,
     /// Share of the access token's life after which the advisory window opens, in percent (1–95).
@@ -23,6 +28,15 @@ pub struct Policy {
     pub can_probe: bool,
     /// The provider can revoke (RFC 7009 or its own).
     pub can_revoke: bool,
+}
+
+/// How a pairing is obtained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum GrantKind {
+    /// RFC 8628: the user types a code elsewhere, we poll.
+    Device,
+    /// RFC 6749 §4.1: a browser goes and comes back with a code.
+    Code,
 }
 
 /// When to refresh.

@@ -3,6 +3,7 @@
 //! One request at a time carries the token (I2), and none while a refresh is out: its 401 would say nothing. A 401 is never
 //! terminal; it makes the token's life 0 and leads to at most one refresh.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Core;
@@ -23,6 +24,9 @@ const ALIVE_HOLDS: Duration = Duration::from_secs(10);
 /// Longest wait between probes nobody waits for.
 const PROBE_CAP: Duration = Duration::from_secs(15 * 60);
 
+/// More uids than a board has uploaders; beyond it the journal has enough to go by.
+const MAX_ACCUSED: usize = 64;
+
 /// The one request that may carry the access token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Resource {
@@ -34,6 +38,8 @@ pub(super) struct Resource {
     alive_at: Option<BootTime>,
     heartbeat_at: Option<BootTime>,
     rejecters: Vec<Rejecter>,
+    /// Callers whose unfounded rejection of the token in hand is in the journal.
+    accused: BTreeSet<u32>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -63,8 +69,8 @@ impl Core {
             t.reply(call, Err(CallError::UnknownGeneration));
             return;
         }
-        if generation < held.generation || held.refused {
-            // Replaced already, or as good as replaced.
+        if generation < held.generation || held.dead(now) {
+            // Replaced already, or as good as replaced: that a dead token is refused is no news.
             t.reply(call, Ok(Reply::Done));
             return;
         }
@@ -84,7 +90,7 @@ impl Core {
             return;
         }
         if self.resource.alive_at.is_some_and(|at| now < at.after(ALIVE_HOLDS)) {
-            t.note(Note::RejectionUnfounded { caller, generation });
+            self.unfounded(t, caller, generation);
             t.reply(call, Ok(Reply::Done));
             return;
         }
@@ -94,6 +100,13 @@ impl Core {
             caller,
             deadline: now.after(CALL_LIMIT),
         });
+    }
+
+    /// A caller rejected what the server takes: told once for each caller and token, however often it insists.
+    fn unfounded(&mut self, t: &mut Turn<'_>, caller: u32, generation: Generation) {
+        if self.resource.accused.len() < MAX_ACCUSED && self.resource.accused.insert(caller) {
+            t.note(Note::RejectionUnfounded { caller, generation });
+        }
     }
 
     /// The pairing's token, or what is left of it.
@@ -117,10 +130,10 @@ impl Core {
         self.resource.retry.failing().unwrap_or(CallError::Offline)
     }
 
-    /// When the next probe starts.
-    pub(super) fn probe_starts(&self, waited_for: bool) -> Option<BootTime> {
+    /// When the next probe starts. A token that is dead by its own dates is not asked about: its 401 would say nothing.
+    pub(super) fn probe_starts(&self, now: BootTime, waited_for: bool) -> Option<BootTime> {
         let token = self.token_in_hand()?;
-        if !self.resource_free() || !self.policy.can_probe || token.refused {
+        if !self.resource_free() || !self.policy.can_probe || token.dead(now) {
             return None;
         }
         let wanted = self.resource.wanted || (waited_for && token.unvouched());
@@ -136,6 +149,7 @@ impl Core {
         (self.resource_free() && !held.refused && !held.unvouched())
             .then_some(self.resource.heartbeat_at)
             .flatten()
+            .map(|at| at.max(self.resource.retry.not_before()))
     }
 
     /// Whether a request may carry the token now: not while a refresh is out, nor while the pairing is being given up.
@@ -155,7 +169,7 @@ impl Core {
             .filter(|held| !held.dead(now))
             .and_then(|_| self.heartbeat_starts());
         let rejecters = self.resource.rejecters.iter().map(|rejecter| rejecter.deadline).min();
-        [self.probe_starts(self.unvouched_waiters()), alive, rejecters]
+        [self.probe_starts(now, self.unvouched_waiters()), alive, rejecters]
             .into_iter()
             .flatten()
             .min()
@@ -167,7 +181,7 @@ impl Core {
         self.time_out_rejecters(t);
 
         let probe = self
-            .probe_starts(self.unvouched_waiters())
+            .probe_starts(now, self.unvouched_waiters())
             .is_some_and(|start| start <= now);
         let heartbeat = self.heartbeat_starts().is_some_and(|start| start <= now);
         let Some(token) = self.token_in_hand() else { return };
@@ -189,9 +203,13 @@ impl Core {
     }
 
     fn time_out_rejecters(&mut self, t: &mut Turn<'_>) {
-        let starts = self.probe_starts(false);
+        let now = t.at();
+        if self.token_in_hand().is_none_or(|token| token.dead(now)) {
+            return self.release_rejecters(t);
+        }
+        let starts = self.probe_starts(now, false);
         for rejecter in std::mem::take(&mut self.resource.rejecters) {
-            if rejecter.deadline <= t.at() {
+            if rejecter.deadline <= now {
                 t.reply(rejecter.call, Err(CallError::Timeout));
             } else if starts.is_some_and(|start| start > rejecter.deadline) {
                 t.reply(rejecter.call, Err(self.resource_error()));
@@ -223,10 +241,7 @@ impl Core {
                 self.refused_limit.taken();
                 let generation = self.ledger.generation;
                 for rejecter in std::mem::take(&mut self.resource.rejecters) {
-                    t.note(Note::RejectionUnfounded {
-                        caller: rejecter.caller,
-                        generation,
-                    });
+                    self.unfounded(t, rejecter.caller, generation);
                     t.reply(rejecter.call, Ok(Reply::Done));
                 }
                 if let Some(after) = &mut self.afterlife {
@@ -245,7 +260,10 @@ impl Core {
             ResourceAnswer::Unauthorized => {
                 self.resource.wanted = false;
                 self.resource.retry.reset();
-                self.token_refused(t);
+                // A token that ended while it was asked about was refused for its age, and that decides nothing.
+                if self.token_in_hand().is_some_and(|token| !token.dead(now)) {
+                    self.token_refused(t);
+                }
                 self.release_rejecters(t);
             }
             ResourceAnswer::Failed(fault) => {
@@ -308,8 +326,15 @@ impl Core {
         if self.settling() {
             return;
         }
-        let over = self.held.take_if(|held| held.pair.refresh.is_none() && held.dead(now));
-        if let Some(held) = over {
+        let over = |held: &Held| held.pair.refresh.is_none() && held.dead(now);
+        if let Some(candidate) = self
+            .held
+            .as_mut()
+            .filter(|held| over(held))
+            .and_then(|held| held.candidate.take())
+        {
+            self.adopt_candidate(t, candidate);
+        } else if let Some(held) = self.held.take_if(|held| over(held)) {
             self.end_pairing(t, held, Reason::NoRefreshToken);
         }
     }
@@ -342,6 +367,7 @@ impl Core {
         self.resource.wanted = false;
         self.resource.retry.reset();
         self.resource.alive_at = None;
+        self.resource.accused.clear();
         self.resource.heartbeat_at = self.policy.heartbeat.map(|interval| t.at().after(interval));
         self.afterlife = None;
     }

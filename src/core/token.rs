@@ -66,6 +66,18 @@ secret_kind! {
     DeviceCode
 }
 secret_kind! {
+    /// RFC 6749 §4.1.2 `code`: buys a pair, once.
+    AuthorizationCode
+}
+secret_kind! {
+    /// RFC 7636 §4.1 `code_verifier`.
+    CodeVerifier
+}
+secret_kind! {
+    /// RFC 6749 §4.1.1 `state`: ties a redirect to the request it answers.
+    StateParameter
+}
+secret_kind! {
     /// RFC 8628 §3.2 `user_code`, or an address that contains it. Whoever reads it can bind the device to a project of
     /// their own, so it travels only in answers to the `ui` role.
     UserCode

@@ -34,6 +34,8 @@ pub(super) struct Unpairing {
     flying: Option<(OpId, IntentMark)>,
     /// What it brought, should the tombstone fail.
     rescued: Option<TokenPair>,
+    /// What a poll of the flow that `Unpair` ended brought, should the tombstone fail.
+    pub(super) late: Option<TokenPair>,
 }
 
 /// Tokens the server has yet to hear about.
@@ -109,6 +111,7 @@ impl Core {
             tombstone,
             flying,
             rescued: None,
+            late: None,
         });
     }
 
@@ -145,7 +148,9 @@ impl Core {
         for call in unpairing.calls {
             t.reply(call, Err(CallError::StorageFailed));
         }
-        let grant = self.ledger.grant;
+        let Some(grant) = self.held.as_ref().map(|held| held.grant) else {
+            return;
+        };
         self.revocations.entries.retain(|entry| entry.pending.grant != grant);
         self.store_revocations(t);
         // One of the two generations may hold the tombstone.
@@ -154,6 +159,9 @@ impl Core {
             self.store_incoming(t, incoming, false);
         } else if let Some((op, mark)) = unpairing.flying {
             self.refresh = Refresh::Sent { op, mark };
+        }
+        if let Some(late) = unpairing.late {
+            self.keep_candidate(t, late);
         }
     }
 
@@ -194,14 +202,13 @@ impl Core {
             }
             self.store_revocations(t);
         }
-        if let Some(unpairing) = &mut self.unpairing {
-            if let (Some((_, mark)), RefreshAnswer::Failed(fault)) = (unpairing.flying, answer)
-                && fault.kind.ambiguous()
-                && let Some(held) = &mut self.held
-            {
-                held.ambiguous = Some(mark);
+        // Should the tombstone fail, the pairing goes on with what this taught.
+        if let Some((_, mark)) = self.unpairing.as_mut().and_then(|unpairing| unpairing.flying.take()) {
+            match answer {
+                RefreshAnswer::Failed(fault) => self.sent_refresh_failed(t, mark, *fault, false),
+                RefreshAnswer::ClientRejected => self.refresh_rejected(t, mark),
+                RefreshAnswer::Granted(_) | RefreshAnswer::Dead => {}
             }
-            unpairing.flying = None;
         }
         self.release(t);
         self.revoke_before_code();
@@ -248,7 +255,9 @@ impl Core {
     /// Which entry may be sent, and when.
     fn revocation_starts(&self) -> Option<(usize, BootTime)> {
         let free = self.revocations.op.is_none() && self.may_use_secret() && self.flow_lets_revoke();
-        if !free || self.unpairing.is_some() {
+        // A pair that gave way to one that the disk did not take is all that a crash would leave.
+        let unsure = !self.policy.sole_grant && self.disk.record.unsure();
+        if !free || unsure || self.unpairing.is_some() {
             return None;
         }
         let ready = self
@@ -324,12 +333,12 @@ impl Core {
 }
 
 impl Revocations {
-    /// What the store kept. Beside a living pairing nothing is to be revoked: an entry was written by an unpairing that a
-    /// crash undid, or concerns an earlier pairing of what is the same device at the server.
-    pub(super) fn restore(list: Vec<PendingRevocation>, paired: bool) -> Self {
-        let entries = if paired { Vec::new() } else { list };
-        let entries = entries
+    /// What the store kept. An entry of the living grant was written by an unpairing or a replacement that a crash undid; where
+    /// a device has but one grant, any entry beside a living one concerns what is the same device at the server.
+    pub(super) fn restore(list: Vec<PendingRevocation>, living: Option<GrantId>, sole_grant: bool) -> Self {
+        let entries = list
             .into_iter()
+            .filter(|pending| living.is_none_or(|living| !sole_grant && pending.grant != living))
             .map(|pending| Entry {
                 pending,
                 waits_for: None,

@@ -145,8 +145,12 @@ impl Executor {
                 }),
                 None => self.flights.start(op, OnCancel::Finish, async { unsent() }),
             },
-            Request::Poll(_) => self.send(op, OnCancel::Finish, request),
-            Request::DeviceCode | Request::Revoke(_) | Request::Identify(_) | Request::Heartbeat(_) => {
+            Request::Poll(_) | Request::Exchange { .. } => self.send(op, OnCancel::Finish, request),
+            Request::DeviceCode
+            | Request::Authorize
+            | Request::Revoke(_)
+            | Request::Identify(_)
+            | Request::Heartbeat(_) => {
                 self.send(op, OnCancel::Abort, request);
             }
         }

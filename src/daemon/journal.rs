@@ -55,6 +55,10 @@ kinds! {
     CODE_REQUEST_FAILED = "e42504d9af9641ce90401849577743eb" "code-request-failed",
     /// `Note::BadUserCode`.
     BAD_USER_CODE = "42745e74975f44c7bbf5682c271e9236" "bad-user-code",
+    /// `Note::StrayRedirect`.
+    STRAY_REDIRECT = "b074fe6172fb416dbbf3b6fd86cba6bd" "stray-redirect",
+    /// `Note::ExchangeFailed`.
+    EXCHANGE_FAILED = "effdc201c96a4e13845c97cca057e449" "exchange-failed",
     /// `Note::SlowedDown`.
     SLOWED_DOWN = "00b516b27d4642cd848bd53b99ea9912" "slowed-down",
     /// `Note::FlowEnded`.
@@ -197,6 +201,12 @@ impl From<&Note> for Entry {
                 BAD_USER_CODE,
                 "The server sent a pairing code of a wrong shape; it is not shown, and another is asked for.",
             ),
+            Note::StrayRedirect => Self::new(
+                Level::WARN,
+                STRAY_REDIRECT,
+                "A redirect came that does not answer the authorization request on show, or came again; pairing goes on.",
+            ),
+            Note::ExchangeFailed { fault, retry_in } => exchange_failed(fault, retry_in),
             Note::SlowedDown { interval } => Self::new(
                 Level::INFO,
                 SLOWED_DOWN,
@@ -341,6 +351,18 @@ fn refresh_failed(fault: FaultKind, retry_in: Duration, ambiguous: bool, sends: 
         span(retry_in)
     );
     Entry::new(level, REFRESH_FAILED, sentence)
+}
+
+fn exchange_failed(fault: FaultKind, retry_in: Option<Duration>) -> Entry {
+    let next = retry_in.map_or_else(
+        || "The user has to approve once more.".to_owned(),
+        |wait| format!("Trying again in {}.", span(wait)),
+    );
+    let sentence = format!(
+        "The user approved, but no tokens came: {}. {next}",
+        explain_fault(fault)
+    );
+    Entry::new(fault_level(fault), EXCHANGE_FAILED, sentence)
 }
 
 /// Being offline is ordinary; what a person could look into is a warning.

@@ -121,7 +121,13 @@ impl Client {
         match kind {
             Kind::Prepare => return self.prepare().await.outcome,
             Kind::Refresh => return self.judge(kind, Err(FaultKind::Offline)),
-            Kind::DeviceCode | Kind::Poll | Kind::Revoke | Kind::Identify | Kind::Heartbeat => {}
+            Kind::DeviceCode
+            | Kind::Poll
+            | Kind::Authorize
+            | Kind::Exchange
+            | Kind::Revoke
+            | Kind::Identify
+            | Kind::Heartbeat => {}
         }
         match self.shared.provider.request(request, entropy()) {
             Some(request) => self.judge(kind, self.transmit(kind, request).await),

@@ -119,9 +119,9 @@ impl FrameioC2c {
 
     pub(super) const fn limit(kind: Kind) -> Duration {
         match kind {
-            Kind::Poll | Kind::Refresh => TOKEN_LIMIT,
+            Kind::Poll | Kind::Exchange | Kind::Refresh => TOKEN_LIMIT,
             Kind::Prepare => PREPARE_LIMIT,
-            Kind::DeviceCode | Kind::Revoke | Kind::Identify | Kind::Heartbeat => ORDINARY_LIMIT,
+            Kind::DeviceCode | Kind::Authorize | Kind::Revoke | Kind::Identify | Kind::Heartbeat => ORDINARY_LIMIT,
         }
     }
 
@@ -142,6 +142,8 @@ impl FrameioC2c {
                 ];
                 self.form(TOKEN_PATH, &grant, entropy)
             }
+            // This provider has no such grant.
+            Request::Authorize | Request::Exchange { .. } => None,
             Request::Prepare => Some(self.plain(Method::GET, HEALTH_PATH)),
             Request::Refresh { token, .. } => self.refresh(token, entropy),
             Request::Revoke(token) => {
@@ -165,6 +167,10 @@ impl FrameioC2c {
         match kind {
             Kind::DeviceCode => Answer::Code(code(response)),
             Kind::Poll => Answer::Poll(poll(response)),
+            Kind::Authorize | Kind::Exchange => kind.failed(crate::core::Fault {
+                kind: crate::core::FaultKind::Refused,
+                retry_after: None,
+            }),
             Kind::Prepare => Answer::Prepare(prepare(response)),
             Kind::Refresh => Answer::Refresh(refresh(response)),
             Kind::Revoke => Answer::Revoke(revoke(response)),

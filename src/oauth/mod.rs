@@ -29,8 +29,8 @@ pub use frameio_c2c::{FrameioC2c, Settings, SettingsError};
 pub use message::{BaseUri, HttpRequest, HttpResponse, Origin, UriError};
 
 use crate::core::{
-    Answer, CodeAnswer, Fault, PollAnswer, PrepareAnswer, RefreshAnswer, RefreshToken, Request, ResourceAnswer,
-    RevokeAnswer,
+    Answer, AuthorizeAnswer, CodeAnswer, ExchangeAnswer, Fault, PollAnswer, PrepareAnswer, RefreshAnswer, RefreshToken,
+    Request, ResourceAnswer, RevokeAnswer,
 };
 
 /// The kind of server the device is paired with.
@@ -47,6 +47,10 @@ pub enum Kind {
     DeviceCode,
     /// [`Request::Poll`].
     Poll,
+    /// [`Request::Authorize`].
+    Authorize,
+    /// [`Request::Exchange`].
+    Exchange,
     /// [`Request::Prepare`].
     Prepare,
     /// [`Request::Refresh`].
@@ -149,6 +153,8 @@ impl Kind {
         match request {
             Request::DeviceCode => Self::DeviceCode,
             Request::Poll(_) => Self::Poll,
+            Request::Authorize => Self::Authorize,
+            Request::Exchange { .. } => Self::Exchange,
             Request::Prepare => Self::Prepare,
             Request::Refresh { .. } => Self::Refresh,
             Request::Revoke(_) => Self::Revoke,
@@ -163,6 +169,8 @@ impl Kind {
         match self {
             Self::DeviceCode => Answer::Code(CodeAnswer::Failed(fault)),
             Self::Poll => Answer::Poll(PollAnswer::Failed(fault)),
+            Self::Authorize => Answer::Authorize(AuthorizeAnswer::Failed(fault)),
+            Self::Exchange => Answer::Exchange(ExchangeAnswer::Failed(fault)),
             Self::Prepare => Answer::Prepare(PrepareAnswer::Failed(fault)),
             Self::Refresh => Answer::Refresh(RefreshAnswer::Failed(fault)),
             Self::Revoke => Answer::Revoke(RevokeAnswer::Failed(fault)),
@@ -175,8 +183,8 @@ impl Kind {
     #[must_use]
     pub const fn is_followed(self) -> bool {
         match self {
-            Self::DeviceCode | Self::Poll | Self::Refresh => true,
-            Self::Prepare | Self::Revoke | Self::Identify | Self::Heartbeat => false,
+            Self::DeviceCode | Self::Poll | Self::Exchange | Self::Refresh => true,
+            Self::Authorize | Self::Prepare | Self::Revoke | Self::Identify | Self::Heartbeat => false,
         }
     }
 }

@@ -106,12 +106,16 @@ fn fault(answer: &Answer) -> Option<Fault> {
     match answer {
         Answer::Code(CodeAnswer::Failed(fault))
         | Answer::Poll(PollAnswer::Failed(fault))
+        | Answer::Authorize(AuthorizeAnswer::Failed(fault))
+        | Answer::Exchange(ExchangeAnswer::Failed(fault))
         | Answer::Prepare(PrepareAnswer::Failed(fault) | PrepareAnswer::Busy(fault))
         | Answer::Refresh(RefreshAnswer::Failed(fault))
         | Answer::Revoke(RevokeAnswer::Failed(fault))
         | Answer::Resource(ResourceAnswer::Failed(fault)) => Some(*fault),
         Answer::Code(_)
         | Answer::Poll(_)
+        | Answer::Authorize(_)
+        | Answer::Exchange(_)
         | Answer::Prepare(_)
         | Answer::Refresh(_)
         | Answer::Revoke(_)

@@ -182,8 +182,7 @@ async fn answers_carry_what_the_contract_says() {
     assert_eq!(told, expected);
 
     let call = pair.call(PAIRING, "GetPairingCode", ());
-    let mut plain = code();
-    plain.verification_uri_complete = None;
+    let plain = without_complete_uri();
     pair.calls
         .recv()
         .await
@@ -221,8 +220,7 @@ async fn a_qr_code_comes_in_three_formats_and_only_of_the_code_on_show() {
         FailureKind::NoPairing
     );
 
-    let mut plain = code();
-    plain.verification_uri_complete = None;
+    let plain = without_complete_uri();
     let call = pair.call(PAIRING, "GetQrCode", (no_options(),));
     pair.calls
         .recv()
@@ -354,4 +352,17 @@ async fn one_uid_may_have_many_calls_open_but_not_without_end() {
         pair.answered(TOKENS, "GetAccessToken", (0u32,)).await.is_ok(),
         "there is room again"
     );
+}
+
+/// What a server shows that was not asked for an address with the code inside.
+fn without_complete_uri() -> CodeView {
+    let mut view = code();
+    if let Prompt::Code {
+        verification_uri_complete,
+        ..
+    } = &mut view.prompt
+    {
+        *verification_uri_complete = None;
+    }
+    view
 }

@@ -91,10 +91,12 @@ async fn a_nul_never_reaches_the_wire() {
 
     let call = pair.call(PAIRING, "GetPairingCode", ());
     let mut nasty = code();
-    nasty.user_code = UserCode::new("4242\0xx".into());
     nasty.device_name = "a\0b".into();
-    nasty.verification_uri = "https://x\0y".into();
-    nasty.verification_uri_complete = Some(UserCode::new("https://x\0y?1".into()));
+    nasty.prompt = Prompt::Code {
+        user_code: UserCode::new("4242\0xx".into()),
+        verification_uri: "https://x\0y".into(),
+        verification_uri_complete: Some(UserCode::new("https://x\0y?1".into())),
+    };
     pair.calls
         .recv()
         .await

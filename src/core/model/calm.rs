@@ -126,12 +126,25 @@ fn rest(sim: &Sim) -> Option<Result<(), Violation>> {
     }
 }
 
-/// Unpaired: the user is told why.
+/// Whether only a person can mend what ended the pairing.
+const fn needs_person(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Revoked
+            | Reason::RefreshTokenExpired
+            | Reason::RefreshAnswerLost
+            | Reason::NoRefreshToken
+            | Reason::ClientRejected
+            | Reason::RecordDamaged
+    )
+}
+
+/// Unpaired by no wish of the user: they are told to do something. That a reason is given holds in every state.
 fn said(sim: &Sim) -> Result<(), Violation> {
     let snapshot = sim.core.snapshot();
-    if snapshot.reason == Reason::None {
+    if needs_person(snapshot.reason) && !snapshot.attention {
         return Err(Violation {
-            rule: "i5_unpaired_says_why",
+            rule: "i5_unpaired_says_what_a_person_must_do",
             what: format!("{snapshot:?}"),
         });
     }

@@ -4,17 +4,19 @@
 
 use crate::core::{Body, FlowRecord, Loaded, Pairing, PendingRevocation, Record, Slots, Store, Stored};
 
+use super::step::Clock;
+
 /// How the daemon comes back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Restart {
     /// The process only: same boot, `/run` is still there.
     Process,
-    /// Power was cut. Whether the wall clock can be trusted afterwards is up to the board.
+    /// Power was cut. What the wall clock is worth afterwards is up to the board.
     Power {
-        /// It can.
-        clock: bool,
+        /// This.
+        clock: Clock,
     },
-    /// Power was cut, and the newest generation does not open any more. The clock can be trusted.
+    /// Power was cut, and the newest generation does not open any more. The clock is right.
     Damaged,
 }
 

@@ -5,6 +5,7 @@ use crate::core::{
     ResourceAnswer, RevokeAnswer, Snapshot,
 };
 
+use super::network::fault_of;
 use super::server::{Live, Pair, code_id, millis};
 
 /// RFC 8628 §3.5.
@@ -31,6 +32,30 @@ pub(super) struct Pace {
     last: u64,
 }
 
+/// What a server's `Retry-After` is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Subject {
+    Code,
+    Poll(u8),
+    Exchange,
+    Refresh,
+    Token(Pair),
+    Revocation(Pair),
+}
+
+impl Subject {
+    pub(super) fn of(request: &Request) -> Self {
+        match request {
+            Request::DeviceCode | Request::Authorize => Self::Code,
+            Request::Poll(code) => Self::Poll(code_id(code)),
+            Request::Exchange { .. } => Self::Exchange,
+            Request::Prepare | Request::Refresh { .. } => Self::Refresh,
+            Request::Revoke(token) => Self::Revocation(Pair::of_revocable(token)),
+            Request::Identify(access) | Request::Heartbeat(access) => Self::Token(Pair::of_access(access)),
+        }
+    }
+}
+
 /// What was, as far as an invariant asks for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(
@@ -40,6 +65,8 @@ pub(super) struct Pace {
 pub(super) struct History {
     pub(super) sends: Vec<Sends>,
     pub(super) paces: Vec<Pace>,
+    /// What the server asked for patience with, and until when.
+    pub(super) patience: Vec<(Subject, u64)>,
     /// Access tokens whose refusal the core was told.
     pub(super) refused: Vec<Pair>,
     /// Pairs that the core was told of.
@@ -81,7 +108,9 @@ impl History {
     pub(super) fn sent(&mut self, request: &Request, real: u64, boot: u8) {
         self.burst += 1;
         match request {
-            Request::Refresh { token, .. } => self.count_send(Pair::of_refresh(token), (real, boot)),
+            Request::Refresh { token, .. } => {
+                self.count_send(Pair::of_refresh(token), (real, boot));
+            }
             Request::Poll(code) => {
                 for pace in self.paces_of(code_id(code)) {
                     pace.last = real;
@@ -90,7 +119,11 @@ impl History {
             }
             Request::Revoke(token) => self.tried |= family_bit(Pair::of_revocable(token).family),
             Request::DeviceCode => self.code_asked = true,
-            Request::Prepare | Request::Identify(_) | Request::Heartbeat(_) => {}
+            Request::Authorize
+            | Request::Exchange { .. }
+            | Request::Prepare
+            | Request::Identify(_)
+            | Request::Heartbeat(_) => {}
         }
     }
 
@@ -112,6 +145,11 @@ impl History {
 
     /// An answer is about to reach the core.
     pub(super) fn answered(&mut self, request: &Request, answer: &Answer, real: u64) {
+        if let Some(wish) = fault_of(answer).and_then(|fault| fault.retry_after) {
+            let subject = Subject::of(request);
+            self.hurry(subject);
+            self.patience.push((subject, real + millis(wish)));
+        }
         match (request, answer) {
             (Request::DeviceCode, Answer::Code(CodeAnswer::Granted(code))) => {
                 let interval = millis(code.interval);
@@ -128,6 +166,7 @@ impl History {
             }
             (Request::Poll(_), Answer::Poll(PollAnswer::Granted(tokens))) => {
                 self.delivered.push(Pair::of_access(&tokens.access));
+                self.hurry(Subject::Refresh);
             }
             (Request::Poll(code), Answer::Poll(PollAnswer::SlowDown)) => {
                 for pace in self.paces_of(code_id(code)) {
@@ -154,8 +193,13 @@ impl History {
             RefreshAnswer::Granted(tokens) => {
                 self.delivered.push(Pair::of_access(&tokens.access));
                 self.refreshed = Some(real);
+                self.hurry(Subject::Refresh);
             }
-            RefreshAnswer::Dead => self.condemned |= family_bit(pair.family),
+            RefreshAnswer::Dead => {
+                self.condemned |= family_bit(pair.family);
+                // Whether the access token outlived the verdict is another question than the one that was put off.
+                self.hurry(Subject::Token(pair));
+            }
             RefreshAnswer::Failed(fault) if fault.kind.ambiguous() => return,
             RefreshAnswer::Failed(fault) if fault.kind.unsent() => return self.unsend(pair),
             RefreshAnswer::Failed(_) | RefreshAnswer::ClientRejected => {}
@@ -206,8 +250,26 @@ impl History {
         }
     }
 
+    /// A user wants to pair now: what a request of theirs waits for is not waited for any longer.
+    pub(super) fn started(&mut self) {
+        self.code_asked = false;
+        self.patience
+            .retain(|(subject, _)| !matches!(subject, Subject::Code | Subject::Revocation(_)));
+    }
+
+    pub(super) fn hurry(&mut self, subject: Subject) {
+        self.patience.retain(|(about, _)| *about != subject);
+    }
+
+    /// Time has passed.
+    pub(super) fn settle(&mut self, real: u64) {
+        self.burst = 0;
+        self.patience.retain(|(_, until)| *until > real);
+    }
+
     /// Another process starts.
     pub(super) fn restarted(&mut self) {
+        self.patience.clear();
         self.refused.clear();
         self.refreshed = None;
         self.published = None;

@@ -16,7 +16,7 @@ use super::laws::{
     a_sent_refresh_or_poll_is_never_cancelled, d3_stale_answers_are_dropped, d4_publish_comes_before_replies,
     d4_what_changed_is_published_once, done_means_durable, drained_means_that_nothing_is_left,
     inhibit_and_release_alternate, nothing_is_revoked_while_paired, refreshes_are_five_seconds_apart,
-    shutdown_starts_nothing_new, the_snapshot_makes_sense,
+    retry_after_is_waited_for, shutdown_starts_nothing_new, the_snapshot_makes_sense,
 };
 use super::network::kind_of;
 use super::server::{CANARY, Pair, code_id};
@@ -74,6 +74,7 @@ pub(super) fn hold_at_effect(moment: &Moment<'_>) -> Result<(), Violation> {
             laws! {
                 i2_one_request_in_flight_per_grant(world, request);
                 i7_no_burst_of_requests(world);
+                retry_after_is_waited_for(world, request);
                 shutdown_starts_nothing_new(world);
             }
             match request {
@@ -96,7 +97,11 @@ pub(super) fn hold_at_effect(moment: &Moment<'_>) -> Result<(), Violation> {
                 Request::DeviceCode => {
                     laws! { a_pending_revocation_goes_before_the_first_code_request(world); }
                 }
-                Request::Identify(_) | Request::Heartbeat(_) | Request::Prepare => {}
+                Request::Identify(_)
+                | Request::Heartbeat(_)
+                | Request::Prepare
+                | Request::Authorize
+                | Request::Exchange { .. } => {}
             }
         }
         Effect::Cancel(op) => laws! { a_sent_refresh_or_poll_is_never_cancelled(world, *op); },
@@ -223,7 +228,9 @@ fn family_of(request: &Request) -> Option<u8> {
         Request::Refresh { token, .. } => Some(Pair::of_refresh(token).family),
         Request::Identify(access) | Request::Heartbeat(access) => Some(Pair::of_access(access).family),
         Request::Revoke(token) => Some(Pair::of_revocable(token).family),
-        Request::DeviceCode | Request::Poll(_) | Request::Prepare => None,
+        Request::DeviceCode | Request::Poll(_) | Request::Authorize | Request::Exchange { .. } | Request::Prepare => {
+            None
+        }
     }
 }
 

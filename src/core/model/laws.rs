@@ -2,17 +2,17 @@
 
 use crate::core::{
     Answer, Body, Effect, Event, OpId, PairingState, PendingRevocation, PollAnswer, PrepareAnswer, Reason,
-    RefreshAnswer, Reply, ResourceAnswer, TokenState,
+    RefreshAnswer, Reply, Request, ResourceAnswer, Store, TokenState,
 };
 
-use super::history::family_bit;
+use super::history::{Subject, family_bit};
 use super::invariants::{Law, hold};
 use super::network::kind_of;
 use super::scenario::REPLAY_AFTER;
 use super::server::{Pair, millis};
 use super::sim::Sim;
-use super::step::{Ask, Kind};
-use super::world::{DISK_LIMIT, World};
+use super::step::{Ask, Clock, Kind};
+use super::world::{DISK_LIMIT, World, Write};
 
 /// Successful refreshes are at least this far apart, in milliseconds.
 const REFRESHES_APART: u64 = 5_000;
@@ -74,6 +74,23 @@ pub(super) fn inhibit_and_release_alternate(world: &World, inhibit: bool) -> Law
     Ok(())
 }
 
+pub(super) fn retry_after_is_waited_for(world: &World, request: &Request) -> Law {
+    if matches!(request, Request::Refresh { .. } | Request::Heartbeat(_)) {
+        // The wish was told to the request before it on the same connection, and is looked at there. A heartbeat keeps its
+        // interval, whatever the server wishes.
+        return Ok(());
+    }
+    let subject = Subject::of(request);
+    let wish = world.history.patience.iter().find(|(about, _)| *about == subject);
+    hold!(
+        wish.is_none_or(|(_, until)| world.real >= *until),
+        "{:?} is sent at {}, the server asked to wait: {wish:?}",
+        kind_of(request),
+        world.real
+    );
+    Ok(())
+}
+
 // What is handed out
 
 pub(super) fn a_handed_token_is_not_known_to_be_dead(world: &World, reply: &Reply) -> Law {
@@ -87,7 +104,7 @@ pub(super) fn a_handed_token_is_not_known_to_be_dead(world: &World, reply: &Repl
         "{pair:?} was unpaired before"
     );
     hold!(!expires_in.is_zero(), "{pair:?} has no life left");
-    if let Some(end) = world.server.access_end(pair).filter(|_| world.clock) {
+    if let Some(end) = world.server.access_end(pair).filter(|_| world.clock == Clock::Right) {
         let claimed = world.real + millis(*expires_in);
         // The wall clock has whole seconds; nobody can be more exact across a boot.
         hold!(claimed < end + 1_000, "claims to live {} ms too long", claimed - end);
@@ -118,20 +135,23 @@ pub(super) fn done_means_durable(world: &World, ask: Ask, reply: &Reply) -> Law 
                     "`Unpair` answers, and a generation on disk still holds a pairing"
                 );
             }
-            hold!(
-                world.disk.flow.is_none(),
-                "`Unpair` answers, and the flow is still in /run"
-            );
+            hold!(flow_is_gone(world), "`Unpair` answers, and the flow is still in /run");
         }
         (Ask::Cancel, Reply::Done) => {
             hold!(
-                world.disk.flow.is_none(),
+                flow_is_gone(world),
                 "`CancelPairing` answers, and the flow is still in /run"
             );
         }
         _ => {}
     }
     Ok(())
+}
+
+/// Whether the flow's file is gone, or makes way for that of a flow which was started since.
+fn flow_is_gone(world: &World) -> bool {
+    let newer = |write: &Write| matches!(write.store, Store::Flow(Some(_)));
+    world.disk.flow.is_none() || world.stores.iter().any(newer)
 }
 
 pub(super) fn nothing_is_revoked_while_paired(world: &World, pair: Pair) -> Law {

@@ -3,8 +3,8 @@
 //! The world is [`world`] (time, driver, crashes), [`server`], [`network`] and [`disk`]; what a trace is made of is [`step`]; [`sim`]
 //! says which steps are possible and takes them. [`explore`] goes breadth first through everything a [`scenario`]'s budget allows, so
 //! that the first trace to break a law is a shortest one; [`random`] takes long walks beyond any budget and shortens what fails.
-//! The laws are I1–I9 in [`invariants`] and [`calm`] (I5) and their companions in [`laws`], over the [`history`]; in [`planted`] each of them is shown a
-//! world that breaks it. [`table`] tells what the core does in each state with each event, for review.
+//! The laws are I1–I9 in [`invariants`] and [`calm`] (I5) and their companions in [`laws`], over the [`history`]; in [`mutants`] each of them has to find
+//! the fault that it is there for. [`table`] tells what the core does in each state with each event, for review.
 //!
 //! Owns no decision: the world is as the documents of the provider and of the kernel say, in its worst order. Where the core and
 //! a law here disagree, the printed trace says how to get there. The large budgets are for a change of the core:
@@ -16,8 +16,8 @@ mod explore;
 mod history;
 mod invariants;
 mod laws;
+mod mutants;
 mod network;
-mod planted;
 mod random;
 mod scenario;
 mod server;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::core::{
-    Answer, CodeAnswer, Fault, FaultKind, OpId, PollAnswer, PrepareAnswer, RefreshAnswer, Request, ResourceAnswer,
-    RevokeAnswer, WallTime,
+    Answer, AuthorizeAnswer, CodeAnswer, ExchangeAnswer, Fault, FaultKind, OpId, PollAnswer, PrepareAnswer,
+    RefreshAnswer, Request, ResourceAnswer, RevokeAnswer, WallTime,
 };
 
 use super::scenario::device;
@@ -18,9 +18,6 @@ const OTHER_LIMIT: u64 = 15_000;
 
 /// The server gives a request up after this long: later it cannot be carried out any more.
 const SERVER_LIMIT: u64 = 30_000;
-
-/// What a rate-limited answer asks for.
-const RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// How far a request got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -85,11 +82,18 @@ impl World {
     pub(super) fn answer(&mut self, flight: &Flight, how: How, habits: &Habits) -> (Answer, Option<WallTime>) {
         let truth = how.carries_out().then(|| self.carry_out(flight, habits));
         let date = match how {
-            How::Undated | How::Offline | How::Lost | How::LostAfter | How::LostLate => None,
+            How::Undated
+            | How::Offline
+            | How::Untrusted
+            | How::ClockNotSet
+            | How::Lost
+            | How::LostAfter
+            | How::LostLate => None,
             How::Truth
             | How::Garbled
             | How::GarbledAfter
             | How::RateLimited
+            | How::Throttled
             | How::Refused
             | How::ClientRejected
             | How::SlowDown
@@ -104,9 +108,12 @@ impl World {
         let answer = match how {
             How::Truth | How::Undated => truth.expect("carried out above"),
             How::Offline => failed(flight, FaultKind::Offline, None),
+            How::Untrusted => failed(flight, FaultKind::Untrusted, None),
+            How::ClockNotSet => failed(flight, FaultKind::ClockNotSet, None),
             How::Lost | How::LostAfter | How::LostLate => failed(flight, FaultKind::Lost, None),
             How::Garbled | How::GarbledAfter => failed(flight, FaultKind::Garbled, None),
-            How::RateLimited => failed(flight, FaultKind::RateLimited, Some(RETRY_AFTER)),
+            How::RateLimited => failed(flight, FaultKind::RateLimited, Some(habits.patience)),
+            How::Throttled => failed(flight, FaultKind::RateLimited, None),
             How::Refused => refused(flight),
             How::ClientRejected => rejected(flight),
             How::SlowDown => Answer::Poll(PollAnswer::SlowDown),
@@ -124,6 +131,7 @@ impl World {
         match &flight.request {
             Request::DeviceCode => Answer::Code(CodeAnswer::Granted(self.server.new_code(habits, real))),
             Request::Poll(code) => Answer::Poll(self.server.poll(code, habits, real)),
+            Request::Authorize | Request::Exchange { .. } => unreachable!("no scenario pairs by a browser yet"),
             Request::Prepare => Answer::Prepare(PrepareAnswer::Ready),
             Request::Refresh { token, .. } => {
                 let outcome = match flight.progress {
@@ -167,11 +175,49 @@ fn failed(flight: &Flight, kind: FaultKind, retry_after: Option<Duration>) -> An
     match &flight.request {
         Request::DeviceCode => Answer::Code(CodeAnswer::Failed(fault)),
         Request::Poll(_) => Answer::Poll(PollAnswer::Failed(fault)),
+        Request::Authorize | Request::Exchange { .. } => unreachable!("no scenario pairs by a browser yet"),
         Request::Prepare if kind == FaultKind::RateLimited => Answer::Prepare(PrepareAnswer::Busy(fault)),
         Request::Prepare => Answer::Prepare(PrepareAnswer::Failed(fault)),
         Request::Refresh { .. } => Answer::Refresh(RefreshAnswer::Failed(fault)),
         Request::Revoke(_) => Answer::Revoke(RevokeAnswer::Failed(fault)),
         Request::Identify(_) | Request::Heartbeat(_) => Answer::Resource(ResourceAnswer::Failed(fault)),
+    }
+}
+
+/// The same, to be changed.
+pub(super) const fn fault_mut(answer: &mut Answer) -> Option<&mut Fault> {
+    match answer {
+        Answer::Code(CodeAnswer::Failed(fault))
+        | Answer::Poll(PollAnswer::Failed(fault))
+        | Answer::Authorize(AuthorizeAnswer::Failed(fault))
+        | Answer::Exchange(ExchangeAnswer::Failed(fault))
+        | Answer::Prepare(PrepareAnswer::Failed(fault) | PrepareAnswer::Busy(fault))
+        | Answer::Refresh(RefreshAnswer::Failed(fault))
+        | Answer::Revoke(RevokeAnswer::Failed(fault))
+        | Answer::Resource(ResourceAnswer::Failed(fault)) => Some(fault),
+        _ => None,
+    }
+}
+
+/// Why a request ended without a verdict.
+pub(super) const fn fault_of(answer: &Answer) -> Option<Fault> {
+    match answer {
+        Answer::Code(CodeAnswer::Failed(fault))
+        | Answer::Poll(PollAnswer::Failed(fault))
+        | Answer::Authorize(AuthorizeAnswer::Failed(fault))
+        | Answer::Exchange(ExchangeAnswer::Failed(fault))
+        | Answer::Prepare(PrepareAnswer::Failed(fault) | PrepareAnswer::Busy(fault))
+        | Answer::Refresh(RefreshAnswer::Failed(fault))
+        | Answer::Revoke(RevokeAnswer::Failed(fault))
+        | Answer::Resource(ResourceAnswer::Failed(fault)) => Some(*fault),
+        Answer::Code(_)
+        | Answer::Poll(_)
+        | Answer::Authorize(_)
+        | Answer::Exchange(_)
+        | Answer::Prepare(_)
+        | Answer::Refresh(_)
+        | Answer::Revoke(_)
+        | Answer::Resource(_) => None,
     }
 }
 
@@ -185,6 +231,7 @@ fn refused(flight: &Flight) -> Answer {
         Request::Revoke(_) => Answer::Revoke(RevokeAnswer::Refused),
         Request::DeviceCode => Answer::Code(CodeAnswer::Failed(fault)),
         Request::Poll(_) => Answer::Poll(PollAnswer::Failed(fault)),
+        Request::Authorize | Request::Exchange { .. } => unreachable!("no scenario pairs by a browser yet"),
         Request::Prepare => Answer::Prepare(PrepareAnswer::Ready),
         Request::Identify(_) | Request::Heartbeat(_) => Answer::Resource(ResourceAnswer::Failed(fault)),
     }
@@ -195,15 +242,17 @@ fn rejected(flight: &Flight) -> Answer {
         Request::DeviceCode => Answer::Code(CodeAnswer::ClientRejected),
         Request::Poll(_) => Answer::Poll(PollAnswer::ClientRejected),
         Request::Refresh { .. } => Answer::Refresh(RefreshAnswer::ClientRejected),
+        Request::Authorize | Request::Exchange { .. } => unreachable!("no scenario pairs by a browser yet"),
         Request::Prepare | Request::Revoke(_) | Request::Identify(_) | Request::Heartbeat(_) => refused(flight),
     }
 }
 
 /// The kind of a request.
-pub(super) const fn kind_of(request: &Request) -> Kind {
+pub(super) fn kind_of(request: &Request) -> Kind {
     match request {
         Request::DeviceCode => Kind::Code,
         Request::Poll(_) => Kind::Poll,
+        Request::Authorize | Request::Exchange { .. } => unreachable!("no scenario pairs by a browser yet"),
         Request::Prepare => Kind::Prepare,
         Request::Refresh { .. } => Kind::Refresh,
         Request::Revoke(_) => Kind::Revoke,

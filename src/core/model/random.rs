@@ -150,6 +150,21 @@ fn shorten(scenario: &'static Scenario, mut trace: Vec<Step>, violation: Violati
         }
         Err(_) | Ok(()) => false,
     };
+    // What was made plain may be what another step was needed for: again, until nothing changes.
+    let mut before = Vec::new();
+    while before != trace {
+        before.clone_from(&trace);
+        cut(&mut trace, &mut fails);
+        make_plain(&mut trace, &mut fails);
+    }
+    Failure {
+        scenario,
+        trace,
+        violation: last,
+    }
+}
+
+fn cut(trace: &mut Vec<Step>, fails: &mut impl FnMut(&[Step]) -> bool) {
     let mut chunk = trace.len();
     while chunk > 0 {
         let mut at = 0;
@@ -157,28 +172,25 @@ fn shorten(scenario: &'static Scenario, mut trace: Vec<Step>, violation: Violati
             let mut shorter = trace.clone();
             shorter.drain(at..(at + chunk).min(shorter.len()));
             if fails(&shorter) {
-                trace = shorter;
+                *trace = shorter;
             } else {
                 at += chunk;
             }
         }
         chunk /= 2;
     }
+}
+
+fn make_plain(trace: &mut [Step], fails: &mut impl FnMut(&[Step]) -> bool) {
     for at in 0..trace.len() {
-        let plain = match trace[at] {
+        let as_it_was = trace[at];
+        trace[at] = match as_it_was {
             Step::Answer(kind, _) => Step::Answer(kind, How::Truth),
             Step::Disk(_) => Step::Disk(DiskFate::Done),
             _ => continue,
         };
-        let mut plainer = trace.clone();
-        plainer[at] = plain;
-        if fails(&plainer) {
-            trace = plainer;
+        if trace[at] != as_it_was && !fails(trace) {
+            trace[at] = as_it_was;
         }
-    }
-    Failure {
-        scenario,
-        trace,
-        violation: last,
     }
 }

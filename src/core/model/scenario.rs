@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use crate::core::{
-    Body, BootId, BootTime, DeviceInfo, Generation, GrantId, Pairing, Policy, Provisioning, Record, RefreshMode, Stamp,
-    TokenPair, WallTime,
+    Body, BootId, BootTime, DeviceInfo, Generation, GrantId, GrantKind, Pairing, Policy, Provisioning, Record,
+    RefreshMode, Stamp, TokenPair, WallTime,
 };
 
 use super::disk::Restart;
+use super::mutants::Mutant;
 use super::server::{Habits, Pair};
-use super::step::Ask;
+use super::step::{Ask, Clock};
 
 /// How many of each kind of trouble a trace may hold. They make the exploration finite.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -81,8 +82,12 @@ pub(super) struct Scenario {
     pub(super) sleeps: &'static [u32],
     /// Mixed into the entropy of each input; `None` makes it the same always, so that fewer states differ.
     pub(super) seed: Option<u64>,
-    /// Whether the clock can be trusted in the beginning.
-    pub(super) clock: bool,
+    /// The clock in the beginning.
+    pub(super) clock: Clock,
+    /// What the clock may be set to.
+    pub(super) clocks: &'static [Clock],
+    /// What stands between core and world, if the laws themselves are on trial.
+    pub(super) mutant: Option<Mutant>,
 }
 
 /// The wall clock at the model's beginning, in seconds since the epoch: any time after the build date would do.
@@ -101,11 +106,14 @@ pub(super) const FRAMEIO: Habits = Habits {
     exclusive: false,
     code_life: Duration::from_secs(40),
     interval: Duration::from_secs(15),
+    patience: Duration::from_secs(30),
 };
 
 /// The default configuration, without the heartbeat: it would only multiply moments.
 pub(super) fn eager() -> Policy {
     Policy {
+        grant: GrantKind::Device,
+        sole_grant: true,
         refresh: RefreshMode::Eager,
         refresh_at_percent: 75,
         min_validity: Duration::from_mins(1),
@@ -132,10 +140,12 @@ impl Scenario {
             start,
             budget: Budget::default(),
             asks: &[],
-            restarts: &[Restart::Process, Restart::Power { clock: true }],
+            restarts: &[Restart::Process, Restart::Power { clock: Clock::Right }],
             sleeps: &[],
             seed: None,
-            clock: true,
+            clock: Clock::Right,
+            clocks: &[Clock::Right, Clock::Untrusted],
+            mutant: None,
         }
     }
 

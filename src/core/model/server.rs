@@ -72,6 +72,8 @@ pub(super) struct Habits {
     pub(super) code_life: Duration,
     /// Least time between polls.
     pub(super) interval: Duration,
+    /// What a rate-limited answer asks for.
+    pub(super) patience: Duration,
 }
 
 /// A pairing that lives.

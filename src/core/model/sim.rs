@@ -14,7 +14,7 @@ use super::disk::Restart;
 use super::invariants::{self, Moment, Turn, Violation};
 use super::network::kind_of;
 use super::scenario::{Budget, Scenario, boot_id};
-use super::step::{Ask, DiskFate, How, Kind, Leftover, Step};
+use super::step::{Ask, Clock, DiskFate, How, Kind, Leftover, Step};
 use super::world::World;
 
 /// Longer than any access token lives.
@@ -38,6 +38,7 @@ impl Sim {
         let mut world = World::new(scenario);
         let core = boot(scenario, &mut world, Restart::Process, effects)?;
         let mut sim = Self { scenario, core, world };
+        sim.mutate(effects, 0);
         sim.carry_out(None, effects)?;
         Ok(sim)
     }
@@ -86,7 +87,11 @@ impl Sim {
                 steps.push(Step::Answer(kind, How::Truth));
                 if budget.faults > 0 {
                     let carried_out = world.was_carried_out(kind);
-                    let faults = kind.faults().iter().filter(|how| !carried_out || how.carries_out());
+                    let possible = |how: &How| {
+                        let clock = *how != How::ClockNotSet || world.clock == Clock::Untrusted;
+                        clock && (!carried_out || how.carries_out())
+                    };
+                    let faults = kind.faults().iter().filter(|how| possible(how));
                     steps.extend(faults.map(|how| Step::Answer(kind, *how)));
                 }
             }
@@ -119,7 +124,8 @@ impl Sim {
             steps.push(Step::NetworkUp);
         }
         if budget.clocks > 0 {
-            steps.push(Step::ClockStepped);
+            let other = self.scenario.clocks.iter().filter(|clock| **clock != world.clock);
+            steps.extend(other.map(|clock| Step::ClockStepped(*clock)));
         }
     }
 
@@ -190,19 +196,26 @@ impl Sim {
         let event = match step {
             Step::Ask(ask) => {
                 if matches!(ask, Ask::Start { .. }) && !self.flow_runs() {
-                    self.world.history.code_asked = false;
+                    self.world.history.started();
                 }
                 let id = self.world.call(ask);
                 Some(Event::Call(id, self.command(ask)))
             }
-            Step::Answer(kind, how) => self.world.land(kind).map(|flight| {
+            Step::Answer(kind, how) => {
+                let Some(flight) = self.world.land(kind) else {
+                    return invariants::hold_in_state(self);
+                };
                 let (answer, date) = self.world.answer(&flight, how, habits);
-                Event::Answered {
+                if date.is_some() && self.world.compare_clock() {
+                    // First what the wall clock is worth, so that the answer is judged by it.
+                    self.turn(Event::ClockStepped, effects)?;
+                }
+                Some(Event::Answered {
                     op: flight.op,
                     date,
                     answer,
-                }
-            }),
+                })
+            }
             Step::Rotate => {
                 self.world.rotate_early(habits);
                 None
@@ -221,6 +234,7 @@ impl Sim {
             } => {
                 self.world.crash(stored, torn, server, restart, habits);
                 self.core = boot(self.scenario, &mut self.world, restart, effects)?;
+                self.mutate(effects, 0);
                 return self.carry_out(None, effects);
             }
             Step::Advance => self.advance(),
@@ -241,8 +255,8 @@ impl Sim {
                 None
             }
             Step::NetworkUp => Some(Event::NetworkUp),
-            Step::ClockStepped => {
-                self.world.clock = !self.world.clock;
+            Step::ClockStepped(clock) => {
+                self.world.clock_steps(clock);
                 Some(Event::ClockStepped)
             }
             Step::Shutdown => {
@@ -272,7 +286,7 @@ impl Sim {
             Step::Approve | Step::Deny => |b| &mut b.consents,
             Step::Forget => |b| &mut b.forgets,
             Step::NetworkUp => |b| &mut b.nudges,
-            Step::ClockStepped => |b| &mut b.clocks,
+            Step::ClockStepped(_) => |b| &mut b.clocks,
             Step::Shutdown => |b| &mut b.shutdowns,
         };
         // The calm path of I5 may approve a code, and ask, beyond the budget.
@@ -319,18 +333,35 @@ impl Sim {
         self.due().then_some(Event::Tick)
     }
 
-    fn turn(&mut self, event: Event, effects: &mut Vec<Effect>) -> Result<(), Violation> {
+    /// Lets the mutant at the effects from `done` on.
+    fn mutate(&mut self, effects: &mut Vec<Effect>, done: usize) {
+        if let Some(mutant) = self.scenario.mutant {
+            let mut new = effects.split_off(done);
+            (mutant.effects)(self, &mut new);
+            effects.append(&mut new);
+        }
+    }
+
+    fn turn(&mut self, mut event: Event, effects: &mut Vec<Effect>) -> Result<(), Violation> {
         let now = self.world.now(self.scenario.seed);
         let deadline = self.core.next_deadline();
         let ticked = event == Event::Tick;
         let failed = failed_kind(&event);
-        guard(|| self.core.handle(now, event, effects))?;
+        let done = effects.len();
+        let mutant = self.scenario.mutant;
+        guard(|| {
+            if let Some(mutant) = mutant {
+                (mutant.event)(&mut event);
+            }
+            self.core.handle(now, event, effects);
+        })?;
+        self.mutate(effects, done);
         let turn = Turn {
             ticked,
             on_time: deadline == Some(now.boot),
             failed,
         };
-        self.carry_out(Some(&turn), effects)
+        self.carry_out(Some(&turn), &effects[done..])
     }
 
     fn carry_out(&mut self, turn: Option<&Turn>, effects: &[Effect]) -> Result<(), Violation> {
@@ -355,10 +386,11 @@ fn failed_kind(event: &Event) -> Option<Kind> {
 }
 
 /// What is sent again when this was a failure.
-const fn kind_of_answer(answer: &Answer) -> Kind {
+fn kind_of_answer(answer: &Answer) -> Kind {
     match answer {
         Answer::Code(_) => Kind::Code,
         Answer::Poll(_) => Kind::Poll,
+        Answer::Authorize(_) | Answer::Exchange(_) => unreachable!("no scenario pairs by a browser yet"),
         Answer::Prepare(_) | Answer::Refresh(_) => Kind::Prepare,
         Answer::Revoke(_) => Kind::Revoke,
         Answer::Resource(_) => Kind::Identify,

@@ -2,6 +2,19 @@
 
 use super::disk::Restart;
 
+/// What the wall clock is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Clock {
+    /// It says the true time.
+    Right,
+    /// It cannot be trusted, and the driver knows that.
+    Untrusted,
+    /// It stood still while the power was off. Trusted until a `Date`, or the record's floor, contradicts it.
+    Behind,
+    /// It is a day ahead, and nothing tells but a `Date`.
+    Ahead,
+}
+
 /// One move of the world.
 ///
 /// A step names what it concerns by kind, never by number: a trace stays meaningful when the shrinker takes steps out of it.
@@ -40,8 +53,8 @@ pub(super) enum Step {
     Forget,
     /// A route appears.
     NetworkUp,
-    /// The clock becomes trustworthy, or stops being so.
-    ClockStepped,
+    /// The wall clock is set, to this.
+    ClockStepped(Clock),
     /// The daemon is told to end.
     Shutdown,
 }
@@ -110,6 +123,8 @@ impl Kind {
         match self {
             Self::Code => &[
                 How::Offline,
+                How::Untrusted,
+                How::ClockNotSet,
                 How::Garbled,
                 How::RateLimited,
                 How::ClientRejected,
@@ -117,25 +132,51 @@ impl Kind {
             ],
             Self::Poll => &[
                 How::Offline,
+                How::Untrusted,
+                How::ClockNotSet,
+                How::Garbled,
                 How::Lost,
                 How::LostAfter,
                 How::SlowDown,
                 How::RateLimited,
                 How::ClientRejected,
             ],
-            Self::Prepare | Self::Heartbeat => &[How::Offline, How::RateLimited],
+            Self::Prepare | Self::Heartbeat => &[
+                How::Offline,
+                How::Untrusted,
+                How::ClockNotSet,
+                How::Lost,
+                How::RateLimited,
+            ],
             Self::Refresh => &[
                 How::Offline,
+                How::Untrusted,
+                How::ClockNotSet,
                 How::Lost,
                 How::LostAfter,
                 How::LostLate,
                 How::GarbledAfter,
                 How::RateLimited,
+                How::Throttled,
                 How::Refused,
                 How::ClientRejected,
             ],
-            Self::Revoke => &[How::Offline, How::LostAfter, How::Refused],
-            Self::Identify => &[How::Offline, How::Garbled, How::Undated],
+            Self::Revoke => &[
+                How::Offline,
+                How::Untrusted,
+                How::ClockNotSet,
+                How::LostAfter,
+                How::RateLimited,
+                How::Refused,
+            ],
+            Self::Identify => &[
+                How::Offline,
+                How::Untrusted,
+                How::ClockNotSet,
+                How::Garbled,
+                How::RateLimited,
+                How::Undated,
+            ],
         }
     }
 }
@@ -149,6 +190,10 @@ pub(super) enum How {
     Undated,
     /// Nothing was sent.
     Offline,
+    /// Nothing was sent: the certificate is not to be trusted.
+    Untrusted,
+    /// Nothing was sent: the certificate's dates do not fit a clock that is known to be wrong.
+    ClockNotSet,
     /// Sent, never carried out, no answer.
     Lost,
     /// Carried out, no answer.
@@ -161,6 +206,8 @@ pub(super) enum How {
     GarbledAfter,
     /// 429 with a `Retry-After`.
     RateLimited,
+    /// 429 without one.
+    Throttled,
     /// An answer that is no verdict.
     Refused,
     /// `invalid_client`.
@@ -177,10 +224,13 @@ impl How {
         match self {
             Self::Truth | Self::Undated | Self::LostAfter | Self::GarbledAfter => true,
             Self::Offline
+            | Self::Untrusted
+            | Self::ClockNotSet
             | Self::Lost
             | Self::LostLate
             | Self::Garbled
             | Self::RateLimited
+            | Self::Throttled
             | Self::Refused
             | Self::ClientRejected
             | Self::SlowDown

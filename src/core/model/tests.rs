@@ -10,7 +10,7 @@ use super::explore::{Failure, explore};
 use super::random::walk;
 use super::scenario::{ACCESS_LIFE, Budget, FRAMEIO, Scenario, Start, eager};
 use super::server::Habits;
-use super::step::Ask;
+use super::step::{Ask, Clock};
 
 /// More states than any scenario has: reaching it is a failure of the scenario, not of the core.
 const MOST_STATES: usize = 3_000_000;
@@ -21,11 +21,11 @@ pub(super) const BEFORE_ADVISORY: Start = Start::Paired {
 };
 
 /// A second before the token is too short for a caller.
-const BEFORE_MANDATORY: Start = Start::Paired {
+pub(super) const BEFORE_MANDATORY: Start = Start::Paired {
     age: Duration::from_secs(ACCESS_LIFE.as_secs() - 61),
 };
 
-const YOUNG: Start = Start::Paired {
+pub(super) const YOUNG: Start = Start::Paired {
     age: Duration::from_secs(60),
 };
 
@@ -53,12 +53,25 @@ fn holds(scenario: &'static Scenario) {
     assert!(explored.complete, "{}: more states than expected", scenario.name);
 }
 
-/// Two explorations from one beginning: with a small budget in every run, and with a large one on request.
+/// `full`: budgets that take an hour and most of a big machine's memory.
+const DEEP: &str = "C2C_DEEP";
+
+fn deep_budget(deep: Budget, full: Budget) -> Budget {
+    match std::env::var(DEEP) {
+        Ok(word) if word == "full" => full,
+        Ok(word) => panic!("{DEEP}={word}: the only word is `full`"),
+        Err(_) => deep,
+    }
+}
+
+/// Three explorations from one beginning: with a small budget in every run, with one that takes some seconds of an optimized
+/// build in CI, and with a large one on request.
 macro_rules! scenarios {
     ($($name:ident: $start:expr,
         { $($field:ident: $value:expr),* $(,)? },
         { $($small:ident: $little:expr),* $(,)? },
-        { $($large:ident: $much:expr),* $(,)? };)+) => {
+        { $($deep:ident: $more:expr),* $(,)? },
+        { $($full:ident: $much:expr),* $(,)? };)+) => {
         $(
             #[test]
             fn $name() {
@@ -76,10 +89,13 @@ macro_rules! scenarios {
 
             $(
                 #[test]
-                #[ignore = "minutes and gigabytes: cargo test --release --lib core::model -- --ignored --test-threads=1"]
+                #[ignore = "minutes: see the step of .ci/run that names it"]
                 fn $name() {
                     static SCENARIO: LazyLock<Scenario> = LazyLock::new(|| Scenario {
-                        budget: Budget { $($large: $much,)* ..Budget::default() },
+                        budget: deep_budget(
+                            Budget { $($deep: $more,)* ..Budget::default() },
+                            Budget { $($full: $much,)* ..Budget::default() },
+                        ),
                         $($field: $value,)*
                         ..Scenario::new(stringify!($name), $start)
                     });
@@ -94,74 +110,98 @@ scenarios! {
     pairing_survives_the_network: Start::Fresh,
         { asks: &[START, START_ONCE, Ask::Cancel, Ask::Code] },
         { asks: 2, faults: 1, consents: 1, waits: 5 },
+        { asks: 2, faults: 2, consents: 1, waits: 5 },
         { asks: 2, faults: 2, consents: 1, waits: 5 };
     pairing_survives_crashes: Start::Fresh,
         { asks: &[START, Ask::Cancel] },
         { asks: 2, crashes: 1, consents: 1, waits: 4 },
+        { asks: 2, faults: 1, crashes: 1, consents: 1, disk: 1, waits: 5 },
         { asks: 2, faults: 1, crashes: 1, consents: 1, disk: 1, waits: 5 };
     refresh_survives_network_disk_and_crashes: BEFORE_ADVISORY,
-        { restarts: &[Restart::Process, Restart::Power { clock: true }] },
+        { restarts: &[Restart::Process, Restart::Power { clock: Clock::Right }] },
         { faults: 1, crashes: 1, disk: 1, waits: 3 },
-        { faults: 2, crashes: 1, disk: 1, waits: 3 };
+        { faults: 2, crashes: 1, disk: 1, stalls: 1, waits: 3 },
+        { faults: 2, crashes: 2, disk: 2, stalls: 1, waits: 3 };
     refresh_survives_two_crashes: BEFORE_ADVISORY,
-        { restarts: &[Restart::Process, Restart::Power { clock: true }, Restart::Power { clock: false }] },
+        { restarts: &[Restart::Process, Restart::Power { clock: Clock::Right }, Restart::Power { clock: Clock::Untrusted }] },
         { crashes: 2, waits: 3 },
-        { faults: 1, crashes: 2, waits: 3 };
+        { faults: 1, crashes: 2, disk: 1, waits: 3 },
+        { faults: 2, crashes: 2, disk: 1, stalls: 1, waits: 3 };
     callers_are_served_through_any_refresh: BEFORE_MANDATORY,
         { asks: &[Ask::Token, Ask::LongToken] },
         { asks: 1, faults: 1, stalls: 2, waits: 1 },
+        { asks: 2, faults: 1, stalls: 2, nudges: 1, waits: 1 },
         { asks: 2, faults: 2, stalls: 2, nudges: 1, waits: 3 };
     unpair_crosses_everything: BEFORE_ADVISORY,
         { asks: &[Ask::Unpair, START, Ask::Token] },
         { asks: 2, crashes: 1, consents: 1, waits: 2 },
+        { asks: 2, faults: 1, crashes: 1, consents: 1, waits: 2 },
         { asks: 2, faults: 1, crashes: 1, consents: 1, disk: 1, waits: 3 };
     an_open_replacement_is_settled: Start::Candidate { age: Duration::from_secs(60) },
         { asks: &[Ask::Unpair, Ask::Token, REPLACE] },
         { asks: 1, crashes: 1, consents: 1, waits: 2 },
+        { asks: 1, faults: 1, crashes: 1, disk: 1, consents: 1, waits: 2 },
         { asks: 2, faults: 1, crashes: 1, disk: 1, consents: 1, stalls: 1, waits: 3 };
     an_open_replacement_that_ended_the_first_is_settled: Start::Candidate { age: Duration::from_secs(60) },
         { asks: &[Ask::Unpair, Ask::Token, REPLACE], habits: Habits { exclusive: true, ..FRAMEIO } },
         { asks: 1, crashes: 1, consents: 1, waits: 2 },
+        { asks: 1, faults: 1, crashes: 1, disk: 1, consents: 1, waits: 2 },
         { asks: 2, faults: 1, crashes: 1, disk: 1, consents: 1, stalls: 1, waits: 3 };
     replacement_crosses_everything: BEFORE_ADVISORY,
         { asks: &[REPLACE, Ask::Cancel, Ask::Unpair] },
         { asks: 2, crashes: 1, consents: 1, waits: 2 },
+        { asks: 2, faults: 1, crashes: 1, consents: 1, waits: 2 },
         { asks: 2, faults: 1, crashes: 1, consents: 1, stalls: 1, waits: 3 };
     replacement_ends_the_pairing_before_it: YOUNG,
         { asks: &[REPLACE, Ask::Cancel], habits: Habits { exclusive: true, ..FRAMEIO } },
         { asks: 2, faults: 1, consents: 1, waits: 3 },
+        { asks: 2, faults: 1, crashes: 1, consents: 1, waits: 2 },
         { asks: 2, faults: 1, crashes: 1, consents: 1, stalls: 1, waits: 3 };
     rejections_cost_one_refresh: YOUNG,
         { asks: &[Ask::Token, Ask::RejectCurrent, Ask::RejectOlder, Ask::RejectUnknown] },
         { asks: 2, faults: 1, forgets: 1, waits: 2 },
+        { asks: 3, faults: 1, forgets: 1, stalls: 1, waits: 3 },
         { asks: 3, faults: 1, forgets: 1, stalls: 1, waits: 3 };
     a_forgotten_device_says_so: BEFORE_ADVISORY,
         { asks: &[Ask::Token, START] },
         { asks: 1, faults: 1, forgets: 1, waits: 2 },
+        { asks: 2, faults: 1, forgets: 1, crashes: 1, consents: 1, waits: 3 },
         { asks: 2, faults: 1, forgets: 1, crashes: 1, consents: 1, waits: 3 };
     an_untrusted_clock_loses_nothing: YOUNG,
-        { asks: &[Ask::Token], restarts: &[Restart::Power { clock: false }] },
+        { asks: &[Ask::Token], restarts: &[Restart::Power { clock: Clock::Untrusted }] },
         { asks: 1, faults: 1, crashes: 1, clocks: 1, waits: 2 },
+        { asks: 1, faults: 1, crashes: 2, clocks: 1, waits: 2 },
         { asks: 1, faults: 2, crashes: 2, clocks: 1, waits: 3 };
+    a_wrong_clock_loses_nothing: YOUNG,
+        { asks: &[Ask::Token], restarts: &[Restart::Power { clock: Clock::Behind }, Restart::Power { clock: Clock::Ahead }],
+          clocks: ALL_CLOCKS },
+        { asks: 1, crashes: 1, clocks: 1, waits: 2 },
+        { asks: 1, faults: 1, crashes: 1, clocks: 1, waits: 2 },
+        { asks: 1, faults: 1, crashes: 2, clocks: 2, waits: 3 };
     a_damaged_record_is_never_fine: BEFORE_ADVISORY,
         { asks: &[Ask::Unpair, Ask::Token], restarts: &[Restart::Damaged] },
         { asks: 1, crashes: 1, disk: 1, waits: 3 },
+        { asks: 1, faults: 1, crashes: 2, disk: 1, waits: 3 },
         { asks: 1, faults: 1, crashes: 2, disk: 1, waits: 3 };
     without_a_refresh_token_it_ends: YOUNG,
         { asks: &[Ask::Token, Ask::Unpair, Ask::RejectCurrent], habits: Habits { offline: false, ..FRAMEIO } },
         { asks: 2, faults: 1, crashes: 1, waits: 2 },
+        { asks: 2, faults: 1, crashes: 1, stalls: 1, waits: 3 },
         { asks: 2, faults: 1, crashes: 1, stalls: 1, waits: 3 };
     shutdown_cuts_nothing: BEFORE_ADVISORY,
         { asks: &[START, REPLACE, Ask::Unpair, Ask::Token] },
         { asks: 1, faults: 1, shutdowns: 1, consents: 1, waits: 2 },
+        { asks: 1, faults: 1, shutdowns: 1, crashes: 1, consents: 1, waits: 2 },
         { asks: 1, faults: 1, shutdowns: 1, crashes: 1, consents: 1, stalls: 1, waits: 3 };
     on_demand_refreshes_when_asked: BEFORE_MANDATORY,
         { asks: &[Ask::Token, Ask::RejectCurrent], policy: Policy { refresh: RefreshMode::OnDemand, ..eager() } },
         { asks: 2, faults: 1, stalls: 1, waits: 2 },
+        { asks: 2, faults: 1, crashes: 1, stalls: 1, sleeps: 1, waits: 3 },
         { asks: 2, faults: 1, crashes: 1, stalls: 1, sleeps: 1, waits: 3 };
     suspend_delays_and_loses_nothing: BEFORE_ADVISORY,
         { asks: &[Ask::Token, START], sleeps: &[30, 7_200, 86_400] },
         { asks: 1, faults: 1, sleeps: 1, consents: 1, waits: 2 },
+        { asks: 1, faults: 1, sleeps: 1, consents: 1, stalls: 1, waits: 3 },
         { asks: 1, faults: 1, sleeps: 2, consents: 1, waits: 3 };
 }
 
@@ -180,10 +220,16 @@ pub(super) const ALL_ASKS: &[Ask] = &[
     Ask::RejectUnknown,
 ];
 
+const ALL_CLOCKS: &[Clock] = &[Clock::Right, Clock::Untrusted, Clock::Behind, Clock::Ahead];
+
 const ALL_RESTARTS: &[Restart] = &[
     Restart::Process,
-    Restart::Power { clock: true },
-    Restart::Power { clock: false },
+    Restart::Power { clock: Clock::Right },
+    Restart::Power {
+        clock: Clock::Untrusted,
+    },
+    Restart::Power { clock: Clock::Behind },
+    Restart::Power { clock: Clock::Ahead },
     Restart::Damaged,
 ];
 
@@ -195,6 +241,7 @@ fn random_scenario(name: &'static str, start: Start) -> Scenario {
     Scenario {
         asks: ALL_ASKS,
         restarts: ALL_RESTARTS,
+        clocks: ALL_CLOCKS,
         sleeps: &[1, 30, 3_600, 86_400],
         seed: Some(SEED),
         ..Scenario::new(name, start)
@@ -229,6 +276,8 @@ fn random_traces_with_heartbeats_and_short_tokens_break_no_law() {
         },
         habits: Habits {
             access_life: Duration::from_secs(600),
+            // Longer than the heartbeats are apart.
+            patience: Duration::from_secs(150),
             exclusive: true,
             ..FRAMEIO
         },

@@ -1,6 +1,7 @@
 //! The world around the core: time, the driver and what it has under way, and what is left of it after a crash.
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use crate::core::{
     Body, BootTime, CallError, CallId, Effect, Now, OpId, PendingRevocation, Record, Reply, Request, Snapshot, Store,
@@ -8,14 +9,18 @@ use crate::core::{
 };
 
 use super::disk::{Disk, Restart};
-use super::history::{History, families_before, families_of, pairs_of};
+use super::history::{History, Subject, families_before, families_of, pairs_of};
 use super::network::{Flight, kind_of};
 use super::scenario::{BOOTED_AT, Budget, EPOCH, Scenario, Start};
 use super::server::{Habits, Pair, Server, millis};
-use super::step::{Ask, DiskFate, Kind, Leftover};
+use super::step::{Ask, Clock, DiskFate, Kind, Leftover};
 
 /// The disk works or fails within this. How long it took is what the mark's time can be off by.
 pub(super) const DISK_LIMIT: u64 = 5_000;
+
+/// How wrong a clock that stood still, or ran ahead, is.
+const BEHIND: Duration = Duration::from_hours(2);
+const AHEAD: Duration = Duration::from_hours(24);
 
 /// Every method answers within this.
 const CALL_LIMIT: u64 = 20_000;
@@ -46,7 +51,9 @@ pub(super) struct World {
     /// `real` at the start of this boot.
     booted: u64,
     pub(super) boot: u8,
-    pub(super) clock: bool,
+    pub(super) clock: Clock,
+    /// A `Date` told that the clock is wrong.
+    contradicted: bool,
     pub(super) server: Server,
     pub(super) disk: Disk,
     pub(super) flights: Vec<Flight>,
@@ -84,6 +91,7 @@ impl World {
             booted: 0,
             boot: 0,
             clock: scenario.clock,
+            contradicted: false,
             server,
             disk,
             flights: Vec::new(),
@@ -105,10 +113,35 @@ impl World {
         WallTime::from_secs(EPOCH + self.real / 1000)
     }
 
+    /// What the driver makes of the wall clock: nothing before the floor, nor what a `Date` contradicted.
+    fn wall(&self) -> Option<WallTime> {
+        let read = match self.clock {
+            Clock::Untrusted => return None,
+            Clock::Right => self.date(),
+            Clock::Behind => self.date().before(BEHIND),
+            Clock::Ahead => self.date().after(AHEAD),
+        };
+        let floor = self.disk.newest.as_ref().and_then(|record| record.floor);
+        (!self.contradicted && floor.is_none_or(|floor| read >= floor)).then_some(read)
+    }
+
+    /// A `Date` came. Whether it changed what the clock is worth.
+    pub(super) fn compare_clock(&mut self) -> bool {
+        let before = self.wall();
+        self.contradicted = matches!(self.clock, Clock::Behind | Clock::Ahead);
+        self.wall() != before
+    }
+
+    /// The clock is set: earlier contradictions concern another one.
+    pub(super) fn clock_steps(&mut self, to: Clock) {
+        self.clock = to;
+        self.contradicted = false;
+    }
+
     pub(super) fn now(&self, seed: Option<u64>) -> Now {
         Now {
             boot: self.boot_time(),
-            wall: self.clock.then(|| self.date()),
+            wall: self.wall(),
             entropy: seed.map_or(u64::MAX / 2, |seed| super::random::mix(seed ^ self.real)),
         }
     }
@@ -122,7 +155,7 @@ impl World {
     pub(super) fn pass(&mut self, by: u64, habits: &Habits) {
         if by > 0 {
             self.real += by;
-            self.history.burst = 0;
+            self.history.settle(self.real);
             self.server.settle(habits, self.real);
         }
     }
@@ -232,6 +265,10 @@ impl World {
             Effect::Store(op, store) => {
                 if let Store::Record { record, .. } = store {
                     self.excuse_replaced(record);
+                    if matches!(&record.body, Body::Paired(pairing) if pairing.mark.is_some()) {
+                        // Short of a token, a busy server is asked all the same: this is the decision.
+                        self.history.hurry(Subject::Refresh);
+                    }
                 }
                 self.stores.push_back(Write {
                     op: *op,
@@ -314,6 +351,7 @@ impl World {
     }
 
     fn restart(&mut self, restart: Restart, habits: &Habits) {
+        self.contradicted = false;
         // A process does not start in no time.
         self.pass(1_000, habits);
         match restart {
@@ -325,13 +363,13 @@ impl World {
             Restart::Power { clock } => {
                 self.boot += 1;
                 self.booted = self.real;
-                self.clock = clock;
+                self.clock_steps(clock);
             }
             Restart::Damaged => {
                 self.history.damaged();
                 self.boot += 1;
                 self.booted = self.real;
-                self.clock = true;
+                self.clock_steps(Clock::Right);
             }
         }
         self.history.restarted();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Flow, Phase, Showing};
 use crate::core::Core;
 use crate::core::backoff::FLOOR;
-use crate::core::effect::{CallError, Note, OpId, Store};
+use crate::core::effect::{CallError, Effect, Note, OpId, Store};
 use crate::core::event::{CodeAnswer, CodeGrant, Fault};
 use crate::core::record::{Code, FlowRecord};
 use crate::core::snapshot::{ErrorWord, Reason};
@@ -13,7 +13,7 @@ use crate::core::time::BootTime;
 use crate::core::turn::Turn;
 
 /// Longest wait between code requests: a person stands before the screen.
-const CODE_CAP: Duration = Duration::from_secs(30);
+pub(super) const CODE_CAP: Duration = Duration::from_secs(30);
 
 impl Core {
     /// RFC 8628 §3.2 answered.
@@ -33,15 +33,17 @@ impl Core {
                 self.fail_with(t, ErrorWord::BadUserCode);
                 self.rest(t, None, CallError::ServerError, Reason::ServerError);
             }
-            CodeAnswer::Failed(fault) => {
-                self.fault(t, fault.kind);
-                let wait = self.rest(t, fault.retry_after, fault.call_error(), fault_reason(fault));
-                t.note(Note::CodeRequestFailed {
-                    fault: fault.kind,
-                    retry_in: wait,
-                });
-            }
+            CodeAnswer::Failed(fault) => self.code_request_failed(t, fault),
         }
+    }
+
+    pub(super) fn code_request_failed(&mut self, t: &mut Turn<'_>, fault: Fault) {
+        self.fault(t, fault.kind);
+        let wait = self.rest(t, fault.retry_after, fault.call_error(), fault_reason(fault));
+        t.note(Note::CodeRequestFailed {
+            fault: fault.kind,
+            retry_in: wait,
+        });
     }
 
     /// The server refuses our client id or secret: no code will come of asking again.
@@ -120,10 +122,16 @@ impl Core {
     /// The code on show ended, by its time or by the server's word. A poll still out may yet bring the approval.
     pub(super) fn code_ended(&mut self, t: &mut Turn<'_>) {
         let Some(flow) = &mut self.flow else { return };
-        let Phase::Showing(showing) = &mut flow.phase else {
-            return;
+        let poll = match &mut flow.phase {
+            Phase::Showing(showing) => showing.poll.take(),
+            Phase::Browsing(browsing) if flow.renew => {
+                t.emit(Effect::Cancel(browsing.listener));
+                None
+            }
+            Phase::Browsing(_) => None,
+            Phase::Revoking | Phase::Resting { .. } | Phase::Asking { .. } | Phase::Storing { .. } => return,
         };
-        let (id, poll) = (flow.id, showing.poll.take());
+        let id = flow.id;
         if flow.renew {
             // A server whose codes end at once is not asked at once.
             let spaced = flow.asked.map_or(BootTime::default(), |asked| asked.after(FLOOR));

@@ -1,4 +1,4 @@
-//! The pairing flow: RFC 8628 with Frame.io's habits.
+//! The pairing flow: RFC 8628 with Frame.io's habits, or RFC 6749 §4.1 by a browser.
 //!
 //! Codes live 120 s and are replaced until somebody enters one, gives up or cancels. The flow is kept in the runtime directory
 //! so that the code on the screen stays valid across a crash. Network blips never end it; a poll that was sent is never
@@ -6,16 +6,20 @@
 
 use std::time::Duration;
 
+mod browser;
+mod callers;
 mod code;
 mod poll;
 mod throttle;
 
+use browser::Browsing;
+use callers::Caller;
 pub(super) use throttle::Throttle;
 
 use crate::core::backoff::Retry;
-use crate::core::effect::{CallError, CallId, CodeView, Effect, Note, OpId, Reply, Request, Store};
+use crate::core::effect::{CallError, CallId, Effect, Note, OpId, Reply, Request, Store};
 use crate::core::event::{Command, PairingOptions};
-use crate::core::policy::Provisioning;
+use crate::core::policy::{GrantKind, Provisioning};
 use crate::core::record::{Code, FlowRecord, Pairing};
 use crate::core::serve::CALL_LIMIT;
 use crate::core::snapshot::Reason;
@@ -41,7 +45,9 @@ pub(super) struct Flow {
     reason: Reason,
     retry: Retry,
     unknown_codes: u32,
-    starters: Vec<Starter>,
+    starters: Vec<Caller>,
+    /// Calls that brought a redirect.
+    completers: Vec<Caller>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -54,6 +60,8 @@ enum Phase {
     Asking { op: OpId, since: BootTime },
     /// A code is on show.
     Showing(Box<Showing>),
+    /// An address for a browser is on show.
+    Browsing(Box<Browsing>),
     /// The user approved; the new pair is being written.
     Storing { store: OpId, pairing: Box<Pairing> },
 }
@@ -70,13 +78,7 @@ struct Showing {
     blips: u32,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Starter {
-    call: CallId,
-    deadline: BootTime,
-}
-
-/// A poll whose code is no longer on show.
+/// A poll, or the spending of an authorization code, whose code is no longer on show.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct OrphanPoll {
     op: OpId,
@@ -122,7 +124,7 @@ impl Core {
         deadline: BootTime,
     ) {
         let now = t.at();
-        let starter = Starter { call, deadline };
+        let starter = Caller { call, deadline };
         if let Some(flow) = &mut self.flow {
             flow.starters.push(starter);
             return;
@@ -150,7 +152,7 @@ impl Core {
             .unwrap_or(self.policy.give_up_after)
             .clamp(GIVE_UP.0, GIVE_UP.1);
         self.ids.flow += 1;
-        let revoking = self.revocations.press();
+        let revoking = self.policy.sole_grant && self.revocations.press();
         self.flow = Some(Flow {
             id: self.ids.flow,
             renew: options.renew,
@@ -166,6 +168,7 @@ impl Core {
             retry: Retry::default(),
             unknown_codes: 0,
             starters: vec![starter],
+            completers: Vec::new(),
         });
     }
 
@@ -202,6 +205,7 @@ impl Core {
             retry: Retry::default(),
             unknown_codes: 0,
             starters: Vec::new(),
+            completers: Vec::new(),
         });
         t.note(Note::FlowResumed);
     }
@@ -246,12 +250,16 @@ impl Core {
         } else {
             CallError::NoPairing
         };
-        for starter in &flow.starters {
+        for starter in flow.starters.iter().chain(&flow.completers) {
             t.reply(starter.call, Err(error));
         }
         match flow.phase {
             Phase::Asking { op, .. } => t.emit(Effect::Cancel(op)),
             Phase::Showing(showing) => self.orphan(flow.id, showing.poll),
+            Phase::Browsing(browsing) => {
+                t.emit(Effect::Cancel(browsing.listener));
+                self.orphan(flow.id, browsing.exchange.and_then(|exchange| exchange.sent));
+            }
             Phase::Revoking | Phase::Resting { .. } | Phase::Storing { .. } => {}
         }
         if self.held.is_none() {
@@ -274,22 +282,23 @@ impl Core {
             .is_some_and(|flow| matches!(flow.phase, Phase::Storing { .. }))
     }
 
-    /// A poll is out, of this flow or of one that ended.
+    /// A poll or an authorization code is out, of this flow or of one that ended.
     pub(super) fn polling(&self) -> bool {
-        let current = self
-            .flow
-            .as_ref()
-            .is_some_and(|flow| matches!(&flow.phase, Phase::Showing(showing) if showing.poll.is_some()));
+        let current = self.flow.as_ref().is_some_and(|flow| {
+            flow.exchanging() || matches!(&flow.phase, Phase::Showing(showing) if showing.poll.is_some())
+        });
         current || !self.orphans.is_empty()
     }
 
     /// Starts what is due.
     pub(super) fn run_flow(&mut self, t: &mut Turn<'_>) {
         self.answer_starters(t);
+        self.answer_completers(t);
+        self.run_exchange(t);
         let now = t.at();
         let may_start = self.may_start();
         let Some(flow) = &mut self.flow else { return };
-        if now >= flow.give_up && !matches!(flow.phase, Phase::Storing { .. }) {
+        if now >= flow.give_up && !matches!(flow.phase, Phase::Storing { .. }) && !flow.exchanging() {
             self.end_flow(t, Reason::GaveUp);
             return;
         }
@@ -299,7 +308,13 @@ impl Core {
         let Some(flow) = &mut self.flow else { return };
         match &mut flow.phase {
             Phase::Resting { until } if *until <= now && may_start => {
-                let op = self.request(t, Request::DeviceCode);
+                let op = self.request(
+                    t,
+                    match self.policy.grant {
+                        GrantKind::Device => Request::DeviceCode,
+                        GrantKind::Code => Request::Authorize,
+                    },
+                );
                 if let Some(flow) = &mut self.flow {
                     flow.phase = Phase::Asking { op, since: now };
                     flow.asked = Some(now);
@@ -320,6 +335,7 @@ impl Core {
             | Phase::Resting { .. }
             | Phase::Asking { .. }
             | Phase::Showing(_)
+            | Phase::Browsing(_)
             | Phase::Storing { .. } => {}
         }
     }
@@ -328,46 +344,20 @@ impl Core {
     pub(super) fn flow_deadline(&self) -> Option<BootTime> {
         let flow = self.flow.as_ref()?;
         let may_start = self.may_start();
-        let starter = flow.starters.iter().map(|starter| starter.deadline).min();
+        let calls = flow.starters.iter().chain(&flow.completers);
+        let call = calls.map(|starter| starter.deadline).min();
         let phase = match &flow.phase {
             Phase::Resting { until } if may_start => Some((*until).min(flow.give_up)),
             Phase::Showing(showing) if showing.poll.is_none() && may_start => {
                 Some(showing.next_poll.min(showing.code.ends).min(flow.give_up))
             }
             Phase::Showing(showing) => Some(showing.code.ends.min(flow.give_up)),
-            Phase::Revoking | Phase::Asking { .. } | Phase::Resting { .. } => Some(flow.give_up),
+            Phase::Browsing(_) if flow.exchanging() => None,
+            Phase::Browsing(browsing) if may_start => [browsing.due(), Some(flow.give_up)].into_iter().flatten().min(),
+            Phase::Revoking | Phase::Asking { .. } | Phase::Resting { .. } | Phase::Browsing(_) => Some(flow.give_up),
             Phase::Storing { .. } => None,
         };
-        [starter, phase].into_iter().flatten().min()
-    }
-
-    fn answer_starters(&mut self, t: &mut Turn<'_>) {
-        let Some(flow) = &mut self.flow else { return };
-        let now = t.at();
-        for starter in std::mem::take(&mut flow.starters) {
-            if let Some(code) = flow.view(now) {
-                let give_up_in = flow.give_up.since(now);
-                let (renew, replace) = (flow.renew, flow.replace);
-                t.reply(
-                    starter.call,
-                    Ok(Reply::Started {
-                        code,
-                        renew,
-                        replace,
-                        give_up_in,
-                    }),
-                );
-            } else if now >= starter.deadline {
-                t.reply(starter.call, Err(flow.retry.failing().unwrap_or(CallError::Timeout)));
-            } else if let (Some(error), Phase::Resting { until }) = (flow.retry.failing(), &flow.phase)
-                && *until > starter.deadline
-            {
-                // No further try fits into this call's time: do not make anyone wait for nothing.
-                t.reply(starter.call, Err(error));
-            } else {
-                flow.starters.push(starter);
-            }
-        }
+        [call, phase].into_iter().flatten().min()
     }
 
     /// The revocation that had to go first is done with, whatever came of it.
@@ -381,7 +371,8 @@ impl Core {
 
     /// A revocation that had to wait for its refresh is ready: it goes before a code that has not been asked for yet.
     pub(super) fn revoke_before_code(&mut self) {
-        if let Some(flow) = &mut self.flow
+        if self.policy.sole_grant
+            && let Some(flow) = &mut self.flow
             && matches!(flow.phase, Phase::Resting { .. })
             && self.revocations.press()
         {
@@ -389,9 +380,16 @@ impl Core {
         }
     }
 
-    /// Whether revocations may be sent: while a flow is past them they wait for its end.
+    /// Whether revocations may be sent. Where a device has but one grant they wait, once a flow is past them, for its end.
     pub(super) fn flow_lets_revoke(&self) -> bool {
-        self.flow.as_ref().is_none_or(|flow| flow.phase == Phase::Revoking)
+        self.flow.as_ref().is_none_or(|flow| match flow.phase {
+            Phase::Revoking => true,
+            // Until the new pairing is on disk the one it replaces is all that a crash would leave.
+            Phase::Storing { .. } => false,
+            Phase::Resting { .. } | Phase::Asking { .. } | Phase::Showing(_) | Phase::Browsing(_) => {
+                !self.policy.sole_grant
+            }
+        })
     }
 
     /// The network may be back.
@@ -404,6 +402,11 @@ impl Core {
             Phase::Showing(showing) if showing.blips > 0 => {
                 showing.next_poll = showing.not_before.max(now);
             }
+            Phase::Browsing(browsing) => {
+                if let Some(exchange) = &mut browsing.exchange {
+                    exchange.due = exchange.due.min(flow.retry.next().max(now));
+                }
+            }
             Phase::Revoking | Phase::Asking { .. } | Phase::Showing(_) | Phase::Storing { .. } => {}
         }
     }
@@ -411,34 +414,7 @@ impl Core {
     pub(super) fn flow_view(&self) -> Option<FlowView> {
         self.flow.as_ref().map(|flow| match flow.phase {
             Phase::Revoking | Phase::Resting { .. } | Phase::Asking { .. } => FlowView::Requesting(flow.reason),
-            Phase::Showing(_) | Phase::Storing { .. } => FlowView::Awaiting,
-        })
-    }
-
-    /// Answers everybody who waits here, because the daemon ends. The flow's file stays: it goes on after a restart.
-    pub(super) fn end_starters(&mut self, t: &mut Turn<'_>) {
-        if let Some(flow) = &mut self.flow {
-            for starter in std::mem::take(&mut flow.starters) {
-                t.reply(starter.call, Err(CallError::Timeout));
-            }
-        }
-    }
-}
-
-impl Flow {
-    /// The code on show, while it lives.
-    fn view(&self, now: BootTime) -> Option<CodeView> {
-        let Phase::Showing(showing) = &self.phase else {
-            return None;
-        };
-        let code = &showing.code;
-        (now < code.ends).then(|| CodeView {
-            id: code.id,
-            user_code: code.user_code.clone(),
-            verification_uri: code.verification_uri.clone(),
-            verification_uri_complete: code.verification_uri_complete.clone(),
-            device_name: code.device_name.clone(),
-            expires_in: code.ends.since(now),
+            Phase::Showing(_) | Phase::Browsing(_) | Phase::Storing { .. } => FlowView::Awaiting,
         })
     }
 }

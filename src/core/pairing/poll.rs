@@ -11,6 +11,7 @@ use crate::core::record::{Pairing, TokenPair};
 use crate::core::refresh::{Refresh, RefusedLimit};
 use crate::core::snapshot::{DeviceInfo, ErrorWord, Reason};
 use crate::core::time::{BootTime, WallTime};
+use crate::core::token::GrantId;
 use crate::core::turn::Turn;
 
 /// RFC 8628 §3.5: `slow_down` adds 5 seconds, for this and all later polls.
@@ -31,8 +32,7 @@ impl Core {
         date: Option<WallTime>,
         answer: PollAnswer,
     ) {
-        if let Some(at) = self.orphans.iter().position(|orphan| orphan.op == op) {
-            let orphan = self.orphans.remove(at);
+        if let Some(orphan) = self.take_orphan(op) {
             if let PollAnswer::Granted(grant) = answer {
                 self.orphan_granted(t, &orphan, date, grant);
             }
@@ -69,15 +69,7 @@ impl Core {
                 self.store_flow(t);
             }
             PollAnswer::Expired => self.code_ended(t),
-            PollAnswer::CodeUnknown => {
-                *unknown_codes += 1;
-                if *unknown_codes >= UNKNOWN_CODES {
-                    self.fail_with(t, ErrorWord::ServerError);
-                    self.end_flow(t, Reason::ServerError);
-                } else {
-                    self.code_ended(t);
-                }
-            }
+            PollAnswer::CodeUnknown => self.code_unknown(t),
             PollAnswer::Denied => {
                 self.end_flow(t, Reason::Denied);
             }
@@ -91,13 +83,29 @@ impl Core {
         }
     }
 
+    /// The server knows no such code.
+    pub(super) fn code_unknown(&mut self, t: &mut Turn<'_>) {
+        let Some(flow) = &mut self.flow else { return };
+        flow.unknown_codes += 1;
+        if flow.unknown_codes >= UNKNOWN_CODES {
+            self.fail_with(t, ErrorWord::ServerError);
+            self.end_flow(t, Reason::ServerError);
+        } else {
+            self.browsing_ended(t, CallError::ServerError);
+        }
+    }
+
     /// The user approved. Both generations on disk take the new pair: what it replaces must not come back.
-    fn approved(&mut self, t: &mut Turn<'_>, sent: BootTime, date: Option<WallTime>, grant: TokenGrant) {
+    pub(super) fn approved(&mut self, t: &mut Turn<'_>, sent: BootTime, date: Option<WallTime>, grant: TokenGrant) {
         let Some(flow) = &mut self.flow else { return };
         let device = DeviceInfo {
             name: match &flow.phase {
                 Phase::Showing(showing) => showing.code.device_name.clone(),
-                Phase::Revoking | Phase::Resting { .. } | Phase::Asking { .. } | Phase::Storing { .. } => String::new(),
+                Phase::Revoking
+                | Phase::Resting { .. }
+                | Phase::Asking { .. }
+                | Phase::Browsing(_)
+                | Phase::Storing { .. } => String::new(),
             },
             ..DeviceInfo::default()
         };
@@ -115,6 +123,7 @@ impl Core {
         };
         // A refresh that was not sent would only be in the way; one that was runs on, and its outcome is dropped.
         self.abandon_unsent_refresh(t);
+        self.revoke_replaced(t);
         self.ledger.generation = self.ledger.generation.next();
         self.ledger.grant.0 += 1;
         let store = self.store_pairing(t, pairing.clone(), Slots::Both);
@@ -126,13 +135,29 @@ impl Core {
         }
     }
 
+    /// Where two grants of a device are strangers, the one that gives way is revoked. It goes on the list before the new
+    /// pairing goes on disk: if a crash comes in between, the entry is of the living grant and is dropped.
+    fn revoke_replaced(&mut self, t: &mut Turn<'_>) {
+        let Some(held) = self.held.as_ref().filter(|_| !self.policy.sole_grant) else {
+            return;
+        };
+        let grant = held.grant;
+        let (newest, flying) = match &self.refresh {
+            Refresh::Storing { incoming, .. } => (incoming.pair.clone(), None),
+            Refresh::Sent { op, .. } => (held.pair.clone(), Some(*op)),
+            Refresh::Idle | Refresh::Preparing(_) | Refresh::Marking { .. } => (held.pair.clone(), None),
+        };
+        self.revoke_pair(t, grant, &newest, flying);
+    }
+
     /// The new pairing is on disk, or the disk fails and memory is all there is.
     pub(in crate::core) fn pairing_stored(&mut self, t: &mut Turn<'_>, op: OpId) {
         let stored = matches!(&self.flow, Some(Flow { phase: Phase::Storing { store, .. }, .. }) if *store == op);
         if !stored {
             return;
         }
-        let Some(flow) = self.flow.take() else { return };
+        let Some(mut flow) = self.flow.take() else { return };
+        flow.completed(t);
         let Phase::Storing { pairing, .. } = flow.phase else {
             return;
         };
@@ -140,8 +165,10 @@ impl Core {
             t.reply(starter.call, Err(CallError::AlreadyPaired));
         }
         self.store(t, Store::Flow(None));
-        self.revocations.forget();
-        self.store_revocations(t);
+        if self.policy.sole_grant {
+            self.revocations.forget();
+            self.store_revocations(t);
+        }
         let replaced = self.held.is_some();
         self.install(t, *pairing, replaced);
     }
@@ -166,7 +193,13 @@ impl Core {
     }
 
     /// An approval came for a code that is no longer on show.
-    fn orphan_granted(&mut self, t: &mut Turn<'_>, orphan: &OrphanPoll, date: Option<WallTime>, grant: TokenGrant) {
+    pub(super) fn orphan_granted(
+        &mut self,
+        t: &mut Turn<'_>,
+        orphan: &OrphanPoll,
+        date: Option<WallTime>,
+        grant: TokenGrant,
+    ) {
         if self
             .flow
             .as_ref()
@@ -185,7 +218,7 @@ impl Core {
                             });
                         }
                     }
-                    Phase::Revoking | Phase::Resting { .. } | Phase::Storing { .. } => {}
+                    Phase::Revoking | Phase::Resting { .. } | Phase::Browsing(_) | Phase::Storing { .. } => {}
                 }
             }
             self.approved(t, orphan.since, date, grant);
@@ -201,15 +234,25 @@ impl Core {
             // A newer approval of the same device is being written: at the server this pair is gone.
             return;
         }
-        match &mut self.held {
-            Some(held) if self.unpairing.is_none() => {
-                // Same device at the server: revoking this pair could take the living one along. A probe tells which lives.
-                held.candidate = Some(pair);
-                self.store_current(t);
-                self.want_probe(t);
-            }
+        if self.held.is_some() && !self.policy.sole_grant {
+            self.revoke_pair(t, GrantId::default(), &pair, None);
+        } else if let Some(unpairing) = &mut self.unpairing {
+            unpairing.late = Some(pair.clone());
+            self.revoke_pair(t, self.ledger.grant, &pair, None);
+        } else if self.held.is_some() {
+            self.keep_candidate(t, pair);
+        } else {
             // No ghost device in somebody's project.
-            _ => self.revoke_pair(t, self.ledger.grant, &pair, None),
+            self.revoke_pair(t, self.ledger.grant, &pair, None);
+        }
+    }
+
+    /// Same device at the server: to revoke this pair could take the living one along. A probe tells which of the two lives.
+    pub(in crate::core) fn keep_candidate(&mut self, t: &mut Turn<'_>, pair: TokenPair) {
+        if let Some(held) = &mut self.held {
+            held.candidate = Some(pair);
+            self.store_current(t);
+            self.want_probe(t);
         }
     }
 }

@@ -33,10 +33,11 @@ const NETWORK_UP_SPREAD: Duration = Duration::from_secs(30 * 60);
 /// How far apart refreshes are that a 401 asked for, while new tokens are refused too.
 const REFUSED_SPACING: Duration = Duration::from_secs(5 * 60);
 const REFUSED_SPACING_CAP: Duration = Duration::from_secs(3600);
+
 /// What limits refreshes that only a 401 asks for: a token endpoint must not be driven by a broken resource.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in crate::core) struct RefusedLimit {
-    /// When the last such refresh was sent.
+    /// When the last such refresh brought a token: one that brings none costs the server nothing and the daemon its token.
     last: Option<BootTime>,
     spacing: Duration,
     /// The token in hand came from such a refresh and no resource took it yet.
@@ -58,7 +59,7 @@ impl RefusedLimit {
         self.last.map_or(BootTime::default(), |last| last.after(self.spacing))
     }
 
-    /// A refresh that a 401 asked for goes out.
+    /// A refresh that a 401 asked for brought a token.
     pub(super) const fn spent(&mut self, now: BootTime) {
         self.last = Some(now);
         self.unproven = true;

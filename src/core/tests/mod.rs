@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod pairing;
+mod redirecting;
 mod refreshing;
 mod rejecting;
 mod restarting;
@@ -29,6 +30,8 @@ pub(super) fn secs(secs: u64) -> Duration {
 
 pub(super) fn policy() -> Policy {
     Policy {
+        grant: GrantKind::Device,
+        sole_grant: true,
         refresh: RefreshMode::Eager,
         refresh_at_percent: 75,
         min_validity: secs(60),
@@ -251,6 +254,10 @@ impl Scene {
         }
     }
 
+    pub(super) const fn stores_pending(&self) -> bool {
+        !self.pending_stores.is_empty()
+    }
+
     /// Lets time pass, ticking at each deadline on the way.
     pub(super) fn advance(&mut self, by: Duration) {
         let until = self.now.after(by);
@@ -445,6 +452,12 @@ pub(super) fn is_prepare(request: &Request) -> bool {
 }
 pub(super) fn is_refresh(request: &Request) -> bool {
     matches!(request, Request::Refresh { .. })
+}
+pub(super) fn is_authorize(request: &Request) -> bool {
+    matches!(request, Request::Authorize)
+}
+pub(super) fn is_exchange(request: &Request) -> bool {
+    matches!(request, Request::Exchange { .. })
 }
 pub(super) fn is_identify(request: &Request) -> bool {
     matches!(request, Request::Identify(_))

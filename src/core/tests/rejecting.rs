@@ -160,3 +160,97 @@ fn a_401_without_a_refresh_token_ends_the_pairing() {
     scene.probed(ResourceAnswer::Unauthorized);
     assert_eq!(scene.state(), (PairingState::Unpaired, Reason::NoRefreshToken));
 }
+
+/// Policy under which nothing but a caller starts a refresh.
+fn on_demand() -> Policy {
+    Policy {
+        refresh: RefreshMode::OnDemand,
+        ..policy()
+    }
+}
+
+#[test]
+fn an_expired_token_is_not_probed_and_its_401_would_not_count() {
+    let mut scene = Scene::paired_with(on_demand());
+    scene.get_token(None);
+    scene.advance(secs(28_801));
+    let mut restarted = Scene::start(
+        on_demand(),
+        Provisioning::Ready,
+        scene.stored(),
+        BOOT,
+        scene.now.as_millis() + 1,
+        true,
+    );
+    assert!(
+        restarted.requests.is_empty(),
+        "dead by its dates: nothing to ask, nothing asked for"
+    );
+    let call = restarted.reject(UPLOADER, 1);
+    assert_eq!(restarted.reply(call), Some(&Ok(Reply::Done)));
+    restarted.advance(secs(3600));
+    assert!(
+        restarted.requests.is_empty(),
+        "on demand: no refresh that nobody asked for"
+    );
+    restarted.get_token(None);
+    assert!(restarted.out(is_prepare));
+}
+
+#[test]
+fn a_401_that_comes_after_the_tokens_end_decides_nothing() {
+    let mut scene = Scene::paired_with(on_demand());
+    scene.get_token(None);
+    scene.advance(secs(28_780));
+    let call = scene.reject(UPLOADER, 1);
+    assert!(scene.out(is_identify));
+    scene.advance(secs(19));
+    scene.now = scene.now.after(secs(2));
+    scene.probed(ResourceAnswer::Unauthorized);
+    assert_eq!(scene.reply(call), Some(&Ok(Reply::Done)));
+    assert!(!scene.notes.contains(&Note::TokenRefused {
+        generation: Generation(1)
+    }));
+    scene.advance(secs(3600));
+    assert!(scene.requests.is_empty());
+}
+
+#[test]
+fn a_refresh_that_brings_nothing_does_not_use_up_the_limit_of_401s() {
+    let mut scene = handed();
+    scene.reject(UPLOADER, 1);
+    scene.probed(ResourceAnswer::Unauthorized);
+    scene.prepare(PrepareAnswer::Ready);
+    scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Refused)));
+    scene.advance(secs(130));
+    assert!(
+        scene.out(is_prepare),
+        "the ordinary backoff, not five minutes without a token"
+    );
+    scene.refresh_to(2);
+    let call = scene.get_token(None);
+    assert_eq!(scene.token(call), "a2");
+    scene.advance(secs(11));
+    scene.reject(UPLOADER, 2);
+    scene.probed(ResourceAnswer::Unauthorized);
+    scene.advance(secs(120));
+    assert!(!scene.out(is_prepare), "one that brought a token does");
+}
+
+#[test]
+fn insisting_on_an_unfounded_rejection_is_told_once() {
+    let mut scene = handed();
+    for _ in 0..5 {
+        scene.reject(UPLOADER, 1);
+        scene.alive();
+        scene.reject(UPLOADER, 1);
+        scene.reject(OTHER, 1);
+        scene.advance(secs(11));
+    }
+    let told = scene
+        .notes
+        .iter()
+        .filter(|note| matches!(note, Note::RejectionUnfounded { .. }))
+        .count();
+    assert_eq!(told, 2, "once for each of the two callers");
+}

@@ -131,6 +131,39 @@ fn a_crash_after_the_post_is_ambiguous_and_waits_for_the_server_to_give_up() {
 }
 
 #[test]
+fn after_a_crash_the_wait_counts_from_the_restart_because_the_post_may_have_left_that_late() {
+    let mut scene = Scene::paired();
+    scene.advance(secs(28_800 * 83 / 100));
+    scene.prepare(PrepareAnswer::Ready);
+    scene.now = scene.now.after(secs(30));
+    let mut restarted = scene.restart();
+    restarted.alive();
+    restarted.advance(secs(39));
+    assert!(!restarted.out(is_prepare));
+    restarted.advance(secs(2));
+    assert!(restarted.out(is_prepare));
+}
+
+#[test]
+fn after_falling_back_no_generation_is_used_twice() {
+    let mut scene = Scene::paired();
+    let mut stored = scene.stored();
+    if let Loaded::Current(record) = stored.record {
+        stored.record = Loaded::Previous(record);
+    }
+    scene.advance(secs(1));
+    let mut fallen = Scene::start(policy(), Provisioning::Ready, stored, BOOT, scene.now.as_millis(), true);
+    fallen.alive();
+    fallen.advance(secs(41));
+    fallen.refresh_to(2);
+    assert_eq!(
+        fallen.core.snapshot().generation,
+        Generation(3),
+        "the lost record may have shown a second token to somebody"
+    );
+}
+
+#[test]
 fn in_another_boot_the_resend_waits_until_40_seconds_of_uptime() {
     let mut scene = Scene::paired();
     scene.advance(secs(28_800 * 83 / 100));
@@ -198,7 +231,10 @@ fn the_code_on_show_stays_valid_across_a_crash() {
     assert_eq!(restarted.state(), (PairingState::AwaitingUser, Reason::None));
     let call = restarted.call(Command::GetPairingCode);
     match restarted.reply(call) {
-        Some(Ok(Reply::Code(view))) => assert_eq!(view.user_code.expose(), "012345"),
+        Some(Ok(Reply::Code(CodeView {
+            prompt: Prompt::Code { user_code, .. },
+            ..
+        }))) => assert_eq!(user_code.expose(), "012345"),
         other => panic!("{other:?}"),
     }
     restarted.advance(Duration::from_millis(9_998));

@@ -16,7 +16,9 @@ fn every_note() -> Vec<Note> {
                 retry_in: MINUTE,
             },
             Note::CodeRequestFailed { .. } => Note::BadUserCode,
-            Note::BadUserCode => Note::SlowedDown { interval: MINUTE },
+            Note::BadUserCode => Note::StrayRedirect,
+            Note::StrayRedirect => Note::ExchangeFailed { fault, retry_in: None },
+            Note::ExchangeFailed { .. } => Note::SlowedDown { interval: MINUTE },
             Note::SlowedDown { .. } => Note::FlowEnded { reason: Reason::GaveUp },
             Note::FlowEnded { .. } => Note::Paired {
                 generation,
