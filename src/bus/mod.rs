@@ -39,6 +39,7 @@ use zbus::{Connection, MatchRule, MessageStream};
 
 pub use access::{Access, Caller, Callers, Principal, Role};
 pub use failure::{Failure, FailureKind};
+pub use handout::TOKEN_HANDED_OUT;
 
 use crate::core::{CallError, Command, Reply, Snapshot};
 use front::Front;

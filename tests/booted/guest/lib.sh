@@ -99,13 +99,12 @@ configure() {
     cat >"$CONFIG/$1.toml"
 }
 
-# What every device is given: the server, an id, both secrets as credentials that only this system can decrypt.
-provision() {
-    mkdir -p /etc/c2c-authd /etc/credstore.encrypted
+# What an image knows: the server. Neither id nor secrets.
+device() {
+    mkdir -p /etc/c2c-authd
     install --mode=644 "$SIM_DIR/ca.pem" /etc/c2c-authd/ca.pem
     configure 10-device <<END
 [device]
-client-id = "$CLIENT"
 firmware-version = "2.16.4"
 [provider]
 base-uri = "$(cat "$SIM_DIR/base-uri")"
@@ -113,6 +112,16 @@ base-uri = "$(cat "$SIM_DIR/base-uri")"
 ca-file = "/etc/c2c-authd/ca.pem"
 [heartbeat]
 interval = "off"
+END
+}
+
+# What every device is given beside it: an id, both secrets as credentials that only this system can decrypt.
+provision() {
+    device
+    mkdir -p /etc/credstore.encrypted
+    configure 20-id <<END
+[device]
+client-id = "$CLIENT"
 END
     head -c 32 /dev/urandom | credential state-key
     credential client-secret <"$SIM_DIR/client-secret"
