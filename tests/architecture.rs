@@ -15,9 +15,16 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("store", &["core"]),
     ("bus", &["core"]),
     ("http", &["core", "oauth"]),
+    ("listener", &["core", "oauth"]),
     // `check` reaches the server by the daemon's own client, and so sees what the daemon would see.
-    ("cli", &["core", "config", "bus", "store", "http", "oauth", "daemon"]),
-    ("daemon", &["core", "oauth", "config", "store", "bus", "http"]),
+    (
+        "cli",
+        &["core", "config", "bus", "store", "http", "oauth", "daemon"],
+    ),
+    (
+        "daemon",
+        &["core", "oauth", "config", "store", "bus", "http", "listener"],
+    ),
     ("bin", &["cli", "daemon"]),
 ];
 

@@ -34,7 +34,9 @@ pub(super) async fn server(config: &Config, found: &mut Vec<Finding>) {
         Ok(provider) => provider,
         Err(failure) => return found.push(Finding::fail("server", failure.sentence, "")),
     };
-    let origin = provider.token_origin();
+    let Some(origin) = provider.first_origin() else {
+        return found.push(Finding::fail("server", "the configuration names no server", ""));
+    };
     let (host, port) = (origin.dial_host().to_owned(), origin.port());
     match timeout(LIMIT, lookup_host((host.as_str(), port))).await {
         Ok(Ok(addresses)) => {
