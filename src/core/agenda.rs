@@ -104,6 +104,11 @@ impl Core {
         let of_record = self.disk.record.answered(op, ok);
         let of_list = self.disk.revocations.answered(op, ok);
         self.disk.flow.answered(op, ok);
+        if self.disk.removal.take_if(|removal| *removal == op).is_some() && !ok {
+            for waiting in &mut self.durables {
+                waiting.failed = true;
+            }
+        }
         if of_record || (of_list && !ok) {
             self.disk_answered(t, ok);
         }
@@ -127,18 +132,27 @@ impl Core {
         for waiting in std::mem::take(&mut self.durables) {
             if waiting.after != op {
                 self.durables.push(waiting);
-            } else if ok && !self.disk.flow.unsure() && !(waiting.record && self.disk.record.unsure()) {
-                t.reply(waiting.call, Ok(Reply::Done));
-            } else {
-                t.reply(waiting.call, Err(CallError::StorageFailed));
+                continue;
             }
+            let broken = waiting.failed || self.disk.flow.unsure() || (waiting.record && self.disk.record.unsure());
+            let result = if ok && !broken {
+                Ok(Reply::Done)
+            } else {
+                Err(CallError::StorageFailed)
+            };
+            t.reply(waiting.call, result);
         }
     }
 
     /// Answers a call once everything asked of the disk so far is done.
     pub(super) fn done_when_durable(&mut self, t: &mut Turn<'_>, call: CallId, record: bool) {
         match self.disk.last {
-            Some(after) => self.durables.push(Durable { call, after, record }),
+            Some(after) => self.durables.push(Durable {
+                call,
+                after,
+                record,
+                failed: false,
+            }),
             None => t.reply(call, Ok(Reply::Done)),
         }
     }
@@ -336,7 +350,12 @@ impl Core {
         match &store {
             Store::Record { .. } => self.disk.record.write(op, true),
             Store::Revocations(list) => self.disk.revocations.write(op, !list.is_empty()),
-            Store::Flow(flow) => self.disk.flow.write(op, flow.is_some()),
+            Store::Flow(flow) => {
+                self.disk.flow.write(op, flow.is_some());
+                if flow.is_none() {
+                    self.disk.removal = Some(op);
+                }
+            }
         }
         t.emit(Effect::Store(op, store));
         op

@@ -142,6 +142,8 @@ struct Disk {
     record: File,
     revocations: File,
     flow: File,
+    /// The last removal of a flow asked for, until it is answered.
+    removal: Option<OpId>,
     retry: Retry,
 }
 
@@ -184,6 +186,8 @@ struct Durable {
     after: OpId,
     /// The record has to be right as well.
     record: bool,
+    /// The removal of a flow, which it promises, failed.
+    failed: bool,
 }
 
 impl File {

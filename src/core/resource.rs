@@ -149,6 +149,7 @@ impl Core {
         (self.resource_free() && !held.refused && !held.unvouched())
             .then_some(self.resource.heartbeat_at)
             .flatten()
+            .map(|at| at.max(self.resource.retry.not_before()))
     }
 
     /// Whether a request may carry the token now: not while a refresh is out, nor while the pairing is being given up.

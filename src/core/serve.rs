@@ -130,7 +130,7 @@ impl Core {
 
     fn due(&self, waiter: &Waiter, now: BootTime) -> Due {
         let Some(held) = &self.held else {
-            return self.due_without_pairing(now);
+            return self.due_without_pairing(waiter, now);
         };
         if held.unvouched() && self.policy.can_probe {
             return self.due_unvouched(waiter, now);
@@ -182,7 +182,7 @@ impl Core {
         }
     }
 
-    fn due_without_pairing(&self, now: BootTime) -> Due {
+    fn due_without_pairing(&self, waiter: &Waiter, now: BootTime) -> Due {
         let none = self.without_pairing();
         let Some(after) = &self.afterlife else {
             return Due::Error(none);
@@ -190,8 +190,11 @@ impl Core {
         if after.alive {
             return Due::Afterlife;
         }
-        match self.probing_since() {
-            Some(since) if now < since.after(SENT_HOLD) => Due::Wait(since.after(SENT_HOLD)),
+        let hold = self
+            .probing_since()
+            .map(|since| since.after(SENT_HOLD).min(waiter.deadline));
+        match hold {
+            Some(hold) if now < hold => Due::Wait(hold),
             _ => Due::Error(none),
         }
     }

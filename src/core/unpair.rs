@@ -202,14 +202,13 @@ impl Core {
             }
             self.store_revocations(t);
         }
-        if let Some(unpairing) = &mut self.unpairing {
-            if let (Some((_, mark)), RefreshAnswer::Failed(fault)) = (unpairing.flying, answer)
-                && fault.kind.ambiguous()
-                && let Some(held) = &mut self.held
-            {
-                held.ambiguous = Some(mark);
+        // Should the tombstone fail, the pairing goes on with what this taught.
+        if let Some((_, mark)) = self.unpairing.as_mut().and_then(|unpairing| unpairing.flying.take()) {
+            match answer {
+                RefreshAnswer::Failed(fault) => self.sent_refresh_failed(t, mark, *fault, false),
+                RefreshAnswer::ClientRejected => self.refresh_rejected(t, mark),
+                RefreshAnswer::Granted(_) | RefreshAnswer::Dead => {}
             }
-            unpairing.flying = None;
         }
         self.release(t);
         self.revoke_before_code();

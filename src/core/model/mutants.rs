@@ -328,7 +328,7 @@ fn mutants() -> Vec<Scenario> {
                 effects
                     .iter_mut()
                     .filter_map(paired_record)
-                    .for_each(|pairing| pairing.mark = None)
+                    .for_each(|pairing| pairing.mark = None);
             }),
         ),
         (

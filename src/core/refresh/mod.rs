@@ -9,7 +9,7 @@ mod schedule;
 use std::time::Duration;
 
 use crate::core::effect::{CallError, Effect, Note, OpId, Request, Slots};
-use crate::core::event::{PrepareAnswer, RefreshAnswer, TokenGrant};
+use crate::core::event::{Fault, PrepareAnswer, RefreshAnswer, TokenGrant};
 use crate::core::held::{Held, stamp};
 use crate::core::record::{IntentMark, Pairing, TokenPair};
 use crate::core::snapshot::{ErrorWord, Reason};
@@ -145,27 +145,37 @@ impl Core {
             }
             RefreshAnswer::ClientRejected => {
                 self.release(t);
-                self.unanswered(mark);
-                self.client_rejected = true;
-                self.fail_with(t, ErrorWord::ClientRejected);
-                t.note(Note::ClientRejected);
-                let wait = t.draw(CLIENT_REJECTED_WAIT * 9 / 10, CLIENT_REJECTED_WAIT * 11 / 10);
-                self.retry.failed_for(t, CallError::ClientRejected, wait);
+                self.refresh_rejected(t, mark);
             }
             RefreshAnswer::Failed(fault) => {
                 self.release(t);
-                if fault.kind.ambiguous() {
-                    if let Some(held) = &mut self.held {
-                        held.ambiguous = Some(mark);
-                    }
-                    // The old access token tells whether the server carried it out.
-                    self.want_probe(t);
-                } else if !fault.kind.unsent() {
-                    self.unanswered(mark);
-                }
-                self.refresh_failed(t, fault, waited_for);
+                self.sent_refresh_failed(t, mark, fault, waited_for);
             }
         }
+    }
+
+    /// The POST came back with «not this client».
+    pub(super) fn refresh_rejected(&mut self, t: &mut Turn<'_>, mark: IntentMark) {
+        self.unanswered(mark);
+        self.client_rejected = true;
+        self.fail_with(t, ErrorWord::ClientRejected);
+        t.note(Note::ClientRejected);
+        let wait = t.draw(CLIENT_REJECTED_WAIT * 9 / 10, CLIENT_REJECTED_WAIT * 11 / 10);
+        self.retry.failed_for(t, CallError::ClientRejected, wait);
+    }
+
+    /// The POST came back without a verdict, or not at all.
+    pub(super) fn sent_refresh_failed(&mut self, t: &mut Turn<'_>, mark: IntentMark, fault: Fault, waited_for: bool) {
+        if fault.kind.ambiguous() {
+            if let Some(held) = &mut self.held {
+                held.ambiguous = Some(mark);
+            }
+            // The old access token tells whether the server carried it out.
+            self.want_probe(t);
+        } else if !fault.kind.unsent() {
+            self.unanswered(mark);
+        }
+        self.refresh_failed(t, fault, waited_for);
     }
 
     /// An answer that is no verdict on this send. An earlier send that stays unanswered stays so; this one counts for it.

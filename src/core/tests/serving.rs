@@ -201,3 +201,23 @@ fn a_missing_secret_serves_valid_tokens_and_waits_with_the_refresh() {
     let call = scene.get_token(None);
     assert_eq!(scene.error(call), CallError::NotProvisioned);
 }
+
+#[test]
+fn heartbeats_wait_as_long_as_the_server_asks() {
+    let mut scene = Scene::paired_with(Policy {
+        heartbeat: Some(secs(120)),
+        ..policy()
+    });
+    scene.advance(secs(120));
+    scene.answer(
+        is_heartbeat,
+        Answer::Resource(ResourceAnswer::Failed(Fault {
+            kind: FaultKind::RateLimited,
+            retry_after: Some(secs(150)),
+        })),
+    );
+    scene.advance(secs(149));
+    assert!(!scene.out(is_heartbeat));
+    scene.advance(secs(2));
+    assert!(scene.out(is_heartbeat));
+}

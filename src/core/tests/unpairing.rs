@@ -246,3 +246,48 @@ fn a_failed_unpair_keeps_what_a_late_poll_brought_meanwhile() {
     assert_eq!(scene.token(served), "a2");
     assert!(scene.revocations.is_empty());
 }
+
+#[test]
+fn a_refresh_that_failed_while_a_tombstone_did_is_not_tried_at_once() {
+    let mut scene = Scene::paired();
+    scene.advance(secs(28_800 * 83 / 100));
+    scene.prepare(PrepareAnswer::Ready);
+    scene.hold_stores = true;
+    scene.disk_works = false;
+    let call = scene.call(Command::Unpair);
+    scene.refresh(RefreshAnswer::Failed(Fault {
+        kind: FaultKind::RateLimited,
+        retry_after: Some(secs(90)),
+    }));
+    while scene.reply(call).is_none() {
+        scene.finish_store();
+    }
+    scene.disk_works = true;
+    scene.hold_stores = false;
+    scene.advance(secs(89));
+    assert!(!scene.out(is_prepare), "not before the server's wish");
+    scene.advance(secs(900));
+    assert!(scene.out(is_prepare));
+}
+
+#[test]
+fn a_flow_that_could_not_be_removed_is_told_although_another_follows() {
+    let mut before = Scene::paired();
+    before.call(Command::Unpair);
+    let mut scene = before.restart();
+    scene.answer(is_revoke, Answer::Revoke(RevokeAnswer::Done));
+    scene.start_pairing(false);
+    scene.show_code();
+    scene.advance(secs(6));
+    scene.hold_stores = true;
+    let call = scene.call(Command::Unpair);
+    scene.disk_works = false;
+    scene.finish_store();
+    scene.start_pairing(false);
+    scene.show_code();
+    scene.disk_works = true;
+    while scene.stores_pending() {
+        scene.finish_store();
+    }
+    assert_eq!(scene.error(call), CallError::StorageFailed);
+}
