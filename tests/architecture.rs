@@ -16,7 +16,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("bus", &["core"]),
     ("http", &["core", "oauth"]),
     ("listener", &["core", "oauth"]),
-    ("cli", &["core", "config", "bus"]),
+    ("cli", &["core", "config", "bus", "store"]),
     (
         "daemon",
         &["core", "oauth", "config", "store", "bus", "http", "listener"],
