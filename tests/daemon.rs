@@ -101,6 +101,18 @@ async fn exit(daemon: &mut Process) -> Option<i32> {
 }
 
 #[tokio::test]
+async fn a_stop_with_nothing_to_finish_does_not_wait_for_its_limits() {
+    let world = World::new(quick());
+    let mut daemon = world.start().await;
+    let asked = std::time::Instant::now();
+    daemon.terminate().unwrap();
+    assert_eq!(exit(&mut daemon).await, Some(0));
+    // The bus is given a second at most for the last answers, of which there are none.
+    let took = asked.elapsed();
+    assert!(took < Duration::from_millis(900), "{took:?}");
+}
+
+#[tokio::test]
 async fn it_pairs_serves_a_token_and_ends_cleanly_on_sigterm() {
     let world = World::new(quick());
     let mut daemon = world.start().await;

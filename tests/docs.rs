@@ -14,6 +14,7 @@ const PAGES: &[&str] = &[
     "CONTRIBUTING.md",
     "SECURITY.md",
     "docs/architecture.md",
+    "docs/booted.md",
     "docs/configuration.md",
     "docs/decisions.md",
     "docs/operating.md",

@@ -173,6 +173,8 @@ impl Daemon {
                 }
             };
         }
+        // It holds the connection, whose end waits for everybody who does.
+        drop(closed);
         self.executor.leave().await;
         drain.and_then(|drain| drain.because).map_or(Ok(()), Err)
     }

@@ -13,6 +13,7 @@ SIM_DIR=/run/c2c-sim
 STATE=/var/lib/c2c-authd
 DROP_INS=/run/systemd/system/$UNIT.d
 CONFIG=/etc/c2c-authd/config.d
+STORE=/etc/credstore.encrypted
 
 # ---- verdicts
 
@@ -36,8 +37,9 @@ refuses() {
         die "should have been refused with $wanted: $*"
         return 1
     fi
-    said=$(grep --only-matching 'error-name=[^ ]*' <<<"$said" | tail -n 1)
-    expect "the error of $*" "${said#error-name="$NAME".Error.}" "$wanted"
+    said=$(grep --only-matching 'error-name=[^ ]*' <<<"$said" | tail -n 1 || true)
+    said=${said#error-name=}
+    expect "the error of $*" "${said#"$NAME".Error.}" "$wanted"
 }
 
 # within SECONDS COMMAND…: until it succeeds.
@@ -101,7 +103,7 @@ configure() {
 
 # What every device is given: the server, an id, both secrets as credentials that only this system can decrypt.
 provision() {
-    mkdir -p /etc/c2c-authd /etc/credstore.encrypted
+    mkdir -p /etc/c2c-authd "$STORE"
     install --mode=644 "$SIM_DIR/ca.pem" /etc/c2c-authd/ca.pem
     configure 10-device <<END
 [device]
@@ -120,8 +122,8 @@ END
 
 # credential NAME: encrypts stdin with the host's key.
 credential() {
-    systemd-creds --quiet encrypt --with-key=host --name="$1" - "/etc/credstore.encrypted/$1" 2>/dev/null
-    chmod 600 "/etc/credstore.encrypted/$1"
+    systemd-creds --quiet encrypt --with-key=host --name="$1" - "$STORE/$1" 2>/dev/null
+    chmod 600 "$STORE/$1"
 }
 
 # A server, a provisioned device, the daemon running.
@@ -136,7 +138,7 @@ unit() { systemctl show --property="$1" --value "$UNIT"; }
 # ---- calls
 
 # as USER COMMAND…
-as() { setpriv --reuid="$1" --regid="$1" --init-groups -- "${@:2}"; }
+as() { setpriv --reuid="$1" --regid="$(id --group "$1")" --init-groups -- "${@:2}"; }
 
 # call USER INTERFACE MEMBER [SIGNATURE ARGUMENT…]
 call() {
@@ -162,6 +164,32 @@ pair() {
     start_pairing 0 >/dev/null
     sim approve any
     within 15 is paired state
+}
+
+# refreshing_early: a moment after the pairing the first refresh comes by itself; what it gets lives long.
+refreshing_early() {
+    configure 50-refresh <<<$'[refresh]\nat = "10%"'
+    sim access-life 40
+}
+pair_for_long() {
+    pair
+    sim access-life 28800
+}
+
+# rejected GENERATION: an uploader with a 401 that is true. The server was asked after the pairing, which counts for ten seconds:
+# an uploader whose requests still fail says so again.
+rejected() {
+    local tries
+    for ((tries = 0; tries < 20; tries++)); do
+        call uploader Tokens RejectAccessToken t "$1"
+        [ "$(generation)" = "$1" ] || return 0
+        sleep 1
+    done
+    die "generation $1 is still there"
+}
+
+last_error() {
+    busctl --system --json=short get-property "$NAME" "$OBJECT" "$NAME.Device" LastError | jq --raw-output '.data[0]'
 }
 
 # ---- the journal

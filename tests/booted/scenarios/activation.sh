@@ -1,0 +1,13 @@
+# shellcheck shell=bash
+# D-Bus activation: a call starts the daemon, as its unit and user, and is answered; who holds no role starts nothing.
+
+refuses org.freedesktop.DBus.Error.AccessDenied call nobody Pairing StartPairing 'a{sv}' 0
+expect "the unit after a stranger's call" "$(unit ActiveState)" inactive
+
+refuses NotProvisioned start_pairing 0
+expect "the unit after the call" "$(unit ActiveState)" active
+expect "its user" "$(stat --format=%U "/proc/$(unit MainPID)")" c2c-authd
+
+systemctl stop "$UNIT"
+expect "a property of a stopped daemon" "$(state)" unprovisioned
+expect "the unit after it was read" "$(unit ActiveState)" active

@@ -1,0 +1,16 @@
+# shellcheck shell=bash
+# boots: 1
+# The bus is restarted under it: the daemon ends with 75, systemd starts it again, and it is paired as before.
+
+world
+pair
+before=$(token)
+systemctl restart dbus.service
+back() { [ "$(unit NRestarts)" -ge 1 ] && [ "$(unit ActiveState)" = active ]; }
+within 20 back
+journalctl --quiet --after-cursor="$cursor" --output=cat _PID=1 >/tmp/said
+grep --quiet 'status=75' /tmp/said || die "it did not end with 75"
+happened bus-lost || die "no word of the lost bus in the journal"
+expect "state" "$(state)" paired
+expect "the token" "$(token)" "$before"
+expect "refreshes" "$(sim count refreshes)" 0

@@ -1,0 +1,32 @@
+# shellcheck shell=bash
+# A credential that is not there is a state: the daemon runs and says which one. One that this system cannot decrypt ends in 243
+# before the daemon runs, once, and is named; the records on disk are untouched and good when the credential is.
+
+world
+pair
+kept=$(token)
+
+mv /etc/credstore.encrypted/client-secret /tmp/
+systemctl restart "$UNIT"
+expect "state without the secret" "$(state)/$(property Pairing AttentionNeeded)" paired/true
+expect "the token without the secret" "$(token)" "$kept"
+mv /etc/credstore.encrypted/state-key /tmp/
+systemctl restart "$UNIT"
+expect "state without both" "$(state)" unprovisioned
+refuses NotProvisioned call uploader Tokens GetAccessToken u 0
+
+# Encrypted under another host's key: the same bytes, one of them changed.
+mv /tmp/client-secret /etc/credstore.encrypted/
+base64 --decode /tmp/state-key | perl -0777 -pe 'substr($_, -8, 1) ^= "\x01"' | base64 >/etc/credstore.encrypted/state-key
+if systemctl restart "$UNIT" 2>/tmp/said; then
+    die "it started"
+fi
+expect "code" "$(unit ExecMainStatus)" 243
+expect "restarts" "$(unit NRestarts)" 0
+expect "result" "$(unit Result)" exit-code
+journalctl --quiet --after-cursor="$cursor" --output=cat >/tmp/said
+grep --quiet 'state-key' /tmp/said || die "the journal does not name the credential"
+
+mv /tmp/state-key /etc/credstore.encrypted/
+systemctl start "$UNIT"
+expect "the token with both" "$(token)" "$kept"

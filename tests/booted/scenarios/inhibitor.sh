@@ -1,0 +1,35 @@
+# shellcheck shell=bash
+# While a refresh is in flight shutdown and sleep are delayed, if there is a polkit to allow it to a caller that is not root; where
+# there is none, logind says no and the refresh is as good.
+
+locks() {
+    busctl --system --json=short call org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager \
+        ListInhibitors | jq --raw-output '.data[0][] | select(.[1] == "c2c-authd") | "\(.[0]) \(.[3])"'
+}
+sim_start
+provision
+refreshing_early
+systemctl start "$UNIT"
+
+# Without polkit: no lock.
+activation=/usr/share/dbus-1/system-services/org.freedesktop.PolicyKit1.service
+reload_bus() { busctl --system call org.freedesktop.DBus /org/freedesktop/DBus org.freedesktop.DBus ReloadConfig; }
+mv "$activation" /tmp/activation
+systemctl stop polkit.service
+reload_bus
+sim fault refresh stall-after released
+pair
+sim await refresh 1 20
+expect "locks without polkit" "$(locks)" ""
+sim release
+within 10 is 2 generation
+
+# With it: a lock for as long as the refresh is in flight.
+mv /tmp/activation "$activation"
+reload_bus
+sim fault refresh stall-after released
+sim await refresh 2 20
+within 5 is "shutdown:sleep delay" locks
+sim release
+within 10 is 3 generation
+within 5 is "" locks
