@@ -21,7 +21,7 @@ if systemd-analyze security --offline=true --no-pager --threshold=11 "/tmp/$UNIT
 fi
 
 # There are no manual pages here to look up.
-verify() { systemd-analyze verify --man=no --recursive-errors=no "$UNIT" 2>&1; }
+verify() { systemd-analyze verify --man=no --recursive-errors=no "$UNIT" 2>&1 || true; }
 expect "systemd-analyze verify" "$(verify)" ""
 if [ "$(systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')" -ge 253 ]; then
     drop_in 10-notify-reload </usr/share/doc/c2c-authd/examples/notify-reload.conf
