@@ -2,6 +2,7 @@
 //! the same bus, so that machine, bus and client cancel out.
 //!
 //! `cargo bench --bench bus`. The two kinds of calls alternate, within every run; a figure is the median of the runs.
+//! `-- --only token COUNT` (or `ping`) makes that many calls and nothing else, for a profiler around the daemon.
 
 mod support;
 
@@ -25,14 +26,9 @@ const CALLS_OF_A_CLIENT: usize = 40;
 /// How often the other uid calls during a flood. A real uploader calls far less often.
 const EVERY: Duration = Duration::from_millis(2);
 const CALLS_IN_A_FLOOD: usize = 400;
-const FLOODER: User = User {
-    uid: 64_001,
-    gid: 64_001,
-};
-const VICTIM: User = User {
-    uid: 64_002,
-    gid: 64_002,
-};
+/// Users that every Linux has (`daemon` and `bin`): `dbus-daemon` hangs up on a uid whose groups it cannot look up.
+const FLOODER: User = User { uid: 1, gid: 1 };
+const VICTIM: User = User { uid: 2, gid: 2 };
 /// Sent by a child that does its part under another uid.
 const STARTED: &str = "started";
 
@@ -43,20 +39,38 @@ fn main() -> Outcome<()> {
         match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
             [_, "--flood", address] => flood(address).await,
             [_, "--victim", address] => victim(address).await,
+            [_, "--only", "token", count, ..] => only(Method::Token, count.parse()?).await,
+            [_, "--only", "ping", count, ..] => only(Method::Ping, count.parse()?).await,
             _ => measure().await,
         }
     })
+}
+
+/// The difference between two numbers of calls is what a call costs: start, pairing and end cancel out.
+async fn only(method: Method, count: usize) -> Outcome<()> {
+    let world = World::new()?;
+    let mut daemon = world.rig.spawn(&world.daemon, world.address())?;
+    daemon.wait_ready(LIMIT).await?;
+    let connection = connect(world.address()).await?;
+    world.pair(&daemon, &connection).await?;
+    for _ in 0..count {
+        method.call(&connection).await?;
+    }
+    // Whatever watches it writes its report when it ends.
+    daemon.terminate()?;
+    daemon.wait_exit(LIMIT).await?;
+    Ok(())
 }
 
 async fn measure() -> Outcome<()> {
     let mut world = World::new()?;
     if rustix::process::getuid().is_root() {
         world.rig.configure(|config| {
-            let uids = ["uid:0", "uid:1", "uid:2"];
-            config.set("access", "uploader", uids);
+            let uids = [0, FLOODER.uid, VICTIM.uid].map(|uid| format!("uid:{uid}"));
+            config.set("access", "uploader", &uids[..]);
         })?;
     }
-    let daemon = world.rig.spawn(&support::daemon(), world.address())?;
+    let daemon = world.rig.spawn(&world.daemon, world.address())?;
     daemon.wait_ready(LIMIT).await?;
     let connection = connect(world.address()).await?;
     world.pair(&daemon, &connection).await?;
@@ -238,6 +252,8 @@ async fn flood(address: &str) -> Outcome<()> {
     let mut tasks = JoinSet::new();
     for _ in 0..CLIENTS {
         let client = connect(address).await?;
+        // One that is not let in is no flood.
+        Method::Token.call(&client).await?;
         for _ in 0..2 {
             let client = client.clone();
             tasks.spawn(async move {

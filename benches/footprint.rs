@@ -39,8 +39,8 @@ async fn measure() -> Outcome<()> {
     })?;
 
     heading("Footprint of the daemon", world.bus());
-    size()?;
-    let mut daemon = world.rig.spawn_with(&support::daemon(), world.address(), |command| {
+    size(&world.daemon)?;
+    let mut daemon = world.rig.spawn_with(&world.daemon, world.address(), |command| {
         trust(command, bundle.path());
     })?;
     daemon.wait_ready(LIMIT).await?;
@@ -57,7 +57,7 @@ async fn measure() -> Outcome<()> {
 
     absent(&connection).await?;
     let micros = WATCHDOG.as_micros().to_string();
-    let mut daemon = world.rig.spawn_with(&support::daemon(), world.address(), |command| {
+    let mut daemon = world.rig.spawn_with(&world.daemon, world.address(), |command| {
         trust(command, bundle.path()).env("WATCHDOG_USEC", micros);
     })?;
     daemon.wait_ready(LIMIT).await?;
@@ -74,9 +74,9 @@ fn trust<'a>(command: &'a mut Command, bundle: &Path) -> &'a mut Command {
     command.env("SSL_CERT_FILE", bundle).env("SSL_CERT_DIR", directory)
 }
 
-/// The bench profile is the release profile, symbols stripped.
-fn size() -> Outcome<()> {
-    let bytes = u32::try_from(fs::metadata(support::daemon())?.len())?;
+/// The release profile strips symbols.
+fn size(daemon: &Path) -> Outcome<()> {
+    let bytes = u32::try_from(fs::metadata(daemon)?.len())?;
     let target = 3.0;
     let detail = format!("{bytes} bytes, {}", std::env::consts::ARCH);
     figure(
@@ -183,7 +183,7 @@ async fn starts(world: &World, connection: &Connection) -> Outcome<()> {
     let mut runs = Vec::new();
     for run in 0..=STARTS {
         absent(connection).await?;
-        let mut command = world.rig.command(&support::daemon(), world.address());
+        let mut command = world.rig.command(&world.daemon, world.address());
         command
             .env("NOTIFY_SOCKET", &path)
             .stdout(Stdio::null())

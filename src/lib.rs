@@ -20,12 +20,13 @@
 //! | `oauth` | requests and verdicts as pure functions | `core` |
 //! | `config` | the validated configuration | `core` |
 //! | `http` | one bounded request at a time, over TLS | `core`, `oauth` |
+//! | `listener` | waits for a browser on this machine | `core`, `oauth` |
 //! | `store` | what survives, sealed and atomic | `core` |
 //! | `bus` | authorize, parse, send, answer | `core` |
 //! | `cli` | `c2c-authctl` | `core`, `config`, `bus` |
 //! | `daemon` | the loop, clocks, the service manager, the journal | everything but `cli` |
 //!
-//! `bus`, `http` and `store` never import each other: what must be combined is an effect. `tests/architecture.rs` holds this;
+//! `bus`, `http`, `listener` and `store` never import each other: what must be combined is an effect. `tests/architecture.rs` holds this;
 //! the compiler holds the wall around the core (`cargo check --lib --no-default-features`).
 //!
 //! # What always holds
@@ -85,6 +86,8 @@ pub mod config;
 pub mod daemon;
 #[cfg(feature = "shell")]
 pub mod http;
+#[cfg(feature = "shell")]
+pub mod listener;
 #[cfg(feature = "shell")]
 pub mod oauth;
 #[cfg(feature = "shell")]

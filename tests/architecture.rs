@@ -15,8 +15,12 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("store", &["core"]),
     ("bus", &["core"]),
     ("http", &["core", "oauth"]),
-    ("cli", &["core", "config", "bus"]),
-    ("daemon", &["core", "oauth", "config", "store", "bus", "http"]),
+    ("listener", &["core", "oauth"]),
+    ("cli", &["core", "config", "bus", "store"]),
+    (
+        "daemon",
+        &["core", "oauth", "config", "store", "bus", "http", "listener"],
+    ),
     ("bin", &["cli", "daemon"]),
 ];
 

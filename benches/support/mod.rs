@@ -4,8 +4,8 @@
 
 use std::collections::HashMap;
 use std::error::Error;
-use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use c2c_sim::bus::{BusPolicy, DbusDaemon, TestBus};
@@ -14,9 +14,32 @@ use c2c_sim::server::{Options, Server};
 use zbus::connection::Builder;
 use zbus::{Connection, Message, Variant};
 
-/// The daemon as it is shipped (the bench profile is the release profile), or another one, for example from a package.
-pub(crate) fn daemon() -> PathBuf {
-    std::env::var_os("C2C_AUTHD").map_or_else(|| env!("CARGO_BIN_EXE_c2c-authd").into(), PathBuf::from)
+/// The daemon as it is shipped, or another one (`C2C_AUTHD`), for example from a package.
+///
+/// Not the one that cargo has built for this bench, at the same path: it has the features of the development dependencies
+/// too. They make it 5 % larger, and each look at tokio's clock takes a lock (`test-util`).
+fn daemon() -> Outcome<PathBuf> {
+    if let Some(path) = std::env::var_os("C2C_AUTHD") {
+        return Ok(path.into());
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| env!("CARGO").into());
+    let mut command = Command::new(cargo);
+    command
+        .args(["build", "--quiet", "--release", "--bin", "c2c-authd", "--manifest-path"])
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
+        .stdin(Stdio::null());
+    // What cargo sets for a program that it runs would make build scripts run again.
+    for (name, _) in std::env::vars_os() {
+        let of_a_package = ["CARGO_PKG_", "CARGO_MANIFEST_"].map(|start| name.to_string_lossy().starts_with(start));
+        if of_a_package.contains(&true) {
+            command.env_remove(name);
+        }
+    }
+    let status = command.status()?;
+    if !status.success() {
+        return Err(format!("cargo build --release ended with {status}").into());
+    }
+    Ok(env!("CARGO_BIN_EXE_c2c-authd").into())
 }
 
 /// Nothing here takes that long, even on a busy machine.
@@ -76,6 +99,8 @@ enum Bus {
 
 /// A server, a bus, a device.
 pub(crate) struct World {
+    /// The program that is measured.
+    pub(crate) daemon: PathBuf,
     /// The simulated C2C server.
     pub(crate) server: Server,
     /// The device.
@@ -88,8 +113,9 @@ impl World {
     ///
     /// # Errors
     ///
-    /// When there is no socket, directory or thread to be had.
-    pub(crate) fn new() -> io::Result<Self> {
+    /// When the daemon cannot be built, or there is no socket, directory or thread to be had.
+    pub(crate) fn new() -> Outcome<Self> {
+        let daemon = daemon()?;
         let server = Server::start(Options {
             // Pairing then takes a second, and is not measured.
             interval: Duration::from_secs(1),
@@ -101,6 +127,7 @@ impl World {
             Bus::InProcess(TestBus::start()?)
         };
         Ok(Self {
+            daemon,
             rig: Rig::new(&server)?,
             server,
             bus,

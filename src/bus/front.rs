@@ -15,13 +15,12 @@ use super::failure::{Failure, FailureKind};
 use super::handout::Handouts;
 use super::outbox::Outbox;
 use super::throttle::{Cost, Throttle, Ticket};
-use super::{About, Call};
+use super::{About, Call, ReadRedirect};
 use crate::core::{CallError, Command, Reply};
 
 /// The core answers within 20 s. This is for the case that it does not: a stuck loop must not hang its callers too.
 const ANSWER_LIMIT: Duration = Duration::from_secs(21);
 
-#[derive(Debug)]
 pub(super) struct Front {
     pub(super) about: About,
     pub(super) access: watch::Receiver<Arc<Access>>,
@@ -30,6 +29,13 @@ pub(super) struct Front {
     pub(super) handouts: Handouts,
     pub(super) outbox: Outbox,
     pub(super) calls: mpsc::Sender<Call>,
+    pub(super) redirects: ReadRedirect,
+}
+
+impl std::fmt::Debug for Front {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Front").finish_non_exhaustive()
+    }
 }
 
 /// A caller that was let in, for the length of its call.

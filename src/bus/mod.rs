@@ -40,7 +40,7 @@ use zbus::{Connection, MatchRule, MessageStream};
 pub use access::{Access, Caller, Callers, Principal, Role};
 pub use failure::{Failure, FailureKind};
 
-use crate::core::{CallError, Command, Reply, Snapshot};
+use crate::core::{CallError, Command, Redirect, Reply, Snapshot};
 use front::Front;
 use outbox::Outbox;
 
@@ -81,6 +81,20 @@ pub struct About {
     pub daemon_version: String,
     /// `Provider`: the kind.
     pub provider: String,
+}
+
+/// Reads the address at the end of the OAuth code flow: `None` where there is no such flow, else what it brings, or why it
+/// brings nothing, in words that do not repeat it.
+pub type ReadRedirect = Box<dyn Fn(&str) -> Option<Result<Redirect, String>> + Send + Sync>;
+
+/// What the bus is given by the rest of the daemon.
+pub struct Wiring {
+    /// Who may call; may change at any time.
+    pub access: watch::Receiver<Arc<Access>>,
+    /// Where calls of clients go. Should hold [`CALL_QUEUE`] of them.
+    pub calls: mpsc::Sender<Call>,
+    /// What `CompletePairing` reads with.
+    pub redirects: ReadRedirect,
 }
 
 /// Which bus.
@@ -160,21 +174,14 @@ pub struct Bus {
 
 /// Serves the object, owns the name, and emits the `first` state once.
 ///
-/// Calls of clients arrive at `calls`' other end; who may make which is decided here, by `access`, which may change at any
-/// time. The queue should hold [`CALL_QUEUE`] calls.
+/// Calls of clients arrive at the other end of `wiring`'s queue; who may make which is decided here.
 ///
 /// The loop should be a spawned task rather than the runtime's root future: waking the root costs a write to the kernel for
 /// each call, and an answer from memory is then no longer there at the first look.
 ///
 /// # Errors
 /// [`BusError::Unreachable`], [`BusError::NameTaken`], [`BusError::NameForbidden`].
-pub async fn serve(
-    address: &BusAddress,
-    about: About,
-    access: watch::Receiver<Arc<Access>>,
-    calls: mpsc::Sender<Call>,
-    first: Snapshot,
-) -> Result<Bus, BusError> {
+pub async fn serve(address: &BusAddress, about: About, wiring: Wiring, first: Snapshot) -> Result<Bus, BusError> {
     let builder = match address {
         BusAddress::System => Builder::system(),
         BusAddress::Session => Builder::session(),
@@ -190,7 +197,7 @@ pub async fn serve(
             source,
         },
     };
-    serve_on(builder, Callers::bus(), about, access, calls, first)
+    serve_on(builder, Callers::bus(), about, wiring, first)
         .await
         .map_err(explain)
 }
@@ -203,8 +210,7 @@ pub async fn serve_on(
     builder: Builder<'_>,
     callers: Callers,
     mut about: About,
-    access: watch::Receiver<Arc<Access>>,
-    calls: mpsc::Sender<Call>,
+    wiring: Wiring,
     first: Snapshot,
 ) -> zbus::Result<Bus> {
     for text in [
@@ -217,12 +223,13 @@ pub async fn serve_on(
     }
     let front = Arc::new(Front {
         about,
-        access,
+        access: wiring.access,
         callers,
         throttle: throttle::Throttle::default(),
         handouts: handout::Handouts::default(),
         outbox: Outbox::new(first),
-        calls,
+        calls: wiring.calls,
+        redirects: wiring.redirects,
     });
     let connection = builder
         .serve_at(OBJECT, pairing::Pairing(Arc::clone(&front)))

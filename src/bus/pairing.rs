@@ -259,12 +259,13 @@ impl Pairing {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Failure> {
-        let _ = redirect_uri;
-        let _guest = self.0.admit(connection, &header, Role::Ui, Cost::Free).await?;
-        Err(Failure::new(
-            FailureKind::NotSupported,
-            "only [provider] kind = \"oauth-code\" pairs this way: show the code of StartPairing to the user instead",
-        ))
+        // Costly: nobody guesses a `state`, but nobody needs many tries either.
+        let _guest = self.0.admit(connection, &header, Role::Ui, Cost::Costly).await?;
+        match (self.0.redirects)(redirect_uri) {
+            Some(Ok(redirect)) => self.0.tell(Command::CompletePairing(redirect)).await,
+            Some(Err(why)) => Err(Failure::new(FailureKind::InvalidArgs, why)),
+            None => Err(CallError::NotByRedirect.into()),
+        }
     }
 
     /// Where the pairing flow stands.

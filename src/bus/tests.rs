@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod broker;
+mod browser;
 mod contract;
 mod order;
 mod policy;
@@ -22,10 +23,15 @@ use zbus::export::futures_core::Stream;
 use zbus::{Connection, Guid, Message, MessageStream, OwnedVariant, Variant};
 
 use super::*;
-use crate::core::{AccessToken, CodeView, DeviceInfo, Generation, PairingState, Prompt, Reason, TokenState, UserCode};
+use crate::core::{
+    AccessToken, AuthorizationCode, CodeView, DeviceInfo, Generation, PairingState, Prompt, Reason, RedirectOutcome,
+    StateParameter, TokenState, UserCode,
+};
 
 /// Found nowhere but in the answers that are meant to carry them.
 const TOKEN: &str = "canary-access-token";
+const STATE: &str = "canary-state";
+const AUTHORIZATION_CODE: &str = "canary-authorization-code";
 const USER_CODE: &str = "424242";
 const COMPLETE: &str = "https://next.frame.io/confirm?code=424242";
 
@@ -127,6 +133,23 @@ fn everybody() -> Caller {
     caller(1000, &[500, 600])
 }
 
+/// The rest of the daemon; of redirects it knows three.
+fn wiring(access: watch::Receiver<Arc<Access>>, calls: mpsc::Sender<Call>) -> Wiring {
+    let redirects: ReadRedirect = Box::new(|address| match address {
+        "http://127.0.0.1/none" => None,
+        "http://127.0.0.1/good" => Some(Ok(Redirect {
+            state: StateParameter::new(STATE.into()),
+            outcome: RedirectOutcome::Code(AuthorizationCode::new(AUTHORIZATION_CODE.into())),
+        })),
+        _ => Some(Err("the address is not the redirect URI of this device".to_owned())),
+    });
+    Wiring {
+        access,
+        calls,
+        redirects,
+    }
+}
+
 /// A daemon's bus and a client, joined without a bus; the test is the loop.
 struct Pair {
     bus: Bus,
@@ -157,7 +180,7 @@ impl Pair {
         let (access, roles) = watch::channel(Arc::new(access()));
         let builder = Builder::authenticated_socket(ours, guid).p2p();
         let callers = Callers::Fixed(Arc::new(caller));
-        let bus = serve_on(builder, callers, about(), roles, to_loop, first)
+        let bus = serve_on(builder, callers, about(), wiring(roles, to_loop), first)
             .await
             .unwrap();
         Self {

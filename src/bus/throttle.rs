@@ -10,7 +10,7 @@
 //!
 //! Invariant: a ticket is in the table exactly as long as its call is open.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -55,7 +55,7 @@ pub(super) struct Throttle(Mutex<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
-    users: HashMap<u32, User>,
+    users: BTreeMap<u32, User>,
     /// The latest call's uid and time.
     latest: Option<(u32, Instant)>,
     /// Until when pace is kept.

@@ -1,46 +1,15 @@
-//! The command line. No option takes a secret.
+//! The command line, read by [`super::spec`]. No option takes a secret.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
 
 use super::exit::{Exit, Failure};
+use super::provision::seal::Key;
+use super::spec::{GLOBAL, Offer, Opt, VERBS, Value, Verb};
 use crate::bus::BusAddress;
-
-/// What `--help` prints.
-pub(super) const HELP: &str = "\
-Shows and changes what c2c-authd does: the pairing of this device with Frame.io Camera to Cloud, and its tokens.
-
-Usage: c2c-authctl [--bus BUS] COMMAND [OPTIONS]
-
-Commands:
-  status             is the device paired, with what, and what is wrong
-    --json             for programs
-  pair               show a QR code and a code, wait until the device is paired; Ctrl-C cancels
-    --replace          pair again although the device is paired; the old pairing holds until the new one does
-  cancel             end the pairing that waits for a code to be entered
-  unpair             forget the pairing
-    --yes              do not ask
-  token              print an access token: a secret, for pipes
-    --min-validity D   one that lives at least so long, e.g. 10min
-
-Options:
-  --bus BUS          system (default), session, or a D-Bus address
-  --version          print the version and exit
-  --help             print this and exit
-
-Exit codes:
-  0  done; status: paired
-  1  failed
-  2  wrong usage
-  3  not paired
-  4  not provisioned: client id, client secret or state key is missing or not accepted
-  5  offline, or the clock is not set
-  6  access denied
-  7  the daemon or the bus cannot be reached
-  130  interrupted
-";
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,10 +36,82 @@ pub(super) enum Command {
         /// Whole seconds; 0 is the daemon's default.
         min_validity: u32,
     },
+    /// Show the code on show.
+    Qr(Qr),
+    /// Follow the states.
+    Watch {
+        /// As JSON.
+        json: bool,
+    },
+    /// The production line's step.
+    Provision(Provision),
+    /// The end of an ownership.
+    FactoryReset(FactoryReset),
     /// Print the help.
     Help,
     /// Print the version.
     Version,
+}
+
+/// `qr`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Qr {
+    /// Where to write which format; `None` shows it on the terminal.
+    pub(super) file: Option<(&'static str, PathBuf)>,
+    /// Pixels.
+    pub(super) size: Option<u32>,
+    /// The address without the code.
+    pub(super) fixed: bool,
+}
+
+/// `provision`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Provision {
+    /// Where and how.
+    pub(super) how: How,
+    /// Also set this.
+    pub(super) client_id: Option<String>,
+    /// Over what is there.
+    pub(super) replace: bool,
+    /// Not to touch the unit.
+    pub(super) no_restart: bool,
+    /// As JSON.
+    pub(super) json: bool,
+}
+
+/// Where secrets are kept, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum How {
+    /// As credentials; `None`: by the best key there is.
+    Sealed(Option<Key>),
+    /// As files in a directory.
+    Files(PathBuf),
+    /// As credentials, those that are there, under another key.
+    Resealed(Key),
+}
+
+impl Default for How {
+    fn default() -> Self {
+        Self::Sealed(None)
+    }
+}
+
+/// `factory-reset`
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FactoryReset {
+    /// The floor too.
+    pub(super) clock: bool,
+    /// The secrets too.
+    pub(super) provisioning: bool,
+    /// Revocations that the server did not hear of too.
+    pub(super) forget_revocations: bool,
+    /// How long the server is waited for.
+    pub(super) wait: Duration,
+    /// Without asking.
+    pub(super) yes: bool,
+    /// As JSON.
+    pub(super) json: bool,
 }
 
 /// The parsed command line.
@@ -92,46 +133,173 @@ impl Args {
     }
 }
 
+/// The options that followed the command.
+#[derive(Default)]
+struct Given(Vec<(&'static str, Option<OsString>)>);
+
+impl Given {
+    fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(given, _)| *given == name)
+    }
+
+    /// The last one counts, as everywhere.
+    fn value(&self, name: &str) -> Option<OsString> {
+        let last = self.0.iter().rev().find(|(given, _)| *given == name);
+        last.and_then(|(_, value)| value.clone())
+    }
+
+    fn text(&self, name: &str) -> Result<Option<String>, lexopt::Error> {
+        self.value(name).map(ValueExt::string).transpose()
+    }
+
+    fn path(&self, name: &str) -> Option<PathBuf> {
+        self.value(name).map(PathBuf::from)
+    }
+
+    fn duration(&self, name: &str) -> Result<Option<Duration>, lexopt::Error> {
+        let text = self.text(name)?;
+        Ok(text.map(|text| crate::config::duration(&text)).transpose()?)
+    }
+
+    fn key(&self, name: &str) -> Result<Option<Key>, lexopt::Error> {
+        let Some(text) = self.text(name)? else { return Ok(None) };
+        Ok(Some(Key::from_word(&text).ok_or("there is no such key")?))
+    }
+}
+
 fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Args, lexopt::Error> {
     let mut parser = Parser::from_args(args);
     let mut bus = BusAddress::System;
-    let mut command = None;
+    let mut verb: Option<&Verb> = None;
+    let mut given = Given::default();
     while let Some(arg) = parser.next()? {
-        match (&arg, command.as_mut()) {
-            (Arg::Long("help") | Arg::Short('h'), _) => {
-                return Ok(Args {
-                    command: Command::Help,
-                    bus,
-                });
+        let command = match arg {
+            Arg::Short('h') => Command::Help,
+            Arg::Short('V') => Command::Version,
+            Arg::Long(name) => {
+                let known = |options: &'static [Opt]| options.iter().find(|option| option.name == name);
+                let Some(option) = known(GLOBAL).or_else(|| verb.and_then(|verb| known(verb.options))) else {
+                    return Err(arg.unexpected());
+                };
+                let value = option.value.is_some().then(|| parser.value()).transpose()?;
+                match (option.name, value) {
+                    ("help", _) => Command::Help,
+                    ("version", _) => Command::Version,
+                    ("bus", Some(value)) => {
+                        bus = bus_address(&value.string()?)?;
+                        continue;
+                    }
+                    (name, value) => {
+                        check_word(option, value.as_deref())?;
+                        given.0.push((name, value));
+                        continue;
+                    }
+                }
             }
-            (Arg::Long("version") | Arg::Short('V'), _) => {
-                return Ok(Args {
-                    command: Command::Version,
-                    bus,
-                });
+            Arg::Value(ref word) if verb.is_none() => {
+                verb = VERBS.iter().find(|verb| word == verb.name);
+                if verb.is_none() {
+                    return Err(format!("there is no command {:?}", word.to_string_lossy()).into());
+                }
+                continue;
             }
-            (Arg::Long("bus"), _) => bus = bus_address(&parser.value()?.string()?)?,
-            (Arg::Long("json"), Some(Command::Status { json })) => *json = true,
-            (Arg::Long("replace"), Some(Command::Pair { replace })) => *replace = true,
-            (Arg::Long("yes"), Some(Command::Unpair { yes })) => *yes = true,
-            (Arg::Long("min-validity"), Some(Command::Token { min_validity })) => {
-                *min_validity = seconds(crate::config::duration(&parser.value()?.string()?)?);
-            }
-            (Arg::Value(verb), None) => {
-                command = Some(match verb.to_str() {
-                    Some("status") => Command::Status { json: false },
-                    Some("pair") => Command::Pair { replace: false },
-                    Some("cancel") => Command::Cancel,
-                    Some("unpair") => Command::Unpair { yes: false },
-                    Some("token") => Command::Token { min_validity: 0 },
-                    _ => return Err(format!("there is no command {:?}", verb.to_string_lossy()).into()),
-                });
-            }
-            _ => return Err(arg.unexpected()),
-        }
+            Arg::Value(_) | Arg::Short(_) => return Err(arg.unexpected()),
+        };
+        return Ok(Args { command, bus });
     }
-    let command = command.ok_or("a command is missing")?;
+    let verb = verb.ok_or("a command is missing")?;
+    let command = command(verb.name, &given)?;
     Ok(Args { command, bus })
+}
+
+/// Where a value is one of a few words, the fault names them.
+fn check_word(option: &Opt, value: Option<&OsStr>) -> Result<(), lexopt::Error> {
+    match (&option.value, value) {
+        (
+            Some(Value {
+                kind: Offer::Words(words),
+                ..
+            }),
+            Some(value),
+        ) if !words.iter().any(|word| value == *word) => {
+            let (last, first) = words.split_last().ok_or("no value is known")?;
+            Err(format!(
+                "--{} takes {} or {last}, not {}",
+                option.name,
+                first.join(", "),
+                value.display()
+            )
+            .into())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn command(verb: &str, given: &Given) -> Result<Command, lexopt::Error> {
+    let json = given.has("json");
+    Ok(match verb {
+        "status" => Command::Status { json },
+        "pair" => Command::Pair {
+            replace: given.has("replace"),
+        },
+        "cancel" => Command::Cancel,
+        "unpair" => Command::Unpair { yes: given.has("yes") },
+        "token" => Command::Token {
+            min_validity: given.duration("min-validity")?.map_or(0, seconds),
+        },
+        "qr" => Command::Qr(qr(given)?),
+        "watch" => Command::Watch { json },
+        "provision" => Command::Provision(provision(given)?),
+        "factory-reset" => Command::FactoryReset(FactoryReset {
+            clock: given.has("clock"),
+            provisioning: given.has("provisioning"),
+            forget_revocations: given.has("forget-revocations"),
+            wait: given.duration("wait")?.unwrap_or(Duration::from_secs(20)),
+            yes: given.has("yes"),
+            json,
+        }),
+        other => return Err(format!("{other} is not carried out").into()),
+    })
+}
+
+fn qr(given: &Given) -> Result<Qr, lexopt::Error> {
+    let file = match (given.path("png"), given.path("svg")) {
+        (Some(_), Some(_)) => return Err("--png and --svg are two files; say one".into()),
+        (Some(path), None) => Some(("png", path)),
+        (None, Some(path)) => Some(("svg", path)),
+        (None, None) => None,
+    };
+    let size = given.value("size").map(|size| size.parse()).transpose()?;
+    if size.is_some() && file.is_none() {
+        return Err("--size is for --png and --svg".into());
+    }
+    Ok(Qr {
+        file,
+        size,
+        fixed: given.has("static"),
+    })
+}
+
+fn provision(given: &Given) -> Result<Provision, lexopt::Error> {
+    let sealed = match given.text("with-key")?.as_deref() {
+        None => None,
+        Some("auto") => Some(None),
+        Some(_) => Some(given.key("with-key")?),
+    };
+    let how = match (sealed, given.path("files"), given.key("upgrade-key")?) {
+        (key, None, None) => How::Sealed(key.flatten()),
+        (None, Some(directory), None) if directory.is_absolute() => How::Files(directory),
+        (None, Some(_), None) => return Err("--files takes an absolute path: the configuration will name it".into()),
+        (None, None, Some(key)) => How::Resealed(key),
+        _ => return Err("--with-key, --files and --upgrade-key exclude each other".into()),
+    };
+    Ok(Provision {
+        how,
+        client_id: given.text("client-id")?,
+        replace: given.has("replace"),
+        no_restart: given.has("no-restart"),
+        json: given.has("json"),
+    })
 }
 
 fn bus_address(text: &str) -> Result<BusAddress, lexopt::Error> {

@@ -5,13 +5,23 @@ use zbus::fdo::DBusProxy;
 use zbus::names::BusName;
 
 use super::exit::{Exit, Failure};
+use super::note;
 use crate::bus::BusAddress;
 
 const NAME: &str = "org.cameratocloud.Auth1";
 const USER: &str = "c2c-authd";
 
+/// Connects, and warns when anybody could be answering.
+pub(super) async fn connect_warned(bus: &BusAddress) -> Result<Connection, Failure> {
+    let (connection, warning) = connect(bus).await?;
+    if let Some(warning) = warning {
+        note(&format!("warning: {warning}"));
+    }
+    Ok(connection)
+}
+
 /// Connects. Returns a warning when anybody could be answering.
-pub(super) async fn connect(bus: &BusAddress) -> Result<(Connection, Option<String>), Failure> {
+async fn connect(bus: &BusAddress) -> Result<(Connection, Option<String>), Failure> {
     let unreachable =
         |error: zbus::Error| Failure::new(Exit::Unreachable, format!("{bus} cannot be reached ({error})"));
     let builder = match bus {

@@ -23,6 +23,10 @@ pub(super) enum Exit {
     Denied = 6,
     /// No bus or no daemon on it.
     Unreachable = 7,
+    /// Something else is there, and nobody said to replace it.
+    Differs = 8,
+    /// This device forgot, or held back from it, and the server does not know.
+    ServerNotTold = 9,
     /// Ctrl-C, as shells count it.
     Interrupted = 130,
 }

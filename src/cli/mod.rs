@@ -1,7 +1,9 @@
 //! `c2c-authctl`: the operator's tool.
 //!
-//! Owns: its command line, its exit codes, and the words in which state and reasons are told to people ([`words`]).
-//! Must never: touch the daemon's files, or decide anything the daemon decides; it is a client like any other.
+//! Owns: its command line (`spec`), its exit codes, the words in which state and reasons are told to people ([`words`]), the
+//! place where a production line puts secrets, and what an operator is told of a machine whose daemon is dead.
+//! Must never: decide anything the daemon decides, or touch the daemon's files, but to store its secrets (`provision`) and to
+//! forget what it knew (`factory-reset`); for all else it is a client like any other.
 //!
 //! Invariants: results go to standard output, everything else to standard error; a token is written to standard output and
 //! nowhere else; the wording of all output is made by pure functions.
@@ -12,18 +14,31 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use zbus::Connection;
 
+use crate::bus::BusAddress;
+
 mod args;
 mod connect;
+mod durable;
 mod exit;
 mod pair;
+mod provision;
 pub mod proxy;
+mod qr;
+mod reset;
+mod site;
+mod spec;
 mod status;
+mod systemd;
+mod watch;
 pub mod words;
 
-use args::{Args, Command, HELP};
+use args::{Args, Command};
+use connect::connect_warned;
 use exit::{Exit, Failure};
 use proxy::{PairingProxy, TokensProxy};
+use site::Site;
 use status::Status;
+use status::dead::Dead;
 
 /// The whole program.
 #[must_use]
@@ -47,34 +62,50 @@ pub fn main() -> ExitCode {
 
 async fn run(args: Args) -> Result<Exit, Failure> {
     match args.command {
-        Command::Help => return print(HELP).map(|()| Exit::Ok),
+        Command::Help => return print(&spec::help()).map(|()| Exit::Ok),
         Command::Version => return print(concat!("c2c-authctl ", env!("CARGO_PKG_VERSION"), "\n")).map(|()| Exit::Ok),
-        Command::Status { .. }
-        | Command::Pair { .. }
+        Command::Provision(wanted) => return provision::provision(&wanted),
+        Command::Status { json } => return status(&args.bus, json).await,
+        Command::FactoryReset(wanted) => return reset::factory_reset(&args.bus, &wanted).await,
+        Command::Pair { .. }
         | Command::Cancel
         | Command::Unpair { .. }
-        | Command::Token { .. } => {}
+        | Command::Token { .. }
+        | Command::Qr(_)
+        | Command::Watch { .. } => {}
     }
-    let (connection, warning) = connect::connect(&args.bus).await?;
-    if let Some(warning) = warning {
-        note(&format!("warning: {warning}"));
-    }
+    let connection = connect_warned(&args.bus).await?;
     match args.command {
-        Command::Status { json } => status(&connection, json).await,
         Command::Pair { replace } => pair::pair(&connection, replace).await,
         Command::Cancel => cancel(&connection).await,
         Command::Unpair { yes } => unpair(&connection, yes).await,
         Command::Token { min_validity } => token(&connection, min_validity).await,
-        Command::Help | Command::Version => Ok(Exit::Ok),
+        Command::Qr(wanted) => qr::qr(&connection, &wanted).await,
+        Command::Watch { json } => watch::watch(&connection, json).await,
+        Command::Help
+        | Command::Version
+        | Command::Status { .. }
+        | Command::Provision(_)
+        | Command::FactoryReset(_) => Ok(Exit::Ok),
     }
 }
 
-async fn status(connection: &Connection, json: bool) -> Result<Exit, Failure> {
-    let status = Status::read(connection).await?;
+async fn status(bus: &BusAddress, json: bool) -> Result<Exit, Failure> {
+    let read = async {
+        let connection = connect_warned(bus).await?;
+        Status::read(&connection).await
+    };
+    let status = match read.await {
+        Ok(status) => status,
+        Err(failure) if failure.exit == Exit::Unreachable => {
+            let dead = Dead::look(&Site::host(), failure.sentence);
+            print(&if json { to_json(&dead)? } else { dead.text() })?;
+            return Ok(Exit::Unreachable);
+        }
+        Err(failure) => return Err(failure),
+    };
     if json {
-        let text = serde_json::to_string_pretty(&status)
-            .map_err(|error| Failure::new(Exit::Failed, format!("no JSON: {error}")))?;
-        print(&format!("{text}\n"))?;
+        print(&to_json(&status)?)?;
     } else {
         let now = SystemTime::now()
             .duration_since(UNIX_EPOCH)
@@ -82,6 +113,12 @@ async fn status(connection: &Connection, json: bool) -> Result<Exit, Failure> {
         print(&status.text(now))?;
     }
     Ok(status.exit())
+}
+
+fn to_json(value: &impl serde::Serialize) -> Result<String, Failure> {
+    serde_json::to_string_pretty(value)
+        .map(|text| text + "\n")
+        .map_err(|error| Failure::new(Exit::Failed, format!("no JSON: {error}")))
 }
 
 async fn cancel(connection: &Connection) -> Result<Exit, Failure> {
@@ -99,20 +136,7 @@ async fn cancel(connection: &Connection) -> Result<Exit, Failure> {
 async fn unpair(connection: &Connection, yes: bool) -> Result<Exit, Failure> {
     let status = Status::read(connection).await?;
     if status.paired && !yes {
-        if !io::stdin().is_terminal() {
-            return Err(Failure::new(
-                Exit::Usage,
-                "there is nobody to ask whether to unpair; say --yes",
-            ));
-        }
-        note(&unpair_question(&status.project_name));
-        let mut answer = String::new();
-        io::stdin()
-            .read_line(&mut answer)
-            .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
-        if !matches!(answer.trim(), "y" | "Y" | "yes") {
-            return Err(Failure::new(Exit::Failed, "nothing has changed"));
-        }
+        confirm(&unpair_question(&status.project_name), "unpair")?;
     }
     PairingProxy::new(connection).await?.unpair().await?;
     print(if status.paired {
@@ -121,6 +145,26 @@ async fn unpair(connection: &Connection, yes: bool) -> Result<Exit, Failure> {
         "The device was not paired; nothing to do.\n"
     })?;
     Ok(Exit::Ok)
+}
+
+/// Asks a person.
+fn confirm(question: &str, what: &str) -> Result<(), Failure> {
+    if !io::stdin().is_terminal() {
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("there is nobody to ask whether to {what}; say --yes"),
+        ));
+    }
+    note(question);
+    let mut answer = String::new();
+    io::stdin()
+        .read_line(&mut answer)
+        .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+    if matches!(answer.trim(), "y" | "Y" | "yes") {
+        Ok(())
+    } else {
+        Err(Failure::new(Exit::Failed, "nothing has changed"))
+    }
 }
 
 fn unpair_question(project: &str) -> String {

@@ -131,7 +131,7 @@ fn success(project: &str) -> String {
 }
 
 /// Light modules as background: cameras want black on white, and most terminals are the other way round.
-fn on_white(qr: &str) -> String {
+pub(super) fn on_white(qr: &str) -> String {
     qr.lines()
         .fold(String::new(), |out, line| out + "\x1b[30;107m" + line + "\x1b[0m\n")
 }
@@ -259,10 +259,11 @@ async fn stop(pairing: &PairingProxy<'_>, joined: bool) -> Result<Exit, Failure>
 }
 
 /// Ctrl-C, or the terminal or the session going away.
-struct Interrupted([Signal; 3]);
+pub(super) struct Interrupted([Signal; 3]);
 
 impl Interrupted {
-    fn new() -> Result<Self, Failure> {
+    /// Listens from now on.
+    pub(super) fn new() -> Result<Self, Failure> {
         let listen = |kind| signal(kind).map_err(|error| Failure::new(Exit::Failed, format!("signals: {error}")));
         Ok(Self([
             listen(SignalKind::interrupt())?,
@@ -271,7 +272,8 @@ impl Interrupted {
         ]))
     }
 
-    async fn wait(&mut self) {
+    /// Until it happens.
+    pub(super) async fn wait(&mut self) {
         let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {
             _ = interrupt.recv() => {}

@@ -9,10 +9,14 @@ use super::proxy::{DeviceProxy, PairingProxy, TokensProxy};
 use super::words;
 use crate::core::{ErrorWord, PairingState, Reason, TokenState};
 
+pub(super) mod dead;
+
 /// The properties of the three interfaces. Words are kept as they came: a newer daemon may know more of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Status {
+    /// Somebody answered; see [`dead`] for the other case.
+    pub(super) running: bool,
     /// A credential exists.
     pub(super) paired: bool,
     /// Where the flow stands.
@@ -61,6 +65,7 @@ impl Status {
         let device = DeviceProxy::new(connection).await?;
         let (word, time) = device.last_error().await?;
         Ok(Self {
+            running: true,
             paired: pairing.paired().await?,
             pairing_state: pairing.pairing_state().await?,
             pairing_reason: pairing.pairing_reason().await?,

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 
 use zbus::{Message, fdo};
 
+use super::args::How;
+use super::provision::seal::Key;
 use super::*;
 use crate::bus::BusAddress;
 use crate::core::{ErrorWord, Reason};
@@ -28,6 +30,44 @@ fn every_command_and_option_arrives() {
     assert_eq!(
         command("token --min-validity 10min"),
         Command::Token { min_validity: 600 }
+    );
+    let qr = |file, size, fixed| Command::Qr(args::Qr { file, size, fixed });
+    assert_eq!(command("qr"), qr(None, None, false));
+    assert_eq!(
+        command("qr --static --png a --size 300"),
+        qr(Some(("png", "a".into())), Some(300), true)
+    );
+    assert_eq!(command("qr --svg -"), qr(Some(("svg", "-".into())), None, false));
+    assert_eq!(command("watch --json"), Command::Watch { json: true });
+    let provision = |how| {
+        Command::Provision(args::Provision {
+            how,
+            ..args::Provision::default()
+        })
+    };
+    assert_eq!(command("provision"), provision(How::Sealed(None)));
+    assert_eq!(command("provision --with-key auto"), provision(How::Sealed(None)));
+    assert_eq!(
+        command("provision --with-key host+tpm2"),
+        provision(How::Sealed(Some(Key::HostTpm2)))
+    );
+    assert_eq!(
+        command("provision --files /factory"),
+        provision(How::Files("/factory".into()))
+    );
+    assert_eq!(
+        command("provision --upgrade-key tpm2"),
+        provision(How::Resealed(Key::Tpm2))
+    );
+    assert_eq!(
+        command("provision --client-id SN-1 --replace --no-restart --json"),
+        Command::Provision(args::Provision {
+            how: How::Sealed(None),
+            client_id: Some("SN-1".to_owned()),
+            replace: true,
+            no_restart: true,
+            json: true,
+        })
     );
     assert_eq!(command("--help"), Command::Help);
     assert_eq!(command("pair -h"), Command::Help);
@@ -65,6 +105,15 @@ fn what_is_not_understood_is_refused_with_2_and_named() {
         ("token --min-validity soon", "soon"),
         ("token --min-validity", "--min-validity"),
         ("--bus sesion status", "sesion"),
+        ("qr --png a --svg b", "--svg"),
+        ("qr --size 300", "--size"),
+        ("qr --size big --png a", "big"),
+        ("provision --with-key null", "null"),
+        ("provision --upgrade-key auto", "auto"),
+        ("provision --files relative", "absolute"),
+        ("provision --files /a --with-key host", "--files"),
+        ("provision SECRET", "SECRET"),
+        ("provision --client-secret=x", "--client-secret"),
     ] {
         let failure = parse(line).unwrap_err();
         assert_eq!(failure.exit, Exit::Usage, "{line}");
@@ -76,8 +125,10 @@ fn what_is_not_understood_is_refused_with_2_and_named() {
 }
 
 #[test]
-fn the_help_documents_every_exit_code_and_command() {
-    for exit in [
+fn the_help_documents_every_exit_code_command_and_option() {
+    let help = spec::help();
+    let told: Vec<_> = spec::EXIT_CODES.iter().map(|(code, _)| *code).collect();
+    let given = [
         Exit::Ok,
         Exit::Failed,
         Exit::Usage,
@@ -86,16 +137,62 @@ fn the_help_documents_every_exit_code_and_command() {
         Exit::Offline,
         Exit::Denied,
         Exit::Unreachable,
+        Exit::Differs,
+        Exit::ServerNotTold,
         Exit::Interrupted,
-    ] {
-        assert!(
-            HELP.lines()
-                .any(|line| line.trim_start().starts_with(&format!("{} ", exit as u8))),
-            "{exit:?}"
-        );
+    ];
+    assert_eq!(told, given.map(|exit| exit as u8));
+    for verb in spec::VERBS {
+        assert!(help.contains(&format!("\n  {} ", verb.name)), "{}", verb.name);
+        for option in verb.options {
+            assert!(
+                help.contains(&format!("\n    {} ", spec::typed(option))),
+                "{}",
+                option.name
+            );
+        }
     }
-    for command in ["status", "pair", "cancel", "unpair", "token"] {
-        assert!(HELP.contains(&format!("\n  {command} ")), "{command}");
+    assert!(help.lines().all(|line| line.chars().count() <= 120), "{help}");
+}
+
+/// A sensible value for each option that takes one.
+fn example(option: &spec::Opt) -> Option<&'static str> {
+    Some(match option.value.as_ref()?.name {
+        "D" => "10min",
+        "FILE" | "DIR" => "/tmp/x",
+        "N" => "300",
+        "KEY" => "host",
+        "ID" => "SN-1",
+        "BUS" => "session",
+        other => panic!("no example for {other}"),
+    })
+}
+
+/// The table that help, completions and man pages are held against is the one that is obeyed.
+#[test]
+fn every_option_of_the_table_is_taken_by_its_command_and_no_other() {
+    let line = |verb: &str, option: &spec::Opt| {
+        let mut line = format!("{verb} --{}", option.name);
+        if let Some(value) = example(option) {
+            line.push(' ');
+            line.push_str(value);
+        }
+        // Alone it makes no sense.
+        if option.name == "size" {
+            line.push_str(" --png -");
+        }
+        line
+    };
+    for verb in spec::VERBS {
+        assert_ne!(command(verb.name), Command::Help, "{}", verb.name);
+        for option in verb.options {
+            assert_ne!(command(&line(verb.name, option)), command(verb.name), "{}", option.name);
+        }
+        let foreign = spec::VERBS.iter().flat_map(|other| other.options);
+        for option in foreign.filter(|option| verb.options.iter().all(|own| own.name != option.name)) {
+            let failure = parse(&line(verb.name, option)).unwrap_err();
+            assert_eq!(failure.exit, Exit::Usage, "{} {}", verb.name, option.name);
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use crate::core::RefreshMode;
 
 use super::value::duration_text;
-use super::{Config, Principals, Provider};
+use super::{Config, Endpoints, Oauth, Preset, Principals, Provider};
 
 impl Config {
     /// The configuration as it holds, for people: the files, every value, then the warnings. Ends with a line feed.
@@ -24,9 +24,7 @@ impl Config {
             path.as_ref()
                 .map_or_else(|| absent.to_owned(), |path| path.display().to_string())
         };
-        let Provider::FrameioC2c(frameio) = &self.provider;
         let policy = self.policy();
-        let row = |name: &str, value: &str| format!("{name:<20}{value}");
         let files = match self.files.as_slice() {
             [] => "none, every value is the default".to_owned(),
             files => files
@@ -47,21 +45,9 @@ impl Config {
                 self.device.client_id.as_deref().unwrap_or("none: not provisioned"),
             ),
             row("firmware version", &self.device.firmware_version),
-            row("provider", &format!("{} at {}", self.provider.kind(), frameio.base_uri)),
-            row("scope", &frameio.scope),
-            row(
-                "device code",
-                &format!(
-                    "{}{}",
-                    frameio.device_code_path,
-                    if frameio.url_pairing {
-                        ", with a link for the QR code"
-                    } else {
-                        ""
-                    }
-                ),
-            ),
-            row("bodies", frameio.body.word()),
+        ];
+        lines.extend(self.server());
+        lines.extend([
             row("roots of trust", &path(&self.tls.ca_file, "the system's")),
             row(
                 "client secret",
@@ -90,10 +76,76 @@ impl Config {
             ),
             row("role ui", &holders(&self.access.ui)),
             row("role uploader", &holders(&self.access.uploader)),
-        ];
+        ]);
         lines.extend(self.warnings.iter().map(|warning| format!("warning: {warning}")));
         lines
     }
+}
+
+impl Config {
+    /// Whom the device talks to, and how.
+    fn server(&self) -> Vec<String> {
+        let kind = self.provider.kind();
+        match &self.provider {
+            Provider::FrameioC2c(frameio) => vec![
+                row("provider", &format!("{kind} at {}", frameio.base_uri)),
+                row("scope", &frameio.scope),
+                row(
+                    "device code",
+                    &format!(
+                        "{}{}",
+                        frameio.device_code_path,
+                        if frameio.url_pairing {
+                            ", with a link for the QR code"
+                        } else {
+                            ""
+                        }
+                    ),
+                ),
+                row("bodies", frameio.body.word()),
+            ],
+            Provider::OauthDevice(server) => standard(kind, server),
+            Provider::OauthCode(code) => {
+                let mut lines = standard(kind, &code.server);
+                lines.push(row("preset", code.preset.map_or("none", Preset::word)));
+                lines.push(row("redirect URI", &code.redirect_uri));
+                lines
+            }
+        }
+    }
+}
+
+fn standard(kind: &str, server: &Oauth) -> Vec<String> {
+    let Endpoints {
+        token,
+        device_authorization,
+        authorization,
+        revocation,
+    } = &server.endpoints;
+    let place = match (&server.issuer, token) {
+        (Some(issuer), _) => issuer.as_str(),
+        (None, Some(token)) => token,
+        (None, None) => "nowhere",
+    };
+    let mut lines = vec![
+        row("provider", &format!("{kind} at {place}")),
+        row("client auth", server.client_auth.word()),
+        row("scope", server.scope.as_deref().unwrap_or("left to the server")),
+    ];
+    for (name, address) in [
+        ("device endpoint", device_authorization),
+        ("browser endpoint", authorization),
+        ("token endpoint", token),
+        ("revoke endpoint", revocation),
+    ] {
+        lines.extend(address.as_ref().map(|address| row(name, address)));
+    }
+    lines.push(row("refresh token", &duration_text(server.refresh_token_life)));
+    lines
+}
+
+fn row(name: &str, value: &str) -> String {
+    format!("{name:<20}{value}")
 }
 
 fn holders(role: &Principals) -> String {

@@ -24,6 +24,7 @@ mod error;
 mod identity;
 mod layer;
 mod load;
+mod provider;
 mod raw;
 mod resolve;
 pub mod secrets;
@@ -31,7 +32,8 @@ mod value;
 
 pub use error::{ConfigError, Place};
 pub use identity::{APPLICATION_ID, System};
-pub use value::{BaseUri, BodyKind, duration, duration_text};
+pub use provider::{Endpoints, FrameioC2c, Oauth, OauthCode, Provider};
+pub use value::{BaseUri, BodyKind, ClientAuth, Preset, duration, duration_text};
 
 /// A configuration that is good as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,46 +66,6 @@ pub struct Device {
     pub client_id: Option<String>,
     /// `SemVer`, sent as `x-client-version`.
     pub firmware_version: String,
-}
-
-/// Whom the device talks to. The kinds to come are variants to come.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Provider {
-    /// `kind = "frameio-c2c"`.
-    FrameioC2c(FrameioC2c),
-}
-
-impl Provider {
-    /// The word in the configuration and on the bus.
-    #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::FrameioC2c(_) => "frameio-c2c",
-        }
-    }
-
-    /// Whether pairing and refreshing need a client secret.
-    #[must_use]
-    pub const fn needs_client_secret(&self) -> bool {
-        match self {
-            Self::FrameioC2c(_) => true,
-        }
-    }
-}
-
-/// The device grant of Frame.io Camera to Cloud.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FrameioC2c {
-    /// What every path is appended to.
-    pub base_uri: BaseUri,
-    /// Words with one space between two.
-    pub scope: String,
-    /// Whether to ask for `verification_uri_complete`.
-    pub url_pairing: bool,
-    /// Begins with `/`.
-    pub device_code_path: String,
-    /// How bodies are encoded.
-    pub body: BodyKind,
 }
 
 /// How the server's certificate is checked.
@@ -162,22 +124,27 @@ impl Config {
     /// What the core needs to know.
     #[must_use]
     pub const fn policy(&self) -> Policy {
-        // Frame.io: 14 days, single use; `GET /v2/devices/me` tells whether a token lives; `POST /v2/auth/revoke` ends it.
-        let (refresh_token_life, can_probe, can_revoke) = match self.provider {
-            Provider::FrameioC2c(_) => (Duration::from_secs(14 * 86_400), true, true),
+        // Presence is a habit of Frame.io's.
+        let heartbeat = match self.provider {
+            Provider::FrameioC2c(_) => self.heartbeat,
+            Provider::OauthDevice(_) | Provider::OauthCode(_) => None,
         };
         Policy {
-            grant: GrantKind::Device,
-            sole_grant: true,
+            grant: match self.provider {
+                Provider::FrameioC2c(_) | Provider::OauthDevice(_) => GrantKind::Device,
+                Provider::OauthCode(_) => GrantKind::Code,
+            },
+            // Frame.io knows a device by its client id; elsewhere each approval is a grant of its own.
+            sole_grant: matches!(self.provider, Provider::FrameioC2c(_)),
             refresh: self.refresh.mode,
             refresh_at_percent: self.refresh.at_percent,
             min_validity: self.refresh.min_validity,
             replay_after: self.refresh.replay_after,
             give_up_after: self.give_up_after,
-            heartbeat: self.heartbeat,
-            refresh_token_life,
-            can_probe,
-            can_revoke,
+            heartbeat,
+            refresh_token_life: self.provider.refresh_token_life(),
+            can_probe: self.provider.can_probe(),
+            can_revoke: self.provider.can_revoke(),
         }
     }
 

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::value::{
-    AbsolutePath, BaseUri, Between, BodyKind, ClientId, ClientIdFrom, Heartbeat, Kind, Percent, Principal, Refresh,
-    Scope, UriPath, Version, VersionFrom,
+    AbsolutePath, BaseUri, Between, BodyKind, ClientAuth, ClientId, ClientIdFrom, Endpoint, Heartbeat, Issuer, Kind,
+    OauthClientId, Percent, Preset, Principal, RedirectUri, Refresh, Scope, UriPath, Version, VersionFrom,
 };
 
 /// A section, its keys as they are written, and how a later file's keys lie over an earlier one's.
@@ -42,6 +42,16 @@ section!(Provider {
     url_pairing: bool,
     device_code_path: UriPath,
     body: BodyKind,
+    client_id: OauthClientId,
+    client_auth: ClientAuth,
+    issuer: Issuer,
+    token_endpoint: Endpoint,
+    device_authorization_endpoint: Endpoint,
+    authorization_endpoint: Endpoint,
+    revocation_endpoint: Endpoint,
+    redirect_uri: RedirectUri,
+    preset: Preset,
+    refresh_token_life: Between<3_600, 31_536_000>,
 });
 
 section!(Tls { ca_file: AbsolutePath });

@@ -7,12 +7,12 @@ use crate::core::RefreshMode;
 use super::error::{ConfigError, Place};
 use super::identity::{Missing, System};
 use super::layer::Layer;
+use super::provider::provider;
 use super::raw::{self, Raw};
 use super::value::{
-    BaseUri, Between, BodyKind, ClientId, Heartbeat, Kind, Percent, Principal, Refresh, Scope, UriPath, VersionFrom,
-    duration_text, is_bare_mac,
+    Between, ClientId, Heartbeat, Percent, Principal, Refresh, VersionFrom, duration_text, is_bare_mac,
 };
-use super::{Access, Config, Device, FrameioC2c, Principals, Provider, RefreshSettings, SecretFiles, State, Tls};
+use super::{Access, Config, Device, Principals, RefreshSettings, SecretFiles, State, Tls};
 
 /// The server gives up on a request after 30 s; 10 s more for its clock and ours.
 const SERVER_IS_DONE: Duration = Duration::from_secs(40);
@@ -27,7 +27,10 @@ pub(super) fn resolve(layers: Vec<Layer>, system: &System) -> Result<Config, Con
         raw = upper.over(raw);
     }
     let mut warnings = Vec::new();
-    let device = device(raw.device, &places, system, &mut warnings)?;
+    let mut device = device(raw.device, &places, system, &mut warnings)?;
+    let provider = provider(raw.provider, &places, &mut warnings)?;
+    // A client of an ordinary server is a product; where each unit is registered for itself, the unit's own id is the client.
+    device.client_id = provider.client_id().cloned().or(device.client_id);
     let secrets = secrets(raw.secrets, &places)?;
     let refresh = refresh(&raw.refresh, &mut warnings);
     let access = Access {
@@ -36,7 +39,7 @@ pub(super) fn resolve(layers: Vec<Layer>, system: &System) -> Result<Config, Con
     };
     Ok(Config {
         device,
-        provider: provider(raw.provider),
+        provider,
         tls: Tls {
             ca_file: raw.tls.ca_file.map(|path| path.0),
         },
@@ -60,7 +63,7 @@ pub(super) fn resolve(layers: Vec<Layer>, system: &System) -> Result<Config, Con
 }
 
 /// Where keys are written, for the faults that show only when all files are known.
-struct Places(Vec<Layer>);
+pub(super) struct Places(Vec<Layer>);
 
 impl Places {
     fn keep(&mut self, mut layer: Layer) -> Raw {
@@ -73,7 +76,7 @@ impl Places {
         self.0.iter().rev().find_map(|layer| layer.place(key))
     }
 
-    fn bad(&self, key: &str, problem: String) -> ConfigError {
+    pub(super) fn bad(&self, key: &str, problem: String) -> ConfigError {
         // Only keys that are written are complained about, so there is a place.
         let nowhere = || Place {
             file: "the configuration".into(),
@@ -139,22 +142,6 @@ fn device(
         client_id: client_id.map(|id| id.0),
         firmware_version: version,
     })
-}
-
-fn provider(raw: raw::Provider) -> Provider {
-    match raw.kind.unwrap_or(Kind::FrameioC2c) {
-        Kind::FrameioC2c => Provider::FrameioC2c(FrameioC2c {
-            base_uri: raw.base_uri.unwrap_or_else(BaseUri::frameio),
-            scope: raw
-                .scope
-                .map_or_else(|| "asset_create offline".to_owned(), |Scope(words)| words),
-            url_pairing: raw.url_pairing.unwrap_or(true),
-            device_code_path: raw
-                .device_code_path
-                .map_or_else(|| "/v2/auth/device/code".to_owned(), |UriPath(path)| path),
-            body: raw.body.unwrap_or(BodyKind::Multipart),
-        }),
-    }
 }
 
 fn secrets(raw: raw::Secrets, places: &Places) -> Result<SecretFiles, ConfigError> {

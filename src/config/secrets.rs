@@ -119,22 +119,27 @@ pub fn client_secret(files: &SecretFiles, credentials: Option<&Path>) -> Result<
     let Some((path, content)) = source.read()? else {
         return Ok(None);
     };
-    let bad = |problem| SecretError::Content {
+    let secret = parse_client_secret(&content).map_err(|problem| SecretError::Content {
         what: WHAT,
-        path: path.clone(),
+        path,
         problem,
-    };
-    let text =
-        str::from_utf8(trim(&content)).map_err(|_| bad("it is not text; it must be one line as Frame.io gave it"))?;
+    })?;
+    Ok(Some(secret))
+}
+
+/// What a client secret must be: 1–1024 visible ASCII characters, one line, with or without its line end.
+///
+/// # Errors
+/// What is wrong, in words that repeat nothing of it.
+pub fn parse_client_secret(content: &[u8]) -> Result<Secret, &'static str> {
+    let text = str::from_utf8(trim(content)).map_err(|_| "it is not text; it must be one line as Frame.io gave it")?;
     if text.is_empty() {
-        return Err(bad("it is empty; it must be one line as Frame.io gave it"));
+        return Err("it is empty; it must be one line as Frame.io gave it");
     }
     if text.len() > 1024 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(bad(
-            "it must be one line of at most 1024 visible ASCII characters without spaces",
-        ));
+        return Err("it must be one line of at most 1024 visible ASCII characters without spaces");
     }
-    Ok(Some(Secret::new(text.to_owned())))
+    Ok(Secret::new(text.to_owned()))
 }
 
 /// The state key, if there is one. It is not created here.
@@ -152,19 +157,25 @@ pub fn state_key(files: &SecretFiles, credentials: Option<&Path>) -> Result<Opti
     let Some((path, content)) = source.read()? else {
         return Ok(None);
     };
-    let bad = |problem| SecretError::Content {
+    let key = parse_state_key(&content).map_err(|problem| SecretError::Content {
         what: WHAT,
-        path: path.clone(),
+        path,
         problem,
-    };
-    let key = decode_key(&content)
-        .ok_or_else(|| bad("it must be 32 random bytes, raw or as base64; make one with: head -c 32 /dev/urandom"))?;
-    if key.iter().all(|byte| *byte == 0) {
-        return Err(bad(
-            "it is all zeros, which anybody can guess; make one with: head -c 32 /dev/urandom",
-        ));
-    }
+    })?;
     Ok(Some(key))
+}
+
+/// What a state key must be: 32 bytes, raw or as base64, not all zero.
+///
+/// # Errors
+/// What is wrong, in words that repeat nothing of it.
+pub fn parse_state_key(content: &[u8]) -> Result<StateKeyBytes, &'static str> {
+    let key = decode_key(content)
+        .ok_or("it must be 32 random bytes, raw or as base64; make one with: head -c 32 /dev/urandom")?;
+    if key.iter().all(|byte| *byte == 0) {
+        return Err("it is all zeros, which anybody can guess; make one with: head -c 32 /dev/urandom");
+    }
+    Ok(key)
 }
 
 fn decode_key(content: &[u8]) -> Option<StateKeyBytes> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use crate::core::RefreshMode;
+use crate::core::{GrantKind, RefreshMode};
 
 use super::raw::Raw;
 use super::*;
@@ -104,6 +104,13 @@ fn every_documented_example_is_good_and_differs_from_the_default() {
     machine.write("/etc/machine-id", "0123456789abcdef0123456789abcdef\n");
     let empty = values(machine.read("").unwrap());
     for (section, line) in documented("# e.g. ") {
+        if section == "provider" {
+            assert!(
+                is_good_with_some_kind(&machine, &line),
+                "[{section}] {line} goes with no kind, or changes nothing"
+            );
+            continue;
+        }
         let config = machine
             .read(&format!("[{section}]\n{line}\n"))
             .unwrap_or_else(|error| panic!("{line}: {error}"));
@@ -114,6 +121,23 @@ fn every_documented_example_is_good_and_differs_from_the_default() {
         );
     }
 }
+
+/// Whether a line of `[provider]` means something beside the least that one of the kinds needs.
+fn is_good_with_some_kind(machine: &Machine, line: &str) -> bool {
+    let key = |line: &str| line.split(' ').next().unwrap().to_owned();
+    [DEVICE, CODE].into_iter().any(|least| {
+        let others: Vec<_> = least.lines().filter(|other| key(other) != key(line)).collect();
+        let base = machine.read(&format!("[provider]\n{least}\n"));
+        let changed = machine.read(&format!("[provider]\n{}\n{line}\n", others.join("\n")));
+        changed.is_ok_and(|changed| values(changed) != values(base.unwrap()))
+    })
+}
+
+/// The least that the kind needs.
+const DEVICE: &str = "kind = \"oauth-device\"\ntoken-endpoint = \"https://a.example/t\"\n\
+    device-authorization-endpoint = \"https://a.example/d\"\nissuer = \"https://a.example\"";
+const CODE: &str = "kind = \"oauth-code\"\ntoken-endpoint = \"https://a.example/t\"\n\
+    authorization-endpoint = \"https://a.example/a\"\nissuer = \"https://a.example\"";
 
 #[test]
 fn every_key_is_documented_exactly_once_and_no_other() {
@@ -285,7 +309,24 @@ fn faults_name_file_line_key_and_cure() {
         "[device]\nfirmware-version = \"v2.16\"\n",
         "[device]\nfirmware-version-from = \"file:/nowhere\"\n",
         "[provider]\nkind = \"frameio\"\n",
-        "[provider]\nclient-auth = \"post\"\nkind = \"oauth-device\"\n",
+        "[provider]\nclient-auth = \"post\"\n",
+        "[provider]\nkind = \"oauth-device\"\n",
+        "[provider]\nkind = \"oauth-device\"\ntoken-endpoint = \"https://a.example/t\"\n",
+        "[provider]\nkind = \"oauth-device\"\nissuer = \"https://a.example\"\nredirect-uri = \"http://127.0.0.1/cb\"\n",
+        "[provider]\nkind = \"oauth-device\"\nissuer = \"http://a.example\"\n",
+        "[provider]\nkind = \"oauth-device\"\nissuer = \"https://a.example?x\"\n",
+        "[provider]\nkind = \"oauth-device\"\nissuer = \"https://a.example\"\nbase-uri = \"https://a.example\"\n",
+        "[provider]\nkind = \"oauth-code\"\nauthorization-endpoint = \"https://a.example/a\"\n",
+        "[provider]\nkind = \"oauth-code\"\npreset = \"google\"\n",
+        "[provider]\nkind = \"oauth-code\"\npreset = \"adobe-ims\"\n",
+        "[provider]\nkind = \"oauth-code\"\nissuer = \"https://a.example\"\nclient-auth = \"jwt\"\n",
+        "[provider]\nkind = \"oauth-code\"\nissuer = \"https://a.example\"\nclient-id = \"two words\"\n",
+        "[provider]\nkind = \"oauth-code\"\nissuer = \"https://a.example\"\ntoken-endpoint = \"https://a.example/#t\"\n",
+        "[provider]\nkind = \"oauth-code\"\nissuer = \"https://a.example\"\nredirect-uri = \"http://192.0.2.1/cb\"\n",
+        "[provider]\nkind = \"oauth-code\"\nissuer = \"https://a.example\"\nredirect-uri = \"http://127.0.0.1:0/cb\"\n",
+        "[provider]\nkind = \"oauth-code\"\nissuer = \"https://a.example\"\nredirect-uri = \"https://a.example/cb?x\"\n",
+        "[provider]\nkind = \"oauth-code\"\nissuer = \"https://a.example\"\nredirect-uri = \"/cb\"\n",
+        "[provider]\nkind = \"oauth-code\"\nissuer = \"https://a.example\"\nrefresh-token-life = \"1min\"\n",
         "[provider]\nbase-uri = \"http://api.frame.io\"\n",
         "[provider]\nbase-uri = \"https://user:secret@api.frame.io\"\n",
         "[provider]\nbase-uri = \"https://api.frame.io/?x\"\n",
@@ -343,6 +384,10 @@ fn what_could_be_a_secret_in_the_wrong_place_is_never_repeated() {
         format!("[secrets]\nstate-key-file = {CANARY}\n"),
         format!("[provider]\nbase-uri = \"https://{CANARY}@api.frame.io\"\n"),
         format!("[provider]\nurl-pairing = \"{CANARY}\"\n"),
+        format!("[provider]\nissuer = \"https://{CANARY}@a.example\"\n"),
+        format!("[provider]\ntoken-endpoint = \"https://u:{CANARY}@a.example/t\"\n"),
+        format!("[provider]\nredirect-uri = \"https://u:{CANARY}@a.example/t\"\n"),
+        format!("[provider]\nclient-id = \"{CANARY} \"\n"),
         format!("secrets = \"{CANARY}\"\n"),
     ] {
         let told = refused(&text);
@@ -495,6 +540,147 @@ uploader = [8]
 "#,
     );
     insta::assert_snapshot!(config.check().replace(config.files[0].to_str().unwrap(), "FILE"));
+}
+
+#[test]
+fn each_example_file_is_a_whole_configuration_of_its_kind() {
+    for (kind, text) in [
+        ("frameio-c2c", include_str!("../../config/examples/frameio-c2c.toml")),
+        ("oauth-device", include_str!("../../config/examples/oauth-device.toml")),
+        ("oauth-code", include_str!("../../config/examples/oauth-code.toml")),
+    ] {
+        let config = good(text);
+        assert_eq!(config.provider.kind(), kind);
+        assert!(config.device.client_id.is_some(), "{kind}");
+        // Whether the groups of the roles exist is this machine's affair.
+        let told: Vec<_> = config
+            .warnings
+            .iter()
+            .filter(|told| !told.starts_with("access."))
+            .collect();
+        assert!(told.is_empty(), "{kind}: {told:?}");
+        // What is shown as an alternative must be good as well, whichever is chosen.
+        let mut alternatives = 0;
+        for line in text.lines().filter_map(|line| line.strip_prefix('#')) {
+            if line.starts_with(|c: char| c.is_ascii_lowercase()) && line.contains(" = ") {
+                let key = line.split(' ').next().unwrap();
+                let provider = text.split("[provider]").nth(1).unwrap().split("\n[").next().unwrap();
+                let others: Vec<_> = provider
+                    .lines()
+                    .filter(|other| other.split(' ').next() != Some(key))
+                    .collect();
+                good(&format!("[provider]\n{}\n{line}\n", others.join("\n")));
+                alternatives += 1;
+            }
+        }
+        assert!(alternatives > 0, "{kind}");
+    }
+}
+
+#[test]
+fn a_client_of_its_own_wins_over_the_units_id() {
+    let unit = "[device]\nclient-id = \"SN-1\"\n";
+    let config = good(&format!("{unit}[provider]\n{DEVICE}\nclient-id = \"camera-app\"\n"));
+    assert_eq!(config.device.client_id.as_deref(), Some("camera-app"));
+    let config = good(&format!("{unit}[provider]\n{DEVICE}\n"));
+    assert_eq!(config.device.client_id.as_deref(), Some("SN-1"));
+    assert_eq!(good(&format!("[provider]\n{DEVICE}\n")).device.client_id, None);
+}
+
+#[test]
+fn nothing_of_frameios_habits_is_in_the_policy_of_a_standard_server() {
+    for (kind, grant) in [(DEVICE, GrantKind::Device), (CODE, GrantKind::Code)] {
+        let policy = good(&format!("[provider]\n{kind}\n")).policy();
+        assert_eq!(policy.grant, grant);
+        assert!(!policy.sole_grant && !policy.can_probe);
+        assert_eq!(policy.heartbeat, None);
+        assert_eq!(policy.refresh_token_life, Duration::from_secs(30 * 86_400));
+    }
+    let policy = good("").policy();
+    assert!(policy.sole_grant && policy.heartbeat.is_some());
+}
+
+#[test]
+fn a_public_client_needs_no_secret() {
+    let needs = |auth: &str| {
+        good(&format!("[provider]\n{DEVICE}\n{auth}"))
+            .provider
+            .needs_client_secret()
+    };
+    assert!(needs("") && needs("client-auth = \"post\"\n") && needs("client-auth = \"basic\"\n"));
+    assert!(!needs("client-auth = \"none\"\n"));
+}
+
+#[test]
+fn a_preset_knows_its_server_and_gives_way_to_what_is_written() {
+    let code = |text: &str| match good(&format!("[provider]\nkind = \"oauth-code\"\n{text}")).provider {
+        Provider::OauthCode(code) => code,
+        other => panic!("{other:?}"),
+    };
+    let frameio = code("preset = \"frameio-applications\"\nscope = \"offline asset.create\"\n");
+    let endpoints = &frameio.server.endpoints;
+    assert_eq!(
+        endpoints.token.as_deref(),
+        Some("https://applications.frame.io/oauth2/token")
+    );
+    assert_eq!(
+        (endpoints.revocation.as_deref(), frameio.redirect_uri.as_str()),
+        (None, "http://127.0.0.1/callback")
+    );
+    let adobe = code(
+        "preset = \"adobe-ims\"\nredirect-uri = \"https://a.example/cb\"\ntoken-endpoint = \"https://a.example/t\"\n",
+    );
+    assert_eq!(adobe.server.endpoints.token.as_deref(), Some("https://a.example/t"));
+    assert_eq!(
+        adobe.server.endpoints.revocation.as_deref(),
+        Some("https://ims-na1.adobelogin.com/ims/revoke")
+    );
+    assert_eq!(adobe.server.refresh_token_life, Duration::from_secs(14 * 86_400));
+    let written = code("preset = \"frameio-applications\"\nrefresh-token-life = \"7d\"\n");
+    assert_eq!(written.server.refresh_token_life, Duration::from_secs(7 * 86_400));
+}
+
+#[test]
+fn a_preset_without_the_word_for_offline_access_is_told() {
+    let config = good("[provider]\nkind = \"oauth-code\"\npreset = \"frameio-applications\"\n");
+    assert!(
+        config.warnings.iter().any(|warning| warning.contains("\"offline\"")),
+        "{:?}",
+        config.warnings
+    );
+}
+
+#[test]
+fn redirect_uris_are_of_this_machine_or_safe_on_the_way() {
+    let accepted = |uri: &str| {
+        Machine::new()
+            .read(&format!("[provider]\n{CODE}\nredirect-uri = {uri:?}\n"))
+            .is_ok()
+    };
+    for uri in [
+        "http://127.0.0.1/callback",
+        "http://127.0.0.1:8910/callback",
+        "http://[::1]/cb",
+        "http://localhost:8910",
+        "https://app.example/cb",
+        "com.example.app:/cb",
+        "adobe+abc123://adobeid/abc123",
+    ] {
+        assert!(accepted(uri), "{uri}");
+    }
+    for uri in [
+        "http://localhost.evil.example/cb",
+        "http://127.0.0.1.evil.example/cb",
+        "http://127.0.0.1@evil.example/cb",
+        "http:/cb",
+        "https://",
+        "://x",
+        "x://",
+        "1x:/cb",
+        "com.example.app:cb",
+    ] {
+        assert!(!accepted(uri), "{uri}");
+    }
 }
 
 #[test]

@@ -15,12 +15,15 @@ use crate::core::RefreshMode;
 mod access;
 mod device;
 mod duration;
+mod oauth;
 mod uri;
 
 pub(super) use access::Principal;
 pub(super) use device::{ClientId, ClientIdFrom, Version, VersionFrom, is_bare_mac};
 pub(super) use duration::Between;
 pub use duration::{duration, duration_text};
+pub use oauth::{ClientAuth, Preset};
+pub(super) use oauth::{Endpoint, Issuer, OauthClientId, RedirectUri};
 pub use uri::BaseUri;
 pub(super) use uri::UriPath;
 
@@ -160,23 +163,32 @@ impl Text for BodyKind {
     }
 }
 
-/// `[provider] kind`. A kind to come is a variant here and one of [`super::Provider`].
+/// `[provider] kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     FrameioC2c,
+    OauthDevice,
+    OauthCode,
+}
+
+impl Kind {
+    pub(super) const fn word(self) -> &'static str {
+        match self {
+            Self::FrameioC2c => "frameio-c2c",
+            Self::OauthDevice => "oauth-device",
+            Self::OauthCode => "oauth-code",
+        }
+    }
 }
 
 impl Text for Kind {
-    const EXPECTED: &'static str = "\"frameio-c2c\"";
+    const EXPECTED: &'static str = "\"frameio-c2c\", \"oauth-device\" or \"oauth-code\"";
 
     fn read(text: &str) -> Result<Self, String> {
-        match text {
-            "frameio-c2c" => Ok(Self::FrameioC2c),
-            "oauth-device" | "oauth-code" => Err(format!(
-                "{text:?} is not in this version of c2c-authd; the one kind it knows is \"frameio-c2c\""
-            )),
-            _ => Err(format!("{text:?} is not known; it must be \"frameio-c2c\"")),
-        }
+        [Self::FrameioC2c, Self::OauthDevice, Self::OauthCode]
+            .into_iter()
+            .find(|kind| kind.word() == text)
+            .ok_or_else(|| format!("{text:?} is not known; it must be {}", Self::EXPECTED))
     }
 }
 
@@ -210,5 +222,11 @@ deserialize_text!(
     Kind,
     AbsolutePath,
     ClientIdFrom,
-    VersionFrom
+    VersionFrom,
+    ClientAuth,
+    Preset,
+    OauthClientId,
+    Issuer,
+    Endpoint,
+    RedirectUri
 );

@@ -15,7 +15,10 @@ use crate::bus::{self, Principal};
 use crate::config::secrets::{self, SecretError};
 use crate::config::{self, BodyKind, Config, ConfigError};
 use crate::core::{BootId, Loaded, Provisioning, Secret, Stored, WallTime};
-use crate::oauth::{self, BaseUri, Encoding, FrameioC2c, Provider};
+use crate::oauth::{
+    self, BaseUri, ClientAuth, Dialect, Encoding, Endpoint, Endpoints, FrameioC2c, Issuer, OauthCode, OauthDevice,
+    Provider, RedirectUri, ServerSettings,
+};
 use crate::store::{Directories, Identity, OpenError, StateKey, Store, records_exist};
 
 /// What the device was given on the production line, as far as it was.
@@ -132,25 +135,81 @@ pub const fn stored_floor(stored: &Stored) -> Option<WallTime> {
 /// # Errors
 /// [`Code::Config`] for what cannot be put on the wire.
 pub fn provider(config: &Config, client_secret: Option<Secret>) -> Result<Provider, Failure> {
-    let config::Provider::FrameioC2c(frameio) = &config.provider;
-    let wrong = |key: &str, why: &dyn std::fmt::Display| Failure::new(Code::Config, format!("{key}: {why}"));
-    let base = BaseUri::parse(&frameio.base_uri.to_string()).map_err(|why| wrong("provider.base-uri", &why))?;
-    let settings = oauth::Settings {
-        base,
-        scope: frameio.scope.clone(),
-        url_pairing: frameio.url_pairing,
-        device_code_path: frameio.device_code_path.clone(),
-        encoding: match frameio.body {
-            BodyKind::Multipart => Encoding::Multipart,
-            BodyKind::UrlEncoded => Encoding::Urlencoded,
-        },
+    match &config.provider {
+        config::Provider::FrameioC2c(frameio) => {
+            let settings = oauth::Settings {
+                base: read("base-uri", &frameio.base_uri.to_string(), BaseUri::parse)?,
+                scope: frameio.scope.clone(),
+                url_pairing: frameio.url_pairing,
+                device_code_path: frameio.device_code_path.clone(),
+                encoding: match frameio.body {
+                    BodyKind::Multipart => Encoding::Multipart,
+                    BodyKind::UrlEncoded => Encoding::Urlencoded,
+                },
+                client_id: config.device.client_id.clone().unwrap_or_default(),
+                client_secret,
+                client_version: config.device.firmware_version.clone(),
+            };
+            FrameioC2c::new(settings)
+                .map(Provider::FrameioC2c)
+                .map_err(|why| Failure::new(Code::Config, why))
+        }
+        config::Provider::OauthDevice(server) => {
+            let settings = server_settings(config, server, Dialect::Standard, client_secret)?;
+            Ok(Provider::OauthDevice(OauthDevice::new(settings)))
+        }
+        config::Provider::OauthCode(code) => {
+            let dialect = match code.preset {
+                None => Dialect::Standard,
+                Some(config::Preset::FrameioApplications) => Dialect::FrameioApplications,
+                Some(config::Preset::AdobeIms) => Dialect::AdobeIms,
+            };
+            let settings = server_settings(config, &code.server, dialect, client_secret)?;
+            let redirect = read("redirect-uri", &code.redirect_uri, RedirectUri::parse)?;
+            Ok(Provider::OauthCode(OauthCode::new(settings, redirect)))
+        }
+    }
+}
+
+fn server_settings(
+    config: &Config,
+    server: &config::Oauth,
+    dialect: Dialect,
+    client_secret: Option<Secret>,
+) -> Result<ServerSettings, Failure> {
+    let endpoint = |key, text: &Option<String>| {
+        let text = text.as_deref();
+        text.map(|text| read(key, text, Endpoint::parse)).transpose()
+    };
+    let issuer = server.issuer.as_deref();
+    Ok(ServerSettings {
         client_id: config.device.client_id.clone().unwrap_or_default(),
         client_secret,
-        client_version: config.device.firmware_version.clone(),
-    };
-    FrameioC2c::new(settings)
-        .map(Provider::FrameioC2c)
-        .map_err(|why| Failure::new(Code::Config, why))
+        auth: match server.client_auth {
+            config::ClientAuth::Post => ClientAuth::Post,
+            config::ClientAuth::Basic => ClientAuth::Basic,
+            config::ClientAuth::None => ClientAuth::None,
+        },
+        scope: server.scope.clone(),
+        issuer: issuer.map(|text| read("issuer", text, Issuer::parse)).transpose()?,
+        endpoints: Endpoints {
+            token: endpoint("token-endpoint", &server.endpoints.token)?,
+            device_authorization: endpoint("device-authorization-endpoint", &server.endpoints.device_authorization)?,
+            authorization: endpoint("authorization-endpoint", &server.endpoints.authorization)?,
+            revocation: endpoint("revocation-endpoint", &server.endpoints.revocation)?,
+        },
+        dialect,
+        refresh_token_life: server.refresh_token_life,
+    })
+}
+
+/// A value of `[provider]`, in the wire's own type. Configuration has checked it; where the two disagree, the wire wins.
+fn read<T, E: std::fmt::Display>(
+    key: &str,
+    text: &str,
+    parse: impl FnOnce(&str) -> Result<T, E>,
+) -> Result<T, Failure> {
+    parse(text).map_err(|why| Failure::new(Code::Config, format!("provider.{key}: {why}")))
 }
 
 /// The bus's view of `[access]`.

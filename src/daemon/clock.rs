@@ -31,6 +31,7 @@ const BUILD_DATE: WallTime = WallTime::from_secs(match option_env!("SOURCE_DATE_
 pub struct Clock {
     trust: ClockTrust,
     last: BootTime,
+    entropy: Entropy,
 }
 
 /// What a verified `Date` did to the judgement.
@@ -49,6 +50,7 @@ impl Clock {
         Self {
             trust: ClockTrust::new(BUILD_DATE, stored),
             last: BootTime::default(),
+            entropy: Entropy::default(),
         }
     }
 
@@ -65,7 +67,7 @@ impl Clock {
         Now {
             boot: self.boot(),
             wall: self.trust.judge(system_time()),
-            entropy: entropy(),
+            entropy: self.entropy.next(),
         }
     }
 
@@ -108,13 +110,32 @@ fn system_time() -> WallTime {
     WallTime::from_secs(u64::try_from(clock_gettime(ClockId::Realtime).tv_sec).unwrap_or(0))
 }
 
+/// Numbers drawn ahead: a draw is a system call, and every call from the bus needs a number.
+///
 /// Jitter only: where the kernel has no randomness (which `getrandom` reports only before it is seeded, or in a sandbox
 /// without the call), the clock's lowest bits still spread a fleet. Keys and nonces have their own source, and that one may fail.
-fn entropy() -> u64 {
-    getrandom::u64().unwrap_or_else(|_| {
-        let nanos = u64::try_from(clock_gettime(ClockId::Boottime).tv_nsec).unwrap_or(0);
-        nanos.wrapping_mul(0x9E37_79B9_7F4A_7C15)
-    })
+#[derive(Debug, Default)]
+struct Entropy {
+    numbers: [[u8; 8]; Self::AHEAD],
+    left: usize,
+}
+
+impl Entropy {
+    /// 256 bytes: what the kernel gives at once, whatever signals arrive.
+    const AHEAD: usize = 32;
+
+    /// Each number is given once.
+    fn next(&mut self) -> u64 {
+        if self.left == 0 {
+            if getrandom::fill(self.numbers.as_flattened_mut()).is_err() {
+                let nanos = u64::try_from(clock_gettime(ClockId::Boottime).tv_nsec).unwrap_or(0);
+                return nanos.wrapping_mul(0x9E37_79B9_7F4A_7C15);
+            }
+            self.left = Self::AHEAD;
+        }
+        self.left -= 1;
+        u64::from_le_bytes(std::mem::take(&mut self.numbers[self.left]))
+    }
 }
 
 /// Where the kernel tells the identity of this boot. `ProcSubset=pid` hides it.
@@ -144,7 +165,8 @@ pub fn boot_id(kernel: &Path, runtime: Option<&Path>) -> BootId {
 }
 
 fn random_id() -> BootId {
-    let halves = [entropy(), entropy()];
+    let mut entropy = Entropy::default();
+    let halves = [entropy.next(), entropy.next()];
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&halves[0].to_le_bytes());
     bytes[8..].copy_from_slice(&halves[1].to_le_bytes());

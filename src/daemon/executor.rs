@@ -1,6 +1,6 @@
 //! Carries out what the core decides, in order (D1), and keeps nothing of its own opinion.
 //!
-//! Owns: requests under way and prepared connections, the queue of writes, whoever waits for an answer, the inhibitor lock.
+//! Owns: requests under way, prepared connections and listeners, the queue of writes, whoever waits for an answer, the inhibitor lock.
 //! Must never: wait inside [`Executor::carry_out`], decide, or let an effect go by without its outcome.
 //!
 //! - Each request has exactly one outcome unless it was cancelled (D3). A refresh whose connection is not there any more
@@ -10,8 +10,9 @@
 
 use std::collections::BTreeMap;
 
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc, oneshot};
 
+use super::authorize::authorize;
 use super::flights::{Flights, OnCancel};
 use super::inhibit::Inhibitor;
 use super::journal::Entry;
@@ -22,6 +23,7 @@ use crate::core::{
     Reply, Request,
 };
 use crate::http::{Client, Connection, Outcome, Prepared};
+use crate::listener::Listener;
 use crate::store::Store;
 
 type Answerer = oneshot::Sender<Result<Reply, CallError>>;
@@ -32,6 +34,10 @@ pub struct Executor {
     bus: Bus,
     flights: Flights<Landed>,
     prepared: BTreeMap<OpId, Connection>,
+    /// Where a browser is awaited, each under the request that made it.
+    listeners: BTreeMap<OpId, Listener>,
+    /// For the listeners: a browser's answer is a call like any other.
+    calls: mpsc::Sender<Call>,
     writer: Writer<Store>,
     callers: BTreeMap<CallId, Answerer>,
     next_call: u64,
@@ -48,21 +54,36 @@ pub struct Done {
     pub drained: bool,
 }
 
-/// A request that ended, with the connection that a `Prepare` leaves behind.
+/// A request that ended, with what it leaves behind.
 struct Landed {
     outcome: Outcome,
+    /// Of a `Prepare`.
     connection: Option<Connection>,
+    /// Of an `Authorize`.
+    listener: Option<Listener>,
+}
+
+impl From<Outcome> for Landed {
+    fn from(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            connection: None,
+            listener: None,
+        }
+    }
 }
 
 impl Executor {
     /// With nothing under way.
     #[must_use]
-    pub fn new(client: Client, bus: Bus, store: Store, state: PairingState) -> Self {
+    pub fn new(client: Client, bus: Bus, store: Store, state: PairingState, calls: mpsc::Sender<Call>) -> Self {
         Self {
             client,
             bus,
             flights: Flights::new(),
             prepared: BTreeMap::new(),
+            listeners: BTreeMap::new(),
+            calls,
             writer: Writer::new(store, write),
             callers: BTreeMap::new(),
             next_call: 0,
@@ -109,6 +130,9 @@ impl Executor {
                 if let Some(connection) = landed.connection {
                     self.prepared.insert(op, connection);
                 }
+                if let Some(listener) = landed.listener {
+                    self.listeners.insert(op, listener);
+                }
                 let Outcome { date, answer } = landed.outcome;
                 Event::Answered { op, date, answer }
             }
@@ -134,41 +158,44 @@ impl Executor {
         match request {
             Request::Prepare => self.flights.start(op, OnCancel::Abort, async move {
                 let Prepared { outcome, connection } = client.prepare().await;
-                Landed { outcome, connection }
+                Landed {
+                    connection,
+                    ..Landed::from(outcome)
+                }
             }),
             Request::Refresh { on, token } => match self.prepared.remove(&on) {
                 Some(connection) => self.flights.start(op, OnCancel::Finish, async move {
-                    Landed {
-                        outcome: client.refresh(connection, &token).await,
-                        connection: None,
-                    }
+                    client.refresh(connection, &token).await.into()
                 }),
                 None => self.flights.start(op, OnCancel::Finish, async { unsent() }),
             },
             Request::Poll(_) | Request::Exchange { .. } => self.send(op, OnCancel::Finish, request),
-            Request::DeviceCode
-            | Request::Authorize
-            | Request::Revoke(_)
-            | Request::Identify(_)
-            | Request::Heartbeat(_) => {
+            Request::DeviceCode | Request::Revoke(_) | Request::Identify(_) | Request::Heartbeat(_) => {
                 self.send(op, OnCancel::Abort, request);
+            }
+            Request::Authorize => {
+                let calls = self.calls.clone();
+                self.flights.start(op, OnCancel::Abort, async move {
+                    let (answer, listener) = authorize(client, calls).await;
+                    Landed {
+                        listener,
+                        ..Landed::from(Outcome { date: None, answer })
+                    }
+                });
             }
         }
     }
 
     fn send(&mut self, op: OpId, on_cancel: OnCancel, request: Request) {
         let client = self.client.clone();
-        self.flights.start(op, on_cancel, async move {
-            Landed {
-                outcome: client.send(&request).await,
-                connection: None,
-            }
-        });
+        self.flights
+            .start(op, on_cancel, async move { client.send(&request).await.into() });
     }
 
     fn cancel(&mut self, op: OpId) {
         self.flights.cancel(op);
         self.prepared.remove(&op);
+        self.listeners.remove(&op);
     }
 
     fn reply(&mut self, id: CallId, answer: Result<Reply, CallError>) {
@@ -182,18 +209,13 @@ impl Executor {
 }
 
 /// A refresh that has no connection to go out on.
-const fn unsent() -> Landed {
+fn unsent() -> Landed {
     let fault = Fault {
         kind: FaultKind::Offline,
         retry_after: None,
     };
-    Landed {
-        outcome: Outcome {
-            date: None,
-            answer: Answer::Refresh(RefreshAnswer::Failed(fault)),
-        },
-        connection: None,
-    }
+    let answer = Answer::Refresh(RefreshAnswer::Failed(fault));
+    Outcome { date: None, answer }.into()
 }
 
 /// One write, on the thread where it may block.

@@ -7,18 +7,20 @@
 //! |---|---|
 //! | `args`, `environment`, `exit` | the process's edges |
 //! | `log`, `journal`, `status` | what people read |
-//! | `clock`, `timer`, `netlink`, `signals`, `readiness` | what the kernel tells |
+//! | `clock`, `timer`, `netlink`, `signals`, `ears`, `readiness` | what the kernel tells |
 //! | `notify` | what systemd is told |
 //! | `boot`, `reload`, `harden` | configuration, secrets and store, once and again |
-//! | `executor`, `flights`, `writer`, `inhibit` | effects carried out |
+//! | `executor`, `authorize`, `flights`, `writer`, `inhibit` | effects carried out |
 //! | `run` | the loop |
 //!
 //! Boot order: arguments, logging, own memory made safe, configuration, secrets, store, core, listeners, bus (objects, then
 //! the name), READY, loop. Whatever is slow comes later: the system's roots of trust are read with the first connection.
 
 pub mod args;
+mod authorize;
 pub mod boot;
 pub mod clock;
+pub mod ears;
 pub mod environment;
 pub mod executor;
 pub mod exit;
@@ -46,19 +48,20 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tracing::Level;
 
-use crate::bus::{self, BusAddress};
+use crate::bus::{self, BusAddress, Wiring};
 use crate::config::System;
 use crate::core::{Core, Effects};
 use crate::http::{Client, FloorClock, TlsSettings};
 use args::{Action, Args};
 use clock::Clock;
+use ears::{Ears, Sources};
 use environment::Environment;
 use executor::Executor;
 use exit::{Code, Failure};
 use journal::Entry;
 use notify::{Notifier, Watchdog};
 use reload::Source;
-use run::{Daemon, Senses, Settings};
+use run::{Daemon, Settings};
 use signals::Signals;
 use timer::{Deadline, StepWatch};
 
@@ -177,20 +180,27 @@ async fn boot(address: &BusAddress, source: Source) -> Result<Daemon, Failure> {
     floor.set(clock.floor(), now.wall.is_some());
     let core = Core::boot(config.policy(), provisioning, boot_id, stored, now, &mut effects);
 
-    let senses = senses()?;
+    let (deadline, sources) = senses()?;
     let (access, who) = watch::channel(Arc::new(boot::access(&config)));
     let (sender, calls) = mpsc::channel(bus::CALL_QUEUE);
     let snapshot = core.snapshot().clone();
     let state = snapshot.pairing;
-    let bus = bus::serve(address, boot::about(&config), who, sender, snapshot).await?;
+    let wiring = Wiring {
+        access: who,
+        calls: sender.clone(),
+        redirects: authorize::reader(client.clone()),
+    };
+    let bus = bus::serve(address, boot::about(&config), wiring, snapshot).await?;
+    let ears = Ears::open(sources, Box::pin(bus.closed()));
     Ok(Daemon {
         core,
         effects,
         clock,
         floor,
-        executor: Executor::new(client, bus, store, state),
+        executor: Executor::new(client, bus, store, state, sender),
         calls,
-        senses,
+        deadline,
+        ears,
         settings: Settings {
             config,
             source,
@@ -202,17 +212,18 @@ async fn boot(address: &BusAddress, source: Source) -> Result<Daemon, Failure> {
 }
 
 /// What listens to the kernel. Without its timer the daemon cannot work; without the rest it works less well.
-fn senses() -> Result<Senses, Failure> {
+fn senses() -> Result<(Deadline, Sources), Failure> {
     let fatal = |what: &str, error: io::Error| Failure::new(Code::Internal, format!("no {what}: {error}"));
-    Ok(Senses {
-        deadline: Deadline::new().map_err(|error| fatal("timer on CLOCK_BOOTTIME", error))?,
+    let deadline = Deadline::new().map_err(|error| fatal("timer on CLOCK_BOOTTIME", error))?;
+    let sources = Sources {
         steps: lesser("steps of the clock go unnoticed", StepWatch::new()),
         network: lesser(
             "the return of the network goes unnoticed until the next retry",
             netlink::listen(),
         ),
         signals: Signals::listen().map_err(|error| fatal("signal handlers", error))?,
-    })
+    };
+    Ok((deadline, sources))
 }
 
 fn lesser<T>(loss: &str, sense: io::Result<T>) -> Option<T> {

@@ -4,9 +4,8 @@
 //! moved if the deadline moved, the watchdog fed, STATUS told if its sentence changed. While paired and idle the process
 //! wakes for nothing but the core's deadline and the watchdog.
 
-use std::future::{self, Future};
+use std::future;
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,14 +15,15 @@ use tracing::Level;
 
 use super::boot;
 use super::clock::Clock;
+use super::ears::{Ears, News};
 use super::executor::{Done, Executor};
 use super::exit::{Code, Failure};
 use super::journal::{self, Entry};
 use super::notify::{EXTEND_BY, Notifier, Watchdog};
 use super::reload::Source;
-use super::signals::{Signals, Wish};
+use super::signals::Wish;
 use super::status;
-use super::timer::{Deadline, StepWatch};
+use super::timer::Deadline;
 use crate::bus::{Access, Call};
 use crate::config::Config;
 use crate::core::{Core, Effects, Event, WallTime};
@@ -32,19 +32,6 @@ use crate::http::FloorClock;
 /// How long the end may take. A refresh that was just sent runs for 35 s at most, its answer has to be stored, and a disk
 /// that takes longer than the rest will not take it at all.
 const DRAIN_LIMIT: Duration = Duration::from_secs(45);
-
-/// The kernel's news, as far as it gives any.
-#[derive(Debug)]
-pub struct Senses {
-    /// The core's deadline, or the watchdog's, whichever comes first.
-    pub deadline: Deadline,
-    /// Steps of the system clock.
-    pub steps: Option<StepWatch>,
-    /// Hints that the network may be back.
-    pub network: Option<mpsc::Receiver<()>>,
-    /// The signals.
-    pub signals: Signals,
-}
 
 /// The configuration in force, and how another comes to be.
 #[derive(Debug)]
@@ -73,8 +60,10 @@ pub struct Daemon {
     pub executor: Executor,
     /// Calls of clients.
     pub calls: mpsc::Receiver<Call>,
-    /// The kernel's news.
-    pub senses: Senses,
+    /// The core's deadline, or the watchdog's, whichever comes first.
+    pub deadline: Deadline,
+    /// What else there is to hear.
+    pub ears: Ears,
     /// The configuration.
     pub settings: Settings,
     /// The service manager's watchdog.
@@ -85,9 +74,7 @@ enum Input {
     Event(Event),
     Call(Call),
     Deadline,
-    ClockStepped,
-    Wish(Wish),
-    BusClosed,
+    News(News),
     ExtendDrain,
     DrainOver,
 }
@@ -105,7 +92,6 @@ impl Daemon {
     /// # Errors
     /// Why the daemon ended although nobody asked it to.
     pub async fn run(mut self, notifier: &mut Notifier) -> Result<(), Failure> {
-        let mut closed: Option<Pin<Box<dyn Future<Output = ()> + Send>>> = Some(Box::pin(self.executor.bus().closed()));
         let mut drain: Option<Drain> = None;
         let mut done = self.executor.carry_out(&mut self.effects);
         self.tell(notifier);
@@ -129,29 +115,25 @@ impl Daemon {
             }
             let feeding = self.watchdog.as_ref().map(Watchdog::due);
             let wake = self.core.next_deadline().into_iter().chain(feeding).min();
-            self.senses.deadline.arm(wake).map_err(|error| broken(&error))?;
-            done = match self
-                .next(&mut closed, drain.as_ref())
-                .await
-                .map_err(|error| broken(&error))?
-            {
+            self.deadline.arm(wake).map_err(|error| broken(&error))?;
+            done = match self.next(drain.as_ref()).await.map_err(|error| broken(&error))? {
                 Input::Event(event) => self.step_with_date(event),
                 Input::Call(call) => {
                     let (id, command) = self.executor.admit(call);
                     self.step(Event::Call(id, command))
                 }
                 Input::Deadline => self.tick(),
-                Input::ClockStepped => {
+                Input::News(News::ClockStepped) => {
                     tracing::debug!("the system clock was stepped");
                     self.clock.stepped();
                     self.step(Event::ClockStepped)
                 }
-                Input::Wish(Wish::Terminate) if drain.is_none() => self.end(&mut drain, None, notifier),
-                Input::Wish(Wish::Reload) if drain.is_none() => self.reload(notifier),
+                Input::News(News::NetworkUp) => self.step(Event::NetworkUp),
+                Input::News(News::Wish(Wish::Terminate)) if drain.is_none() => self.end(&mut drain, None, notifier),
+                Input::News(News::Wish(Wish::Reload)) if drain.is_none() => self.reload(notifier),
                 // Nothing hurries a drain, and there is nothing left to configure.
-                Input::Wish(_) => Done::default(),
-                Input::BusClosed => {
-                    closed = None;
+                Input::News(News::Wish(_)) => Done::default(),
+                Input::News(News::BusClosed) => {
                     Entry::new(Level::ERROR, journal::BUS_LOST, "The connection to the bus was lost.").write();
                     let lost = Failure::new(Code::TempFail, "The connection to the bus was lost.");
                     match &mut drain {
@@ -173,34 +155,23 @@ impl Daemon {
                 }
             };
         }
-        // It holds the connection, whose end waits for everybody who does.
-        drop(closed);
+        // They hold on to the connection that is about to be closed.
+        drop(self.ears);
         self.executor.leave().await;
         drain.and_then(|drain| drain.because).map_or(Ok(()), Err)
     }
 
-    async fn next(
-        &mut self,
-        closed: &mut Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
-        drain: Option<&Drain>,
-    ) -> io::Result<Input> {
-        let Senses {
-            deadline,
-            steps,
-            network,
-            signals,
-        } = &mut self.senses;
-        // Each of these is cancel safe: what is not taken now is there the next time.
+    async fn next(&mut self, drain: Option<&Drain>) -> io::Result<Input> {
+        // Each of these is cancel safe: what is not taken now is there the next time. Calls come last, so that no number of
+        // them keeps the rest waiting.
         tokio::select! {
+            biased;
             event = self.executor.next() => Ok(Input::Event(event)),
-            Some(call) = self.calls.recv() => Ok(Input::Call(call)),
-            expired = deadline.expired() => expired.map(|()| Input::Deadline),
-            stepped = step_of(steps.as_ref()) => stepped.map(|()| Input::ClockStepped),
-            () = hint_of(network) => Ok(Input::Event(Event::NetworkUp)),
-            wish = signals.next() => Ok(Input::Wish(wish)),
-            () = maybe(closed) => Ok(Input::BusClosed),
+            news = self.ears.next() => news.map(Input::News),
+            expired = self.deadline.expired() => expired.map(|()| Input::Deadline),
             () = at(drain.map(|drain| drain.extend)) => Ok(Input::ExtendDrain),
             () = at(drain.map(|drain| drain.over)) => Ok(Input::DrainOver),
+            Some(call) = self.calls.recv() => Ok(Input::Call(call)),
         }
     }
 
@@ -296,31 +267,6 @@ impl Daemon {
             sentence.push_str(refusal);
         }
         notifier.status(&sentence);
-    }
-}
-
-async fn step_of(steps: Option<&StepWatch>) -> io::Result<()> {
-    match steps {
-        Some(steps) => steps.stepped().await,
-        None => future::pending().await,
-    }
-}
-
-async fn hint_of(network: &mut Option<mpsc::Receiver<()>>) {
-    if let Some(hints) = network {
-        if hints.recv().await.is_some() {
-            return;
-        }
-        // The listener has said why it ended.
-        *network = None;
-    }
-    future::pending::<()>().await;
-}
-
-async fn maybe(event: &mut Option<Pin<Box<dyn Future<Output = ()> + Send>>>) {
-    match event {
-        Some(event) => event.await,
-        None => future::pending().await,
     }
 }
 

@@ -20,7 +20,7 @@ mod dial;
 mod tests;
 mod tls;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
@@ -46,7 +46,10 @@ pub struct Client {
 }
 
 struct Shared {
+    /// As configured.
     provider: Arc<Provider>,
+    /// With the addresses that the server told of itself, where the configuration leaves them to it.
+    known: Mutex<Option<Arc<Provider>>>,
     tls: tls::Connector,
     warm: Mutex<Option<Warm>>,
 }
@@ -80,18 +83,76 @@ impl Client {
     /// # Errors
     /// [`TlsError`], naming the file and the cure.
     pub fn new(provider: Arc<Provider>, tls: TlsSettings) -> Result<Self, TlsError> {
-        let tls = tls::Connector::new(tls, provider.token_origin())?;
-        let warm = Mutex::new(None);
+        let tls = tls::Connector::new(tls, provider.first_origin())?;
         Ok(Self {
-            shared: Arc::new(Shared { provider, tls, warm }),
+            shared: Arc::new(Shared {
+                provider,
+                known: Mutex::new(None),
+                tls,
+                warm: Mutex::new(None),
+            }),
         })
+    }
+
+    /// The provider, with all that is known of its server.
+    #[must_use]
+    pub fn provider(&self) -> Arc<Provider> {
+        let known = lock(&self.shared.known);
+        Arc::clone(known.as_ref().unwrap_or(&self.shared.provider))
+    }
+
+    /// The provider with every address it needs: asks the server for them where that was not done yet in this process.
+    ///
+    /// # Errors
+    /// A fault that is never ambiguous: nothing was asked for but the server's public description.
+    pub async fn resolve(&self) -> Result<Arc<Provider>, FaultKind> {
+        let provider = self.provider();
+        let mut fault = None;
+        for request in provider.discovery() {
+            let (origin, path) = (request.origin.clone(), request.path.clone());
+            let unfit = match self.transmit(Kind::Authorize, request).await {
+                Ok(response) => match provider.learn(&response) {
+                    Ok(known) => {
+                        tracing::debug!(%origin, path, "the server described itself");
+                        let known = Arc::new(known);
+                        *lock(&self.shared.known) = Some(Arc::clone(&known));
+                        return Ok(known);
+                    }
+                    Err(why) => {
+                        // A document that is not there is ordinary, the next may be; one that lies is not.
+                        let status = response.status.as_u16();
+                        if response.status.is_success() {
+                            tracing::warn!(%origin, path, %why, "the server's description of itself is not used");
+                        } else {
+                            tracing::debug!(%origin, path, status, "no description of the server here");
+                        }
+                        match response.status.as_u16() {
+                            429 => FaultKind::RateLimited,
+                            _ => FaultKind::Refused,
+                        }
+                    }
+                },
+                Err(FaultKind::Lost) => FaultKind::Offline,
+                Err(FaultKind::Garbled) => FaultKind::Refused,
+                Err(fault) => fault,
+            };
+            if unfit.unsent() {
+                return Err(unfit);
+            }
+            fault = fault.or(Some(unfit));
+        }
+        fault.map_or(Ok(provider), Err)
+    }
+
+    /// What was learned of the server does not hold any more: it is asked again before the next request.
+    fn unlearn(&self) {
+        *lock(&self.shared.known) = None;
     }
 
     /// Brings up a connection to the token endpoint and proves it by a request without a credential. Always a fresh one:
     /// a refresh is rare, and nothing is known of how long a server still keeps an old one.
     pub async fn prepare(&self) -> Prepared {
-        let provider = &self.shared.provider;
-        let deadline = Instant::now() + provider.limit(Kind::Prepare);
+        let deadline = Instant::now() + self.shared.provider.limit(Kind::Prepare);
         let mut date = None;
         let (answer, connection) = match self.prove(deadline, &mut date).await {
             Ok((answer, connection)) => (answer, Some(connection)),
@@ -108,9 +169,11 @@ impl Client {
     ///
     /// Meant to be spawned: whoever drops this future in flight has an ambiguous refresh.
     pub async fn refresh(&self, on: Connection, token: &RefreshToken) -> Outcome {
-        match self.shared.provider.refresh(token, entropy()) {
+        match self.provider().refresh(token, entropy()) {
+            // The server has moved since the connection was made.
+            Some(request) if request.origin != *on.origin() => self.judge(Kind::Refresh, Err(FaultKind::Offline)),
             Some(request) => self.judge(Kind::Refresh, self.exchange(Kind::Refresh, on, request).await),
-            None => unsendable(Kind::Refresh),
+            None => self.unsendable(Kind::Refresh),
         }
     }
 
@@ -129,15 +192,20 @@ impl Client {
             | Kind::Identify
             | Kind::Heartbeat => {}
         }
-        match self.shared.provider.request(request, entropy()) {
+        let provider = match self.resolve().await {
+            Ok(provider) => provider,
+            Err(fault) => return self.judge(kind, Err(fault)),
+        };
+        match provider.request(request, entropy()) {
             Some(request) => self.judge(kind, self.transmit(kind, request).await),
-            None => unsendable(kind),
+            None => self.unsendable(kind),
         }
     }
 
     async fn prove(&self, deadline: Instant, date: &mut Option<WallTime>) -> Result<(Answer, Connection), FaultKind> {
-        let provider = &self.shared.provider;
-        let origin = provider.token_origin();
+        let resolved = timeout_at(deadline, self.resolve()).await;
+        let provider = resolved.unwrap_or(Err(FaultKind::Offline))?;
+        let origin = provider.token_origin().ok_or(FaultKind::Refused)?;
         let connection = self.connect(origin, deadline).await?;
         let Some(request) = provider.request(&Request::Prepare, entropy()) else {
             return Ok((Answer::Prepare(PrepareAnswer::Ready), connection));
@@ -218,14 +286,27 @@ impl Client {
 
     fn judge(&self, kind: Kind, ended: Result<HttpResponse, FaultKind>) -> Outcome {
         match ended {
-            Ok(response) => Outcome {
-                date: response.date(),
-                answer: self.shared.provider.answer(kind, &response),
-            },
+            Ok(response) => {
+                if matches!(response.status.as_u16(), 301 | 302 | 307 | 308 | 404 | 405 | 410) {
+                    self.unlearn();
+                }
+                Outcome {
+                    date: response.date(),
+                    answer: self.shared.provider.answer(kind, &response),
+                }
+            }
             Err(fault) => Outcome {
                 date: None,
                 answer: failed(kind, fault),
             },
+        }
+    }
+
+    /// The provider has no such request, or a credential does not fit into it: nothing can be sent, now or later.
+    fn unsendable(&self, kind: Kind) -> Outcome {
+        Outcome {
+            date: None,
+            answer: self.shared.provider.unsendable(kind),
         }
     }
 
@@ -247,10 +328,14 @@ impl Client {
         *self.warm() = None;
     }
 
-    fn warm(&self) -> std::sync::MutexGuard<'_, Option<Warm>> {
-        // Nothing can panic while it is held.
-        self.shared.warm.lock().unwrap_or_else(PoisonError::into_inner)
+    fn warm(&self) -> MutexGuard<'_, Option<Warm>> {
+        lock(&self.shared.warm)
     }
+}
+
+/// Nothing can panic while one of these is held.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn failed(kind: Kind, fault: FaultKind) -> Answer {
@@ -258,14 +343,6 @@ fn failed(kind: Kind, fault: FaultKind) -> Answer {
         kind: fault,
         retry_after: None,
     })
-}
-
-/// The provider has no such request, or a credential does not fit into it: nothing can be sent, now or later.
-fn unsendable(kind: Kind) -> Outcome {
-    Outcome {
-        date: None,
-        answer: failed(kind, FaultKind::Refused),
-    }
 }
 
 /// For multipart boundaries. Zeros will do where the kernel has no entropy yet: a boundary is checked, not guessed.

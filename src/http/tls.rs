@@ -56,7 +56,7 @@ pub enum TlsError {
     #[error("the system has no CA certificates; install the package ca-certificates or set [tls] ca-file")]
     NoRoots,
     /// The provider's host is neither a name nor an address.
-    #[error("the provider's host {0:?} is no name that a certificate can be for; correct [provider] base-uri")]
+    #[error("the provider's host {0:?} is no name that a certificate can be for; correct it in [provider]")]
     Host(String),
     /// rustls cannot be set up with what it was built with.
     #[error("TLS cannot be set up: {0}")]
@@ -133,8 +133,10 @@ pub(super) struct Connector {
 
 impl Connector {
     /// Reads `ca-file`, if there is one.
-    pub(super) fn new(settings: TlsSettings, origin: &Origin) -> Result<Self, TlsError> {
-        server_name(origin).map_err(|_| TlsError::Host(origin.host().to_owned()))?;
+    pub(super) fn new(settings: TlsSettings, origin: Option<&Origin>) -> Result<Self, TlsError> {
+        if let Some(origin) = origin {
+            server_name(origin).map_err(|_| TlsError::Host(origin.host().to_owned()))?;
+        }
         let connector = Self {
             clock: settings.clock,
             ready: OnceLock::new(),

@@ -23,19 +23,10 @@ use crate::core::{
     ResourceAnswer, Revocable, RevokeAnswer, Secret, TokenGrant,
 };
 
-/// The server's own limit is 30 s, after which it answers 500: waiting a little longer turns «lost» into an answer.
-const TOKEN_LIMIT: Duration = Duration::from_secs(35);
-
-/// Requests that can be repeated at no risk.
-const ORDINARY_LIMIT: Duration = Duration::from_secs(15);
-
-/// Half of what a caller waits in all, so that the POST has the other half.
-const PREPARE_LIMIT: Duration = Duration::from_secs(10);
-
 const CODES: CodeHabits = CodeHabits {
     user_code: |code| code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()),
     // The documented page. Older answers name none, and one that is not `https` must not reach a person.
-    page: "https://next.frame.io/pair",
+    page: Some("https://next.frame.io/pair"),
     life: Duration::from_secs(120),
 };
 
@@ -117,14 +108,6 @@ impl FrameioC2c {
         &self.settings.base
     }
 
-    pub(super) const fn limit(kind: Kind) -> Duration {
-        match kind {
-            Kind::Poll | Kind::Exchange | Kind::Refresh => TOKEN_LIMIT,
-            Kind::Prepare => PREPARE_LIMIT,
-            Kind::DeviceCode | Kind::Authorize | Kind::Revoke | Kind::Identify | Kind::Heartbeat => ORDINARY_LIMIT,
-        }
-    }
-
     pub(super) fn request(&self, request: &Request, entropy: [u8; 16]) -> Option<HttpRequest> {
         match request {
             Request::DeviceCode => {
@@ -142,8 +125,6 @@ impl FrameioC2c {
                 ];
                 self.form(TOKEN_PATH, &grant, entropy)
             }
-            // This provider has no such grant.
-            Request::Authorize | Request::Exchange { .. } => None,
             Request::Prepare => Some(self.plain(Method::GET, HEALTH_PATH)),
             Request::Refresh { token, .. } => self.refresh(token, entropy),
             Request::Revoke(token) => {
@@ -155,6 +136,8 @@ impl FrameioC2c {
             }
             Request::Identify(token) => self.bearer(Method::GET, IDENTIFY_PATH, token),
             Request::Heartbeat(token) => self.bearer(Method::POST, HEARTBEAT_PATH, token),
+            // Devices of C2C have the device grant and no other.
+            Request::Authorize | Request::Exchange { .. } => None,
         }
     }
 
@@ -167,15 +150,12 @@ impl FrameioC2c {
         match kind {
             Kind::DeviceCode => Answer::Code(code(response)),
             Kind::Poll => Answer::Poll(poll(response)),
-            Kind::Authorize | Kind::Exchange => kind.failed(crate::core::Fault {
-                kind: crate::core::FaultKind::Refused,
-                retry_after: None,
-            }),
             Kind::Prepare => Answer::Prepare(prepare(response)),
             Kind::Refresh => Answer::Refresh(refresh(response)),
             Kind::Revoke => Answer::Revoke(revoke(response)),
             Kind::Identify => Answer::Resource(identify(response)),
             Kind::Heartbeat => Answer::Resource(heartbeat(response)),
+            Kind::Authorize | Kind::Exchange => kind.failed(response.fault()),
         }
     }
 

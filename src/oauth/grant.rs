@@ -22,8 +22,9 @@ const INTERVAL_DEFAULT: Duration = Duration::from_secs(5);
 pub(super) struct CodeHabits {
     /// Whether a user code is of the promised shape.
     pub(super) user_code: fn(&str) -> bool,
-    /// The page that takes codes, for an answer that names none that a person may be sent to.
-    pub(super) page: &'static str,
+    /// The page that takes codes, for an answer that names none that a person may be sent to; without one such an answer is
+    /// no good.
+    pub(super) page: Option<&'static str>,
     /// Life of a code whose answer does not say.
     pub(super) life: Duration,
 }
@@ -42,7 +43,7 @@ pub(super) fn tokens(object: &Object, default_life: Duration) -> Option<TokenGra
     let bearer = match object.get("token_type") {
         Json::Null => true,
         Json::Text(kind) => kind.eq_ignore_ascii_case("bearer"),
-        Json::Bool | Json::Number(_) | Json::List | Json::Object(_) => false,
+        Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_) => false,
     };
     if !bearer {
         return None;
@@ -53,7 +54,7 @@ pub(super) fn tokens(object: &Object, default_life: Duration) -> Option<TokenGra
         // An empty token is none (RFC 6749 appendix A.17).
         Json::Text(token) if token.is_empty() => None,
         Json::Text(token) => Some(RefreshToken::new(text::credential(token)?.to_owned())),
-        Json::Bool | Json::Number(_) | Json::List | Json::Object(_) => return None,
+        Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_) => return None,
     };
     Some(TokenGrant {
         access: AccessToken::new(access.to_owned()),
@@ -71,16 +72,21 @@ pub(super) fn code(object: &Object, habits: &CodeHabits) -> Result<CodeGrant, No
     // Judged raw: a stripped code would be another code.
     let user_code = match object.get("user_code") {
         Json::Text(code) if (habits.user_code)(code) => code.as_str(),
-        Json::Text(_) | Json::Null | Json::Bool | Json::Number(_) | Json::List | Json::Object(_) => {
+        Json::Text(_) | Json::Null | Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_) => {
             return Err(NoCode::BadUserCode);
         }
     };
-    let page = object.text("verification_uri").and_then(text::https_uri);
+    // RFC 8628 §3.2 and, in the spelling of its drafts, some servers to this day.
+    let page = ["verification_uri", "verification_url"]
+        .into_iter()
+        .find_map(|key| object.text(key).and_then(text::https_uri))
+        .or(habits.page)
+        .ok_or(NoCode::Unreadable)?;
     let complete = object.text("verification_uri_complete").and_then(text::https_uri);
     Ok(CodeGrant {
         device_code: DeviceCode::new(device_code.to_owned()),
         user_code: UserCode::new(user_code.to_owned()),
-        verification_uri: page.unwrap_or(habits.page).to_owned(),
+        verification_uri: page.to_owned(),
         verification_uri_complete: complete.map(|uri| UserCode::new(uri.to_owned())),
         device_name: text::name(object.text("name").unwrap_or_default()),
         expires_in: life(object.get("expires_in"), habits.life, CODE_LIFE_MAX),
@@ -107,7 +113,7 @@ fn positive(value: &Json) -> Option<f64> {
     let number = match value {
         Json::Number(number) => *number,
         Json::Text(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok()?,
-        Json::Text(_) | Json::Null | Json::Bool | Json::List | Json::Object(_) => return None,
+        Json::Text(_) | Json::Null | Json::Bool(_) | Json::List(_) | Json::Object(_) => return None,
     };
     (number > 0.0).then_some(number)
 }

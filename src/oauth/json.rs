@@ -13,13 +13,13 @@ pub(super) enum Json {
     /// `null`, and what is absent.
     Null,
     /// `true` or `false`.
-    Bool,
+    Bool(bool),
     /// Any number a double can hold.
     Number(f64),
     /// Wiped when dropped.
     Text(Zeroizing<String>),
-    /// Contents are of no use to anybody here.
-    List,
+    /// Its strings; what else a list holds is of no use to anybody here.
+    List(Vec<Zeroizing<String>>),
     /// An object.
     Object(Object),
 }
@@ -42,7 +42,7 @@ impl Object {
         };
         match read(Reader { numbers: true }).or_else(|| read(Reader { numbers: false }))? {
             Json::Object(object) => Some(object),
-            Json::Null | Json::Bool | Json::Number(_) | Json::Text(_) | Json::List => None,
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::Text(_) | Json::List(_) => None,
         }
     }
 
@@ -59,7 +59,7 @@ impl Object {
     pub(super) fn text(&self, key: &str) -> Option<&str> {
         match self.get(key) {
             Json::Text(text) => Some(text),
-            Json::Null | Json::Bool | Json::Number(_) | Json::List | Json::Object(_) => None,
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_) => None,
         }
     }
 
@@ -67,7 +67,7 @@ impl Object {
     pub(super) fn object(&self, key: &str) -> Option<&Self> {
         match self.get(key) {
             Json::Object(object) => Some(object),
-            Json::Null | Json::Bool | Json::Number(_) | Json::Text(_) | Json::List => None,
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::Text(_) | Json::List(_) => None,
         }
     }
 }
@@ -96,8 +96,8 @@ impl<'de> Visitor<'de> for Reader {
         Ok(Json::Null)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Json, E> {
-        Ok(Json::Bool)
+    fn visit_bool<E>(self, truth: bool) -> Result<Json, E> {
+        Ok(Json::Bool(truth))
     }
 
     #[expect(
@@ -125,8 +125,13 @@ impl<'de> Visitor<'de> for Reader {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Json, A::Error> {
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(Json::List)
+        let mut strings = Vec::new();
+        while let Some(element) = list.next_element_seed(self)? {
+            if let Json::Text(text) = element {
+                strings.push(text);
+            }
+        }
+        Ok(Json::List(strings))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Json, A::Error> {

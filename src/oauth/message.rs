@@ -9,6 +9,7 @@ use hyper::http::{HeaderMap, Method, StatusCode, Uri};
 use zeroize::Zeroizing;
 
 use super::date;
+use super::endpoint::origin;
 use super::json::{Json, Object};
 use crate::core::{Fault, FaultKind, WallTime};
 
@@ -39,7 +40,7 @@ pub enum UriError {
     #[error("only \"https://\" is spoken; change the scheme")]
     NotHttps,
     /// User information, a query or a fragment.
-    #[error("a base URI has only host, port and path; remove user, query and fragment")]
+    #[error("it holds what must not be there; remove user, fragment and, from a base URI, the query")]
     Surplus,
 }
 
@@ -50,7 +51,7 @@ pub struct HttpRequest {
     pub origin: Origin,
     /// How.
     pub method: Method,
-    /// Path, never with a query: it is logged.
+    /// Path, and the query of an endpoint that has one. Never holds a secret: it is logged.
     pub path: String,
     /// Without `Host` and `Content-Length`, which belong to the connection.
     pub headers: HeaderMap,
@@ -79,6 +80,13 @@ pub(super) enum ErrorBody {
 }
 
 impl Origin {
+    pub(super) fn new(host: &str, port: u16) -> Self {
+        Self {
+            host: host.to_ascii_lowercase(),
+            port,
+        }
+    }
+
     /// As in the URI: an IPv6 address keeps its brackets.
     #[must_use]
     pub fn host(&self) -> &str {
@@ -128,23 +136,11 @@ impl BaseUri {
             None => return Err(UriError::Malformed),
         }
         let authority = uri.authority().ok_or(UriError::Malformed)?;
-        if authority.as_str().contains('@') || uri.query().is_some() {
+        if uri.query().is_some() {
             return Err(UriError::Surplus);
         }
-        // "host:" and "host:99999" have no port that `port_u16` would return, but are not the default port either.
-        let port = match (authority.port_u16(), authority.as_str().ends_with(authority.host())) {
-            (Some(port), _) if port != 0 => port,
-            (None, true) => 443,
-            (Some(_) | None, _) => return Err(UriError::Malformed),
-        };
-        if authority.host().is_empty() {
-            return Err(UriError::Malformed);
-        }
         Ok(Self {
-            origin: Origin {
-                host: authority.host().to_ascii_lowercase(),
-                port,
-            },
+            origin: origin(authority)?,
             prefix: uri.path().trim_end_matches('/').to_owned(),
         })
     }
@@ -219,7 +215,7 @@ impl HttpResponse {
             return ErrorBody::Word(word.to_owned());
         }
         match (object.get("code"), object.get("errors"), object.get("message")) {
-            (Json::Number(code), Json::List, Json::Text(_)) => ErrorBody::Detailed(*code),
+            (Json::Number(code), Json::List(_), Json::Text(_)) => ErrorBody::Detailed(*code),
             _ => ErrorBody::Unreadable,
         }
     }

@@ -13,31 +13,59 @@
 //! (`form`, `grant`, `json`, `text`), and one more variant of [`Provider`]. The matches below then name what is missing.
 
 mod date;
+mod discovery;
+mod endpoint;
 mod form;
 mod frameio_c2c;
 mod grant;
 mod json;
 mod message;
+mod oauth_code;
+mod oauth_device;
+pub mod pkce;
+mod redirect;
+mod standard;
 #[cfg(test)]
 mod tests;
 mod text;
 
 use std::time::Duration;
 
+pub use discovery::{Issuer, Unfit};
+pub use endpoint::Endpoint;
 pub use form::Encoding;
 pub use frameio_c2c::{FrameioC2c, Settings, SettingsError};
 pub use message::{BaseUri, HttpRequest, HttpResponse, Origin, UriError};
+pub use oauth_code::OauthCode;
+pub use oauth_device::OauthDevice;
+pub use redirect::{REDIRECT_MAX, RedirectError, RedirectUri, RedirectUriError};
+pub use standard::{ACCESS_TOKEN_LIFE, ClientAuth, Dialect, Endpoints, ServerSettings};
+
+use standard::Server;
 
 use crate::core::{
-    Answer, AuthorizeAnswer, CodeAnswer, ExchangeAnswer, Fault, PollAnswer, PrepareAnswer, RefreshAnswer, RefreshToken,
-    Request, ResourceAnswer, RevokeAnswer,
+    Answer, AuthorizeAnswer, CodeAnswer, ExchangeAnswer, Fault, FaultKind, PollAnswer, PrepareAnswer, Redirect,
+    RefreshAnswer, RefreshToken, Request, ResourceAnswer, RevokeAnswer,
 };
+
+/// The server's own limit is 30 s, after which it answers 500: waiting a little longer turns «lost» into an answer.
+const TOKEN_LIMIT: Duration = Duration::from_secs(35);
+
+/// Requests that can be repeated at no risk.
+const ORDINARY_LIMIT: Duration = Duration::from_secs(15);
+
+/// Half of what a caller waits in all, so that the POST has the other half.
+const PREPARE_LIMIT: Duration = Duration::from_secs(10);
 
 /// The kind of server the device is paired with.
 #[derive(Clone, Debug)]
 pub enum Provider {
     /// Frame.io Camera to Cloud: RFC 8628 with habits of its own.
     FrameioC2c(FrameioC2c),
+    /// Any server with RFC 8628.
+    OauthDevice(OauthDevice),
+    /// Any server with the code grant of RFC 6749.
+    OauthCode(OauthCode),
 }
 
 /// Which request an answer belongs to.
@@ -47,10 +75,6 @@ pub enum Kind {
     DeviceCode,
     /// [`Request::Poll`].
     Poll,
-    /// [`Request::Authorize`].
-    Authorize,
-    /// [`Request::Exchange`].
-    Exchange,
     /// [`Request::Prepare`].
     Prepare,
     /// [`Request::Refresh`].
@@ -61,6 +85,10 @@ pub enum Kind {
     Identify,
     /// [`Request::Heartbeat`].
     Heartbeat,
+    /// [`Request::Authorize`].
+    Authorize,
+    /// [`Request::Exchange`].
+    Exchange,
 }
 
 /// What the core's policy has to know about a provider.
@@ -84,6 +112,8 @@ impl Provider {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::FrameioC2c(_) => "frameio-c2c",
+            Self::OauthDevice(_) => "oauth-device",
+            Self::OauthCode(_) => "oauth-code",
         }
     }
 
@@ -92,15 +122,31 @@ impl Provider {
     pub fn issuer(&self) -> String {
         match self {
             Self::FrameioC2c(provider) => provider.base().to_string(),
+            Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => server.identity(),
         }
     }
 
-    /// Where the token endpoint lives: the connection that a refresh is prepared on.
+    /// Where the token endpoint lives: the connection that a refresh is prepared on. `None` until it was discovered.
     #[must_use]
-    pub const fn token_origin(&self) -> &Origin {
+    pub fn token_origin(&self) -> Option<&Origin> {
         match self {
-            Self::FrameioC2c(provider) => provider.base().origin(),
+            Self::FrameioC2c(provider) => Some(provider.base().origin()),
+            Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => {
+                server.settings.endpoints.token.as_ref().map(Endpoint::origin)
+            }
         }
+    }
+
+    /// The server that is spoken to first.
+    #[must_use]
+    pub fn first_origin(&self) -> Option<&Origin> {
+        self.token_origin().or_else(|| match self {
+            Self::FrameioC2c(_) => None,
+            Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => {
+                let issuer = server.settings.issuer.as_ref()?;
+                Some(issuer.address().origin())
+            }
+        })
     }
 
     /// What the core's policy has to know.
@@ -108,14 +154,62 @@ impl Provider {
     pub const fn habits(&self) -> Habits {
         match self {
             Self::FrameioC2c(_) => FrameioC2c::HABITS,
+            Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => server.habits(),
         }
     }
 
     /// How long an exchange may take once a connection stands; for [`Kind::Prepare`], with the connecting.
     #[must_use]
     pub const fn limit(&self, kind: Kind) -> Duration {
+        match kind {
+            Kind::Poll | Kind::Refresh | Kind::Exchange => TOKEN_LIMIT,
+            Kind::Prepare => PREPARE_LIMIT,
+            Kind::DeviceCode | Kind::Revoke | Kind::Identify | Kind::Heartbeat | Kind::Authorize => ORDINARY_LIMIT,
+        }
+    }
+
+    /// What to ask before anything else can be asked: the places of the server's own description, to be tried in order
+    /// until one is read. Empty where every address is known.
+    #[must_use]
+    pub fn discovery(&self) -> Vec<HttpRequest> {
+        let (server, (known, _)) = match self {
+            Self::FrameioC2c(_) => return Vec::new(),
+            Self::OauthDevice(OauthDevice(server)) => (server, OauthDevice::needed(&server.settings.endpoints)),
+            Self::OauthCode(OauthCode { server, .. }) => (server, OauthCode::needed(&server.settings.endpoints)),
+        };
+        if known && server.settings.endpoints.token.is_some() {
+            return Vec::new();
+        }
+        let documents = server.settings.issuer.iter().flat_map(Issuer::documents);
+        documents.flatten().map(|place| standard::get(&place)).collect()
+    }
+
+    /// The same provider, with the addresses that the server tells of itself. Configured ones stay as they are.
+    ///
+    /// # Errors
+    /// [`Unfit`], where the document is not to be believed or not enough.
+    pub fn learn(&self, response: &HttpResponse) -> Result<Self, Unfit> {
+        let object = response
+            .object()
+            .filter(|_| response.status.is_success())
+            .ok_or(Unfit::Unreadable)?;
         match self {
-            Self::FrameioC2c(_) => FrameioC2c::limit(kind),
+            Self::FrameioC2c(_) => Ok(self.clone()),
+            Self::OauthDevice(OauthDevice(server)) => {
+                let (server, _) = enlightened(server, &object, OauthDevice::needed)?;
+                Ok(Self::OauthDevice(OauthDevice(server)))
+            }
+            Self::OauthCode(provider) => {
+                let (server, metadata) = enlightened(&provider.server, &object, OauthCode::needed)?;
+                if metadata.refuses_s256 {
+                    return Err(Unfit::NoS256);
+                }
+                Ok(Self::OauthCode(OauthCode {
+                    server,
+                    names_issuer: metadata.names_issuer,
+                    ..provider.clone()
+                }))
+            }
         }
     }
 
@@ -124,8 +218,34 @@ impl Provider {
     /// `entropy` makes the multipart boundary; it need not be secret.
     #[must_use]
     pub fn request(&self, request: &Request, entropy: [u8; 16]) -> Option<HttpRequest> {
-        match self {
-            Self::FrameioC2c(provider) => provider.request(request, entropy),
+        let server = match self {
+            Self::FrameioC2c(provider) => return provider.request(request, entropy),
+            Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => server,
+        };
+        match (self, request) {
+            (Self::OauthDevice(provider), Request::DeviceCode) => provider.device_code(),
+            (Self::OauthDevice(provider), Request::Poll(code)) => provider.poll(code),
+            (
+                Self::OauthCode(provider),
+                Request::Exchange {
+                    code,
+                    verifier,
+                    redirect_uri,
+                },
+            ) => provider.exchange(code, verifier, redirect_uri),
+            (_, Request::Refresh { token, .. }) => server.refresh(token),
+            (_, Request::Revoke(token)) => server.revoke(token),
+            // Nothing cheap can be asked of every server, there is no resource, and a browser asks for the authorization.
+            (
+                _,
+                Request::DeviceCode
+                | Request::Poll(_)
+                | Request::Prepare
+                | Request::Identify(_)
+                | Request::Heartbeat(_)
+                | Request::Authorize
+                | Request::Exchange { .. },
+            ) => None,
         }
     }
 
@@ -134,15 +254,67 @@ impl Provider {
     pub fn refresh(&self, token: &RefreshToken, entropy: [u8; 16]) -> Option<HttpRequest> {
         match self {
             Self::FrameioC2c(provider) => provider.refresh(token, entropy),
+            Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => server.refresh(token),
         }
     }
 
     /// What a complete answer means.
     #[must_use]
     pub fn answer(&self, kind: Kind, response: &HttpResponse) -> Answer {
-        match self {
-            Self::FrameioC2c(_) => FrameioC2c::answer(kind, response),
+        let server = match self {
+            Self::FrameioC2c(_) => return FrameioC2c::answer(kind, response),
+            Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => server,
+        };
+        match kind {
+            Kind::DeviceCode => Answer::Code(OauthDevice::coded(response)),
+            Kind::Poll => Answer::Poll(OauthDevice::polled(response)),
+            Kind::Exchange => Answer::Exchange(OauthCode::exchanged(response)),
+            Kind::Refresh => Answer::Refresh(server.refreshed(response)),
+            Kind::Revoke => Answer::Revoke(standard::revoked(response)),
+            // Never asked of these servers.
+            Kind::Prepare | Kind::Identify | Kind::Heartbeat | Kind::Authorize => kind.failed(response.fault()),
         }
+    }
+
+    /// What it means that there is no such request at this server.
+    #[must_use]
+    pub const fn unsendable(&self, kind: Kind) -> Answer {
+        match (self, kind) {
+            // RFC 7009 is optional: a server without the endpoint will never take it.
+            (Self::OauthDevice(_) | Self::OauthCode(_), Kind::Revoke) => Answer::Revoke(RevokeAnswer::Refused),
+            _ => kind.failed(Fault {
+                kind: FaultKind::Refused,
+                retry_after: None,
+            }),
+        }
+    }
+
+    /// Reads the address that the browser was sent to at the end of the code grant; `None` where there is no such grant.
+    #[must_use]
+    pub fn redirected(&self, address: &str) -> Option<Result<Redirect, RedirectError>> {
+        match self {
+            Self::FrameioC2c(_) | Self::OauthDevice(_) => None,
+            Self::OauthCode(provider) => Some(provider.redirected(address)),
+        }
+    }
+}
+
+/// The server with what its document adds to the configuration.
+fn enlightened(
+    server: &Server,
+    document: &json::Object,
+    needed: fn(&Endpoints) -> (bool, &'static str),
+) -> Result<(Server, discovery::Metadata), Unfit> {
+    let issuer = server.settings.issuer.as_ref().ok_or(Unfit::AnotherIssuer)?;
+    let metadata = discovery::read(document, issuer)?;
+    let mut server = server.clone();
+    server.settings.endpoints.fill(&metadata.endpoints);
+    if server.settings.endpoints.token.is_none() {
+        return Err(Unfit::NoEndpoint("token_endpoint"));
+    }
+    match needed(&server.settings.endpoints) {
+        (true, _) => Ok((server, metadata)),
+        (false, name) => Err(Unfit::NoEndpoint(name)),
     }
 }
 
@@ -153,13 +325,13 @@ impl Kind {
         match request {
             Request::DeviceCode => Self::DeviceCode,
             Request::Poll(_) => Self::Poll,
-            Request::Authorize => Self::Authorize,
-            Request::Exchange { .. } => Self::Exchange,
             Request::Prepare => Self::Prepare,
             Request::Refresh { .. } => Self::Refresh,
             Request::Revoke(_) => Self::Revoke,
             Request::Identify(_) => Self::Identify,
             Request::Heartbeat(_) => Self::Heartbeat,
+            Request::Authorize => Self::Authorize,
+            Request::Exchange { .. } => Self::Exchange,
         }
     }
 
@@ -169,12 +341,12 @@ impl Kind {
         match self {
             Self::DeviceCode => Answer::Code(CodeAnswer::Failed(fault)),
             Self::Poll => Answer::Poll(PollAnswer::Failed(fault)),
-            Self::Authorize => Answer::Authorize(AuthorizeAnswer::Failed(fault)),
-            Self::Exchange => Answer::Exchange(ExchangeAnswer::Failed(fault)),
             Self::Prepare => Answer::Prepare(PrepareAnswer::Failed(fault)),
             Self::Refresh => Answer::Refresh(RefreshAnswer::Failed(fault)),
             Self::Revoke => Answer::Revoke(RevokeAnswer::Failed(fault)),
             Self::Identify | Self::Heartbeat => Answer::Resource(ResourceAnswer::Failed(fault)),
+            Self::Authorize => Answer::Authorize(AuthorizeAnswer::Failed(fault)),
+            Self::Exchange => Answer::Exchange(ExchangeAnswer::Failed(fault)),
         }
     }
 

@@ -13,6 +13,9 @@ use crate::core::{
     AccessToken, CodeGrant, DeviceCode, DeviceInfo, FaultKind, OpId, Revocable, Secret, TokenGrant, WallTime,
 };
 
+mod redirect;
+mod standard;
+
 const ENTROPY: [u8; 16] = [0xab; 16];
 const BOUNDARY: &str = "c2cabababababababababababababababab";
 const JSON: &[(&str, &str)] = &[("content-type", "application/json; charset=utf-8")];
@@ -23,7 +26,7 @@ const PAIR: &str = r#"{"access_token":"AT","expires_in":28800,"refresh_token":"R
 const CODE: &str = r#"{"device_code":"DC","expires_in":120,"interval":5,"name":"Cam-1","user_code":"098765",
     "verification_uri":"https://next.frame.io/pair","verification_uri_complete":"https://next.frame.io/pair/098765"}"#;
 
-const KINDS: [Kind; 7] = [
+const KINDS: [Kind; 9] = [
     Kind::DeviceCode,
     Kind::Poll,
     Kind::Prepare,
@@ -31,6 +34,8 @@ const KINDS: [Kind; 7] = [
     Kind::Revoke,
     Kind::Identify,
     Kind::Heartbeat,
+    Kind::Authorize,
+    Kind::Exchange,
 ];
 
 fn settings() -> Settings {

@@ -5,6 +5,7 @@ use crate::cli::proxy::tests::Fake;
 
 fn paired() -> Status {
     Status {
+        running: true,
         paired: true,
         pairing_state: "paired".to_owned(),
         pairing_reason: "none".to_owned(),

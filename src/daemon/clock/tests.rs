@@ -20,6 +20,14 @@ fn boottime_never_goes_back_and_entropy_is_fresh() {
 }
 
 #[test]
+fn no_number_is_given_twice_however_many_are_drawn_ahead() {
+    let mut entropy = Entropy::default();
+    let given: std::collections::BTreeSet<u64> = (0..5 * Entropy::AHEAD).map(|_| entropy.next()).collect();
+    assert_eq!(given.len(), 5 * Entropy::AHEAD);
+    assert!(!given.contains(&0), "a number that was given is not there any more");
+}
+
+#[test]
 fn a_clock_before_the_build_date_is_not_believed() {
     let clock = clock_at_build();
     assert_eq!(clock.trust.judge(WallTime::from_secs(0)), None);

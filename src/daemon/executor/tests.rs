@@ -55,10 +55,15 @@ impl Bench {
         let (access, who) = watch::channel(Arc::new(boot::access(&config)));
         let (sender, calls) = mpsc::channel(8);
         let address = BusAddress::Address(bus.address().to_owned());
-        let front = bus::serve(&address, boot::about(&config), who, sender, snapshot())
+        let wiring = bus::Wiring {
+            access: who,
+            calls: sender.clone(),
+            redirects: crate::daemon::authorize::reader(client.clone()),
+        };
+        let front = bus::serve(&address, boot::about(&config), wiring, snapshot())
             .await
             .unwrap();
-        let executor = Executor::new(client, front, open(&rig).0, PairingState::Unpaired);
+        let executor = Executor::new(client, front, open(&rig).0, PairingState::Unpaired, sender);
         Self {
             executor,
             calls,

@@ -1,0 +1,147 @@
+//! Files that are complete and on disk, or not there at all.
+
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, fchown};
+use std::path::{Path, PathBuf};
+
+/// A new version of a file, durable beside it and not yet in force. Gone again when it is dropped.
+pub(super) struct Staged {
+    at: PathBuf,
+    path: PathBuf,
+    done: bool,
+}
+
+impl Staged {
+    /// Writes it. `owner` and `mode` are set before the first byte is.
+    pub(super) fn write(path: &Path, bytes: &[u8], mode: u32, owner: Option<(u32, u32)>) -> io::Result<Self> {
+        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+        let mut hidden = OsString::from(".");
+        hidden.push(name);
+        hidden.push(".new");
+        let staged = Self {
+            at: path.with_file_name(hidden),
+            path: path.to_owned(),
+            done: false,
+        };
+        // Left by a power cut. Never followed, never opened: created anew.
+        remove(&staged.at)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&staged.at)?;
+        if let Some((uid, gid)) = owner {
+            fchown(&file, Some(uid), Some(gid))?;
+        }
+        // The umask of the one who calls is not the file's.
+        rustix::fs::fchmod(&file, rustix::fs::Mode::from_raw_mode(mode))?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        Ok(staged)
+    }
+
+    /// Where it is for now.
+    pub(super) fn at(&self) -> &Path {
+        &self.at
+    }
+
+    /// Puts it in force.
+    pub(super) fn commit(mut self) -> io::Result<()> {
+        fs::rename(&self.at, &self.path)?;
+        self.done = true;
+        sync_directory_of(&self.path)
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.done {
+            // What a failed attempt leaves is removed by the next one at the latest.
+            let _ = fs::remove_file(&self.at);
+        }
+    }
+}
+
+/// Makes a directory and those above it, if they are not there; `true` if this one was made. The ones above are for all to
+/// pass.
+pub(super) fn make_directory(path: &Path, mode: u32, owner: Option<(u32, u32)>) -> io::Result<bool> {
+    if path.is_dir() {
+        return Ok(false);
+    }
+    if let Some(above) = path.parent() {
+        make_directory(above, 0o755, None)?;
+    }
+    match DirBuilder::new().mode(mode).create(path) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(false),
+        Err(error) => return Err(error),
+    }
+    let directory = File::open(path)?;
+    if let Some((uid, gid)) = owner {
+        fchown(&directory, Some(uid), Some(gid))?;
+    }
+    rustix::fs::fchmod(&directory, rustix::fs::Mode::from_raw_mode(mode))?;
+    sync_directory_of(path)?;
+    Ok(true)
+}
+
+/// Removes a file durably; `true` if there was one.
+pub(super) fn remove(path: &Path) -> io::Result<bool> {
+    match fs::remove_file(path) {
+        Ok(()) => sync_directory_of(path).map(|()| true),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn sync_directory_of(path: &Path) -> io::Result<()> {
+    File::open(path.parent().ok_or(io::ErrorKind::InvalidInput)?)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
+
+    use std::os::unix::fs::MetadataExt;
+
+    use super::*;
+
+    #[test]
+    fn a_staged_file_is_in_force_only_after_commit_and_leaves_nothing_otherwise() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("f");
+        drop(Staged::write(&path, b"1", 0o600, None).unwrap());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let staged = Staged::write(&path, b"2", 0o600, None).unwrap();
+        assert!(!path.exists());
+        staged.commit().unwrap();
+        assert_eq!(fs::read(&path).unwrap(), b"2");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o600);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn what_lies_at_the_place_of_the_staged_file_is_not_written_through() {
+        let folder = tempfile::tempdir().unwrap();
+        let victim = folder.path().join("victim");
+        fs::write(&victim, "untouched").unwrap();
+        std::os::unix::fs::symlink(&victim, folder.path().join(".f.new")).unwrap();
+        let path = folder.path().join("f");
+        Staged::write(&path, b"secret", 0o600, None).unwrap().commit().unwrap();
+        assert_eq!(fs::read(&victim).unwrap(), b"untouched");
+        assert!(fs::symlink_metadata(&path).unwrap().is_file());
+    }
+
+    #[test]
+    fn removing_what_is_not_there_is_no_fault() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a/b");
+        assert!(!remove(&path).unwrap());
+        assert!(make_directory(path.parent().unwrap(), 0o700, None).unwrap());
+        assert!(!make_directory(path.parent().unwrap(), 0o700, None).unwrap());
+        fs::write(&path, "").unwrap();
+        assert!(remove(&path).unwrap());
+    }
+}

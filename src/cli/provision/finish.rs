@@ -1,0 +1,94 @@
+//! `provision` around its work: the daemon that must take the new secrets up, and what is told.
+
+use std::fmt::Write as _;
+
+use super::{Done, Report, ask, store};
+use crate::cli::args::{How, Provision};
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::site::{Site, need_root};
+use crate::cli::systemd::{Unit, systemctl};
+use crate::cli::{note, print, to_json};
+
+/// The command.
+pub(in crate::cli) fn provision(wanted: &Provision) -> Result<Exit, Failure> {
+    need_root("provision")?;
+    let mut report = store(&Site::host(), wanted, ask::ask)?;
+    // Sealed anew it is the same secret, which the daemon has.
+    let taken_up = report.changed && !matches!(wanted.how, How::Resealed(_)) && !wanted.no_restart;
+    let mut complaint = None;
+    if taken_up {
+        (report.unit, complaint) = take_up();
+    }
+    if wanted.json {
+        print(&to_json(&report)?)?;
+    } else {
+        print(&report.text())?;
+    }
+    for warning in &report.warnings {
+        note(&format!("warning: {warning}"));
+    }
+    match complaint {
+        None => Ok(Exit::Ok),
+        Some(complaint) => Err(Failure::new(Exit::Failed, complaint)),
+    }
+}
+
+/// Makes the daemon read its secrets: one that runs is restarted, one that died, most likely of them, is started.
+fn take_up() -> (&'static str, Option<String>) {
+    let Some(unit) = Unit::read() else {
+        return ("no-service-manager", None);
+    };
+    let (verb, done) = match unit.active_state.as_str() {
+        "failed" => ("restart", "started"),
+        "inactive" => return ("not-running", None),
+        _ => ("try-restart", "restarted"),
+    };
+    // Restarts that failed count against the limit on starts, and have had their cause taken away.
+    let _ = systemctl("reset-failed");
+    match systemctl(verb) {
+        Ok(()) => (done, None),
+        Err(said) => (
+            "failed",
+            Some(format!(
+                "the secrets are stored, and c2c-authd does not start with them ({said}); see: c2c-authctl check"
+            )),
+        ),
+    }
+}
+
+impl Report {
+    pub(super) fn text(&self) -> String {
+        if !self.changed {
+            return format!("Nothing to do: all is as it was to be.\n{}\n", self.protection);
+        }
+        let mut out = String::new();
+        for (what, done) in [
+            ("client secret", self.client_secret),
+            ("state key", self.state_key),
+            ("client id", self.client_id),
+        ] {
+            let told = match done {
+                Done::None => continue,
+                Done::Unchanged => "as it was",
+                Done::Stored => "stored",
+                Done::Replaced => "replaced",
+                Done::Moved => "the same, kept anew",
+            };
+            // Writing to a string cannot fail.
+            let _ = writeln!(out, "{what:<14} {told}");
+        }
+        let unit = match self.unit {
+            "restarted" => "c2c-authd was restarted.",
+            "started" => "c2c-authd, which had failed, was started.",
+            "not-running" => "c2c-authd does not run; it is started at boot or when somebody calls it.",
+            "no-service-manager" => "systemd does not answer; restart c2c-authd if it runs.",
+            "failed" => "c2c-authd does not start.",
+            _ => "",
+        };
+        let _ = writeln!(out, "\n{}", self.protection);
+        if !unit.is_empty() {
+            let _ = writeln!(out, "{unit}");
+        }
+        out
+    }
+}

@@ -1,0 +1,217 @@
+//! Where a secret of the daemon is now, and whether it can be used: the way systemd and the daemon would look for it.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::seal::{Creds, Header, Key, header};
+use crate::cli::site::Site;
+use crate::config::Config;
+use crate::config::secrets::{parse_client_secret, parse_state_key};
+
+/// Which secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Which {
+    /// The device model's.
+    ClientSecret,
+    /// The device's own.
+    StateKey,
+}
+
+impl Which {
+    /// The name of its credential.
+    pub(in crate::cli) const fn name(self) -> &'static str {
+        match self {
+            Self::ClientSecret => "client-secret",
+            Self::StateKey => "state-key",
+        }
+    }
+
+    /// For people.
+    pub(in crate::cli) const fn what(self) -> &'static str {
+        match self {
+            Self::ClientSecret => "client secret",
+            Self::StateKey => "state key",
+        }
+    }
+
+    /// The file that the configuration names.
+    pub(in crate::cli) fn configured(self, config: &Config) -> Option<&Path> {
+        match self {
+            Self::ClientSecret => config.secrets.client_secret.as_deref(),
+            Self::StateKey => config.secrets.state_key.as_deref(),
+        }
+    }
+
+    /// The secret without what surrounds it, if it is one.
+    pub(in crate::cli) fn parse(self, content: &[u8]) -> Result<Plain, &'static str> {
+        match self {
+            Self::ClientSecret => {
+                parse_client_secret(content).map(|secret| Plain::new(secret.expose().as_bytes().to_vec()))
+            }
+            Self::StateKey => parse_state_key(content).map(|key| Plain::new(key.to_vec())),
+        }
+    }
+}
+
+/// A secret in clear.
+pub(in crate::cli) type Plain = Zeroizing<Vec<u8>>;
+
+/// Where systemd looks for an encrypted credential that is named and not placed, in this order.
+const STORES: [&str; 4] = [
+    "/etc/credstore.encrypted",
+    "/run/credstore.encrypted",
+    "/usr/local/lib/credstore.encrypted",
+    "/usr/lib/credstore.encrypted",
+];
+
+/// Where `provision` puts sealed secrets.
+pub(in crate::cli) fn sealed_path(site: &Site, which: Which) -> PathBuf {
+    site.path(STORES[0]).join(which.name())
+}
+
+/// How a secret is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Kept {
+    /// A credential.
+    Sealed {
+        /// Its file.
+        path: PathBuf,
+        /// What its header says; `None`: it is no sealed credential.
+        header: Option<Header>,
+    },
+    /// A file that the configuration names.
+    File {
+        /// It.
+        path: PathBuf,
+    },
+}
+
+impl Kept {
+    /// Its file.
+    pub(in crate::cli) fn path(&self) -> &Path {
+        match self {
+            Self::Sealed { path, .. } | Self::File { path } => path,
+        }
+    }
+
+    /// What it is sealed with.
+    pub(in crate::cli) fn key(&self) -> Option<Key> {
+        match self {
+            Self::Sealed { header, .. } => header.map(|header| header.key),
+            Self::File { .. } => None,
+        }
+    }
+}
+
+/// A secret that is there.
+pub(in crate::cli) struct Found {
+    /// How.
+    pub(in crate::cli) kept: Kept,
+    /// It, or a sentence that says why it cannot be used and what helps.
+    pub(in crate::cli) content: Result<Plain, String>,
+}
+
+/// Looks for it as the unit would: credentials win over files. `Ok(None)`: nowhere.
+pub(in crate::cli) fn find(site: &Site, config: Option<&Config>, which: Which) -> io::Result<Option<Found>> {
+    for store in STORES {
+        let path = site.path(store).join(which.name());
+        if let Some(sealed) = read(&path)? {
+            let kept = Kept::Sealed {
+                header: header(&sealed),
+                path,
+            };
+            let content = open(site, which, &kept, &sealed);
+            return Ok(Some(Found { kept, content }));
+        }
+    }
+    let Some(path) = config.and_then(|config| which.configured(config)) else {
+        return Ok(None);
+    };
+    let path = site.path(path);
+    let Some(plain) = read(&path)? else { return Ok(None) };
+    let content = which
+        .parse(&plain)
+        .map_err(|problem| format!("{}: the {} cannot be used: {problem}", path.display(), which.what()))
+        .and_then(|plain| guarded(site, &path).map(|()| plain));
+    Ok(Some(Found {
+        kept: Kept::File { path },
+        content,
+    }))
+}
+
+fn read(path: &Path) -> io::Result<Option<Plain>> {
+    let named = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", path.display()));
+    match fs::read(path) {
+        Ok(content) => Ok(Some(Zeroizing::new(content))),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(named(error)),
+    }
+}
+
+fn open(site: &Site, which: Which, kept: &Kept, sealed: &[u8]) -> Result<Plain, String> {
+    match Creds(site).open(which.name(), sealed) {
+        Ok(plain) => which.parse(&plain).map_err(|problem| {
+            format!(
+                "{}: the {} cannot be used: {problem}",
+                kept.path().display(),
+                which.what()
+            )
+        }),
+        Err(error) => Err(format!(
+            "{}: {error}. {}",
+            kept.path().display(),
+            why_closed(site, kept)
+        )),
+    }
+}
+
+/// Why a sealed credential does not open, as far as it can be told from outside, and the way out.
+fn why_closed(site: &Site, kept: &Kept) -> String {
+    const AGAIN: &str = "provision the device again: c2c-authctl provision --replace";
+    let Kept::Sealed { header, .. } = kept else {
+        return String::new();
+    };
+    let Some(Header { key, bound_to_pcrs }) = *header else {
+        return format!("This file is no sealed credential; {AGAIN}");
+    };
+    let host_key = site.host_key();
+    if key.needs_host() && !host_key.exists() {
+        return format!(
+            "The host's key {} is lost, and what was sealed with it; bring it back from a backup, or {AGAIN}",
+            host_key.display()
+        );
+    }
+    let mut causes = vec!["it was sealed on another device or under another name"];
+    if key.needs_host() {
+        causes.push("the host's key is another one");
+    }
+    if key.needs_tpm() {
+        causes.push("the TPM was cleared or cannot be reached");
+    }
+    if bound_to_pcrs {
+        causes.push("firmware or system changed, to which it is bound");
+    }
+    format!("Either {}; {AGAIN}", causes.join(", or "))
+}
+
+/// As the daemon will judge a file: its own, and closed to all others.
+fn guarded(site: &Site, path: &Path) -> Result<(), String> {
+    let found = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let path = path.display();
+    match site.service {
+        // Root may read any file, the daemon only its own.
+        Some((uid, _)) if found.uid() != uid => Err(format!(
+            "{path} belongs to uid {}, and the daemon runs as uid {uid}; run: chown {uid} {path}",
+            found.uid()
+        )),
+        _ if found.mode() & 0o077 != 0 => Err(format!(
+            "{path} can be read or changed by others (mode {:04o}); run: chmod 0600 {path}",
+            found.mode() & 0o7777
+        )),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,250 @@
+//! `systemd-creds`: sealing and unsealing, and what can be told of a sealed file without opening it.
+//!
+//! Secrets go to it and come from it through pipes. Never bound to PCRs: a firmware update would lock the device out.
+
+use std::fs;
+use std::io::{self, Read as _, Write as _};
+use std::process::{Command, Stdio};
+use std::thread;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use zeroize::Zeroizing;
+
+use crate::cli::site::Site;
+
+const PROGRAM: &str = "systemd-creds";
+
+/// What a credential is sealed with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Key {
+    /// `/var/lib/systemd/credential.secret`.
+    Host,
+    /// The TPM.
+    Tpm2,
+    /// Both are needed.
+    HostTpm2,
+    /// A key of zeros: it hides nothing.
+    Null,
+    /// A way that this version does not know.
+    Other,
+}
+
+impl Key {
+    /// As `systemd-creds` and our command line call it.
+    pub(in crate::cli) const fn word(self) -> &'static str {
+        match self {
+            Self::Host => "host",
+            Self::Tpm2 => "tpm2",
+            Self::HostTpm2 => "host+tpm2",
+            Self::Null => "null",
+            Self::Other => "other",
+        }
+    }
+
+    /// The key of this name.
+    pub(in crate::cli) fn from_word(word: &str) -> Option<Self> {
+        let all = [Self::Host, Self::Tpm2, Self::HostTpm2, Self::Null, Self::Other];
+        all.into_iter().find(|key| key.word() == word)
+    }
+
+    /// Whether the host's key file is needed to open it.
+    pub(in crate::cli) const fn needs_host(self) -> bool {
+        matches!(self, Self::Host | Self::HostTpm2)
+    }
+
+    /// Whether the TPM is needed to open it.
+    pub(in crate::cli) const fn needs_tpm(self) -> bool {
+        matches!(self, Self::Tpm2 | Self::HostTpm2)
+    }
+
+    /// Where the key lives and what that is good for.
+    pub(in crate::cli) const fn protection(self) -> &'static str {
+        match self {
+            Self::Host => {
+                "The key is /var/lib/systemd/credential.secret on this device. That protects where the sealed files are copied \
+                 alone (a backup of /etc, a log, a faulty program); it does not protect against somebody who holds the whole \
+                 disk or an image of it."
+            }
+            Self::Tpm2 => {
+                "The key is in this device's TPM, not bound to the firmware, so that updates do not lock it out. That protects \
+                 against somebody who holds the disk or an image of it; it does not protect against somebody who runs programs \
+                 as root on this device, or boots their own system on it. Clearing the TPM loses the secrets."
+            }
+            Self::HostTpm2 => {
+                "The key is in this device's TPM and in /var/lib/systemd/credential.secret; both are needed, and it is not \
+                 bound to the firmware, so that updates do not lock it out. That protects against somebody who holds the disk \
+                 or an image of it, or the device without its disk; it does not protect against somebody who runs programs as \
+                 root on this device, or boots their own system on it. Clearing the TPM loses the secrets."
+            }
+            Self::Null => "The key is all zeros: this protects against nothing.",
+            Self::Other => "It is sealed in a way that this version does not know.",
+        }
+    }
+}
+
+/// What the clear header of a sealed credential says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) struct Header {
+    /// What opens it.
+    pub(in crate::cli) key: Key,
+    /// Whether measurements of firmware or system must be the same as when it was sealed.
+    pub(in crate::cli) bound_to_pcrs: bool,
+}
+
+/// Reads the header; `None` if this is no sealed credential.
+pub(in crate::cli) fn header(sealed: &[u8]) -> Option<Header> {
+    // Of systemd's creds-util.h; the value of each is part of the format.
+    const IDS: [(u128, Key); 10] = [
+        (0x5a1c_6a86_df9d_4096_b1d5_a65e_0862_f19a, Key::Host),
+        (0x55b9_ed1d_3859_4d43_a831_9d2e_bb33_2ac6, Key::Host),
+        (0x0c7c_c07b_1176_4591_9c4b_0bea_08bc_20fe, Key::Tpm2),
+        (0xfaf7_eb93_41e3_412c_a1a4_36f9_5a29_362f, Key::Tpm2),
+        (0x93a8_9409_4874_4490_90ca_f2fc_93ca_b553, Key::HostTpm2),
+        (0xef4a_c136_79a9_480e_a7db_6889_7f9f_165d, Key::HostTpm2),
+        (0xaf49_50a8_4913_4eb1_a738_4630_4ff3_0c05, Key::HostTpm2),
+        (0xadbc_4ca3_efb6_4201_ba88_1b6f_2e40_95ea, Key::HostTpm2),
+        (0x0584_69da_f6f5_4324_8005_49da_0f8e_a2fb, Key::Null),
+        (0, Key::Other),
+    ];
+    const PUBLIC_KEY: [u128; 3] = [IDS[3].0, IDS[6].0, IDS[7].0];
+    let text: Vec<u8> = sealed
+        .iter()
+        .copied()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect();
+    let bytes = STANDARD.decode(text).ok()?;
+    let id = u128::from_be_bytes(bytes.get(..16)?.try_into().ok()?);
+    // Four sizes and the nonce come first, padded to eight bytes; then, with a TPM, the mask of PCRs.
+    let nonce = u32::from_le_bytes(bytes.get(24..28)?.try_into().ok()?);
+    let found = IDS.iter().find(|(known, _)| *known == id);
+    let key = found.map_or(Key::Other, |(_, key)| *key);
+    let bound_to_pcrs = key.needs_tpm() && {
+        let at = usize::try_from(nonce)
+            .ok()?
+            .checked_add(32)?
+            .checked_next_multiple_of(8)?;
+        let mask = u64::from_le_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?);
+        mask != 0 || PUBLIC_KEY.contains(&id)
+    };
+    Some(Header { key, bound_to_pcrs })
+}
+
+/// `systemd-creds` did not do it.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::cli) enum CredsError {
+    /// There is none.
+    #[error(
+        "systemd-creds cannot be run ({0}); where the system has no credentials, keep the secrets as files: --files DIR"
+    )]
+    Absent(io::Error),
+    /// It said why.
+    #[error("systemd-creds: {0}")]
+    Refused(String),
+    /// Neither a TPM nor a host key that would survive a reboot.
+    #[error(
+        "there is no TPM, and /var/lib/systemd is on a file system that does not survive a reboot, so there is no key to seal \
+         with; make it persistent, or keep the secrets as files: --files DIR"
+    )]
+    NoKey,
+}
+
+/// The sealer of a machine.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::cli) struct Creds<'a>(pub(in crate::cli) &'a Site);
+
+impl Creds<'_> {
+    /// Seals.
+    pub(in crate::cli) fn seal(self, name: &str, key: Key, plain: &[u8]) -> Result<Zeroizing<Vec<u8>>, CredsError> {
+        let key = format!("--with-key={}", key.word());
+        let name = format!("--name={name}");
+        // Without the empty list it would bind to PCR 7: a change of Secure Boot's keys would lock the device out.
+        self.run(&["encrypt", &name, &key, "--tpm2-pcrs=", "-", "-"], plain)
+    }
+
+    /// Opens.
+    pub(in crate::cli) fn open(self, name: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, CredsError> {
+        let name = format!("--name={name}");
+        self.run(&["decrypt", &name, "--newline=no", "-", "-"], sealed)
+    }
+
+    /// The best key that will be there after the next reboot. Not `--with-key=auto`, which may bind to signed PCRs.
+    pub(in crate::cli) fn best_key(self) -> Result<Key, CredsError> {
+        match (self.has_tpm()?, self.host_key_lasts()) {
+            (true, true) => Ok(Key::HostTpm2),
+            (true, false) => Ok(Key::Tpm2),
+            (false, true) => Ok(Key::Host),
+            (false, false) => Err(CredsError::NoKey),
+        }
+    }
+
+    /// Whether firmware, kernel and system all know a TPM.
+    pub(in crate::cli) fn has_tpm(self) -> Result<bool, CredsError> {
+        let status = self
+            .command(&["has-tpm2", "--quiet"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .stdin(Stdio::null())
+            .status();
+        status.map(|status| status.success()).map_err(CredsError::Absent)
+    }
+
+    fn host_key_lasts(self) -> bool {
+        const VOLATILE: [u64; 2] = [0x0102_1994, 0x8584_58f6];
+        let path = self.0.host_key();
+        // The file and the directories above it may be made only with the first credential.
+        let existing = path.ancestors().find(|path| fs::symlink_metadata(path).is_ok());
+        let kind = existing
+            .and_then(|path| rustix::fs::statfs(path).ok())
+            .map(|found| found.f_type);
+        kind.and_then(|kind| u64::try_from(kind).ok())
+            .is_some_and(|kind| !VOLATILE.contains(&kind))
+    }
+
+    fn command(self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.args(arguments);
+        command.envs(self.0.environment.iter().map(|(name, value)| (name, value)));
+        command
+    }
+
+    fn run(self, arguments: &[&str], input: &[u8]) -> Result<Zeroizing<Vec<u8>>, CredsError> {
+        let mut child = self
+            .command(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .map_err(CredsError::Absent)?;
+        let refused = |error: io::Error| CredsError::Refused(error.to_string());
+        let (Some(mut stdin), Some(stdout), Some(mut stderr)) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take())
+        else {
+            return Err(CredsError::Refused("it has no pipes".to_owned()));
+        };
+        let complaints = thread::spawn(move || {
+            let mut said = String::new();
+            let _ = stderr.read_to_string(&mut said);
+            said
+        });
+        // A pipe takes more than any secret; one that closes early says why on its standard error.
+        let _ = stdin.write_all(input);
+        drop(stdin);
+        // Reserved at once: a vector that grows leaves unwiped copies behind.
+        let mut output = Zeroizing::new(Vec::with_capacity(LIMIT));
+        stdout.take(LIMIT as u64).read_to_end(&mut output).map_err(refused)?;
+        let status = child.wait().map_err(refused)?;
+        let said = complaints.join().unwrap_or_default();
+        if status.success() {
+            return Ok(output);
+        }
+        let last = said.lines().rfind(|line| !line.trim().is_empty());
+        Err(CredsError::Refused(last.map_or_else(
+            || format!("it ended with {status}"),
+            |line| line.trim().to_owned(),
+        )))
+    }
+}
+
+/// More than any sealed secret of ours takes.
+const LIMIT: usize = 64 * 1024;

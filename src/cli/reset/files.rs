@@ -1,0 +1,157 @@
+//! The daemon's files, by name: which of them go, and which say that something is still owed to the server.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use rustix::fs::FlockOperation;
+use rustix::io::Errno;
+
+use crate::cli::durable::remove;
+use crate::cli::provision::drop_in::DropIn;
+use crate::cli::provision::place::{Which, find, sealed_path};
+use crate::cli::site::Site;
+use crate::config::Config;
+
+/// Tokens the server has yet to hear about, as `src/store` names them.
+const REVOCATIONS: &str = "revocations";
+const RECORDS: [&str; 2] = ["record.0", "record.1"];
+
+/// What is to go beside what always goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    /// Also records that may be tombstones.
+    pub(super) records: bool,
+    /// Also what the server did not hear of.
+    pub(super) revocations: bool,
+    /// Also the secrets and the client id.
+    pub(super) provisioning: bool,
+}
+
+/// What went.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// For people.
+    pub(super) removed: Vec<String>,
+    /// For people, with the reason.
+    pub(super) kept: Vec<String>,
+    /// What is not ours to remove: one sentence each.
+    pub(super) left: Vec<String>,
+    /// There were records that might have been a pairing.
+    pub(super) had_records: bool,
+    /// The server has yet to hear of something, and can.
+    pub(super) pending: bool,
+    /// It would have, and now will not.
+    pub(super) gave_up_revocations: bool,
+}
+
+/// Whether the server has yet to hear of something.
+pub(super) fn pending(state: &Path) -> bool {
+    state.join(REVOCATIONS).exists()
+}
+
+/// Removes. Fails, with nothing changed, while a daemon holds the state directory.
+pub(super) fn clear(site: &Site, config: Option<&Config>, state: &Path, wanted: Wanted) -> io::Result<Outcome> {
+    let mut outcome = Outcome::default();
+    let _lock = lock(state)?;
+    outcome.pending = pending(state) && !wanted.revocations;
+    for name in names(state)? {
+        let is_record = RECORDS.contains(&name.as_str());
+        outcome.had_records |= is_record;
+        if is_record && !wanted.records {
+            outcome
+                .kept
+                .push(format!("{name} (holds no token, but the latest known time)"));
+        } else if name == REVOCATIONS && outcome.pending {
+            outcome.kept.push(format!("{name} (what the server has yet to hear)"));
+        } else if is_ours(&name) {
+            outcome.gave_up_revocations |= name == REVOCATIONS;
+            take(&state.join(&name), &mut outcome)?;
+        } else {
+            outcome.left.push(format!(
+                "{} is not c2c-authd's and was left",
+                state.join(&name).display()
+            ));
+        }
+    }
+    let runtime = site.runtime_directory();
+    for name in names(&runtime)?.iter().filter(|name| is_ours(name)) {
+        outcome.had_records |= name == "record.spill";
+        take(&runtime.join(name), &mut outcome)?;
+    }
+    if wanted.provisioning {
+        forget_provisioning(site, config, &mut outcome)?;
+    }
+    Ok(outcome)
+}
+
+/// Held until dropped. A directory that is not there needs none.
+fn lock(state: &Path) -> io::Result<Option<File>> {
+    let directory = match File::open(state) {
+        Ok(directory) => directory,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(named(state, &error)),
+    };
+    match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(directory)),
+        Err(Errno::WOULDBLOCK) => Err(io::Error::other(format!(
+            "{} is in use by a c2c-authd that systemd does not run; stop it, then say this again",
+            state.display()
+        ))),
+        Err(error) => Err(named(state, &error.into())),
+    }
+}
+
+fn names(directory: &Path) -> io::Result<Vec<String>> {
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(named(directory, &error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Whether the daemon makes files of this name.
+fn is_ours(name: &str) -> bool {
+    let name = name
+        .strip_prefix('.')
+        .and_then(|hidden| hidden.strip_suffix(".new"))
+        .unwrap_or(name);
+    matches!(name, "spare" | "flow" | REVOCATIONS)
+        || ["record.", "revocations."].iter().any(|stem| name.starts_with(stem))
+}
+
+fn take(path: &Path, outcome: &mut Outcome) -> io::Result<()> {
+    if remove(path).map_err(|error| named(path, &error))? {
+        outcome.removed.push(path.display().to_string());
+    }
+    Ok(())
+}
+
+/// What `provision` stored. What came with the image stays, and is told.
+fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outcome) -> io::Result<()> {
+    let drop_in = DropIn::load(site).unwrap_or_default();
+    for path in [&drop_in.client_secret, &drop_in.state_key].into_iter().flatten() {
+        take(&site.path(path), outcome)?;
+    }
+    for which in [Which::ClientSecret, Which::StateKey] {
+        take(&sealed_path(site, which), outcome)?;
+        if let Ok(Some(found)) = find(site, config, which) {
+            outcome.left.push(format!(
+                "the {} in {} was not stored by provision and was left",
+                which.what(),
+                found.kept.path().display()
+            ));
+        }
+    }
+    take(&DropIn::path(site), outcome)
+}
+
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}

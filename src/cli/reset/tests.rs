@@ -1,0 +1,231 @@
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
+
+use std::fs;
+
+use super::*;
+
+/// A machine with these files in the state directory, and a flow.
+fn machine(names: &[&str]) -> (tempfile::TempDir, Site) {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::at(folder.path());
+    let state = site.state_directory(None);
+    for directory in [&state, &site.runtime_directory()] {
+        fs::create_dir_all(directory).unwrap();
+    }
+    for name in names {
+        fs::write(state.join(name), "sealed").unwrap();
+    }
+    fs::write(site.runtime_directory().join("flow"), "sealed").unwrap();
+    (folder, site)
+}
+
+fn left(site: &Site) -> Vec<String> {
+    let entries = fs::read_dir(site.state_directory(None)).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+const ALL: &[&str] = &[
+    "record.0",
+    "record.1",
+    "record.damaged.1",
+    "record.foreign.2",
+    "revocations",
+    "revocations.other-key.1",
+    "spare",
+    ".record.1.new",
+];
+
+fn clear(site: &Site, wanted: Wanted) -> Outcome {
+    files::clear(site, None, &site.state_directory(None), wanted).unwrap()
+}
+
+const LITTLE: Wanted = Wanted {
+    records: false,
+    revocations: false,
+    provisioning: false,
+};
+
+#[test]
+fn the_floor_and_what_the_server_has_yet_to_hear_stay_unless_asked_for() {
+    let (_folder, site) = machine(ALL);
+    let outcome = clear(&site, LITTLE);
+    assert_eq!(left(&site), ["record.0", "record.1", "revocations"]);
+    assert!(outcome.pending && !outcome.gave_up_revocations);
+    assert!(!site.runtime_directory().join("flow").exists());
+    let outcome = clear(
+        &site,
+        Wanted {
+            records: true,
+            ..LITTLE
+        },
+    );
+    assert_eq!(left(&site), ["revocations"]);
+    assert!(outcome.pending && outcome.had_records);
+    let outcome = clear(
+        &site,
+        Wanted {
+            revocations: true,
+            ..LITTLE
+        },
+    );
+    assert_eq!(left(&site), [""; 0]);
+    assert!(!outcome.pending && outcome.gave_up_revocations);
+}
+
+#[test]
+fn what_is_not_the_daemons_is_left_and_told() {
+    let (_folder, site) = machine(&["record.0", "notes.txt"]);
+    let outcome = clear(
+        &site,
+        Wanted {
+            records: true,
+            ..LITTLE
+        },
+    );
+    assert_eq!(left(&site), ["notes.txt"]);
+    assert!(outcome.left[0].contains("notes.txt"), "{:?}", outcome.left);
+}
+
+#[test]
+fn nothing_goes_while_a_daemon_holds_the_lock() {
+    let (_folder, site) = machine(ALL);
+    let state = site.state_directory(None);
+    let held = fs::File::open(&state).unwrap();
+    rustix::fs::flock(&held, rustix::fs::FlockOperation::LockExclusive).unwrap();
+    let before = left(&site);
+    let refused = files::clear(
+        &site,
+        None,
+        &state,
+        Wanted {
+            records: true,
+            ..LITTLE
+        },
+    )
+    .unwrap_err();
+    assert!(refused.to_string().contains("in use"), "{refused}");
+    assert_eq!(left(&site), before);
+}
+
+#[test]
+fn provisioning_goes_only_when_asked_for_and_the_images_own_stays() {
+    let (_folder, site) = machine(&["record.0"]);
+    let put = |path: &str| {
+        let path = site.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, "sealed").unwrap();
+        path
+    };
+    let ours = put("/etc/credstore.encrypted/client-secret");
+    let images = put("/usr/lib/credstore.encrypted/state-key");
+    clear(&site, LITTLE);
+    assert!(ours.exists());
+    let outcome = clear(
+        &site,
+        Wanted {
+            provisioning: true,
+            ..LITTLE
+        },
+    );
+    assert!(!ours.exists() && images.exists());
+    assert!(
+        outcome.left.iter().any(|told| told.contains("state key")),
+        "{:?}",
+        outcome.left
+    );
+}
+
+fn unpaired(was_paired: Option<bool>) -> Unpaired {
+    Unpaired {
+        was_paired,
+        tombstone: was_paired.is_some(),
+        complaint: None,
+    }
+}
+
+#[test]
+fn what_the_server_knows_is_never_told_better_than_it_is() {
+    let after = |was_paired, had_records, pending, gave_up_revocations| {
+        let outcome = Outcome {
+            had_records,
+            pending,
+            gave_up_revocations,
+            ..Outcome::default()
+        };
+        told(&unpaired(was_paired), outcome, Vec::new())
+    };
+    for (report, server, exit) in [
+        (after(Some(true), true, false, false), Server::Told, Exit::Ok),
+        (
+            after(Some(true), true, true, false),
+            Server::Pending,
+            Exit::ServerNotTold,
+        ),
+        (
+            after(Some(true), true, false, true),
+            Server::NotTold,
+            Exit::ServerNotTold,
+        ),
+        (after(Some(false), true, false, false), Server::NothingToTell, Exit::Ok),
+        (
+            after(Some(false), true, true, false),
+            Server::Pending,
+            Exit::ServerNotTold,
+        ),
+        (after(None, true, false, false), Server::NotTold, Exit::ServerNotTold),
+        (after(None, false, true, false), Server::Pending, Exit::ServerNotTold),
+        (after(None, false, false, false), Server::NothingToTell, Exit::Ok),
+    ] {
+        assert_eq!((report.server, report.exit()), (server, exit));
+        assert!(report.text().contains("server"), "{}", report.text());
+    }
+}
+
+#[test]
+fn only_a_tombstone_is_worth_keeping() {
+    for (reason, kept) in [
+        (Reason::Unpaired, true),
+        (Reason::Revoked, true),
+        (Reason::StateKeyMismatch, false),
+        (Reason::ForeignRecord, false),
+        (Reason::RecordDamaged, false),
+        (Reason::NeverPaired, false),
+    ] {
+        assert_eq!(is_tombstone(reason.word()), kept, "{reason:?}");
+    }
+}
+
+#[tokio::test]
+async fn without_a_bus_it_works_by_files_and_says_that_the_server_does_not_know() {
+    let (_folder, site) = machine(ALL);
+    let wanted = FactoryReset {
+        clock: false,
+        provisioning: false,
+        forget_revocations: false,
+        wait: Duration::ZERO,
+        yes: true,
+        json: false,
+    };
+    let bus = BusAddress::Address("unix:path=/nowhere/bus".to_owned());
+    let report = reset(&site, &bus, &wanted).await.unwrap();
+    assert_eq!(left(&site), ["revocations"]);
+    assert_eq!(report.server, Server::Pending);
+    assert!(report.warnings[0].contains("/nowhere/bus"), "{:?}", report.warnings);
+
+    let all = FactoryReset {
+        provisioning: true,
+        ..wanted
+    };
+    let report = reset(&site, &bus, &all).await.unwrap();
+    assert!(report.held_back && left(&site) == ["revocations"]);
+    let all = FactoryReset {
+        forget_revocations: true,
+        ..all
+    };
+    let report = reset(&site, &bus, &all).await.unwrap();
+    assert_eq!((report.server, left(&site)), (Server::NotTold, Vec::new()));
+}

@@ -1,0 +1,95 @@
+//! The machine as the tool sees it: where things are, below a root that tests put elsewhere, and whom the daemon runs as.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::exit::{Exit, Failure};
+use crate::config::{Config, ConfigError, System};
+
+/// The daemon's user, unit and home.
+pub(super) const USER: &str = "c2c-authd";
+/// The service that systemd runs.
+pub(super) const UNIT: &str = "c2c-authd.service";
+
+/// A machine.
+#[derive(Clone, Debug)]
+pub(super) struct Site {
+    root: PathBuf,
+    /// For the programs that are called: where a test's host key and TPM are.
+    pub(super) environment: Vec<(&'static str, OsString)>,
+    /// `None`: there is no such user.
+    pub(super) service: Option<(u32, u32)>,
+}
+
+impl Site {
+    /// This machine.
+    pub(super) fn host() -> Self {
+        Self {
+            root: PathBuf::from("/"),
+            environment: Vec::new(),
+            service: uzers::get_user_by_name(USER).map(|user| (user.uid(), user.primary_group_id())),
+        }
+    }
+
+    /// Where the absolute `path` of that machine is found.
+    pub(super) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
+        let path = path.as_ref();
+        self.root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// What the daemon would read.
+    pub(super) fn config(&self) -> Result<Config, ConfigError> {
+        Config::load(&System::at(&self.root))
+    }
+
+    /// The state directory: the configured one, or the unit's.
+    pub(super) fn state_directory(&self, config: Option<&Config>) -> PathBuf {
+        let configured = config.and_then(|config| config.state.directory.clone());
+        self.path(configured.unwrap_or_else(|| PathBuf::from("/var/lib/c2c-authd")))
+    }
+
+    /// The unit's runtime directory.
+    pub(super) fn runtime_directory(&self) -> PathBuf {
+        self.path("/run/c2c-authd")
+    }
+
+    /// Where `systemd-creds` keeps the host's key.
+    pub(super) fn host_key(&self) -> PathBuf {
+        let named = self.environment.iter().find(|(name, _)| *name == HOST_KEY);
+        let named = named
+            .map(|(_, path)| path.clone())
+            .or_else(|| std::env::var_os(HOST_KEY));
+        named.map_or_else(|| self.path("/var/lib/systemd/credential.secret"), PathBuf::from)
+    }
+}
+
+/// The variable of `systemd-creds` that names another file.
+pub(super) const HOST_KEY: &str = "SYSTEMD_CREDENTIAL_SECRET";
+
+/// What changes the machine is for root alone, and says so before it asks anything.
+pub(super) fn need_root(verb: &str) -> Result<(), Failure> {
+    if rustix::process::geteuid().is_root() {
+        Ok(())
+    } else {
+        Err(Failure::new(Exit::Denied, format!("{verb} takes root")))
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::new(Exit::Failed, error.to_string())
+    }
+}
+
+#[cfg(test)]
+impl Site {
+    /// A machine of a test, whose daemon runs as the one who tests.
+    pub(super) fn at(root: &Path) -> Self {
+        let us = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+        Self {
+            root: root.to_owned(),
+            environment: vec![(HOST_KEY, root.join("var/lib/systemd/credential.secret").into())],
+            service: Some(us),
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! What the command line knows, as data: the parser reads it, `--help` prints it, and tests hold completions and man pages
+//! against it. Nothing here takes a secret: argv is world-readable.
+
+use std::fmt::Write as _;
+
+/// A command.
+#[derive(Debug)]
+pub(super) struct Verb {
+    /// As it is typed.
+    pub(super) name: &'static str,
+    /// In one line.
+    pub(super) summary: &'static str,
+    /// What may follow it.
+    pub(super) options: &'static [Opt],
+}
+
+/// An option.
+#[derive(Debug)]
+pub(super) struct Opt {
+    /// Without its dashes.
+    pub(super) name: &'static str,
+    /// What follows it, if anything.
+    pub(super) value: Option<Value>,
+    /// In one line.
+    pub(super) help: &'static str,
+}
+
+/// The value of an option: how help names it, and what a shell may offer for it.
+#[derive(Debug)]
+pub(super) struct Value {
+    /// In capitals.
+    pub(super) name: &'static str,
+    /// What it can be.
+    pub(super) kind: Offer,
+}
+
+/// What a shell may offer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offer {
+    /// Names of files.
+    Files,
+    /// Names of directories.
+    Directories,
+    /// One of these.
+    Words(&'static [&'static str]),
+    /// Nothing: only the user knows.
+    Nothing,
+}
+
+const fn flag(name: &'static str, help: &'static str) -> Opt {
+    Opt {
+        name,
+        value: None,
+        help,
+    }
+}
+
+const fn with(name: &'static str, value: &'static str, kind: Offer, help: &'static str) -> Opt {
+    Opt {
+        name,
+        value: Some(Value { name: value, kind }),
+        help,
+    }
+}
+
+const JSON: Opt = flag("json", "for programs");
+
+/// Keys that a secret can be sealed with by choice; `auto` decides by what the machine has.
+pub(super) const KEYS: &[&str] = &["auto", "host", "tpm2", "host+tpm2"];
+
+/// All commands.
+pub(super) const VERBS: &[Verb] = &[
+    Verb {
+        name: "status",
+        summary: "is the device paired, with what, and what is wrong; also with the daemon dead",
+        options: &[JSON],
+    },
+    Verb {
+        name: "pair",
+        summary: "show a QR code and a code, wait until the device is paired; Ctrl-C cancels",
+        options: &[flag(
+            "replace",
+            "pair again although the device is paired; the old pairing holds until the new one does",
+        )],
+    },
+    Verb {
+        name: "cancel",
+        summary: "end the pairing that waits for a code to be entered",
+        options: &[],
+    },
+    Verb {
+        name: "unpair",
+        summary: "forget the pairing",
+        options: &[flag("yes", "do not ask")],
+    },
+    Verb {
+        name: "token",
+        summary: "print an access token: a secret, for pipes",
+        options: &[with(
+            "min-validity",
+            "D",
+            Offer::Nothing,
+            "one that lives at least so long, e.g. 10min",
+        )],
+    },
+    Verb {
+        name: "qr",
+        summary: "show the QR code of the pairing that waits",
+        options: &[
+            with("png", "FILE", Offer::Files, "write a picture; - is standard output"),
+            with("svg", "FILE", Offer::Files, "write a drawing; - is standard output"),
+            with(
+                "size",
+                "N",
+                Offer::Nothing,
+                "pixels of the picture's or drawing's side, at least 100",
+            ),
+            flag("static", "the address alone, where the code is then typed"),
+        ],
+    },
+    Verb {
+        name: "watch",
+        summary: "print each change of state until interrupted",
+        options: &[JSON],
+    },
+    Verb {
+        name: "provision",
+        summary: "store the client secret, read from a pipe or typed unseen, and make the state key",
+        options: &[
+            with(
+                "with-key",
+                "KEY",
+                Offer::Words(KEYS),
+                "seal with the TPM, the host's key, or both (default: auto)",
+            ),
+            with(
+                "files",
+                "DIR",
+                Offer::Directories,
+                "keep them as files there: for systems without credentials",
+            ),
+            with(
+                "client-id",
+                "ID",
+                Offer::Nothing,
+                "configure the unit's client id as well",
+            ),
+            flag(
+                "replace",
+                "although another secret or client id is there, or one that cannot be read",
+            ),
+            with(
+                "upgrade-key",
+                "KEY",
+                Offer::Words(&["host", "tpm2", "host+tpm2"]),
+                "seal what is there with another key; reads no secret",
+            ),
+            flag("no-restart", "leave the daemon as it is"),
+            JSON,
+        ],
+    },
+    Verb {
+        name: "factory-reset",
+        summary: "forget the pairing here and at the server, for the next owner",
+        options: &[
+            flag("clock", "forget the latest known time too"),
+            flag("provisioning", "forget client secret, state key and client id too"),
+            flag("forget-revocations", "also if the server could not be told"),
+            with(
+                "wait",
+                "D",
+                Offer::Nothing,
+                "how long to wait for the server (default: 20s)",
+            ),
+            flag("yes", "do not ask"),
+            JSON,
+        ],
+    },
+];
+
+/// Before or after any command.
+pub(super) const GLOBAL: &[Opt] = &[
+    with(
+        "bus",
+        "BUS",
+        Offer::Words(&["system", "session"]),
+        "system (default), session, or a D-Bus address",
+    ),
+    flag("version", "print the version and exit"),
+    flag("help", "print this and exit"),
+];
+
+/// Exit codes as people read them; [`super::exit::Exit`] gives them out.
+pub(super) const EXIT_CODES: &[(u8, &str)] = &[
+    (0, "done; status: paired; check: nothing failed"),
+    (1, "failed; check: something failed"),
+    (2, "wrong usage"),
+    (3, "not paired"),
+    (
+        4,
+        "not provisioned: client id, client secret or state key is missing or not accepted",
+    ),
+    (5, "offline, or the clock is not set"),
+    (6, "access denied"),
+    (7, "the daemon or the bus cannot be reached"),
+    (
+        8,
+        "provision: something else is there; nothing was changed, say --replace",
+    ),
+    (9, "factory-reset: done or held back, and the server does not know"),
+    (130, "interrupted"),
+];
+
+/// What `--help` prints.
+pub(super) fn help() -> String {
+    let mut out = String::from(
+        "Shows and changes what c2c-authd does: the pairing of this device with Frame.io Camera to Cloud, and its tokens.\n\n\
+         Usage: c2c-authctl [--bus BUS] COMMAND [OPTIONS]\n\nCommands:\n",
+    );
+    // Writing to a string cannot fail.
+    for verb in VERBS {
+        let _ = writeln!(out, "  {:<21}  {}", verb.name, verb.summary);
+        for option in verb.options {
+            let _ = writeln!(out, "    {:<19}  {}", typed(option), option.help);
+        }
+    }
+    out.push_str("\nOptions:\n");
+    for option in GLOBAL {
+        let _ = writeln!(out, "  {:<21}  {}", typed(option), option.help);
+    }
+    out.push_str("\nExit codes:\n");
+    for (code, meaning) in EXIT_CODES {
+        let _ = writeln!(out, "  {code:<3}  {meaning}");
+    }
+    out
+}
+
+/// As it is typed: `--bus BUS`.
+pub(super) fn typed(option: &Opt) -> String {
+    match &option.value {
+        Some(value) => format!("--{} {}", option.name, value.name),
+        None => format!("--{}", option.name),
+    }
+}

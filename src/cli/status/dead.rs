@@ -1,0 +1,159 @@
+//! `status` when nobody answers on the bus: what systemd knows, and what can be seen of the secrets.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::cli::provision::place::{Which, find};
+use crate::cli::site::Site;
+use crate::cli::systemd::{Death, Unit};
+
+/// A daemon that does not answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(in crate::cli) struct Dead {
+    /// False; see [`super::Status`].
+    pub(in crate::cli) running: bool,
+    /// Why it was not reached.
+    pub(in crate::cli) error: String,
+    /// `null`: systemd does not answer either.
+    pub(in crate::cli) unit: Option<Unit>,
+    /// `null`: it did not die, or there is no telling.
+    pub(in crate::cli) death: Option<Death>,
+    /// Credentials that cannot be opened: one sentence each.
+    pub(in crate::cli) credentials: Vec<String>,
+}
+
+impl Dead {
+    /// Looks around.
+    pub(in crate::cli) fn look(site: &Site, error: String) -> Self {
+        let unit = Unit::read();
+        let credentials = match &unit {
+            Some(unit) if unit.lacks_credential() => closed(site),
+            _ => Vec::new(),
+        };
+        Self::new(error, unit, credentials)
+    }
+
+    fn new(error: String, unit: Option<Unit>, credentials: Vec<String>) -> Self {
+        Self {
+            running: false,
+            error,
+            death: unit.as_ref().and_then(Unit::death),
+            unit,
+            credentials,
+        }
+    }
+
+    /// For people.
+    pub(in crate::cli) fn text(&self) -> String {
+        let mut out = String::from("c2c-authd does not answer.\n\n");
+        // Writing to a string cannot fail.
+        let Some(unit) = &self.unit else {
+            let _ = writeln!(
+                out,
+                "{}.\nsystemd does not answer either.",
+                self.error.trim_end_matches('.')
+            );
+            return out;
+        };
+        let _ = writeln!(out, "  unit        {} ({})", unit.active_state, unit.load_state);
+        if unit.exec_main_code != 0 {
+            let _ = writeln!(out, "  result      {}, status {}", unit.result, unit.exec_main_status);
+        }
+        if unit.restarts > 0 {
+            let _ = writeln!(out, "  restarts    {}", unit.restarts);
+        }
+        match &self.death {
+            Some(death) => {
+                let _ = writeln!(out, "\n{}.", capital(&death.what));
+                for credential in &self.credentials {
+                    let _ = writeln!(out, "{credential}.");
+                }
+                let _ = writeln!(out, "{}.", death.cure);
+            }
+            None if unit.runs() => {
+                let _ = writeln!(out, "\nIt runs, and the bus does not reach it: {}.", self.error);
+            }
+            None => {
+                let _ = writeln!(
+                    out,
+                    "\nIt was not started, and calling it did not start it. Run: systemctl start c2c-authd"
+                );
+            }
+        }
+        out
+    }
+}
+
+/// Only root can open them; for others systemd's word must do.
+fn closed(site: &Site) -> Vec<String> {
+    let config = site.config().ok();
+    [Which::ClientSecret, Which::StateKey]
+        .into_iter()
+        .filter_map(|which| match find(site, config.as_ref(), which) {
+            Ok(Some(found)) => found.content.err(),
+            Ok(None) | Err(_) => None,
+        })
+        .collect()
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
+
+    use std::fs;
+
+    use super::*;
+
+    fn unit(active: &str, code: i32, status: i32) -> Unit {
+        Unit {
+            load_state: "loaded".to_owned(),
+            active_state: active.to_owned(),
+            result: "exit-code".to_owned(),
+            exec_main_code: code,
+            exec_main_status: status,
+            ..Unit::default()
+        }
+    }
+
+    #[test]
+    fn the_text_of_each_situation_without_a_daemon() {
+        let dead = |unit, credentials: &[&str]| {
+            let credentials = credentials.iter().map(|&text| text.to_owned()).collect();
+            Dead::new("c2c-authd is not running".to_owned(), unit, credentials).text()
+        };
+        let told = [
+            dead(None, &[]),
+            dead(Some(unit("inactive", 0, 0)), &[]),
+            dead(Some(unit("active", 0, 0)), &[]),
+            dead(Some(unit("failed", 1, 78)), &[]),
+            dead(
+                Some(unit("failed", 1, 243)),
+                &["/etc/credstore.encrypted/state-key: why, and the way out"],
+            ),
+        ];
+        insta::assert_snapshot!(told.join("----\n"));
+    }
+
+    #[test]
+    fn credentials_that_do_not_open_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::at(folder.path());
+        let store = site.path("/etc/credstore.encrypted");
+        fs::create_dir_all(&store).unwrap();
+        fs::write(store.join("state-key"), "junk").unwrap();
+        let closed = closed(&site);
+        assert_eq!(closed.len(), 1);
+        assert!(
+            closed[0].contains("state-key") && closed[0].contains("--replace"),
+            "{closed:?}"
+        );
+    }
+}

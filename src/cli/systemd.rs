@@ -1,0 +1,242 @@
+//! The service manager's view of the daemon, also when the daemon or the bus is dead: `systemctl` speaks to systemd itself.
+
+use std::collections::HashMap;
+use std::process::{Command, Stdio};
+
+use serde::Serialize;
+
+use super::site::UNIT;
+
+/// What systemd knows of the unit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct Unit {
+    /// `loaded`, `not-found`, `masked`, `bad-setting`, …
+    pub(super) load_state: String,
+    /// `active`, `inactive`, `failed`, `activating`, `deactivating`
+    pub(super) active_state: String,
+    /// `success`, `exit-code`, `watchdog`, …
+    pub(super) result: String,
+    /// How the main process ended: `1` exited, `2` killed, `3` dumped; `0` has not ended.
+    pub(super) exec_main_code: i32,
+    /// Its exit code or signal.
+    pub(super) exec_main_status: i32,
+    /// The daemon's own sentence.
+    pub(super) status_text: String,
+    /// `enabled`, `disabled`, …; empty: no unit file.
+    #[serde(rename = "unit-file-state")]
+    pub(super) file_state: String,
+    /// Since it was last started by hand.
+    pub(super) restarts: u32,
+}
+
+/// What a unit that does not run died of, and what helps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Death {
+    /// What happened: a sentence without its full stop.
+    pub(super) what: String,
+    /// What to do: a sentence without its full stop; empty where there is nothing to do.
+    pub(super) cure: String,
+}
+
+impl Unit {
+    /// Asks systemd. `None`: there is none, or it does not answer.
+    pub(super) fn read() -> Option<Self> {
+        const PROPERTIES: &str =
+            "--property=LoadState,ActiveState,Result,ExecMainCode,ExecMainStatus,StatusText,UnitFileState,NRestarts";
+        let output = Command::new("systemctl")
+            .args(["show", PROPERTIES, UNIT])
+            .stdin(Stdio::null())
+            .stderr(Stdio::null())
+            .output()
+            .ok()
+            .filter(|output| output.status.success())?;
+        Self::parse(&String::from_utf8_lossy(&output.stdout))
+    }
+
+    fn parse(shown: &str) -> Option<Self> {
+        let values: HashMap<_, _> = shown.lines().filter_map(|line| line.split_once('=')).collect();
+        let text = |name| values.get(name).map(|value| (*value).to_owned());
+        let number = |name| values.get(name).and_then(|value| value.parse().ok()).unwrap_or(0);
+        Some(Self {
+            load_state: text("LoadState")?,
+            active_state: text("ActiveState")?,
+            result: text("Result").unwrap_or_default(),
+            exec_main_code: number("ExecMainCode"),
+            exec_main_status: number("ExecMainStatus"),
+            status_text: text("StatusText").unwrap_or_default(),
+            file_state: text("UnitFileState").unwrap_or_default(),
+            restarts: values
+                .get("NRestarts")
+                .and_then(|value| value.parse().ok())
+                .unwrap_or(0),
+        })
+    }
+
+    /// Whether there is a process, or one on its way.
+    pub(super) fn runs(&self) -> bool {
+        matches!(
+            self.active_state.as_str(),
+            "active" | "reloading" | "activating" | "deactivating"
+        )
+    }
+
+    /// Whether systemd could not hand over a credential, so that the daemon never ran.
+    pub(super) fn lacks_credential(&self) -> bool {
+        self.exec_main_code == EXITED && self.exec_main_status == CREDENTIALS
+    }
+
+    /// Why it does not run; `None` if it does, or just was not started.
+    pub(super) fn death(&self) -> Option<Death> {
+        let died = |what: &str, cure: &str| {
+            Some(Death {
+                what: what.to_owned(),
+                cure: cure.to_owned(),
+            })
+        };
+        match self.load_state.as_str() {
+            "loaded" => {}
+            "not-found" => {
+                return died(
+                    "systemd knows no c2c-authd.service",
+                    "Install the package, or its unit file",
+                );
+            }
+            "masked" => return died("c2c-authd.service is masked", "Run: systemctl unmask c2c-authd.service"),
+            other => {
+                return died(
+                    &format!("systemd could not load c2c-authd.service ({other})"),
+                    "Run: systemd-analyze verify c2c-authd.service",
+                );
+            }
+        }
+        if self.active_state != "failed" {
+            return None;
+        }
+        let said = match self.status_text.as_str() {
+            "" => String::new(),
+            text => format!(": {text}"),
+        };
+        match (self.result.as_str(), self.exec_main_code, self.exec_main_status) {
+            (_, EXITED, CREDENTIALS) => died(
+                "systemd could not decrypt a credential, so the daemon never ran",
+                "See below which; after a cleared TPM, a lost host key or another device's file: c2c-authctl provision --replace",
+            ),
+            (_, EXITED, 217) => died("the user c2c-authd does not exist", "Run: systemd-sysusers"),
+            (_, EXITED, 203) => died("/usr/bin/c2c-authd cannot be run", "Install the package again"),
+            (_, EXITED, 78) => died(
+                &format!("its configuration or a secret is wrong{said}"),
+                "Correct it (c2c-authd --check-config), then: systemctl restart c2c-authd",
+            ),
+            (_, EXITED, 77) => died(
+                &format!("owner or mode of a file or directory is wrong, or the bus refuses the name{said}"),
+                "See the journal: journalctl -u c2c-authd",
+            ),
+            (_, EXITED, 74) => died(
+                &format!("the state or runtime directory cannot be read or written{said}"),
+                "Look at the disk: free space, and whether it is mounted read-only",
+            ),
+            ("watchdog", ..) => died(
+                "it made no progress and systemd killed it",
+                "See the journal: journalctl -u c2c-authd",
+            ),
+            ("start-limit-hit", ..) => died(
+                &format!("it ended too often in a short time{said}"),
+                "See the journal for the first cause: journalctl -u c2c-authd",
+            ),
+            (result, code, status) => {
+                let end = if code == EXITED { "exit code" } else { "signal" };
+                died(
+                    &format!("it ended with {end} {status} ({result}){said}"),
+                    "See the journal: journalctl -u c2c-authd",
+                )
+            }
+        }
+    }
+}
+
+/// `CLD_EXITED`
+const EXITED: i32 = 1;
+/// `EXIT_CREDENTIALS` of systemd.exec(5)
+const CREDENTIALS: i32 = 243;
+
+/// Runs a verb on the unit. `Err` is what `systemctl` said.
+pub(super) fn systemctl(verb: &str) -> Result<(), String> {
+    let output = Command::new("systemctl")
+        .args([verb, UNIT])
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("systemctl: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    let last = said.lines().rfind(|line| !line.trim().is_empty());
+    Err(last.unwrap_or("systemctl failed").trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
+
+    use super::*;
+
+    fn dead(result: &str, code: i32, status: i32, text: &str) -> Unit {
+        Unit {
+            load_state: "loaded".to_owned(),
+            active_state: "failed".to_owned(),
+            result: result.to_owned(),
+            exec_main_code: code,
+            exec_main_status: status,
+            status_text: text.to_owned(),
+            ..Unit::default()
+        }
+    }
+
+    #[test]
+    fn what_systemctl_shows_is_read() {
+        let shown = "Result=exit-code\nNRestarts=3\nExecMainCode=1\nExecMainStatus=78\nStatusText=a=b\nLoadState=loaded\nActiveState=failed\nUnitFileState=enabled\n";
+        let unit = Unit::parse(shown).unwrap();
+        let expected = Unit {
+            file_state: "enabled".to_owned(),
+            restarts: 3,
+            ..dead("exit-code", 1, 78, "a=b")
+        };
+        assert_eq!(unit, expected);
+        assert_eq!(Unit::parse(""), None);
+    }
+
+    #[test]
+    fn each_death_has_its_words_and_a_cure() {
+        for (unit, named) in [
+            (dead("exit-code", 1, 243, ""), "decrypt a credential"),
+            (dead("exit-code", 1, 78, "no such key"), "no such key"),
+            (dead("exit-code", 1, 77, ""), "owner or mode"),
+            (dead("exit-code", 1, 74, ""), "directory"),
+            (dead("exit-code", 1, 217, ""), "user"),
+            (dead("exit-code", 1, 203, ""), "cannot be run"),
+            (dead("watchdog", 2, 6, ""), "progress"),
+            (dead("start-limit-hit", 1, 75, "no bus"), "no bus"),
+            (dead("signal", 2, 11, ""), "signal 11"),
+        ] {
+            let death = unit.death().unwrap();
+            assert!(death.what.contains(named) && !death.cure.is_empty(), "{death:?}");
+        }
+        let missing = Unit {
+            load_state: "not-found".to_owned(),
+            ..Unit::default()
+        };
+        assert!(missing.death().unwrap().cure.contains("Install"));
+    }
+
+    #[test]
+    fn a_unit_that_runs_or_waits_to_be_called_is_not_dead() {
+        for state in ["active", "inactive", "activating"] {
+            let unit = Unit {
+                active_state: state.to_owned(),
+                ..dead("success", 0, 0, "")
+            };
+            assert_eq!(unit.death(), None, "{state}");
+        }
+    }
+}

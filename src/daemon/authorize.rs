@@ -1,0 +1,106 @@
+//! One authorization request of the code grant: the server's addresses, a `state`, a verifier, a listener, the address for the
+//! browser, in that order.
+//!
+//! The listener stands before the address exists, so that nobody can be sent to a port that another process has taken.
+
+use tokio::sync::{mpsc, oneshot};
+use zeroize::Zeroizing;
+
+use crate::bus::Call;
+use crate::core::{
+    Answer, Authorization, AuthorizeAnswer, CallError, CodeVerifier, Command, Fault, FaultKind, Redirect,
+    StateParameter, UserCode,
+};
+use crate::http::Client;
+use crate::listener::{Bound, Listener, Verdict, Wires};
+use crate::oauth::{OauthCode, Provider, RedirectError, pkce};
+
+/// Makes one. The listener is there for a redirect URI of this machine; any other is answered through `CompletePairing`.
+pub(super) async fn authorize(client: Client, calls: mpsc::Sender<Call>) -> (Answer, Option<Listener>) {
+    match compose(client, calls).await {
+        Ok((authorization, listener)) => {
+            let answer = Answer::Authorize(AuthorizeAnswer::Ready(authorization));
+            (answer, listener)
+        }
+        Err(kind) => {
+            let fault = Fault {
+                kind,
+                retry_after: None,
+            };
+            (Answer::Authorize(AuthorizeAnswer::Failed(fault)), None)
+        }
+    }
+}
+
+async fn compose(client: Client, calls: mpsc::Sender<Call>) -> Result<(Authorization, Option<Listener>), FaultKind> {
+    let provider = client.resolve().await?;
+    let Provider::OauthCode(code) = &*provider else {
+        // Asked for by the code grant's policy alone.
+        return Err(FaultKind::Refused);
+    };
+    let (state, verifier) = (random()?, random()?);
+    let bound = if code.redirect_uri().is_loopback() {
+        let bound = Bound::to(code.redirect_uri()).await.map_err(|error| {
+            tracing::warn!("a browser cannot be awaited: {error}");
+            FaultKind::Refused
+        })?;
+        Some(bound)
+    } else {
+        None
+    };
+    let redirect = bound.as_ref().map_or_else(|| code.redirect_uri(), Bound::redirect_uri);
+    let uri = code
+        .authorization(redirect, &state, &verifier)
+        .ok_or(FaultKind::Refused)?;
+    let authorization = Authorization {
+        state: StateParameter::new(state.to_string()),
+        verifier: CodeVerifier::new(verifier.to_string()),
+        authorization_uri: UserCode::new(uri.to_string()),
+        redirect_uri: redirect.to_string(),
+    };
+    let state = authorization.state.clone();
+    let listener = bound.map(|bound| bound.serve(wires(state, code.clone(), calls)));
+    Ok((authorization, listener))
+}
+
+fn wires(state: StateParameter, code: OauthCode, calls: mpsc::Sender<Call>) -> Wires {
+    Wires {
+        state,
+        read: Box::new(move |address| code.redirected(address)),
+        hand: Box::new(move |redirect| hand(&calls, redirect)),
+    }
+}
+
+/// As `CompletePairing`, for a browser on this machine.
+fn hand(calls: &mpsc::Sender<Call>, redirect: Redirect) -> Verdict {
+    let (reply, answer) = oneshot::channel();
+    let command = Command::CompletePairing(redirect);
+    // Not `send`: see the bus, which fills the same queue.
+    let handed = calls.try_send(Call { command, reply }).is_ok();
+    Box::pin(async move {
+        if !handed {
+            return Err(CallError::Timeout);
+        }
+        // A reply that is dropped: the daemon ends.
+        answer.await.unwrap_or(Err(CallError::NoPairing)).map(drop)
+    })
+}
+
+/// What the bus needs to read an address that somebody hands in.
+#[must_use]
+pub(super) fn reader(client: Client) -> crate::bus::ReadRedirect {
+    Box::new(move |address| {
+        let read = client.provider().redirected(address)?;
+        Some(read.map_err(|why: RedirectError| why.to_string()))
+    })
+}
+
+/// From the system's own source. Without entropy there is no pairing: a `state` that can be guessed is none.
+fn random() -> Result<Zeroizing<String>, FaultKind> {
+    let mut bytes = Zeroizing::new([0; pkce::RANDOM]);
+    getrandom::fill(&mut bytes[..]).map_err(|error| {
+        tracing::error!("the system gives no random bytes: {error}");
+        FaultKind::Refused
+    })?;
+    Ok(pkce::word(&bytes))
+}

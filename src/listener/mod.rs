@@ -1,0 +1,309 @@
+//! Waits on this machine for a browser that comes back from the authorization server (RFC 8252 §7.3).
+//!
+//! Owns: the sockets of one pairing flow, the few lines of HTTP that a browser needs, the page it is shown. Must never: log or
+//! show what a request holds, tell a stranger anything, outlive its flow, decide about a pairing (the core does).
+//!
+//! Anybody on the board can connect, and any page in the browser can be made to. So:
+//! - Both loopback addresses are bound before the address is published; nobody else can take the port of the other family.
+//! - Only a `GET` of the exact path, with the exact `Host`, and with the `state` of this flow reaches the core. The `state` is
+//!   256 random bits that only the server and the browser of the person who pairs have seen.
+//! - Strangers are counted nowhere: a limit that they use up would lock the browser out. What is limited is what they can
+//!   *hold*: [`CONNECTIONS`] at once, [`HEAD_MAX`] bytes and [`HEAD_LIMIT`] each; when all are taken the oldest gives way,
+//!   once it had [`GRACE`] to send its request. A browser sends it at once. The limit of [`HANDED_MAX`] requests in a flow counts
+//!   those with the right `state`.
+//! - What remains: who opens some hundred connections a second for the whole time can keep a browser waiting, as with every
+//!   port of the machine. The flow survives it, and `CompletePairing` is another way in.
+
+mod page;
+mod request;
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::future::Future;
+use std::io;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::core::{CallError, Redirect, StateParameter};
+use crate::oauth::{REDIRECT_MAX, RedirectError, RedirectUri};
+use page::Page;
+use request::Wanted;
+
+/// Connections at once, over both addresses.
+const CONNECTIONS: usize = 32;
+
+/// How long a connection keeps its place while others wait for one.
+const GRACE: Duration = Duration::from_millis(100);
+
+/// Longest request head: the redirect's own limit is the same, and browsers send less than 2 KiB besides.
+const HEAD_MAX: usize = REDIRECT_MAX;
+
+/// How long a request head may take.
+const HEAD_LIMIT: Duration = Duration::from_secs(5);
+
+/// How long the page may take on its way out, to a browser that does not read.
+const WRITE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Requests with the right `state` that are handed on in one flow. One is enough; a browser that reloads sends a few.
+const HANDED_MAX: usize = 32;
+
+/// How often a free port is looked for that is free for both addresses.
+const PORT_TRIES: usize = 16;
+
+/// What becomes of a browser's answer: the core's verdict, when there is one.
+pub type Verdict = Pin<Box<dyn Future<Output = Result<(), CallError>> + Send>>;
+
+/// Reads the whole address that a browser asks for.
+pub type Read = Box<dyn Fn(&str) -> Result<Redirect, RedirectError> + Send + Sync>;
+
+/// How a listener is wired to the rest.
+pub struct Wires {
+    /// The flow's own `state`.
+    pub state: StateParameter,
+    /// Reads what a browser brings.
+    pub read: Read,
+    /// Hands an answer with the right `state` to the core.
+    pub hand: Box<dyn Fn(Redirect) -> Verdict + Send + Sync>,
+}
+
+/// Sockets that listen; connections wait in the kernel until [`Bound::serve`].
+#[derive(Debug)]
+pub struct Bound {
+    sockets: Vec<TcpListener>,
+    redirect: RedirectUri,
+}
+
+/// A listener at work. Dropping it closes the sockets and cuts every connection but those whose request was handed on: they
+/// still get their page.
+#[derive(Debug)]
+pub struct Listener {
+    _task: JoinSet<()>,
+}
+
+/// Why nobody listens.
+#[derive(Debug, thiserror::Error)]
+#[error("port {port} of this machine cannot be listened on ({source}); free it, or change provider.redirect-uri")]
+pub struct ListenError {
+    /// Which; 0 where any would have done.
+    port: u16,
+    /// What the system says.
+    source: io::Error,
+}
+
+impl Bound {
+    /// Binds 127.0.0.1 and `::1`, with the port of `redirect` or, where it has none, one that is free for both.
+    ///
+    /// A machine without IPv6 (or without IPv4) has nobody who could take the other address; that is told and no fault.
+    ///
+    /// # Errors
+    /// [`ListenError`].
+    pub async fn to(redirect: &RedirectUri) -> Result<Self, ListenError> {
+        let wanted = redirect.port().unwrap_or(0);
+        let mut last = io::ErrorKind::AddrInUse.into();
+        for _ in 0..if wanted == 0 { PORT_TRIES } else { 1 } {
+            match bind_both(wanted).await {
+                Ok((sockets, port)) => {
+                    return Ok(Self {
+                        sockets,
+                        redirect: redirect.at_port(port),
+                    });
+                }
+                Err(error) => last = error,
+            }
+        }
+        Err(ListenError {
+            port: wanted,
+            source: last,
+        })
+    }
+
+    /// The address with the port of this flow, as it goes to the server.
+    #[must_use]
+    pub const fn redirect_uri(&self) -> &RedirectUri {
+        &self.redirect
+    }
+
+    /// Serves until the listener is dropped.
+    #[must_use]
+    pub fn serve(self, wires: Wires) -> Listener {
+        let desk = Arc::new(Desk {
+            wanted: Wanted {
+                host: self.redirect.host_header(),
+                path: self.redirect.path().to_owned(),
+            },
+            origin: format!("http://{}", self.redirect.host_header()),
+            wires,
+            handed: AtomicUsize::new(0),
+        });
+        let mut task = JoinSet::new();
+        task.spawn(accept(self.sockets, desk));
+        Listener { _task: task }
+    }
+}
+
+async fn bind_both(port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
+    let first = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await;
+    let port = match &first {
+        Ok(socket) => socket.local_addr()?.port(),
+        Err(error) if is_absent(error) => port,
+        Err(_) => return first.map(|socket| (vec![socket], port)),
+    };
+    let second = TcpListener::bind(SocketAddr::from((Ipv6Addr::LOCALHOST, port))).await;
+    match (first, second) {
+        (Ok(first), Ok(second)) => Ok((vec![first, second], port)),
+        (Ok(first), Err(error)) if is_absent(&error) => {
+            tracing::info!("no IPv6 on the loopback interface: a browser is awaited on 127.0.0.1 alone");
+            Ok((vec![first], port))
+        }
+        (Err(_), Ok(second)) => {
+            tracing::info!("no IPv4 on the loopback interface: a browser is awaited on ::1 alone");
+            let port = second.local_addr()?.port();
+            Ok((vec![second], port))
+        }
+        (Ok(_) | Err(_), Err(error)) => Err(error),
+    }
+}
+
+/// Whether this machine has no such address at all, rather than somebody else on it.
+fn is_absent(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let is = |errno: Errno| error.raw_os_error() == Some(errno.raw_os_error());
+    error.kind() == io::ErrorKind::AddrNotAvailable || is(Errno::AFNOSUPPORT) || is(Errno::PROTONOSUPPORT)
+}
+
+/// What every connection is served from.
+struct Desk {
+    wanted: Wanted,
+    /// `http://host:port`, to which the request's target is appended.
+    origin: String,
+    wires: Wires,
+    handed: AtomicUsize,
+}
+
+async fn accept(sockets: Vec<TcpListener>, desk: Arc<Desk>) {
+    let mut connections: JoinSet<()> = JoinSet::new();
+    let mut places: VecDeque<(Instant, AbortHandle)> = VecDeque::new();
+    loop {
+        let Some(stream) = next(&sockets).await else { continue };
+        while connections.try_join_next().is_some() {}
+        places.retain(|(_, handle)| !handle.is_finished());
+        while places.len() >= CONNECTIONS {
+            let oldest = places[0].0 + GRACE;
+            tokio::select! {
+                biased;
+                () = sleep_until(oldest) => {
+                    if let Some((_, handle)) = places.pop_front() {
+                        handle.abort();
+                    }
+                }
+                Some(_) = connections.join_next() => places.retain(|(_, handle)| !handle.is_finished()),
+            }
+        }
+        let desk = Arc::clone(&desk);
+        let handle = connections.spawn(async move { serve(stream, desk).await });
+        places.push_back((Instant::now(), handle));
+    }
+}
+
+/// The next connection on any of the sockets; `None` after a fault that passes.
+async fn next(sockets: &[TcpListener]) -> Option<TcpStream> {
+    let accepted = match sockets {
+        [one] => one.accept().await,
+        [one, other] => tokio::select! {
+            accepted = one.accept() => accepted,
+            accepted = other.accept() => accepted,
+        },
+        _ => std::future::pending().await,
+    };
+    match accepted {
+        Ok((stream, _)) => Some(stream),
+        Err(error) => {
+            // The peer is gone already, or this process has no descriptor to spare.
+            tracing::debug!(%error, "a connection was not taken");
+            tokio::time::sleep(GRACE).await;
+            None
+        }
+    }
+}
+
+async fn serve(mut stream: TcpStream, desk: Arc<Desk>) {
+    let page = match timeout(HEAD_LIMIT, head(&mut stream)).await {
+        // Cut, or silent for too long: nobody is there to be told.
+        Ok(None) | Err(_) => return,
+        Ok(Some(head)) => match desk.judge(&head) {
+            Ok(redirect) => {
+                // From here on on its own: the page must reach the browser although the flow, and with it this listener, ends.
+                tokio::spawn(async move {
+                    let page = Page::of(&redirect.outcome, (desk.wires.hand)(redirect.clone()).await);
+                    write(&mut stream, page).await;
+                });
+                return;
+            }
+            Err(page) => page,
+        },
+    };
+    write(&mut stream, page).await;
+}
+
+impl Desk {
+    /// Whether this request is the one that is waited for.
+    fn judge(&self, head: &[u8]) -> Result<Redirect, Page> {
+        let target = self.wanted.target(head)?;
+        let address = format!("{}{target}", self.origin);
+        let redirect = (self.wires.read)(&address).map_err(|_| Page::BAD_REQUEST)?;
+        if !same(redirect.state.expose(), self.wires.state.expose()) {
+            return Err(Page::BAD_REQUEST);
+        }
+        if self.handed.fetch_add(1, Ordering::Relaxed) >= HANDED_MAX {
+            return Err(Page::BAD_REQUEST);
+        }
+        Ok(redirect)
+    }
+}
+
+/// A request up to the empty line behind its headers; at most [`HEAD_MAX`] bytes of it. `None` if the connection was cut.
+async fn head(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let mut head = Vec::with_capacity(1024);
+    loop {
+        let read = stream.read_buf(&mut head).await.ok()?;
+        // A few bytes back: the empty line may have come in two pieces.
+        let seen = head.len().saturating_sub(read + 3);
+        if head[seen..].windows(4).any(|four| four == b"\r\n\r\n") || head.len() > HEAD_MAX {
+            return Some(head);
+        }
+        if read == 0 {
+            return None;
+        }
+    }
+}
+
+async fn write(stream: &mut TcpStream, page: Page) {
+    let send = async {
+        stream.write_all(page.response().as_bytes()).await?;
+        stream.shutdown().await?;
+        // A close with unread bytes would be a reset, and a reset may overtake the page.
+        let mut rest = [0; 512];
+        while stream.read(&mut rest).await? > 0 {}
+        io::Result::Ok(())
+    };
+    // A browser that went away needs no page.
+    let _ = timeout(WRITE_LIMIT, send).await;
+}
+
+/// Equality that takes the same time wherever the first difference is.
+fn same(one: &str, other: &str) -> bool {
+    let difference = one
+        .bytes()
+        .zip(other.bytes())
+        .fold(one.len() ^ other.len(), |all, (a, b)| all | usize::from(a ^ b));
+    difference == 0
+}

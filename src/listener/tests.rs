@@ -1,0 +1,344 @@
+//! A browser among strangers, over real sockets.
+
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+use std::sync::Mutex;
+
+use tokio::sync::{mpsc, oneshot};
+
+use super::*;
+use crate::core::{AuthorizationCode, RedirectOutcome};
+use crate::oauth::{ClientAuth, Dialect, Endpoints, OauthCode, ServerSettings};
+
+const STATE: &str = "canary-state-0123456789";
+const CODE: &str = "canary-code";
+
+type Handed = (Redirect, oneshot::Sender<Result<(), CallError>>);
+
+/// A listener and what it hands on.
+struct Bench {
+    listener: Option<Listener>,
+    port: u16,
+    handed: mpsc::UnboundedReceiver<Handed>,
+}
+
+impl Bench {
+    async fn new() -> Self {
+        let redirect = RedirectUri::parse("http://127.0.0.1/callback").unwrap();
+        let bound = Bound::to(&redirect).await.unwrap();
+        let port = bound.redirect_uri().port().unwrap();
+        let settings = ServerSettings {
+            client_id: "c".to_owned(),
+            client_secret: None,
+            auth: ClientAuth::None,
+            scope: None,
+            issuer: None,
+            endpoints: Endpoints::default(),
+            dialect: Dialect::Standard,
+            refresh_token_life: Duration::from_secs(1),
+        };
+        let provider = OauthCode::new(settings, redirect);
+        let (sender, handed) = mpsc::unbounded_channel();
+        let sender = Mutex::new(sender);
+        let listener = bound.serve(Wires {
+            state: StateParameter::new(STATE.to_owned()),
+            read: Box::new(move |address| provider.redirected(address)),
+            hand: Box::new(move |redirect| {
+                let (reply, answer) = oneshot::channel();
+                sender.lock().unwrap().send((redirect, reply)).unwrap();
+                Box::pin(async move { answer.await.unwrap() })
+            }),
+        });
+        Self {
+            listener: Some(listener),
+            port,
+            handed,
+        }
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).await.unwrap()
+    }
+
+    /// Sends a text as it is and reads until the end.
+    async fn say(&self, text: &str) -> String {
+        let mut stream = self.connect().await;
+        stream.write_all(text.as_bytes()).await.unwrap();
+        answer(stream).await
+    }
+
+    async fn get(&self, target: &str) -> String {
+        self.say(&self.request(target)).await
+    }
+
+    fn request(&self, target: &str) -> String {
+        format!(
+            "GET {target} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nAccept: */*\r\n\r\n",
+            self.port
+        )
+    }
+
+    /// The real browser: it comes, is handed on, and sees the page of a pairing.
+    async fn pairs(&mut self) {
+        let mut stream = self.connect().await;
+        stream.write_all(self.request(&right()).as_bytes()).await.unwrap();
+        let (redirect, reply) = self.handed.recv().await.unwrap();
+        assert_eq!(
+            redirect.outcome,
+            RedirectOutcome::Code(AuthorizationCode::new(CODE.to_owned()))
+        );
+        reply.send(Ok(())).unwrap();
+        let page = answer(stream).await;
+        assert!(
+            page.starts_with("HTTP/1.1 200 ") && page.contains("You can close this page"),
+            "{page}"
+        );
+    }
+
+    fn is_undisturbed(&mut self) -> bool {
+        self.handed.try_recv().is_err()
+    }
+}
+
+fn right() -> String {
+    format!("/callback?code={CODE}&state={STATE}")
+}
+
+async fn answer(mut stream: TcpStream) -> String {
+    let mut text = String::new();
+    // A reset counts as an answer of no bytes.
+    let _ = stream.read_to_string(&mut text).await;
+    text
+}
+
+#[tokio::test]
+async fn the_browser_of_the_flow_is_handed_on_and_told_how_it_ended() {
+    let mut bench = Bench::new().await;
+    bench.pairs().await;
+    for (verdict, words) in [
+        (Err(CallError::WrongState), "used before"),
+        (Err(CallError::NoPairing), "has ended"),
+        (Err(CallError::Offline), "cannot reach the server"),
+        (Err(CallError::ClientRejected), "refuses this device"),
+        (Err(CallError::ServerError), "did not complete"),
+    ] {
+        let mut stream = bench.connect().await;
+        stream.write_all(bench.request(&right()).as_bytes()).await.unwrap();
+        let (_, reply) = bench.handed.recv().await.unwrap();
+        reply.send(verdict).unwrap();
+        let page = answer(stream).await;
+        assert!(page.contains(words), "{page}");
+    }
+    let declined = format!("/callback?error=access_denied&state={STATE}");
+    let mut stream = bench.connect().await;
+    stream.write_all(bench.request(&declined).as_bytes()).await.unwrap();
+    let (redirect, reply) = bench.handed.recv().await.unwrap();
+    assert_eq!(redirect.outcome, RedirectOutcome::Denied);
+    reply.send(Err(CallError::NoPairing)).unwrap();
+    assert!(answer(stream).await.contains("You declined"));
+}
+
+#[tokio::test]
+async fn strangers_learn_nothing_and_change_nothing() {
+    let mut bench = Bench::new().await;
+    let port = bench.port;
+    let host = format!("Host: 127.0.0.1:{port}\r\n");
+    let right = right();
+    for (text, status) in [
+        (format!("GET /favicon.ico HTTP/1.1\r\n{host}\r\n"), 404),
+        (format!("GET / HTTP/1.1\r\n{host}\r\n"), 404),
+        (format!("GET /callback/ HTTP/1.1\r\n{host}\r\n"), 404),
+        (format!("GET //callback HTTP/1.1\r\n{host}\r\n"), 404),
+        (format!("GET /callback HTTP/1.1\r\n{host}\r\n"), 400),
+        (format!("GET /callback?state=wrong&code=x HTTP/1.1\r\n{host}\r\n"), 400),
+        (format!("GET /callback?state={STATE} HTTP/1.1\r\n{host}\r\n"), 400),
+        (
+            format!("GET /callback?state={STATE}x&code=x HTTP/1.1\r\n{host}\r\n"),
+            400,
+        ),
+        (format!("GET {right}&state={STATE} HTTP/1.1\r\n{host}\r\n"), 400),
+        (format!("POST {right} HTTP/1.1\r\n{host}\r\n"), 405),
+        (format!("HEAD {right} HTTP/1.1\r\n{host}\r\n"), 405),
+        (format!("get {right} HTTP/1.1\r\n{host}\r\n"), 405),
+        (
+            format!("GET {right} HTTP/1.1\r\n{host}Content-Length: 5\r\n\r\nhello"),
+            400,
+        ),
+        (
+            format!("GET {right} HTTP/1.1\r\n{host}Transfer-Encoding: chunked\r\n\r\n"),
+            400,
+        ),
+        // DNS rebinding: another name that leads here.
+        (
+            format!("GET {right} HTTP/1.1\r\nHost: evil.example:{port}\r\n\r\n"),
+            400,
+        ),
+        (format!("GET {right} HTTP/1.1\r\nHost: localhost:{port}\r\n\r\n"), 400),
+        (format!("GET {right} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"), 400),
+        (format!("GET {right} HTTP/1.1\r\n{host}{host}\r\n"), 400),
+        (format!("GET {right} HTTP/1.1\r\n\r\n"), 400),
+        (format!("GET {right} HTTP/2\r\n{host}\r\n"), 400),
+        (
+            format!("GET http://127.0.0.1:{port}{right} HTTP/1.1\r\n{host}\r\n"),
+            400,
+        ),
+        (format!("GET  {right} HTTP/1.1\r\n{host}\r\n"), 400),
+        (format!("GET {right}\r\n{host}\r\n"), 400),
+        (format!("GET {right} HTTP/1.1\r\n{host}no colon\r\n\r\n"), 400),
+        (format!("\r\n\r\n{right}"), 400),
+        (
+            format!("GET /callback?code={} HTTP/1.1\r\n{host}\r\n", "a".repeat(HEAD_MAX)),
+            400,
+        ),
+        ("\u{16}\u{3}\u{1}\r\n\r\n".to_owned(), 400),
+    ] {
+        let told = bench.say(&text).await;
+        assert!(told.starts_with(&format!("HTTP/1.1 {status} ")), "{text:?}: {told}");
+        assert!(told.ends_with("content-length: 0\r\n\r\n"), "{text:?}: {told}");
+        assert!(bench.is_undisturbed(), "{text:?}");
+    }
+    bench.pairs().await;
+}
+
+#[tokio::test]
+async fn a_page_is_kept_nowhere_and_tells_nobody_its_address() {
+    let mut bench = Bench::new().await;
+    let mut stream = bench.connect().await;
+    stream.write_all(bench.request(&right()).as_bytes()).await.unwrap();
+    bench.handed.recv().await.unwrap().1.send(Ok(())).unwrap();
+    for page in [
+        answer(stream).await,
+        bench.get("/x").await,
+        bench.get("/callback?state=a&code=b").await,
+    ] {
+        for header in [
+            "cache-control: no-store\r\n",
+            "referrer-policy: no-referrer\r\n",
+            "content-security-policy: default-src 'none';",
+            "x-frame-options: DENY\r\n",
+            "connection: close\r\n",
+        ] {
+            assert!(page.contains(header), "{header}: {page}");
+        }
+        assert!(!page.contains("canary") && !page.contains("<script"), "{page}");
+    }
+}
+
+#[tokio::test]
+async fn a_flood_of_wrong_requests_uses_nothing_up() {
+    let mut bench = Bench::new().await;
+    for round in 0..20 {
+        let mut streams = Vec::new();
+        for attempt in 0..25 {
+            let mut stream = bench.connect().await;
+            let request = bench.request(&format!("/callback?state={round}-{attempt}&code=x"));
+            // One that is cut meanwhile has been answered as well as it deserves.
+            let _ = stream.write_all(request.as_bytes()).await;
+            streams.push(stream);
+        }
+        for stream in streams {
+            answer(stream).await;
+        }
+    }
+    assert!(bench.is_undisturbed());
+    bench.pairs().await;
+}
+
+#[tokio::test]
+async fn connections_that_say_nothing_give_way_to_the_browser() {
+    let mut bench = Bench::new().await;
+    let mut silent = Vec::new();
+    for _ in 0..CONNECTIONS * 4 {
+        let mut stream = bench.connect().await;
+        // Half a request holds its place no longer than none.
+        let _ = stream.write_all(b"GET /callback HTTP/1.1\r\nHost:").await;
+        silent.push(stream);
+    }
+    let started = Instant::now();
+    bench.pairs().await;
+    assert!(
+        started.elapsed() < HEAD_LIMIT,
+        "it did not have to wait for their time limit"
+    );
+    drop(silent);
+}
+
+/// Time is the runtime's here: it jumps to the next deadline as soon as nothing else is to be done.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_does_not_end_is_cut() {
+    let bench = Bench::new().await;
+    let mut stream = bench.connect().await;
+    stream.write_all(b"GET /callback HTTP/1.1\r\n").await.unwrap();
+    let started = Instant::now();
+    assert_eq!(answer(stream).await, "");
+    assert!(started.elapsed() >= HEAD_LIMIT && started.elapsed() < HEAD_LIMIT * 2);
+}
+
+#[tokio::test]
+async fn who_knows_the_state_is_handed_on_a_bounded_number_of_times() {
+    let mut bench = Bench::new().await;
+    for _ in 0..HANDED_MAX {
+        bench.pairs().await;
+    }
+    assert!(bench.get(&right()).await.starts_with("HTTP/1.1 400 "));
+    assert!(bench.is_undisturbed());
+}
+
+#[tokio::test]
+async fn both_addresses_of_the_machine_are_taken() {
+    let bench = Bench::new().await;
+    for address in [
+        SocketAddr::from((Ipv4Addr::LOCALHOST, bench.port)),
+        SocketAddr::from((Ipv6Addr::LOCALHOST, bench.port)),
+    ] {
+        match TcpListener::bind(address).await {
+            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
+            // A machine without IPv6: nobody can take what does not exist.
+            Err(error) if is_absent(&error) && address.is_ipv6() => {}
+            other => panic!("{address}: {other:?}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_another_has_is_told_with_the_cure() {
+    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let redirect = RedirectUri::parse(&format!("http://127.0.0.1:{port}/callback")).unwrap();
+    let error = Bound::to(&redirect).await.unwrap_err().to_string();
+    assert!(
+        error.contains(&format!("port {port} ")) && error.contains("provider.redirect-uri"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn the_listener_ends_with_its_flow_and_the_browser_still_gets_its_page() {
+    let mut bench = Bench::new().await;
+    let mut stream = bench.connect().await;
+    stream.write_all(bench.request(&right()).as_bytes()).await.unwrap();
+    let (_, reply) = bench.handed.recv().await.unwrap();
+    let waiting = bench.connect().await;
+    // The core cancels the flow's listener before it answers the call.
+    drop(bench.listener.take());
+    reply.send(Ok(())).unwrap();
+    assert!(answer(stream).await.contains("is paired"));
+    assert_eq!(answer(waiting).await, "");
+    // The task that owns the sockets has ended: the port is free.
+    let again = TcpStream::connect((Ipv4Addr::LOCALHOST, bench.port)).await;
+    assert!(again.is_err());
+}
+
+#[test]
+fn states_are_compared_whole() {
+    for (one, other, wanted) in [
+        ("", "", true),
+        ("abc", "abc", true),
+        ("abc", "abd", false),
+        ("abc", "ab", false),
+        ("ab", "abc", false),
+        ("", "a", false),
+    ] {
+        assert_eq!(same(one, other), wanted, "{one} {other}");
+    }
+}

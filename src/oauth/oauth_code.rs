@@ -1,0 +1,116 @@
+//! `oauth-code`: the authorization code grant of RFC 6749 §4.1 for native applications (RFC 8252), with PKCE always.
+//!
+//! The browser goes to the authorization endpoint and comes back with a code; what it brings is read in `redirect`. The code
+//! is worth nothing without the verifier, which never leaves this process but for the token endpoint.
+
+use zeroize::Zeroizing;
+
+use super::message::{ErrorBody, HttpRequest, HttpResponse};
+use super::pkce;
+use super::redirect::{From, RedirectError, RedirectUri};
+use super::standard::{Dialect, Endpoints, Server, ServerSettings, is_passing, is_throttled, rejects_client, tokens};
+use crate::core::{AuthorizationCode, CodeVerifier, ExchangeAnswer, Redirect};
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct OauthCode {
+    pub(super) server: Server,
+    pub(super) redirect: RedirectUri,
+    /// RFC 9207 §3, from the discovery document.
+    pub(super) names_issuer: bool,
+}
+
+impl OauthCode {
+    /// Takes the settings as they are: addresses are checked where they are read.
+    #[must_use]
+    pub const fn new(settings: ServerSettings, redirect: RedirectUri) -> Self {
+        Self {
+            server: Server { settings },
+            redirect,
+            names_issuer: false,
+        }
+    }
+
+    /// The endpoint without which nothing can begin, and its name in a discovery document.
+    pub(super) const fn needed(endpoints: &Endpoints) -> (bool, &'static str) {
+        (endpoints.authorization.is_some(), "authorization_endpoint")
+    }
+
+    /// The redirect URI as it was registered.
+    #[must_use]
+    pub const fn redirect_uri(&self) -> &RedirectUri {
+        &self.redirect
+    }
+
+    /// RFC 6749 §4.1.1 and RFC 7636 §4.3: where the browser is sent. `None` while the endpoint is not known.
+    ///
+    /// `redirect` is the registered address with the port of this flow's listener.
+    #[must_use]
+    pub fn authorization(&self, redirect: &RedirectUri, state: &str, verifier: &str) -> Option<Zeroizing<String>> {
+        let settings = &self.server.settings;
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query
+            .append_pair("response_type", "code")
+            .append_pair("client_id", &settings.client_id)
+            .append_pair("redirect_uri", &redirect.to_string());
+        if let Some(scope) = &settings.scope {
+            query.append_pair("scope", scope);
+            let has = |wanted| scope.split(' ').any(|word| word == wanted);
+            // OpenID Connect Core §11: offline access is granted only where consent is asked for.
+            if settings.dialect == Dialect::Standard && has("openid") && has("offline_access") {
+                query.append_pair("prompt", "consent");
+            }
+        }
+        query
+            .append_pair("state", state)
+            .append_pair("code_challenge", &pkce::challenge(verifier))
+            .append_pair("code_challenge_method", "S256");
+        let query = Zeroizing::new(query.finish());
+        Some(Zeroizing::new(
+            settings.endpoints.authorization.as_ref()?.with_query(&query),
+        ))
+    }
+
+    /// RFC 6749 §4.1.3 and RFC 7636 §4.5.
+    pub(super) fn exchange(
+        &self,
+        code: &AuthorizationCode,
+        verifier: &CodeVerifier,
+        redirect_uri: &str,
+    ) -> Option<HttpRequest> {
+        self.server.token_form(&[
+            ("grant_type", "authorization_code"),
+            ("code", code.expose()),
+            ("redirect_uri", redirect_uri),
+            ("code_verifier", verifier.expose()),
+        ])
+    }
+
+    /// RFC 6749 §5. A code can be used once, so every refusal in the protocol's words is its end; only a client that is not
+    /// known is told apart, because an operator can cure it.
+    pub(super) fn exchanged(response: &HttpResponse) -> ExchangeAnswer {
+        if response.status.is_success() {
+            return tokens(response).map_or_else(|| ExchangeAnswer::Failed(response.fault()), ExchangeAnswer::Granted);
+        }
+        match response.error() {
+            ErrorBody::Word(_) if is_throttled(response) => ExchangeAnswer::Failed(response.fault()),
+            ErrorBody::Word(word) if is_passing(&word) => ExchangeAnswer::Failed(response.fault()),
+            ErrorBody::Word(word) if rejects_client(&word) => ExchangeAnswer::ClientRejected,
+            ErrorBody::Word(_) => ExchangeAnswer::Dead,
+            ErrorBody::Detailed(_) | ErrorBody::Unreadable => ExchangeAnswer::Failed(response.fault()),
+        }
+    }
+
+    /// Reads the address that the browser was sent to at the end.
+    ///
+    /// # Errors
+    /// [`RedirectError`]: it is nothing that this flow could have brought about.
+    pub fn redirected(&self, address: &str) -> Result<Redirect, RedirectError> {
+        let issuer = self.server.settings.issuer.as_ref();
+        let from = From {
+            issuer: issuer.map(super::Issuer::as_str),
+            always: self.names_issuer,
+        };
+        self.redirect.read(address, from)
+    }
+}

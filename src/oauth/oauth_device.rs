@@ -1,0 +1,98 @@
+//! `oauth-device`: any server with the device authorization grant of RFC 8628.
+
+use std::time::Duration;
+
+use super::grant::{self, CodeHabits, NoCode};
+use super::message::{ErrorBody, HttpRequest, HttpResponse};
+use super::standard::{Endpoints, Server, ServerSettings, is_passing, is_throttled, rejects_client, tokens};
+use super::text;
+use crate::core::{CodeAnswer, DeviceCode, PollAnswer};
+
+const CODES: CodeHabits = CodeHabits {
+    user_code: is_fit_to_show,
+    page: None,
+    // RFC 8628 §3.2 makes `expires_in` a must. Where a server forgets it, the code is asked for anew after 5 min, which is
+    // within what every known server grants.
+    life: Duration::from_secs(300),
+};
+
+/// RFC 8628 §6.1 recommends eight letters; the longest code seen in the wild has twelve characters with its dashes.
+const USER_CODE_MAX: usize = 64;
+
+/// See the module.
+#[derive(Clone, Debug)]
+pub struct OauthDevice(pub(super) Server);
+
+impl OauthDevice {
+    /// Takes the settings as they are: addresses are checked where they are read.
+    #[must_use]
+    pub const fn new(settings: ServerSettings) -> Self {
+        Self(Server { settings })
+    }
+
+    /// The endpoint without which nothing can begin, and its name in a discovery document.
+    pub(super) const fn needed(endpoints: &Endpoints) -> (bool, &'static str) {
+        (
+            endpoints.device_authorization.is_some(),
+            "device_authorization_endpoint",
+        )
+    }
+
+    /// RFC 8628 §3.1.
+    pub(super) fn device_code(&self) -> Option<HttpRequest> {
+        let settings = &self.0.settings;
+        let scope = settings.scope.as_deref().map(|scope| ("scope", scope));
+        let fields: Vec<_> = scope.into_iter().collect();
+        self.0.form(settings.endpoints.device_authorization.as_ref(), &fields)
+    }
+
+    /// RFC 8628 §3.4.
+    pub(super) fn poll(&self, code: &DeviceCode) -> Option<HttpRequest> {
+        self.0.token_form(&[
+            ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
+            ("device_code", code.expose()),
+        ])
+    }
+
+    /// RFC 8628 §3.2; errors as in RFC 6749 §5.2.
+    pub(super) fn coded(response: &HttpResponse) -> CodeAnswer {
+        if response.status.is_success() {
+            return match response.object().map(|object| grant::code(&object, &CODES)) {
+                Some(Ok(code)) => CodeAnswer::Granted(code),
+                Some(Err(NoCode::BadUserCode)) => CodeAnswer::BadUserCode,
+                Some(Err(NoCode::Unreadable)) | None => CodeAnswer::Failed(response.fault()),
+            };
+        }
+        match response.error() {
+            ErrorBody::Word(word) if rejects_client(&word) => CodeAnswer::ClientRejected,
+            ErrorBody::Word(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable => CodeAnswer::Failed(response.fault()),
+        }
+    }
+
+    /// RFC 8628 §3.5. No status is asked for beyond 4xx: servers are known to send these words with 400, 401, 403 and 428.
+    /// Every word that is not known here ends the code, as the RFC demands; the flow then asks for another, a few times.
+    pub(super) fn polled(response: &HttpResponse) -> PollAnswer {
+        if response.status.is_success() {
+            return tokens(response).map_or_else(|| PollAnswer::Failed(response.fault()), PollAnswer::Granted);
+        }
+        let ErrorBody::Word(word) = response.error() else {
+            return PollAnswer::Failed(response.fault());
+        };
+        match word.as_str() {
+            "slow_down" => PollAnswer::SlowDown,
+            _ if is_throttled(response) => PollAnswer::Failed(response.fault()),
+            "authorization_pending" => PollAnswer::Pending,
+            "expired_token" => PollAnswer::Expired,
+            "access_denied" => PollAnswer::Denied,
+            word if is_passing(word) => PollAnswer::Failed(response.fault()),
+            word if rejects_client(word) => PollAnswer::ClientRejected,
+            _ => PollAnswer::CodeUnknown,
+        }
+    }
+}
+
+/// Any text that is the same after everything that deceives was taken out of it: a code that is shown otherwise than the
+/// server means it would be another code.
+fn is_fit_to_show(code: &str) -> bool {
+    !code.is_empty() && code.chars().count() <= USER_CODE_MAX && text::name(code) == code
+}

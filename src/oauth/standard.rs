@@ -1,0 +1,283 @@
+//! What every standard server has in common: client authentication, forms, the reading of token answers (RFC 6749 §2.3,
+//! §5, §6; RFC 7009).
+//!
+//! Nothing of Frame.io's C2C habits is here: no version header, no multipart, no verdict by `invalid_request`. Where a known
+//! server departs from the standard, [`Dialect`] says how.
+
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
+use hyper::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
+use hyper::http::{HeaderMap, Method, StatusCode};
+use zeroize::Zeroizing;
+
+use super::Habits;
+use super::discovery::Issuer;
+use super::endpoint::Endpoint;
+use super::form::{Encoding, Fields};
+use super::grant;
+use super::message::{ErrorBody, HttpRequest, HttpResponse};
+use crate::core::{RefreshAnswer, RefreshToken, Revocable, RevokeAnswer, Secret, TokenGrant};
+
+/// Life of an access token whose answer does not say (RFC 6749 §5.1 leaves it to the documentation): one hour, the most
+/// common one. Too short costs a refresh, too long a 401.
+pub const ACCESS_TOKEN_LIFE: Duration = Duration::from_secs(3600);
+
+/// How the client proves who it is at the token endpoint.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClientAuth {
+    /// `client_secret_post`: id and secret in the form.
+    Post,
+    /// `client_secret_basic`: id and secret in the `Authorization` header.
+    Basic,
+    /// A public client: the id in the form, nothing secret.
+    None,
+}
+
+/// Where a known server departs from the standard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// Nowhere.
+    #[default]
+    Standard,
+    /// `applications.frame.io`: wants `scope` with each token request; calls a refresh token that was used `token_inactive`.
+    FrameioApplications,
+    /// Adobe IMS: wants a public client's id in the query of the token endpoint too.
+    AdobeIms,
+}
+
+/// The addresses of a server; those that are absent come from its discovery document, if it has one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Endpoints {
+    /// RFC 6749 §3.2.
+    pub token: Option<Endpoint>,
+    /// RFC 8628 §3.1.
+    pub device_authorization: Option<Endpoint>,
+    /// RFC 6749 §3.1: for the browser, never for us.
+    pub authorization: Option<Endpoint>,
+    /// RFC 7009 §2.
+    pub revocation: Option<Endpoint>,
+}
+
+impl Endpoints {
+    /// Takes from `found` what is not known yet.
+    pub(super) fn fill(&mut self, found: &Self) {
+        let Self {
+            token,
+            device_authorization,
+            authorization,
+            revocation,
+        } = found;
+        for (mine, theirs) in [
+            (&mut self.token, token),
+            (&mut self.device_authorization, device_authorization),
+            (&mut self.authorization, authorization),
+            (&mut self.revocation, revocation),
+        ] {
+            if mine.is_none() {
+                mine.clone_from(theirs);
+            }
+        }
+    }
+}
+
+/// What the integrator configures of a standard server.
+#[derive(Clone, Debug)]
+pub struct ServerSettings {
+    /// The client's identifier; empty while unprovisioned (the core then asks for nothing).
+    pub client_id: String,
+    /// Its secret; absent for public clients and while unprovisioned.
+    pub client_secret: Option<Secret>,
+    /// How it is sent.
+    pub auth: ClientAuth,
+    /// Space-delimited; absent leaves it to the server (RFC 6749 §3.3).
+    pub scope: Option<String>,
+    /// The server's own name, for discovery and RFC 9207.
+    pub issuer: Option<Issuer>,
+    /// Where it is.
+    pub endpoints: Endpoints,
+    /// Its departures.
+    pub dialect: Dialect,
+    /// Predicted life of a refresh token; no standard answer tells it.
+    pub refresh_token_life: Duration,
+}
+
+/// What the two standard kinds share.
+#[derive(Clone, Debug)]
+pub(super) struct Server {
+    pub(super) settings: ServerSettings,
+}
+
+impl Server {
+    pub(super) const fn habits(&self) -> Habits {
+        Habits {
+            // There is no resource that every server has.
+            can_probe: false,
+            // With discovery it shows later; a revocation that has nowhere to go is then refused.
+            can_revoke: self.settings.endpoints.revocation.is_some() || self.settings.issuer.is_some(),
+            can_heartbeat: false,
+            refresh_token_life: self.settings.refresh_token_life,
+            access_token_life: ACCESS_TOKEN_LIFE,
+        }
+    }
+
+    /// Who the server is, as part of the record's identity. The token endpoint stands in for a name that is not known: it
+    /// is where the tokens go.
+    pub(super) fn identity(&self) -> String {
+        match (&self.settings.issuer, &self.settings.endpoints.token) {
+            (Some(issuer), _) => issuer.as_str().to_owned(),
+            (None, Some(token)) => token.to_string(),
+            (None, None) => String::new(),
+        }
+    }
+
+    /// A form with the client's authentication. `None` where an address or a secret is not known.
+    pub(super) fn form(&self, to: Option<&Endpoint>, fields: &Fields<'_>) -> Option<HttpRequest> {
+        let Self { settings } = self;
+        let to = to?;
+        let mut request = get(to);
+        request.method = Method::POST;
+        let mut all: Vec<(&'static str, &str)> = Vec::with_capacity(fields.len() + 2);
+        match settings.auth {
+            ClientAuth::Post => {
+                all.push(("client_id", &settings.client_id));
+                all.push(("client_secret", settings.client_secret.as_ref()?.expose()));
+            }
+            ClientAuth::Basic => {
+                let line = basic(&settings.client_id, settings.client_secret.as_ref()?)?;
+                request.headers.insert(AUTHORIZATION, line);
+            }
+            ClientAuth::None => all.push(("client_id", &settings.client_id)),
+        }
+        all.extend_from_slice(fields);
+        let (kind, body) = Encoding::Urlencoded.encode(&all, [0; 16]);
+        request.headers.insert(CONTENT_TYPE, HeaderValue::try_from(kind).ok()?);
+        request.body = body;
+        Some(request)
+    }
+
+    /// A form for the token endpoint.
+    pub(super) fn token_form(&self, fields: &Fields<'_>) -> Option<HttpRequest> {
+        let settings = &self.settings;
+        let mut fields = fields.to_vec();
+        if let (Dialect::FrameioApplications, Some(scope)) = (settings.dialect, &settings.scope) {
+            fields.push(("scope", scope));
+        }
+        let mut request = self.form(settings.endpoints.token.as_ref(), &fields)?;
+        if let (Dialect::AdobeIms, ClientAuth::None) = (settings.dialect, settings.auth) {
+            let joint = if request.path.contains('?') { '&' } else { '?' };
+            let id: String = form_urlencoded::byte_serialize(settings.client_id.as_bytes()).collect();
+            request.path = format!("{}{joint}client_id={id}", request.path);
+        }
+        Some(request)
+    }
+
+    /// RFC 6749 §6. Without `scope`: to ask for what was asked for at first is an error where the user granted less.
+    pub(super) fn refresh(&self, token: &RefreshToken) -> Option<HttpRequest> {
+        self.token_form(&[("grant_type", "refresh_token"), ("refresh_token", token.expose())])
+    }
+
+    /// RFC 7009 §2.1.
+    pub(super) fn revoke(&self, token: &Revocable) -> Option<HttpRequest> {
+        let (token, hint) = match token {
+            Revocable::Refresh(token) => (token.expose(), "refresh_token"),
+            Revocable::Access(token) => (token.expose(), "access_token"),
+        };
+        let fields = [("token", token), ("token_type_hint", hint)];
+        self.form(self.settings.endpoints.revocation.as_ref(), &fields)
+    }
+
+    /// RFC 6749 §5.2: 400, or 401 for a client that is not known (a few servers use 401 for a grant as well). By these words,
+    /// at these statuses, and by nothing else, a pairing ends. `invalid_request` is our fault or a proxy's, and no verdict.
+    pub(super) fn refreshed(&self, response: &HttpResponse) -> RefreshAnswer {
+        if response.status.is_success() {
+            return tokens(response).map_or_else(|| RefreshAnswer::Failed(response.fault()), RefreshAnswer::Granted);
+        }
+        match (response.status.as_u16(), response.error()) {
+            (400 | 401, ErrorBody::Word(word)) if word == "invalid_grant" => RefreshAnswer::Dead,
+            (400 | 401, ErrorBody::Word(word)) if self.calls_dead(&word) => RefreshAnswer::Dead,
+            (400 | 401, ErrorBody::Word(word)) if rejects_client(&word) => RefreshAnswer::ClientRejected,
+            (_, ErrorBody::Word(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable) => {
+                RefreshAnswer::Failed(response.fault())
+            }
+        }
+    }
+
+    fn calls_dead(&self, word: &str) -> bool {
+        match self.settings.dialect {
+            Dialect::FrameioApplications => word == "token_inactive",
+            Dialect::Standard | Dialect::AdobeIms => false,
+        }
+    }
+}
+
+/// RFC 7009 §2.2: 200 means done, also for a token that the server does not know; its body is of no interest.
+pub(super) fn revoked(response: &HttpResponse) -> RevokeAnswer {
+    if response.status.is_success() && !response.is_html() {
+        return RevokeAnswer::Done;
+    }
+    match (response.status.as_u16(), response.error()) {
+        (400 | 401, ErrorBody::Word(word)) => match word.as_str() {
+            "invalid_grant" | "invalid_token" => RevokeAnswer::Done,
+            "invalid_request" | "unsupported_token_type" => RevokeAnswer::Refused,
+            _ => RevokeAnswer::Failed(response.fault()),
+        },
+        (_, ErrorBody::Word(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable) => {
+            RevokeAnswer::Failed(response.fault())
+        }
+    }
+}
+
+/// RFC 6749 §5.2: a client that is not known, or may not use this grant. A configuration fault; it says nothing of a token.
+pub(super) fn rejects_client(word: &str) -> bool {
+    matches!(word, "invalid_client" | "unauthorized_client")
+}
+
+/// Whether a word is the server's own trouble, which passes (RFC 6749 §4.1.2.1; used at token endpoints too).
+pub(super) fn is_passing(word: &str) -> bool {
+    matches!(word, "server_error" | "temporarily_unavailable")
+}
+
+/// The tokens of a good answer.
+pub(super) fn tokens(response: &HttpResponse) -> Option<TokenGrant> {
+    grant::tokens(&response.object()?, ACCESS_TOKEN_LIFE)
+}
+
+/// A request without a body and without a credential.
+pub(super) fn get(to: &Endpoint) -> HttpRequest {
+    let mut headers = HeaderMap::with_capacity(8);
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(
+        USER_AGENT,
+        HeaderValue::from_static(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"))),
+    );
+    HttpRequest {
+        origin: to.origin().clone(),
+        method: Method::GET,
+        path: to.target().to_owned(),
+        headers,
+        body: Bytes::new(),
+    }
+}
+
+/// RFC 6749 §2.3.1: id and secret are form-encoded each before RFC 7617 joins them, or a colon in the id would move the
+/// border between the two.
+fn basic(id: &str, secret: &Secret) -> Option<HeaderValue> {
+    let mut pair = Zeroizing::new(String::with_capacity((id.len() + secret.expose().len()) * 3 + 1));
+    pair.extend(form_urlencoded::byte_serialize(id.as_bytes()));
+    pair.push(':');
+    pair.extend(form_urlencoded::byte_serialize(secret.expose().as_bytes()));
+    let mut line = Zeroizing::new(String::with_capacity(8 + pair.len().div_ceil(3) * 4));
+    line.push_str("Basic ");
+    STANDARD.encode_string(pair.as_bytes(), &mut line);
+    let mut value = HeaderValue::from_str(&line).ok()?;
+    value.set_sensitive(true);
+    Some(value)
+}
+
+/// Whether the status belongs to «come back later» whatever the body says.
+pub(super) fn is_throttled(response: &HttpResponse) -> bool {
+    response.status == StatusCode::TOO_MANY_REQUESTS
+}
