@@ -13,7 +13,7 @@ reason() { printf '%s/%s\n' "$(unit Result)" "$(unit ExecMainStatus)"; }
 within 20 at_least 8 unit NRestarts
 # Between two tries, that is.
 within 5 is exit-code/77 reason
-expect_like "the sentence" "$(systemctl status --no-pager "$UNIT" || true)" '/var/lib/c2c-authd'
+expect_like "the sentence" "$(event failed)" '/var/lib/c2c-authd/record.*owner'
 chown c2c-authd "$STATE"/*
 within 15 is active unit ActiveState
 expect "state" "$(state)" paired
