@@ -22,6 +22,9 @@ die() {
     return 1
 }
 
+# note: what the run is to print of this scenario also when it passes, from stdin.
+note() { cat >>"/run/results/$scenario.note"; }
+
 # expect WHAT ACTUAL WANTED
 expect() { [ "$2" = "$3" ] || die "$1: is «$2», wanted «$3»"; }
 
