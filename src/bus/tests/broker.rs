@@ -334,13 +334,12 @@ struct Logind(Held);
 
 #[zbus::interface(name = "org.freedesktop.login1.Manager")]
 impl Logind {
-    async fn inhibit(
-        &self,
-        what: String,
-        _who: String,
-        _why: String,
-        mode: String,
-    ) -> zbus::fdo::Result<zbus::OwnedFd> {
+    #[expect(
+        clippy::unused_async,
+        reason = "the attribute takes async methods only for this signature"
+    )]
+    async fn inhibit(&self, what: String, who: String, why: String, mode: String) -> zbus::fdo::Result<zbus::OwnedFd> {
+        assert!(!who.is_empty() && !why.is_empty(), "logind shows both to people");
         if !["shutdown", "sleep"].contains(&what.as_str()) || mode != "delay" {
             return Err(zbus::fdo::Error::AccessDenied("Permission denied".to_owned()));
         }

@@ -63,7 +63,13 @@ impl Bench {
         let front = bus::serve(&address, boot::about(&config), wiring, snapshot())
             .await
             .unwrap();
-        let executor = Executor::new(client, front, open(&rig).0, PairingState::Unpaired, sender);
+        let executor = Executor::new(
+            client,
+            front,
+            writer(open(&rig).0).unwrap(),
+            PairingState::Unpaired,
+            sender,
+        );
         Self {
             executor,
             calls,
