@@ -407,7 +407,10 @@ fn report(
         Target::Sealed { .. } => told(site, &config)?,
         Target::Files(directory) => {
             let key = target.path(site, Which::StateKey);
-            warnings.extend(shared_file_system(&key, &site.state_directory(Some(&config))));
+            let state = site.state_directory(Some(&config));
+            // It is made with the first start, on the file system of what is above it.
+            let state = state.ancestors().find(|path| path.exists()).unwrap_or(&state);
+            warnings.extend(shared_file_system(&key, state));
             (
                 "file".to_owned(),
                 format!(
