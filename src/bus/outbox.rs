@@ -72,6 +72,11 @@ impl Outbox {
         self.wake.notify_one();
     }
 
+    /// Whether everything published before this call is on the wire.
+    pub(super) fn is_flushed(&self) -> bool {
+        *self.emitted.borrow() >= self.published.load(Ordering::Acquire)
+    }
+
     /// Returns when everything published before this call is on the wire.
     pub(super) async fn flushed(&self) {
         let until = self.published.load(Ordering::Acquire);

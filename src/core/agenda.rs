@@ -26,7 +26,6 @@ impl Core {
         match event {
             Event::Call(call, command) => self.command(t, call, command),
             Event::Answered { op, date, answer } => {
-                self.advance_floor(date);
                 self.answered(t, op, date, answer);
             }
             Event::Stored { op, ok } => self.stored(t, op, ok),
@@ -301,17 +300,6 @@ impl Core {
         (behind && quiet).then(|| self.disk.retry.next())
     }
 
-    /// The floor follows verified `Date`s only, and by one refresh token's life a step at most: a server that once answered
-    /// with a wild `Date` must not lock the clock out for years.
-    fn advance_floor(&mut self, date: Option<WallTime>) {
-        if let Some(date) = date {
-            let floor = self.ledger.floor.map_or(date, |floor| {
-                floor.max(date.min(floor.after(self.policy.refresh_token_life)))
-            });
-            self.ledger.floor = Some(floor);
-        }
-    }
-
     /// Whether a record that somebody else composed (a refreshed pair, a tombstone, a new pairing) is on its way to disk:
     /// until it is there, nothing may be concluded that would be written over it.
     pub(super) fn settling(&self) -> bool {
@@ -378,7 +366,7 @@ impl Core {
         let record = Record {
             generation: self.ledger.generation,
             grant: self.ledger.grant,
-            floor: self.ledger.floor,
+            floor: Some(t.now.floor),
             body,
         };
         self.store(

@@ -40,7 +40,9 @@ impl Retry {
         let now = t.at();
         let previous = self.last.as_ref().map_or(FLOOR, |failure| failure.delay);
         let delay = t.draw(FLOOR, (previous * 3).min(cap).max(FLOOR));
-        let not_before = now.after(retry_after.unwrap_or_default());
+        // A later failure that names no time does not take back what an earlier one asked for.
+        let wished = now.after(retry_after.unwrap_or_default());
+        let not_before = self.not_before().max(wished);
         let next = now.after(delay).max(not_before);
         self.last = Some(Failure {
             error,

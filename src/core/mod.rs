@@ -132,7 +132,6 @@ struct Ids {
 struct Ledger {
     generation: Generation,
     grant: GrantId,
-    floor: Option<WallTime>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -319,7 +318,6 @@ impl Core {
         self.ledger = Ledger {
             generation: record.generation,
             grant: record.grant,
-            floor: record.floor,
         };
         match record.body {
             Body::Tombstone(reason) => self.idle = reason,

@@ -39,7 +39,8 @@ pub struct Executor {
     /// For the listeners: a browser's answer is a call like any other.
     calls: mpsc::Sender<Call>,
     writer: Writer<Store>,
-    callers: BTreeMap<CallId, Answerer>,
+    /// In the order of their numbers. A handful, usually one: an allocation for each would be dearer than moving them up.
+    callers: Vec<(CallId, Answerer)>,
     next_call: u64,
     inhibitor: Inhibitor,
     state: PairingState,
@@ -85,7 +86,7 @@ impl Executor {
             listeners: BTreeMap::new(),
             calls,
             writer: Writer::new(store, write),
-            callers: BTreeMap::new(),
+            callers: Vec::new(),
             next_call: 0,
             inhibitor: Inhibitor::default(),
             state,
@@ -96,7 +97,7 @@ impl Executor {
     pub fn admit(&mut self, call: Call) -> (CallId, Command) {
         let id = CallId(self.next_call);
         self.next_call += 1;
-        self.callers.insert(id, call.reply);
+        self.callers.push((id, call.reply));
         (id, call.command)
     }
 
@@ -199,11 +200,11 @@ impl Executor {
     }
 
     fn reply(&mut self, id: CallId, answer: Result<Reply, CallError>) {
-        match self.callers.remove(&id) {
+        match self.callers.binary_search_by_key(&id, |(id, _)| *id) {
             // A caller that has gone away leaves nobody to be told.
-            Some(caller) => drop(caller.send(answer)),
+            Ok(place) => drop(self.callers.remove(place).1.send(answer)),
             // I6 is the core's to keep. Said in debug builds, where its tests run.
-            None => debug_assert!(false, "a second answer to call {}", id.0),
+            Err(_) => debug_assert!(false, "a second answer to call {}", id.0),
         }
     }
 }

@@ -1,10 +1,12 @@
 # shellcheck shell=bash
 # boots: 1
+# needs: packages
 # The life of the Debian package in a running system: installed where nothing was, upgraded with the pairing kept, again with
 # the unit disabled, removed, installed again where it was removed, purged.
 
-# Without what the rig has put there file by file, and without the users.
+# Without what the rig has put there, and without the users.
 systemctl stop "$UNIT"
+if dpkg-query --show c2c-authd >/dev/null 2>&1; then dpkg --purge c2c-authd; fi
 rm -rf /usr/bin/c2c-auth* /usr/lib/systemd/system/"$UNIT"* /usr/lib/sysusers.d/c2c-authd.conf /usr/share/dbus-1/*/org.cameratocloud.* \
     /usr/share/polkit-1/rules.d/*cameratocloud* /usr/lib/systemd/catalog/c2c-authd.catalog /etc/c2c-authd
 sed -i -E '/^(c2c-[a-z]+|ui|uploader|both):/d' /etc/passwd /etc/shadow /etc/group /etc/gshadow
