@@ -16,7 +16,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("bus", &["core"]),
     ("http", &["core", "oauth"]),
     ("listener", &["core", "oauth"]),
-    ("cli", &["core", "config", "bus", "store"]),
+    // `check` reaches the server by the daemon's own client, and so sees what the daemon would see.
+    (
+        "cli",
+        &["core", "config", "bus", "store", "http", "oauth", "daemon"],
+    ),
     (
         "daemon",
         &["core", "oauth", "config", "store", "bus", "http", "listener"],

@@ -264,9 +264,118 @@ fn a_device_without_its_secret_is_told_as_not_provisioned() {
 #[test]
 fn a_bus_without_the_daemon_is_told_with_7() {
     let world = World::new();
-    for line in ["status", "pair", "cancel", "unpair --yes", "token"] {
+    for line in ["pair", "cancel", "unpair --yes", "token", "qr", "watch"] {
         let done = world.run(line);
         assert_eq!(done.code, Some(7), "{line}: {}", done.err);
         assert!(done.err.contains("systemctl status c2c-authd"), "{}", done.err);
     }
+    let status = world.run("status");
+    assert_eq!((status.code, status.err.as_str()), (Some(7), ""));
+    assert!(status.out.starts_with("c2c-authd does not answer."), "{}", status.out);
+    let json: serde_json::Value = serde_json::from_str(&world.run("status --json").out).unwrap();
+    assert_eq!(json["running"], false);
+    assert!(json["error"].as_str().unwrap().contains("not running"), "{json}");
+}
+
+#[test]
+fn a_code_on_show_is_to_be_had_as_text_picture_and_drawing() {
+    let world = World::new();
+    let _daemon = world.daemon();
+    let none = world.run("qr");
+    assert_eq!((none.code, none.out.as_str()), (Some(1), ""));
+    assert!(none.err.contains("c2c-authctl pair"), "{}", none.err);
+    let pair = world.start("pair");
+    world.shown(&pair);
+    let text = world.run("qr");
+    assert!(text.code == Some(0) && text.out.contains('█'), "{}", text.err);
+    assert_ne!(world.run("qr --static").out, text.out);
+
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("code.png");
+    let done = world.run(&format!("qr --png {} --size 400", path.display()));
+    assert_eq!((done.code, done.out.as_str(), done.err.as_str()), (Some(0), "", ""));
+    let picture = std::fs::read(&path).unwrap();
+    assert!(picture.starts_with(b"\x89PNG\r\n\x1a\n"));
+    assert!(u32::from_be_bytes(picture[16..20].try_into().unwrap()) >= 400);
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+    assert_eq!(mode & 0o7777, 0o600, "who reads it can bind the device");
+    assert!(world.run("qr --svg -").out.contains("<svg"));
+    let nowhere = world.run("qr --png /nowhere/code.png");
+    assert_eq!(nowhere.code, Some(1));
+    assert!(nowhere.err.contains("/nowhere/code.png"), "{}", nowhere.err);
+}
+
+#[test]
+fn watching_shows_each_change_and_the_daemon_going_and_ends_well() {
+    let world = World::new();
+    let daemon = world.daemon();
+    let mut lines = world.start("watch");
+    let mut json = world.start("watch --json");
+    let sees = |watch: &Process, what: &str| watch.wait_output_blocking(|line| line.contains(what), LIMIT).unwrap();
+    sees(
+        &lines,
+        "running yes, pairing-state unpaired, pairing-reason never-paired, paired no",
+    );
+    sees(&json, "\"never-paired\"");
+    let mut pair = world.start("pair");
+    let code = world.shown(&pair);
+    sees(&lines, "pairing-state awaiting-user");
+    world.server.approve(&code).unwrap();
+    assert_eq!(ended(&mut pair), Some(0));
+    sees(&lines, "project-name \"Testbed\"");
+    sees(&json, "\"Testbed\"");
+    drop(daemon);
+    sees(&lines, "running no");
+    let _daemon = world.daemon();
+    sees(&lines, "running yes");
+    let states: Vec<_> = json
+        .output()
+        .iter()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+        .filter_map(|line| line["changed"]["pairing-state"].as_str().map(str::to_owned))
+        .collect();
+    assert_eq!(states[..4], ["unpaired", "requesting-code", "awaiting-user", "paired"]);
+    for (watch, of) in [(&lines, "text"), (&json, "json")] {
+        let output = watch.output();
+        assert!(
+            !output.iter().any(|line| line.contains(&code)),
+            "{of}: no code is ever in it"
+        );
+    }
+    for watch in [&mut lines, &mut json] {
+        watch.terminate().unwrap();
+        assert_eq!(ended(watch), Some(0), "an interrupt is how it ends");
+    }
+}
+
+#[test]
+fn a_check_of_a_machine_without_c2c_authd_fails_and_says_so_line_by_line() {
+    let world = World::new();
+    let check = world.run("check --offline");
+    assert_eq!(check.code, Some(1), "{}", check.err);
+    assert!(
+        check.out.lines().any(|line| line.starts_with("FAIL  daemon ")),
+        "{}",
+        check.out
+    );
+    let json: serde_json::Value = serde_json::from_str(&world.run("check --json --offline").out).unwrap();
+    assert_eq!(json["verdict"], "fail");
+    let checks = json["checks"].as_array().unwrap();
+    assert!(
+        checks
+            .iter()
+            .all(|check| check["what"].is_string() && check["cure"].is_string()),
+        "{json}"
+    );
+}
+
+#[test]
+fn what_changes_the_machine_needs_a_yes_or_a_person() {
+    let world = World::new();
+    let refused = world.run("factory-reset");
+    // As root there is nobody to ask; anybody else is not even asked.
+    assert!(matches!(refused.code, Some(2 | 6)), "{}", refused.err);
+    let refused = world.run("provision --files /nowhere/at/all");
+    assert!(matches!(refused.code, Some(1 | 2 | 6)), "{}", refused.err);
+    assert!(!Path::new("/nowhere").exists());
 }

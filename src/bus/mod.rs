@@ -38,6 +38,7 @@ use zbus::{Connection, MatchRule, MessageStream};
 
 pub use access::{Access, Caller, Callers, Principal, Role};
 pub use failure::{Failure, FailureKind};
+pub use handout::TOKEN_HANDED_OUT;
 
 use crate::core::{CallError, Command, Redirect, Reply, Snapshot};
 use front::Front;

@@ -43,6 +43,13 @@ pub(super) enum Command {
         /// As JSON.
         json: bool,
     },
+    /// Look for faults.
+    Check {
+        /// As JSON.
+        json: bool,
+        /// Without the server.
+        offline: bool,
+    },
     /// The production line's step.
     Provision(Provision),
     /// The end of an ownership.
@@ -249,6 +256,10 @@ fn command(verb: &str, given: &Given) -> Result<Command, lexopt::Error> {
         },
         "qr" => Command::Qr(qr(given)?),
         "watch" => Command::Watch { json },
+        "check" => Command::Check {
+            json,
+            offline: given.has("offline"),
+        },
         "provision" => Command::Provision(provision(given)?),
         "factory-reset" => Command::FactoryReset(FactoryReset {
             clock: given.has("clock"),

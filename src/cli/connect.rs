@@ -21,7 +21,7 @@ pub(super) async fn connect_warned(bus: &BusAddress) -> Result<Connection, Failu
 }
 
 /// Connects. Returns a warning when anybody could be answering.
-async fn connect(bus: &BusAddress) -> Result<(Connection, Option<String>), Failure> {
+pub(super) async fn connect(bus: &BusAddress) -> Result<(Connection, Option<String>), Failure> {
     let unreachable =
         |error: zbus::Error| Failure::new(Exit::Unreachable, format!("{bus} cannot be reached ({error})"));
     let builder = match bus {

@@ -17,6 +17,7 @@ use zbus::Connection;
 use crate::bus::BusAddress;
 
 mod args;
+mod check;
 mod connect;
 mod durable;
 mod exit;
@@ -66,6 +67,7 @@ async fn run(args: Args) -> Result<Exit, Failure> {
         Command::Version => return print(concat!("c2c-authctl ", env!("CARGO_PKG_VERSION"), "\n")).map(|()| Exit::Ok),
         Command::Provision(wanted) => return provision::provision(&wanted),
         Command::Status { json } => return status(&args.bus, json).await,
+        Command::Check { json, offline } => return check::check(&args.bus, json, offline).await,
         Command::FactoryReset(wanted) => return reset::factory_reset(&args.bus, &wanted).await,
         Command::Pair { .. }
         | Command::Cancel
@@ -85,6 +87,7 @@ async fn run(args: Args) -> Result<Exit, Failure> {
         Command::Help
         | Command::Version
         | Command::Status { .. }
+        | Command::Check { .. }
         | Command::Provision(_)
         | Command::FactoryReset(_) => Ok(Exit::Ok),
     }

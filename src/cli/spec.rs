@@ -124,6 +124,11 @@ pub(super) const VERBS: &[Verb] = &[
         options: &[JSON],
     },
     Verb {
+        name: "check",
+        summary: "find what is wrong with configuration, secrets, system and server",
+        options: &[JSON, flag("offline", "leave the server alone")],
+    },
+    Verb {
         name: "provision",
         summary: "store the client secret, read from a pipe or typed unseen, and make the state key",
         options: &[
@@ -242,3 +247,6 @@ pub(super) fn typed(option: &Opt) -> String {
         None => format!("--{}", option.name),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -152,6 +152,19 @@ impl Status {
         out
     }
 
+    /// All in one line: what is, and what to do.
+    pub(super) fn told(&self) -> (String, &'static str) {
+        let (reason, cure) = self.explanation();
+        let headline = self.headline();
+        let headline = headline.trim_end_matches('.');
+        let what = if reason.is_empty() {
+            headline.to_owned()
+        } else {
+            format!("{headline}: {reason}")
+        };
+        (what, cure)
+    }
+
     fn headline(&self) -> String {
         let mut line = match (self.paired, self.project_name.as_str()) {
             (true, "") => "Paired".to_owned(),

@@ -120,7 +120,7 @@ impl Unit {
         match (self.result.as_str(), self.exec_main_code, self.exec_main_status) {
             (_, EXITED, CREDENTIALS) => died(
                 "systemd could not decrypt a credential, so the daemon never ran",
-                "See below which; after a cleared TPM, a lost host key or another device's file: c2c-authctl provision --replace",
+                "After a cleared TPM, a lost host key, or with another device's file: c2c-authctl provision --replace",
             ),
             (_, EXITED, 217) => died("the user c2c-authd does not exist", "Run: systemd-sysusers"),
             (_, EXITED, 203) => died("/usr/bin/c2c-authd cannot be run", "Install the package again"),

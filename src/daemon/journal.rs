@@ -95,6 +95,8 @@ kinds! {
     RECORD_FELL_BACK = "1cefb6034fb24fc69f5873a54d1cbba7" "record-fell-back",
     /// `Note::FlowResumed`.
     FLOW_RESUMED = "7a2154d6db6d497eb0f8259585d1a98a" "flow-resumed",
+    /// Written by the bus, which knows the caller; see [`crate::bus::TOKEN_HANDED_OUT`].
+    TOKEN_HANDED_OUT = "ac21ab928ae249ee923003f523d89912" "token-handed-out",
 }
 
 /// One entry.

@@ -443,5 +443,12 @@ fn told(site: &Site, config: &Config) -> Result<(String, String), Failure> {
     Ok((words.join(", "), sentences.join(" ")))
 }
 
+/// For the tests of those who look at what was stored.
+#[cfg(test)]
+pub(in crate::cli) fn store_for_tests(site: &Site, wanted: &Provision, secret: &str) {
+    let stored = store(site, wanted, || Ok(Zeroizing::new(secret.as_bytes().to_vec())));
+    assert!(stored.is_ok(), "{stored:?}");
+}
+
 #[cfg(test)]
 mod tests;

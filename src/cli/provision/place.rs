@@ -185,6 +185,14 @@ fn why_closed(site: &Site, kept: &Kept) -> String {
             host_key.display()
         );
     }
+    // systemd does not take a key that is no secret any more.
+    if key.needs_host() && fs::metadata(&host_key).is_ok_and(|found| found.mode() & 0o077 != 0) {
+        return format!(
+            "The host's key {} can be read by others; run: chmod 0400 {}",
+            host_key.display(),
+            host_key.display()
+        );
+    }
     let mut causes = vec!["it was sealed on another device or under another name"];
     if key.needs_host() {
         causes.push("the host's key is another one");

@@ -22,6 +22,9 @@ die() {
     return 1
 }
 
+# note: what the run is to print of this scenario also when it passes, from stdin.
+note() { cat >>"/run/results/$scenario.note"; }
+
 # expect WHAT ACTUAL WANTED
 expect() { [ "$2" = "$3" ] || die "$1: is «$2», wanted «$3»"; }
 
@@ -101,13 +104,13 @@ configure() {
     cat >"$CONFIG/$1.toml"
 }
 
-# What every device is given: the server, an id, both secrets as credentials that only this system can decrypt.
-provision() {
-    mkdir -p /etc/c2c-authd "$STORE"
+# device [LINE]: what an image knows, the server; neither id nor secrets. LINE is one more of [device].
+device() {
+    mkdir -p /etc/c2c-authd
     install --mode=644 "$SIM_DIR/ca.pem" /etc/c2c-authd/ca.pem
     configure 10-device <<END
 [device]
-client-id = "$CLIENT"
+${1:-}
 firmware-version = "2.16.4"
 [provider]
 base-uri = "$(cat "$SIM_DIR/base-uri")"
@@ -116,6 +119,12 @@ ca-file = "/etc/c2c-authd/ca.pem"
 [heartbeat]
 interval = "off"
 END
+}
+
+# What every device is given beside it: an id, both secrets as credentials that only this system can decrypt.
+provision() {
+    device "client-id = \"$CLIENT\""
+    mkdir -p "$STORE"
     head -c 32 /dev/urandom | credential state-key
     credential client-secret <"$SIM_DIR/client-secret"
 }

@@ -1,0 +1,208 @@
+//! What can be seen on the machine without asking anybody: configuration, users, state directory, clock.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::fs::{StatVfsMountFlags, statvfs};
+use uzers::os::unix::GroupExt as _;
+
+use super::Finding;
+use crate::cli::site::{Site, USER};
+use crate::cli::words;
+use crate::config::{Config, Principals};
+use crate::core::Reason;
+use crate::daemon::clock::Clock;
+
+/// The same parser as the daemon's.
+pub(super) fn configuration(site: &Site, found: &mut Vec<Finding>) -> Option<Config> {
+    let config = match site.config() {
+        Ok(config) => config,
+        Err(error) => {
+            found.push(Finding::fail("configuration", error.to_string(), ""));
+            return None;
+        }
+    };
+    let files: Vec<_> = config.files.iter().map(|file| file.display().to_string()).collect();
+    let told = if files.is_empty() {
+        "no file, every value is the default".to_owned()
+    } else {
+        files.join(" < ")
+    };
+    found.push(Finding::ok("configuration", told));
+    found.extend(
+        config
+            .warnings
+            .iter()
+            .map(|warning| Finding::warn("configuration", warning, "")),
+    );
+    found.push(config.device.client_id.as_ref().map_or_else(
+        || {
+            let told = words::reason(Reason::ClientIdMissing);
+            Finding::fail("client-id", told.what, told.cure)
+        },
+        |id| Finding::ok("client-id", id),
+    ));
+    Some(config)
+}
+
+/// The daemon's user, and who holds a role.
+pub(super) fn users(site: &Site, config: Option<&Config>, found: &mut Vec<Finding>) {
+    found.push(match site.service {
+        Some((uid, _)) => Finding::ok("user", format!("{USER} (uid {uid})")),
+        None => Finding::fail("user", format!("there is no user {USER}"), "Run: systemd-sysusers"),
+    });
+    let Some(config) = config else { return };
+    for (check, role) in [
+        ("role-ui", &config.access.ui),
+        ("role-uploader", &config.access.uploader),
+    ] {
+        found.push(if role.uids.is_empty() && role.gids.is_empty() {
+            Finding::warn(
+                check,
+                "nobody but root holds this role",
+                "Name an existing group or user in [access]; the package's groups are made by: systemd-sysusers",
+            )
+        } else {
+            Finding::ok(check, holders(role))
+        });
+    }
+}
+
+fn holders(role: &Principals) -> String {
+    let users = role.uids.iter().map(|uid| {
+        let user = uzers::get_user_by_uid(*uid);
+        user.map_or_else(
+            || format!("uid {uid}"),
+            |user| format!("user {}", user.name().display()),
+        )
+    });
+    let groups = role.gids.iter().map(|gid| {
+        let Some(group) = uzers::get_group_by_gid(*gid) else {
+            return format!("gid {gid}");
+        };
+        let members: Vec<_> = group.members().iter().map(|name| name.to_string_lossy()).collect();
+        let members = if members.is_empty() {
+            "no members of its own; services join it by SupplementaryGroups=".to_owned()
+        } else {
+            members.join(", ")
+        };
+        format!("group {} ({members})", group.name().display())
+    });
+    users.chain(groups).collect::<Vec<_>>().join(", ")
+}
+
+/// Whose the state directory is, whether it can be written, and what was set aside in it.
+pub(super) fn state(site: &Site, config: Option<&Config>, found: &mut Vec<Finding>) {
+    const CHECK: &str = "state";
+    let directory = site.state_directory(config);
+    let name = directory.display();
+    let metadata = match fs::metadata(&directory) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            found.push(if config.is_some_and(|config| config.state.directory.is_some()) {
+                Finding::fail(
+                    CHECK,
+                    format!("{name} does not exist"),
+                    "Make it, owned by c2c-authd, mode 0700",
+                )
+            } else {
+                Finding::ok(CHECK, format!("{name} is made at the first start"))
+            });
+            return;
+        }
+        Err(error) => return found.push(Finding::fail(CHECK, format!("{name}: {error}"), "")),
+    };
+    match site.service {
+        Some((uid, _)) if uid != metadata.uid() => found.push(Finding::fail(
+            CHECK,
+            format!(
+                "{name} belongs to uid {}, and the daemon runs as uid {uid}",
+                metadata.uid()
+            ),
+            format!("Run: chown -R {USER}: {name}"),
+        )),
+        _ if metadata.mode() & 0o022 != 0 => found.push(Finding::fail(
+            CHECK,
+            format!(
+                "{name} can be written by others (mode {:04o})",
+                metadata.mode() & 0o7777
+            ),
+            format!("Run: chmod 0700 {name}"),
+        )),
+        _ => found.push(room(&directory)),
+    }
+    // Others than root and the daemon may not look in.
+    let names = fs::read_dir(&directory).map(|entries| {
+        let names = entries
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.collect::<Vec<_>>()
+    });
+    let names = names.unwrap_or_default();
+    let mut aside: Vec<_> = names
+        .iter()
+        .filter(|name| is_set_aside(name))
+        .map(String::as_str)
+        .collect();
+    aside.sort_unstable();
+    if !aside.is_empty() {
+        found.push(Finding::warn(
+            CHECK,
+            format!("could not be used and were set aside: {}", aside.join(", ")),
+            "The journal says why: journalctl -u c2c-authd C2C_EVENT=record-unusable; they go with: c2c-authctl factory-reset",
+        ));
+    }
+    if names.iter().any(|name| name == "revocations") {
+        found.push(Finding::warn(
+            CHECK,
+            "the server has yet to hear that a former pairing is over",
+            "Connect the device to the internet; the daemon tells it by itself",
+        ));
+    }
+}
+
+/// `record.damaged.1`, and not `record.0`.
+fn is_set_aside(name: &str) -> bool {
+    let mut parts = name.split('.');
+    matches!(parts.next(), Some("record" | "revocations")) && parts.count() == 2
+}
+
+fn room(directory: &Path) -> Finding {
+    const CHECK: &str = "state";
+    // Both generations, their successors, what was set aside, and the spare file.
+    const ENOUGH: u64 = 256 * 1024;
+    let name = directory.display();
+    let space = match statvfs(directory) {
+        Ok(space) => space,
+        Err(error) => return Finding::warn(CHECK, format!("{name}: {error}"), ""),
+    };
+    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    if space.f_flag.contains(StatVfsMountFlags::RDONLY) {
+        Finding::fail(
+            CHECK,
+            format!("{name} is on a file system that is mounted read-only"),
+            "Mount it for writing, or set state.directory to a place that is",
+        )
+    } else if free < ENOUGH {
+        Finding::fail(CHECK, format!("{name} has only {free} bytes left"), "Free some space")
+    } else {
+        Finding::ok(CHECK, format!("{name}, {} MiB free", free / 1024 / 1024))
+    }
+}
+
+/// Whether it can be right at all; the server's word on it comes with the server.
+pub(super) fn clock(found: &mut Vec<Finding>) {
+    let floor = Clock::new(None).floor().as_secs();
+    let now = super::server::now();
+    found.push(if now < floor {
+        Finding::fail(
+            "clock",
+            "the clock is before the day on which this software was made",
+            "Set it, or let it find a time server",
+        )
+    } else {
+        Finding::ok("clock", "later than this software")
+    });
+}

@@ -1,0 +1,140 @@
+//! `check`: finds what is wrong before the user does. One line for each thing looked at, with the cure.
+//!
+//! Changes nothing, and works with the daemon and the bus dead.
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use super::exit::{Exit, Failure};
+use super::site::Site;
+use super::{print, to_json};
+use crate::bus::BusAddress;
+
+mod local;
+mod secrets;
+mod server;
+mod service;
+
+/// How it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum Verdict {
+    /// As it should be.
+    Ok,
+    /// It works, and may not for long, or not for all.
+    Warn,
+    /// The device cannot do its work.
+    Fail,
+}
+
+impl Verdict {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warn => "warn",
+            Self::Fail => "FAIL",
+        }
+    }
+}
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Finding {
+    check: &'static str,
+    verdict: Verdict,
+    what: String,
+    cure: String,
+}
+
+impl Finding {
+    fn ok(check: &'static str, what: impl Into<String>) -> Self {
+        Self::new(Verdict::Ok, check, what, "")
+    }
+
+    fn warn(check: &'static str, what: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self::new(Verdict::Warn, check, what, cure)
+    }
+
+    fn fail(check: &'static str, what: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self::new(Verdict::Fail, check, what, cure)
+    }
+
+    fn new(verdict: Verdict, check: &'static str, what: impl Into<String>, cure: impl Into<String>) -> Self {
+        Self {
+            check,
+            verdict,
+            what: what.into(),
+            cure: cure.into(),
+        }
+    }
+
+    /// One line: what comes from elsewhere may have had several.
+    fn line(&self) -> String {
+        let text = if self.cure.is_empty() {
+            self.what.clone()
+        } else {
+            format!("{}. {}", self.what.trim_end_matches('.'), self.cure)
+        };
+        let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+        format!("{:<4}  {:<13}  {text}", self.verdict.word(), self.check)
+    }
+}
+
+/// All of them, and the worst.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+struct Report {
+    verdict: Verdict,
+    checks: Vec<Finding>,
+}
+
+impl Report {
+    fn new(checks: Vec<Finding>) -> Self {
+        let worst = checks.iter().map(|finding| finding.verdict).max();
+        Self {
+            verdict: worst.unwrap_or(Verdict::Ok),
+            checks,
+        }
+    }
+
+    fn text(&self) -> String {
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        for finding in &self.checks {
+            let _ = writeln!(out, "{}", finding.line());
+        }
+        let count = |verdict| self.checks.iter().filter(|finding| finding.verdict == verdict).count();
+        let _ = match (count(Verdict::Fail), count(Verdict::Warn)) {
+            (0, 0) => writeln!(out, "\nAll is well."),
+            (0, warned) => writeln!(out, "\nIt works; {warned} to look at."),
+            (failed, 0) => writeln!(out, "\n{failed} failed."),
+            (failed, warned) => writeln!(out, "\n{failed} failed; {warned} more to look at."),
+        };
+        out
+    }
+}
+
+/// The command.
+pub(super) async fn check(bus: &BusAddress, json: bool, offline: bool) -> Result<Exit, Failure> {
+    let site = Site::host();
+    let mut found = Vec::new();
+    let config = local::configuration(&site, &mut found);
+    local::users(&site, config.as_ref(), &mut found);
+    secrets::secrets(&site, config.as_ref(), &mut found);
+    local::state(&site, config.as_ref(), &mut found);
+    service::bus_files(&site, config.as_ref(), &mut found);
+    service::unit_and_daemon(bus, &mut found).await;
+    local::clock(&mut found);
+    if let Some(config) = config.filter(|_| !offline) {
+        server::server(&config, &mut found).await;
+    }
+    let report = Report::new(found);
+    print(&if json { to_json(&report)? } else { report.text() })?;
+    Ok(match report.verdict {
+        Verdict::Ok | Verdict::Warn => Exit::Ok,
+        Verdict::Fail => Exit::Failed,
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! The client secret, the state key, and what guards them.
+
+use super::Finding;
+use crate::cli::provision::place::{Found, Kept, Which, find};
+use crate::cli::provision::seal::{Creds, Key};
+use crate::cli::site::Site;
+use crate::cli::words;
+use crate::config::Config;
+use crate::config::secrets::shared_file_system;
+use crate::core::Reason;
+
+/// Looks for both as the daemon would, and opens them.
+pub(super) fn secrets(site: &Site, config: Option<&Config>, found: &mut Vec<Finding>) {
+    if !rustix::process::geteuid().is_root() {
+        found.push(Finding::warn(
+            "secrets",
+            "only root can look at them",
+            "Run this as root",
+        ));
+        return;
+    }
+    for which in [Which::ClientSecret, Which::StateKey] {
+        let idle = which == Which::ClientSecret && config.is_some_and(|config| !config.provider.needs_client_secret());
+        if idle {
+            continue;
+        }
+        let check = which.name();
+        match find(site, config, which) {
+            Err(error) => found.push(Finding::fail(check, error.to_string(), "")),
+            Ok(None) => found.push(missing(config, which)),
+            Ok(Some(Found {
+                kept: _,
+                content: Err(why),
+            })) => found.push(Finding::fail(check, why, "")),
+            Ok(Some(Found { kept, content: Ok(_) })) => {
+                found.push(kept_well(site, which, &kept));
+                if let (Which::StateKey, Kept::File { path }) = (which, &kept) {
+                    let shared = shared_file_system(path, &site.state_directory(config));
+                    found.extend(shared.map(|warning| Finding::warn(check, warning, "")));
+                }
+            }
+        }
+    }
+}
+
+fn missing(config: Option<&Config>, which: Which) -> Finding {
+    let reason = match which {
+        Which::ClientSecret => Reason::ClientSecretMissing,
+        Which::StateKey if config.is_some_and(|config| config.secrets.create_state_key) => {
+            return Finding::ok(which.name(), "made at the first start");
+        }
+        Which::StateKey => Reason::StateKeyMissing,
+    };
+    let told = words::reason(reason);
+    Finding::fail(which.name(), told.what, "Run: c2c-authctl provision")
+}
+
+fn kept_well(site: &Site, which: Which, kept: &Kept) -> Finding {
+    let check = which.name();
+    let path = kept.path().display();
+    match kept {
+        Kept::File { .. } => Finding::ok(check, format!("a file in clear, {path}")),
+        Kept::Sealed { header: None, .. } => {
+            Finding::warn(check, format!("{path} opens, in a way that is not known"), "")
+        }
+        Kept::Sealed {
+            header: Some(header), ..
+        } => match header.key {
+            Key::Null => Finding::fail(
+                check,
+                format!("{path} is sealed with a key of zeros, which hides nothing"),
+                "Run: c2c-authctl provision --upgrade-key host",
+            ),
+            key if header.bound_to_pcrs => Finding::warn(
+                check,
+                format!("{path} is bound to measurements of firmware or system, so that an update can lock it"),
+                format!("Run: c2c-authctl provision --upgrade-key {}", key.word()),
+            ),
+            Key::Host if Creds(site).has_tpm().unwrap_or(false) => Finding::ok(
+                check,
+                format!(
+                    "sealed with the host's key, {path}; there is a TPM too: c2c-authctl provision --upgrade-key host+tpm2"
+                ),
+            ),
+            key => Finding::ok(check, format!("sealed with {}, {path}", key.word())),
+        },
+    }
+}

@@ -1,0 +1,169 @@
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::*;
+use crate::cli::args::{How, Provision};
+use crate::cli::provision::seal::Key;
+use crate::cli::provision::store_for_tests;
+
+struct World {
+    _folder: tempfile::TempDir,
+    site: Site,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::at(folder.path());
+        Self { _folder: folder, site }
+    }
+
+    fn write(&self, path: &str, text: &str) -> std::path::PathBuf {
+        let path = self.site.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// What is found without a server, a bus and a service manager.
+    fn look(&self) -> Vec<Finding> {
+        let mut found = Vec::new();
+        let config = local::configuration(&self.site, &mut found);
+        local::users(&self.site, config.as_ref(), &mut found);
+        secrets::secrets(&self.site, config.as_ref(), &mut found);
+        local::state(&self.site, config.as_ref(), &mut found);
+        service::bus_files(&self.site, config.as_ref(), &mut found);
+        found
+    }
+
+    /// The worst that is said of one thing.
+    fn verdict(&self, check: &str) -> (Verdict, String) {
+        let found = self.look();
+        let worst = found
+            .iter()
+            .filter(|finding| finding.check == check)
+            .max_by_key(|finding| finding.verdict);
+        let worst = worst.unwrap_or_else(|| panic!("{check} was not looked at: {found:?}"));
+        (worst.verdict, worst.line())
+    }
+
+    #[track_caller]
+    fn expect(&self, check: &str, verdict: Verdict, named: &str) {
+        let (found, line) = self.verdict(check);
+        assert!(found == verdict && line.contains(named), "{line}");
+    }
+
+    fn provision(&self) {
+        let wanted = Provision {
+            how: How::Sealed(Some(Key::Host)),
+            client_id: Some("SN-1".to_owned()),
+            ..Provision::default()
+        };
+        store_for_tests(&self.site, &wanted, "made-up-secret");
+    }
+}
+
+#[test]
+fn a_bare_machine_fails_in_each_thing_that_it_lacks() {
+    let world = World::new();
+    world.expect("client-id", Verdict::Fail, "client-id-from");
+    world.expect("client-secret", Verdict::Fail, "c2c-authctl provision");
+    world.expect("state-key", Verdict::Fail, "c2c-authctl provision");
+    world.expect("bus-policy", Verdict::Fail, "Install");
+    world.expect("activation", Verdict::Warn, "Install");
+    world.expect("state", Verdict::Ok, "first start");
+}
+
+#[test]
+fn a_machine_that_was_provisioned_and_installed_has_nothing_to_fear() {
+    let world = World::new();
+    world.provision();
+    world.write(
+        "/etc/c2c-authd/config.d/20.toml",
+        "[access]\nui = [\"uid:0\"]\nuploader = [\"uid:0\"]\n",
+    );
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (from, to) in [
+        ("dbus/org.cameratocloud.Auth1.conf", "/usr/share/dbus-1/system.d"),
+        (
+            "dbus/org.cameratocloud.Auth1.service",
+            "/usr/share/dbus-1/system-services",
+        ),
+    ] {
+        let from = root.join(from);
+        let to = format!("{to}/{}", from.file_name().unwrap().to_str().unwrap());
+        world.write(&to, &fs::read_to_string(from).unwrap());
+    }
+    world.write("/etc/os-release", "VERSION_ID=1.2.3\n");
+    let found = world.look();
+    let bad: Vec<_> = found.iter().filter(|finding| finding.verdict != Verdict::Ok).collect();
+    assert!(bad.is_empty(), "{bad:?}");
+}
+
+#[test]
+fn a_bad_configuration_is_told_with_its_line() {
+    let world = World::new();
+    world.write("/etc/c2c-authd/config.toml", "[refresh]\nminvalidity = \"1s\"\n");
+    world.expect("configuration", Verdict::Fail, "config.toml:2");
+}
+
+#[test]
+fn a_secret_that_does_not_open_says_why() {
+    let world = World::new();
+    world.provision();
+    world.expect("client-secret", Verdict::Ok, "sealed with");
+    fs::remove_file(world.site.host_key()).unwrap();
+    world.expect("client-secret", Verdict::Fail, "is lost");
+    world.expect("state-key", Verdict::Fail, "is lost");
+}
+
+#[test]
+fn a_host_key_that_others_can_read_is_a_fault() {
+    let world = World::new();
+    world.provision();
+    fs::set_permissions(world.site.host_key(), fs::Permissions::from_mode(0o444)).unwrap();
+    world.expect("client-secret", Verdict::Fail, "chmod 0400");
+}
+
+#[test]
+fn a_state_directory_that_others_can_write_is_a_fault_and_what_was_set_aside_is_told() {
+    let world = World::new();
+    let aside = world.write("/var/lib/c2c-authd/record.damaged.1", "");
+    world.write("/var/lib/c2c-authd/record.0", "");
+    let directory = aside.parent().unwrap();
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o700)).unwrap();
+    world.expect("state", Verdict::Warn, "record.damaged.1");
+    world.write("/var/lib/c2c-authd/revocations", "");
+    world.expect("state", Verdict::Warn, "yet to hear");
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o777)).unwrap();
+    world.expect("state", Verdict::Fail, "chmod 0700");
+}
+
+#[test]
+fn a_role_that_the_bus_policy_does_not_know_is_told() {
+    let world = World::new();
+    world.write(
+        "/usr/share/dbus-1/system.d/x.conf",
+        "own=\"org.cameratocloud.Auth1\" group=\"c2c-ui\"",
+    );
+    world.write("/etc/c2c-authd/config.toml", "[access]\nui = [\"daemon\"]\n");
+    world.expect("bus-policy", Verdict::Warn, "group=\"daemon\"");
+}
+
+#[test]
+fn the_report_is_a_line_for_each_and_its_worst_is_the_whole() {
+    let report = Report::new(vec![
+        Finding::ok("a", "fine"),
+        Finding::warn("b", "so\nso.", "Look"),
+        Finding::fail("c", "bad", "Do this"),
+    ]);
+    assert_eq!(report.verdict, Verdict::Fail);
+    assert_eq!(
+        report.text(),
+        "ok    a              fine\nwarn  b              so so. Look\nFAIL  c              bad. Do this\n\n1 failed; 1 more to look at.\n"
+    );
+    assert_eq!(Report::new(Vec::new()).text(), "\nAll is well.\n");
+}

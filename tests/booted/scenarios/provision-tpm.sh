@@ -1,0 +1,63 @@
+# shellcheck shell=bash
+# A TPM (a software one, which PID 1 and the tool reach as libtss2 says): a fleet sealed with the host's key is upgraded to both,
+# then to the TPM alone, with the pairing kept; not bound to PCRs; a cleared TPM is named, and provisioning again is the way out.
+
+export SYSTEMD_TPM2_DEVICE=swtpm:host=127.0.0.1,port=2321
+tpm=/run/swtpm
+tpm_on() {
+    mkdir -p "$tpm"
+    systemd-run --quiet --collect --unit=swtpm swtpm socket --tpm2 --tpmstate "dir=$tpm" --server type=tcp,port=2321 \
+        --ctrl type=tcp,port=2322 --flags not-need-init,startup-clear
+    within 10 listening 2321
+}
+listening() { [ -n "$(ss --no-header --listening --tcp --numeric "sport = :$1")" ]; }
+tpm_off() { systemctl stop swtpm.service; }
+# key: of both, as check sees them
+key() { c2c-authctl check --offline --json | jq --raw-output '.checks[] | select(.check == "state-key") | .what'; }
+
+sim_start
+device
+tpm_on
+c2c-authctl provision --with-key host --client-id "$CLIENT" <"$SIM_DIR/client-secret"
+systemctl start "$UNIT"
+pair
+first=$(token)
+
+report=$(c2c-authctl provision --upgrade-key host+tpm2 --json)
+expect "what was done" "$(jq --compact-output '[."client-secret", ."state-key", .key, .unit]' <<<"$report")" \
+    '["moved","moved","host+tpm2","left-alone"]'
+expect_like "the key" "$(key)" '^sealed with host\+tpm2'
+systemctl restart "$UNIT"
+expect "the token" "$(token)" "$first"
+expect_like "the same again" "$(c2c-authctl provision --upgrade-key host+tpm2)" '^Nothing to do'
+
+# What is bound to PCRs is told, and the cure cures it.
+head -c 32 /dev/urandom >/run/other-key
+systemd-creds --quiet encrypt --with-key=tpm2 --tpm2-pcrs=7 --name=state-key /run/other-key /run/bound
+cp /etc/credstore.encrypted/state-key /run/unbound
+cp /run/bound /etc/credstore.encrypted/state-key
+expect_like "bound" "$(c2c-authctl check --offline || true)" 'warn  state-key .*measurements'
+cp /run/unbound /etc/credstore.encrypted/state-key
+
+c2c-authctl provision --upgrade-key tpm2
+mv /var/lib/systemd/credential.secret /run/kept
+systemctl restart "$UNIT"
+expect "the token without the host's key" "$(token)" "$first"
+mv /run/kept /var/lib/systemd/credential.secret
+
+# The TPM is cleared: another seed.
+tpm_off
+rm -r "$tpm"
+tpm_on
+systemctl restart "$UNIT" 2>/dev/null && die "it started"
+expect "how it ended" "$(unit ActiveState)/$(unit ExecMainStatus)" failed/243
+said=$(c2c-authctl status) || true
+expect_like "status" "$said" 'state-key: .*the TPM was cleared or cannot be reached'
+code=0
+c2c-authctl provision --with-key host+tpm2 <"$SIM_DIR/client-secret" || code=$?
+expect "exit code without --replace" "$code" 8
+c2c-authctl provision --with-key host+tpm2 --replace <"$SIM_DIR/client-secret"
+expect "the unit" "$(unit ActiveState)" active
+expect "reason" "$(property Pairing PairingReason)" state-key-mismatch
+pair
+tpm_off

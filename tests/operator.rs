@@ -1,0 +1,152 @@
+//! What an operator reads about the daemon, held against it: its man pages, and the journal's catalog.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use c2c_authd::bus::TOKEN_HANDED_OUT;
+use c2c_authd::core::Reason;
+use c2c_authd::daemon::exit::Code;
+use c2c_authd::daemon::journal::{Kind, TOKEN_HANDED_OUT as HANDED_OUT};
+
+fn read(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// A page with mdoc's escapes taken out.
+fn page(path: &str) -> String {
+    read(path).replace("\\-", "-")
+}
+
+/// Words of a page, without the punctuation that mdoc wants apart.
+fn has_word(page: &str, word: &str) -> bool {
+    page.split(|c: char| c.is_whitespace() || c == ',')
+        .any(|found| found == word)
+}
+
+#[test]
+fn the_daemons_page_has_every_option_exit_code_reason_and_event() {
+    let page = page("man/c2c-authd.8");
+    let help = c2c_authd::daemon::args::HELP;
+    let options = help.split_whitespace().filter_map(|word| word.strip_prefix("--"));
+    for option in options {
+        assert!(page.contains(&format!(".It Fl -{option}")), "--{option}");
+    }
+    for code in [
+        Code::Usage,
+        Code::Internal,
+        Code::Io,
+        Code::TempFail,
+        Code::NoPermission,
+        Code::Config,
+    ] {
+        assert!(page.contains(&format!("\n.It {}\n", code as u8)), "{code:?}");
+    }
+    for word in Reason::ALL
+        .iter()
+        .map(|reason| reason.word())
+        .chain(Kind::ALL.iter().map(|kind| kind.word))
+    {
+        assert!(has_word(&page, word), "{word}");
+    }
+}
+
+#[test]
+fn the_configurations_page_has_every_section_and_key() {
+    let page = page("man/c2c-authd.toml.5");
+    let mut keys = 0;
+    for line in read("config/config.toml").lines() {
+        if line.starts_with('[') {
+            assert!(page.contains(&format!("\n.Ss {line}\n")), "{line}");
+            continue;
+        }
+        let line = line
+            .strip_prefix("# e.g. ")
+            .or_else(|| line.strip_prefix('#'))
+            .unwrap_or(line);
+        let Some((key, _)) = line.split_once(" = ") else {
+            continue;
+        };
+        if key.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-') {
+            keys += 1;
+            let items = page.lines().filter_map(|line| line.strip_prefix(".It Va "));
+            assert!(items.flat_map(str::split_whitespace).any(|item| item == key), "{key}");
+        }
+    }
+    assert!(keys > 20, "only {keys} keys were found");
+}
+
+/// Entries by their id: head and text.
+fn catalog() -> BTreeMap<String, (String, String)> {
+    let text = read("systemd/c2c-authd.catalog");
+    let mut entries = BTreeMap::new();
+    for entry in text.split("\n-- ").skip(1) {
+        let (id, entry) = entry.split_once('\n').unwrap();
+        let (head, body) = entry.split_once("\n\n").unwrap();
+        let known = entries.insert(id.to_owned(), (head.to_owned(), body.to_owned()));
+        assert_eq!(known, None, "{id} is there twice");
+    }
+    entries
+}
+
+#[test]
+fn the_catalog_explains_every_kind_of_entry_and_no_other() {
+    let catalog = catalog();
+    let ids: Vec<_> = catalog.keys().map(String::as_str).collect();
+    let mut kinds: Vec<_> = Kind::ALL.iter().map(|kind| kind.id).collect();
+    kinds.sort_unstable();
+    assert_eq!(ids, kinds);
+    for (id, (head, body)) in &catalog {
+        assert!(
+            head.starts_with("Subject: ") && head.contains("\nDefined-By: c2c-authd\n"),
+            "{id}"
+        );
+        let paragraphs = body.trim().split("\n\n").count();
+        assert!(paragraphs >= 2, "{id}: what happened, and what to do");
+    }
+}
+
+#[test]
+fn the_catalog_refers_only_to_fields_that_entries_have() {
+    const FIELDS: &[&str] = &[
+        "MESSAGE",
+        "C2C_REASON",
+        "C2C_CALLER_UID",
+        "C2C_CALLER_UNIT",
+        "C2C_CALLER_PID",
+    ];
+    for (id, (_, body)) in catalog() {
+        for field in body.split('@').skip(1).step_by(2) {
+            assert!(FIELDS.contains(&field), "{id}: {field}");
+        }
+    }
+}
+
+#[test]
+fn systemd_compiles_the_catalog() {
+    let root = tempfile::tempdir().unwrap();
+    let folder = root.path().join("usr/lib/systemd/catalog");
+    fs::create_dir_all(&folder).unwrap();
+    fs::create_dir_all(root.path().join("var/lib/systemd/catalog")).unwrap();
+    fs::write(folder.join("c2c-authd.catalog"), read("systemd/c2c-authd.catalog")).unwrap();
+    let journalctl = |argument: &str| {
+        let root = format!("--root={}", root.path().display());
+        Command::new("journalctl").args([&root, argument]).output().unwrap()
+    };
+    let compiled = journalctl("--update-catalog");
+    assert!(compiled.status.success() && compiled.stderr.is_empty(), "{compiled:?}");
+    let listed = String::from_utf8(journalctl("--list-catalog").stdout).unwrap();
+    assert_eq!(listed.lines().count(), Kind::ALL.len(), "{listed}");
+    for kind in Kind::ALL {
+        assert!(listed.contains(kind.id), "{}", kind.word);
+    }
+}
+
+#[test]
+fn bus_and_journal_agree_on_what_a_handed_out_token_is_called() {
+    assert_eq!(TOKEN_HANDED_OUT, (HANDED_OUT.id, HANDED_OUT.word));
+}
