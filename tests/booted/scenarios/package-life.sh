@@ -7,8 +7,8 @@
 # Without what the rig has put there, and without the users.
 systemctl stop "$UNIT"
 if dpkg-query --show c2c-authd >/dev/null 2>&1; then dpkg --purge c2c-authd; fi
-rm -rf /usr/bin/c2c-auth* /usr/lib/systemd/system/"$UNIT"* /usr/lib/sysusers.d/c2c-authd.conf /usr/share/dbus-1/*/org.cameratocloud.* \
-    /usr/share/polkit-1/rules.d/*cameratocloud* /usr/lib/systemd/catalog/c2c-authd.catalog /etc/c2c-authd
+rm -rf /usr/bin/c2c-auth* /usr/share/doc/c2c-authd /usr/lib/systemd/system/"$UNIT"* /usr/lib/sysusers.d/c2c-authd.conf /usr/share/dbus-1/*/org.cameratocloud.* \
+    /usr/lib/systemd/catalog/c2c-authd.catalog /etc/c2c-authd
 sed -i -E '/^(c2c-[a-z]+|ui|uploader|both):/d' /etc/passwd /etc/shadow /etc/group /etc/gshadow
 if id c2c-authd 2>/dev/null; then die "the user is still there"; fi
 systemctl daemon-reload
