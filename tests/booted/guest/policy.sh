@@ -4,7 +4,7 @@
 # Owns: the table. The daemon runs, not paired, with a simulated server.
 
 users=(root ui uploader both nobody c2c-authd)
-signals='^(Pairing\.PairingStateChanged|Tokens\.AccessTokenChanged|PropertiesChanged:.*|overhear)$'
+signals='^(Pairing\.PairingStateChanged|Tokens\.AccessTokenChanged|PropertiesChanged:.*|forged|overhear)$'
 
 # rows SECTION: ACT and what is expected of each user, a line each
 rows() { sed -n "/^\[$1\]/,/^\[/p" /booted/guest/policy.table | grep --invert-match -e '^#' -e '^\[' -e '^$'; }
@@ -39,6 +39,7 @@ signals() {
     sim approve any
     within 15 is paired state
     token >/dev/null
+    as nobody busctl --system emit "$OBJECT" "$NAME.Pairing" PairingStateChanged ss paired none
     wait "$first"
     exec {hold}>&-
     wait "${pids[@]}"
