@@ -4,14 +4,27 @@
 
 export SYSTEMD_TPM2_DEVICE=swtpm:host=127.0.0.1,port=2321
 tpm=/run/swtpm
+# A TPM for one user at a time, made anew for each: without the kernel's resource manager the sessions that a caller leaves
+# behind would fill it. Its sockets are systemd's, so that callers wait while one goes and the next comes.
 tpm_on() {
-    mkdir -p "$tpm"
-    systemd-run --quiet --collect --unit=swtpm swtpm socket --tpm2 --tpmstate "dir=$tpm" --server type=tcp,port=2321 \
-        --ctrl type=tcp,port=2322 --flags not-need-init,startup-clear
-    within 10 listening 2321
+    mkdir -p "$tpm" /run/systemd/system
+    cat >/run/systemd/system/swtpm.socket <<END
+[Socket]
+ListenStream=127.0.0.1:2321
+ListenStream=127.0.0.1:2322
+TriggerLimitIntervalSec=0
+END
+    cat >/run/systemd/system/swtpm.service <<END
+[Unit]
+StartLimitIntervalSec=0
+[Service]
+ExecStart=swtpm socket --tpm2 --tpmstate dir=$tpm --server type=tcp,fd=3 --ctrl type=tcp,fd=4 \\
+    --flags not-need-init,startup-clear --terminate
+END
+    systemctl daemon-reload
+    systemctl start swtpm.socket
 }
-listening() { [ -n "$(ss --no-header --listening --tcp --numeric "sport = :$1")" ]; }
-tpm_off() { systemctl stop swtpm.service; }
+tpm_off() { systemctl stop swtpm.socket swtpm.service; }
 # key: of both, as check sees them
 key() { c2c-authctl check --offline --json | jq --raw-output '.checks[] | select(.check == "state-key") | .what'; }
 
