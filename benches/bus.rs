@@ -22,7 +22,7 @@ const CALLS: usize = 1000;
 const CONNECTIONS: usize = 40;
 const CLIENTS: usize = 64;
 /// Calls of each client in a run.
-const CALLS_OF_A_CLIENT: usize = 40;
+const CALLS_OF_A_CLIENT: usize = 160;
 /// How often the other uid calls during a flood. A real uploader calls far less often.
 const EVERY: Duration = Duration::from_millis(2);
 const CALLS_IN_A_FLOOD: usize = 400;

@@ -5,7 +5,7 @@
 //! (`GetConnectionCredentials`): uid and groups, as of when it connected. What the bus does not report, the caller does not
 //! have.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -91,7 +91,7 @@ pub struct Known(Mutex<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
-    entries: BTreeMap<Box<str>, (u64, Arc<Caller>)>,
+    entries: HashMap<Box<str>, (u64, Arc<Caller>)>,
     /// Counts insertions: the smallest number is the oldest entry.
     next: u64,
 }

@@ -66,7 +66,7 @@ impl Front {
 
     /// Asks the loop. The answer comes after every signal that follows from it (D4).
     pub(super) async fn ask(&self, command: Command) -> Result<Reply, Failure> {
-        let (reply, answer) = oneshot::channel();
+        let (reply, mut answer) = oneshot::channel();
         // Not `send`: a full queue means that the loop is behind, and waiting callers would only hide that.
         self.calls
             .try_send(Call { command, reply })
@@ -77,14 +77,23 @@ impl Front {
                 ),
                 mpsc::error::TrySendError::Closed(_) => Failure::ending(),
             })?;
-        let answered = async {
-            let answer = answer.await;
-            self.outbox.flushed().await;
-            answer
-        };
         // Most answers come from the loop's memory. Let it have its turn first: an answer that is there at the first look
         // needs no timer, and a timer here is a write and a wake-up of its own for each call.
         one_turn().await;
+        let early = match answer.try_recv() {
+            Ok(answer) if self.outbox.is_flushed() => return answer.map_err(Failure::from),
+            Ok(answer) => Some(answer),
+            Err(oneshot::error::TryRecvError::Empty) => None,
+            Err(oneshot::error::TryRecvError::Closed) => return Err(Failure::ending()),
+        };
+        let answered = async {
+            let answer = match early {
+                Some(answer) => Ok(answer),
+                None => answer.await,
+            };
+            self.outbox.flushed().await;
+            answer
+        };
         match tokio::time::timeout(ANSWER_LIMIT, answered).await {
             Ok(Ok(answer)) => answer.map_err(Failure::from),
             Ok(Err(_)) => Err(Failure::ending()),

@@ -1,7 +1,7 @@
 //! Holding off shutdown and sleep while a refresh is in flight, best effort.
 //!
-//! Without polkit, or without the rule that the package ships, logind refuses a caller that is not root. No claim rests on
-//! this: the intent mark on disk does the real work.
+//! logind lets any user delay them if polkit is there to say so, and refuses who is not root where it is not. No claim rests
+//! on this: the intent mark on disk does the real work.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -13,28 +13,44 @@ use super::BusError;
 /// logind answers at once or not at all, and the refresh does not wait for it.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// Takes a *delay* inhibitor; closing the file gives it back.
-pub(super) async fn inhibit(connection: Connection) -> Result<OwnedFd, BusError> {
-    let call = connection.call_method(
-        Some("org.freedesktop.login1"),
-        "/org/freedesktop/login1",
-        Some("org.freedesktop.login1.Manager"),
-        "Inhibit",
-        &(
-            "shutdown:sleep",
-            "c2c-authd",
-            "Refreshing the Camera to Cloud tokens",
-            "delay",
-        ),
-    );
-    let reply = tokio::time::timeout(LIMIT, call)
-        .await
-        .map_err(|_| BusError::NoInhibitor {
+/// What is held off for as long as this lives.
+#[derive(Debug)]
+pub struct Lock {
+    _shutdown: Option<OwnedFd>,
+    _sleep: Option<OwnedFd>,
+}
+
+/// Takes *delay* inhibitors, as many as are given.
+///
+/// One each: asked for both at once, logind before systemd 255 or so looks up the right to ignore the lid switch, which nobody
+/// gave us.
+pub(super) async fn inhibit(connection: Connection) -> Result<Lock, BusError> {
+    let both = async { tokio::join!(ask(&connection, "shutdown"), ask(&connection, "sleep")) };
+    let given = tokio::time::timeout(LIMIT, both).await;
+    match given {
+        Ok((Err(shutdown), Err(_))) => Err(BusError::NoInhibitor {
+            reason: shutdown.to_string(),
+        }),
+        Ok((shutdown, sleep)) => Ok(Lock {
+            _shutdown: shutdown.ok(),
+            _sleep: sleep.ok(),
+        }),
+        Err(_) => Err(BusError::NoInhibitor {
             reason: format!("logind did not answer within {} s", LIMIT.as_secs()),
-        })?;
-    let refused = |error: zbus::Error| BusError::NoInhibitor {
-        reason: error.to_string(),
-    };
-    let file: zbus::OwnedFd = reply.map_err(refused)?.body().deserialize().map_err(refused)?;
+        }),
+    }
+}
+
+async fn ask(connection: &Connection, what: &str) -> zbus::Result<OwnedFd> {
+    let reply = connection
+        .call_method(
+            Some("org.freedesktop.login1"),
+            "/org/freedesktop/login1",
+            Some("org.freedesktop.login1.Manager"),
+            "Inhibit",
+            &(what, "c2c-authd", "Refreshing the Camera to Cloud tokens", "delay"),
+        )
+        .await?;
+    let file: zbus::OwnedFd = reply.body().deserialize()?;
     Ok(file.into())
 }

@@ -25,7 +25,6 @@ mod text;
 mod throttle;
 mod tokens;
 
-use std::os::fd::OwnedFd;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -43,6 +42,7 @@ pub use handout::TOKEN_HANDED_OUT;
 
 use crate::core::{CallError, Command, Redirect, Reply, Snapshot};
 use front::Front;
+pub use logind::Lock;
 use outbox::Outbox;
 
 /// The well-known name.
@@ -273,11 +273,11 @@ impl Bus {
         async move { connection.closed().await }
     }
 
-    /// Asks logind to hold off shutdown and sleep until the file is dropped. Takes 2 s at most; best effort.
+    /// Asks logind to hold off shutdown and sleep until the lock is dropped. Takes 2 s at most; best effort.
     ///
     /// # Errors
     /// [`BusError::NoInhibitor`].
-    pub fn inhibit(&self) -> impl Future<Output = Result<OwnedFd, BusError>> + Send + 'static + use<> {
+    pub fn inhibit(&self) -> impl Future<Output = Result<Lock, BusError>> + Send + 'static + use<> {
         logind::inhibit(self.connection.clone())
     }
 

@@ -10,7 +10,6 @@
 //!
 //! Invariant: a ticket is in the table exactly as long as its call is open.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -55,7 +54,8 @@ pub(super) struct Throttle(Mutex<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
-    users: BTreeMap<u32, User>,
+    /// A handful: looking through them is cheaper than hashing.
+    users: Vec<User>,
     /// The latest call's uid and time.
     latest: Option<(u32, Instant)>,
     /// Until when pace is kept.
@@ -64,6 +64,7 @@ struct Table {
 
 #[derive(Debug)]
 struct User {
+    uid: u32,
     waiting: u32,
     seen: Instant,
     /// When the budget for costly calls is full again.
@@ -126,9 +127,7 @@ impl Throttle {
     pub(super) fn retire(&self, uid: u32) {
         let now = Instant::now();
         let mut table = self.table();
-        if table.users.get(&uid).is_some_and(|user| user.owes_nothing(now)) {
-            table.users.remove(&uid);
-        }
+        table.users.retain(|user| user.uid != uid || !user.owes_nothing(now));
     }
 
     #[cfg(test)]
@@ -152,17 +151,28 @@ impl Table {
 
     /// The user's entry; a full table gives up the one that was idle longest. `None`: nobody is idle.
     fn user(&mut self, uid: u32, now: Instant) -> Option<&mut User> {
-        if self.users.len() >= USERS && !self.users.contains_key(&uid) {
-            let idle = self.users.iter().filter(|(_, user)| user.waiting == 0);
-            let longest = idle.min_by_key(|(_, user)| user.seen).map(|(uid, _)| *uid)?;
-            self.users.remove(&longest);
-        }
-        Some(self.users.entry(uid).or_insert(User {
-            waiting: 0,
-            seen: now,
-            budget_full: now,
-            next_slot: now,
-        }))
+        let known = self.users.iter().position(|user| user.uid == uid);
+        let place = if let Some(place) = known {
+            place
+        } else {
+            let fresh = User {
+                uid,
+                waiting: 0,
+                seen: now,
+                budget_full: now,
+                next_slot: now,
+            };
+            if self.users.len() < USERS {
+                self.users.push(fresh);
+                self.users.len() - 1
+            } else {
+                let idle = self.users.iter().enumerate().filter(|(_, user)| user.waiting == 0);
+                let (longest, _) = idle.min_by_key(|(_, user)| user.seen)?;
+                self.users[longest] = fresh;
+                longest
+            }
+        };
+        self.users.get_mut(place)
     }
 }
 
@@ -205,7 +215,8 @@ impl User {
 
 impl Drop for Ticket<'_> {
     fn drop(&mut self) {
-        if let Some(user) = self.throttle.table().users.get_mut(&self.uid) {
+        let mut table = self.throttle.table();
+        if let Some(user) = table.users.iter_mut().find(|user| user.uid == self.uid) {
             user.waiting = user.waiting.saturating_sub(1);
         }
     }

@@ -132,7 +132,6 @@ struct Ids {
 struct Ledger {
     generation: Generation,
     grant: GrantId,
-    floor: Option<WallTime>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -174,8 +173,8 @@ enum Holds {
 struct Deferred {
     call: CallId,
     command: Command,
-    /// The end of the call's time, where it has one of its own.
-    deadline: Option<BootTime>,
+    /// The end of the call's time.
+    deadline: BootTime,
 }
 
 /// A call that is answered when a write is done.
@@ -184,6 +183,8 @@ struct Durable {
     call: CallId,
     /// Writes end in order: when this one has, those before it have too.
     after: OpId,
+    /// The end of the call's time: a disk that hangs must not hang its callers.
+    deadline: BootTime,
     /// The record has to be right as well.
     record: bool,
     /// The removal of a flow, which it promises, failed.
@@ -319,7 +320,6 @@ impl Core {
         self.ledger = Ledger {
             generation: record.generation,
             grant: record.grant,
-            floor: record.floor,
         };
         match record.body {
             Body::Tombstone(reason) => self.idle = reason,

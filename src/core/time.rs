@@ -84,6 +84,8 @@ pub struct Now {
     pub boot: BootTime,
     /// The wall clock, `None` until [`ClockTrust`] vouches for it.
     pub wall: Option<WallTime>,
+    /// The earliest time it can be, by verified `Date`s; every record carries it.
+    pub floor: WallTime,
     /// Fresh random bits for jitter. The core keeps no generator, so that its states can be compared and explored.
     pub entropy: u64,
 }

@@ -1,8 +1,9 @@
 //! Where the core's time and entropy come from.
 //!
 //! Owns: the two system clocks, the judgement whether the wall clock may be believed, and the identity of this boot.
-//! Invariants: [`Now::boot`] never goes back; the floor moves only forward, only by a verified `Date`, and never by more
-//! than the refresh token's life in one step, so that one lying server cannot push it where no certificate is valid.
+//! Invariants: [`Now::boot`] never goes back; the floor moves only forward, only by a verified `Date`, and in a day of uptime
+//! never by more than the refresh token's life, so that a server with a wrong clock, however often it answers, cannot push it
+//! in hours where no certificate is valid.
 
 use std::fs;
 use std::io::Write;
@@ -26,10 +27,15 @@ const BUILD_DATE: WallTime = WallTime::from_secs(match option_env!("SOURCE_DATE_
     },
 });
 
+/// In which the floor moves by one step at most.
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 /// The clocks, and what is known about their truth.
 #[derive(Debug)]
 pub struct Clock {
     trust: ClockTrust,
+    /// Where the floor stood when the day began in which it may move by one step, and when that was.
+    day: (WallTime, BootTime),
     last: BootTime,
     entropy: Entropy,
 }
@@ -47,9 +53,12 @@ impl Clock {
     /// Starts from the floor that the record holds, if there is one.
     #[must_use]
     pub fn new(stored: Option<WallTime>) -> Self {
+        let trust = ClockTrust::new(BUILD_DATE, stored);
+        let last = boottime();
         Self {
-            trust: ClockTrust::new(BUILD_DATE, stored),
-            last: BootTime::default(),
+            trust,
+            day: (trust.floor(), last),
+            last,
             entropy: Entropy::default(),
         }
     }
@@ -67,6 +76,7 @@ impl Clock {
         Now {
             boot: self.boot(),
             wall: self.trust.judge(system_time()),
+            floor: self.trust.floor(),
             entropy: self.entropy.next(),
         }
     }
@@ -79,7 +89,8 @@ impl Clock {
 
     /// A `Date` came over verified TLS.
     pub fn date(&mut self, date: WallTime, max_advance: Duration) -> DateEffect {
-        self.date_against(system_time(), date, max_advance)
+        let boot = self.boot();
+        self.date_against(boot, system_time(), date, max_advance)
     }
 
     /// The system clock was stepped: earlier contradictions concern another clock.
@@ -87,9 +98,12 @@ impl Clock {
         self.trust.stepped();
     }
 
-    fn date_against(&mut self, system: WallTime, date: WallTime, max_advance: Duration) -> DateEffect {
+    fn date_against(&mut self, boot: BootTime, system: WallTime, date: WallTime, max_advance: Duration) -> DateEffect {
         let before = self.trust;
-        let floor = date.min(before.floor().after(max_advance)).max(before.floor());
+        if boot.since(self.day.1) >= DAY {
+            self.day = (before.floor(), boot);
+        }
+        let floor = date.min(self.day.0.after(max_advance)).max(before.floor());
         self.trust = ClockTrust::new(floor, None);
         self.trust.compare(system, date);
         DateEffect {

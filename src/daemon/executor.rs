@@ -9,6 +9,7 @@
 //! - A state is handed to the bus before the answers that follow from it; the bus keeps that order on the wire (D4).
 
 use std::collections::BTreeMap;
+use std::io;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -38,8 +39,9 @@ pub struct Executor {
     listeners: BTreeMap<OpId, Listener>,
     /// For the listeners: a browser's answer is a call like any other.
     calls: mpsc::Sender<Call>,
-    writer: Writer<Store>,
-    callers: BTreeMap<CallId, Answerer>,
+    writer: Writer,
+    /// In the order of their numbers. A handful, usually one: an allocation for each would be dearer than moving them up.
+    callers: Vec<(CallId, Answerer)>,
     next_call: u64,
     inhibitor: Inhibitor,
     state: PairingState,
@@ -76,7 +78,7 @@ impl From<Outcome> for Landed {
 impl Executor {
     /// With nothing under way.
     #[must_use]
-    pub fn new(client: Client, bus: Bus, store: Store, state: PairingState, calls: mpsc::Sender<Call>) -> Self {
+    pub fn new(client: Client, bus: Bus, writer: Writer, state: PairingState, calls: mpsc::Sender<Call>) -> Self {
         Self {
             client,
             bus,
@@ -84,8 +86,8 @@ impl Executor {
             prepared: BTreeMap::new(),
             listeners: BTreeMap::new(),
             calls,
-            writer: Writer::new(store, write),
-            callers: BTreeMap::new(),
+            writer,
+            callers: Vec::new(),
             next_call: 0,
             inhibitor: Inhibitor::default(),
             state,
@@ -96,7 +98,7 @@ impl Executor {
     pub fn admit(&mut self, call: Call) -> (CallId, Command) {
         let id = CallId(self.next_call);
         self.next_call += 1;
-        self.callers.insert(id, call.reply);
+        self.callers.push((id, call.reply));
         (id, call.command)
     }
 
@@ -199,11 +201,11 @@ impl Executor {
     }
 
     fn reply(&mut self, id: CallId, answer: Result<Reply, CallError>) {
-        match self.callers.remove(&id) {
+        match self.callers.binary_search_by_key(&id, |(id, _)| *id) {
             // A caller that has gone away leaves nobody to be told.
-            Some(caller) => drop(caller.send(answer)),
+            Ok(place) => drop(self.callers.remove(place).1.send(answer)),
             // I6 is the core's to keep. Said in debug builds, where its tests run.
-            None => debug_assert!(false, "a second answer to call {}", id.0),
+            Err(_) => debug_assert!(false, "a second answer to call {}", id.0),
         }
     }
 }
@@ -216,6 +218,14 @@ fn unsent() -> Landed {
     };
     let answer = Answer::Refresh(RefreshAnswer::Failed(fault));
     Outcome { date: None, answer }.into()
+}
+
+/// The queue in front of the store.
+///
+/// # Errors
+/// There can be no further thread.
+pub fn writer(store: Store) -> io::Result<Writer> {
+    Writer::start(store, write)
 }
 
 /// One write, on the thread where it may block.

@@ -1,11 +1,10 @@
 //! Holds off shutdown and sleep while a refresh is between its intent and its result.
 //!
-//! Best effort, and no claim rests on it: without the polkit rule a caller that is not root is denied, and many boards run no
+//! Best effort, and no claim rests on it: without polkit a caller that is not root is denied, and many boards run no
 //! logind. Never waited for: the request and its refusal go by in a task of their own.
 
 use std::fmt::Display;
 use std::future::{self, Future};
-use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use tokio::task::AbortHandle;
@@ -21,14 +20,14 @@ pub struct Inhibitor {
 
 impl Inhibitor {
     /// Asks for a lock by running `ask`, unless one is held or being asked for.
-    pub fn take<E: Display + Send>(&mut self, ask: impl Future<Output = Result<OwnedFd, E>> + Send + 'static) {
+    pub fn take<L: Send, E: Display + Send>(&mut self, ask: impl Future<Output = Result<L, E>> + Send + 'static) {
         if self.task.as_ref().is_some_and(|task| !task.is_finished()) {
             return;
         }
         let hold = async move {
             match ask.await {
                 Ok(_held) => {
-                    // The lock is the descriptor: it ends with this task.
+                    // It ends with this task.
                     let _ = tokio::time::timeout(LONGEST, future::pending::<()>()).await;
                 }
                 Err(error) => tracing::debug!("{error}"),
@@ -50,6 +49,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
     use std::io::{self, ErrorKind};
+    use std::os::fd::OwnedFd;
 
     use tokio::io::AsyncReadExt;
     use tokio::net::UnixStream;

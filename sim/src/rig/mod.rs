@@ -70,12 +70,27 @@ impl Rig {
     ///
     /// When the files cannot be made.
     pub fn new(server: &Server) -> io::Result<Self> {
+        let mut rig = Self::elsewhere(server.ca_pem(), server.client_secret().as_bytes())?;
+        rig.configure(|config| {
+            config
+                .set("device", "client-id", CLIENT_ID)
+                .set("provider", "base-uri", server.base_uri().as_str());
+        })?;
+        Ok(rig)
+    }
+
+    /// As [`Self::new`], for a server that is not ours: whoever calls says in the configuration which.
+    ///
+    /// # Errors
+    ///
+    /// When the files cannot be made.
+    pub fn elsewhere(ca_pem: &str, client_secret: &[u8]) -> io::Result<Self> {
         let directory = tempfile::Builder::new().prefix("c2c-rig-").tempdir()?;
         // Others pass through to the sockets; the directories below guard themselves.
         fs::set_permissions(directory.path(), Permissions::from_mode(0o711))?;
         let rig = Self {
             state_key: random::bytes(),
-            config: default_config(server, &directory.path().join("ca.pem")),
+            config: default_config(&directory.path().join("ca.pem")),
             user: None,
             starts: AtomicU32::new(0),
             directory,
@@ -88,9 +103,9 @@ impl Rig {
             fs::create_dir(&guarded)?;
             fs::set_permissions(&guarded, Permissions::from_mode(0o700))?;
         }
-        fs::write(rig.path("ca.pem"), server.ca_pem())?;
+        fs::write(rig.path("ca.pem"), ca_pem)?;
         fs::set_permissions(rig.path("ca.pem"), Permissions::from_mode(0o644))?;
-        rig.write_credential("client-secret", server.client_secret().as_bytes())?;
+        rig.write_credential("client-secret", client_secret)?;
         rig.write_credential("state-key", &rig.state_key)?;
         rig.write_config()?;
         Ok(rig)
@@ -248,13 +263,11 @@ impl Rig {
     }
 }
 
-fn default_config(server: &Server, ca_file: &Path) -> Config {
+fn default_config(ca_file: &Path) -> Config {
     let me = format!("uid:{}", rustix::process::getuid().as_raw());
     let mut config = Config::default();
     config
-        .set("device", "client-id", CLIENT_ID)
         .set("device", "firmware-version", FIRMWARE_VERSION)
-        .set("provider", "base-uri", server.base_uri().as_str())
         .set("tls", "ca-file", ca_file.display().to_string().as_str())
         .set("heartbeat", "interval", "off")
         .set("access", "ui", [me.as_str()])

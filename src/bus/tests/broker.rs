@@ -325,3 +325,55 @@ async fn no_logind_is_no_inhibitor_and_no_wait() {
     let refused = daemon.bus.inhibit().await.unwrap_err();
     assert!(matches!(refused, BusError::NoInhibitor { .. }));
 }
+
+/// The other ends of the locks that were given.
+type Held = Arc<std::sync::Mutex<Vec<(String, std::os::unix::net::UnixStream)>>>;
+
+/// logind as systemd 252 has it: two things in one question need a right that delaying does not.
+struct Logind(Held);
+
+#[zbus::interface(name = "org.freedesktop.login1.Manager")]
+impl Logind {
+    #[expect(
+        clippy::unused_async,
+        reason = "the attribute takes async methods only for this signature"
+    )]
+    async fn inhibit(&self, what: String, who: String, why: String, mode: String) -> zbus::fdo::Result<zbus::OwnedFd> {
+        assert!(!who.is_empty() && !why.is_empty(), "logind shows both to people");
+        if !["shutdown", "sleep"].contains(&what.as_str()) || mode != "delay" {
+            return Err(zbus::fdo::Error::AccessDenied("Permission denied".to_owned()));
+        }
+        let (theirs, ours) = std::os::unix::net::UnixStream::pair().unwrap();
+        self.0.lock().unwrap().push((what, ours));
+        Ok(std::os::fd::OwnedFd::from(theirs).into())
+    }
+}
+
+#[tokio::test]
+async fn shutdown_and_sleep_are_held_off_until_the_lock_goes() {
+    let broker = Broker::start().await;
+    let BusAddress::Address(address) = &broker.address else {
+        unreachable!("it is ours")
+    };
+    let held = Held::default();
+    let _login1 = Builder::address(address.as_str())
+        .serve_at("/org/freedesktop/login1", Logind(Arc::clone(&held)))
+        .name("org.freedesktop.login1")
+        .build()
+        .await
+        .unwrap();
+    let daemon = start(&broker, myself()).await.unwrap();
+    let lock = daemon.bus.inhibit().await.unwrap();
+
+    let mut held = std::mem::take(&mut *held.lock().unwrap());
+    held.sort_by(|a, b| a.0.cmp(&b.0));
+    let what: Vec<_> = held.iter().map(|(what, _)| what.as_str()).collect();
+    assert_eq!(what, ["shutdown", "sleep"]);
+    let is_held = |end: &std::os::unix::net::UnixStream| {
+        end.set_nonblocking(true).unwrap();
+        std::io::Read::read(&mut &*end, &mut [0]).is_err()
+    };
+    assert!(held.iter().all(|(_, end)| is_held(end)));
+    drop(lock);
+    assert!(!held.iter().any(|(_, end)| is_held(end)));
+}

@@ -7,14 +7,14 @@
 
 use std::collections::BTreeSet;
 
-use crate::core::{Body, Effect, PairingState, Reason, Reply};
+use crate::core::{Body, Effect, PairingState, Provisioning, Reason, Reply};
 
 use super::history::family_bit;
 use super::invariants::Violation;
 use super::scenario::Budget;
 use super::server::{Live, Pair};
 use super::sim::Sim;
-use super::step::{Ask, DiskFate, How, Kind, Step};
+use super::step::{Ask, Came, DiskFate, How, Kind, Step};
 use super::world::World;
 
 /// Far more than any way to rest needs, even with hourly retries.
@@ -84,6 +84,9 @@ fn next(sim: &Sim) -> Option<Step> {
     if let Some(kind) = Kind::ALL.into_iter().find(|kind| world.flies(*kind)) {
         return Some(Step::Answer(kind, How::Truth));
     }
+    if world.server.returns() {
+        return Some(Step::Ask(Ask::Redirect(Came::Back)));
+    }
     if world.server.awaits_consent(world.real) && sim.flow_runs() {
         return Some(Step::Approve);
     }
@@ -100,6 +103,10 @@ fn rest(sim: &Sim) -> Option<Result<(), Violation>> {
     if world.busy() || sim.flow_runs() || stopping || unwritten || !world.calls.is_empty() {
         return None;
     }
+    if sim.scenario.provisioning != Provisioning::Ready {
+        // Without what is missing nothing can be asked of the server. The user is told.
+        return Some(asked_for(sim, snapshot.attention));
+    }
     let to_be_revoked = |live: &Live| {
         let pending = world.disk.revocations.iter();
         pending
@@ -109,7 +116,7 @@ fn rest(sim: &Sim) -> Option<Result<(), Violation>> {
     // One that the server refused to revoke, or whose removal from the list the disk did not take, is for the next start.
     let excused = |live: &Live| world.history.excused & family_bit(live.pair.family) != 0;
     let revocable = |live: &Live| to_be_revoked(live) && !excused(live);
-    if !snapshot.paired && world.server.live().iter().any(revocable) {
+    if (world.strangers || !snapshot.paired) && world.server.live().iter().any(revocable) {
         return None;
     }
     let record = world.disk.newest.as_ref().map(|record| &record.body);
@@ -126,6 +133,16 @@ fn rest(sim: &Sim) -> Option<Result<(), Violation>> {
     }
 }
 
+fn asked_for(sim: &Sim, asked: bool) -> Result<(), Violation> {
+    if asked {
+        return Ok(());
+    }
+    Err(Violation {
+        rule: "i5_unpaired_says_what_a_person_must_do",
+        what: format!("{:?}", sim.core.snapshot()),
+    })
+}
+
 /// Whether only a person can mend what ended the pairing.
 const fn needs_person(reason: Reason) -> bool {
     matches!(
@@ -136,19 +153,14 @@ const fn needs_person(reason: Reason) -> bool {
             | Reason::NoRefreshToken
             | Reason::ClientRejected
             | Reason::RecordDamaged
+            | Reason::ForeignRecord
     )
 }
 
 /// Unpaired by no wish of the user: they are told to do something. That a reason is given holds in every state.
 fn said(sim: &Sim) -> Result<(), Violation> {
     let snapshot = sim.core.snapshot();
-    if needs_person(snapshot.reason) && !snapshot.attention {
-        return Err(Violation {
-            rule: "i5_unpaired_says_what_a_person_must_do",
-            what: format!("{snapshot:?}"),
-        });
-    }
-    Ok(())
+    asked_for(sim, snapshot.attention || !needs_person(snapshot.reason))
 }
 
 /// Nothing lives at the server that the device has forgotten, where that could be prevented.
@@ -170,7 +182,8 @@ fn no_ghost(world: &World, held: Option<Pair>) -> Result<(), Violation> {
 
 /// Whether whoever asks now gets a token. If they get one, it must live.
 fn handed_out(at: &Sim, path: &mut Vec<Step>) -> Result<bool, Violation> {
-    if at.world.history.drained || !at.core.snapshot().paired {
+    let unprovisioned = at.scenario.provisioning != Provisioning::Ready;
+    if unprovisioned || at.world.history.drained || !at.core.snapshot().paired {
         return Ok(true);
     }
     let mut sim = at.clone();

@@ -33,6 +33,8 @@ pub(super) struct Disk {
     pub(super) flow: Option<FlowRecord>,
     /// The newest generation does not open; `newest` is the one before it, if there is one.
     pub(super) damaged: bool,
+    /// A record of another provider or client lies there. The store puts it aside before it writes another.
+    pub(super) foreign: bool,
 }
 
 impl Disk {
@@ -41,6 +43,7 @@ impl Disk {
         match store {
             Store::Record { record, slots } => {
                 self.damaged = false;
+                self.foreign = false;
                 self.previous = match slots {
                     Slots::One => self.newest.take(),
                     Slots::Both => Some(Record::clone(record)),
@@ -55,6 +58,7 @@ impl Disk {
     /// Carries only the first half of a write to both generations out.
     pub(super) fn write_half(&mut self, record: &Record) {
         self.damaged = false;
+        self.foreign = false;
         self.previous = self.newest.take();
         self.newest = Some(record.clone());
     }
@@ -66,6 +70,7 @@ impl Disk {
             self.newest = self.previous.clone();
         }
         let record = match (self.newest.clone(), self.damaged) {
+            (None, false) if self.foreign => Loaded::Foreign,
             (None, false) => Loaded::Missing,
             (None, true) => Loaded::Damaged,
             (Some(record), false) => Loaded::Current(record),

@@ -1,12 +1,12 @@
 //! What was, as far as an invariant asks for it: what the server may have got, what the core was told, what was on disk.
 
 use crate::core::{
-    Answer, Body, CodeAnswer, FlowRecord, Generation, Pairing, PollAnswer, Record, RefreshAnswer, Request,
-    ResourceAnswer, RevokeAnswer, Snapshot,
+    Answer, Body, CodeAnswer, ExchangeAnswer, FlowRecord, Generation, Pairing, PollAnswer, Record, RefreshAnswer,
+    Request, ResourceAnswer, RevokeAnswer, Snapshot,
 };
 
 use super::network::fault_of;
-use super::server::{Live, Pair, code_id, millis};
+use super::server::{Live, Pair, code_id, millis, number};
 
 /// RFC 8628 §3.5.
 const SLOW_DOWN: u64 = 5_000;
@@ -69,6 +69,8 @@ pub(super) struct History {
     pub(super) patience: Vec<(Subject, u64)>,
     /// Access tokens whose refusal the core was told.
     pub(super) refused: Vec<Pair>,
+    /// Authorization codes that the server may have taken.
+    pub(super) spent: Vec<u8>,
     /// Pairs that the core was told of.
     pub(super) delivered: Vec<Pair>,
     /// Access tokens that were on disk.
@@ -77,6 +79,8 @@ pub(super) struct History {
     pub(super) durable_generation: Generation,
     /// Which token each generation handed out was.
     pub(super) handed: Vec<(Generation, Pair)>,
+    /// A record was lost: the numbers of what it held are not used again, and what is left may get another one.
+    pub(super) renamed: bool,
     /// Families that a verdict of the server ended, told to the core.
     pub(super) condemned: u64,
     /// Families that a user wanted unpaired.
@@ -117,13 +121,16 @@ impl History {
                     pace.not_before = real + pace.interval;
                 }
             }
-            Request::Revoke(token) => self.tried |= family_bit(Pair::of_revocable(token).family),
+            Request::Revoke(token) => {
+                self.tried |= family_bit(Pair::of_revocable(token).family);
+                // It goes before the code, which is asked for right after it.
+                self.hurry(Subject::Code);
+            }
             Request::DeviceCode => self.code_asked = true,
-            Request::Authorize
-            | Request::Exchange { .. }
-            | Request::Prepare
-            | Request::Identify(_)
-            | Request::Heartbeat(_) => {}
+            Request::Exchange { code, .. } => self.spent.push(number(code.expose(), 'x')),
+            // It keeps its interval, and after it nothing is known of what was asked for before.
+            Request::Heartbeat(access) => self.hurry(Subject::Token(Pair::of_access(access))),
+            Request::Authorize | Request::Prepare | Request::Identify(_) => {}
         }
     }
 
@@ -164,9 +171,16 @@ impl History {
                     self.paces.remove(0);
                 }
             }
-            (Request::Poll(_), Answer::Poll(PollAnswer::Granted(tokens))) => {
+            (Request::Poll(_), Answer::Poll(PollAnswer::Granted(tokens)))
+            | (Request::Exchange { .. }, Answer::Exchange(ExchangeAnswer::Granted(tokens))) => {
                 self.delivered.push(Pair::of_access(&tokens.access));
                 self.hurry(Subject::Refresh);
+            }
+            (Request::Exchange { code, .. }, Answer::Exchange(ExchangeAnswer::Failed(fault)))
+                if !fault.kind.ambiguous() =>
+            {
+                let id = number(code.expose(), 'x');
+                self.spent.retain(|spent| *spent != id);
             }
             (Request::Poll(code), Answer::Poll(PollAnswer::SlowDown)) => {
                 for pace in self.paces_of(code_id(code)) {
@@ -181,6 +195,10 @@ impl History {
                 Request::Identify(access) | Request::Heartbeat(access),
                 Answer::Resource(ResourceAnswer::Unauthorized),
             ) => remember(&mut self.refused, Pair::of_access(access)),
+            (Request::Identify(access) | Request::Heartbeat(access), Answer::Resource(ResourceAnswer::Alive(_))) => {
+                // Whatever it asked before: it answers now.
+                self.hurry(Subject::Token(Pair::of_access(access)));
+            }
             (Request::Revoke(token), Answer::Revoke(RevokeAnswer::Refused)) => {
                 self.excused |= family_bit(Pair::of_revocable(token).family);
             }
@@ -239,6 +257,7 @@ impl History {
             sends.count = sends.count.min(1);
         }
         self.handed.clear();
+        self.renamed = true;
     }
 
     /// The runtime directory holds this flow. A `slow_down` that never reached it is forgotten; the core cannot know better.

@@ -4,16 +4,17 @@
 //! [`super::calm`].
 
 use crate::core::{
-    Answer, Body, CallId, CodeAnswer, Effect, PollAnswer, PrepareAnswer, Reason, RefreshAnswer, Reply, Request,
-    ResourceAnswer, RevokeAnswer, Store,
+    Answer, AuthorizeAnswer, Body, CallId, CodeAnswer, Core, Effect, ExchangeAnswer, PollAnswer, PrepareAnswer, Reason,
+    RefreshAnswer, Reply, Request, ResourceAnswer, RevokeAnswer, Store,
 };
 
 use super::history::family_bit;
 use super::laws::{
-    a_generation_names_one_token, a_handed_token_is_not_known_to_be_dead,
-    a_pending_revocation_goes_before_the_first_code_request, a_refresh_is_sent_only_while_inhibiting,
-    a_refresh_uses_its_proven_connection, a_resend_waits_for_the_server_to_give_up,
-    a_sent_refresh_or_poll_is_never_cancelled, d3_stale_answers_are_dropped, d4_publish_comes_before_replies,
+    a_code_is_spent_once_and_with_its_proof, a_generation_names_one_token, a_handed_token_is_not_known_to_be_dead,
+    a_listener_stands_only_while_a_browser_is_out, a_pending_revocation_goes_before_the_first_code_request,
+    a_refresh_is_sent_only_while_inhibiting, a_refresh_uses_its_proven_connection,
+    a_resend_waits_for_the_server_to_give_up, a_sent_refresh_or_poll_is_never_cancelled,
+    a_stray_redirect_changes_nothing, d3_stale_answers_are_dropped, d4_publish_comes_before_replies,
     d4_what_changed_is_published_once, done_means_durable, drained_means_that_nothing_is_left,
     inhibit_and_release_alternate, nothing_is_revoked_while_paired, refreshes_are_five_seconds_apart,
     retry_after_is_waited_for, shutdown_starts_nothing_new, the_snapshot_makes_sense,
@@ -97,11 +98,10 @@ pub(super) fn hold_at_effect(moment: &Moment<'_>) -> Result<(), Violation> {
                 Request::DeviceCode => {
                     laws! { a_pending_revocation_goes_before_the_first_code_request(world); }
                 }
-                Request::Identify(_)
-                | Request::Heartbeat(_)
-                | Request::Prepare
-                | Request::Authorize
-                | Request::Exchange { .. } => {}
+                Request::Identify(_) | Request::Heartbeat(_) | Request::Prepare | Request::Authorize => {}
+                Request::Exchange { code, verifier, .. } => {
+                    laws! { a_code_is_spent_once_and_with_its_proof(world, code, verifier); }
+                }
             }
         }
         Effect::Cancel(op) => laws! { a_sent_refresh_or_poll_is_never_cancelled(world, *op); },
@@ -145,8 +145,14 @@ pub(super) fn hold_in_state(sim: &Sim) -> Result<(), Violation> {
     laws! {
         i3_a_record_without_mark_holds_no_used_token(&sim.world);
         i6_every_call_is_answered_in_time(sim);
+        a_listener_stands_only_while_a_browser_is_out(sim);
         the_snapshot_makes_sense(sim);
     }
+    Ok(())
+}
+
+pub(super) fn hold_after_a_stray_redirect(before: &Core, after: &Core, effects: &[Effect]) -> Result<(), Violation> {
+    laws! { a_stray_redirect_changes_nothing(before, after, effects); }
     Ok(())
 }
 
@@ -213,7 +219,10 @@ fn i2_one_request_in_flight_per_grant(world: &World, request: &Request) -> Law {
             ));
         }
     }
-    if matches!(request, Request::Poll(_) | Request::DeviceCode) {
+    if matches!(
+        request,
+        Request::Poll(_) | Request::DeviceCode | Request::Authorize | Request::Exchange { .. }
+    ) {
         hold!(
             !world.flights.iter().any(|flight| flight.request == *request),
             "the same {:?} flies twice",
@@ -332,6 +341,8 @@ pub(super) fn is_failure(answer: &Answer) -> bool {
         answer,
         Answer::Code(CodeAnswer::Failed(_) | CodeAnswer::BadUserCode | CodeAnswer::ClientRejected)
             | Answer::Poll(PollAnswer::Failed(_) | PollAnswer::Pending | PollAnswer::SlowDown)
+            | Answer::Authorize(AuthorizeAnswer::Failed(_))
+            | Answer::Exchange(ExchangeAnswer::Failed(_) | ExchangeAnswer::Dead)
             | Answer::Prepare(PrepareAnswer::Failed(_))
             | Answer::Refresh(RefreshAnswer::Failed(_) | RefreshAnswer::ClientRejected)
             | Answer::Revoke(RevokeAnswer::Failed(_))

@@ -1,15 +1,15 @@
 //! The laws beside I1–I9: the refresh transaction, what is handed out, the driver's laws D3 and D4, and what the snapshot says.
 
 use crate::core::{
-    Answer, Body, Effect, Event, OpId, PairingState, PendingRevocation, PollAnswer, PrepareAnswer, Reason,
-    RefreshAnswer, Reply, Request, ResourceAnswer, Store, TokenState,
+    Answer, AuthorizationCode, Body, CodeVerifier, Core, Effect, Event, Note, OpId, PairingState, PendingRevocation,
+    PollAnswer, PrepareAnswer, Reason, RefreshAnswer, Reply, Request, ResourceAnswer, Store, TokenState,
 };
 
 use super::history::{Subject, family_bit};
 use super::invariants::{Law, hold};
 use super::network::kind_of;
 use super::scenario::REPLAY_AFTER;
-use super::server::{Pair, millis};
+use super::server::{Pair, millis, number};
 use super::sim::Sim;
 use super::step::{Ask, Clock, Kind};
 use super::world::{DISK_LIMIT, World, Write};
@@ -91,6 +91,41 @@ pub(super) fn retry_after_is_waited_for(world: &World, request: &Request) -> Law
     Ok(())
 }
 
+// Pairing by a browser
+
+/// RFC 6749 §4.1.2: a code that may have been taken is not sent again. RFC 7636 §4.5: it comes with its own verifier.
+pub(super) fn a_code_is_spent_once_and_with_its_proof(
+    world: &World,
+    code: &AuthorizationCode,
+    verifier: &CodeVerifier,
+) -> Law {
+    let id = number(code.expose(), 'x');
+    hold!(
+        !world.history.spent.contains(&id),
+        "code {id} may have been taken before"
+    );
+    let proof = number(verifier.expose(), 'v');
+    hold!(proof == id, "code {id} comes with the verifier of request {proof}");
+    Ok(())
+}
+
+pub(super) fn a_listener_stands_only_while_a_browser_is_out(sim: &Sim) -> Law {
+    let listeners = sim.world.listeners.len();
+    hold!(listeners <= 1, "{listeners} listeners");
+    hold!(listeners == 0 || sim.flow_runs(), "a listener is left behind");
+    Ok(())
+}
+
+/// A redirect that answers no request of ours: nothing follows from it. `before` is the core as it was.
+pub(super) fn a_stray_redirect_changes_nothing(before: &Core, after: &Core, effects: &[Effect]) -> Law {
+    let others = effects
+        .iter()
+        .filter(|effect| !matches!(effect, Effect::Note(Note::StrayRedirect) | Effect::Reply(_, Err(_))));
+    hold!(others.count() == 0, "effects: {effects:?}");
+    hold!(before == after, "the core is another one afterwards");
+    Ok(())
+}
+
 // What is handed out
 
 pub(super) fn a_handed_token_is_not_known_to_be_dead(world: &World, reply: &Reply) -> Law {
@@ -116,9 +151,14 @@ pub(super) fn a_generation_names_one_token(world: &World, reply: &Reply) -> Law 
     if let Reply::Token { access, generation, .. } = reply {
         let pair = Pair::of_access(access);
         let handed = &world.history.handed;
-        let clash = handed
-            .iter()
-            .find(|(g, p)| (g == generation) != (*p == pair) && (g == generation || *p == pair));
+        let renamed = world.history.renamed;
+        let clash = handed.iter().find(|(g, p)| {
+            if g == generation {
+                *p != pair
+            } else {
+                *p == pair && !renamed
+            }
+        });
         hold!(clash.is_none(), "{pair:?} as {generation:?}, before that {clash:?}");
     }
     Ok(())
@@ -137,6 +177,12 @@ pub(super) fn done_means_durable(world: &World, ask: Ask, reply: &Reply) -> Law 
             }
             hold!(flow_is_gone(world), "`Unpair` answers, and the flow is still in /run");
         }
+        (Ask::Redirect(_), Reply::Done) => {
+            hold!(
+                world.disk.paired().is_some() || world.history.disk_failing,
+                "`CompletePairing` answers, and no pairing is on disk"
+            );
+        }
         (Ask::Cancel, Reply::Done) => {
             hold!(
                 flow_is_gone(world),
@@ -148,16 +194,16 @@ pub(super) fn done_means_durable(world: &World, ask: Ask, reply: &Reply) -> Law 
     Ok(())
 }
 
-/// Whether the flow's file is gone, or makes way for that of a flow which was started since.
+/// Whether the flow's file is gone, or a later write of it is on its way: then a flow was started since.
 fn flow_is_gone(world: &World) -> bool {
-    let newer = |write: &Write| matches!(write.store, Store::Flow(Some(_)));
+    let newer = |write: &Write| matches!(write.store, Store::Flow(_));
     world.disk.flow.is_none() || world.stores.iter().any(newer)
 }
 
 pub(super) fn nothing_is_revoked_while_paired(world: &World, pair: Pair) -> Law {
     let held = world.disk.paired().map(|pairing| Pair::of_access(&pairing.pair.access));
     hold!(
-        held.is_none(),
+        held.is_none_or(|held| world.strangers && held.family != pair.family),
         "{pair:?} is revoked, {held:?} is on disk, and to the server both are one device"
     );
     Ok(())
@@ -250,7 +296,7 @@ pub(super) fn drained_means_that_nothing_is_left(world: &World) -> Law {
     hold!(world.history.stopping, "drained without an order to end");
     hold!(!world.history.drained, "drained twice");
     hold!(
-        !world.refreshes() && !world.flies(Kind::Poll),
+        !world.refreshes() && !world.flies(Kind::Poll) && !world.flies(Kind::Exchange),
         "drained with a request that must not be cut"
     );
     hold!(world.stores.is_empty(), "drained with stores under way");

@@ -7,8 +7,9 @@
 //! the fault that it is there for. [`table`] tells what the core does in each state with each event, for review.
 //!
 //! Owns no decision: the world is as the documents of the provider and of the kernel say, in its worst order. Where the core and
-//! a law here disagree, the printed trace says how to get there. The large budgets are for a change of the core:
-//! `cargo test --release --lib core::model -- --ignored --test-threads=1`.
+//! a law here disagree, the printed trace says how to get there. The deep budgets are for an optimized build, as a step of
+//! `.ci/run` runs them; `C2C_DEEP=full` makes them as large as a big machine allows. `C2C_SEED` and `C2C_TRACES` say where
+//! the random traces begin and how many there are.
 
 mod calm;
 mod disk;

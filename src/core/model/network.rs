@@ -122,6 +122,9 @@ impl World {
         if let Answer::Prepare(PrepareAnswer::Ready | PrepareAnswer::Busy(_)) = answer {
             self.prepared.push(flight.op);
         }
+        if let Answer::Authorize(AuthorizeAnswer::Ready(_)) = answer {
+            self.listeners.push(flight.op);
+        }
         self.history.answered(&flight.request, &answer, self.real);
         (answer, date)
     }
@@ -131,7 +134,10 @@ impl World {
         match &flight.request {
             Request::DeviceCode => Answer::Code(CodeAnswer::Granted(self.server.new_code(habits, real))),
             Request::Poll(code) => Answer::Poll(self.server.poll(code, habits, real)),
-            Request::Authorize | Request::Exchange { .. } => unreachable!("no scenario pairs by a browser yet"),
+            Request::Authorize => Answer::Authorize(AuthorizeAnswer::Ready(self.server.new_request())),
+            Request::Exchange { code, verifier, .. } => {
+                Answer::Exchange(self.server.exchange(code, verifier, habits, real))
+            }
             Request::Prepare => Answer::Prepare(PrepareAnswer::Ready),
             Request::Refresh { token, .. } => {
                 let outcome = match flight.progress {
@@ -175,7 +181,8 @@ fn failed(flight: &Flight, kind: FaultKind, retry_after: Option<Duration>) -> An
     match &flight.request {
         Request::DeviceCode => Answer::Code(CodeAnswer::Failed(fault)),
         Request::Poll(_) => Answer::Poll(PollAnswer::Failed(fault)),
-        Request::Authorize | Request::Exchange { .. } => unreachable!("no scenario pairs by a browser yet"),
+        Request::Authorize => Answer::Authorize(AuthorizeAnswer::Failed(fault)),
+        Request::Exchange { .. } => Answer::Exchange(ExchangeAnswer::Failed(fault)),
         Request::Prepare if kind == FaultKind::RateLimited => Answer::Prepare(PrepareAnswer::Busy(fault)),
         Request::Prepare => Answer::Prepare(PrepareAnswer::Failed(fault)),
         Request::Refresh { .. } => Answer::Refresh(RefreshAnswer::Failed(fault)),
@@ -231,7 +238,8 @@ fn refused(flight: &Flight) -> Answer {
         Request::Revoke(_) => Answer::Revoke(RevokeAnswer::Refused),
         Request::DeviceCode => Answer::Code(CodeAnswer::Failed(fault)),
         Request::Poll(_) => Answer::Poll(PollAnswer::Failed(fault)),
-        Request::Authorize | Request::Exchange { .. } => unreachable!("no scenario pairs by a browser yet"),
+        Request::Authorize => Answer::Authorize(AuthorizeAnswer::Failed(fault)),
+        Request::Exchange { .. } => Answer::Exchange(ExchangeAnswer::Failed(fault)),
         Request::Prepare => Answer::Prepare(PrepareAnswer::Ready),
         Request::Identify(_) | Request::Heartbeat(_) => Answer::Resource(ResourceAnswer::Failed(fault)),
     }
@@ -242,17 +250,20 @@ fn rejected(flight: &Flight) -> Answer {
         Request::DeviceCode => Answer::Code(CodeAnswer::ClientRejected),
         Request::Poll(_) => Answer::Poll(PollAnswer::ClientRejected),
         Request::Refresh { .. } => Answer::Refresh(RefreshAnswer::ClientRejected),
-        Request::Authorize | Request::Exchange { .. } => unreachable!("no scenario pairs by a browser yet"),
-        Request::Prepare | Request::Revoke(_) | Request::Identify(_) | Request::Heartbeat(_) => refused(flight),
+        Request::Exchange { .. } => Answer::Exchange(ExchangeAnswer::ClientRejected),
+        Request::Authorize | Request::Prepare | Request::Revoke(_) | Request::Identify(_) | Request::Heartbeat(_) => {
+            refused(flight)
+        }
     }
 }
 
 /// The kind of a request.
-pub(super) fn kind_of(request: &Request) -> Kind {
+pub(super) const fn kind_of(request: &Request) -> Kind {
     match request {
         Request::DeviceCode => Kind::Code,
         Request::Poll(_) => Kind::Poll,
-        Request::Authorize | Request::Exchange { .. } => unreachable!("no scenario pairs by a browser yet"),
+        Request::Authorize => Kind::Authorize,
+        Request::Exchange { .. } => Kind::Exchange,
         Request::Prepare => Kind::Prepare,
         Request::Refresh { .. } => Kind::Refresh,
         Request::Revoke(_) => Kind::Revoke,

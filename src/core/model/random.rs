@@ -93,28 +93,31 @@ fn plenty(dice: &mut Dice) -> Budget {
         nudges: some(16),
         clocks: some(16),
         sleeps: some(16),
+        reloads: some(40),
         shutdowns: some(60),
         waits: 1,
     }
 }
 
-/// Replays a trace, leaving out what is not possible where it stands.
-fn replay(scenario: &'static Scenario, trace: &[Step]) -> Result<(), Violation> {
+/// Replays a trace, leaving out what is not possible where it stands. What fails on the calm way from its end is told with
+/// that way.
+fn replay(scenario: &'static Scenario, trace: &[Step]) -> Result<(), (Violation, Vec<Step>)> {
+    let here = |violation| (violation, Vec::new());
     let mut effects = Vec::new();
-    let mut sim = Sim::start(scenario, &mut effects)?;
-    invariants::hold_in_sampled_state(&sim, &effects)?;
+    let mut sim = Sim::start(scenario, &mut effects).map_err(here)?;
+    invariants::hold_in_sampled_state(&sim, &effects).map_err(here)?;
     let mut steps = Vec::new();
     for step in trace {
         sim.world.budget = EVERYTHING;
         steps.clear();
         sim.enabled(&mut steps);
         if possible(*step, &steps) {
-            sim.apply(*step, &mut effects)?;
-            invariants::hold_in_sampled_state(&sim, &effects)?;
+            sim.apply(*step, &mut effects).map_err(here)?;
+            invariants::hold_in_sampled_state(&sim, &effects).map_err(here)?;
         }
     }
     match catch_unwind(AssertUnwindSafe(|| Calm::default().leads_to_rest(&sim))) {
-        Ok(Err((violation, _))) => Err(violation),
+        Ok(Err(found)) => Err(found),
         Ok(Ok(())) | Err(_) => Ok(()),
     }
 }
@@ -135,6 +138,7 @@ const EVERYTHING: Budget = Budget {
     nudges: 1,
     clocks: 1,
     sleeps: 1,
+    reloads: 1,
     shutdowns: 1,
     waits: 1,
 };
@@ -142,10 +146,10 @@ const EVERYTHING: Budget = Budget {
 /// Takes out of a failing trace, and makes plain, whatever it fails without.
 fn shorten(scenario: &'static Scenario, mut trace: Vec<Step>, violation: Violation) -> Failure {
     let rule = violation.rule;
-    let mut last = violation;
+    let mut last = (violation, Vec::new());
     let mut fails = |trace: &[Step]| match replay(scenario, trace) {
-        Err(violation) if violation.rule == rule => {
-            last = violation;
+        Err((violation, way)) if violation.rule == rule => {
+            last = (violation, way);
             true
         }
         Err(_) | Ok(()) => false,
@@ -157,10 +161,12 @@ fn shorten(scenario: &'static Scenario, mut trace: Vec<Step>, violation: Violati
         cut(&mut trace, &mut fails);
         make_plain(&mut trace, &mut fails);
     }
+    let (violation, way) = last;
+    trace.extend(way);
     Failure {
         scenario,
         trace,
-        violation: last,
+        violation,
     }
 }
 

@@ -35,6 +35,8 @@ pub(super) struct Budget {
     pub(super) clocks: u8,
     /// Suspends.
     pub(super) sleeps: u8,
+    /// Reloads.
+    pub(super) reloads: u8,
     /// Orders to end.
     pub(super) shutdowns: u8,
     /// Times that the clock goes on to the next deadline while nothing is under way. Without this no exploration would end:
@@ -47,6 +49,8 @@ pub(super) struct Budget {
 pub(super) enum Start {
     /// Nothing, anywhere.
     Fresh,
+    /// A record that was made for another provider or client.
+    Foreign,
     /// A pairing whose access token is this old.
     Paired {
         /// Age of the access token.
@@ -152,7 +156,7 @@ impl Scenario {
     /// Age of the model's world when the daemon starts.
     pub(super) fn begin(&self) -> Duration {
         match self.start {
-            Start::Fresh => Duration::ZERO,
+            Start::Fresh | Start::Foreign => Duration::ZERO,
             Start::Paired { age } | Start::Candidate { age } => age,
         }
     }

@@ -7,7 +7,8 @@
 use std::time::Duration;
 
 use crate::core::{
-    AccessToken, CodeGrant, DeviceCode, PollAnswer, RefreshAnswer, RefreshToken, Revocable, TokenGrant, UserCode,
+    AccessToken, Authorization, AuthorizationCode, CodeGrant, CodeVerifier, DeviceCode, ExchangeAnswer, PollAnswer,
+    RefreshAnswer, RefreshToken, Revocable, StateParameter, TokenGrant, UserCode,
 };
 
 /// Starts the text of every fake secret, so that one search over printed text finds each leak (I8).
@@ -100,6 +101,15 @@ struct ServerCode {
     consent: Consent,
 }
 
+/// An authorization request before a browser.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct ServerRequest {
+    id: u8,
+    consent: Consent,
+    /// What its code bought.
+    bought: Option<u8>,
+}
+
 /// The truth.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Server {
@@ -109,6 +119,11 @@ pub(super) struct Server {
     /// The last two codes: an older one may still have a poll on its way.
     codes: Vec<ServerCode>,
     next_code: u8,
+    /// The last two authorization requests: an older one may still have its code on the way.
+    requests: Vec<ServerRequest>,
+    next_request: u8,
+    /// A browser that is on its way back, from which request.
+    returning: Option<u8>,
     /// A refresh whose sender gave up, and the moment after which it can no longer be carried out.
     late: Option<(Pair, u64)>,
 }
@@ -120,6 +135,9 @@ impl Server {
             issued: Vec::new(),
             codes: Vec::new(),
             next_code: 0,
+            requests: Vec::new(),
+            next_request: 0,
+            returning: None,
             late: None,
         }
     }
@@ -190,15 +208,92 @@ impl Server {
 
     /// Whether the user has a code before them that waits for a decision.
     pub(super) fn awaits_consent(&self, real: u64) -> bool {
-        self.codes
-            .last()
-            .is_some_and(|code| code.consent == Consent::Pending && real < code.ends)
+        let code = self.codes.last();
+        let request = self.requests.last();
+        code.is_some_and(|code| code.consent == Consent::Pending && real < code.ends)
+            || request.is_some_and(|request| request.consent == Consent::Pending)
     }
 
     /// The user decides about the newest code.
     pub(super) fn consent(&mut self, approved: bool) {
+        let said = if approved { Consent::Approved } else { Consent::Denied };
         if let Some(code) = self.codes.last_mut() {
-            code.consent = if approved { Consent::Approved } else { Consent::Denied };
+            code.consent = said;
+        }
+        if let Some(request) = self.requests.last_mut() {
+            request.consent = said;
+            self.returning = Some(request.id);
+        }
+    }
+
+    /// An authorization request is composed, and a browser may open it.
+    pub(super) fn new_request(&mut self) -> Authorization {
+        let id = self.next_request;
+        self.next_request += 1;
+        self.requests.push(ServerRequest {
+            id,
+            consent: Consent::Pending,
+            bought: None,
+        });
+        if self.requests.len() > 2 {
+            self.requests.remove(0);
+        }
+        Authorization {
+            state: state_of(id),
+            verifier: CodeVerifier::new(format!("{CANARY}-v{id}")),
+            authorization_uri: UserCode::new(format!("{CANARY}-b{id}")),
+            redirect_uri: String::from("http://127.0.0.1/"),
+        }
+    }
+
+    /// Whether a browser is on its way back.
+    pub(super) const fn returns(&self) -> bool {
+        self.returning.is_some()
+    }
+
+    /// The browser is back: from which request, and whether the user approved.
+    pub(super) fn come_back(&mut self) -> Option<(u8, bool)> {
+        let id = self.returning.take()?;
+        Some((id, self.said(id)))
+    }
+
+    /// The newest request, and whether the user approved of it.
+    pub(super) fn newest_request(&self) -> Option<(u8, bool)> {
+        let id = self.requests.last()?.id;
+        Some((id, self.said(id)))
+    }
+
+    fn said(&self, id: u8) -> bool {
+        let request = self.requests.iter().find(|request| request.id == id);
+        request.is_some_and(|request| matches!(request.consent, Consent::Approved | Consent::Used))
+    }
+
+    /// RFC 6749 §4.1.3. A code that comes again takes along what it has bought (§4.1.2).
+    pub(super) fn exchange(
+        &mut self,
+        code: &AuthorizationCode,
+        verifier: &CodeVerifier,
+        habits: &Habits,
+        real: u64,
+    ) -> ExchangeAnswer {
+        let id = number(code.expose(), 'x');
+        let proven = number(verifier.expose(), 'v') == id;
+        let Some(at) = self.requests.iter().position(|request| request.id == id && proven) else {
+            return ExchangeAnswer::Dead;
+        };
+        match self.requests[at].consent {
+            Consent::Approved => {
+                let pair = self.authorize(habits, real);
+                self.requests[at].consent = Consent::Used;
+                self.requests[at].bought = Some(pair.family);
+                ExchangeAnswer::Granted(grant(pair, habits))
+            }
+            Consent::Used => {
+                let bought = self.requests[at].bought;
+                self.live.retain(|live| Some(live.pair.family) != bought);
+                ExchangeAnswer::Dead
+            }
+            Consent::Pending | Consent::Denied => ExchangeAnswer::Dead,
         }
     }
 
@@ -284,11 +379,26 @@ pub(super) fn refresh_answer(outcome: Option<Pair>, habits: &Habits) -> RefreshA
 
 /// The number inside a fake device code.
 pub(super) fn code_id(code: &DeviceCode) -> u8 {
-    code.expose()
-        .strip_prefix(CANARY)
-        .and_then(|rest| rest.strip_prefix("-d"))
+    number(code.expose(), 'd')
+}
+
+/// The number inside a fake secret of this kind.
+pub(super) fn number(text: &str, kind: char) -> u8 {
+    text.strip_prefix(CANARY)
+        .and_then(|rest| rest.strip_prefix('-'))
+        .and_then(|rest| rest.strip_prefix(kind))
         .and_then(|id| id.parse().ok())
-        .expect("every code of the model was made by it")
+        .expect("every secret of the model was made by it")
+}
+
+/// The `state` of a request.
+pub(super) fn state_of(request: u8) -> StateParameter {
+    StateParameter::new(format!("{CANARY}-s{request}"))
+}
+
+/// The code that a request brings back.
+pub(super) fn authorization_code(request: u8) -> AuthorizationCode {
+    AuthorizationCode::new(format!("{CANARY}-x{request}"))
 }
 
 /// Whole milliseconds; the model has no finer time.

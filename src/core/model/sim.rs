@@ -8,13 +8,17 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use crate::core::{Answer, Command, Core, Effect, Event, Generation, PairingOptions, PairingState, Slots, Store};
+use crate::core::{
+    Answer, Command, Core, Effect, Event, Generation, PairingOptions, PairingState, Redirect, RedirectOutcome,
+    RefreshMode, Slots, StateParameter, Store,
+};
 
 use super::disk::Restart;
 use super::invariants::{self, Moment, Turn, Violation};
 use super::network::kind_of;
 use super::scenario::{Budget, Scenario, boot_id};
-use super::step::{Ask, Clock, DiskFate, How, Kind, Leftover, Step};
+use super::server::{CANARY, authorization_code, state_of};
+use super::step::{Ask, Came, Clock, DiskFate, How, Kind, Leftover, Step};
 use super::world::World;
 
 /// Longer than any access token lives.
@@ -134,11 +138,17 @@ impl Sim {
         if budget.asks > 0 {
             steps.extend(self.scenario.asks.iter().map(|ask| Step::Ask(*ask)));
         }
+        if world.server.returns() {
+            steps.push(Step::Ask(Ask::Redirect(Came::Back)));
+        }
         if budget.consents > 0 && world.server.awaits_consent(world.real) {
             steps.extend([Step::Approve, Step::Deny]);
         }
         if budget.forgets > 0 && !world.server.live().is_empty() {
             steps.push(Step::Forget);
+        }
+        if budget.reloads > 0 {
+            steps.push(Step::Reload);
         }
         if budget.shutdowns > 0 && !world.history.stopping {
             steps.push(Step::Shutdown);
@@ -149,7 +159,7 @@ impl Sim {
         let queued = u8::try_from(self.world.stores.len()).unwrap_or(u8::MAX);
         let leftovers: &[Leftover] = if self.world.flies(Kind::Refresh) {
             &[Leftover::Dropped, Leftover::CarriedOut, Leftover::Late]
-        } else if self.world.flies(Kind::Poll) || self.world.flies(Kind::Revoke) {
+        } else if self.world.flies(Kind::Poll) || self.world.flies(Kind::Exchange) || self.world.flies(Kind::Revoke) {
             &[Leftover::Dropped, Leftover::CarriedOut]
         } else {
             &[Leftover::Dropped]
@@ -199,7 +209,11 @@ impl Sim {
                     self.world.history.started();
                 }
                 let id = self.world.call(ask);
-                Some(Event::Call(id, self.command(ask)))
+                let command = self.command(ask);
+                if ask == Ask::Redirect(Came::Forged) && !self.due() {
+                    return self.stray(Event::Call(id, command), effects);
+                }
+                Some(Event::Call(id, command))
             }
             Step::Answer(kind, how) => {
                 let Some(flight) = self.world.land(kind) else {
@@ -259,6 +273,14 @@ impl Sim {
                 self.world.clock_steps(clock);
                 Some(Event::ClockStepped)
             }
+            Step::Reload => {
+                let mut policy = self.core.policy.clone();
+                policy.refresh = match policy.refresh {
+                    RefreshMode::Eager => RefreshMode::OnDemand,
+                    RefreshMode::OnDemand => RefreshMode::Eager,
+                };
+                Some(Event::PolicyChanged(policy))
+            }
             Step::Shutdown => {
                 self.world.history.stopping = true;
                 Some(Event::Shutdown)
@@ -274,8 +296,12 @@ impl Sim {
         let (busy, due) = (self.world.busy(), self.due());
         let budget = &mut self.world.budget;
         let of: fn(&mut Budget) -> &mut u8 = match step {
+            // A browser comes back because of what the user said.
+            Step::Ask(Ask::Redirect(Came::Back))
+            | Step::Answer(_, How::Truth)
+            | Step::Disk(DiskFate::Done)
+            | Step::Straggle => return,
             Step::Ask(_) => |b| &mut b.asks,
-            Step::Answer(_, How::Truth) | Step::Disk(DiskFate::Done) | Step::Straggle => return,
             Step::Answer(..) => |b| &mut b.faults,
             Step::Disk(_) => |b| &mut b.disk,
             Step::Crash { .. } => |b| &mut b.crashes,
@@ -287,13 +313,41 @@ impl Sim {
             Step::Forget => |b| &mut b.forgets,
             Step::NetworkUp => |b| &mut b.nudges,
             Step::ClockStepped(_) => |b| &mut b.clocks,
+            Step::Reload => |b| &mut b.reloads,
             Step::Shutdown => |b| &mut b.shutdowns,
         };
         // The calm path of I5 may approve a code, and ask, beyond the budget.
         *of(budget) = of(budget).saturating_sub(1);
     }
 
-    fn command(&self, ask: Ask) -> Command {
+    fn redirect(&mut self, came: Came) -> Redirect {
+        let server = &mut self.world.server;
+        let said = match came {
+            Came::Back => server.come_back(),
+            Came::Again | Came::Failed | Came::Rejected => server.newest_request(),
+            Came::Forged => None,
+        };
+        let (state, request, approved) = match said {
+            Some((request, approved)) => (state_of(request), request, approved),
+            None => (StateParameter::new(format!("{CANARY}-s255")), 0, true),
+        };
+        let outcome = match came {
+            Came::Failed => RedirectOutcome::Failed,
+            Came::Rejected => RedirectOutcome::ClientRejected,
+            Came::Back | Came::Again | Came::Forged if approved => RedirectOutcome::Code(authorization_code(request)),
+            Came::Back | Came::Again | Came::Forged => RedirectOutcome::Denied,
+        };
+        Redirect { state, outcome }
+    }
+
+    /// A redirect that nobody asked for.
+    fn stray(&mut self, event: Event, effects: &mut Vec<Effect>) -> Result<(), Violation> {
+        let before = self.core.clone();
+        self.turn(event, effects)?;
+        invariants::hold_after_a_stray_redirect(&before, &self.core, effects)
+    }
+
+    fn command(&mut self, ask: Ask) -> Command {
         let current = self.world.history.durable_generation;
         let token = |min_validity| Command::GetAccessToken {
             caller: CALLER,
@@ -313,6 +367,7 @@ impl Sim {
                     timeout: None,
                 },
             },
+            Ask::Redirect(came) => Command::CompletePairing(self.redirect(came)),
             Ask::Code => Command::GetPairingCode,
             Ask::Cancel => Command::CancelPairing,
             Ask::Unpair => Command::Unpair,
@@ -386,11 +441,12 @@ fn failed_kind(event: &Event) -> Option<Kind> {
 }
 
 /// What is sent again when this was a failure.
-fn kind_of_answer(answer: &Answer) -> Kind {
+const fn kind_of_answer(answer: &Answer) -> Kind {
     match answer {
         Answer::Code(_) => Kind::Code,
         Answer::Poll(_) => Kind::Poll,
-        Answer::Authorize(_) | Answer::Exchange(_) => unreachable!("no scenario pairs by a browser yet"),
+        Answer::Authorize(_) => Kind::Authorize,
+        Answer::Exchange(_) => Kind::Exchange,
         Answer::Prepare(_) | Answer::Refresh(_) => Kind::Prepare,
         Answer::Revoke(_) => Kind::Revoke,
         Answer::Resource(_) => Kind::Identify,

@@ -55,8 +55,25 @@ pub(super) enum Step {
     NetworkUp,
     /// The wall clock is set, to this.
     ClockStepped(Clock),
+    /// A reload brings the other refresh mode.
+    Reload,
     /// The daemon is told to end.
     Shutdown,
+}
+
+/// What a redirect brings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) enum Came {
+    /// What the user said to the newest request. Comes once, after they said it.
+    Back,
+    /// The same once more: somebody reloads the page.
+    Again,
+    /// A code under a `state` that nobody drew.
+    Forged,
+    /// The server's failure, for the newest request.
+    Failed,
+    /// That the server refuses our client id, for the newest request.
+    Rejected,
 }
 
 /// A client's call.
@@ -79,6 +96,8 @@ pub(super) enum Ask {
     Token,
     /// `GetAccessToken` for longer than any token lives.
     LongToken,
+    /// `CompletePairing`, or a browser at the listener.
+    Redirect(Came),
     /// `RejectAccessToken` of the newest generation.
     RejectCurrent,
     /// `RejectAccessToken` of the one before.
@@ -92,6 +111,8 @@ pub(super) enum Ask {
 pub(super) enum Kind {
     Code,
     Poll,
+    Authorize,
+    Exchange,
     Prepare,
     Refresh,
     Revoke,
@@ -100,9 +121,11 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    pub(super) const ALL: [Self; 7] = [
+    pub(super) const ALL: [Self; 9] = [
         Self::Code,
         Self::Poll,
+        Self::Authorize,
+        Self::Exchange,
         Self::Prepare,
         Self::Refresh,
         Self::Revoke,
@@ -113,8 +136,8 @@ impl Kind {
     /// Whether the request is one that must run to its own limit once it may have been sent.
     pub(super) const fn spends(self) -> bool {
         match self {
-            Self::Poll | Self::Refresh => true,
-            Self::Code | Self::Prepare | Self::Revoke | Self::Identify | Self::Heartbeat => false,
+            Self::Poll | Self::Exchange | Self::Refresh => true,
+            Self::Code | Self::Authorize | Self::Prepare | Self::Revoke | Self::Identify | Self::Heartbeat => false,
         }
     }
 
@@ -139,6 +162,25 @@ impl Kind {
                 How::LostAfter,
                 How::SlowDown,
                 How::RateLimited,
+                How::ClientRejected,
+            ],
+            Self::Authorize => &[
+                How::Offline,
+                How::Untrusted,
+                How::ClockNotSet,
+                How::Garbled,
+                How::RateLimited,
+            ],
+            Self::Exchange => &[
+                How::Offline,
+                How::Untrusted,
+                How::ClockNotSet,
+                How::Lost,
+                How::LostAfter,
+                How::Garbled,
+                How::GarbledAfter,
+                How::RateLimited,
+                How::Refused,
                 How::ClientRejected,
             ],
             Self::Prepare | Self::Heartbeat => &[

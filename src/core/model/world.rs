@@ -54,11 +54,17 @@ pub(super) struct World {
     pub(super) clock: Clock,
     /// A `Date` told that the clock is wrong.
     contradicted: bool,
+    /// What the driver holds for the earliest time it can be.
+    floor: WallTime,
     pub(super) server: Server,
     pub(super) disk: Disk,
     pub(super) flights: Vec<Flight>,
     /// Connections that stand ready for a refresh.
     pub(super) prepared: Vec<OpId>,
+    /// Listeners that a browser can come back to.
+    pub(super) listeners: Vec<OpId>,
+    /// Two grants of this device are strangers to the server: what gives way is to be revoked.
+    pub(super) strangers: bool,
     pub(super) stores: VecDeque<Write>,
     pub(super) calls: Vec<OpenCall>,
     next_call: u64,
@@ -69,10 +75,13 @@ pub(super) struct World {
 impl World {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let mut server = Server::new();
-        let mut disk = Disk::default();
+        let mut disk = Disk {
+            foreign: scenario.start == Start::Foreign,
+            ..Disk::default()
+        };
         let mut history = History::default();
         let pairs = match scenario.start {
-            Start::Fresh => 0,
+            Start::Fresh | Start::Foreign => 0,
             Start::Paired { .. } => 1,
             Start::Candidate { .. } => 2,
         };
@@ -92,10 +101,13 @@ impl World {
             boot: 0,
             clock: scenario.clock,
             contradicted: false,
+            floor: WallTime::from_secs(EPOCH),
             server,
             disk,
             flights: Vec::new(),
             prepared: Vec::new(),
+            listeners: Vec::new(),
+            strangers: !scenario.policy.sole_grant,
             stores: VecDeque::new(),
             calls: Vec::new(),
             next_call: 1,
@@ -121,13 +133,13 @@ impl World {
             Clock::Behind => self.date().before(BEHIND),
             Clock::Ahead => self.date().after(AHEAD),
         };
-        let floor = self.disk.newest.as_ref().and_then(|record| record.floor);
-        (!self.contradicted && floor.is_none_or(|floor| read >= floor)).then_some(read)
+        (!self.contradicted && read >= self.floor).then_some(read)
     }
 
     /// A `Date` came. Whether it changed what the clock is worth.
     pub(super) fn compare_clock(&mut self) -> bool {
         let before = self.wall();
+        self.floor = self.floor.max(self.date());
         self.contradicted = matches!(self.clock, Clock::Behind | Clock::Ahead);
         self.wall() != before
     }
@@ -142,6 +154,7 @@ impl World {
         Now {
             boot: self.boot_time(),
             wall: self.wall(),
+            floor: self.floor,
             entropy: seed.map_or(u64::MAX / 2, |seed| super::random::mix(seed ^ self.real)),
         }
     }
@@ -211,6 +224,8 @@ impl World {
         let until = BootTime::from_millis(self.boot_time().as_millis() + CALL_LIMIT);
         self.calls.push(OpenCall { id, ask, until });
         if ask == Ask::Unpair {
+            // Should it fail, the pairing goes on as if nothing had been asked of the server yet.
+            self.history.hurry(Subject::Refresh);
             self.history.unwanted |= families_before(self.server.families());
         }
         id
@@ -261,6 +276,7 @@ impl World {
             Effect::Cancel(op) => {
                 self.flights.retain(|flight| flight.op != *op);
                 self.prepared.retain(|prepared| prepared != op);
+                self.listeners.retain(|listener| listener != op);
             }
             Effect::Store(op, store) => {
                 if let Store::Record { record, .. } = store {
@@ -288,6 +304,9 @@ impl World {
     /// A new pairing takes the place of whatever was before it: same device at the server, nothing to revoke.
     fn excuse_replaced(&mut self, next: &Record) {
         let Body::Paired(next) = &next.body else { return };
+        if self.strangers {
+            return;
+        }
         let old = match self.last_record().map(|record| &record.body) {
             Some(Body::Paired(old)) => families_of(old),
             Some(Body::Tombstone(_)) | None => families_before(self.server.families()),
@@ -339,6 +358,7 @@ impl World {
         }
         self.stores.clear();
         self.prepared.clear();
+        self.listeners.clear();
         self.calls.clear();
         if restart == Restart::Damaged {
             self.history.excused |= families_before(self.server.families());
@@ -352,6 +372,8 @@ impl World {
 
     fn restart(&mut self, restart: Restart, habits: &Habits) {
         self.contradicted = false;
+        let stored = self.disk.newest.as_ref().and_then(|record| record.floor);
+        self.floor = stored.unwrap_or(WallTime::from_secs(EPOCH));
         // A process does not start in no time.
         self.pass(1_000, habits);
         match restart {

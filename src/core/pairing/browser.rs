@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use super::callers::Caller;
-use super::code::CODE_CAP;
+use super::code::{CODE_CAP, fault_reason};
 use super::{Flow, OrphanPoll, Phase};
 use crate::core::Core;
 use crate::core::effect::{CallError, CallId, CodeView, Effect, Note, OpId, Prompt, Request};
@@ -116,7 +116,8 @@ impl Core {
             RedirectOutcome::ClientRejected => self.reject_flow(t),
             RedirectOutcome::Failed => {
                 self.fail_with(t, ErrorWord::ServerError);
-                self.browsing_ended(t, CallError::ServerError);
+                self.refuse_completers(t, CallError::ServerError);
+                self.code_ended(t, Reason::ServerError);
             }
         }
     }
@@ -187,7 +188,10 @@ impl Core {
         };
         match answer {
             ExchangeAnswer::Granted(grant) => self.exchanged(t, since, date, grant),
-            ExchangeAnswer::Dead => self.code_unknown(t),
+            ExchangeAnswer::Dead => {
+                self.refuse_completers(t, CallError::ServerError);
+                self.code_unknown(t);
+            }
             ExchangeAnswer::ClientRejected => self.reject_flow(t),
             ExchangeAnswer::Failed(fault) => self.exchange_failed(t, fault),
         }
@@ -206,7 +210,8 @@ impl Core {
                 fault: fault.kind,
                 retry_in: None,
             });
-            self.browsing_ended(t, fault.call_error());
+            self.refuse_completers(t, fault.call_error());
+            self.code_ended(t, fault_reason(fault));
             return;
         }
         let Some(flow) = &mut self.flow else { return };
@@ -222,14 +227,13 @@ impl Core {
         });
     }
 
-    /// The request on show leads nowhere: the user is asked again, if the flow renews.
-    pub(super) fn browsing_ended(&mut self, t: &mut Turn<'_>, error: CallError) {
+    /// The request on show leads nowhere: those who brought its redirect hear why.
+    fn refuse_completers(&mut self, t: &mut Turn<'_>, error: CallError) {
         if let Some(flow) = &mut self.flow {
             for completer in std::mem::take(&mut flow.completers) {
                 t.reply(completer.call, Err(error));
             }
         }
-        self.code_ended(t);
     }
 
     /// No redirect can answer this request any more.

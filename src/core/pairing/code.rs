@@ -4,7 +4,6 @@ use std::time::Duration;
 
 use super::{Flow, Phase, Showing};
 use crate::core::Core;
-use crate::core::backoff::FLOOR;
 use crate::core::effect::{CallError, Effect, Note, OpId, Store};
 use crate::core::event::{CodeAnswer, CodeGrant, Fault};
 use crate::core::record::{Code, FlowRecord};
@@ -120,7 +119,7 @@ impl Core {
     }
 
     /// The code on show ended, by its time or by the server's word. A poll still out may yet bring the approval.
-    pub(super) fn code_ended(&mut self, t: &mut Turn<'_>) {
+    pub(super) fn code_ended(&mut self, t: &mut Turn<'_>, reason: Reason) {
         let Some(flow) = &mut self.flow else { return };
         let poll = match &mut flow.phase {
             Phase::Showing(showing) => showing.poll.take(),
@@ -133,23 +132,21 @@ impl Core {
         };
         let id = flow.id;
         if flow.renew {
-            // A server whose codes end at once is not asked at once.
-            let spaced = flow.asked.map_or(BootTime::default(), |asked| asked.after(FLOOR));
             flow.phase = Phase::Resting {
-                until: t.at().max(spaced),
+                until: flow.may_ask(t.at()),
             };
-            flow.reason = Reason::CodeExpired;
+            flow.reason = reason;
             self.orphan(id, poll);
             self.store(t, Store::Flow(None));
         } else {
             self.orphan(id, poll);
-            self.end_flow(t, Reason::CodeExpired);
+            self.end_flow(t, reason);
         }
     }
 }
 
 /// What the screen says while no code can be had.
-const fn fault_reason(fault: Fault) -> Reason {
+pub(super) const fn fault_reason(fault: Fault) -> Reason {
     match fault.call_error() {
         CallError::Offline => Reason::Offline,
         CallError::ClockNotSet => Reason::ClockNotSet,

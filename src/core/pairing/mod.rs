@@ -16,7 +16,7 @@ use browser::Browsing;
 use callers::Caller;
 pub(super) use throttle::Throttle;
 
-use crate::core::backoff::Retry;
+use crate::core::backoff::{FLOOR, Retry};
 use crate::core::effect::{CallError, CallId, Effect, Note, OpId, Reply, Request, Store};
 use crate::core::event::{Command, PairingOptions};
 use crate::core::policy::{GrantKind, Provisioning};
@@ -86,6 +86,15 @@ pub(super) struct OrphanPoll {
     since: BootTime,
 }
 
+impl Flow {
+    /// The earliest that a code may be asked for: not before the server's wish or our backoff, and a server whose codes end at
+    /// once is not asked at once.
+    fn may_ask(&self, now: BootTime) -> BootTime {
+        let spaced = self.asked.map_or(BootTime::default(), |asked| asked.after(FLOOR));
+        now.max(self.retry.next()).max(spaced)
+    }
+}
+
 /// What the snapshot shows of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FlowView {
@@ -135,7 +144,7 @@ impl Core {
             self.deferred.push(Deferred {
                 call,
                 command: Command::StartPairing { caller, options },
-                deadline: Some(deadline),
+                deadline,
             });
             return;
         }
@@ -224,7 +233,7 @@ impl Core {
             self.deferred.push(Deferred {
                 call,
                 command: Command::CancelPairing,
-                deadline: None,
+                deadline: t.at().after(CALL_LIMIT),
             });
             return;
         }
@@ -303,7 +312,7 @@ impl Core {
             return;
         }
         if matches!(&flow.phase, Phase::Showing(showing) if showing.code.ends <= now) {
-            self.code_ended(t);
+            self.code_ended(t, Reason::CodeExpired);
         }
         let Some(flow) = &mut self.flow else { return };
         match &mut flow.phase {
@@ -365,7 +374,8 @@ impl Core {
         if let Some(flow) = &mut self.flow
             && flow.phase == Phase::Revoking
         {
-            flow.phase = Phase::Resting { until: t.at() };
+            let until = flow.may_ask(t.at());
+            flow.phase = Phase::Resting { until };
         }
     }
 
@@ -374,6 +384,8 @@ impl Core {
         if self.policy.sole_grant
             && let Some(flow) = &mut self.flow
             && matches!(flow.phase, Phase::Resting { .. })
+            // A poll of this flow that is still out may bring what a revocation would take along.
+            && !self.orphans.iter().any(|orphan| orphan.flow == flow.id)
             && self.revocations.press()
         {
             flow.phase = Phase::Revoking;
@@ -397,8 +409,9 @@ impl Core {
         let now = t.at();
         let Some(flow) = &mut self.flow else { return };
         flow.retry.hasten(now);
+        let may_ask = flow.may_ask(now);
         match &mut flow.phase {
-            Phase::Resting { until } => *until = (*until).min(flow.retry.next().max(now)),
+            Phase::Resting { until } => *until = (*until).min(may_ask),
             Phase::Showing(showing) if showing.blips > 0 => {
                 showing.next_poll = showing.not_before.max(now);
             }

@@ -68,7 +68,7 @@ impl Core {
                 });
                 self.store_flow(t);
             }
-            PollAnswer::Expired => self.code_ended(t),
+            PollAnswer::Expired => self.code_ended(t, Reason::CodeExpired),
             PollAnswer::CodeUnknown => self.code_unknown(t),
             PollAnswer::Denied => {
                 self.end_flow(t, Reason::Denied);
@@ -91,7 +91,7 @@ impl Core {
             self.fail_with(t, ErrorWord::ServerError);
             self.end_flow(t, Reason::ServerError);
         } else {
-            self.browsing_ended(t, CallError::ServerError);
+            self.code_ended(t, Reason::CodeExpired);
         }
     }
 
@@ -230,12 +230,11 @@ impl Core {
             lifetime: grant.expires_in,
             obtained: stamp(self.boot, orphan.since, date, t.now),
         };
-        if self.flow_succeeded() {
-            // A newer approval of the same device is being written: at the server this pair is gone.
-            return;
-        }
-        if self.held.is_some() && !self.policy.sole_grant {
+        if !self.policy.sole_grant {
+            // Of no pairing that is or will be: nothing spares it.
             self.revoke_pair(t, GrantId::default(), &pair, None);
+        } else if self.flow_succeeded() {
+            // A newer approval of the same device is being written: at the server this pair is gone.
         } else if let Some(unpairing) = &mut self.unpairing {
             unpairing.late = Some(pair.clone());
             self.revoke_pair(t, self.ledger.grant, &pair, None);

@@ -182,6 +182,7 @@ impl Scene {
         Now {
             boot: now,
             wall,
+            floor: WallTime::from_secs(EPOCH),
             entropy: 7,
         }
     }

@@ -160,19 +160,24 @@ fn a_server_that_refuses_the_client_ends_the_flow() {
 
 #[test]
 fn a_code_that_buys_nothing_or_may_be_spent_is_not_sent_again_and_the_user_is_asked_anew() {
-    for (answer, error) in [
-        (ExchangeAnswer::Dead, CallError::ServerError),
-        (ExchangeAnswer::Failed(fault(FaultKind::Lost)), CallError::Offline),
+    for (answer, error, reason) in [
+        (ExchangeAnswer::Dead, CallError::ServerError, Reason::CodeExpired),
+        (
+            ExchangeAnswer::Failed(fault(FaultKind::Lost)),
+            CallError::Offline,
+            Reason::Offline,
+        ),
         (
             ExchangeAnswer::Failed(fault(FaultKind::Garbled)),
             CallError::ServerError,
+            Reason::ServerError,
         ),
     ] {
         let mut scene = browsing();
         let call = redirect(&mut scene, 1, code());
         exchange(&mut scene, answer);
         assert_eq!(scene.error(call), error);
-        assert_eq!(scene.state(), (PairingState::RequestingCode, Reason::CodeExpired));
+        assert_eq!(scene.state(), (PairingState::RequestingCode, reason));
         scene.advance(secs(10));
         assert!(!scene.out(is_exchange));
         authorize(&mut scene, 2);

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const DAY: Duration = Duration::from_hours(24);
+const START: BootTime = BootTime::from_millis(1_000_000_000);
 const TWO_WEEKS: Duration = Duration::from_hours(14 * 24);
 
 fn clock_at_build() -> Clock {
@@ -44,17 +44,30 @@ fn the_stored_floor_counts_when_it_is_later_than_the_build() {
 #[test]
 fn a_date_moves_the_floor_forward_only_and_by_one_step_at_most() {
     let mut clock = clock_at_build();
-    let effect = clock.date_against(BUILD_DATE, BUILD_DATE.before(DAY), TWO_WEEKS);
+    let effect = clock.date_against(START, BUILD_DATE, BUILD_DATE.before(DAY), TWO_WEEKS);
     assert!(!effect.floor_moved);
     assert_eq!(clock.floor(), BUILD_DATE);
     assert!(
         clock
-            .date_against(BUILD_DATE, BUILD_DATE.after(DAY), TWO_WEEKS)
+            .date_against(START, BUILD_DATE, BUILD_DATE.after(DAY), TWO_WEEKS)
             .floor_moved
     );
     assert_eq!(clock.floor(), BUILD_DATE.after(DAY));
-    clock.date_against(BUILD_DATE, BUILD_DATE.after(1000 * DAY), TWO_WEEKS);
-    assert_eq!(clock.floor(), BUILD_DATE.after(DAY).after(TWO_WEEKS));
+    clock.date_against(START, BUILD_DATE, BUILD_DATE.after(1000 * DAY), TWO_WEEKS);
+    assert_eq!(clock.floor(), BUILD_DATE.after(TWO_WEEKS));
+}
+
+#[test]
+fn a_wrong_date_however_often_it_comes_moves_the_floor_by_one_step_a_day() {
+    let mut clock = clock_at_build();
+    let years_ahead = BUILD_DATE.after(4000 * DAY);
+    for hour in 0..24 {
+        let boot = START.after(Duration::from_secs(3600 * hour));
+        clock.date_against(boot, BUILD_DATE, years_ahead, TWO_WEEKS);
+    }
+    assert_eq!(clock.floor(), BUILD_DATE.after(TWO_WEEKS));
+    clock.date_against(START.after(DAY), BUILD_DATE, years_ahead, TWO_WEEKS);
+    assert_eq!(clock.floor(), BUILD_DATE.after(TWO_WEEKS).after(TWO_WEEKS));
 }
 
 #[test]
@@ -62,18 +75,18 @@ fn a_contradicting_date_ends_trust_and_says_so_once() {
     let mut clock = clock_at_build();
     let system = BUILD_DATE.after(3 * DAY);
     let date = BUILD_DATE.after(4 * DAY);
-    assert!(clock.date_against(system, date, TWO_WEEKS).trust_changed);
+    assert!(clock.date_against(START, system, date, TWO_WEEKS).trust_changed);
     assert_eq!(clock.trust.judge(system), None);
-    assert!(!clock.date_against(system, date, TWO_WEEKS).trust_changed);
+    assert!(!clock.date_against(START, system, date, TWO_WEEKS).trust_changed);
 }
 
 #[test]
 fn an_agreeing_date_restores_trust() {
     let mut clock = clock_at_build();
     let system = BUILD_DATE.after(3 * DAY);
-    clock.date_against(system, BUILD_DATE.after(DAY), TWO_WEEKS);
+    clock.date_against(START, system, BUILD_DATE.after(DAY), TWO_WEEKS);
     assert_eq!(clock.trust.judge(system), None);
-    assert!(clock.date_against(system, system, TWO_WEEKS).trust_changed);
+    assert!(clock.date_against(START, system, system, TWO_WEEKS).trust_changed);
     assert_eq!(clock.trust.judge(system), Some(system));
 }
 
@@ -81,7 +94,7 @@ fn an_agreeing_date_restores_trust() {
 fn a_step_forgives_a_contradiction_but_not_the_floor() {
     let mut clock = clock_at_build();
     let date = BUILD_DATE.after(2 * DAY);
-    clock.date_against(BUILD_DATE, date, TWO_WEEKS);
+    clock.date_against(START, BUILD_DATE, date, TWO_WEEKS);
     clock.stepped();
     assert_eq!(clock.trust.judge(date), Some(date));
     assert_eq!(clock.trust.judge(BUILD_DATE.after(DAY)), None);

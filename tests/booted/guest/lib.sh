@@ -22,6 +22,9 @@ die() {
     return 1
 }
 
+# note: what the run is to print of this scenario also when it passes, from stdin.
+note() { cat >>"/run/results/$scenario.note"; }
+
 # expect WHAT ACTUAL WANTED
 expect() { [ "$2" = "$3" ] || die "$1: is «$2», wanted «$3»"; }
 
@@ -202,8 +205,15 @@ last_error() {
 
 journal_now() { journalctl --quiet --lines=0 --show-cursor | sed -n 's/^-- cursor: //p'; }
 
-# The daemon's entries of this scenario, one JSON object a line.
-entries() { journalctl --quiet --after-cursor="$cursor" --output=json _SYSTEMD_UNIT="$UNIT"; }
+# Entries of this scenario that match, one JSON object a line. Not by --after-cursor: with a match, 252 also skips the first that is
+# wanted.
+since() {
+    journalctl --quiet --cursor="$cursor" --all --output=json "$@" | jq --compact-output --arg cursor "$cursor" 'select(.__CURSOR != $cursor)'
+}
+# The daemon's.
+entries() { since _SYSTEMD_UNIT="$UNIT"; }
+# The texts of those that match.
+said() { since "$@" | jq --raw-output .MESSAGE; }
 
 # event NAME [FIELD]: the last entry of this event, or one field of it
 event() {

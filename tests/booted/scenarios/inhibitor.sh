@@ -4,7 +4,7 @@
 
 locks() {
     busctl --system --json=short call org.freedesktop.login1 /org/freedesktop/login1 org.freedesktop.login1.Manager \
-        ListInhibitors | jq --raw-output '.data[0][] | select(.[1] == "c2c-authd") | "\(.[0]) \(.[3])"'
+        ListInhibitors | jq --raw-output '[.data[0][] | select(.[1] == "c2c-authd") | "\(.[3]) \(.[0])"] | sort | join(", ")'
 }
 sim_start
 provision
@@ -29,7 +29,7 @@ mv /tmp/activation "$activation"
 reload_bus
 sim fault refresh stall-after released
 sim await refresh 2 20
-within 5 is "shutdown:sleep delay" locks
+within 5 is "delay shutdown, delay sleep" locks
 sim release
 within 10 is 3 generation
 within 5 is "" locks

@@ -16,15 +16,15 @@ case $phase in
     next_boot systemctl poweroff
     ;;
 2)
+    echo "-- the end of the boot before"
+    journalctl --quiet --boot=-1 --no-pager --output=short-precise | tail -n 80
     within 20 is active unit ActiveState
     expect "state" "$(state)" paired
     expect "generation" "$(generation)" 2
     within 20 is "$(sim live "$CLIENT" access)" token
     expect "refreshes" "$(sim requests refresh)" 1
-    # How it went, by the journal of the boot before.
-    journalctl --quiet --boot=-1 --output=short-monotonic --unit="$UNIT" --unit=systemd-networkd.service | tail -n 20
-    order=$(journalctl --quiet --boot=-1 --output=json _PID=1 JOB_TYPE=stop |
-        jq --raw-output 'select(.JOB_RESULT == "done") | .UNIT' | grep -E '^(c2c-authd|systemd-networkd)\.service$' | tr '\n' ' ')
+    order=$(journalctl --quiet --boot=-1 --output=json _PID=1 | jq --raw-output 'select(.JOB_TYPE == "stop" and .JOB_RESULT == "done") |
+        .UNIT | select(. == "c2c-authd.service" or . == "systemd-networkd.service")' | tr '\n' ' ')
     expect "the order of their ends" "$order" "c2c-authd.service systemd-networkd.service "
     ;;
 esac

@@ -13,7 +13,7 @@ expect "the process" "$(unit MainPID)" "$first"
 kill -STOP "$first"
 restarted() { [ "$(unit NRestarts)" = 1 ] && [ "$(unit ActiveState)" = active ]; }
 within 20 restarted
-journalctl --quiet --after-cursor="$cursor" --output=cat _PID=1 >/tmp/said
+said _PID=1 >/tmp/said
 grep --quiet "Failed with result 'watchdog'" /tmp/said || die "systemd does not say that it was the watchdog"
 expect "state" "$(state)" paired
 expect "the token" "$(token)" "$(sim live "$CLIENT" access)"

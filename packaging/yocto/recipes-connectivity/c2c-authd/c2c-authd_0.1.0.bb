@@ -47,7 +47,10 @@ FILES:${PN} += "\
     ${nonarch_libdir}/c2c-authd \
     ${nonarch_libdir}/sysusers.d \
     ${nonarch_libdir}/systemd \
+    ${datadir}/bash-completion \
     ${datadir}/dbus-1 \
+    ${datadir}/fish \
+    ${datadir}/zsh \
 "
 CONFFILES:${PN} = "${sysconfdir}/c2c-authd/config.toml"
 

@@ -1,0 +1,79 @@
+// A person at a browser: headless Chromium, driven over WebDriver by what is on its pages.
+//
+// Arguments: the address to open, "approve" or "deny", and the address at which the walk ends. Prints the last page as JSON:
+// url, title, text.
+
+import { spawn } from 'node:child_process';
+import { setTimeout as pause } from 'node:timers/promises';
+
+const [start, wish, end] = process.argv.slice(2);
+const driver = spawn('chromedriver', ['--port=0'], { stdio: ['ignore', 'pipe', 'inherit'] });
+process.on('exit', () => driver.kill());
+const port = await new Promise((done, failed) => {
+  let said = '';
+  driver.stdout.on('data', (chunk) => {
+    said += chunk;
+    const started = said.match(/started successfully on port (\d+)/);
+    if (started) done(started[1]);
+  });
+  driver.on('exit', () => failed(new Error(`chromedriver ended: ${said}`)));
+});
+
+async function call(method, path, body) {
+  const response = await fetch(`http://127.0.0.1:${port}${path}`, {
+    method, body: body && JSON.stringify(body), headers: { 'content-type': 'application/json' },
+  });
+  const { value } = await response.json();
+  if (!response.ok) throw Object.assign(new Error(value.message), { word: value.error });
+  return value;
+}
+
+const { sessionId } = await call('POST', '/session', {
+  capabilities: {
+    alwaysMatch: {
+      acceptInsecureCerts: true,
+      pageLoadStrategy: 'normal',
+      'goog:chromeOptions': {
+        args: [
+          '--headless=new', '--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--no-first-run',
+          // Nothing leaves this machine, whatever a page wants.
+          '--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost',
+        ],
+      },
+    },
+  },
+});
+const session = `/session/${sessionId}`;
+const find = async (css) => Object.values((await call('POST', `${session}/elements`, { using: 'css selector', value: css }))[0] ?? {})[0];
+const click = (id) => call('POST', `${session}/element/${id}/click`, {});
+const type = (id, text) => call('POST', `${session}/element/${id}/value`, { text });
+const run = (script) => call('POST', `${session}/execute/sync`, { script, args: [] });
+
+// A page that cannot be loaded (a name that nobody has) is an error here and an address all the same.
+const tolerate = (error) => { if (!/ERR_NAME_NOT_RESOLVED|ERR_UNKNOWN_URL_SCHEME/.test(error.message)) throw error; };
+
+async function step() {
+  const abort = await find('button[name=abort], a[href$="/abort"]');
+  const login = await find('input[name=login]');
+  if (wish === 'deny' && abort && !login) return click(abort);
+  if (login) {
+    await type(login, 'operator');
+    await type(await find('input[name=password]'), 'any');
+  }
+  const submit = await find('button[type=submit]:not([name=abort])');
+  return submit ? click(submit) : undefined;
+}
+
+await call('POST', `${session}/url`, { url: start }).catch(tolerate);
+let page;
+for (let left = 200; left > 0; left -= 1) {
+  const url = await call('GET', `${session}/url`);
+  page = { url, title: await call('GET', `${session}/title`), text: await run('return document.body ? document.body.innerText : ""') };
+  if (url.startsWith(end) || /success|interrupted/i.test(page.title + page.text)) break;
+  // A page may go away under a click; the next look finds the one after it.
+  await step().catch((error) => { if (!/stale|no such element|not interactable|detached/.test(error.word ?? '')) tolerate(error); });
+  await pause(50);
+}
+await call('DELETE', session);
+process.stdout.write(`${JSON.stringify(page)}\n`);
+process.exit(0);
