@@ -381,5 +381,5 @@ async fn shutdown_and_sleep_are_held_off_until_the_lock_goes() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(std::time::Duration::from_secs(10), gone).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(10), gone).await.unwrap();
 }

@@ -53,14 +53,15 @@ fn holds(scenario: &'static Scenario) {
     assert!(explored.complete, "{}: more states than expected", scenario.name);
 }
 
-/// `full`: budgets that take an hour and most of a big machine's memory.
-const DEEP: &str = "C2C_DEEP";
+/// `full`: budgets that take an hour and most of a big machine's memory. Read by the compiler: not even its tests give the core
+/// an environment.
+const DEEP: Option<&str> = option_env!("C2C_DEEP");
 
 fn deep_budget(deep: Budget, full: Budget) -> Budget {
-    match std::env::var(DEEP) {
-        Ok(word) if word == "full" => full,
-        Ok(word) => panic!("{DEEP}={word}: the only word is `full`"),
-        Err(_) => deep,
+    match DEEP {
+        Some("full") => full,
+        Some(word) => panic!("C2C_DEEP={word}: the only word is `full`"),
+        None => deep,
     }
 }
 
@@ -302,17 +303,15 @@ fn random_scenario(name: &'static str, start: Start) -> Scenario {
 }
 
 /// To look elsewhere, or again at what a failure told: the first seed, and how many traces from there.
-fn number_from(variable: &str, default: u64) -> u64 {
-    let told = std::env::var(variable).ok();
+fn number_from(told: Option<&str>, default: u64) -> u64 {
     told.map_or(default, |text| {
-        text.parse()
-            .unwrap_or_else(|_| panic!("{variable}={text} is no number"))
+        text.parse().unwrap_or_else(|_| panic!("{text} is no number"))
     })
 }
 
 fn wanders(scenario: &'static Scenario) {
-    let traces = number_from("C2C_TRACES", TRACES);
-    match walk(scenario, number_from("C2C_SEED", SEED), traces) {
+    let traces = number_from(option_env!("C2C_TRACES"), TRACES);
+    match walk(scenario, number_from(option_env!("C2C_SEED"), SEED), traces) {
         Ok(steps) => println!("{}: {steps} steps", scenario.name),
         Err((seed, failure)) => panic!("C2C_SEED={seed} C2C_TRACES=1: {}", failure.print()),
     }
