@@ -16,7 +16,7 @@ case $phase in
     ;;
 *)
     install --mode=644 "$SIM_DIR/ca.pem" /etc/c2c-authd/ca.pem
-    systemctl start "$UNIT"
+    systemctl restart "$UNIT"
     expect "owner of the record" "$(stat --format=%U "$STATE/record.0")" c2c-authd
     expect "state" "$(state)" paired
     within 20 is "$(sim live "$CLIENT" access)" token
