@@ -17,10 +17,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("http", &["core", "oauth"]),
     ("listener", &["core", "oauth"]),
     // `check` reaches the server by the daemon's own client, and so sees what the daemon would see.
-    (
-        "cli",
-        &["core", "config", "bus", "store", "http", "oauth", "daemon"],
-    ),
+    ("cli", &["core", "config", "bus", "store", "http", "oauth", "daemon"]),
     (
         "daemon",
         &["core", "oauth", "config", "store", "bus", "http", "listener"],

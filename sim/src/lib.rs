@@ -2,6 +2,7 @@
 //!
 //! - [`server`]: a simulated C2C authorization server over TLS on loopback, faithful to the wire facts, which can also do
 //!   what a hostile network does, and which knows the truth afterwards.
+//! - [`standard`]: an authorization server as the RFCs have it, for the kinds that are not Frame.io's.
 //! - [`page`]: the web page on which a person approves or denies a code, for the demo.
 //! - [`bus`]: a private message bus, in process or a real `dbus-daemon`.
 //! - [`rig`]: directories, secrets, a configuration and a life cycle for the real daemon binary.
@@ -17,6 +18,7 @@ pub mod bus;
 pub mod page;
 pub mod rig;
 pub mod server;
+pub mod standard;
 pub mod watched;
 
 mod random;

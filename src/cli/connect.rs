@@ -6,6 +6,7 @@ use zbus::names::BusName;
 
 use super::exit::{Exit, Failure};
 use super::note;
+use super::systemd::Unit;
 use crate::bus::BusAddress;
 
 const NAME: &str = "org.cameratocloud.Auth1";
@@ -20,8 +21,22 @@ pub(super) async fn connect_warned(bus: &BusAddress) -> Result<Connection, Failu
     Ok(connection)
 }
 
+/// Connects, for a look only: a daemon that died is not called back to life, which would fail again, and dbus-daemon would
+/// keep the caller waiting for 25 s.
+pub(super) async fn connect_to_look(bus: &BusAddress) -> Result<(Connection, Option<String>), Failure> {
+    let connected = connect(bus).await?;
+    if matches!(bus, BusAddress::System) {
+        let dbus = DBusProxy::new(&connected.0).await?;
+        let owned = dbus.name_has_owner(BusName::try_from(NAME)?).await;
+        if !owned.map_err(zbus::Error::from)? && Unit::read().is_some_and(|unit| unit.death().is_some()) {
+            return Err(Failure::new(Exit::Unreachable, "c2c-authd is not running"));
+        }
+    }
+    Ok(connected)
+}
+
 /// Connects. Returns a warning when anybody could be answering.
-pub(super) async fn connect(bus: &BusAddress) -> Result<(Connection, Option<String>), Failure> {
+async fn connect(bus: &BusAddress) -> Result<(Connection, Option<String>), Failure> {
     let unreachable =
         |error: zbus::Error| Failure::new(Exit::Unreachable, format!("{bus} cannot be reached ({error})"));
     let builder = match bus {

@@ -106,6 +106,8 @@ impl From<zbus::Error> for Failure {
                 fdo::Error::ServiceUnknown(_)
                 | fdo::Error::NameHasNoOwner(_)
                 | fdo::Error::NoReply(_)
+                // What dbus-daemon says, after 25 s, of a unit that fails when it is called.
+                | fdo::Error::TimedOut(_)
                 | fdo::Error::Disconnected(_)
                 | fdo::Error::SpawnExecFailed(_)
                 | fdo::Error::SpawnForkFailed(_)

@@ -34,7 +34,7 @@ mod watch;
 pub mod words;
 
 use args::{Args, Command};
-use connect::connect_warned;
+use connect::{connect_to_look, connect_warned};
 use exit::{Exit, Failure};
 use proxy::{PairingProxy, TokensProxy};
 use site::Site;
@@ -95,7 +95,10 @@ async fn run(args: Args) -> Result<Exit, Failure> {
 
 async fn status(bus: &BusAddress, json: bool) -> Result<Exit, Failure> {
     let read = async {
-        let connection = connect_warned(bus).await?;
+        let (connection, warning) = connect_to_look(bus).await?;
+        if let Some(warning) = warning {
+            note(&format!("warning: {warning}"));
+        }
         Status::read(&connection).await
     };
     let status = match read.await {

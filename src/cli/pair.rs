@@ -29,7 +29,8 @@ pub(super) fn is_running(state: &str) -> bool {
 #[derive(Clone, PartialEq, Eq)]
 struct Code {
     id: u64,
-    typed: String,
+    /// `None`: the address is opened in a browser, and there is nothing to type.
+    typed: Option<String>,
     uri: String,
     has_complete: bool,
     device_name: String,
@@ -50,12 +51,16 @@ impl Code {
             Some(Variant::U32(seconds)) => Some(u64::from(*seconds)),
             _ => None,
         };
+        let browser = text("authorization-uri");
         let read = || {
             Some(Self {
                 id: id?,
-                typed: text("user-code")?,
-                uri: text("verification-uri")?,
-                has_complete: answer.contains_key("verification-uri-complete"),
+                typed: match browser {
+                    Some(_) => None,
+                    None => Some(text("user-code")?),
+                },
+                uri: browser.clone().or_else(|| text("verification-uri"))?,
+                has_complete: browser.is_some() || answer.contains_key("verification-uri-complete"),
                 device_name: text("device-name").unwrap_or_default(),
                 expires_in: Duration::from_secs(seconds?),
             })
@@ -79,7 +84,18 @@ impl Code {
             "" => String::new(),
             name => format!("It is the right device if Frame.io calls it {name}.\n"),
         };
-        format!("{scan} {} and enter\n\n    {}\n\n{name}", self.uri, self.typed)
+        match &self.typed {
+            Some(typed) => format!("{scan} {} and enter\n\n    {typed}\n\n{name}", self.uri),
+            None if self.comes_back_here() => {
+                format!("Open this address in a browser on this device:\n\n    {}\n\n", self.uri)
+            }
+            None => format!("Scan the QR code, or open\n\n    {}\n\n", self.uri),
+        }
+    }
+
+    /// Whether the browser has to run on this device: clear http is allowed to itself alone. A phone's 127.0.0.1 is the phone.
+    fn comes_back_here(&self) -> bool {
+        self.typed.is_none() && self.uri.contains("redirect_uri=http%3A%2F%2F")
     }
 }
 
@@ -336,6 +352,9 @@ impl<'a> Screen<'a> {
 
     /// Empty where there is none to be had: the code can be typed.
     async fn qr(&self, code: &Code) -> Result<String, Failure> {
+        if code.comes_back_here() {
+            return Ok(String::new());
+        }
         let what = if code.has_complete { "complete" } else { "uri" };
         let options: Options<'_> = [
             ("format", "text".into()),

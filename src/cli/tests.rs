@@ -219,6 +219,7 @@ fn errors_of_the_daemon_have_their_exit_codes() {
         ("org.freedesktop.DBus.Error.NameHasNoOwner", Exit::Unreachable),
         ("org.freedesktop.DBus.Error.Spawn.ChildExited", Exit::Unreachable),
         ("org.freedesktop.DBus.Error.Timeout", Exit::Failed),
+        ("org.freedesktop.DBus.Error.TimedOut", Exit::Unreachable),
         ("org.freedesktop.systemd1.NoSuchUnit", Exit::Unreachable),
     ] {
         assert_eq!(Failure::from(error(name)).exit, exit, "{name}");

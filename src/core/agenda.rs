@@ -8,6 +8,7 @@ use super::held::Life;
 use super::policy::Provisioning;
 use super::record::{Body, IntentMark, Pairing, Record};
 use super::refresh::Refresh;
+use super::serve::CALL_LIMIT;
 use super::snapshot::{ErrorWord, Reason};
 use super::time::{BootTime, WallTime};
 use super::turn::Turn;
@@ -149,6 +150,7 @@ impl Core {
             Some(after) => self.durables.push(Durable {
                 call,
                 after,
+                deadline: t.at().after(CALL_LIMIT),
                 record,
                 failed: false,
             }),
@@ -189,6 +191,7 @@ impl Core {
             self.forget_resource(t);
         }
         self.take_up_deferred(t);
+        self.time_out_durables(t);
         self.warn(t);
         if self.disk_due().is_some_and(|at| at <= now) {
             if self.disk.record.unsure() {
@@ -208,11 +211,20 @@ impl Core {
         }
     }
 
+    /// Calls whose write takes longer than they may.
+    fn time_out_durables(&mut self, t: &mut Turn<'_>) {
+        let now = t.at();
+        for waiting in self.durables.extract_if(.., |waiting| waiting.deadline <= now) {
+            t.reply(waiting.call, Err(CallError::Timeout));
+        }
+        self.time_out_unpairing(t);
+    }
+
     /// Calls that waited for a pairing or a tombstone being written.
     fn take_up_deferred(&mut self, t: &mut Turn<'_>) {
         let blocked = self.unpairing.is_some() || self.flow_succeeded();
         for deferred in std::mem::take(&mut self.deferred) {
-            if deferred.deadline.is_some_and(|deadline| deadline <= t.at()) {
+            if deferred.deadline <= t.at() {
                 t.reply(deferred.call, Err(CallError::Timeout));
                 continue;
             }
@@ -220,11 +232,11 @@ impl Core {
                 self.deferred.push(deferred);
                 continue;
             }
-            match (deferred.deadline, deferred.command) {
-                (Some(deadline), Command::StartPairing { caller, options }) => {
-                    self.start_pairing_by(t, deferred.call, caller, options, deadline);
+            match deferred.command {
+                Command::StartPairing { caller, options } => {
+                    self.start_pairing_by(t, deferred.call, caller, options, deferred.deadline);
                 }
-                (_, command) => self.command(t, deferred.call, command),
+                command => self.command(t, deferred.call, command),
             }
         }
     }
@@ -237,7 +249,9 @@ impl Core {
         };
         [
             self.disk_due(),
-            self.deferred.iter().filter_map(|deferred| deferred.deadline).min(),
+            self.deferred.iter().map(|deferred| deferred.deadline).min(),
+            self.durables.iter().map(|waiting| waiting.deadline).min(),
+            self.unpair_deadline(),
             self.flow_deadline(),
             self.revocation_deadline(),
             self.serve_deadline(now),

@@ -115,3 +115,88 @@ impl Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::core::time::{Now, WallTime};
+
+    const CAP: Duration = Duration::from_secs(120);
+
+    /// The waits of a thing that fails `times` times in a row, each time at the moment it was put off to.
+    fn waits(entropy: u64, times: usize) -> Vec<Duration> {
+        let mut retry = Retry::default();
+        let mut at = BootTime::from_millis(1_000_000);
+        (0..times)
+            .map(|_| {
+                let now = Now {
+                    boot: at,
+                    wall: None,
+                    floor: WallTime::from_secs(0),
+                    entropy,
+                };
+                let mut out = Vec::new();
+                let wait = retry.failed(&mut Turn::new(now, &mut out), CallError::Offline, None, CAP);
+                at = at.after(wait);
+                wait
+            })
+            .collect()
+    }
+
+    #[test]
+    fn waits_keep_floor_and_cap_grow_and_differ_between_devices() {
+        let fleet: Vec<_> = (0..200).map(|device| waits(device * 7919, 12)).collect();
+        for waits in &fleet {
+            assert!(waits.iter().all(|wait| (FLOOR..=CAP).contains(wait)), "{waits:?}");
+        }
+        let mean = |n: usize| fleet.iter().map(|waits| waits[n]).sum::<Duration>() / 200;
+        assert!(mean(0) < Duration::from_secs(15), "the first is short: {:?}", mean(0));
+        assert!(mean(11) > Duration::from_secs(40), "the later are long: {:?}", mean(11));
+        let mut first: Vec<_> = fleet.iter().map(|waits| waits[0]).collect();
+        first.sort_unstable();
+        first.dedup();
+        assert!(
+            first.len() > 100,
+            "two devices seldom come back together: {}",
+            first.len()
+        );
+    }
+
+    #[test]
+    fn the_servers_wish_holds_against_haste_and_against_later_failures() {
+        let mut retry = Retry::default();
+        let at = |secs: u64| BootTime::from_millis(1_000_000 + secs * 1000);
+        let now = |boot| Now {
+            boot,
+            wall: None,
+            floor: WallTime::from_secs(0),
+            entropy: 1,
+        };
+        let mut out = Vec::new();
+        let wish = Some(Duration::from_secs(300));
+        retry.failed(&mut Turn::new(now(at(0)), &mut out), CallError::ServerError, wish, CAP);
+        retry.hasten(at(1));
+        assert_eq!((retry.next(), retry.pressed()), (at(300), at(300)));
+        retry.failed(&mut Turn::new(now(at(10)), &mut out), CallError::Offline, None, CAP);
+        assert_eq!(retry.not_before(), at(300));
+        retry.reset();
+        assert_eq!(retry.not_before(), BootTime::default());
+    }
+
+    #[test]
+    fn haste_never_goes_below_the_floor() {
+        let mut retry = Retry::default();
+        let boot = BootTime::from_millis(1_000_000);
+        let now = Now {
+            boot,
+            wall: None,
+            floor: WallTime::from_secs(0),
+            entropy: u64::MAX,
+        };
+        let mut out = Vec::new();
+        retry.failed(&mut Turn::new(now, &mut out), CallError::Offline, None, CAP);
+        retry.hasten(boot);
+        assert_eq!(retry.next(), boot.after(FLOOR).min(retry.next()));
+        assert_eq!(retry.pressed(), boot.after(FLOOR));
+    }
+}

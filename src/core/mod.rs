@@ -173,8 +173,8 @@ enum Holds {
 struct Deferred {
     call: CallId,
     command: Command,
-    /// The end of the call's time, where it has one of its own.
-    deadline: Option<BootTime>,
+    /// The end of the call's time.
+    deadline: BootTime,
 }
 
 /// A call that is answered when a write is done.
@@ -183,6 +183,8 @@ struct Durable {
     call: CallId,
     /// Writes end in order: when this one has, those before it have too.
     after: OpId,
+    /// The end of the call's time: a disk that hangs must not hang its callers.
+    deadline: BootTime,
     /// The record has to be right as well.
     record: bool,
     /// The removal of a flow, which it promises, failed.

@@ -13,6 +13,7 @@ use super::held::stamp;
 use super::policy::Provisioning;
 use super::record::{IntentMark, MAX_REVOCATIONS, PendingRevocation, Revocable, TokenPair};
 use super::refresh::Refresh;
+use super::serve::CALL_LIMIT;
 use super::snapshot::Reason;
 use super::time::{BootTime, WallTime};
 use super::token::GrantId;
@@ -28,7 +29,8 @@ const NETWORK_UP_SPREAD: Duration = Duration::from_secs(30 * 60);
 /// `Unpair` under way: the tombstone is being written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Unpairing {
-    calls: Vec<CallId>,
+    /// Who waits for it, and until when.
+    calls: Vec<(CallId, BootTime)>,
     tombstone: OpId,
     /// The refresh that was out when the user unpaired.
     flying: Option<(OpId, IntentMark)>,
@@ -56,8 +58,9 @@ struct Entry {
 impl Core {
     /// `Unpair`.
     pub(super) fn unpair(&mut self, t: &mut Turn<'_>, call: CallId) {
+        let deadline = t.at().after(CALL_LIMIT);
         if let Some(unpairing) = &mut self.unpairing {
-            unpairing.calls.push(call);
+            unpairing.calls.push((call, deadline));
             return;
         }
         if self.provisioning == Provisioning::StateKeyMissing {
@@ -69,7 +72,7 @@ impl Core {
             self.deferred.push(Deferred {
                 call,
                 command: Command::Unpair,
-                deadline: None,
+                deadline,
             });
             return;
         }
@@ -107,12 +110,29 @@ impl Core {
         }
         let tombstone = self.store_tombstone(t, Reason::Unpaired);
         self.unpairing = Some(Unpairing {
-            calls: vec![call],
+            calls: vec![(call, deadline)],
             tombstone,
             flying,
             rescued: None,
             late: None,
         });
+    }
+
+    /// When the first call that waits for the tombstone runs out of time.
+    pub(super) fn unpair_deadline(&self) -> Option<BootTime> {
+        let calls = self.unpairing.iter().flat_map(|unpairing| &unpairing.calls);
+        calls.map(|(_, deadline)| *deadline).min()
+    }
+
+    pub(super) fn time_out_unpairing(&mut self, t: &mut Turn<'_>) {
+        let now = t.at();
+        let calls = self.unpairing.iter_mut().flat_map(|unpairing| {
+            let over = |(_, deadline): &mut (CallId, BootTime)| *deadline <= now;
+            unpairing.calls.extract_if(.., over)
+        });
+        for (call, _) in calls {
+            t.reply(call, Err(CallError::Timeout));
+        }
     }
 
     /// The tombstone is on disk, or is not.
@@ -133,19 +153,19 @@ impl Core {
         t.note(Note::Unpaired);
         if self.disk.flow.unsure() || self.disk.flow.writing.is_some() {
             self.forget_flow_file(t);
-            for call in unpairing.calls {
+            for (call, _) in unpairing.calls {
                 self.done_when_durable(t, call, false);
             }
             return;
         }
-        for call in unpairing.calls {
+        for (call, _) in unpairing.calls {
             t.reply(call, Ok(Reply::Done));
         }
     }
 
     /// Nothing has changed: neither here, nor at the server.
     fn unpair_failed(&mut self, t: &mut Turn<'_>, unpairing: Unpairing) {
-        for call in unpairing.calls {
+        for (call, _) in unpairing.calls {
             t.reply(call, Err(CallError::StorageFailed));
         }
         let Some(grant) = self.held.as_ref().map(|held| held.grant) else {

@@ -9,6 +9,7 @@
 //! - A state is handed to the bus before the answers that follow from it; the bus keeps that order on the wire (D4).
 
 use std::collections::BTreeMap;
+use std::io;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -38,7 +39,7 @@ pub struct Executor {
     listeners: BTreeMap<OpId, Listener>,
     /// For the listeners: a browser's answer is a call like any other.
     calls: mpsc::Sender<Call>,
-    writer: Writer<Store>,
+    writer: Writer,
     /// In the order of their numbers. A handful, usually one: an allocation for each would be dearer than moving them up.
     callers: Vec<(CallId, Answerer)>,
     next_call: u64,
@@ -77,7 +78,7 @@ impl From<Outcome> for Landed {
 impl Executor {
     /// With nothing under way.
     #[must_use]
-    pub fn new(client: Client, bus: Bus, store: Store, state: PairingState, calls: mpsc::Sender<Call>) -> Self {
+    pub fn new(client: Client, bus: Bus, writer: Writer, state: PairingState, calls: mpsc::Sender<Call>) -> Self {
         Self {
             client,
             bus,
@@ -85,7 +86,7 @@ impl Executor {
             prepared: BTreeMap::new(),
             listeners: BTreeMap::new(),
             calls,
-            writer: Writer::new(store, write),
+            writer,
             callers: Vec::new(),
             next_call: 0,
             inhibitor: Inhibitor::default(),
@@ -217,6 +218,14 @@ fn unsent() -> Landed {
     };
     let answer = Answer::Refresh(RefreshAnswer::Failed(fault));
     Outcome { date: None, answer }.into()
+}
+
+/// The queue in front of the store.
+///
+/// # Errors
+/// There can be no further thread.
+pub fn writer(store: Store) -> io::Result<Writer> {
+    Writer::start(store, write)
 }
 
 /// One write, on the thread where it may block.

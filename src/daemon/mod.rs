@@ -128,8 +128,8 @@ fn block_on(bus: BusAddress, source: Source) -> (Result<(), Failure>, Notifier) 
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
-        // Name lookup and one write at a time; each lives a few seconds longer than its work.
-        .max_blocking_threads(4)
+        // Name lookups; one that the resolver leaves hanging keeps its thread long after nobody waits for it.
+        .max_blocking_threads(16)
         .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
@@ -140,7 +140,7 @@ fn block_on(bus: BusAddress, source: Source) -> (Result<(), Failure>, Notifier) 
     };
     // A task of its own: waking the future that `block_on` polls costs a system call for each call from the bus.
     let life = runtime.spawn(async move {
-        let ended = async { boot(&bus, source).await?.run(&mut notifier).await }.await;
+        let ended = Box::pin(async { boot(&bus, source).await?.run(&mut notifier).await }).await;
         (ended, notifier)
     });
     let ended = runtime.block_on(life).unwrap_or_else(|error| {
@@ -192,12 +192,16 @@ async fn boot(address: &BusAddress, source: Source) -> Result<Daemon, Failure> {
     };
     let bus = bus::serve(address, boot::about(&config), wiring, snapshot).await?;
     let ears = Ears::open(sources, Box::pin(bus.closed()));
+    let writer = executor::writer(store).map_err(|error| {
+        let sentence = format!("no thread for the store: {error}; see TasksMax= of the unit");
+        Failure::new(Code::TempFail, sentence)
+    })?;
     Ok(Daemon {
         core,
         effects,
         clock,
         floor,
-        executor: Executor::new(client, bus, store, state, sender),
+        executor: Executor::new(client, bus, writer, state, sender),
         calls,
         deadline,
         ears,

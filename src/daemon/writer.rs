@@ -1,74 +1,68 @@
 //! Disk writes off the loop's thread: one at a time, in the order they were asked for, each answered once (D2).
 //!
-//! The store travels: it lies here while idle and is moved to a blocking thread for each write, so nothing is shared and
-//! nothing locked. The thread goes away after a while; a paired, idle daemon has one thread.
+//! The store lives on a thread of its own, so nothing is shared and nothing locked. Of its own: among the runtime's blocking
+//! threads a write would stand in line behind name lookups, which on a bad network hang for half a minute, and the new pair of a
+//! refresh would wait there.
 
-use std::collections::VecDeque;
 use std::future;
+use std::io;
+use std::sync::mpsc as queue;
+use std::thread;
 
-use tokio::task::JoinHandle;
+use tokio::sync::mpsc;
 
 use crate::core::{OpId, Store};
 
-/// The queue in front of a store `S`.
+/// Depth of a write: sealing a record of a few KiB and a handful of system calls.
+const STACK: usize = 256 * 1024;
+
+/// The queue in front of a store.
 #[derive(Debug)]
-pub struct Writer<S> {
-    write: fn(&mut S, &Store) -> bool,
-    idle: Option<S>,
-    busy: Option<JoinHandle<(S, OpId, bool)>>,
-    waiting: VecDeque<(OpId, Store)>,
+pub struct Writer {
+    ask: queue::Sender<(OpId, Store)>,
+    ended: mpsc::UnboundedReceiver<(OpId, bool)>,
+    /// Writes without an answer.
+    open: usize,
 }
 
-impl<S: Send + 'static> Writer<S> {
-    /// A queue whose writes are done by `write`, on a thread where it may block. `true` means durable.
-    #[must_use]
-    pub const fn new(store: S, write: fn(&mut S, &Store) -> bool) -> Self {
-        Self {
-            write,
-            idle: Some(store),
-            busy: None,
-            waiting: VecDeque::new(),
-        }
+impl Writer {
+    /// Starts the thread, on which `write` may block. `true` means durable. It ends with this.
+    ///
+    /// # Errors
+    /// There can be no further thread.
+    pub fn start<S: Send + 'static>(mut store: S, write: fn(&mut S, &Store) -> bool) -> io::Result<Self> {
+        let (ask, asked) = queue::channel::<(OpId, Store)>();
+        let (tell, ended) = mpsc::unbounded_channel();
+        thread::Builder::new()
+            .name("store".to_owned())
+            .stack_size(STACK)
+            .spawn(move || {
+                for (op, what) in asked {
+                    if tell.send((op, write(&mut store, &what))).is_err() {
+                        return;
+                    }
+                }
+            })?;
+        Ok(Self { ask, ended, open: 0 })
     }
 
     /// Asks for a write.
     pub fn push(&mut self, op: OpId, what: Store) {
-        self.waiting.push_back((op, what));
-        self.start();
+        // The thread ends before this only by a panic, which ends the process.
+        if self.ask.send((op, what)).is_ok() {
+            self.open += 1;
+        }
     }
 
     /// Waits for the end of the oldest write; for ever while there is none. Cancel safe.
     pub async fn next(&mut self) -> (OpId, bool) {
-        let Some(busy) = &mut self.busy else {
-            return future::pending().await;
-        };
-        match busy.await {
-            Ok((store, op, ok)) => {
-                self.busy = None;
-                self.idle = Some(store);
-                self.start();
-                (op, ok)
-            }
-            Err(error) => match error.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                // The runtime is being shut down; nobody waits for an answer.
-                Err(_cancelled) => future::pending().await,
-            },
+        if self.open > 0
+            && let Some(ended) = self.ended.recv().await
+        {
+            self.open -= 1;
+            return ended;
         }
-    }
-
-    fn start(&mut self) {
-        let Some(mut store) = self.idle.take() else { return };
-        match self.waiting.pop_front() {
-            Some((op, what)) => {
-                let write = self.write;
-                self.busy = Some(tokio::task::spawn_blocking(move || {
-                    let ok = write(&mut store, &what);
-                    (store, op, ok)
-                }));
-            }
-            None => self.idle = Some(store),
-        }
+        future::pending().await
     }
 }
 
@@ -100,7 +94,7 @@ mod tests {
     async fn writes_are_done_one_at_a_time_in_order_and_answered_once() {
         let (begun, log) = channel();
         let (go, gate) = channel();
-        let mut writer = Writer::new(Disk { begun, go: gate }, write);
+        let mut writer = Writer::start(Disk { begun, go: gate }, write).unwrap();
         for op in 1..=3 {
             writer.push(OpId(op), empty());
         }
@@ -111,14 +105,14 @@ mod tests {
             assert_eq!(writer.next().await, (OpId(op), ok));
         }
         assert_eq!(log.try_iter().count(), 2);
-        assert!(writer.idle.is_some() && writer.busy.is_none());
+        assert_eq!(writer.open, 0);
     }
 
     #[tokio::test]
     async fn a_wait_that_is_given_up_loses_no_answer() {
         let (begun, _log) = channel();
         let (go, gate) = channel();
-        let mut writer = Writer::new(Disk { begun, go: gate }, write);
+        let mut writer = Writer::start(Disk { begun, go: gate }, write).unwrap();
         writer.push(OpId(1), empty());
         tokio::select! {
             biased;
@@ -127,5 +121,25 @@ mod tests {
         }
         go.send(true).unwrap();
         assert_eq!(writer.next().await, (OpId(1), true));
+    }
+
+    #[test]
+    fn a_write_does_not_stand_in_line_behind_name_lookups() {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .max_blocking_threads(1)
+            .build()
+            .unwrap();
+        let (let_go, hangs) = channel::<()>();
+        runtime.spawn_blocking(move || hangs.recv());
+        let (begun, _log) = channel();
+        let (go, gate) = channel();
+        go.send(true).unwrap();
+        let ended = runtime.block_on(async {
+            let mut writer = Writer::start(Disk { begun, go: gate }, write).unwrap();
+            writer.push(OpId(1), empty());
+            writer.next().await
+        });
+        assert_eq!(ended, (OpId(1), true));
+        let_go.send(()).unwrap();
     }
 }

@@ -39,9 +39,9 @@ pub enum Tls {
 }
 
 /// The CA and an acceptor for each kind of leaf.
-pub(super) struct Certificates {
+pub(crate) struct Certificates {
     /// The CA that clients are to trust.
-    pub(super) ca_pem: String,
+    pub(crate) ca_pem: String,
     good: TlsAcceptor,
     wrong_ca: TlsAcceptor,
     expired: TlsAcceptor,
@@ -50,7 +50,7 @@ pub(super) struct Certificates {
 }
 
 impl Certificates {
-    pub(super) fn make(names: &[String]) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
+    pub(crate) fn make(names: &[String]) -> Result<Self, Box<dyn std::error::Error + Send + Sync>> {
         let now = SystemTime::now();
         let (from, until) = (now - 30 * DAY, now + 398 * DAY);
         let here: Vec<_> = ["localhost", "127.0.0.1"]
@@ -71,7 +71,7 @@ impl Certificates {
     }
 
     /// The acceptor to shake hands with; `None` where there is to be no handshake.
-    pub(super) fn acceptor(&self, tls: Tls) -> Option<&TlsAcceptor> {
+    pub(crate) fn acceptor(&self, tls: Tls) -> Option<&TlsAcceptor> {
         match tls {
             Tls::Good => Some(&self.good),
             Tls::WrongCa => Some(&self.wrong_ca),

@@ -38,11 +38,7 @@ use std::{
 use tokio::{runtime, sync::watch};
 use tokio_rustls::TlsAcceptor;
 
-use self::{
-    certs::Certificates,
-    serve::{ORDER_LIMIT, Orders, Shared},
-    state::State,
-};
+pub(crate) use self::certs::Certificates;
 pub use self::{
     certs::Tls,
     fault::{Cut, DateHeader, Edit, Endpoint, Fault, Page, Pause, Stage, Times},
@@ -50,6 +46,10 @@ pub use self::{
     options::{Options, RateLimit},
     truth::{Counters, End, Entry, Issued, Kind, Live, Outcome, Truth, Violation},
     verbs::{NotPaired, Waiting},
+};
+use self::{
+    serve::{ORDER_LIMIT, Orders, Shared},
+    state::State,
 };
 use crate::watched::{TimedOut, Watched};
 

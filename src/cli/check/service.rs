@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use super::Finding;
 use crate::bus::BusAddress;
-use crate::cli::connect::connect;
+use crate::cli::connect::connect_to_look;
 use crate::cli::exit::Exit;
 use crate::cli::site::Site;
 use crate::cli::status::Status;
@@ -101,7 +101,7 @@ pub(super) async fn unit_and_daemon(bus: &BusAddress, found: &mut Vec<Finding>) 
         ),
         Some(unit) => judge(unit),
     });
-    let status = match connect(bus).await {
+    let status = match connect_to_look(bus).await {
         Ok((connection, warning)) => {
             found.extend(warning.map(|warning| Finding::warn("daemon", warning, "")));
             Status::read(&connection).await

@@ -44,6 +44,32 @@ fn without_a_name_and_a_complete_address_nothing_is_promised() {
 }
 
 #[test]
+fn an_address_for_a_browser_takes_the_place_of_the_code() {
+    let browser = |redirect: &str| {
+        let address = format!("https://id.example/authorize?redirect_uri={redirect}&state=x");
+        let answer = answer(&[
+            ("user-code", "absent".into()),
+            ("verification-uri", "absent".into()),
+            ("authorization-uri", address.as_str().into()),
+        ]);
+        Code::from_answer(&answer).unwrap_or_else(|failure| panic!("{failure}"))
+    };
+    let here = browser("http%3A%2F%2F127.0.0.1%3A41234%2Fcallback");
+    assert!(here.comes_back_here(), "no QR code: a phone's 127.0.0.1 is the phone");
+    assert!(
+        here.text()
+            .starts_with("Open this address in a browser on this device:\n\n    https://id.example/")
+    );
+    let elsewhere = browser("com.example.camera%3A%2Fcallback");
+    assert!(!elsewhere.comes_back_here());
+    assert!(
+        elsewhere
+            .text()
+            .starts_with("Scan the QR code, or open\n\n    https://id.example/")
+    );
+}
+
+#[test]
 fn an_answer_without_a_code_is_a_failure_that_does_not_show_what_came() {
     for key in ["code-id", "user-code", "verification-uri", "expires-in"] {
         let failure = Code::from_answer(&answer(&[(key, "absent".into())])).err().unwrap();

@@ -144,7 +144,7 @@ impl Core {
             self.deferred.push(Deferred {
                 call,
                 command: Command::StartPairing { caller, options },
-                deadline: Some(deadline),
+                deadline,
             });
             return;
         }
@@ -233,7 +233,7 @@ impl Core {
             self.deferred.push(Deferred {
                 call,
                 command: Command::CancelPairing,
-                deadline: None,
+                deadline: t.at().after(CALL_LIMIT),
             });
             return;
         }

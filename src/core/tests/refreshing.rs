@@ -434,3 +434,20 @@ fn heartbeats_keep_their_pace_and_any_other_call_counts() {
     scene.advance(secs(119));
     assert!(!scene.out(is_heartbeat) || scene.requests.len() == 1);
 }
+
+#[test]
+fn a_reload_moves_the_window_and_the_heartbeat_and_nothing_else() {
+    let mut scene = Scene::paired();
+    scene.advance(secs(28_800 * 40 / 100));
+    assert!(!scene.out(is_prepare));
+    scene.event(Event::PolicyChanged(Policy {
+        refresh_at_percent: 30,
+        heartbeat: Some(secs(60)),
+        ..policy()
+    }));
+    assert!(scene.out(is_prepare), "the window of the new policy is open already");
+    scene.refresh_to(2);
+    scene.advance(secs(60));
+    assert!(scene.out(is_heartbeat));
+    assert_eq!(scene.state(), (PairingState::Paired, Reason::None));
+}

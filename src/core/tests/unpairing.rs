@@ -291,3 +291,29 @@ fn a_flow_that_could_not_be_removed_is_told_although_another_follows() {
     }
     assert_eq!(scene.error(call), CallError::StorageFailed);
 }
+
+#[test]
+fn a_disk_that_hangs_does_not_hang_its_callers() {
+    let mut scene = Scene::paired();
+    scene.hold_stores = true;
+    let first = scene.call(Command::Unpair);
+    scene.advance(secs(5));
+    let second = scene.call(Command::Unpair);
+    scene.advance(secs(15));
+    assert_eq!(scene.error(first), CallError::Timeout);
+    assert!(scene.reply(second).is_none());
+    scene.advance(secs(5));
+    assert_eq!(scene.error(second), CallError::Timeout);
+    while scene.stores_pending() {
+        scene.finish_store();
+    }
+    assert_eq!(scene.state().1, Reason::Unpaired, "the work goes on");
+
+    let mut scene = Scene::unpaired();
+    scene.start_pairing(false);
+    scene.show_code();
+    scene.hold_stores = true;
+    let cancel = scene.call(Command::CancelPairing);
+    scene.advance(secs(20));
+    assert_eq!(scene.error(cancel), CallError::Timeout);
+}

@@ -63,7 +63,13 @@ impl Bench {
         let front = bus::serve(&address, boot::about(&config), wiring, snapshot())
             .await
             .unwrap();
-        let executor = Executor::new(client, front, open(&rig).0, PairingState::Unpaired, sender);
+        let executor = Executor::new(
+            client,
+            front,
+            writer(open(&rig).0).unwrap(),
+            PairingState::Unpaired,
+            sender,
+        );
         Self {
             executor,
             calls,
@@ -98,14 +104,20 @@ fn open(rig: &Rig) -> (Store, crate::core::Stored) {
         state: rig.state_directory(),
         runtime: Some(rig.runtime_directory()),
     };
-    let identity = Identity::new("frameio-c2c", "https://localhost", "SIM-000123");
-    Store::open(
-        directories,
-        Some(StateKey::from_bytes(rig.state_key())),
-        identity,
-        BootId([1; 16]),
-    )
-    .unwrap()
+    // The thread of an executor that was dropped a moment ago may still hold the lock.
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    loop {
+        let opened = Store::open(
+            directories.clone(),
+            Some(StateKey::from_bytes(rig.state_key())),
+            Identity::new("frameio-c2c", "https://localhost", "SIM-000123"),
+            BootId([1; 16]),
+        );
+        match opened {
+            Err(_) if std::time::Instant::now() < until => std::thread::yield_now(),
+            opened => return opened.unwrap(),
+        }
+    }
 }
 
 fn snapshot() -> Snapshot {

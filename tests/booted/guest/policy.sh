@@ -4,7 +4,7 @@
 # Owns: the table. The daemon runs, not paired, with a simulated server.
 
 users=(root ui uploader both nobody c2c-authd)
-signals='^(Pairing\.PairingStateChanged|Tokens\.AccessTokenChanged|PropertiesChanged:.*|overhear)$'
+signals='^(Pairing\.PairingStateChanged|Tokens\.AccessTokenChanged|PropertiesChanged:.*|forged|overhear)$'
 
 # rows SECTION: ACT and what is expected of each user, a line each
 rows() { sed -n "/^\[$1\]/,/^\[/p" /booted/guest/policy.table | grep --invert-match -e '^#' -e '^\[' -e '^$'; }
@@ -26,12 +26,14 @@ signals() {
     mkfifo /tmp/hold
     as root /booted/guest/hear "$@" >/tmp/heard.root &
     first=$!
+    as root /booted/guest/hear --monitor overhear >/tmp/heard.monitor &
+    pids+=($!)
     for user in "${users[@]:1}"; do
         as "$user" /booted/guest/hear </tmp/hold >"/tmp/heard.$user" &
         pids+=($!)
     done
     exec {hold}>/tmp/hold
-    for user in "${users[@]}"; do
+    for user in "${users[@]}" monitor; do
         within 10 grep --quiet listening "/tmp/heard.$user"
     done
     # A code request of this user may have been a moment ago.
@@ -39,9 +41,12 @@ signals() {
     sim approve any
     within 15 is paired state
     token >/dev/null
+    as nobody busctl --system emit "$OBJECT" "$NAME.Pairing" PairingStateChanged ss paired none
     wait "$first"
     exec {hold}>&-
     wait "${pids[@]}"
+    # Who may overhear does, so that those who may not would have been caught.
+    grep --quiet overhear /tmp/heard.monitor || die "not even a monitor overheard anything"
 }
 
 # seen USER ACT

@@ -40,7 +40,7 @@ expect "the process" "$(pid)" "$before"
 
 # Typed: the terminal shows the question and not the answer.
 mkfifo /run/typed
-script --quiet --return --command "c2c-authctl provision --replace" /run/screen </run/typed >/dev/null &
+script --quiet --flush --return --command "c2c-authctl provision --replace" /run/screen </run/typed >/dev/null &
 typist=$!
 exec 4>/run/typed
 within 10 grep --quiet 'not shown' /run/screen

@@ -1,0 +1,419 @@
+//! The two standard kinds end to end: the real daemon between a bus, a standard server over TLS and a browser.
+//!
+//! (Frame.io's kind has `tests/path`; a certified server and a real browser have `tests/oidc`.)
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
+
+use std::collections::HashMap;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use c2c_sim::bus::TestBus;
+use c2c_sim::rig::{Process, Rig};
+use c2c_sim::standard::{CLIENT, Habits, Standard};
+use zbus::proxy::{CacheProperties, Proxy};
+use zbus::{DBusError as _, OwnedVariant, Variant};
+
+const DAEMON: &str = env!("CARGO_BIN_EXE_c2c-authd");
+const LIMIT: Duration = Duration::from_secs(40);
+const LOOK: Duration = Duration::from_millis(20);
+const REFRESH: &str = "POST /token refresh_token";
+
+struct World {
+    server: Standard,
+    rig: Rig,
+    bus: TestBus,
+    user: zbus::Connection,
+}
+
+impl World {
+    /// A public client of a server that describes itself.
+    async fn new(kind: &str, habits: Habits) -> Self {
+        let server = Standard::start(habits).unwrap();
+        let mut rig = Rig::elsewhere(server.ca_pem(), b"not needed").unwrap();
+        rig.remove_credential("client-secret").unwrap();
+        rig.configure(|config| {
+            config
+                .set("provider", "kind", kind)
+                .set("provider", "client-id", CLIENT)
+                .set("provider", "client-auth", "none")
+                .set("provider", "issuer", server.issuer().as_str());
+        })
+        .unwrap();
+        let bus = TestBus::start().unwrap();
+        let user = zbus::connection::Builder::address(bus.address()).build().await.unwrap();
+        Self { server, rig, bus, user }
+    }
+
+    async fn start(&self) -> Process {
+        let daemon = self.rig.spawn(Path::new(DAEMON), self.bus.address()).unwrap();
+        daemon.wait_ready(LIMIT).await.unwrap();
+        daemon
+    }
+
+    async fn proxy(&self, interface: &str) -> Proxy<'static> {
+        zbus::proxy::Builder::new(&self.user)
+            .destination("org.cameratocloud.Auth1")
+            .path("/org/cameratocloud/Auth1")
+            .interface(format!("org.cameratocloud.Auth1.{interface}"))
+            .cache_properties(CacheProperties::No)
+            .build()
+            .await
+            .unwrap()
+    }
+
+    async fn pairing(&self, method: &str) -> zbus::Result<()> {
+        self.proxy("Pairing").await.call_method(method, &()).await.map(drop)
+    }
+
+    async fn start_pairing(&self, options: &[(&str, Variant<'_>)]) -> zbus::Result<HashMap<String, String>> {
+        let options: HashMap<_, _> = options.iter().map(|(key, value)| (*key, value)).collect();
+        let pairing = self.proxy("Pairing").await;
+        let answer = pairing.call_method("StartPairing", &(options,)).await?;
+        let code: HashMap<String, OwnedVariant> = answer.body().deserialize()?;
+        let texts = code.into_iter().filter_map(|(key, value)| match &*value {
+            Variant::Str(text) => Some((key, text.to_string())),
+            _ => None,
+        });
+        Ok(texts.collect())
+    }
+
+    async fn complete(&self, address: &str) -> zbus::Result<()> {
+        let pairing = self.proxy("Pairing").await;
+        pairing.call_method("CompletePairing", &(address,)).await.map(drop)
+    }
+
+    async fn token(&self) -> zbus::Result<(String, u32, u64)> {
+        let tokens = self.proxy("Tokens").await;
+        let answer = tokens.call_method("GetAccessToken", &(0_u32,)).await?;
+        answer.body().deserialize()
+    }
+
+    async fn word(&self, property: &str) -> String {
+        self.proxy("Pairing").await.get_property(property).await.unwrap()
+    }
+
+    async fn until(&self, property: &str, wanted: &str) {
+        let limit = Instant::now() + LIMIT;
+        while self.word(property).await != wanted {
+            let now = (self.word("PairingState").await, self.word("PairingReason").await);
+            assert!(
+                Instant::now() < limit,
+                "{property} never became {wanted}: {now:?} {:?}",
+                self.server.log()
+            );
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    async fn until_generation(&self, wanted: u64) {
+        let limit = Instant::now() + LIMIT;
+        let tokens = self.proxy("Tokens").await;
+        while tokens.get_property::<u64>("Generation").await.unwrap() < wanted {
+            assert!(
+                Instant::now() < limit,
+                "generation {wanted} never came: {:?}",
+                self.server.log()
+            );
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// By code, with a browser on the board.
+    async fn pair_by_browser(&self, options: &[(&str, Variant<'_>)]) {
+        let code = self.start_pairing(options).await.unwrap();
+        let back = self.server.browse(&code["authorization-uri"], true).unwrap();
+        let page = open(back).await;
+        assert!(
+            page.starts_with("HTTP/1.1 200 ") && page.contains("is paired"),
+            "{page}"
+        );
+        assert_eq!(self.word("PairingState").await, "paired");
+    }
+
+    fn no_request_was_strange(&self) {
+        assert!(self.server.violations().is_empty(), "{:?}", self.server.violations());
+        assert!(!self.server.log().is_empty());
+    }
+}
+
+/// What a browser shows that is sent to this address.
+async fn open(address: String) -> String {
+    tokio::task::spawn_blocking(move || {
+        let rest = address.strip_prefix("http://").unwrap();
+        let (host, target) = rest.split_at(rest.find('/').unwrap());
+        say(host, &format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+    })
+    .await
+    .unwrap()
+}
+
+fn say(host: &str, request: &str) -> String {
+    let mut stream = TcpStream::connect(host).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    let mut answer = String::new();
+    let _ = stream.read_to_string(&mut answer);
+    answer
+}
+
+fn error_name<T>(result: &zbus::Result<T>) -> String {
+    match result {
+        Err(zbus::Error::MethodError(name, ..)) => name.to_string(),
+        Err(zbus::Error::FDO(error)) => error.name().to_string(),
+        Err(other) => format!("{other:?}"),
+        Ok(_) => "no error".to_owned(),
+    }
+}
+
+fn short_lived() -> Habits {
+    Habits {
+        token_life: Some(8),
+        ..Habits::default()
+    }
+}
+
+#[tokio::test]
+async fn a_device_pairs_by_code_refreshes_and_is_revoked() {
+    let world = World::new("oauth-device", short_lived()).await;
+    let mut daemon = world.start().await;
+    assert_eq!(
+        world.word("PairingState").await,
+        "unpaired",
+        "a public client needs no secret"
+    );
+    let code = world.start_pairing(&[]).await.unwrap();
+    assert!(world.server.decide(&code["user-code"], true));
+    world.until("PairingState", "paired").await;
+    let (first, _, generation) = world.token().await.unwrap();
+    assert!(world.server.takes(&first) && generation == 1);
+    world.until_generation(2).await;
+    assert!(world.server.takes(&world.token().await.unwrap().0));
+    daemon.kill().unwrap();
+    let _daemon = world.start().await;
+    world.until_generation(3).await;
+    world.pairing("Unpair").await.unwrap();
+    world.server.seen("POST /revoke", 1, LIMIT).await.unwrap();
+    assert_eq!(world.server.live_grants(), 0);
+    world.no_request_was_strange();
+}
+
+#[tokio::test]
+async fn a_browser_on_the_board_pairs_among_strangers() {
+    let world = World::new("oauth-code", short_lived()).await;
+    let _daemon = world.start().await;
+    let code = world.start_pairing(&[]).await.unwrap();
+    assert_eq!(world.word("PairingState").await, "awaiting-user");
+    let back = world.server.browse(&code["authorization-uri"], true).unwrap();
+
+    // A hostile process on the board: pages of its own, guesses, a flood, connections that say nothing.
+    let host = back
+        .strip_prefix("http://")
+        .unwrap()
+        .split('/')
+        .next()
+        .unwrap()
+        .to_owned();
+    let hostile = tokio::task::spawn_blocking(move || {
+        let silent: Vec<_> = (0..100).map(|_| TcpStream::connect(&host).unwrap()).collect();
+        for guess in 0..200 {
+            let answer = say(
+                &host,
+                &format!("GET /callback?state={guess}&code=x HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+            );
+            assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{answer}");
+        }
+        let icon = say(&host, &format!("GET /favicon.ico HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        assert!(icon.is_empty() || icon.starts_with("HTTP/1.1 404 "), "{icon}");
+        silent
+    });
+    let silent = hostile.await.unwrap();
+    assert_eq!(world.word("PairingState").await, "awaiting-user");
+
+    let page = open(back.clone()).await;
+    drop(silent);
+    assert!(page.contains("is paired"), "{page}");
+    assert_eq!(world.word("PairingState").await, "paired");
+    // The listener ended with the flow.
+    let host = back
+        .strip_prefix("http://")
+        .unwrap()
+        .split('/')
+        .next()
+        .unwrap()
+        .to_owned();
+    assert!(TcpStream::connect(host).is_err());
+    world.until_generation(2).await;
+    assert!(world.server.takes(&world.token().await.unwrap().0));
+    world.no_request_was_strange();
+}
+
+#[tokio::test]
+async fn a_browser_elsewhere_pairs_through_the_bus_and_only_with_the_right_answer() {
+    let mut world = World::new("oauth-code", Habits::default()).await;
+    world
+        .rig
+        .configure(|config| {
+            config.set("provider", "redirect-uri", "com.example.camera:/callback");
+        })
+        .unwrap();
+    let _daemon = world.start().await;
+    let none = world.complete("com.example.camera:/callback?state=x&code=y").await;
+    assert_eq!(error_name(&none), "org.cameratocloud.Auth1.Error.NoPairing");
+    let code = world.start_pairing(&[]).await.unwrap();
+    let back = world.server.browse(&code["authorization-uri"], true).unwrap();
+    for stray in [
+        back.replace("com.example.camera", "com.example.other"),
+        back.replace("state=", "state=x"),
+        back.replace("iss=", "iss=x"),
+        format!("{back}&state=again"),
+        back.split("&state").next().unwrap().to_owned(),
+    ] {
+        assert_ne!(stray, back);
+        let refused = world.complete(&stray).await;
+        assert_eq!(
+            error_name(&refused),
+            "org.freedesktop.DBus.Error.InvalidArgs",
+            "{stray}"
+        );
+    }
+    assert_eq!(world.word("PairingState").await, "awaiting-user");
+    world.complete(&back).await.unwrap();
+    assert_eq!(world.word("PairingState").await, "paired");
+    world.no_request_was_strange();
+}
+
+#[tokio::test]
+async fn a_decline_a_cancel_and_another_try_leave_nothing_behind() {
+    let world = World::new("oauth-code", Habits::default()).await;
+    let _daemon = world.start().await;
+    let code = world.start_pairing(&[]).await.unwrap();
+    let back = world.server.browse(&code["authorization-uri"], false).unwrap();
+    assert!(open(back).await.contains("You declined"));
+    world.until("PairingReason", "denied").await;
+
+    let code = loop {
+        // Codes are asked for 5 s apart at least.
+        match world.start_pairing(&[]).await {
+            Ok(code) => break code,
+            Err(_) => tokio::time::sleep(LOOK * 10).await,
+        }
+    };
+    let back = world.server.browse(&code["authorization-uri"], true).unwrap();
+    world.pairing("CancelPairing").await.unwrap();
+    let host = back
+        .strip_prefix("http://")
+        .unwrap()
+        .split('/')
+        .next()
+        .unwrap()
+        .to_owned();
+    assert!(TcpStream::connect(host).is_err(), "the listener ends with the cancel");
+    let late = world.complete(&back).await;
+    assert_eq!(error_name(&late), "org.cameratocloud.Auth1.Error.NoPairing");
+    assert_eq!(world.server.live_grants(), 0);
+    assert_eq!(world.word("PairingReason").await, "cancelled");
+}
+
+#[tokio::test]
+async fn a_pairing_that_is_replaced_is_revoked_where_grants_are_strangers() {
+    let world = World::new("oauth-code", Habits::default()).await;
+    let _daemon = world.start().await;
+    world.pair_by_browser(&[]).await;
+    let (old, _, _) = world.token().await.unwrap();
+    let limit = Instant::now() + LIMIT;
+    while world.start_pairing(&[("replace", true.into())]).await.is_err() {
+        assert!(Instant::now() < limit);
+        tokio::time::sleep(LOOK * 10).await;
+    }
+    assert_eq!(
+        world.token().await.unwrap().0,
+        old,
+        "usable until the new one is durable"
+    );
+    world.pair_by_browser(&[("replace", true.into())]).await;
+    let (new, _, _) = world.token().await.unwrap();
+    world.server.seen("POST /revoke", 1, LIMIT).await.unwrap();
+    assert!(world.server.takes(&new) && !world.server.takes(&old));
+    assert_eq!(world.server.live_grants(), 1);
+}
+
+#[tokio::test]
+async fn a_refresh_without_a_new_refresh_token_keeps_the_old_one() {
+    let habits = Habits {
+        rotates: false,
+        ..short_lived()
+    };
+    let world = World::new("oauth-code", habits).await;
+    let _daemon = world.start().await;
+    world.pair_by_browser(&[]).await;
+    world.until_generation(3).await;
+    world.no_request_was_strange();
+}
+
+#[tokio::test]
+async fn only_invalid_grant_ends_a_pairing() {
+    let world = World::new("oauth-device", short_lived()).await;
+    let _daemon = world.start().await;
+    let code = world.start_pairing(&[]).await.unwrap();
+    assert!(world.server.decide(&code["user-code"], true));
+    world.until("PairingState", "paired").await;
+    world
+        .server
+        .change(|habits| habits.refuses_refresh = Some("invalid_request"));
+    world.server.seen(REFRESH, 2, LIMIT).await.unwrap();
+    assert_eq!(world.word("PairingState").await, "paired");
+    world
+        .server
+        .change(|habits| habits.refuses_refresh = Some("invalid_grant"));
+    world.until("PairingState", "unpaired").await;
+    assert_eq!(world.word("PairingReason").await, "revoked");
+}
+
+#[tokio::test]
+async fn a_lifetime_that_nobody_tells_is_an_hour() {
+    let habits = Habits {
+        token_life: None,
+        ..Habits::default()
+    };
+    let world = World::new("oauth-code", habits).await;
+    let _daemon = world.start().await;
+    world.pair_by_browser(&[]).await;
+    let (_, left, _) = world.token().await.unwrap();
+    assert!((3500..=3600).contains(&left), "{left}");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_describe_itself_is_an_error_that_passes() {
+    let habits = Habits {
+        discovery: false,
+        ..Habits::default()
+    };
+    let world = World::new("oauth-code", habits).await;
+    let _daemon = world.start().await;
+    let refused = world.start_pairing(&[("timeout", 2_u32.into())]).await;
+    assert_eq!(error_name(&refused), "org.cameratocloud.Auth1.Error.ServerError");
+    world.server.change(|habits| habits.discovery = true);
+    world.until("PairingState", "awaiting-user").await;
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_told_and_tried_again() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port();
+    let mut world = World::new("oauth-code", Habits::default()).await;
+    world
+        .rig
+        .configure(|config| {
+            let redirect = format!("http://127.0.0.1:{port}/callback");
+            config.set("provider", "redirect-uri", redirect.as_str());
+        })
+        .unwrap();
+    let _daemon = world.start().await;
+    let refused = world.start_pairing(&[("timeout", 2_u32.into())]).await;
+    assert!(refused.is_err(), "{refused:?}");
+    drop(taken);
+    world.until("PairingState", "awaiting-user").await;
+    world.pair_by_browser(&[]).await;
+}
