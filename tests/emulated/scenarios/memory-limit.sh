@@ -4,21 +4,21 @@
 hog() { systemd-run --quiet --wait --property=MemoryMax=64M --property=MemorySwapMax=0 sh -c 'head -c 100M /dev/zero | tail >/dev/null'; }
 if hog; then die "100 MB fit into 64: nobody enforces the limit"; fi
 
-world
-pair
-token >/dev/null
+sim_start
+provision
+configure 50-refresh <<<$'[refresh]\nat = "10%"'
+systemctl start "$UNIT"
+start_pairing 0 >/dev/null
 for format in png svg text; do
-    call ui Pairing GetQrCode 'a{sv}' 2 format s "$format" what s uri >/dev/null || true
+    call ui Pairing GetQrCode 'a{sv}' 1 format s "$format" >/dev/null
 done
-# Refreshes, each with a TLS connection of its own, and a replacement of the pairing.
-for generation in 1 2 3; do
-    sim end-access-token "$CLIENT"
-    reject() {
-        call uploader Tokens RejectAccessToken t "$generation"
-        at_least $((generation + 1)) generation
-    }
-    within 60 reject
-done
+sim approve any
+within 60 is paired state
+token >/dev/null
+# Refreshes, each over a TLS connection of its own: a rejected token, then what short lives bring. Then a replacement.
+sim access-life 40
+rejected 1
+within 120 at_least 4 generation
 start_pairing 1 replace b true >/dev/null
 sim approve any
 within 30 is paired state
