@@ -90,9 +90,11 @@ impl Outbox {
     /// Emits for ever. One task per connection.
     pub(super) async fn run(&self, connection: &Connection) {
         let mut shown: Option<Arc<Snapshot>> = None;
+        let mut announced = Generation::NONE;
         loop {
             while let Some((serial, next)) = self.take() {
-                let sent = match compose(connection.unique_name().map(|name| &**name), shown.as_deref(), &next) {
+                let sender = connection.unique_name().map(|name| &**name);
+                let sent = match compose(sender, shown.as_deref(), &next, announced) {
                     Ok(messages) => connection.send_all(&messages).await,
                     Err(error) => Err(error),
                 };
@@ -100,6 +102,7 @@ impl Outbox {
                     // A lost connection has its own ending (`Bus::closed`); nobody is left to be told.
                     tracing::debug!("signals were not sent: {error}");
                 }
+                announced = announced.max(next.generation);
                 shown = Some(next);
                 self.emitted.send_replace(serial);
             }
@@ -135,8 +138,14 @@ pub(super) fn last_error(snapshot: &Snapshot) -> (&'static str, u64) {
     })
 }
 
-/// The messages that lead from one state to the next; all of it where there is none before.
-fn compose(sender: Option<&UniqueName<'_>>, before: Option<&Snapshot>, after: &Snapshot) -> zbus::Result<Vec<Message>> {
+/// The messages that lead from one state to the next; all of it where there is none before. `announced` is the newest token that
+/// listeners were told of: one that comes back (the last of an ended pairing, found alive) is no news.
+fn compose(
+    sender: Option<&UniqueName<'_>>,
+    before: Option<&Snapshot>,
+    after: &Snapshot,
+    announced: Generation,
+) -> zbus::Result<Vec<Message>> {
     let mut messages = Vec::new();
     for (interface, changed) in [
         (PAIRING, pairing(before, after)),
@@ -158,8 +167,7 @@ fn compose(sender: Option<&UniqueName<'_>>, before: Option<&Snapshot>, after: &S
         let body = (after.pairing.word(), after.reason.word());
         messages.push(signal(sender, PAIRING, "PairingStateChanged", &body)?);
     }
-    let generation = before.map_or(Generation::NONE, |before| before.generation);
-    if after.generation != generation && after.generation != Generation::NONE {
+    if after.generation > announced {
         messages.push(signal(sender, TOKENS, "AccessTokenChanged", &(after.generation.0,))?);
     }
     Ok(messages)

@@ -91,7 +91,7 @@ impl Tokens {
         self.0.outbox.visible().token.word()
     }
 
-    /// Of the newest token ever held; 0 means none yet.
+    /// Of the token that `GetAccessToken` would answer with; 0 while there is none.
     #[zbus(property)]
     fn generation(&self) -> u64 {
         self.0.outbox.visible().generation.0

@@ -134,6 +134,29 @@ async fn only_what_changed_is_told_and_no_change_is_silence() {
     assert!(told.2.is_empty());
     assert_eq!(label(&pair.arrival().await), "AccessTokenChanged");
 
+    // The last of an ended pairing, found alive, was announced before.
+    let mut ended = unpaired();
+    ended.device = refreshed.device.clone();
+    pair.bus.publish(ended.clone());
+    for expected in [
+        "PropertiesChanged Pairing",
+        "PropertiesChanged Tokens",
+        "PairingStateChanged",
+    ] {
+        assert_eq!(label(&pair.arrival().await), expected);
+    }
+    ended.generation = Generation(2);
+    pair.bus.publish(ended.clone());
+    assert_eq!(label(&pair.arrival().await), "PropertiesChanged Tokens");
+    pair.bus.publish(refreshed.clone());
+    for expected in [
+        "PropertiesChanged Pairing",
+        "PropertiesChanged Tokens",
+        "PairingStateChanged",
+    ] {
+        assert_eq!(label(&pair.arrival().await), expected);
+    }
+
     // Another reason in the same state is worth a signal; an error is not.
     refreshed.reason = Reason::Offline;
     refreshed.last_error = Some((ErrorWord::Offline, Some(WallTime::from_secs(1_790_000_000))));

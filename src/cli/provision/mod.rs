@@ -21,12 +21,14 @@ use crate::config::secrets::shared_file_system;
 use crate::store::records_exist;
 use drop_in::DropIn;
 use place::{Found, Kept, Plain, Which, find, sealed_path};
+use reseal::reseal;
 use seal::{Creds, CredsError, Key};
 
 mod ask;
 pub(super) mod drop_in;
 mod finish;
 pub(super) mod place;
+mod reseal;
 pub(super) mod seal;
 
 pub(super) use finish::provision;
@@ -325,55 +327,6 @@ fn forget_former(site: &Site, former: &DropIn, target: &Target) -> Result<(), Fa
         remove(&path).map_err(at(&path))?;
     }
     Ok(())
-}
-
-fn reseal(site: &Site, config: &Config, wanted: &Provision, key: Key) -> Result<Report, Failure> {
-    let mut moves = Vec::new();
-    let target = Target::Sealed { key, explicit: true };
-    for which in [Which::ClientSecret, Which::StateKey] {
-        let found = find(site, Some(config), which).map_err(|error| failed(&error))?;
-        let (done, plain) = match found {
-            None => (Done::None, None),
-            Some(Found {
-                kept: Kept::File { path },
-                ..
-            }) => {
-                return Err(Failure::new(
-                    Exit::Failed,
-                    format!(
-                        "the {} is the file {}, which is not sealed; to seal it: c2c-authctl provision --with-key {}",
-                        which.what(),
-                        path.display(),
-                        key.word()
-                    ),
-                ));
-            }
-            Some(Found { content: Err(why), .. }) => return Err(unusable(&why)),
-            Some(Found {
-                kept,
-                content: Ok(plain),
-            }) => {
-                if target.is_met_by(site, which, &kept) {
-                    (Done::Unchanged, None)
-                } else {
-                    (Done::Moved, Some(plain))
-                }
-            }
-        };
-        moves.push(Move { which, done, plain });
-    }
-    if moves.iter().all(|step| step.done == Done::None) {
-        return Err(Failure::new(
-            Exit::NotProvisioned,
-            "nothing is sealed yet; store it with: c2c-authctl provision",
-        ));
-    }
-    for step in &moves {
-        if let Some(plain) = &step.plain {
-            put(site, &target, step.which, plain)?;
-        }
-    }
-    report(site, &target, &moves, Done::None, false, wanted)
 }
 
 fn report(

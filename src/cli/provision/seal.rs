@@ -1,6 +1,7 @@
 //! `systemd-creds`: sealing and unsealing, and what can be told of a sealed file without opening it.
 //!
-//! Secrets go to it and come from it through pipes. Never bound to PCRs: a firmware update would lock the device out.
+//! Secrets go to it and come from it through pipes. Never bound to PCRs that mean anything: a firmware update would lock the
+//! device out.
 
 use std::fs;
 use std::io::{self, Read as _, Write as _};
@@ -125,10 +126,14 @@ pub(in crate::cli) fn header(sealed: &[u8]) -> Option<Header> {
             .checked_add(32)?
             .checked_next_multiple_of(8)?;
         let mask = u64::from_le_bytes(bytes.get(at..at.checked_add(8)?)?.try_into().ok()?);
-        mask != 0 || PUBLIC_KEY.contains(&id)
+        mask & !FREE_PCRS != 0 || PUBLIC_KEY.contains(&id)
     };
     Some(Header { key, bound_to_pcrs })
 }
+
+/// PCRs 16 and 23 are there for debugging and for applications, measure nothing of firmware or system, and can be reset by any
+/// program (TCG PC Client Platform TPM Profile, "PCR attributes"): to be bound to them is not to be bound.
+const FREE_PCRS: u64 = 1 << 16 | 1 << 23;
 
 /// `systemd-creds` did not do it.
 #[derive(Debug, thiserror::Error)]
@@ -156,10 +161,19 @@ pub(in crate::cli) struct Creds<'a>(pub(in crate::cli) &'a Site);
 impl Creds<'_> {
     /// Seals.
     pub(in crate::cli) fn seal(self, name: &str, key: Key, plain: &[u8]) -> Result<Zeroizing<Vec<u8>>, CredsError> {
+        // Without the empty list it would bind to PCR 7: a change of Secure Boot's keys would lock the device out.
+        let sealed = self.seal_to(name, key, "--tpm2-pcrs=", plain)?;
+        // systemd 252 takes an empty list, and writes a header that it then refuses («PCR bank invalid»).
+        if key.needs_tpm() && self.open(name, &sealed).is_err() {
+            return self.seal_to(name, key, "--tpm2-pcrs=16", plain);
+        }
+        Ok(sealed)
+    }
+
+    fn seal_to(self, name: &str, key: Key, pcrs: &str, plain: &[u8]) -> Result<Zeroizing<Vec<u8>>, CredsError> {
         let key = format!("--with-key={}", key.word());
         let name = format!("--name={name}");
-        // Without the empty list it would bind to PCR 7: a change of Secure Boot's keys would lock the device out.
-        self.run(&["encrypt", &name, &key, "--tpm2-pcrs=", "-", "-"], plain)
+        self.run(&["encrypt", &name, &key, pcrs, "-", "-"], plain)
     }
 
     /// Opens.

@@ -26,12 +26,14 @@ signals() {
     mkfifo /tmp/hold
     as root /booted/guest/hear "$@" >/tmp/heard.root &
     first=$!
+    as root /booted/guest/hear --monitor overhear >/tmp/heard.monitor &
+    pids+=($!)
     for user in "${users[@]:1}"; do
         as "$user" /booted/guest/hear </tmp/hold >"/tmp/heard.$user" &
         pids+=($!)
     done
     exec {hold}>/tmp/hold
-    for user in "${users[@]}"; do
+    for user in "${users[@]}" monitor; do
         within 10 grep --quiet listening "/tmp/heard.$user"
     done
     # A code request of this user may have been a moment ago.
@@ -43,6 +45,8 @@ signals() {
     wait "$first"
     exec {hold}>&-
     wait "${pids[@]}"
+    # Who may overhear does, so that those who may not would have been caught.
+    grep --quiet overhear /tmp/heard.monitor || die "not even a monitor overheard anything"
 }
 
 # seen USER ACT

@@ -27,5 +27,6 @@ group=/sys/fs/cgroup$(unit ControlGroup)
 expect "the limit" "$(cat "$group/memory.max")" 67108864
 expect "kills" "$(awk '$1 == "oom_kill" { print $2 }' "$group/memory.events")" 0
 expect "restarts" "$(unit NRestarts)" 0
-printf 'figure: memory.peak of the unit %d bytes, of 67108864; VmHWM %s kB\n' "$(cat "$group/memory.peak")" \
-    "$(awk '$1 == "VmHWM:" { print $2 }' "/proc/$(unit MainPID)/status")"
+note <<END
+memory.peak of the unit $(cat "$group/memory.peak") bytes, of 67108864; VmHWM $(awk '$1 == "VmHWM:" { print $2 }' "/proc/$(unit MainPID)/status") kB
+END

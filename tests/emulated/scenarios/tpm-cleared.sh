@@ -14,6 +14,6 @@ provision
 systemctl reset-failed "$UNIT"
 systemctl start "$UNIT"
 expect_like "state" "$(state)" '^(unpaired|unprovisioned)$'
-printf 'figure: with a new state key: %s, %s\n' "$(state)" "$(property Pairing PairingReason)"
+note <<<"with a new state key: $(state), $(property Pairing PairingReason)"
 pair
 token >/dev/null

@@ -1,0 +1,59 @@
+//! `provision --upgrade-key`: what is sealed is sealed with another key. Reads no secret from anybody, and changes none.
+
+use super::place::{Found, Kept, Which, find};
+use super::seal::Key;
+use super::{Done, Move, Report, Target, failed, put, report, unusable};
+use crate::cli::args::Provision;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::site::Site;
+use crate::config::Config;
+
+/// Looks at both before either is touched.
+pub(super) fn reseal(site: &Site, config: &Config, wanted: &Provision, key: Key) -> Result<Report, Failure> {
+    let mut moves = Vec::new();
+    let target = Target::Sealed { key, explicit: true };
+    for which in [Which::ClientSecret, Which::StateKey] {
+        let found = find(site, Some(config), which).map_err(|error| failed(&error))?;
+        let (done, plain) = match found {
+            None => (Done::None, None),
+            Some(Found {
+                kept: Kept::File { path },
+                ..
+            }) => {
+                return Err(Failure::new(
+                    Exit::Failed,
+                    format!(
+                        "the {} is the file {}, which is not sealed; to seal it: c2c-authctl provision --with-key {}",
+                        which.what(),
+                        path.display(),
+                        key.word()
+                    ),
+                ));
+            }
+            Some(Found { content: Err(why), .. }) => return Err(unusable(&why)),
+            Some(Found {
+                kept,
+                content: Ok(plain),
+            }) => {
+                if target.is_met_by(site, which, &kept) {
+                    (Done::Unchanged, None)
+                } else {
+                    (Done::Moved, Some(plain))
+                }
+            }
+        };
+        moves.push(Move { which, done, plain });
+    }
+    if moves.iter().all(|step| step.done == Done::None) {
+        return Err(Failure::new(
+            Exit::NotProvisioned,
+            "nothing is sealed yet; store it with: c2c-authctl provision",
+        ));
+    }
+    for step in &moves {
+        if let Some(plain) = &step.plain {
+            put(site, &target, step.which, plain)?;
+        }
+    }
+    report(site, &target, &moves, Done::None, false, wanted)
+}
