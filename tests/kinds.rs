@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use c2c_sim::bus::TestBus;
@@ -48,7 +49,13 @@ impl World {
     }
 
     async fn start(&self) -> Process {
-        let daemon = self.rig.spawn(Path::new(DAEMON), self.bus.address()).unwrap();
+        let loud = |command: &mut Command| {
+            command.env("C2C_LOG", "debug");
+        };
+        let daemon = self
+            .rig
+            .spawn_with(Path::new(DAEMON), self.bus.address(), loud)
+            .unwrap();
         daemon.wait_ready(LIMIT).await.unwrap();
         daemon
     }
@@ -119,6 +126,17 @@ impl World {
             );
             tokio::time::sleep(LOOK).await;
         }
+    }
+
+    /// Everything on disk and in the runtime directory, and everything that was logged.
+    fn left_behind(&self, daemon: &Process) -> Vec<u8> {
+        let mut all = daemon.output().join("\n").into_bytes();
+        for directory in [self.rig.state_directory(), self.rig.runtime_directory()] {
+            for entry in std::fs::read_dir(directory).unwrap() {
+                all.extend(std::fs::read(entry.unwrap().path()).unwrap_or_default());
+            }
+        }
+        all
     }
 
     /// By code, with a browser on the board.
@@ -416,4 +434,70 @@ async fn a_port_that_is_taken_is_told_and_tried_again() {
     drop(taken);
     world.until("PairingState", "awaiting-user").await;
     world.pair_by_browser(&[]).await;
+}
+
+#[tokio::test]
+async fn no_secret_of_a_pairing_by_browser_is_logged_or_kept_in_clear() {
+    let world = World::new("oauth-code", Habits::default()).await;
+    let daemon = world.start().await;
+    let code = world.start_pairing(&[]).await.unwrap();
+    let address = &code["authorization-uri"];
+    let back = world.server.browse(address, true).unwrap();
+    // A stray one first: what is refused must not be logged either.
+    assert!(world.complete(&back.replace("state=", "state=x")).await.is_err());
+    assert!(open(back.clone()).await.contains("is paired"));
+    let (token, _, _) = world.token().await.unwrap();
+    let value = |of: &str, key: &str| {
+        let after = of.split(&format!("{key}=")).nth(1).unwrap();
+        after.split('&').next().unwrap().to_owned()
+    };
+    let secrets = [
+        value(address, "state"),
+        value(address, "code_challenge"),
+        value(&back, "code"),
+        token,
+    ];
+    let left = world.left_behind(&daemon);
+    let logged = left.windows(6).any(|window| window == b"/token");
+    assert!(logged, "this test can fail: {:?}", daemon.output());
+    for secret in secrets {
+        let found = left.windows(secret.len()).any(|window| window == secret.as_bytes());
+        assert!(secret.len() > 16 && !found, "{secret}");
+    }
+}
+
+#[tokio::test]
+async fn tokens_of_one_client_are_never_sent_as_anothers() {
+    let mut world = World::new("oauth-code", short_lived()).await;
+    let mut daemon = world.start().await;
+    world.pair_by_browser(&[]).await;
+    let (token, _, _) = world.token().await.unwrap();
+    for (key, value) in [
+        ("client-id", "another-app".to_owned()),
+        ("issuer", format!("{}/tenant", world.server.issuer())),
+    ] {
+        daemon.kill().unwrap();
+        let asked = world.server.log().len();
+        let mut before = None;
+        world
+            .rig
+            .configure(|config| {
+                before = Some(config.clone());
+                config.set("provider", key, value.as_str());
+            })
+            .unwrap();
+        daemon = world.start().await;
+        assert_eq!(world.word("PairingReason").await, "foreign-record", "{key}");
+        assert_eq!(
+            error_name(&world.token().await),
+            "org.cameratocloud.Auth1.Error.NotPaired"
+        );
+        assert_eq!(world.server.log().len(), asked, "nothing was sent");
+        world.rig.configure(|config| *config = before.take().unwrap()).unwrap();
+    }
+    // Kept, not lost: with the old configuration the pairing is there again.
+    daemon.kill().unwrap();
+    let _daemon = world.start().await;
+    assert_eq!(world.word("PairingState").await, "paired");
+    assert!(world.server.takes(&token));
 }

@@ -1,7 +1,7 @@
 // oidc-provider, a certified authorization server, with four clients and a log of everything it does.
 //
-// Arguments: the directory with cert.pem and key.pem. Writes one JSON object a line; the first says where it listens. Reads
-// commands, one a line:
+// Arguments: the directory with cert.pem and key.pem. Writes one JSON object a line; the one with `issuer` says
+// that it listens. Reads commands, one a line:
 //   whoami TOKEN     asks its own userinfo endpoint whether the access token is good
 //   reuse CLIENT     sends the last refresh token that was used up, as a thief would
 // Must never: know anything of the daemon. What it refuses is for the test to judge.

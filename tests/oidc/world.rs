@@ -67,7 +67,7 @@ impl World {
             }
         });
         let listens = |log: &Vec<Value>| {
-            let first = log.first()?;
+            let first = log.iter().find(|entry| entry["issuer"].is_string())?;
             Some((
                 first["issuer"].as_str()?.to_owned(),
                 first["secret"].as_str()?.to_owned(),
