@@ -50,8 +50,9 @@ pub(super) struct Turn {
 
 pub(super) type Law = Result<(), String>;
 
-/// More requests than this without time passing are a spin. A boot may well revoke four tokens, probe one and resume a flow.
-const MOST_AT_ONCE: u8 = 8;
+/// More requests than this without time passing are a spin. In a world where answers take no time, a refresh, a pairing by a
+/// browser in its place, an unpairing and the revocations of both are nine.
+const MOST_AT_ONCE: u8 = 12;
 
 macro_rules! laws {
     ($($law:ident($($argument:expr),+);)+) => {{

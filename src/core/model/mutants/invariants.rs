@@ -160,7 +160,7 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
             REFRESH,
             asks(|_, effects| {
                 if first_request(effects, |request| *request == Request::Prepare).is_some() {
-                    effects.extend((0..8).map(|n| Effect::Request(OpId(NEW_OP.0 + n), Request::Prepare)));
+                    effects.extend((0..12).map(|n| Effect::Request(OpId(NEW_OP.0 + n), Request::Prepare)));
                 }
             }),
         ),
