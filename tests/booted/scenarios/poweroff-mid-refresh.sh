@@ -24,7 +24,7 @@ case $phase in
     within 20 is "$(sim live "$CLIENT" access)" token
     expect "refreshes" "$(sim requests refresh)" 1
     order=$(journalctl --quiet --boot=-1 --output=json _PID=1 | jq --raw-output 'select(.JOB_TYPE == "stop" and .JOB_RESULT == "done") |
-        .UNIT | select(. == "c2c-authd.service" or . == "systemd-networkd.service")' | tr '\n' ' ')
+        .UNIT | select(. == "c2c-authd.service" or . == "systemd-networkd.service")' | tail -n 2 | tr '\n' ' ')
     expect "the order of their ends" "$order" "c2c-authd.service systemd-networkd.service "
     ;;
 esac
