@@ -3,7 +3,8 @@
 # pairing outlives the change. What is left behind is what the next boots find.
 
 [ -c /dev/tpmrm0 ] || die "there is no TPM"
-expect "what systemd says of the TPM" "$(systemd-creds has-tpm2 --quiet && echo yes)" yes
+# It answers "partial": booted without firmware, nobody has measured anything. Sealing without PCRs needs none of that.
+systemd-creds has-tpm2 | note || true
 
 key=tpm2
 # Not bound to PCRs: an update of the firmware must not lock the device out.
