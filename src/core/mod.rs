@@ -313,7 +313,15 @@ impl Core {
             Loaded::Previous(record) => (record, true),
             Loaded::Missing => return,
             Loaded::Damaged => return self.unusable(t, Reason::RecordDamaged),
-            Loaded::KeyUnavailable => return self.unusable(t, Reason::StateKeyMismatch),
+            Loaded::KeyUnavailable => {
+                let reason = match self.provisioning {
+                    Provisioning::StateKeyMissing => Reason::StateKeyMissing,
+                    Provisioning::Ready | Provisioning::ClientIdMissing | Provisioning::ClientSecretMissing => {
+                        Reason::StateKeyMismatch
+                    }
+                };
+                return self.unusable(t, reason);
+            }
             Loaded::Foreign => return self.unusable(t, Reason::ForeignRecord),
         };
         self.disk.record = File::found(true);

@@ -202,18 +202,21 @@ fn a_record_that_fell_back_is_ambiguous_never_fine() {
 
 #[test]
 fn unusable_records_are_told_and_nothing_is_written() {
-    for (loaded, reason) in [
-        (Loaded::Damaged, Reason::RecordDamaged),
-        (Loaded::Foreign, Reason::ForeignRecord),
-        (Loaded::KeyUnavailable, Reason::StateKeyMismatch),
+    use Provisioning::{Ready, StateKeyMissing};
+    for (loaded, provisioning, reason) in [
+        (Loaded::Damaged, Ready, Reason::RecordDamaged),
+        (Loaded::Foreign, Ready, Reason::ForeignRecord),
+        (Loaded::KeyUnavailable, Ready, Reason::StateKeyMismatch),
+        (Loaded::KeyUnavailable, StateKeyMissing, Reason::StateKeyMissing),
     ] {
         let stored = Stored {
             record: loaded,
             revocations: vec![],
             flow: None,
         };
-        let mut scene = Scene::with(policy(), Provisioning::Ready, stored);
-        assert_eq!(scene.state(), (PairingState::Unpaired, reason));
+        let mut scene = Scene::with(policy(), provisioning, stored);
+        assert_eq!(scene.state().1, reason);
+        assert!(scene.notes.contains(&Note::RecordUnusable { reason }));
         assert!(scene.core.snapshot().attention);
         scene.advance(secs(100_000));
         assert_eq!(scene.stores, 0);
