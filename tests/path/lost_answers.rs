@@ -54,7 +54,15 @@ async fn ends_and_pairs_again(fault: Fault) {
         let lost = Body::Tombstone(Reason::RefreshAnswerLost);
         matches!(loaded, Loaded::Current(Record { body, .. }) if *body == lost)
     };
-    assert!(tombstone(&world.on_disk()), "{:?}", world.on_disk());
+    // Told as soon as it is known, and written beside that.
+    let written = async {
+        while !tombstone(&world.on_disk()) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), written)
+        .await
+        .unwrap_or_else(|_| panic!("{:?}", world.on_disk()));
 
     world
         .server
