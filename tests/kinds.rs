@@ -60,6 +60,19 @@ impl World {
         daemon
     }
 
+    /// Pairs anew although paired; codes are asked for five seconds apart.
+    async fn replace(&self) {
+        let (old, _, _) = self.token().await.unwrap();
+        let limit = Instant::now() + LIMIT;
+        while self.start_pairing(&[("replace", true.into())]).await.is_err() {
+            assert!(Instant::now() < limit);
+            tokio::time::sleep(LOOK * 10).await;
+        }
+        let used = self.token().await.unwrap().0;
+        assert_eq!(used, old, "usable until the new one is durable");
+        self.pair_by_browser(&[("replace", true.into())]).await;
+    }
+
     async fn proxy(&self, interface: &str) -> Proxy<'static> {
         zbus::proxy::Builder::new(&self.user)
             .destination("org.cameratocloud.Auth1")
@@ -335,22 +348,32 @@ async fn a_decline_a_cancel_and_another_try_leave_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_pairing_that_is_replaced_is_revoked_where_grants_are_strangers() {
+async fn a_pairing_that_is_replaced_is_revoked_only_where_grants_are_known_to_be_separate() {
     let world = World::new("oauth-code", Habits::default()).await;
+    let daemon = world.start().await;
+    world.pair_by_browser(&[]).await;
+    world.replace().await;
+    let (kept, _, _) = world.token().await.unwrap();
+    assert!(world.server.takes(&kept));
+    drop(daemon);
+    assert_eq!(
+        world.server.live_grants(),
+        2,
+        "one session may serve both: to end the old could end the new"
+    );
+    assert!(!world.server.log().iter().any(|line| line.contains("/revoke")));
+
+    let mut world = World::new("oauth-code", Habits::default()).await;
+    world
+        .rig
+        .configure(|config| {
+            config.set("provider", "separate-grants", true);
+        })
+        .unwrap();
     let _daemon = world.start().await;
     world.pair_by_browser(&[]).await;
     let (old, _, _) = world.token().await.unwrap();
-    let limit = Instant::now() + LIMIT;
-    while world.start_pairing(&[("replace", true.into())]).await.is_err() {
-        assert!(Instant::now() < limit);
-        tokio::time::sleep(LOOK * 10).await;
-    }
-    assert_eq!(
-        world.token().await.unwrap().0,
-        old,
-        "usable until the new one is durable"
-    );
-    world.pair_by_browser(&[("replace", true.into())]).await;
+    world.replace().await;
     let (new, _, _) = world.token().await.unwrap();
     world.server.seen("POST /revoke", 1, LIMIT).await.unwrap();
     assert!(world.server.takes(&new) && !world.server.takes(&old));

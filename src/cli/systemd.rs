@@ -122,7 +122,10 @@ impl Unit {
                 "systemd could not decrypt a credential, so the daemon never ran",
                 "After a cleared TPM, a lost host key, or with another device's file: c2c-authctl provision --replace",
             ),
-            (_, EXITED, 217) => died("the user c2c-authd does not exist", "Run: systemd-sysusers"),
+            (_, EXITED, 217) => died(
+                "systemd could not become the user c2c-authd: there is none, or the kernel has no user namespaces",
+                "Run: systemd-sysusers. On a kernel without CONFIG_USER_NS: PrivateUsers=no in a drop-in of the unit",
+            ),
             (_, EXITED, 203) => died("/usr/bin/c2c-authd cannot be run", "Install the package again"),
             (_, EXITED, 78) => died(
                 &format!("its configuration or a secret is wrong{said}"),

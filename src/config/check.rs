@@ -141,6 +141,9 @@ fn standard(kind: &str, server: &Oauth) -> Vec<String> {
         lines.extend(address.as_ref().map(|address| row(name, address)));
     }
     lines.push(row("refresh token", &duration_text(server.refresh_token_life)));
+    if server.separate_grants {
+        lines.push(row("grants", "one for each approval"));
+    }
     lines
 }
 

@@ -134,8 +134,7 @@ impl Config {
                 Provider::FrameioC2c(_) | Provider::OauthDevice(_) => GrantKind::Device,
                 Provider::OauthCode(_) => GrantKind::Code,
             },
-            // Frame.io knows a device by its client id; elsewhere each approval is a grant of its own.
-            sole_grant: matches!(self.provider, Provider::FrameioC2c(_)),
+            sole_grant: self.provider.sole_grant(),
             refresh: self.refresh.mode,
             refresh_at_percent: self.refresh.at_percent,
             min_validity: self.refresh.min_validity,

@@ -50,6 +50,8 @@ pub struct Oauth {
     pub scope: Option<String>,
     /// Predicted life of a refresh token.
     pub refresh_token_life: Duration,
+    /// Each approval is a grant of its own: to revoke one leaves the others alone.
+    pub separate_grants: bool,
 }
 
 /// A standard server with the code grant.
@@ -116,6 +118,15 @@ impl Provider {
         match self {
             Self::FrameioC2c(_) => Duration::from_secs(14 * 86_400),
             Self::OauthDevice(server) | Self::OauthCode(OauthCode { server, .. }) => server.refresh_token_life,
+        }
+    }
+
+    /// Whether two pairings of this device are one grant at the server, so that to revoke one could end the other. Frame.io knows a
+    /// device by its client id; many standard servers keep one session for each user and client.
+    pub(super) const fn sole_grant(&self) -> bool {
+        match self {
+            Self::FrameioC2c(_) => true,
+            Self::OauthDevice(server) | Self::OauthCode(OauthCode { server, .. }) => !server.separate_grants,
         }
     }
 
@@ -233,6 +244,7 @@ fn server(raw: raw::Provider) -> Oauth {
         },
         scope: raw.scope.map(|Scope(words)| words),
         refresh_token_life: raw.refresh_token_life.map_or(REFRESH_TOKEN_LIFE, |Between(life)| life),
+        separate_grants: raw.separate_grants.unwrap_or(false),
     }
 }
 
@@ -270,7 +282,7 @@ fn apply(preset: Preset, server: &mut Oauth, warnings: &mut Vec<String>) {
 /// A key that goes with another kind would have no effect, which nobody who wrote it expects.
 fn foreign_keys(raw: &raw::Provider, kind: Kind, places: &Places) -> Result<(), ConfigError> {
     use Kind::{FrameioC2c as Frameio, OauthCode as Code, OauthDevice as Device};
-    let keys: [(&str, bool, &[Kind]); 14] = [
+    let keys: [(&str, bool, &[Kind]); 15] = [
         ("base-uri", raw.base_uri.is_some(), &[Frameio]),
         ("url-pairing", raw.url_pairing.is_some(), &[Frameio]),
         ("device-code-path", raw.device_code_path.is_some(), &[Frameio]),
@@ -285,6 +297,7 @@ fn foreign_keys(raw: &raw::Provider, kind: Kind, places: &Places) -> Result<(), 
             &[Device, Code],
         ),
         ("refresh-token-life", raw.refresh_token_life.is_some(), &[Device, Code]),
+        ("separate-grants", raw.separate_grants.is_some(), &[Device, Code]),
         (
             "device-authorization-endpoint",
             raw.device_authorization_endpoint.is_some(),

@@ -52,6 +52,7 @@ section!(Provider {
     redirect_uri: RedirectUri,
     preset: Preset,
     refresh_token_life: Between<3_600, 31_536_000>,
+    separate_grants: bool,
 });
 
 section!(Tls { ca_file: AbsolutePath });

@@ -135,6 +135,12 @@ pub(in crate::cli) fn header(sealed: &[u8]) -> Option<Header> {
 /// program (TCG PC Client Platform TPM Profile, "PCR attributes"): to be bound to them is not to be bound.
 const FREE_PCRS: u64 = 1 << 16 | 1 << 23;
 
+/// What `systemd-creds has-tpm2` lists: each part with `+` or `-`; 257 lists the libraries too.
+fn knows_tpm(listed: &str) -> bool {
+    let says = |word: &str| listed.lines().any(|line| line.trim() == word);
+    says("+driver") && says("+system") && !says("-libraries")
+}
+
 /// `systemd-creds` did not do it.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::cli) enum CredsError {
@@ -192,15 +198,16 @@ impl Creds<'_> {
         }
     }
 
-    /// Whether firmware, kernel and system all know a TPM.
+    /// Whether kernel and systemd know a TPM. Not by the program's verdict, which is «partial» where the firmware knows none: no
+    /// firmware of a camera's board does, and sealing does not need it.
     pub(in crate::cli) fn has_tpm(self) -> Result<bool, CredsError> {
-        let status = self
-            .command(&["has-tpm2", "--quiet"])
-            .stdout(Stdio::null())
+        let output = self
+            .command(&["has-tpm2"])
             .stderr(Stdio::null())
             .stdin(Stdio::null())
-            .status();
-        status.map(|status| status.success()).map_err(CredsError::Absent)
+            .output()
+            .map_err(CredsError::Absent)?;
+        Ok(knows_tpm(&String::from_utf8_lossy(&output.stdout)))
     }
 
     fn host_key_lasts(self) -> bool {
@@ -262,3 +269,22 @@ impl Creds<'_> {
 
 /// More than any sealed secret of ours takes.
 const LIMIT: usize = 64 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::knows_tpm;
+
+    #[test]
+    fn a_tpm_without_firmware_is_one_and_a_driver_without_libraries_is_none() {
+        assert!(knows_tpm("yes\n+firmware\n+driver\n+system\n+subsystem\n"));
+        assert!(knows_tpm(
+            "partial\n-firmware\n+driver\n+system\n+subsystem\n+libraries\n"
+        ));
+        assert!(!knows_tpm(
+            "partial\n-firmware\n+driver\n+system\n+subsystem\n-libraries\n"
+        ));
+        assert!(!knows_tpm("partial\n-firmware\n-driver\n+system\n+subsystem\n"));
+        assert!(!knows_tpm("no\n-firmware\n-driver\n-system\n-subsystem\n"));
+        assert!(!knows_tpm(""));
+    }
+}

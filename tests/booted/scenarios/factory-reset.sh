@@ -19,7 +19,8 @@ pair
 code=0
 c2c-authctl factory-reset </dev/null || code=$?
 expect "exit code with nobody to ask" "$code" 2
-expect "server" "$(resets 0 | jq --raw-output .server)" told
+report=$(resets 0)
+expect "server" "$(jq --raw-output .server <<<"$report")" told
 expect "revocations" "$(sim count revocations)" 1
 expect "the unit" "$(unit ActiveState)" active
 expect "state" "$(state)/$(property Pairing PairingReason)" unpaired/unpaired
@@ -31,9 +32,11 @@ expect "what is left" "$(files)" ''
 # Offline: owed, kept, and paid when the network is back.
 pair
 sim refuse
-expect "server" "$(resets 9 --wait 1s | jq --raw-output .server)" pending
+report=$(resets 9 --wait 1s)
+expect "server" "$(jq --raw-output .server <<<"$report")" pending
 expect_like "what is left" "$(files)" 'revocations'
-expect "held back" "$(resets 9 --wait 1s --provisioning | jq .\"held-back\")" true
+report=$(resets 9 --wait 1s --provisioning)
+expect "held back" "$(jq '."held-back"' <<<"$report")" true
 [ -e /etc/credstore.encrypted/state-key ] || die "the key is gone, with what the server has yet to hear"
 sim accept
 systemctl restart "$UNIT"
@@ -42,7 +45,8 @@ within 60 is 2 sim count revocations
 # Offline and in earnest.
 pair
 sim refuse
-expect "server" "$(resets 9 --wait 1s --provisioning --forget-revocations | jq --raw-output .server)" not-told
+report=$(resets 9 --wait 1s --provisioning --forget-revocations)
+expect "server" "$(jq --raw-output .server <<<"$report")" not-told
 sim accept
 expect "what is left" "$(files)" ''
 expect "secrets" "$(find /etc/credstore.encrypted -type f | wc -l)" 0

@@ -4,5 +4,5 @@
 
 within 60 is active unit ActiveState
 expect "state" "$(state)" paired
-expect "the token" "$(token)" "$(cat /run/the-token)"
+expect "the token" "$(token)" "$(cat /var/lib/the-token)"
 expect "reason" "$(property Pairing AttentionNeeded)" false

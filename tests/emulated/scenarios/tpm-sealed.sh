@@ -27,4 +27,4 @@ systemctl restart "$UNIT"
 expect "the state under the other key" "$(state)" paired
 expect "the token under the other key" "$(token)" "$first"
 ! grep --quiet --text --fixed-strings "$(cat "$SIM_DIR/client-secret")" /etc/credstore.encrypted/* || die "the secret lies there in clear"
-printf '%s' "$first" >/run/the-token
+printf '%s' "$first" >/var/lib/the-token
