@@ -28,6 +28,9 @@ const CODES: CodeHabits = CodeHabits {
     // The documented page. Older answers name none, and one that is not `https` must not reach a person.
     page: Some("https://next.frame.io/pair"),
     life: Duration::from_secs(120),
+    // The documented interval is 5 s, and a code lives for two minutes.
+    longest_interval: Duration::from_secs(60),
+    names_the_device: true,
 };
 
 const TOKEN_PATH: &str = "/v2/auth/token";

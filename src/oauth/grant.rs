@@ -10,10 +10,7 @@ use crate::core::{AccessToken, CodeGrant, DeviceCode, RefreshToken, TokenGrant, 
 const TOKEN_LIFE_MAX: Duration = Duration::from_secs(90 * 86_400);
 
 /// Longest life believed of a code: RFC 8628 §3.2 shows 1800 s as an example, and no server is known to exceed it.
-const CODE_LIFE_MAX: Duration = Duration::from_secs(1800);
-
-/// Longest pause between polls that a server can impose at first; `slow_down` adds to it.
-const INTERVAL_MAX: Duration = Duration::from_secs(60);
+pub(super) const CODE_LIFE_MAX: Duration = Duration::from_secs(1800);
 
 /// RFC 8628 §3.2: where no interval is given, clients MUST use 5 s.
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(5);
@@ -27,6 +24,10 @@ pub(super) struct CodeHabits {
     pub(super) page: Option<&'static str>,
     /// Life of a code whose answer does not say.
     pub(super) life: Duration,
+    /// Longest pause between polls that the server can impose at first; `slow_down` adds to it.
+    pub(super) longest_interval: Duration,
+    /// Whether `name` is what the page will call this device; a member of no standard.
+    pub(super) names_the_device: bool,
 }
 
 /// How reading a code failed.
@@ -88,9 +89,12 @@ pub(super) fn code(object: &Object, habits: &CodeHabits) -> Result<CodeGrant, No
         user_code: UserCode::new(user_code.to_owned()),
         verification_uri: page.to_owned(),
         verification_uri_complete: complete.map(|uri| UserCode::new(uri.to_owned())),
-        device_name: text::name(object.text("name").unwrap_or_default()),
+        device_name: match object.text("name") {
+            Some(name) if habits.names_the_device => text::name(name),
+            _ => String::new(),
+        },
         expires_in: life(object.get("expires_in"), habits.life, CODE_LIFE_MAX),
-        interval: pause(object.get("interval")),
+        interval: pause(object.get("interval"), habits.longest_interval),
     })
 }
 
@@ -102,9 +106,9 @@ fn life(value: &Json, default: Duration, max: Duration) -> Duration {
 }
 
 /// A pause in whole seconds, rounded up so that no server is asked too early.
-fn pause(value: &Json) -> Duration {
+fn pause(value: &Json, longest: Duration) -> Duration {
     positive(value).map_or(INTERVAL_DEFAULT, |seconds| {
-        Duration::from_secs_f64(seconds.ceil().clamp(1.0, INTERVAL_MAX.as_secs_f64()))
+        Duration::from_secs_f64(seconds.ceil().clamp(1.0, longest.as_secs_f64()))
     })
 }
 

@@ -14,6 +14,9 @@ const CODES: CodeHabits = CodeHabits {
     // RFC 8628 §3.2 makes `expires_in` a must. Where a server forgets it, the code is asked for anew after 5 min, which is
     // within what every known server grants.
     life: Duration::from_secs(300),
+    // RFC 8628 §3.5: the interval is the server's; one beyond the longest life of a code would mean never.
+    longest_interval: grant::CODE_LIFE_MAX,
+    names_the_device: false,
 };
 
 /// RFC 8628 §6.1 recommends eight letters; the longest code seen in the wild has twelve characters with its dashes.

@@ -441,6 +441,16 @@ fn a_code_answer_is_taken_as_the_server_means_it() {
         (code.expires_in, code.interval),
         (Duration::from_secs(1800), Duration::from_secs(5))
     );
+    // The interval is the server's, beyond a minute too; `name` is Frame.io's and nobody else's.
+    let body = r#"{"device_code":"D","user_code":"abc","verification_uri":"https://example.com/device","interval":120,
+        "name":"Cam-1"}"#;
+    let Answer::Code(CodeAnswer::Granted(code)) = said(&device(server()), Kind::DeviceCode, 200, body) else {
+        panic!()
+    };
+    assert_eq!(
+        (code.interval, code.device_name.as_str()),
+        (Duration::from_secs(120), "")
+    );
     // The least, with the name that drafts gave the page.
     let body = r#"{"device_code":"D","user_code":"abc","verification_url":"https://example.com/device"}"#;
     let Answer::Code(CodeAnswer::Granted(code)) = said(&device(server()), Kind::DeviceCode, 200, body) else {
