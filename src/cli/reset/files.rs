@@ -16,6 +16,8 @@ use crate::config::Config;
 /// Tokens the server has yet to hear about, as `src/store` names them.
 const REVOCATIONS: &str = "revocations";
 const RECORDS: [&str; 2] = ["record.0", "record.1"];
+/// A record for which the state directory had no room.
+const SPILL: &str = "record.spill";
 
 /// What is to go beside what always goes.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +52,12 @@ pub(super) fn pending(state: &Path) -> bool {
     state.join(REVOCATIONS).exists()
 }
 
+/// Whether there are records, which may be a pairing.
+pub(super) fn records(site: &Site, state: &Path) -> bool {
+    let there = |path: &Path| !matches!(path.try_exists(), Ok(false));
+    RECORDS.iter().any(|name| there(&state.join(name))) || there(&site.runtime_directory().join(SPILL))
+}
+
 /// Removes. Fails, with nothing changed, while a daemon holds the state directory.
 pub(super) fn clear(site: &Site, config: Option<&Config>, state: &Path, wanted: Wanted) -> io::Result<Outcome> {
     let mut outcome = Outcome::default();
@@ -76,7 +84,7 @@ pub(super) fn clear(site: &Site, config: Option<&Config>, state: &Path, wanted: 
     }
     let runtime = site.runtime_directory();
     for name in names(&runtime)?.iter().filter(|name| is_ours(name)) {
-        outcome.had_records |= name == "record.spill";
+        outcome.had_records |= name == SPILL;
         take(&runtime.join(name), &mut outcome)?;
     }
     if wanted.provisioning {

@@ -1,7 +1,8 @@
 //! `factory-reset`: the end of an ownership. The daemon forgets and tells the server; then its files go.
 //!
-//! Invariants: a revocation that the server did not hear of is kept, or given up only when told to, and never silently; no
-//! file is removed while a daemon holds the lock on the state directory; what is removed is removed durably.
+//! Invariants: a revocation that the server did not hear of is kept, or given up only when told to, and never silently; a
+//! daemon that answers and does not unpair keeps its files, unless told to give the pairing up; no file is removed while a
+//! daemon holds the lock on the state directory; what is removed is removed durably.
 
 use std::io;
 use std::path::Path;
@@ -45,6 +46,9 @@ struct Report {
     server: Server,
     /// Nothing was removed, so that the server can still be told.
     held_back: bool,
+    /// Why, and what helps. For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
     removed: Vec<String>,
     kept: Vec<String>,
     warnings: Vec<String>,
@@ -56,9 +60,22 @@ struct Unpaired {
     was_paired: Option<bool>,
     /// What is left on disk holds no token.
     tombstone: bool,
+    /// The daemon's word for how it stands now; empty: not known.
+    reason: String,
     /// Why it did not do it.
-    complaint: Option<String>,
+    complaint: Option<Complaint>,
 }
+
+/// Why the daemon did not do it.
+#[derive(Debug)]
+enum Complaint {
+    /// There is none, and none can be started: its files are all there is.
+    Unreachable(String),
+    /// It is there. It may do it later, or what holds it up can be mended.
+    Refused(Failure),
+}
+
+const GIVE_UP: &str = "or give the pairing up as it is at the server: --forget-revocations";
 
 const QUESTION: &str = "Forget the pairing of this device for good? It cannot be undone. [y/N]";
 const QUESTION_ALL: &str = "Forget the pairing of this device, its client secret, state key and client id for good? It cannot be undone. [y/N]";
@@ -91,18 +108,15 @@ async fn reset(site: &Site, bus: &BusAddress, wanted: &FactoryReset) -> Result<R
     if unpaired.was_paired == Some(true) {
         wait_for_server(&state, wanted.wait).await;
     }
-    if files::pending(&state) && wanted.provisioning && !wanted.forget_revocations {
-        return Ok(Report {
-            server: Server::Pending,
-            held_back: true,
-            removed: Vec::new(),
-            kept: Vec::new(),
-            warnings,
-        });
+    if !wanted.forget_revocations
+        && let Some((server, why)) = hold_back(site, &state, &unpaired, wanted.provisioning)
+    {
+        return Ok(Report::held_back(server, why, warnings));
     }
     if let Some(complaint) = &unpaired.complaint {
+        let (Complaint::Unreachable(sentence) | Complaint::Refused(Failure { sentence, .. })) = complaint;
         warnings.push(format!(
-            "the daemon did not do it, so its files were removed: {complaint}"
+            "the daemon did not do it, so its files were removed: {sentence}"
         ));
     }
     let outcome = with_the_unit_stopped(|| {
@@ -117,30 +131,82 @@ async fn reset(site: &Site, bus: &BusAddress, wanted: &FactoryReset) -> Result<R
     Ok(told(&unpaired, outcome, warnings))
 }
 
+/// What must not be removed yet, as how the server stands and why.
+fn hold_back(site: &Site, state: &Path, unpaired: &Unpaired, provisioning: bool) -> Option<(Server, String)> {
+    let may_be_paired = !unpaired.tombstone && files::records(site, state);
+    match &unpaired.complaint {
+        // Of a device that was never provisioned there is nothing to lose.
+        Some(Complaint::Refused(failure)) if failure.exit != Exit::NotProvisioned || may_be_paired => Some((
+            Server::NotTold,
+            format!(
+                "Nothing was removed: c2c-authd did not unpair, and the pairing, if there is one, can still be ended at the \
+                 server ({}). Mend that and say it again, {GIVE_UP}",
+                failure.sentence
+            ),
+        )),
+        _ if !provisioning => None,
+        _ if files::pending(state) => Some((
+            Server::Pending,
+            "Unpaired, and nothing was removed: the server has not heard of it yet, and without the secrets it never would. \
+             Connect the device to the internet and say it again, or give that up: --forget-revocations"
+                .to_owned(),
+        )),
+        Some(Complaint::Unreachable(sentence)) if may_be_paired => Some((
+            Server::NotTold,
+            format!(
+                "Nothing was removed: there are records of what may be a pairing, and without the secrets nobody could end it \
+                 at the server ({sentence}). Make c2c-authd run and say it again, {GIVE_UP}"
+            ),
+        )),
+        None if may_be_paired && unpaired.was_paired == Some(false) => Some((
+            Server::NotTold,
+            format!(
+                "Nothing was removed: there are records of what may be a pairing that c2c-authd cannot read ({}). Bring the \
+                 former state key and configuration back and say it again, {GIVE_UP}",
+                unpaired.reason
+            ),
+        )),
+        _ => None,
+    }
+}
+
 /// Through the daemon, if there is one or systemd can start one.
 async fn unpair(bus: &BusAddress) -> Result<Unpaired, Failure> {
-    let done = async {
+    let not_done = |complaint| Unpaired {
+        was_paired: None,
+        tombstone: false,
+        reason: String::new(),
+        complaint: Some(complaint),
+    };
+    let found = async {
         let connection = connect_warned(bus).await?;
         let before = Status::read(&connection).await?;
+        Ok::<_, Failure>((connection, before))
+    };
+    let (connection, before) = match found.await {
+        Ok(found) => found,
+        Err(failure) => {
+            return match failure.exit {
+                Exit::Denied => Err(failure),
+                Exit::Unreachable => Ok(not_done(Complaint::Unreachable(failure.sentence))),
+                _ => Ok(not_done(Complaint::Refused(failure))),
+            };
+        }
+    };
+    // It answered: should it go away from here on, it is not known to be gone for good.
+    let done = async {
         PairingProxy::new(&connection).await?.unpair().await?;
-        let after = Status::read(&connection).await?;
-        Ok(Unpaired {
-            was_paired: Some(before.paired),
-            tombstone: is_tombstone(&after.pairing_reason),
-            complaint: None,
-        })
+        Status::read(&connection).await
     };
     match done.await {
-        Ok(unpaired) => Ok(unpaired),
-        Err(Failure {
-            exit: Exit::Denied,
-            sentence,
-        }) => Err(Failure::new(Exit::Denied, sentence)),
-        Err(failure) => Ok(Unpaired {
-            was_paired: None,
-            tombstone: false,
-            complaint: Some(failure.sentence),
+        Ok(after) => Ok(Unpaired {
+            was_paired: Some(before.paired),
+            tombstone: is_tombstone(&after.pairing_reason),
+            reason: after.pairing_reason,
+            complaint: None,
         }),
+        Err(failure) if failure.exit == Exit::Denied => Err(failure),
+        Err(failure) => Ok(not_done(Complaint::Refused(failure))),
     }
 }
 
@@ -201,6 +267,7 @@ fn told(unpaired: &Unpaired, outcome: Outcome, mut warnings: Vec<String>) -> Rep
     Report {
         server,
         held_back: false,
+        why: None,
         removed: outcome.removed,
         kept: outcome.kept,
         warnings,
@@ -208,6 +275,17 @@ fn told(unpaired: &Unpaired, outcome: Outcome, mut warnings: Vec<String>) -> Rep
 }
 
 impl Report {
+    const fn held_back(server: Server, why: String, warnings: Vec<String>) -> Self {
+        Self {
+            server,
+            held_back: true,
+            why: Some(why),
+            removed: Vec::new(),
+            kept: Vec::new(),
+            warnings,
+        }
+    }
+
     const fn exit(&self) -> Exit {
         match self.server {
             Server::Told | Server::NothingToTell => Exit::Ok,
@@ -216,10 +294,8 @@ impl Report {
     }
 
     fn text(&self) -> String {
-        if self.held_back {
-            return "Unpaired, and nothing was removed: the server has not heard of it yet, and without the secrets it never \
-                    would. Connect the device to the internet and say it again, or give that up: --forget-revocations\n"
-                .to_owned();
+        if let Some(why) = &self.why {
+            return format!("{why}\n");
         }
         let done = if self.removed.is_empty() {
             "There was nothing to remove.\n".to_owned()

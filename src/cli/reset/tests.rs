@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::cli::proxy::tests::Fake;
 
 /// A machine with these files in the state directory, and a flow.
 fn machine(names: &[&str]) -> (tempfile::TempDir, Site) {
@@ -143,6 +144,7 @@ fn unpaired(was_paired: Option<bool>) -> Unpaired {
     Unpaired {
         was_paired,
         tombstone: was_paired.is_some(),
+        reason: String::new(),
         complaint: None,
     }
 }
@@ -199,18 +201,94 @@ fn only_a_tombstone_is_worth_keeping() {
     }
 }
 
+const WANTED: FactoryReset = FactoryReset {
+    clock: false,
+    provisioning: false,
+    forget_revocations: false,
+    wait: Duration::ZERO,
+    yes: true,
+    json: false,
+};
+
+fn nobody() -> BusAddress {
+    BusAddress::Address("unix:path=/nowhere/bus".to_owned())
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_there_and_does_not_unpair_keeps_its_files_unless_the_pairing_is_given_up() {
+    for word in ["StorageFailed", "Timeout", "NotProvisioned"] {
+        let fake = Fake::start().await;
+        fake.refuse("Unpair", word);
+        let (_folder, site) = machine(ALL);
+        let before = left(&site);
+        let report = reset(&site, &fake.address(), &WANTED).await.unwrap();
+        assert_eq!((report.server, report.exit()), (Server::NotTold, Exit::ServerNotTold));
+        assert!(report.held_back && left(&site) == before, "{word}: {report:?}");
+        let text = report.text();
+        assert!(
+            text.contains(word) && text.contains("--forget-revocations"),
+            "cause and cure: {text}"
+        );
+        let forget = FactoryReset {
+            forget_revocations: true,
+            ..WANTED
+        };
+        let report = reset(&site, &fake.address(), &forget).await.unwrap();
+        assert_eq!((report.server, report.exit()), (Server::NotTold, Exit::ServerNotTold));
+        assert_eq!(left(&site), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_daemon_that_cannot_be_asked_after_it_unpaired_keeps_its_files() {
+    let fake = Fake::start().await;
+    fake.refuse_after_unpair("GetAll", "Internal");
+    let (_folder, site) = machine(ALL);
+    let before = left(&site);
+    let report = reset(&site, &fake.address(), &WANTED).await.unwrap();
+    assert!(report.held_back && left(&site) == before, "{report:?}");
+}
+
+#[tokio::test]
+async fn a_device_without_a_state_key_and_without_records_has_nothing_to_hold_back() {
+    let fake = Fake::start().await;
+    fake.refuse("Unpair", "NotProvisioned");
+    let (_folder, site) = machine(&["spare"]);
+    let report = reset(&site, &fake.address(), &WANTED).await.unwrap();
+    assert_eq!((report.server, report.exit()), (Server::NothingToTell, Exit::Ok));
+    assert_eq!(left(&site), [""; 0]);
+}
+
+#[tokio::test]
+async fn the_secrets_stay_while_there_are_records_that_may_be_a_pairing() {
+    let (_folder, site) = machine(&["record.0"]);
+    let all = FactoryReset {
+        provisioning: true,
+        ..WANTED
+    };
+    let report = reset(&site, &nobody(), &all).await.unwrap();
+    assert_eq!((report.held_back, report.exit()), (true, Exit::ServerNotTold));
+    assert_eq!(left(&site), ["record.0"]);
+    assert!(report.text().contains("Make c2c-authd run"), "{}", report.text());
+    let fake = Fake::start().await;
+    fake.is_unpaired("state-key-mismatch");
+    let report = reset(&site, &fake.address(), &all).await.unwrap();
+    assert_eq!((report.held_back, report.exit()), (true, Exit::ServerNotTold));
+    assert_eq!(left(&site), ["record.0"]);
+    assert!(report.text().contains("state-key-mismatch"), "{}", report.text());
+    let all = FactoryReset {
+        forget_revocations: true,
+        ..all
+    };
+    reset(&site, &nobody(), &all).await.unwrap();
+    assert_eq!(left(&site), [""; 0]);
+}
+
 #[tokio::test]
 async fn without_a_bus_it_works_by_files_and_says_that_the_server_does_not_know() {
     let (_folder, site) = machine(ALL);
-    let wanted = FactoryReset {
-        clock: false,
-        provisioning: false,
-        forget_revocations: false,
-        wait: Duration::ZERO,
-        yes: true,
-        json: false,
-    };
-    let bus = BusAddress::Address("unix:path=/nowhere/bus".to_owned());
+    let wanted = WANTED;
+    let bus = nobody();
     let report = reset(&site, &bus, &wanted).await.unwrap();
     assert_eq!(left(&site), ["revocations"]);
     assert_eq!(report.server, Server::Pending);
