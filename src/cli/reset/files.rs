@@ -58,6 +58,11 @@ pub(super) fn records(site: &Site, state: &Path) -> bool {
     RECORDS.iter().any(|name| there(&state.join(name))) || there(&site.runtime_directory().join(SPILL))
 }
 
+/// Whether there is anything of the daemon's.
+pub(super) fn any(state: &Path) -> io::Result<bool> {
+    Ok(names(state)?.iter().any(|name| is_ours(name)))
+}
+
 /// Removes. Fails, with nothing changed, while a daemon holds the state directory.
 pub(super) fn clear(site: &Site, config: Option<&Config>, state: &Path, wanted: Wanted) -> io::Result<Outcome> {
     let mut outcome = Outcome::default();
@@ -73,7 +78,8 @@ pub(super) fn clear(site: &Site, config: Option<&Config>, state: &Path, wanted: 
         } else if name == REVOCATIONS && outcome.pending {
             outcome.kept.push(format!("{name} (what the server has yet to hear)"));
         } else if is_ours(&name) {
-            outcome.gave_up_revocations |= name == REVOCATIONS;
+            // Also one that was set aside: nobody will send it any more.
+            outcome.gave_up_revocations |= bare(&name).starts_with(REVOCATIONS);
             take(&state.join(&name), &mut outcome)?;
         } else {
             outcome.left.push(format!(
@@ -124,12 +130,16 @@ fn names(directory: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
+/// Without what marks a file that is being written.
+fn bare(name: &str) -> &str {
+    name.strip_prefix('.')
+        .and_then(|hidden| hidden.strip_suffix(".new"))
+        .unwrap_or(name)
+}
+
 /// Whether the daemon makes files of this name.
 fn is_ours(name: &str) -> bool {
-    let name = name
-        .strip_prefix('.')
-        .and_then(|hidden| hidden.strip_suffix(".new"))
-        .unwrap_or(name);
+    let name = bare(name);
     matches!(name, "spare" | "flow" | REVOCATIONS)
         || ["record.", "revocations."].iter().any(|stem| name.starts_with(stem))
 }

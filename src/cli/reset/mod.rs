@@ -20,6 +20,7 @@ use super::status::Status;
 use super::systemd::{Unit, systemctl};
 use super::{confirm, note, print, to_json};
 use crate::bus::BusAddress;
+use crate::config::{OauthCode, Provider};
 use crate::core::Reason;
 use files::{Outcome, Wanted};
 
@@ -29,13 +30,13 @@ mod files;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Server {
-    /// It knows.
+    /// It answered for good: it ended the tokens, or refused to, which the journal tells.
     Told,
     /// There was no pairing.
     NothingToTell,
     /// The daemon goes on trying.
     Pending,
-    /// Nobody will.
+    /// Nobody will, as far as is known.
     NotTold,
 }
 
@@ -97,13 +98,23 @@ pub(super) async fn factory_reset(bus: &BusAddress, wanted: &FactoryReset) -> Re
 async fn reset(site: &Site, bus: &BusAddress, wanted: &FactoryReset) -> Result<Report, Failure> {
     let config = site.config();
     let mut warnings = Vec::new();
+    let state = site.state_directory(config.as_ref().ok());
     if let Err(error) = &config {
+        if !files::any(&state).map_err(|error| Failure::new(Exit::Failed, error.to_string()))? {
+            return Err(Failure::new(
+                Exit::Failed,
+                format!(
+                    "{error}. Nothing was done: the configuration may name another directory than {}, which holds nothing of \
+                     c2c-authd",
+                    state.display()
+                ),
+            ));
+        }
         warnings.push(format!(
             "the configuration cannot be read, so the usual places are looked at: {error}"
         ));
     }
     let config = config.ok();
-    let state = site.state_directory(config.as_ref());
     let unpaired = unpair(bus).await?;
     if unpaired.was_paired == Some(true) {
         wait_for_server(&state, wanted.wait).await;
@@ -128,7 +139,8 @@ async fn reset(site: &Site, bus: &BusAddress, wanted: &FactoryReset) -> Result<R
         };
         files::clear(site, config.as_ref(), &state, clear)
     })?;
-    Ok(told(&unpaired, outcome, warnings))
+    let revocable = config.is_none_or(|config| can_revoke(&config.provider));
+    Ok(told(&unpaired, revocable, outcome, warnings))
 }
 
 /// What must not be removed yet, as how the server stands and why.
@@ -255,12 +267,31 @@ fn with_the_unit_stopped(work: impl FnOnce() -> io::Result<Outcome>) -> Result<O
     done
 }
 
-fn told(unpaired: &Unpaired, outcome: Outcome, mut warnings: Vec<String>) -> Report {
+/// Whether there is an address to which tokens could be brought to be ended, or the server may name one.
+const fn can_revoke(provider: &Provider) -> bool {
+    match provider {
+        Provider::FrameioC2c(_) => true,
+        Provider::OauthDevice(server) | Provider::OauthCode(OauthCode { server, .. }) => {
+            server.endpoints.revocation.is_some() || server.issuer.is_some()
+        }
+    }
+}
+
+fn told(unpaired: &Unpaired, revocable: bool, outcome: Outcome, mut warnings: Vec<String>) -> Report {
+    let unread = unpaired.was_paired == Some(false) && outcome.had_records && !unpaired.tombstone;
+    if unread {
+        warnings.push(format!(
+            "there were records that may have been a pairing; c2c-authd could not tell ({})",
+            unpaired.reason
+        ));
+    }
     let server = match unpaired.was_paired {
         _ if outcome.pending => Server::Pending,
         _ if outcome.gave_up_revocations => Server::NotTold,
         None if outcome.had_records => Server::NotTold,
+        Some(true) if !revocable => Server::NotTold,
         Some(true) => Server::Told,
+        Some(false) if unread => Server::NotTold,
         Some(false) | None => Server::NothingToTell,
     };
     warnings.extend(outcome.left);
@@ -308,7 +339,9 @@ impl Report {
             format!("Kept: {}.\n", self.kept.join(", "))
         };
         let server = match self.server {
-            Server::Told => "The server knows that this device is not paired any more.\n",
+            Server::Told => {
+                "The server was told that this device is not paired any more; should it have refused to hear of it, the journal says so.\n"
+            }
             Server::NothingToTell => "There was no pairing to end at the server.\n",
             Server::Pending => {
                 "The server has not heard of it yet; c2c-authd goes on trying while it runs, also after a restart.\n"

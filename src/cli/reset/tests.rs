@@ -55,7 +55,10 @@ fn the_floor_and_what_the_server_has_yet_to_hear_stay_unless_asked_for() {
     let (_folder, site) = machine(ALL);
     let outcome = clear(&site, LITTLE);
     assert_eq!(left(&site), ["record.0", "record.1", "revocations"]);
-    assert!(outcome.pending && !outcome.gave_up_revocations);
+    assert!(
+        outcome.pending && outcome.gave_up_revocations,
+        "one that was set aside is"
+    );
     assert!(!site.runtime_directory().join("flow").exists());
     let outcome = clear(
         &site,
@@ -158,7 +161,7 @@ fn what_the_server_knows_is_never_told_better_than_it_is() {
             gave_up_revocations,
             ..Outcome::default()
         };
-        told(&unpaired(was_paired), outcome, Vec::new())
+        told(&unpaired(was_paired), true, outcome, Vec::new())
     };
     for (report, server, exit) in [
         (after(Some(true), true, false, false), Server::Told, Exit::Ok),
@@ -199,6 +202,74 @@ fn only_a_tombstone_is_worth_keeping() {
     ] {
         assert_eq!(is_tombstone(reason.word()), kept, "{reason:?}");
     }
+}
+
+#[test]
+fn a_revocation_that_was_set_aside_or_half_written_is_given_up_aloud() {
+    for name in ["revocations.foreign.1", "revocations.other-key.2", ".revocations.new"] {
+        let (_folder, site) = machine(&[name]);
+        let outcome = clear(&site, LITTLE);
+        assert_eq!(left(&site), [""; 0]);
+        let report = told(&unpaired(Some(false)), true, outcome, Vec::new());
+        assert_eq!(
+            (report.server, report.exit()),
+            (Server::NotTold, Exit::ServerNotTold),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_server_that_cannot_be_told_was_not() {
+    let report = told(&unpaired(Some(true)), false, Outcome::default(), Vec::new());
+    assert_eq!((report.server, report.exit()), (Server::NotTold, Exit::ServerNotTold));
+    let (_folder, site) = machine(&[]);
+    let with = |more: &str| {
+        let path = site.path("/etc/c2c-authd/config.toml");
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let text = format!(
+            "[provider]\nkind = \"oauth-device\"\nclient-id = \"x\"\nclient-auth = \"none\"\n\
+             token-endpoint = \"https://id.example/token\"\n\
+             device-authorization-endpoint = \"https://id.example/device\"\n{more}"
+        );
+        fs::write(path, text).unwrap();
+        can_revoke(&site.config().unwrap().provider)
+    };
+    assert!(!with(""));
+    assert!(with("revocation-endpoint = \"https://id.example/revoke\"\n"));
+    assert!(with("issuer = \"https://id.example\"\n"));
+}
+
+#[tokio::test]
+async fn records_that_the_daemon_could_not_read_may_have_been_a_pairing() {
+    for word in ["state-key-mismatch", "foreign-record", "record-damaged"] {
+        let fake = Fake::start().await;
+        fake.is_unpaired(word);
+        let (_folder, site) = machine(&["record.0"]);
+        let report = reset(&site, &fake.address(), &WANTED).await.unwrap();
+        assert_eq!((report.server, report.exit()), (Server::NotTold, Exit::ServerNotTold));
+        assert!(report.warnings.iter().any(|told| told.contains(word)), "{report:?}");
+        let report = reset(&site, &fake.address(), &WANTED).await.unwrap();
+        assert_eq!(report.server, Server::NothingToTell, "nothing is left to doubt");
+    }
+}
+
+#[tokio::test]
+async fn without_a_configuration_that_says_where_to_look_nothing_found_is_no_success() {
+    let (_folder, site) = machine(&[]);
+    let path = site.path("/etc/c2c-authd/config.toml");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, "[state]\ndirectory = \"/data/c2c\"\n[refresh]\nat = \"often\"\n").unwrap();
+    let failure = reset(&site, &nobody(), &WANTED).await.unwrap_err();
+    assert_eq!(failure.exit, Exit::Failed);
+    assert!(
+        failure.sentence.contains("often") && failure.sentence.contains("Nothing was done"),
+        "{failure}"
+    );
+    assert!(site.runtime_directory().join("flow").exists());
+    fs::write(site.state_directory(None).join("record.0"), "sealed").unwrap();
+    let report = reset(&site, &nobody(), &WANTED).await.unwrap();
+    assert_eq!(report.server, Server::NotTold);
 }
 
 const WANTED: FactoryReset = FactoryReset {
