@@ -2,7 +2,7 @@
 //! the daemon find them.
 //!
 //! Invariants: what is there is looked at as a whole before anything is changed; nothing takes the place of another secret
-//! without `--replace`; a sealed secret is in force only after it was opened again and compared; a secret in clear is on disk
+//! without `--replace`; a state key that does not open is kept beside the one that replaces it; a sealed secret is in force only after it was opened again and compared; a secret in clear is on disk
 //! only where files were asked for.
 
 use std::fs;
@@ -27,6 +27,7 @@ use seal::{Creds, CredsError, Key};
 mod ask;
 pub(super) mod drop_in;
 mod finish;
+pub(super) mod keep;
 pub(super) mod place;
 mod reseal;
 pub(super) mod seal;
@@ -171,12 +172,24 @@ fn put_all(
     }
     let found = find(site, Some(config), Which::StateKey).map_err(|error| failed(&error))?;
     let records = records_exist(&site.state_directory(Some(config)));
-    moves.push(plan_state_key(site, target, wanted.replace, records, found)?);
+    let at_risk = keep::at_risk(site, target, &former, found.as_ref());
+    let state_key = plan_state_key(site, target, wanted.replace, records, found)?;
+    let at_risk = if state_key.done.changes() { at_risk } else { Vec::new() };
+    let new_key = matches!(state_key.done, Done::Stored | Done::Replaced);
+    moves.push(state_key);
 
+    let mut staged = Vec::new();
     for step in &moves {
         if let Some(plain) = &step.plain {
-            put(site, target, step.which, plain)?;
+            staged.push(stage(site, target, step.which, plain)?);
         }
+    }
+    let mut kept = Vec::new();
+    for path in &at_risk {
+        kept.push(keep::beside(path).map_err(at(path))?);
+    }
+    for (path, staged) in staged {
+        staged.commit().map_err(at(&path))?;
     }
     match target {
         Target::Sealed { .. } => {
@@ -197,7 +210,9 @@ fn put_all(
         drop_in.store(site)?;
     }
     forget_former(site, &former, target)?;
-    report(site, target, &moves, client_id, drop_in != former, wanted)
+    let mut report = report(site, target, &moves, client_id, drop_in != former, wanted)?;
+    report.warnings.extend(keep::warning(&kept, records && new_key));
+    Ok(report)
 }
 
 fn plan_client_id(config: &Config, wanted: &Provision, drop_in: &mut DropIn) -> Result<Done, Failure> {
@@ -290,6 +305,12 @@ fn new_key() -> Result<Plain, Failure> {
 
 /// Puts one secret into its place, after it was read back.
 fn put(site: &Site, target: &Target, which: Which, plain: &Plain) -> Result<(), Failure> {
+    let (path, staged) = stage(site, target, which, plain)?;
+    staged.commit().map_err(at(&path))
+}
+
+/// Puts one secret beside its place, which it returns too, and reads it back.
+fn stage(site: &Site, target: &Target, which: Which, plain: &Plain) -> Result<(PathBuf, Staged), Failure> {
     let path = target.path(site, which);
     let (mode, owner, content) = match target {
         Target::Sealed { key, .. } => (0o600, None, Creds(site).seal(which.name(), *key, plain)?),
@@ -313,7 +334,7 @@ fn put(site: &Site, target: &Target, which: Which, plain: &Plain) -> Result<(), 
             ),
         ));
     }
-    staged.commit().map_err(at(&path))
+    Ok((path, staged))
 }
 
 /// Removes what `provision` itself stored in the other way: secrets in clear that nobody needs any more, or sealed ones that

@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use crate::cli::durable::remove;
 use crate::cli::provision::drop_in::DropIn;
+use crate::cli::provision::keep::copies;
 use crate::cli::provision::place::{Which, find, sealed_path};
 use crate::cli::site::Site;
 use crate::config::Config;
@@ -156,6 +157,13 @@ fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outco
     let drop_in = DropIn::load(site).unwrap_or_default();
     for path in [&drop_in.client_secret, &drop_in.state_key].into_iter().flatten() {
         take(&site.path(path), outcome)?;
+    }
+    // Former state keys too: with one of them and a copy of the records a pairing could be read.
+    let sealed_key = sealed_path(site, Which::StateKey);
+    for path in drop_in.state_key.iter().map(|path| site.path(path)).chain([sealed_key]) {
+        for (_, copy) in copies(&path).map_err(|error| named(&path, &error))? {
+            take(&copy, outcome)?;
+        }
     }
     for which in [Which::ClientSecret, Which::StateKey] {
         take(&sealed_path(site, which), outcome)?;

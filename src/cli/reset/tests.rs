@@ -125,9 +125,10 @@ fn provisioning_goes_only_when_asked_for_and_the_images_own_stays() {
         path
     };
     let ours = put("/etc/credstore.encrypted/client-secret");
+    let former = put("/etc/credstore.encrypted/state-key.replaced.1");
     let images = put("/usr/lib/credstore.encrypted/state-key");
     clear(&site, LITTLE);
-    assert!(ours.exists());
+    assert!(ours.exists() && former.exists());
     let outcome = clear(
         &site,
         Wanted {
@@ -135,7 +136,7 @@ fn provisioning_goes_only_when_asked_for_and_the_images_own_stays() {
             ..LITTLE
         },
     );
-    assert!(!ours.exists() && images.exists());
+    assert!(!ours.exists() && !former.exists() && images.exists());
     assert!(
         outcome.left.iter().any(|told| told.contains("state key")),
         "{:?}",
