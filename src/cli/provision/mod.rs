@@ -178,19 +178,6 @@ fn put_all(
     let new_key = matches!(state_key.done, Done::Stored | Done::Replaced);
     moves.push(state_key);
 
-    let mut staged = Vec::new();
-    for step in &moves {
-        if let Some(plain) = &step.plain {
-            staged.push(stage(site, target, step.which, plain)?);
-        }
-    }
-    let mut kept = Vec::new();
-    for path in &at_risk {
-        kept.push(keep::beside(path).map_err(at(path))?);
-    }
-    for (path, staged) in staged {
-        staged.commit().map_err(at(&path))?;
-    }
     match target {
         Target::Sealed { .. } => {
             drop_in.client_secret = None;
@@ -206,8 +193,23 @@ fn put_all(
             drop_in.state_key = named(Which::StateKey);
         }
     }
-    if drop_in != former {
-        drop_in.store(site)?;
+    // Before a secret is in its place: a client id that the configuration refuses must not leave half of it all behind.
+    let change = (drop_in != former).then(|| drop_in.stage(site)).transpose()?;
+    let mut staged = Vec::new();
+    for step in &moves {
+        if let Some(plain) = &step.plain {
+            staged.push(stage(site, target, step.which, plain)?);
+        }
+    }
+    let mut kept = Vec::new();
+    for path in &at_risk {
+        kept.push(keep::beside(path).map_err(at(path))?);
+    }
+    for (path, staged) in staged {
+        staged.commit().map_err(at(&path))?;
+    }
+    if let Some(change) = change {
+        change.commit()?;
     }
     forget_former(site, &former, target)?;
     let mut report = report(site, target, &moves, client_id, drop_in != former, wanted)?;

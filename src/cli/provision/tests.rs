@@ -296,6 +296,25 @@ fn a_state_key_file_that_cannot_be_used_is_kept_each_time_and_without_records_no
 }
 
 #[test]
+fn a_client_id_that_the_configuration_refuses_changes_nothing() {
+    let with = |id: &str| Provision {
+        client_id: Some(id.to_owned()),
+        ..replacing(files())
+    };
+    let (fresh, provisioned) = (World::new(), World::new());
+    provisioned.provision(SECRET, &with("SN-1")).unwrap();
+    for world in [fresh, provisioned] {
+        let before = world.everything();
+        for id in ["00:11:22:33:44:55", "", "two words"] {
+            let refused = world.provision(OTHER, &with(id)).unwrap_err();
+            assert_eq!(refused.exit, Exit::Usage, "{id:?}: {refused}");
+            assert!(refused.sentence.contains("client-id"), "{refused}");
+            assert_eq!(world.everything(), before, "{id:?}");
+        }
+    }
+}
+
+#[test]
 fn a_new_state_key_over_records_is_warned_of() {
     let world = World::new();
     world.record();
