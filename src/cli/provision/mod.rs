@@ -20,7 +20,8 @@ use crate::config::Config;
 use crate::config::secrets::shared_file_system;
 use crate::store::records_exist;
 use drop_in::DropIn;
-use place::{Found, Kept, Plain, Which, find, sealed_path};
+use place::{Kept, Plain, Which, find, sealed_path};
+use plan::{plan_client_id, plan_client_secret, plan_state_key};
 use reseal::reseal;
 use seal::{Creds, CredsError, Key};
 
@@ -29,6 +30,7 @@ pub(super) mod drop_in;
 mod finish;
 pub(super) mod keep;
 pub(super) mod place;
+mod plan;
 mod reseal;
 pub(super) mod seal;
 
@@ -215,84 +217,6 @@ fn put_all(
     let mut report = report(site, target, &moves, client_id, drop_in != former, wanted)?;
     report.warnings.extend(keep::warning(&kept, records && new_key));
     Ok(report)
-}
-
-fn plan_client_id(config: &Config, wanted: &Provision, drop_in: &mut DropIn) -> Result<Done, Failure> {
-    let Some(id) = &wanted.client_id else {
-        return Ok(Done::None);
-    };
-    let done = match &config.device.client_id {
-        Some(now) if now == id => return Ok(Done::Unchanged),
-        Some(now) if !wanted.replace => {
-            return Err(Failure::new(
-                Exit::Differs,
-                format!("the client id is {now:?} and not {id:?}; nothing was changed; say --replace to change it"),
-            ));
-        }
-        Some(_) => Done::Replaced,
-        None => Done::Stored,
-    };
-    drop_in.client_id = Some(id.clone());
-    Ok(done)
-}
-
-fn plan_client_secret(
-    site: &Site,
-    target: &Target,
-    replace: bool,
-    given: Plain,
-    found: Option<&Found>,
-) -> Result<Move, Failure> {
-    let which = Which::ClientSecret;
-    let done = match found {
-        None => Done::Stored,
-        Some(found) => match &found.content {
-            Ok(content) if *content == given && target.is_met_by(site, which, &found.kept) => Done::Unchanged,
-            Ok(content) if *content == given => Done::Moved,
-            _ if replace => Done::Replaced,
-            Ok(_) => {
-                return Err(Failure::new(
-                    Exit::Differs,
-                    format!(
-                        "{} holds another client secret; nothing was changed; say --replace to replace it",
-                        found.kept.path().display()
-                    ),
-                ));
-            }
-            Err(why) => return Err(unusable(why)),
-        },
-    };
-    Ok(Move {
-        which,
-        done,
-        plain: done.changes().then_some(given),
-    })
-}
-
-fn plan_state_key(
-    site: &Site,
-    target: &Target,
-    replace: bool,
-    records: bool,
-    found: Option<Found>,
-) -> Result<Move, Failure> {
-    let which = Which::StateKey;
-    let (done, plain) = match found {
-        Some(Found { kept, content: Ok(_) }) if target.is_met_by(site, which, &kept) => (Done::Unchanged, None),
-        // The same key: the pairing that is sealed with it stays.
-        Some(Found { content: Ok(key), .. }) => (Done::Moved, Some(key)),
-        Some(Found { content: Err(why), .. }) if !replace => return Err(unusable(&why)),
-        None if records && !replace => {
-            return Err(Failure::new(
-                Exit::Differs,
-                "there is no state key, and there are records that were sealed with one; nothing was changed; bring the key \
-                 back, or say --replace for a new one: the device then has to be paired again",
-            ));
-        }
-        Some(_) => (Done::Replaced, Some(new_key()?)),
-        None => (Done::Stored, Some(new_key()?)),
-    };
-    Ok(Move { which, done, plain })
 }
 
 fn unusable(why: &str) -> Failure {
