@@ -22,6 +22,24 @@ pub(in crate::cli) struct DropIn {
     pub(in crate::cli) state_key: Option<PathBuf>,
 }
 
+/// A drop-in that is good and not yet in force.
+pub(super) struct Change {
+    path: PathBuf,
+    /// `None`: there is nothing to say, and no file.
+    staged: Option<Staged>,
+}
+
+impl Change {
+    /// Puts it in force.
+    pub(super) fn commit(self) -> Result<(), Failure> {
+        let done = match self.staged {
+            Some(staged) => staged.commit(),
+            None => remove(&self.path).map(drop),
+        };
+        done.map_err(|error| failed(&self.path, &error))
+    }
+}
+
 impl DropIn {
     /// Where it is.
     pub(in crate::cli) fn path(site: &Site) -> PathBuf {
@@ -42,11 +60,11 @@ impl DropIn {
         })
     }
 
-    /// Writes it, or removes it when there is nothing to say. What the configuration would refuse never gets there.
-    pub(in crate::cli) fn store(&self, site: &Site) -> Result<(), Failure> {
+    /// Writes it beside its place, and holds it against the configuration's rules: what would be refused never gets there.
+    pub(super) fn stage(&self, site: &Site) -> Result<Change, Failure> {
         let path = Self::path(site);
         if *self == Self::default() {
-            return remove(&path).map(drop).map_err(|error| failed(&path, &error));
+            return Ok(Change { path, staged: None });
         }
         if let Some(above) = path.parent() {
             make_directory(above, 0o755, None).map_err(|error| failed(above, &error))?;
@@ -55,7 +73,10 @@ impl DropIn {
         let staged =
             Staged::write(&path, self.text().as_bytes(), 0o644, None).map_err(|error| failed(&path, &error))?;
         Config::load_file(staged.at(), &System::host()).map_err(|error| Failure::new(Exit::Usage, cause(&error)))?;
-        staged.commit().map_err(|error| failed(&path, &error))
+        Ok(Change {
+            path,
+            staged: Some(staged),
+        })
     }
 
     fn text(&self) -> String {
@@ -126,10 +147,10 @@ mod tests {
             client_secret: Some(PathBuf::from("/a \"b\"/client-secret")),
             state_key: Some(PathBuf::from("/a/state-key")),
         };
-        full.store(&site).unwrap();
+        full.stage(&site).unwrap().commit().unwrap();
         assert_eq!(DropIn::load(&site).unwrap(), full);
         assert_eq!(site.config().unwrap().device.client_id, full.client_id);
-        DropIn::default().store(&site).unwrap();
+        DropIn::default().stage(&site).unwrap().commit().unwrap();
         assert!(!DropIn::path(&site).exists());
     }
 
@@ -141,7 +162,7 @@ mod tests {
             client_id: Some("00:11:22:33:44:55".to_owned()),
             ..DropIn::default()
         };
-        let failure = bad.store(&site).unwrap_err();
+        let failure = bad.stage(&site).err().unwrap();
         assert_eq!(failure.exit, Exit::Usage);
         assert!(failure.sentence.starts_with("device.client-id: "), "{failure}");
         assert!(!DropIn::path(&site).exists());

@@ -2,7 +2,7 @@
 //! the daemon find them.
 //!
 //! Invariants: what is there is looked at as a whole before anything is changed; nothing takes the place of another secret
-//! without `--replace`; a sealed secret is in force only after it was opened again and compared; a secret in clear is on disk
+//! without `--replace`; a state key that does not open is kept beside the one that replaces it; a sealed secret is in force only after it was opened again and compared; a secret in clear is on disk
 //! only where files were asked for.
 
 use std::fs;
@@ -20,14 +20,17 @@ use crate::config::Config;
 use crate::config::secrets::shared_file_system;
 use crate::store::records_exist;
 use drop_in::DropIn;
-use place::{Found, Kept, Plain, Which, find, sealed_path};
+use place::{Kept, Plain, Which, find, sealed_path};
+use plan::{plan_client_id, plan_client_secret, plan_state_key};
 use reseal::reseal;
 use seal::{Creds, CredsError, Key};
 
 mod ask;
 pub(super) mod drop_in;
 mod finish;
+pub(super) mod keep;
 pub(super) mod place;
+mod plan;
 mod reseal;
 pub(super) mod seal;
 
@@ -171,13 +174,12 @@ fn put_all(
     }
     let found = find(site, Some(config), Which::StateKey).map_err(|error| failed(&error))?;
     let records = records_exist(&site.state_directory(Some(config)));
-    moves.push(plan_state_key(site, target, wanted.replace, records, found)?);
+    let at_risk = keep::at_risk(site, target, &former, found.as_ref());
+    let state_key = plan_state_key(site, target, wanted.replace, records, found)?;
+    let at_risk = if state_key.done.changes() { at_risk } else { Vec::new() };
+    let new_key = matches!(state_key.done, Done::Stored | Done::Replaced);
+    moves.push(state_key);
 
-    for step in &moves {
-        if let Some(plain) = &step.plain {
-            put(site, target, step.which, plain)?;
-        }
-    }
     match target {
         Target::Sealed { .. } => {
             drop_in.client_secret = None;
@@ -193,89 +195,28 @@ fn put_all(
             drop_in.state_key = named(Which::StateKey);
         }
     }
-    if drop_in != former {
-        drop_in.store(site)?;
+    // Before a secret is in its place: a client id that the configuration refuses must not leave half of it all behind.
+    let change = (drop_in != former).then(|| drop_in.stage(site)).transpose()?;
+    let mut staged = Vec::new();
+    for step in &moves {
+        if let Some(plain) = &step.plain {
+            staged.push(stage(site, target, step.which, plain)?);
+        }
+    }
+    let mut kept = Vec::new();
+    for path in &at_risk {
+        kept.push(keep::beside(path).map_err(at(path))?);
+    }
+    for (path, staged) in staged {
+        staged.commit().map_err(at(&path))?;
+    }
+    if let Some(change) = change {
+        change.commit()?;
     }
     forget_former(site, &former, target)?;
-    report(site, target, &moves, client_id, drop_in != former, wanted)
-}
-
-fn plan_client_id(config: &Config, wanted: &Provision, drop_in: &mut DropIn) -> Result<Done, Failure> {
-    let Some(id) = &wanted.client_id else {
-        return Ok(Done::None);
-    };
-    let done = match &config.device.client_id {
-        Some(now) if now == id => return Ok(Done::Unchanged),
-        Some(now) if !wanted.replace => {
-            return Err(Failure::new(
-                Exit::Differs,
-                format!("the client id is {now:?} and not {id:?}; nothing was changed; say --replace to change it"),
-            ));
-        }
-        Some(_) => Done::Replaced,
-        None => Done::Stored,
-    };
-    drop_in.client_id = Some(id.clone());
-    Ok(done)
-}
-
-fn plan_client_secret(
-    site: &Site,
-    target: &Target,
-    replace: bool,
-    given: Plain,
-    found: Option<&Found>,
-) -> Result<Move, Failure> {
-    let which = Which::ClientSecret;
-    let done = match found {
-        None => Done::Stored,
-        Some(found) => match &found.content {
-            Ok(content) if *content == given && target.is_met_by(site, which, &found.kept) => Done::Unchanged,
-            Ok(content) if *content == given => Done::Moved,
-            _ if replace => Done::Replaced,
-            Ok(_) => {
-                return Err(Failure::new(
-                    Exit::Differs,
-                    format!(
-                        "{} holds another client secret; nothing was changed; say --replace to replace it",
-                        found.kept.path().display()
-                    ),
-                ));
-            }
-            Err(why) => return Err(unusable(why)),
-        },
-    };
-    Ok(Move {
-        which,
-        done,
-        plain: done.changes().then_some(given),
-    })
-}
-
-fn plan_state_key(
-    site: &Site,
-    target: &Target,
-    replace: bool,
-    records: bool,
-    found: Option<Found>,
-) -> Result<Move, Failure> {
-    let which = Which::StateKey;
-    let (done, plain) = match found {
-        Some(Found { kept, content: Ok(_) }) if target.is_met_by(site, which, &kept) => (Done::Unchanged, None),
-        // The same key: the pairing that is sealed with it stays.
-        Some(Found { content: Ok(key), .. }) => (Done::Moved, Some(key)),
-        Some(Found { content: Err(why), .. }) if !replace => return Err(unusable(&why)),
-        None if records && !replace => {
-            return Err(Failure::new(
-                Exit::Differs,
-                "there is no state key, and there are records that were sealed with one; nothing was changed; bring the key \
-                 back, or say --replace for a new one: the device then has to be paired again",
-            ));
-        }
-        Some(_) => (Done::Replaced, Some(new_key()?)),
-        None => (Done::Stored, Some(new_key()?)),
-    };
-    Ok(Move { which, done, plain })
+    let mut report = report(site, target, &moves, client_id, drop_in != former, wanted)?;
+    report.warnings.extend(keep::warning(&kept, records && new_key));
+    Ok(report)
 }
 
 fn unusable(why: &str) -> Failure {
@@ -290,6 +231,12 @@ fn new_key() -> Result<Plain, Failure> {
 
 /// Puts one secret into its place, after it was read back.
 fn put(site: &Site, target: &Target, which: Which, plain: &Plain) -> Result<(), Failure> {
+    let (path, staged) = stage(site, target, which, plain)?;
+    staged.commit().map_err(at(&path))
+}
+
+/// Puts one secret beside its place, which it returns too, and reads it back.
+fn stage(site: &Site, target: &Target, which: Which, plain: &Plain) -> Result<(PathBuf, Staged), Failure> {
     let path = target.path(site, which);
     let (mode, owner, content) = match target {
         Target::Sealed { key, .. } => (0o600, None, Creds(site).seal(which.name(), *key, plain)?),
@@ -313,7 +260,7 @@ fn put(site: &Site, target: &Target, which: Which, plain: &Plain) -> Result<(), 
             ),
         ));
     }
-    staged.commit().map_err(at(&path))
+    Ok((path, staged))
 }
 
 /// Removes what `provision` itself stored in the other way: secrets in clear that nobody needs any more, or sealed ones that

@@ -237,6 +237,96 @@ fn a_sealing_that_fails_changes_nothing() {
 }
 
 #[test]
+#[ignore = "needs systemd-creds; .ci/run installs it and asks for these"]
+fn a_sealed_state_key_that_does_not_open_is_kept_beside_the_one_that_replaces_it() {
+    let world = World::new();
+    world.provision(SECRET, &sealed()).unwrap();
+    world.record();
+    let path = sealed_path(&world.site, Which::StateKey);
+    let (former, key) = (fs::read(&path).unwrap(), world.secret(Which::StateKey).1);
+    // As with a TPM that cannot be reached: what seals is away for a while.
+    let host_key = world.site.host_key();
+    let away = host_key.with_extension("away");
+    fs::rename(&host_key, &away).unwrap();
+    let report = world.provision(SECRET, &replacing(sealed())).unwrap();
+    assert_eq!(report.state_key, Done::Replaced);
+    let copy = path.with_file_name("state-key.replaced.1");
+    assert!(
+        report
+            .warnings
+            .iter()
+            .any(|told| told.contains("state-key.replaced.1") && told.contains("paired again")),
+        "{:?}",
+        report.warnings
+    );
+    assert_eq!(fs::read(&copy).unwrap(), former);
+    assert_eq!(fs::metadata(&copy).unwrap().mode() & 0o7777, 0o600);
+    assert_ne!(world.secret(Which::StateKey).1, key);
+    // And back.
+    fs::rename(&away, &host_key).unwrap();
+    fs::rename(&copy, &path).unwrap();
+    assert_eq!(world.secret(Which::StateKey).1, key);
+}
+
+#[test]
+fn a_state_key_file_that_cannot_be_used_is_kept_each_time_and_without_records_nothing_is_said_of_pairing() {
+    let world = World::new();
+    world.provision(SECRET, &files()).unwrap();
+    let path = world.site.path("/factory/c2c/state-key");
+    for (number, content) in [(1, "short"), (2, "too")] {
+        fs::write(&path, content).unwrap();
+        let refused = world.provision(SECRET, &files()).unwrap_err();
+        assert_eq!(refused.exit, Exit::Differs);
+        let report = world.provision(SECRET, &replacing(files())).unwrap();
+        let copy = path.with_file_name(format!("state-key.replaced.{number}"));
+        assert_eq!(fs::read_to_string(&copy).unwrap(), content);
+        assert_eq!(fs::metadata(&copy).unwrap().mode() & 0o7777, 0o600);
+        let told: Vec<_> = report
+            .warnings
+            .iter()
+            .filter(|told| told.contains(".replaced."))
+            .collect();
+        assert!(told.len() == 1 && !told[0].contains("paired again"), "{told:?}");
+    }
+    assert_eq!(
+        world.provision(SECRET, &replacing(files())).unwrap().state_key,
+        Done::Unchanged
+    );
+    assert!(!path.with_file_name("state-key.replaced.3").exists());
+}
+
+#[test]
+fn a_client_id_that_the_configuration_refuses_changes_nothing() {
+    let with = |id: &str| Provision {
+        client_id: Some(id.to_owned()),
+        ..replacing(files())
+    };
+    let (fresh, provisioned) = (World::new(), World::new());
+    provisioned.provision(SECRET, &with("SN-1")).unwrap();
+    for world in [fresh, provisioned] {
+        let before = world.everything();
+        for id in ["00:11:22:33:44:55", "", "two words"] {
+            let refused = world.provision(OTHER, &with(id)).unwrap_err();
+            assert_eq!(refused.exit, Exit::Usage, "{id:?}: {refused}");
+            assert!(refused.sentence.contains("client-id"), "{refused}");
+            assert_eq!(world.everything(), before, "{id:?}");
+        }
+    }
+}
+
+#[test]
+fn a_new_state_key_over_records_is_warned_of() {
+    let world = World::new();
+    world.record();
+    let report = world.provision(SECRET, &replacing(files())).unwrap();
+    assert!(
+        report.warnings.iter().any(|told| told.contains("paired again")),
+        "{:?}",
+        report.warnings
+    );
+}
+
+#[test]
 fn files_belong_to_the_daemon_alone_and_the_configuration_names_them() {
     let world = World::new();
     let report = world.provision(SECRET, &files()).unwrap();

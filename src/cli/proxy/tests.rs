@@ -14,6 +14,7 @@ use zbus::{Connection, Message, MessageStream, OwnedVariant, fdo};
 use zbus_xml::{ArgDirection, Node};
 
 use super::*;
+use crate::bus::BusAddress;
 
 const XML: &str = include_str!("../../../dbus/org.cameratocloud.Auth1.xml");
 const PATH: &str = "/org/cameratocloud/Auth1";
@@ -21,12 +22,22 @@ const PATH: &str = "/org/cameratocloud/Auth1";
 /// Every member of the contract that was touched, such as `Tokens.GetAccessToken`.
 type Touched = Arc<Mutex<BTreeSet<String>>>;
 
+/// What is not as it otherwise is.
+#[derive(Default)]
+struct Script {
+    /// Member, the error's last word, and whether only after `Unpair`.
+    refusals: Vec<(&'static str, &'static str, bool)>,
+    /// Not paired, for this reason.
+    unpaired: Option<&'static str>,
+}
+
 /// On a real bus.
 pub(in crate::cli) struct Fake {
     pub(in crate::cli) client: Connection,
     server: Connection,
     touched: Touched,
-    _bus: TestBus,
+    script: Arc<Mutex<Script>>,
+    bus: TestBus,
 }
 
 impl Fake {
@@ -36,14 +47,36 @@ impl Fake {
         let server = Connection::from(&requests);
         server.request_name("org.cameratocloud.Auth1").await.unwrap();
         let touched = Touched::default();
-        tokio::spawn(serve(requests, server.clone(), touched.clone()));
+        let script = Arc::<Mutex<Script>>::default();
+        tokio::spawn(serve(requests, server.clone(), touched.clone(), script.clone()));
         let client = Builder::address(bus.address()).build().await.unwrap();
         Self {
             client,
             server,
             touched,
-            _bus: bus,
+            script,
+            bus,
         }
+    }
+
+    /// Where it is.
+    pub(in crate::cli) fn address(&self) -> BusAddress {
+        BusAddress::Address(self.bus.address().to_owned())
+    }
+
+    /// From now on this method ends with this error of the contract.
+    pub(in crate::cli) fn refuse(&self, member: &'static str, word: &'static str) {
+        self.script.lock().unwrap().refusals.push((member, word, false));
+    }
+
+    /// The same, once `Unpair` was called.
+    pub(in crate::cli) fn refuse_after_unpair(&self, member: &'static str, word: &'static str) {
+        self.script.lock().unwrap().refusals.push((member, word, true));
+    }
+
+    /// It is not paired, for this reason.
+    pub(in crate::cli) fn is_unpaired(&self, reason: &'static str) {
+        self.script.lock().unwrap().unpaired = Some(reason);
     }
 
     async fn emit<B: serde::Serialize + zbus::DynamicType>(&self, interface: &str, member: &str, body: &B) {
@@ -56,14 +89,21 @@ impl Fake {
     }
 }
 
-async fn serve(mut requests: MessageStream, connection: Connection, touched: Touched) {
+async fn serve(mut requests: MessageStream, connection: Connection, touched: Touched, script: Arc<Mutex<Script>>) {
     let node = Node::from_reader(XML.as_bytes()).unwrap();
     while let Some(message) = next(&mut requests).await {
         if message.message_type() != Type::MethodCall {
             continue;
         }
+        if let Some(word) = refused(&message, &touched, &script) {
+            let name = format!("org.cameratocloud.Auth1.Error.{word}");
+            let text = format!("refused with {word}");
+            connection.reply_error(&message.header(), name, &text).await.unwrap();
+            continue;
+        }
         // A refusal is an answer: who waits for one would wait for ever.
-        if let Err(why) = answer(&node, &message, &connection, &touched).await {
+        let unpaired = script.lock().unwrap().unpaired;
+        if let Err(why) = answer(&node, &message, &connection, &touched, unpaired).await {
             connection
                 .reply_dbus_error(&message.header(), fdo::Error::Failed(why))
                 .await
@@ -72,7 +112,25 @@ async fn serve(mut requests: MessageStream, connection: Connection, touched: Tou
     }
 }
 
-async fn answer(node: &Node<'_>, message: &Message, connection: &Connection, touched: &Touched) -> Result<(), String> {
+fn refused(message: &Message, touched: &Touched, script: &Mutex<Script>) -> Option<&'static str> {
+    let header = message.header();
+    let member = header.member()?.as_str();
+    let unpaired = touched.lock().unwrap().contains("Pairing.Unpair");
+    let script = script.lock().unwrap();
+    let found = script
+        .refusals
+        .iter()
+        .find(|(name, _, after)| *name == member && (unpaired || !after));
+    found.map(|(_, word, _)| *word)
+}
+
+async fn answer(
+    node: &Node<'_>,
+    message: &Message,
+    connection: &Connection,
+    touched: &Touched,
+    unpaired: Option<&'static str>,
+) -> Result<(), String> {
     let header = message.header();
     let (interface, member) = (header.interface().unwrap().as_str(), header.member().unwrap().as_str());
     let known = |name: &str| node.interfaces().iter().find(|known| known.name() == name);
@@ -93,7 +151,7 @@ async fn answer(node: &Node<'_>, message: &Message, connection: &Connection, tou
         let mut all = HashMap::new();
         for property in known(of).ok_or("no such interface")?.properties() {
             let name = property.name().to_string();
-            let value = property_value(&name, &property.ty().to_string())?;
+            let value = property_value(&name, &property.ty().to_string(), unpaired)?;
             all.insert(name, value);
         }
         let sent = if let Some(one) = one {
@@ -134,14 +192,14 @@ async fn next(stream: &mut MessageStream) -> Option<Message> {
         .ok()
 }
 
-fn property_value(name: &str, signature: &str) -> Result<OwnedVariant, String> {
+fn property_value(name: &str, signature: &str, unpaired: Option<&'static str>) -> Result<OwnedVariant, String> {
     let value: Variant<'_> = match signature {
-        "b" => (name == "Paired").into(),
+        "b" => (name == "Paired" && unpaired.is_none()).into(),
         "t" => 7_u64.into(),
         "(st)" => ("offline", 1_700_000_000_u64).into(),
         "s" => match name {
             "PairingState" => "paired".into(),
-            "PairingReason" => "none".into(),
+            "PairingReason" => unpaired.unwrap_or("none").into(),
             "TokenState" => "valid".into(),
             name => name.to_owned().into(),
         },

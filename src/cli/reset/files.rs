@@ -9,6 +9,7 @@ use rustix::io::Errno;
 
 use crate::cli::durable::remove;
 use crate::cli::provision::drop_in::DropIn;
+use crate::cli::provision::keep::copies;
 use crate::cli::provision::place::{Which, find, sealed_path};
 use crate::cli::site::Site;
 use crate::config::Config;
@@ -16,6 +17,8 @@ use crate::config::Config;
 /// Tokens the server has yet to hear about, as `src/store` names them.
 const REVOCATIONS: &str = "revocations";
 const RECORDS: [&str; 2] = ["record.0", "record.1"];
+/// A record for which the state directory had no room.
+const SPILL: &str = "record.spill";
 
 /// What is to go beside what always goes.
 #[derive(Clone, Copy, Debug)]
@@ -50,6 +53,17 @@ pub(super) fn pending(state: &Path) -> bool {
     state.join(REVOCATIONS).exists()
 }
 
+/// Whether there are records, which may be a pairing.
+pub(super) fn records(site: &Site, state: &Path) -> bool {
+    let there = |path: &Path| !matches!(path.try_exists(), Ok(false));
+    RECORDS.iter().any(|name| there(&state.join(name))) || there(&site.runtime_directory().join(SPILL))
+}
+
+/// Whether there is anything of the daemon's.
+pub(super) fn any(state: &Path) -> io::Result<bool> {
+    Ok(names(state)?.iter().any(|name| is_ours(name)))
+}
+
 /// Removes. Fails, with nothing changed, while a daemon holds the state directory.
 pub(super) fn clear(site: &Site, config: Option<&Config>, state: &Path, wanted: Wanted) -> io::Result<Outcome> {
     let mut outcome = Outcome::default();
@@ -65,7 +79,8 @@ pub(super) fn clear(site: &Site, config: Option<&Config>, state: &Path, wanted: 
         } else if name == REVOCATIONS && outcome.pending {
             outcome.kept.push(format!("{name} (what the server has yet to hear)"));
         } else if is_ours(&name) {
-            outcome.gave_up_revocations |= name == REVOCATIONS;
+            // Also one that was set aside: nobody will send it any more.
+            outcome.gave_up_revocations |= bare(&name).starts_with(REVOCATIONS);
             take(&state.join(&name), &mut outcome)?;
         } else {
             outcome.left.push(format!(
@@ -76,7 +91,7 @@ pub(super) fn clear(site: &Site, config: Option<&Config>, state: &Path, wanted: 
     }
     let runtime = site.runtime_directory();
     for name in names(&runtime)?.iter().filter(|name| is_ours(name)) {
-        outcome.had_records |= name == "record.spill";
+        outcome.had_records |= name == SPILL;
         take(&runtime.join(name), &mut outcome)?;
     }
     if wanted.provisioning {
@@ -116,12 +131,16 @@ fn names(directory: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
+/// Without what marks a file that is being written.
+fn bare(name: &str) -> &str {
+    name.strip_prefix('.')
+        .and_then(|hidden| hidden.strip_suffix(".new"))
+        .unwrap_or(name)
+}
+
 /// Whether the daemon makes files of this name.
 fn is_ours(name: &str) -> bool {
-    let name = name
-        .strip_prefix('.')
-        .and_then(|hidden| hidden.strip_suffix(".new"))
-        .unwrap_or(name);
+    let name = bare(name);
     matches!(name, "spare" | "flow" | REVOCATIONS)
         || ["record.", "revocations."].iter().any(|stem| name.starts_with(stem))
 }
@@ -138,6 +157,13 @@ fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outco
     let drop_in = DropIn::load(site).unwrap_or_default();
     for path in [&drop_in.client_secret, &drop_in.state_key].into_iter().flatten() {
         take(&site.path(path), outcome)?;
+    }
+    // Former state keys too: with one of them and a copy of the records a pairing could be read.
+    let sealed_key = sealed_path(site, Which::StateKey);
+    for path in drop_in.state_key.iter().map(|path| site.path(path)).chain([sealed_key]) {
+        for (_, copy) in copies(&path).map_err(|error| named(&path, &error))? {
+            take(&copy, outcome)?;
+        }
     }
     for which in [Which::ClientSecret, Which::StateKey] {
         take(&sealed_path(site, which), outcome)?;

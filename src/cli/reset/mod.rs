@@ -1,7 +1,8 @@
 //! `factory-reset`: the end of an ownership. The daemon forgets and tells the server; then its files go.
 //!
-//! Invariants: a revocation that the server did not hear of is kept, or given up only when told to, and never silently; no
-//! file is removed while a daemon holds the lock on the state directory; what is removed is removed durably.
+//! Invariants: a revocation that the server did not hear of is kept, or given up only when told to, and never silently; a
+//! daemon that answers and does not unpair keeps its files, unless told to give the pairing up; no file is removed while a
+//! daemon holds the lock on the state directory; what is removed is removed durably.
 
 use std::io;
 use std::path::Path;
@@ -19,6 +20,7 @@ use super::status::Status;
 use super::systemd::{Unit, systemctl};
 use super::{confirm, note, print, to_json};
 use crate::bus::BusAddress;
+use crate::config::{OauthCode, Provider};
 use crate::core::Reason;
 use files::{Outcome, Wanted};
 
@@ -28,13 +30,13 @@ mod files;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Server {
-    /// It knows.
+    /// It answered for good: it ended the tokens, or refused to, which the journal tells.
     Told,
     /// There was no pairing.
     NothingToTell,
     /// The daemon goes on trying.
     Pending,
-    /// Nobody will.
+    /// Nobody will, as far as is known.
     NotTold,
 }
 
@@ -45,6 +47,9 @@ struct Report {
     server: Server,
     /// Nothing was removed, so that the server can still be told.
     held_back: bool,
+    /// Why, and what helps. For people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    why: Option<String>,
     removed: Vec<String>,
     kept: Vec<String>,
     warnings: Vec<String>,
@@ -56,9 +61,22 @@ struct Unpaired {
     was_paired: Option<bool>,
     /// What is left on disk holds no token.
     tombstone: bool,
+    /// The daemon's word for how it stands now; empty: not known.
+    reason: String,
     /// Why it did not do it.
-    complaint: Option<String>,
+    complaint: Option<Complaint>,
 }
+
+/// Why the daemon did not do it.
+#[derive(Debug)]
+enum Complaint {
+    /// There is none, and none can be started: its files are all there is.
+    Unreachable(String),
+    /// It is there. It may do it later, or what holds it up can be mended.
+    Refused(Failure),
+}
+
+const GIVE_UP: &str = "or give the pairing up as it is at the server: --forget-revocations";
 
 const QUESTION: &str = "Forget the pairing of this device for good? It cannot be undone. [y/N]";
 const QUESTION_ALL: &str = "Forget the pairing of this device, its client secret, state key and client id for good? It cannot be undone. [y/N]";
@@ -80,29 +98,36 @@ pub(super) async fn factory_reset(bus: &BusAddress, wanted: &FactoryReset) -> Re
 async fn reset(site: &Site, bus: &BusAddress, wanted: &FactoryReset) -> Result<Report, Failure> {
     let config = site.config();
     let mut warnings = Vec::new();
+    let state = site.state_directory(config.as_ref().ok());
     if let Err(error) = &config {
+        if !files::any(&state).map_err(|error| Failure::new(Exit::Failed, error.to_string()))? {
+            return Err(Failure::new(
+                Exit::Failed,
+                format!(
+                    "{error}. Nothing was done: the configuration may name another directory than {}, which holds nothing of \
+                     c2c-authd",
+                    state.display()
+                ),
+            ));
+        }
         warnings.push(format!(
             "the configuration cannot be read, so the usual places are looked at: {error}"
         ));
     }
     let config = config.ok();
-    let state = site.state_directory(config.as_ref());
     let unpaired = unpair(bus).await?;
     if unpaired.was_paired == Some(true) {
         wait_for_server(&state, wanted.wait).await;
     }
-    if files::pending(&state) && wanted.provisioning && !wanted.forget_revocations {
-        return Ok(Report {
-            server: Server::Pending,
-            held_back: true,
-            removed: Vec::new(),
-            kept: Vec::new(),
-            warnings,
-        });
+    if !wanted.forget_revocations
+        && let Some((server, why)) = hold_back(site, &state, &unpaired, wanted.provisioning)
+    {
+        return Ok(Report::held_back(server, why, warnings));
     }
     if let Some(complaint) = &unpaired.complaint {
+        let (Complaint::Unreachable(sentence) | Complaint::Refused(Failure { sentence, .. })) = complaint;
         warnings.push(format!(
-            "the daemon did not do it, so its files were removed: {complaint}"
+            "the daemon did not do it, so its files were removed: {sentence}"
         ));
     }
     let outcome = with_the_unit_stopped(|| {
@@ -114,33 +139,86 @@ async fn reset(site: &Site, bus: &BusAddress, wanted: &FactoryReset) -> Result<R
         };
         files::clear(site, config.as_ref(), &state, clear)
     })?;
-    Ok(told(&unpaired, outcome, warnings))
+    let revocable = config.is_none_or(|config| can_revoke(&config.provider));
+    Ok(told(&unpaired, revocable, outcome, warnings))
+}
+
+/// What must not be removed yet, as how the server stands and why.
+fn hold_back(site: &Site, state: &Path, unpaired: &Unpaired, provisioning: bool) -> Option<(Server, String)> {
+    let may_be_paired = !unpaired.tombstone && files::records(site, state);
+    match &unpaired.complaint {
+        // Of a device that was never provisioned there is nothing to lose.
+        Some(Complaint::Refused(failure)) if failure.exit != Exit::NotProvisioned || may_be_paired => Some((
+            Server::NotTold,
+            format!(
+                "Nothing was removed: c2c-authd did not unpair, and the pairing, if there is one, can still be ended at the \
+                 server ({}). Mend that and say it again, {GIVE_UP}",
+                failure.sentence
+            ),
+        )),
+        _ if !provisioning => None,
+        _ if files::pending(state) => Some((
+            Server::Pending,
+            "Unpaired, and nothing was removed: the server has not heard of it yet, and without the secrets it never would. \
+             Connect the device to the internet and say it again, or give that up: --forget-revocations"
+                .to_owned(),
+        )),
+        Some(Complaint::Unreachable(sentence)) if may_be_paired => Some((
+            Server::NotTold,
+            format!(
+                "Nothing was removed: there are records of what may be a pairing, and without the secrets nobody could end it \
+                 at the server ({sentence}). Make c2c-authd run and say it again, {GIVE_UP}"
+            ),
+        )),
+        None if may_be_paired && unpaired.was_paired == Some(false) => Some((
+            Server::NotTold,
+            format!(
+                "Nothing was removed: there are records of what may be a pairing that c2c-authd cannot read ({}). Bring the \
+                 former state key and configuration back and say it again, {GIVE_UP}",
+                unpaired.reason
+            ),
+        )),
+        _ => None,
+    }
 }
 
 /// Through the daemon, if there is one or systemd can start one.
 async fn unpair(bus: &BusAddress) -> Result<Unpaired, Failure> {
-    let done = async {
+    let not_done = |complaint| Unpaired {
+        was_paired: None,
+        tombstone: false,
+        reason: String::new(),
+        complaint: Some(complaint),
+    };
+    let found = async {
         let connection = connect_warned(bus).await?;
         let before = Status::read(&connection).await?;
+        Ok::<_, Failure>((connection, before))
+    };
+    let (connection, before) = match found.await {
+        Ok(found) => found,
+        Err(failure) => {
+            return match failure.exit {
+                Exit::Denied => Err(failure),
+                Exit::Unreachable => Ok(not_done(Complaint::Unreachable(failure.sentence))),
+                _ => Ok(not_done(Complaint::Refused(failure))),
+            };
+        }
+    };
+    // It answered: should it go away from here on, it is not known to be gone for good.
+    let done = async {
         PairingProxy::new(&connection).await?.unpair().await?;
-        let after = Status::read(&connection).await?;
-        Ok(Unpaired {
-            was_paired: Some(before.paired),
-            tombstone: is_tombstone(&after.pairing_reason),
-            complaint: None,
-        })
+        Status::read(&connection).await
     };
     match done.await {
-        Ok(unpaired) => Ok(unpaired),
-        Err(Failure {
-            exit: Exit::Denied,
-            sentence,
-        }) => Err(Failure::new(Exit::Denied, sentence)),
-        Err(failure) => Ok(Unpaired {
-            was_paired: None,
-            tombstone: false,
-            complaint: Some(failure.sentence),
+        Ok(after) => Ok(Unpaired {
+            was_paired: Some(before.paired),
+            tombstone: is_tombstone(&after.pairing_reason),
+            reason: after.pairing_reason,
+            complaint: None,
         }),
+        Err(failure) if failure.exit == Exit::Denied => Err(failure),
+        Err(failure) => Ok(not_done(Complaint::Refused(failure))),
     }
 }
 
@@ -189,18 +267,38 @@ fn with_the_unit_stopped(work: impl FnOnce() -> io::Result<Outcome>) -> Result<O
     done
 }
 
-fn told(unpaired: &Unpaired, outcome: Outcome, mut warnings: Vec<String>) -> Report {
+/// Whether there is an address to which tokens could be brought to be ended, or the server may name one.
+const fn can_revoke(provider: &Provider) -> bool {
+    match provider {
+        Provider::FrameioC2c(_) => true,
+        Provider::OauthDevice(server) | Provider::OauthCode(OauthCode { server, .. }) => {
+            server.endpoints.revocation.is_some() || server.issuer.is_some()
+        }
+    }
+}
+
+fn told(unpaired: &Unpaired, revocable: bool, outcome: Outcome, mut warnings: Vec<String>) -> Report {
+    let unread = unpaired.was_paired == Some(false) && outcome.had_records && !unpaired.tombstone;
+    if unread {
+        warnings.push(format!(
+            "there were records that may have been a pairing; c2c-authd could not tell ({})",
+            unpaired.reason
+        ));
+    }
     let server = match unpaired.was_paired {
         _ if outcome.pending => Server::Pending,
         _ if outcome.gave_up_revocations => Server::NotTold,
         None if outcome.had_records => Server::NotTold,
+        Some(true) if !revocable => Server::NotTold,
         Some(true) => Server::Told,
+        Some(false) if unread => Server::NotTold,
         Some(false) | None => Server::NothingToTell,
     };
     warnings.extend(outcome.left);
     Report {
         server,
         held_back: false,
+        why: None,
         removed: outcome.removed,
         kept: outcome.kept,
         warnings,
@@ -208,6 +306,17 @@ fn told(unpaired: &Unpaired, outcome: Outcome, mut warnings: Vec<String>) -> Rep
 }
 
 impl Report {
+    const fn held_back(server: Server, why: String, warnings: Vec<String>) -> Self {
+        Self {
+            server,
+            held_back: true,
+            why: Some(why),
+            removed: Vec::new(),
+            kept: Vec::new(),
+            warnings,
+        }
+    }
+
     const fn exit(&self) -> Exit {
         match self.server {
             Server::Told | Server::NothingToTell => Exit::Ok,
@@ -216,10 +325,8 @@ impl Report {
     }
 
     fn text(&self) -> String {
-        if self.held_back {
-            return "Unpaired, and nothing was removed: the server has not heard of it yet, and without the secrets it never \
-                    would. Connect the device to the internet and say it again, or give that up: --forget-revocations\n"
-                .to_owned();
+        if let Some(why) = &self.why {
+            return format!("{why}\n");
         }
         let done = if self.removed.is_empty() {
             "There was nothing to remove.\n".to_owned()
@@ -232,7 +339,9 @@ impl Report {
             format!("Kept: {}.\n", self.kept.join(", "))
         };
         let server = match self.server {
-            Server::Told => "The server knows that this device is not paired any more.\n",
+            Server::Told => {
+                "The server was told that this device is not paired any more; should it have refused to hear of it, the journal says so.\n"
+            }
             Server::NothingToTell => "There was no pairing to end at the server.\n",
             Server::Pending => {
                 "The server has not heard of it yet; c2c-authd goes on trying while it runs, also after a restart.\n"

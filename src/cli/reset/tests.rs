@@ -3,6 +3,7 @@
 use std::fs;
 
 use super::*;
+use crate::cli::proxy::tests::Fake;
 
 /// A machine with these files in the state directory, and a flow.
 fn machine(names: &[&str]) -> (tempfile::TempDir, Site) {
@@ -54,7 +55,10 @@ fn the_floor_and_what_the_server_has_yet_to_hear_stay_unless_asked_for() {
     let (_folder, site) = machine(ALL);
     let outcome = clear(&site, LITTLE);
     assert_eq!(left(&site), ["record.0", "record.1", "revocations"]);
-    assert!(outcome.pending && !outcome.gave_up_revocations);
+    assert!(
+        outcome.pending && outcome.gave_up_revocations,
+        "one that was set aside is"
+    );
     assert!(!site.runtime_directory().join("flow").exists());
     let outcome = clear(
         &site,
@@ -121,9 +125,10 @@ fn provisioning_goes_only_when_asked_for_and_the_images_own_stays() {
         path
     };
     let ours = put("/etc/credstore.encrypted/client-secret");
+    let former = put("/etc/credstore.encrypted/state-key.replaced.1");
     let images = put("/usr/lib/credstore.encrypted/state-key");
     clear(&site, LITTLE);
-    assert!(ours.exists());
+    assert!(ours.exists() && former.exists());
     let outcome = clear(
         &site,
         Wanted {
@@ -131,7 +136,7 @@ fn provisioning_goes_only_when_asked_for_and_the_images_own_stays() {
             ..LITTLE
         },
     );
-    assert!(!ours.exists() && images.exists());
+    assert!(!ours.exists() && !former.exists() && images.exists());
     assert!(
         outcome.left.iter().any(|told| told.contains("state key")),
         "{:?}",
@@ -143,6 +148,7 @@ fn unpaired(was_paired: Option<bool>) -> Unpaired {
     Unpaired {
         was_paired,
         tombstone: was_paired.is_some(),
+        reason: String::new(),
         complaint: None,
     }
 }
@@ -156,7 +162,7 @@ fn what_the_server_knows_is_never_told_better_than_it_is() {
             gave_up_revocations,
             ..Outcome::default()
         };
-        told(&unpaired(was_paired), outcome, Vec::new())
+        told(&unpaired(was_paired), true, outcome, Vec::new())
     };
     for (report, server, exit) in [
         (after(Some(true), true, false, false), Server::Told, Exit::Ok),
@@ -199,18 +205,162 @@ fn only_a_tombstone_is_worth_keeping() {
     }
 }
 
+#[test]
+fn a_revocation_that_was_set_aside_or_half_written_is_given_up_aloud() {
+    for name in ["revocations.foreign.1", "revocations.other-key.2", ".revocations.new"] {
+        let (_folder, site) = machine(&[name]);
+        let outcome = clear(&site, LITTLE);
+        assert_eq!(left(&site), [""; 0]);
+        let report = told(&unpaired(Some(false)), true, outcome, Vec::new());
+        assert_eq!(
+            (report.server, report.exit()),
+            (Server::NotTold, Exit::ServerNotTold),
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn a_server_that_cannot_be_told_was_not() {
+    let report = told(&unpaired(Some(true)), false, Outcome::default(), Vec::new());
+    assert_eq!((report.server, report.exit()), (Server::NotTold, Exit::ServerNotTold));
+    let (_folder, site) = machine(&[]);
+    let with = |more: &str| {
+        let path = site.path("/etc/c2c-authd/config.toml");
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let text = format!(
+            "[provider]\nkind = \"oauth-device\"\nclient-id = \"x\"\nclient-auth = \"none\"\n\
+             token-endpoint = \"https://id.example/token\"\n\
+             device-authorization-endpoint = \"https://id.example/device\"\n{more}"
+        );
+        fs::write(path, text).unwrap();
+        can_revoke(&site.config().unwrap().provider)
+    };
+    assert!(!with(""));
+    assert!(with("revocation-endpoint = \"https://id.example/revoke\"\n"));
+    assert!(with("issuer = \"https://id.example\"\n"));
+}
+
+#[tokio::test]
+async fn records_that_the_daemon_could_not_read_may_have_been_a_pairing() {
+    for word in ["state-key-mismatch", "foreign-record", "record-damaged"] {
+        let fake = Fake::start().await;
+        fake.is_unpaired(word);
+        let (_folder, site) = machine(&["record.0"]);
+        let report = reset(&site, &fake.address(), &WANTED).await.unwrap();
+        assert_eq!((report.server, report.exit()), (Server::NotTold, Exit::ServerNotTold));
+        assert!(report.warnings.iter().any(|told| told.contains(word)), "{report:?}");
+        let report = reset(&site, &fake.address(), &WANTED).await.unwrap();
+        assert_eq!(report.server, Server::NothingToTell, "nothing is left to doubt");
+    }
+}
+
+#[tokio::test]
+async fn without_a_configuration_that_says_where_to_look_nothing_found_is_no_success() {
+    let (_folder, site) = machine(&[]);
+    let path = site.path("/etc/c2c-authd/config.toml");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, "[state]\ndirectory = \"/data/c2c\"\n[refresh]\nat = \"often\"\n").unwrap();
+    let failure = reset(&site, &nobody(), &WANTED).await.unwrap_err();
+    assert_eq!(failure.exit, Exit::Failed);
+    assert!(
+        failure.sentence.contains("often") && failure.sentence.contains("Nothing was done"),
+        "{failure}"
+    );
+    assert!(site.runtime_directory().join("flow").exists());
+    fs::write(site.state_directory(None).join("record.0"), "sealed").unwrap();
+    let report = reset(&site, &nobody(), &WANTED).await.unwrap();
+    assert_eq!(report.server, Server::NotTold);
+}
+
+const WANTED: FactoryReset = FactoryReset {
+    clock: false,
+    provisioning: false,
+    forget_revocations: false,
+    wait: Duration::ZERO,
+    yes: true,
+    json: false,
+};
+
+fn nobody() -> BusAddress {
+    BusAddress::Address("unix:path=/nowhere/bus".to_owned())
+}
+
+#[tokio::test]
+async fn a_daemon_that_is_there_and_does_not_unpair_keeps_its_files_unless_the_pairing_is_given_up() {
+    for word in ["StorageFailed", "Timeout", "NotProvisioned"] {
+        let fake = Fake::start().await;
+        fake.refuse("Unpair", word);
+        let (_folder, site) = machine(ALL);
+        let before = left(&site);
+        let report = reset(&site, &fake.address(), &WANTED).await.unwrap();
+        assert_eq!((report.server, report.exit()), (Server::NotTold, Exit::ServerNotTold));
+        assert!(report.held_back && left(&site) == before, "{word}: {report:?}");
+        let text = report.text();
+        assert!(
+            text.contains(word) && text.contains("--forget-revocations"),
+            "cause and cure: {text}"
+        );
+        let forget = FactoryReset {
+            forget_revocations: true,
+            ..WANTED
+        };
+        let report = reset(&site, &fake.address(), &forget).await.unwrap();
+        assert_eq!((report.server, report.exit()), (Server::NotTold, Exit::ServerNotTold));
+        assert_eq!(left(&site), [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn a_daemon_that_cannot_be_asked_after_it_unpaired_keeps_its_files() {
+    let fake = Fake::start().await;
+    fake.refuse_after_unpair("GetAll", "Internal");
+    let (_folder, site) = machine(ALL);
+    let before = left(&site);
+    let report = reset(&site, &fake.address(), &WANTED).await.unwrap();
+    assert!(report.held_back && left(&site) == before, "{report:?}");
+}
+
+#[tokio::test]
+async fn a_device_without_a_state_key_and_without_records_has_nothing_to_hold_back() {
+    let fake = Fake::start().await;
+    fake.refuse("Unpair", "NotProvisioned");
+    let (_folder, site) = machine(&["spare"]);
+    let report = reset(&site, &fake.address(), &WANTED).await.unwrap();
+    assert_eq!((report.server, report.exit()), (Server::NothingToTell, Exit::Ok));
+    assert_eq!(left(&site), [""; 0]);
+}
+
+#[tokio::test]
+async fn the_secrets_stay_while_there_are_records_that_may_be_a_pairing() {
+    let (_folder, site) = machine(&["record.0"]);
+    let all = FactoryReset {
+        provisioning: true,
+        ..WANTED
+    };
+    let report = reset(&site, &nobody(), &all).await.unwrap();
+    assert_eq!((report.held_back, report.exit()), (true, Exit::ServerNotTold));
+    assert_eq!(left(&site), ["record.0"]);
+    assert!(report.text().contains("Make c2c-authd run"), "{}", report.text());
+    let fake = Fake::start().await;
+    fake.is_unpaired("state-key-mismatch");
+    let report = reset(&site, &fake.address(), &all).await.unwrap();
+    assert_eq!((report.held_back, report.exit()), (true, Exit::ServerNotTold));
+    assert_eq!(left(&site), ["record.0"]);
+    assert!(report.text().contains("state-key-mismatch"), "{}", report.text());
+    let all = FactoryReset {
+        forget_revocations: true,
+        ..all
+    };
+    reset(&site, &nobody(), &all).await.unwrap();
+    assert_eq!(left(&site), [""; 0]);
+}
+
 #[tokio::test]
 async fn without_a_bus_it_works_by_files_and_says_that_the_server_does_not_know() {
     let (_folder, site) = machine(ALL);
-    let wanted = FactoryReset {
-        clock: false,
-        provisioning: false,
-        forget_revocations: false,
-        wait: Duration::ZERO,
-        yes: true,
-        json: false,
-    };
-    let bus = BusAddress::Address("unix:path=/nowhere/bus".to_owned());
+    let wanted = WANTED;
+    let bus = nobody();
     let report = reset(&site, &bus, &wanted).await.unwrap();
     assert_eq!(left(&site), ["revocations"]);
     assert_eq!(report.server, Server::Pending);

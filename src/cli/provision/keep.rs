@@ -1,0 +1,94 @@
+//! The state key that does not open now and may open again: a TPM that cannot be reached today answers tomorrow, and what is on
+//! disk was sealed with its key. It is kept beside its place, as it was, and never removed by `provision`.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::drop_in::DropIn;
+use super::place::{Found, Which, sealed_path};
+use super::{Staged, Target};
+use crate::cli::site::Site;
+
+/// Between the name of the secret and a number.
+const MARK: &str = ".replaced.";
+
+/// The files whose content would be lost if a state key came to its place: all but the one that could be read.
+pub(super) fn at_risk(site: &Site, target: &Target, former: &DropIn, found: Option<&Found>) -> Vec<PathBuf> {
+    let which = Which::StateKey;
+    let read = found
+        .filter(|found| found.content.is_ok())
+        .map(|found| found.kept.path());
+    let mut paths = vec![target.path(site, which), sealed_path(site, which)];
+    paths.extend(former.state_key.as_ref().map(|path| site.path(path)));
+    paths.sort();
+    paths.dedup();
+    paths.retain(|path| read != Some(path.as_path()) && path.is_file());
+    paths
+}
+
+/// Copies a file to a name beside it that nothing has, with owner and mode, and returns that name.
+pub(super) fn beside(path: &Path) -> io::Result<PathBuf> {
+    let content = Zeroizing::new(fs::read(path)?);
+    let found = fs::metadata(path)?;
+    let last = copies(path)?.into_iter().map(|(number, _)| number).max().unwrap_or(0);
+    let mut name = path.file_name().map(OsString::from).unwrap_or_default();
+    name.push(format!("{MARK}{}", last.saturating_add(1)));
+    let copy = path.with_file_name(name);
+    let owner = (found.uid(), found.gid());
+    Staged::write(&copy, &content, found.mode() & 0o7777, Some(owner))?.commit()?;
+    Ok(copy)
+}
+
+/// The copies of this file, with their numbers.
+pub(in crate::cli) fn copies(path: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
+    let (Some(above), Some(stem)) = (path.parent(), path.file_name()) else {
+        return Ok(Vec::new());
+    };
+    let stem = format!("{}{MARK}", stem.to_string_lossy());
+    let entries = match fs::read_dir(above) {
+        Ok(entries) => entries,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            return Ok(Vec::new());
+        }
+        Err(error) => return Err(error),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        let number = entry.file_name().to_string_lossy().strip_prefix(&stem).map(str::parse);
+        if let Some(Ok(number)) = number {
+            found.push((number, entry.path()));
+        }
+    }
+    Ok(found)
+}
+
+/// What is to be known about it.
+pub(super) fn warning(kept: &[PathBuf], records: bool) -> Option<String> {
+    let names: Vec<_> = kept.iter().map(|path| path.display().to_string()).collect();
+    let kept = match names.as_slice() {
+        [] => String::new(),
+        names => format!(
+            "the former state key was replaced and is kept as {}",
+            names.join(" and ")
+        ),
+    };
+    match (kept.as_str(), records) {
+        ("", false) => None,
+        (kept, false) => Some(kept.to_owned()),
+        ("", true) => Some(
+            "the state key is new, and the records that were sealed with another one cannot be read: the device has to be \
+             paired again, unless that key comes back"
+                .to_owned(),
+        ),
+        (kept, true) => Some(format!(
+            "{kept}; the records that were sealed with it cannot be read with the new one: the device has to be paired again, \
+             or, if the former key opens again, put back in its place"
+        )),
+    }
+}
