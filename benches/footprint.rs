@@ -105,14 +105,14 @@ async fn refresh(world: &World, connection: &Connection) -> Outcome<()> {
     Err("a refused token was not refreshed".into())
 }
 
-/// Waits until the daemon has nothing left to do: its helper threads are gone and it was not on a processor for a second.
+/// Waits until the daemon has nothing left to do: its helper threads but the store's are gone and it was not on a processor for a second.
 async fn settle(daemon: &Process) -> Outcome<()> {
     let end = Instant::now() + LIMIT;
     let mut before = u64::MAX;
     while Instant::now() < end {
         let tasks = fs::read_dir(format!("/proc/{}/task", daemon.pid()))?.count();
         let now = switches(daemon.pid())?;
-        if tasks == 1 && now == before {
+        if tasks == 2 && now == before {
             return Ok(());
         }
         before = now;
