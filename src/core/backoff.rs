@@ -120,6 +120,7 @@ impl Fault {
         match self.kind {
             FaultKind::Offline | FaultKind::Untrusted | FaultKind::Lost => CallError::Offline,
             FaultKind::ClockNotSet => CallError::ClockNotSet,
+            FaultKind::Local(fault) => CallError::Local(fault),
             FaultKind::Garbled | FaultKind::RateLimited | FaultKind::Refused => CallError::ServerError,
         }
     }

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use crate::bus::Call;
 use crate::core::{
-    Answer, Authorization, AuthorizeAnswer, CallError, CodeVerifier, Command, Fault, FaultKind, Redirect,
+    Answer, Authorization, AuthorizeAnswer, CallError, CodeVerifier, Command, Fault, FaultKind, LocalFault, Redirect,
     StateParameter, UserCode,
 };
 use crate::http::Client;
@@ -42,7 +42,11 @@ async fn compose(client: Client, calls: mpsc::Sender<Call>) -> Result<(Authoriza
     let bound = if code.redirect_uri().is_loopback() {
         let bound = Bound::to(code.redirect_uri()).await.map_err(|error| {
             tracing::warn!("a browser cannot be awaited: {error}");
-            REFUSED
+            local(if error.is_taken() {
+                LocalFault::PortTaken
+            } else {
+                LocalFault::NoListener
+            })
         })?;
         Some(bound)
     } else {
@@ -93,12 +97,19 @@ pub(super) fn reader(client: Client) -> crate::bus::ReadRedirect {
     })
 }
 
+const fn local(fault: LocalFault) -> Fault {
+    Fault {
+        kind: FaultKind::Local(fault),
+        retry_after: None,
+    }
+}
+
 /// From the system's own source. Without entropy there is no pairing: a `state` that can be guessed is none.
 fn random() -> Result<Zeroizing<String>, Fault> {
     let mut bytes = Zeroizing::new([0; pkce::RANDOM]);
     getrandom::fill(&mut bytes[..]).map_err(|error| {
         tracing::error!("the system gives no random bytes: {error}");
-        REFUSED
+        local(LocalFault::NoEntropy)
     })?;
     Ok(pkce::word(&bytes))
 }

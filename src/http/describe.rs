@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{CONNECT, Client, Connection, lock};
-use crate::core::{Fault, FaultKind};
+use super::{CONNECT, Client, Connection, fault, lock};
+use crate::core::{Fault, FaultKind, LocalFault};
 use crate::oauth::{HttpRequest, HttpResponse, Kind, Provider, Unfit};
 
 /// All places together, connections included. Beside the limit of the request that waits, so that a slow link which needs half a
@@ -61,6 +61,7 @@ impl Client {
             });
         }
         let asked = self.ask(kind).await;
+        let told = asked.learned.is_some();
         let learned = match asked.learned {
             // Less than what is known would be no gain.
             Some(learned) if learned.lacks(Kind::Refresh).is_none() || former.lacks(Kind::Refresh).is_some() => {
@@ -79,14 +80,25 @@ impl Client {
                 connection: asked.connection,
             }),
             Some(lacking) => {
-                let unfit = asked.unfit.or_else(|| asked.fault.is_none().then_some(lacking));
+                // No description at all may be an outage; one that does not fit is to be mended here.
+                let unfit = asked.unfit.or(told.then_some(lacking));
+                let local = match unfit {
+                    Some(Unfit::AnotherIssuer) => Some(LocalFault::AnotherIssuer),
+                    Some(Unfit::NoS256) => Some(LocalFault::NoS256),
+                    // An endpoint may be in the description that could not be had.
+                    Some(Unfit::NoEndpoint(_) | Unfit::BadEndpoint(_)) if asked.fault.is_none() => {
+                        Some(LocalFault::NoEndpoint)
+                    }
+                    Some(Unfit::NoEndpoint(_) | Unfit::BadEndpoint(_) | Unfit::Unreadable) | None => None,
+                };
                 if let Some(why) = unfit {
                     tracing::warn!(%why, "the server's description of itself is not enough");
                 }
-                Err(asked.fault.unwrap_or(Fault {
-                    kind: FaultKind::Refused,
-                    retry_after: None,
-                }))
+                let fault = asked.fault.unwrap_or(fault(FaultKind::Refused));
+                Err(Fault {
+                    kind: local.map_or(fault.kind, FaultKind::Local),
+                    ..fault
+                })
             }
         }
     }
@@ -119,10 +131,7 @@ impl Client {
                         FaultKind::Garbled => FaultKind::Refused,
                         kind => kind,
                     };
-                    asked.note(Fault {
-                        kind,
-                        retry_after: None,
-                    });
+                    asked.note(fault(kind));
                     // The other places are at the same host.
                     if none_at_all {
                         break;
@@ -151,15 +160,11 @@ impl Client {
                 }
                 Err(_) => {
                     tracing::debug!(path, status, "no description of the server now");
-                    let fault = response.fault();
-                    asked.note(Fault {
-                        kind: if fault.kind.ambiguous() {
-                            FaultKind::Refused
-                        } else {
-                            fault.kind
-                        },
-                        ..fault
-                    });
+                    let mut fault = response.fault();
+                    if fault.kind.ambiguous() {
+                        fault.kind = FaultKind::Refused;
+                    }
+                    asked.note(fault);
                 }
             }
         }

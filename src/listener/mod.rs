@@ -97,6 +97,14 @@ pub struct ListenError {
     source: io::Error,
 }
 
+impl ListenError {
+    /// Whether somebody else has the port.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.source.kind() == io::ErrorKind::AddrInUse
+    }
+}
+
 impl Bound {
     /// Binds 127.0.0.1 and `::1`, with the port of `redirect` or, where it has none, one that is free for both.
     ///

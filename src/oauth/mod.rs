@@ -117,12 +117,25 @@ impl Provider {
         }
     }
 
-    /// The server, as part of the record's identity: two issuers never share a record.
+    /// The server, as part of the record's identity: two servers never share a record.
     #[must_use]
     pub fn issuer(&self) -> String {
         match self {
             Self::FrameioC2c(provider) => provider.base().to_string(),
-            Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => server.identity(),
+            Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => {
+                server.identity.now.clone()
+            }
+        }
+    }
+
+    /// The same as an earlier version had it, where that differs.
+    #[must_use]
+    pub fn former_issuer(&self) -> Option<&str> {
+        match self {
+            Self::FrameioC2c(_) => None,
+            Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => {
+                server.identity.formerly.as_deref()
+            }
         }
     }
 

@@ -21,7 +21,7 @@ pub struct OauthCode {
 impl OauthCode {
     /// Takes the settings as they are: addresses are checked where they are read.
     #[must_use]
-    pub const fn new(settings: ServerSettings, redirect: RedirectUri) -> Self {
+    pub fn new(settings: ServerSettings, redirect: RedirectUri) -> Self {
         Self {
             server: Server::new(settings),
             redirect,

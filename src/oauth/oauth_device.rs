@@ -29,7 +29,7 @@ pub struct OauthDevice(pub(super) Server);
 impl OauthDevice {
     /// Takes the settings as they are: addresses are checked where they are read.
     #[must_use]
-    pub const fn new(settings: ServerSettings) -> Self {
+    pub fn new(settings: ServerSettings) -> Self {
         Self(Server::new(settings))
     }
 

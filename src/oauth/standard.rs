@@ -111,11 +111,45 @@ pub(super) struct Server {
     pub(super) settings: ServerSettings,
     /// What else the description says; `None` until it was read.
     pub(super) described: Option<Described>,
+    /// Who the server is, as part of the record's identity: what of it is written, whatever is learned later.
+    pub(super) identity: Named,
+}
+
+/// Who a server is.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    pub(super) now: String,
+    /// What version 0.1 called the same.
+    pub(super) formerly: Option<String>,
+}
+
+impl Named {
+    /// Issuer *and* token endpoint, so that neither can be changed under a record that is there: its refresh token goes to the
+    /// server that gave it or nowhere. One that is not written is told apart from every one that is; no address has a space.
+    fn of(settings: &ServerSettings) -> Self {
+        let token = settings
+            .endpoints
+            .token
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        match &settings.issuer {
+            Some(issuer) => Self {
+                now: format!("{issuer} {token}"),
+                formerly: Some(issuer.as_str().to_owned()),
+            },
+            None => Self {
+                now: token,
+                formerly: None,
+            },
+        }
+    }
 }
 
 impl Server {
-    pub(super) const fn new(settings: ServerSettings) -> Self {
+    pub(super) fn new(settings: ServerSettings) -> Self {
         Self {
+            identity: Named::of(&settings),
             settings,
             described: None,
         }
@@ -130,16 +164,6 @@ impl Server {
             can_heartbeat: false,
             refresh_token_life: self.settings.refresh_token_life,
             access_token_life: ACCESS_TOKEN_LIFE,
-        }
-    }
-
-    /// Who the server is, as part of the record's identity. The token endpoint stands in for a name that is not known: it
-    /// is where the tokens go.
-    pub(super) fn identity(&self) -> String {
-        match (&self.settings.issuer, &self.settings.endpoints.token) {
-            (Some(issuer), _) => issuer.as_str().to_owned(),
-            (None, Some(token)) => token.to_string(),
-            (None, None) => String::new(),
         }
     }
 

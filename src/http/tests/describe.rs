@@ -1,6 +1,7 @@
 //! A server that describes itself, or fails to, and what a pairing that lives has to do with it.
 
 use super::*;
+use crate::core::LocalFault;
 use crate::oauth::{ClientAuth, Dialect, Endpoint, Endpoints, Issuer, OauthCode, RedirectUri, ServerSettings};
 
 const OPENID: &str = "GET /.well-known/openid-configuration HTTP/1.1";
@@ -94,15 +95,29 @@ async fn a_new_pairing_needs_what_a_refresh_does_not() {
         r#"{"issuer":"@","token_endpoint":"@/token","authorization_endpoint":"@/a",
             "code_challenge_methods_supported":["plain"]}"#,
     );
-    for document in [LEAST, plain] {
+    let local = |why| fault(FaultKind::Local(why));
+    for (document, why) in [
+        (LEAST, local(LocalFault::NoEndpoint)),
+        (plain, local(LocalFault::NoS256)),
+    ] {
         let server = Server::start([vec![Step::Take, document, Step::Take, nothing_here()]]).await;
         let client = client(&server, Endpoints::default());
-        assert_eq!(
-            client.resolve(Kind::Authorize).await.unwrap_err(),
-            fault(FaultKind::Refused)
-        );
+        assert_eq!(client.resolve(Kind::Authorize).await.unwrap_err(), why);
         assert!(client.resolve(Kind::Prepare).await.is_ok(), "what was learned is kept");
     }
+}
+
+#[tokio::test]
+async fn a_server_of_another_name_is_told_as_what_it_is() {
+    let stranger = Step::Tell(r#"{"issuer":"@/","token_endpoint":"@/token","authorization_endpoint":"@/a"}"#);
+    let server = Server::start([vec![Step::Take, stranger, Step::Take, nothing_here()]]).await;
+    assert_eq!(
+        client(&server, Endpoints::default())
+            .resolve(Kind::Authorize)
+            .await
+            .unwrap_err(),
+        fault(FaultKind::Local(LocalFault::AnotherIssuer))
+    );
 }
 
 #[tokio::test]

@@ -710,8 +710,23 @@ fn a_record_belongs_to_a_server_and_a_way_to_pair() {
         issuer: Some(Issuer::parse(ISSUER).unwrap()),
         ..server()
     };
-    assert_eq!(device(named.clone()).issuer(), ISSUER);
-    assert_eq!(device(server()).issuer(), "https://id.example/token");
+    let with = |token: Option<&str>| {
+        let mut named = named.clone();
+        named.endpoints.token = token.map(at);
+        device(named)
+    };
+    let written = [with(None), with(Some("/token")), with(Some("/other")), device(server())];
+    let mut all: Vec<_> = written.iter().map(Provider::issuer).collect();
+    all.sort_unstable();
+    all.dedup();
+    assert_eq!(all.len(), 4, "another token endpoint is another server: {all:?}");
+    // What the first version wrote, by which its records are found.
+    assert_eq!(written[0].former_issuer(), Some(ISSUER));
+    assert_eq!(written[1].former_issuer(), Some(ISSUER));
+    assert_eq!(
+        (written[3].issuer().as_str(), written[3].former_issuer()),
+        ("https://id.example/token", None)
+    );
     assert_ne!(device(named.clone()).name(), code(named).name());
     // What is learned does not change whose the tokens are.
     let known = learn(&code(undiscovered()), DOCUMENT).unwrap();
