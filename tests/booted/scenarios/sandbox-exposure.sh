@@ -23,8 +23,9 @@ fi
 # There are no manual pages here to look up.
 verify() { systemd-analyze verify --man=no --recursive-errors=no "$UNIT" 2>&1 || true; }
 expect "systemd-analyze verify" "$(verify)" ""
-if [ "$(systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')" -ge 253 ]; then
+if [ "$(systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')" -ge 254 ]; then
     drop_in 10-notify-reload </usr/share/doc/c2c-authd/examples/notify-reload.conf
+    drop_in 20-restart-pace </usr/share/doc/c2c-authd/examples/restart-pace.conf
     expect "systemd-analyze verify" "$(verify)" ""
 fi
 # It can fail as well.
