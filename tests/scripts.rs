@@ -1,5 +1,5 @@
-//! What the Debian package forgets when it is purged, and what it says of the rest: its postrm, run on a machine below a temporary
-//! directory. With dpkg and a running system: `tests/booted/scenarios/package-*.sh`.
+//! What the Debian package forgets when it is purged and what installing by hand leaves alone: the scripts, run on a machine below a
+//! temporary directory. With dpkg and a running system: `tests/booted/scenarios/package-*.sh`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -43,7 +43,7 @@ impl Machine {
         assert!(output.status.success(), "{said}");
         // Where the program that keeps track of units is installed, it sees that no dpkg called, and does nothing.
         let ours = said.lines().filter(|line| !line.contains("deb-systemd-helper"));
-        ours.map(|line| format!("{line}\n")).collect()
+        ours.collect::<Vec<_>>().join("\n")
     }
 
     /// As dpkg does it: removed, then its configuration away, then purged.
@@ -212,4 +212,31 @@ fn a_path_that_is_not_plain_is_told_and_not_guessed() {
         said.contains("may be left in /a \\\"b\\\"/client-secret") && said.contains("../up"),
         "{said}"
     );
+}
+
+#[test]
+fn installing_by_hand_keeps_a_configuration_that_was_edited() {
+    let machine = Machine::new(&[]);
+    let install = |more: &[(&str, &str)]| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/install");
+        let mut command = Command::new(script);
+        command
+            .arg(machine.0.path())
+            .env("DOCS", "no")
+            .envs(more.iter().copied());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let config = machine.path("/etc/c2c-authd/config.toml");
+    assert_eq!(install(&[]), "");
+    let shipped = fs::read_to_string(&config).unwrap();
+    assert_eq!(install(&[]), "", "again is nothing");
+    fs::write(&config, "# edited\n").unwrap();
+    let said = install(&[]);
+    assert!(said.contains("config.toml differs and was kept"), "{said}");
+    assert_eq!(fs::read_to_string(&config).unwrap(), "# edited\n");
+    assert_eq!(fs::read_to_string(config.with_extension("toml.new")).unwrap(), shipped);
+    install(&[("CONFIG", "replace")]);
+    assert_eq!(fs::read_to_string(&config).unwrap(), shipped);
 }
