@@ -42,6 +42,8 @@ pub(super) struct Outcome {
     pub(super) left: Vec<String>,
     /// There were records that might have been a pairing.
     pub(super) had_records: bool,
+    /// Records that the daemon could not use and kept, and that are gone now: another pairing each, as far as is known.
+    pub(super) set_aside: Vec<String>,
     /// The server has yet to hear of something, and can.
     pub(super) pending: bool,
     /// It would have, and now will not.
@@ -81,6 +83,9 @@ pub(super) fn clear(site: &Site, config: Option<&Config>, state: &Path, wanted: 
         } else if is_ours(&name) {
             // Also one that was set aside: nobody will send it any more.
             outcome.gave_up_revocations |= bare(&name).starts_with(REVOCATIONS);
+            if is_set_aside(&name) {
+                outcome.set_aside.push(name.clone());
+            }
             take(&state.join(&name), &mut outcome)?;
         } else {
             outcome.left.push(format!(
@@ -153,6 +158,13 @@ fn is_ours(name: &str) -> bool {
     let name = bare(name);
     matches!(name, "spare" | "flow" | REVOCATIONS)
         || ["record.", "revocations."].iter().any(|stem| name.starts_with(stem))
+}
+
+/// `record.damaged.1`, `record.foreign.2` …
+fn is_set_aside(name: &str) -> bool {
+    name.strip_prefix("record.")
+        .and_then(|rest| rest.split_once('.'))
+        .is_some_and(|(_, number)| number.parse::<u32>().is_ok())
 }
 
 fn take(path: &Path, outcome: &mut Outcome) -> io::Result<()> {
