@@ -21,6 +21,7 @@ mod check;
 mod connect;
 mod durable;
 mod exit;
+mod mounts;
 mod pair;
 mod provision;
 pub mod proxy;

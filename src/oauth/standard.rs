@@ -14,7 +14,7 @@ use hyper::http::{HeaderMap, Method, StatusCode};
 use zeroize::Zeroizing;
 
 use super::Habits;
-use super::discovery::Issuer;
+use super::discovery::{Described, Issuer};
 use super::endpoint::Endpoint;
 use super::form::{Encoding, Fields};
 use super::grant;
@@ -107,10 +107,20 @@ pub struct ServerSettings {
 /// What the two standard kinds share.
 #[derive(Clone, Debug)]
 pub(super) struct Server {
+    /// As configured; with what the server's own description adds, once that was read.
     pub(super) settings: ServerSettings,
+    /// What else the description says; `None` until it was read.
+    pub(super) described: Option<Described>,
 }
 
 impl Server {
+    pub(super) const fn new(settings: ServerSettings) -> Self {
+        Self {
+            settings,
+            described: None,
+        }
+    }
+
     pub(super) const fn habits(&self) -> Habits {
         Habits {
             // There is no resource that every server has.
@@ -135,7 +145,7 @@ impl Server {
 
     /// A form with the client's authentication. `None` where an address or a secret is not known.
     pub(super) fn form(&self, to: Option<&Endpoint>, fields: &Fields<'_>) -> Option<HttpRequest> {
-        let Self { settings } = self;
+        let settings = &self.settings;
         let to = to?;
         let mut request = get(to);
         request.method = Method::POST;

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::Target;
 use super::drop_in::DropIn;
-use super::place::{Found, Which, sealed_path};
-use super::{Staged, Target};
+use super::place::{Found, Which, sealed_paths};
+use crate::cli::durable::Staged;
 use crate::cli::site::Site;
 
 /// Between the name of the secret and a number.
@@ -23,7 +24,8 @@ pub(super) fn at_risk(site: &Site, target: &Target, former: &DropIn, found: Opti
     let read = found
         .filter(|found| found.content.is_ok())
         .map(|found| found.kept.path());
-    let mut paths = vec![target.path(site, which), sealed_path(site, which)];
+    let mut paths = vec![target.path(site, which)];
+    paths.extend(sealed_paths(site, which));
     paths.extend(former.state_key.as_ref().map(|path| site.path(path)));
     paths.sort();
     paths.dedup();

@@ -2,12 +2,18 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
+use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use tempfile::TempDir;
 
+use super::place::sealed_paths;
 use super::*;
+use crate::cli::mounts::Mounts;
 use crate::cli::site::HOST_KEY;
+
+mod cuts;
+mod read_only;
 
 const SECRET: &str = "made-up-secret";
 const OTHER: &str = "another-made-up-secret";
@@ -196,8 +202,8 @@ fn a_file_of_another_device_is_told_as_such() {
     let (world, other) = (World::new(), World::new());
     world.provision(SECRET, &sealed()).unwrap();
     other.provision(SECRET, &sealed()).unwrap();
-    let path = sealed_path(&world.site, Which::ClientSecret);
-    fs::copy(sealed_path(&other.site, Which::ClientSecret), &path).unwrap();
+    let path = sealed_paths(&world.site, Which::ClientSecret)[0].clone();
+    fs::copy(sealed_paths(&other.site, Which::ClientSecret)[0].clone(), &path).unwrap();
     let refused = world.provision(SECRET, &sealed()).unwrap_err();
     assert!(refused.sentence.contains("another device"), "{refused}");
     fs::write(&path, "no credential").unwrap();
@@ -242,7 +248,7 @@ fn a_sealed_state_key_that_does_not_open_is_kept_beside_the_one_that_replaces_it
     let world = World::new();
     world.provision(SECRET, &sealed()).unwrap();
     world.record();
-    let path = sealed_path(&world.site, Which::StateKey);
+    let path = sealed_paths(&world.site, Which::StateKey)[0].clone();
     let (former, key) = (fs::read(&path).unwrap(), world.secret(Which::StateKey).1);
     // As with a TPM that cannot be reached: what seals is away for a while.
     let host_key = world.site.host_key();
@@ -441,6 +447,7 @@ fn headers_tell_key_and_binding() {
 fn a_host_key_on_a_volatile_file_system_is_none_to_choose() {
     let volatile = tempfile::tempdir_in("/dev/shm").unwrap();
     let mut site = Site::at(volatile.path());
+    site.mounts = Mounts::of_process();
     assert!(matches!(
         Creds(&site).best_key(),
         Err(CredsError::NoKey) | Ok(Key::Tpm2)
