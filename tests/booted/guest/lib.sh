@@ -86,7 +86,7 @@ like() { [[ $("${@:2}") =~ $1 ]]; }
 # Nothing left of the scenario before: no state, no configuration, no drop-in, no server.
 reset() {
     # Codes are too short to be looked for in what others did.
-    if [ -S "$SIM_DIR/ctl" ]; then secrets_of_sim | sed '/^user-code/d' >>"$SECRETS"; fi
+    if systemctl --quiet is-active c2c-sim.service; then secrets_of_sim | sed '/^user-code/d' >>"$SECRETS"; fi
     systemctl stop "$UNIT" c2c-sim.service 2>/dev/null || true
     umount --quiet "$STATE" 2>/dev/null || true
     rm -rf "${STATE:?}" /run/c2c-authd "$DROP_INS" "${CONFIG:?}" "$SIM_DIR"
