@@ -18,6 +18,8 @@ STATE=/var/lib/c2c-authd
 DROP_INS=/run/systemd/system/$UNIT.d
 CONFIG=/etc/c2c-authd/config.d
 STORE=/etc/credstore.encrypted
+# Every secret there was since the system was booted, for `leaks`.
+SECRETS=/run/c2c-secrets
 
 # ---- verdicts
 
@@ -83,6 +85,8 @@ like() { [[ $("${@:2}") =~ $1 ]]; }
 
 # Nothing left of the scenario before: no state, no configuration, no drop-in, no server.
 reset() {
+    # Codes are too short to be looked for in what others did.
+    if systemctl --quiet is-active c2c-sim.service; then secrets_of_sim | sed '/^user-code/d' >>"$SECRETS"; fi
     systemctl stop "$UNIT" c2c-sim.service 2>/dev/null || true
     umount --quiet "$STATE" 2>/dev/null || true
     rm -rf "${STATE:?}" /run/c2c-authd "$DROP_INS" "${CONFIG:?}" "$SIM_DIR"
@@ -113,6 +117,18 @@ sim_outside() {
 
 sim() { c2c-sim ctl "$SIM_DIR/ctl" "$@"; }
 
+# secrets_of_sim: all that it ever gave out or was given, as `leaks` reads them
+secrets_of_sim() {
+    local kind
+    for kind in device-code user-code access-token refresh-token; do
+        sim secrets "$kind" | hex "$kind"
+    done
+    hex client-secret <"$SIM_DIR/client-secret"
+}
+
+# hex KIND: lines of stdin
+hex() { perl -ne 'BEGIN { $kind = shift } chomp; print "$kind\t", unpack("H*", $_), "\n" if length' "$1"; }
+
 # ---- the device
 
 # configure NAME: a drop-in of the configuration, from stdin.
@@ -142,7 +158,10 @@ END
 provision() {
     device "client-id = \"$CLIENT\""
     mkdir -p "$STORE"
-    head -c 32 /dev/urandom | credential state-key
+    local key
+    key=$(head -c 32 /dev/urandom | od --address-radix=n --format=x1 | tr -d ' \n')
+    printf 'state-key\t%s\n' "$key" >>"$SECRETS"
+    perl -e 'print pack "H*", shift' "$key" | credential state-key
     credential client-secret <"$SIM_DIR/client-secret"
 }
 
