@@ -72,17 +72,24 @@ pub(super) fn make_directory(path: &Path, mode: u32, owner: Option<(u32, u32)>) 
     if let Some(above) = path.parent() {
         make_directory(above, 0o755, None)?;
     }
-    power::needed()?;
-    match DirBuilder::new().mode(mode).create(path) {
+    // Under another name until it is whole: nobody would set owner and mode right once it is there.
+    let at = staged_name(path)?;
+    match fs::remove_dir(&at) {
         Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    let directory = File::open(path)?;
+    power::needed()?;
+    DirBuilder::new().mode(0o700).create(&at)?;
+    power::needed()?;
+    let directory = File::open(&at)?;
     if let Some((uid, gid)) = owner {
         fchown(&directory, Some(uid), Some(gid))?;
     }
     rustix::fs::fchmod(&directory, rustix::fs::Mode::from_raw_mode(mode))?;
+    directory.sync_all()?;
+    power::needed()?;
+    fs::rename(&at, path)?;
     sync_directory_of(path)?;
     Ok(true)
 }

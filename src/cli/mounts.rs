@@ -50,12 +50,27 @@ impl Mounts {
         self.look(path, DEPTH)
     }
 
-    fn look(&self, path: &Path, depth: u8) -> Ground {
+    /// Whether a file that is there can be removed so that it stays away: in an overlay that forgets its changes, what lies
+    /// below is back with the next boot.
+    pub(super) fn removal_lasts(&self, path: &Path) -> bool {
+        let is_overlay = self.over(path).is_some_and(|mount| mount.kind == "overlay");
+        match self.ground(path) {
+            Ground::Lasting => true,
+            Ground::Volatile => !is_overlay,
+            Ground::ReadOnly => false,
+        }
+    }
+
+    /// What is mounted over a file, which may not exist yet. Of two on one point the later hides the earlier.
+    fn over(&self, path: &Path) -> Option<&Mount> {
         let existing = path.ancestors().find_map(|path| fs::canonicalize(path).ok());
         let existing = existing.as_deref().unwrap_or(path);
         let over = self.0.iter().filter(|mount| existing.starts_with(&mount.point));
-        // Of two on one point the later hides the earlier.
-        let Some(mount) = over.max_by_key(|mount| mount.point.components().count()) else {
+        over.max_by_key(|mount| mount.point.components().count())
+    }
+
+    fn look(&self, path: &Path, depth: u8) -> Ground {
+        let Some(mount) = self.over(path) else {
             return Ground::Lasting;
         };
         if mount.read_only {
@@ -67,7 +82,8 @@ impl Mounts {
         match (mount.kind.as_str(), &mount.upper) {
             ("tmpfs" | "ramfs" | "devtmpfs" | "rootfs", _) => Ground::Volatile,
             _ if in_memory => Ground::Volatile,
-            // What was mounted before the root was switched may have gone out of sight; then what is nearest to it has to tell.
+            // What was mounted before the root was switched may have gone out of sight; then what is nearest to it has to tell. Where
+            // that is this overlay itself nothing can be told, and a device whose overlay lasts must not be refused.
             ("overlay", Some(upper)) if depth > 0 => self.look(upper, depth - 1),
             _ => Ground::Lasting,
         }

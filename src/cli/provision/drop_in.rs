@@ -129,12 +129,15 @@ impl DropIn {
         let path = site.path(directory).join(NAME);
         let [usual, spare] = Self::paths(site);
         let other = if path == usual { spare } else { usual };
-        if other.exists() && site.mounts.ground(&other) == Ground::ReadOnly {
+        let lasts = site.mounts.ground(&path) == Ground::Lasting;
+        let stays_away =
+            site.mounts.removal_lasts(&other) || (!lasts && site.mounts.ground(&other) != Ground::ReadOnly);
+        if other.exists() && !stays_away {
             return Err(Failure::new(
                 Exit::Failed,
                 format!(
-                    "{} is on a read-only file system and cannot be replaced; nothing was changed; make that writable for a \
-                     moment, or take it out of the image",
+                    "{} cannot be taken away for good (its file system is read-only, or forgets changes); nothing was changed; \
+                     make that writable for a moment, or take it out of the image",
                     other.display()
                 ),
             ));

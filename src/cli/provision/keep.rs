@@ -21,15 +21,17 @@ const MARK: &str = ".replaced.";
 /// The files whose content would be lost if a state key came to its place: all but the one that could be read.
 pub(super) fn at_risk(site: &Site, target: &Target, former: &DropIn, found: Option<&Found>) -> Vec<PathBuf> {
     let which = Which::StateKey;
+    // By its real name: systemd finds the spare store by a link.
+    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let read = found
         .filter(|found| found.content.is_ok())
-        .map(|found| found.kept.path());
+        .map(|found| real(found.kept.path()));
     let mut paths = vec![target.path(site, which)];
     paths.extend(sealed_paths(site, which));
     paths.extend(former.state_key.as_ref().map(|path| site.path(path)));
     paths.sort();
     paths.dedup();
-    paths.retain(|path| read != Some(path.as_path()) && path.is_file());
+    paths.retain(|path| read.as_ref() != Some(&real(path)) && path.is_file());
     paths
 }
 

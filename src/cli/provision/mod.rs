@@ -154,13 +154,24 @@ enum Kind {
 impl Target {
     fn sealed(site: &Site, key: Option<Key>) -> Result<Self, Failure> {
         let home = home::store(site)?;
+        // Nobody is refused who asked for it: an image may bring its host key back at each boot.
+        let forgets = key.is_some_and(Key::needs_host) && !Creds(site).host_key_lasts();
+        let warning = home.warning.or_else(|| {
+            forgets.then(|| {
+                format!(
+                    "{}, without which nothing can be opened; unless the image brings the key back, say --with-key tpm2 or \
+                     keep the secrets as files",
+                    home::gone(&site.machine_path(&site.host_key()))
+                )
+            })
+        });
         Ok(Self {
             kind: Kind::Sealed {
                 explicit: key.is_some(),
                 key: key.map_or_else(|| Creds(site).best_key(), Ok),
             },
             directory: home.directory,
-            warning: home.warning,
+            warning,
         })
     }
 
@@ -178,7 +189,9 @@ impl Target {
             (Kind::Sealed { key, explicit }, Kept::Sealed { header, path }) => {
                 let key = key.as_ref().ok();
                 let with_it = header.is_some_and(|header| Some(&header.key) == key && !header.bound_to_pcrs);
-                let stays = site.mounts.ground(path) != Ground::Volatile || self.warning.is_some();
+                // Or no place lasts.
+                let stays =
+                    site.mounts.ground(path) != Ground::Volatile || site.ground(&self.directory) != Ground::Lasting;
                 stays && (!explicit || with_it)
             }
             (Kind::Files, Kept::File { path }) => *path == self.path(site, which),

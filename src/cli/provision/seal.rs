@@ -210,7 +210,8 @@ impl Creds<'_> {
         Ok(knows_tpm(&String::from_utf8_lossy(&output.stdout)))
     }
 
-    fn host_key_lasts(self) -> bool {
+    /// Whether the host's key will be there after the next reboot.
+    pub(in crate::cli) fn host_key_lasts(self) -> bool {
         // The file and the directories above it may be made only with the first credential.
         self.0.mounts.ground(&self.0.host_key()) == Ground::Lasting
     }

@@ -46,9 +46,7 @@ pub(super) fn carry_out(
     at_risk: &[PathBuf],
 ) -> Result<Vec<PathBuf>, Failure> {
     let writes = moves.iter().any(|step| step.plain.is_some());
-    if writes {
-        unhidden(site, target)?;
-    }
+    unhidden(site, target, moves)?;
     // A client id that the configuration refuses must not leave half of it all behind.
     if let Some(home) = &names.home {
         drop(names.drop_in.stage(site, &home.directory)?);
@@ -95,15 +93,16 @@ pub(super) fn carry_out(
             verify(site, target, step.which, plain)?;
         }
     }
+    if in_clear {
+        in_force(site, target, moves)?;
+    }
 
     for path in stale {
         let path = site.path(path);
         discard(&path).map_err(at(&path))?;
     }
-    if writes {
-        for path in superseded(site, target) {
-            discard(&path).map_err(at(&path))?;
-        }
+    for path in superseded(site, target, moves) {
+        discard(&path).map_err(at(&path))?;
     }
     names.write(site, &names.drop_in)?;
     Ok(kept)
@@ -190,10 +189,37 @@ fn link_spare(site: &Site, moves: &[Move]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What `provision` itself stored elsewhere, sealed.
-fn superseded(site: &Site, target: &Target) -> Vec<PathBuf> {
+/// Whether the daemon will look for files where they were put.
+fn in_force(site: &Site, target: &Target, moves: &[Move]) -> Result<(), Failure> {
+    let config = site.config()?;
+    for which in written(moves) {
+        let ours = target.directory.join(which.name());
+        let named = which.configured(&config);
+        if named != Some(ours.as_path()) {
+            return Err(Failure::new(
+                Exit::Failed,
+                format!(
+                    "the {} is in {}, but a later file of the configuration names {}; nothing was removed; take that line \
+                     away and say it again (c2c-authd --check-config shows what holds)",
+                    which.what(),
+                    ours.display(),
+                    named.map_or_else(|| "none".to_owned(), |path| path.display().to_string())
+                ),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The secrets that get another place or content. What is kept as it was is not touched, wherever it is.
+fn written(moves: &[Move]) -> impl Iterator<Item = Which> {
+    moves.iter().filter(|step| step.plain.is_some()).map(|step| step.which)
+}
+
+/// What `provision` itself stored elsewhere, sealed, of those that have a new place.
+fn superseded(site: &Site, target: &Target, moves: &[Move]) -> Vec<PathBuf> {
     let mut paths = Vec::new();
-    for which in [Which::ClientSecret, Which::StateKey] {
+    for which in written(moves) {
         let ours = target.path(site, which);
         paths.extend(sealed_paths(site, which).into_iter().filter(|path| *path != ours));
     }
@@ -201,7 +227,8 @@ fn superseded(site: &Site, target: &Target) -> Vec<PathBuf> {
 }
 
 /// Refuses where something that cannot be removed would win over what is to be stored.
-fn unhidden(site: &Site, target: &Target) -> Result<(), Failure> {
+fn unhidden(site: &Site, target: &Target, moves: &[Move]) -> Result<(), Failure> {
+    let lasts = site.ground(&target.directory) == Ground::Lasting;
     // In systemd's order; credentials win over files.
     let before = STORES
         .iter()
@@ -209,10 +236,13 @@ fn unhidden(site: &Site, target: &Target) -> Result<(), Failure> {
     let before = before
         .take_while(|store| !(target.is_sealed() && target.directory == Path::new(SPARE_STORE) && **store == LINKS));
     for store in before {
-        for which in [Which::ClientSecret, Which::StateKey] {
+        for which in written(moves) {
             let path = site.path(store).join(which.name());
-            let removable = sealed_paths(site, which).contains(&path) || is_link_of_ours(site, &path, which);
-            if path.exists() && !(removable && site.mounts.ground(&path) != Ground::ReadOnly) {
+            let stays_away =
+                site.mounts.removal_lasts(&path) || (!lasts && site.mounts.ground(&path) != Ground::ReadOnly);
+            let ours = sealed_paths(site, which).contains(&path);
+            let removable = (ours && stays_away) || is_link_of_ours(site, &path, which);
+            if path.exists() && !removable {
                 return Err(Failure::new(
                     Exit::Failed,
                     format!(

@@ -139,6 +139,93 @@ fn a_credential_that_cannot_be_removed_and_would_win_is_told_before_anything_cha
 }
 
 #[test]
+#[ignore = "needs systemd-creds; .ci/run installs it and asks for these"]
+fn what_is_not_written_stays_where_it_is() {
+    // Provisioned while /etc was read-only; later it is not, and one secret gets another content.
+    for which in [Which::ClientSecret, Which::StateKey] {
+        let mut world = World::mounted(&[READ_ONLY_ETC]);
+        world.provision(SECRET, &sealed()).unwrap();
+        let (_, key) = world.secret(Which::StateKey);
+        world.site.mounts = Mounts::parse("1 0 8:1 / / rw - ext4 /dev/root rw");
+        let secret = match which {
+            Which::ClientSecret => OTHER,
+            Which::StateKey => {
+                let spare = world.site.path("/var/lib/c2c-provision/credstore.encrypted/state-key");
+                fs::write(spare, "no credential").unwrap();
+                SECRET
+            }
+        };
+        world.provision(secret, &replacing(sealed())).unwrap();
+        assert_eq!(world.client_secret(), secret);
+        let (_, now) = world.secret(Which::StateKey);
+        assert_eq!(now == key, which == Which::ClientSecret, "{which:?}");
+    }
+}
+
+#[test]
+#[ignore = "needs systemd-creds; .ci/run installs it and asks for these"]
+fn a_state_key_that_could_be_read_leaves_no_copy_behind() {
+    let world = World::mounted(&[READ_ONLY_ETC]);
+    world.provision(SECRET, &sealed()).unwrap();
+    let report = world.provision(SECRET, &files()).unwrap();
+    assert!(!report.warnings.concat().contains("former state key"), "{report:?}");
+    let copies = world.everything().into_iter().map(|(path, _)| path);
+    let copies: Vec<_> = copies
+        .filter(|path| path.to_string_lossy().contains(".replaced."))
+        .collect();
+    assert_eq!(copies, [PathBuf::new(); 0]);
+}
+
+#[test]
+fn what_an_overlay_would_bring_back_is_told_before_anything_changes() {
+    let memory = "overlay overlay rw,lowerdir=/usr/etc,upperdir=/run/upper,workdir=/run/work";
+    let mut world = World::mounted(&[("/etc", memory)]);
+    let text = format!(
+        "1 0 8:1 / / rw - ext4 /dev/root rw\n2 1 0:9 / /run rw - tmpfs tmpfs rw\n3 1 0:10 / {}/etc rw - {memory}\n",
+        world.folder.path().canonicalize().unwrap().display()
+    );
+    world.site.mounts = Mounts::parse(&text);
+    world.put(
+        "/etc/credstore.encrypted/client-secret",
+        "of the layer below, or above: nobody can tell",
+    );
+    let before = world.everything();
+    let refused = world.provision(SECRET, &replacing(sealed())).unwrap_err();
+    assert!(refused.sentence.contains("cannot be removed"), "{refused}");
+    assert_eq!(world.everything(), before);
+}
+
+#[test]
+fn files_that_a_later_drop_in_overrules_are_told_and_nothing_is_removed() {
+    let world = World::new();
+    world.put(
+        "/etc/c2c-authd/config.d/60-later.toml",
+        "[secrets]\nclient-secret-file = \"/elsewhere/client-secret\"\n",
+    );
+    let refused = world.provision(SECRET, &files()).unwrap_err();
+    for word in [
+        "/factory/c2c/client-secret",
+        "/elsewhere/client-secret",
+        "nothing was removed",
+    ] {
+        assert!(refused.sentence.contains(word), "{word}: {refused}");
+    }
+    assert!(world.exists("/factory/c2c/client-secret"));
+    fs::remove_file(world.site.path("/etc/c2c-authd/config.d/60-later.toml")).unwrap();
+    world.provision(SECRET, &files()).unwrap();
+    assert_eq!(world.client_secret(), SECRET);
+}
+
+#[test]
+#[ignore = "needs systemd-creds; .ci/run installs it and asks for these"]
+fn a_host_key_that_forgets_is_told_to_who_insists_on_it() {
+    let world = World::mounted(&[("/var/lib/systemd", "tmpfs tmpfs rw")]);
+    let report = world.provision(SECRET, &sealed()).unwrap();
+    assert!(report.warnings[0].contains("/var/lib/systemd"), "{report:?}");
+    assert!(report.warnings[0].contains("--with-key tpm2"), "{report:?}");
+}
+
+#[test]
 fn without_a_key_that_lasts_nothing_is_asked_for() {
     let mut world = World::mounted(&[("/var", "tmpfs tmpfs rw")]);
     // No program to ask for a TPM, or no TPM: there is no key either way.
