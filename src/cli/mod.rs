@@ -18,6 +18,7 @@ use crate::bus::BusAddress;
 
 mod args;
 mod check;
+mod complete;
 mod connect;
 mod durable;
 mod exit;
@@ -70,6 +71,7 @@ async fn run(args: Args) -> Result<Exit, Failure> {
         Command::Check { json, offline } => return check::check(&args.bus, json, offline).await,
         Command::FactoryReset(wanted) => return reset::factory_reset(&args.bus, &wanted).await,
         Command::Pair { .. }
+        | Command::Complete
         | Command::Cancel
         | Command::Unpair { .. }
         | Command::Token { .. }
@@ -79,6 +81,7 @@ async fn run(args: Args) -> Result<Exit, Failure> {
     let connection = connect_warned(&args.bus).await?;
     match args.command {
         Command::Pair { replace } => pair::pair(&connection, replace).await,
+        Command::Complete => complete::complete(&connection).await,
         Command::Cancel => cancel(&connection).await,
         Command::Unpair { yes } => unpair(&connection, yes).await,
         Command::Token { min_validity } => token(&connection, min_validity).await,
