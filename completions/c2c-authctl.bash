@@ -57,13 +57,16 @@ _c2c_authctl() {
     done
     case $verb in
     '')
-        mapfile -t COMPREPLY < <(compgen -W 'status pair cancel unpair token qr watch check provision factory-reset --bus --version --help' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'status pair complete cancel unpair token qr watch check provision factory-reset --bus --version --help' -- "$cur")
         ;;
     status)
         mapfile -t COMPREPLY < <(compgen -W '--json --bus --version --help' -- "$cur")
         ;;
     pair)
         mapfile -t COMPREPLY < <(compgen -W '--replace --bus --version --help' -- "$cur")
+        ;;
+    complete)
+        mapfile -t COMPREPLY < <(compgen -W '--bus --version --help' -- "$cur")
         ;;
     cancel)
         mapfile -t COMPREPLY < <(compgen -W '--bus --version --help' -- "$cur")

@@ -1,6 +1,6 @@
 # Completes c2c-authctl in fish. Written from the tool's own table by src/cli/spec/tests.rs.
 
-set --local verbs status pair cancel unpair token qr watch check provision factory-reset
+set --local verbs status pair complete cancel unpair token qr watch check provision factory-reset
 complete --command c2c-authctl --no-files
 complete --command c2c-authctl --long-option bus --exclusive --arguments 'system session' --description "system (default), session, or a D-Bus address"
 complete --command c2c-authctl --long-option version --description "print the version and exit"
@@ -11,6 +11,8 @@ complete --command c2c-authctl --condition "__fish_seen_subcommand_from status" 
 
 complete --command c2c-authctl --condition "not __fish_seen_subcommand_from $verbs" --arguments pair --description "show a QR code and a code, wait until the device is paired; Ctrl-C cancels"
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from pair" --long-option replace --description "pair again although the device is paired; the old pairing holds until the new one does"
+
+complete --command c2c-authctl --condition "not __fish_seen_subcommand_from $verbs" --arguments complete --description "hand in the address a browser elsewhere ended on, read from a pipe or typed"
 
 complete --command c2c-authctl --condition "not __fish_seen_subcommand_from $verbs" --arguments cancel --description "end the pairing that waits for a code to be entered"
 

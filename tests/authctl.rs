@@ -205,7 +205,7 @@ fn a_declined_pairing_says_so() {
     let mut pair = world.start("pair");
     world.server.deny(&world.shown(&pair)).unwrap();
     assert_eq!(ended(&mut pair), Some(1));
-    pair.wait_output_blocking(|line| line.contains("declined in Frame.io"), LIMIT)
+    pair.wait_output_blocking(|line| line.contains("declined at the server"), LIMIT)
         .unwrap();
 }
 

@@ -8,12 +8,13 @@ use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use c2c_sim::bus::TestBus;
 use c2c_sim::rig::{Process, Rig};
 use c2c_sim::standard::{CLIENT, Document, Habits, Standard};
+use tokio::io::AsyncWriteExt as _;
 use zbus::proxy::{CacheProperties, Proxy};
 use zbus::{DBusError as _, OwnedVariant, Variant};
 
@@ -310,7 +311,24 @@ async fn a_browser_elsewhere_pairs_through_the_bus_and_only_with_the_right_answe
         );
     }
     assert_eq!(world.word("PairingState").await, "awaiting-user");
-    world.complete(&back).await.unwrap();
+    // Through the tool, as an operator does: by its standard input, where nobody can read along.
+    let mut tool = tokio::process::Command::new(env!("CARGO_BIN_EXE_c2c-authctl"))
+        .args(["--bus", world.bus.address(), "complete"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let mut stdin = tool.stdin.take().unwrap();
+    stdin.write_all(format!("{back}\n").as_bytes()).await.unwrap();
+    drop(stdin);
+    let ended = tool.wait_with_output().await.unwrap();
+    assert_eq!(
+        (ended.status.code(), &*ended.stdout),
+        (Some(0), &b"Paired.\n"[..]),
+        "{ended:?}"
+    );
     assert_eq!(world.word("PairingState").await, "paired");
     world.no_request_was_strange();
 }

@@ -24,6 +24,8 @@ pub(super) enum Command {
         /// Although paired.
         replace: bool,
     },
+    /// Hand in where a browser ended.
+    Complete,
     /// End the flow.
     Cancel,
     /// Forget the pairing.
@@ -249,6 +251,7 @@ fn command(verb: &str, given: &Given) -> Result<Command, lexopt::Error> {
         "pair" => Command::Pair {
             replace: given.has("replace"),
         },
+        "complete" => Command::Complete,
         "cancel" => Command::Cancel,
         "unpair" => Command::Unpair { yes: given.has("yes") },
         "token" => Command::Token {

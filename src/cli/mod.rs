@@ -19,6 +19,7 @@ use crate::daemon::harden;
 
 mod args;
 mod check;
+mod complete;
 mod connect;
 mod durable;
 mod exit;
@@ -75,6 +76,7 @@ async fn run(args: Args) -> Result<Exit, Failure> {
         Command::Check { json, offline } => return check::check(&args.bus, json, offline).await,
         Command::FactoryReset(wanted) => return reset::factory_reset(&args.bus, &wanted).await,
         Command::Pair { .. }
+        | Command::Complete
         | Command::Cancel
         | Command::Unpair { .. }
         | Command::Token { .. }
@@ -84,6 +86,7 @@ async fn run(args: Args) -> Result<Exit, Failure> {
     let connection = connect_warned(&args.bus).await?;
     match args.command {
         Command::Pair { replace } => pair::pair(&connection, replace).await,
+        Command::Complete => complete::complete(&connection).await,
         Command::Cancel => cancel(&connection).await,
         Command::Unpair { yes } => unpair(&connection, yes).await,
         Command::Token { min_validity } => token(&connection, min_validity).await,

@@ -82,7 +82,7 @@ impl Code {
         };
         let name = match self.device_name.as_str() {
             "" => String::new(),
-            name => format!("It is the right device if Frame.io calls it {name}.\n"),
+            name => format!("It is the right device if it is called {name} there.\n"),
         };
         match &self.typed {
             Some(typed) => format!("{scan} {} and enter\n\n    {typed}\n\n{name}", self.uri),

@@ -84,6 +84,11 @@ pub(super) const VERBS: &[Verb] = &[
         )],
     },
     Verb {
+        name: "complete",
+        summary: "hand in the address a browser elsewhere ended on, read from a pipe or typed",
+        options: &[],
+    },
+    Verb {
         name: "cancel",
         summary: "end the pairing that waits for a code to be entered",
         options: &[],

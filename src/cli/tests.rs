@@ -24,6 +24,7 @@ fn every_command_and_option_arrives() {
     assert_eq!(command("status --json"), Command::Status { json: true });
     assert_eq!(command("pair"), Command::Pair { replace: false });
     assert_eq!(command("pair --replace"), Command::Pair { replace: true });
+    assert_eq!(command("complete"), Command::Complete);
     assert_eq!(command("cancel"), Command::Cancel);
     assert_eq!(command("unpair --yes"), Command::Unpair { yes: true });
     assert_eq!(command("token"), Command::Token { min_validity: 0 });

@@ -25,7 +25,7 @@ pub const fn reason(reason: Reason) -> Words {
         Reason::NeverPaired => words("The device was never paired", PAIR),
         Reason::CodeExpired => words("The code ran out", "Use the newest code"),
         Reason::Cancelled => words("The pairing was cancelled on the device", PAIR),
-        Reason::Denied => words("The pairing was declined in Frame.io", PAIR),
+        Reason::Denied => words("The pairing was declined at the server", PAIR),
         Reason::GaveUp => words("Nobody entered a code in time", PAIR),
         Reason::ClientRejected => words(
             "The server does not know this client id or client secret",
@@ -33,17 +33,20 @@ pub const fn reason(reason: Reason) -> Words {
         ),
         Reason::Unpaired => words("The device was unpaired", PAIR),
         Reason::Revoked => words(
-            "The device was removed in Frame.io, or its authorization was withdrawn",
+            "The device was removed at the server, or its authorization was withdrawn",
             PAIR,
         ),
-        Reason::RefreshTokenExpired => words("The device was without the server for more than 14 days", PAIR),
+        Reason::RefreshTokenExpired => words(
+            "The device was without the server for longer than its authorization lasts",
+            PAIR,
+        ),
         Reason::RefreshAnswerLost => words(
             "The connection broke at the very moment when the server renewed the tokens, and the new ones never arrived",
             "Nobody did anything wrong. Pair it again: c2c-authctl pair",
         ),
         Reason::NoRefreshToken => words(
             "The server gave a pairing that cannot be renewed",
-            "Add \"offline\" to provider.scope in the configuration, then pair again: c2c-authctl pair",
+            "Ask for offline access in provider.scope (\"offline\" at Frame.io), then pair again: c2c-authctl pair",
         ),
         Reason::Offline => words(
             "The server cannot be reached",
@@ -132,7 +135,7 @@ pub const fn error(word: ErrorWord) -> &'static str {
 pub const fn error_cure(word: ErrorWord) -> &'static str {
     match word {
         ErrorWord::Offline | ErrorWord::AnswerLost | ErrorWord::ServerError | ErrorWord::RateLimited => {
-            "Connect the device to the internet; after 14 days without it has to be paired again"
+            "Connect the device to the internet; after too long without (14 days at Frame.io) it has to be paired again"
         }
         ErrorWord::ClockNotSet => reason(Reason::ClockNotSet).cure,
         ErrorWord::TlsUntrusted => {

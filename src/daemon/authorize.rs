@@ -3,7 +3,10 @@
 //!
 //! The listener stands before the address exists, so that nobody can be sent to a port that another process has taken.
 
+use std::time::Duration;
+
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::bus::Call;
@@ -14,6 +17,9 @@ use crate::core::{
 use crate::http::Client;
 use crate::listener::{Bound, Listener, Verdict, Wires};
 use crate::oauth::{Kind, OauthCode, Provider, RedirectError, pkce};
+
+/// How long a browser's answer waits for the loop: as long as a call may take.
+const TURN: Duration = Duration::from_secs(20);
 
 /// Nothing was asked of anybody.
 const REFUSED: Fault = Fault {
@@ -73,15 +79,19 @@ fn wires(state: StateParameter, code: OauthCode, calls: mpsc::Sender<Call>) -> W
     }
 }
 
-/// As `CompletePairing`, for a browser on this machine.
+/// As `CompletePairing`, for a browser on this machine. Where the loop is behind, it waits for its turn: the browser will not
+/// come again by itself.
 fn hand(calls: &mpsc::Sender<Call>, redirect: Redirect) -> Verdict {
     let (reply, answer) = oneshot::channel();
     let command = Command::CompletePairing(redirect);
-    // Not `send`: see the bus, which fills the same queue.
-    let handed = calls.try_send(Call { command, reply }).is_ok();
+    let calls = calls.clone();
     Box::pin(async move {
-        if !handed {
-            return Err(CallError::Timeout);
+        match timeout(TURN, calls.send(Call { command, reply })).await {
+            Ok(Ok(())) => {}
+            // Nothing was done with it: the same answer may be brought again.
+            Err(_) => return Err(CallError::TooOften),
+            // The daemon ends.
+            Ok(Err(_)) => return Err(CallError::NoPairing),
         }
         // A reply that is dropped: the daemon ends.
         answer.await.unwrap_or(Err(CallError::NoPairing)).map(drop)
@@ -112,4 +122,44 @@ fn random() -> Result<Zeroizing<String>, Fault> {
         local(LocalFault::NoEntropy)
     })?;
     Ok(pkce::word(&bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
+    use super::*;
+    use crate::core::{RedirectOutcome, Reply};
+
+    fn call() -> Call {
+        Call {
+            command: Command::Unpair,
+            reply: oneshot::channel().0,
+        }
+    }
+
+    fn redirect() -> Redirect {
+        Redirect {
+            state: StateParameter::new("s".to_owned()),
+            outcome: RedirectOutcome::Denied,
+        }
+    }
+
+    /// Time is the runtime's here: it jumps to the next deadline as soon as nothing else is to be done.
+    #[tokio::test(start_paused = true)]
+    async fn a_full_queue_loses_no_browsers_answer() {
+        let (calls, mut queue) = mpsc::channel(1);
+        calls.try_send(call()).unwrap();
+        let waiting = tokio::spawn(hand(&calls, redirect()));
+        tokio::task::yield_now().await;
+        queue.recv().await.unwrap();
+        let Call { command, reply } = queue.recv().await.unwrap();
+        assert_eq!(command, Command::CompletePairing(redirect()));
+        reply.send(Ok(Reply::Done)).unwrap();
+        assert_eq!(waiting.await.unwrap(), Ok(()));
+
+        // A loop that never comes to it is told as that, not as one at work.
+        calls.try_send(call()).unwrap();
+        assert_eq!(hand(&calls, redirect()).await, Err(CallError::TooOften));
+    }
 }

@@ -1,6 +1,6 @@
 //! The one sentence of `systemctl status`: what is, and what a person has to do, if anything.
 
-use crate::core::{ErrorWord, PairingState, Reason, Snapshot, TokenState};
+use crate::core::{ErrorWord, LocalFault, PairingState, Reason, Snapshot, TokenState};
 
 /// The sentence for a snapshot. Holds no secret and no pairing code, because a snapshot holds none (I8).
 #[must_use]
@@ -108,6 +108,19 @@ pub const fn explain(reason: Reason) -> &'static str {
         Reason::StateKeyMismatch => "the stored pairing was sealed with another state key",
         Reason::ForeignRecord => "the stored pairing belongs to another provider or client id",
         Reason::RecordDamaged => "the stored pairing is damaged and cannot be read",
+    }
+}
+
+/// What is in the way on the device itself.
+#[must_use]
+pub const fn explain_local(fault: LocalFault) -> &'static str {
+    match fault {
+        LocalFault::PortTaken => "another process has the port of provider.redirect-uri",
+        LocalFault::NoListener => "the address of provider.redirect-uri cannot be listened on",
+        LocalFault::NoEntropy => "the system gives no random bytes",
+        LocalFault::AnotherIssuer => "the server names itself otherwise than provider.issuer",
+        LocalFault::NoEndpoint => "the server's description of itself lacks an address that this provider.kind needs",
+        LocalFault::NoS256 => "the server does not know the PKCE method S256",
     }
 }
 

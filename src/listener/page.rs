@@ -50,7 +50,8 @@ impl Page {
 
     /// The page for whoever came with the right `state`.
     pub(super) const fn of(outcome: &RedirectOutcome, verdict: Result<(), CallError>) -> Self {
-        if let RedirectOutcome::Denied = outcome {
+        // Told only to the one whose answer ended the flow: one that comes again changed nothing.
+        if let (RedirectOutcome::Denied, Ok(()) | Err(CallError::NoPairing)) = (outcome, verdict) {
             return Self::of_kind(
                 "200 OK",
                 "Declined",
@@ -95,10 +96,21 @@ impl Page {
                 "Not finished yet",
                 "The device is still at work. Look at the device whether it is paired; you can close this page.",
             ),
+            Err(CallError::TooOften) => (
+                "503 Service Unavailable",
+                "Not taken",
+                "The device is busy and did not take this answer. Reload this page to try again.",
+            ),
+            Err(CallError::Local(_)) => (
+                "500 Internal Server Error",
+                "Not paired",
+                "Something on the device is in the way. Whoever set it up finds in its journal what; you can close this page.",
+            ),
             Err(_) => (
                 "502 Bad Gateway",
                 "Not paired",
-                "The server did not complete the pairing. Start it again on the device; you can close this page.",
+                "The server did not complete the pairing. Look at the device: it shows a new address, or pairing is to be started \
+                 again there; you can close this page.",
             ),
         };
         Self::of_kind(status, title, text)

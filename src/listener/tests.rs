@@ -121,6 +121,7 @@ async fn the_browser_of_the_flow_is_handed_on_and_told_how_it_ended() {
         (Err(CallError::Offline), "cannot reach the server"),
         (Err(CallError::ClientRejected), "refuses this device"),
         (Err(CallError::ServerError), "did not complete"),
+        (Err(CallError::TooOften), "Reload this page"),
     ] {
         let mut stream = bench.connect().await;
         stream.write_all(bench.request(&right()).as_bytes()).await.unwrap();
@@ -136,6 +137,18 @@ async fn the_browser_of_the_flow_is_handed_on_and_told_how_it_ended() {
     assert_eq!(redirect.outcome, RedirectOutcome::Denied);
     reply.send(Err(CallError::NoPairing)).unwrap();
     assert!(answer(stream).await.contains("You declined"));
+    // Again, or after the pairing by another answer: it changed nothing.
+    let mut stream = bench.connect().await;
+    stream.write_all(bench.request(&declined).as_bytes()).await.unwrap();
+    bench
+        .handed
+        .recv()
+        .await
+        .unwrap()
+        .1
+        .send(Err(CallError::WrongState))
+        .unwrap();
+    assert!(answer(stream).await.contains("used before"));
 }
 
 #[tokio::test]

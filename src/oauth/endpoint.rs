@@ -38,9 +38,11 @@ impl Endpoint {
         }
         let origin = origin(uri.authority().ok_or(UriError::Malformed)?)?;
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
+        // A query may stand right behind the host; on a request line there is always a path.
+        let slash = if target.starts_with('/') { "" } else { "/" };
         Ok(Self {
             origin,
-            target: target.to_owned(),
+            target: format!("{slash}{target}"),
         })
     }
 
@@ -112,6 +114,11 @@ mod tests {
         assert_eq!(
             (bare.target(), bare.with_query("x=1").as_str()),
             ("/", "https://id.example/?x=1")
+        );
+        let pathless = Endpoint::parse("https://id.example?x=1").unwrap();
+        assert_eq!(
+            (pathless.target(), pathless.to_string().as_str()),
+            ("/?x=1", "https://id.example/?x=1")
         );
     }
 

@@ -64,6 +64,15 @@ pub(super) fn tokens(object: &Object, default_life: Duration) -> Option<TokenGra
     })
 }
 
+/// Whether a token answer says that its token has ended already: a number that is not above zero.
+pub(super) fn is_over(object: &Object) -> bool {
+    match object.get("expires_in") {
+        Json::Number(number) => *number <= 0.0,
+        Json::Text(text) => !text.is_empty() && text.bytes().all(|byte| byte == b'0'),
+        Json::Null | Json::Bool(_) | Json::List(_) | Json::Object(_) => false,
+    }
+}
+
 /// RFC 8628 §3.2.
 pub(super) fn code(object: &Object, habits: &CodeHabits) -> Result<CodeGrant, NoCode> {
     let device_code = object

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use zeroize::Zeroizing;
+
 use crate::core::{AuthorizationCode, Redirect, RedirectOutcome, StateParameter};
 
 /// Longest address that is read. RFC 9110 §4.1 recommends 8000 octets at least; the listener reads no more.
@@ -18,7 +20,7 @@ const LOOPBACK: [&str; 3] = ["127.0.0.1", "[::1]", "localhost"];
 pub struct RedirectUri {
     /// `http`, `https` or a private-use scheme, in small letters.
     scheme: String,
-    /// Host, small, without port; empty for a private-use scheme without authority.
+    /// Host as written, without port; may be empty with a private-use scheme.
     host: String,
     port: Option<u16>,
     /// Begins with `/`; empty where nothing stands behind the authority.
@@ -108,7 +110,13 @@ impl RedirectUri {
                 .ok_or(RedirectUriError::Malformed);
         };
         let (authority, path) = rest.find('/').map_or((rest, ""), |at| rest.split_at(at));
-        let (host, port) = host_and_port(authority).ok_or(RedirectUriError::Malformed)?;
+        let own = !matches!(scheme.as_str(), "http" | "https");
+        let (host, port) = if own && authority.is_empty() && !path.is_empty() {
+            // `com.example.app:///callback`.
+            (String::new(), None)
+        } else {
+            host_and_port(authority).ok_or(RedirectUriError::Malformed)?
+        };
         let uri = Self {
             scheme,
             host,
@@ -125,7 +133,7 @@ impl RedirectUri {
     /// Whether the browser comes back to this machine, where a listener can wait for it.
     #[must_use]
     pub fn is_loopback(&self) -> bool {
-        self.scheme == "http" && LOOPBACK.contains(&self.host.as_str())
+        self.scheme == "http" && LOOPBACK.iter().any(|name| self.host.eq_ignore_ascii_case(name))
     }
 
     /// The port that was written. RFC 8252 §7.3: without one, a loopback address may have any.
@@ -152,9 +160,10 @@ impl RedirectUri {
     /// What the `Host` header of a browser that comes here says (RFC 9110 §7.2).
     #[must_use]
     pub fn host_header(&self) -> String {
+        let host = self.host.to_ascii_lowercase();
         match self.port {
-            Some(port) if port != 80 => format!("{}:{port}", self.host),
-            Some(_) | None => self.host.clone(),
+            Some(port) if port != 80 => format!("{host}:{port}"),
+            Some(_) | None => host,
         }
     }
 
@@ -173,7 +182,7 @@ impl RedirectUri {
         };
         self.scheme == other.scheme
             && self.authority == other.authority
-            && self.host == other.host
+            && self.host.eq_ignore_ascii_case(&other.host)
             && self.path() == other.path()
             && (any_port || default_port(self) == default_port(&other))
     }
@@ -191,7 +200,7 @@ impl RedirectUri {
         }
         let answer = Parameters::read(query)?;
         match (answer.iss, from.issuer) {
-            (Some(said), Some(known)) if said != known => return Err(RedirectError::AnotherIssuer),
+            (Some(said), Some(known)) if said.as_str() != known => return Err(RedirectError::AnotherIssuer),
             (None, _) if from.always => return Err(RedirectError::AnotherIssuer),
             // Without a name of our own to compare with, a name proves nothing either way.
             (Some(_) | None, _) => {}
@@ -200,9 +209,9 @@ impl RedirectUri {
             .state
             .filter(|state| visible(state))
             .ok_or(RedirectError::NoState)?;
-        let outcome = match (answer.code, answer.error.as_deref()) {
+        let outcome = match (answer.code, answer.error.as_ref().map(|word| word.as_str())) {
             // RFC 6749 appendix A.11.
-            (Some(code), None) if visible(&code) => RedirectOutcome::Code(AuthorizationCode::new(code)),
+            (Some(code), None) if visible(&code) => RedirectOutcome::Code(AuthorizationCode::new(take(code))),
             (None, Some("access_denied")) => RedirectOutcome::Denied,
             (
                 None,
@@ -218,7 +227,7 @@ impl RedirectUri {
             (Some(_) | None, Some(_) | None) => return Err(RedirectError::Nothing),
         };
         Ok(Redirect {
-            state: StateParameter::new(state),
+            state: StateParameter::new(take(state)),
             outcome,
         })
     }
@@ -235,13 +244,13 @@ impl fmt::Display for RedirectUri {
     }
 }
 
-/// The parameters that count, each at most once; RFC 6749 §4.1.2: others are ignored.
+/// The parameters that count, each at most once, wiped when dropped; RFC 6749 §4.1.2: others are ignored.
 #[derive(Default)]
 struct Parameters {
-    state: Option<String>,
-    code: Option<String>,
-    error: Option<String>,
-    iss: Option<String>,
+    state: Option<Zeroizing<String>>,
+    code: Option<Zeroizing<String>>,
+    error: Option<Zeroizing<String>>,
+    iss: Option<Zeroizing<String>>,
 }
 
 impl Parameters {
@@ -255,12 +264,17 @@ impl Parameters {
                 "iss" => &mut found.iss,
                 _ => continue,
             };
-            if slot.replace(value.into_owned()).is_some() {
+            if slot.replace(Zeroizing::new(value.into_owned())).is_some() {
                 return Err(RedirectError::Repeated);
             }
         }
         Ok(found)
     }
+}
+
+/// Moves the text to where it is wiped as well.
+fn take(mut text: Zeroizing<String>) -> String {
+    std::mem::take(&mut text)
 }
 
 /// RFC 6749 appendix A: `1*VSCHAR`. What was not UTF-8 is not visible ASCII either.
@@ -287,5 +301,5 @@ fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
         }
         Some(_) | None => return None,
     };
-    Some((host.to_ascii_lowercase(), port))
+    Some((host.to_owned(), port))
 }

@@ -25,6 +25,9 @@ use crate::core::{RefreshAnswer, RefreshToken, Revocable, RevokeAnswer, Secret, 
 /// common one. Too short costs a refresh, too long a 401.
 pub const ACCESS_TOKEN_LIFE: Duration = Duration::from_secs(3600);
 
+/// Life of an access token that the server calls ended when it hands it out.
+const SHORTEST_LIFE: Duration = Duration::from_secs(1);
+
 /// How the client proves who it is at the token endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClientAuth {
@@ -276,7 +279,14 @@ pub(super) fn is_passing(word: &str) -> bool {
 
 /// The tokens of a good answer.
 pub(super) fn tokens(response: &HttpResponse) -> Option<TokenGrant> {
-    grant::tokens(&response.object()?, ACCESS_TOKEN_LIFE)
+    let object = response.object()?;
+    // «Nothing» is not «not said»: such a token is refreshed as soon as the core's pace allows.
+    let life = if grant::is_over(&object) {
+        SHORTEST_LIFE
+    } else {
+        ACCESS_TOKEN_LIFE
+    };
+    grant::tokens(&object, life)
 }
 
 /// A request without a body and without a credential.

@@ -30,7 +30,7 @@ fn a_code_is_told_with_its_address_and_the_name_to_look_for() {
     assert_eq!(code.expires_in, Duration::from_secs(120));
     assert_eq!(
         code.text(),
-        "Scan the QR code, or go to https://next.frame.io/device and enter\n\n    123456\n\nIt is the right device if Frame.io calls it Cam-1.\n"
+        "Scan the QR code, or go to https://next.frame.io/device and enter\n\n    123456\n\nIt is the right device if it is called Cam-1 there.\n"
     );
 }
 
@@ -107,7 +107,10 @@ fn each_state_has_its_step() {
 #[test]
 fn an_end_without_success_says_why_and_what_to_do() {
     let told = ending(Exit::Failed, "denied").sentence;
-    assert_eq!(told, "The pairing was declined in Frame.io. Pair it: c2c-authctl pair.");
+    assert_eq!(
+        told,
+        "The pairing was declined at the server. Pair it: c2c-authctl pair."
+    );
     assert!(
         ending(Exit::Failed, "a-word-of-tomorrow")
             .sentence

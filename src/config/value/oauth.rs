@@ -170,6 +170,7 @@ impl Text for RedirectUri {
                     return wrong(why.split_once("; write").map_or(why.as_str(), |(why, _)| why));
                 }
                 let host = after.split('/').next().unwrap_or_default();
+                let host = host.to_ascii_lowercase();
                 let here = ["127.0.0.1", "[::1]", "localhost"].iter().any(|name| {
                     host.strip_prefix(name)
                         .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))

@@ -389,6 +389,25 @@ fn an_answer_without_refresh_token_or_lifetime_is_good() {
 }
 
 #[test]
+fn a_lifetime_of_nothing_is_not_an_hour() {
+    for (said_life, seconds) in [
+        ("0", 1),
+        ("-5", 1),
+        ("\"0\"", 1),
+        ("0.5", 1),
+        ("null", 3600),
+        ("\"\"", 3600),
+        ("7", 7),
+    ] {
+        let body = format!(r#"{{"access_token":"AT","token_type":"Bearer","expires_in":{said_life}}}"#);
+        let Answer::Refresh(RefreshAnswer::Granted(grant)) = said(&code(server()), Kind::Refresh, 200, &body) else {
+            panic!("{body}")
+        };
+        assert_eq!(grant.expires_in, Duration::from_secs(seconds), "{body}");
+    }
+}
+
+#[test]
 fn a_code_is_bought_once_and_refused_for_good() {
     use ExchangeAnswer::{ClientRejected, Dead, Failed};
     for (status, body, wanted) in [
