@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use c2c_sim::bus::TestBus;
 use c2c_sim::rig::{Process, Rig};
-use c2c_sim::standard::{CLIENT, Habits, Standard};
+use c2c_sim::standard::{CLIENT, Document, Habits, Standard};
 use zbus::proxy::{CacheProperties, Proxy};
 use zbus::{DBusError as _, OwnedVariant, Variant};
 
@@ -428,15 +428,41 @@ async fn a_lifetime_that_nobody_tells_is_an_hour() {
 #[tokio::test]
 async fn a_server_that_does_not_describe_itself_is_an_error_that_passes() {
     let habits = Habits {
-        discovery: false,
+        document: Document::Absent,
         ..Habits::default()
     };
     let world = World::new("oauth-code", habits).await;
     let _daemon = world.start().await;
     let refused = world.start_pairing(&[("timeout", 2_u32.into())]).await;
     assert_eq!(error_name(&refused), "org.cameratocloud.Auth1.Error.ServerError");
-    world.server.change(|habits| habits.discovery = true);
+    world.server.change(|habits| habits.document = Document::Good);
     world.until("PairingState", "awaiting-user").await;
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_fit_its_configuration_is_told_as_that() {
+    for (document, words) in [(Document::Misnamed, "provider.issuer"), (Document::Plain, "S256")] {
+        let world = World::new("oauth-code", short_lived()).await;
+        world.server.change(|habits| habits.document = document);
+        let daemon = world.start().await;
+        let refused = world.start_pairing(&[("timeout", 2_u32.into())]).await;
+        assert_eq!(error_name(&refused), "org.freedesktop.DBus.Error.NotSupported");
+        assert!(format!("{refused:?}").contains(words), "{refused:?}");
+        assert_eq!(world.word("PairingReason").await, "local-fault");
+        let journal = daemon.output().join("\n");
+        assert!(
+            journal.contains("the server's description of itself is not"),
+            "{journal}"
+        );
+        world.server.change(|habits| *habits = short_lived());
+        world.until("PairingState", "awaiting-user").await;
+        world.pair_by_browser(&[]).await;
+        // What keeps a new pairing away does not end one that lives.
+        world.server.change(|habits| habits.document = Document::Plain);
+        drop(daemon);
+        let _daemon = world.start().await;
+        world.until_generation(2).await;
+    }
 }
 
 #[tokio::test]
@@ -453,7 +479,13 @@ async fn a_port_that_is_taken_is_told_and_tried_again() {
         .unwrap();
     let _daemon = world.start().await;
     let refused = world.start_pairing(&[("timeout", 2_u32.into())]).await;
-    assert!(refused.is_err(), "{refused:?}");
+    assert_eq!(error_name(&refused), "org.freedesktop.DBus.Error.AddressInUse");
+    let told = format!("{refused:?}");
+    assert!(
+        told.contains("another process has the port") && told.contains("provider.redirect-uri"),
+        "{told}"
+    );
+    assert_eq!(world.word("PairingReason").await, "local-fault");
     drop(taken);
     world.until("PairingState", "awaiting-user").await;
     world.pair_by_browser(&[]).await;
@@ -498,6 +530,8 @@ async fn tokens_of_one_client_are_never_sent_as_anothers() {
     for (key, value) in [
         ("client-id", "another-app".to_owned()),
         ("issuer", format!("{}/tenant", world.server.issuer())),
+        // Beside the same issuer.
+        ("token-endpoint", format!("{}/token2", world.server.issuer())),
     ] {
         daemon.kill().unwrap();
         let asked = world.server.log().len();

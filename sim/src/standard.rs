@@ -33,8 +33,8 @@ pub struct Habits {
     pub token_life: Option<u64>,
     /// A refresh gives a new refresh token and ends the old one (RFC 6749 §6); without, the old one stays.
     pub rotates: bool,
-    /// It describes itself.
-    pub discovery: bool,
+    /// How it describes itself.
+    pub document: Document,
     /// What every refresh is refused with, if it is.
     pub refuses_refresh: Option<&'static str>,
 }
@@ -44,10 +44,23 @@ impl Default for Habits {
         Self {
             token_life: Some(3600),
             rotates: true,
-            discovery: true,
+            document: Document::Good,
             refuses_refresh: None,
         }
     }
+}
+
+/// What is at the place where a server describes itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Document {
+    /// All that there is, and as it is.
+    Good,
+    /// Nothing.
+    Absent,
+    /// The name that the server gives itself is not the one it is called by.
+    Misnamed,
+    /// It knows only the PKCE method `plain`.
+    Plain,
 }
 
 /// A handle to a running server.
@@ -316,7 +329,9 @@ impl State {
     fn act(&mut self, method: &Method, path: &str, fields: &Fields) -> (u16, Value) {
         let known = fields.get("client_id") == Some(CLIENT);
         match (method.as_str(), path) {
-            ("GET", "/.well-known/openid-configuration") if self.habits.discovery => (200, self.document()),
+            ("GET", "/.well-known/openid-configuration") if self.habits.document != Document::Absent => {
+                (200, self.document())
+            }
             ("POST", "/device" | "/token" | "/revoke") if !known => refuse("invalid_client"),
             ("POST", "/device") => self.device(),
             ("POST", "/token") => match fields.get("grant_type") {
@@ -338,12 +353,12 @@ impl State {
     fn document(&self) -> Value {
         let at = |path: &str| format!("{}{path}", self.issuer);
         json!({
-            "issuer": self.issuer,
+            "issuer": if self.habits.document == Document::Misnamed { at("/") } else { at("") },
             "authorization_endpoint": at("/authorize"),
             "device_authorization_endpoint": at("/device"),
             "token_endpoint": at("/token"),
             "revocation_endpoint": at("/revoke"),
-            "code_challenge_methods_supported": ["S256"],
+            "code_challenge_methods_supported": [if self.habits.document == Document::Plain { "plain" } else { "S256" }],
             "authorization_response_iss_parameter_supported": true,
         })
     }

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use zbus::message::{Header, Message};
 use zbus::names::ErrorName;
 
-use crate::core::CallError;
+use crate::core::{CallError, LocalFault};
 
 /// The error names of the contract. The bus's own where they are exact, ours for the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -23,7 +23,9 @@ pub enum FailureKind {
     NotSupported,
     /// The call's time is over; the work goes on.
     Timeout,
-    /// The daemon is shutting down.
+    /// The port of the redirect URI is another's.
+    AddressInUse,
+    /// The daemon is shutting down, or the device's own system failed.
     Failed,
     /// Client id, client secret or state key is absent; `PairingReason` says which.
     NotProvisioned,
@@ -53,6 +55,7 @@ impl FailureKind {
         Self::LimitsExceeded,
         Self::NotSupported,
         Self::Timeout,
+        Self::AddressInUse,
         Self::Failed,
         Self::NotProvisioned,
         Self::NotPaired,
@@ -74,6 +77,7 @@ impl FailureKind {
             Self::LimitsExceeded => "org.freedesktop.DBus.Error.LimitsExceeded",
             Self::NotSupported => "org.freedesktop.DBus.Error.NotSupported",
             Self::Timeout => "org.freedesktop.DBus.Error.Timeout",
+            Self::AddressInUse => "org.freedesktop.DBus.Error.AddressInUse",
             Self::Failed => "org.freedesktop.DBus.Error.Failed",
             Self::NotProvisioned => "org.cameratocloud.Auth1.Error.NotProvisioned",
             Self::NotPaired => "org.cameratocloud.Auth1.Error.NotPaired",
@@ -162,6 +166,7 @@ impl From<CallError> for Failure {
                 "the server gave no usable answer: a portal page or an outage may be in the way; the daemon goes on trying \
                  by itself",
             ),
+            CallError::Local(fault) => local(fault),
             CallError::StorageFailed => (
                 K::StorageFailed,
                 "the state directory cannot be written: check that /var/lib/c2c-authd is writable and has free space",
@@ -195,6 +200,39 @@ impl From<CallError> for Failure {
             kind,
             text: Cow::Borrowed(text),
         }
+    }
+}
+
+/// What is to be mended on the device. The daemon goes on trying by itself all the same.
+const fn local(fault: LocalFault) -> (FailureKind, &'static str) {
+    use FailureKind as K;
+    match fault {
+        LocalFault::PortTaken => (
+            K::AddressInUse,
+            "another process has the port that a browser would come back to: free it, or change provider.redirect-uri",
+        ),
+        LocalFault::NoListener => (
+            K::Failed,
+            "the address that a browser would come back to cannot be listened on: the journal of c2c-authd says why",
+        ),
+        LocalFault::NoEntropy => (
+            K::Failed,
+            "the system gives no random bytes, without which no pairing is safe: call again in a moment",
+        ),
+        LocalFault::AnotherIssuer => (
+            K::NotSupported,
+            "the server's description of itself names another issuer: write provider.issuer letter by letter as the server does",
+        ),
+        LocalFault::NoEndpoint => (
+            K::NotSupported,
+            "the server's description of itself lacks an address that this provider.kind needs: write it in [provider], or \
+             choose another kind",
+        ),
+        LocalFault::NoS256 => (
+            K::NotSupported,
+            "the server does not know the PKCE method S256, without which a code could be stolen on its way: this kind cannot \
+             be used with it",
+        ),
     }
 }
 

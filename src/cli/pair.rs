@@ -206,7 +206,11 @@ async fn next(changes: &mut PairingStateChangedStream) -> Option<PairingStateCha
 /// Whether the flow goes on although the call that started it has no code to answer with.
 fn goes_on(error: &zbus::Error) -> bool {
     match error {
-        zbus::Error::FDO(known) => matches!(**known, fdo::Error::Timeout(_)),
+        zbus::Error::FDO(known) => matches!(
+            **known,
+            // The last two: something to be mended on the device, and the flow tries again until it is.
+            fdo::Error::Timeout(_) | fdo::Error::AddressInUse(_) | fdo::Error::NotSupported(_)
+        ),
         _ => matches!(word_of(error), Some("Offline" | "ClockNotSet" | "ServerError")),
     }
 }

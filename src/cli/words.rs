@@ -57,6 +57,10 @@ pub const fn reason(reason: Reason) -> Words {
             "The server, or something in between such as a guest network's login page, gave no proper answer",
             "Check the network; the device tries again by itself",
         ),
+        Reason::LocalFault => words(
+            "Something on the device is in the way, or its configuration does not fit the server",
+            "See the journal for what it is: journalctl -u c2c-authd; the device tries again by itself",
+        ),
         Reason::ClientIdMissing => words(
             "The device has no client id",
             "Set device.client-id or device.client-id-from in the configuration",
@@ -114,6 +118,7 @@ pub const fn error(word: ErrorWord) -> &'static str {
         ErrorWord::AnswerLost => "the connection broke before the answer",
         ErrorWord::ServerError => "the server gave no proper answer",
         ErrorWord::RateLimited => "the server asked for fewer requests",
+        ErrorWord::LocalFault => "something on the device was in the way, or its configuration does not fit the server",
         ErrorWord::ClientRejected => "the server refused the client id or client secret",
         ErrorWord::BadUserCode => "the server sent a pairing code that is none",
         ErrorWord::StorageFailed => "the state directory could not be written",
@@ -136,6 +141,7 @@ pub const fn error_cure(word: ErrorWord) -> &'static str {
         ErrorWord::ClientRejected => reason(Reason::ClientRejected).cure,
         ErrorWord::StorageFailed => "Free space in the state directory, or repair its file system",
         ErrorWord::PairingLost => PAIR,
+        ErrorWord::LocalFault => reason(Reason::LocalFault).cure,
         ErrorWord::BadUserCode | ErrorWord::TokenRefused => "See the journal: journalctl -u c2c-authd",
     }
 }

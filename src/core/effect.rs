@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::event::FaultKind;
+use super::event::{FaultKind, LocalFault};
 use super::record::{FlowRecord, PendingRevocation, Record, Revocable};
 use super::snapshot::{Reason, Snapshot};
 use super::token::{AccessToken, AuthorizationCode, CodeVerifier, DeviceCode, Generation, RefreshToken, UserCode};
@@ -179,6 +179,8 @@ pub enum CallError {
     ClientRejected,
     /// The server answers, but not as its protocol says.
     ServerError,
+    /// Something on this device, or a configuration that does not fit its server.
+    Local(LocalFault),
     /// The state directory cannot be written.
     StorageFailed,
     /// The call's time is over; the work goes on.

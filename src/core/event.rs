@@ -304,6 +304,25 @@ pub enum FaultKind {
     RateLimited,
     /// A complete answer that is no verdict and carried nothing out: 3xx, other 4xx, 503.
     Refused,
+    /// Nothing was sent, because of something that is to be mended here.
+    Local(LocalFault),
+}
+
+/// What on this device is in the way: its system, or a configuration that does not fit its server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LocalFault {
+    /// Somebody else has the port of the redirect URI.
+    PortTaken,
+    /// The redirect URI's address cannot be listened on.
+    NoListener,
+    /// The system gives no random bytes.
+    NoEntropy,
+    /// The server's description of itself names another issuer.
+    AnotherIssuer,
+    /// The server's description of itself lacks an address that the configured kind needs.
+    NoEndpoint,
+    /// The server does not know the PKCE method S256.
+    NoS256,
 }
 
 impl FaultKind {
@@ -312,7 +331,12 @@ impl FaultKind {
     pub const fn ambiguous(self) -> bool {
         match self {
             Self::Lost | Self::Garbled => true,
-            Self::Offline | Self::ClockNotSet | Self::Untrusted | Self::RateLimited | Self::Refused => false,
+            Self::Offline
+            | Self::ClockNotSet
+            | Self::Untrusted
+            | Self::RateLimited
+            | Self::Refused
+            | Self::Local(_) => false,
         }
     }
 
@@ -320,7 +344,7 @@ impl FaultKind {
     #[must_use]
     pub const fn unsent(self) -> bool {
         match self {
-            Self::Offline | Self::ClockNotSet | Self::Untrusted => true,
+            Self::Offline | Self::ClockNotSet | Self::Untrusted | Self::Local(_) => true,
             Self::Lost | Self::Garbled | Self::RateLimited | Self::Refused => false,
         }
     }

@@ -83,6 +83,8 @@ words! {
         ClockNotSet = "clock-not-set",
         /// The server answers, but not as its protocol says.
         ServerError = "server-error",
+        /// Something on this device, or a configuration that does not fit the server, is in the way.
+        LocalFault = "local-fault",
         /// No client id is configured or found.
         ClientIdMissing = "client-id-missing",
         /// No client secret is provisioned.
@@ -125,6 +127,8 @@ words! {
         AnswerLost = "answer-lost",
         /// The answer was no answer of this protocol (captive portal, 5xx, garbage).
         ServerError = "server-error",
+        /// Something on this device, or a configuration that does not fit the server.
+        LocalFault = "local-fault",
         /// The server asks for fewer requests.
         RateLimited = "rate-limited",
         /// The server refuses our client id or secret.

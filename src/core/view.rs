@@ -82,6 +82,7 @@ impl Core {
             Some(CallError::Offline) => Reason::Offline,
             Some(CallError::ClockNotSet) => Reason::ClockNotSet,
             Some(CallError::ServerError) => Reason::ServerError,
+            Some(CallError::Local(_)) => Reason::LocalFault,
             _ => Reason::None,
         }
     }
@@ -138,6 +139,7 @@ const fn verdict_needs_person(reason: Reason) -> bool {
         | Reason::Unpaired
         | Reason::Offline
         | Reason::ClockNotSet
-        | Reason::ServerError => false,
+        | Reason::ServerError
+        | Reason::LocalFault => false,
     }
 }

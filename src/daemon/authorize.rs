@@ -8,12 +8,18 @@ use zeroize::Zeroizing;
 
 use crate::bus::Call;
 use crate::core::{
-    Answer, Authorization, AuthorizeAnswer, CallError, CodeVerifier, Command, Fault, FaultKind, Redirect,
+    Answer, Authorization, AuthorizeAnswer, CallError, CodeVerifier, Command, Fault, FaultKind, LocalFault, Redirect,
     StateParameter, UserCode,
 };
 use crate::http::Client;
 use crate::listener::{Bound, Listener, Verdict, Wires};
-use crate::oauth::{OauthCode, Provider, RedirectError, pkce};
+use crate::oauth::{Kind, OauthCode, Provider, RedirectError, pkce};
+
+/// Nothing was asked of anybody.
+const REFUSED: Fault = Fault {
+    kind: FaultKind::Refused,
+    retry_after: None,
+};
 
 /// Makes one. The listener is there for a redirect URI of this machine; any other is answered through `CompletePairing`.
 pub(super) async fn authorize(client: Client, calls: mpsc::Sender<Call>) -> (Answer, Option<Listener>) {
@@ -22,36 +28,32 @@ pub(super) async fn authorize(client: Client, calls: mpsc::Sender<Call>) -> (Ans
             let answer = Answer::Authorize(AuthorizeAnswer::Ready(authorization));
             (answer, listener)
         }
-        Err(kind) => {
-            let fault = Fault {
-                kind,
-                retry_after: None,
-            };
-            (Answer::Authorize(AuthorizeAnswer::Failed(fault)), None)
-        }
+        Err(fault) => (Answer::Authorize(AuthorizeAnswer::Failed(fault)), None),
     }
 }
 
-async fn compose(client: Client, calls: mpsc::Sender<Call>) -> Result<(Authorization, Option<Listener>), FaultKind> {
-    let provider = client.resolve().await?;
+async fn compose(client: Client, calls: mpsc::Sender<Call>) -> Result<(Authorization, Option<Listener>), Fault> {
+    let provider = client.resolve(Kind::Authorize).await?;
     let Provider::OauthCode(code) = &*provider else {
         // Asked for by the code grant's policy alone.
-        return Err(FaultKind::Refused);
+        return Err(REFUSED);
     };
     let (state, verifier) = (random()?, random()?);
     let bound = if code.redirect_uri().is_loopback() {
         let bound = Bound::to(code.redirect_uri()).await.map_err(|error| {
             tracing::warn!("a browser cannot be awaited: {error}");
-            FaultKind::Refused
+            local(if error.is_taken() {
+                LocalFault::PortTaken
+            } else {
+                LocalFault::NoListener
+            })
         })?;
         Some(bound)
     } else {
         None
     };
     let redirect = bound.as_ref().map_or_else(|| code.redirect_uri(), Bound::redirect_uri);
-    let uri = code
-        .authorization(redirect, &state, &verifier)
-        .ok_or(FaultKind::Refused)?;
+    let uri = code.authorization(redirect, &state, &verifier).ok_or(REFUSED)?;
     let authorization = Authorization {
         state: StateParameter::new(state.to_string()),
         verifier: CodeVerifier::new(verifier.to_string()),
@@ -95,12 +97,19 @@ pub(super) fn reader(client: Client) -> crate::bus::ReadRedirect {
     })
 }
 
+const fn local(fault: LocalFault) -> Fault {
+    Fault {
+        kind: FaultKind::Local(fault),
+        retry_after: None,
+    }
+}
+
 /// From the system's own source. Without entropy there is no pairing: a `state` that can be guessed is none.
-fn random() -> Result<Zeroizing<String>, FaultKind> {
+fn random() -> Result<Zeroizing<String>, Fault> {
     let mut bytes = Zeroizing::new([0; pkce::RANDOM]);
     getrandom::fill(&mut bytes[..]).map_err(|error| {
         tracing::error!("the system gives no random bytes: {error}");
-        FaultKind::Refused
+        local(LocalFault::NoEntropy)
     })?;
     Ok(pkce::word(&bytes))
 }

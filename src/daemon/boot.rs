@@ -112,7 +112,11 @@ pub fn open_store(
     boot: BootId,
 ) -> Result<(Store, Stored), Failure> {
     let client_id = config.device.client_id.as_deref();
-    let identity = Identity::new(provider.name(), &provider.issuer(), client_id.unwrap_or_default());
+    let named = |issuer: &str| Identity::new(provider.name(), issuer, client_id.unwrap_or_default());
+    let identity = named(&provider.issuer());
+    let identity = provider
+        .former_issuer()
+        .map_or(identity, |issuer| identity.or_formerly(named(issuer)));
     Ok(Store::open(
         directories,
         key.filter(|_| client_id.is_some()),

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tracing::Level;
 
 use super::status::explain;
-use crate::core::{FaultKind, Generation, Note, PairingState, Reason};
+use crate::core::{FaultKind, Generation, LocalFault, Note, PairingState, Reason};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $id:literal $word:literal,)+) => {
@@ -376,7 +376,8 @@ const fn fault_level(fault: FaultKind) -> Level {
         | FaultKind::Lost
         | FaultKind::Garbled
         | FaultKind::RateLimited
-        | FaultKind::Refused => Level::WARN,
+        | FaultKind::Refused
+        | FaultKind::Local(_) => Level::WARN,
     }
 }
 
@@ -396,7 +397,8 @@ const fn flow_end_level(reason: Reason) -> Level {
         | Reason::NoRefreshToken
         | Reason::Offline
         | Reason::ClockNotSet
-        | Reason::ServerError => Level::WARN,
+        | Reason::ServerError
+        | Reason::LocalFault => Level::WARN,
         Reason::ClientRejected
         | Reason::ClientIdMissing
         | Reason::ClientSecretMissing
@@ -416,6 +418,16 @@ const fn explain_fault(fault: FaultKind) -> &'static str {
         FaultKind::Garbled => "the server failed or its answer is not what the protocol says",
         FaultKind::RateLimited => "the server asks for fewer requests",
         FaultKind::Refused => "the server did not carry out the request",
+        FaultKind::Local(fault) => match fault {
+            LocalFault::PortTaken => "another process has the port of provider.redirect-uri",
+            LocalFault::NoListener => "the address of provider.redirect-uri cannot be listened on",
+            LocalFault::NoEntropy => "the system gives no random bytes",
+            LocalFault::AnotherIssuer => "the server names itself otherwise than provider.issuer",
+            LocalFault::NoEndpoint => {
+                "the server's description of itself lacks an address that this provider.kind needs"
+            }
+            LocalFault::NoS256 => "the server does not know the PKCE method S256",
+        },
     }
 }
 

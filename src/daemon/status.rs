@@ -99,6 +99,9 @@ pub const fn explain(reason: Reason) -> &'static str {
         Reason::Offline => "the server cannot be reached",
         Reason::ClockNotSet => "the clock of this device is not set, so the server's certificate cannot be checked",
         Reason::ServerError => "the server answers, but not as expected",
+        Reason::LocalFault => {
+            "something on this device is in the way, or its configuration does not fit the server; see the journal"
+        }
         Reason::ClientIdMissing => "no client id is configured or found",
         Reason::ClientSecretMissing => "no client secret is provisioned",
         Reason::StateKeyMissing => "no state key is provisioned",
@@ -117,6 +120,7 @@ pub const fn explain_error(error: ErrorWord) -> &'static str {
         ErrorWord::TlsUntrusted => "the server's certificate is not trusted",
         ErrorWord::AnswerLost => "the connection broke before the server's answer",
         ErrorWord::ServerError => "the server answers, but not as expected",
+        ErrorWord::LocalFault => "something on this device is in the way, or its configuration does not fit the server",
         ErrorWord::RateLimited => "the server asks for fewer requests",
         ErrorWord::ClientRejected => "the server does not accept this device's client id or secret",
         ErrorWord::BadUserCode => "the server sent a pairing code of a wrong shape",

@@ -15,11 +15,13 @@
 //! the connection, which is why none is kept longer than [`WARM`].
 
 mod connection;
+mod describe;
 mod dial;
 #[cfg(test)]
 mod tests;
 mod tls;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -27,6 +29,8 @@ use tokio::time::{Instant, timeout_at};
 
 pub use connection::Connection;
 pub use tls::{FloorClock, TlsError, TlsSettings};
+
+use describe::Described;
 
 use crate::core::{Answer, Fault, FaultKind, PrepareAnswer, RefreshToken, Request, WallTime};
 use crate::oauth::{HttpRequest, HttpResponse, Kind, Origin, Provider};
@@ -48,10 +52,20 @@ pub struct Client {
 struct Shared {
     /// As configured.
     provider: Arc<Provider>,
-    /// With the addresses that the server told of itself, where the configuration leaves them to it.
-    known: Mutex<Option<Arc<Provider>>>,
+    known: Mutex<Known>,
     tls: tls::Connector,
     warm: Mutex<Option<Warm>>,
+}
+
+/// What the server told of itself, where the configuration leaves that to it.
+#[derive(Default)]
+struct Known {
+    /// With those addresses.
+    provider: Option<Arc<Provider>>,
+    /// An address led nowhere: the server may have moved.
+    outdated: bool,
+    /// Paths where there is no description.
+    absent: BTreeSet<String>,
 }
 
 /// The idle connection, and since when by `CLOCK_BOOTTIME`: after a suspend it is as old as it is.
@@ -87,7 +101,7 @@ impl Client {
         Ok(Self {
             shared: Arc::new(Shared {
                 provider,
-                known: Mutex::new(None),
+                known: Mutex::new(Known::default()),
                 tls,
                 warm: Mutex::new(None),
             }),
@@ -98,65 +112,24 @@ impl Client {
     #[must_use]
     pub fn provider(&self) -> Arc<Provider> {
         let known = lock(&self.shared.known);
-        Arc::clone(known.as_ref().unwrap_or(&self.shared.provider))
+        Arc::clone(known.provider.as_ref().unwrap_or(&self.shared.provider))
     }
 
-    /// The provider with every address it needs: asks the server for them where that was not done yet in this process.
-    ///
-    /// # Errors
-    /// A fault that is never ambiguous: nothing was asked for but the server's public description.
-    pub async fn resolve(&self) -> Result<Arc<Provider>, FaultKind> {
-        let provider = self.provider();
-        let mut fault = None;
-        for request in provider.discovery() {
-            let (origin, path) = (request.origin.clone(), request.path.clone());
-            let unfit = match self.transmit(Kind::Authorize, request).await {
-                Ok(response) => match provider.learn(&response) {
-                    Ok(known) => {
-                        tracing::debug!(%origin, path, "the server described itself");
-                        let known = Arc::new(known);
-                        *lock(&self.shared.known) = Some(Arc::clone(&known));
-                        return Ok(known);
-                    }
-                    Err(why) => {
-                        // A document that is not there is ordinary, the next may be; one that lies is not.
-                        let status = response.status.as_u16();
-                        if response.status.is_success() {
-                            tracing::warn!(%origin, path, %why, "the server's description of itself is not used");
-                        } else {
-                            tracing::debug!(%origin, path, status, "no description of the server here");
-                        }
-                        match response.status.as_u16() {
-                            429 => FaultKind::RateLimited,
-                            _ => FaultKind::Refused,
-                        }
-                    }
-                },
-                Err(FaultKind::Lost) => FaultKind::Offline,
-                Err(FaultKind::Garbled) => FaultKind::Refused,
-                Err(fault) => fault,
-            };
-            if unfit.unsent() {
-                return Err(unfit);
-            }
-            fault = fault.or(Some(unfit));
-        }
-        fault.map_or(Ok(provider), Err)
-    }
-
-    /// What was learned of the server does not hold any more: it is asked again before the next request.
+    /// What was learned of the server may not hold any more: it is asked again before the next request. Until it answers,
+    /// what was learned is all there is.
     fn unlearn(&self) {
-        *lock(&self.shared.known) = None;
+        let mut known = lock(&self.shared.known);
+        known.outdated = known.provider.is_some();
+        known.absent.clear();
     }
 
     /// Brings up a connection to the token endpoint and proves it by a request without a credential. Always a fresh one:
     /// a refresh is rare, and nothing is known of how long a server still keeps an old one.
     pub async fn prepare(&self) -> Prepared {
-        let deadline = Instant::now() + self.shared.provider.limit(Kind::Prepare);
         let mut date = None;
-        let (answer, connection) = match self.prove(deadline, &mut date).await {
+        let (answer, connection) = match self.prove(&mut date).await {
             Ok((answer, connection)) => (answer, Some(connection)),
-            Err(kind) => (failed(Kind::Prepare, kind), None),
+            Err(fault) => (Kind::Prepare.failed(fault), None),
         };
         Prepared {
             outcome: Outcome { date, answer },
@@ -192,9 +165,14 @@ impl Client {
             | Kind::Identify
             | Kind::Heartbeat => {}
         }
-        let provider = match self.resolve().await {
+        let provider = match self.resolve(kind).await {
             Ok(provider) => provider,
-            Err(fault) => return self.judge(kind, Err(fault)),
+            Err(fault) => {
+                return Outcome {
+                    date: None,
+                    answer: kind.failed(fault),
+                };
+            }
         };
         match provider.request(request, entropy()) {
             Some(request) => self.judge(kind, self.transmit(kind, request).await),
@@ -202,20 +180,31 @@ impl Client {
         }
     }
 
-    async fn prove(&self, deadline: Instant, date: &mut Option<WallTime>) -> Result<(Answer, Connection), FaultKind> {
-        let resolved = timeout_at(deadline, self.resolve()).await;
-        let provider = resolved.unwrap_or(Err(FaultKind::Offline))?;
-        let origin = provider.token_origin().ok_or(FaultKind::Refused)?;
-        let connection = self.connect(origin, deadline).await?;
+    async fn prove(&self, date: &mut Option<WallTime>) -> Result<(Answer, Connection), Fault> {
+        let Described { provider, connection } = self.described(Kind::Prepare).await?;
+        let deadline = Instant::now() + provider.limit(Kind::Prepare);
+        let origin = provider.token_origin().ok_or_else(|| fault(FaultKind::Refused))?;
+        // On this one an answer came a moment ago: that is proof.
+        let warm = match connection.filter(|warm| warm.origin() == origin) {
+            Some(mut warm) => timeout_at(deadline, warm.is_alive())
+                .await
+                .is_ok_and(|alive| alive)
+                .then_some(warm),
+            None => None,
+        };
+        let connection = match warm {
+            Some(warm) => warm,
+            None => self.connect(origin, deadline).await.map_err(fault)?,
+        };
         let Some(request) = provider.request(&Request::Prepare, entropy()) else {
             return Ok((Answer::Prepare(PrepareAnswer::Ready), connection));
         };
-        let (response, mut connection) = self.traced(connection, request, deadline).await?;
+        let (response, mut connection) = self.traced(connection, request, deadline).await.map_err(fault)?;
         *date = response.date();
         let alive = timeout_at(deadline, connection.is_alive()).await;
         if alive != Ok(true) {
             // The server closes after each answer: then a fresh handshake is proof enough.
-            connection = self.connect(origin, deadline).await?;
+            connection = self.connect(origin, deadline).await.map_err(fault)?;
         }
         Ok((provider.answer(Kind::Prepare, &response), connection))
     }
@@ -295,9 +284,9 @@ impl Client {
                     answer: self.shared.provider.answer(kind, &response),
                 }
             }
-            Err(fault) => Outcome {
+            Err(why) => Outcome {
                 date: None,
-                answer: failed(kind, fault),
+                answer: kind.failed(fault(why)),
             },
         }
     }
@@ -338,11 +327,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn failed(kind: Kind, fault: FaultKind) -> Answer {
-    kind.failed(Fault {
-        kind: fault,
+const fn fault(kind: FaultKind) -> Fault {
+    Fault {
+        kind,
         retry_after: None,
-    })
+    }
 }
 
 /// For multipart boundaries. Zeros will do where the kernel has no entropy yet: a boundary is checked, not guessed.

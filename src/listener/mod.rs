@@ -8,8 +8,8 @@
 //! - Only a `GET` of the exact path, with the exact `Host`, and with the `state` of this flow reaches the core. The `state` is
 //!   256 random bits that only the server and the browser of the person who pairs have seen.
 //! - Strangers are counted nowhere: a limit that they use up would lock the browser out. What is limited is what they can
-//!   *hold*: [`CONNECTIONS`] at once, [`HEAD_MAX`] bytes and [`HEAD_LIMIT`] each; when all are taken the oldest gives way,
-//!   once it had [`GRACE`] to send its request. A browser sends it at once. The limit of [`HANDED_MAX`] requests in a flow counts
+//!   *hold*: [`CONNECTIONS`] at once, [`LINE_MAX`](request::LINE_MAX) bytes and [`HEAD_LIMIT`] each; when all are taken the
+//!   oldest gives way, once it had [`GRACE`] to send its request. A browser sends it at once. The limit of [`HANDED_MAX`] requests in a flow counts
 //!   those with the right `state`.
 //! - What remains: who opens some hundred connections a second for the whole time can keep a browser waiting, as with every
 //!   port of the machine. The flow survives it, and `CompletePairing` is another way in.
@@ -32,20 +32,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Instant, sleep_until, timeout};
+use zeroize::Zeroizing;
 
 use crate::core::{CallError, Redirect, StateParameter};
-use crate::oauth::{REDIRECT_MAX, RedirectError, RedirectUri};
+use crate::oauth::{RedirectError, RedirectUri};
 use page::Page;
-use request::Wanted;
+use request::{Head, Judged, Wanted};
 
 /// Connections at once, over both addresses.
 const CONNECTIONS: usize = 32;
 
 /// How long a connection keeps its place while others wait for one.
 const GRACE: Duration = Duration::from_millis(100);
-
-/// Longest request head: the redirect's own limit is the same, and browsers send less than 2 KiB besides.
-const HEAD_MAX: usize = REDIRECT_MAX;
 
 /// How long a request head may take.
 const HEAD_LIMIT: Duration = Duration::from_secs(5);
@@ -97,6 +95,14 @@ pub struct ListenError {
     port: u16,
     /// What the system says.
     source: io::Error,
+}
+
+impl ListenError {
+    /// Whether somebody else has the port.
+    #[must_use]
+    pub fn is_taken(&self) -> bool {
+        self.source.kind() == io::ErrorKind::AddrInUse
+    }
 }
 
 impl Bound {
@@ -236,10 +242,10 @@ async fn next(sockets: &[TcpListener]) -> Option<TcpStream> {
 }
 
 async fn serve(mut stream: TcpStream, desk: Arc<Desk>) {
-    let page = match timeout(HEAD_LIMIT, head(&mut stream)).await {
+    let page = match timeout(HEAD_LIMIT, head(&mut stream, &desk.wanted)).await {
         // Cut, or silent for too long: nobody is there to be told.
         Ok(None) | Err(_) => return,
-        Ok(Some(head)) => match desk.judge(&head) {
+        Ok(Some(judged)) => match judged.and_then(|target| desk.judge(&target)) {
             Ok(redirect) => {
                 // From here on on its own: the page must reach the browser although the flow, and with it this listener, ends.
                 tokio::spawn(async move {
@@ -256,9 +262,8 @@ async fn serve(mut stream: TcpStream, desk: Arc<Desk>) {
 
 impl Desk {
     /// Whether this request is the one that is waited for.
-    fn judge(&self, head: &[u8]) -> Result<Redirect, Page> {
-        let target = self.wanted.target(head)?;
-        let address = format!("{}{target}", self.origin);
+    fn judge(&self, target: &str) -> Result<Redirect, Page> {
+        let address = Zeroizing::new([&self.origin, target].concat());
         let redirect = (self.wires.read)(&address).map_err(|_| Page::BAD_REQUEST)?;
         if !same(redirect.state.expose(), self.wires.state.expose()) {
             return Err(Page::BAD_REQUEST);
@@ -270,18 +275,18 @@ impl Desk {
     }
 }
 
-/// A request up to the empty line behind its headers; at most [`HEAD_MAX`] bytes of it. `None` if the connection was cut.
-async fn head(stream: &mut TcpStream) -> Option<Vec<u8>> {
-    let mut head = Vec::with_capacity(1024);
+/// Reads until it is clear what a request is. `None` if the connection was cut before.
+async fn head(stream: &mut TcpStream, wanted: &Wanted) -> Option<Judged> {
+    let mut head = Head::new(wanted);
+    let mut piece = Zeroizing::new([0; 4096]);
     loop {
-        let read = stream.read_buf(&mut head).await.ok()?;
-        // A few bytes back: the empty line may have come in two pieces.
-        let seen = head.len().saturating_sub(read + 3);
-        if head[seen..].windows(4).any(|four| four == b"\r\n\r\n") || head.len() > HEAD_MAX {
-            return Some(head);
-        }
-        if read == 0 {
-            return None;
+        match stream.read(&mut piece[..]).await.ok()? {
+            0 => return None,
+            length => {
+                if let Some(judged) = head.take(&piece[..length]) {
+                    return Some(judged);
+                }
+            }
         }
     }
 }

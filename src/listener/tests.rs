@@ -185,9 +185,39 @@ async fn strangers_learn_nothing_and_change_nothing() {
         (format!("GET  {right} HTTP/1.1\r\n{host}\r\n"), 400),
         (format!("GET {right}\r\n{host}\r\n"), 400),
         (format!("GET {right} HTTP/1.1\r\n{host}no colon\r\n\r\n"), 400),
+        (format!("GET {right} HTTP/1.1\n{host}\r\n"), 400),
+        (format!("GET {right} HTTP/1.1\r\n{host}Accept: */*\n\r\n"), 400),
+        (
+            format!(
+                "GET {right} HTTP/1.1\r\n{host}Content-Length: {}1\r\n\r\n",
+                "0".repeat(9000)
+            ),
+            400,
+        ),
+        (
+            format!(
+                "GET {right} HTTP/1.1\r\nHost: 127.0.0.1:{port}{}x\r\n\r\n",
+                " ".repeat(9000)
+            ),
+            400,
+        ),
+        (
+            format!("GET {right} HTTP/1.1\r\n{host}{}\r\n\r\n", "no colon ".repeat(1000)),
+            400,
+        ),
+        (
+            format!(
+                "GET {right} HTTP/1.1\r\n{host}Cookie: {}\r\n\r\n",
+                "a".repeat(request::HEAD_MAX)
+            ),
+            400,
+        ),
         (format!("\r\n\r\n{right}"), 400),
         (
-            format!("GET /callback?code={} HTTP/1.1\r\n{host}\r\n", "a".repeat(HEAD_MAX)),
+            format!(
+                "GET /callback?code={} HTTP/1.1\r\n{host}\r\n",
+                "a".repeat(request::LINE_MAX)
+            ),
             400,
         ),
         ("\u{16}\u{3}\u{1}\r\n\r\n".to_owned(), 400),
@@ -198,6 +228,37 @@ async fn strangers_learn_nothing_and_change_nothing() {
         assert!(bench.is_undisturbed(), "{text:?}");
     }
     bench.pairs().await;
+}
+
+/// Cookies know no ports: a browser sends along what any other server of this machine made it remember.
+#[tokio::test]
+async fn a_browser_full_of_other_servers_cookies_is_not_locked_out() {
+    let mut bench = Bench::new().await;
+    let jar = |text: &[u8]| [b"Cookie: a=".as_slice(), text, b"\r\n"].concat();
+    for headers in [
+        jar(&b"x".repeat(9 * 1024)),
+        jar(&b"x".repeat(request::HEAD_MAX - 1024)),
+        jar(b"\xff\xfe \x80"),
+        [jar(b"\xe9"), jar(&b"x".repeat(8191)), jar(&b"y".repeat(8192))].concat(),
+        b"X: y\r\n".repeat(20_000),
+    ] {
+        let request = bench.request(&right());
+        let (head, end) = request.as_bytes().split_at(request.len() - 2);
+        let whole = [head, &headers, end].concat();
+        let stream = bench.connect().await;
+        let (mut from, mut to) = stream.into_split();
+        let sending = tokio::spawn(async move {
+            to.write_all(&whole).await.unwrap();
+            to
+        });
+        let (redirect, reply) = bench.handed.recv().await.unwrap();
+        assert_eq!(redirect.state.expose(), STATE);
+        reply.send(Ok(())).unwrap();
+        let mut page = String::new();
+        let _to = sending.await.unwrap();
+        from.read_to_string(&mut page).await.unwrap();
+        assert!(page.starts_with("HTTP/1.1 200 "), "{page}");
+    }
 }
 
 #[tokio::test]

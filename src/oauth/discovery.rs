@@ -10,6 +10,12 @@ use super::json::{Json, Object};
 use super::message::UriError;
 use super::standard::Endpoints;
 
+/// The names of endpoints in a document.
+pub(super) const TOKEN: &str = "token_endpoint";
+pub(super) const DEVICE_AUTHORIZATION: &str = "device_authorization_endpoint";
+pub(super) const AUTHORIZATION: &str = "authorization_endpoint";
+pub(super) const REVOCATION: &str = "revocation_endpoint";
+
 /// The server's name for itself: an `https` address without query and fragment, compared letter by letter.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Issuer {
@@ -17,14 +23,16 @@ pub struct Issuer {
     address: Endpoint,
 }
 
-/// What is believed of a document.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Metadata {
-    pub(super) endpoints: Endpoints,
+/// What is believed of documents, beside the endpoints.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Described {
     /// RFC 9207 §3: answers at the redirect URI always name their issuer.
     pub(super) names_issuer: bool,
-    /// It lists its PKCE methods, and S256 is not among them.
-    pub(super) refuses_s256: bool,
+    /// Whether S256 is among the PKCE methods, where they are listed. RFC 8414 §2: absent means that the server does not know
+    /// PKCE; many that do just do not mention it. A list without S256 is a clear no.
+    pub(super) s256: Option<bool>,
+    /// Endpoints that are there and that nothing may be sent to.
+    pub(super) bad: Vec<&'static str>,
 }
 
 /// Why a document is not believed. The words go to the journal; nothing of the document does.
@@ -72,15 +80,20 @@ impl Issuer {
         &self.address
     }
 
-    /// Where its document may be, in the order in which they are asked: `OpenID`'s place first, because servers that have
-    /// both are many more than those that have only RFC 8414's.
-    pub(super) fn documents(&self) -> [Option<Endpoint>; 2] {
-        let path = self.address.target().trim_end_matches('/');
-        let at = |target: String| Endpoint::parse(&format!("https://{}{target}", self.address.origin())).ok();
-        [
-            at(format!("{path}/.well-known/openid-configuration")),
-            at(format!("/.well-known/oauth-authorization-server{path}")),
-        ]
+    /// Where its document may be, in the order in which they are asked: behind the issuer (`OpenID` Connect Discovery §4), because
+    /// there it is at nearly every server, then as RFC 8414 §3.1 has it, between host and path. Its §5 has `OpenID`'s document
+    /// there too; without a path the two are one place. The name of RFC 8414 behind a path is in no standard.
+    pub(super) fn documents(&self) -> impl Iterator<Item = Endpoint> + use<> {
+        let path = self.address.target().trim_end_matches('/').to_owned();
+        let origin = self.address.origin().to_string();
+        let inserted = (!path.is_empty()).then(|| format!("/.well-known/openid-configuration{path}"));
+        let places = [
+            Some(format!("{path}/.well-known/openid-configuration")),
+            Some(format!("/.well-known/oauth-authorization-server{path}")),
+            inserted,
+        ];
+        let at = move |target: String| Endpoint::parse(&format!("https://{origin}{target}")).ok();
+        places.into_iter().flatten().filter_map(at)
     }
 }
 
@@ -90,35 +103,54 @@ impl fmt::Display for Issuer {
     }
 }
 
-/// Reads a document. Endpoints that are absent are left out; one that is present and unfit spoils the whole.
-pub(super) fn read(object: &Object, issuer: &Issuer) -> Result<Metadata, Unfit> {
+/// Reads a document. An endpoint that is there and unfit is as good as absent, but for what is said of it: what is not needed
+/// must not keep a living pairing from its refresh.
+pub(super) fn read(object: &Object, issuer: &Issuer) -> Result<(Endpoints, Described), Unfit> {
     if object.text("issuer") != Some(issuer.as_str()) {
         return Err(Unfit::AnotherIssuer);
     }
-    let endpoint = |name: &'static str| match object.get(name) {
-        Json::Null => Ok(None),
-        Json::Text(text) => Endpoint::parse(text).map(Some).map_err(|_| Unfit::BadEndpoint(name)),
-        Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_) => Err(Unfit::BadEndpoint(name)),
+    let mut bad = Vec::new();
+    let mut endpoint = |name: &'static str| {
+        let read = match object.get(name) {
+            Json::Null => return None,
+            Json::Text(text) => Endpoint::parse(text).ok(),
+            Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_) => None,
+        };
+        if read.is_none() {
+            bad.push(name);
+        }
+        read
     };
     let endpoints = Endpoints {
-        token: endpoint("token_endpoint")?,
-        device_authorization: endpoint("device_authorization_endpoint")?,
-        authorization: endpoint("authorization_endpoint")?,
-        revocation: endpoint("revocation_endpoint")?,
+        token: endpoint(TOKEN),
+        device_authorization: endpoint(DEVICE_AUTHORIZATION),
+        authorization: endpoint(AUTHORIZATION),
+        revocation: endpoint(REVOCATION),
     };
-    // RFC 8414 §2: absent means that the server does not know PKCE; many that do just do not mention it. A list without
-    // S256 is a clear no.
-    let refuses_s256 = match object.get("code_challenge_methods_supported") {
-        Json::List(methods) => !methods.iter().any(|method| method.as_str() == "S256"),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Text(_) | Json::Object(_) => false,
+    let s256 = match object.get("code_challenge_methods_supported") {
+        Json::List(methods) => Some(methods.iter().any(|method| method.as_str() == "S256")),
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Text(_) | Json::Object(_) => None,
     };
     let names_issuer = matches!(
         object.get("authorization_response_iss_parameter_supported"),
         Json::Bool(true)
     );
-    Ok(Metadata {
-        endpoints,
+    let described = Described {
         names_issuer,
-        refuses_s256,
-    })
+        s256,
+        bad,
+    };
+    Ok((endpoints, described))
+}
+
+impl Described {
+    /// What a further document of the same server adds.
+    pub(super) fn join(&mut self, other: Self) {
+        self.names_issuer |= other.names_issuer;
+        self.s256 = match (self.s256, other.s256) {
+            (Some(true), _) | (_, Some(true)) => Some(true),
+            (one, other) => one.or(other),
+        };
+        self.bad.extend(other.bad);
+    }
 }

@@ -183,7 +183,8 @@ impl HttpResponse {
     }
 
     /// The answer as a fault: what it means where it is no verdict.
-    pub(super) fn fault(&self) -> Fault {
+    #[must_use]
+    pub fn fault(&self) -> Fault {
         Fault {
             kind: match self.status.as_u16() {
                 429 => FaultKind::RateLimited,

@@ -8,6 +8,7 @@
 //!   shape and status at the token endpoint (I9). HTML, redirects, 429, 5xx and everything unreadable are faults.
 //! - Every text that leaves here is capped and free of control, bidi and zero-width characters; every number is clamped.
 //! - Nothing a server can send makes a function here panic.
+//! - A pairing that lives needs the token endpoint and nothing else of what a server tells of itself.
 //!
 //! A provider is data and functions: a further kind is a file beside `frameio_c2c.rs`, built from the shared parts
 //! (`form`, `grant`, `json`, `text`), and one more variant of [`Provider`]. The matches below then name what is missing.
@@ -19,6 +20,7 @@ mod form;
 mod frameio_c2c;
 mod grant;
 mod json;
+mod learn;
 mod message;
 mod oauth_code;
 mod oauth_device;
@@ -40,8 +42,6 @@ pub use oauth_code::OauthCode;
 pub use oauth_device::OauthDevice;
 pub use redirect::{REDIRECT_MAX, RedirectError, RedirectUri, RedirectUriError};
 pub use standard::{ACCESS_TOKEN_LIFE, ClientAuth, Dialect, Endpoints, ServerSettings};
-
-use standard::Server;
 
 use crate::core::{
     Answer, AuthorizeAnswer, CodeAnswer, ExchangeAnswer, Fault, FaultKind, PollAnswer, PrepareAnswer, Redirect,
@@ -117,36 +117,26 @@ impl Provider {
         }
     }
 
-    /// The server, as part of the record's identity: two issuers never share a record.
+    /// The server, as part of the record's identity: two servers never share a record.
     #[must_use]
     pub fn issuer(&self) -> String {
         match self {
             Self::FrameioC2c(provider) => provider.base().to_string(),
-            Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => server.identity(),
-        }
-    }
-
-    /// Where the token endpoint lives: the connection that a refresh is prepared on. `None` until it was discovered.
-    #[must_use]
-    pub fn token_origin(&self) -> Option<&Origin> {
-        match self {
-            Self::FrameioC2c(provider) => Some(provider.base().origin()),
             Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => {
-                server.settings.endpoints.token.as_ref().map(Endpoint::origin)
+                server.identity.now.clone()
             }
         }
     }
 
-    /// The server that is spoken to first.
+    /// The same as an earlier version had it, where that differs.
     #[must_use]
-    pub fn first_origin(&self) -> Option<&Origin> {
-        self.token_origin().or_else(|| match self {
+    pub fn former_issuer(&self) -> Option<&str> {
+        match self {
             Self::FrameioC2c(_) => None,
             Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => {
-                let issuer = server.settings.issuer.as_ref()?;
-                Some(issuer.address().origin())
+                server.identity.formerly.as_deref()
             }
-        })
+        }
     }
 
     /// What the core's policy has to know.
@@ -165,51 +155,6 @@ impl Provider {
             Kind::Poll | Kind::Refresh | Kind::Exchange => TOKEN_LIMIT,
             Kind::Prepare => PREPARE_LIMIT,
             Kind::DeviceCode | Kind::Revoke | Kind::Identify | Kind::Heartbeat | Kind::Authorize => ORDINARY_LIMIT,
-        }
-    }
-
-    /// What to ask before anything else can be asked: the places of the server's own description, to be tried in order
-    /// until one is read. Empty where every address is known.
-    #[must_use]
-    pub fn discovery(&self) -> Vec<HttpRequest> {
-        let (server, (known, _)) = match self {
-            Self::FrameioC2c(_) => return Vec::new(),
-            Self::OauthDevice(OauthDevice(server)) => (server, OauthDevice::needed(&server.settings.endpoints)),
-            Self::OauthCode(OauthCode { server, .. }) => (server, OauthCode::needed(&server.settings.endpoints)),
-        };
-        if known && server.settings.endpoints.token.is_some() {
-            return Vec::new();
-        }
-        let documents = server.settings.issuer.iter().flat_map(Issuer::documents);
-        documents.flatten().map(|place| standard::get(&place)).collect()
-    }
-
-    /// The same provider, with the addresses that the server tells of itself. Configured ones stay as they are.
-    ///
-    /// # Errors
-    /// [`Unfit`], where the document is not to be believed or not enough.
-    pub fn learn(&self, response: &HttpResponse) -> Result<Self, Unfit> {
-        let object = response
-            .object()
-            .filter(|_| response.status.is_success())
-            .ok_or(Unfit::Unreadable)?;
-        match self {
-            Self::FrameioC2c(_) => Ok(self.clone()),
-            Self::OauthDevice(OauthDevice(server)) => {
-                let (server, _) = enlightened(server, &object, OauthDevice::needed)?;
-                Ok(Self::OauthDevice(OauthDevice(server)))
-            }
-            Self::OauthCode(provider) => {
-                let (server, metadata) = enlightened(&provider.server, &object, OauthCode::needed)?;
-                if metadata.refuses_s256 {
-                    return Err(Unfit::NoS256);
-                }
-                Ok(Self::OauthCode(OauthCode {
-                    server,
-                    names_issuer: metadata.names_issuer,
-                    ..provider.clone()
-                }))
-            }
         }
     }
 
@@ -282,6 +227,11 @@ impl Provider {
         match (self, kind) {
             // RFC 7009 is optional: a server without the endpoint will never take it.
             (Self::OauthDevice(_) | Self::OauthCode(_), Kind::Revoke) => Answer::Revoke(RevokeAnswer::Refused),
+            // A refusal would count as a send.
+            (_, Kind::Refresh) => kind.failed(Fault {
+                kind: FaultKind::Offline,
+                retry_after: None,
+            }),
             _ => kind.failed(Fault {
                 kind: FaultKind::Refused,
                 retry_after: None,
@@ -296,25 +246,6 @@ impl Provider {
             Self::FrameioC2c(_) | Self::OauthDevice(_) => None,
             Self::OauthCode(provider) => Some(provider.redirected(address)),
         }
-    }
-}
-
-/// The server with what its document adds to the configuration.
-fn enlightened(
-    server: &Server,
-    document: &json::Object,
-    needed: fn(&Endpoints) -> (bool, &'static str),
-) -> Result<(Server, discovery::Metadata), Unfit> {
-    let issuer = server.settings.issuer.as_ref().ok_or(Unfit::AnotherIssuer)?;
-    let metadata = discovery::read(document, issuer)?;
-    let mut server = server.clone();
-    server.settings.endpoints.fill(&metadata.endpoints);
-    if server.settings.endpoints.token.is_none() {
-        return Err(Unfit::NoEndpoint("token_endpoint"));
-    }
-    match needed(&server.settings.endpoints) {
-        (true, _) => Ok((server, metadata)),
-        (false, name) => Err(Unfit::NoEndpoint(name)),
     }
 }
 

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::message::{ErrorBody, HttpRequest, HttpResponse};
 use super::pkce;
 use super::redirect::{From, RedirectError, RedirectUri};
-use super::standard::{Dialect, Endpoints, Server, ServerSettings, is_passing, is_throttled, rejects_client, tokens};
+use super::standard::{Dialect, Server, ServerSettings, is_passing, is_throttled, rejects_client, tokens};
 use crate::core::{AuthorizationCode, CodeVerifier, ExchangeAnswer, Redirect};
 
 /// See the module.
@@ -16,24 +16,16 @@ use crate::core::{AuthorizationCode, CodeVerifier, ExchangeAnswer, Redirect};
 pub struct OauthCode {
     pub(super) server: Server,
     pub(super) redirect: RedirectUri,
-    /// RFC 9207 §3, from the discovery document.
-    pub(super) names_issuer: bool,
 }
 
 impl OauthCode {
     /// Takes the settings as they are: addresses are checked where they are read.
     #[must_use]
-    pub const fn new(settings: ServerSettings, redirect: RedirectUri) -> Self {
+    pub fn new(settings: ServerSettings, redirect: RedirectUri) -> Self {
         Self {
-            server: Server { settings },
+            server: Server::new(settings),
             redirect,
-            names_issuer: false,
         }
-    }
-
-    /// The endpoint without which nothing can begin, and its name in a discovery document.
-    pub(super) const fn needed(endpoints: &Endpoints) -> (bool, &'static str) {
-        (endpoints.authorization.is_some(), "authorization_endpoint")
     }
 
     /// The redirect URI as it was registered.
@@ -109,7 +101,7 @@ impl OauthCode {
         let issuer = self.server.settings.issuer.as_ref();
         let from = From {
             issuer: issuer.map(super::Issuer::as_str),
-            always: self.names_issuer,
+            always: self.server.described.as_ref().is_some_and(|said| said.names_issuer),
         };
         self.redirect.read(address, from)
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::grant::{self, CodeHabits, NoCode};
 use super::message::{ErrorBody, HttpRequest, HttpResponse};
-use super::standard::{Endpoints, Server, ServerSettings, is_passing, is_throttled, rejects_client, tokens};
+use super::standard::{Server, ServerSettings, is_passing, is_throttled, rejects_client, tokens};
 use super::text;
 use crate::core::{CodeAnswer, DeviceCode, PollAnswer};
 
@@ -29,16 +29,8 @@ pub struct OauthDevice(pub(super) Server);
 impl OauthDevice {
     /// Takes the settings as they are: addresses are checked where they are read.
     #[must_use]
-    pub const fn new(settings: ServerSettings) -> Self {
-        Self(Server { settings })
-    }
-
-    /// The endpoint without which nothing can begin, and its name in a discovery document.
-    pub(super) const fn needed(endpoints: &Endpoints) -> (bool, &'static str) {
-        (
-            endpoints.device_authorization.is_some(),
-            "device_authorization_endpoint",
-        )
+    pub fn new(settings: ServerSettings) -> Self {
+        Self(Server::new(settings))
     }
 
     /// RFC 8628 §3.1.

@@ -14,7 +14,7 @@ use hyper::http::{HeaderMap, Method, StatusCode};
 use zeroize::Zeroizing;
 
 use super::Habits;
-use super::discovery::Issuer;
+use super::discovery::{Described, Issuer};
 use super::endpoint::Endpoint;
 use super::form::{Encoding, Fields};
 use super::grant;
@@ -107,10 +107,54 @@ pub struct ServerSettings {
 /// What the two standard kinds share.
 #[derive(Clone, Debug)]
 pub(super) struct Server {
+    /// As configured; with what the server's own description adds, once that was read.
     pub(super) settings: ServerSettings,
+    /// What else the description says; `None` until it was read.
+    pub(super) described: Option<Described>,
+    /// Who the server is, as part of the record's identity: what of it is written, whatever is learned later.
+    pub(super) identity: Named,
+}
+
+/// Who a server is.
+#[derive(Clone, Debug)]
+pub(super) struct Named {
+    pub(super) now: String,
+    /// What version 0.1 called the same.
+    pub(super) formerly: Option<String>,
+}
+
+impl Named {
+    /// Issuer *and* token endpoint, so that neither can be changed under a record that is there: its refresh token goes to the
+    /// server that gave it or nowhere. One that is not written is told apart from every one that is; no address has a space.
+    fn of(settings: &ServerSettings) -> Self {
+        let token = settings
+            .endpoints
+            .token
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        match &settings.issuer {
+            Some(issuer) => Self {
+                now: format!("{issuer} {token}"),
+                formerly: Some(issuer.as_str().to_owned()),
+            },
+            None => Self {
+                now: token,
+                formerly: None,
+            },
+        }
+    }
 }
 
 impl Server {
+    pub(super) fn new(settings: ServerSettings) -> Self {
+        Self {
+            identity: Named::of(&settings),
+            settings,
+            described: None,
+        }
+    }
+
     pub(super) const fn habits(&self) -> Habits {
         Habits {
             // There is no resource that every server has.
@@ -123,19 +167,9 @@ impl Server {
         }
     }
 
-    /// Who the server is, as part of the record's identity. The token endpoint stands in for a name that is not known: it
-    /// is where the tokens go.
-    pub(super) fn identity(&self) -> String {
-        match (&self.settings.issuer, &self.settings.endpoints.token) {
-            (Some(issuer), _) => issuer.as_str().to_owned(),
-            (None, Some(token)) => token.to_string(),
-            (None, None) => String::new(),
-        }
-    }
-
     /// A form with the client's authentication. `None` where an address or a secret is not known.
     pub(super) fn form(&self, to: Option<&Endpoint>, fields: &Fields<'_>) -> Option<HttpRequest> {
-        let Self { settings } = self;
+        let settings = &self.settings;
         let to = to?;
         let mut request = get(to);
         request.method = Method::POST;

@@ -108,6 +108,11 @@ fn judge(host: &str, outcome: &Outcome, heard: Option<&str>, now: u64, found: &m
             let told = told(Reason::Offline);
             found.push(Finding::fail("tls", format!("{}{because}", told.what), "Check the network, and whether it lets TLS through"));
         }
+        Some(FaultKind::Local(_)) => {
+            let told = told(Reason::LocalFault);
+            let cure = "Compare [provider] with what the server says of itself";
+            found.push(Finding::fail("server", format!("{}{because}", told.what), cure));
+        }
         Some(FaultKind::Lost | FaultKind::Garbled | FaultKind::RateLimited | FaultKind::Refused) => {
             let told = told(Reason::ServerError);
             found.push(Finding::fail("server", format!("{}{because}", told.what), "Check the network"));
@@ -183,7 +188,7 @@ impl Visit for Errors<'_> {
 mod tests {
     use super::*;
     use crate::cli::check::Verdict;
-    use crate::core::{Fault, WallTime};
+    use crate::core::{Fault, LocalFault, WallTime};
 
     fn found(answer: PrepareAnswer, date: Option<u64>) -> Vec<Finding> {
         let outcome = Outcome {
@@ -217,6 +222,7 @@ mod tests {
             FaultKind::Garbled,
             FaultKind::RateLimited,
             FaultKind::Refused,
+            FaultKind::Local(LocalFault::AnotherIssuer),
         ] {
             let fault = Fault {
                 kind,

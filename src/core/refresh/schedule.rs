@@ -196,6 +196,7 @@ impl Core {
             FaultKind::Lost => ErrorWord::AnswerLost,
             FaultKind::Garbled | FaultKind::Refused => ErrorWord::ServerError,
             FaultKind::RateLimited => ErrorWord::RateLimited,
+            FaultKind::Local(_) => ErrorWord::LocalFault,
         };
         self.fail_with(t, word);
     }

@@ -20,6 +20,8 @@ pub(super) enum Step {
     Take,
     /// Say this.
     Say(Vec<u8>),
+    /// Say this JSON, with the server's own address for each `@`.
+    Tell(&'static str),
     /// Wait for [`Server::go_on`].
     Wait,
     /// Close properly.
@@ -153,6 +155,7 @@ async fn play(
     wait: Arc<Notify>,
     report: mpsc::UnboundedSender<Seen>,
 ) {
+    let base = format!("https://{}", tcp.local_addr().unwrap());
     match script.first() {
         Some(Step::Mute) => {
             drain(&mut tcp).await;
@@ -181,6 +184,15 @@ async fn play(
             }
             Step::Say(bytes) => {
                 if stream.write_all(&bytes).await.is_err() || stream.flush().await.is_err() {
+                    let _ = report.send(Seen::Left);
+                    return;
+                }
+            }
+            Step::Tell(json) => {
+                let json = json.replace('@', &base);
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length:";
+                let text = format!("{head} {}\r\n\r\n{json}", json.len());
+                if stream.write_all(text.as_bytes()).await.is_err() || stream.flush().await.is_err() {
                     let _ = report.send(Seen::Left);
                     return;
                 }

@@ -43,7 +43,7 @@ mkfifo /run/typed
 script --quiet --flush --return --command "c2c-authctl provision --replace --with-key host" /run/screen </run/typed >/dev/null &
 typist=$!
 exec 4>/run/typed
-within 10 grep --quiet 'not shown' /run/screen
+soon grep --quiet 'not shown' /run/screen
 printf 'made-up-typed\r' >&4
 wait "$typist"
 exec 4>&-

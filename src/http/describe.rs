@@ -1,0 +1,219 @@
+//! Asking a server to describe itself, where a request needs an address that the configuration does not have.
+//!
+//! Nothing here is ambiguous: what is asked for is public, and asked for by `GET`. So every fault is one that says «not sent»
+//! or «not carried out» of the request that had to wait for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::{CONNECT, Client, Connection, fault, lock};
+use crate::core::{Fault, FaultKind, LocalFault};
+use crate::oauth::{HttpRequest, HttpResponse, Kind, Provider, Unfit};
+
+/// All places together, connections included. Beside the limit of the request that waits, so that a slow link which needs half a
+/// minute for both gets there; what was learned until then is kept.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// One place: one that stalls leaves time for the next.
+const PLACE: Duration = Duration::from_secs(8);
+
+/// A provider with all addresses that a request needs, and the connection on which they were asked for, where they were.
+pub(super) struct Described {
+    pub(super) provider: Arc<Provider>,
+    pub(super) connection: Option<Connection>,
+}
+
+/// What came of asking at the places.
+struct Asked {
+    /// With all that was told; `None` where no description is to be believed.
+    learned: Option<Provider>,
+    connection: Option<Connection>,
+    /// Why a place told nothing, other than «there is nothing here».
+    fault: Option<Fault>,
+    /// A description that is not to be believed.
+    unfit: Option<Unfit>,
+}
+
+impl Client {
+    /// The provider with every address that this request needs: asks the server for them where that was not done yet in this
+    /// process.
+    ///
+    /// # Errors
+    /// A fault that is never ambiguous.
+    pub async fn resolve(&self, kind: Kind) -> Result<Arc<Provider>, Fault> {
+        let described = self.described(kind).await?;
+        if let Some(connection) = described.connection {
+            self.keep_warm(connection);
+        }
+        Ok(described.provider)
+    }
+
+    /// As [`Client::resolve`], with the connection in hand.
+    pub(super) async fn described(&self, kind: Kind) -> Result<Described, Fault> {
+        let former = self.provider();
+        let ready = former.lacks(kind).is_none();
+        if ready && !lock(&self.shared.known).outdated {
+            return Ok(Described {
+                provider: former,
+                connection: None,
+            });
+        }
+        let asked = self.ask(kind).await;
+        let told = asked.learned.is_some();
+        let learned = match asked.learned {
+            // Less than what is known would be no gain.
+            Some(learned) if learned.lacks(Kind::Refresh).is_none() || former.lacks(Kind::Refresh).is_some() => {
+                self.know(learned)
+            }
+            // A revocation must not be tried for ever at a server that has no description, and so no endpoint that it names.
+            None if kind == Kind::Revoke && asked.fault.is_none() && former.lacks(Kind::Refresh).is_none() => {
+                self.know(former.undescribed())
+            }
+            // What was known of a server that seemed to have moved is better than nothing.
+            Some(_) | None => former,
+        };
+        match learned.lacks(kind) {
+            None => Ok(Described {
+                provider: learned,
+                connection: asked.connection,
+            }),
+            Some(lacking) => {
+                // No description at all may be an outage; one that does not fit is to be mended here.
+                let unfit = asked.unfit.or(told.then_some(lacking));
+                let local = match unfit {
+                    Some(Unfit::AnotherIssuer) => Some(LocalFault::AnotherIssuer),
+                    Some(Unfit::NoS256) => Some(LocalFault::NoS256),
+                    // An endpoint may be in the description that could not be had.
+                    Some(Unfit::NoEndpoint(_) | Unfit::BadEndpoint(_)) if asked.fault.is_none() => {
+                        Some(LocalFault::NoEndpoint)
+                    }
+                    Some(Unfit::NoEndpoint(_) | Unfit::BadEndpoint(_) | Unfit::Unreadable) | None => None,
+                };
+                if let Some(why) = unfit {
+                    tracing::warn!(%why, "the server's description of itself is not enough");
+                }
+                let fault = asked.fault.unwrap_or(fault(FaultKind::Refused));
+                Err(Fault {
+                    kind: local.map_or(fault.kind, FaultKind::Local),
+                    ..fault
+                })
+            }
+        }
+    }
+
+    /// Asks at one place after the other until nothing is lacking.
+    async fn ask(&self, kind: Kind) -> Asked {
+        let deadline = Instant::now() + LIMIT;
+        let mut asked = Asked {
+            learned: None,
+            connection: None,
+            fault: None,
+            unfit: None,
+        };
+        for request in self.places() {
+            if Instant::now() >= deadline {
+                break;
+            }
+            let path = request.path.clone();
+            let on = asked.connection.take().or_else(|| self.take_warm(&request.origin));
+            let response = match self.get(on, request, deadline).await {
+                Ok((response, connection)) => {
+                    asked.connection = Some(connection);
+                    response
+                }
+                Err(kind) => {
+                    // Of the request that waits, nothing was sent.
+                    let none_at_all = kind.unsent();
+                    let kind = match kind {
+                        FaultKind::Lost => FaultKind::Offline,
+                        FaultKind::Garbled => FaultKind::Refused,
+                        kind => kind,
+                    };
+                    asked.note(fault(kind));
+                    // The other places are at the same host.
+                    if none_at_all {
+                        break;
+                    }
+                    continue;
+                }
+            };
+            let status = response.status.as_u16();
+            let base = asked.learned.as_ref().unwrap_or(&self.shared.provider);
+            match base.learn(&response) {
+                Ok(learned) => {
+                    tracing::debug!(path, "the server described itself");
+                    let enough = learned.lacks(kind).is_none();
+                    asked.learned = Some(learned);
+                    if enough {
+                        break;
+                    }
+                }
+                Err(_) if matches!(status, 404 | 410) => {
+                    tracing::debug!(path, status, "no description of the server here");
+                    lock(&self.shared.known).absent.insert(path);
+                }
+                Err(why) if response.status.is_success() => {
+                    tracing::warn!(path, %why, "this description of the server is not used");
+                    asked.unfit = asked.unfit.or(Some(why));
+                }
+                Err(_) => {
+                    tracing::debug!(path, status, "no description of the server now");
+                    let mut fault = response.fault();
+                    if fault.kind.ambiguous() {
+                        fault.kind = FaultKind::Refused;
+                    }
+                    asked.note(fault);
+                }
+            }
+        }
+        asked
+    }
+
+    /// Where to ask: not where there was nothing before, unless there is no other place.
+    fn places(&self) -> Vec<HttpRequest> {
+        let all = self.shared.provider.documents();
+        let known = lock(&self.shared.known);
+        let (absent, others): (Vec<_>, Vec<_>) = all
+            .into_iter()
+            .partition(|request| known.absent.contains(&request.path));
+        if others.is_empty() { absent } else { others }
+    }
+
+    async fn get(
+        &self,
+        on: Option<Connection>,
+        request: HttpRequest,
+        deadline: Instant,
+    ) -> Result<(HttpResponse, Connection), FaultKind> {
+        let limit = || deadline.min(Instant::now() + PLACE);
+        if let Some(on) = on {
+            match self.traced(on, request.clone(), limit()).await {
+                // The server closed it in between.
+                Err(FaultKind::Offline) => {}
+                ended => return ended,
+            }
+        }
+        let fresh = self
+            .connect(&request.origin, deadline.min(Instant::now() + CONNECT))
+            .await?;
+        self.traced(fresh, request, limit()).await
+    }
+
+    fn know(&self, learned: Provider) -> Arc<Provider> {
+        let learned = Arc::new(learned);
+        let mut known = lock(&self.shared.known);
+        known.provider = Some(Arc::clone(&learned));
+        known.outdated = false;
+        learned
+    }
+}
+
+impl Asked {
+    /// The first fault tells what it was; the longest wish of the server holds.
+    fn note(&mut self, fault: Fault) {
+        let known = self.fault.get_or_insert(fault);
+        known.retry_after = known.retry_after.max(fault.retry_after);
+    }
+}

@@ -1,0 +1,137 @@
+//! What of a server's addresses is known, what a request needs of them, and what the server's own description adds.
+//!
+//! A request asks for what it needs and for nothing more: whatever is wrong with the description elsewhere, a pairing that
+//! lives is refreshed as long as the token endpoint is known.
+
+use super::discovery::{self, AUTHORIZATION, DEVICE_AUTHORIZATION, Issuer, REVOCATION, TOKEN, Unfit};
+use super::endpoint::Endpoint;
+use super::message::{HttpRequest, HttpResponse, Origin};
+use super::oauth_code::OauthCode;
+use super::oauth_device::OauthDevice;
+use super::standard::{self, Server};
+use super::{Kind, Provider};
+
+impl Provider {
+    /// Where the token endpoint lives: the connection that a refresh is prepared on. `None` until it was discovered.
+    #[must_use]
+    pub fn token_origin(&self) -> Option<&Origin> {
+        match self {
+            Self::FrameioC2c(provider) => Some(provider.base().origin()),
+            Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => {
+                server.settings.endpoints.token.as_ref().map(Endpoint::origin)
+            }
+        }
+    }
+
+    /// The server that is spoken to first.
+    #[must_use]
+    pub fn first_origin(&self) -> Option<&Origin> {
+        self.token_origin().or_else(|| {
+            let issuer = self.standard()?.settings.issuer.as_ref()?;
+            Some(issuer.address().origin())
+        })
+    }
+
+    /// What this request needs to know of its server and does not.
+    #[must_use]
+    pub fn lacks(&self, kind: Kind) -> Option<Unfit> {
+        self.standard()?.lacks(kind)
+    }
+
+    /// The places of the server's own description, to be asked in order until nothing is lacking for this request. Empty where
+    /// nothing is, and where the server has no name to be asked by.
+    #[must_use]
+    pub fn discovery(&self, kind: Kind) -> Vec<HttpRequest> {
+        if self.lacks(kind).is_none() {
+            return Vec::new();
+        }
+        self.documents()
+    }
+
+    /// All places of the server's own description.
+    #[must_use]
+    pub fn documents(&self) -> Vec<HttpRequest> {
+        let issuer = self.standard().and_then(|server| server.settings.issuer.as_ref());
+        let places = issuer.into_iter().flat_map(Issuer::documents);
+        places.map(|place| standard::get(&place)).collect()
+    }
+
+    /// The same provider, with what the server tells of itself. What is known stays as it is.
+    ///
+    /// # Errors
+    /// [`Unfit`], where the document is not to be believed. Whether it is enough, [`Provider::lacks`] tells.
+    pub fn learn(&self, response: &HttpResponse) -> Result<Self, Unfit> {
+        let object = response
+            .object()
+            .filter(|_| response.status.is_success())
+            .ok_or(Unfit::Unreadable)?;
+        let mut learned = self.clone();
+        let Some(server) = learned.standard_mut() else {
+            return Ok(learned);
+        };
+        let issuer = server.settings.issuer.as_ref().ok_or(Unfit::AnotherIssuer)?;
+        let (endpoints, described) = discovery::read(&object, issuer)?;
+        server.settings.endpoints.fill(&endpoints);
+        server.described.get_or_insert_default().join(described);
+        Ok(learned)
+    }
+
+    /// The same provider, of whose server it is known that it does not describe itself.
+    #[must_use]
+    pub fn undescribed(&self) -> Self {
+        let mut learned = self.clone();
+        if let Some(server) = learned.standard_mut() {
+            server.described.get_or_insert_default();
+        }
+        learned
+    }
+
+    const fn standard(&self) -> Option<&Server> {
+        match self {
+            Self::FrameioC2c(_) => None,
+            Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => Some(server),
+        }
+    }
+
+    const fn standard_mut(&mut self) -> Option<&mut Server> {
+        match self {
+            Self::FrameioC2c(_) => None,
+            Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => Some(server),
+        }
+    }
+}
+
+impl Server {
+    fn lacks(&self, kind: Kind) -> Option<Unfit> {
+        let endpoints = &self.settings.endpoints;
+        let token = || self.without(endpoints.token.as_ref(), TOKEN);
+        match kind {
+            Kind::Prepare | Kind::Poll | Kind::Refresh | Kind::Exchange => token(),
+            // With the token endpoint: a code that cannot be redeemed must not be shown.
+            Kind::DeviceCode => self
+                .without(endpoints.device_authorization.as_ref(), DEVICE_AUTHORIZATION)
+                .or_else(token),
+            Kind::Authorize => self
+                .without(endpoints.authorization.as_ref(), AUTHORIZATION)
+                .or_else(token)
+                .or_else(|| (self.described.as_ref()?.s256 == Some(false)).then_some(Unfit::NoS256)),
+            // RFC 7009 is optional: who described itself without the endpoint has none.
+            Kind::Revoke if self.described.is_none() && self.settings.issuer.is_some() => {
+                self.without(endpoints.revocation.as_ref(), REVOCATION)
+            }
+            Kind::Revoke | Kind::Identify | Kind::Heartbeat => None,
+        }
+    }
+
+    fn without(&self, endpoint: Option<&Endpoint>, name: &'static str) -> Option<Unfit> {
+        if endpoint.is_some() {
+            return None;
+        }
+        let is_bad = self.described.as_ref().is_some_and(|said| said.bad.contains(&name));
+        Some(if is_bad {
+            Unfit::BadEndpoint(name)
+        } else {
+            Unfit::NoEndpoint(name)
+        })
+    }
+}
