@@ -2,7 +2,7 @@
 
 use super::contract::contract;
 use super::*;
-use crate::core::PairingOptions;
+use crate::core::{LocalFault, PairingOptions};
 
 /// A well-formed call of every method in the contract.
 async fn call_any(pair: &mut Pair, interface: &'static str, method: &'static str) -> zbus::Result<Message> {
@@ -274,10 +274,13 @@ async fn each_error_of_the_core_has_its_name_and_a_text_with_a_cure() {
         CallError::ServerError => K::ServerError,
         CallError::StorageFailed => K::StorageFailed,
         CallError::Timeout => K::Timeout,
-        CallError::NotByRedirect => K::NotSupported,
+        CallError::NotByRedirect
+        | CallError::Local(LocalFault::AnotherIssuer | LocalFault::NoEndpoint | LocalFault::NoS256) => K::NotSupported,
         CallError::WrongState | CallError::UnknownGeneration => K::InvalidArgs,
         CallError::NotYours => K::AccessDenied,
         CallError::TooOften => K::LimitsExceeded,
+        CallError::Local(LocalFault::PortTaken) => K::AddressInUse,
+        CallError::Local(LocalFault::NoListener | LocalFault::NoEntropy) => K::Failed,
     };
     let mut pair = Pair::settled(everybody(), paired()).await;
     for error in [
@@ -296,6 +299,12 @@ async fn each_error_of_the_core_has_its_name_and_a_text_with_a_cure() {
         CallError::UnknownGeneration,
         CallError::NotYours,
         CallError::TooOften,
+        CallError::Local(LocalFault::PortTaken),
+        CallError::Local(LocalFault::NoListener),
+        CallError::Local(LocalFault::NoEntropy),
+        CallError::Local(LocalFault::AnotherIssuer),
+        CallError::Local(LocalFault::NoEndpoint),
+        CallError::Local(LocalFault::NoS256),
     ] {
         let call = pair.call(TOKENS, "GetAccessToken", (0u32,));
         pair.calls.recv().await.unwrap().reply.send(Err(error)).unwrap();
