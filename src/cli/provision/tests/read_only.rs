@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 
 use super::*;
+use crate::cli::mounts::Mounts;
+use crate::cli::site::HOST_KEY;
 
 impl World {
     /// With these mounted: point and «type source options».
