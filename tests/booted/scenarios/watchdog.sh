@@ -10,7 +10,8 @@ first=$(unit MainPID)
 threads() { ls "/proc/$first/task"; }
 # freeze TID…: until `thaw`.
 freeze() {
-    rm -f /tmp/hold
+    # What the one before said is not an answer.
+    rm -f /tmp/hold /tmp/frozen
     mkfifo /tmp/hold
     /booted/guest/freeze "$@" </tmp/hold >/tmp/frozen 2>&1 &
     freezer=$!
