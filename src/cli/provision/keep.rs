@@ -23,7 +23,7 @@ pub(super) fn at_risk(site: &Site, target: &Target, former: &DropIn, found: Opti
     let which = Which::StateKey;
     // By its real name: systemd finds the spare store by a link.
     let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    let read = found
+    let good = found
         .filter(|found| found.content.is_ok())
         .map(|found| real(found.kept.path()));
     let mut paths = vec![target.path(site, which)];
@@ -31,7 +31,7 @@ pub(super) fn at_risk(site: &Site, target: &Target, former: &DropIn, found: Opti
     paths.extend(former.state_key.as_ref().map(|path| site.path(path)));
     paths.sort();
     paths.dedup();
-    paths.retain(|path| read.as_ref() != Some(&real(path)) && path.is_file());
+    paths.retain(|path| good.as_ref() != Some(&real(path)) && path.is_file());
     paths
 }
 
