@@ -100,6 +100,23 @@ fn every_folder_has_a_rule() {
     }
 }
 
+/// A password hash takes its memory on purpose: one in the path of a start or a write would be most of what the daemon may have.
+/// The store's key is derived from a key, not from a password.
+#[test]
+fn nothing_hashes_passwords() {
+    const HASHES: [&str; 6] = ["argon2", "rust-argon2", "bcrypt", "scrypt", "pbkdf2", "balloon-hash"];
+    let lock = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock"))
+        .expect("the lock file is committed");
+    let names: Vec<_> = lock
+        .lines()
+        .filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))
+        .collect();
+    assert!(names.contains(&"sha2"), "the lock file was read");
+    for name in names {
+        assert!(!HASHES.contains(&name), "{name} is among the dependencies");
+    }
+}
+
 /// The reader is what could fail without anybody noticing, so it is shown what it must find.
 #[test]
 fn a_planted_violation_is_found() {

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
-use std::path::Path;
+use std::fs;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -294,10 +296,10 @@ fn a_code_on_show_is_to_be_had_as_text_picture_and_drawing() {
     let path = folder.path().join("code.png");
     let done = world.run(&format!("qr --png {} --size 400", path.display()));
     assert_eq!((done.code, done.out.as_str(), done.err.as_str()), (Some(0), "", ""));
-    let picture = std::fs::read(&path).unwrap();
+    let picture = fs::read(&path).unwrap();
     assert!(picture.starts_with(b"\x89PNG\r\n\x1a\n"));
     assert!(u32::from_be_bytes(picture[16..20].try_into().unwrap()) >= 400);
-    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&path).unwrap().permissions());
+    let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
     assert_eq!(mode & 0o7777, 0o600, "who reads it can bind the device");
     assert!(world.run("qr --svg -").out.contains("<svg"));
     let nowhere = world.run("qr --png /nowhere/code.png");
@@ -378,4 +380,43 @@ fn what_changes_the_machine_needs_a_yes_or_a_person() {
     let refused = world.run("provision --files /nowhere/at/all");
     assert!(matches!(refused.code, Some(1 | 2 | 6)), "{}", refused.err);
     assert!(!Path::new("/nowhere").exists());
+}
+
+#[test]
+fn the_tool_leaves_no_core_and_nobody_of_its_user_looks_into_it() {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::process::CommandExt;
+    // A bus that takes the connection and says nothing: the tool waits.
+    let folder = tempfile::tempdir().unwrap();
+    let open = |path: &Path, mode| fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    open(folder.path(), 0o755);
+    let socket = folder.path().join("bus");
+    let bus = UnixListener::bind(&socket).unwrap();
+    open(&socket, 0o777);
+    let mut command = Command::new(TOOL);
+    if fs::metadata("/proc/self").unwrap().uid() == 0 {
+        // As somebody else, or there would be nothing to see.
+        let copy = folder.path().join("c2c-authctl");
+        fs::copy(TOOL, &copy).unwrap();
+        command = Command::new(copy);
+        command.uid(65534).gid(65534);
+    }
+    let mut tool = command
+        .args(["--bus", &format!("unix:path={}", socket.display()), "token"])
+        .env_clear()
+        .spawn()
+        .unwrap();
+    let (_connection, _) = bus.accept().unwrap();
+    let process = PathBuf::from(format!("/proc/{}", tool.id()));
+    let limits = fs::read_to_string(process.join("limits")).unwrap();
+    // What is not dumpable belongs to root, whoever runs it: nobody else may trace it or read its memory.
+    let owner = fs::metadata(process.join("mem")).unwrap().uid();
+    tool.kill().unwrap();
+    tool.wait().unwrap();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"))
+        .unwrap();
+    assert_eq!(core.split_whitespace().skip(4).collect::<Vec<_>>(), ["0", "0", "bytes"]);
+    assert_eq!(owner, 0);
 }

@@ -25,10 +25,13 @@ pub(super) struct Handouts(Mutex<(Generation, Vec<u32>)>);
 impl Handouts {
     /// Notes that `caller` is about to get a token of `generation`; logs it the first time.
     ///
-    /// The unit is asked for in a task of its own, which first runs when the answer is out: the caller does not wait.
-    pub(super) fn note(&self, connection: &Connection, caller: &Arc<Caller>, generation: Generation) {
+    /// Which unit it is in is asked in a task of its own, for whose answer the caller does not wait. But the question leaves
+    /// before the token does: a caller that is gone as soon as it has what it came for can be named only as long as it waits.
+    pub(super) async fn note(&self, connection: &Connection, caller: &Arc<Caller>, generation: Generation) {
         if self.first(caller.uid, generation) {
             tokio::spawn(log(connection.clone(), Arc::clone(caller), generation));
+            // The new task runs up to the first thing that it must wait for, which is systemd's answer.
+            tokio::task::yield_now().await;
         }
     }
 

@@ -63,7 +63,7 @@ impl Tokens {
                 generation,
             } => {
                 let bearer = Bearer::new(access)?;
-                self.0.handouts.note(connection, &guest.caller, generation);
+                self.0.handouts.note(connection, &guest.caller, generation).await;
                 Ok((bearer, whole_seconds(expires_in), generation.0))
             }
             Reply::Done | Reply::Started { .. } | Reply::Code(_) => Err(Failure::ending()),

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, fchown, symlink};
 use std::path::{Path, PathBuf};
 
 /// A new version of a file, durable beside it and not yet in force. Gone again when it is dropped.
@@ -16,17 +16,14 @@ pub(super) struct Staged {
 impl Staged {
     /// Writes it. `owner` and `mode` are set before the first byte is.
     pub(super) fn write(path: &Path, bytes: &[u8], mode: u32, owner: Option<(u32, u32)>) -> io::Result<Self> {
-        let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-        let mut hidden = OsString::from(".");
-        hidden.push(name);
-        hidden.push(".new");
         let staged = Self {
-            at: path.with_file_name(hidden),
+            at: staged_name(path)?,
             path: path.to_owned(),
             done: false,
         };
         // Left by a power cut. Never followed, never opened: created anew.
         remove(&staged.at)?;
+        power::needed()?;
         let mut file = OpenOptions::new()
             .write(true)
             .create_new(true)
@@ -37,6 +34,7 @@ impl Staged {
         }
         // The umask of the one who calls is not the file's.
         rustix::fs::fchmod(&file, rustix::fs::Mode::from_raw_mode(mode))?;
+        power::needed()?;
         file.write_all(bytes)?;
         file.sync_all()?;
         Ok(staged)
@@ -49,6 +47,7 @@ impl Staged {
 
     /// Puts it in force.
     pub(super) fn commit(mut self) -> io::Result<()> {
+        power::needed()?;
         fs::rename(&self.at, &self.path)?;
         self.done = true;
         sync_directory_of(&self.path)
@@ -57,7 +56,7 @@ impl Staged {
 
 impl Drop for Staged {
     fn drop(&mut self) {
-        if !self.done {
+        if !self.done && power::needed().is_ok() {
             // What a failed attempt leaves is removed by the next one at the latest.
             let _ = fs::remove_file(&self.at);
         }
@@ -73,22 +72,60 @@ pub(super) fn make_directory(path: &Path, mode: u32, owner: Option<(u32, u32)>) 
     if let Some(above) = path.parent() {
         make_directory(above, 0o755, None)?;
     }
-    match DirBuilder::new().mode(mode).create(path) {
+    // Under another name until it is whole: nobody would set owner and mode right once it is there.
+    let at = staged_name(path)?;
+    match fs::remove_dir(&at) {
         Ok(()) => {}
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => return Ok(false),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(error),
     }
-    let directory = File::open(path)?;
+    power::needed()?;
+    DirBuilder::new().mode(0o700).create(&at)?;
+    power::needed()?;
+    let directory = File::open(&at)?;
     if let Some((uid, gid)) = owner {
         fchown(&directory, Some(uid), Some(gid))?;
     }
     rustix::fs::fchmod(&directory, rustix::fs::Mode::from_raw_mode(mode))?;
+    directory.sync_all()?;
+    power::needed()?;
+    fs::rename(&at, path)?;
     sync_directory_of(path)?;
     Ok(true)
 }
 
+/// Makes a name a symbolic link, durably; what had that name is gone.
+pub(super) fn link(path: &Path, to: &Path) -> io::Result<()> {
+    let at = staged_name(path)?;
+    remove(&at)?;
+    power::needed()?;
+    symlink(to, &at)?;
+    fs::rename(&at, path)?;
+    sync_directory_of(path)
+}
+
+/// Removes a file durably, and what an attempt to replace it left; `true` if there was one.
+pub(super) fn discard(path: &Path) -> io::Result<bool> {
+    let staged = remove(&staged_name(path)?)?;
+    Ok(remove(path)? || staged)
+}
+
+/// Where a new version of a file is until it is complete.
+fn staged_name(path: &Path) -> io::Result<PathBuf> {
+    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    let mut hidden = OsString::from(".");
+    hidden.push(name);
+    hidden.push(".new");
+    Ok(path.with_file_name(hidden))
+}
+
 /// Removes a file durably; `true` if there was one.
 pub(super) fn remove(path: &Path) -> io::Result<bool> {
+    // A read-only file system would complain of that before it looks whether there is anything to remove.
+    if matches!(fs::symlink_metadata(path), Err(error) if error.kind() == io::ErrorKind::NotFound) {
+        return Ok(false);
+    }
+    power::needed()?;
     match fs::remove_file(path) {
         Ok(()) => sync_directory_of(path).map(|()| true),
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(false),
@@ -98,6 +135,44 @@ pub(super) fn remove(path: &Path) -> io::Result<bool> {
 
 fn sync_directory_of(path: &Path) -> io::Result<()> {
     File::open(path.parent().ok_or(io::ErrorKind::InvalidInput)?)?.sync_all()
+}
+
+/// Every step that changes a disk asks for it.
+#[cfg(not(test))]
+mod power {
+    #[expect(clippy::unnecessary_wraps, reason = "in tests it can be cut")]
+    pub(super) const fn needed() -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Tests cut it: after so many steps of their own thread nothing is changed any more, and nothing tidied up either.
+#[cfg(test)]
+pub(super) mod power {
+    use std::cell::Cell;
+    use std::io;
+
+    thread_local! {
+        static STEPS_LEFT: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+
+    pub(super) fn needed() -> io::Result<()> {
+        match STEPS_LEFT.get() {
+            None => Ok(()),
+            Some(0) => Err(io::Error::other("the power was cut")),
+            Some(left) => {
+                STEPS_LEFT.set(Some(left - 1));
+                Ok(())
+            }
+        }
+    }
+
+    /// Does something with so many steps; `true` if it ended before they did.
+    pub(in crate::cli) fn for_steps(steps: usize, work: impl FnOnce()) -> bool {
+        STEPS_LEFT.set(Some(steps));
+        work();
+        STEPS_LEFT.replace(None) != Some(0)
+    }
 }
 
 #[cfg(test)]
@@ -127,7 +202,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let victim = folder.path().join("victim");
         fs::write(&victim, "untouched").unwrap();
-        std::os::unix::fs::symlink(&victim, folder.path().join(".f.new")).unwrap();
+        symlink(&victim, folder.path().join(".f.new")).unwrap();
         let path = folder.path().join("f");
         Staged::write(&path, b"secret", 0o600, None).unwrap().commit().unwrap();
         assert_eq!(fs::read(&victim).unwrap(), b"untouched");

@@ -15,6 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use zbus::Connection;
 
 use crate::bus::BusAddress;
+use crate::daemon::harden;
 
 mod args;
 mod check;
@@ -22,6 +23,7 @@ mod complete;
 mod connect;
 mod durable;
 mod exit;
+mod mounts;
 mod pair;
 mod provision;
 pub mod proxy;
@@ -45,6 +47,9 @@ use status::dead::Dead;
 /// The whole program.
 #[must_use]
 pub fn main() -> ExitCode {
+    // Tokens and secrets pass through here as well.
+    harden::die_on_panic("c2c-authctl");
+    harden::protect_memory(|complaint| note(&format!("warning: {complaint}")));
     let done = Args::parse(std::env::args_os().skip(1)).and_then(|args| {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()

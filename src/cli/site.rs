@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::exit::{Exit, Failure};
+use super::mounts::{Ground, Mounts};
 use crate::config::{Config, ConfigError, System};
 
 /// The daemon's user, unit and home.
@@ -19,6 +20,10 @@ pub(super) struct Site {
     pub(super) environment: Vec<(&'static str, OsString)>,
     /// `None`: there is no such user.
     pub(super) service: Option<(u32, u32)>,
+    /// Whom everything belongs to that the daemon must not be able to change.
+    pub(super) root_uid: u32,
+    /// What is mounted.
+    pub(super) mounts: Mounts,
 }
 
 impl Site {
@@ -28,6 +33,8 @@ impl Site {
             root: PathBuf::from("/"),
             environment: Vec::new(),
             service: uzers::get_user_by_name(USER).map(|user| (user.uid(), user.primary_group_id())),
+            root_uid: 0,
+            mounts: Mounts::of_process(),
         }
     }
 
@@ -35,6 +42,21 @@ impl Site {
     pub(super) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();
         self.root.join(path.strip_prefix("/").unwrap_or(path))
+    }
+
+    /// What that machine calls the `path` where we find it.
+    pub(super) fn machine_path(&self, path: &Path) -> PathBuf {
+        let root = self.root.canonicalize();
+        let below = path.strip_prefix(&self.root).or_else(|error| match &root {
+            Ok(root) => path.strip_prefix(root),
+            Err(_) => Err(error),
+        });
+        Path::new("/").join(below.unwrap_or(path))
+    }
+
+    /// What becomes of what is written to the absolute `path` of that machine.
+    pub(super) fn ground(&self, path: impl AsRef<Path>) -> Ground {
+        self.mounts.ground(&self.path(path))
     }
 
     /// What the daemon would read.
@@ -90,6 +112,8 @@ impl Site {
             root: root.to_owned(),
             environment: vec![(HOST_KEY, root.join("var/lib/systemd/credential.secret").into())],
             service: Some(us),
+            root_uid: us.0,
+            mounts: Mounts::parse("1 0 8:1 / / rw - ext4 /dev/root rw"),
         }
     }
 }

@@ -110,9 +110,26 @@ impl Unit {
                 );
             }
         }
-        if self.active_state != "failed" {
+        // Between two tries it is on its way, and still dead of what ended the last one.
+        let waits = self.active_state == "activating" && self.result != "success" && self.exec_main_code != 0;
+        if self.active_state != "failed" && !waits {
             return None;
         }
+        let mut death = self.last_end()?;
+        if waits {
+            death.what.push_str("; it is tried again by itself");
+        }
+        Some(death)
+    }
+
+    /// What ended the process.
+    fn last_end(&self) -> Option<Death> {
+        let died = |what: &str, cure: &str| {
+            Some(Death {
+                what: what.to_owned(),
+                cure: cure.to_owned(),
+            })
+        };
         let said = match self.status_text.as_str() {
             "" => String::new(),
             text => format!(": {text}"),
@@ -133,11 +150,11 @@ impl Unit {
             ),
             (_, EXITED, 77) => died(
                 &format!("owner or mode of a file or directory is wrong, or the bus refuses the name{said}"),
-                "See the journal: journalctl -u c2c-authd",
+                "Mend it (journalctl -u c2c-authd says how), then: systemctl restart c2c-authd",
             ),
             (_, EXITED, 74) => died(
                 &format!("the state or runtime directory cannot be read or written{said}"),
-                "Look at the disk: free space, and whether it is mounted read-only",
+                "Look at the disk: whether it is mounted, and for writing, and has free space",
             ),
             ("watchdog", ..) => died(
                 "it made no progress and systemd killed it",
@@ -230,6 +247,24 @@ mod tests {
             ..Unit::default()
         };
         assert!(missing.death().unwrap().cure.contains("Install"));
+    }
+
+    #[test]
+    fn a_unit_between_two_tries_is_dead_of_the_last_one_and_comes_back() {
+        let unit = Unit {
+            active_state: "activating".to_owned(),
+            ..dead("exit-code", 1, 74, "no partition")
+        };
+        let death = unit.death().unwrap();
+        assert!(
+            death.what.contains("no partition; it is tried again by itself"),
+            "{death:?}"
+        );
+        let starting = Unit {
+            exec_main_code: 0,
+            ..unit
+        };
+        assert_eq!(starting.death(), None);
     }
 
     #[test]

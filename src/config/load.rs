@@ -15,7 +15,12 @@ use super::resolve::resolve;
 
 const MAIN: &str = "/etc/c2c-authd/config.toml";
 /// A drop-in of a later directory takes the place of one with the same name in an earlier one.
-const DROP_INS: [&str; 2] = ["/usr/lib/c2c-authd/config.d", "/etc/c2c-authd/config.d"];
+const DROP_INS: [&str; 3] = [
+    "/usr/lib/c2c-authd/config.d",
+    // Where `c2c-authctl provision` writes when /etc is read-only.
+    "/var/lib/c2c-provision/config.d",
+    "/etc/c2c-authd/config.d",
+];
 
 /// A configuration of this size is a mistake (a device, an image, a log).
 const LIMIT: u64 = 256 * 1024;

@@ -9,8 +9,8 @@
 //! error is one sentence that names file, key and cure.
 //!
 //! Files, later hiding earlier ones key by key: `/etc/c2c-authd/config.toml`, then the drop-ins `*.toml` of
-//! `/usr/lib/c2c-authd/config.d` and `/etc/c2c-authd/config.d` together, by file name; of two drop-ins with the same name
-//! only the one in `/etc` is read (an empty one masks the vendor's). That is systemd's order: a drop-in is there to
+//! `/usr/lib/c2c-authd/config.d`, `/var/lib/c2c-provision/config.d` and `/etc/c2c-authd/config.d` together, by file name; of
+//! drop-ins with the same name only the one in `/etc`, else in `/var`, is read (an empty one masks the vendor's). That is systemd's order: a drop-in is there to
 //! change what the main file says. All of them may be absent. A list hides a list, it does not add to it. A file named on
 //! the command line is the only one that is read.
 

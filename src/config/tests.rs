@@ -224,6 +224,25 @@ fn a_drop_in_in_etc_takes_the_place_of_the_vendors_with_the_same_name() {
 }
 
 #[test]
+fn what_provision_wrote_beside_a_read_only_etc_is_read_and_etc_hides_it() {
+    let machine = Machine::new();
+    machine.write(
+        "/usr/lib/c2c-authd/config.d/50-provision.toml",
+        "[device]\nclient-id = \"SN-1\"\n",
+    );
+    machine.write(
+        "/var/lib/c2c-provision/config.d/50-provision.toml",
+        "[device]\nclient-id = \"SN-2\"\n",
+    );
+    assert_eq!(machine.load().unwrap().device.client_id.as_deref(), Some("SN-2"));
+    machine.write(
+        "/etc/c2c-authd/config.d/50-provision.toml",
+        "[device]\nclient-id = \"SN-3\"\n",
+    );
+    assert_eq!(machine.load().unwrap().device.client_id.as_deref(), Some("SN-3"));
+}
+
+#[test]
 fn a_link_to_dev_null_masks_the_vendors_drop_in_without_a_warning() {
     let machine = Machine::new();
     machine.write(

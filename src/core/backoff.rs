@@ -73,6 +73,15 @@ impl Retry {
         self.last = None;
     }
 
+    /// The failures are forgotten; a time that the server asked for is not.
+    pub(super) fn relent(&mut self, now: BootTime) {
+        self.last.take_if(|failure| failure.not_before <= now);
+        if let Some(failure) = &mut self.last {
+            failure.delay = FLOOR;
+            failure.next = failure.not_before;
+        }
+    }
+
     pub(super) fn failing(&self) -> Option<CallError> {
         self.last.as_ref().map(|failure| failure.error)
     }

@@ -120,6 +120,13 @@ impl Core {
         self.resource.retry.hasten(t.at());
     }
 
+    /// The pairing ended and its token may outlive it: asked at once, but not before the server wants to hear about it again.
+    pub(super) fn want_probe_of_the_same(&mut self, t: &Turn<'_>, mut patience: Retry) {
+        patience.relent(t.at());
+        self.resource.retry = patience;
+        self.resource.wanted = true;
+    }
+
     /// Whether a probe is out, and since when.
     pub(super) fn probing_since(&self) -> Option<BootTime> {
         self.resource.op.as_ref().map(|flight| flight.since)
@@ -358,18 +365,19 @@ impl Core {
         }
     }
 
-    /// The token in hand is another one, or none: nothing asked before concerns it.
-    pub(super) fn forget_resource(&mut self, t: &mut Turn<'_>) {
+    /// The token in hand is another one, or none: nothing asked before concerns it. Returns what was to be waited for, which
+    /// concerns the old one still.
+    pub(super) fn forget_resource(&mut self, t: &mut Turn<'_>) -> Retry {
         if let Some(flight) = self.resource.op.take() {
             t.emit(Effect::Cancel(flight.op));
         }
         self.release_rejecters(t);
         self.resource.wanted = false;
-        self.resource.retry.reset();
         self.resource.alive_at = None;
         self.resource.accused.clear();
         self.resource.heartbeat_at = self.policy.heartbeat.map(|interval| t.at().after(interval));
         self.afterlife = None;
+        std::mem::take(&mut self.resource.retry)
     }
 
     /// The network may be back.

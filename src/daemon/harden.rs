@@ -1,4 +1,5 @@
-//! What the process does about its own memory and its own faults, before the first secret is read.
+//! What a process that handles secrets does about its own memory and its own faults, before the first secret is read. Of the
+//! daemon and of the operator's tool.
 
 use std::io::Write;
 
@@ -6,10 +7,11 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior,
 
 /// Keeps secrets out of core dumps and out of reach of other processes of the same user (`ptrace`, `/proc/PID/mem`).
 ///
-/// Best effort: a kernel or sandbox that refuses is told in the log and does not keep the device from working.
-pub fn protect_memory() {
+/// Best effort: a kernel or sandbox that refuses is told and does not keep the device from working. Programs that are called
+/// inherit the limit on core dumps.
+pub fn protect_memory(complain: impl Fn(String)) {
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-        tracing::warn!("the process stays dumpable: {error}");
+        complain(format!("the process stays dumpable: {error}"));
     }
     if let Err(error) = setrlimit(
         Resource::Core,
@@ -18,7 +20,7 @@ pub fn protect_memory() {
             maximum: Some(0),
         },
     ) {
-        tracing::warn!("core dumps stay possible: {error}");
+        complain(format!("core dumps stay possible: {error}"));
     }
 }
 
@@ -26,18 +28,18 @@ pub fn protect_memory() {
 /// would live on without doing its work, and systemd would not know.
 ///
 /// Says where, and not what: a panic's message may quote the data that caused it.
-pub fn die_on_panic() {
-    std::panic::set_hook(Box::new(|panic| {
+pub fn die_on_panic(program: &'static str) {
+    std::panic::set_hook(Box::new(move |panic| {
         // Not through tracing: it may be tracing that panicked.
         let mut stderr = std::io::stderr().lock();
         let _ = match panic.location() {
             Some(at) => writeln!(
                 stderr,
-                "c2c-authd: internal fault at {}:{}; ending",
+                "{program}: internal fault at {}:{}; ending",
                 at.file(),
                 at.line()
             ),
-            None => writeln!(stderr, "c2c-authd: internal fault; ending"),
+            None => writeln!(stderr, "{program}: internal fault; ending"),
         };
         std::process::abort();
     }));

@@ -108,8 +108,8 @@ fn complain(failure: &Failure) -> ExitCode {
 
 fn serve(bus: &BusAddress, source: Source) -> ExitCode {
     log::init();
-    harden::die_on_panic();
-    harden::protect_memory();
+    harden::die_on_panic("c2c-authd");
+    harden::protect_memory(|complaint| tracing::warn!("{complaint}"));
     let (ended, mut notifier) = block_on(bus.clone(), source);
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,7 +1,8 @@
-//! Hints that the network may be back, from the kernel's route and link news.
+//! Hints that the network may be back, from the kernel's news of routes, addresses and links.
 //!
 //! A hint starts nothing by itself: the core decides whether a retry is brought forward. So a hint too many costs little and
-//! one too few costs a delay, and the rules below are simple: a default route appeared, a link came up, or the kernel had to
+//! one too few costs a delay, and the rules below are simple: a default route appeared, an address that reaches beyond its link
+//! did (a network on set may have no way out of it, and the server or its proxy be in it), a link came up, or the kernel had to
 //! drop news. Hints are debounced, because addresses, routes and name servers of one change arrive over a second or two.
 
 use std::collections::BTreeSet;
@@ -23,16 +24,29 @@ const DEBOUNCE: Duration = Duration::from_secs(2);
 
 // <linux/rtnetlink.h>
 const RTMGRP_LINK: u32 = 0x1;
+const RTMGRP_IPV4_IFADDR: u32 = 0x10;
 const RTMGRP_IPV4_ROUTE: u32 = 0x40;
+const RTMGRP_IPV6_IFADDR: u32 = 0x100;
 const RTMGRP_IPV6_ROUTE: u32 = 0x400;
 const RTM_NEWLINK: u16 = 16;
 const RTM_DELLINK: u16 = 17;
+const RTM_NEWADDR: u16 = 20;
+const RTM_DELADDR: u16 = 21;
 const RTM_NEWROUTE: u16 = 24;
 const RTN_UNICAST: u8 = 1;
 const RTM_F_CLONED: u32 = 0x200;
+const RT_SCOPE_LINK: u8 = 253;
+// <linux/if_addr.h>
+const IFA_ADDRESS: u16 = 1;
+const IFA_F_DADFAILED: u8 = 0x08;
+const IFA_F_TENTATIVE: u8 = 0x40;
 // <linux/if.h>
 const IFF_LOOPBACK: u32 = 0x8;
 const IFF_RUNNING: u32 = 0x40;
+
+/// How many addresses are remembered. A device has a handful; IPv6 privacy addresses come and go, and the kernel says so. One
+/// that is not remembered costs a hint too many when it is renewed.
+const ADDRESSES: usize = 64;
 
 /// Starts listening, in a task of its own. The receiver yields one item per debounced burst of news.
 ///
@@ -47,7 +61,10 @@ pub fn listen() -> io::Result<mpsc::Receiver<()>> {
     )?;
     bind(
         &fd,
-        &SocketAddrNetlink::new(0, RTMGRP_LINK | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE),
+        &SocketAddrNetlink::new(
+            0,
+            RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE,
+        ),
     )?;
     spawn(fd)
 }
@@ -99,20 +116,21 @@ fn drain(socket: impl AsFd, news: &mut News) -> Option<io::Result<bool>> {
         Ok((_, length)) => Some(Ok(news.read(&buffer[..length.min(8192)]))),
         Err(Errno::AGAIN) => None,
         Err(Errno::INTR) => Some(Ok(false)),
-        // The kernel dropped news: it may have been what we wait for, and the state of the links is unknown.
+        // The kernel dropped news: it may have been what we wait for, and the state of links and addresses is unknown.
         Err(Errno::NOBUFS) => {
-            news.running.clear();
+            *news = News::default();
             Some(Ok(true))
         }
         Err(error) => Some(Err(error.into())),
     }
 }
 
-/// Reads messages, and remembers which links carry traffic: the kernel repeats `RTM_NEWLINK` for every detail of a link, a
-/// Wi-Fi scan included.
+/// Reads messages, and remembers which links carry traffic and which addresses there are: the kernel repeats `RTM_NEWLINK` for
+/// every detail of a link, a Wi-Fi scan included, and `RTM_NEWADDR` for every renewal of a lease.
 #[derive(Debug, Default)]
 struct News {
     running: BTreeSet<i32>,
+    addresses: BTreeSet<(u32, Vec<u8>)>,
 }
 
 impl News {
@@ -129,6 +147,11 @@ impl News {
                 .unwrap_or_else(|| &datagram[datagram.len().min(16)..]);
             hint |= match kind {
                 RTM_NEWROUTE => is_default_route(payload),
+                RTM_NEWADDR => self.address_came(payload),
+                RTM_DELADDR => {
+                    self.address_went(payload);
+                    false
+                }
                 RTM_NEWLINK => self.link_came_up(payload),
                 RTM_DELLINK => {
                     self.link_went(payload);
@@ -165,6 +188,43 @@ impl News {
         if let Some(index) = read_u32(payload, 4) {
             self.running.remove(&index.cast_signed());
         }
+    }
+
+    // struct ifaddrmsg: family u8, prefixlen u8, flags u8, scope u8, index u32.
+    fn address_came(&mut self, payload: &[u8]) -> bool {
+        let (Some(&flags), Some(&scope), Some(address)) = (payload.get(2), payload.get(3), address(payload)) else {
+            return false;
+        };
+        // RFC 4862 section 5.4: nothing may be sent from it before it is known to be nobody else's; the kernel tells then.
+        if scope >= RT_SCOPE_LINK || flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED) != 0 {
+            return false;
+        }
+        if self.addresses.len() >= ADDRESSES {
+            self.addresses.clear();
+        }
+        self.addresses.insert(address)
+    }
+
+    fn address_went(&mut self, payload: &[u8]) {
+        if let Some(address) = address(payload) {
+            self.addresses.remove(&address);
+        }
+    }
+}
+
+/// The link's index and the address, from `struct ifaddrmsg` and its attributes.
+fn address(payload: &[u8]) -> Option<(u32, Vec<u8>)> {
+    let index = read_u32(payload, 4)?;
+    let mut attributes = payload.get(8..)?;
+    // struct rtattr: length u16 (header included), type u16.
+    loop {
+        let length = usize::from(read_u16(attributes, 0)?);
+        let value = attributes.get(4..length)?;
+        if read_u16(attributes, 2)? == IFA_ADDRESS {
+            return Some((index, value.to_vec()));
+        }
+        // RTA_ALIGN
+        attributes = attributes.get(length.next_multiple_of(4)..)?;
     }
 }
 

@@ -95,8 +95,8 @@ pub(super) struct Directory {
 }
 
 impl Directory {
-    /// Opens it, and refuses one in which others could exchange our files.
-    pub(super) fn open(path: PathBuf) -> Result<Self, OpenError> {
+    /// Opens it to look at, whoever owns it.
+    pub(super) fn look(path: PathBuf) -> Result<Self, OpenError> {
         let us = rustix::process::geteuid().as_raw();
         let fd = match rustix::fs::open(
             &path,
@@ -126,6 +126,13 @@ impl Directory {
                 });
             }
         };
+        Ok(Self { fd, path })
+    }
+
+    /// Opens it, and refuses one in which others could exchange our files.
+    pub(super) fn open(path: PathBuf) -> Result<Self, OpenError> {
+        let us = rustix::process::geteuid().as_raw();
+        let Self { fd, path } = Self::look(path)?;
         let stat = match rustix::fs::fstat(&fd) {
             Ok(stat) => stat,
             Err(error) => {

@@ -91,6 +91,21 @@ impl fmt::Debug for Store {
     }
 }
 
+/// What the records say, for somebody who is not the daemon: takes no lock, changes nothing. With the daemon running it may be the
+/// record before the last.
+///
+/// # Errors
+/// [`OpenError`] if a directory or a file in it is out of reach.
+pub fn peek(dirs: &Directories, key: &StateKey, identity: Identity) -> Result<core::Loaded, OpenError> {
+    let state = Directory::look(dirs.state.clone())?;
+    let runtime = match dirs.runtime.clone().map(Directory::look).transpose() {
+        Err(OpenError::Missing { .. }) => None,
+        found => found?,
+    };
+    let sealer = Sealer::new(key, identity);
+    Ok(load::records(&state, runtime.as_ref(), &sealer)?.loaded)
+}
+
 /// Whether anything in a state directory was ever sealed, so that a new state key would orphan it. `true` if that cannot be
 /// told.
 #[must_use]

@@ -123,7 +123,8 @@ impl State {
             // The rotation: from here on both old tokens are dead, whether or not the answer arrives.
             self.end_grant(client_id, End::Rotated);
             self.truth.counters.refreshes_committed += 1;
-            return Reply::done(self.grant(client_id, true, now));
+            let life = self.options.refreshed_life.unwrap_or(self.options.access_life);
+            return Reply::done(self.grant(client_id, true, life, now));
         }
         let issued = self
             .truth
@@ -231,17 +232,17 @@ impl State {
         // One client id is one device: the unit moves to the project of its last pairing.
         self.devices.insert(client_id.to_owned(), device);
         self.truth.counters.pairings += 1;
-        Reply::done(self.grant(client_id, offline, now))
+        Reply::done(self.grant(client_id, offline, self.options.access_life, now))
     }
 
-    /// Issues a pair to a unit and writes the answer.
-    fn grant(&mut self, client_id: &str, offline: bool, now: SystemTime) -> Value {
+    /// Issues a pair to a unit, its access token good for `life`, and writes the answer.
+    fn grant(&mut self, client_id: &str, offline: bool, life: Duration, now: SystemTime) -> Value {
         // Looks like a JWT, as the real one does; nobody is to read it.
         let access = format!("eyJhbGciOiJub25lIn0.{}.{}", random::text::<48>(), random::text::<24>());
         let refresh = offline.then(random::uuid);
         let mut answer = json!({
             "access_token": access,
-            "expires_in": seconds(self.options.access_life),
+            "expires_in": seconds(life),
             "token_type": "bearer",
         });
         self.truth.issue(Kind::AccessToken, &access, client_id, now);
@@ -252,7 +253,7 @@ impl State {
         if let Some(device) = self.devices.get_mut(client_id) {
             device.grant = Some(Grant {
                 access,
-                access_ends: now + self.options.access_life,
+                access_ends: now + life,
                 refresh,
                 refresh_ends: now + self.options.refresh_life,
             });

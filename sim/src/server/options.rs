@@ -15,6 +15,8 @@ pub struct Options {
     pub interval: Duration,
     /// How long an access token lives: 8 h.
     pub access_life: Duration,
+    /// How long one lives that a refresh brings, where that is something else.
+    pub refreshed_life: Option<Duration>,
     /// How long a refresh token lives: 14 days.
     pub refresh_life: Duration,
     /// Names in the certificate besides `localhost` and 127.0.0.1, for devices that reach the server over a network.
@@ -40,6 +42,7 @@ impl Default for Options {
             code_life: Duration::from_secs(120),
             interval: Duration::from_secs(5),
             access_life: Duration::from_secs(28_800),
+            refreshed_life: None,
             refresh_life: Duration::from_secs(14 * 24 * 60 * 60),
             names: Vec::new(),
             verification_uri: "https://next.frame.io/pair".to_owned(),

@@ -218,6 +218,23 @@ async fn tokens_age_by_the_servers_clock() {
 }
 
 #[tokio::test]
+async fn what_a_refresh_brings_may_live_another_time_than_what_a_pairing_brings() {
+    let server = server();
+    let mut client = Client::connect(&server).await.unwrap();
+    server.set_options(|o| {
+        o.access_life = Duration::from_secs(40);
+        o.refreshed_life = Some(Duration::from_secs(90));
+    });
+    let (access, refresh) = client.pair(&server).await;
+    server.advance(Duration::from_secs(41));
+    assert_eq!(client.me(&access).await.unwrap().status, 401);
+    let renewed = client.refresh(&refresh).await.unwrap();
+    assert_eq!(renewed.json()["expires_in"], 90);
+    server.advance(Duration::from_secs(41));
+    assert_eq!(client.me(&renewed.text("access_token")).await.unwrap().status, 200);
+}
+
+#[tokio::test]
 async fn a_revoked_token_takes_its_twin_along() {
     let server = server();
     let mut client = Client::connect(&server).await.unwrap();

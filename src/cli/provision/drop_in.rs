@@ -1,15 +1,22 @@
-//! What `provision` writes into the configuration: one drop-in that is its own, and nobody else's.
+//! What `provision` writes into the configuration: one drop-in that is its own, and nobody else's. It also remembers, as
+//! comments, where secrets may lie in clear while they are being moved, so that no crash makes them forgotten.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::cli::durable::{Staged, make_directory, remove};
+use super::home::{self, DROP_INS, Home};
+use crate::cli::durable::{Staged, discard, make_directory};
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::mounts::Ground;
 use crate::cli::site::Site;
 use crate::config::{Config, System};
 
-const PATH: &str = "/etc/c2c-authd/config.d/50-provision.toml";
+const NAME: &str = "50-provision.toml";
+/// Begins the comments that name what may be in clear. The package's postrm reads them too.
+const UNSETTLED: &str = "# - ";
 
 /// Its keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,6 +27,8 @@ pub(in crate::cli) struct DropIn {
     pub(in crate::cli) client_secret: Option<PathBuf>,
     /// `secrets.state-key-file`
     pub(in crate::cli) state_key: Option<PathBuf>,
+    /// Files in clear of a change that did not come to its end.
+    pub(in crate::cli) unsettled: BTreeSet<PathBuf>,
 }
 
 /// A drop-in that is good and not yet in force.
@@ -27,6 +36,8 @@ pub(super) struct Change {
     path: PathBuf,
     /// `None`: there is nothing to say, and no file.
     staged: Option<Staged>,
+    /// The other place, where another one would hide this one, or be hidden.
+    other: PathBuf,
 }
 
 impl Change {
@@ -34,16 +45,29 @@ impl Change {
     pub(super) fn commit(self) -> Result<(), Failure> {
         let done = match self.staged {
             Some(staged) => staged.commit(),
-            None => remove(&self.path).map(drop),
+            None => discard(&self.path).map(drop),
         };
-        done.map_err(|error| failed(&self.path, &error))
+        done.map_err(|error| failed(&self.path, &error))?;
+        discard(&self.other)
+            .map(drop)
+            .map_err(|error| failed(&self.other, &error))
     }
 }
 
 impl DropIn {
-    /// Where it is.
+    /// Where it can be, the one that is read first.
+    pub(in crate::cli) fn paths(site: &Site) -> [PathBuf; 2] {
+        DROP_INS.map(|directory| site.path(directory).join(NAME))
+    }
+
+    /// Where it is, or would be.
     pub(in crate::cli) fn path(site: &Site) -> PathBuf {
-        site.path(PATH)
+        let [usual, spare] = Self::paths(site);
+        if !usual.exists() && spare.exists() {
+            spare
+        } else {
+            usual
+        }
     }
 
     /// What it says now; empty if there is none.
@@ -53,18 +77,77 @@ impl DropIn {
             return Ok(Self::default());
         }
         let written = Config::load_file(&path, &System::host())?;
+        let text = fs::read_to_string(&path).map_err(|error| failed(&path, &error))?;
+        let unsettled = text.lines().filter_map(|line| unquote(line.strip_prefix(UNSETTLED)?));
         Ok(Self {
             client_id: written.device.client_id,
             client_secret: written.secrets.client_secret,
             state_key: written.secrets.state_key,
+            unsettled: unsettled.map(PathBuf::from).collect(),
         })
     }
 
-    /// Writes it beside its place, and holds it against the configuration's rules: what would be refused never gets there.
-    pub(super) fn stage(&self, site: &Site) -> Result<Change, Failure> {
-        let path = Self::path(site);
+    /// Every file in clear that it speaks of.
+    pub(in crate::cli) fn clear_files(&self) -> BTreeSet<PathBuf> {
+        let named = [&self.client_secret, &self.state_key];
+        let named = named.into_iter().flatten().cloned();
+        named.chain(self.unsettled.iter().cloned()).collect()
+    }
+
+    /// Where to write it, if it has to be: it differs from `former`. Files that the image's own configuration names as well need
+    /// no naming where there is no room for it.
+    pub(super) fn home(&mut self, site: &Site, config: &Config, former: &Self) -> Result<Option<Home>, Failure> {
+        if self == former {
+            return Ok(None);
+        }
+        match home::drop_ins(site) {
+            Ok(home) => Ok(Some(home)),
+            Err(failure) => {
+                let named = |ours: &Option<PathBuf>, all: &Option<PathBuf>| ours.is_none() || ours == all;
+                let by_others = named(&self.client_secret, &config.secrets.client_secret)
+                    && named(&self.state_key, &config.secrets.state_key);
+                if by_others && *former == Self::default() && self.client_id.is_none() {
+                    *self = Self::default();
+                    return Ok(None);
+                }
+                Err(failure)
+            }
+        }
+    }
+
+    /// The same while these files are on their way.
+    pub(super) fn moving(&self, unsettled: &BTreeSet<PathBuf>) -> Self {
+        Self {
+            unsettled: unsettled.clone(),
+            ..self.clone()
+        }
+    }
+
+    /// Writes it beside its place in that directory, and holds it against the configuration's rules: what would be refused never
+    /// gets there.
+    pub(super) fn stage(&self, site: &Site, directory: &Path) -> Result<Change, Failure> {
+        let path = site.path(directory).join(NAME);
+        let [usual, spare] = Self::paths(site);
+        let other = if path == usual { spare } else { usual };
+        let lasts = site.mounts.ground(&path) == Ground::Lasting;
+        let stays_away =
+            site.mounts.removal_lasts(&other) || (!lasts && site.mounts.ground(&other) != Ground::ReadOnly);
+        if other.exists() && !stays_away {
+            return Err(Failure::new(
+                Exit::Failed,
+                format!(
+                    "{} cannot be taken away for good (its file system is read-only, or forgets changes); nothing was changed; \
+                     make that writable for a moment, or take it out of the image",
+                    other.display()
+                ),
+            ));
+        }
         if *self == Self::default() {
-            return Ok(Change { path, staged: None });
+            return Ok(Change {
+                path,
+                staged: None,
+                other,
+            });
         }
         if let Some(above) = path.parent() {
             make_directory(above, 0o755, None).map_err(|error| failed(above, &error))?;
@@ -76,6 +159,7 @@ impl DropIn {
         Ok(Change {
             path,
             staged: Some(staged),
+            other,
         })
     }
 
@@ -85,6 +169,12 @@ impl DropIn {
         );
         let quoted = |path: &Path| quote(&path.to_string_lossy());
         // Writing to a string cannot fail.
+        if !self.unsettled.is_empty() {
+            out.push_str("# A change has not come to its end; say it again. Secrets in clear may be left in\n");
+        }
+        for path in &self.unsettled {
+            let _ = writeln!(out, "{UNSETTLED}{}", quoted(path));
+        }
         if let Some(id) = &self.client_id {
             let _ = write!(out, "\n[device]\nclient-id = {}\n", quote(id));
         }
@@ -131,6 +221,25 @@ fn quote(text: &str) -> String {
     out
 }
 
+/// What [`quote`] made, or `None`.
+fn unquote(text: &str) -> Option<String> {
+    let mut rest = text.strip_prefix('"')?.strip_suffix('"')?.chars();
+    let mut out = String::new();
+    while let Some(c) = rest.next() {
+        out.push(match (c, c == '\\') {
+            (c, false) => c,
+            (_, true) => match rest.next()? {
+                'u' => {
+                    let digits: String = rest.by_ref().take(4).collect();
+                    char::from_u32(u32::from_str_radix(&digits, 16).ok()?)?
+                }
+                c => c,
+            },
+        });
+    }
+    Some(out)
+}
+
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
@@ -146,12 +255,18 @@ mod tests {
             client_id: Some("SN-\"1\\".to_owned()),
             client_secret: Some(PathBuf::from("/a \"b\"/client-secret")),
             state_key: Some(PathBuf::from("/a/state-key")),
+            unsettled: [PathBuf::from("/a \"\\\n/x")].into(),
         };
-        full.stage(&site).unwrap().commit().unwrap();
+        let [usual, spare] = DROP_INS.map(Path::new);
+        full.stage(&site, usual).unwrap().commit().unwrap();
         assert_eq!(DropIn::load(&site).unwrap(), full);
         assert_eq!(site.config().unwrap().device.client_id, full.client_id);
-        DropIn::default().stage(&site).unwrap().commit().unwrap();
-        assert!(!DropIn::path(&site).exists());
+        full.stage(&site, spare).unwrap().commit().unwrap();
+        assert_eq!(DropIn::load(&site).unwrap(), full);
+        assert_eq!(DropIn::path(&site), DropIn::paths(&site)[1], "it moved");
+        assert!(!DropIn::paths(&site)[0].exists());
+        DropIn::default().stage(&site, usual).unwrap().commit().unwrap();
+        assert!(DropIn::paths(&site).iter().all(|path| !path.exists()));
     }
 
     #[test]
@@ -162,7 +277,7 @@ mod tests {
             client_id: Some("00:11:22:33:44:55".to_owned()),
             ..DropIn::default()
         };
-        let failure = bad.stage(&site).err().unwrap();
+        let failure = bad.stage(&site, Path::new(DROP_INS[0])).err().unwrap();
         assert_eq!(failure.exit, Exit::Usage);
         assert!(failure.sentence.starts_with("device.client-id: "), "{failure}");
         assert!(!DropIn::path(&site).exists());

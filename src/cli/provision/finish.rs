@@ -85,6 +85,7 @@ impl Report {
             "failed" => "c2c-authd does not start.",
             _ => "",
         };
+        let _ = writeln!(out, "{:<14} {}", "kept in", self.place.display());
         let _ = writeln!(out, "\n{}", self.protection);
         if !unit.is_empty() {
             let _ = writeln!(out, "{unit}");

@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::Target;
 use super::drop_in::DropIn;
-use super::place::{Found, Which, sealed_path};
-use super::{Staged, Target};
+use super::place::{Found, Which, sealed_paths};
+use crate::cli::durable::Staged;
 use crate::cli::site::Site;
 
 /// Between the name of the secret and a number.
@@ -20,14 +21,17 @@ const MARK: &str = ".replaced.";
 /// The files whose content would be lost if a state key came to its place: all but the one that could be read.
 pub(super) fn at_risk(site: &Site, target: &Target, former: &DropIn, found: Option<&Found>) -> Vec<PathBuf> {
     let which = Which::StateKey;
+    // By its real name: systemd finds the spare store by a link.
+    let real = |path: &Path| fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let read = found
         .filter(|found| found.content.is_ok())
-        .map(|found| found.kept.path());
-    let mut paths = vec![target.path(site, which), sealed_path(site, which)];
+        .map(|found| real(found.kept.path()));
+    let mut paths = vec![target.path(site, which)];
+    paths.extend(sealed_paths(site, which));
     paths.extend(former.state_key.as_ref().map(|path| site.path(path)));
     paths.sort();
     paths.dedup();
-    paths.retain(|path| read != Some(path.as_path()) && path.is_file());
+    paths.retain(|path| read.as_ref() != Some(&real(path)) && path.is_file());
     paths
 }
 

@@ -2,10 +2,11 @@
 //! the daemon find them.
 //!
 //! Invariants: what is there is looked at as a whole before anything is changed; nothing takes the place of another secret
-//! without `--replace`; a state key that does not open is kept beside the one that replaces it; a sealed secret is in force only after it was opened again and compared; a secret in clear is on disk
-//! only where files were asked for.
+//! without `--replace`; a state key that does not open is kept beside the one that replaces it; a sealed secret is in force
+//! only after it was opened again and compared; a secret in clear is on disk only where files were asked for, and where it may
+//! be is on disk before it is; whenever the power is cut the daemon finds the former secrets or the new ones, and the same
+//! command comes to its end.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -13,26 +14,30 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::args::{How, Provision};
-use super::durable::{Staged, make_directory, remove};
 use super::exit::{Exit, Failure};
+use super::mounts::Ground;
 use super::site::{Site, USER};
 use crate::config::Config;
 use crate::config::secrets::shared_file_system;
 use crate::store::records_exist;
 use drop_in::DropIn;
-use place::{Kept, Plain, Which, find, sealed_path};
+use place::{Kept, Plain, Which, find};
 use plan::{plan_client_id, plan_client_secret, plan_state_key};
 use reseal::reseal;
 use seal::{Creds, CredsError, Key};
+use switch::{Names, carry_out};
 
 mod ask;
 pub(super) mod drop_in;
 mod finish;
+mod folder;
+mod home;
 pub(super) mod keep;
 pub(super) mod place;
 mod plan;
 mod reseal;
 pub(super) mod seal;
+mod switch;
 
 pub(super) use finish::provision;
 
@@ -68,6 +73,8 @@ struct Report {
     client_id: Done,
     /// `host`, `tpm2`, `host+tpm2`; `file` for files.
     key: String,
+    /// Where secrets are stored.
+    place: PathBuf,
     protection: String,
     warnings: Vec<String>,
     /// `restarted`, `started`, `not-running`, `left-alone`, `no-service-manager`, `failed`
@@ -95,17 +102,13 @@ fn at(path: &Path) -> impl Fn(io::Error) -> Failure {
     move |error| Failure::new(Exit::Failed, format!("{}: {error}", path.display()))
 }
 
-/// Plans and carries out. `ask` is called at most once, before anything is changed.
+/// Plans and carries out. `ask` is called at most once, before anything is changed and after all was looked at that can be
+/// looked at without the secret.
 fn store(site: &Site, wanted: &Provision, ask: impl FnOnce() -> Result<Plain, Failure>) -> Result<Report, Failure> {
     let config = site.config()?;
     match &wanted.how {
         How::Sealed(key) => {
-            let key = match key {
-                Some(key) => *key,
-                None => Creds(site).best_key()?,
-            };
-            let explicit = matches!(&wanted.how, How::Sealed(Some(_)));
-            let target = Target::Sealed { key, explicit };
+            let target = Target::sealed(site, *key)?;
             put_all(site, &config, wanted, &target, ask)
         }
         How::Files(directory) => {
@@ -115,40 +118,83 @@ fn store(site: &Site, wanted: &Provision, ask: impl FnOnce() -> Result<Plain, Fa
                     format!("there is no user {USER} to own the files; run: systemd-sysusers"),
                 ));
             }
-            put_all(site, &config, wanted, &Target::Files(directory.clone()), ask)
+            let warning = folder::admit(site, &config, directory)?;
+            let target = Target {
+                kind: Kind::Files,
+                directory: directory.components().collect(),
+                warning,
+            };
+            put_all(site, &config, wanted, &target, ask)
         }
         How::Resealed(key) => reseal(site, &config, wanted, *key),
     }
 }
 
-/// Where secrets go.
-enum Target {
+/// Where secrets go, and how.
+struct Target {
+    kind: Kind,
+    /// As the machine calls it.
+    directory: PathBuf,
+    /// What is to be known about it.
+    warning: Option<String>,
+}
+
+enum Kind {
+    /// As files in clear.
+    Files,
     /// Into the credential store.
     Sealed {
-        /// With this.
-        key: Key,
+        /// With this; without one nothing can be sealed, which matters only if something has to be.
+        key: Result<Key, CredsError>,
         /// Because somebody said so: then a secret sealed with another key moves too.
         explicit: bool,
     },
-    /// Into this directory of the machine.
-    Files(PathBuf),
 }
 
 impl Target {
+    fn sealed(site: &Site, key: Option<Key>) -> Result<Self, Failure> {
+        let home = home::store(site)?;
+        // Nobody is refused who asked for it: an image may bring its host key back at each boot.
+        let forgets = key.is_some_and(Key::needs_host) && !Creds(site).host_key_lasts();
+        let warning = home.warning.or_else(|| {
+            forgets.then(|| {
+                format!(
+                    "{}, without which nothing can be opened; unless the image brings the key back, say --with-key tpm2 or \
+                     keep the secrets as files",
+                    home::gone(&site.machine_path(&site.host_key()))
+                )
+            })
+        });
+        Ok(Self {
+            kind: Kind::Sealed {
+                explicit: key.is_some(),
+                key: key.map_or_else(|| Creds(site).best_key(), Ok),
+            },
+            directory: home.directory,
+            warning,
+        })
+    }
+
+    const fn is_sealed(&self) -> bool {
+        matches!(self.kind, Kind::Sealed { .. })
+    }
+
     fn path(&self, site: &Site, which: Which) -> PathBuf {
-        match self {
-            Self::Sealed { .. } => sealed_path(site, which),
-            Self::Files(directory) => site.path(directory).join(which.name()),
-        }
+        site.path(&self.directory).join(which.name())
     }
 
     /// Whether what was found is kept as it is to be.
     fn is_met_by(&self, site: &Site, which: Which, kept: &Kept) -> bool {
-        match (self, kept) {
-            (Self::Sealed { key, explicit }, Kept::Sealed { header, .. }) => {
-                !explicit || header.is_some_and(|header| header.key == *key && !header.bound_to_pcrs)
+        match (&self.kind, kept) {
+            (Kind::Sealed { key, explicit }, Kept::Sealed { header, path }) => {
+                let key = key.as_ref().ok();
+                let with_it = header.is_some_and(|header| Some(&header.key) == key && !header.bound_to_pcrs);
+                // Or no place lasts.
+                let stays =
+                    site.mounts.ground(path) != Ground::Volatile || site.ground(&self.directory) != Ground::Lasting;
+                stays && (!explicit || with_it)
             }
-            (Self::Files(_), Kept::File { path }) => *path == self.path(site, which),
+            (Kind::Files, Kept::File { path }) => *path == self.path(site, which),
             _ => false,
         }
     }
@@ -162,59 +208,43 @@ fn put_all(
     ask: impl FnOnce() -> Result<Plain, Failure>,
 ) -> Result<Report, Failure> {
     let former = DropIn::load(site)?;
-    let mut drop_in = former.clone();
+    let mut drop_in = DropIn {
+        client_id: former.client_id.clone(),
+        ..DropIn::default()
+    };
     let client_id = plan_client_id(config, wanted, &mut drop_in)?;
+    let needs_secret = config.provider.needs_client_secret();
+    if !target.is_sealed() {
+        let named = |which: Which| Some(target.directory.join(which.name()));
+        drop_in.client_secret = needs_secret.then(|| named(Which::ClientSecret)).flatten();
+        drop_in.state_key = named(Which::StateKey);
+    }
+    let home = drop_in.home(site, config, &former)?;
+    let look = |which| find(site, Some(config), which).map_err(|error| failed(&error));
+    let found_secret = needs_secret.then(|| look(Which::ClientSecret)).transpose()?;
+    let found_key = look(Which::StateKey)?;
+    if let Kind::Sealed { key: Err(error), .. } = &target.kind
+        && (found_key.is_none() || found_secret.as_ref().is_some_and(Option::is_none))
+    {
+        return Err(Failure::new(Exit::Failed, error.to_string()));
+    }
+
     let mut moves = Vec::new();
-    if config.provider.needs_client_secret() {
-        let given = ask()?;
+    if let Some(found) = found_secret {
         let bad = |problem| Failure::new(Exit::Usage, format!("the client secret cannot be used: {problem}"));
-        let given = Which::ClientSecret.parse(&given).map_err(bad)?;
-        let found = find(site, Some(config), Which::ClientSecret).map_err(|error| failed(&error))?;
+        let given = Which::ClientSecret.parse(&ask()?).map_err(bad)?;
         moves.push(plan_client_secret(site, target, wanted.replace, given, found.as_ref())?);
     }
-    let found = find(site, Some(config), Which::StateKey).map_err(|error| failed(&error))?;
     let records = records_exist(&site.state_directory(Some(config)));
-    let at_risk = keep::at_risk(site, target, &former, found.as_ref());
-    let state_key = plan_state_key(site, target, wanted.replace, records, found)?;
+    let at_risk = keep::at_risk(site, target, &former, found_key.as_ref());
+    let state_key = plan_state_key(site, target, wanted.replace, records, found_key)?;
     let at_risk = if state_key.done.changes() { at_risk } else { Vec::new() };
     let new_key = matches!(state_key.done, Done::Stored | Done::Replaced);
     moves.push(state_key);
 
-    match target {
-        Target::Sealed { .. } => {
-            drop_in.client_secret = None;
-            drop_in.state_key = None;
-        }
-        Target::Files(directory) => {
-            let named = |which: Which| Some(directory.join(which.name()));
-            drop_in.client_secret = config
-                .provider
-                .needs_client_secret()
-                .then(|| named(Which::ClientSecret))
-                .flatten();
-            drop_in.state_key = named(Which::StateKey);
-        }
-    }
-    // Before a secret is in its place: a client id that the configuration refuses must not leave half of it all behind.
-    let change = (drop_in != former).then(|| drop_in.stage(site)).transpose()?;
-    let mut staged = Vec::new();
-    for step in &moves {
-        if let Some(plain) = &step.plain {
-            staged.push(stage(site, target, step.which, plain)?);
-        }
-    }
-    let mut kept = Vec::new();
-    for path in &at_risk {
-        kept.push(keep::beside(path).map_err(at(path))?);
-    }
-    for (path, staged) in staged {
-        staged.commit().map_err(at(&path))?;
-    }
-    if let Some(change) = change {
-        change.commit()?;
-    }
-    forget_former(site, &former, target)?;
-    let mut report = report(site, target, &moves, client_id, drop_in != former, wanted)?;
+    let changed = moves.iter().any(|step| step.done.changes()) || client_id.changes() || home.is_some();
+    let kept = carry_out(site, target, &moves, &Names { former, drop_in, home }, &at_risk)?;
+    let mut report = report(site, target, &moves, client_id, changed, wanted)?;
     report.warnings.extend(keep::warning(&kept, records && new_key));
     Ok(report)
 }
@@ -229,59 +259,12 @@ fn new_key() -> Result<Plain, Failure> {
     Ok(key)
 }
 
-/// Puts one secret into its place, after it was read back.
-fn put(site: &Site, target: &Target, which: Which, plain: &Plain) -> Result<(), Failure> {
-    let (path, staged) = stage(site, target, which, plain)?;
-    staged.commit().map_err(at(&path))
-}
-
-/// Puts one secret beside its place, which it returns too, and reads it back.
-fn stage(site: &Site, target: &Target, which: Which, plain: &Plain) -> Result<(PathBuf, Staged), Failure> {
-    let path = target.path(site, which);
-    let (mode, owner, content) = match target {
-        Target::Sealed { key, .. } => (0o600, None, Creds(site).seal(which.name(), *key, plain)?),
-        Target::Files(_) => (0o600, site.service, plain.clone()),
-    };
-    let above = path.parent().unwrap_or(&path);
-    make_directory(above, 0o700, owner).map_err(at(above))?;
-    let staged = Staged::write(&path, &content, mode, owner).map_err(at(&path))?;
-    let written = Zeroizing::new(fs::read(staged.at()).map_err(at(&path))?);
-    let read_back = match target {
-        Target::Sealed { .. } => Creds(site).open(which.name(), &written)?,
-        Target::Files(_) => written,
-    };
-    if read_back != *plain {
-        return Err(Failure::new(
-            Exit::Failed,
-            format!(
-                "{}: what was stored does not read back as the {} that was given; nothing was changed there",
-                path.display(),
-                which.what()
-            ),
-        ));
-    }
-    Ok((path, staged))
-}
-
-/// Removes what `provision` itself stored in the other way: secrets in clear that nobody needs any more, or sealed ones that
-/// would win over the files.
-fn forget_former(site: &Site, former: &DropIn, target: &Target) -> Result<(), Failure> {
-    let files = [&former.client_secret, &former.state_key];
-    let files = files.into_iter().flatten().map(|path| site.path(path));
-    let sealed = [Which::ClientSecret, Which::StateKey].map(|which| sealed_path(site, which));
-    let kept = [Which::ClientSecret, Which::StateKey].map(|which| target.path(site, which));
-    for path in files.chain(sealed).filter(|path| !kept.contains(path)) {
-        remove(&path).map_err(at(&path))?;
-    }
-    Ok(())
-}
-
 fn report(
     site: &Site,
     target: &Target,
     moves: &[Move],
     client_id: Done,
-    reconfigured: bool,
+    changed: bool,
     wanted: &Provision,
 ) -> Result<Report, Failure> {
     // Anew: another drop-in may sort behind ours and win.
@@ -299,38 +282,55 @@ fn report(
         let step = moves.iter().find(|step| step.which == which);
         step.map_or(Done::None, |step| step.done)
     };
-    let mut warnings = Vec::new();
+    let mut warnings: Vec<_> = target.warning.iter().cloned().collect();
     if config.device.client_id.is_none() {
         warnings.push("the device has no client id yet; say --client-id, or set device.client-id-from".to_owned());
     }
-    let (key, protection) = match target {
-        Target::Sealed { .. } => told(site, &config)?,
-        Target::Files(directory) => {
-            let key = target.path(site, Which::StateKey);
-            let state = site.state_directory(Some(&config));
-            // It is made with the first start, on the file system of what is above it.
-            let state = state.ancestors().find(|path| path.exists()).unwrap_or(&state);
-            warnings.extend(shared_file_system(&key, state));
-            (
-                "file".to_owned(),
-                format!(
-                    "The secrets are files in clear in {}, which only root and the daemon can read. That does not protect \
-                     against somebody who holds the disk or an image of it.",
-                    directory.display()
-                ),
-            )
-        }
+    let (key, protection) = if target.is_sealed() {
+        warnings.extend(left_in_clear(site, &config));
+        told(site, &config)?
+    } else {
+        let key = target.path(site, Which::StateKey);
+        let state = site.state_directory(Some(&config));
+        // It is made with the first start, on the file system of what is above it.
+        let state = state.ancestors().find(|path| path.exists()).unwrap_or(&state);
+        warnings.extend(shared_file_system(&key, state));
+        (
+            "file".to_owned(),
+            format!(
+                "The secrets are files in clear in {}, which only root and the daemon can read. That does not protect against \
+                 somebody who holds the disk or an image of it.",
+                target.directory.display()
+            ),
+        )
     };
     Ok(Report {
-        changed: reconfigured || client_id.changes() || moves.iter().any(|step| step.done.changes()),
+        changed,
         client_secret: done(Which::ClientSecret),
         state_key: done(Which::StateKey),
         client_id,
         key,
+        place: target.directory.clone(),
         protection,
         warnings,
         unit: "left-alone",
     })
+}
+
+/// What the image's own configuration names is not ours to remove.
+fn left_in_clear(site: &Site, config: &Config) -> Vec<String> {
+    let named = [Which::ClientSecret, Which::StateKey].map(|which| (which, which.configured(config)));
+    let there = named.into_iter().filter_map(|(which, path)| Some((which, path?)));
+    let there = there.filter(|(_, path)| site.path(path).exists());
+    there
+        .map(|(which, path)| {
+            format!(
+                "{} is named by the configuration and still holds the {} in clear; remove both the file and its name",
+                path.display(),
+                which.what()
+            )
+        })
+        .collect()
 }
 
 /// The key that holds now: where nothing had to be done, not the one that would have been chosen.

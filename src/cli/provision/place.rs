@@ -61,16 +61,25 @@ impl Which {
 pub(in crate::cli) type Plain = Zeroizing<Vec<u8>>;
 
 /// Where systemd looks for an encrypted credential that is named and not placed, in this order.
-const STORES: [&str; 4] = [
+pub(in crate::cli) const STORES: [&str; 5] = [
+    // What a boot loader or a hypervisor brought.
+    "/run/credentials/@encrypted",
     "/etc/credstore.encrypted",
-    "/run/credstore.encrypted",
+    LINKS,
     "/usr/local/lib/credstore.encrypted",
     "/usr/lib/credstore.encrypted",
 ];
 
-/// Where `provision` puts sealed secrets.
-pub(in crate::cli) fn sealed_path(site: &Site, which: Which) -> PathBuf {
-    site.path(STORES[0]).join(which.name())
+/// Where systemd-tmpfiles links to [`SPARE_STORE`] at each boot (`systemd/c2c-authd.tmpfiles`).
+pub(in crate::cli) const LINKS: &str = "/run/credstore.encrypted";
+/// The usual place of sealed secrets.
+pub(in crate::cli) const STORE: &str = STORES[1];
+/// Their place where `/etc` is read-only. Not in the state directory, which belongs to the daemon.
+pub(in crate::cli) const SPARE_STORE: &str = "/var/lib/c2c-provision/credstore.encrypted";
+
+/// Where `provision` may have put this one, sealed.
+pub(in crate::cli) fn sealed_paths(site: &Site, which: Which) -> [PathBuf; 2] {
+    [STORE, SPARE_STORE].map(|store| site.path(store).join(which.name()))
 }
 
 /// How a secret is kept.
@@ -207,7 +216,7 @@ fn why_closed(site: &Site, kept: &Kept) -> String {
 }
 
 /// As the daemon will judge a file: its own, and closed to all others.
-fn guarded(site: &Site, path: &Path) -> Result<(), String> {
+pub(super) fn guarded(site: &Site, path: &Path) -> Result<(), String> {
     let found = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
     let path = path.display();
     match site.service {

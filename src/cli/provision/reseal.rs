@@ -1,8 +1,10 @@
 //! `provision --upgrade-key`: what is sealed is sealed with another key. Reads no secret from anybody, and changes none.
 
+use super::drop_in::DropIn;
 use super::place::{Found, Kept, Which, find};
 use super::seal::Key;
-use super::{Done, Move, Report, Target, failed, put, report, unusable};
+use super::switch::{Names, carry_out};
+use super::{Done, Move, Report, Target, failed, report, unusable};
 use crate::cli::args::Provision;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::site::Site;
@@ -11,7 +13,7 @@ use crate::config::Config;
 /// Looks at both before either is touched.
 pub(super) fn reseal(site: &Site, config: &Config, wanted: &Provision, key: Key) -> Result<Report, Failure> {
     let mut moves = Vec::new();
-    let target = Target::Sealed { key, explicit: true };
+    let target = Target::sealed(site, Some(key))?;
     for which in [Which::ClientSecret, Which::StateKey] {
         let found = find(site, Some(config), which).map_err(|error| failed(&error))?;
         let (done, plain) = match found {
@@ -50,10 +52,13 @@ pub(super) fn reseal(site: &Site, config: &Config, wanted: &Provision, key: Key)
             "nothing is sealed yet; store it with: c2c-authctl provision",
         ));
     }
-    for step in &moves {
-        if let Some(plain) = &step.plain {
-            put(site, &target, step.which, plain)?;
-        }
-    }
-    report(site, &target, &moves, Done::None, false, wanted)
+    let former = DropIn::load(site)?;
+    let names = Names {
+        drop_in: former.clone(),
+        former,
+        home: None,
+    };
+    carry_out(site, &target, &moves, &names, &[])?;
+    let changed = moves.iter().any(|step| step.done.changes());
+    report(site, &target, &moves, Done::None, changed, wanted)
 }

@@ -3,7 +3,6 @@
 //! Secrets go to it and come from it through pipes. Never bound to PCRs that mean anything: a firmware update would lock the
 //! device out.
 
-use std::fs;
 use std::io::{self, Read as _, Write as _};
 use std::process::{Command, Stdio};
 use std::thread;
@@ -12,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use crate::cli::mounts::Ground;
 use crate::cli::site::Site;
 
 const PROGRAM: &str = "systemd-creds";
@@ -210,16 +210,10 @@ impl Creds<'_> {
         Ok(knows_tpm(&String::from_utf8_lossy(&output.stdout)))
     }
 
-    fn host_key_lasts(self) -> bool {
-        const VOLATILE: [u64; 2] = [0x0102_1994, 0x8584_58f6];
-        let path = self.0.host_key();
+    /// Whether the host's key will be there after the next reboot.
+    pub(in crate::cli) fn host_key_lasts(self) -> bool {
         // The file and the directories above it may be made only with the first credential.
-        let existing = path.ancestors().find(|path| fs::symlink_metadata(path).is_ok());
-        let kind = existing
-            .and_then(|path| rustix::fs::statfs(path).ok())
-            .map(|found| found.f_type);
-        kind.and_then(|kind| u64::try_from(kind).ok())
-            .is_some_and(|kind| !VOLATILE.contains(&kind))
+        self.0.mounts.ground(&self.0.host_key()) == Ground::Lasting
     }
 
     fn command(self, arguments: &[&str]) -> Command {

@@ -2,12 +2,17 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
+use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use tempfile::TempDir;
 
+use super::place::sealed_paths;
 use super::*;
-use crate::cli::site::HOST_KEY;
+
+mod cuts;
+mod read_only;
+mod sealing;
 
 const SECRET: &str = "made-up-secret";
 const OTHER: &str = "another-made-up-secret";
@@ -196,8 +201,8 @@ fn a_file_of_another_device_is_told_as_such() {
     let (world, other) = (World::new(), World::new());
     world.provision(SECRET, &sealed()).unwrap();
     other.provision(SECRET, &sealed()).unwrap();
-    let path = sealed_path(&world.site, Which::ClientSecret);
-    fs::copy(sealed_path(&other.site, Which::ClientSecret), &path).unwrap();
+    let path = sealed_paths(&world.site, Which::ClientSecret)[0].clone();
+    fs::copy(sealed_paths(&other.site, Which::ClientSecret)[0].clone(), &path).unwrap();
     let refused = world.provision(SECRET, &sealed()).unwrap_err();
     assert!(refused.sentence.contains("another device"), "{refused}");
     fs::write(&path, "no credential").unwrap();
@@ -242,7 +247,7 @@ fn a_sealed_state_key_that_does_not_open_is_kept_beside_the_one_that_replaces_it
     let world = World::new();
     world.provision(SECRET, &sealed()).unwrap();
     world.record();
-    let path = sealed_path(&world.site, Which::StateKey);
+    let path = sealed_paths(&world.site, Which::StateKey)[0].clone();
     let (former, key) = (fs::read(&path).unwrap(), world.secret(Which::StateKey).1);
     // As with a TPM that cannot be reached: what seals is away for a while.
     let host_key = world.site.host_key();
@@ -398,54 +403,4 @@ fn a_client_id_that_a_later_file_hides_is_no_success() {
     };
     let failure = world.provision(SECRET, &wanted).unwrap_err();
     assert!(failure.sentence.contains("later file"), "{failure}");
-}
-
-#[test]
-#[ignore = "needs systemd-creds; .ci/run installs it and asks for these"]
-fn sealing_anew_needs_something_sealed() {
-    let world = World::new();
-    let wanted = Provision {
-        how: How::Resealed(Key::Host),
-        ..Provision::default()
-    };
-    assert_eq!(world.provision("", &wanted).unwrap_err().exit, Exit::NotProvisioned);
-    world.provision(SECRET, &files()).unwrap();
-    let refused = world.provision("", &wanted).unwrap_err();
-    assert!(refused.sentence.contains("--with-key host"), "{refused}");
-    world.provision(SECRET, &sealed()).unwrap();
-    assert!(!world.provision("", &wanted).unwrap().changed, "it has that key");
-}
-
-#[test]
-#[ignore = "needs systemd-creds; .ci/run installs it and asks for these"]
-fn headers_tell_key_and_binding() {
-    // Of systemd's own documentation: bound to PCR 7.
-    let bound = b"k6iUCUh0RJCQyvL8k8q1UyAAAAABAAAADAAAABAAAAC1lFmbWAqWZ8dCCQkAAAAAgAAAAAAAAAALACMA0AAAACAAAAAA";
-    let told = seal::header(bound).unwrap();
-    assert_eq!((told.key, told.bound_to_pcrs), (Key::HostTpm2, true));
-    let world = World::new();
-    let sealed = Creds(&world.site).seal("x", Key::Host, b"y").unwrap();
-    let told = seal::header(&sealed).unwrap();
-    assert_eq!((told.key, told.bound_to_pcrs), (Key::Host, false));
-    assert_eq!(seal::header(b"not base64!"), None);
-    assert_eq!(seal::header(b""), None);
-    // The same, bound to PCR 16: sealed by systemd 252, which cannot do without.
-    let free = b"k6iUCUh0RJCQyvL8k8q1UyAAAAABAAAADAAAABAAAAC1lFmbWAqWZ8dCCQkAAAAAAAABAAAAAAALACMA0AAAACAAAAAA";
-    assert!(!seal::header(free).unwrap().bound_to_pcrs);
-    let null = b"BYRp2vb1QySABUnaD46i+yAAAAABAAAADAAAABAAAAA=";
-    assert_eq!(seal::header(null).unwrap().key, Key::Null);
-}
-
-#[test]
-#[ignore = "needs systemd-creds; .ci/run installs it and asks for these"]
-fn a_host_key_on_a_volatile_file_system_is_none_to_choose() {
-    let volatile = tempfile::tempdir_in("/dev/shm").unwrap();
-    let mut site = Site::at(volatile.path());
-    assert!(matches!(
-        Creds(&site).best_key(),
-        Err(CredsError::NoKey) | Ok(Key::Tpm2)
-    ));
-    let disk = tempfile::tempdir().unwrap();
-    site.environment = vec![(HOST_KEY, disk.path().join("a/b/secret").into())];
-    assert!(Creds(&site).best_key().unwrap().needs_host());
 }

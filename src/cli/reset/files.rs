@@ -7,10 +7,10 @@ use std::path::Path;
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
-use crate::cli::durable::remove;
+use crate::cli::durable::discard;
 use crate::cli::provision::drop_in::DropIn;
 use crate::cli::provision::keep::copies;
-use crate::cli::provision::place::{Which, find, sealed_path};
+use crate::cli::provision::place::{Which, find, sealed_paths};
 use crate::cli::site::Site;
 use crate::config::Config;
 
@@ -42,6 +42,8 @@ pub(super) struct Outcome {
     pub(super) left: Vec<String>,
     /// There were records that might have been a pairing.
     pub(super) had_records: bool,
+    /// Records that the daemon could not use and kept, and that are gone now: another pairing each, as far as is known.
+    pub(super) set_aside: Vec<String>,
     /// The server has yet to hear of something, and can.
     pub(super) pending: bool,
     /// It would have, and now will not.
@@ -81,6 +83,9 @@ pub(super) fn clear(site: &Site, config: Option<&Config>, state: &Path, wanted: 
         } else if is_ours(&name) {
             // Also one that was set aside: nobody will send it any more.
             outcome.gave_up_revocations |= bare(&name).starts_with(REVOCATIONS);
+            if is_set_aside(&name) {
+                outcome.set_aside.push(name.clone());
+            }
             take(&state.join(&name), &mut outcome)?;
         } else {
             outcome.left.push(format!(
@@ -100,15 +105,25 @@ pub(super) fn clear(site: &Site, config: Option<&Config>, state: &Path, wanted: 
     Ok(outcome)
 }
 
-/// Held until dropped. A directory that is not there needs none.
-fn lock(state: &Path) -> io::Result<Option<File>> {
+/// The state directory, locked until this is dropped.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Said, because closing leaves it to a child that was forked meanwhile and has not yet become another program.
+        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
+    }
+}
+
+/// A directory that is not there needs none.
+fn lock(state: &Path) -> io::Result<Option<Lock>> {
     let directory = match File::open(state) {
         Ok(directory) => directory,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(named(state, &error)),
     };
     match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(directory)),
+        Ok(()) => Ok(Some(Lock(directory))),
         Err(Errno::WOULDBLOCK) => Err(io::Error::other(format!(
             "{} is in use by a c2c-authd that systemd does not run; stop it, then say this again",
             state.display()
@@ -145,28 +160,37 @@ fn is_ours(name: &str) -> bool {
         || ["record.", "revocations."].iter().any(|stem| name.starts_with(stem))
 }
 
+/// `record.damaged.1`, `record.foreign.2` …
+fn is_set_aside(name: &str) -> bool {
+    name.strip_prefix("record.")
+        .and_then(|rest| rest.split_once('.'))
+        .is_some_and(|(_, number)| number.parse::<u32>().is_ok())
+}
+
 fn take(path: &Path, outcome: &mut Outcome) -> io::Result<()> {
-    if remove(path).map_err(|error| named(path, &error))? {
+    if discard(path).map_err(|error| named(path, &error))? {
         outcome.removed.push(path.display().to_string());
     }
     Ok(())
 }
 
-/// What `provision` stored. What came with the image stays, and is told.
+/// What `provision` stored. What came with the image stays, and is told. The drop-in goes last: it names the others.
 fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outcome) -> io::Result<()> {
     let drop_in = DropIn::load(site).unwrap_or_default();
-    for path in [&drop_in.client_secret, &drop_in.state_key].into_iter().flatten() {
+    for path in drop_in.clear_files() {
         take(&site.path(path), outcome)?;
     }
     // Former state keys too: with one of them and a copy of the records a pairing could be read.
-    let sealed_key = sealed_path(site, Which::StateKey);
-    for path in drop_in.state_key.iter().map(|path| site.path(path)).chain([sealed_key]) {
+    let keys = drop_in.state_key.iter().map(|path| site.path(path));
+    for path in keys.chain(sealed_paths(site, Which::StateKey)) {
         for (_, copy) in copies(&path).map_err(|error| named(&path, &error))? {
             take(&copy, outcome)?;
         }
     }
     for which in [Which::ClientSecret, Which::StateKey] {
-        take(&sealed_path(site, which), outcome)?;
+        for path in sealed_paths(site, which) {
+            take(&path, outcome)?;
+        }
         if let Ok(Some(found)) = find(site, config, which) {
             outcome.left.push(format!(
                 "the {} in {} was not stored by provision and was left",
@@ -175,7 +199,10 @@ fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outco
             ));
         }
     }
-    take(&DropIn::path(site), outcome)
+    for path in DropIn::paths(site) {
+        take(&path, outcome)?;
+    }
+    Ok(())
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {

@@ -20,8 +20,11 @@ use super::status::Status;
 use super::systemd::{Unit, systemctl};
 use super::{confirm, note, print, to_json};
 use crate::bus::BusAddress;
-use crate::config::{OauthCode, Provider};
-use crate::core::Reason;
+use crate::cli::provision::place::{Which, find};
+use crate::config::{Config, OauthCode, Provider};
+use crate::core::{Body, Loaded, Reason, Record};
+use crate::daemon::boot;
+use crate::store::{self, Directories, Identity, StateKey};
 use files::{Outcome, Wanted};
 
 mod files;
@@ -115,7 +118,11 @@ async fn reset(site: &Site, bus: &BusAddress, wanted: &FactoryReset) -> Result<R
         ));
     }
     let config = config.ok();
-    let unpaired = unpair(bus).await?;
+    let mut unpaired = unpair(bus).await?;
+    // Reasons of what was tried since say nothing of the records, and a daemon that is dead says nothing at all.
+    unpaired.tombstone |= config
+        .as_ref()
+        .is_some_and(|config| tombstone_on_disk(site, config, &state));
     if unpaired.was_paired == Some(true) {
         wait_for_server(&state, wanted.wait).await;
     }
@@ -237,6 +244,29 @@ fn is_tombstone(reason: &str) -> bool {
     )
 }
 
+/// Whether the records open, and say that there is no pairing. `false` also where nobody can tell.
+fn tombstone_on_disk(site: &Site, config: &Config, state: &Path) -> bool {
+    let look = || {
+        let key = find(site, Some(config), Which::StateKey).ok()??.content.ok()?;
+        let key = StateKey::from_bytes(key.as_slice().try_into().ok()?);
+        let provider = boot::provider(config, None).ok()?;
+        let client_id = config.device.client_id.as_deref()?;
+        let directories = Directories {
+            state: state.to_owned(),
+            runtime: Some(site.runtime_directory()),
+        };
+        let identity = Identity::new(provider.name(), &provider.issuer(), client_id);
+        store::peek(&directories, &key, identity).ok()
+    };
+    matches!(
+        look(),
+        Some(Loaded::Current(Record {
+            body: Body::Tombstone(_),
+            ..
+        }))
+    )
+}
+
 /// The daemon revokes in the background; its list of what is left to revoke is a file.
 async fn wait_for_server(state: &Path, limit: Duration) {
     const STEP: Duration = Duration::from_millis(100);
@@ -285,10 +315,16 @@ fn told(unpaired: &Unpaired, revocable: bool, outcome: Outcome, mut warnings: Ve
             unpaired.reason
         ));
     }
+    if !outcome.set_aside.is_empty() {
+        warnings.push(format!(
+            "{} could never be read: what pairing that was, and whether it was ended, is not known",
+            outcome.set_aside.join(", ")
+        ));
+    }
     let server = match unpaired.was_paired {
         _ if outcome.pending => Server::Pending,
-        _ if outcome.gave_up_revocations => Server::NotTold,
-        None if outcome.had_records => Server::NotTold,
+        _ if outcome.gave_up_revocations || !outcome.set_aside.is_empty() => Server::NotTold,
+        None if outcome.had_records && !unpaired.tombstone => Server::NotTold,
         Some(true) if !revocable => Server::NotTold,
         Some(true) => Server::Told,
         Some(false) if unread => Server::NotTold,

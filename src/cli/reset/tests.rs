@@ -5,6 +5,8 @@ use std::fs;
 use super::*;
 use crate::cli::proxy::tests::Fake;
 
+mod records;
+
 /// A machine with these files in the state directory, and a flow.
 fn machine(names: &[&str]) -> (tempfile::TempDir, Site) {
     let folder = tempfile::tempdir().unwrap();

@@ -123,14 +123,10 @@ impl History {
             }
             Request::Revoke(token) => {
                 self.tried |= family_bit(Pair::of_revocable(token).family);
-                // It goes before the code, which is asked for right after it.
-                self.hurry(Subject::Code);
             }
             Request::DeviceCode => self.code_asked = true,
             Request::Exchange { code, .. } => self.spent.push(number(code.expose(), 'x')),
-            // It keeps its interval, and after it nothing is known of what was asked for before.
-            Request::Heartbeat(access) => self.hurry(Subject::Token(Pair::of_access(access))),
-            Request::Authorize | Request::Prepare | Request::Identify(_) => {}
+            Request::Authorize | Request::Prepare | Request::Identify(_) | Request::Heartbeat(_) => {}
         }
     }
 
@@ -213,11 +209,7 @@ impl History {
                 self.refreshed = Some(real);
                 self.hurry(Subject::Refresh);
             }
-            RefreshAnswer::Dead => {
-                self.condemned |= family_bit(pair.family);
-                // Whether the access token outlived the verdict is another question than the one that was put off.
-                self.hurry(Subject::Token(pair));
-            }
+            RefreshAnswer::Dead => self.condemned |= family_bit(pair.family),
             RefreshAnswer::Failed(fault) if fault.kind.ambiguous() => return,
             RefreshAnswer::Failed(fault) if fault.kind.unsent() => return self.unsend(pair),
             RefreshAnswer::Failed(_) | RefreshAnswer::ClientRejected => {}

@@ -75,9 +75,8 @@ pub(super) fn inhibit_and_release_alternate(world: &World, inhibit: bool) -> Law
 }
 
 pub(super) fn retry_after_is_waited_for(world: &World, request: &Request) -> Law {
-    if matches!(request, Request::Refresh { .. } | Request::Heartbeat(_)) {
-        // The wish was told to the request before it on the same connection, and is looked at there. A heartbeat keeps its
-        // interval, whatever the server wishes.
+    if matches!(request, Request::Refresh { .. }) {
+        // The wish was told to the request before it on the same connection, and is looked at there.
         return Ok(());
     }
     let subject = Subject::of(request);

@@ -224,8 +224,6 @@ impl World {
         let until = BootTime::from_millis(self.boot_time().as_millis() + CALL_LIMIT);
         self.calls.push(OpenCall { id, ask, until });
         if ask == Ask::Unpair {
-            // Should it fail, the pairing goes on as if nothing had been asked of the server yet.
-            self.history.hurry(Subject::Refresh);
             self.history.unwanted |= families_before(self.server.families());
         }
         id

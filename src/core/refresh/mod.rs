@@ -298,11 +298,11 @@ impl Core {
         t.note(Note::PairingLost { reason });
         self.idle = reason;
         self.retry.reset();
-        self.forget_resource(t);
+        let patience = self.forget_resource(t);
         self.store_tombstone(t, reason);
         if self.policy.can_probe && !held.dead(t.at()) && reason != Reason::NoRefreshToken {
             self.afterlife = Some(Afterlife { held, alive: false });
-            self.want_probe(t);
+            self.want_probe_of_the_same(t, patience);
         }
     }
 

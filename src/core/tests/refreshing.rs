@@ -341,6 +341,32 @@ fn a_token_that_outlives_the_verdict_is_served_to_its_end() {
 }
 
 #[test]
+fn a_verdict_does_not_hasten_a_probe_that_the_server_put_off() {
+    let mut scene = due();
+    scene.prepare(PrepareAnswer::Ready);
+    scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Lost)));
+    assert!(scene.out(is_identify), "does the old token live?");
+    scene.probed(ResourceAnswer::Failed(Fault {
+        kind: FaultKind::RateLimited,
+        retry_after: Some(secs(300)),
+    }));
+    scene.advance(secs(60));
+    scene.prepare(PrepareAnswer::Ready);
+    scene.refresh(RefreshAnswer::Dead);
+    assert_eq!(
+        scene.state(),
+        (PairingState::Unpaired, Reason::RefreshAnswerLost),
+        "and its token may live on"
+    );
+    assert!(!scene.out(is_identify));
+    let early = scene.get_token(None);
+    assert_eq!(scene.error(early), CallError::NotPaired);
+    assert!(!scene.out(is_identify), "nor does a caller hasten it");
+    scene.advance(secs(240));
+    assert!(scene.out(is_identify));
+}
+
+#[test]
 fn a_network_that_returns_spreads_the_load_unless_somebody_waits() {
     let mut scene = due();
     let patience = Fault {

@@ -56,6 +56,51 @@ fn a_link_is_a_hint_when_it_comes_up_and_not_when_it_is_repeated() {
     assert!(!news.read(&link(RTM_NEWLINK, 1, IFF_RUNNING | IFF_LOOPBACK)));
 }
 
+fn address(kind: u16, index: u32, flags: u8, scope: u8, address: &[u8]) -> Vec<u8> {
+    let mut payload = vec![2, 24, flags, scope];
+    payload.extend(index.to_ne_bytes());
+    // First one that is of no interest, 3 bytes long and padded to 4.
+    payload.extend(7_u16.to_ne_bytes());
+    payload.extend(6_u16.to_ne_bytes());
+    payload.extend([1, 2, 3, 0]);
+    payload.extend(u16::try_from(4 + address.len()).unwrap().to_ne_bytes());
+    payload.extend(IFA_ADDRESS.to_ne_bytes());
+    payload.extend(address);
+    message(kind, &payload)
+}
+
+#[test]
+fn an_address_is_a_hint_when_it_is_new_usable_and_reaches_beyond_its_link() {
+    let mut news = News::default();
+    let one = [192, 0, 2, 1];
+    assert!(news.read(&address(RTM_NEWADDR, 2, 0, 0, &one)));
+    assert!(!news.read(&address(RTM_NEWADDR, 2, 0, 0, &one)), "a renewed lease");
+    assert!(news.read(&address(RTM_NEWADDR, 3, 0, 0, &one)), "on another link");
+    assert!(!news.read(&address(RTM_DELADDR, 2, 0, 0, &one)));
+    assert!(news.read(&address(RTM_NEWADDR, 2, 0, 0, &one)), "back again");
+    assert!(!news.read(&address(RTM_NEWADDR, 2, 0, RT_SCOPE_LINK, &[169, 254, 0, 1])));
+    assert!(
+        !news.read(&address(RTM_NEWADDR, 1, 0, 254, &[127, 0, 0, 1])),
+        "the host's own"
+    );
+    let six = [0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+    assert!(!news.read(&address(RTM_NEWADDR, 2, IFA_F_TENTATIVE, 0, &six)));
+    assert!(
+        !news.read(&address(RTM_NEWADDR, 2, IFA_F_DADFAILED, 0, &six)),
+        "another's"
+    );
+    assert!(news.read(&address(RTM_NEWADDR, 2, 0, 0, &six)));
+}
+
+#[test]
+fn addresses_are_remembered_up_to_a_limit() {
+    let mut news = News::default();
+    for index in 0..10_000 {
+        assert!(news.read(&address(RTM_NEWADDR, index, 0, 0, &[192, 0, 2, 1])));
+        assert!(news.addresses.len() <= ADDRESSES);
+    }
+}
+
 #[test]
 fn every_message_of_a_datagram_is_read() {
     let mut news = News::default();
@@ -68,7 +113,12 @@ fn every_message_of_a_datagram_is_read() {
 
 #[test]
 fn no_bytes_whatever_make_the_reader_fail() {
-    let whole = [route(0, RTN_UNICAST, 0), link(RTM_NEWLINK, 2, IFF_RUNNING)].concat();
+    let whole = [
+        route(0, RTN_UNICAST, 0),
+        link(RTM_NEWLINK, 2, IFF_RUNNING),
+        address(RTM_NEWADDR, 2, 0, 0, &[192, 0, 2, 1]),
+    ]
+    .concat();
     for cut in 0..whole.len() {
         News::default().read(&whole[..cut]);
     }

@@ -3,6 +3,10 @@
 #
 # Owns: the fresh start of each scenario, the simulated server in the guest, calls as the three users. Waits always have a
 # bound, and poll real processes; nothing sleeps for a guessed time.
+#
+# For scenarios that stay steady on a busy machine: what becomes so in its own time is waited for with `soon`; what must happen
+# while an answer is outstanding has the server hold it (`released`) until it was seen; two readings of what may change in
+# between are no comparison (`serves_live`). `within` is for where the time is the point, and then far from the alternative.
 
 NAME=org.cameratocloud.Auth1
 OBJECT=/org/cameratocloud/Auth1
@@ -14,6 +18,8 @@ STATE=/var/lib/c2c-authd
 DROP_INS=/run/systemd/system/$UNIT.d
 CONFIG=/etc/c2c-authd/config.d
 STORE=/etc/credstore.encrypted
+# Every secret there was since the system was booted, for `leaks`.
+SECRETS=/run/c2c-secrets
 
 # ---- verdicts
 
@@ -56,7 +62,20 @@ within() {
     done
 }
 
-# Each of these is a question for `within`.
+# soon COMMAND…: the same where the time is not the point. A busy machine meets this bound; what never happens does not.
+soon() { within 60 "$@"; }
+
+# stays SECONDS COMMAND…: that it succeeds for at least so long.
+stays() {
+    local end=$((SECONDS + $1 + 1))
+    shift
+    while [ "$SECONDS" -lt "$end" ]; do
+        "$@" >/dev/null || die "no longer: $*" || return 1
+        sleep 0.2
+    done
+}
+
+# Each of these is a question for those three.
 is() { [ "$("${@:2}")" = "$1" ]; }
 # at_least N COMMAND…
 at_least() { [ "$("${@:2}")" -ge "$1" ]; }
@@ -66,6 +85,8 @@ like() { [[ $("${@:2}") =~ $1 ]]; }
 
 # Nothing left of the scenario before: no state, no configuration, no drop-in, no server.
 reset() {
+    # Codes are too short to be looked for in what others did.
+    if systemctl --quiet is-active c2c-sim.service; then secrets_of_sim | sed '/^user-code/d' >>"$SECRETS"; fi
     systemctl stop "$UNIT" c2c-sim.service 2>/dev/null || true
     umount --quiet "$STATE" 2>/dev/null || true
     rm -rf "${STATE:?}" /run/c2c-authd "$DROP_INS" "${CONFIG:?}" "$SIM_DIR"
@@ -96,6 +117,18 @@ sim_outside() {
 
 sim() { c2c-sim ctl "$SIM_DIR/ctl" "$@"; }
 
+# secrets_of_sim: all that it ever gave out or was given, as `leaks` reads them
+secrets_of_sim() {
+    local kind
+    for kind in device-code user-code access-token refresh-token; do
+        sim secrets "$kind" | hex "$kind"
+    done
+    hex client-secret <"$SIM_DIR/client-secret"
+}
+
+# hex KIND: lines of stdin
+hex() { perl -ne 'BEGIN { $kind = shift } chomp; print "$kind\t", unpack("H*", $_), "\n" if length' "$1"; }
+
 # ---- the device
 
 # configure NAME: a drop-in of the configuration, from stdin.
@@ -125,7 +158,10 @@ END
 provision() {
     device "client-id = \"$CLIENT\""
     mkdir -p "$STORE"
-    head -c 32 /dev/urandom | credential state-key
+    local key
+    key=$(head -c 32 /dev/urandom | od --address-radix=n --format=x1 | tr -d ' \n')
+    printf 'state-key\t%s\n' "$key" >>"$SECRETS"
+    perl -e 'print pack "H*", shift' "$key" | credential state-key
     credential client-secret <"$SIM_DIR/client-secret"
 }
 
@@ -143,6 +179,12 @@ world() {
 }
 
 unit() { systemctl show --property="$1" --value "$UNIT"; }
+
+# has_ended CODE: a question: the last run of the unit ended so. It may be started again already: see `soon`.
+has_ended() { [ "$(unit ExecMainStatus)" = "$1" ]; }
+
+# systemd_version: 252, 257
+systemd_version() { systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p'; }
 
 # ---- calls
 
@@ -163,8 +205,8 @@ state() { property Pairing PairingState; }
 
 start_pairing() { call ui Pairing StartPairing 'a{sv}' "$@"; }
 
-# token [MIN_VALIDITY]: the token alone
-token() { call uploader Tokens GetAccessToken u "${1:-0}" | cut -d '"' -f 2; }
+# token: the token alone
+token() { call uploader Tokens GetAccessToken u 0 | cut -d '"' -f 2; }
 
 generation() { property Tokens Generation; }
 
@@ -172,25 +214,29 @@ generation() { property Tokens Generation; }
 pair() {
     start_pairing 0 >/dev/null
     sim approve any
-    within 15 is paired state
+    soon is paired state
 }
 
-# refreshing_early: a moment after the pairing the first refresh comes by itself; what it gets lives long.
-refreshing_early() {
+# refreshing_often: the first refresh comes by itself four seconds after the pairing, the next ones five seconds apart.
+refreshing_often() {
     configure 50-refresh <<<$'[refresh]\nat = "10%"'
     sim access-life 40
 }
-pair_for_long() {
-    pair
-    sim access-life 28800
+# refreshing_early: the first one, and then none: what it brings lives long.
+refreshing_early() {
+    refreshing_often
+    sim refreshed-life 28800
 }
 
+# serves_live: a question: the token that uploaders get is the one that the server takes.
+serves_live() { [ "$(token)" = "$(sim live "$CLIENT" access)" ]; }
+
 # rejected GENERATION: an uploader with a 401 that is true. The server was asked after the pairing, which counts for ten seconds:
-# an uploader whose requests still fail says so again.
+# an uploader whose requests still fail says so again, also when the daemon could not find out.
 rejected() {
-    local tries
-    for ((tries = 0; tries < 20; tries++)); do
-        call uploader Tokens RejectAccessToken t "$1"
+    local end=$((SECONDS + 60))
+    while [ "$SECONDS" -lt "$end" ]; do
+        call uploader Tokens RejectAccessToken t "$1" || true
         [ "$(generation)" = "$1" ] || return 0
         sleep 1
     done
@@ -205,9 +251,10 @@ last_error() {
 
 journal_now() { journalctl --quiet --lines=0 --show-cursor | sed -n 's/^-- cursor: //p'; }
 
-# Entries of this scenario that match, one JSON object a line. Not by --after-cursor: with a match, 252 also skips the first that is
-# wanted.
+# Entries of this scenario that match, one JSON object a line: all that was said before, so journald is first asked to take in what
+# waits in its socket. Not by --after-cursor: with a match, 252 also skips the first that is wanted.
 since() {
+    journalctl --sync
     journalctl --quiet --cursor="$cursor" --all --output=json "$@" | jq --compact-output --arg cursor "$cursor" 'select(.__CURSOR != $cursor)'
 }
 # The daemon's.
@@ -230,4 +277,31 @@ happened() { [ -n "$(event "$1" C2C_EVENT)" ]; }
 next_boot() {
     touch "/run/results/$scenario.next"
     "$@"
+}
+
+# late_answer: what the server outside holds back is answered when this system goes down and the daemon waits for it.
+late_answer() {
+    cat >/run/systemd/system/c2c-late-answer.service <<END
+[Unit]
+Description=The answer that comes late
+RequiresMountsFor=/run/world /booted
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=true
+ExecStop=/booted/guest/late-answer
+END
+    systemctl daemon-reload
+    systemctl start c2c-late-answer.service
+}
+
+# drained_before_the_network: in the boot before, the daemon was told to stop, got its answer after that, and ended; then the network did.
+drained_before_the_network() {
+    local order
+    order=$(journalctl --quiet --boot=-1 --output=json _SYSTEMD_UNIT="$UNIT" | jq --raw-output '.C2C_EVENT |
+        select(. == "stopping" or . == "refreshed")' | tail -n 2 | tr '\n' ' ')
+    expect "the order of stop and answer" "$order" "stopping refreshed "
+    order=$(journalctl --quiet --boot=-1 --output=json _PID=1 | jq --raw-output 'select(.JOB_TYPE == "stop" and .JOB_RESULT == "done") |
+        .UNIT | select(. == "c2c-authd.service" or . == "systemd-networkd.service")' | tail -n 2 | tr '\n' ' ')
+    expect "the order of their ends" "$order" "c2c-authd.service systemd-networkd.service "
 }

@@ -34,12 +34,12 @@ signals() {
     done
     exec {hold}>/tmp/hold
     for user in "${users[@]}" monitor; do
-        within 10 grep --quiet listening "/tmp/heard.$user"
+        soon grep --quiet listening "/tmp/heard.$user"
     done
     # A code request of this user may have been a moment ago.
-    within 15 start_pairing 0
+    soon start_pairing 0
     sim approve any
-    within 15 is paired state
+    soon is paired state
     token >/dev/null
     as nobody busctl --system emit "$OBJECT" "$NAME.Pairing" PairingStateChanged ss paired none
     wait "$first"

@@ -16,10 +16,16 @@ expect_like "the journal" "$(event failed)" '50-wrong\.toml.*refresh\.at'
 expect "its priority" "$(event failed PRIORITY)" 3
 
 # A bus that waits for the unit to come up after all is not waited for.
+ends() { entries | jq --raw-output 'select(.C2C_EVENT == "failed") | .MESSAGE' | wc -l; }
+expect "tries so far" "$(ends)" 1
 if as ui busctl --system --timeout=2 call "$NAME" "$OBJECT" "$NAME.Pairing" CancelPairing 2>/tmp/said; then
     die "a call was answered"
 fi
+# The call was one more try, and no other is to come: then it would be `activating`.
+soon at_least 2 ends
+soon is failed unit ActiveState
 expect "result after a call" "$(unit Result)/$(unit ExecMainStatus)" exit-code/78
+expect "tries with the call" "$(ends)" 2
 
 rm "$CONFIG/50-wrong.toml"
 systemctl start "$UNIT"

@@ -37,6 +37,7 @@ configure 99-bad <<<'[refresh]
 at = "often"'
 systemctl restart "$UNIT" 2>/dev/null && die "it started"
 code=0
+journalctl --sync
 said=$(c2c-authctl status) || code=$?
 expect "exit code of status" "$code" 7
 expect_like "status" "$said" '99-bad.toml:2'

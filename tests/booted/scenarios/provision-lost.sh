@@ -47,7 +47,7 @@ cp /run/kept "$store/client-secret"
 rm "$key"
 dies "is lost"
 c2c-authctl provision --replace --with-key host <"$SIM_DIR/client-secret"
-within 10 is state-key-mismatch property Pairing PairingReason
+soon is state-key-mismatch property Pairing PairingReason
 [ -e "$STATE/record.0" ] || die "the record is gone"
 pair
 [ "$(token)" != "$first" ] || die "an old token"

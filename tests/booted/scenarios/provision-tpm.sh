@@ -8,7 +8,7 @@ tpm_on() {
     mkdir -p "$tpm"
     systemd-run --quiet --collect --unit=swtpm swtpm socket --tpm2 --tpmstate "dir=$tpm" --server type=tcp,port=2321 \
         --ctrl type=tcp,port=2322 --flags not-need-init,startup-clear
-    within 10 listening 2321
+    soon listening 2321
 }
 tpm_off() { systemctl stop swtpm.service; }
 listening() { [ -n "$(ss --no-header --listening --tcp --numeric "sport = :$1")" ]; }

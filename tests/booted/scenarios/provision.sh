@@ -40,10 +40,10 @@ expect "the process" "$(pid)" "$before"
 
 # Typed: the terminal shows the question and not the answer.
 mkfifo /run/typed
-script --quiet --flush --return --command "c2c-authctl provision --replace" /run/screen </run/typed >/dev/null &
+script --quiet --flush --return --command "c2c-authctl provision --replace --with-key host" /run/screen </run/typed >/dev/null &
 typist=$!
 exec 4>/run/typed
-within 10 grep --quiet 'not shown' /run/screen
+soon grep --quiet 'not shown' /run/screen
 printf 'made-up-typed\r' >&4
 wait "$typist"
 exec 4>&-
@@ -52,7 +52,7 @@ expect_like "the screen" "$(cat /run/screen)" 'replaced'
 [ "$(pid)" != "$before" ] || die "the daemon was not restarted"
 
 # The state key stayed, and with it the pairing.
-provisions "$secret" --replace
+provisions "$secret" --replace --with-key host
 expect "state" "$(state)" paired
 expect "the token" "$(token)" "$first"
 c2c-authctl check --offline

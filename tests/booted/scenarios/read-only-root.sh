@@ -14,9 +14,9 @@ sim_start
 provision
 refreshing_early
 systemctl start "$UNIT"
-pair_for_long
-expect "the token" "$(token)" "$(sim live "$CLIENT" access)"
-within 20 is 2 generation
+pair
+soon serves_live
+soon is 2 generation
 expect "the token after a refresh" "$(token)" "$(sim live "$CLIENT" access)"
 systemctl restart "$UNIT"
 expect "the token after a restart" "$(token)" "$(sim live "$CLIENT" access)"

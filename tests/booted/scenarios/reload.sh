@@ -8,27 +8,27 @@ main=$(unit MainPID)
 
 configure 50-access <<<$'[access]\nuploader = []'
 systemctl reload "$UNIT"
-within 5 happened reloaded
+soon happened reloaded
 refuses org.freedesktop.DBus.Error.AccessDenied call uploader Tokens GetAccessToken u 0
 
 configure 50-access <<<$'[access]\nuploader = ["c2c-uploader"]\nuploadre = 1'
 systemctl reload "$UNIT"
-within 5 happened reload-refused
+soon happened reload-refused
 expect_like "the refusal" "$(event reload-refused)" 'config\.d/50-access\.toml.*uploadre'
 expect "its priority" "$(event reload-refused PRIORITY)" 4
-expect_like "the sentence" "$(unit StatusText)" 'The new configuration is refused.*50-access\.toml'
+soon like 'The new configuration is refused.*50-access\.toml' unit StatusText
 refuses org.freedesktop.DBus.Error.AccessDenied call uploader Tokens GetAccessToken u 0
 
 configure 50-access <<<$'[device]\nclient-id = "SIM-OTHER"'
 systemctl reload "$UNIT"
 restart_is_named() { [[ $(event reload-refused) == *device.client-id*restart* ]]; }
-within 5 restart_is_named
+soon restart_is_named
 expect "client id" "$(property Device ClientId)" "$CLIENT"
 
 rm "$CONFIG/50-access.toml"
 systemctl reload "$UNIT"
 quiet() { [[ $(unit StatusText) != *refused* ]]; }
-within 5 quiet
+soon quiet
 expect "the token" "$(token)" "$(sim live "$CLIENT" access)"
 expect "the process" "$(unit MainPID)" "$main"
 expect "the unit" "$(unit ActiveState)" active

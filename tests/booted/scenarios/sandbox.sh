@@ -7,7 +7,7 @@ place=/run/c2c-probe
 table() { grep --invert-match '^#' /booted/guest/sandbox.table; }
 
 # The lines of [Service] that are about something else than the sandbox.
-others='Type|BusName|ExecStart|ExecReload|User|Group|(State|Runtime)Directory(Mode|Preserve)?|LoadCredentialEncrypted|WatchdogSec|Restart.*|Timeout.*'
+others='Type|BusName|MemorySwapMax|ExecStart|ExecReload|User|Group|(State|Runtime)Directory(Mode|Preserve)?|LoadCredentialEncrypted|WatchdogSec|Restart.*|Timeout.*'
 lines=$(sed -n '/^\[Service\]/,/^\[Install\]/s/^\([A-Za-z]*\)=.*/\1/p' "$file" | sort --unique | grep --extended-regexp --invert-match --line-regexp "$others")
 tried=$(table | awk '{ print $1 }' | tr + '\n' | sort --unique)
 # Tried below, by what is left when the unit has stopped.

@@ -23,7 +23,7 @@ refused() {
     if systemctl restart "$UNIT"; then
         die "it started with $1"
     fi
-    expect "code with $1" "$(unit ExecMainStatus)" 77
+    soon has_ended 77
     systemctl stop "$UNIT"
     entries | jq --raw-output .MESSAGE | grep --quiet --fixed-strings "$2" || die "no word of: $2"
 }

@@ -4,7 +4,9 @@
 
 systemctl start "$UNIT"
 expect "state of the unit" "$(unit ActiveState)/$(unit SubState)" active/running
-expect Type "$(unit Type)" notify
+# The package for a systemd that knows it has the drop-in.
+[ "$(systemd_version)" -ge 253 ] && type=notify-reload || type=notify
+expect Type "$(unit Type)" "$type"
 expect_like "the sentence" "$(systemctl status --no-pager "$UNIT")" 'Status: "Not provisioned: '
 expect "pairing state" "$(state)" unprovisioned
 expect "reason" "$(property Pairing PairingReason)" client-id-missing

@@ -28,3 +28,5 @@ expect "the state under the other key" "$(state)" paired
 expect "the token under the other key" "$(token)" "$first"
 ! grep --quiet --text --fixed-strings "$(cat "$SIM_DIR/client-secret")" /etc/credstore.encrypted/* || die "the secret lies there in clear"
 printf '%s' "$first" >/var/lib/the-token
+# The TPM's driver is a module here and comes late: see tpm-late.
+install -D --mode=644 /dev/stdin "/etc/systemd/system/$UNIT.d/60-tpm.conf" <<<$'[Unit]\nWants=tpm2.target\nAfter=tpm2.target'

@@ -32,7 +32,7 @@ C2C_AUTHD_CARGO_INSTALL_OPTS += --features webpki-roots
 endif
 
 define C2C_AUTHD_INSTALL_FILES
-	DOCS=no $(@D)/packaging/install $(TARGET_DIR)
+	CONFIG=replace DOCS=no $(@D)/packaging/install $(TARGET_DIR)
 endef
 C2C_AUTHD_POST_INSTALL_TARGET_HOOKS += C2C_AUTHD_INSTALL_FILES
 

@@ -47,6 +47,7 @@ FILES:${PN} += "\
     ${nonarch_libdir}/c2c-authd \
     ${nonarch_libdir}/sysusers.d \
     ${nonarch_libdir}/systemd \
+    ${nonarch_libdir}/tmpfiles.d \
     ${datadir}/bash-completion \
     ${datadir}/dbus-1 \
     ${datadir}/fish \

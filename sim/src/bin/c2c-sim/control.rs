@@ -10,7 +10,7 @@ use c2c_sim::server::{Cut, Endpoint, Fault, Issued, Kind, Page, Pause, Server, S
 /// What can be said.
 const VERBS: &str = "waiting | approve CODE|any [PROJECT] | deny CODE|any | forget ID | end-access-token ID | \
     fault ENDPOINT FAULT [ARGUMENT] [N|always] | clear | release | refuse | accept | cut | tls KIND | advance SECONDS | \
-    access-life SECONDS | code-life SECONDS | count WHAT | requests ENDPOINT | await ENDPOINT N SECONDS | live ID access|refresh | \
+    access-life SECONDS | refreshed-life SECONDS | code-life SECONDS | count WHAT | requests ENDPOINT | await ENDPOINT N SECONDS | live ID access|refresh | \
     secrets [KIND] | log | violations";
 
 type Said = Result<String, Box<dyn Error>>;
@@ -73,6 +73,10 @@ fn act(server: &Server, words: &[&str]) -> Result<(), Box<dyn Error>> {
         ["access-life", life] => {
             let life = seconds(life)?;
             server.set_options(|o| o.access_life = life);
+        }
+        ["refreshed-life", life] => {
+            let life = seconds(life)?;
+            server.set_options(|o| o.refreshed_life = Some(life));
         }
         ["code-life", life] => {
             let life = seconds(life)?;

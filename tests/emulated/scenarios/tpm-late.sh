@@ -1,0 +1,15 @@
+# shellcheck shell=bash
+# What the drop-in of tpm-sealed is for: without it systemd may want to open the credentials before the driver of the TPM is
+# there. The verdict is that nothing is lost by that; what became of the start is told.
+
+within 120 test -c /dev/tpmrm0
+settled() { like '^(active|failed)$' unit ActiveState; }
+within 60 settled
+note <<<"without the drop-in the unit was $(unit ActiveState) at boot, with $(unit ExecMainStatus)"
+journalctl --quiet --no-pager --boot --unit="$UNIT" --output=short-monotonic | head -n 4 | note
+journalctl --quiet --no-pager --boot --dmesg --grep='tpm' --output=short-monotonic | head -n 2 | note
+systemctl reset-failed "$UNIT"
+systemctl start "$UNIT"
+expect "state" "$(state)" paired
+expect "the token" "$(token)" "$(cat /var/lib/the-token)"
+mv /var/lib/60-tpm.conf "/etc/systemd/system/$UNIT.d/"

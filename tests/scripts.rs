@@ -1,0 +1,242 @@
+//! What the Debian package forgets when it is purged and what installing by hand leaves alone: the scripts, run on a machine below a
+//! temporary directory. With dpkg and a running system: `tests/booted/scenarios/package-*.sh`.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A machine with the package's files gone, and everything else left.
+struct Machine(tempfile::TempDir);
+
+impl Machine {
+    fn new(files: &[(&str, &str)]) -> Self {
+        let machine = Self(tempfile::tempdir().unwrap());
+        for (path, text) in files {
+            machine.put(path, text);
+        }
+        machine
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.0.path().join(path.trim_start_matches('/'))
+    }
+
+    fn put(&self, path: &str, text: &str) {
+        let path = self.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// What it says.
+    fn postrm(&self, verb: &str) -> String {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/deb/scripts/postrm");
+        let output = Command::new("sh")
+            .arg(script)
+            .arg(verb)
+            .env("DPKG_ROOT", self.0.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(output.status.success(), "{said}");
+        // Where the program that keeps track of units is installed, it sees that no dpkg called, and does nothing.
+        let ours = said.lines().filter(|line| !line.contains("deb-systemd-helper"));
+        ours.collect::<Vec<_>>().join("\n")
+    }
+
+    /// As dpkg does it: removed, then its configuration away, then purged.
+    fn purge(&self) -> String {
+        self.postrm("remove");
+        let _ = fs::remove_file(self.path("/etc/c2c-authd/config.toml"));
+        self.postrm("purge")
+    }
+
+    /// All files, as the machine calls them.
+    fn files(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        let mut folders = vec![self.0.path().to_owned()];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() && !path.is_symlink() {
+                    folders.push(path);
+                } else {
+                    let below = path.strip_prefix(self.0.path()).unwrap();
+                    found.push(format!("/{}", below.display()));
+                }
+            }
+        }
+        // Of the programs that keep track of units, where they are installed.
+        found.retain(|path| {
+            !path.starts_with("/var/lib/systemd/deb-systemd-helper") && !path.starts_with("/etc/systemd")
+        });
+        found.sort();
+        found
+    }
+}
+
+/// Sealed and in clear, in all the places where `provision` puts them.
+const PROVISIONED: &[(&str, &str)] = &[
+    (
+        "/etc/c2c-authd/config.d/50-provision.toml",
+        "# Written by «c2c-authctl provision».\n# - \"/unfinished/client-secret\"\n\n[device]\nclient-id = \"SN-1\"\n\n[secrets]\n\
+         client-secret-file = \"/factory/c2c/client-secret\"\nstate-key-file = \"/factory/c2c/state-key\"\n",
+    ),
+    ("/factory/c2c/client-secret", "s"),
+    ("/factory/c2c/.client-secret.new", "s"),
+    ("/factory/c2c/state-key", "k"),
+    ("/factory/c2c/state-key.replaced.1", "k"),
+    ("/unfinished/client-secret", "s"),
+    ("/etc/credstore.encrypted/client-secret", "s"),
+    ("/etc/credstore.encrypted/state-key", "k"),
+    ("/etc/credstore.encrypted/state-key.replaced.12", "k"),
+    ("/var/lib/c2c-provision/credstore.encrypted/client-secret", "s"),
+    ("/var/lib/c2c-provision/credstore.encrypted/state-key", "k"),
+    (
+        "/var/lib/c2c-provision/config.d/50-provision.toml",
+        "[device]\nclient-id = \"SN-1\"\n",
+    ),
+    ("/var/lib/c2c-authd/record.0", "r"),
+];
+
+#[test]
+fn removing_keeps_pairing_secrets_and_configuration() {
+    let machine = Machine::new(PROVISIONED);
+    machine.put("/etc/c2c-authd/config.toml", "# as it came\n");
+    let before = machine.files();
+    assert_eq!(machine.postrm("remove"), "");
+    assert_eq!(machine.files(), before);
+    for verb in ["upgrade", "failed-upgrade", "abort-install", "disappear"] {
+        machine.postrm(verb);
+        assert_eq!(machine.files(), before, "{verb}");
+    }
+}
+
+#[test]
+fn purging_forgets_what_provision_stored_wherever_it_did() {
+    let machine = Machine::new(PROVISIONED);
+    fs::create_dir_all(machine.path("/run/credstore.encrypted")).unwrap();
+    let link = machine.path("/run/credstore.encrypted/state-key");
+    symlink("/var/lib/c2c-provision/credstore.encrypted/state-key", &link).unwrap();
+    machine.put("/etc/credstore.encrypted/of-another-service", "x");
+    let said = machine.purge();
+    assert_eq!(machine.files(), ["/etc/credstore.encrypted/of-another-service"]);
+    assert!(said.contains("NOT revoked") && !said.contains("STAYS"), "{said}");
+    for gone in [
+        "/factory/c2c",
+        "/unfinished",
+        "/var/lib/c2c-provision",
+        "/var/lib/c2c-authd",
+    ] {
+        assert!(!machine.path(gone).exists(), "{gone}");
+    }
+    assert_eq!(machine.postrm("purge"), "", "again is nothing");
+}
+
+#[test]
+fn a_secret_that_the_administrator_named_stays_and_is_told() {
+    let machine = Machine::new(&[
+        (
+            "/etc/c2c-authd/config.toml",
+            "[secrets] # ours\nclient-secret-file = '/site/secret' # a comment\n",
+        ),
+        (
+            "/etc/c2c-authd/config.d/60-site.toml",
+            "secrets.state-key-file = \"/site/key\"\n",
+        ),
+        ("/site/secret", "s"),
+        ("/site/key", "k"),
+    ]);
+    let said = machine.purge();
+    assert_eq!(machine.files(), ["/site/key", "/site/secret"]);
+    assert!(
+        said.contains("STAYS in /site/secret, which was named by /etc/c2c-authd/config.toml"),
+        "{said}"
+    );
+    assert!(said.contains("rm /site/key") && said.contains("60-site.toml"), "{said}");
+}
+
+#[test]
+fn a_state_directory_elsewhere_loses_what_is_the_daemons_and_nothing_else() {
+    let machine = Machine::new(&[
+        (
+            "/etc/c2c-authd/config.toml",
+            "[device]\ndirectory = \"/other\"\n[state]\ndirectory = \"/data/c2c\"\n",
+        ),
+        ("/data/c2c/record.0", "r"),
+        ("/data/c2c/record.damaged.1", "r"),
+        ("/data/c2c/revocations", "r"),
+        ("/data/c2c/.record.1.new", "r"),
+        ("/data/c2c/spare", "r"),
+        ("/data/c2c/clips/record.0", "a clip"),
+        ("/data/c2c/notes", "x"),
+        ("/other/record.0", "x"),
+    ]);
+    let said = machine.purge();
+    assert_eq!(
+        machine.files(),
+        ["/data/c2c/clips/record.0", "/data/c2c/notes", "/other/record.0"]
+    );
+    assert!(
+        said.contains("NOT revoked") && said.contains("/data/c2c is kept"),
+        "{said}"
+    );
+    let machine = Machine::new(&[
+        ("/etc/c2c-authd/config.toml", "[state]\ndirectory = \"/data/c2c\"\n"),
+        ("/data/c2c/record.0", "r"),
+    ]);
+    machine.purge();
+    assert!(!machine.path("/data/c2c").exists() && machine.path("/data").exists());
+}
+
+#[test]
+fn a_path_that_is_not_plain_is_told_and_not_guessed() {
+    let machine = Machine::new(&[
+        (
+            "/etc/c2c-authd/config.d/50-provision.toml",
+            "[secrets]\nclient-secret-file = \"/a \\\"b\\\"/client-secret\"\nstate-key-file = \"/safe/../etc/shadow\"\n",
+        ),
+        ("/a \"b\"/client-secret", "s"),
+        ("/safe/x", "x"),
+        ("/etc/shadow", "x"),
+        (
+            "/etc/c2c-authd/config.d/60-site.toml",
+            "[state]\ndirectory = \"../up\"\n",
+        ),
+    ]);
+    let said = machine.purge();
+    assert_eq!(machine.files(), ["/a \"b\"/client-secret", "/etc/shadow", "/safe/x"]);
+    assert!(
+        said.contains("may be left in /a \\\"b\\\"/client-secret") && said.contains("../up"),
+        "{said}"
+    );
+}
+
+#[test]
+fn installing_by_hand_keeps_a_configuration_that_was_edited() {
+    let machine = Machine::new(&[]);
+    let install = |more: &[(&str, &str)]| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/install");
+        let mut command = Command::new(script);
+        command
+            .arg(machine.0.path())
+            .env("DOCS", "no")
+            .envs(more.iter().copied());
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stderr).unwrap()
+    };
+    let config = machine.path("/etc/c2c-authd/config.toml");
+    assert_eq!(install(&[]), "");
+    let shipped = fs::read_to_string(&config).unwrap();
+    assert_eq!(install(&[]), "", "again is nothing");
+    fs::write(&config, "# edited\n").unwrap();
+    let said = install(&[]);
+    assert!(said.contains("config.toml differs and was kept"), "{said}");
+    assert_eq!(fs::read_to_string(&config).unwrap(), "# edited\n");
+    assert_eq!(fs::read_to_string(config.with_extension("toml.new")).unwrap(), shipped);
+    install(&[("CONFIG", "replace")]);
+    assert_eq!(fs::read_to_string(&config).unwrap(), shipped);
+}
