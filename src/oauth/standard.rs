@@ -122,7 +122,7 @@ pub(super) struct Server {
 #[derive(Clone, Debug)]
 pub(super) struct Named {
     pub(super) now: String,
-    /// What version 0.1 called the same.
+    /// What an earlier state of this program called the same.
     pub(super) formerly: Option<String>,
 }
 

@@ -1,12 +1,12 @@
 // A person at a browser: headless Chromium, driven over WebDriver by what is on its pages.
 //
-// Arguments: the address to open, "approve" or "deny", and the address at which the walk ends. Prints the last page as JSON:
-// url, title, text.
+// Arguments: the address to open, "approve" or "deny", the address at which the walk ends, and a directory for what the browser
+// remembers, if it is to. Prints the last page as JSON: url, title, text, and how often it logged in.
 
 import { spawn } from 'node:child_process';
 import { setTimeout as pause } from 'node:timers/promises';
 
-const [start, wish, end] = process.argv.slice(2);
+const [start, wish, end, profile] = process.argv.slice(2);
 const driver = spawn('chromedriver', ['--port=0'], { stdio: ['ignore', 'pipe', 'inherit'] });
 process.on('exit', () => driver.kill());
 const port = await new Promise((done, failed) => {
@@ -38,6 +38,7 @@ const { sessionId } = await call('POST', '/session', {
           '--headless=new', '--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu', '--no-first-run',
           // Nothing leaves this machine, whatever a page wants.
           '--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost',
+          ...(profile ? [`--user-data-dir=${profile}`] : []),
         ],
       },
     },
@@ -52,11 +53,13 @@ const run = (script) => call('POST', `${session}/execute/sync`, { script, args: 
 // A page that cannot be loaded (a name that nobody has) is an error here and an address all the same.
 const tolerate = (error) => { if (!/ERR_NAME_NOT_RESOLVED|ERR_UNKNOWN_URL_SCHEME/.test(error.message)) throw error; };
 
+let logins = 0;
 async function step() {
   const abort = await find('button[name=abort], a[href$="/abort"]');
   const login = await find('input[name=login]');
   if (wish === 'deny' && abort && !login) return click(abort);
   if (login) {
+    logins += 1;
     await type(login, 'operator');
     await type(await find('input[name=password]'), 'any');
   }
@@ -75,5 +78,5 @@ for (let left = 200; left > 0; left -= 1) {
   await pause(50);
 }
 await call('DELETE', session);
-process.stdout.write(`${JSON.stringify(page)}\n`);
+process.stdout.write(`${JSON.stringify({ ...page, logins })}\n`);
 process.exit(0);

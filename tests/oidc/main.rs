@@ -124,6 +124,36 @@ async fn a_refresh_token_that_a_thief_used_ends_the_pairing_by_the_servers_word_
     world.nothing_was_rejected(&["invalid_grant", "invalid_grant"]);
 }
 
+/// A server may keep one session, and one grant, for a user at a client: then the new pair and the old are one to it, and to
+/// revoke the old would end the new.
+#[tokio::test]
+#[ignore = "run by tests/oidc/run"]
+async fn a_pairing_that_is_replaced_in_the_same_session_of_a_browser_lives_on() {
+    let world = World::new("oauth-code", "code-public", "none").await;
+    let _daemon = world.start().await;
+    let profile = tempfile::tempdir().unwrap();
+    let address = world.start_pairing().await["authorization-uri"].clone();
+    let page = world.approve_as_before(&address, profile.path()).await;
+    assert_eq!((page.title.as_str(), page.logins), ("Paired", 1), "{page:?}");
+    let (old, _) = world.token().await;
+
+    let address = world.start_replacing().await["authorization-uri"].clone();
+    let page = world.approve_as_before(&address, profile.path()).await;
+    assert_eq!(
+        (page.title.as_str(), page.logins),
+        ("Paired", 0),
+        "the session is the same: {page:?}"
+    );
+    let (new, generation) = world.token().await;
+    assert_ne!(new, old);
+    assert_eq!(world.control(&format!("whoami {new}"))["status"], 200);
+    world.until_generation(generation + 2).await;
+    let (renewed, _) = world.token().await;
+    assert_eq!(world.control(&format!("whoami {renewed}"))["status"], 200);
+    assert!(!world.was_asked_to_revoke());
+    world.nothing_was_rejected(&[]);
+}
+
 #[tokio::test]
 #[ignore = "run by tests/oidc/run"]
 async fn a_wrong_secret_is_a_fault_of_the_configuration() {

@@ -41,6 +41,8 @@ pub(crate) struct Page {
     pub(crate) url: String,
     pub(crate) title: String,
     pub(crate) text: String,
+    /// How often it had to say who it is.
+    pub(crate) logins: u64,
 }
 
 impl World {
@@ -132,9 +134,19 @@ impl World {
 
     /// A person opens an address and does what the pages ask for.
     pub(crate) async fn browse(&self, address: &str, wish: &str, end: &str) -> Page {
+        self.walk(&[address, wish, end]).await
+    }
+
+    /// Approves on the board, in a browser that remembers who was there before.
+    pub(crate) async fn approve_as_before(&self, address: &str, profile: &Path) -> Page {
+        self.walk(&[address, "approve", "http://127.0.0.1", profile.to_str().unwrap()])
+            .await
+    }
+
+    async fn walk(&self, arguments: &[&str]) -> Page {
         let walk = tokio::process::Command::new("node")
             .arg(format!("{HERE}/browser.mjs"))
-            .args([address, wish, end])
+            .args(arguments)
             .stdin(Stdio::null())
             .kill_on_drop(true)
             .output();
@@ -147,6 +159,7 @@ impl World {
             url: text("url"),
             title: text("title"),
             text: text("text"),
+            logins: page["logins"].as_u64().unwrap(),
         }
     }
 
@@ -231,7 +244,31 @@ impl World {
     }
 
     pub(crate) async fn try_start_pairing(&self) -> zbus::Result<HashMap<String, String>> {
-        let options: HashMap<&str, Variant<'_>> = HashMap::new();
+        self.try_start_pairing_with(HashMap::new()).await
+    }
+
+    /// Pairs anew although paired. Codes are asked for some seconds apart at least.
+    pub(crate) async fn start_replacing(&self) -> HashMap<String, String> {
+        let limit = Instant::now() + LIMIT;
+        loop {
+            match self.try_start_pairing_with([("replace", true.into())].into()).await {
+                Ok(code) => return code,
+                Err(error) => assert!(Instant::now() < limit, "{error}"),
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Whether the daemon asked for a revocation.
+    pub(crate) fn was_asked_to_revoke(&self) -> bool {
+        let asks = |entry: &Value| entry["path"].as_str().is_some_and(|path| path.ends_with("/revocation"));
+        self.log.read(|log| log.iter().any(asks))
+    }
+
+    async fn try_start_pairing_with(
+        &self,
+        options: HashMap<&str, Variant<'_>>,
+    ) -> zbus::Result<HashMap<String, String>> {
         let answer = self.call("Pairing", "StartPairing", &(options,)).await?;
         let code: HashMap<String, OwnedVariant> = answer.body().deserialize()?;
         let texts = code.into_iter().filter_map(|(key, value)| match &*value {
@@ -249,7 +286,7 @@ impl World {
         self.call("Pairing", "CompletePairing", &(address,)).await.map(drop)
     }
 
-    async fn token(&self) -> (String, u64) {
+    pub(crate) async fn token(&self) -> (String, u64) {
         let answer = self.call("Tokens", "GetAccessToken", &(0_u32,)).await.unwrap();
         let (token, _, generation): (String, u32, u64) = answer.body().deserialize().unwrap();
         (token, generation)

@@ -1,0 +1,167 @@
+//! What the other answers mean: resources, revocations, the server's wishes.
+
+use super::*;
+
+#[test]
+fn devices_me_tells_who_we_are() {
+    let body = r#"{"_type":"project_device","name":"Cam\u202e-1","project_id":"57b0","project":{"name":"Test\u0000bed"},
+        "authorization":{"creator":{"name":"A Person"}}}"#;
+    assert_eq!(
+        answer(Kind::Identify, 200, JSON, body),
+        Answer::Resource(ResourceAnswer::Alive(Some(DeviceInfo {
+            name: "Cam-1".to_owned(),
+            project_id: "57b0".to_owned(),
+            project_name: "Testbed".to_owned(),
+        })))
+    );
+    assert_eq!(
+        answer(
+            Kind::Identify,
+            200,
+            JSON,
+            r#"{"name":7,"project":"x","project_id":null}"#
+        ),
+        Answer::Resource(ResourceAnswer::Alive(Some(DeviceInfo::default())))
+    );
+}
+
+#[test]
+fn a_page_is_no_proof_of_life() {
+    for kind in [Kind::Identify, Kind::Heartbeat, Kind::Revoke] {
+        for body in ["<html>log in</html>", "{}", ""] {
+            let answer = answer(kind, 200, HTML, body);
+            assert_eq!(fault(&answer), Some(failed(FaultKind::Garbled)), "{kind:?} {body}");
+        }
+    }
+    assert_eq!(
+        fault(&answer(Kind::Identify, 200, &[], "hello")),
+        Some(failed(FaultKind::Garbled))
+    );
+}
+
+#[test]
+fn a_resource_refuses_a_token_by_status_alone() {
+    for kind in [Kind::Identify, Kind::Heartbeat] {
+        for (headers, body) in [
+            (JSON, DETAILED_401),
+            (JSON, r#"{"code":409}"#),
+            (HTML, "<html>"),
+            (&[], ""),
+        ] {
+            assert_eq!(
+                answer(kind, 401, headers, body),
+                Answer::Resource(ResourceAnswer::Unauthorized)
+            );
+        }
+        let conflict = answer(kind, 409, JSON, DETAILED_401);
+        assert_eq!(fault(&conflict), Some(failed(FaultKind::Refused)));
+    }
+}
+
+#[test]
+fn a_heartbeat_is_taken_with_or_without_a_body() {
+    for (status, headers, body) in [(204, &[][..], ""), (200, JSON, "{}"), (200, &[], "")] {
+        assert_eq!(
+            answer(Kind::Heartbeat, status, headers, body),
+            Answer::Resource(ResourceAnswer::Alive(None))
+        );
+    }
+}
+
+#[test]
+fn a_revocation_is_done_refused_or_tried_again() {
+    use RevokeAnswer::{Done, Refused};
+    for (status, body, wanted) in [
+        (200, r#"{"success":true}"#, Done),
+        (200, "{}", Done),
+        (200, "\"ok\"", Done),
+        (204, "", Done),
+        (401, DETAILED_401, Done),
+        (400, r#"{"error":"invalid_grant"}"#, Done),
+        (400, r#"{"error":"invalid_request"}"#, Refused),
+        (400, r#"{"error":"unsupported_token_type"}"#, Refused),
+        (
+            400,
+            r#"{"error":"invalid_client"}"#,
+            RevokeAnswer::Failed(failed(FaultKind::Refused)),
+        ),
+        (404, "", RevokeAnswer::Failed(failed(FaultKind::Refused))),
+        (500, "", RevokeAnswer::Failed(failed(FaultKind::Garbled))),
+    ] {
+        assert_eq!(
+            answer(Kind::Revoke, status, JSON, body),
+            Answer::Revoke(wanted),
+            "{status} {body}"
+        );
+    }
+}
+
+#[test]
+fn any_complete_answer_proves_a_connection() {
+    for status in [200, 204, 302, 401, 404] {
+        assert_eq!(
+            answer(Kind::Prepare, status, HTML, "x"),
+            Answer::Prepare(PrepareAnswer::Ready)
+        );
+    }
+    for (status, kind) in [
+        (429, FaultKind::RateLimited),
+        (500, FaultKind::Garbled),
+        (503, FaultKind::Refused),
+    ] {
+        assert_eq!(
+            answer(Kind::Prepare, status, HTML, "x"),
+            Answer::Prepare(PrepareAnswer::Busy(failed(kind)))
+        );
+    }
+}
+
+#[test]
+fn the_servers_wish_for_quiet_is_read_and_capped() {
+    let wish = |headers: &[(&str, &str)], status| {
+        fault(&answer(Kind::Refresh, status, headers, ""))
+            .unwrap()
+            .retry_after
+            .map(|wait| wait.as_millis())
+    };
+    let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+    for (headers, status, wanted) in [
+        (&[][..], 503, None),
+        (&[("retry-after", "120")], 503, Some(120_000)),
+        (&[("retry-after", " 7 ")], 429, Some(7000)),
+        (&[("retry-after", "99999999999999999999999")], 503, Some(86_400_000)),
+        (&[("retry-after", "-1")], 503, None),
+        (&[("retry-after", "1.5")], 503, None),
+        (&[("retry-after", "soon")], 503, None),
+        (
+            &[date, ("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT")],
+            503,
+            Some(60_000),
+        ),
+        (&[date, ("retry-after", "Sun, 06 Nov 1994 08:48:37 GMT")], 503, Some(0)),
+        (&[("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT")], 503, None),
+        (&[("x-ratelimit-window", "1500")], 429, Some(1500)),
+        (&[("x-ratelimit-window", "1500")], 503, None),
+        (
+            &[("x-ratelimit-window", "1500"), ("x-ratelimit-remaining", "3")],
+            503,
+            None,
+        ),
+        (
+            &[("x-ratelimit-window", "1500"), ("x-ratelimit-remaining", "0")],
+            503,
+            Some(1500),
+        ),
+        (&[("x-ratelimit-window", "1500"), ("retry-after", "9")], 429, Some(9000)),
+    ] {
+        assert_eq!(wish(headers, status), wanted, "{status} {headers:?}");
+    }
+}
+
+#[test]
+fn the_date_of_an_answer_is_read() {
+    let dated = response(404, &[("date", "Sun, 06 Nov 1994 08:49:37 GMT")], b"");
+    assert_eq!(dated.date(), Some(WallTime::from_secs(784_111_777)));
+    assert_eq!(response(200, &[("date", "yesterday")], b"").date(), None);
+    assert_eq!(response(200, &[], b"").date(), None);
+}

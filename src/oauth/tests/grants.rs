@@ -1,0 +1,314 @@
+//! What Frame.io's answers to codes, polls and refreshes mean.
+
+use super::*;
+
+// Codes
+
+#[test]
+fn the_documented_code_is_read() {
+    let code = granted_code(CODE);
+    assert_eq!(code.device_code.expose(), "DC");
+    assert_eq!(code.user_code.expose(), "098765");
+    assert_eq!(code.verification_uri, "https://next.frame.io/pair");
+    assert_eq!(
+        code.verification_uri_complete.unwrap().expose(),
+        "https://next.frame.io/pair/098765"
+    );
+    assert_eq!(code.device_name, "Cam-1");
+    assert_eq!((code.expires_in.as_secs(), code.interval.as_secs()), (120, 5));
+}
+
+#[test]
+fn a_code_without_addresses_names_the_documented_page() {
+    let code = granted_code(r#"{"device_code":"DC","user_code":"000000","verification_uri_complete":null}"#);
+    assert_eq!(code.verification_uri, "https://next.frame.io/pair");
+    assert_eq!(code.verification_uri_complete, None);
+    assert_eq!((code.expires_in.as_secs(), code.interval.as_secs()), (120, 5));
+    assert_eq!(code.device_name, "");
+}
+
+#[test]
+fn nobody_is_sent_to_an_address_that_is_not_https() {
+    for bad in [
+        r#""javascript:alert(1)""#,
+        r#""http://next.frame.io/pair""#,
+        "7",
+        r#""https://a@b""#,
+    ] {
+        let code = granted_code(&format!(
+            r#"{{"device_code":"DC","user_code":"000000","verification_uri":{bad},"verification_uri_complete":{bad}}}"#
+        ));
+        assert_eq!(code.verification_uri, "https://next.frame.io/pair", "{bad}");
+        assert_eq!(code.verification_uri_complete, None, "{bad}");
+    }
+}
+
+#[test]
+fn a_user_code_that_is_not_six_digits_is_not_shown() {
+    for bad in [
+        r#""12345""#,
+        r#""1234567""#,
+        r#""12345a""#,
+        r#""١٢٣٤٥٦""#,
+        r#""123456\u200b""#,
+        r#"" 23456""#,
+        r#""""#,
+        "123456",
+        "null",
+    ] {
+        let body = format!(r#"{{"device_code":"DC","user_code":{bad}}}"#);
+        assert_eq!(
+            answer(Kind::DeviceCode, 200, JSON, &body),
+            Answer::Code(CodeAnswer::BadUserCode),
+            "{bad}"
+        );
+    }
+}
+
+#[test]
+fn a_code_request_ends_in_a_code_a_rejected_client_or_a_fault() {
+    let of = |status, headers, body| answer(Kind::DeviceCode, status, headers, body);
+    assert_eq!(
+        of(400, JSON, r#"{"error":"invalid_client"}"#),
+        Answer::Code(CodeAnswer::ClientRejected)
+    );
+    for (status, headers, body, kind) in [
+        (400, JSON, r#"{"error":"bad_request"}"#, FaultKind::Refused),
+        (400, HTML, r#"{"error":"invalid_client"}"#, FaultKind::Refused),
+        (500, JSON, r#"{"error":"invalid_client"}"#, FaultKind::Garbled),
+        (200, HTML, CODE, FaultKind::Garbled),
+        (200, JSON, r#"{"user_code":"123456"}"#, FaultKind::Garbled),
+        (
+            200,
+            JSON,
+            r#"{"device_code":"a b","user_code":"123456"}"#,
+            FaultKind::Garbled,
+        ),
+        (302, HTML, "", FaultKind::Refused),
+    ] {
+        assert_eq!(fault(&of(status, headers, body)), Some(failed(kind)), "{status} {body}");
+    }
+}
+
+#[test]
+fn junk_numbers_of_a_code_are_clamped() {
+    for (expires, interval, wanted) in [
+        ("119.9", "5.1", (119, 6)),
+        ("0", "0", (120, 5)),
+        ("-3", "-1", (120, 5)),
+        ("1e300", "1e300", (1800, 60)),
+        ("0.2", "0.2", (1, 1)),
+        ("\"NaN\"", "\"inf\"", (120, 5)),
+        ("\"60\"", "\"7\"", (60, 7)),
+        ("[]", "{}", (120, 5)),
+        ("true", "null", (120, 5)),
+        ("18446744073709551616", "18446744073709551615", (1800, 60)),
+        ("1e999", "-1e999", (120, 5)),
+    ] {
+        let code = granted_code(&format!(
+            r#"{{"device_code":"DC","user_code":"000000","expires_in":{expires},"interval":{interval}}}"#
+        ));
+        assert_eq!(
+            (code.expires_in.as_secs(), code.interval.as_secs()),
+            wanted,
+            "{expires} {interval}"
+        );
+    }
+}
+
+// Polls
+
+#[test]
+fn each_word_of_a_poll_has_its_meaning() {
+    for (word, wanted) in [
+        ("authorization_pending", PollAnswer::Pending),
+        ("slow_down", PollAnswer::SlowDown),
+        ("expired_token", PollAnswer::Expired),
+        ("access_denied", PollAnswer::Denied),
+        ("invalid_grant", PollAnswer::CodeUnknown),
+        ("invalid_request", PollAnswer::CodeUnknown),
+        ("bad_request", PollAnswer::CodeUnknown),
+        ("invalid_client", PollAnswer::ClientRejected),
+        ("unauthorized_client", PollAnswer::ClientRejected),
+        ("AUTHORIZATION_PENDING", PollAnswer::Failed(failed(FaultKind::Refused))),
+        ("", PollAnswer::Failed(failed(FaultKind::Refused))),
+    ] {
+        assert_eq!(poll(400, &format!(r#"{{"error":"{word}"}}"#)), wanted, "{word}");
+    }
+    assert_eq!(poll(429, r#"{"error":"slow_down"}"#), PollAnswer::SlowDown);
+    assert_eq!(
+        poll(429, r#"{"error":"expired_token"}"#),
+        PollAnswer::Failed(failed(FaultKind::RateLimited))
+    );
+    assert_eq!(
+        poll(503, r#"{"error":"expired_token"}"#),
+        PollAnswer::Failed(failed(FaultKind::Refused))
+    );
+}
+
+#[test]
+fn an_approved_poll_brings_a_pair() {
+    assert_eq!(
+        poll(200, PAIR),
+        PollAnswer::Granted(TokenGrant {
+            access: AccessToken::new("AT".to_owned()),
+            refresh: Some(RefreshToken::new("RT".to_owned())),
+            expires_in: Duration::from_secs(28_800),
+        })
+    );
+}
+
+// Refreshes
+
+#[test]
+fn a_refresh_token_dies_by_three_answers_only() {
+    assert_eq!(
+        refresh(400, JSON, r#"{"error":"invalid_request"}"#),
+        RefreshAnswer::Dead
+    );
+    assert_eq!(refresh(400, &[], r#"{"error":"invalid_grant"}"#), RefreshAnswer::Dead);
+    assert_eq!(refresh(401, JSON, r#"{"error":"invalid_grant"}"#), RefreshAnswer::Dead);
+    assert_eq!(refresh(401, JSON, DETAILED_401), RefreshAnswer::Dead);
+}
+
+#[test]
+fn a_rejected_client_is_no_verdict_on_the_token() {
+    for status in [400, 401] {
+        assert_eq!(
+            refresh(status, JSON, r#"{"error":"invalid_client"}"#),
+            RefreshAnswer::ClientRejected
+        );
+    }
+}
+
+#[test]
+fn nothing_else_is_a_verdict_on_a_refresh_token() {
+    use FaultKind::{Garbled, RateLimited, Refused};
+    for (status, headers, body, kind) in [
+        (400, JSON, r#""invalid_request""#, Refused),
+        (400, JSON, r#"["invalid_request"]"#, Refused),
+        (400, JSON, r#"{"error":["invalid_request"]}"#, Refused),
+        (400, JSON, r#"{"error":{"error":"invalid_request"}}"#, Refused),
+        (400, JSON, r#"{"errors":"invalid_request"}"#, Refused),
+        (400, JSON, r#"{"error":"invalid_request"}<html>"#, Refused),
+        (400, JSON, r#"{"error":"invalid_request""#, Refused),
+        (400, JSON, r#"{"error":"bad_request"}"#, Refused),
+        (400, JSON, "error=invalid_grant", Refused),
+        (400, HTML, r#"{"error":"invalid_grant"}"#, Refused),
+        (401, JSON, r#"{"error":"invalid_request"}"#, Refused),
+        (401, JSON, r#"{"code":409,"errors":[],"message":"Conflict"}"#, Refused),
+        (401, JSON, r#"{"code":401,"message":"Not Authorized"}"#, Refused),
+        (
+            401,
+            JSON,
+            r#"{"code":401,"errors":{},"message":"Not Authorized"}"#,
+            Refused,
+        ),
+        (401, HTML, DETAILED_401, Refused),
+        (401, JSON, "", Refused),
+        (400, JSON, DETAILED_401, Refused),
+        (403, JSON, DETAILED_401, Refused),
+        (403, JSON, r#"{"error":"invalid_grant"}"#, Refused),
+        (404, JSON, r#"{"error":"invalid_grant"}"#, Refused),
+        (429, JSON, r#"{"error":"invalid_grant"}"#, RateLimited),
+        (302, HTML, r#"{"error":"invalid_grant"}"#, Refused),
+        (503, JSON, r#"{"error":"invalid_grant"}"#, Refused),
+        (500, JSON, r#"{"error":"invalid_grant"}"#, Garbled),
+        (502, HTML, "", Garbled),
+        (504, HTML, "", Garbled),
+        (520, HTML, "", Garbled),
+        (200, JSON, r#"{"error":"invalid_grant"}"#, Garbled),
+        (200, HTML, "<html>log in</html>", Garbled),
+        (200, HTML, PAIR, Garbled),
+        (204, JSON, "", Garbled),
+    ] {
+        assert_eq!(
+            refresh(status, headers, body),
+            RefreshAnswer::Failed(failed(kind)),
+            "{status} {body}"
+        );
+    }
+}
+
+#[test]
+fn an_answer_too_long_to_read_is_judged_by_its_status_and_never_final() {
+    let provider = provider_of(settings());
+    for (status, kind) in [
+        (200, FaultKind::Garbled),
+        (400, FaultKind::Refused),
+        (500, FaultKind::Garbled),
+    ] {
+        for request in KINDS {
+            let mut response = response(status, JSON, b"");
+            response.body = None;
+            let answer = provider.answer(request, &response);
+            if request != Kind::Prepare {
+                assert_eq!(fault(&answer), Some(failed(kind)), "{request:?} {status}");
+            }
+        }
+    }
+}
+
+#[test]
+fn half_a_pair_is_no_pair() {
+    for body in [
+        r"{}",
+        r#"{"access_token":""}"#,
+        r#"{"access_token":7}"#,
+        r#"{"access_token":"a b"}"#,
+        r#"{"access_token":"a\u0000"}"#,
+        r#"{"access_token":"é"}"#,
+        r#"{"access_token":"AT","refresh_token":"R T"}"#,
+        r#"{"access_token":"AT","refresh_token":7}"#,
+        r#"{"access_token":"AT","token_type":"mac"}"#,
+        r#"{"access_token":"AT","token_type":1}"#,
+        r#"[{"access_token":"AT"}]"#,
+    ] {
+        assert_eq!(
+            refresh(200, JSON, body),
+            RefreshAnswer::Failed(failed(FaultKind::Garbled)),
+            "{body}"
+        );
+    }
+    let long = format!(r#"{{"access_token":"{}"}}"#, "a".repeat(8193));
+    assert_eq!(
+        refresh(200, JSON, &long),
+        RefreshAnswer::Failed(failed(FaultKind::Garbled))
+    );
+}
+
+#[test]
+fn a_token_answer_is_read_leniently_where_nothing_hangs_on_it() {
+    for body in [
+        r#"{"access_token":"AT"}"#,
+        r#"{"access_token":"AT","refresh_token":null,"token_type":null}"#,
+        r#"{"access_token":"AT","refresh_token":"","token_type":"BEARER","scope":["x"],"more":{"a":[1,{}]}}"#,
+        r#" {"access_token":"old","access_token":"AT"} "#,
+    ] {
+        let RefreshAnswer::Granted(grant) = refresh(200, &[], body) else {
+            panic!("{body}");
+        };
+        assert_eq!((grant.access.expose(), grant.refresh), ("AT", None), "{body}");
+    }
+}
+
+#[test]
+fn junk_lifetimes_are_clamped() {
+    for (said, wanted) in [
+        ("28800", 28_800),
+        ("3599.9", 3599),
+        ("0", 28_800),
+        ("-1", 28_800),
+        ("0.5", 1),
+        ("1e18", 90 * 86_400),
+        ("\"3600\"", 3600),
+        ("\"NaN\"", 28_800),
+        ("\"\"", 28_800),
+        ("\"-5\"", 28_800),
+        ("null", 28_800),
+        ("{}", 28_800),
+        ("1e999", 28_800),
+    ] {
+        assert_eq!(granted_life(said).as_secs(), wanted, "{said}");
+    }
+}
