@@ -22,12 +22,12 @@ if [ "$phase" = 1 ]; then
     # Nothing to write to at all: said at once, without a word from the pipe, which stays open.
     mount --bind -o ro /usr /var/lib/c2c-provision
     code=0
-    said=$(timeout 60 c2c-authctl provision --with-key host 2>&1 < <(sleep 120)) || code=$?
+    said=$(timeout 60 c2c-authctl provision --with-key host 2>&1 < <(exec sleep 120 2>/dev/null)) || code=$?
     expect "exit code where nothing can be written" "$code" 1
     expect_like "what it says" "$said" '/etc/credstore.encrypted is on a read-only file system.*Nothing was changed'
     umount /var/lib/c2c-provision
     code=0
-    said=$(timeout 60 c2c-authctl provision --files /var/tmp/secrets 2>&1 < <(sleep 120)) || code=$?
+    said=$(timeout 60 c2c-authctl provision --files /var/tmp/secrets 2>&1 < <(exec sleep 120 2>/dev/null)) || code=$?
     expect "exit code of a directory that the unit hides" "$code" 1
     expect_like "what it says" "$said" 'PrivateTmp='
 
