@@ -37,5 +37,7 @@ group=/sys/fs/cgroup$(unit ControlGroup)
 expect "the limit" "$(cat "$group/memory.max")" 67108864
 expect "kills" "$(awk '$1 == "oom_kill" { print $2 }' "$group/memory.events")" 0
 expect "restarts" "$(unit NRestarts)" 0
-note <<<"memory.peak of the unit $(cat "$group/memory.peak") bytes, of 67108864; VmHWM of the process \
-$(awk '$1 == "VmHWM:" { print $2 }' "/proc/$(unit MainPID)/status") kB"
+note <<END
+memory.peak of the unit $(cat "$group/memory.peak") bytes, of 67108864; now anon \
+$(awk '$1 == "anon" { print $2 }' "$group/memory.stat"), file $(awk '$1 == "file" { print $2 }' "$group/memory.stat"); VmHWM $(awk '$1 == "VmHWM:" { print $2 }' "/proc/$(unit MainPID)/status") kB
+END

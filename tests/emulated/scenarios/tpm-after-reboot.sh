@@ -6,8 +6,6 @@ within 120 is active unit ActiveState
 expect "state" "$(state)" paired
 expect "the token" "$(token)" "$(cat /var/lib/the-token)"
 expect "reason" "$(property Pairing AttentionNeeded)" false
-# Here the unit is the first to read its files, and they count as its own.
-note <<<"memory.peak of the unit $(cat "/sys/fs/cgroup$(unit ControlGroup)/memory.peak") bytes"
 journalctl --quiet --no-pager --boot --unit="$UNIT" --output=short-monotonic | head -n 2 | note
 # For the next boot, which shows what that drop-in is for.
 mv "/etc/systemd/system/$UNIT.d/60-tpm.conf" /var/lib/
