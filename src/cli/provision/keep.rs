@@ -35,7 +35,7 @@ pub(super) fn at_risk(site: &Site, target: &Target, former: &DropIn, found: Opti
     paths
 }
 
-/// Copies a file to a name beside it that nothing has, with owner and mode, and returns that name.
+/// Copies a file to a name beside it that nothing has, with its owner and for that one alone, and returns that name.
 pub(super) fn beside(path: &Path) -> io::Result<PathBuf> {
     let content = Zeroizing::new(fs::read(path)?);
     let found = fs::metadata(path)?;
@@ -44,7 +44,7 @@ pub(super) fn beside(path: &Path) -> io::Result<PathBuf> {
     name.push(format!("{MARK}{}", last.saturating_add(1)));
     let copy = path.with_file_name(name);
     let owner = (found.uid(), found.gid());
-    Staged::write(&copy, &content, found.mode() & 0o7777, Some(owner))?.commit()?;
+    Staged::write(&copy, &content, 0o600, Some(owner))?.commit()?;
     Ok(copy)
 }
 

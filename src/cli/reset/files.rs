@@ -176,7 +176,16 @@ fn take(path: &Path, outcome: &mut Outcome) -> io::Result<()> {
 
 /// What `provision` stored. What came with the image stays, and is told. The drop-in goes last: it names the others.
 fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outcome) -> io::Result<()> {
-    let drop_in = DropIn::load(site).unwrap_or_default();
+    let loaded = DropIn::load(site);
+    if let Err(why) = &loaded {
+        // It may name files in clear, and is the only list of them.
+        outcome.left.push(format!(
+            "{} cannot be understood and was left ({why}): remove the files that it names, then it",
+            DropIn::path(site).display()
+        ));
+    }
+    let readable = loaded.is_ok();
+    let drop_in = loaded.unwrap_or_default();
     for path in drop_in.clear_files() {
         take(&site.path(path), outcome)?;
     }
@@ -193,13 +202,14 @@ fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outco
         }
         if let Ok(Some(found)) = find(site, config, which) {
             outcome.left.push(format!(
-                "the {} in {} was not stored by provision and was left",
+                "the {} in {} is not in a place that provision keeps note of, and was left; where the image does not bring it, \
+                 remove it by hand",
                 which.what(),
                 found.kept.path().display()
             ));
         }
     }
-    for path in DropIn::paths(site) {
+    for path in DropIn::paths(site).into_iter().filter(|_| readable) {
         take(&path, outcome)?;
     }
     Ok(())

@@ -118,6 +118,23 @@ fn nothing_goes_while_a_daemon_holds_the_lock() {
 }
 
 #[test]
+fn a_drop_in_that_cannot_be_read_is_the_only_list_of_what_is_in_clear_and_stays() {
+    let (_folder, site) = machine(&[]);
+    let path = site.path("/etc/c2c-authd/config.d/50-provision.toml");
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, "[secrets]\nclient-secret-file = /no/quotes\n").unwrap();
+    let outcome = clear(
+        &site,
+        Wanted {
+            provisioning: true,
+            ..LITTLE
+        },
+    );
+    assert!(path.exists());
+    assert!(outcome.left[0].contains("50-provision.toml"), "{:?}", outcome.left);
+}
+
+#[test]
 fn provisioning_goes_only_when_asked_for_and_the_images_own_stays() {
     let (_folder, site) = machine(&["record.0"]);
     let put = |path: &str| {
