@@ -39,7 +39,8 @@ if [ "$phase" = 1 ]; then
     next_boot systemctl reboot
 else
     [ -L /run/credstore.encrypted/client-secret ] || die "nobody linked to the secrets at boot"
-    systemctl start "$UNIT"
+    # It is enabled, and may have started before the configuration was put there.
+    systemctl restart "$UNIT"
     expect "state" "$(state)" paired
     soon serves_live
     # And everything away again.
