@@ -12,7 +12,7 @@ use super::serve::CALL_LIMIT;
 use super::snapshot::{ErrorWord, Reason};
 use super::time::{BootTime, WallTime};
 use super::turn::Turn;
-use super::view::WARNINGS;
+use super::view::{WARNINGS, warned_before_end};
 use super::{Core, Durable, Phase};
 
 /// A start makes at most a handful of others due (a tombstone, a revocation, a code); more would be a loop.
@@ -294,18 +294,18 @@ impl Core {
     /// The refresh token grows old without a refresh: say so while there is time to act.
     fn warn(&mut self, t: &mut Turn<'_>) {
         while self.warning_due().is_some_and(|at| at <= t.at()) {
-            let left = WARNINGS[self.aged];
+            let life = self.policy.refresh_token_life;
+            let age = life.saturating_sub(warned_before_end(self.aged, life));
             self.aged += 1;
-            let days = self.policy.refresh_token_life.saturating_sub(left).as_secs() / (24 * 60 * 60);
-            t.note(Note::RefreshTokenAging { days });
+            t.note(Note::RefreshTokenAging { age });
         }
     }
 
     fn warning_due(&self) -> Option<BootTime> {
         let held = self.held.as_ref()?;
         held.pair.refresh.as_ref()?;
-        let left = WARNINGS.get(self.aged)?;
-        held.refresh_ends.map(|end| end.before(*left))
+        let left = (self.aged < WARNINGS).then(|| warned_before_end(self.aged, self.policy.refresh_token_life))?;
+        held.refresh_ends.map(|end| end.before(left))
     }
 
     fn disk_due(&self) -> Option<BootTime> {

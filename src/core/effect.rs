@@ -291,8 +291,8 @@ pub enum Note {
     StoreRecovered,
     /// The refresh token grows old without a refresh.
     RefreshTokenAging {
-        /// Its age in days.
-        days: u64,
+        /// Its age.
+        age: Duration,
     },
     /// The record could not be used.
     RecordUnusable {

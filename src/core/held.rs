@@ -57,7 +57,7 @@ pub(super) enum Life {
     Unknown {
         /// Since when we do not know.
         since: BootTime,
-        /// A resource took it.
+        /// A resource took it, or there is none that could be asked.
         vouched: bool,
     },
 }
@@ -91,7 +91,7 @@ impl Held {
             refused: false,
             life: Life::Unknown {
                 since: t.at(),
-                vouched: false,
+                vouched: !policy.can_probe,
             },
             by_wall_clock: false,
             refresh_ends: None,
@@ -121,7 +121,7 @@ impl Held {
                 self.by_wall_clock = false;
                 self.life = Life::Unknown {
                     since: t.at(),
-                    vouched: false,
+                    vouched: !policy.can_probe,
                 };
                 self.refresh_ends = None;
             }

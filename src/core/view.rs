@@ -10,13 +10,16 @@ use super::refresh::Refresh;
 use super::snapshot::{DeviceInfo, PairingState, Reason, Snapshot, TokenState};
 use super::time::BootTime;
 
-/// Before the refresh token's predicted end, how long a refresh has to have failed to be worth a warning: 10, 12 and 13 days of
-/// Frame.io's 14.
-pub(super) const WARNINGS: [Duration; 3] = [
-    Duration::from_secs(4 * 24 * 3600),
-    Duration::from_secs(2 * 24 * 3600),
-    Duration::from_secs(24 * 3600),
-];
+/// How many warnings there are before the refresh token's predicted end.
+pub(super) const WARNINGS: usize = 3;
+
+/// How long before that end the warning of this number comes: after 10, 12 and 13 days of Frame.io's 14, closer to the end where a
+/// life is shorter, and never earlier than a person needs to act.
+pub(super) fn warned_before_end(number: usize, life: Duration) -> Duration {
+    const DAYS: [u32; WARNINGS] = [4, 2, 1];
+    let days = DAYS[number.min(WARNINGS - 1)];
+    (Duration::from_secs(24 * 3600) * days).min(life / 14 * days)
+}
 
 impl Core {
     pub(super) fn view(&self, now: BootTime) -> Snapshot {
@@ -94,7 +97,11 @@ impl Core {
         self.provisioning != Provisioning::Ready
             || self.client_rejected
             || held.pair.refresh.is_none()
-            || held.refresh_ends.is_some_and(|end| end.before(WARNINGS[0]) <= now)
+            // Nobody is offline: something here is in the way, and does not mend itself.
+            || (held.dead(now) && matches!(self.retry.failing(), Some(CallError::Local(_))))
+            || held.refresh_ends.is_some_and(|end| {
+                end.before(warned_before_end(0, self.policy.refresh_token_life)) <= now
+            })
     }
 
     fn token_view(&self, now: BootTime) -> TokenState {

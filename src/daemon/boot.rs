@@ -112,17 +112,22 @@ pub fn open_store(
     boot: BootId,
 ) -> Result<(Store, Stored), Failure> {
     let client_id = config.device.client_id.as_deref();
-    let named = |issuer: &str| Identity::new(provider.name(), issuer, client_id.unwrap_or_default());
-    let identity = named(&provider.issuer());
-    let identity = provider
-        .former_issuer()
-        .map_or(identity, |issuer| identity.or_formerly(named(issuer)));
     Ok(Store::open(
         directories,
         key.filter(|_| client_id.is_some()),
-        identity,
+        identity(provider, client_id.unwrap_or_default()),
         boot,
     )?)
+}
+
+/// Whose records this device writes, and under which name it wrote them before.
+#[must_use]
+pub fn identity(provider: &Provider, client_id: &str) -> Identity {
+    let named = |issuer: &str| Identity::new(provider.name(), issuer, client_id);
+    let identity = named(&provider.issuer());
+    provider
+        .former_issuer()
+        .map_or(identity, |issuer| identity.or_formerly(named(issuer)))
 }
 
 /// The latest time that the record knows to be past.

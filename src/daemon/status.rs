@@ -90,7 +90,9 @@ pub const fn explain(reason: Reason) -> &'static str {
         Reason::GaveUp => "nobody entered the pairing code in time",
         Reason::ClientRejected => "the server does not accept this device's client id or secret",
         Reason::Unpaired => "it was unpaired on this device",
-        Reason::Revoked => "the server no longer knows this device (it was removed from the project)",
+        Reason::Revoked => {
+            "the server no longer knows this pairing (the device was removed there, or the pairing revoked)"
+        }
         Reason::RefreshTokenExpired => "the device was offline for too long and its authorization ran out",
         Reason::RefreshAnswerLost => {
             "the connection broke while the tokens were being renewed and the new ones were lost"

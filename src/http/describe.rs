@@ -67,12 +67,14 @@ impl Client {
             Some(learned) if learned.lacks(Kind::Refresh).is_none() || former.lacks(Kind::Refresh).is_some() => {
                 self.know(learned)
             }
-            // A revocation must not be tried for ever at a server that has no description, and so no endpoint that it names.
-            None if kind == Kind::Revoke && asked.fault.is_none() && former.lacks(Kind::Refresh).is_none() => {
-                self.know(former.undescribed())
-            }
             // What was known of a server that seemed to have moved is better than nothing.
             Some(_) | None => former,
+        };
+        // A revocation must not be tried for ever at a server that names no endpoint for it in any place.
+        let learned = if kind == Kind::Revoke && asked.fault.is_none() && learned.lacks(Kind::Refresh).is_none() {
+            self.know(learned.described_throughout())
+        } else {
+            learned
         };
         match learned.lacks(kind) {
             None => Ok(Described {
@@ -82,14 +84,12 @@ impl Client {
             Some(lacking) => {
                 // No description at all may be an outage; one that does not fit is to be mended here.
                 let unfit = asked.unfit.or(told.then_some(lacking));
-                let local = match unfit {
+                // What is missed may be in the description that could not be had.
+                let local = match unfit.filter(|_| asked.fault.is_none()) {
                     Some(Unfit::AnotherIssuer) => Some(LocalFault::AnotherIssuer),
                     Some(Unfit::NoS256) => Some(LocalFault::NoS256),
-                    // An endpoint may be in the description that could not be had.
-                    Some(Unfit::NoEndpoint(_) | Unfit::BadEndpoint(_)) if asked.fault.is_none() => {
-                        Some(LocalFault::NoEndpoint)
-                    }
-                    Some(Unfit::NoEndpoint(_) | Unfit::BadEndpoint(_) | Unfit::Unreadable) | None => None,
+                    Some(Unfit::NoEndpoint(_) | Unfit::BadEndpoint(_)) => Some(LocalFault::NoEndpoint),
+                    Some(Unfit::Unreadable) | None => None,
                 };
                 if let Some(why) = unfit {
                     tracing::warn!(%why, "the server's description of itself is not enough");
@@ -171,14 +171,15 @@ impl Client {
         asked
     }
 
-    /// Where to ask: not where there was nothing before, unless there is no other place.
+    /// Where to ask, and last where there was nothing before: one wrong answer must not rule out the right place for ever.
     fn places(&self) -> Vec<HttpRequest> {
         let all = self.shared.provider.documents();
         let known = lock(&self.shared.known);
-        let (absent, others): (Vec<_>, Vec<_>) = all
+        let (absent, mut places): (Vec<_>, Vec<_>) = all
             .into_iter()
             .partition(|request| known.absent.contains(&request.path));
-        if others.is_empty() { absent } else { others }
+        places.extend(absent);
+        places
     }
 
     async fn get(

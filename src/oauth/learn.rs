@@ -76,12 +76,12 @@ impl Provider {
         Ok(learned)
     }
 
-    /// The same provider, of whose server it is known that it does not describe itself.
+    /// The same provider, of whose server it is known that no place tells any more.
     #[must_use]
-    pub fn undescribed(&self) -> Self {
+    pub fn described_throughout(&self) -> Self {
         let mut learned = self.clone();
         if let Some(server) = learned.standard_mut() {
-            server.described.get_or_insert_default();
+            server.described.get_or_insert_default().throughout = true;
         }
         learned
     }
@@ -115,12 +115,16 @@ impl Server {
                 .without(endpoints.authorization.as_ref(), AUTHORIZATION)
                 .or_else(token)
                 .or_else(|| (self.described.as_ref()?.s256 == Some(false)).then_some(Unfit::NoS256)),
-            // RFC 7009 is optional: who described itself without the endpoint has none.
-            Kind::Revoke if self.described.is_none() && self.settings.issuer.is_some() => {
+            // RFC 7009 is optional, and its endpoint no member of OpenID Connect's document: who names none in any place has none.
+            Kind::Revoke if self.settings.issuer.is_some() && !self.is_described_throughout() => {
                 self.without(endpoints.revocation.as_ref(), REVOCATION)
             }
             Kind::Revoke | Kind::Identify | Kind::Heartbeat => None,
         }
+    }
+
+    fn is_described_throughout(&self) -> bool {
+        self.described.as_ref().is_some_and(|said| said.throughout)
     }
 
     fn without(&self, endpoint: Option<&Endpoint>, name: &'static str) -> Option<Unfit> {

@@ -132,30 +132,31 @@ impl Directory {
     /// Opens it, and refuses one in which others could exchange our files.
     pub(super) fn open(path: PathBuf) -> Result<Self, OpenError> {
         let us = rustix::process::geteuid().as_raw();
-        let Self { fd, path } = Self::look(path)?;
-        let stat = match rustix::fs::fstat(&fd) {
+        let looked = Self::look(path)?;
+        let path = || looked.path.clone();
+        let stat = match rustix::fs::fstat(&looked.fd) {
             Ok(stat) => stat,
             Err(error) => {
                 return Err(OpenError::Io {
-                    path,
+                    path: path(),
                     source: error.into(),
                 });
             }
         };
         if stat.st_uid != us {
             return Err(OpenError::NotOurs {
-                path,
+                path: path(),
                 owner: stat.st_uid,
                 us,
             });
         }
         if Mode::from_raw_mode(stat.st_mode).intersects(Mode::WGRP | Mode::WOTH) {
             return Err(OpenError::Mode {
-                path,
+                path: path(),
                 mode: stat.st_mode & 0o7777,
             });
         }
-        Ok(Self { fd, path })
+        Ok(looked)
     }
 
     /// Keeps other daemons out for as long as this value lives, also after a crash: the kernel lets go.
@@ -170,6 +171,13 @@ impl Directory {
                 source: error.into(),
             }),
         }
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // Said, because closing leaves it to a child that was forked meanwhile and has not yet become another program.
+        let _ = rustix::fs::flock(&self.fd, FlockOperation::Unlock);
     }
 }
 

@@ -24,7 +24,7 @@ use crate::cli::provision::place::{Which, find};
 use crate::config::{Config, OauthCode, Provider};
 use crate::core::{Body, Loaded, Reason, Record};
 use crate::daemon::boot;
-use crate::store::{self, Directories, Identity, StateKey};
+use crate::store::{self, Directories, StateKey};
 use files::{Outcome, Wanted};
 
 mod files;
@@ -255,8 +255,7 @@ fn tombstone_on_disk(site: &Site, config: &Config, state: &Path) -> bool {
             state: state.to_owned(),
             runtime: Some(site.runtime_directory()),
         };
-        let identity = Identity::new(provider.name(), &provider.issuer(), client_id);
-        store::peek(&directories, &key, identity).ok()
+        store::peek(&directories, &key, boot::identity(&provider, client_id)).ok()
     };
     matches!(
         look(),

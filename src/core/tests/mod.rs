@@ -419,14 +419,11 @@ impl Scene {
 
     /// Power-cycled.
     pub(super) fn reboot(&self, wall: bool) -> Self {
-        Self::start(
-            policy(),
-            Provisioning::Ready,
-            self.stored(),
-            BootId([2; 16]),
-            5_000,
-            wall,
-        )
+        self.reboot_with(policy(), wall)
+    }
+
+    pub(super) fn reboot_with(&self, policy: Policy, wall: bool) -> Self {
+        Self::start(policy, Provisioning::Ready, self.stored(), BootId([2; 16]), 5_000, wall)
     }
 
     /// The pairing on disk.

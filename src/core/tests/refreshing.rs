@@ -1,6 +1,7 @@
 //! The refresh transaction, its schedule, and what a lost answer costs.
 
 use super::*;
+use crate::core::LocalFault;
 
 /// Paired, and in the advisory window with a connection being brought up.
 fn due() -> Scene {
@@ -296,8 +297,8 @@ fn only_a_verdict_ends_a_pairing_however_long_it_is_offline() {
         .notes
         .iter()
         .filter_map(|note| {
-            if let Note::RefreshTokenAging { days } = note {
-                Some(*days)
+            if let Note::RefreshTokenAging { age } = note {
+                Some(age.as_secs() / (24 * 3600))
             } else {
                 None
             }
@@ -310,6 +311,50 @@ fn only_a_verdict_ends_a_pairing_however_long_it_is_offline() {
     scene.prepare(PrepareAnswer::Ready);
     scene.refresh(RefreshAnswer::Dead);
     assert_eq!(scene.state().1, Reason::RefreshTokenExpired);
+}
+
+#[test]
+fn warnings_are_closer_to_the_end_where_a_life_is_shorter() {
+    let mut scene = Scene::paired_with(Policy {
+        refresh_token_life: secs(24 * 3600),
+        ..policy()
+    });
+    assert!(!scene.core.snapshot().attention, "a fresh pairing needs nobody");
+    for _ in 0..24 {
+        if scene.out(is_prepare) {
+            scene.prepare(PrepareAnswer::Failed(fault(FaultKind::Offline)));
+        }
+        scene.advance(secs(3600));
+    }
+    assert!(scene.core.snapshot().attention);
+    let hours: Vec<u64> = scene
+        .notes
+        .iter()
+        .filter_map(|note| match note {
+            Note::RefreshTokenAging { age } => Some(age.as_secs() / 3600),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(hours, [17, 20, 22]);
+}
+
+#[test]
+fn what_only_a_person_can_mend_asks_for_one_once_the_token_is_dead() {
+    let mut scene = due();
+    for _ in 0..9 {
+        if scene.out(is_prepare) {
+            scene.prepare(PrepareAnswer::Failed(fault(FaultKind::Local(
+                LocalFault::AnotherIssuer,
+            ))));
+        }
+        assert_eq!(
+            scene.core.snapshot().attention,
+            scene.core.snapshot().token == TokenState::Stale
+        );
+        scene.advance(secs(3600));
+    }
+    assert_eq!(scene.state(), (PairingState::Paired, Reason::LocalFault));
+    assert!(scene.core.snapshot().attention);
 }
 
 #[test]

@@ -221,3 +221,19 @@ fn heartbeats_wait_as_long_as_the_server_asks() {
     scene.advance(secs(2));
     assert!(scene.out(is_heartbeat));
 }
+
+#[test]
+fn a_token_of_unknown_age_that_nobody_can_be_asked_about_is_handed_out_for_a_minute_and_replaced_soon() {
+    let unasked = Policy {
+        can_probe: false,
+        ..policy()
+    };
+    let mut scene = Scene::paired().reboot_with(unasked, false);
+    let call = scene.get_token(None);
+    let Some(Ok(Reply::Token { expires_in, .. })) = scene.reply(call) else {
+        panic!("{:?}", scene.reply(call));
+    };
+    assert_eq!(*expires_in, secs(60));
+    scene.advance(secs(600));
+    assert!(scene.out(is_prepare));
+}

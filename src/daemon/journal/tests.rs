@@ -49,7 +49,9 @@ fn every_note() -> Vec<Note> {
             Note::RejectionUnfounded { .. } => Note::TokenRefused { generation },
             Note::TokenRefused { .. } => Note::StoreFailed,
             Note::StoreFailed => Note::StoreRecovered,
-            Note::StoreRecovered => Note::RefreshTokenAging { days: 12 },
+            Note::StoreRecovered => Note::RefreshTokenAging {
+                age: Duration::from_secs(12 * 24 * 3600),
+            },
             Note::RefreshTokenAging { .. } => Note::RecordUnusable {
                 reason: Reason::ForeignRecord,
             },

@@ -199,6 +199,17 @@ async fn a_refresh_whose_endpoint_is_not_known_any_more_was_not_sent() {
 }
 
 #[tokio::test]
+async fn one_wrong_answer_does_not_rule_out_the_right_place() {
+    let denied = || answer("403 Forbidden", "");
+    let first = vec![Step::Take, nothing_here(), Step::Take, denied()];
+    let second = vec![Step::Take, denied(), Step::Take, LEAST, Step::Take, granted()];
+    let server = Server::start([first, second]).await;
+    let client = client(&server, Endpoints::default());
+    assert!(client.prepare().await.connection.is_none());
+    assert!(is_granted(&refreshes(&client).await));
+}
+
+#[tokio::test]
 async fn a_revocation_endpoint_is_looked_for_beside_addresses_that_are_written() {
     let written = |server: &Server| {
         let at = |path: &str| Some(Endpoint::parse(&format!("{}{path}", server.base())).unwrap());
@@ -214,9 +225,16 @@ async fn a_revocation_endpoint_is_looked_for_beside_addresses_that_are_written()
     assert_eq!(answered, Answer::Revoke(RevokeAnswer::Done));
     assert_eq!(asked(&mut server).1, [OPENID, "POST /revoke HTTP/1.1"]);
 
+    // OpenID Connect's document has no such member: then RFC 8414's may have it.
+    let documents = vec![Step::Take, LEAST, Step::Take, WHOLE, Step::Take, answer("200 OK", "")];
+    let mut server = Server::start([documents]).await;
+    let answered = client(&server, written(&server)).send(&revoke).await.answer;
+    assert_eq!(answered, Answer::Revoke(RevokeAnswer::Done));
+    assert_eq!(asked(&mut server).1, [OPENID, OAUTH, "POST /revoke HTTP/1.1"]);
+
     // None there: nothing to be tried for ever, and nothing to be asked again.
     for documents in [
-        vec![Step::Take, LEAST],
+        vec![Step::Take, LEAST, Step::Take, nothing_here()],
         vec![Step::Take, nothing_here(), Step::Take, nothing_here()],
     ] {
         let mut server = Server::start([documents]).await;

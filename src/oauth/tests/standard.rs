@@ -693,8 +693,17 @@ fn a_request_needs_its_own_addresses_and_no_others() {
             with_token(Kind::Authorize),
             Some(Unfit::NoEndpoint("token_endpoint")),
         ),
-        (swap("\"https://r.example/revoke\"", "7"), vec![], None),
-        (swap("revocation_endpoint", "nothing"), vec![], None),
+        // It may be in another place.
+        (
+            swap("\"https://r.example/revoke\"", "7"),
+            vec![Kind::Revoke],
+            Some(Unfit::BadEndpoint("revocation_endpoint")),
+        ),
+        (
+            swap("revocation_endpoint", "nothing"),
+            vec![Kind::Revoke],
+            Some(Unfit::NoEndpoint("revocation_endpoint")),
+        ),
         (
             swap("\"authorization_endpoint", "\"nothing"),
             vec![Kind::Authorize],
@@ -713,6 +722,8 @@ fn a_request_needs_its_own_addresses_and_no_others() {
             assert_eq!(found, (kinds.clone(), why), "{document}");
         }
     }
+    let everywhere = learn(&device(undiscovered()), &swap("revocation_endpoint", "nothing")).unwrap();
+    assert_eq!(everywhere.described_throughout().lacks(Kind::Revoke), None);
     // A server's two documents add up.
     let known = learn(
         &device(undiscovered()),
