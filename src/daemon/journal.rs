@@ -297,21 +297,14 @@ impl From<&Note> for Entry {
                 STORE_RECOVERED,
                 "The state directory can be written again.",
             ),
-            Note::RefreshTokenAging { age } => {
-                let hours = age.as_secs() / 3600;
-                let (count, unit) = if hours < 48 {
-                    (hours, "hours")
-                } else {
-                    (hours / 24, "days")
-                };
-                Self::new(
-                    Level::WARN,
-                    REFRESH_TOKEN_AGING,
-                    format!(
-                        "No refresh succeeded for {count} {unit}. Bring the device online, or its pairing will run out."
-                    ),
-                )
-            }
+            Note::RefreshTokenAging { age } => Self::new(
+                Level::WARN,
+                REFRESH_TOKEN_AGING,
+                format!(
+                    "No refresh succeeded for {}. Bring the device online, or its pairing will run out.",
+                    span(age)
+                ),
+            ),
             Note::RecordUnusable { reason } => Self::new(
                 Level::ERROR,
                 RECORD_UNUSABLE,
