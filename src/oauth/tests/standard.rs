@@ -5,7 +5,7 @@ use std::time::Duration;
 use base64::Engine as _;
 
 use super::*;
-use crate::core::{AuthorizationCode, CodeVerifier, RefreshToken};
+use crate::core::{AuthorizationCode, CodeVerifier, RefreshToken, StateParameter};
 
 const ISSUER: &str = "https://id.example";
 
@@ -46,6 +46,7 @@ fn exchange() -> Request {
         code: AuthorizationCode::new("SplxlOBeZQQYbYS6WxSbIA".to_owned()),
         verifier: CodeVerifier::new("dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk".to_owned()),
         redirect_uri: "https://client.example.com/cb".to_owned(),
+        state: StateParameter::new("a1B2c3D4".to_owned()),
     }
 }
 
@@ -313,7 +314,7 @@ fn known_servers_get_what_they_want_and_no_other_does() {
         text(&sent(&frameio, &refresh_request())),
         "client_id=s6BhdRkqt3&grant_type=refresh_token&refresh_token=tGzv3JOkF0XG5Qx2TlKWIA&scope=offline+a"
     );
-    assert!(text(&sent(&frameio, &exchange())).ends_with("&scope=offline+a"));
+    assert!(text(&sent(&frameio, &exchange())).ends_with("&state=a1B2c3D4&scope=offline+a"));
     // Adobe: a public client's id in the query as well.
     let adobe = code(with(Dialect::AdobeIms, ClientAuth::None));
     assert_eq!(sent(&adobe, &refresh_request()).path, "/token?client_id=s6BhdRkqt3");
@@ -750,13 +751,20 @@ fn a_record_belongs_to_a_server_and_a_way_to_pair() {
     all.sort_unstable();
     all.dedup();
     assert_eq!(all.len(), 4, "another token endpoint is another server: {all:?}");
-    // What the first version wrote, by which its records are found.
-    assert_eq!(written[0].former_issuer(), Some(ISSUER));
-    assert_eq!(written[1].former_issuer(), Some(ISSUER));
-    assert_eq!(
-        (written[3].issuer().as_str(), written[3].former_issuer()),
-        ("https://id.example/token", None)
-    );
+    // So is another host that would be shown its tokens; the same host with or without revocation is not.
+    let revoking = |settings: &ServerSettings, to: Option<&str>| {
+        let mut settings = settings.clone();
+        settings.endpoints.revocation = to.map(|to| Endpoint::parse(to).unwrap());
+        device(settings).issuer()
+    };
+    for settings in [&named, &server()] {
+        let plain = revoking(settings, None);
+        assert_eq!(revoking(settings, Some("https://id.example/revoke")), plain);
+        let elsewhere = revoking(settings, Some("https://other.example/revoke"));
+        assert_ne!(elsewhere, plain);
+        assert_eq!(revoking(settings, Some("https://other.example/2")), elsewhere);
+        assert_ne!(revoking(settings, Some("https://id.example:8443/revoke")), plain);
+    }
     assert_ne!(device(named.clone()).name(), code(named).name());
     // What is learned does not change whose the tokens are.
     let known = learn(&code(undiscovered()), DOCUMENT).unwrap();
