@@ -5,6 +5,7 @@
 mod connections;
 mod describe;
 mod limits;
+mod log;
 mod sent;
 mod server;
 mod told;

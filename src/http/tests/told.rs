@@ -1,7 +1,6 @@
 //! What is told of a request: to the core, to the server, to the journal.
 
-use std::io::Write;
-
+use super::log::Log;
 use super::*;
 
 #[tokio::test]
@@ -34,33 +33,9 @@ async fn a_revocation_is_sent_as_a_form() {
     assert!(text.starts_with("POST /v2/auth/revoke HTTP/1.1\r\n") && text.contains("\r\n\r\ncanary-refresh\r\n--"));
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn no_secret_reaches_the_log_at_any_level() {
-    let log = Log::default();
-    let sink = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_writer(move || sink.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
-    // tracing caches per call site who is interested, and asks only the present thread while there is a single subscriber:
-    // a test beside this one would answer «nobody» for all. With a second one, all are asked.
-    let _second = tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default());
-
+    let log = Log::start();
     let refreshed = vec![Step::Take, healthy(), Step::Take, answer("200 OK", PAIR)];
     let lost = vec![Step::Take, say("canary-garbage\r\n\r\n")];
     let server = Server::start([refreshed, lost]).await;
@@ -71,7 +46,7 @@ async fn no_secret_reaches_the_log_at_any_level() {
     client.forget_warm();
     client.send(&identify()).await;
 
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     assert!(
         log.contains("/v2/auth/token") && log.contains("/v2/devices/me"),
         "{log}"
