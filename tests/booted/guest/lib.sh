@@ -183,6 +183,18 @@ unit() { systemctl show --property="$1" --value "$UNIT"; }
 # has_ended CODE: a question: the last run of the unit ended so. It may be started again already: see `soon`.
 has_ended() { [ "$(unit ExecMainStatus)" = "$1" ]; }
 
+# runs_again: a question: systemd has started it again by itself, and it runs.
+runs_again() { [ "$(unit NRestarts)" -ge 1 ] && [ "$(unit ActiveState)" = active ]; }
+# restarted: the same, with one try.
+restarted() { runs_again && [ "$(unit NRestarts)" = 1 ]; }
+
+# back_on_the_bus: the bus was restarted: it ended for that, and was started again, by one try or more.
+back_on_the_bus() {
+    soon runs_again
+    said _PID=1 >/tmp/said
+    grep --quiet 'status=75' /tmp/said || die "it did not end with 75"
+}
+
 # systemd_version: 252, 257
 systemd_version() { systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p'; }
 
@@ -226,6 +238,18 @@ refreshing_often() {
 refreshing_early() {
     refreshing_often
     sim refreshed-life 28800
+}
+
+# held_refresh: from a server that runs to a paired device whose first refresh was sent, and carried out at the server, which holds
+# the answer back until `sim release`.
+held_refresh() {
+    provision
+    refreshing_early
+    sim fault refresh stall-after released
+    # Also one that runs already, and has to read its secrets.
+    systemctl restart "$UNIT"
+    pair
+    sim await refresh 1 60
 }
 
 # serves_live: a question: the token that uploaders get is the one that the server takes.
@@ -293,6 +317,27 @@ ExecStop=/booted/guest/late-answer
 END
     systemctl daemon-reload
     systemctl start c2c-late-answer.service
+}
+
+# down_mid_refresh HOW: both phases of a device whose system goes down by `systemctl HOW` while the answer to a refresh is held.
+down_mid_refresh() {
+    sim_outside
+    if [ "$phase" = 1 ]; then
+        systemctl enable "$UNIT"
+        soon ip route get 10.99.0.1
+        late_answer
+        held_refresh
+        next_boot systemctl "$1"
+        return
+    fi
+    echo "-- the end of the boot before"
+    journalctl --quiet --boot=-1 --no-pager --output=short-precise | tail -n 80
+    soon is active unit ActiveState
+    expect "state" "$(state)" paired
+    expect "generation" "$(generation)" 2
+    soon serves_live
+    expect "refreshes" "$(sim requests refresh)" 1
+    drained_before_the_network
 }
 
 # drained_before_the_network: in the boot before, the daemon was told to stop, got its answer after that, and ended; then the network did.
