@@ -110,6 +110,11 @@ sim_start() {
         /usr/local/bin/c2c-sim serve "$SIM_DIR" "$@"
 }
 
+# standard_start: the standard one in its place, for the kinds that are not Frame.io's.
+standard_start() {
+    systemd-run --quiet --collect --unit=c2c-sim --service-type=notify /usr/local/bin/c2c-sim standard "$SIM_DIR"
+}
+
 # The one outside, which outlives this system's boots, behind an interface that systemd-networkd manages.
 sim_outside() {
     SIM_DIR=/run/world
@@ -120,10 +125,11 @@ sim() { c2c-sim ctl "$SIM_DIR/ctl" "$@"; }
 # secrets_of_sim: all that it ever gave out or was given, as `leaks` reads them
 secrets_of_sim() {
     local kind
-    for kind in device-code user-code access-token refresh-token; do
+    for kind in $(sim kinds); do
         sim secrets "$kind" | hex "$kind"
     done
-    hex client-secret <"$SIM_DIR/client-secret"
+    # Public clients have none.
+    [ ! -e "$SIM_DIR/client-secret" ] || hex client-secret <"$SIM_DIR/client-secret"
 }
 
 # hex KIND: lines of stdin
@@ -163,6 +169,25 @@ provision() {
     printf 'state-key\t%s\n' "$key" >>"$SECRETS"
     perl -e 'print pack "H*", shift' "$key" | credential state-key
     credential client-secret <"$SIM_DIR/client-secret"
+}
+
+# standard_device KIND [LINE]: the same for a public client of the standard server, whose state key the production line's step makes:
+# it has no secret to ask for. LINE is one more of [provider].
+standard_device() {
+    mkdir -p /etc/c2c-authd
+    install --mode=644 "$SIM_DIR/ca.pem" /etc/c2c-authd/ca.pem
+    configure 10-device <<END
+[provider]
+kind = "$1"
+client-id = "camera-app"
+client-auth = "none"
+issuer = "$(cat "$SIM_DIR/issuer")"
+${2:-}
+[tls]
+ca-file = "/etc/c2c-authd/ca.pem"
+END
+    [ -e "$STORE/state-key" ] || c2c-authctl provision --with-key host </dev/null
+    systemd-creds decrypt --name=state-key "$STORE/state-key" - | perl -0777 -ne 'print "state-key\t", unpack("H*", $_), "\n"' >>"$SECRETS"
 }
 
 # credential NAME: encrypts stdin with the host's key.
@@ -220,6 +245,9 @@ start_pairing() { call ui Pairing StartPairing 'a{sv}' "$@"; }
 # token: the token alone
 token() { call uploader Tokens GetAccessToken u 0 | cut -d '"' -f 2; }
 
+# lives: for how many seconds it does
+lives() { call uploader Tokens GetAccessToken u 0 | awk '{ print $3 }'; }
+
 generation() { property Tokens Generation; }
 
 # pair: the whole of it, as a person would see it
@@ -250,6 +278,12 @@ held_refresh() {
     systemctl restart "$UNIT"
     pair
     sim await refresh 1 60
+}
+
+# settled: no refresh is due any more: the standard server's tokens live long from here on, and the device has one of those.
+settled() {
+    sim access-life 28800
+    soon at_least 1000 lives
 }
 
 # serves_live: a question: the token that uploaders get is the one that the server takes.
