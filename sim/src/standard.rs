@@ -16,6 +16,8 @@ use tokio::{net::TcpListener, runtime, sync::oneshot};
 
 use state::{Fields, State, token};
 
+pub use state::Secret;
+
 use crate::{
     server::{Certificates, Tls},
     watched::{TimedOut, Watched},
@@ -157,6 +159,21 @@ impl Standard {
         })
     }
 
+    /// User codes that nobody has decided about, in the order in which they were issued.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<String> {
+        self.state.read(|state| {
+            let open = |code: &&String| {
+                state
+                    .devices
+                    .values()
+                    .any(|d| d.user_code == **code && d.verdict.is_none())
+            };
+            let codes = state.secrets.iter().filter(|(kind, _)| *kind == Secret::UserCode);
+            codes.map(|(_, code)| code).filter(open).cloned().collect()
+        })
+    }
+
     /// A person opens an authorization URI and approves or declines. The address that the browser is sent to; `None` where
     /// the request is not one.
     #[must_use]
@@ -177,9 +194,11 @@ impl Standard {
                 return None;
             }
             let redirect = fields.get("redirect_uri")?.to_owned();
+            state.secrets.push((Secret::State, fields.get("state")?.to_owned()));
             let answer = if approve {
                 let code = token();
                 let challenge = fields.get("code_challenge")?.to_owned();
+                state.secrets.push((Secret::AuthorizationCode, code.clone()));
                 state.codes.insert(code.clone(), (challenge, redirect.clone()));
                 ("code", code)
             } else {
@@ -208,6 +227,15 @@ impl Standard {
             grants.sort_unstable();
             grants.dedup();
             grants.len()
+        })
+    }
+
+    /// Every secret of this kind that there ever was, in order.
+    #[must_use]
+    pub fn secrets(&self, kind: Secret) -> Vec<String> {
+        self.state.read(|state| {
+            let some = state.secrets.iter().filter(|(of, _)| *of == kind);
+            some.map(|(_, value)| value.clone()).collect()
         })
     }
 

@@ -22,8 +22,29 @@ pub(super) struct State {
     pub(super) live: BTreeMap<String, u64>,
     pub(super) grants: u64,
     pub(super) refreshes: u64,
+    /// Every secret that was given out, or shown to it, with its kind.
+    pub(super) secrets: Vec<(Secret, String)>,
     pub(super) log: Vec<String>,
     pub(super) violations: Vec<String>,
+}
+
+/// What nobody but the client and the server may know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secret {
+    /// Of a poll.
+    DeviceCode,
+    /// What the user types.
+    UserCode,
+    /// What a redirect has to repeat.
+    State,
+    /// What a redirect brings.
+    AuthorizationCode,
+    /// What proves that who exchanges a code asked for it.
+    CodeVerifier,
+    /// For resources.
+    AccessToken,
+    /// For the next access token.
+    RefreshToken,
 }
 
 pub(super) struct Device {
@@ -77,6 +98,8 @@ impl State {
             verdict: None,
         };
         self.devices.insert(device_code.clone(), device);
+        self.secrets.push((Secret::DeviceCode, device_code.clone()));
+        self.secrets.push((Secret::UserCode, user_code.clone()));
         let page = format!("{}/activate", self.issuer);
         let answer = json!({
             "device_code": device_code, "user_code": user_code, "verification_uri": page, "expires_in": 600, "interval": 1,
@@ -103,6 +126,7 @@ impl State {
             return refuse("invalid_grant");
         };
         let verifier = fields.get("code_verifier").unwrap_or_default();
+        self.secrets.push((Secret::CodeVerifier, verifier.to_owned()));
         let proven = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier)) == challenge;
         if !proven || fields.get("redirect_uri") != Some(&redirect) {
             return refuse("invalid_grant");
@@ -129,6 +153,7 @@ impl State {
     fn grant(&mut self, grant: u64, renewable: bool) -> (u16, Value) {
         let access = token();
         self.live.insert(access.clone(), grant);
+        self.secrets.push((Secret::AccessToken, access.clone()));
         let mut answer = json!({"access_token": access, "token_type": "Bearer"});
         if let Some(life) = self.habits.token_life {
             answer["expires_in"] = json!(life);
@@ -136,6 +161,7 @@ impl State {
         if renewable {
             let refresh = token();
             self.live.insert(refresh.clone(), grant);
+            self.secrets.push((Secret::RefreshToken, refresh.clone()));
             answer["refresh_token"] = json!(refresh);
         }
         (200, answer)
