@@ -133,6 +133,31 @@ pub enum Answer {
     Resource(ResourceAnswer),
 }
 
+impl Answer {
+    /// Why the request ended without a verdict, if it did; a connection that is ready although the server is busy included.
+    #[must_use]
+    pub const fn fault(&self) -> Option<Fault> {
+        match self {
+            Self::Code(CodeAnswer::Failed(fault))
+            | Self::Poll(PollAnswer::Failed(fault))
+            | Self::Authorize(AuthorizeAnswer::Failed(fault))
+            | Self::Exchange(ExchangeAnswer::Failed(fault))
+            | Self::Prepare(PrepareAnswer::Failed(fault) | PrepareAnswer::Busy(fault))
+            | Self::Refresh(RefreshAnswer::Failed(fault))
+            | Self::Revoke(RevokeAnswer::Failed(fault))
+            | Self::Resource(ResourceAnswer::Failed(fault)) => Some(*fault),
+            Self::Code(_)
+            | Self::Poll(_)
+            | Self::Authorize(_)
+            | Self::Exchange(_)
+            | Self::Prepare(_)
+            | Self::Refresh(_)
+            | Self::Revoke(_)
+            | Self::Resource(_) => None,
+        }
+    }
+}
+
 /// RFC 8628 §3.2.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CodeAnswer {

@@ -109,28 +109,6 @@ fn granted_life(expires_in: &str) -> Duration {
     }
 }
 
-/// The fault, whatever kind of request it belongs to.
-fn fault(answer: &Answer) -> Option<Fault> {
-    match answer {
-        Answer::Code(CodeAnswer::Failed(fault))
-        | Answer::Poll(PollAnswer::Failed(fault))
-        | Answer::Authorize(AuthorizeAnswer::Failed(fault))
-        | Answer::Exchange(ExchangeAnswer::Failed(fault))
-        | Answer::Prepare(PrepareAnswer::Failed(fault) | PrepareAnswer::Busy(fault))
-        | Answer::Refresh(RefreshAnswer::Failed(fault))
-        | Answer::Revoke(RevokeAnswer::Failed(fault))
-        | Answer::Resource(ResourceAnswer::Failed(fault)) => Some(*fault),
-        Answer::Code(_)
-        | Answer::Poll(_)
-        | Answer::Authorize(_)
-        | Answer::Exchange(_)
-        | Answer::Prepare(_)
-        | Answer::Refresh(_)
-        | Answer::Revoke(_)
-        | Answer::Resource(_) => None,
-    }
-}
-
 fn failed(kind: FaultKind) -> Fault {
     Fault {
         kind,

@@ -5,7 +5,6 @@ use crate::core::{
     Request, ResourceAnswer, RevokeAnswer, Snapshot,
 };
 
-use super::network::fault_of;
 use super::server::{Live, Pair, code_id, millis, number};
 
 /// RFC 8628 §3.5.
@@ -148,7 +147,7 @@ impl History {
 
     /// An answer is about to reach the core.
     pub(super) fn answered(&mut self, request: &Request, answer: &Answer, real: u64) {
-        if let Some(wish) = fault_of(answer).and_then(|fault| fault.retry_after) {
+        if let Some(wish) = answer.fault().and_then(|fault| fault.retry_after) {
             let subject = Subject::of(request);
             self.hurry(subject);
             self.patience.push((subject, real + millis(wish)));

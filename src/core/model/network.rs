@@ -201,7 +201,7 @@ fn failed(flight: &Flight, kind: FaultKind, retry_after: Option<Duration>) -> An
     }
 }
 
-/// The same, to be changed.
+/// Why a request ended without a verdict, to be changed.
 pub(super) const fn fault_mut(answer: &mut Answer) -> Option<&mut Fault> {
     match answer {
         Answer::Code(CodeAnswer::Failed(fault))
@@ -216,42 +216,11 @@ pub(super) const fn fault_mut(answer: &mut Answer) -> Option<&mut Fault> {
     }
 }
 
-/// Why a request ended without a verdict.
-pub(super) const fn fault_of(answer: &Answer) -> Option<Fault> {
-    match answer {
-        Answer::Code(CodeAnswer::Failed(fault))
-        | Answer::Poll(PollAnswer::Failed(fault))
-        | Answer::Authorize(AuthorizeAnswer::Failed(fault))
-        | Answer::Exchange(ExchangeAnswer::Failed(fault))
-        | Answer::Prepare(PrepareAnswer::Failed(fault) | PrepareAnswer::Busy(fault))
-        | Answer::Refresh(RefreshAnswer::Failed(fault))
-        | Answer::Revoke(RevokeAnswer::Failed(fault))
-        | Answer::Resource(ResourceAnswer::Failed(fault)) => Some(*fault),
-        Answer::Code(_)
-        | Answer::Poll(_)
-        | Answer::Authorize(_)
-        | Answer::Exchange(_)
-        | Answer::Prepare(_)
-        | Answer::Refresh(_)
-        | Answer::Revoke(_)
-        | Answer::Resource(_) => None,
-    }
-}
-
 fn refused(flight: &Flight) -> Answer {
-    let fault = Fault {
-        kind: FaultKind::Refused,
-        retry_after: None,
-    };
     match &flight.request {
-        Request::Refresh { .. } => Answer::Refresh(RefreshAnswer::Failed(fault)),
         Request::Revoke(_) => Answer::Revoke(RevokeAnswer::Refused),
-        Request::DeviceCode => Answer::Code(CodeAnswer::Failed(fault)),
-        Request::Poll(_) => Answer::Poll(PollAnswer::Failed(fault)),
-        Request::Authorize => Answer::Authorize(AuthorizeAnswer::Failed(fault)),
-        Request::Exchange { .. } => Answer::Exchange(ExchangeAnswer::Failed(fault)),
         Request::Prepare => Answer::Prepare(PrepareAnswer::Ready),
-        Request::Identify(_) | Request::Heartbeat(_) => Answer::Resource(ResourceAnswer::Failed(fault)),
+        _ => failed(flight, FaultKind::Refused, None),
     }
 }
 

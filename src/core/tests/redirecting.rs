@@ -60,6 +60,27 @@ fn redirect(scene: &mut Scene, n: u32, outcome: RedirectOutcome) -> CallId {
     }))
 }
 
+/// The second flow beside a pairing: the browser is back with its code.
+fn come_back_again(scene: &mut Scene) {
+    scene.start_pairing(true);
+    authorize(scene, 2);
+    redirect(scene, 2, code());
+}
+
+/// The refresh token that is being revoked.
+fn revoked(scene: &mut Scene) -> String {
+    match scene.take(is_revoke) {
+        Some((_, Request::Revoke(Revocable::Refresh(token)))) => token.expose().to_owned(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The process died, and starts again from what the disk holds.
+fn restart(scene: &Scene) -> Scene {
+    let now = scene.now.as_millis() + 1;
+    Scene::start(by_browser(), Provisioning::Ready, scene.stored(), BOOT, now, true)
+}
+
 fn exchange(scene: &mut Scene, answer: ExchangeAnswer) {
     scene.answer(is_exchange, Answer::Exchange(answer));
 }
@@ -259,17 +280,11 @@ fn a_pair_that_comes_after_cancel_is_revoked() {
 fn a_late_pair_beside_a_strangers_grant_is_revoked_and_the_living_one_kept() {
     let mut scene = paired();
     scene.advance(secs(6));
-    scene.start_pairing(true);
-    authorize(&mut scene, 2);
-    redirect(&mut scene, 2, code());
+    come_back_again(&mut scene);
     scene.call(Command::CancelPairing);
     exchange(&mut scene, ExchangeAnswer::Granted(grant(2)));
     assert!(scene.on_disk().candidate.is_none());
-    let (_, request) = scene.take(is_revoke).unwrap();
-    assert_eq!(
-        request,
-        Request::Revoke(Revocable::Refresh(RefreshToken::new("r2".into())))
-    );
+    assert_eq!(revoked(&mut scene), "r2");
     let token = scene.get_token(None);
     assert_eq!(scene.token(token), "a1");
 }
@@ -278,22 +293,13 @@ fn a_late_pair_beside_a_strangers_grant_is_revoked_and_the_living_one_kept() {
 fn a_replaced_grant_is_revoked_once_the_new_one_is_durable() {
     let mut scene = paired();
     scene.advance(secs(6));
-    scene.start_pairing(true);
-    authorize(&mut scene, 2);
-    redirect(&mut scene, 2, code());
+    come_back_again(&mut scene);
     scene.hold_stores = true;
     exchange(&mut scene, ExchangeAnswer::Granted(grant(2)));
     scene.finish_store();
     assert_eq!(scene.revocations.len(), 1, "on the list before it gives way");
     assert!(!scene.out(is_revoke));
-    let restarted = Scene::start(
-        by_browser(),
-        Provisioning::Ready,
-        scene.stored(),
-        BOOT,
-        scene.now.as_millis() + 1,
-        true,
-    );
+    let restarted = restart(&scene);
     assert_eq!(restarted.on_disk().pair.access.expose(), "a1");
     assert!(
         restarted.revocations.is_empty(),
@@ -301,19 +307,8 @@ fn a_replaced_grant_is_revoked_once_the_new_one_is_durable() {
     );
     scene.hold_stores = false;
     scene.event(Event::Tick);
-    let (_, request) = scene.take(is_revoke).unwrap();
-    assert_eq!(
-        request,
-        Request::Revoke(Revocable::Refresh(RefreshToken::new("r1".into())))
-    );
-    let restarted = Scene::start(
-        by_browser(),
-        Provisioning::Ready,
-        scene.stored(),
-        BOOT,
-        scene.now.as_millis() + 1,
-        true,
-    );
+    assert_eq!(revoked(&mut scene), "r1");
+    let restarted = restart(&scene);
     assert!(
         restarted.out(is_revoke),
         "and it is tried across restarts, beside the new pairing"
@@ -325,17 +320,11 @@ fn a_refresh_that_flies_while_its_grant_gives_way_is_revoked_by_its_newest_token
     let mut scene = paired();
     scene.advance(secs(28_800 * 83 / 100));
     scene.prepare(PrepareAnswer::Ready);
-    scene.start_pairing(true);
-    authorize(&mut scene, 2);
-    redirect(&mut scene, 2, code());
+    come_back_again(&mut scene);
     exchange(&mut scene, ExchangeAnswer::Granted(grant(9)));
     assert!(!scene.out(is_revoke), "nobody knows yet which token is the newest");
     scene.refresh(RefreshAnswer::Granted(grant(2)));
-    let (_, request) = scene.take(is_revoke).unwrap();
-    assert_eq!(
-        request,
-        Request::Revoke(Revocable::Refresh(RefreshToken::new("r2".into())))
-    );
+    assert_eq!(revoked(&mut scene), "r2");
     let token = scene.get_token(None);
     assert_eq!(scene.token(token), "a9");
 }

@@ -30,11 +30,11 @@ fn a_page_is_no_proof_of_life() {
     for kind in [Kind::Identify, Kind::Heartbeat, Kind::Revoke] {
         for body in ["<html>log in</html>", "{}", ""] {
             let answer = answer(kind, 200, HTML, body);
-            assert_eq!(fault(&answer), Some(failed(FaultKind::Garbled)), "{kind:?} {body}");
+            assert_eq!(answer.fault(), Some(failed(FaultKind::Garbled)), "{kind:?} {body}");
         }
     }
     assert_eq!(
-        fault(&answer(Kind::Identify, 200, &[], "hello")),
+        answer(Kind::Identify, 200, &[], "hello").fault(),
         Some(failed(FaultKind::Garbled))
     );
 }
@@ -54,7 +54,7 @@ fn a_resource_refuses_a_token_by_status_alone() {
             );
         }
         let conflict = answer(kind, 409, JSON, DETAILED_401);
-        assert_eq!(fault(&conflict), Some(failed(FaultKind::Refused)));
+        assert_eq!(conflict.fault(), Some(failed(FaultKind::Refused)));
     }
 }
 
@@ -119,7 +119,8 @@ fn any_complete_answer_proves_a_connection() {
 #[test]
 fn the_servers_wish_for_quiet_is_read_and_capped() {
     let wish = |headers: &[(&str, &str)], status| {
-        fault(&answer(Kind::Refresh, status, headers, ""))
+        answer(Kind::Refresh, status, headers, "")
+            .fault()
             .unwrap()
             .retry_after
             .map(|wait| wait.as_millis())

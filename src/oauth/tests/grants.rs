@@ -86,7 +86,7 @@ fn a_code_request_ends_in_a_code_a_rejected_client_or_a_fault() {
         ),
         (302, HTML, "", FaultKind::Refused),
     ] {
-        assert_eq!(fault(&of(status, headers, body)), Some(failed(kind)), "{status} {body}");
+        assert_eq!(of(status, headers, body).fault(), Some(failed(kind)), "{status} {body}");
     }
 }
 
@@ -243,7 +243,7 @@ fn an_answer_too_long_to_read_is_judged_by_its_status_and_never_final() {
             response.body = None;
             let answer = provider.answer(request, &response);
             if request != Kind::Prepare {
-                assert_eq!(fault(&answer), Some(failed(kind)), "{request:?} {status}");
+                assert_eq!(answer.fault(), Some(failed(kind)), "{request:?} {status}");
             }
         }
     }

@@ -189,7 +189,7 @@ fn every_request_names_the_firmware_version_and_shows_no_secret_in_debug() {
         let shown = format!("{request:?} {:?} {provider:?}", request.headers);
         assert!(!shown.contains("canary") && !shown.contains("s3cret"), "{shown}");
         assert_eq!(
-            fault(&kind.failed(failed(FaultKind::Lost))),
+            kind.failed(failed(FaultKind::Lost)).fault(),
             Some(failed(FaultKind::Lost))
         );
     }
