@@ -231,9 +231,20 @@ fn known_servers_get_what_they_want_and_no_other_does() {
         "client_id=s6BhdRkqt3&grant_type=refresh_token&refresh_token=tGzv3JOkF0XG5Qx2TlKWIA&scope=offline+a"
     );
     assert!(text(&sent(&frameio, &exchange())).ends_with("&state=a1B2c3D4&scope=offline+a"));
-    // Adobe: a public client's id in the query as well.
+    // Adobe: a public client's id in the query, and nowhere else.
     let adobe = code(with(Dialect::AdobeIms, ClientAuth::None));
-    assert_eq!(sent(&adobe, &refresh_request()).path, "/token?client_id=s6BhdRkqt3");
+    let revoke = Request::Revoke(Revocable::Refresh(RefreshToken::new("RT".to_owned())));
+    for (request, path) in [
+        (refresh_request(), "/token?client_id=s6BhdRkqt3"),
+        (exchange(), "/token?client_id=s6BhdRkqt3"),
+        (revoke, "/revoke?client_id=s6BhdRkqt3"),
+    ] {
+        let request = sent(&adobe, &request);
+        assert!(
+            request.path == path && !text(&request).contains("client_id"),
+            "{request:?}"
+        );
+    }
     let adobe = code(with(Dialect::AdobeIms, ClientAuth::Basic));
     assert_eq!(sent(&adobe, &refresh_request()).path, "/token");
     // Everybody else.
