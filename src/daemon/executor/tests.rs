@@ -11,13 +11,14 @@ use super::*;
 use crate::bus::{self, BusAddress};
 use crate::config::System;
 use crate::core::{
-    Body, BootId, CodeAnswer, Generation, GrantId, Loaded, PrepareAnswer, Reason, Record, RefreshToken, Slots,
-    Snapshot, TokenState,
+    Body, BootId, CodeAnswer, DeviceCode, Generation, GrantId, Loaded, PollAnswer, PrepareAnswer, Reason, Record,
+    RefreshToken, Slots, Snapshot, TokenState,
 };
 use crate::daemon::boot;
 use crate::daemon::clock::Clock;
 use crate::daemon::reload::Source;
 use crate::http::{FloorClock, TlsSettings};
+use crate::oauth::{ClientAuth, Dialect, Endpoints, Issuer, OauthDevice, Provider, ServerSettings};
 use crate::store::{Directories, Identity, StateKey};
 
 /// The executor between a real bus, a real server and a real directory; only the core is missing: effects are made by hand.
@@ -181,6 +182,47 @@ async fn a_request_is_answered_with_the_servers_date_and_a_cancelled_one_is_not(
     assert_eq!(op, OpId(2));
     assert!(date.is_some());
     assert!(matches!(answer, Answer::Code(CodeAnswer::Granted(_))));
+}
+
+#[tokio::test]
+async fn the_end_does_not_wait_for_a_description_of_the_server() {
+    let mut bench = Bench::new().await;
+    // It takes connections and says nothing.
+    let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let issuer = format!("https://{}", mute.local_addr().unwrap());
+    bench.executor.client = undescribed(&issuer, bench.server.ca_file());
+    let begun = std::time::Instant::now();
+    bench.carry_out([Effect::Request(
+        OpId(1),
+        Request::Poll(DeviceCode::new("made-up".to_owned())),
+    )]);
+    tokio::task::yield_now().await;
+    bench.executor.wind_down();
+    let (_, answer) = bench.answer().await;
+    assert!(
+        matches!(&answer, Answer::Poll(PollAnswer::Failed(fault)) if fault.kind.unsent()),
+        "{answer:?}"
+    );
+    assert!(begun.elapsed() < std::time::Duration::from_secs(5));
+}
+
+/// A client that has to ask its server for every address.
+fn undescribed(issuer: &str, ca_file: std::path::PathBuf) -> Client {
+    let settings = ServerSettings {
+        client_id: "made-up".to_owned(),
+        client_secret: None,
+        auth: ClientAuth::None,
+        scope: None,
+        issuer: Some(Issuer::parse(issuer).unwrap()),
+        endpoints: Endpoints::default(),
+        dialect: Dialect::Standard,
+        refresh_token_life: std::time::Duration::from_secs(86_400),
+    };
+    let tls = TlsSettings {
+        ca_file: Some(ca_file),
+        clock: Arc::new(FloorClock::new(Clock::new(None).floor())),
+    };
+    Client::new(Arc::new(Provider::OauthDevice(OauthDevice::new(settings))), tls).unwrap()
 }
 
 #[tokio::test]

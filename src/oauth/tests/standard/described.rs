@@ -212,3 +212,43 @@ fn a_record_belongs_to_a_server_and_a_way_to_pair() {
     let known = learn(&code(undiscovered()), DOCUMENT).unwrap();
     assert_eq!(known.issuer(), code(undiscovered()).issuer());
 }
+
+/// Two things are told nowhere else: that answers always name their server, and that S256 is not among its PKCE methods.
+#[test]
+fn only_a_new_pairing_by_code_is_better_off_with_a_description_that_it_does_not_need() {
+    let named = ServerSettings {
+        issuer: Some(Issuer::parse("https://id.example/tenant/").unwrap()),
+        ..server()
+    };
+    let wanting = |provider: &Provider| -> Vec<_> {
+        let kinds = KINDS.into_iter();
+        kinds.filter(|kind| provider.wants_description(*kind)).collect()
+    };
+    let provider = code(named);
+    assert_eq!(wanting(&provider), [Kind::Authorize]);
+    assert_eq!(wanting(&learn(&provider, DOCUMENT).unwrap()), [], "it was heard");
+    assert_eq!(wanting(&code(server())), [], "nobody can be asked");
+    assert_eq!(wanting(&provider_of(settings())), []);
+}
+
+#[test]
+fn what_is_written_is_not_left_to_the_server() {
+    let left = |settings: ServerSettings| -> Vec<_> {
+        let provider = code(settings);
+        let mut kinds: Vec<_> = KINDS
+            .into_iter()
+            .filter(|kind| provider.leaves_to_server(*kind))
+            .collect();
+        kinds.sort_unstable();
+        kinds
+    };
+    let token = [Kind::Poll, Kind::Prepare, Kind::Refresh, Kind::Exchange];
+    assert_eq!(
+        left(undiscovered()),
+        [&[Kind::DeviceCode][..], &token[..3], &[Kind::Revoke], &token[3..]].concat()
+    );
+    let mut partly = undiscovered();
+    partly.endpoints.token = Some(at("/token"));
+    assert_eq!(left(partly), [Kind::DeviceCode, Kind::Revoke]);
+    assert_eq!(left(server()), []);
+}
