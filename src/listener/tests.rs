@@ -24,7 +24,7 @@ struct Bench {
 }
 
 impl Bench {
-    async fn new() -> Self {
+    fn new() -> Self {
         let redirect = RedirectUri::parse("http://127.0.0.1/callback").unwrap();
         let bound = Bound::to(&redirect).unwrap();
         let port = bound.redirect_uri().port().unwrap();
@@ -114,7 +114,7 @@ async fn answer(mut stream: TcpStream) -> String {
 
 #[tokio::test]
 async fn the_browser_of_the_flow_is_handed_on_and_told_how_it_ended() {
-    let mut bench = Bench::new().await;
+    let mut bench = Bench::new();
     bench.pairs().await;
     for (verdict, words) in [
         (Err(CallError::WrongState), "used before"),
@@ -154,7 +154,7 @@ async fn the_browser_of_the_flow_is_handed_on_and_told_how_it_ended() {
 
 #[tokio::test]
 async fn strangers_learn_nothing_and_change_nothing() {
-    let mut bench = Bench::new().await;
+    let mut bench = Bench::new();
     let port = bench.port;
     let host = format!("Host: 127.0.0.1:{port}\r\n");
     let right = right();
@@ -247,7 +247,7 @@ async fn strangers_learn_nothing_and_change_nothing() {
 /// Cookies know no ports: a browser sends along what any other server of this machine made it remember.
 #[tokio::test]
 async fn a_browser_full_of_other_servers_cookies_is_not_locked_out() {
-    let mut bench = Bench::new().await;
+    let mut bench = Bench::new();
     let jar = |text: &[u8]| [b"Cookie: a=".as_slice(), text, b"\r\n"].concat();
     for headers in [
         jar(&b"x".repeat(9 * 1024)),
@@ -277,7 +277,7 @@ async fn a_browser_full_of_other_servers_cookies_is_not_locked_out() {
 
 #[tokio::test]
 async fn a_page_is_kept_nowhere_and_tells_nobody_its_address() {
-    let mut bench = Bench::new().await;
+    let mut bench = Bench::new();
     let mut stream = bench.connect().await;
     stream.write_all(bench.request(&right()).as_bytes()).await.unwrap();
     bench.handed.recv().await.unwrap().1.send(Ok(())).unwrap();
@@ -301,7 +301,7 @@ async fn a_page_is_kept_nowhere_and_tells_nobody_its_address() {
 
 #[tokio::test]
 async fn a_flood_of_wrong_requests_uses_nothing_up() {
-    let mut bench = Bench::new().await;
+    let mut bench = Bench::new();
     for round in 0..20 {
         let mut streams = Vec::new();
         for attempt in 0..25 {
@@ -328,7 +328,7 @@ fn crowd(port: u16, size: usize) -> Vec<std::net::TcpStream> {
 /// Time is the runtime's here and in what follows: it jumps to the next deadline as soon as nothing else is to be done.
 #[tokio::test(start_paused = true)]
 async fn connections_that_say_nothing_give_way_to_the_browser() {
-    let mut bench = Bench::new().await;
+    let mut bench = Bench::new();
     let mut silent = crowd(bench.port, CONNECTIONS * 2);
     for stream in &mut silent {
         // Half a request holds its place no longer than none.
@@ -346,7 +346,7 @@ async fn connections_that_say_nothing_give_way_to_the_browser() {
 /// The worst turn for a browser: its place is the first to go, and a crowd came before its request did.
 #[tokio::test(start_paused = true)]
 async fn a_request_that_has_arrived_is_read_before_anybody_gives_way() {
-    let mut bench = Bench::new().await;
+    let mut bench = Bench::new();
     let mut browser = crowd(bench.port, 1).remove(0);
     let _silent = crowd(bench.port, CONNECTIONS - 1);
     tokio::time::sleep(GRACE * 2).await;
@@ -363,7 +363,7 @@ async fn a_request_that_has_arrived_is_read_before_anybody_gives_way() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_that_does_not_end_is_cut() {
-    let bench = Bench::new().await;
+    let bench = Bench::new();
     let mut stream = bench.connect().await;
     stream.write_all(b"GET /callback HTTP/1.1\r\n").await.unwrap();
     let started = Instant::now();
@@ -373,7 +373,7 @@ async fn a_request_that_does_not_end_is_cut() {
 
 #[tokio::test]
 async fn who_knows_the_state_is_handed_on_a_bounded_number_of_times() {
-    let mut bench = Bench::new().await;
+    let mut bench = Bench::new();
     for _ in 0..HANDED_MAX {
         bench.pairs().await;
     }
@@ -383,7 +383,7 @@ async fn who_knows_the_state_is_handed_on_a_bounded_number_of_times() {
 
 #[tokio::test]
 async fn both_addresses_of_the_machine_are_taken() {
-    let bench = Bench::new().await;
+    let bench = Bench::new();
     for address in [
         SocketAddr::from((Ipv4Addr::LOCALHOST, bench.port)),
         SocketAddr::from((Ipv6Addr::LOCALHOST, bench.port)),
@@ -411,7 +411,7 @@ async fn a_port_that_another_has_is_told_with_the_cure() {
 
 #[tokio::test]
 async fn the_listener_ends_with_its_flow_and_the_browser_still_gets_its_page() {
-    let mut bench = Bench::new().await;
+    let mut bench = Bench::new();
     let mut stream = bench.connect().await;
     stream.write_all(bench.request(&right()).as_bytes()).await.unwrap();
     let (_, reply) = bench.handed.recv().await.unwrap();
