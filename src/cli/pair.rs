@@ -200,11 +200,11 @@ async fn not_begun(pairing: &PairingProxy<'_>, error: &zbus::Error, joined: bool
     }
     let failure = Failure::from(error.clone());
     match start(error) {
-        Start::Refused => Err(failure),
+        // The bus's words are for programs.
         Start::Over if word_of(error) == Some("NoPairing") => {
             Err(ending(Exit::Failed, &pairing.pairing_reason().await?))
         }
-        Start::Over => Err(failure),
+        Start::Refused | Start::Over => Err(failure),
         Start::GoesOn => match pairing.pairing_state().await {
             Ok(state) if is_running(&state) => {
                 let way_out = if joined { "leaves it at that" } else { "cancels" };
