@@ -98,7 +98,7 @@ pub struct Listener {
 
 /// Why nobody listens.
 #[derive(Debug, thiserror::Error)]
-#[error("port {port} of this machine cannot be listened on ({source}); free it, or change provider.redirect-uri")]
+#[error("{} cannot be listened on ({source}){}", self.what(), self.cure())]
 pub struct ListenError {
     /// Which; 0 where any would have done.
     port: u16,
@@ -107,6 +107,22 @@ pub struct ListenError {
 }
 
 impl ListenError {
+    fn what(&self) -> String {
+        match self.port {
+            0 => "the addresses of this machine itself".to_owned(),
+            port => format!("port {port} of this machine"),
+        }
+    }
+
+    /// Where none is named it is the system that is short of something, and `source` says of what.
+    fn cure(&self) -> &'static str {
+        if self.is_taken() && self.port != 0 {
+            "; free it, or change provider.redirect-uri"
+        } else {
+            ""
+        }
+    }
+
     /// Whether somebody else has the port.
     #[must_use]
     pub fn is_taken(&self) -> bool {
