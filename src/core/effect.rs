@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::event::{FaultKind, LocalFault};
 use super::record::{FlowRecord, PendingRevocation, Record, Revocable};
 use super::snapshot::{Reason, Snapshot};
-use super::token::{AccessToken, AuthorizationCode, CodeVerifier, DeviceCode, Generation, RefreshToken, UserCode};
+use super::token::{
+    AccessToken, AuthorizationCode, CodeVerifier, DeviceCode, Generation, RefreshToken, StateParameter, UserCode,
+};
 
 /// Names a request or a store. Never reused within a process.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,6 +58,8 @@ pub enum Request {
         verifier: CodeVerifier,
         /// As in the authorization request.
         redirect_uri: String,
+        /// That of the authorization request, for servers that want to see it again.
+        state: StateParameter,
     },
     /// Bring up a connection to the token endpoint and prove it alive by a cheap request that carries no credential.
     Prepare,

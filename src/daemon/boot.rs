@@ -120,14 +120,10 @@ pub fn open_store(
     )?)
 }
 
-/// Whose records this device writes, and under which name it wrote them before.
+/// Whose records this device writes.
 #[must_use]
 pub fn identity(provider: &Provider, client_id: &str) -> Identity {
-    let named = |issuer: &str| Identity::new(provider.name(), issuer, client_id);
-    let identity = named(&provider.issuer());
-    provider
-        .former_issuer()
-        .map_or(identity, |issuer| identity.or_formerly(named(issuer)))
+    Identity::new(provider.name(), &provider.issuer(), client_id)
 }
 
 /// The latest time that the record knows to be past.

@@ -49,7 +49,7 @@ use crate::core::{
 };
 
 /// The server's own limit is 30 s, after which it answers 500: waiting a little longer turns «lost» into an answer.
-const TOKEN_LIMIT: Duration = Duration::from_secs(35);
+pub const TOKEN_LIMIT: Duration = Duration::from_secs(35);
 
 /// Requests that can be repeated at no risk.
 const ORDINARY_LIMIT: Duration = Duration::from_secs(15);
@@ -123,18 +123,7 @@ impl Provider {
         match self {
             Self::FrameioC2c(provider) => provider.base().to_string(),
             Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => {
-                server.identity.now.clone()
-            }
-        }
-    }
-
-    /// The same as an earlier version had it, where that differs.
-    #[must_use]
-    pub fn former_issuer(&self) -> Option<&str> {
-        match self {
-            Self::FrameioC2c(_) => None,
-            Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => {
-                server.identity.formerly.as_deref()
+                server.identity.clone()
             }
         }
     }
@@ -176,8 +165,9 @@ impl Provider {
                     code,
                     verifier,
                     redirect_uri,
+                    state,
                 },
-            ) => provider.exchange(code, verifier, redirect_uri),
+            ) => provider.exchange(code, verifier, redirect_uri, state),
             (_, Request::Refresh { token, .. }) => server.refresh(token),
             (_, Request::Revoke(token)) => server.revoke(token),
             // Nothing cheap can be asked of every server, there is no resource, and a browser asks for the authorization.

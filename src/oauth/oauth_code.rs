@@ -9,7 +9,7 @@ use super::message::{ErrorBody, HttpRequest, HttpResponse};
 use super::pkce;
 use super::redirect::{From, RedirectError, RedirectUri};
 use super::standard::{Dialect, Server, ServerSettings, is_passing, is_throttled, rejects_client, tokens};
-use crate::core::{AuthorizationCode, CodeVerifier, ExchangeAnswer, Redirect};
+use crate::core::{AuthorizationCode, CodeVerifier, ExchangeAnswer, Redirect, StateParameter};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -69,13 +69,18 @@ impl OauthCode {
         code: &AuthorizationCode,
         verifier: &CodeVerifier,
         redirect_uri: &str,
+        state: &StateParameter,
     ) -> Option<HttpRequest> {
-        self.server.token_form(&[
+        let mut fields = vec![
             ("grant_type", "authorization_code"),
             ("code", code.expose()),
             ("redirect_uri", redirect_uri),
             ("code_verifier", verifier.expose()),
-        ])
+        ];
+        if self.server.settings.dialect == Dialect::FrameioApplications {
+            fields.push(("state", state.expose()));
+        }
+        self.server.token_form(&fields)
     }
 
     /// RFC 6749 §5. A code can be used once, so every refusal in the protocol's words is its end; only a client that is not

@@ -45,9 +45,9 @@ pub enum Dialect {
     /// Nowhere.
     #[default]
     Standard,
-    /// `applications.frame.io`: wants `scope` with each token request; calls a refresh token that was used `token_inactive`.
+    /// `applications.frame.io`: wants `scope` with each token request and `state` with a code; calls a refresh token that was used `token_inactive`.
     FrameioApplications,
-    /// Adobe IMS: wants a public client's id in the query of the token endpoint too.
+    /// Adobe IMS: wants a public client's id in the query, not in the form.
     AdobeIms,
 }
 
@@ -115,44 +115,13 @@ pub(super) struct Server {
     /// What else the description says; `None` until it was read.
     pub(super) described: Option<Described>,
     /// Who the server is, as part of the record's identity: what of it is written, whatever is learned later.
-    pub(super) identity: Named,
-}
-
-/// Who a server is.
-#[derive(Clone, Debug)]
-pub(super) struct Named {
-    pub(super) now: String,
-    /// What an earlier state of this program called the same.
-    pub(super) formerly: Option<String>,
-}
-
-impl Named {
-    /// Issuer *and* token endpoint, so that neither can be changed under a record that is there: its refresh token goes to the
-    /// server that gave it or nowhere. One that is not written is told apart from every one that is; no address has a space.
-    fn of(settings: &ServerSettings) -> Self {
-        let token = settings
-            .endpoints
-            .token
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        match &settings.issuer {
-            Some(issuer) => Self {
-                now: format!("{issuer} {token}"),
-                formerly: Some(issuer.as_str().to_owned()),
-            },
-            None => Self {
-                now: token,
-                formerly: None,
-            },
-        }
-    }
+    pub(super) identity: String,
 }
 
 impl Server {
     pub(super) fn new(settings: ServerSettings) -> Self {
         Self {
-            identity: Named::of(&settings),
+            identity: identity(&settings),
             settings,
             described: None,
         }
@@ -186,6 +155,15 @@ impl Server {
                 let line = basic(&settings.client_id, settings.client_secret.as_ref()?)?;
                 request.headers.insert(AUTHORIZATION, line);
             }
+            // There once, as its documents show it: RFC 6749 §3.2 lets no parameter be sent twice.
+            ClientAuth::None if settings.dialect == Dialect::AdobeIms => {
+                let joint = if request.path.contains('?') { '&' } else { '?' };
+                request.path.push(joint);
+                request.path.push_str("client_id=");
+                request
+                    .path
+                    .extend(form_urlencoded::byte_serialize(settings.client_id.as_bytes()));
+            }
             ClientAuth::None => all.push(("client_id", &settings.client_id)),
         }
         all.extend_from_slice(fields);
@@ -202,13 +180,7 @@ impl Server {
         if let (Dialect::FrameioApplications, Some(scope)) = (settings.dialect, &settings.scope) {
             fields.push(("scope", scope));
         }
-        let mut request = self.form(settings.endpoints.token.as_ref(), &fields)?;
-        if let (Dialect::AdobeIms, ClientAuth::None) = (settings.dialect, settings.auth) {
-            let joint = if request.path.contains('?') { '&' } else { '?' };
-            let id: String = form_urlencoded::byte_serialize(settings.client_id.as_bytes()).collect();
-            request.path = format!("{}{joint}client_id={id}", request.path);
-        }
-        Some(request)
+        self.form(settings.endpoints.token.as_ref(), &fields)
     }
 
     /// RFC 6749 §6. Without `scope`: to ask for what was asked for at first is an error where the user granted less.
@@ -248,6 +220,27 @@ impl Server {
             Dialect::Standard | Dialect::AdobeIms => false,
         }
     }
+}
+
+/// Issuer *and* token endpoint, so that neither can be changed under a record that is there: its tokens go to the server that
+/// gave them or nowhere. A revocation endpoint at either's host may come and go; one elsewhere is another server that would
+/// see them, and counts. What is not written is told apart from everything that is: no address has a space, every endpoint has
+/// a path, and the last part has none.
+fn identity(settings: &ServerSettings) -> String {
+    let endpoints = &settings.endpoints;
+    let token = endpoints.token.as_ref();
+    let mut identity = settings
+        .issuer
+        .as_ref()
+        .map_or_else(String::new, |issuer| format!("{issuer} "));
+    identity.extend(token.map(ToString::to_string));
+    let known = [token, settings.issuer.as_ref().map(Issuer::address)];
+    let revocation = endpoints.revocation.as_ref().map(Endpoint::origin);
+    if let Some(elsewhere) = revocation.filter(|origin| known.into_iter().flatten().all(|at| at.origin() != *origin)) {
+        identity.push_str(" https://");
+        identity.push_str(&elsewhere.to_string());
+    }
+    identity
 }
 
 /// RFC 7009 §2.2: 200 means done, also for a token that the server does not know; its body is of no interest.

@@ -72,8 +72,6 @@ impl fmt::Debug for StateKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
     bytes: [u8; 32],
-    /// What an earlier version called the same.
-    formerly: Option<[u8; 32]>,
 }
 
 impl Identity {
@@ -88,32 +86,7 @@ impl Identity {
         }
         Self {
             bytes: hash.finalize().into(),
-            formerly: None,
         }
-    }
-
-    /// The same, known to an earlier version as `formerly`. What that one wrote is taken over with the next write, and only
-    /// while nothing was written since under a name that is neither.
-    #[must_use]
-    pub const fn or_formerly(self, formerly: Self) -> Self {
-        Self {
-            formerly: Some(formerly.bytes),
-            ..self
-        }
-    }
-
-    /// Without its former name.
-    pub(super) const fn strict(self) -> Self {
-        Self { formerly: None, ..self }
-    }
-
-    pub(super) const fn has_former(&self) -> bool {
-        self.formerly.is_some()
-    }
-
-    /// Whether a file with this identity is ours.
-    pub(super) fn is(&self, bytes: &[u8; 32]) -> bool {
-        self.bytes == *bytes || self.formerly.as_ref() == Some(bytes)
     }
 
     pub(super) const fn bytes(&self) -> &[u8; 32] {

@@ -82,22 +82,6 @@ pub(super) fn find<F: Folder, T>(
     })
 }
 
-/// Whether a former name still counts. Once a record of another configuration was written under a name of the present format,
-/// what is left of the former name may belong to that one: then it is no better than foreign.
-pub(super) fn settle<F: Folder>(state: &F, runtime: Option<&F>, sealer: Sealer) -> Result<Sealer, OpenError> {
-    if !sealer.takes_former() {
-        return Ok(sealer);
-    }
-    let places = SLOTS.into_iter().map(|name| (state, name));
-    for (folder, name) in places.chain(runtime.map(|runtime| (runtime, SPILL))) {
-        let found = find(folder, name, &sealer, Kind::Record, body::read_record)?;
-        if found.flaw() == Some(Flaw::Foreign) {
-            return Ok(sealer.strict());
-        }
-    }
-    Ok(sealer)
-}
-
 /// Everything known about the record after loading.
 pub(super) struct Records {
     pub(super) loaded: Loaded,

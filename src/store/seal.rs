@@ -105,19 +105,6 @@ impl Sealer {
         }
     }
 
-    /// Whether files of a former name open too.
-    pub(super) const fn takes_former(&self) -> bool {
-        self.identity.has_former()
-    }
-
-    /// The same for the present name alone.
-    pub(super) fn strict(self) -> Self {
-        Self {
-            identity: self.identity.strict(),
-            ..self
-        }
-    }
-
     /// Seals `body`. `None` if it is too large to be read back. A nonce must never serve twice.
     pub(super) fn seal(
         &self,
@@ -174,7 +161,7 @@ impl Sealer {
         self.cipher
             .decrypt_inout_detached(&nonce.into(), header, body.as_mut_slice().into(), tag.into())
             .map_err(|_| Flaw::Damaged)?;
-        if !self.identity.is(&identity) {
+        if identity != *self.identity.bytes() {
             return Err(Flaw::Foreign);
         }
         Ok(Opened {

@@ -58,9 +58,6 @@ impl<F: Folder> Vault<F> {
         if let Some(runtime) = &runtime {
             runtime.sweep();
         }
-        let sealer = sealer
-            .map(|sealer| load::settle(&state, runtime.as_ref(), sealer))
-            .transpose()?;
         let (records, revocations) = match &sealer {
             Some(sealer) => (
                 load::records(&state, runtime.as_ref(), sealer)?,

@@ -141,6 +141,7 @@ impl Core {
             code: exchange.code.clone(),
             verifier: browsing.authorization.verifier.clone(),
             redirect_uri: browsing.authorization.redirect_uri.clone(),
+            state: browsing.authorization.state.clone(),
         };
         let op = self.request(t, request);
         if let Some(Flow {

@@ -91,6 +91,7 @@ fn pairs_through_the_same_states_and_answers_the_redirect_when_it_is_durable() {
             code: AuthorizationCode::new("c1".into()),
             verifier: CodeVerifier::new("v1".into()),
             redirect_uri: "http://127.0.0.1:9/back".into(),
+            state: StateParameter::new("s1".into()),
         }
     );
     scene.event(Event::Answered {

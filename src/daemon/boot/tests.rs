@@ -142,36 +142,6 @@ fn without_a_client_id_nothing_on_disk_is_taken_for_foreign() {
     assert_eq!(stored_floor(&stored), Some(WallTime::from_secs(2_000_000_000)));
 }
 
-/// A pairing outlives the update to a version that names servers otherwise.
-#[test]
-fn a_record_that_names_the_issuer_alone_is_found_whatever_else_is_written() {
-    const SERVER: &str = "[provider]\nkind = \"oauth-code\"\nissuer = \"https://id.example\"\n";
-    for more in ["", "token-endpoint = \"https://id.example/token\"\n"] {
-        let device = Device::new();
-        let boot = BootId([1; 16]);
-        let key = || Some(StateKey::from_bytes([7; 32]));
-        let record = Record {
-            generation: Generation(3),
-            grant: GrantId(1),
-            floor: None,
-            body: Body::Tombstone(Reason::Unpaired),
-        };
-        let config = device.config(&format!("{ID}{SERVER}{more}"));
-        let directories = directories(&config, &device.environment()).unwrap();
-        let former = Identity::new("oauth-code", "https://id.example", "SN-1");
-        let (mut store, _) = Store::open(directories.clone(), key(), former, boot).unwrap();
-        let what = crate::core::Store::Record {
-            record: Box::new(record.clone()),
-            slots: crate::core::Slots::Both,
-        };
-        store.write(&what).unwrap();
-        drop(store);
-        let provider = provider(&config, None).unwrap();
-        let (_store, stored) = open_store(&config, &provider, key(), directories, boot).unwrap();
-        assert_eq!(stored.record, Loaded::Current(record));
-    }
-}
-
 /// Two places read it, the configuration with file and line and the wire for comparing; they must agree.
 #[test]
 fn configuration_and_wire_agree_on_what_a_redirect_uri_is() {

@@ -24,33 +24,6 @@ fn a_foreign_record_is_told_and_comes_back_with_its_configuration() {
     assert_eq!(device.loaded(), Loaded::Current(paired(2)));
 }
 
-fn named(issuer: &str) -> crate::store::Identity {
-    crate::store::Identity::new("oauth-code", issuer, "app")
-}
-
-#[test]
-fn a_record_under_a_former_name_is_taken_over_with_the_next_write() {
-    let device = Device::with(&[]);
-    let (now, other) = (
-        named("new").or_formerly(named("old")),
-        named("other").or_formerly(named("old")),
-    );
-    let written = |identity, n| {
-        let (mut store, _) = device.open_as(Some(key()), identity, BOOT).unwrap();
-        store.write(&one(paired(n))).unwrap();
-    };
-    let found = |identity| device.open_as(Some(key()), identity, BOOT).unwrap().1.record;
-    written(named("old"), 1);
-    written(named("old"), 2);
-    assert_eq!(found(now), Loaded::Current(paired(2)));
-    assert_eq!(found(named("new")), Loaded::Foreign);
-    // One generation of the former name is left, with a token that was used up. It must not go to another server now.
-    written(now, 3);
-    assert_eq!(found(now), Loaded::Current(paired(3)));
-    assert_eq!(found(other), Loaded::Foreign);
-    assert_eq!(found(now), Loaded::Current(paired(3)));
-}
-
 #[test]
 fn a_foreign_record_under_another_key_lacks_its_key_first() {
     let device = Device::with(&[one(paired(1))]);
