@@ -1,21 +1,26 @@
 //! `pair`: shows codes until the device is paired.
 
 use std::future::poll_fn;
-use std::io::{self, IsTerminal, Write};
 use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
+use tokio::time::timeout;
 use zbus::export::futures_core::Stream;
-use zbus::{Connection, Variant, fdo};
+use zbus::proxy::CacheProperties;
+use zbus::{Connection, DBusError as _};
 
 use super::exit::{Exit, Failure, word_of};
-use super::proxy::{
-    Answer, DeviceProxy, Options, PairingProxy, PairingStateChanged, PairingStateChangedStream, TokensProxy,
-};
+use super::proxy::{DeviceProxy, Options, PairingProxy, TokensProxy};
 use super::{note, print, words};
+use crate::bus::FailureKind;
 use crate::core::{PairingState, Reason};
+use code::Code;
+use screen::Screen;
+pub(super) use screen::on_white;
+
+mod code;
+mod screen;
 
 /// Whether a flow is under way in this state.
 pub(super) fn is_running(state: &str) -> bool {
@@ -23,80 +28,6 @@ pub(super) fn is_running(state: &str) -> bool {
         PairingState::from_word(state),
         Some(PairingState::RequestingCode | PairingState::AwaitingUser)
     )
-}
-
-/// A code to show. It has no `Debug`: whoever reads it can bind the device to a project of their own.
-#[derive(Clone, PartialEq, Eq)]
-struct Code {
-    id: u64,
-    /// `None`: the address is opened in a browser, and there is nothing to type.
-    typed: Option<String>,
-    uri: String,
-    has_complete: bool,
-    device_name: String,
-    expires_in: Duration,
-}
-
-impl Code {
-    fn from_answer(answer: &Answer) -> Result<Self, Failure> {
-        let text = |key| match answer.get(key).map(|value| &**value) {
-            Some(Variant::Str(text)) => Some(text.as_str().to_owned()),
-            _ => None,
-        };
-        let id = match answer.get("code-id").map(|value| &**value) {
-            Some(Variant::U64(id)) => Some(*id),
-            _ => None,
-        };
-        let seconds = match answer.get("expires-in").map(|value| &**value) {
-            Some(Variant::U32(seconds)) => Some(u64::from(*seconds)),
-            _ => None,
-        };
-        let browser = text("authorization-uri");
-        let read = || {
-            Some(Self {
-                id: id?,
-                typed: match browser {
-                    Some(_) => None,
-                    None => Some(text("user-code")?),
-                },
-                uri: browser.clone().or_else(|| text("verification-uri"))?,
-                has_complete: browser.is_some() || answer.contains_key("verification-uri-complete"),
-                device_name: text("device-name").unwrap_or_default(),
-                expires_in: Duration::from_secs(seconds?),
-            })
-        };
-        read().ok_or_else(|| {
-            Failure::new(
-                Exit::Failed,
-                "the daemon's answer holds no code; is it of the same version?",
-            )
-        })
-    }
-
-    /// Everything but the QR code and the countdown.
-    fn text(&self) -> String {
-        let scan = if self.has_complete {
-            "Scan the QR code, or go to"
-        } else {
-            "Go to"
-        };
-        let name = match self.device_name.as_str() {
-            "" => String::new(),
-            name => format!("It is the right device if it is called {name} there.\n"),
-        };
-        match &self.typed {
-            Some(typed) => format!("{scan} {} and enter\n\n    {typed}\n\n{name}", self.uri),
-            None if self.comes_back_here() => {
-                format!("Open this address in a browser on this device:\n\n    {}\n\n", self.uri)
-            }
-            None => format!("Scan the QR code, or open\n\n    {}\n\n", self.uri),
-        }
-    }
-
-    /// Whether the browser has to run on this device: clear http is allowed to itself alone. A phone's 127.0.0.1 is the phone.
-    fn comes_back_here(&self) -> bool {
-        self.typed.is_none() && self.uri.contains("redirect_uri=http%3A%2F%2F")
-    }
 }
 
 /// What a change of state means to the one who waits.
@@ -146,21 +77,59 @@ fn success(project: &str) -> String {
     }
 }
 
-/// Light modules as background: cameras want black on white, and most terminals are the other way round.
-pub(super) fn on_white(qr: &str) -> String {
-    qr.lines()
-        .fold(String::new(), |out, line| out + "\x1b[30;107m" + line + "\x1b[0m\n")
+/// What an error of the call that starts a flow says of that flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Start {
+    /// Nothing was begun. What may run is another's.
+    Refused,
+    /// There was one, and it is over.
+    Over,
+    /// It goes on and has nothing to show yet, or the daemon is about to end: the daemon's state tells.
+    GoesOn,
+}
+
+fn start(error: &zbus::Error) -> Start {
+    use FailureKind as K;
+    let name = match error {
+        zbus::Error::MethodError(name, ..) => name.as_str().to_owned(),
+        zbus::Error::FDO(known) => known.name().to_string(),
+        // The connection itself.
+        _ => return Start::Refused,
+    };
+    match FailureKind::from_name(&name) {
+        Some(K::AccessDenied | K::InvalidArgs | K::LimitsExceeded | K::NotProvisioned | K::AlreadyPaired) => {
+            Start::Refused
+        }
+        Some(K::NoPairing | K::NotPaired | K::ClientRejected) => Start::Over,
+        // Something passes by itself, or is to be mended on the device: the daemon tries again until then.
+        Some(
+            K::Timeout
+            | K::Offline
+            | K::ClockNotSet
+            | K::ServerError
+            | K::StorageFailed
+            | K::AddressInUse
+            | K::NotSupported
+            | K::Failed,
+        ) => Start::GoesOn,
+        // The bus's own: there is no daemon, or it went away with the question.
+        None => Start::Refused,
+    }
 }
 
 /// Pairs, and returns when that is done or has failed.
 pub(super) async fn pair(connection: &Connection, replace: bool) -> Result<Exit, Failure> {
-    let pairing = PairingProxy::new(connection).await?;
+    // The daemon's state is asked for when it matters, not remembered.
+    let pairing = PairingProxy::builder(connection)
+        .cache_properties(CacheProperties::No)
+        .build()
+        .await?;
     // Before anything else, so that no change is missed.
     let mut changes = pairing.receive_flow_changed().await?;
+    let mut owners = pairing.inner().receive_owner_changed().await?;
     let mut interrupted = Interrupted::new()?;
     let joined = is_running(&pairing.pairing_state().await?);
     let before = TokensProxy::new(connection).await?.generation().await?;
-    let mut screen = Screen::new(pairing.clone());
 
     let mut options = Options::new();
     if replace {
@@ -170,59 +139,99 @@ pub(super) async fn pair(connection: &Connection, replace: bool) -> Result<Exit,
         started = pairing.start_pairing(options) => started,
         () = interrupted.wait() => return stop(&pairing, joined).await,
     };
-    match started {
-        Ok(answer) => screen.show(Code::from_answer(&answer)?).await?,
-        Err(error) if goes_on(&error) => note(&format!("{} Trying again; Ctrl-C cancels.", Failure::from(error))),
-        Err(error) if word_of(&error) == Some("AlreadyPaired") => {
-            return Err(Failure::new(
-                Exit::Failed,
-                "the device is paired; say --replace to pair it again",
-            ));
-        }
-        Err(error) => return Err(error.into()),
+    if let Err(error) = &started {
+        not_begun(&pairing, error, joined).await?;
     }
-    loop {
-        tokio::select! {
-            change = next(&mut changes) => {
-                let change = change
-                    .ok_or_else(|| Failure::new(Exit::Unreachable, "the connection to the bus is lost"))?;
-                if let Some(exit) = follow(connection, &mut screen, &change, before).await? {
-                    return Ok(exit);
+    let mut screen = Screen::new(pairing.clone());
+    let watched = async {
+        let screen = &mut screen;
+        if let Ok(answer) = started {
+            screen.show(Code::from_answer(&answer)?).await?;
+        }
+        loop {
+            let (state, reason) = tokio::select! {
+                change = next(&mut changes) => {
+                    let change = change.ok_or_else(lost)?;
+                    let change = change.args()?;
+                    (change.state.to_owned(), change.reason.to_owned())
                 }
+                owner = next(&mut owners) => match owner.ok_or_else(lost)? {
+                    None => {
+                        screen.say("c2c-authd went away; waiting for it to come back.");
+                        continue;
+                    }
+                    Some(_) => (pairing.pairing_state().await?, pairing.pairing_reason().await?),
+                },
+                _ = screen.clock.tick() => {
+                    screen.count_down();
+                    continue;
+                }
+            };
+            if let Some(verdict) = follow(connection, screen, &state, &reason, before).await? {
+                return Ok(verdict);
             }
-            _ = screen.clock.tick() => screen.count_down(),
-            () = interrupted.wait() => {
-                screen.end_line();
-                return stop(&pairing, joined).await;
-            }
+        }
+    };
+    let watched = tokio::select! {
+        watched = watched => Some(watched),
+        () = interrupted.wait() => None,
+    };
+    match watched {
+        Some(Ok(verdict)) => verdict,
+        Some(Err(failure)) => Err(give_up(&pairing, joined, failure).await),
+        None => {
+            screen.end_line();
+            stop(&pairing, joined).await
         }
     }
 }
 
-async fn next(changes: &mut PairingStateChangedStream) -> Option<PairingStateChanged> {
-    poll_fn(|context| Pin::new(&mut *changes).poll_next(context)).await
+fn lost() -> Failure {
+    Failure::new(Exit::Unreachable, "the connection to the bus is lost")
 }
 
-/// Whether the flow goes on although the call that started it has no code to answer with.
-fn goes_on(error: &zbus::Error) -> bool {
-    match error {
-        zbus::Error::FDO(known) => matches!(
-            **known,
-            // The last two: something to be mended on the device, and the flow tries again until it is.
-            fdo::Error::Timeout(_) | fdo::Error::AddressInUse(_) | fdo::Error::NotSupported(_)
-        ),
-        _ => matches!(word_of(error), Some("Offline" | "ClockNotSet" | "ServerError")),
+/// The call that starts a flow brought no code. `Ok`: the flow goes on all the same.
+async fn not_begun(pairing: &PairingProxy<'_>, error: &zbus::Error, joined: bool) -> Result<(), Failure> {
+    if word_of(error) == Some("AlreadyPaired") {
+        return Err(Failure::new(
+            Exit::Failed,
+            "the device is paired; say --replace to pair it again",
+        ));
+    }
+    let failure = Failure::from(error.clone());
+    match start(error) {
+        // The bus's words are for programs.
+        Start::Over if word_of(error) == Some("NoPairing") => {
+            Err(ending(Exit::Failed, &pairing.pairing_reason().await?))
+        }
+        Start::Refused | Start::Over => Err(failure),
+        Start::GoesOn => match pairing.pairing_state().await {
+            Ok(state) if is_running(&state) => {
+                let way_out = if joined { "leaves it at that" } else { "cancels" };
+                note(&format!("{failure}. The device tries again; Ctrl-C {way_out}."));
+                Ok(())
+            }
+            Ok(_) => Err(failure),
+            Err(_) => Err(give_up(pairing, joined, failure).await),
+        },
     }
 }
+
+async fn next<T: Stream + Unpin>(stream: &mut T) -> Option<T::Item> {
+    poll_fn(|context| Pin::new(&mut *stream).poll_next(context)).await
+}
+
+/// How a flow ended.
+type Verdict = Result<Exit, Failure>;
 
 async fn follow(
     connection: &Connection,
     screen: &mut Screen<'_>,
-    change: &PairingStateChanged,
+    state: &str,
+    reason: &str,
     before: u64,
-) -> Result<Option<Exit>, Failure> {
-    let change = change.args()?;
-    match step(change.state, change.reason) {
+) -> Result<Option<Verdict>, Failure> {
+    match step(state, reason) {
         Step::Wait(text) => {
             screen.say(text);
             Ok(None)
@@ -235,17 +244,17 @@ async fn follow(
             screen.end_line();
             // A replacement that came to nothing ends in the pairing that was there before.
             if TokensProxy::new(connection).await?.generation().await? == before {
-                return Err(Failure::new(
+                return Ok(Some(Err(Failure::new(
                     Exit::Failed,
                     "the pairing ended without success; the device is paired as before",
-                ));
+                ))));
             }
             print(&success(&project_name(connection).await?))?;
-            Ok(Some(Exit::Ok))
+            Ok(Some(Ok(Exit::Ok)))
         }
         Step::Over(exit) => {
             screen.end_line();
-            Err(ending(exit, change.reason))
+            Ok(Some(Err(ending(exit, reason))))
         }
     }
 }
@@ -257,7 +266,7 @@ async fn project_name(connection: &Connection) -> Result<String, Failure> {
     let mut changes = device.receive_project_name_changed().await;
     let known = async {
         while device.project_name().await?.is_empty() {
-            poll_fn(|context| Pin::new(&mut changes).poll_next(context)).await;
+            next(&mut changes).await;
         }
         device.project_name().await
     };
@@ -267,15 +276,46 @@ async fn project_name(connection: &Connection) -> Result<String, Failure> {
     }
 }
 
-/// A flow that somebody else started is theirs to end.
-async fn stop(pairing: &PairingProxy<'_>, joined: bool) -> Result<Exit, Failure> {
+const HOW_TO_END: &str = "end it with: c2c-authctl cancel";
+
+/// What becomes of a running flow when this tool leaves: it is ended, unless somebody else started it. `Err` where it goes on
+/// although it was started here.
+async fn leave(pairing: &PairingProxy<'_>, joined: bool) -> Result<String, Failure> {
     if joined {
-        note("The pairing goes on, because it was not started here; end it with: c2c-authctl cancel");
-    } else {
-        pairing.cancel_pairing().await?;
-        note("Cancelled.");
+        return Ok(format!(
+            "The pairing goes on, because it was not started here; {HOW_TO_END}"
+        ));
     }
+    match pairing.cancel_pairing().await {
+        Ok(()) => Ok("Cancelled.".to_owned()),
+        Err(error) => {
+            let Failure { exit, sentence } = error.into();
+            Err(Failure::new(
+                exit,
+                format!("The pairing could not be cancelled ({sentence}) and may go on; {HOW_TO_END}"),
+            ))
+        }
+    }
+}
+
+/// Somebody does not want to wait any more.
+async fn stop(pairing: &PairingProxy<'_>, joined: bool) -> Result<Exit, Failure> {
+    note(&leave(pairing, joined).await?);
     Ok(Exit::Interrupted)
+}
+
+/// This tool cannot go on.
+async fn give_up(pairing: &PairingProxy<'_>, joined: bool, failure: Failure) -> Failure {
+    // Who does not say may have one.
+    let is_over = pairing.pairing_state().await.is_ok_and(|state| !is_running(&state));
+    if is_over {
+        return failure;
+    }
+    let left = leave(pairing, joined).await.unwrap_or_else(|failure| failure.sentence);
+    Failure::new(
+        failure.exit,
+        format!("{}. {left}", failure.sentence.trim_end_matches('.')),
+    )
 }
 
 /// Ctrl-C, or the terminal or the session going away.
@@ -299,104 +339,6 @@ impl Interrupted {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
             _ = hangup.recv() => {}
-        }
-    }
-}
-
-/// What is on the terminal.
-struct Screen<'a> {
-    pairing: PairingProxy<'a>,
-    shown: Option<(u64, Instant)>,
-    clock: Interval,
-    counting: bool,
-    terminal: bool,
-}
-
-impl<'a> Screen<'a> {
-    fn new(pairing: PairingProxy<'a>) -> Self {
-        let mut clock = interval(Duration::from_secs(1));
-        clock.set_missed_tick_behavior(MissedTickBehavior::Skip);
-        Self {
-            pairing,
-            shown: None,
-            clock,
-            counting: false,
-            terminal: io::stdout().is_terminal(),
-        }
-    }
-
-    /// Asks for the code on show, and shows it if it is another one.
-    async fn refresh(&mut self) -> Result<(), Failure> {
-        match self.pairing.get_pairing_code().await {
-            Ok(answer) => self.show(Code::from_answer(&answer)?).await,
-            // Gone in the meantime; the signal that says so is on its way.
-            Err(error) if word_of(&error) == Some("NoPairing") => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    async fn show(&mut self, code: Code) -> Result<(), Failure> {
-        if self.shown.is_some_and(|(id, _)| id == code.id) {
-            return Ok(());
-        }
-        self.end_line();
-        let qr = self.qr(&code).await?;
-        let text = code.text();
-        print(&if self.terminal {
-            format!("\n{}\n{text}", on_white(&qr))
-        } else {
-            format!("\n{qr}\n{text}")
-        })?;
-        self.shown = Some((code.id, Instant::now() + code.expires_in));
-        if !self.terminal {
-            print(&format!("The code holds for {} s.\n", code.expires_in.as_secs()))?;
-        }
-        Ok(())
-    }
-
-    /// Empty where there is none to be had: the code can be typed.
-    async fn qr(&self, code: &Code) -> Result<String, Failure> {
-        if code.comes_back_here() {
-            return Ok(String::new());
-        }
-        let what = if code.has_complete { "complete" } else { "uri" };
-        let options: Options<'_> = [
-            ("format", "text".into()),
-            ("what", what.into()),
-            ("code-id", code.id.into()),
-        ]
-        .into_iter()
-        .collect();
-        match self.pairing.get_qr_code(options).await {
-            Ok((_, data)) => Ok(String::from_utf8_lossy(&data).into_owned()),
-            Err(error) if word_of(&error) == Some("NoPairing") => Ok(String::new()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn count_down(&mut self) {
-        if let Some((_, end)) = self.shown
-            && self.terminal
-        {
-            let left = end.saturating_duration_since(Instant::now()).as_secs();
-            // A terminal that is gone is noticed by its signal.
-            let _ = write!(io::stdout(), "\rThe code holds for {left} s. \x1b[K").and_then(|()| io::stdout().flush());
-            self.counting = true;
-        }
-    }
-
-    fn say(&mut self, text: &str) {
-        if !text.is_empty() {
-            self.end_line();
-            note(text);
-        }
-        // While there is none, there is nothing to count down.
-        self.shown = None;
-    }
-
-    fn end_line(&mut self) {
-        if std::mem::take(&mut self.counting) {
-            let _ = writeln!(io::stdout());
         }
     }
 }

@@ -224,7 +224,8 @@ pub(super) const EXIT_CODES: &[(u8, &str)] = &[
 /// What `--help` prints.
 pub(super) fn help() -> String {
     let mut out = String::from(
-        "Shows and changes what c2c-authd does: the pairing of this device with Frame.io Camera to Cloud, and its tokens.\n\n\
+        "Shows and changes what c2c-authd does: the pairing of this device with Frame.io Camera to Cloud, or with\n\
+         another OAuth server, and its tokens.\n\n\
          Usage: c2c-authctl [--bus BUS] COMMAND [OPTIONS]\n\nCommands:\n",
     );
     // Writing to a string cannot fail.

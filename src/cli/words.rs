@@ -46,7 +46,7 @@ pub const fn reason(reason: Reason) -> Words {
         ),
         Reason::NoRefreshToken => words(
             "The server gave a pairing that cannot be renewed",
-            "Ask for offline access in provider.scope (\"offline\" at Frame.io), then pair again: c2c-authctl pair",
+            "Ask for offline access in provider.scope (\"offline\" at Frame.io, often \"offline_access\" elsewhere), then pair again: c2c-authctl pair",
         ),
         Reason::Offline => words(
             "The server cannot be reached",
@@ -135,7 +135,7 @@ pub const fn error(word: ErrorWord) -> &'static str {
 pub const fn error_cure(word: ErrorWord) -> &'static str {
     match word {
         ErrorWord::Offline | ErrorWord::AnswerLost | ErrorWord::ServerError | ErrorWord::RateLimited => {
-            "Connect the device to the internet; after too long without (14 days at Frame.io) it has to be paired again"
+            "Connect the device to the internet; after too long without (14 days with Frame.io Camera to Cloud) it has to be paired again"
         }
         ErrorWord::ClockNotSet => reason(Reason::ClockNotSet).cure,
         ErrorWord::TlsUntrusted => {

@@ -114,7 +114,8 @@ impl Provider {
     }
 
     /// Predicted life of a refresh token.
-    pub(super) const fn refresh_token_life(&self) -> Duration {
+    #[must_use]
+    pub const fn refresh_token_life(&self) -> Duration {
         match self {
             Self::FrameioC2c(_) => Duration::from_secs(14 * 86_400),
             Self::OauthDevice(server) | Self::OauthCode(OauthCode { server, .. }) => server.refresh_token_life,
@@ -137,7 +138,8 @@ impl Provider {
 
     /// Whether tokens can be ended at the server. Where the server describes itself it shows later; a revocation that has
     /// nowhere to go is then given up.
-    pub(super) const fn can_revoke(&self) -> bool {
+    #[must_use]
+    pub const fn can_revoke(&self) -> bool {
         match self {
             Self::FrameioC2c(_) => true,
             Self::OauthDevice(server) | Self::OauthCode(OauthCode { server, .. }) => {

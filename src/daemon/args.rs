@@ -10,7 +10,8 @@ use crate::bus::BusAddress;
 
 /// What `--help` prints.
 pub const HELP: &str = "\
-Pairs this device with Frame.io Camera to Cloud, keeps its tokens fresh, and hands them out over D-Bus.
+Pairs this device with Frame.io Camera to Cloud, or with another OAuth server, keeps its tokens fresh, and hands them out
+over D-Bus.
 
 Usage: c2c-authd [OPTIONS]
 

@@ -46,7 +46,7 @@ async fn compose(client: Client, calls: mpsc::Sender<Call>) -> Result<(Authoriza
     };
     let (state, verifier) = (random()?, random()?);
     let bound = if code.redirect_uri().is_loopback() {
-        let bound = Bound::to(code.redirect_uri()).await.map_err(|error| {
+        let bound = Bound::to(code.redirect_uri()).map_err(|error| {
             tracing::warn!("a browser cannot be awaited: {error}");
             local(if error.is_taken() {
                 LocalFault::PortTaken

@@ -9,10 +9,12 @@
 //!   256 random bits that only the server and the browser of the person who pairs have seen.
 //! - Strangers are counted nowhere: a limit that they use up would lock the browser out. What is limited is what they can
 //!   *hold*: [`CONNECTIONS`] at once, [`LINE_MAX`](request::LINE_MAX) bytes and [`HEAD_LIMIT`] each; when all are taken the
-//!   oldest gives way, once it had [`GRACE`] to send its request. A browser sends it at once. The limit of [`HANDED_MAX`] requests in a flow counts
+//!   oldest gives way, once it had [`GRACE`] to send its request. The limit of [`HANDED_MAX`] requests in a flow counts
 //!   those with the right `state`.
-//! - What remains: who opens some hundred connections a second for the whole time can keep a browser waiting, as with every
-//!   port of the machine. The flow survives it, and `CompletePairing` is another way in.
+//! - Between any two connections that are taken, every request that has arrived is read. So one that is there is served
+//!   whoever else waits, and a browser, which sends its own at once, is not what gives way.
+//! - What remains: who keeps opening more than [`CONNECTIONS`] in each [`GRACE`] fills the kernel's queue, and a browser waits in it,
+//!   as at every port of the machine. The flow survives it, and `CompletePairing` is another way in.
 
 mod page;
 mod request;
@@ -29,9 +31,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio::task::{AbortHandle, JoinSet};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::task::{AbortHandle, JoinSet, yield_now};
+use tokio::time::{Instant, timeout, timeout_at};
 use zeroize::Zeroizing;
 
 use crate::core::{CallError, Redirect, StateParameter};
@@ -39,11 +41,18 @@ use crate::oauth::{RedirectError, RedirectUri};
 use page::Page;
 use request::{Head, Judged, Wanted};
 
-/// Connections at once, over both addresses.
-const CONNECTIONS: usize = 32;
+/// Connections at once, over both addresses. One that says nothing costs a descriptor and no buffer.
+const CONNECTIONS: usize = 128;
 
-/// How long a connection keeps its place while others wait for one.
-const GRACE: Duration = Duration::from_millis(100);
+/// How long a connection keeps its place while others wait for one. With [`CONNECTIONS`] this is the pace at which a flood
+/// of silent ones is worked off: 6,400 a second.
+const GRACE: Duration = Duration::from_millis(20);
+
+/// How many wait in the kernel until they are taken. Whoever finds this queue full is not told: it tries again after a second.
+const QUEUE: u32 = 1024;
+
+/// How long nobody is taken after the system could not hand a connection over.
+const BREATH: Duration = Duration::from_millis(100);
 
 /// How long a request head may take.
 const HEAD_LIMIT: Duration = Duration::from_secs(5);
@@ -89,7 +98,7 @@ pub struct Listener {
 
 /// Why nobody listens.
 #[derive(Debug, thiserror::Error)]
-#[error("port {port} of this machine cannot be listened on ({source}); free it, or change provider.redirect-uri")]
+#[error("{} cannot be listened on ({source}){}", self.what(), self.cure())]
 pub struct ListenError {
     /// Which; 0 where any would have done.
     port: u16,
@@ -98,6 +107,22 @@ pub struct ListenError {
 }
 
 impl ListenError {
+    fn what(&self) -> String {
+        match self.port {
+            0 => "the addresses of this machine itself".to_owned(),
+            port => format!("port {port} of this machine"),
+        }
+    }
+
+    /// Where none is named it is the system that is short of something, and `source` says of what.
+    fn cure(&self) -> &'static str {
+        if self.is_taken() && self.port != 0 {
+            "; free it, or change provider.redirect-uri"
+        } else {
+            ""
+        }
+    }
+
     /// Whether somebody else has the port.
     #[must_use]
     pub fn is_taken(&self) -> bool {
@@ -112,11 +137,11 @@ impl Bound {
     ///
     /// # Errors
     /// [`ListenError`].
-    pub async fn to(redirect: &RedirectUri) -> Result<Self, ListenError> {
+    pub fn to(redirect: &RedirectUri) -> Result<Self, ListenError> {
         let wanted = redirect.port().unwrap_or(0);
         let mut last = io::ErrorKind::AddrInUse.into();
         for _ in 0..if wanted == 0 { PORT_TRIES } else { 1 } {
-            match bind_both(wanted).await {
+            match bind_both(wanted) {
                 Ok((sockets, port)) => {
                     return Ok(Self {
                         sockets,
@@ -156,14 +181,14 @@ impl Bound {
     }
 }
 
-async fn bind_both(port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
-    let first = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, port))).await;
+fn bind_both(port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
+    let first = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
     let port = match &first {
         Ok(socket) => socket.local_addr()?.port(),
         Err(error) if is_absent(error) => port,
         Err(_) => return first.map(|socket| (vec![socket], port)),
     };
-    let second = TcpListener::bind(SocketAddr::from((Ipv6Addr::LOCALHOST, port))).await;
+    let second = listen(SocketAddr::from((Ipv6Addr::LOCALHOST, port)));
     match (first, second) {
         (Ok(first), Ok(second)) => Ok((vec![first, second], port)),
         (Ok(first), Err(error)) if is_absent(&error) => {
@@ -177,6 +202,17 @@ async fn bind_both(port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
         }
         (Ok(_) | Err(_), Err(error)) => Err(error),
     }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // The port may be that of a flow that has just ended.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(QUEUE)
 }
 
 /// Whether this machine has no such address at all, rather than somebody else on it.
@@ -196,27 +232,51 @@ struct Desk {
 }
 
 async fn accept(sockets: Vec<TcpListener>, desk: Arc<Desk>) {
-    let mut connections: JoinSet<()> = JoinSet::new();
-    let mut places: VecDeque<(Instant, AbortHandle)> = VecDeque::new();
+    let mut held = Held::default();
     loop {
         let Some(stream) = next(&sockets).await else { continue };
-        while connections.try_join_next().is_some() {}
-        places.retain(|(_, handle)| !handle.is_finished());
-        while places.len() >= CONNECTIONS {
-            let oldest = places[0].0 + GRACE;
-            tokio::select! {
-                biased;
-                () = sleep_until(oldest) => {
-                    if let Some((_, handle)) = places.pop_front() {
-                        handle.abort();
-                    }
-                }
-                Some(_) = connections.join_next() => places.retain(|(_, handle)| !handle.is_finished()),
-            }
-        }
         let desk = Arc::clone(&desk);
-        let handle = connections.spawn(async move { serve(stream, desk).await });
-        places.push_back((Instant::now(), handle));
+        held.take(async move { serve(stream, desk).await });
+        held.look().await;
+        while held.places.len() > CONNECTIONS {
+            held.make_room().await;
+        }
+    }
+}
+
+/// The connections whose request has not been handed on.
+#[derive(Default)]
+struct Held {
+    connections: JoinSet<()>,
+    /// The oldest first.
+    places: VecDeque<(Instant, AbortHandle)>,
+}
+
+impl Held {
+    fn take(&mut self, connection: impl Future<Output = ()> + Send + 'static) {
+        let handle = self.connections.spawn(connection);
+        self.places.push_back((Instant::now(), handle));
+    }
+
+    /// Lets each connection read what has arrived, and forgets those that are done.
+    async fn look(&mut self) {
+        // It comes back only after the system was asked who can be read, and after all of them had their turn.
+        yield_now().await;
+        while self.connections.try_join_next().is_some() {}
+        self.places.retain(|(_, handle)| !handle.is_finished());
+    }
+
+    /// Waits until somebody leaves, or the oldest has had its time and is sent away.
+    async fn make_room(&mut self) {
+        let oldest = self.places[0].0 + GRACE;
+        let left = timeout_at(oldest, self.connections.join_next()).await;
+        self.look().await;
+        if left.is_err()
+            && self.places.len() > CONNECTIONS
+            && let Some((_, handle)) = self.places.pop_front()
+        {
+            handle.abort();
+        }
     }
 }
 
@@ -235,7 +295,7 @@ async fn next(sockets: &[TcpListener]) -> Option<TcpStream> {
         Err(error) => {
             // The peer is gone already, or this process has no descriptor to spare.
             tracing::debug!(%error, "a connection was not taken");
-            tokio::time::sleep(GRACE).await;
+            tokio::time::sleep(BREATH).await;
             None
         }
     }
@@ -277,6 +337,8 @@ impl Desk {
 
 /// Reads until it is clear what a request is. `None` if the connection was cut before.
 async fn head(stream: &mut TcpStream, wanted: &Wanted) -> Option<Judged> {
+    // Who says nothing is given no memory.
+    stream.readable().await.ok()?;
     let mut head = Head::new(wanted);
     let mut piece = Zeroizing::new([0; 4096]);
     loop {

@@ -1,6 +1,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
+use zbus::Variant;
+
 use super::*;
+use crate::cli::proxy::Answer;
+use crate::cli::proxy::tests::{Fake, Flow};
 
 fn answer(more: &[(&str, Variant<'_>)]) -> Answer {
     let mut answer: Answer = [
@@ -119,11 +123,107 @@ fn an_end_without_success_says_why_and_what_to_do() {
     assert!(ending(Exit::Failed, "none").sentence.contains("c2c-authctl status"));
 }
 
-#[test]
-fn only_faults_that_pass_by_themselves_leave_the_flow_running() {
-    assert!(goes_on(&fdo::Error::Timeout("20 s".to_owned()).into()));
-    assert!(!goes_on(&fdo::Error::AccessDenied("no".to_owned()).into()));
-    assert!(!goes_on(&zbus::Error::InvalidReply));
+/// What a call would have to answer with for this tool to go on.
+fn is_followed(kind: FailureKind) -> bool {
+    use FailureKind as K;
+    match kind {
+        K::NotSupported
+        | K::Timeout
+        | K::AddressInUse
+        | K::Failed
+        | K::Offline
+        | K::ClockNotSet
+        | K::ServerError
+        | K::StorageFailed => true,
+        K::AccessDenied
+        | K::InvalidArgs
+        | K::LimitsExceeded
+        | K::NotProvisioned
+        | K::NotPaired
+        | K::AlreadyPaired
+        | K::NoPairing
+        | K::ClientRejected => false,
+    }
+}
+
+#[tokio::test]
+async fn every_error_of_a_start_is_followed_while_the_flow_goes_on_and_leaves_no_flow_otherwise() {
+    for kind in FailureKind::ALL {
+        let fake = Fake::start().await;
+        fake.refuse("StartPairing", kind.name());
+        fake.has_a_flow(Flow::AfterStart);
+        let pairing = tokio::spawn({
+            let client = fake.client.clone();
+            async move { pair(&client, false).await }
+        });
+        // Whoever does not listen any more is not disturbed by it.
+        fake.called("StartPairing").await;
+        fake.flow_changed("unpaired", "denied").await;
+        let failure = pairing.await.unwrap().unwrap_err();
+        let followed = failure.sentence.contains("declined at the server");
+        assert_eq!(followed, is_followed(*kind), "{kind:?}: {failure}");
+        assert!(
+            !fake.calls().contains(&"CancelPairing".to_owned()),
+            "{kind:?}: it was not begun here, or is over"
+        );
+
+        // The same where the daemon says that there is no flow: nothing to wait for.
+        let fake = Fake::start().await;
+        fake.refuse("StartPairing", kind.name());
+        let failure = pair(&fake.client, false).await.unwrap_err();
+        assert!(
+            !failure.sentence.is_empty() && !fake.calls().contains(&"CancelPairing".to_owned()),
+            "{kind:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_tool_that_cannot_go_on_ends_what_it_started_or_says_how() {
+    let failed = FailureKind::Failed.name();
+    for (flow, cancel_fails, cancels, says) in [
+        (Flow::AfterStart, false, true, "Cancelled."),
+        (
+            Flow::AfterStart,
+            true,
+            true,
+            "may go on; end it with: c2c-authctl cancel",
+        ),
+        (
+            Flow::Always,
+            false,
+            false,
+            "was not started here; end it with: c2c-authctl cancel",
+        ),
+    ] {
+        let fake = Fake::start().await;
+        fake.has_a_flow(flow);
+        fake.refuse("GetQrCode", failed);
+        if cancel_fails {
+            fake.refuse("CancelPairing", failed);
+        }
+        let failure = pair(&fake.client, false).await.unwrap_err();
+        let told = &failure.sentence;
+        assert!(told.starts_with("refused with") && told.contains(says), "{told}");
+        assert_eq!(fake.calls().contains(&"CancelPairing".to_owned()), cancels, "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_daemon_that_went_away_is_asked_again_when_it_is_back() {
+    let fake = Fake::start().await;
+    fake.has_a_flow(Flow::AfterStart);
+    let pairing = tokio::spawn({
+        let client = fake.client.clone();
+        async move { pair(&client, false).await }
+    });
+    fake.called("GetQrCode").await;
+    // Its flow was a browser's, and ended with it.
+    fake.is_unpaired("cancelled");
+    fake.has_a_flow(Flow::None);
+    fake.restart().await;
+    let failure = pairing.await.unwrap().unwrap_err();
+    assert!(failure.sentence.contains("cancelled on the device"), "{failure}");
 }
 
 #[test]

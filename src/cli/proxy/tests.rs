@@ -29,6 +29,34 @@ struct Script {
     refusals: Vec<(&'static str, &'static str, bool)>,
     /// Not paired, for this reason.
     unpaired: Option<&'static str>,
+    /// Whether a code is on show.
+    flow: Flow,
+    /// Every method that was called, in order, and was not refused by its types.
+    calls: Vec<String>,
+}
+
+/// When a flow is under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::cli) enum Flow {
+    /// Never.
+    #[default]
+    None,
+    /// From `StartPairing` on, whatever that answers.
+    AfterStart,
+    /// Somebody else started it.
+    Always,
+}
+
+impl Script {
+    fn pairing_state(&self) -> &'static str {
+        let called = |member: &str| self.calls.iter().any(|call| call == member);
+        match (self.flow, self.unpaired) {
+            (Flow::AfterStart, _) if called("StartPairing") => "awaiting-user",
+            (Flow::Always, _) => "awaiting-user",
+            (Flow::None | Flow::AfterStart, Some(_)) => "unpaired",
+            (Flow::None | Flow::AfterStart, None) => "paired",
+        }
+    }
 }
 
 /// On a real bus.
@@ -64,7 +92,7 @@ impl Fake {
         BusAddress::Address(self.bus.address().to_owned())
     }
 
-    /// From now on this method ends with this error of the contract.
+    /// From now on this method ends with this error of the contract: the last word of one of ours, or a whole name.
     pub(in crate::cli) fn refuse(&self, member: &'static str, word: &'static str) {
         self.script.lock().unwrap().refusals.push((member, word, false));
     }
@@ -77,6 +105,39 @@ impl Fake {
     /// It is not paired, for this reason.
     pub(in crate::cli) fn is_unpaired(&self, reason: &'static str) {
         self.script.lock().unwrap().unpaired = Some(reason);
+    }
+
+    /// Whether its state names a flow.
+    pub(in crate::cli) fn has_a_flow(&self, flow: Flow) {
+        self.script.lock().unwrap().flow = flow;
+    }
+
+    /// What was called, refused or not.
+    pub(in crate::cli) fn calls(&self) -> Vec<String> {
+        self.script.lock().unwrap().calls.clone()
+    }
+
+    /// Until this method is called.
+    pub(in crate::cli) async fn called(&self, member: &str) {
+        while !self.calls().iter().any(|call| call == member) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// The signal alone.
+    pub(in crate::cli) async fn flow_changed(&self, state: &str, reason: &str) {
+        self.emit(
+            "org.cameratocloud.Auth1.Pairing",
+            "PairingStateChanged",
+            &(state, reason),
+        )
+        .await;
+    }
+
+    /// Its name is gone for a moment.
+    pub(in crate::cli) async fn restart(&self) {
+        self.server.release_name("org.cameratocloud.Auth1").await.unwrap();
+        self.server.request_name("org.cameratocloud.Auth1").await.unwrap();
     }
 
     async fn emit<B: serde::Serialize + zbus::DynamicType>(&self, interface: &str, member: &str, body: &B) {
@@ -95,15 +156,21 @@ async fn serve(mut requests: MessageStream, connection: Connection, touched: Tou
         if message.message_type() != Type::MethodCall {
             continue;
         }
+        if let Some(member) = message.header().member() {
+            script.lock().unwrap().calls.push(member.to_string());
+        }
         if let Some(word) = refused(&message, &touched, &script) {
-            let name = format!("org.cameratocloud.Auth1.Error.{word}");
+            let name = match word {
+                whole if whole.contains('.') => whole.to_owned(),
+                word => format!("org.cameratocloud.Auth1.Error.{word}"),
+            };
             let text = format!("refused with {word}");
             connection.reply_error(&message.header(), name, &text).await.unwrap();
             continue;
         }
         // A refusal is an answer: who waits for one would wait for ever.
-        let unpaired = script.lock().unwrap().unpaired;
-        if let Err(why) = answer(&node, &message, &connection, &touched, unpaired).await {
+        let answered = answer(&node, &message, &connection, &touched, &script).await;
+        if let Err(why) = answered {
             connection
                 .reply_dbus_error(&message.header(), fdo::Error::Failed(why))
                 .await
@@ -129,7 +196,7 @@ async fn answer(
     message: &Message,
     connection: &Connection,
     touched: &Touched,
-    unpaired: Option<&'static str>,
+    script: &Mutex<Script>,
 ) -> Result<(), String> {
     let header = message.header();
     let (interface, member) = (header.interface().unwrap().as_str(), header.member().unwrap().as_str());
@@ -151,7 +218,7 @@ async fn answer(
         let mut all = HashMap::new();
         for property in known(of).ok_or("no such interface")?.properties() {
             let name = property.name().to_string();
-            let value = property_value(&name, &property.ty().to_string(), unpaired)?;
+            let value = property_value(&name, &property.ty().to_string(), &script.lock().unwrap())?;
             all.insert(name, value);
         }
         let sent = if let Some(one) = one {
@@ -192,13 +259,14 @@ async fn next(stream: &mut MessageStream) -> Option<Message> {
         .ok()
 }
 
-fn property_value(name: &str, signature: &str, unpaired: Option<&'static str>) -> Result<OwnedVariant, String> {
+fn property_value(name: &str, signature: &str, script: &Script) -> Result<OwnedVariant, String> {
+    let unpaired = script.unpaired;
     let value: Variant<'_> = match signature {
         "b" => (name == "Paired" && unpaired.is_none()).into(),
         "t" => 7_u64.into(),
         "(st)" => ("offline", 1_700_000_000_u64).into(),
         "s" => match name {
-            "PairingState" => "paired".into(),
+            "PairingState" => script.pairing_state().into(),
             "PairingReason" => unpaired.unwrap_or("none").into(),
             "TokenState" => "valid".into(),
             name => name.to_owned().into(),
@@ -296,12 +364,7 @@ async fn the_proxies_have_every_member_of_the_contract_with_its_types() {
 
     let mut flows = pairing.receive_flow_changed().await.unwrap();
     let mut changes = tokens.receive_access_token_changed().await.unwrap();
-    fake.emit(
-        "org.cameratocloud.Auth1.Pairing",
-        "PairingStateChanged",
-        &("unpaired", "denied"),
-    )
-    .await;
+    fake.flow_changed("unpaired", "denied").await;
     fake.emit("org.cameratocloud.Auth1.Tokens", "AccessTokenChanged", &8_u64)
         .await;
     let (flow, change) = {

@@ -21,7 +21,7 @@ use super::systemd::{Unit, daemon_reload, systemctl};
 use super::{confirm, note, print, to_json};
 use crate::bus::BusAddress;
 use crate::cli::provision::place::{Which, find};
-use crate::config::{Config, OauthCode, Provider};
+use crate::config::{Config, Provider, duration_text};
 use crate::core::{Body, Loaded, Reason, Record};
 use crate::daemon::boot;
 use crate::store::{self, Directories, StateKey};
@@ -48,6 +48,9 @@ enum Server {
 #[serde(rename_all = "kebab-case")]
 struct Report {
     server: Server,
+    /// What a server that was not told still has, and who can end it. For people.
+    #[serde(skip)]
+    remains: String,
     /// Nothing was removed, so that the server can still be told.
     held_back: bool,
     /// Why, and what helps. For people.
@@ -146,8 +149,8 @@ async fn reset(site: &Site, bus: &BusAddress, wanted: &FactoryReset) -> Result<R
         };
         files::clear(site, config.as_ref(), &state, clear)
     })?;
-    let revocable = config.is_none_or(|config| can_revoke(&config.provider));
-    Ok(told(&unpaired, revocable, outcome, warnings))
+    let provider = config.map(|config| config.provider);
+    Ok(told(&unpaired, provider.as_ref(), outcome, warnings))
 }
 
 /// What must not be removed yet, as how the server stands and why.
@@ -298,17 +301,9 @@ fn with_the_unit_stopped(work: impl FnOnce() -> io::Result<Outcome>) -> Result<O
     done
 }
 
-/// Whether there is an address to which tokens could be brought to be ended, or the server may name one.
-const fn can_revoke(provider: &Provider) -> bool {
-    match provider {
-        Provider::FrameioC2c(_) => true,
-        Provider::OauthDevice(server) | Provider::OauthCode(OauthCode { server, .. }) => {
-            server.endpoints.revocation.is_some() || server.issuer.is_some()
-        }
-    }
-}
-
-fn told(unpaired: &Unpaired, revocable: bool, outcome: Outcome, mut warnings: Vec<String>) -> Report {
+/// `provider` is `None` where the configuration cannot be read.
+fn told(unpaired: &Unpaired, provider: Option<&Provider>, outcome: Outcome, mut warnings: Vec<String>) -> Report {
+    let revocable = provider.is_none_or(Provider::can_revoke);
     let unread = unpaired.was_paired == Some(false) && outcome.had_records && !unpaired.tombstone;
     if unread {
         warnings.push(format!(
@@ -334,6 +329,7 @@ fn told(unpaired: &Unpaired, revocable: bool, outcome: Outcome, mut warnings: Ve
     warnings.extend(outcome.left);
     Report {
         server,
+        remains: remains(provider),
         held_back: false,
         why: None,
         removed: outcome.removed,
@@ -342,10 +338,36 @@ fn told(unpaired: &Unpaired, revocable: bool, outcome: Outcome, mut warnings: Ve
     }
 }
 
+/// What is left at a server that was not told. How long it lasts is told where the configuration says it.
+fn remains(provider: Option<&Provider>) -> String {
+    const DAY: u64 = 86_400;
+    let life = |provider: &Provider| match provider.refresh_token_life() {
+        life if life.as_secs() == DAY => "a day".to_owned(),
+        life if life.as_secs().is_multiple_of(DAY) => format!("{} days", life.as_secs() / DAY),
+        life => duration_text(life),
+    };
+    match provider {
+        Some(provider @ Provider::FrameioC2c(_)) => format!(
+            "The server was not told: its tokens run out by themselves within {}. Remove the device in the project's settings in \
+             Frame.io if that matters.\n",
+            life(provider)
+        ),
+        Some(provider @ (Provider::OauthDevice(_) | Provider::OauthCode(_))) => format!(
+            "The server was not told: its tokens run out by themselves, as far as is known here within {}. Withdraw this \
+             device's access in the account that approved it, at the server, if that matters.\n",
+            life(provider)
+        ),
+        None => "The server was not told: its tokens stay good until they run out by themselves. Withdraw this device's access \
+                 at the server if that matters.\n"
+            .to_owned(),
+    }
+}
+
 impl Report {
     const fn held_back(server: Server, why: String, warnings: Vec<String>) -> Self {
         Self {
             server,
+            remains: String::new(),
             held_back: true,
             why: Some(why),
             removed: Vec::new(),
@@ -383,10 +405,7 @@ impl Report {
             Server::Pending => {
                 "The server has not heard of it yet; c2c-authd goes on trying while it runs, also after a restart.\n"
             }
-            Server::NotTold => {
-                "The server was not told: its tokens run out by themselves within 14 days. Remove the device in the project's \
-                 settings in Frame.io if that matters.\n"
-            }
+            Server::NotTold => &self.remains,
         };
         format!("{done}{kept}{server}")
     }

@@ -23,6 +23,16 @@ impl World {
         })
     }
 
+    /// The daemon would get the secret and this key, as if nothing had been begun.
+    fn gets_both(&self, key: &Plain, steps: usize) {
+        assert_eq!(
+            self.gets(Which::ClientSecret).unwrap().as_slice(),
+            SECRET.as_bytes(),
+            "cut after {steps}"
+        );
+        assert_eq!(self.gets(Which::StateKey).unwrap(), *key, "cut after {steps}");
+    }
+
     /// Files that hold this.
     fn holding(&self, secret: &[u8]) -> Vec<String> {
         let everything = self.everything().into_iter();
@@ -71,12 +81,7 @@ fn from_one_directory_to_another_no_cut_loses_the_secrets_or_forgets_a_copy() {
         *key.borrow_mut() = world.gets(Which::StateKey).unwrap();
     };
     let look = |world: &World, steps| {
-        assert_eq!(
-            world.gets(Which::ClientSecret).unwrap().as_slice(),
-            SECRET.as_bytes(),
-            "cut after {steps}"
-        );
-        assert_eq!(world.gets(Which::StateKey).unwrap(), *key.borrow(), "cut after {steps}");
+        world.gets_both(&key.borrow(), steps);
         // Wherever a copy is, its name is known.
         let known = DropIn::load(&world.site).unwrap().clear_files();
         for path in world.holding(SECRET.as_bytes()) {
@@ -131,14 +136,7 @@ fn another_secret_is_the_former_or_the_new_at_each_cut() {
 #[ignore = "needs systemd-creds; .ci/run installs it and asks for these"]
 fn from_files_to_sealed_and_back_no_cut_loses_the_secrets_or_forgets_a_copy() {
     let key = std::cell::RefCell::new(Plain::default());
-    let look = |world: &World, steps| {
-        assert_eq!(
-            world.gets(Which::ClientSecret).unwrap().as_slice(),
-            SECRET.as_bytes(),
-            "cut after {steps}"
-        );
-        assert_eq!(world.gets(Which::StateKey).unwrap(), *key.borrow(), "cut after {steps}");
-    };
+    let look = |world: &World, steps| world.gets_both(&key.borrow(), steps);
     for (from, to) in [(files_in("/one"), sealed()), (sealed(), files_in("/one"))] {
         let prepare = |world: &World| {
             world.provision(SECRET, &from).unwrap();
