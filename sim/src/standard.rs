@@ -16,9 +16,11 @@ use hyper_util::rt::TokioIo;
 use tokio::{net::TcpListener, runtime, sync::oneshot};
 
 use dialect::Call;
-use state::{Asked, Fields, State, token};
+use state::{Fields, State};
 
 pub use dialect::{Client, Dialect};
+
+pub use state::Secret;
 
 use crate::{
     server::{Certificates, Tls},
@@ -201,51 +203,26 @@ impl Standard {
         })
     }
 
+    /// User codes that nobody has decided about, in the order in which they were issued.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<String> {
+        self.state.read(|state| {
+            let open = |code: &&String| {
+                state
+                    .devices
+                    .values()
+                    .any(|d| d.user_code == **code && d.verdict.is_none())
+            };
+            let codes = state.secrets.iter().filter(|(kind, _)| *kind == Secret::UserCode);
+            codes.map(|(_, code)| code).filter(open).cloned().collect()
+        })
+    }
+
     /// A person opens an authorization URI and approves or declines. The address that the browser is sent to; `None` where
     /// the request is not one.
     #[must_use]
     pub fn browse(&self, authorization_uri: &str, approve: bool) -> Option<String> {
-        self.state.update(|state| {
-            let (endpoint, query) = authorization_uri.split_once('?')?;
-            let fields = Fields::read(query.as_bytes());
-            let dialect = state.habits.dialect;
-            let path = dialect.paths().authorization;
-            let known = endpoint == format!("{}{path}", state.issuer);
-            if !known {
-                state.violations.push(format!("no authorization endpoint: {endpoint}"));
-                return None;
-            }
-            if let Err(refusal) = dialect.authorizes(&fields) {
-                let (status, _) = state.violated(&format!("GET {path}"), &refusal);
-                state.log.push(format!("GET {path} {status} {}", refusal.error));
-                return None;
-            }
-            let get = |name: &str| fields.get(name).unwrap_or_default().to_owned();
-            let asked = Asked {
-                challenge: get("code_challenge"),
-                redirect: get("redirect_uri"),
-                state: get("state"),
-                scope: get("scope"),
-            };
-            let redirect = asked.redirect.clone();
-            let mut query = form_urlencoded::Serializer::new(String::new());
-            if approve {
-                let code = token();
-                query.append_pair("code", &code);
-                query.append_pair("state", &asked.state);
-                if dialect == Dialect::FrameioApplications {
-                    query.append_pair("scope", &asked.scope);
-                }
-                state.codes.insert(code, asked);
-            } else {
-                query.append_pair("error", "access_denied");
-                query.append_pair("state", &asked.state);
-            }
-            if dialect == Dialect::Standard {
-                query.append_pair("iss", &state.issuer);
-            }
-            Some(format!("{redirect}?{}", query.finish()))
-        })
+        self.state.update(|state| state.authorize(authorization_uri, approve))
     }
 
     /// Whether a token is live.
@@ -262,6 +239,15 @@ impl Standard {
             grants.sort_unstable();
             grants.dedup();
             grants.len()
+        })
+    }
+
+    /// Every secret of this kind that there ever was, in order.
+    #[must_use]
+    pub fn secrets(&self, kind: Secret) -> Vec<String> {
+        self.state.read(|state| {
+            let some = state.secrets.iter().filter(|(of, _)| *of == kind);
+            some.map(|(_, value)| value.clone()).collect()
         })
     }
 

@@ -27,8 +27,29 @@ pub(super) struct State {
     /// The scope of each grant by code.
     pub(super) scopes: BTreeMap<u64, String>,
     pub(super) grants: u64,
+    /// Every secret that was given out, or shown to it, with its kind.
+    pub(super) secrets: Vec<(Secret, String)>,
     pub(super) log: Vec<String>,
     pub(super) violations: Vec<String>,
+}
+
+/// What nobody but the client and the server may know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secret {
+    /// Of a poll.
+    DeviceCode,
+    /// What the user types.
+    UserCode,
+    /// What a redirect has to repeat.
+    State,
+    /// What a redirect brings.
+    AuthorizationCode,
+    /// What proves that who exchanges a code asked for it.
+    CodeVerifier,
+    /// For resources.
+    AccessToken,
+    /// For the next access token.
+    RefreshToken,
 }
 
 pub(super) struct Device {
@@ -87,6 +108,51 @@ impl State {
         }
     }
 
+    /// A browser comes: where it is sent to.
+    pub(super) fn authorize(&mut self, authorization_uri: &str, approve: bool) -> Option<String> {
+        let (endpoint, query) = authorization_uri.split_once('?')?;
+        let fields = Fields::read(query.as_bytes());
+        let dialect = self.habits.dialect;
+        let path = dialect.paths().authorization;
+        let known = endpoint == format!("{}{path}", self.issuer);
+        if !known {
+            self.violations.push(format!("no authorization endpoint: {endpoint}"));
+            return None;
+        }
+        if let Err(refusal) = dialect.authorizes(&fields) {
+            let (status, _) = self.violated(&format!("GET {path}"), &refusal);
+            self.log.push(format!("GET {path} {status} {}", refusal.error));
+            return None;
+        }
+        let get = |name: &str| fields.get(name).unwrap_or_default().to_owned();
+        let asked = Asked {
+            challenge: get("code_challenge"),
+            redirect: get("redirect_uri"),
+            state: get("state"),
+            scope: get("scope"),
+        };
+        self.secrets.push((Secret::State, asked.state.clone()));
+        let redirect = asked.redirect.clone();
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if approve {
+            let code = token();
+            query.append_pair("code", &code);
+            query.append_pair("state", &asked.state);
+            if dialect == Dialect::FrameioApplications {
+                query.append_pair("scope", &asked.scope);
+            }
+            self.secrets.push((Secret::AuthorizationCode, code.clone()));
+            self.codes.insert(code, asked);
+        } else {
+            query.append_pair("error", "access_denied");
+            query.append_pair("state", &asked.state);
+        }
+        if dialect == Dialect::Standard {
+            query.append_pair("iss", &self.issuer);
+        }
+        Some(format!("{redirect}?{}", query.finish()))
+    }
+
     /// A request that no client may send.
     pub(super) fn violated(&mut self, what: &str, refusal: &Refusal) -> (u16, Value) {
         self.violations.push(format!("{what}: {}", refusal.why));
@@ -114,6 +180,8 @@ impl State {
             verdict: None,
         };
         self.devices.insert(device_code.clone(), device);
+        self.secrets.push((Secret::DeviceCode, device_code.clone()));
+        self.secrets.push((Secret::UserCode, user_code.clone()));
         let page = format!("{}/activate", self.issuer);
         let answer = json!({
             "device_code": device_code, "user_code": user_code, "verification_uri": page, "expires_in": 600, "interval": 1,
@@ -140,6 +208,7 @@ impl State {
             return refuse("invalid_grant");
         };
         let verifier = fields.get("code_verifier").unwrap_or_default();
+        self.secrets.push((Secret::CodeVerifier, verifier.to_owned()));
         let proven = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier)) == asked.challenge;
         if !proven || fields.get("redirect_uri") != Some(&asked.redirect) {
             return refuse("invalid_grant");
@@ -188,6 +257,7 @@ impl State {
     fn grant(&mut self, grant: u64, renewable: bool) -> (u16, Value) {
         let access = token();
         self.live.insert(access.clone(), grant);
+        self.secrets.push((Secret::AccessToken, access.clone()));
         let kind = if self.habits.dialect == Dialect::Standard {
             "Bearer"
         } else {
@@ -203,6 +273,7 @@ impl State {
         if renewable {
             let refresh = token();
             self.live.insert(refresh.clone(), grant);
+            self.secrets.push((Secret::RefreshToken, refresh.clone()));
             answer["refresh_token"] = json!(refresh);
         }
         (200, answer)
