@@ -16,7 +16,7 @@ use hyper_util::rt::TokioIo;
 use tokio::{net::TcpListener, runtime, sync::oneshot};
 
 use dialect::Call;
-use state::{Asked, Fields, State, token};
+use state::{Fields, State};
 
 pub use dialect::{Client, Dialect};
 
@@ -193,6 +193,16 @@ impl Standard {
         })
     }
 
+    /// Where it is asked: authorization, token and, where there is one, revocation endpoint.
+    #[must_use]
+    pub fn endpoints(&self) -> (String, String, Option<String>) {
+        self.state.read(|state| {
+            let at = |path: &str| format!("{}{path}", state.issuer);
+            let paths = state.habits.dialect.paths();
+            (at(paths.authorization), at(paths.token), paths.revocation.map(at))
+        })
+    }
+
     /// User codes that nobody has decided about, in the order in which they were issued.
     #[must_use]
     pub fn waiting(&self) -> Vec<String> {
@@ -208,63 +218,11 @@ impl Standard {
         })
     }
 
-    /// Where it is asked: authorization, token and, where there is one, revocation endpoint.
-    #[must_use]
-    pub fn endpoints(&self) -> (String, String, Option<String>) {
-        self.state.read(|state| {
-            let at = |path: &str| format!("{}{path}", state.issuer);
-            let paths = state.habits.dialect.paths();
-            (at(paths.authorization), at(paths.token), paths.revocation.map(at))
-        })
-    }
-
     /// A person opens an authorization URI and approves or declines. The address that the browser is sent to; `None` where
     /// the request is not one.
     #[must_use]
     pub fn browse(&self, authorization_uri: &str, approve: bool) -> Option<String> {
-        self.state.update(|state| {
-            let (endpoint, query) = authorization_uri.split_once('?')?;
-            let fields = Fields::read(query.as_bytes());
-            let dialect = state.habits.dialect;
-            let path = dialect.paths().authorization;
-            let known = endpoint == format!("{}{path}", state.issuer);
-            if !known {
-                state.violations.push(format!("no authorization endpoint: {endpoint}"));
-                return None;
-            }
-            if let Err(refusal) = dialect.authorizes(&fields) {
-                let (status, _) = state.violated(&format!("GET {path}"), &refusal);
-                state.log.push(format!("GET {path} {status} {}", refusal.error));
-                return None;
-            }
-            let get = |name: &str| fields.get(name).unwrap_or_default().to_owned();
-            let asked = Asked {
-                challenge: get("code_challenge"),
-                redirect: get("redirect_uri"),
-                state: get("state"),
-                scope: get("scope"),
-            };
-            state.secrets.push((Secret::State, asked.state.clone()));
-            let redirect = asked.redirect.clone();
-            let mut query = form_urlencoded::Serializer::new(String::new());
-            if approve {
-                let code = token();
-                state.secrets.push((Secret::AuthorizationCode, code.clone()));
-                query.append_pair("code", &code);
-                query.append_pair("state", &asked.state);
-                if dialect == Dialect::FrameioApplications {
-                    query.append_pair("scope", &asked.scope);
-                }
-                state.codes.insert(code, asked);
-            } else {
-                query.append_pair("error", "access_denied");
-                query.append_pair("state", &asked.state);
-            }
-            if dialect == Dialect::Standard {
-                query.append_pair("iss", &state.issuer);
-            }
-            Some(format!("{redirect}?{}", query.finish()))
-        })
+        self.state.update(|state| state.authorize(authorization_uri, approve))
     }
 
     /// Whether a token is live.

@@ -186,8 +186,11 @@ pub(crate) struct User {
 
 impl User {
     pub(crate) async fn at(address: &str) -> Self {
-        let connection = zbus::connection::Builder::address(address).build().await.unwrap();
-        Self { connection }
+        // The daemon answers every call within 20 s; what was called of a daemon that was killed may never be answered.
+        let builder = zbus::connection::Builder::address(address).method_timeout(LIMIT);
+        Self {
+            connection: builder.build().await.unwrap(),
+        }
     }
 
     pub(crate) async fn proxy(&self, interface: &str) -> Proxy<'static> {

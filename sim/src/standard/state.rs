@@ -108,6 +108,51 @@ impl State {
         }
     }
 
+    /// A browser comes: where it is sent to.
+    pub(super) fn authorize(&mut self, authorization_uri: &str, approve: bool) -> Option<String> {
+        let (endpoint, query) = authorization_uri.split_once('?')?;
+        let fields = Fields::read(query.as_bytes());
+        let dialect = self.habits.dialect;
+        let path = dialect.paths().authorization;
+        let known = endpoint == format!("{}{path}", self.issuer);
+        if !known {
+            self.violations.push(format!("no authorization endpoint: {endpoint}"));
+            return None;
+        }
+        if let Err(refusal) = dialect.authorizes(&fields) {
+            let (status, _) = self.violated(&format!("GET {path}"), &refusal);
+            self.log.push(format!("GET {path} {status} {}", refusal.error));
+            return None;
+        }
+        let get = |name: &str| fields.get(name).unwrap_or_default().to_owned();
+        let asked = Asked {
+            challenge: get("code_challenge"),
+            redirect: get("redirect_uri"),
+            state: get("state"),
+            scope: get("scope"),
+        };
+        self.secrets.push((Secret::State, asked.state.clone()));
+        let redirect = asked.redirect.clone();
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        if approve {
+            let code = token();
+            query.append_pair("code", &code);
+            query.append_pair("state", &asked.state);
+            if dialect == Dialect::FrameioApplications {
+                query.append_pair("scope", &asked.scope);
+            }
+            self.secrets.push((Secret::AuthorizationCode, code.clone()));
+            self.codes.insert(code, asked);
+        } else {
+            query.append_pair("error", "access_denied");
+            query.append_pair("state", &asked.state);
+        }
+        if dialect == Dialect::Standard {
+            query.append_pair("iss", &self.issuer);
+        }
+        Some(format!("{redirect}?{}", query.finish()))
+    }
+
     /// A request that no client may send.
     pub(super) fn violated(&mut self, what: &str, refusal: &Refusal) -> (u16, Value) {
         self.violations.push(format!("{what}: {}", refusal.why));
