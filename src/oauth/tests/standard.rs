@@ -184,6 +184,20 @@ fn a_basic_header_survives_every_id_and_secret() {
 }
 
 #[test]
+fn a_basic_header_of_unreserved_characters_is_the_same_to_a_server_that_never_decodes() {
+    let request = sent(
+        &device(ServerSettings {
+            client_id: "a-b.c_d~1".to_owned(),
+            client_secret: Some(Secret::new("~Q8-x._~".to_owned())),
+            ..server()
+        }),
+        &refresh_request(),
+    );
+    let wanted = base64::engine::general_purpose::STANDARD.encode("a-b.c_d~1:~Q8-x._~");
+    assert_eq!(authorization(&request), Some(format!("Basic {wanted}").as_str()));
+}
+
+#[test]
 fn a_public_client_sends_its_id_and_nothing_secret() {
     let public = ServerSettings {
         auth: ClientAuth::None,
@@ -335,7 +349,20 @@ fn a_refresh_ends_a_pairing_by_invalid_grant_and_by_nothing_else() {
     for (status, body, wanted) in [
         (400, r#"{"error":"invalid_grant"}"#, Dead),
         (401, r#"{"error":"invalid_grant","error_description":"x"}"#, Dead),
-        (403, r#"{"error":"invalid_grant"}"#, refused()),
+        (
+            403,
+            r#"{"error":"invalid_grant","error_description":"Unknown or invalid refresh token."}"#,
+            Dead,
+        ),
+        (403, r#"{"error":"access_denied"}"#, refused()),
+        (403, "", refused()),
+        (400, "", refused()),
+        (404, r#"{"error":"invalid_grant"}"#, refused()),
+        (
+            429,
+            r#"{"error":"invalid_grant"}"#,
+            Failed(failed(FaultKind::RateLimited)),
+        ),
         (400, r#"{"error":"invalid_request"}"#, refused()),
         (400, r#"{"error":"token_inactive"}"#, refused()),
         (401, DETAILED_401, refused()),
@@ -344,6 +371,7 @@ fn a_refresh_ends_a_pairing_by_invalid_grant_and_by_nothing_else() {
         (400, r#"{"error":"invalid_client"}"#, ClientRejected),
         (401, r#"{"error":"invalid_client"}"#, ClientRejected),
         (400, r#"{"error":"unauthorized_client"}"#, ClientRejected),
+        (403, r#"{"error":"unauthorized_client"}"#, ClientRejected),
         (503, r#"{"error":"invalid_grant"}"#, refused()),
         (500, r#"{"error":"invalid_grant"}"#, Failed(failed(FaultKind::Garbled))),
         (200, r#"{"error":"invalid_grant"}"#, Failed(failed(FaultKind::Garbled))),
@@ -788,7 +816,7 @@ proptest! {
 
     #[test]
     fn no_json_of_a_standard_server_kills_but_the_exact_words(
-        status in prop_oneof![Just(200_u16), Just(400), Just(401), 100..600_u16],
+        status in prop_oneof![Just(200_u16), Just(400), Just(401), Just(403), 100..600_u16],
         body in json(),
     ) {
         let parsed: Option<serde_json::Value> = serde_json::from_str(&body.replace("1e999", "1")).ok();
@@ -799,7 +827,7 @@ proptest! {
             for kind in KINDS {
                 let answer = provider.answer(kind, &response);
                 if answer == Answer::Refresh(RefreshAnswer::Dead) {
-                    prop_assert!(matches!(status, 400 | 401) && word == Some("invalid_grant"), "{} {}", status, body);
+                    prop_assert!(matches!(status, 400 | 401 | 403) && word == Some("invalid_grant"), "{} {}", status, body);
                 }
             }
         }
