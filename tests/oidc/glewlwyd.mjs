@@ -1,6 +1,8 @@
 // glewlwyd, an authorization server in C that Debian ships, with clients of its own and a log that leaves nothing out.
 //
-// Arguments and commands: common.mjs. $GLEWLWYD: where its packages were unpacked (tests/oidc/run). It speaks TLS itself. As root
+// Arguments and commands: common.mjs; and one more:
+//   forget CLIENT    takes all its refresh tokens away, as its user does on the server's page
+// $GLEWLWYD: where its packages were unpacked (tests/oidc/run). It speaks TLS itself. As root
 // it is started as nobody. It does not say what it answered to each request: what it refused is what its log holds besides
 // events, and what its counters of refusals say.
 // Must never: know anything of the daemon. What it refuses is for the test to judge.
@@ -152,13 +154,20 @@ for (const client of [
 }
 ready = true;
 
+const given = async (client) => (await order('GET', '/oidc/token?impersonate=operator')).filter((token) => token.client_id === client);
+
 say({ issuer, secret, redirect });
 await obey({
   whoami: whoami(`${issuer}/userinfo`),
   async tokens(client) {
-    const all = (await order('GET', '/oidc/token?impersonate=operator')).filter((token) => token.client_id === client);
+    const all = await given(client);
     const live = all.filter((token) => token.enabled).length;
     return { live, spent: all.length - live };
+  },
+  async forget(client) {
+    for (const { token_hash: hash, enabled } of await given(client)) {
+      if (enabled) await order('DELETE', `/oidc/token/${encodeURIComponent(hash)}?impersonate=operator`);
+    }
   },
   async refused() {
     // Its log is read whole up to here.

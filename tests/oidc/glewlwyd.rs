@@ -20,6 +20,17 @@ async fn a_public_client_pairs_by_device_code() {
     world.until("Pairing", "PairingState", "paired").await;
     let _daemon = world.is_served_and_rotated("device-public", daemon).await;
     world.server().nothing_was_rejected(&[]);
+    // It revokes for clients with a secret only: the pairing ends here all the same, and what it refused is in its counters.
+    world.call("Pairing", "Unpair", &()).await.unwrap();
+    assert_eq!(world.word("Pairing", "PairingState").await, "unpaired");
+    let refused = world.until_refused().await;
+    assert!(
+        refused
+            .iter()
+            .all(|line| line.starts_with("glewlwyd_oidc_invalid_acccess_token_total")),
+        "{refused:?}"
+    );
+    assert_eq!(world.server().tokens("device-public").live, 1);
 }
 
 #[tokio::test]
@@ -82,4 +93,25 @@ async fn a_wrong_secret_is_a_fault_of_the_configuration_and_seen_in_the_log() {
             .any(|line| line.starts_with("glewlwyd_oidc_unauthorized_client_total")),
         "{refused:?}"
     );
+}
+
+/// What says nothing destroys nothing: such an answer could be a proxy's as well.
+#[tokio::test]
+#[ignore = "run by tests/oidc/run"]
+async fn a_refresh_token_that_is_refused_without_a_word_is_kept_and_told_of() {
+    let world = World::at("glewlwyd", "oauth-device", "device-post", "post").await;
+    let _daemon = world.start().await;
+    let code = world.start_pairing().await;
+    world
+        .browse(&code["verification-uri-complete"], "approve", "nowhere")
+        .await;
+    world.until("Pairing", "PairingState", "paired").await;
+    world.server().control("forget device-post");
+    world.until("Pairing", "PairingReason", "server-error").await;
+    world.until("Tokens", "TokenState", "stale").await;
+    assert_eq!(world.word("Pairing", "PairingState").await, "paired");
+    let refused = world.call("Tokens", "GetAccessToken", &(0_u32,)).await;
+    assert_eq!(error_name(&refused), "org.cameratocloud.Auth1.Error.ServerError");
+    world.call("Pairing", "Unpair", &()).await.unwrap();
+    assert_eq!(world.word("Pairing", "PairingState").await, "unpaired");
 }

@@ -156,6 +156,19 @@ impl World {
         }
     }
 
+    /// Waits until the server has refused something, and says what.
+    pub(crate) async fn until_refused(&self) -> Vec<String> {
+        let limit = Instant::now() + LIMIT;
+        loop {
+            let refused = self.server.refused();
+            if !refused.is_empty() {
+                return refused;
+            }
+            assert!(Instant::now() < limit, "nothing was refused");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
     async fn proxy(&self, interface: &str) -> Proxy<'static> {
         zbus::proxy::Builder::new(&self.user)
             .destination("org.cameratocloud.Auth1")
@@ -167,7 +180,7 @@ impl World {
             .unwrap()
     }
 
-    async fn call<B>(&self, interface: &str, method: &str, body: &B) -> zbus::Result<zbus::Message>
+    pub(crate) async fn call<B>(&self, interface: &str, method: &str, body: &B) -> zbus::Result<zbus::Message>
     where
         B: serde::Serialize + zbus::DynamicType + Sync,
     {
