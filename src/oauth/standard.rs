@@ -198,16 +198,17 @@ impl Server {
         self.form(self.settings.endpoints.revocation.as_ref(), &fields)
     }
 
-    /// RFC 6749 §5.2: 400, or 401 for a client that is not known (a few servers use 401 for a grant as well). By these words,
-    /// at these statuses, and by nothing else, a pairing ends. `invalid_request` is our fault or a proxy's, and no verdict.
+    /// RFC 6749 §5.2: 400, or 401 for a client that is not known. A few servers use 401 for a grant as well, and others 403 for
+    /// both (Auth0, glewlwyd). By these words, at these statuses, and by nothing else, a pairing ends. `invalid_request` is our
+    /// fault or a proxy's, and no verdict.
     pub(super) fn refreshed(&self, response: &HttpResponse) -> RefreshAnswer {
         if response.status.is_success() {
             return tokens(response).map_or_else(|| RefreshAnswer::Failed(response.fault()), RefreshAnswer::Granted);
         }
         match (response.status.as_u16(), response.error()) {
-            (400 | 401, ErrorBody::Word(word)) if word == "invalid_grant" => RefreshAnswer::Dead,
-            (400 | 401, ErrorBody::Word(word)) if self.calls_dead(&word) => RefreshAnswer::Dead,
-            (400 | 401, ErrorBody::Word(word)) if rejects_client(&word) => RefreshAnswer::ClientRejected,
+            (400 | 401 | 403, ErrorBody::Word(word)) if word == "invalid_grant" => RefreshAnswer::Dead,
+            (400 | 401 | 403, ErrorBody::Word(word)) if self.calls_dead(&word) => RefreshAnswer::Dead,
+            (400 | 401 | 403, ErrorBody::Word(word)) if rejects_client(&word) => RefreshAnswer::ClientRejected,
             (_, ErrorBody::Word(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable) => {
                 RefreshAnswer::Failed(response.fault())
             }
@@ -249,7 +250,7 @@ pub(super) fn revoked(response: &HttpResponse) -> RevokeAnswer {
         return RevokeAnswer::Done;
     }
     match (response.status.as_u16(), response.error()) {
-        (400 | 401, ErrorBody::Word(word)) => match word.as_str() {
+        (400 | 401 | 403, ErrorBody::Word(word)) => match word.as_str() {
             "invalid_grant" | "invalid_token" => RevokeAnswer::Done,
             "invalid_request" | "unsupported_token_type" => RevokeAnswer::Refused,
             _ => RevokeAnswer::Failed(response.fault()),
@@ -300,12 +301,19 @@ pub(super) fn get(to: &Endpoint) -> HttpRequest {
 }
 
 /// RFC 6749 §2.3.1: id and secret are form-encoded each before RFC 7617 joins them, or a colon in the id would move the
-/// border between the two.
+/// border between the two. A tilde stays as it is: to decode it changes nothing, it is in the secrets of Entra ID, and a server
+/// that never decodes (glewlwyd) takes no other.
 fn basic(id: &str, secret: &Secret) -> Option<HeaderValue> {
+    // Pieces are runs of what is not encoded, or one encoded byte.
+    let encoded = |text: &str, to: &mut String| {
+        for piece in form_urlencoded::byte_serialize(text.as_bytes()) {
+            to.push_str(if piece == "%7E" { "~" } else { piece });
+        }
+    };
     let mut pair = Zeroizing::new(String::with_capacity((id.len() + secret.expose().len()) * 3 + 1));
-    pair.extend(form_urlencoded::byte_serialize(id.as_bytes()));
+    encoded(id, &mut pair);
     pair.push(':');
-    pair.extend(form_urlencoded::byte_serialize(secret.expose().as_bytes()));
+    encoded(secret.expose(), &mut pair);
     let mut line = Zeroizing::new(String::with_capacity(8 + pair.len().div_ceil(3) * 4));
     line.push_str("Basic ");
     STANDARD.encode_string(pair.as_bytes(), &mut line);

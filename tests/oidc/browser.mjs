@@ -56,14 +56,18 @@ const tolerate = (error) => { if (!/ERR_NAME_NOT_RESOLVED|ERR_UNKNOWN_URL_SCHEME
 let logins = 0;
 async function step() {
   const abort = await find('button[name=abort], a[href$="/abort"]');
-  const login = await find('input[name=login]');
+  const login = await find('input[name=login], input[name=username]');
   if (wish === 'deny' && abort && !login) return click(abort);
   if (login) {
+    // A page that asks its server by itself stays until it knows: filled in already, it is left alone.
+    if (await call('GET', `${session}/element/${login}/property/value`)) return undefined;
     logins += 1;
     await type(login, 'operator');
-    await type(await find('input[name=password]'), 'any');
+    await type(await find('input[name=password]'), 'operator');
   }
-  const submit = await find('button[type=submit]:not([name=abort])');
+  const box = await find('input[type=checkbox]:enabled:not(:checked)');
+  if (box) return click(box);
+  const submit = await find('button[type=submit]:not([name=abort]), .carousel button.btn-primary') ?? await find('button.btn-success');
   return submit ? click(submit) : undefined;
 }
 
@@ -72,7 +76,7 @@ let page;
 for (let left = 200; left > 0; left -= 1) {
   const url = await call('GET', `${session}/url`);
   page = { url, title: await call('GET', `${session}/title`), text: await run('return document.body ? document.body.innerText : ""') };
-  if (url.startsWith(end) || /success|interrupted/i.test(page.title + page.text)) break;
+  if (url.startsWith(end) || /success|interrupted|authorization complete/i.test(page.title + page.text)) break;
   // A page may go away under a click; the next look finds the one after it.
   await step().catch((error) => { if (!/stale|no such element|not interactable|detached/.test(error.word ?? '')) tolerate(error); });
   await pause(50);

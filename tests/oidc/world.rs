@@ -1,38 +1,25 @@
-//! The certified server, a browser, a bus and a device.
+//! A server, a browser, a bus and a device.
 
 use std::collections::HashMap;
-use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::process::Stdio;
+use std::time::Instant;
 
 use c2c_sim::bus::TestBus;
 use c2c_sim::rig::{Process, Rig};
-use c2c_sim::watched::Watched;
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use serde_json::Value;
 use zbus::proxy::{CacheProperties, Proxy};
 use zbus::{DBusError as _, OwnedVariant, Variant};
 
+use crate::server::{HERE, LIMIT, LOOK, Server, Tokens};
+
 const DAEMON: &str = env!("CARGO_BIN_EXE_c2c-authd");
-const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oidc");
-
-/// How long anything may take that is to happen at all.
-const LIMIT: Duration = Duration::from_secs(40);
-
-/// How often a process is asked that tells nothing by itself.
-const LOOK: Duration = Duration::from_millis(50);
 
 pub(crate) struct World {
-    server: Child,
-    commands: Mutex<ChildStdin>,
-    log: Watched<Vec<Value>>,
+    server: Server,
     rig: Rig,
     bus: TestBus,
     user: zbus::Connection,
-    _directory: tempfile::TempDir,
 }
 
 /// Where a walk of the browser ended.
@@ -48,42 +35,23 @@ pub(crate) struct Page {
 impl World {
     /// A server, and a device that is one of its clients.
     pub(crate) async fn new(kind: &str, client: &str, auth: &str) -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let ca = certificates(directory.path());
-        let mut server = Command::new("node")
-            .arg(format!("{HERE}/server.mjs"))
-            .arg(directory.path())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("node is there: tests/oidc/run installs it");
-        let log = Watched::new(Vec::new());
-        let lines = BufReader::new(server.stdout.take().unwrap());
-        let told = log.clone();
-        std::thread::spawn(move || {
-            for line in lines.lines().map_while(Result::ok) {
-                // What is not JSON is a notice of the server's to whoever deploys it.
-                if let Ok(entry) = serde_json::from_str::<Value>(&line) {
-                    told.update(|log| log.push(entry));
-                }
-            }
-        });
-        let listens = |log: &Vec<Value>| {
-            let first = log.iter().find(|entry| entry["issuer"].is_string())?;
-            Some((
-                first["issuer"].as_str()?.to_owned(),
-                first["secret"].as_str()?.to_owned(),
-            ))
-        };
-        let (issuer, secret) = log.wait(listens, LIMIT).await.expect("the server listens");
-        let mut rig = Rig::elsewhere(&ca, secret.as_bytes()).unwrap();
+        Self::at("oidc-provider", kind, client, auth).await
+    }
+
+    /// The same at a server by its name.
+    pub(crate) async fn at(server: &str, kind: &str, client: &str, auth: &str) -> Self {
+        let server = Server::start(server).await;
+        let mut rig = Rig::elsewhere(&server.ca, server.secret.as_bytes()).unwrap();
         rig.configure(|config| {
             config
                 .set("provider", "kind", kind)
                 .set("provider", "client-id", client)
                 .set("provider", "client-auth", auth)
-                .set("provider", "issuer", issuer.as_str())
+                .set("provider", "issuer", server.issuer.as_str())
                 .set("provider", "scope", "openid offline_access");
+            if kind == "oauth-code" {
+                config.set("provider", "redirect-uri", server.redirect.as_str());
+            }
         })
         .unwrap();
         if auth == "none" {
@@ -91,15 +59,11 @@ impl World {
         }
         let bus = TestBus::start().unwrap();
         let user = zbus::connection::Builder::address(bus.address()).build().await.unwrap();
-        Self {
-            commands: Mutex::new(server.stdin.take().unwrap()),
-            server,
-            log,
-            rig,
-            bus,
-            user,
-            _directory: directory,
-        }
+        Self { server, rig, bus, user }
+    }
+
+    pub(crate) const fn server(&self) -> &Server {
+        &self.server
     }
 
     pub(crate) fn rig(&self) -> &Rig {
@@ -118,18 +82,6 @@ impl World {
         let daemon = self.rig.spawn(Path::new(DAEMON), self.bus.address()).unwrap();
         daemon.wait_ready(LIMIT).await.unwrap();
         daemon
-    }
-
-    /// Orders something of the server, and waits for what came of it.
-    pub(crate) fn control(&self, command: &str) -> Value {
-        let word = command.split(' ').next().unwrap();
-        let done = |log: &Vec<Value>| log.iter().filter(|entry| entry["control"] == word).count();
-        let before = self.log.read(done);
-        writeln!(self.commands.lock().unwrap(), "{command}").unwrap();
-        let newest = |log: &Vec<Value>| log.iter().rfind(|entry| entry["control"] == word).cloned();
-        self.log
-            .wait_blocking(|log| (done(log) > before).then(|| newest(log))?, LIMIT)
-            .unwrap()
     }
 
     /// A person opens an address and does what the pages ask for.
@@ -163,66 +115,58 @@ impl World {
         }
     }
 
-    /// What the daemon asked of the server so far.
-    pub(crate) fn requests(&self) -> usize {
-        self.log
-            .read(|log| log.iter().filter(|entry| is_daemons(entry)).count())
-    }
-
-    /// Every request of the daemon was as the server wants it. `but`: the OAuth errors that the test brought about, each as
-    /// often as it did; `authorization_pending` is the device grant's way to say «not yet».
-    pub(crate) fn nothing_was_rejected(&self, but: &[&str]) {
-        assert!(self.requests() > 0, "this check can fail");
-        self.log.read(|log| {
-            let mut expected = but.to_vec();
-            let mut refused = 0;
-            for entry in log {
-                let event = entry["event"].as_str().unwrap_or_default();
-                let error = entry["error"].as_str().unwrap_or_default();
-                if event.ends_with("error") && error != "authorization_pending" {
-                    let known = expected.iter().position(|word| *word == error);
-                    expected.remove(known.unwrap_or_else(|| panic!("refused: {entry}")));
-                }
-                if is_daemons(entry) && entry["status"].as_u64().unwrap() >= 400 {
-                    refused += 1;
-                }
-            }
-            let pending = log
-                .iter()
-                .filter(|entry| entry["error"] == "authorization_pending")
-                .count();
-            assert!(refused <= pending + but.len(), "{log:#?}");
-        });
-    }
-
     /// Served, good at the server, refreshed with rotation, kept over a crash, revoked at the end.
-    pub(crate) async fn lives_the_same_life_as_any_token(&self, mut daemon: Process) {
+    pub(crate) async fn lives_the_same_life_as_any_token(&self, client: &str, daemon: Process) {
+        let _daemon = self.is_served_and_rotated(client, daemon).await;
+        self.call("Pairing", "Unpair", &()).await.unwrap();
+        assert_eq!(self.word("Pairing", "PairingState").await, "unpaired");
+        self.until_tokens(client, |tokens| tokens.live == 0).await;
+        self.server.nothing_was_rejected(&[]);
+    }
+
+    /// The part of that life that does not end.
+    pub(crate) async fn is_served_and_rotated(&self, client: &str, mut daemon: Process) -> Process {
         let (token, generation) = self.token().await;
         assert_eq!(generation, 1);
-        assert_eq!(self.control(&format!("whoami {token}"))["status"], 200);
+        assert!(self.server.takes(&token));
         self.until_generation(2).await;
         let (refreshed, _) = self.token().await;
         assert_ne!(refreshed, token);
-        assert_eq!(self.control(&format!("whoami {refreshed}"))["status"], 200);
+        assert!(self.server.takes(&refreshed));
         daemon.kill().unwrap();
-        let _daemon = self.start().await;
+        let daemon = self.start().await;
         self.until("Pairing", "PairingState", "paired").await;
         self.until_generation(3).await;
-        self.call("Pairing", "Unpair", &()).await.unwrap();
-        assert_eq!(self.word("Pairing", "PairingState").await, "unpaired");
-        let revoked = |log: &Vec<Value>| {
-            let revocation = log.iter().any(|entry| {
-                entry["path"].as_str().is_some_and(|path| path.ends_with("/revocation")) && entry["status"] == 200
-            });
-            (revocation && log.iter().any(|entry| entry["event"] == "grant.revoked")).then_some(())
-        };
-        self.log.wait(revoked, LIMIT).await.expect("revoked at the server");
-        let rotations = |log: &Vec<Value>| {
-            let used = |entry: &&Value| entry["event"] == "refresh_token.consumed";
-            log.iter().filter(used).count()
-        };
-        assert!(self.log.read(rotations) >= 2);
-        self.nothing_was_rejected(&[]);
+        // One is good, and each that was used is not.
+        self.until_tokens(client, |tokens| tokens.live == 1 && tokens.spent >= 2)
+            .await;
+        daemon
+    }
+
+    /// Waits for what the server says of a client's refresh tokens.
+    pub(crate) async fn until_tokens(&self, client: &str, wanted: impl Fn(&Tokens) -> bool) {
+        let limit = Instant::now() + LIMIT;
+        loop {
+            let tokens = self.server.tokens(client);
+            if wanted(&tokens) {
+                return;
+            }
+            assert!(Instant::now() < limit, "{tokens:?}");
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Waits until the server has refused something, and says what.
+    pub(crate) async fn until_refused(&self) -> Vec<String> {
+        let limit = Instant::now() + LIMIT;
+        loop {
+            let refused = self.server.refused();
+            if !refused.is_empty() {
+                return refused;
+            }
+            assert!(Instant::now() < limit, "nothing was refused");
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     async fn proxy(&self, interface: &str) -> Proxy<'static> {
@@ -236,7 +180,7 @@ impl World {
             .unwrap()
     }
 
-    async fn call<B>(&self, interface: &str, method: &str, body: &B) -> zbus::Result<zbus::Message>
+    pub(crate) async fn call<B>(&self, interface: &str, method: &str, body: &B) -> zbus::Result<zbus::Message>
     where
         B: serde::Serialize + zbus::DynamicType + Sync,
     {
@@ -257,12 +201,6 @@ impl World {
             }
             tokio::time::sleep(LOOK).await;
         }
-    }
-
-    /// Whether the daemon asked for a revocation.
-    pub(crate) fn was_asked_to_revoke(&self) -> bool {
-        let asks = |entry: &Value| entry["path"].as_str().is_some_and(|path| path.ends_with("/revocation"));
-        self.log.read(|log| log.iter().any(asks))
     }
 
     async fn try_start_pairing_with(
@@ -314,34 +252,6 @@ impl World {
             tokio::time::sleep(LOOK).await;
         }
     }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        // Ended already where the test ended it.
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
-
-fn is_daemons(entry: &Value) -> bool {
-    entry["agent"]
-        .as_str()
-        .is_some_and(|agent| agent.starts_with("c2c-authd/"))
-}
-
-/// A CA whose certificate is returned, and a leaf for this machine in the directory.
-fn certificates(directory: &Path) -> String {
-    let mut authority = CertificateParams::new([]).unwrap();
-    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
-    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let mut leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
-    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    let leaf = leaf.signed_by(&key, &authority).unwrap();
-    fs::write(directory.join("cert.pem"), leaf.pem()).unwrap();
-    fs::write(directory.join("key.pem"), key.serialize_pem()).unwrap();
-    authority.pem()
 }
 
 /// The name of the D-Bus error of a call that was refused.

@@ -107,7 +107,7 @@ proptest! {
 
     #[test]
     fn no_json_of_a_standard_server_kills_but_the_exact_words(
-        status in prop_oneof![Just(200_u16), Just(400), Just(401), 100..600_u16],
+        status in prop_oneof![Just(200_u16), Just(400), Just(401), Just(403), 100..600_u16],
         body in json(),
     ) {
         let parsed: Option<serde_json::Value> = serde_json::from_str(&body.replace("1e999", "1")).ok();
@@ -118,7 +118,7 @@ proptest! {
             for kind in KINDS {
                 let answer = provider.answer(kind, &response);
                 if answer == Answer::Refresh(RefreshAnswer::Dead) {
-                    prop_assert!(matches!(status, 400 | 401) && word == Some("invalid_grant"), "{} {}", status, body);
+                    prop_assert!(matches!(status, 400 | 401 | 403) && word == Some("invalid_grant"), "{} {}", status, body);
                 }
             }
         }

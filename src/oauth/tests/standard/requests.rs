@@ -100,6 +100,20 @@ fn a_basic_header_survives_every_id_and_secret() {
 }
 
 #[test]
+fn a_basic_header_of_unreserved_characters_is_the_same_to_a_server_that_never_decodes() {
+    let request = sent(
+        &device(ServerSettings {
+            client_id: "a-b.c_d~1".to_owned(),
+            client_secret: Some(Secret::new("~Q8-x._~".to_owned())),
+            ..server()
+        }),
+        &refresh_request(),
+    );
+    let wanted = base64::engine::general_purpose::STANDARD.encode("a-b.c_d~1:~Q8-x._~");
+    assert_eq!(authorization(&request), Some(format!("Basic {wanted}").as_str()));
+}
+
+#[test]
 fn a_public_client_sends_its_id_and_nothing_secret() {
     let public = ServerSettings {
         auth: ClientAuth::None,

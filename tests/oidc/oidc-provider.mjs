@@ -1,22 +1,18 @@
 // oidc-provider, a certified authorization server, with four clients and a log of everything it does.
 //
-// Arguments: the directory with cert.pem and key.pem. Writes one JSON object a line; the one with `issuer` says
-// that it listens. Reads commands, one a line:
-//   whoami TOKEN     asks its own userinfo endpoint whether the access token is good
+// Arguments and commands: common.mjs; and one more:
 //   reuse CLIENT     sends the last refresh token that was used up, as a thief would
 // Must never: know anything of the daemon. What it refuses is for the test to judge.
 
 import { readFileSync } from 'node:fs';
-import { createServer, request } from 'node:https';
-import { createInterface } from 'node:readline';
+import { createServer } from 'node:https';
 
 import Provider from 'oidc-provider';
 
-const directory = process.argv[2];
-const log = (entry) => process.stdout.write(`${JSON.stringify(entry)}\n`);
+import { ask, CONTROL, directory, obey, say, whoami } from './common.mjs';
 
 // Its notices for whoever deploys it.
-console.info = (notice) => log({ notice });
+console.info = (notice) => say({ notice });
 console.warn = console.info;
 
 const server = createServer({
@@ -64,49 +60,57 @@ const provider = new Provider(issuer, {
   cookies: { keys: ['made up for the trial'] },
 });
 
+const saved = new Map();
 const used = [];
+provider.on('refresh_token.saved', (token) => saved.set(token.jti, token.clientId));
 provider.on('refresh_token.consumed', (token) => used.push(token.jti));
-const events = [
-  'authorization.success', 'authorization.error', 'device_authorization.success', 'device_authorization.error',
-  'grant.success', 'grant.error', 'grant.revoked', 'revocation.error', 'discovery.error', 'userinfo.error', 'server_error',
-  'code_verification.error', 'refresh_token.consumed', 'refresh_token.destroyed', 'access_token.destroyed',
-];
-for (const event of events) {
+
+// What went wrong with a request, in the server's own word.
+const errors = new WeakMap();
+for (const event of [
+  'authorization.error', 'device_authorization.error', 'grant.error', 'revocation.error', 'discovery.error', 'userinfo.error',
+  'code_verification.error', 'server_error',
+]) {
   provider.on(event, (ctx, error) => {
-    const failure = [ctx, error].find((thing) => thing instanceof Error);
-    log({ event, error: failure?.error ?? failure?.message, description: failure?.error_description });
+    say({ event, error: error.error ?? error.message, description: error.error_description });
+    errors.set(ctx.req, error.error ?? error.message);
   });
 }
 
+let requests = 0;
+const refused = [];
 const answer = provider.callback();
 server.on('request', (req, res) => {
-  res.on('finish', () => {
+  res.on('close', () => {
+    const agent = req.headers['user-agent'] ?? '';
+    const error = errors.get(req);
     // The path alone: queries hold codes and states.
-    log({ method: req.method, path: req.url.split('?')[0], status: res.statusCode, agent: req.headers['user-agent'] ?? '' });
+    const path = req.url.split('?')[0];
+    say({ method: req.method, path, status: res.statusCode, agent, error });
+    if (agent === CONTROL) return;
+    const browser = agent.startsWith('Mozilla/');
+    if (!browser) requests += 1;
+    // The device grant's way to say «not yet».
+    if (error === 'authorization_pending') return;
+    // A browser carries our authorization request, and looks for an icon besides; a request that was cut off got no answer.
+    if (error) refused.push(error);
+    else if (!browser && (res.statusCode >= 400 || !res.writableFinished)) refused.push(`${req.method} ${path}: ${res.statusCode}`);
   });
   answer(req, res);
 });
 
-const ask = (method, path, headers, body) => new Promise((done, failed) => {
-  const asked = request(`${issuer}${path}`, { method, headers, rejectUnauthorized: false }, (res) => {
-    let text = '';
-    res.on('data', (chunk) => { text += chunk; });
-    res.on('end', () => done({ status: res.statusCode, error: text && JSON.parse(text).error }));
-  });
-  asked.on('error', failed);
-  asked.end(body);
+say({ issuer, secret, redirect: 'http://127.0.0.1/callback' });
+await obey({
+  whoami: whoami(`${issuer}/me`),
+  async tokens(client) {
+    const found = await Promise.all([...saved].filter(([, owner]) => owner === client).map(([jti]) => provider.RefreshToken.find(jti)));
+    const live = found.filter((token) => token && !token.consumed).length;
+    return { live, spent: found.length - live };
+  },
+  refused: () => ({ requests, refused }),
+  async reuse(client) {
+    const body = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: used.at(-1), client_id: client });
+    const { status, text } = await ask('POST', `${issuer}/token`, { 'content-type': 'application/x-www-form-urlencoded' }, body.toString());
+    return { status, error: JSON.parse(text).error };
+  },
 });
-
-log({ issuer, secret });
-for await (const line of createInterface({ input: process.stdin })) {
-  const [command, argument] = line.split(' ');
-  if (command === 'whoami') {
-    const { status } = await ask('GET', '/me', { authorization: `Bearer ${argument}`, 'user-agent': 'control' });
-    log({ control: command, status });
-  } else if (command === 'reuse') {
-    const body = new URLSearchParams({ grant_type: 'refresh_token', refresh_token: used.at(-1), client_id: argument });
-    const headers = { 'content-type': 'application/x-www-form-urlencoded', 'user-agent': 'control' };
-    log({ control: command, ...await ask('POST', '/token', headers, body.toString()) });
-  }
-}
-process.exit(0);

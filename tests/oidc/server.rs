@@ -1,0 +1,166 @@
+//! A server that nobody here wrote, as a process that is told and tells (common.mjs says what).
+//!
+//! Must never know what the daemon did: that is the server's to say.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use c2c_sim::watched::Watched;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use serde_json::Value;
+
+pub(crate) const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oidc");
+
+/// How long anything may take that is to happen at all.
+pub(crate) const LIMIT: Duration = Duration::from_secs(40);
+
+/// How often a process is asked that tells nothing by itself.
+pub(crate) const LOOK: Duration = Duration::from_millis(50);
+
+pub(crate) struct Server {
+    process: Child,
+    /// Gone when it is to end.
+    commands: Mutex<Option<ChildStdin>>,
+    log: Watched<Vec<Value>>,
+    pub(crate) ca: String,
+    pub(crate) issuer: String,
+    pub(crate) secret: String,
+    /// The loopback address that its clients registered.
+    pub(crate) redirect: String,
+    _directory: tempfile::TempDir,
+}
+
+/// What a server says of the refresh tokens that it gave to a client.
+#[derive(Debug)]
+pub(crate) struct Tokens {
+    pub(crate) live: u64,
+    pub(crate) spent: u64,
+}
+
+impl Server {
+    pub(crate) async fn start(name: &str) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let ca = certificates(directory.path());
+        let mut process = Command::new("node")
+            .arg(format!("{HERE}/{name}.mjs"))
+            .arg(directory.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("node is there: tests/oidc/run installs it");
+        let log = Watched::new(Vec::new());
+        let lines = BufReader::new(process.stdout.take().unwrap());
+        let told = log.clone();
+        std::thread::spawn(move || {
+            for line in lines.lines().map_while(Result::ok) {
+                let entry = serde_json::from_str::<Value>(&line).expect("one JSON object a line");
+                told.update(|log| log.push(entry));
+            }
+            told.update(|log| log.push("it ended".into()));
+        });
+        let listens = |log: &Vec<Value>| {
+            let wanted = |entry: &&Value| entry["issuer"].is_string() || entry.is_string();
+            log.iter().find(wanted).cloned()
+        };
+        let first = log.wait(listens, LIMIT).await.expect("the server listens");
+        let said = |key: &str| first[key].as_str().expect("the server listens").to_owned();
+        Self {
+            commands: Mutex::new(process.stdin.take()),
+            process,
+            log,
+            ca,
+            issuer: said("issuer"),
+            secret: said("secret"),
+            redirect: said("redirect"),
+            _directory: directory,
+        }
+    }
+
+    /// Orders something of the server, and waits for what came of it.
+    pub(crate) fn control(&self, command: &str) -> Value {
+        let word = command.split(' ').next().unwrap();
+        let done = |log: &Vec<Value>| log.iter().filter(|entry| entry["control"] == word).count();
+        let before = self.log.read(done);
+        writeln!(self.commands.lock().unwrap().as_mut().unwrap(), "{command}").unwrap();
+        let newest = |log: &Vec<Value>| log.iter().rfind(|entry| entry["control"] == word).cloned();
+        self.log
+            .wait_blocking(|log| (done(log) > before).then(|| newest(log))?, LIMIT)
+            .unwrap()
+    }
+
+    /// Whether an access token is good.
+    pub(crate) fn takes(&self, token: &str) -> bool {
+        self.control(&format!("whoami {token}"))["status"] == 200
+    }
+
+    pub(crate) fn tokens(&self, client: &str) -> Tokens {
+        let said = self.control(&format!("tokens {client}"));
+        let number = |key: &str| said[key].as_u64().unwrap();
+        Tokens {
+            live: number("live"),
+            spent: number("spent"),
+        }
+    }
+
+    /// How many requests it got that no browser and no command sent.
+    pub(crate) fn requests(&self) -> u64 {
+        self.control("refused")["requests"].as_u64().unwrap()
+    }
+
+    /// What it refused, in its own words.
+    pub(crate) fn refused(&self) -> Vec<String> {
+        let said = self.control("refused");
+        let words = said["refused"].as_array().unwrap();
+        words.iter().map(|word| word.as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Every request of the daemon was as the server wants it. `but`: what the test brought about, each as often as it did, no
+    /// more and no less.
+    pub(crate) fn nothing_was_rejected(&self, but: &[&str]) {
+        assert!(self.requests() > 0, "this check can fail");
+        let mut refused = self.refused();
+        refused.sort_unstable();
+        assert_eq!(refused, but, "{:#?}", self.log.read(Clone::clone));
+    }
+
+    /// Whether anybody asked for a revocation.
+    pub(crate) fn was_asked_to_revoke(&self) -> bool {
+        let asks = |entry: &Value| entry["path"].as_str().is_some_and(|path| path.ends_with("/revocation"));
+        self.log.read(|log| log.iter().any(asks))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Without commands it ends what it started, and itself.
+        self.commands.get_mut().unwrap().take();
+        let limit = Instant::now() + LIMIT;
+        while self.process.try_wait().unwrap().is_none() {
+            if Instant::now() > limit {
+                self.process.kill().unwrap();
+            }
+            std::thread::sleep(LOOK);
+        }
+    }
+}
+
+/// A CA whose certificate is returned, and a leaf for this machine in the directory.
+fn certificates(directory: &Path) -> String {
+    let mut authority = CertificateParams::new([]).unwrap();
+    // Another name than the leaf's, which would else look as if it had signed itself.
+    authority.distinguished_name.push(DnType::CommonName, "The trial's own");
+    authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    let authority = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let mut leaf = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+    let leaf = leaf.signed_by(&key, &authority).unwrap();
+    fs::write(directory.join("ca.pem"), authority.pem()).unwrap();
+    fs::write(directory.join("cert.pem"), leaf.pem()).unwrap();
+    fs::write(directory.join("key.pem"), key.serialize_pem()).unwrap();
+    authority.pem()
+}
