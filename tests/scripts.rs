@@ -81,7 +81,7 @@ impl Machine {
 const PROVISIONED: &[(&str, &str)] = &[
     (
         "/etc/c2c-authd/config.d/50-provision.toml",
-        "# Written by «c2c-authctl provision».\n# - \"/unfinished/client-secret\"\n\n[device]\nclient-id = \"SN-1\"\n\n[secrets]\n\
+        "# Written by «c2c-authctl provision».\n# - \"/unfinished/client-secret\"\n# + \"/former/state-key\"\n\n[device]\nclient-id = \"SN-1\"\n\n[secrets]\n\
          client-secret-file = \"/factory/c2c/client-secret\"\nstate-key-file = \"/factory/c2c/state-key\"\n",
     ),
     ("/factory/c2c/client-secret", "s"),
@@ -89,6 +89,7 @@ const PROVISIONED: &[(&str, &str)] = &[
     ("/factory/c2c/state-key", "k"),
     ("/factory/c2c/state-key.replaced.1", "k"),
     ("/unfinished/client-secret", "s"),
+    ("/former/state-key.replaced.3", "k"),
     ("/etc/credstore.encrypted/client-secret", "s"),
     ("/etc/credstore.encrypted/state-key", "k"),
     ("/etc/credstore.encrypted/state-key.replaced.12", "k"),
@@ -118,6 +119,8 @@ fn removing_keeps_pairing_secrets_and_configuration() {
 fn purging_forgets_what_provision_stored_wherever_it_did() {
     let machine = Machine::new(PROVISIONED);
     fs::create_dir_all(machine.path("/run/credstore.encrypted")).unwrap();
+    let wait = "/etc/systemd/system/c2c-authd.service.d/50-provision.conf";
+    machine.put(wait, "[Unit]\n");
     let link = machine.path("/run/credstore.encrypted/state-key");
     symlink("/var/lib/c2c-provision/credstore.encrypted/state-key", &link).unwrap();
     machine.put("/etc/credstore.encrypted/of-another-service", "x");
@@ -127,6 +130,8 @@ fn purging_forgets_what_provision_stored_wherever_it_did() {
     for gone in [
         "/factory/c2c",
         "/unfinished",
+        "/former",
+        "/etc/systemd/system/c2c-authd.service.d",
         "/var/lib/c2c-provision",
         "/var/lib/c2c-authd",
     ] {

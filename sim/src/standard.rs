@@ -1,9 +1,10 @@
 //! A standard authorization server over TLS on loopback: discovery, device grant, code grant with PKCE, rotation, revocation.
 //!
-//! Strict where the RFCs are: a request that is not as they say is refused and remembered as a [`Standard::violations`]. Knows
-//! public clients only; how clients prove themselves is tried against a certified server (`tests/oidc`). Runs on a thread of
-//! its own and ends when its handle is dropped.
+//! Strict where the RFCs are, and where the documents of the two servers are whose [`Dialect`] it can speak: a request that is not
+//! as they say is refused and remembered in [`Standard::violations`]. Runs on a thread of its own and ends when its handle is
+//! dropped.
 
+mod dialect;
 mod state;
 
 use std::{convert::Infallible, fmt, io, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
@@ -14,7 +15,12 @@ use hyper::{Request, Response, body::Incoming, server::conn::http1, service::ser
 use hyper_util::rt::TokioIo;
 use tokio::{net::TcpListener, runtime, sync::oneshot};
 
-use state::{Fields, State, token};
+use dialect::Call;
+use state::{Asked, Fields, State, token};
+
+pub use dialect::{Client, Dialect};
+
+pub use state::Secret;
 
 use crate::{
     server::{Certificates, Tls},
@@ -27,6 +33,10 @@ pub const CLIENT: &str = "camera-app";
 /// What the server does where the standards leave it open.
 #[derive(Clone, Debug)]
 pub struct Habits {
+    /// Whose they are, as far as they are known.
+    pub dialect: Dialect,
+    /// The one client.
+    pub client: Client,
     /// Life of an access token; `None` leaves `expires_in` out.
     pub token_life: Option<u64>,
     /// A refresh gives a new refresh token and ends the old one (RFC 6749 §6); without, the old one stays.
@@ -40,10 +50,36 @@ pub struct Habits {
 impl Default for Habits {
     fn default() -> Self {
         Self {
+            dialect: Dialect::Standard,
+            client: Client::Public,
             token_life: Some(3600),
             rotates: true,
             document: Document::Good,
             refuses_refresh: None,
+        }
+    }
+}
+
+impl Habits {
+    /// Frame.io's OAuth 2 applications.
+    #[must_use]
+    pub fn frameio_applications(client: Client) -> Self {
+        Self {
+            dialect: Dialect::FrameioApplications,
+            client,
+            ..Self::default()
+        }
+    }
+
+    /// Adobe IMS.
+    #[must_use]
+    pub fn adobe_ims(client: Client) -> Self {
+        Self {
+            dialect: Dialect::AdobeIms,
+            client,
+            token_life: Some(86_399),
+            rotates: false,
+            ..Self::default()
         }
     }
 }
@@ -157,6 +193,31 @@ impl Standard {
         })
     }
 
+    /// User codes that nobody has decided about, in the order in which they were issued.
+    #[must_use]
+    pub fn waiting(&self) -> Vec<String> {
+        self.state.read(|state| {
+            let open = |code: &&String| {
+                state
+                    .devices
+                    .values()
+                    .any(|d| d.user_code == **code && d.verdict.is_none())
+            };
+            let codes = state.secrets.iter().filter(|(kind, _)| *kind == Secret::UserCode);
+            codes.map(|(_, code)| code).filter(open).cloned().collect()
+        })
+    }
+
+    /// Where it is asked: authorization, token and, where there is one, revocation endpoint.
+    #[must_use]
+    pub fn endpoints(&self) -> (String, String, Option<String>) {
+        self.state.read(|state| {
+            let at = |path: &str| format!("{}{path}", state.issuer);
+            let paths = state.habits.dialect.paths();
+            (at(paths.authorization), at(paths.token), paths.revocation.map(at))
+        })
+    }
+
     /// A person opens an authorization URI and approves or declines. The address that the browser is sent to; `None` where
     /// the request is not one.
     #[must_use]
@@ -164,33 +225,45 @@ impl Standard {
         self.state.update(|state| {
             let (endpoint, query) = authorization_uri.split_once('?')?;
             let fields = Fields::read(query.as_bytes());
-            let good = endpoint == format!("{}/authorize", state.issuer)
-                && fields.get("response_type") == Some("code")
-                && fields.get("client_id") == Some(CLIENT)
-                && fields.get("code_challenge_method") == Some("S256")
-                && fields
-                    .get("code_challenge")
-                    .is_some_and(|challenge| challenge.len() == 43)
-                && fields.get("state").is_some_and(|state| state.len() >= 8);
-            if !good {
-                state.violations.push(format!("authorization request: {fields:?}"));
+            let dialect = state.habits.dialect;
+            let path = dialect.paths().authorization;
+            let known = endpoint == format!("{}{path}", state.issuer);
+            if !known {
+                state.violations.push(format!("no authorization endpoint: {endpoint}"));
                 return None;
             }
-            let redirect = fields.get("redirect_uri")?.to_owned();
-            let answer = if approve {
-                let code = token();
-                let challenge = fields.get("code_challenge")?.to_owned();
-                state.codes.insert(code.clone(), (challenge, redirect.clone()));
-                ("code", code)
-            } else {
-                ("error", "access_denied".to_owned())
+            if let Err(refusal) = dialect.authorizes(&fields) {
+                let (status, _) = state.violated(&format!("GET {path}"), &refusal);
+                state.log.push(format!("GET {path} {status} {}", refusal.error));
+                return None;
+            }
+            let get = |name: &str| fields.get(name).unwrap_or_default().to_owned();
+            let asked = Asked {
+                challenge: get("code_challenge"),
+                redirect: get("redirect_uri"),
+                state: get("state"),
+                scope: get("scope"),
             };
-            let query = form_urlencoded::Serializer::new(String::new())
-                .append_pair(answer.0, &answer.1)
-                .append_pair("state", fields.get("state")?)
-                .append_pair("iss", &state.issuer)
-                .finish();
-            Some(format!("{redirect}?{query}"))
+            state.secrets.push((Secret::State, asked.state.clone()));
+            let redirect = asked.redirect.clone();
+            let mut query = form_urlencoded::Serializer::new(String::new());
+            if approve {
+                let code = token();
+                state.secrets.push((Secret::AuthorizationCode, code.clone()));
+                query.append_pair("code", &code);
+                query.append_pair("state", &asked.state);
+                if dialect == Dialect::FrameioApplications {
+                    query.append_pair("scope", &asked.scope);
+                }
+                state.codes.insert(code, asked);
+            } else {
+                query.append_pair("error", "access_denied");
+                query.append_pair("state", &asked.state);
+            }
+            if dialect == Dialect::Standard {
+                query.append_pair("iss", &state.issuer);
+            }
+            Some(format!("{redirect}?{}", query.finish()))
         })
     }
 
@@ -211,10 +284,29 @@ impl Standard {
         })
     }
 
+    /// Every secret of this kind that there ever was, in order.
+    #[must_use]
+    pub fn secrets(&self, kind: Secret) -> Vec<String> {
+        self.state.read(|state| {
+            let some = state.secrets.iter().filter(|(of, _)| *of == kind);
+            some.map(|(_, value)| value.clone()).collect()
+        })
+    }
+
     /// What was asked, in order: method, path and verdict.
     #[must_use]
     pub fn log(&self) -> Vec<String> {
         self.state.read(|state| state.log.clone())
+    }
+
+    /// Of [`Self::log`], what was refused.
+    #[must_use]
+    pub fn refused(&self) -> Vec<String> {
+        let refused = |line: &String| {
+            line.split(' ')
+                .any(|word| word.len() == 3 && word.starts_with(['4', '5']))
+        };
+        self.log().into_iter().filter(refused).collect()
     }
 
     /// Requests that no client may send.
@@ -261,21 +353,26 @@ async fn answer(state: Watched<State>, request: Request<Incoming>) -> Result<Res
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let (status, body) = state.update(|state| {
-        let path = head.uri.path();
-        let typed = head
-            .headers
-            .get("content-type")
-            .is_none_or(|kind| kind == "application/x-www-form-urlencoded");
+        let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+        let call = Call {
+            method: head.method.clone(),
+            path: head.uri.path().to_owned(),
+            authorization: header("authorization").map(ToOwned::to_owned),
+            query: Fields::read(head.uri.query().unwrap_or_default().as_bytes()),
+            form: Fields::read(&body),
+        };
+        let path = &call.path;
+        let typed = header("content-type").is_none_or(|kind| kind == "application/x-www-form-urlencoded");
         let strange = head.headers.keys().any(|name| name.as_str().starts_with("x-"));
-        if !typed || strange || head.uri.query().is_some() {
+        let asks = head.method == hyper::Method::GET && !call.query.is_empty();
+        if !typed || strange || asks {
             state
                 .violations
                 .push(format!("{} {path}: {:?}", head.method, head.headers.keys()));
         }
-        let fields = Fields::read(&body);
-        let (status, body) = state.act(&head.method, path, &fields);
+        let (status, body) = state.act(&call);
         let error = body["error"].as_str().unwrap_or_default();
-        let grant = fields.get("grant_type").unwrap_or_default();
+        let grant = call.form.get("grant_type").unwrap_or_default();
         let grant = grant.rsplit(':').next().unwrap_or_default();
         state
             .log
@@ -287,9 +384,12 @@ async fn answer(state: Watched<State>, request: Request<Incoming>) -> Result<Res
     } else {
         body.to_string()
     };
+    let empty = text.is_empty();
     let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or_default();
-    for (name, value) in [("content-type", "application/json"), ("cache-control", "no-store")] {
+    // An empty answer has no type.
+    let typed = (!empty).then_some(("content-type", "application/json"));
+    for (name, value) in typed.into_iter().chain([("cache-control", "no-store")]) {
         response
             .headers_mut()
             .insert(name, hyper::header::HeaderValue::from_static(value));

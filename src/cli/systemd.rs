@@ -180,10 +180,31 @@ const EXITED: i32 = 1;
 /// `EXIT_CREDENTIALS` of systemd.exec(5)
 const CREDENTIALS: i32 = 243;
 
+/// What systemd knows of one property of any unit. `None`: there is no systemd, or it does not answer.
+pub(super) fn property(unit: &str, name: &str) -> Option<String> {
+    let output = Command::new("systemctl")
+        .args(["show", "--value", "--property", name, unit])
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .output()
+        .ok()
+        .filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Makes systemd read unit files that changed. `Err` is what `systemctl` said.
+pub(super) fn daemon_reload() -> Result<(), String> {
+    run(&["daemon-reload"])
+}
+
 /// Runs a verb on the unit. `Err` is what `systemctl` said.
 pub(super) fn systemctl(verb: &str) -> Result<(), String> {
+    run(&[verb, UNIT])
+}
+
+fn run(arguments: &[&str]) -> Result<(), String> {
     let output = Command::new("systemctl")
-        .args([verb, UNIT])
+        .args(arguments)
         .stdin(Stdio::null())
         .output()
         .map_err(|error| format!("systemctl: {error}"))?;

@@ -148,6 +148,11 @@ impl Executor {
         &self.bus
     }
 
+    /// The end has begun: nothing new is learned of the server, so that what is out ends within its own limit.
+    pub fn wind_down(&self) {
+        self.client.wind_down();
+    }
+
     /// The end: the last signals and answers go out, whatever is still under way is cut.
     pub async fn leave(self) {
         // Callers without an answer get one: the bus answers for a reply that is dropped.

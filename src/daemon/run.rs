@@ -27,11 +27,12 @@ use super::timer::Deadline;
 use crate::bus::{Access, Call};
 use crate::config::Config;
 use crate::core::{Core, Effects, Event, WallTime};
-use crate::http::FloorClock;
+use crate::http::{FloorClock, LONGEST};
 
-/// How long the end may take. A refresh that was just sent runs for 35 s at most, its answer has to be stored, and a disk
-/// that takes longer than the rest will not take it at all.
-const DRAIN_LIMIT: Duration = Duration::from_secs(45);
+/// How long the end may take. What is out has its own limit: the longest is an exchange or a poll that has no connection yet when
+/// the end begins (a refresh has one). What it brings has to be stored, and a disk that takes longer than the rest will not take it
+/// at all.
+const DRAIN_LIMIT: Duration = LONGEST.saturating_add(Duration::from_secs(10));
 
 /// The configuration in force, and how another comes to be.
 #[derive(Debug)]
@@ -225,6 +226,7 @@ impl Daemon {
             over: now + DRAIN_LIMIT,
             extend: now + EXTEND_BY / 3,
         });
+        self.executor.wind_down();
         self.step(Event::Shutdown)
     }
 

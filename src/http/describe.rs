@@ -1,8 +1,17 @@
-//! Asking a server to describe itself, where a request needs an address that the configuration does not have.
+//! Asking a server to describe itself, where a request needs an address that the configuration does not have, or is better off
+//! with what only the server can tell.
 //!
 //! Nothing here is ambiguous: what is asked for is public, and asked for by `GET`. So every fault is one that says «not sent»
 //! or «not carried out» of the request that had to wait for it.
+//!
+//! Three reasons to ask, and each has its patience:
+//! - The request lacks an address: it waits for [`LIMIT`].
+//! - An address led nowhere, so the server may have moved, but what was learned is all there: [`SHORT`], and not again for
+//!   [`REST`].
+//! - A new pairing by code has all its addresses and has not heard yet what the server promises: [`SHORT`], at each new pairing
+//!   until it was heard or there is nothing to be heard.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,8 +25,32 @@ use crate::oauth::{HttpRequest, HttpResponse, Kind, Provider, Unfit};
 /// minute for both gets there; what was learned until then is kept.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// One place: one that stalls leaves time for the next.
-const PLACE: Duration = Duration::from_secs(8);
+/// The same where the request could go without, or need not go at all: a quarter of what a caller waits, so that the request
+/// itself has the rest. On any link that carries a handshake and two answers in that time it is enough.
+///
+/// A revocation is of this kind too. Whoever starts a new pairing waits for the one of the former, which does not need it.
+const SHORT: Duration = Duration::from_secs(5);
+
+/// How long nobody waits again for a server that seems to have moved: of the polls (one every 5 s) and the refreshes in between
+/// only one pays for asking, and a server with ten thousand devices is asked for its description once a minute by each, not
+/// twelve times. Where it went is learned a minute late at most.
+const REST: Duration = Duration::from_secs(60);
+
+/// What the server told of itself, where the configuration leaves that to it.
+#[derive(Default)]
+pub(super) struct Known {
+    /// With those addresses.
+    pub(super) provider: Option<Arc<Provider>>,
+    /// An address led nowhere: the server may have moved.
+    outdated: bool,
+    /// Until then nobody waits again for where it went.
+    rested: Option<Instant>,
+    /// Until then the server wants to be left alone: its `Retry-After` at a description. Who lacks an address asks all the same; to
+    /// keep to the wish is then up to whoever was told of it with the fault.
+    wished: Option<Instant>,
+    /// Paths where there is no description.
+    absent: BTreeSet<String>,
+}
 
 /// A provider with all addresses that a request needs, and the connection on which they were asked for, where they were.
 pub(super) struct Described {
@@ -53,14 +86,26 @@ impl Client {
     /// As [`Client::resolve`], with the connection in hand.
     pub(super) async fn described(&self, kind: Kind) -> Result<Described, Fault> {
         let former = self.provider();
-        let ready = former.lacks(kind).is_none();
-        if ready && !lock(&self.shared.known).outdated {
-            return Ok(Described {
-                provider: former,
-                connection: None,
-            });
-        }
-        let asked = self.ask(kind).await;
+        let asked = match self.patience(kind, &former) {
+            None => None,
+            Some(limit) => tokio::select! {
+                biased;
+                () = self.end_begins() => {
+                    tracing::debug!("the server is not asked for a description of itself any more: this is the end");
+                    None
+                }
+                asked = self.ask(kind, limit) => Some(asked),
+            },
+        };
+        let Some(asked) = asked else {
+            return match former.lacks(kind) {
+                None => Ok(Described {
+                    provider: former,
+                    connection: None,
+                }),
+                Some(_) => Err(fault(FaultKind::Offline)),
+            };
+        };
         let told = asked.learned.is_some();
         let learned = match asked.learned {
             // Less than what is known would be no gain.
@@ -103,9 +148,52 @@ impl Client {
         }
     }
 
+    /// How long this request waits for a description; `None` where it needs none, or can do without for now.
+    fn patience(&self, kind: Kind, known_by_now: &Provider) -> Option<Duration> {
+        if known_by_now.lacks(kind).is_some() {
+            return Some(if kind == Kind::Revoke { SHORT } else { LIMIT });
+        }
+        let now = Instant::now();
+        let over = |until: Option<Instant>| until.is_none_or(|until| until <= now);
+        let mut known = lock(&self.shared.known);
+        if !over(known.wished) {
+            return None;
+        }
+        if known.outdated && over(known.rested) {
+            // From here on, so that whoever comes meanwhile does not wait as well.
+            known.rested = Some(now + REST);
+            return Some(SHORT);
+        }
+        let anywhere = || {
+            let places = known_by_now.documents();
+            places.iter().any(|place| !known.absent.contains(&place.path))
+        };
+        (known_by_now.wants_description(kind) && anywhere()).then_some(SHORT)
+    }
+
+    /// Waits for [`Client::wind_down`].
+    async fn end_begins(&self) {
+        let mut ending = self.shared.ending.subscribe();
+        // The sender is this client's own.
+        let _ = ending.wait_for(|has_begun| *has_begun).await;
+    }
+
+    /// A request found nothing at its address. Where that is one which the server told, it is asked again; until it answers,
+    /// what was learned is all there is. For one that is written, asking could change nothing.
+    pub(super) fn unlearn(&self, kind: Kind) {
+        if !self.shared.provider.leaves_to_server(kind) {
+            return;
+        }
+        let mut known = lock(&self.shared.known);
+        known.outdated = known.provider.is_some();
+        known.absent.clear();
+    }
+
     /// Asks at one place after the other until nothing is lacking.
-    async fn ask(&self, kind: Kind) -> Asked {
-        let deadline = Instant::now() + LIMIT;
+    async fn ask(&self, kind: Kind, limit: Duration) -> Asked {
+        let deadline = Instant::now() + limit;
+        // One that stalls leaves time for the next, and for the one after that.
+        let place = limit * 2 / 5;
         let mut asked = Asked {
             learned: None,
             connection: None,
@@ -114,11 +202,13 @@ impl Client {
         };
         for request in self.places() {
             if Instant::now() >= deadline {
+                // Nothing is known of the places that were not asked.
+                asked.note(fault(FaultKind::Offline));
                 break;
             }
             let path = request.path.clone();
             let on = asked.connection.take().or_else(|| self.take_warm(&request.origin));
-            let response = match self.get(on, request, deadline).await {
+            let response = match self.get(on, request, deadline, place).await {
                 Ok((response, connection)) => {
                     asked.connection = Some(connection);
                     response
@@ -168,6 +258,11 @@ impl Client {
                 }
             }
         }
+        let wished = asked.fault.and_then(|fault| fault.retry_after);
+        if let Some(wished) = wished.and_then(|wait| Instant::now().checked_add(wait)) {
+            let mut known = lock(&self.shared.known);
+            known.wished = known.wished.max(Some(wished));
+        }
         asked
     }
 
@@ -187,8 +282,9 @@ impl Client {
         on: Option<Connection>,
         request: HttpRequest,
         deadline: Instant,
+        place: Duration,
     ) -> Result<(HttpResponse, Connection), FaultKind> {
-        let limit = || deadline.min(Instant::now() + PLACE);
+        let limit = || deadline.min(Instant::now() + place);
         if let Some(on) = on {
             match self.traced(on, request.clone(), limit()).await {
                 // The server closed it in between.

@@ -21,23 +21,26 @@ mod dial;
 mod tests;
 mod tls;
 
-use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 pub use connection::Connection;
 pub use tls::{FloorClock, TlsError, TlsSettings};
 
-use describe::Described;
+use describe::{Described, Known};
 
 use crate::core::{Answer, Fault, FaultKind, PrepareAnswer, RefreshToken, Request, WallTime};
-use crate::oauth::{HttpRequest, HttpResponse, Kind, Origin, Provider};
+use crate::oauth::{HttpRequest, HttpResponse, Kind, Origin, Provider, TOKEN_LIMIT};
 
 /// How long name lookup, TCP and TLS may take together. A caller waits 20 s at most, and something must be left for the
 /// request itself.
 const CONNECT: Duration = Duration::from_secs(10);
+
+/// The longest that a request runs once the end has begun: no answer is waited for longer than one of the token endpoint.
+pub const LONGEST: Duration = CONNECT.saturating_add(TOKEN_LIMIT);
 
 /// How long an idle connection is trusted. Polls come every 5 s; middleboxes forget a silent connection after a minute, some
 /// sooner, and what is then sent into it stalls until the limit.
@@ -53,19 +56,10 @@ struct Shared {
     /// As configured.
     provider: Arc<Provider>,
     known: Mutex<Known>,
+    /// Whether the end has begun.
+    ending: watch::Sender<bool>,
     tls: tls::Connector,
     warm: Mutex<Option<Warm>>,
-}
-
-/// What the server told of itself, where the configuration leaves that to it.
-#[derive(Default)]
-struct Known {
-    /// With those addresses.
-    provider: Option<Arc<Provider>>,
-    /// An address led nowhere: the server may have moved.
-    outdated: bool,
-    /// Paths where there is no description.
-    absent: BTreeSet<String>,
 }
 
 /// The idle connection, and since when by `CLOCK_BOOTTIME`: after a suspend it is as old as it is.
@@ -102,6 +96,7 @@ impl Client {
             shared: Arc::new(Shared {
                 provider,
                 known: Mutex::new(Known::default()),
+                ending: watch::Sender::new(false),
                 tls,
                 warm: Mutex::new(None),
             }),
@@ -115,12 +110,10 @@ impl Client {
         Arc::clone(known.provider.as_ref().unwrap_or(&self.shared.provider))
     }
 
-    /// What was learned of the server may not hold any more: it is asked again before the next request. Until it answers,
-    /// what was learned is all there is.
-    fn unlearn(&self) {
-        let mut known = lock(&self.shared.known);
-        known.outdated = known.provider.is_some();
-        known.absent.clear();
+    /// The end has begun: a description of the server that is waited for, now or later, is none. Requests that are out, and
+    /// those that know where to go, run to their own limits.
+    pub fn wind_down(&self) {
+        self.shared.ending.send_replace(true);
     }
 
     /// Brings up a connection to the token endpoint and proves it by a request without a credential. Always a fresh one:
@@ -277,7 +270,7 @@ impl Client {
         match ended {
             Ok(response) => {
                 if matches!(response.status.as_u16(), 301 | 302 | 307 | 308 | 404 | 405 | 410) {
-                    self.unlearn();
+                    self.unlearn(kind);
                 }
                 Outcome {
                     date: response.date(),

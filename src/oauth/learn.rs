@@ -48,6 +48,24 @@ impl Provider {
         self.documents()
     }
 
+    /// Whether the server's own description should be read before this request although the request lacks nothing.
+    ///
+    /// A new pairing by code does not depend on it, but is safer with it: only there a server says that its answers at the
+    /// redirect always name it (RFC 9207 §3), and that it knows PKCE methods and S256 is none of them.
+    #[must_use]
+    pub fn wants_description(&self, kind: Kind) -> bool {
+        kind == Kind::Authorize
+            && self
+                .standard()
+                .is_some_and(|server| server.settings.issuer.is_some() && server.described.is_none())
+    }
+
+    /// Whether the address that this request goes to is not written but left to the server to tell.
+    #[must_use]
+    pub fn leaves_to_server(&self, kind: Kind) -> bool {
+        self.standard().is_some_and(|server| server.leaves_to_server(kind))
+    }
+
     /// All places of the server's own description.
     #[must_use]
     pub fn documents(&self) -> Vec<HttpRequest> {
@@ -121,6 +139,18 @@ impl Server {
             }
             Kind::Revoke | Kind::Identify | Kind::Heartbeat => None,
         }
+    }
+
+    const fn leaves_to_server(&self, kind: Kind) -> bool {
+        let endpoints = &self.settings.endpoints;
+        let written = match kind {
+            Kind::Prepare | Kind::Poll | Kind::Refresh | Kind::Exchange => &endpoints.token,
+            Kind::DeviceCode => &endpoints.device_authorization,
+            Kind::Revoke => &endpoints.revocation,
+            // Where the browser goes is not seen here, and the others are no standard server's.
+            Kind::Authorize | Kind::Identify | Kind::Heartbeat => return false,
+        };
+        self.settings.issuer.is_some() && written.is_none()
     }
 
     fn is_described_throughout(&self) -> bool {

@@ -49,7 +49,7 @@ use crate::core::{
 };
 
 /// The server's own limit is 30 s, after which it answers 500: waiting a little longer turns «lost» into an answer.
-const TOKEN_LIMIT: Duration = Duration::from_secs(35);
+pub const TOKEN_LIMIT: Duration = Duration::from_secs(35);
 
 /// Requests that can be repeated at no risk.
 const ORDINARY_LIMIT: Duration = Duration::from_secs(15);

@@ -47,7 +47,7 @@ pub enum Dialect {
     Standard,
     /// `applications.frame.io`: wants `scope` with each token request and `state` with a code; calls a refresh token that was used `token_inactive`.
     FrameioApplications,
-    /// Adobe IMS: wants a public client's id in the query of the token endpoint too.
+    /// Adobe IMS: wants a public client's id in the query, not in the form.
     AdobeIms,
 }
 
@@ -155,6 +155,15 @@ impl Server {
                 let line = basic(&settings.client_id, settings.client_secret.as_ref()?)?;
                 request.headers.insert(AUTHORIZATION, line);
             }
+            // There once, as its documents show it: RFC 6749 §3.2 lets no parameter be sent twice.
+            ClientAuth::None if settings.dialect == Dialect::AdobeIms => {
+                let joint = if request.path.contains('?') { '&' } else { '?' };
+                request.path.push(joint);
+                request.path.push_str("client_id=");
+                request
+                    .path
+                    .extend(form_urlencoded::byte_serialize(settings.client_id.as_bytes()));
+            }
             ClientAuth::None => all.push(("client_id", &settings.client_id)),
         }
         all.extend_from_slice(fields);
@@ -171,13 +180,7 @@ impl Server {
         if let (Dialect::FrameioApplications, Some(scope)) = (settings.dialect, &settings.scope) {
             fields.push(("scope", scope));
         }
-        let mut request = self.form(settings.endpoints.token.as_ref(), &fields)?;
-        if let (Dialect::AdobeIms, ClientAuth::None) = (settings.dialect, settings.auth) {
-            let joint = if request.path.contains('?') { '&' } else { '?' };
-            let id: String = form_urlencoded::byte_serialize(settings.client_id.as_bytes()).collect();
-            request.path = format!("{}{joint}client_id={id}", request.path);
-        }
-        Some(request)
+        self.form(settings.endpoints.token.as_ref(), &fields)
     }
 
     /// RFC 6749 §6. Without `scope`: to ask for what was asked for at first is an error where the user granted less.

@@ -3,11 +3,13 @@
 use std::{collections::BTreeMap, fmt};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use hyper::Method;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
-use super::{CLIENT, Document, Habits};
+use super::{
+    Dialect, Document, Habits,
+    dialect::{Call, Refusal},
+};
 use crate::random;
 
 #[derive(Default)]
@@ -16,14 +18,38 @@ pub(super) struct State {
     pub(super) issuer: String,
     /// Device code to its state.
     pub(super) devices: BTreeMap<String, Device>,
-    /// Authorization code to challenge and redirect URI.
-    pub(super) codes: BTreeMap<String, (String, String)>,
+    /// Authorization code to the request that it answers.
+    pub(super) codes: BTreeMap<String, Asked>,
     /// Live tokens of either kind, each with its grant.
     pub(super) live: BTreeMap<String, u64>,
+    /// Refresh tokens that were used up, each with its grant.
+    pub(super) retired: BTreeMap<String, u64>,
+    /// The scope of each grant by code.
+    pub(super) scopes: BTreeMap<u64, String>,
     pub(super) grants: u64,
-    pub(super) refreshes: u64,
+    /// Every secret that was given out, or shown to it, with its kind.
+    pub(super) secrets: Vec<(Secret, String)>,
     pub(super) log: Vec<String>,
     pub(super) violations: Vec<String>,
+}
+
+/// What nobody but the client and the server may know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Secret {
+    /// Of a poll.
+    DeviceCode,
+    /// What the user types.
+    UserCode,
+    /// What a redirect has to repeat.
+    State,
+    /// What a redirect brings.
+    AuthorizationCode,
+    /// What proves that who exchanges a code asked for it.
+    CodeVerifier,
+    /// For resources.
+    AccessToken,
+    /// For the next access token.
+    RefreshToken,
 }
 
 pub(super) struct Device {
@@ -31,29 +57,61 @@ pub(super) struct Device {
     pub(super) verdict: Option<bool>,
 }
 
+/// What a browser was sent with.
+pub(super) struct Asked {
+    pub(super) challenge: String,
+    pub(super) redirect: String,
+    pub(super) state: String,
+    pub(super) scope: String,
+}
+
 impl State {
-    pub(super) fn act(&mut self, method: &Method, path: &str, fields: &Fields) -> (u16, Value) {
-        let known = fields.get("client_id") == Some(CLIENT);
-        match (method.as_str(), path) {
-            ("GET", "/.well-known/openid-configuration") if self.habits.document != Document::Absent => {
-                (200, self.document())
-            }
-            ("POST", "/device" | "/token" | "/revoke") if !known => refuse("invalid_client"),
-            ("POST", "/device") => self.device(),
-            ("POST", "/token") => match fields.get("grant_type") {
-                Some("urn:ietf:params:oauth:grant-type:device_code") => self.poll(fields),
-                Some("authorization_code") => self.exchange(fields),
-                Some("refresh_token") => self.refresh(fields),
-                _ => refuse("unsupported_grant_type"),
-            },
-            ("POST", "/revoke") => {
-                // RFC 7009 §2.1: the whole grant ends with its refresh token; here with either.
-                let grant = fields.get("token").and_then(|token| self.live.get(token).copied());
-                self.live.retain(|_, of| Some(*of) != grant);
-                (200, Value::Null)
-            }
-            _ => (404, json!({"error": "not_found"})),
+    pub(super) fn act(&mut self, call: &Call) -> (u16, Value) {
+        let (dialect, paths) = (self.habits.dialect, self.habits.dialect.paths());
+        let path = call.path.as_str();
+        let described = paths.others && self.habits.document != Document::Absent;
+        let device = paths.others && path == "/device";
+        let token = path == paths.token;
+        let revocation = paths.revocation == Some(path);
+        match call.method.as_str() {
+            "GET" if described && path == "/.well-known/openid-configuration" => return (200, self.document()),
+            "POST" if device || token || revocation => {}
+            _ => return (404, json!({"error": "not_found"})),
         }
+        let judged = dialect.proves(&self.habits.client, call).and_then(|()| {
+            let complete = if token {
+                dialect.complete(&self.habits.client, call)
+            } else {
+                Ok(())
+            };
+            complete.map(|()| call.form.get("grant_type"))
+        });
+        let grant = match judged {
+            Ok(grant) => grant,
+            Err(refusal) => return self.violated(&format!("{} {path}", call.method), &refusal),
+        };
+        let form = &call.form;
+        if device {
+            return self.device();
+        }
+        if revocation {
+            // RFC 7009 §2.1: the whole grant ends with its refresh token; here with either.
+            let grant = form.get("token").and_then(|token| self.live.get(token).copied());
+            self.live.retain(|_, of| Some(*of) != grant);
+            return (200, Value::Null);
+        }
+        match grant {
+            Some("urn:ietf:params:oauth:grant-type:device_code") if paths.others => self.poll(form),
+            Some("authorization_code") => self.exchange(form),
+            Some("refresh_token") => self.refresh(form),
+            _ => refuse("unsupported_grant_type"),
+        }
+    }
+
+    /// A request that no client may send.
+    pub(super) fn violated(&mut self, what: &str, refusal: &Refusal) -> (u16, Value) {
+        self.violations.push(format!("{what}: {}", refusal.why));
+        (refusal.status, json!({ "error": refusal.error }))
     }
 
     fn document(&self) -> Value {
@@ -77,6 +135,8 @@ impl State {
             verdict: None,
         };
         self.devices.insert(device_code.clone(), device);
+        self.secrets.push((Secret::DeviceCode, device_code.clone()));
+        self.secrets.push((Secret::UserCode, user_code.clone()));
         let page = format!("{}/activate", self.issuer);
         let answer = json!({
             "device_code": device_code, "user_code": user_code, "verification_uri": page, "expires_in": 600, "interval": 1,
@@ -99,16 +159,25 @@ impl State {
     }
 
     fn exchange(&mut self, fields: &Fields) -> (u16, Value) {
-        let Some((challenge, redirect)) = fields.get("code").and_then(|code| self.codes.remove(code)) else {
+        let Some(asked) = fields.get("code").and_then(|code| self.codes.remove(code)) else {
             return refuse("invalid_grant");
         };
         let verifier = fields.get("code_verifier").unwrap_or_default();
-        let proven = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier)) == challenge;
-        if !proven || fields.get("redirect_uri") != Some(&redirect) {
+        self.secrets.push((Secret::CodeVerifier, verifier.to_owned()));
+        let proven = URL_SAFE_NO_PAD.encode(Sha256::digest(verifier)) == asked.challenge;
+        if !proven || fields.get("redirect_uri") != Some(&asked.redirect) {
+            return refuse("invalid_grant");
+        }
+        // Who wants them wants those of the authorization request.
+        let same = |name: &str, first: &str| fields.get(name).is_none_or(|again| again == first);
+        if !same("state", &asked.state) || !same("scope", &asked.scope) {
             return refuse("invalid_grant");
         }
         self.grants += 1;
-        self.grant(self.grants, true)
+        let offline = self.habits.dialect.offline();
+        let renewable = offline.is_none_or(|word| asked.scope.split(' ').any(|one| one == word));
+        self.scopes.insert(self.grants, asked.scope);
+        self.grant(self.grants, renewable)
     }
 
     fn refresh(&mut self, fields: &Fields) -> (u16, Value) {
@@ -117,25 +186,49 @@ impl State {
         }
         let token = fields.get("refresh_token").unwrap_or_default();
         let Some(grant) = self.live.get(token).copied() else {
-            return refuse("invalid_grant");
+            // Whoever holds a used token may have stolen it, so its grant ends as well.
+            if let Some(grant) = self.retired.remove(token) {
+                self.live.retain(|_, of| *of != grant);
+            }
+            let (status, word) = self.habits.dialect.dead();
+            return (
+                status,
+                json!({ "error": word, "error_description": "expired, used or never there" }),
+            );
         };
+        // RFC 6749 §6: nothing beyond what was granted.
+        let granted = self.scopes.get(&grant).map(String::as_str).unwrap_or_default();
+        let beyond = |word: &str| !granted.split(' ').any(|one| one == word);
+        if fields.get("scope").is_some_and(|scope| scope.split(' ').any(beyond)) {
+            return refuse("invalid_scope");
+        }
         if self.habits.rotates {
             self.live.remove(token);
+            self.retired.insert(token.to_owned(), grant);
         }
-        self.refreshes += 1;
         self.grant(grant, self.habits.rotates)
     }
 
     fn grant(&mut self, grant: u64, renewable: bool) -> (u16, Value) {
         let access = token();
         self.live.insert(access.clone(), grant);
-        let mut answer = json!({"access_token": access, "token_type": "Bearer"});
+        self.secrets.push((Secret::AccessToken, access.clone()));
+        let kind = if self.habits.dialect == Dialect::Standard {
+            "Bearer"
+        } else {
+            "bearer"
+        };
+        let mut answer = json!({"access_token": access, "token_type": kind});
+        if self.habits.dialect == Dialect::FrameioApplications {
+            answer["scope"] = json!(self.scopes.get(&grant));
+        }
         if let Some(life) = self.habits.token_life {
             answer["expires_in"] = json!(life);
         }
         if renewable {
             let refresh = token();
             self.live.insert(refresh.clone(), grant);
+            self.secrets.push((Secret::RefreshToken, refresh.clone()));
             answer["refresh_token"] = json!(refresh);
         }
         (200, answer)
@@ -157,6 +250,18 @@ pub(super) struct Fields(Vec<(String, String)>);
 impl Fields {
     pub(super) fn read(bytes: &[u8]) -> Self {
         Self(form_urlencoded::parse(bytes).into_owned().collect())
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.0.iter().any(|(key, _)| key == name)
     }
 
     pub(super) fn get(&self, name: &str) -> Option<&str> {

@@ -1,5 +1,6 @@
 //! What `provision` writes into the configuration: one drop-in that is its own, and nobody else's. It also remembers, as
-//! comments, where secrets may lie in clear while they are being moved, so that no crash makes them forgotten.
+//! comments, where secrets may lie in clear while they are being moved, so that no crash makes them forgotten, and where former
+//! state keys in clear are kept.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -17,6 +18,8 @@ use crate::config::{Config, System};
 const NAME: &str = "50-provision.toml";
 /// Begins the comments that name what may be in clear. The package's postrm reads them too.
 const UNSETTLED: &str = "# - ";
+/// Begins the comments that name what copies are kept beside. The package's postrm reads them too.
+const KEPT_BESIDE: &str = "# + ";
 
 /// Its keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -29,6 +32,8 @@ pub(in crate::cli) struct DropIn {
     pub(in crate::cli) state_key: Option<PathBuf>,
     /// Files in clear of a change that did not come to its end.
     pub(in crate::cli) unsettled: BTreeSet<PathBuf>,
+    /// Files, mostly gone, beside which former state keys are kept in clear: see `keep`.
+    pub(in crate::cli) kept_beside: BTreeSet<PathBuf>,
 }
 
 /// A drop-in that is good and not yet in force.
@@ -78,12 +83,16 @@ impl DropIn {
         }
         let written = Config::load_file(&path, &System::host())?;
         let text = fs::read_to_string(&path).map_err(|error| failed(&path, &error))?;
-        let unsettled = text.lines().filter_map(|line| unquote(line.strip_prefix(UNSETTLED)?));
+        let noted = |mark| {
+            let paths = text.lines().filter_map(move |line| unquote(line.strip_prefix(mark)?));
+            paths.map(PathBuf::from).collect()
+        };
         Ok(Self {
             client_id: written.device.client_id,
             client_secret: written.secrets.client_secret,
             state_key: written.secrets.state_key,
-            unsettled: unsettled.map(PathBuf::from).collect(),
+            unsettled: noted(UNSETTLED),
+            kept_beside: noted(KEPT_BESIDE),
         })
     }
 
@@ -115,10 +124,11 @@ impl DropIn {
         }
     }
 
-    /// The same while these files are on their way.
-    pub(super) fn moving(&self, unsettled: &BTreeSet<PathBuf>) -> Self {
+    /// The same while these files are on their way to what `then` says.
+    pub(super) fn moving(&self, unsettled: &BTreeSet<PathBuf>, then: &Self) -> Self {
         Self {
             unsettled: unsettled.clone(),
+            kept_beside: then.kept_beside.clone(),
             ..self.clone()
         }
     }
@@ -174,6 +184,12 @@ impl DropIn {
         }
         for path in &self.unsettled {
             let _ = writeln!(out, "{UNSETTLED}{}", quoted(path));
+        }
+        if !self.kept_beside.is_empty() {
+            out.push_str("# Former state keys that did not open are kept in clear, with .replaced.1 (2, 3 ...) behind these names:\n");
+        }
+        for path in &self.kept_beside {
+            let _ = writeln!(out, "{KEPT_BESIDE}{}", quoted(path));
         }
         if let Some(id) = &self.client_id {
             let _ = write!(out, "\n[device]\nclient-id = {}\n", quote(id));
@@ -256,6 +272,7 @@ mod tests {
             client_secret: Some(PathBuf::from("/a \"b\"/client-secret")),
             state_key: Some(PathBuf::from("/a/state-key")),
             unsettled: [PathBuf::from("/a \"\\\n/x")].into(),
+            kept_beside: [PathBuf::from("/b \"\\\n/state-key"), PathBuf::from("/c/state-key")].into(),
         };
         let [usual, spare] = DROP_INS.map(Path::new);
         full.stage(&site, usual).unwrap().commit().unwrap();

@@ -2,19 +2,22 @@
 
 use std::fmt::Write as _;
 
+use super::wait::{DEVICE, Seen, Settled, settle};
 use super::{Done, Report, ask, store};
 use crate::cli::args::{How, Provision};
 use crate::cli::exit::{Exit, Failure};
-use crate::cli::site::{Site, need_root};
-use crate::cli::systemd::{Unit, systemctl};
+use crate::cli::site::{Site, UNIT, need_root};
+use crate::cli::systemd::{Unit, daemon_reload, property, systemctl};
 use crate::cli::{note, print, to_json};
 
 /// The command.
 pub(in crate::cli) fn provision(wanted: &Provision) -> Result<Exit, Failure> {
     need_root("provision")?;
-    let mut report = store(&Site::host(), wanted, ask::ask)?;
+    let site = Site::host();
+    let mut report = store(&site, wanted, ask::ask)?;
     // Sealed anew it is the same secret, which the daemon has.
     let taken_up = report.changed && !matches!(wanted.how, How::Resealed(_)) && !wanted.no_restart;
+    wait_for_tpm(&site, &mut report);
     let mut complaint = None;
     if taken_up {
         (report.unit, complaint) = take_up();
@@ -31,6 +34,30 @@ pub(in crate::cli) fn provision(wanted: &Provision) -> Result<Exit, Failure> {
         None => Ok(Exit::Ok),
         Some(complaint) => Err(Failure::new(Exit::Failed, complaint)),
     }
+}
+
+/// Not one with the secrets: should the power be cut in between, they are in force, and the same command comes to this.
+fn wait_for_tpm(site: &Site, report: &mut Report) {
+    // Not After=: systemd orders whom it gives encrypted credentials behind the TPM by itself, which pulls nothing in.
+    let pulled_in = ["Wants", "Requires"].map(|kind| property(UNIT, kind).unwrap_or_default());
+    let mut pulled_in = pulled_in.iter().flat_map(|units| units.split(' '));
+    let seen = Seen {
+        needed: report.needs_tpm,
+        device: property(DEVICE, "ActiveState").is_some_and(|state| state == "active"),
+        waits: pulled_in.any(|unit| unit == DEVICE || unit == "tpm2.target"),
+    };
+    match settle(site, seen) {
+        Settled::Unchanged => return,
+        Settled::Advice(sentence) => {
+            report.warnings.push(sentence);
+            return;
+        }
+        Settled::Written(path) => report.unit_drop_in = Some(path),
+        Settled::Removed => {}
+    }
+    report.changed = true;
+    // Where there is no systemd to hear of it, there is one at the next boot.
+    let _ = daemon_reload();
 }
 
 /// Makes the daemon read its secrets: one that runs is restarted, one that died, most likely of them, is started.
@@ -86,6 +113,9 @@ impl Report {
             _ => "",
         };
         let _ = writeln!(out, "{:<14} {}", "kept in", self.place.display());
+        if let Some(path) = &self.unit_drop_in {
+            let _ = writeln!(out, "{:<14} waits for the TPM at boot, by {}", "unit", path.display());
+        }
         let _ = writeln!(out, "\n{}", self.protection);
         if !unit.is_empty() {
             let _ = writeln!(out, "{unit}");

@@ -1,6 +1,7 @@
 //! The state key that does not open now and may open again: a TPM that cannot be reached today answers tomorrow, and what is on
 //! disk was sealed with its key. It is kept beside its place, as it was, and never removed by `provision`.
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
@@ -33,6 +34,20 @@ pub(super) fn at_risk(site: &Site, target: &Target, former: &DropIn, found: Opti
     paths.dedup();
     paths.retain(|path| good.as_ref() != Some(&real(path)) && path.is_file());
     paths
+}
+
+/// The files, as the machine calls them, beside which copies are or will be, other than in the stores of sealed ones, where they are
+/// found anyway. Those without any are forgotten.
+pub(super) fn places(site: &Site, former: &DropIn, at_risk: &[PathBuf]) -> io::Result<BTreeSet<PathBuf>> {
+    let stores = sealed_paths(site, Which::StateKey);
+    let in_clear = at_risk.iter().filter(|path| !stores.contains(path));
+    let mut places: BTreeSet<_> = in_clear.map(|path| site.machine_path(path)).collect();
+    for path in &former.kept_beside {
+        if !copies(&site.path(path))?.is_empty() {
+            places.insert(path.clone());
+        }
+    }
+    Ok(places)
 }
 
 /// Copies a file to a name beside it that nothing has, with its owner and for that one alone, and returns that name.

@@ -38,6 +38,7 @@ mod plan;
 mod reseal;
 pub(super) mod seal;
 mod switch;
+pub(super) mod wait;
 
 pub(super) use finish::provision;
 
@@ -79,6 +80,11 @@ struct Report {
     warnings: Vec<String>,
     /// `restarted`, `started`, `not-running`, `left-alone`, `no-service-manager`, `failed`
     unit: &'static str,
+    /// The file that was written to make the unit wait for the TPM.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unit_drop_in: Option<PathBuf>,
+    #[serde(skip)]
+    needs_tpm: bool,
 }
 
 /// One secret on its way to its place.
@@ -219,7 +225,6 @@ fn put_all(
         drop_in.client_secret = needs_secret.then(|| named(Which::ClientSecret)).flatten();
         drop_in.state_key = named(Which::StateKey);
     }
-    let home = drop_in.home(site, config, &former)?;
     let look = |which| find(site, Some(config), which).map_err(|error| failed(&error));
     let found_secret = needs_secret.then(|| look(Which::ClientSecret)).transpose()?;
     let found_key = look(Which::StateKey)?;
@@ -229,17 +234,20 @@ fn put_all(
         return Err(Failure::new(Exit::Failed, error.to_string()));
     }
 
+    let records = records_exist(&site.state_directory(Some(config)));
+    let at_risk = keep::at_risk(site, target, &former, found_key.as_ref());
+    let state_key = plan_state_key(site, target, wanted.replace, records, found_key)?;
+    let at_risk = if state_key.done.changes() { at_risk } else { Vec::new() };
+    let new_key = matches!(state_key.done, Done::Stored | Done::Replaced);
+    drop_in.kept_beside = keep::places(site, &former, &at_risk).map_err(|error| failed(&error))?;
+    let home = drop_in.home(site, config, &former)?;
+
     let mut moves = Vec::new();
     if let Some(found) = found_secret {
         let bad = |problem| Failure::new(Exit::Usage, format!("the client secret cannot be used: {problem}"));
         let given = Which::ClientSecret.parse(&ask()?).map_err(bad)?;
         moves.push(plan_client_secret(site, target, wanted.replace, given, found.as_ref())?);
     }
-    let records = records_exist(&site.state_directory(Some(config)));
-    let at_risk = keep::at_risk(site, target, &former, found_key.as_ref());
-    let state_key = plan_state_key(site, target, wanted.replace, records, found_key)?;
-    let at_risk = if state_key.done.changes() { at_risk } else { Vec::new() };
-    let new_key = matches!(state_key.done, Done::Stored | Done::Replaced);
     moves.push(state_key);
 
     let changed = moves.iter().any(|step| step.done.changes()) || client_id.changes() || home.is_some();
@@ -286,9 +294,12 @@ fn report(
     if config.device.client_id.is_none() {
         warnings.push("the device has no client id yet; say --client-id, or set device.client-id-from".to_owned());
     }
+    let mut needs_tpm = false;
     let (key, protection) = if target.is_sealed() {
         warnings.extend(left_in_clear(site, &config));
-        told(site, &config)?
+        let keys = keys_in_force(site, &config)?;
+        needs_tpm = keys.iter().any(|key| key.needs_tpm());
+        told(&keys)
     } else {
         let key = target.path(site, Which::StateKey);
         let state = site.state_directory(Some(&config));
@@ -314,6 +325,8 @@ fn report(
         protection,
         warnings,
         unit: "left-alone",
+        unit_drop_in: None,
+        needs_tpm,
     })
 }
 
@@ -333,17 +346,21 @@ fn left_in_clear(site: &Site, config: &Config) -> Vec<String> {
         .collect()
 }
 
-/// The key that holds now: where nothing had to be done, not the one that would have been chosen.
-fn told(site: &Site, config: &Config) -> Result<(String, String), Failure> {
+/// The keys that hold now: where nothing had to be done, not the one that would have been chosen.
+fn keys_in_force(site: &Site, config: &Config) -> Result<Vec<Key>, Failure> {
     let mut keys = Vec::new();
     for which in [Which::ClientSecret, Which::StateKey] {
         let found = find(site, Some(config), which).map_err(|error| failed(&error))?;
         keys.extend(found.and_then(|found| found.kept.key()));
     }
     keys.dedup();
+    Ok(keys)
+}
+
+fn told(keys: &[Key]) -> (String, String) {
     let words: Vec<_> = keys.iter().map(|key| key.word()).collect();
     let sentences: Vec<_> = keys.iter().map(|key| key.protection()).collect();
-    Ok((words.join(", "), sentences.join(" ")))
+    (words.join(", "), sentences.join(" "))
 }
 
 /// For the tests of those who look at what was stored.

@@ -68,7 +68,7 @@ pub(super) fn carry_out(
         BTreeSet::new()
     };
     if !unsettled.is_empty() {
-        names.write(site, &names.former.moving(&unsettled))?;
+        names.write(site, &names.former.moving(&unsettled, &names.drop_in))?;
     }
 
     let mut staged = Vec::new();
@@ -86,7 +86,7 @@ pub(super) fn carry_out(
         link_spare(site, moves)?;
     }
     if in_clear {
-        names.write(site, &names.drop_in.moving(&unsettled))?;
+        names.write(site, &names.drop_in.moving(&unsettled, &names.drop_in))?;
     }
     for step in moves {
         if let Some(plain) = &step.plain {

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
@@ -11,6 +11,7 @@ use crate::cli::durable::discard;
 use crate::cli::provision::drop_in::DropIn;
 use crate::cli::provision::keep::copies;
 use crate::cli::provision::place::{Which, find, sealed_paths};
+use crate::cli::provision::wait;
 use crate::cli::site::Site;
 use crate::config::Config;
 
@@ -189,9 +190,15 @@ fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outco
     for path in drop_in.clear_files() {
         take(&site.path(path), outcome)?;
     }
-    // Former state keys too: with one of them and a copy of the records a pairing could be read.
-    let keys = drop_in.state_key.iter().map(|path| site.path(path));
-    for path in keys.chain(sealed_paths(site, Which::StateKey)) {
+    // Former state keys too, wherever they were in clear: with one of them and a copy of the records a pairing could be read. The
+    // image may name a file of ours without our drop-in, where there is no room for that.
+    let by_image = config.and_then(|config| Which::StateKey.configured(config));
+    let keys = drop_in.state_key.as_deref().into_iter().chain(by_image);
+    let keys = keys.chain(drop_in.kept_beside.iter().map(PathBuf::as_path));
+    for path in keys
+        .map(|path| site.path(path))
+        .chain(sealed_paths(site, Which::StateKey))
+    {
         for (_, copy) in copies(&path).map_err(|error| named(&path, &error))? {
             take(&copy, outcome)?;
         }
@@ -208,6 +215,10 @@ fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outco
                 found.kept.path().display()
             ));
         }
+    }
+    let waits = wait::path(site);
+    if wait::forget(site).map_err(|error| named(&waits, &error))? {
+        outcome.removed.push(waits.display().to_string());
     }
     for path in DropIn::paths(site).into_iter().filter(|_| readable) {
         take(&path, outcome)?;

@@ -17,7 +17,7 @@ use super::exit::{Exit, Failure};
 use super::proxy::PairingProxy;
 use super::site::{Site, need_root};
 use super::status::Status;
-use super::systemd::{Unit, systemctl};
+use super::systemd::{Unit, daemon_reload, systemctl};
 use super::{confirm, note, print, to_json};
 use crate::bus::BusAddress;
 use crate::cli::provision::place::{Which, find};
@@ -284,6 +284,8 @@ fn with_the_unit_stopped(work: impl FnOnce() -> io::Result<Outcome>) -> Result<O
         systemctl("stop").map_err(|said| Failure::new(Exit::Failed, format!("c2c-authd cannot be stopped: {said}")))?;
     }
     let done = work().map_err(|error| Failure::new(Exit::Failed, error.to_string()));
+    // The unit's own drop-in may be gone. Without a systemd that hears of it the next boot does.
+    let _ = daemon_reload();
     if runs {
         let started = systemctl("start");
         if let (Ok(_), Err(said)) = (&done, started) {

@@ -5,6 +5,7 @@ use std::fs;
 use super::*;
 use crate::cli::proxy::tests::Fake;
 
+mod provisioning;
 mod records;
 
 /// A machine with these files in the state directory, and a flow.

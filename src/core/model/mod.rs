@@ -1,7 +1,7 @@
 //! The proof: the core in an adversarial world.
 //!
-//! The world is [`world`] (time, driver, crashes), [`server`], [`network`] and [`disk`]; what a trace is made of is [`step`]; [`sim`]
-//! says which steps are possible and takes them. [`explore`] goes breadth first through everything a [`scenario`]'s budget allows, so
+//! The world is [`world`] (time, driver, crashes), [`server`], [`network`] and [`disk`]; what a trace is made of is [`step`];
+//! [`enabled`] says which steps are possible, [`sim`] takes them. [`explore`] goes breadth first through everything a [`scenario`]'s budget allows, so
 //! that the first trace to break a law is a shortest one; [`random`] takes long walks beyond any budget and shortens what fails.
 //! The laws are I1–I9 in [`invariants`] and [`calm`] (I5) and their companions in [`laws`], over the [`history`]; in [`mutants`] each of them has to find
 //! the fault that it is there for. [`table`] tells what the core does in each state with each event, for review.
@@ -13,6 +13,7 @@
 
 mod calm;
 mod disk;
+mod enabled;
 mod explore;
 mod history;
 mod invariants;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::core::{
-    Answer, AuthorizeAnswer, CodeAnswer, ExchangeAnswer, Fault, FaultKind, OpId, PollAnswer, PrepareAnswer,
+    Answer, AuthorizeAnswer, CodeAnswer, ExchangeAnswer, Fault, FaultKind, LocalFault, OpId, PollAnswer, PrepareAnswer,
     RefreshAnswer, Request, ResourceAnswer, RevokeAnswer, WallTime,
 };
 
@@ -86,6 +86,7 @@ impl World {
             | How::Offline
             | How::Untrusted
             | How::ClockNotSet
+            | How::Local
             | How::Lost
             | How::LostAfter
             | How::LostLate => None,
@@ -110,6 +111,7 @@ impl World {
             How::Offline => failed(flight, FaultKind::Offline, None),
             How::Untrusted => failed(flight, FaultKind::Untrusted, None),
             How::ClockNotSet => failed(flight, FaultKind::ClockNotSet, None),
+            How::Local => failed(flight, FaultKind::Local(local(flight)), None),
             How::Lost | How::LostAfter | How::LostLate => failed(flight, FaultKind::Lost, None),
             How::Garbled | How::GarbledAfter => failed(flight, FaultKind::Garbled, None),
             How::RateLimited => failed(flight, FaultKind::RateLimited, Some(habits.patience)),
@@ -173,6 +175,14 @@ impl World {
             }
             _ => {}
         }
+    }
+}
+
+/// What of this device can keep such a request from being sent.
+const fn local(flight: &Flight) -> LocalFault {
+    match &flight.request {
+        Request::Authorize => LocalFault::PortTaken,
+        _ => LocalFault::NoEndpoint,
     }
 }
 

@@ -148,6 +148,7 @@ impl Kind {
                 How::Offline,
                 How::Untrusted,
                 How::ClockNotSet,
+                How::Local,
                 How::Garbled,
                 How::RateLimited,
                 How::ClientRejected,
@@ -157,6 +158,7 @@ impl Kind {
                 How::Offline,
                 How::Untrusted,
                 How::ClockNotSet,
+                How::Local,
                 How::Garbled,
                 How::Lost,
                 How::LostAfter,
@@ -168,6 +170,7 @@ impl Kind {
                 How::Offline,
                 How::Untrusted,
                 How::ClockNotSet,
+                How::Local,
                 How::Garbled,
                 How::RateLimited,
             ],
@@ -175,6 +178,7 @@ impl Kind {
                 How::Offline,
                 How::Untrusted,
                 How::ClockNotSet,
+                How::Local,
                 How::Lost,
                 How::LostAfter,
                 How::Garbled,
@@ -183,7 +187,15 @@ impl Kind {
                 How::Refused,
                 How::ClientRejected,
             ],
-            Self::Prepare | Self::Heartbeat => &[
+            Self::Prepare => &[
+                How::Offline,
+                How::Untrusted,
+                How::ClockNotSet,
+                How::Local,
+                How::Lost,
+                How::RateLimited,
+            ],
+            Self::Heartbeat => &[
                 How::Offline,
                 How::Untrusted,
                 How::ClockNotSet,
@@ -207,6 +219,7 @@ impl Kind {
                 How::Offline,
                 How::Untrusted,
                 How::ClockNotSet,
+                How::Local,
                 How::LostAfter,
                 How::RateLimited,
                 How::Refused,
@@ -236,6 +249,8 @@ pub(super) enum How {
     Untrusted,
     /// Nothing was sent: the certificate's dates do not fit a clock that is known to be wrong.
     ClockNotSet,
+    /// Nothing was sent: something on this device is in the way, or its configuration does not fit the server.
+    Local,
     /// Sent, never carried out, no answer.
     Lost,
     /// Carried out, no answer.
@@ -268,6 +283,7 @@ impl How {
             Self::Offline
             | Self::Untrusted
             | Self::ClockNotSet
+            | Self::Local
             | Self::Lost
             | Self::LostLate
             | Self::Garbled

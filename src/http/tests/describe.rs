@@ -1,5 +1,9 @@
 //! A server that describes itself, or fails to, and what a pairing that lives has to do with it.
 
+mod again;
+mod patience;
+mod promise;
+
 use super::*;
 use crate::core::LocalFault;
 use crate::oauth::{ClientAuth, Dialect, Endpoint, Endpoints, Issuer, OauthCode, RedirectUri, ServerSettings};
@@ -44,6 +48,26 @@ fn client(server: &Server, written: Endpoints) -> Client {
         clock: Arc::new(FloorClock::new(WallTime::default())),
     };
     Client::new(Arc::new(Provider::OauthCode(provider)), tls).unwrap()
+}
+
+/// What a new pairing by code needs, written, and no address for revocations.
+fn written(server: &Server) -> Endpoints {
+    let at = |path: &str| Some(Endpoint::parse(&format!("{}{path}", server.base())).unwrap());
+    Endpoints {
+        token: at("/token"),
+        authorization: at("/a"),
+        ..Endpoints::default()
+    }
+}
+
+fn busy(seconds: u64) -> Step {
+    say(&format!(
+        "HTTP/1.1 503 Busy\r\nretry-after: {seconds}\r\ncontent-length: 0\r\n\r\n"
+    ))
+}
+
+fn revoke() -> Request {
+    Request::Revoke(Revocable::Refresh(token()))
 }
 
 async fn refreshes(client: &Client) -> Answer {
@@ -161,8 +185,7 @@ async fn a_place_that_stalls_takes_no_time_from_the_refresh() {
 
 #[tokio::test]
 async fn the_servers_wish_to_be_left_alone_is_passed_on() {
-    let busy = say("HTTP/1.1 503 Busy\r\nretry-after: 70\r\ncontent-length: 0\r\n\r\n");
-    let server = Server::start([vec![Step::Take, busy, Step::Take, nothing_here()]]).await;
+    let server = Server::start([vec![Step::Take, busy(70), Step::Take, nothing_here()]]).await;
     let wanted = Fault {
         kind: FaultKind::Refused,
         retry_after: Some(Duration::from_secs(70)),
@@ -211,24 +234,15 @@ async fn one_wrong_answer_does_not_rule_out_the_right_place() {
 
 #[tokio::test]
 async fn a_revocation_endpoint_is_looked_for_beside_addresses_that_are_written() {
-    let written = |server: &Server| {
-        let at = |path: &str| Some(Endpoint::parse(&format!("{}{path}", server.base())).unwrap());
-        Endpoints {
-            token: at("/token"),
-            authorization: at("/a"),
-            ..Endpoints::default()
-        }
-    };
-    let revoke = Request::Revoke(Revocable::Refresh(token()));
     let mut server = Server::start([vec![Step::Take, WHOLE, Step::Take, answer("200 OK", "")]]).await;
-    let answered = client(&server, written(&server)).send(&revoke).await.answer;
+    let answered = client(&server, written(&server)).send(&revoke()).await.answer;
     assert_eq!(answered, Answer::Revoke(RevokeAnswer::Done));
     assert_eq!(asked(&mut server).1, [OPENID, "POST /revoke HTTP/1.1"]);
 
     // OpenID Connect's document has no such member: then RFC 8414's may have it.
     let documents = vec![Step::Take, LEAST, Step::Take, WHOLE, Step::Take, answer("200 OK", "")];
     let mut server = Server::start([documents]).await;
-    let answered = client(&server, written(&server)).send(&revoke).await.answer;
+    let answered = client(&server, written(&server)).send(&revoke()).await.answer;
     assert_eq!(answered, Answer::Revoke(RevokeAnswer::Done));
     assert_eq!(asked(&mut server).1, [OPENID, OAUTH, "POST /revoke HTTP/1.1"]);
 
@@ -240,7 +254,10 @@ async fn a_revocation_endpoint_is_looked_for_beside_addresses_that_are_written()
         let mut server = Server::start([documents]).await;
         let client = client(&server, written(&server));
         for _ in 0..2 {
-            assert_eq!(client.send(&revoke).await.answer, Answer::Revoke(RevokeAnswer::Refused));
+            assert_eq!(
+                client.send(&revoke()).await.answer,
+                Answer::Revoke(RevokeAnswer::Refused)
+            );
         }
         assert!(asked(&mut server).1.len() <= 2);
     }
@@ -248,7 +265,7 @@ async fn a_revocation_endpoint_is_looked_for_beside_addresses_that_are_written()
     // An outage says nothing.
     let busy = answer("503 Service Unavailable", "");
     let server = Server::start([vec![Step::Take, busy, Step::Take, nothing_here()]]).await;
-    let answered = client(&server, written(&server)).send(&revoke).await.answer;
+    let answered = client(&server, written(&server)).send(&revoke()).await.answer;
     assert_eq!(
         answered,
         Answer::Revoke(RevokeAnswer::Failed(fault(FaultKind::Refused)))

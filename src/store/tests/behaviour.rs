@@ -1,13 +1,10 @@
 //! What a start finds after what was written.
 
 use std::fs;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use super::fixture::*;
 use crate::core::{Loaded, MAX_REVOCATIONS, Store as Write};
-use crate::store::{WriteError, records_exist};
-
-const SLOTS: [&str; 2] = ["record.0", "record.1"];
+use crate::store::WriteError;
 
 #[test]
 fn a_store_works_on_a_thread_of_its_own() {
@@ -106,65 +103,12 @@ fn a_record_of_newer_software_is_kept() {
     assert_eq!(device.loaded(), Loaded::Current(paired(5)));
 }
 
-#[test]
-fn another_key_is_told_from_damage_and_its_record_comes_back_with_it() {
-    let device = Device::with(&[one(paired(1)), one(paired(2))]);
-    let (store, found) = device.open_as(Some(other_key()), identity(), BOOT).unwrap();
-    assert_eq!(found.record, Loaded::KeyUnavailable);
-    drop(store);
-    assert_eq!(device.loaded(), Loaded::Current(paired(2)));
-}
-
-#[test]
-fn a_foreign_record_is_told_and_comes_back_with_its_configuration() {
-    let device = Device::with(&[one(paired(1)), one(paired(2))]);
-    let (store, found) = device.open_as(Some(key()), other_identity(), BOOT).unwrap();
-    assert_eq!(found.record, Loaded::Foreign);
-    drop(store);
-    assert_eq!(device.loaded(), Loaded::Current(paired(2)));
-}
-
-#[test]
-fn a_foreign_record_under_another_key_lacks_its_key_first() {
-    let device = Device::with(&[one(paired(1))]);
-    let (_store, found) = device.open_as(Some(other_key()), other_identity(), BOOT).unwrap();
-    assert_eq!(found.record, Loaded::KeyUnavailable);
-}
-
 /// A flipped bit in the clear identity must not send a person looking for another configuration.
 #[test]
 fn a_damaged_identity_is_damage() {
     let device = Device::with(&[one(paired(1))]);
     device.edit("record.0", |bytes| bytes[40] ^= 1);
     assert_eq!(device.loaded(), Loaded::Damaged);
-}
-
-#[test]
-fn of_two_unusable_generations_the_one_with_a_cure_is_told() {
-    let foreign = Device::new();
-    let (mut store, _) = foreign.open_as(Some(key()), other_identity(), BOOT).unwrap();
-    store.write(&both(paired(1))).unwrap();
-    drop(store);
-    let other = Device::new();
-    let (mut store, _) = other.open_as(Some(other_key()), identity(), BOOT).unwrap();
-    store.write(&both(paired(1))).unwrap();
-    drop(store);
-
-    let put = |device: &Device, name: &str, from: &Device| {
-        fs::copy(from.file("record.0"), device.file(name)).unwrap();
-    };
-    let device = Device::with(&[one(paired(1)), one(paired(2))]);
-    device.damage("record.0");
-    put(&device, "record.1", &other);
-    assert_eq!(device.loaded(), Loaded::KeyUnavailable);
-    put(&device, "record.1", &foreign);
-    assert_eq!(device.loaded(), Loaded::Foreign);
-    put(&device, "record.0", &other);
-    assert_eq!(device.loaded(), Loaded::Foreign);
-    put(&device, "record.0", &Device::with(&[one(paired(9))]));
-    assert_eq!(device.loaded(), Loaded::Previous(paired(9)));
-    put(&device, "record.1", &other);
-    assert_eq!(device.loaded(), Loaded::Previous(paired(9)));
 }
 
 #[test]
@@ -196,40 +140,6 @@ fn loading_changes_no_byte() {
 }
 
 #[test]
-fn what_cannot_be_used_is_kept_under_its_reason() {
-    let device = Device::with(&[one(paired(1)), one(paired(2))]);
-    let [first, second] = SLOTS.map(|name| fs::read(device.file(name)).unwrap());
-    let kept = |name: &str| fs::read(device.file(name)).unwrap();
-
-    let (mut store, _) = device.open_as(Some(other_key()), identity(), BOOT).unwrap();
-    store.write(&one(paired(3))).unwrap();
-    store.write(&one(paired(4))).unwrap();
-    drop(store);
-    assert_eq!(
-        [kept("record.other-key.1"), kept("record.other-key.2")],
-        [first, second]
-    );
-
-    let [first, second] = SLOTS.map(|name| fs::read(device.file(name)).unwrap());
-    let (mut store, found) = device.open_as(Some(other_key()), other_identity(), BOOT).unwrap();
-    assert_eq!(found.record, Loaded::Foreign);
-    store.write(&both(paired(5))).unwrap();
-    drop(store);
-    assert_eq!([kept("record.foreign.1"), kept("record.foreign.2")], [first, second]);
-
-    let (mut store, _) = device.open();
-    store.write(&one(paired(6))).unwrap();
-    drop(store);
-    let names: Vec<_> = device
-        .names()
-        .into_iter()
-        .filter(|name| name.starts_with("record.other-key"))
-        .collect();
-    assert_eq!(names.len(), 4);
-    assert_eq!(device.loaded(), Loaded::Current(paired(6)));
-}
-
-#[test]
 fn one_write_over_two_unusable_generations_is_current() {
     let device = Device::with(&[one(paired(1)), one(paired(2))]);
     device.damage("record.0");
@@ -249,34 +159,6 @@ fn a_file_of_one_kind_is_not_taken_for_another() {
     assert_eq!(device.loaded(), Loaded::Damaged);
     fs::copy(device.run_file("flow"), device.file("record.0")).unwrap();
     assert_eq!(device.loaded(), Loaded::Damaged);
-}
-
-#[test]
-fn without_a_key_the_record_is_told_of_and_untouched() {
-    let device = Device::new();
-    let (mut store, found) = device.open_as(None, identity(), BOOT).unwrap();
-    assert_eq!(found, stored(Loaded::Missing));
-    for write in [
-        one(paired(1)),
-        Write::Revocations(vec![revocation(1)]),
-        Write::Revocations(Vec::new()),
-        flow_write(flow()),
-    ] {
-        assert!(matches!(store.write(&write), Err(WriteError::NoKey)));
-    }
-    store.write(&Write::Flow(None)).unwrap();
-    drop(store);
-
-    device.write(&[one(paired(1)), Write::Revocations(vec![revocation(1)])]);
-    let before = content(device.state.path());
-    let (mut store, found) = device.open_as(None, identity(), BOOT).unwrap();
-    assert_eq!(found, stored(Loaded::KeyUnavailable));
-    assert!(matches!(store.write(&both(tombstone(2))), Err(WriteError::NoKey)));
-    assert!(matches!(
-        store.write(&Write::Revocations(Vec::new())),
-        Err(WriteError::NoKey)
-    ));
-    assert_eq!(content(device.state.path()), before);
 }
 
 #[test]
@@ -301,22 +183,6 @@ fn more_revocations_than_are_read_back_are_refused() {
 }
 
 #[test]
-fn revocations_of_another_client_are_never_sent_and_never_lost() {
-    let device = Device::with(&[Write::Revocations(vec![revocation(1)])]);
-    let foreign = fs::read(device.file("revocations")).unwrap();
-
-    let (mut store, found) = device.open_as(Some(key()), other_identity(), BOOT).unwrap();
-    assert_eq!(found.revocations, []);
-    store.write(&Write::Revocations(Vec::new())).unwrap();
-    assert_eq!(fs::read(device.file("revocations")).unwrap(), foreign);
-    store.write(&Write::Revocations(vec![revocation(2)])).unwrap();
-    drop(store);
-    assert_eq!(fs::read(device.file("revocations.foreign.1")).unwrap(), foreign);
-    let (_store, found) = device.open_as(Some(key()), other_identity(), BOOT).unwrap();
-    assert_eq!(found.revocations, [revocation(2)]);
-}
-
-#[test]
 fn what_would_not_be_read_back_is_not_written() {
     let device = Device::with(&[one(paired(1))]);
     let (mut store, _) = device.open();
@@ -327,111 +193,4 @@ fn what_would_not_be_read_back_is_not_written() {
     assert!(matches!(store.write(&one(huge)), Err(WriteError::TooLarge { .. })));
     drop(store);
     assert_eq!(device.loaded(), Loaded::Current(paired(1)));
-}
-
-#[test]
-fn files_are_for_their_owner_only() {
-    let device = Device::with(&[
-        both(paired(1)),
-        Write::Revocations(vec![revocation(1)]),
-        flow_write(flow()),
-    ]);
-    for dir in [&device.state, &device.runtime] {
-        for entry in fs::read_dir(dir.path()).unwrap() {
-            assert_eq!(entry.unwrap().metadata().unwrap().permissions().mode() & 0o7777, 0o600);
-        }
-    }
-}
-
-#[test]
-fn no_secret_and_no_name_is_in_any_file_in_clear() {
-    let device = Device::with(&[
-        one(paired(1)),
-        both(paired(2)),
-        Write::Revocations(vec![revocation(1), revocation(2)]),
-        flow_write(flow()),
-    ]);
-    device.edit("record.0", |bytes| bytes.truncate(200));
-    device.write(&[one(paired(3))]);
-    let files = [content(device.state.path()), content(device.runtime.path())].concat();
-    assert_eq!(files.len(), 6);
-    for (name, bytes) in files {
-        // Long enough not to come up by chance in a file of random bytes.
-        for canary in [
-            "example",
-            "token",
-            "Camera",
-            "an example key",
-            "verify",
-            "generation",
-            "paired",
-        ] {
-            let found = bytes.windows(canary.len()).any(|window| window == canary.as_bytes());
-            assert!(!found, "{canary} in {name}");
-        }
-    }
-}
-
-#[test]
-fn the_same_record_never_looks_the_same_twice() {
-    let device = Device::with(&[both(paired(1))]);
-    let [first, second] = SLOTS.map(|name| fs::read(device.file(name)).unwrap());
-    let differing = first.iter().zip(&second).skip(78).filter(|(a, b)| a != b).count();
-    assert!(differing > (first.len() - 78) / 2);
-}
-
-#[test]
-fn remains_of_interrupted_writes_are_swept_and_nothing_else() {
-    let device = Device::with(&[one(paired(1))]);
-    fs::write(device.file(".record.1.new"), "half").unwrap();
-    fs::write(device.run_file(".flow.new"), "half").unwrap();
-    fs::write(device.file(".hidden"), "not ours").unwrap();
-    assert_eq!(device.loaded(), Loaded::Current(paired(1)));
-    assert_eq!(device.names(), [".hidden", "record.0", "spare"]);
-    assert_eq!(content(device.runtime.path()), []);
-}
-
-#[test]
-fn a_planted_link_or_fifo_is_neither_followed_nor_waited_for() {
-    let device = Device::with(&[one(paired(1)), one(paired(2))]);
-    let elsewhere = device.run_file("elsewhere");
-    fs::rename(device.file("record.0"), &elsewhere).unwrap();
-    std::os::unix::fs::symlink(&elsewhere, device.file("record.0")).unwrap();
-    fs::remove_file(device.file("record.1")).unwrap();
-    rustix::fs::mknodat(
-        rustix::fs::CWD,
-        device.file("record.1"),
-        rustix::fs::FileType::Fifo,
-        rustix::fs::Mode::RUSR,
-        0,
-    )
-    .unwrap();
-    let before = fs::read(&elsewhere).unwrap();
-    assert_eq!(device.loaded(), Loaded::Damaged);
-    device.write(&[both(paired(3))]);
-    assert_eq!(device.loaded(), Loaded::Current(paired(3)));
-    assert_eq!(fs::read(&elsewhere).unwrap(), before);
-    assert_eq!(fs::symlink_metadata(device.file("record.0")).unwrap().nlink(), 1);
-}
-
-#[test]
-fn anything_ever_sealed_speaks_against_a_new_key() {
-    let device = Device::new();
-    assert!(!records_exist(device.state.path()));
-    assert!(!records_exist(&device.file("missing")));
-    fs::write(device.file("spare"), "").unwrap();
-    fs::write(device.file("state-key"), "").unwrap();
-    assert!(!records_exist(device.state.path()));
-    assert!(records_exist(&device.file("state-key")));
-    for name in [
-        "record.0",
-        "record.1",
-        "record.foreign.3",
-        "revocations",
-        "revocations.damaged.1",
-    ] {
-        fs::write(device.file(name), "").unwrap();
-        assert!(records_exist(device.state.path()), "{name}");
-        fs::remove_file(device.file(name)).unwrap();
-    }
 }

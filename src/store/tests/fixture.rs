@@ -13,6 +13,8 @@ use crate::core::{
 };
 use crate::store::{Directories, Identity, OpenError, StateKey, Store};
 
+/// The two generations.
+pub(super) const SLOTS: [&str; 2] = ["record.0", "record.1"];
 pub(super) const BOOT: BootId = BootId(*b"0123456789abcdef");
 pub(super) const OTHER_BOOT: BootId = BootId(*b"fedcba9876543210");
 

@@ -11,7 +11,8 @@ use std::rc::Rc;
 
 use rustix::io::Errno;
 
-use super::faults::{Fault, Place, Plan, Run, at_every_step, scenarios};
+use super::faulty::{Fault, Place, Plan};
+use super::scenarios::{Run, at_every_step, scenarios};
 use crate::core::Stored;
 use crate::store::folder::Folder;
 

@@ -110,6 +110,11 @@ sim_start() {
         /usr/local/bin/c2c-sim serve "$SIM_DIR" "$@"
 }
 
+# standard_start: the standard one in its place, for the kinds that are not Frame.io's.
+standard_start() {
+    systemd-run --quiet --collect --unit=c2c-sim --service-type=notify /usr/local/bin/c2c-sim standard "$SIM_DIR"
+}
+
 # The one outside, which outlives this system's boots, behind an interface that systemd-networkd manages.
 sim_outside() {
     SIM_DIR=/run/world
@@ -120,10 +125,11 @@ sim() { c2c-sim ctl "$SIM_DIR/ctl" "$@"; }
 # secrets_of_sim: all that it ever gave out or was given, as `leaks` reads them
 secrets_of_sim() {
     local kind
-    for kind in device-code user-code access-token refresh-token; do
+    for kind in $(sim kinds); do
         sim secrets "$kind" | hex "$kind"
     done
-    hex client-secret <"$SIM_DIR/client-secret"
+    # Public clients have none.
+    [ ! -e "$SIM_DIR/client-secret" ] || hex client-secret <"$SIM_DIR/client-secret"
 }
 
 # hex KIND: lines of stdin
@@ -165,6 +171,25 @@ provision() {
     credential client-secret <"$SIM_DIR/client-secret"
 }
 
+# standard_device KIND [LINE]: the same for a public client of the standard server, whose state key the production line's step makes:
+# it has no secret to ask for. LINE is one more of [provider].
+standard_device() {
+    mkdir -p /etc/c2c-authd
+    install --mode=644 "$SIM_DIR/ca.pem" /etc/c2c-authd/ca.pem
+    configure 10-device <<END
+[provider]
+kind = "$1"
+client-id = "camera-app"
+client-auth = "none"
+issuer = "$(cat "$SIM_DIR/issuer")"
+${2:-}
+[tls]
+ca-file = "/etc/c2c-authd/ca.pem"
+END
+    [ -e "$STORE/state-key" ] || c2c-authctl provision --with-key host </dev/null
+    systemd-creds decrypt --name=state-key "$STORE/state-key" - | perl -0777 -ne 'print "state-key\t", unpack("H*", $_), "\n"' >>"$SECRETS"
+}
+
 # credential NAME: encrypts stdin with the host's key.
 credential() {
     systemd-creds --quiet encrypt --with-key=host --name="$1" - "$STORE/$1" 2>/dev/null
@@ -182,6 +207,18 @@ unit() { systemctl show --property="$1" --value "$UNIT"; }
 
 # has_ended CODE: a question: the last run of the unit ended so. It may be started again already: see `soon`.
 has_ended() { [ "$(unit ExecMainStatus)" = "$1" ]; }
+
+# runs_again: a question: systemd has started it again by itself, and it runs.
+runs_again() { [ "$(unit NRestarts)" -ge 1 ] && [ "$(unit ActiveState)" = active ]; }
+# restarted: the same, with one try.
+restarted() { runs_again && [ "$(unit NRestarts)" = 1 ]; }
+
+# back_on_the_bus: the bus was restarted: it ended for that, and was started again, by one try or more.
+back_on_the_bus() {
+    soon runs_again
+    said _PID=1 >/tmp/said
+    grep --quiet 'status=75' /tmp/said || die "it did not end with 75"
+}
 
 # systemd_version: 252, 257
 systemd_version() { systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p'; }
@@ -208,6 +245,9 @@ start_pairing() { call ui Pairing StartPairing 'a{sv}' "$@"; }
 # token: the token alone
 token() { call uploader Tokens GetAccessToken u 0 | cut -d '"' -f 2; }
 
+# lives: for how many seconds it does
+lives() { call uploader Tokens GetAccessToken u 0 | awk '{ print $3 }'; }
+
 generation() { property Tokens Generation; }
 
 # pair: the whole of it, as a person would see it
@@ -226,6 +266,24 @@ refreshing_often() {
 refreshing_early() {
     refreshing_often
     sim refreshed-life 28800
+}
+
+# held_refresh: from a server that runs to a paired device whose first refresh was sent, and carried out at the server, which holds
+# the answer back until `sim release`.
+held_refresh() {
+    provision
+    refreshing_early
+    sim fault refresh stall-after released
+    # Also one that runs already, and has to read its secrets.
+    systemctl restart "$UNIT"
+    pair
+    sim await refresh 1 60
+}
+
+# settled: no refresh is due any more: the standard server's tokens live long from here on, and the device has one of those.
+settled() {
+    sim access-life 28800
+    soon at_least 1000 lives
 }
 
 # serves_live: a question: the token that uploaders get is the one that the server takes.
@@ -293,6 +351,27 @@ ExecStop=/booted/guest/late-answer
 END
     systemctl daemon-reload
     systemctl start c2c-late-answer.service
+}
+
+# down_mid_refresh HOW: both phases of a device whose system goes down by `systemctl HOW` while the answer to a refresh is held.
+down_mid_refresh() {
+    sim_outside
+    if [ "$phase" = 1 ]; then
+        systemctl enable "$UNIT"
+        soon ip route get 10.99.0.1
+        late_answer
+        held_refresh
+        next_boot systemctl "$1"
+        return
+    fi
+    echo "-- the end of the boot before"
+    journalctl --quiet --boot=-1 --no-pager --output=short-precise | tail -n 80
+    soon is active unit ActiveState
+    expect "state" "$(state)" paired
+    expect "generation" "$(generation)" 2
+    soon serves_live
+    expect "refreshes" "$(sim requests refresh)" 1
+    drained_before_the_network
 }
 
 # drained_before_the_network: in the boot before, the daemon was told to stop, got its answer after that, and ended; then the network did.

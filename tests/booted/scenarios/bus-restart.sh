@@ -6,10 +6,7 @@ world
 pair
 before=$(token)
 systemctl restart dbus.service
-back() { [ "$(unit NRestarts)" -ge 1 ] && [ "$(unit ActiveState)" = active ]; }
-soon back
-said _PID=1 >/tmp/said
-grep --quiet 'status=75' /tmp/said || die "it did not end with 75"
+back_on_the_bus
 happened bus-lost || die "no word of the lost bus in the journal"
 expect "state" "$(state)" paired
 expect "the token" "$(token)" "$before"

@@ -25,7 +25,6 @@ soon serves_live
 
 # The next token lives for minutes, so that it is still served when the disk has failed for a while.
 sim refreshed-life 600
-lives() { call uploader Tokens GetAccessToken u 0 | awk '{ print $3 }'; }
 soon at_least 100 lives
 soon mount -o remount,ro "$STATE"
 configure 50-refresh <<<$'[refresh]\nat = "1%"'

@@ -8,7 +8,6 @@ code() { call ui Pairing GetPairingCode | grep -o '"user-code" s "[0-9]*"'; }
 shown=$(code)
 sim await poll 1 60
 kill -KILL "$(unit MainPID)"
-restarted() { [ "$(unit NRestarts)" = 1 ] && [ "$(unit ActiveState)" = active ]; }
 soon restarted
 soon happened flow-resumed
 expect "the code" "$(code)" "$shown"

@@ -3,7 +3,6 @@
 # not turn into `start-limit-hit`, and when it comes the device comes back by itself. What somebody has to mend is not tried again:
 # files of another user (77) end in `failed` with one try and the cure, and the device comes back when it is called.
 
-version=$(systemctl --version | sed -n '1s/^systemd \([0-9]*\).*/\1/p')
 partition=/srv/c2c-state
 rm -rf "$partition" "$partition.away"
 sim_start
@@ -33,7 +32,7 @@ soon is active unit ActiveState
 expect "state" "$(state)" paired
 
 # At a pace that slows down, where systemd can.
-if [ "$version" -ge 254 ]; then
+if [ "$(systemd_version)" -ge 254 ]; then
     drop_in 20-restart-pace <<<"$(cat /usr/share/doc/c2c-authd/examples/restart-pace.conf)"
     expect "the longest pause" "$(unit RestartMaxDelayUSec)" 20s
     systemctl stop "$UNIT"

@@ -7,12 +7,7 @@
 # Over what the rig has put there file by file; dpkg takes these files over.
 DEBIAN_FRONTEND=noninteractive dpkg --force-confold --install /packages/previous.deb
 sim_start
-provision
-refreshing_early
-systemctl restart "$UNIT"
-sim fault refresh stall-after released
-pair
-sim await refresh 1 60
+held_refresh
 before=$(unit MainPID)
 dpkg --force-confold --install /packages/current.deb >/tmp/upgrade 2>&1 &
 upgrade=$!

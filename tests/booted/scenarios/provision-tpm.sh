@@ -48,6 +48,8 @@ report=$(c2c-authctl provision --upgrade-key host+tpm2 --json)
 expect "what was done" "$(jq --compact-output '[."client-secret", ."state-key", .key, .unit]' <<<"$report")" \
     '["moved","moved","host+tpm2","left-alone"]'
 expect_like "the key" "$(key)" '^sealed with host\+tpm2'
+# This TPM is no device that systemd would see come: nobody is to wait for it.
+[ ! -e "/etc/systemd/system/$UNIT.d" ] || die "the unit waits for a device that never comes"
 tpm-flush
 systemctl restart "$UNIT"
 expect "the token" "$(token)" "$first"

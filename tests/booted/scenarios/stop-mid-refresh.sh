@@ -4,12 +4,7 @@
 
 drop_in 10-impatient <<<$'[Service]\nTimeoutStopSec=3s'
 sim_start
-provision
-refreshing_early
-systemctl start "$UNIT"
-sim fault refresh stall-after released
-pair
-sim await refresh 1 60
+held_refresh
 systemctl stop "$UNIT" &
 stop=$!
 soon is deactivating unit ActiveState

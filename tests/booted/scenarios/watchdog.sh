@@ -49,7 +49,6 @@ expect "restarts" "$(unit NRestarts)" 0
 # Everything but the loop.
 kill "$feeder"
 wait "$feeder" || true
-restarted() { [ "$(unit NRestarts)" = 1 ] && [ "$(unit ActiveState)" = active ]; }
 soon restarted
 thaw
 said _PID=1 >/tmp/said

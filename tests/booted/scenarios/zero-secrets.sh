@@ -64,7 +64,6 @@ look "refreshed"
 sim end-access-token "$CLIENT"
 rejected 2
 systemctl kill --signal=KILL "$UNIT"
-restarted() { [ "$(unit NRestarts)" = 1 ] && [ "$(unit ActiveState)" = active ]; }
 soon restarted
 soon serves_live
 look "rejected, refreshed again, killed"

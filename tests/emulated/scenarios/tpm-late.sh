@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What the drop-in of tpm-sealed is for: without it systemd may want to open the credentials before the driver of the TPM is
+# What the drop-in that provision writes is for: without it systemd may want to open the credentials before the driver of the TPM is
 # there. The verdict is that nothing is lost by that; what became of the start is told.
 
 within 120 test -c /dev/tpmrm0
@@ -12,4 +12,4 @@ systemctl reset-failed "$UNIT"
 systemctl start "$UNIT"
 expect "state" "$(state)" paired
 expect "the token" "$(token)" "$(cat /var/lib/the-token)"
-mv /var/lib/60-tpm.conf "/etc/systemd/system/$UNIT.d/"
+mv /var/lib/50-provision.conf "/etc/systemd/system/$UNIT.d/"

@@ -11,9 +11,10 @@ use c2c_sim::server::{Cut, Endpoint, Fault, Issued, Kind, Page, Pause, Server, S
 const VERBS: &str = "waiting | approve CODE|any [PROJECT] | deny CODE|any | forget ID | end-access-token ID | \
     fault ENDPOINT FAULT [ARGUMENT] [N|always] | clear | release | refuse | accept | cut | tls KIND | advance SECONDS | \
     access-life SECONDS | refreshed-life SECONDS | code-life SECONDS | count WHAT | requests ENDPOINT | await ENDPOINT N SECONDS | live ID access|refresh | \
-    secrets [KIND] | log | violations";
+    kinds | secrets [KIND] | log | violations";
+const KINDS: [&str; 4] = ["device-code", "user-code", "access-token", "refresh-token"];
 
-type Said = Result<String, Box<dyn Error>>;
+pub(crate) type Said = Result<String, Box<dyn Error>>;
 
 /// Does what the words say, or tells what they ask for.
 pub(crate) fn obey(server: &Server, words: &[&str]) -> Said {
@@ -33,6 +34,7 @@ pub(crate) fn obey(server: &Server, words: &[&str]) -> Said {
             };
             token.map(ToOwned::to_owned).ok_or_else(|| "there is none".into())
         }),
+        ["kinds"] => Ok(KINDS.join("\n")),
         ["secrets"] => {
             let secret = server.client_secret();
             Ok(lines(issued(server, |_| true).into_iter().chain([secret])))
@@ -96,7 +98,7 @@ pub(crate) fn seconds(text: &str) -> Result<Duration, Box<dyn Error>> {
     Ok(Duration::try_from_secs_f64(text.parse()?)?)
 }
 
-fn lines(items: impl IntoIterator<Item = String>) -> String {
+pub(crate) fn lines(items: impl IntoIterator<Item = String>) -> String {
     items.into_iter().collect::<Vec<_>>().join("\n")
 }
 
@@ -138,7 +140,7 @@ fn kind_of(name: &str) -> Result<Kind, Box<dyn Error>> {
         "user-code" => Kind::UserCode,
         "access-token" => Kind::AccessToken,
         "refresh-token" => Kind::RefreshToken,
-        _ => return Err("kinds: device-code, user-code, access-token, refresh-token".into()),
+        _ => return Err(format!("kinds: {}", KINDS.join(", ")).into()),
     })
 }
 

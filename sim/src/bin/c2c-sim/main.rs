@@ -1,14 +1,16 @@
-//! The simulated C2C server as a program, for systems that are booted whole: what tests in one process do by methods, scripts
+//! The simulated servers as a program, for systems that are booted whole: what tests in one process do by methods, scripts
 //! do here over a unix socket.
 //!
 //! `serve DIRECTORY [--listen ADDRESS:PORT --name HOST] [--interval SECONDS] [--access-life SECONDS]` starts it, writes what a
 //! device has to be given (`ca.pem`, `client-secret`, `base-uri`, in this order) and listens for verbs on `DIRECTORY/ctl`.
-//! `ctl SOCKET VERB …` speaks one of them; [`control`] lists them.
+//! `ctl SOCKET VERB …` speaks one of them; [`control`] lists them. `standard DIRECTORY` starts the standard server in its place
+//! (`ca.pem`, `issuer`), with verbs of its own: [`standard`].
 //!
 //! Must never: hold a secret that is not a made-up one, or know c2c-authd.
 
 mod control;
 mod forward;
+mod standard;
 
 use std::{
     error::Error,
@@ -21,6 +23,7 @@ use std::{
     },
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
     time::Duration,
 };
 
@@ -31,12 +34,14 @@ use c2c_sim::{
 
 const USAGE: &str = "usage: c2c-sim serve DIRECTORY [--listen ADDRESS:PORT --name HOST] [--interval SECONDS]\n\
     \x20              [--access-life SECONDS]\n\
+    \x20      c2c-sim standard DIRECTORY\n\
     \x20      c2c-sim ctl SOCKET VERB [ARGUMENT…]";
 
 fn main() -> ExitCode {
     let mut args = std::env::args().skip(1);
     let done = match args.next().as_deref() {
         Some("serve") => Serve::parse(args).and_then(Serve::run),
+        Some("standard") => standard::run(args),
         Some("ctl") => ctl(args),
         _ => Err(USAGE.into()),
     };
@@ -106,11 +111,7 @@ impl Serve {
     }
 
     fn run(self) -> Result<(), Box<dyn Error>> {
-        fs::create_dir_all(&self.directory)?;
-        let socket = self.directory.join("ctl");
-        // Of a simulation that was killed.
-        let _ = fs::remove_file(&socket);
-        let listener = UnixListener::bind(&socket)?;
+        let listener = listen(&self.directory)?;
         let server = Server::start(self.options)?;
         let page = Page::open(&server)?;
         let base = match self.listen {
@@ -124,24 +125,42 @@ impl Serve {
         give(&self.directory.join("client-secret"), &server.client_secret(), 0o600)?;
         give(&self.directory.join("page"), &page.plain_url(), 0o644)?;
         give(&self.directory.join("base-uri"), &base, 0o644)?;
-        tell_manager();
-        for stream in listener.incoming() {
-            let (stream, server) = (stream?, server.clone());
-            // A verb may wait; the others go on meanwhile.
-            std::thread::spawn(move || {
-                // Who hangs up does not want the answer.
-                let _ = answer(&server, stream);
-            });
-        }
-        Ok(())
+        serve(&listener, move |words| control::obey(&server, words))
     }
 }
 
-fn answer(server: &Server, mut stream: UnixStream) -> io::Result<()> {
+/// The socket for verbs, in a directory that is made.
+fn listen(directory: &Path) -> io::Result<UnixListener> {
+    fs::create_dir_all(directory)?;
+    let socket = directory.join("ctl");
+    // Of a simulation that was killed.
+    let _ = fs::remove_file(&socket);
+    UnixListener::bind(&socket)
+}
+
+/// Answers verbs, for good.
+fn serve(
+    listener: &UnixListener,
+    obey: impl Fn(&[&str]) -> Result<String, Box<dyn Error>> + Send + Sync + 'static,
+) -> Result<(), Box<dyn Error>> {
+    let obey = Arc::new(obey);
+    tell_manager();
+    for stream in listener.incoming() {
+        let (stream, obey) = (stream?, Arc::clone(&obey));
+        // A verb may wait; the others go on meanwhile.
+        std::thread::spawn(move || {
+            // Who hangs up does not want the answer.
+            let _ = answer(&*obey, stream);
+        });
+    }
+    Ok(())
+}
+
+fn answer(obey: &impl Fn(&[&str]) -> Result<String, Box<dyn Error>>, mut stream: UnixStream) -> io::Result<()> {
     let mut words = String::new();
     stream.read_to_string(&mut words)?;
     let words: Vec<_> = words.split('\t').collect();
-    match control::obey(server, &words) {
+    match obey(&words) {
         Ok(said) => writeln!(stream, "ok\n{said}"),
         Err(error) => writeln!(stream, "error\n{error}"),
     }

@@ -1,210 +1,19 @@
 //! The two standard kinds end to end: the real daemon between a bus, a standard server over TLS and a browser.
 //!
-//! (Frame.io's kind has `tests/path`; a certified server and a real browser have `tests/oidc`.)
+//! (Frame.io's own kind has `tests/path`; a certified server and a real browser have `tests/oidc`.)
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
-use std::collections::HashMap;
-use std::io::{Read as _, Write as _};
+mod presets;
+mod world;
+
 use std::net::TcpStream;
-use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::Stdio;
 
-use c2c_sim::bus::TestBus;
-use c2c_sim::rig::{Process, Rig};
-use c2c_sim::standard::{CLIENT, Document, Habits, Standard};
+use c2c_sim::standard::{Document, Habits};
 use tokio::io::AsyncWriteExt as _;
-use zbus::proxy::{CacheProperties, Proxy};
-use zbus::{DBusError as _, OwnedVariant, Variant};
 
-const DAEMON: &str = env!("CARGO_BIN_EXE_c2c-authd");
-const LIMIT: Duration = Duration::from_secs(40);
-const LOOK: Duration = Duration::from_millis(20);
-const REFRESH: &str = "POST /token refresh_token";
-
-struct World {
-    server: Standard,
-    rig: Rig,
-    bus: TestBus,
-    user: zbus::Connection,
-}
-
-impl World {
-    /// A public client of a server that describes itself.
-    async fn new(kind: &str, habits: Habits) -> Self {
-        let server = Standard::start(habits).unwrap();
-        let mut rig = Rig::elsewhere(server.ca_pem(), b"not needed").unwrap();
-        rig.remove_credential("client-secret").unwrap();
-        rig.configure(|config| {
-            config
-                .set("provider", "kind", kind)
-                .set("provider", "client-id", CLIENT)
-                .set("provider", "client-auth", "none")
-                .set("provider", "issuer", server.issuer().as_str());
-        })
-        .unwrap();
-        let bus = TestBus::start().unwrap();
-        let user = zbus::connection::Builder::address(bus.address()).build().await.unwrap();
-        Self { server, rig, bus, user }
-    }
-
-    async fn start(&self) -> Process {
-        let loud = |command: &mut Command| {
-            command.env("C2C_LOG", "debug");
-        };
-        let daemon = self
-            .rig
-            .spawn_with(Path::new(DAEMON), self.bus.address(), loud)
-            .unwrap();
-        daemon.wait_ready(LIMIT).await.unwrap();
-        daemon
-    }
-
-    /// Pairs anew although paired; codes are asked for five seconds apart.
-    async fn replace(&self) {
-        let (old, _, _) = self.token().await.unwrap();
-        let limit = Instant::now() + LIMIT;
-        while self.start_pairing(&[("replace", true.into())]).await.is_err() {
-            assert!(Instant::now() < limit);
-            tokio::time::sleep(LOOK * 10).await;
-        }
-        let used = self.token().await.unwrap().0;
-        assert_eq!(used, old, "usable until the new one is durable");
-        self.pair_by_browser(&[("replace", true.into())]).await;
-    }
-
-    async fn proxy(&self, interface: &str) -> Proxy<'static> {
-        zbus::proxy::Builder::new(&self.user)
-            .destination("org.cameratocloud.Auth1")
-            .path("/org/cameratocloud/Auth1")
-            .interface(format!("org.cameratocloud.Auth1.{interface}"))
-            .cache_properties(CacheProperties::No)
-            .build()
-            .await
-            .unwrap()
-    }
-
-    async fn pairing(&self, method: &str) -> zbus::Result<()> {
-        self.proxy("Pairing").await.call_method(method, &()).await.map(drop)
-    }
-
-    async fn start_pairing(&self, options: &[(&str, Variant<'_>)]) -> zbus::Result<HashMap<String, String>> {
-        let options: HashMap<_, _> = options.iter().map(|(key, value)| (*key, value)).collect();
-        let pairing = self.proxy("Pairing").await;
-        let answer = pairing.call_method("StartPairing", &(options,)).await?;
-        let code: HashMap<String, OwnedVariant> = answer.body().deserialize()?;
-        let texts = code.into_iter().filter_map(|(key, value)| match &*value {
-            Variant::Str(text) => Some((key, text.to_string())),
-            _ => None,
-        });
-        Ok(texts.collect())
-    }
-
-    async fn complete(&self, address: &str) -> zbus::Result<()> {
-        let pairing = self.proxy("Pairing").await;
-        pairing.call_method("CompletePairing", &(address,)).await.map(drop)
-    }
-
-    async fn token(&self) -> zbus::Result<(String, u32, u64)> {
-        let tokens = self.proxy("Tokens").await;
-        let answer = tokens.call_method("GetAccessToken", &(0_u32,)).await?;
-        answer.body().deserialize()
-    }
-
-    async fn word(&self, property: &str) -> String {
-        self.proxy("Pairing").await.get_property(property).await.unwrap()
-    }
-
-    async fn until(&self, property: &str, wanted: &str) {
-        let limit = Instant::now() + LIMIT;
-        while self.word(property).await != wanted {
-            let now = (self.word("PairingState").await, self.word("PairingReason").await);
-            assert!(
-                Instant::now() < limit,
-                "{property} never became {wanted}: {now:?} {:?}",
-                self.server.log()
-            );
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
-    async fn until_generation(&self, wanted: u64) {
-        let limit = Instant::now() + LIMIT;
-        let tokens = self.proxy("Tokens").await;
-        while tokens.get_property::<u64>("Generation").await.unwrap() < wanted {
-            assert!(
-                Instant::now() < limit,
-                "generation {wanted} never came: {:?}",
-                self.server.log()
-            );
-            tokio::time::sleep(LOOK).await;
-        }
-    }
-
-    /// Everything on disk and in the runtime directory, and everything that was logged.
-    fn left_behind(&self, daemon: &Process) -> Vec<u8> {
-        let mut all = daemon.output().join("\n").into_bytes();
-        for directory in [self.rig.state_directory(), self.rig.runtime_directory()] {
-            for entry in std::fs::read_dir(directory).unwrap() {
-                all.extend(std::fs::read(entry.unwrap().path()).unwrap_or_default());
-            }
-        }
-        all
-    }
-
-    /// By code, with a browser on the board.
-    async fn pair_by_browser(&self, options: &[(&str, Variant<'_>)]) {
-        let code = self.start_pairing(options).await.unwrap();
-        let back = self.server.browse(&code["authorization-uri"], true).unwrap();
-        let page = open(back).await;
-        assert!(
-            page.starts_with("HTTP/1.1 200 ") && page.contains("is paired"),
-            "{page}"
-        );
-        assert_eq!(self.word("PairingState").await, "paired");
-    }
-
-    fn no_request_was_strange(&self) {
-        assert!(self.server.violations().is_empty(), "{:?}", self.server.violations());
-        assert!(!self.server.log().is_empty());
-    }
-}
-
-/// What a browser shows that is sent to this address.
-async fn open(address: String) -> String {
-    tokio::task::spawn_blocking(move || {
-        let rest = address.strip_prefix("http://").unwrap();
-        let (host, target) = rest.split_at(rest.find('/').unwrap());
-        say(host, &format!("GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
-    })
-    .await
-    .unwrap()
-}
-
-fn say(host: &str, request: &str) -> String {
-    let mut stream = TcpStream::connect(host).unwrap();
-    stream.write_all(request.as_bytes()).unwrap();
-    let mut answer = String::new();
-    let _ = stream.read_to_string(&mut answer);
-    answer
-}
-
-fn error_name<T>(result: &zbus::Result<T>) -> String {
-    match result {
-        Err(zbus::Error::MethodError(name, ..)) => name.to_string(),
-        Err(zbus::Error::FDO(error)) => error.name().to_string(),
-        Err(other) => format!("{other:?}"),
-        Ok(_) => "no error".to_owned(),
-    }
-}
-
-fn short_lived() -> Habits {
-    Habits {
-        token_life: Some(8),
-        ..Habits::default()
-    }
-}
+use world::{LIMIT, LOOK, REFRESH, World, error_name, host, open, say, short_lived};
 
 #[tokio::test]
 async fn a_device_pairs_by_code_refreshes_and_is_revoked() {
@@ -240,23 +49,17 @@ async fn a_browser_on_the_board_pairs_among_strangers() {
     let back = world.server.browse(&code["authorization-uri"], true).unwrap();
 
     // A hostile process on the board: pages of its own, guesses, a flood, connections that say nothing.
-    let host = back
-        .strip_prefix("http://")
-        .unwrap()
-        .split('/')
-        .next()
-        .unwrap()
-        .to_owned();
+    let place = host(&back);
     let hostile = tokio::task::spawn_blocking(move || {
-        let silent: Vec<_> = (0..100).map(|_| TcpStream::connect(&host).unwrap()).collect();
+        let silent: Vec<_> = (0..100).map(|_| TcpStream::connect(&place).unwrap()).collect();
         for guess in 0..200 {
             let answer = say(
-                &host,
-                &format!("GET /callback?state={guess}&code=x HTTP/1.1\r\nHost: {host}\r\n\r\n"),
+                &place,
+                &format!("GET /callback?state={guess}&code=x HTTP/1.1\r\nHost: {place}\r\n\r\n"),
             );
             assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{answer}");
         }
-        let icon = say(&host, &format!("GET /favicon.ico HTTP/1.1\r\nHost: {host}\r\n\r\n"));
+        let icon = say(&place, &format!("GET /favicon.ico HTTP/1.1\r\nHost: {place}\r\n\r\n"));
         assert!(icon.is_empty() || icon.starts_with("HTTP/1.1 404 "), "{icon}");
         silent
     });
@@ -268,14 +71,7 @@ async fn a_browser_on_the_board_pairs_among_strangers() {
     assert!(page.contains("is paired"), "{page}");
     assert_eq!(world.word("PairingState").await, "paired");
     // The listener ended with the flow.
-    let host = back
-        .strip_prefix("http://")
-        .unwrap()
-        .split('/')
-        .next()
-        .unwrap()
-        .to_owned();
-    assert!(TcpStream::connect(host).is_err());
+    assert!(TcpStream::connect(host(&back)).is_err());
     world.until_generation(2).await;
     assert!(world.server.takes(&world.token().await.unwrap().0));
     world.no_request_was_strange();
@@ -351,14 +147,8 @@ async fn a_decline_a_cancel_and_another_try_leave_nothing_behind() {
     };
     let back = world.server.browse(&code["authorization-uri"], true).unwrap();
     world.pairing("CancelPairing").await.unwrap();
-    let host = back
-        .strip_prefix("http://")
-        .unwrap()
-        .split('/')
-        .next()
-        .unwrap()
-        .to_owned();
-    assert!(TcpStream::connect(host).is_err(), "the listener ends with the cancel");
+    let place = host(&back);
+    assert!(TcpStream::connect(place).is_err(), "the listener ends with the cancel");
     let late = world.complete(&back).await;
     assert_eq!(error_name(&late), "org.cameratocloud.Auth1.Error.NoPairing");
     assert_eq!(world.server.live_grants(), 0);

@@ -1,0 +1,185 @@
+//! The unit's wait for the TPM: a drop-in of systemd's that is written when a secret is sealed with the TPM, and goes when none is.
+//!
+//! A driver that is a module may come later than the daemon's start; systemd then cannot open the credentials, and the unit fails
+//! with 243, which is not tried again. Not in the unit as shipped: a device without a TPM would wait for it at each boot. Never
+//! written where systemd does not know the device: it would wait there, too.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::cli::durable::{Staged, discard, make_directory};
+use crate::cli::mounts::Ground;
+use crate::cli::site::Site;
+
+/// The TPM, as systemd calls it.
+pub(super) const DEVICE: &str = "dev-tpmrm0.device";
+
+// systemd reads units in no other place that lasts and is the administrator's. The package's postrm knows it too.
+const PATH: &str = "/etc/systemd/system/c2c-authd.service.d/50-provision.conf";
+const TEXT: &str = "\
+# Written by «c2c-authctl provision», which replaces it: the secrets are sealed with the TPM, whose driver may come later than the
+# daemon is started. Changes belong into another file.
+[Unit]
+Wants=dev-tpmrm0.device
+After=dev-tpmrm0.device
+";
+
+/// What matters of the machine.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Seen {
+    /// A secret is sealed with the TPM.
+    pub(super) needed: bool,
+    /// systemd knows the device: to wait for it comes to an end.
+    pub(super) device: bool,
+    /// The unit waits already, by whichever file.
+    pub(super) waits: bool,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Settled {
+    /// Nothing had to be done.
+    Unchanged,
+    /// It is there now.
+    Written(PathBuf),
+    /// It is not needed any more.
+    Removed,
+    /// It would be good to have, and cannot be written: what somebody else has to do.
+    Advice(String),
+}
+
+/// Where it is, if it is.
+pub(in crate::cli) fn path(site: &Site) -> PathBuf {
+    site.path(PATH)
+}
+
+/// Removes it, and the directory if nothing else is in it; `true` if it was there.
+pub(in crate::cli) fn forget(site: &Site) -> io::Result<bool> {
+    let path = path(site);
+    let gone = discard(&path)?;
+    if let Some(directory) = path.parent() {
+        // Others may have files there.
+        let _ = fs::remove_dir(directory);
+    }
+    Ok(gone)
+}
+
+/// Writes or removes it. The same again changes nothing.
+pub(super) fn settle(site: &Site, seen: Seen) -> Settled {
+    let path = path(site);
+    if !seen.needed {
+        return match forget(site) {
+            Ok(true) => Settled::Removed,
+            Ok(false) => Settled::Unchanged,
+            Err(error) => Settled::Advice(format!(
+                "{} makes c2c-authd wait for a TPM that it does not need any more, and cannot be removed ({error})",
+                path.display()
+            )),
+        };
+    }
+    let there = fs::read(&path).is_ok_and(|content| content == TEXT.as_bytes());
+    if there || seen.waits || !seen.device {
+        return Settled::Unchanged;
+    }
+    let why = match site.mounts.ground(&path) {
+        Ground::Lasting => match write(&path) {
+            Ok(()) => return Settled::Written(PathBuf::from(PATH)),
+            Err(error) => error.to_string(),
+        },
+        Ground::Volatile => "its file system does not survive a reboot".to_owned(),
+        Ground::ReadOnly => "its file system is read-only".to_owned(),
+    };
+    Settled::Advice(format!(
+        "{PATH} could not be written ({why}). Where the TPM's driver is a module, c2c-authd may be started before it and fail with \
+         243: let the image bring a drop-in of c2c-authd.service that says Wants={DEVICE} and After={DEVICE} in [Unit]"
+    ))
+}
+
+fn write(path: &Path) -> io::Result<()> {
+    if let Some(above) = path.parent() {
+        make_directory(above, 0o755, None)?;
+    }
+    Staged::write(path, TEXT.as_bytes(), 0o644, None)?.commit()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
+
+    use super::*;
+    use crate::cli::mounts::Mounts;
+
+    const LATE: Seen = Seen {
+        needed: true,
+        device: true,
+        waits: false,
+    };
+
+    #[test]
+    fn it_is_there_as_long_as_a_secret_needs_the_tpm() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::at(folder.path());
+        assert_eq!(settle(&site, LATE), Settled::Written(PathBuf::from(PATH)));
+        let text = fs::read_to_string(path(&site)).unwrap();
+        for line in ["Wants", "After"] {
+            assert!(text.contains(&format!("\n{line}={DEVICE}\n")), "{text}");
+        }
+        assert_eq!(settle(&site, LATE), Settled::Unchanged, "the same again");
+        let off = Seen { device: false, ..LATE };
+        assert_eq!(settle(&site, off), Settled::Unchanged);
+        assert!(path(&site).exists(), "a TPM that does not answer today is no reason");
+        let needed = |needed| Seen { needed, ..LATE };
+        assert_eq!(settle(&site, needed(false)), Settled::Removed);
+        assert!(!path(&site).parent().unwrap().exists());
+        assert_eq!(settle(&site, needed(false)), Settled::Unchanged);
+    }
+
+    #[test]
+    fn what_somebody_changed_in_it_is_replaced_and_other_files_beside_it_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::at(folder.path());
+        let directory = path(&site).parent().unwrap().to_owned();
+        fs::create_dir_all(&directory).unwrap();
+        let other = directory.join("60-small.conf");
+        fs::write(&other, "[Service]\n").unwrap();
+        fs::write(path(&site), "[Unit]\n").unwrap();
+        assert!(matches!(settle(&site, LATE), Settled::Written(_)));
+        assert!(forget(&site).unwrap());
+        assert!(other.exists());
+    }
+
+    #[test]
+    fn nothing_waits_for_a_device_that_systemd_does_not_know_or_that_is_waited_for_already() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::at(folder.path());
+        for seen in [
+            Seen { device: false, ..LATE },
+            Seen { waits: true, ..LATE },
+            Seen { needed: false, ..LATE },
+        ] {
+            assert_eq!(settle(&site, seen), Settled::Unchanged, "{seen:?}");
+            assert!(!path(&site).exists(), "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn where_it_cannot_stay_it_is_told_what_the_image_needs() {
+        for mount in [
+            "2 1 8:2 / @/etc ro - ext4 /dev/data rw",
+            "2 1 0:9 / @/etc rw - tmpfs tmpfs rw",
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut site = Site::at(folder.path());
+            fs::create_dir(folder.path().join("etc")).unwrap();
+            let root = folder.path().canonicalize().unwrap();
+            let lines = format!("1 0 8:1 / / rw - ext4 /dev/root rw\n{mount}").replace('@', root.to_str().unwrap());
+            site.mounts = Mounts::parse(&lines);
+            let Settled::Advice(told) = settle(&site, LATE) else {
+                panic!("it was written: {mount}");
+            };
+            assert!(told.contains("After=dev-tpmrm0.device"), "{told}");
+            assert!(!path(&site).exists());
+        }
+    }
+}

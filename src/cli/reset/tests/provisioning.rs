@@ -1,0 +1,95 @@
+//! What `provision` left in more than one place, and somebody asks for all of it to go.
+
+use super::*;
+use crate::cli::args::{How, Provision};
+use crate::cli::provision::{store_for_tests, wait};
+
+const ALL_OF_IT: Wanted = Wanted {
+    provisioning: true,
+    ..LITTLE
+};
+
+fn files_in(directory: &str) -> Provision {
+    Provision {
+        how: How::Files(directory.into()),
+        replace: true,
+        ..Provision::default()
+    }
+}
+
+/// Names in a directory of that machine.
+fn names(site: &Site, directory: &str) -> Vec<String> {
+    let Ok(entries) = fs::read_dir(site.path(directory)) else {
+        return Vec::new();
+    };
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn former_keys_in_clear_are_found_in_every_directory_where_they_were_kept() {
+    let (_folder, site) = machine(&["record.0"]);
+    let break_key = |path: &str| fs::write(site.path(path), "too short").unwrap();
+    store_for_tests(&site, &files_in("/factory/one"), "made-up");
+    break_key("/factory/one/state-key");
+    store_for_tests(&site, &files_in("/factory/two"), "made-up");
+    break_key("/factory/two/state-key");
+    store_for_tests(&site, &files_in("/factory/three"), "made-up");
+    for directory in ["/factory/one", "/factory/two"] {
+        assert_eq!(names(&site, directory), ["state-key.replaced.1"], "{directory}");
+    }
+    // One that somebody took away is not spoken of any more, and the same again changes nothing.
+    let drop_in = || fs::read_to_string(site.path("/etc/c2c-authd/config.d/50-provision.toml")).unwrap();
+    assert!(drop_in().contains("# + \"/factory/one/state-key\"\n"), "{}", drop_in());
+    fs::remove_file(site.path("/factory/one/state-key.replaced.1")).unwrap();
+    store_for_tests(&site, &files_in("/factory/three"), "made-up");
+    assert!(!drop_in().contains("/factory/one"), "{}", drop_in());
+    assert!(drop_in().contains("# + \"/factory/two/state-key\"\n"), "{}", drop_in());
+
+    let outcome = clear(&site, ALL_OF_IT);
+    for directory in ["/factory/two", "/factory/three", "/etc/c2c-authd/config.d"] {
+        assert_eq!(names(&site, directory), [""; 0], "{directory}");
+    }
+    assert!(
+        outcome
+            .removed
+            .iter()
+            .any(|path| path.ends_with("/factory/two/state-key.replaced.1")),
+        "{:?}",
+        outcome.removed
+    );
+}
+
+#[test]
+fn copies_beside_a_file_that_the_image_names_go_too() {
+    let (_folder, site) = machine(&[]);
+    let put = |path: &str, text: &str| {
+        let path = site.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    put(
+        "/etc/c2c-authd/config.toml",
+        "[secrets]\nstate-key-file = \"/factory/state-key\"\n",
+    );
+    put("/factory/state-key.replaced.2", "sealed");
+    let config = site.config().unwrap();
+    files::clear(&site, Some(&config), &site.state_directory(None), ALL_OF_IT).unwrap();
+    assert_eq!(names(&site, "/factory"), [""; 0]);
+}
+
+#[test]
+fn the_units_wait_for_the_tpm_goes_with_the_secrets_and_not_before() {
+    let (_folder, site) = machine(&[]);
+    let path = wait::path(&site);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(&path, "[Unit]\n").unwrap();
+    clear(&site, LITTLE);
+    assert!(path.exists());
+    let outcome = clear(&site, ALL_OF_IT);
+    assert!(!path.parent().unwrap().exists());
+    assert_eq!(outcome.removed.last(), Some(&path.display().to_string()));
+}

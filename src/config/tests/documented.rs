@@ -1,0 +1,137 @@
+//! What is shown to people is what the code takes: `config/config.toml` and the examples.
+
+use super::*;
+use crate::config::raw::Raw;
+
+const DOCUMENTED: &str = include_str!("../../../config/config.toml");
+
+/// Lines of `config.toml` that begin with `prefix` and a key, uncommented, with their section: `(section, line)`.
+fn documented(prefix: &str) -> Vec<(String, String)> {
+    let mut section = String::new();
+    let mut found = Vec::new();
+    for line in DOCUMENTED.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            section = name.trim_end_matches(']').to_owned();
+        } else if let Some(line) = line.strip_prefix(prefix)
+            && line.starts_with(|c: char| c.is_ascii_lowercase())
+        {
+            found.push((section.clone(), line.to_owned()));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_documented_default_is_the_default_of_the_code() {
+    let empty = values(good(""));
+    let defaults = documented("#");
+    assert!(defaults.len() > 10);
+    for (section, line) in defaults {
+        // Alone with what it needs, so that no other line can hide a difference.
+        assert_eq!(
+            values(good(&format!("[{section}]\n{line}\n"))),
+            empty,
+            "[{section}] {line}"
+        );
+    }
+}
+
+#[test]
+fn every_documented_example_is_good_and_differs_from_the_default() {
+    let machine = Machine::new();
+    machine.write("/etc/machine-id", "0123456789abcdef0123456789abcdef\n");
+    let empty = values(machine.read("").unwrap());
+    for (section, line) in documented("# e.g. ") {
+        if section == "provider" {
+            assert!(
+                is_good_with_some_kind(&machine, &line),
+                "[{section}] {line} goes with no kind, or changes nothing"
+            );
+            continue;
+        }
+        let config = machine
+            .read(&format!("[{section}]\n{line}\n"))
+            .unwrap_or_else(|error| panic!("{line}: {error}"));
+        assert_ne!(
+            values(config),
+            empty,
+            "[{section}] {line} is a default and must be shown as one"
+        );
+    }
+}
+
+/// Whether a line of `[provider]` means something beside the least that one of the kinds needs.
+fn is_good_with_some_kind(machine: &Machine, line: &str) -> bool {
+    let key = |line: &str| line.split(' ').next().unwrap().to_owned();
+    [DEVICE, CODE].into_iter().any(|least| {
+        let others: Vec<_> = least.lines().filter(|other| key(other) != key(line)).collect();
+        let base = machine.read(&format!("[provider]\n{least}\n"));
+        let changed = machine.read(&format!("[provider]\n{}\n{line}\n", others.join("\n")));
+        changed.is_ok_and(|changed| values(changed) != values(base.unwrap()))
+    })
+}
+
+#[test]
+fn every_key_is_documented_exactly_once_and_no_other() {
+    let mut written: Vec<_> = documented("#")
+        .into_iter()
+        .chain(documented("# e.g. "))
+        .map(|(section, line)| format!("{section}.{}", line.split(' ').next().unwrap()))
+        .collect();
+    written.sort();
+    let mut known: Vec<_> = Raw::schema()
+        .into_iter()
+        .flat_map(|(section, keys)| keys.into_iter().map(move |key| format!("{section}.{key}")))
+        .collect();
+    known.sort();
+    assert_eq!(written, known);
+}
+
+#[test]
+fn the_shipped_file_as_it_is_changes_nothing() {
+    assert_eq!(values(good(DOCUMENTED)), values(good("")));
+}
+
+#[test]
+fn the_documented_application_id_is_the_one_in_the_code() {
+    let hex = format!("{:032x}", u128::from_be_bytes(APPLICATION_ID));
+    assert!(DOCUMENTED.contains(&hex), "{hex}");
+}
+
+#[test]
+fn each_example_file_is_a_whole_configuration_of_its_kind() {
+    for (kind, text) in [
+        ("frameio-c2c", include_str!("../../../config/examples/frameio-c2c.toml")),
+        (
+            "oauth-device",
+            include_str!("../../../config/examples/oauth-device.toml"),
+        ),
+        ("oauth-code", include_str!("../../../config/examples/oauth-code.toml")),
+    ] {
+        let config = good(text);
+        assert_eq!(config.provider.kind(), kind);
+        assert!(config.device.client_id.is_some(), "{kind}");
+        // Whether the groups of the roles exist is this machine's affair.
+        let told: Vec<_> = config
+            .warnings
+            .iter()
+            .filter(|told| !told.starts_with("access."))
+            .collect();
+        assert!(told.is_empty(), "{kind}: {told:?}");
+        // What is shown as an alternative must be good as well, whichever is chosen.
+        let mut alternatives = 0;
+        for line in text.lines().filter_map(|line| line.strip_prefix('#')) {
+            if line.starts_with(|c: char| c.is_ascii_lowercase()) && line.contains(" = ") {
+                let key = line.split(' ').next().unwrap();
+                let provider = text.split("[provider]").nth(1).unwrap().split("\n[").next().unwrap();
+                let others: Vec<_> = provider
+                    .lines()
+                    .filter(|other| other.split(' ').next() != Some(key))
+                    .collect();
+                good(&format!("[provider]\n{}\n{line}\n", others.join("\n")));
+                alternatives += 1;
+            }
+        }
+        assert!(alternatives > 0, "{kind}");
+    }
+}

@@ -1,0 +1,168 @@
+//! Which files are read, and which of them hides which.
+
+use std::path::Path;
+
+use super::*;
+use crate::core::RefreshMode;
+
+#[test]
+fn a_board_without_any_file_is_not_provisioned_and_otherwise_ready() {
+    let config = Machine::new().load().unwrap();
+    assert_eq!(config.files, Vec::<PathBuf>::new());
+    assert_eq!(
+        config.device,
+        Device {
+            client_id: None,
+            firmware_version: "12.0.0".to_owned()
+        }
+    );
+    assert_eq!(config.provider.kind(), "frameio-c2c");
+    let policy = config.policy();
+    assert_eq!(policy.refresh, RefreshMode::Eager);
+    assert_eq!(policy.refresh_token_life, Duration::from_secs(14 * 86_400));
+    assert!(policy.can_probe && policy.can_revoke);
+}
+
+#[test]
+fn drop_ins_hide_the_main_file_key_by_key_in_the_order_of_their_names() {
+    let machine = Machine::new();
+    machine.write(
+        "/etc/c2c-authd/config.toml",
+        "[refresh]\nat = \"50%\"\nmin-validity = \"30s\"\n",
+    );
+    machine.write(
+        "/usr/lib/c2c-authd/config.d/20-vendor.toml",
+        "[refresh]\nat = \"60%\"\n",
+    );
+    machine.write(
+        "/etc/c2c-authd/config.d/10-operator.toml",
+        "[refresh]\nat = \"70%\"\npolicy = \"on-demand\"\n",
+    );
+    machine.write("/etc/c2c-authd/config.d/30-not-ours.conf", "nonsense");
+    let config = machine.load().unwrap();
+    let policy = config.policy();
+    assert_eq!(policy.refresh_at_percent, 60, "the name decides, not the directory");
+    assert_eq!(policy.min_validity, Duration::from_secs(30));
+    assert_eq!(policy.refresh, RefreshMode::OnDemand);
+    assert_eq!(config.files.len(), 3);
+}
+
+#[test]
+fn a_drop_in_in_etc_takes_the_place_of_the_vendors_with_the_same_name() {
+    let machine = Machine::new();
+    machine.write(
+        "/usr/lib/c2c-authd/config.d/50-model.toml",
+        "[refresh]\nat = \"60%\"\nmin-validity = \"2min\"\n",
+    );
+    machine.write("/etc/c2c-authd/config.d/50-model.toml", "[refresh]\nat = \"70%\"\n");
+    let policy = machine.load().unwrap().policy();
+    assert_eq!(
+        (policy.refresh_at_percent, policy.min_validity),
+        (70, Duration::from_secs(60))
+    );
+}
+
+#[test]
+fn what_provision_wrote_beside_a_read_only_etc_is_read_and_etc_hides_it() {
+    let machine = Machine::new();
+    machine.write(
+        "/usr/lib/c2c-authd/config.d/50-provision.toml",
+        "[device]\nclient-id = \"SN-1\"\n",
+    );
+    machine.write(
+        "/var/lib/c2c-provision/config.d/50-provision.toml",
+        "[device]\nclient-id = \"SN-2\"\n",
+    );
+    assert_eq!(machine.load().unwrap().device.client_id.as_deref(), Some("SN-2"));
+    machine.write(
+        "/etc/c2c-authd/config.d/50-provision.toml",
+        "[device]\nclient-id = \"SN-3\"\n",
+    );
+    assert_eq!(machine.load().unwrap().device.client_id.as_deref(), Some("SN-3"));
+}
+
+#[test]
+fn a_link_to_dev_null_masks_the_vendors_drop_in_without_a_warning() {
+    let machine = Machine::new();
+    machine.write(
+        "/usr/lib/c2c-authd/config.d/50-model.toml",
+        "[heartbeat]\ninterval = \"off\"\n",
+    );
+    machine.write("/etc/c2c-authd/config.d/.keep", "");
+    let link = machine.0.path().join("etc/c2c-authd/config.d/50-model.toml");
+    std::os::unix::fs::symlink("/dev/null", link).unwrap();
+    let config = machine.load().unwrap();
+    assert_eq!(config.policy().heartbeat, Some(Duration::from_secs(120)));
+    assert!(!config.warnings.iter().any(|warning| warning.contains("50-model")));
+}
+
+#[test]
+fn a_named_file_is_the_only_one_that_is_read() {
+    let machine = Machine::new();
+    machine.write("/etc/c2c-authd/config.toml", "[refresh]\nat = \"50%\"\n");
+    machine.write("/etc/c2c-authd/config.d/10.toml", "nonsense");
+    assert_eq!(machine.read("").unwrap().policy().refresh_at_percent, 75);
+}
+
+#[test]
+fn a_named_file_must_exist() {
+    let error = Config::load_file(Path::new("/nowhere/config.toml"), &System::host()).unwrap_err();
+    assert_eq!(error.exit_code(), 78);
+    assert!(
+        error.to_string().starts_with("/nowhere/config.toml: cannot be read"),
+        "{error}"
+    );
+    assert!(error.to_string().contains("--config"), "{error}");
+}
+
+#[test]
+fn a_fault_in_a_drop_in_names_the_drop_in() {
+    let machine = Machine::new();
+    machine.write("/etc/c2c-authd/config.toml", "[refresh]\nat = \"50%\"\n");
+    let bad = machine.write("/etc/c2c-authd/config.d/10.toml", "\n[refresh]\nat = \"99%\"\n");
+    let error = machine.load().unwrap_err().to_string();
+    assert!(
+        error.starts_with(&format!("{}:3: refresh.at: ", bad.display())),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_later_file_answers_in_the_other_way() {
+    let machine = Machine::new();
+    machine.write("/serial", "SN-9\n");
+    machine.write(
+        "/etc/c2c-authd/config.toml",
+        "[device]\nclient-id = \"SN-1\"\nfirmware-version = \"1.2.3\"\n",
+    );
+    machine.write(
+        "/etc/c2c-authd/config.d/10.toml",
+        "[device]\nclient-id-from = \"file:/serial\"\nfirmware-version-from = \"os-release\"\n",
+    );
+    let device = machine.load().unwrap().device;
+    assert_eq!(
+        device,
+        Device {
+            client_id: Some("SN-9".to_owned()),
+            firmware_version: "12.0.0".to_owned()
+        }
+    );
+    machine.write("/etc/c2c-authd/config.d/20.toml", "[device]\nclient-id = \"SN-2\"\n");
+    assert_eq!(machine.load().unwrap().device.client_id.unwrap(), "SN-2");
+}
+
+#[test]
+fn a_file_that_everybody_may_write_is_told() {
+    use std::os::unix::fs::PermissionsExt;
+    let machine = Machine::new();
+    let file = machine.write("/etc/c2c-authd/config.toml", "");
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o646)).unwrap();
+    assert!(
+        machine
+            .load()
+            .unwrap()
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("chmod o-w"))
+    );
+}

@@ -1,0 +1,206 @@
+//! What a fault costs a refresh: a wait, and never the pairing.
+
+use super::refreshing::{due, sent};
+use super::*;
+
+#[test]
+fn no_fault_touches_the_credential_on_disk() {
+    let kinds = [
+        FaultKind::Offline,
+        FaultKind::ClockNotSet,
+        FaultKind::Untrusted,
+        FaultKind::Lost,
+        FaultKind::Garbled,
+        FaultKind::RateLimited,
+        FaultKind::Refused,
+    ];
+    for kind in kinds {
+        let mut scene = sent();
+        let before = scene.on_disk().pair.clone();
+        scene.refresh(RefreshAnswer::Failed(fault(kind)));
+        assert_eq!(scene.on_disk().pair, before, "{kind:?}");
+        assert!(scene.core.snapshot().paired, "{kind:?}");
+        // The server comes back to its senses.
+        if scene.out(is_identify) {
+            scene.alive();
+        }
+        scene.advance(secs(3600));
+        scene.refresh_to(2);
+        assert_eq!(
+            scene.core.snapshot().generation,
+            Generation(2),
+            "{kind:?}: recovers by itself"
+        );
+    }
+}
+
+#[test]
+fn a_server_that_asks_for_patience_gets_it_in_the_advisory_window_only() {
+    let mut scene = due();
+    scene.prepare(PrepareAnswer::Busy(fault(FaultKind::RateLimited)));
+    assert!(!scene.out(is_refresh), "postponed");
+    scene.advance(secs(3600 * 3));
+    let call = scene.get_token(None);
+    scene.prepare(PrepareAnswer::Busy(fault(FaultKind::RateLimited)));
+    assert!(scene.out(is_refresh), "callers are short of a token");
+    scene.refresh(RefreshAnswer::Granted(grant(2)));
+    assert_eq!(scene.token(call), "a2");
+}
+
+#[test]
+fn retry_after_is_honoured_even_when_a_caller_waits() {
+    let mut scene = sent();
+    let patience = Fault {
+        kind: FaultKind::RateLimited,
+        retry_after: Some(secs(3 * 3600)),
+    };
+    scene.refresh(RefreshAnswer::Failed(patience));
+    scene.advance(secs(3 * 3600 - 60));
+    let call = scene.get_token(None);
+    assert_eq!(
+        scene.error(call),
+        CallError::ServerError,
+        "told at once: no try can start in its time"
+    );
+    assert!(!scene.out(is_prepare));
+    scene.advance(secs(61));
+    assert!(scene.out(is_prepare));
+}
+
+#[test]
+fn a_lost_answer_deletes_nothing_and_the_same_token_is_sent_again() {
+    let mut scene = sent();
+    scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Lost)));
+    assert!(
+        scene.out(is_identify),
+        "the old access token tells whether the server acted"
+    );
+    scene.alive();
+    let call = scene.get_token(None);
+    assert_eq!(scene.token(call), "a1");
+    scene.advance(Duration::from_millis(39_900));
+    assert!(!scene.out(is_prepare), "the server may still be at it");
+    scene.advance(secs(60));
+    scene.prepare(PrepareAnswer::Ready);
+    assert_eq!(scene.on_disk().mark.map(|mark| mark.sends), Some(2));
+    match scene.take(is_refresh) {
+        Some((_, Request::Refresh { token, .. })) => assert_eq!(token.expose(), "r1"),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn resends_double_their_distance_up_to_an_hour() {
+    let mut scene = sent();
+    let mut last = scene.now;
+    let mut distances = vec![];
+    for _ in 0..9 {
+        scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Garbled)));
+        if scene.out(is_identify) {
+            scene.alive();
+        }
+        while !scene.out(is_prepare) {
+            scene.advance(secs(1));
+        }
+        scene.prepare(PrepareAnswer::Ready);
+        distances.push(scene.now.since(last).as_secs());
+        last = scene.now;
+    }
+    assert_eq!(distances[0], 40, "{distances:?}");
+    assert!(distances.windows(2).all(|pair| pair[1] >= pair[0]), "{distances:?}");
+    assert_eq!(distances[8], 3600, "{distances:?}");
+}
+
+#[test]
+fn an_answer_lost_after_the_server_committed_is_said_in_words() {
+    let mut scene = sent();
+    scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Lost)));
+    scene.probed(ResourceAnswer::Unauthorized);
+    assert_eq!(
+        scene.core.snapshot().token,
+        TokenState::Stale,
+        "a dead token is not served"
+    );
+    let early = scene.get_token(None);
+    assert_eq!(
+        scene.error(early),
+        CallError::Offline,
+        "the resend lies beyond its time: told at once"
+    );
+    scene.advance(secs(40));
+    scene.prepare(PrepareAnswer::Ready);
+    scene.refresh(RefreshAnswer::Dead);
+    assert_eq!(scene.state(), (PairingState::Unpaired, Reason::RefreshAnswerLost));
+    assert!(scene.core.snapshot().attention);
+    assert!(matches!(
+        scene.record.as_ref().unwrap().body,
+        Body::Tombstone(Reason::RefreshAnswerLost)
+    ));
+    assert!(!scene.out(is_revoke), "there is nothing left to revoke");
+    let call = scene.get_token(None);
+    assert_eq!(scene.error(call), CallError::NotPaired);
+    scene.advance(secs(10));
+    scene.pair(5);
+    assert_eq!(
+        scene.core.snapshot().generation,
+        Generation(2),
+        "and pairs again without a restart"
+    );
+}
+
+#[test]
+fn a_send_that_never_left_is_not_counted() {
+    let mut scene = sent();
+    scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Offline)));
+    scene.advance(secs(30));
+    assert!(scene.out(is_prepare), "an ordinary retry, not a resend");
+    scene.prepare(PrepareAnswer::Ready);
+    assert_eq!(scene.on_disk().mark.map(|mark| mark.sends), Some(1));
+    scene.refresh(RefreshAnswer::Dead);
+    assert_eq!(scene.state().1, Reason::Revoked, "no answer of ours was lost");
+}
+
+#[test]
+fn a_refused_resend_leaves_the_first_send_in_doubt() {
+    let mut scene = sent();
+    scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Lost)));
+    scene.alive();
+    scene.advance(secs(40));
+    scene.prepare(PrepareAnswer::Ready);
+    scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Refused)));
+    scene.advance(secs(3600));
+    scene.prepare(PrepareAnswer::Ready);
+    scene.refresh(RefreshAnswer::Dead);
+    assert_eq!(scene.state().1, Reason::RefreshAnswerLost);
+}
+
+#[test]
+fn only_a_verdict_ends_a_pairing_however_long_it_is_offline() {
+    let mut scene = due();
+    for _ in 0..(20 * 24) {
+        if scene.out(is_prepare) {
+            scene.prepare(PrepareAnswer::Failed(fault(FaultKind::Offline)));
+        }
+        scene.advance(secs(3600));
+    }
+    assert!(scene.core.snapshot().paired, "20 days offline are no verdict");
+    assert!(scene.core.snapshot().attention);
+    let days: Vec<u64> = scene
+        .notes
+        .iter()
+        .filter_map(|note| {
+            if let Note::RefreshTokenAging { age } = note {
+                Some(age.as_secs() / (24 * 3600))
+            } else {
+                None
+            }
+        })
+        .collect();
+    assert_eq!(days, [10, 12, 13]);
+    while !scene.out(is_prepare) {
+        scene.advance(secs(60));
+    }
+    scene.prepare(PrepareAnswer::Ready);
+    scene.refresh(RefreshAnswer::Dead);
+    assert_eq!(scene.state().1, Reason::RefreshTokenExpired);
+}

@@ -1,0 +1,410 @@
+//! The stage: a core, its clock, a disk and a server that do as they are told.
+
+use super::*;
+
+/// A core, its clock, and everything it asked for and said.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "switches of the stage, independent of each other"
+)]
+pub(super) struct Scene {
+    pub(super) core: Core,
+    pub(super) now: BootTime,
+    pub(super) wall: bool,
+    /// Effects since the last look.
+    out: Effects,
+    calls: u64,
+    /// What the disk holds: record, revocations, flow.
+    pub(super) record: Option<Record>,
+    pub(super) revocations: Vec<PendingRevocation>,
+    pub(super) flow: Option<FlowRecord>,
+    pub(super) disk_works: bool,
+    /// Requests without an answer.
+    pub(super) requests: Vec<(OpId, Request)>,
+    pub(super) cancelled: Vec<OpId>,
+    pub(super) replies: Vec<(CallId, Result<Reply, CallError>)>,
+    pub(super) published: Vec<Snapshot>,
+    pub(super) notes: Vec<Note>,
+    pub(super) stores: usize,
+    pub(super) drained: bool,
+    /// The order in which effects came, by kind.
+    pub(super) trace: Vec<&'static str>,
+    pending_stores: Vec<(OpId, Store)>,
+    pub(super) hold_stores: bool,
+}
+
+impl Scene {
+    pub(super) fn unpaired() -> Self {
+        Self::with(
+            policy(),
+            Provisioning::Ready,
+            Stored {
+                record: Loaded::Missing,
+                revocations: vec![],
+                flow: None,
+            },
+        )
+    }
+
+    pub(super) fn with(policy: Policy, provisioning: Provisioning, stored: Stored) -> Self {
+        Self::start(policy, provisioning, stored, BOOT, 1_000_000, true)
+    }
+
+    pub(super) fn start(
+        policy: Policy,
+        provisioning: Provisioning,
+        stored: Stored,
+        boot: BootId,
+        at: u64,
+        wall: bool,
+    ) -> Self {
+        let now = BootTime::from_millis(at);
+        let record = match &stored.record {
+            Loaded::Current(record) | Loaded::Previous(record) => Some(record.clone()),
+            Loaded::Missing | Loaded::Damaged | Loaded::KeyUnavailable | Loaded::Foreign => None,
+        };
+        let (revocations, flow) = (stored.revocations.clone(), stored.flow.clone());
+        let mut out = Effects::new();
+        let instant = Self::instant(now, wall);
+        let core = Core::boot(policy, provisioning, boot, stored, instant, &mut out);
+        let mut scene = Self {
+            core,
+            now,
+            wall,
+            out,
+            calls: 0,
+            record,
+            revocations,
+            flow,
+            disk_works: true,
+            requests: vec![],
+            cancelled: vec![],
+            replies: vec![],
+            published: vec![],
+            notes: vec![],
+            stores: 0,
+            drained: false,
+            trace: vec![],
+            pending_stores: vec![],
+            hold_stores: false,
+        };
+        scene.settle();
+        scene
+    }
+
+    /// Paired with `a1`/`r1` and identified.
+    pub(super) fn paired() -> Self {
+        Self::paired_with(policy())
+    }
+
+    pub(super) fn paired_with(policy: Policy) -> Self {
+        let none = Stored {
+            record: Loaded::Missing,
+            revocations: vec![],
+            flow: None,
+        };
+        let mut scene = Self::with(policy, Provisioning::Ready, none);
+        scene.pair(1);
+        scene
+    }
+
+    /// From nothing to a pairing with pair `n`, identified.
+    pub(super) fn pair(&mut self, n: u32) {
+        self.start_pairing(false);
+        self.show_code();
+        self.advance(secs(5));
+        self.poll(PollAnswer::Granted(grant(n)));
+        self.alive();
+        assert!(self.core.snapshot().paired, "the scene starts paired");
+        self.replies.clear();
+    }
+
+    fn instant(now: BootTime, wall: bool) -> Now {
+        let wall = wall.then(|| WallTime::from_secs(EPOCH + now.as_millis() / 1000));
+        Now {
+            boot: now,
+            wall,
+            floor: WallTime::from_secs(EPOCH),
+            entropy: 7,
+        }
+    }
+
+    pub(super) fn event(&mut self, event: Event) {
+        let now = Self::instant(self.now, self.wall);
+        self.core.handle(now, event, &mut self.out);
+        self.settle();
+    }
+
+    /// Carries the effects out: stores at once unless held back.
+    fn settle(&mut self) {
+        loop {
+            for effect in std::mem::take(&mut self.out) {
+                match effect {
+                    Effect::Request(op, request) => {
+                        self.trace.push("request");
+                        self.requests.push((op, request));
+                    }
+                    Effect::Cancel(op) => {
+                        self.requests.retain(|(sent, _)| *sent != op);
+                        self.cancelled.push(op);
+                    }
+                    Effect::Store(op, store) => {
+                        self.trace.push("store");
+                        self.pending_stores.push((op, store));
+                    }
+                    Effect::Inhibit | Effect::Release => {}
+                    Effect::Publish(snapshot) => {
+                        self.trace.push("publish");
+                        self.published.push(*snapshot);
+                    }
+                    Effect::Reply(call, result) => {
+                        self.trace.push("reply");
+                        self.replies.push((call, result));
+                    }
+                    Effect::Note(note) => self.notes.push(note),
+                    Effect::Drained => self.drained = true,
+                }
+            }
+            if self.hold_stores || self.pending_stores.is_empty() {
+                return;
+            }
+            self.finish_store();
+        }
+    }
+
+    /// The oldest write ends.
+    pub(super) fn finish_store(&mut self) {
+        let (op, store) = self.pending_stores.remove(0);
+        self.stores += 1;
+        if self.disk_works {
+            match store {
+                Store::Record { record, .. } => self.record = Some(*record),
+                Store::Revocations(list) => self.revocations = list,
+                Store::Flow(flow) => self.flow = flow.map(|flow| *flow),
+            }
+        }
+        let now = Self::instant(self.now, self.wall);
+        self.core.handle(
+            now,
+            Event::Stored {
+                op,
+                ok: self.disk_works,
+            },
+            &mut self.out,
+        );
+        if self.hold_stores {
+            self.settle();
+        }
+    }
+
+    pub(super) const fn stores_pending(&self) -> bool {
+        !self.pending_stores.is_empty()
+    }
+
+    /// Lets time pass, ticking at each deadline on the way.
+    pub(super) fn advance(&mut self, by: Duration) {
+        let until = self.now.after(by);
+        for _ in 0..10_000 {
+            match self.core.next_deadline() {
+                Some(deadline) if deadline <= until => {
+                    self.now = deadline.max(self.now);
+                    self.event(Event::Tick);
+                    let next = self.core.next_deadline();
+                    assert!(
+                        next.is_none_or(|next| next > self.now),
+                        "I7: a tick moves the deadline forward"
+                    );
+                }
+                _ => {
+                    self.now = until;
+                    return;
+                }
+            }
+        }
+        panic!("I7: time does not get anywhere");
+    }
+
+    pub(super) fn call(&mut self, command: Command) -> CallId {
+        self.calls += 1;
+        let call = CallId(self.calls);
+        self.event(Event::Call(call, command));
+        call
+    }
+
+    pub(super) fn start_pairing(&mut self, replace: bool) -> CallId {
+        let options = PairingOptions {
+            renew: true,
+            replace,
+            give_up_after: None,
+            timeout: None,
+        };
+        self.call(Command::StartPairing { caller: UI, options })
+    }
+
+    pub(super) fn get_token(&mut self, min_validity: Option<Duration>) -> CallId {
+        self.call(Command::GetAccessToken {
+            caller: UPLOADER,
+            min_validity,
+        })
+    }
+
+    pub(super) fn reject(&mut self, caller: u32, generation: u64) -> CallId {
+        self.call(Command::RejectAccessToken {
+            caller,
+            generation: Generation(generation),
+        })
+    }
+
+    /// The answer to a call, if it has one.
+    pub(super) fn reply(&self, call: CallId) -> Option<&Result<Reply, CallError>> {
+        let mut found = self.replies.iter().filter(|(answered, _)| *answered == call);
+        let reply = found.next().map(|(_, reply)| reply);
+        assert!(found.next().is_none(), "I6: a call is answered once");
+        reply
+    }
+
+    /// The token a call got.
+    pub(super) fn token(&self, call: CallId) -> &str {
+        match self.reply(call) {
+            Some(Ok(Reply::Token { access, .. })) => access.expose(),
+            other => panic!("no token: {other:?}"),
+        }
+    }
+
+    pub(super) fn error(&self, call: CallId) -> CallError {
+        match self.reply(call) {
+            Some(Err(error)) => *error,
+            other => panic!("no error: {other:?}"),
+        }
+    }
+
+    /// Takes the request of that kind that is out.
+    pub(super) fn take(&mut self, wanted: fn(&Request) -> bool) -> Option<(OpId, Request)> {
+        let at = self.requests.iter().position(|(_, request)| wanted(request))?;
+        Some(self.requests.remove(at))
+    }
+
+    pub(super) fn out(&self, wanted: fn(&Request) -> bool) -> bool {
+        self.requests.iter().any(|(_, request)| wanted(request))
+    }
+
+    pub(super) fn answer(&mut self, wanted: fn(&Request) -> bool, answer: Answer) {
+        self.answer_dated(wanted, None, answer);
+    }
+
+    pub(super) fn answer_dated(&mut self, wanted: fn(&Request) -> bool, date: Option<WallTime>, answer: Answer) {
+        let (op, _) = self.take(wanted).expect("such a request is out");
+        self.event(Event::Answered { op, date, answer });
+    }
+
+    pub(super) fn show_code(&mut self) {
+        let answer = CodeAnswer::Granted(CodeGrant {
+            device_code: DeviceCode::new("d1".into()),
+            user_code: UserCode::new("012345".into()),
+            verification_uri: "https://next.frame.io/pair".into(),
+            verification_uri_complete: None,
+            device_name: "cam".into(),
+            expires_in: secs(120),
+            interval: secs(5),
+        });
+        self.answer(is_code, Answer::Code(answer));
+    }
+
+    pub(super) fn poll(&mut self, answer: PollAnswer) {
+        self.answer(is_poll, Answer::Poll(answer));
+    }
+
+    pub(super) fn prepare(&mut self, answer: PrepareAnswer) {
+        self.answer(is_prepare, Answer::Prepare(answer));
+    }
+
+    pub(super) fn refresh(&mut self, answer: RefreshAnswer) {
+        self.answer(is_refresh, Answer::Refresh(answer));
+    }
+
+    /// A whole refresh that works, bringing pair `n`.
+    pub(super) fn refresh_to(&mut self, n: u32) {
+        self.prepare(PrepareAnswer::Ready);
+        self.refresh(RefreshAnswer::Granted(grant(n)));
+        self.alive();
+    }
+
+    pub(super) fn probed(&mut self, answer: ResourceAnswer) {
+        self.answer(is_identify, Answer::Resource(answer));
+    }
+
+    /// A resource took the token.
+    pub(super) fn alive(&mut self) {
+        self.probed(ResourceAnswer::Alive(None));
+    }
+
+    /// What a process that is killed now finds when it starts again.
+    pub(super) fn stored(&self) -> Stored {
+        Stored {
+            record: self.record.clone().map_or(Loaded::Missing, Loaded::Current),
+            revocations: self.revocations.clone(),
+            flow: self.flow.clone(),
+        }
+    }
+
+    /// Killed and started again in the same boot.
+    pub(super) fn restart(&self) -> Self {
+        Self::start(
+            policy(),
+            Provisioning::Ready,
+            self.stored(),
+            BOOT,
+            self.now.as_millis() + 1,
+            self.wall,
+        )
+    }
+
+    /// Power-cycled.
+    pub(super) fn reboot(&self, wall: bool) -> Self {
+        self.reboot_with(policy(), wall)
+    }
+
+    pub(super) fn reboot_with(&self, policy: Policy, wall: bool) -> Self {
+        Self::start(policy, Provisioning::Ready, self.stored(), BootId([2; 16]), 5_000, wall)
+    }
+
+    /// The pairing on disk.
+    pub(super) fn on_disk(&self) -> &Pairing {
+        match &self.record.as_ref().unwrap().body {
+            Body::Paired(pairing) => pairing,
+            Body::Tombstone(reason) => panic!("a tombstone: {reason:?}"),
+        }
+    }
+
+    pub(super) fn state(&self) -> (PairingState, Reason) {
+        (self.core.snapshot().pairing, self.core.snapshot().reason)
+    }
+}
+
+pub(super) fn is_code(request: &Request) -> bool {
+    matches!(request, Request::DeviceCode)
+}
+pub(super) fn is_poll(request: &Request) -> bool {
+    matches!(request, Request::Poll(_))
+}
+pub(super) fn is_prepare(request: &Request) -> bool {
+    matches!(request, Request::Prepare)
+}
+pub(super) fn is_refresh(request: &Request) -> bool {
+    matches!(request, Request::Refresh { .. })
+}
+pub(super) fn is_authorize(request: &Request) -> bool {
+    matches!(request, Request::Authorize)
+}
+pub(super) fn is_exchange(request: &Request) -> bool {
+    matches!(request, Request::Exchange { .. })
+}
+pub(super) fn is_identify(request: &Request) -> bool {
+    matches!(request, Request::Identify(_))
+}
+pub(super) fn is_revoke(request: &Request) -> bool {
+    matches!(request, Request::Revoke(_))
+}
+pub(super) fn is_heartbeat(request: &Request) -> bool {
+    matches!(request, Request::Heartbeat(_))
+}

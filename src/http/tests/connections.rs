@@ -1,0 +1,173 @@
+//! Which connection a request goes on, and when one ends.
+
+use super::*;
+
+#[tokio::test]
+async fn polls_share_one_warm_connection() {
+    let mut server = Server::start([vec![Step::Take, pending(), Step::Take, pending()]]).await;
+    let client = client_of(&server);
+    for _ in 0..2 {
+        assert_eq!(client.send(&poll()).await.answer, STILL_PENDING);
+    }
+    let seen = server.so_far();
+    assert!(
+        matches!(&seen[..], [Seen::Accepted, Seen::Request(_), Seen::Request(_)]),
+        "{seen:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_failure_is_followed_by_a_fresh_connection() {
+    let lost = vec![Step::Take, pending(), Step::Take, Step::Cut];
+    let mut server = Server::start([lost, vec![Step::Take, pending()]]).await;
+    let client = client_of(&server);
+    assert_eq!(client.send(&poll()).await.answer, STILL_PENDING);
+    assert_eq!(client.send(&poll()).await.answer, poll_failed(FaultKind::Lost));
+    assert_eq!(client.send(&poll()).await.answer, STILL_PENDING);
+    let accepted = server.so_far().iter().filter(|seen| **seen == Seen::Accepted).count();
+    assert_eq!(accepted, 2);
+}
+
+#[tokio::test]
+async fn a_warm_connection_that_the_server_closed_is_replaced_and_the_request_sent_once() {
+    for farewell in [Step::Close, Step::Cut] {
+        let mut server = Server::start([vec![Step::Take, pending(), farewell], vec![Step::Take, pending()]]).await;
+        let client = client_of(&server);
+        assert_eq!(client.send(&poll()).await.answer, STILL_PENDING);
+        assert_eq!(server.next().await, Seen::Accepted);
+        server.next_request().await;
+        assert_eq!(server.next().await, Seen::Closed);
+        assert_eq!(client.send(&poll()).await.answer, STILL_PENDING);
+        let seen = server.so_far();
+        assert!(matches!(&seen[..], [Seen::Accepted, Seen::Request(_)]), "{seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_idle_for_too_long_is_not_trusted() {
+    let script = vec![Step::Take, pending()];
+    let mut server = Server::start([script.clone(), script]).await;
+    let client = client_of(&server);
+    client.send(&poll()).await;
+    client.warm().as_mut().unwrap().since = boottime().saturating_sub(WARM);
+    assert_eq!(client.send(&poll()).await.answer, STILL_PENDING);
+    let accepted = server.so_far().iter().filter(|seen| **seen == Seen::Accepted).count();
+    assert_eq!(accepted, 2);
+}
+
+#[tokio::test]
+async fn nothing_is_kept_warm_after_a_request_that_none_follows() {
+    let mut server = Server::start([vec![Step::Take, say("HTTP/1.1 204 No Content\r\n\r\n")]]).await;
+    let heartbeat = Request::Heartbeat(AccessToken::new("AT".to_owned()));
+    let client = client_of(&server);
+    let outcome = client.send(&heartbeat).await;
+    assert_eq!(outcome.answer, Answer::Resource(ResourceAnswer::Alive(None)));
+    assert!(client.warm().is_none());
+    assert_eq!(server.next().await, Seen::Accepted);
+    assert_eq!(server.next_request().await, "POST /v2/devices/heartbeat HTTP/1.1");
+    assert_eq!(server.next().await, Seen::Left);
+}
+
+#[tokio::test]
+async fn the_refresh_goes_on_the_prepared_connection_and_devices_me_follows_on_it() {
+    let me = answer("200 OK", r#"{"name":"Cam-1"}"#);
+    let script = vec![
+        Step::Take,
+        healthy(),
+        Step::Take,
+        answer("200 OK", PAIR),
+        Step::Take,
+        me,
+    ];
+    let mut server = Server::start([script]).await;
+    let client = client_of(&server);
+    let prepared = client.prepare().await;
+    assert_eq!(prepared.outcome.answer, READY);
+    let outcome = client.refresh(prepared.connection.unwrap(), &token()).await;
+    assert!(matches!(outcome.answer, Answer::Refresh(RefreshAnswer::Granted(_))));
+    let outcome = client.send(&identify()).await;
+    assert!(matches!(
+        outcome.answer,
+        Answer::Resource(ResourceAnswer::Alive(Some(_)))
+    ));
+
+    assert_eq!(server.next().await, Seen::Accepted);
+    assert_eq!(server.next_request().await, "GET /health HTTP/1.1");
+    assert_eq!(server.next_request().await, "POST /v2/auth/token HTTP/1.1");
+    assert_eq!(server.next_request().await, "GET /v2/devices/me HTTP/1.1");
+}
+
+#[tokio::test]
+async fn the_proof_carries_no_credential_and_names_host_and_version() {
+    let mut server = Server::start([vec![Step::Take, healthy()]]).await;
+    let _prepared = client_of(&server).prepare().await;
+    assert_eq!(server.next().await, Seen::Accepted);
+    let Seen::Request(text) = server.next().await else {
+        panic!("no request");
+    };
+    let text = text.to_ascii_lowercase();
+    assert!(
+        text.contains(&format!("\r\nhost: 127.0.0.1:{}\r\n", server.port)),
+        "{text}"
+    );
+    assert!(text.contains("\r\nx-client-version: 2.16.4\r\n"), "{text}");
+    assert!(!text.contains("authorization") && !text.contains("canary"), "{text}");
+}
+
+#[tokio::test]
+async fn where_the_server_closes_after_its_proof_a_fresh_handshake_is_proof_enough() {
+    let closing = say("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\n{}");
+    let mut server = Server::start([
+        vec![Step::Take, closing, Step::Close],
+        vec![Step::Take, answer("200 OK", PAIR)],
+    ])
+    .await;
+    let client = client_of(&server);
+    let prepared = client.prepare().await;
+    assert_eq!(prepared.outcome.answer, READY);
+    let outcome = client.refresh(prepared.connection.unwrap(), &token()).await;
+    assert!(matches!(outcome.answer, Answer::Refresh(RefreshAnswer::Granted(_))));
+    let requests = server
+        .so_far()
+        .iter()
+        .filter(|seen| matches!(seen, Seen::Request(_)))
+        .count();
+    assert_eq!(requests, 2);
+}
+
+#[tokio::test]
+async fn a_busy_server_leaves_a_connection_that_can_be_used() {
+    let busy = say("HTTP/1.1 503 Busy\r\nretry-after: 7\r\ncontent-length: 0\r\n\r\n");
+    let server = Server::start([vec![Step::Take, busy, Step::Take, answer("200 OK", PAIR)]]).await;
+    let client = client_of(&server);
+    let prepared = client.prepare().await;
+    assert_eq!(
+        prepared.outcome.answer,
+        Answer::Prepare(PrepareAnswer::Busy(Fault {
+            kind: FaultKind::Refused,
+            retry_after: Some(Duration::from_secs(7)),
+        }))
+    );
+    let outcome = client.refresh(prepared.connection.unwrap(), &token()).await;
+    assert!(matches!(outcome.answer, Answer::Refresh(RefreshAnswer::Granted(_))));
+}
+
+#[tokio::test]
+async fn dropping_a_request_closes_its_connection() {
+    let mut server = Server::start([vec![Step::Take]]).await;
+    let client = client_of(&server);
+    let sending = tokio::spawn(async move { client.send(&poll()).await });
+    assert_eq!(server.next().await, Seen::Accepted);
+    server.next_request().await;
+    sending.abort();
+    assert_eq!(server.next().await, Seen::Left);
+}
+
+#[tokio::test]
+async fn dropping_a_prepared_connection_closes_it() {
+    let mut server = Server::start([vec![Step::Take, healthy()]]).await;
+    drop(client_of(&server).prepare().await);
+    assert_eq!(server.next().await, Seen::Accepted);
+    server.next_request().await;
+    assert_eq!(server.next().await, Seen::Left);
+}

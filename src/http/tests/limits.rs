@@ -1,0 +1,69 @@
+//! Every wait has its limit.
+
+use super::*;
+
+/// Lets the limit pass once nothing else can happen any more. Time stands still from then on, so that `elapsed` can be
+/// told to the millisecond without waiting.
+async fn pass(seconds: u64) {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(seconds)).await;
+}
+
+#[tokio::test]
+async fn a_stalled_refresh_outlives_the_servers_own_limit_and_is_then_lost() {
+    let mut server = Server::start([vec![Step::Take, healthy(), Step::Take]]).await;
+    let client = client_of(&server);
+    let prepared = client.prepare().await;
+    let connection = prepared.connection.unwrap();
+    let mut refreshing = tokio::spawn(async move { client.refresh(connection, &token()).await });
+    assert_eq!(server.next().await, Seen::Accepted);
+    server.next_request().await;
+    server.next_request().await;
+    pass(34).await;
+    let early =
+        std::future::poll_fn(|cx| std::task::Poll::Ready(std::pin::Pin::new(&mut refreshing).poll(cx).is_ready()));
+    assert!(!early.await);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(refreshing.await.unwrap().answer, refresh_failed(FaultKind::Lost));
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_lost_at_the_limit() {
+    let half = "HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{";
+    let mut server = Server::start([vec![Step::Take, say(half)]]).await;
+    let client = client_of(&server);
+    let asking = tokio::spawn(async move { client.send(&identify()).await });
+    assert_eq!(server.next().await, Seen::Accepted);
+    server.next_request().await;
+    pass(15).await;
+    let failed = Answer::Resource(ResourceAnswer::Failed(fault(FaultKind::Lost)));
+    assert_eq!(asking.await.unwrap().answer, failed);
+    assert_eq!(server.next().await, Seen::Left);
+}
+
+#[tokio::test]
+async fn a_proof_that_stalls_ends_at_its_limit_without_a_connection() {
+    let mut server = Server::start([vec![Step::Take]]).await;
+    let client = client_of(&server);
+    let preparing = tokio::spawn(async move { client.prepare().await });
+    assert_eq!(server.next().await, Seen::Accepted);
+    server.next_request().await;
+    pass(10).await;
+    let prepared = preparing.await.unwrap();
+    assert_eq!(
+        prepared.outcome.answer,
+        Answer::Prepare(PrepareAnswer::Failed(fault(FaultKind::Lost)))
+    );
+    assert!(prepared.connection.is_none());
+}
+
+#[tokio::test]
+async fn a_handshake_that_stalls_is_offline_at_the_limit() {
+    let mut server = Server::start([vec![Step::Mute]]).await;
+    let client = client_of(&server);
+    let polling = tokio::spawn(async move { client.send(&poll()).await });
+    assert_eq!(server.next().await, Seen::Accepted);
+    pass(10).await;
+    assert_eq!(polling.await.unwrap().answer, poll_failed(FaultKind::Offline));
+    assert_eq!(server.next().await, Seen::Left);
+}

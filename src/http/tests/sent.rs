@@ -1,0 +1,143 @@
+//! What was sent and what was not, and what an answer on the wire is worth.
+
+use super::*;
+
+#[tokio::test]
+async fn a_prepared_connection_that_died_before_the_first_byte_means_nothing_was_sent() {
+    for farewell in [Step::Close, Step::Cut] {
+        let mut server = Server::start([vec![Step::Take, healthy(), Step::Wait, farewell]]).await;
+        let client = client_of(&server);
+        let prepared = client.prepare().await;
+        assert_eq!(server.next().await, Seen::Accepted);
+        server.next_request().await;
+        server.go_on();
+        assert_eq!(server.next().await, Seen::Closed);
+        let outcome = client.refresh(prepared.connection.unwrap(), &token()).await;
+        assert_eq!(outcome.answer, refresh_failed(FaultKind::Offline));
+        assert!(server.so_far().is_empty(), "a refresh is never sent anywhere else");
+    }
+}
+
+#[tokio::test]
+async fn a_close_that_arrived_while_nobody_looked_is_seen_before_the_refresh_is_written() {
+    let (told, address) = std::sync::mpsc::channel();
+    let elsewhere = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let mut server = Server::start([vec![Step::Take, healthy(), Step::Wait, Step::Close]]).await;
+            told.send((server.base(), server.ca_file(), server.signal())).unwrap();
+            while server.next().await != Seen::Closed {}
+        });
+    });
+    let (base, ca_file, signal) = address.recv().unwrap();
+    let client = client_with(&base, &ca_file, FloorClock::new(WallTime::default()));
+    let prepared = client.prepare().await;
+    signal.notify_one();
+    // Blocks this thread's runtime too: the close arrives, and no task here can have looked.
+    elsewhere.join().unwrap();
+    let outcome = client.refresh(prepared.connection.unwrap(), &token()).await;
+    assert_eq!(outcome.answer, refresh_failed(FaultKind::Offline));
+}
+
+#[tokio::test]
+async fn a_refresh_without_a_connection_is_not_sent() {
+    let server = Server::start([]).await;
+    let request = Request::Refresh {
+        on: crate::core::OpId(1),
+        token: token(),
+    };
+    let outcome = client_of(&server).send(&request).await;
+    assert_eq!(outcome.answer, refresh_failed(FaultKind::Offline));
+}
+
+#[tokio::test]
+async fn whatever_cuts_a_sent_refresh_leaves_it_lost() {
+    let half = "HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"access_token\":";
+    let chunked = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\n{\"acc\r\n";
+    let unframed = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{PAIR}");
+    for (steps, what) in [
+        (vec![Step::Cut], "no answer"),
+        (vec![Step::Close], "no answer, politely"),
+        (vec![say("HTTP/1.1 200 O"), Step::Cut], "half a status line"),
+        (vec![say("HTTP/1.1 200 OK\r\ncontent-le"), Step::Close], "half a head"),
+        (vec![say(half), Step::Cut], "half a body"),
+        (vec![say(half), Step::Close], "half a body, politely"),
+        (vec![say(chunked), Step::Cut], "chunks without an end"),
+        (vec![say(chunked), Step::Close], "chunks without an end, politely"),
+        (
+            vec![say(&unframed), Step::Cut],
+            "an unframed body without TLS's farewell",
+        ),
+    ] {
+        assert_eq!(refresh_against(steps).await, refresh_failed(FaultKind::Lost), "{what}");
+    }
+}
+
+#[tokio::test]
+async fn an_unframed_body_ends_with_a_proper_close() {
+    let unframed = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n\r\n{PAIR}");
+    let answer = refresh_against(vec![say(&unframed), Step::Close]).await;
+    assert!(
+        matches!(answer, Answer::Refresh(RefreshAnswer::Granted(_))),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_http_is_garbled() {
+    let flood = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(HEADERS_TOO_MANY));
+    let long = format!("HTTP/1.1 200 OK\r\na: {}\r\n\r\n", "b".repeat(64 * 1024));
+    for garbage in [
+        "\u{0}\u{1}\u{2}\r\n\r\n",
+        "SSH-2.0-OpenSSH\r\n",
+        "<html></html>\r\n\r\n",
+        &flood,
+        &long,
+    ] {
+        let answer = refresh_against(vec![say(garbage)]).await;
+        assert_eq!(answer, refresh_failed(FaultKind::Garbled), "{garbage:.20}");
+    }
+}
+
+const HEADERS_TOO_MANY: usize = 65;
+
+#[tokio::test]
+async fn a_body_beyond_the_limit_is_garbled_announced_or_not() {
+    let announced = "HTTP/1.1 200 OK\r\ncontent-length: 65537\r\n\r\n";
+    let endless = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
+    let chunk = format!("8000\r\n{}\r\n", " ".repeat(0x8000));
+    for steps in [
+        vec![say(announced)],
+        vec![say(endless), say(&chunk), say(&chunk), say(&chunk)],
+    ] {
+        assert_eq!(refresh_against(steps).await, refresh_failed(FaultKind::Garbled));
+    }
+    let padded = format!("{PAIR}{}", " ".repeat(65_536 - PAIR.len()));
+    let answer = refresh_against(vec![answer("200 OK", &padded)]).await;
+    assert!(matches!(answer, Answer::Refresh(RefreshAnswer::Granted(_))));
+}
+
+#[tokio::test]
+async fn a_redirect_is_not_followed() {
+    let elsewhere = Server::start([vec![]]).await;
+    let redirect = format!(
+        "HTTP/1.1 307 Temporary Redirect\r\nlocation: https://localhost:{}/v2/auth/token\r\ncontent-length: 0\r\n\r\n",
+        elsewhere.port
+    );
+    assert_eq!(
+        refresh_against(vec![say(&redirect)]).await,
+        refresh_failed(FaultKind::Refused)
+    );
+    let mut elsewhere = elsewhere;
+    assert!(elsewhere.so_far().is_empty());
+}
+
+#[tokio::test]
+async fn an_early_hint_is_not_taken_for_the_answer() {
+    let hint = "HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n";
+    let answer = refresh_against(vec![say(hint), answer("200 OK", PAIR)]).await;
+    assert!(matches!(answer, Answer::Refresh(RefreshAnswer::Granted(_))));
+}

@@ -1,0 +1,247 @@
+//! What each word of a standard server means.
+
+use super::*;
+
+#[test]
+fn a_refresh_ends_a_pairing_by_invalid_grant_and_by_nothing_else() {
+    use RefreshAnswer::{ClientRejected, Dead, Failed};
+    let refused = || Failed(failed(FaultKind::Refused));
+    for (status, body, wanted) in [
+        (400, r#"{"error":"invalid_grant"}"#, Dead),
+        (401, r#"{"error":"invalid_grant","error_description":"x"}"#, Dead),
+        (
+            403,
+            r#"{"error":"invalid_grant","error_description":"Unknown or invalid refresh token."}"#,
+            Dead,
+        ),
+        (403, r#"{"error":"access_denied"}"#, refused()),
+        (403, "", refused()),
+        (400, "", refused()),
+        (404, r#"{"error":"invalid_grant"}"#, refused()),
+        (
+            429,
+            r#"{"error":"invalid_grant"}"#,
+            Failed(failed(FaultKind::RateLimited)),
+        ),
+        (400, r#"{"error":"invalid_request"}"#, refused()),
+        (400, r#"{"error":"token_inactive"}"#, refused()),
+        (401, DETAILED_401, refused()),
+        (400, r#"{"error":"invalid_scope"}"#, refused()),
+        (400, r#"{"error":"unsupported_grant_type"}"#, refused()),
+        (400, r#"{"error":"invalid_client"}"#, ClientRejected),
+        (401, r#"{"error":"invalid_client"}"#, ClientRejected),
+        (400, r#"{"error":"unauthorized_client"}"#, ClientRejected),
+        (403, r#"{"error":"unauthorized_client"}"#, ClientRejected),
+        (503, r#"{"error":"invalid_grant"}"#, refused()),
+        (500, r#"{"error":"invalid_grant"}"#, Failed(failed(FaultKind::Garbled))),
+        (200, r#"{"error":"invalid_grant"}"#, Failed(failed(FaultKind::Garbled))),
+        (302, "", refused()),
+    ] {
+        for provider in [device(server()), code(server())] {
+            assert_eq!(
+                said(&provider, Kind::Refresh, status, body),
+                Answer::Refresh(wanted.clone()),
+                "{status} {body}"
+            );
+        }
+    }
+}
+
+#[test]
+fn frameios_applications_call_a_used_token_inactive() {
+    let frameio = code(ServerSettings {
+        dialect: Dialect::FrameioApplications,
+        ..server()
+    });
+    let reuse =
+        r#"{"error":"token_inactive","error_description":"Token is inactive because it is malformed, expired"}"#;
+    for status in [400, 401] {
+        assert_eq!(
+            said(&frameio, Kind::Refresh, status, reuse),
+            Answer::Refresh(RefreshAnswer::Dead)
+        );
+    }
+}
+
+#[test]
+fn an_answer_without_refresh_token_or_lifetime_is_good() {
+    let answer = said(
+        &code(server()),
+        Kind::Refresh,
+        200,
+        r#"{"access_token":"2YotnFZFEjr1zCsicMWpAA","token_type":"Bearer"}"#,
+    );
+    let Answer::Refresh(RefreshAnswer::Granted(grant)) = answer else {
+        panic!("{answer:?}")
+    };
+    assert_eq!((grant.refresh, grant.expires_in), (None, Duration::from_secs(3600)));
+}
+
+#[test]
+fn a_lifetime_of_nothing_is_not_an_hour() {
+    for (said_life, seconds) in [
+        ("0", 1),
+        ("-5", 1),
+        ("\"0\"", 1),
+        ("0.5", 1),
+        ("null", 3600),
+        ("\"\"", 3600),
+        ("7", 7),
+    ] {
+        let body = format!(r#"{{"access_token":"AT","token_type":"Bearer","expires_in":{said_life}}}"#);
+        let Answer::Refresh(RefreshAnswer::Granted(grant)) = said(&code(server()), Kind::Refresh, 200, &body) else {
+            panic!("{body}")
+        };
+        assert_eq!(grant.expires_in, Duration::from_secs(seconds), "{body}");
+    }
+}
+
+#[test]
+fn a_code_is_bought_once_and_refused_for_good() {
+    use ExchangeAnswer::{ClientRejected, Dead, Failed};
+    for (status, body, wanted) in [
+        (400, r#"{"error":"invalid_grant"}"#, Dead),
+        (400, r#"{"error":"invalid_request"}"#, Dead),
+        (400, r#"{"error":"invalid_scope"}"#, Dead),
+        (401, r#"{"error":"invalid_client"}"#, ClientRejected),
+        (
+            429,
+            r#"{"error":"invalid_grant"}"#,
+            Failed(failed(FaultKind::RateLimited)),
+        ),
+        (
+            400,
+            r#"{"error":"temporarily_unavailable"}"#,
+            Failed(failed(FaultKind::Refused)),
+        ),
+        (400, "<html>", Failed(failed(FaultKind::Refused))),
+        (500, r#"{"error":"server_error"}"#, Failed(failed(FaultKind::Garbled))),
+        (200, "{}", Failed(failed(FaultKind::Garbled))),
+    ] {
+        assert_eq!(
+            said(&code(server()), Kind::Exchange, status, body),
+            Answer::Exchange(wanted.clone()),
+            "{status} {body}"
+        );
+    }
+    let answer = said(&code(server()), Kind::Exchange, 200, PAIR);
+    assert!(
+        matches!(answer, Answer::Exchange(ExchangeAnswer::Granted(_))),
+        "{answer:?}"
+    );
+}
+
+#[test]
+fn a_code_answer_is_taken_as_the_server_means_it() {
+    // RFC 8628 §3.2.
+    let body = r#"{"device_code":"GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS","user_code":"WDJB-MJHT",
+        "verification_uri":"https://example.com/device",
+        "verification_uri_complete":"https://example.com/device?user_code=WDJB-MJHT","expires_in":1800,"interval":5}"#;
+    let Answer::Code(CodeAnswer::Granted(code)) = said(&device(server()), Kind::DeviceCode, 200, body) else {
+        panic!()
+    };
+    assert_eq!(code.user_code.expose(), "WDJB-MJHT");
+    assert_eq!(
+        code.verification_uri_complete.unwrap().expose(),
+        "https://example.com/device?user_code=WDJB-MJHT"
+    );
+    assert_eq!(
+        (code.expires_in, code.interval),
+        (Duration::from_secs(1800), Duration::from_secs(5))
+    );
+    // The interval is the server's, beyond a minute too; `name` is Frame.io's and nobody else's.
+    let body = r#"{"device_code":"D","user_code":"abc","verification_uri":"https://example.com/device","interval":120,
+        "name":"Cam-1"}"#;
+    let Answer::Code(CodeAnswer::Granted(code)) = said(&device(server()), Kind::DeviceCode, 200, body) else {
+        panic!()
+    };
+    assert_eq!(
+        (code.interval, code.device_name.as_str()),
+        (Duration::from_secs(120), "")
+    );
+    // The least, with the name that drafts gave the page.
+    let body = r#"{"device_code":"D","user_code":"abc","verification_url":"https://example.com/device"}"#;
+    let Answer::Code(CodeAnswer::Granted(code)) = said(&device(server()), Kind::DeviceCode, 200, body) else {
+        panic!()
+    };
+    assert_eq!(code.verification_uri, "https://example.com/device");
+    assert_eq!(code.verification_uri_complete, None);
+    assert_eq!(
+        (code.expires_in, code.interval),
+        (Duration::from_secs(300), Duration::from_secs(5))
+    );
+}
+
+#[test]
+fn a_code_that_could_deceive_is_not_shown() {
+    let asked = |code: &str| {
+        let body = format!(r#"{{"device_code":"D","user_code":{code:?},"verification_uri":"https://e.example"}}"#);
+        said(&device(server()), Kind::DeviceCode, 200, &body)
+    };
+    for good in ["0123", "WDJB-MJHT", "wdjb mjht", "a", "ÄB-12"] {
+        assert!(matches!(asked(good), Answer::Code(CodeAnswer::Granted(_))), "{good}");
+    }
+    for bad in ["", " ", " A", "A\u{202e}B", "A\u{200b}B", &"A".repeat(65)] {
+        // Rust's and JSON's escapes of these differ.
+        let body = format!(
+            r#"{{"device_code":"D","user_code":{},"verification_uri":"https://e.example"}}"#,
+            serde_json::to_string(bad).unwrap()
+        );
+        let answer = said(&device(server()), Kind::DeviceCode, 200, &body);
+        assert_eq!(answer, Answer::Code(CodeAnswer::BadUserCode), "{bad:?}");
+    }
+    // No page that a person may be sent to.
+    for page in ["http://e.example", "javascript:alert(1)", ""] {
+        let body = format!(r#"{{"device_code":"D","user_code":"A","verification_uri":{page:?}}}"#);
+        let answer = said(&device(server()), Kind::DeviceCode, 200, &body);
+        assert!(matches!(answer, Answer::Code(CodeAnswer::Failed(_))), "{page}");
+    }
+}
+
+#[test]
+fn polls_go_on_by_two_words_only() {
+    use PollAnswer::{ClientRejected, CodeUnknown, Denied, Expired, Failed, Pending, SlowDown};
+    for (status, word, wanted) in [
+        (400, "authorization_pending", Pending),
+        (428, "authorization_pending", Pending),
+        (400, "slow_down", SlowDown),
+        (429, "slow_down", SlowDown),
+        (400, "access_denied", Denied),
+        (400, "expired_token", Expired),
+        (400, "invalid_grant", CodeUnknown),
+        (400, "invalid_request", CodeUnknown),
+        (400, "unsupported_grant_type", CodeUnknown),
+        (400, "something_new", CodeUnknown),
+        (401, "invalid_client", ClientRejected),
+        (400, "temporarily_unavailable", Failed(failed(FaultKind::Refused))),
+        (429, "authorization_pending", Failed(failed(FaultKind::RateLimited))),
+        (503, "authorization_pending", Failed(failed(FaultKind::Refused))),
+    ] {
+        let body = format!(r#"{{"error":"{word}"}}"#);
+        assert_eq!(
+            said(&device(server()), Kind::Poll, status, &body),
+            Answer::Poll(wanted),
+            "{status} {word}"
+        );
+    }
+}
+
+#[test]
+fn a_revocation_needs_no_body() {
+    use RevokeAnswer::{Done, Failed, Refused};
+    for (status, body, wanted) in [
+        (200, "", Done),
+        (200, "{}", Done),
+        (400, r#"{"error":"unsupported_token_type"}"#, Refused),
+        (400, r#"{"error":"invalid_request"}"#, Refused),
+        (401, r#"{"error":"invalid_client"}"#, Failed(failed(FaultKind::Refused))),
+        (503, "", Failed(failed(FaultKind::Refused))),
+        (404, "", Failed(failed(FaultKind::Refused))),
+    ] {
+        assert_eq!(
+            said(&code(server()), Kind::Revoke, status, body),
+            Answer::Revoke(wanted),
+            "{status} {body}"
+        );
+    }
+}
