@@ -13,7 +13,7 @@ use c2c_sim::standard::{CLIENT, Client, Habits, Standard};
 use zbus::proxy::{CacheProperties, Proxy};
 use zbus::{DBusError as _, OwnedVariant, Variant};
 
-const DAEMON: &str = env!("CARGO_BIN_EXE_c2c-authd");
+pub(crate) const DAEMON: &str = env!("CARGO_BIN_EXE_c2c-authd");
 pub(crate) const LIMIT: Duration = Duration::from_secs(40);
 pub(crate) const LOOK: Duration = Duration::from_millis(20);
 pub(crate) const REFRESH: &str = "POST /token refresh_token";

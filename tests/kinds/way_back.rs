@@ -1,9 +1,7 @@
 //! A browser's way back to the real daemon where the machine has nothing to listen with, and where nobody comes.
 //!
-//! (Browsers that do come have `tests/kinds.rs`. Not tried here: a system without random bytes. `getrandom` waits until there are
+//! (Browsers that do come are in `main.rs`. Not tried here: a system without random bytes. `getrandom` waits until there are
 //! some, and a kernel that does not know the call cannot be had for a test.)
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::Read as _;
@@ -16,11 +14,9 @@ use c2c_sim::rig::{Process, Rig};
 use c2c_sim::server::{Options, Server};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use zbus::proxy::{CacheProperties, Proxy};
-use zbus::{DBusError as _, OwnedVariant, Variant};
+use zbus::{OwnedVariant, Variant};
 
-const DAEMON: &str = env!("CARGO_BIN_EXE_c2c-authd");
-const LIMIT: Duration = Duration::from_secs(40);
-const LOOK: Duration = Duration::from_millis(20);
+use super::world::{DAEMON, LIMIT, LOOK, error_name};
 
 type Answer = HashMap<String, OwnedVariant>;
 
@@ -142,15 +138,6 @@ fn connect(port: u16) -> [std::io::Result<TcpStream>; 2] {
         TcpStream::connect(SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
         TcpStream::connect(SocketAddr::from((Ipv6Addr::LOCALHOST, port))),
     ]
-}
-
-fn error_name(result: &zbus::Result<Answer>) -> String {
-    match result {
-        Err(zbus::Error::MethodError(name, ..)) => name.to_string(),
-        Err(zbus::Error::FDO(error)) => error.name().to_string(),
-        Err(other) => format!("{other:?}"),
-        Ok(_) => "no error".to_owned(),
-    }
 }
 
 #[tokio::test]
