@@ -212,9 +212,14 @@ scenarios! {
         { asks: 3, faults: 1, crashes: 2, disk: 1, consents: 2, stalls: 1, waits: 3 };
     strangers_give_way_and_are_revoked: BEFORE_ADVISORY,
         { asks: &[REPLACE, Ask::Cancel, Ask::Unpair], policy: by_browser() },
-        { asks: 2, crashes: 1, consents: 1, waits: 2 },
+        { asks: 2, crashes: 1, consents: 1, waits: 1 },
         { asks: 2, faults: 1, crashes: 1, consents: 1, waits: 1 },
         { asks: 3, faults: 2, crashes: 1, disk: 1, consents: 2, stalls: 1, waits: 3 };
+    strangers_give_way_while_time_goes_on: BEFORE_ADVISORY,
+        { asks: &[REPLACE, Ask::Cancel, Ask::Unpair], policy: by_browser() },
+        { asks: 1, crashes: 1, consents: 1, waits: 2 },
+        { asks: 2, crashes: 1, consents: 1, waits: 2 },
+        { asks: 3, crashes: 1, consents: 2, waits: 3 };
     a_revocation_goes_before_the_next_code: YOUNG,
         { asks: &[Ask::Unpair, START] },
         { asks: 2, faults: 1, consents: 1, waits: 1 },
