@@ -244,9 +244,10 @@ fn identity(settings: &ServerSettings) -> String {
     identity
 }
 
-/// RFC 7009 §2.2: 200 means done, also for a token that the server does not know; its body is of no interest.
+/// RFC 7009 §2.2: 200 means done, also for a token that the server does not know; its body is of no interest. A page is not the
+/// server's: that is a captive portal. Where there is nothing, it is no page, whatever a framework labels it (Django: `text/html`).
 pub(super) fn revoked(response: &HttpResponse) -> RevokeAnswer {
-    if response.status.is_success() && !response.is_html() {
+    if response.status.is_success() && (!response.is_html() || response.is_empty()) {
         return RevokeAnswer::Done;
     }
     match (response.status.as_u16(), response.error()) {

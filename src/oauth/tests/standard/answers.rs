@@ -232,6 +232,7 @@ fn a_revocation_needs_no_body() {
     for (status, body, wanted) in [
         (200, "", Done),
         (200, "{}", Done),
+        (200, "done", Done),
         (400, r#"{"error":"unsupported_token_type"}"#, Refused),
         (400, r#"{"error":"invalid_request"}"#, Refused),
         (401, r#"{"error":"invalid_client"}"#, Failed(failed(FaultKind::Refused))),
@@ -242,6 +243,14 @@ fn a_revocation_needs_no_body() {
             said(&code(server()), Kind::Revoke, status, body),
             Answer::Revoke(wanted),
             "{status} {body}"
+        );
+    }
+    // What a framework sends where nobody says otherwise, and what a captive portal does.
+    for (body, wanted) in [("", Done), ("<html>", Failed(failed(FaultKind::Garbled)))] {
+        assert_eq!(
+            code(server()).answer(Kind::Revoke, &response(200, HTML, body.as_bytes())),
+            Answer::Revoke(wanted),
+            "{body:?}"
         );
     }
 }
