@@ -159,7 +159,8 @@ impl Client {
         if !over(known.wished) {
             return None;
         }
-        if known.outdated && over(known.rested) {
+        // Asking cannot change an address that is written, and a pairing that lives with one must not wait for others.
+        if known.outdated && self.shared.provider.leaves_to_server(kind) && over(known.rested) {
             // From here on, so that whoever comes meanwhile does not wait as well.
             known.rested = Some(now + REST);
             return Some(SHORT);

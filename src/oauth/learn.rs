@@ -147,8 +147,9 @@ impl Server {
             Kind::Prepare | Kind::Poll | Kind::Refresh | Kind::Exchange => &endpoints.token,
             Kind::DeviceCode => &endpoints.device_authorization,
             Kind::Revoke => &endpoints.revocation,
-            // Where the browser goes is not seen here, and the others are no standard server's.
-            Kind::Authorize | Kind::Identify | Kind::Heartbeat => return false,
+            Kind::Authorize => &endpoints.authorization,
+            // No standard server's.
+            Kind::Identify | Kind::Heartbeat => return false,
         };
         self.settings.issuer.is_some() && written.is_none()
     }

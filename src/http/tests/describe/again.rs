@@ -104,3 +104,35 @@ async fn one_that_was_told_beside_it_is() {
     assert_eq!(client.send(&revoke()).await.answer, Answer::Revoke(RevokeAnswer::Done));
     assert_eq!(asked(&mut server).1, [OPENID, REVOKE, OPENID, REVOKE]);
 }
+
+#[tokio::test]
+async fn whoever_has_its_own_address_in_writing_does_not_ask_where_another_went() {
+    const REVOKE: &str = "POST /revoke HTTP/1.1";
+    let nowhere = vec![Step::Take, WHOLE, Step::Take, gone()];
+    let there = vec![Step::Take, WHOLE, Step::Take, answer("200 OK", "")];
+    let mut server = Server::start([nowhere, vec![], there]).await;
+    let client = client(&server, written(&server));
+    let failed = RevokeAnswer::Failed(fault(FaultKind::Refused));
+    assert_eq!(client.send(&revoke()).await.answer, Answer::Revoke(failed));
+    server.so_far();
+    assert_eq!(client.prepare().await.outcome.answer, READY);
+    assert_eq!(asked(&mut server), (1, vec![]));
+    // The minute's one question is left to who needs the answer.
+    assert_eq!(client.send(&revoke()).await.answer, Answer::Revoke(RevokeAnswer::Done));
+    assert_eq!(asked(&mut server).1, [OPENID, REVOKE]);
+}
+
+#[tokio::test]
+async fn a_browser_is_not_sent_to_where_a_server_was() {
+    const MOVED: Step = Step::Tell(r#"{"issuer":"@","token_endpoint":"@/token","authorization_endpoint":"@/b"}"#);
+    let nowhere = vec![Step::Take, WHOLE, Step::Take, gone()];
+    let server = Server::start([nowhere, vec![Step::Take, MOVED]]).await;
+    let client = client(&server, Endpoints::default());
+    assert_eq!(refreshes(&client).await, refresh_failed(FaultKind::Refused));
+    client.forget_warm();
+    let Provider::OauthCode(provider) = &*client.resolve(Kind::Authorize).await.unwrap() else {
+        panic!()
+    };
+    let uri = provider.authorization(provider.redirect_uri(), "s", "v").unwrap();
+    assert!(uri.contains("/b?response_type=code"), "{}", uri.as_str());
+}
