@@ -114,6 +114,8 @@ pub(super) struct Server {
     pub(super) settings: ServerSettings,
     /// What else the description says; `None` until it was read.
     pub(super) described: Option<Described>,
+    /// No place tells more than is known here, if any tells anything.
+    pub(super) throughout: bool,
     /// Who the server is, as part of the record's identity: what of it is written, whatever is learned later.
     pub(super) identity: String,
 }
@@ -124,6 +126,7 @@ impl Server {
             identity: identity(&settings),
             settings,
             described: None,
+            throughout: false,
         }
     }
 
