@@ -45,7 +45,7 @@ pub(super) struct Known {
     outdated: bool,
     /// Until then nobody waits again for where it went.
     rested: Option<Instant>,
-    /// Until then the server wants to be left alone: its `Retry-After` at a description. Who lacks an address asks all the same; to
+    /// Until then the server wants to be left alone: its `Retry-After` where it told nothing. Who lacks an address asks all the same; to
     /// keep to the wish is then up to whoever was told of it with the fault.
     wished: Option<Instant>,
     /// Paths where there is no description.
@@ -308,6 +308,8 @@ impl Client {
         let learned = Arc::new(learned);
         known.provider = Some(Arc::clone(&learned));
         known.outdated = false;
+        // Of one place, where another told; or of a time that is over.
+        known.wished = None;
         learned
     }
 

@@ -136,3 +136,29 @@ async fn a_browser_is_not_sent_to_where_a_server_was() {
     let uri = provider.authorization(provider.redirect_uri(), "s", "v").unwrap();
     assert!(uri.contains("/b?response_type=code"), "{}", uri.as_str());
 }
+
+#[tokio::test]
+async fn a_wish_of_one_place_is_none_where_another_tells() {
+    let tells = vec![Step::Take, busy(86_400), Step::Take, LEAST, Step::Take, gone()];
+    let mut server = Server::start([tells, vec![Step::Take, LEAST]]).await;
+    let client = client(&server, Endpoints::default());
+    assert_eq!(refreshes(&client).await, refresh_failed(FaultKind::Refused));
+    client.forget_warm();
+    server.so_far();
+    readies(&client).await;
+    assert_eq!(asked(&mut server).1, [OPENID]);
+}
+
+#[tokio::test]
+async fn a_wish_ends_with_the_description() {
+    let wish = vec![Step::Take, busy(86_400), Step::Take, nothing_here()];
+    let tells = vec![Step::Take, LEAST, Step::Take, gone()];
+    let mut server = Server::start([wish, tells, vec![Step::Take, LEAST]]).await;
+    let client = client(&server, Endpoints::default());
+    assert!(client.prepare().await.connection.is_none());
+    assert_eq!(refreshes(&client).await, refresh_failed(FaultKind::Refused));
+    client.forget_warm();
+    server.so_far();
+    readies(&client).await;
+    assert_eq!(asked(&mut server).1, [OPENID]);
+}
