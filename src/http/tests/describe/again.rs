@@ -162,3 +162,29 @@ async fn a_wish_ends_with_the_description() {
     readies(&client).await;
     assert_eq!(asked(&mut server).1, [OPENID]);
 }
+
+#[tokio::test]
+async fn a_server_seems_to_have_moved_by_these_statuses() {
+    for (status, again) in [
+        ("301 Moved Permanently", true),
+        ("302 Found", true),
+        ("303 See Other", true),
+        ("307 Temporary Redirect", true),
+        ("308 Permanent Redirect", true),
+        ("404 Not Found", true),
+        ("405 Method Not Allowed", true),
+        ("410 Gone", true),
+        ("400 Bad Request", false),
+        ("403 Forbidden", false),
+        ("503 Service Unavailable", false),
+    ] {
+        let nowhere = vec![Step::Take, LEAST, Step::Take, answer(status, "")];
+        let mut server = Server::start([nowhere, vec![Step::Take, LEAST]]).await;
+        let client = client(&server, Endpoints::default());
+        assert_eq!(refreshes(&client).await, refresh_failed(FaultKind::Refused));
+        client.forget_warm();
+        server.so_far();
+        readies(&client).await;
+        assert_eq!(asked(&mut server).1.len(), usize::from(again), "{status}");
+    }
+}
