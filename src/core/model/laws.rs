@@ -225,6 +225,8 @@ fn flow_is_gone(world: &World) -> bool {
 
 pub(super) fn nothing_is_revoked_while_paired(world: &World, pair: Pair) -> Law {
     let held = world.disk.paired().map(|pairing| Pair::of_access(&pairing.pair.access));
+    // One that the server has ended is no pairing, although its tombstone is still on its way to the disk.
+    let held = held.filter(|held| world.history.condemned & family_bit(held.family) == 0);
     hold!(
         held.is_none_or(|held| world.strangers && held.family != pair.family),
         "{pair:?} is revoked, {held:?} is on disk, and to the server both are one device"
