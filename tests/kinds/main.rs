@@ -277,11 +277,8 @@ async fn is_told_as_unfit(document: Document, words: &str) {
     assert_eq!(error_name(&refused), "org.freedesktop.DBus.Error.NotSupported");
     assert!(format!("{refused:?}").contains(words), "{refused:?}");
     assert_eq!(world.word("PairingReason").await, "local-fault");
-    let journal = daemon.output().join("\n");
-    assert!(
-        journal.contains("the server's description of itself is not"),
-        "{journal}"
-    );
+    let told = |line: &str| line.contains("the server's description of itself is not");
+    daemon.wait_output(told, LIMIT).await.unwrap();
     world.server.change(|habits| *habits = short_lived());
     world.until("PairingState", "awaiting-user").await;
     world.pair_by_browser(&[]).await;
@@ -331,7 +328,7 @@ async fn a_port_that_is_taken_is_told_and_tried_again() {
 #[tokio::test]
 async fn no_secret_of_a_pairing_by_browser_is_logged_or_kept_in_clear() {
     let world = World::new("oauth-code", Habits::default()).await;
-    let daemon = world.start().await;
+    let mut daemon = world.start().await;
     let code = world.start_pairing(&[]).await.unwrap();
     let address = &code["authorization-uri"];
     let back = world.server.browse(address, true).unwrap();
@@ -349,6 +346,8 @@ async fn no_secret_of_a_pairing_by_browser_is_logged_or_kept_in_clear() {
         value(&back, "code"),
         token,
     ];
+    daemon.terminate().unwrap();
+    daemon.wait_exit(LIMIT).await.unwrap();
     let left = world.left_behind(&daemon);
     let logged = left.windows(6).any(|window| window == b"/token");
     assert!(logged, "this test can fail: {:?}", daemon.output());

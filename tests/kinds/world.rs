@@ -188,7 +188,7 @@ impl World {
         }
     }
 
-    /// Everything on disk and in the runtime directory, and everything that was logged.
+    /// Everything on disk and in the runtime directory, and everything that was logged: all of it once the daemon has ended.
     pub(crate) fn left_behind(&self, daemon: &Process) -> Vec<u8> {
         let mut all = daemon.output().join("\n").into_bytes();
         for directory in [self.rig.state_directory(), self.rig.runtime_directory()] {
