@@ -52,7 +52,8 @@ async fn a_browser_on_the_board_pairs_among_strangers() {
     // A hostile process on the board: pages of its own, guesses, a flood, connections that say nothing.
     let place = host(&back);
     let hostile = tokio::task::spawn_blocking(move || {
-        let silent: Vec<_> = (0..100).map(|_| TcpStream::connect(&place).unwrap()).collect();
+        // More than twice as many as the daemon holds at once: somebody has to give way.
+        let silent: Vec<_> = (0..300).map(|_| TcpStream::connect(&place).unwrap()).collect();
         for guess in 0..200 {
             let answer = say(
                 &place,
