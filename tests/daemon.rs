@@ -103,13 +103,21 @@ async fn exit(daemon: &mut Process) -> Option<i32> {
 #[tokio::test]
 async fn a_stop_with_nothing_to_finish_does_not_wait_for_its_limits() {
     let world = World::new(quick());
-    let mut daemon = world.start().await;
-    let asked = std::time::Instant::now();
-    daemon.terminate().unwrap();
-    assert_eq!(exit(&mut daemon).await, Some(0));
-    // The bus is given a second at most for the last answers, of which there are none.
-    let took = asked.elapsed();
-    assert!(took < Duration::from_millis(900), "{took:?}");
+    let mut all = Vec::new();
+    // The bus is given a second at most for the last answers, of which there are none. A daemon that waits for it never ends
+    // sooner, whichever time; one that does not needs a few milliseconds, except where the machine is busy.
+    for _ in 0..5 {
+        let mut daemon = world.start().await;
+        let asked = std::time::Instant::now();
+        daemon.terminate().unwrap();
+        assert_eq!(exit(&mut daemon).await, Some(0));
+        let took = asked.elapsed();
+        if took < Duration::from_millis(900) {
+            return;
+        }
+        all.push(took);
+    }
+    panic!("{all:?}");
 }
 
 #[tokio::test]

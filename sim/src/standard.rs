@@ -39,6 +39,8 @@ pub struct Habits {
     pub client: Client,
     /// Life of an access token; `None` leaves `expires_in` out.
     pub token_life: Option<u64>,
+    /// Life of the next access token alone; those after it have `token_life` again.
+    pub next_life: Option<u64>,
     /// A refresh gives a new refresh token and ends the old one (RFC 6749 §6); without, the old one stays.
     pub rotates: bool,
     /// How it describes itself.
@@ -53,6 +55,7 @@ impl Default for Habits {
             dialect: Dialect::Standard,
             client: Client::Public,
             token_life: Some(3600),
+            next_life: None,
             rotates: true,
             document: Document::Good,
             refuses_refresh: None,

@@ -48,7 +48,8 @@ const CONNECTIONS: usize = 128;
 /// of silent ones is worked off: 6,400 a second.
 const GRACE: Duration = Duration::from_millis(20);
 
-/// How many wait in the kernel until they are taken. Whoever finds this queue full is not told: it tries again after a second.
+/// How many wait in the kernel until they are taken; `net.core.somaxconn` may allow fewer (128 before Linux 5.4). Whoever finds
+/// this queue full is not told: it tries again after a second.
 const QUEUE: u32 = 1024;
 
 /// How long nobody is taken after the system could not hand a connection over.

@@ -2,7 +2,6 @@
 
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
-use std::io::Write as _;
 use std::sync::Mutex;
 
 use tokio::sync::{mpsc, oneshot};
@@ -10,6 +9,8 @@ use tokio::sync::{mpsc, oneshot};
 use super::*;
 use crate::core::{AuthorizationCode, RedirectOutcome};
 use crate::oauth::{ClientAuth, Dialect, Endpoints, OauthCode, ServerSettings};
+
+mod crowds;
 
 const STATE: &str = "canary-state-0123456789";
 const CODE: &str = "canary-code";
@@ -27,6 +28,21 @@ impl Bench {
     fn new() -> Self {
         let redirect = RedirectUri::parse("http://127.0.0.1/callback").unwrap();
         let bound = Bound::to(&redirect).unwrap();
+        Self::with(redirect, bound)
+    }
+
+    /// At a port that is given to nobody who asks for any, so that it is nobody's afterwards.
+    fn apart() -> Self {
+        let own = 10_000 + u16::try_from(std::process::id() % 20_000).unwrap();
+        let bound = (own..own + 100).find_map(|port| {
+            let redirect = RedirectUri::parse(&format!("http://127.0.0.1:{port}/callback")).unwrap();
+            Some((Bound::to(&redirect).ok()?, redirect))
+        });
+        let (bound, redirect) = bound.unwrap();
+        Self::with(redirect, bound)
+    }
+
+    fn with(redirect: RedirectUri, bound: Bound) -> Self {
         let port = bound.redirect_uri().port().unwrap();
         let settings = ServerSettings {
             client_id: "c".to_owned(),
@@ -319,48 +335,7 @@ async fn a_flood_of_wrong_requests_uses_nothing_up() {
     bench.pairs().await;
 }
 
-/// Connections that wait in the kernel: the runtime, and with it the listener, does not run meanwhile.
-fn crowd(port: u16, size: usize) -> Vec<std::net::TcpStream> {
-    let connect = || std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
-    std::iter::repeat_with(connect).take(size).collect()
-}
-
-/// Time is the runtime's here and in what follows: it jumps to the next deadline as soon as nothing else is to be done.
-#[tokio::test(start_paused = true)]
-async fn connections_that_say_nothing_give_way_to_the_browser() {
-    let mut bench = Bench::new();
-    let mut silent = crowd(bench.port, CONNECTIONS * 2);
-    for stream in &mut silent {
-        // Half a request holds its place no longer than none.
-        stream.write_all(b"GET /callback HTTP/1.1\r\nHost:").unwrap();
-    }
-    let started = Instant::now();
-    bench.pairs().await;
-    assert!(
-        started.elapsed() < GRACE * 3,
-        "one moment for each {CONNECTIONS} of them: {:?}",
-        started.elapsed()
-    );
-}
-
-/// The worst turn for a browser: its place is the first to go, and a crowd came before its request did.
-#[tokio::test(start_paused = true)]
-async fn a_request_that_has_arrived_is_read_before_anybody_gives_way() {
-    let mut bench = Bench::new();
-    let mut browser = crowd(bench.port, 1).remove(0);
-    let _silent = crowd(bench.port, CONNECTIONS - 1);
-    tokio::time::sleep(GRACE * 2).await;
-    let _crowd = crowd(bench.port, CONNECTIONS);
-    browser.write_all(bench.request(&right()).as_bytes()).unwrap();
-    let handed = timeout(GRACE * 10, bench.handed.recv()).await;
-    let (redirect, reply) = handed.unwrap().unwrap();
-    assert_eq!(redirect.state.expose(), STATE);
-    reply.send(Ok(())).unwrap();
-    browser.set_nonblocking(true).unwrap();
-    let page = answer(TcpStream::from_std(browser).unwrap()).await;
-    assert!(page.contains("is paired"), "{page}");
-}
-
+/// Time is the runtime's here: it jumps to the next deadline as soon as nothing else is to be done.
 #[tokio::test(start_paused = true)]
 async fn a_request_that_does_not_end_is_cut() {
     let bench = Bench::new();
@@ -411,7 +386,7 @@ async fn a_port_that_another_has_is_told_with_the_cure() {
 
 #[tokio::test]
 async fn the_listener_ends_with_its_flow_and_the_browser_still_gets_its_page() {
-    let mut bench = Bench::new();
+    let mut bench = Bench::apart();
     let mut stream = bench.connect().await;
     stream.write_all(bench.request(&right()).as_bytes()).await.unwrap();
     let (_, reply) = bench.handed.recv().await.unwrap();

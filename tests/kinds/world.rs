@@ -102,14 +102,24 @@ impl World {
         daemon
     }
 
-    /// Pairs anew although paired; codes are asked for five seconds apart.
-    pub(crate) async fn replace(&self) {
-        let (old, _, _) = self.token().await.unwrap();
+    /// Codes are given five seconds apart at least: until then the daemon refuses, for this reason and no other.
+    pub(crate) async fn start_pairing_when_it_may(&self, options: &[(&str, Variant<'_>)]) -> HashMap<String, String> {
         let limit = Instant::now() + LIMIT;
-        while self.start_pairing(&[("replace", true.into())]).await.is_err() {
-            assert!(Instant::now() < limit);
+        loop {
+            let answer = self.start_pairing(options).await;
+            if let Ok(code) = answer {
+                return code;
+            }
+            assert_eq!(error_name(&answer), "org.freedesktop.DBus.Error.LimitsExceeded");
+            assert!(Instant::now() < limit, "it never may");
             tokio::time::sleep(LOOK * 10).await;
         }
+    }
+
+    /// Pairs anew although paired.
+    pub(crate) async fn replace(&self) {
+        let (old, _, _) = self.token().await.unwrap();
+        self.start_pairing_when_it_may(&[("replace", true.into())]).await;
         let used = self.token().await.unwrap().0;
         assert_eq!(used, old, "usable until the new one is durable");
         self.pair_by_browser(&[("replace", true.into())]).await;
@@ -188,7 +198,7 @@ impl World {
         }
     }
 
-    /// Everything on disk and in the runtime directory, and everything that was logged.
+    /// Everything on disk and in the runtime directory, and everything that was logged: all of it once the daemon has ended.
     pub(crate) fn left_behind(&self, daemon: &Process) -> Vec<u8> {
         let mut all = daemon.output().join("\n").into_bytes();
         for directory in [self.rig.state_directory(), self.rig.runtime_directory()] {
@@ -217,10 +227,45 @@ impl World {
     }
 }
 
+/// Whether a daemon listens on this port, with a socket of its own: a port that it gave back may be anybody's a moment later.
+pub(crate) fn listens(daemon: &Process, port: u16) -> bool {
+    let fds = match std::fs::read_dir(format!("/proc/{}/fd", daemon.pid())) {
+        Ok(fds) => fds,
+        // It made itself undumpable, and only root can look.
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
+            return TcpStream::connect(("127.0.0.1", port)).is_ok();
+        }
+        Err(error) => panic!("{error}"),
+    };
+    let own: Vec<_> = fds
+        // Connections come and go meanwhile.
+        .filter_map(|fd| std::fs::read_link(fd.ok()?.path()).ok())
+        .collect();
+    let table =
+        |family: &str| std::fs::read_to_string(format!("/proc/{}/net/{family}", daemon.pid())).unwrap_or_default();
+    [table("tcp"), table("tcp6")]
+        .iter()
+        .flat_map(|all| all.lines())
+        .any(|line| {
+            let words: Vec<_> = line.split_whitespace().collect();
+            // State 0A is LISTEN.
+            let [_, local, _, "0A", _, _, _, _, _, inode, ..] = words[..] else {
+                return false;
+            };
+            local.ends_with(&format!(":{port:04X}")) && own.contains(&format!("socket:[{inode}]").into())
+        })
+}
+
 /// The host and port of an address here.
 pub(crate) fn host(address: &str) -> String {
     let rest = address.strip_prefix("http://").unwrap();
     rest.split('/').next().unwrap().to_owned()
+}
+
+/// The port of an address here.
+pub(crate) fn port(address: &str) -> u16 {
+    let host = host(address);
+    host.split_once(':').unwrap().1.parse().unwrap()
 }
 
 /// What a browser shows that is sent to this address.

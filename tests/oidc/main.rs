@@ -1,8 +1,8 @@
-//! The daemon against a certified authorization server that nobody here wrote (oidc-provider), with a real browser (Chromium)
-//! that walks the server's pages and follows its redirect to the daemon's own listener.
+//! The daemon against two authorization servers that nobody here wrote, the certified oidc-provider and Debian's glewlwyd, with
+//! a real browser (Chromium) that walks the server's pages and follows its redirect to the daemon's own listener.
 //!
-//! Needs Node, Chromium and the npm package: `tests/oidc/run` installs them and runs this. So the tests are ignored by default;
-//! asked for, they fail where something is missing, they do not skip.
+//! Needs Node, Chromium, the npm package of the first, sqlite3 and the unpacked Debian packages of the second: `tests/oidc/run`
+//! gets them and runs this. So the tests are ignored by default; asked for, they fail where something is missing, they do not skip.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 

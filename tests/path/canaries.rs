@@ -100,15 +100,9 @@ fn files(directory: &Path) -> Vec<(String, Vec<u8>)> {
     all
 }
 
-/// Looks at what others can see of the process and at all that it has written so far.
+/// Looks at what others can see of the process and at what is known by now of all that it has written.
 fn inspect(world: &World, daemon: &Process, at: &str) {
-    let mut places = vec![("its output".to_owned(), output(daemon).into_bytes())];
-    places.push((
-        "its notifications".to_owned(),
-        format!("{:?}", daemon.notifications().all()).into_bytes(),
-    ));
-    places.extend(files(&world.rig.state_directory()));
-    places.extend(files(&world.rig.runtime_directory()));
+    let mut places = written(world, daemon);
     for name in ["cmdline", "environ"] {
         let path = format!("/proc/{}/{name}", daemon.pid());
         match fs::read(&path) {
@@ -118,8 +112,28 @@ fn inspect(world: &World, daemon: &Process, at: &str) {
         }
     }
     assert!(places.iter().any(|(name, _)| name.ends_with("cmdline")));
+    search(world, &places, at);
+}
+
+/// Looks at all that a process has written, which is known once it has ended.
+fn inspect_the_dead(world: &World, daemon: &Process, at: &str) {
+    search(world, &written(world, daemon), at);
+}
+
+fn written(world: &World, daemon: &Process) -> Vec<(String, Vec<u8>)> {
+    let mut places = vec![("its output".to_owned(), output(daemon).into_bytes())];
+    places.push((
+        "its notifications".to_owned(),
+        format!("{:?}", daemon.notifications().all()).into_bytes(),
+    ));
+    places.extend(files(&world.rig.state_directory()));
+    places.extend(files(&world.rig.runtime_directory()));
+    places
+}
+
+fn search(world: &World, places: &[(String, Vec<u8>)], at: &str) {
     for canary in canaries(world) {
-        for (place, content) in &places {
+        for (place, content) in places {
             assert!(!canary.is_in(content), "{at}: a canary ({}) is in {place}", canary.what);
         }
     }
@@ -213,6 +227,7 @@ async fn no_secret_is_where_it_does_not_belong() {
     user.properties().await;
     inspect(&world, &daemon, "a code is on show");
     daemon.kill().unwrap();
+    inspect_the_dead(&world, &daemon, "killed while a code is on show");
     daemon = spawn(&world);
     daemon.wait_ready(LIMIT).await.unwrap();
     inspect(&world, &daemon, "the flow is resumed");
@@ -235,6 +250,7 @@ async fn no_secret_is_where_it_does_not_belong() {
 
     // A token that is refused, a mark on disk, an answer that is lost.
     daemon.kill().unwrap();
+    inspect_the_dead(&world, &daemon, "killed after refreshes");
     let probes = |truth: &Truth| truth.requests(Endpoint::Me).count();
     let before = world.server.truth(probes);
     // Nothing is to vouch for the token before it is rejected.
@@ -264,6 +280,7 @@ async fn no_secret_is_where_it_does_not_belong() {
     inspect(&world, &daemon, "unpaired");
     daemon.terminate().unwrap();
     daemon.wait_exit(LIMIT).await.unwrap();
+    inspect_the_dead(&world, &daemon, "ended");
 
     let canaries = canaries(&world);
     for kind in ["DeviceCode", "UserCode", "AccessToken", "RefreshToken"] {

@@ -324,16 +324,22 @@ pub(crate) fn error_name<T>(result: &zbus::Result<T>) -> String {
     }
 }
 
-/// The slowest of a few answers to `Ping`: what this machine, busy as it is, adds to any answer.
-pub(crate) async fn slowness(user: &User) -> Duration {
+/// Does `what`, and the slowest answer to `Ping` meanwhile: what this machine, busy as it is, adds to any answer at that time.
+pub(crate) async fn beside_pings<T>(user: &User, what: impl Future<Output = T>) -> (T, Duration) {
     let peer = user.proxy("org.freedesktop.DBus.Peer").await;
+    let mut what = std::pin::pin!(what);
     let mut slowest = Duration::ZERO;
-    for _ in 0..5 {
+    loop {
         let asked = Instant::now();
-        peer.call_method("Ping", &()).await.unwrap();
-        slowest = slowest.max(asked.elapsed());
+        let ping = async {
+            tokio::time::sleep(LOOK).await;
+            peer.call_method("Ping", &()).await.unwrap();
+        };
+        tokio::select! {
+            done = &mut what => return (done, slowest.max(asked.elapsed())),
+            () = ping => slowest = slowest.max(asked.elapsed()),
+        }
     }
-    slowest
 }
 
 /// Runs futures side by side and says which of them failed.

@@ -14,13 +14,34 @@ use crate::watched::{TimedOut, Watched};
 const DATAGRAM: usize = 8 * 1024;
 // No daemon says this; it ends the listener.
 const STOP: &[u8] = b"X_C2C_SIM_STOP=1";
+// Nor this; all that was said before it has been heard when it is.
+const MARK: &[u8] = b"X_C2C_SIM_MARK=1";
 
 /// A listening notification socket. Every datagram is kept, in order.
 #[derive(Debug)]
 pub struct Notifications {
     path: PathBuf,
     heard: Watched<Vec<Notification>>,
+    marks: Watched<u64>,
     thread: Option<JoinHandle<()>>,
+}
+
+/// Waits until all that was said so far has been heard. It may outlive the [`Notifications`].
+#[derive(Debug)]
+pub(super) struct Mark {
+    path: PathBuf,
+    marks: Watched<u64>,
+}
+
+impl Mark {
+    /// One at a time: whoever waits beside another may take its mark for the own one.
+    pub(super) fn reach(&self, limit: Duration) -> io::Result<()> {
+        let before = self.marks.read(|count| *count);
+        UnixDatagram::unbound()?.send_to(MARK, &self.path)?;
+        self.marks
+            .wait_blocking(|count| (*count > before).then_some(()), limit)
+            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "its notifications are not heard"))
+    }
 }
 
 /// One datagram: assignments, in order.
@@ -55,20 +76,24 @@ impl Notifications {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
         let heard = Watched::new(Vec::new());
         let told = heard.clone();
+        let marks = Watched::new(0);
+        let marked = marks.clone();
         let thread = std::thread::Builder::new()
             .name("c2c-sim-notify".to_owned())
             .spawn(move || {
                 let mut buffer = [0; DATAGRAM];
                 while let Ok(size) = socket.recv(&mut buffer) {
-                    if &buffer[..size] == STOP {
-                        return;
+                    match &buffer[..size] {
+                        STOP => return,
+                        MARK => marked.update(|count| *count += 1),
+                        said => told.update(|all| all.push(Notification::parse(said))),
                     }
-                    told.update(|all| all.push(Notification::parse(&buffer[..size])));
                 }
             })?;
         Ok(Self {
             path: path.to_owned(),
             heard,
+            marks,
             thread: Some(thread),
         })
     }
@@ -90,6 +115,14 @@ impl Notifications {
     pub fn last(&self, variable: &str) -> Option<String> {
         self.heard
             .read(|all| all.iter().rev().find_map(|n| n.get(variable)).map(ToOwned::to_owned))
+    }
+
+    /// To wait, after whoever speaks has ended, until all is heard.
+    pub(super) fn mark(&self) -> Mark {
+        Mark {
+            path: self.path.clone(),
+            marks: self.marks.clone(),
+        }
     }
 
     /// Forgets what was heard, so that the next wait is for something new.
@@ -163,5 +196,17 @@ mod tests {
             .expect("it is heard");
         assert_eq!(one.get("STATUS"), Some("Paired, a=b"));
         assert_eq!(heard.last("STATUS").as_deref(), Some("Paired, a=b"));
+    }
+
+    #[test]
+    fn what_was_said_before_a_mark_is_heard_with_it() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let heard = Notifications::listen(&directory.path().join("notify")).expect("it listens");
+        let sender = UnixDatagram::unbound().expect("a socket");
+        for round in 1..=500 {
+            sender.send_to(b"WATCHDOG=1", heard.path()).expect("it is sent");
+            heard.mark().reach(Duration::from_secs(10)).expect("it is reached");
+            assert_eq!(heard.all().len(), round);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! A child process that is watched: its output line by line, its end, its notifications. Signals go through a pidfd, so that
-//! none can reach another process after this one's end.
+//! none can reach another process after this one's end. Whoever has awaited the end has all that the process said: what is not
+//! there then was never said.
 
 use std::{
     fmt, io,
@@ -16,14 +17,19 @@ use rustix::{
     process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
 
-use super::notify::Notifications;
+use super::notify::{Mark, Notifications};
 use crate::watched::{TimedOut, Watched};
+
+// How long what a process has said may take to be read after its end. Something that it started may hold its output for ever.
+const READING: Duration = Duration::from_secs(20);
 
 /// A running program. Killed and reaped when dropped.
 pub struct Process {
     child: Child,
     pidfd: Arc<OwnedFd>,
     output: Watched<Vec<String>>,
+    // How many of its streams have not ended.
+    streams: Watched<usize>,
     notifications: Notifications,
 }
 
@@ -39,6 +45,9 @@ pub enum ProcessError {
         /// The last lines of its output.
         output: String,
     },
+    /// It ended, but something else holds its output, or its notifications cannot be read.
+    #[error("it ended, but what it said was not read to the end: {0}")]
+    Unread(#[source] io::Error),
     /// The kernel refused.
     #[error(transparent)]
     Io(#[from] io::Error),
@@ -76,16 +85,18 @@ impl Process {
             .ok_or(io::ErrorKind::InvalidData)?;
         let pidfd = Arc::new(pidfd_open(pid, PidfdFlags::empty())?);
         let output = Watched::new(Vec::new());
+        let streams = Watched::new(0);
         if let Some(stdout) = child.stdout.take() {
-            collect(stdout, output.clone())?;
+            collect(stdout, output.clone(), streams.clone())?;
         }
         if let Some(stderr) = child.stderr.take() {
-            collect(stderr, output.clone())?;
+            collect(stderr, output.clone(), streams.clone())?;
         }
         Ok(Self {
             child,
             pidfd,
             output,
+            streams,
             notifications,
         })
     }
@@ -175,15 +186,15 @@ impl Process {
         self.signal(Signal::HUP)
     }
 
-    /// SIGKILL: the power is gone. Ends also a process that has ended already.
+    /// SIGKILL: the power is gone. Ends also a process that has ended already. All that it said is there afterwards.
     ///
     /// # Errors
     ///
-    /// When its end cannot be awaited.
+    /// When its end cannot be awaited, or its output does not end with it.
     pub fn kill(&mut self) -> io::Result<ExitStatus> {
-        // Fails when it has ended: then it is as wished.
-        let _ = self.signal(Signal::KILL);
-        self.child.wait()
+        let status = self.end()?;
+        self.tail().read()?;
+        Ok(status)
     }
 
     /// Sends any signal.
@@ -195,17 +206,14 @@ impl Process {
         Ok(pidfd_send_signal(&self.pidfd, signal)?)
     }
 
-    /// Waits for its end.
+    /// Waits for its end. All that it said, by its output and its notifications, is there afterwards.
     ///
     /// # Errors
     ///
-    /// [`ProcessError::TimedOut`] if it still runs after `limit`.
+    /// [`ProcessError::TimedOut`] if it still runs after `limit`, [`ProcessError::Unread`] if its output does not end with it.
     pub fn wait_exit_blocking(&mut self, limit: Duration) -> Result<ExitStatus, ProcessError> {
-        if has_ended(&self.pidfd, limit)? {
-            Ok(self.child.wait()?)
-        } else {
-            Err(self.in_vain(TimedOut(limit)))
-        }
+        let ended = self.tail().wait(limit)?;
+        self.reap(ended, limit)
     }
 
     /// [`Self::wait_exit_blocking`] for async code.
@@ -218,12 +226,30 @@ impl Process {
     ///
     /// Outside a tokio runtime.
     pub async fn wait_exit(&mut self, limit: Duration) -> Result<ExitStatus, ProcessError> {
-        let pidfd = Arc::clone(&self.pidfd);
-        let ended = tokio::task::spawn_blocking(move || has_ended(&pidfd, limit)).await;
-        if ended.expect("the wait does not panic")? {
+        let tail = self.tail();
+        let ended = tokio::task::spawn_blocking(move || tail.wait(limit)).await;
+        self.reap(ended.expect("the wait does not panic")?, limit)
+    }
+
+    fn reap(&mut self, ended: bool, limit: Duration) -> Result<ExitStatus, ProcessError> {
+        if ended {
             Ok(self.child.wait()?)
         } else {
             Err(self.in_vain(TimedOut(limit)))
+        }
+    }
+
+    fn end(&mut self) -> io::Result<ExitStatus> {
+        // Fails when it has ended: then it is as wished.
+        let _ = self.signal(Signal::KILL);
+        self.child.wait()
+    }
+
+    fn tail(&self) -> Tail {
+        Tail {
+            pidfd: Arc::clone(&self.pidfd),
+            streams: self.streams.clone(),
+            notifications: self.notifications.mark(),
         }
     }
 
@@ -235,8 +261,34 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have been reaped already.
-        let _ = self.kill();
+        // It may have been reaped already. Nobody asks any more what it said.
+        let _ = self.end();
+    }
+}
+
+/// What is left of a process to wait for, on any thread.
+struct Tail {
+    pidfd: Arc<OwnedFd>,
+    streams: Watched<usize>,
+    notifications: Mark,
+}
+
+impl Tail {
+    /// Whether it ended within `limit`; then all that it said has been read.
+    fn wait(&self, limit: Duration) -> Result<bool, ProcessError> {
+        let ended = has_ended(&self.pidfd, limit)?;
+        if ended {
+            self.read().map_err(ProcessError::Unread)?;
+        }
+        Ok(ended)
+    }
+
+    fn read(&self) -> io::Result<()> {
+        let ended = self
+            .streams
+            .wait_blocking(|open| (*open == 0).then_some(()), READING)
+            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "its output is held by something else"));
+        ended.and_then(|()| self.notifications.reach(READING))
     }
 }
 
@@ -247,7 +299,8 @@ fn has_ended(pidfd: &OwnedFd, limit: Duration) -> io::Result<bool> {
     Ok(ended > 0)
 }
 
-fn collect(stream: impl Read + Send + 'static, lines: Watched<Vec<String>>) -> io::Result<()> {
+fn collect(stream: impl Read + Send + 'static, lines: Watched<Vec<String>>, streams: Watched<usize>) -> io::Result<()> {
+    streams.update(|open| *open += 1);
     // Ends with the stream, that is with the process and those it gave the stream to.
     std::thread::Builder::new()
         .name("c2c-sim-output".to_owned())
@@ -259,6 +312,7 @@ fn collect(stream: impl Read + Send + 'static, lines: Watched<Vec<String>>) -> i
                 lines.update(|all| all.push(text));
                 line.clear();
             }
+            streams.update(|open| *open -= 1);
         })?;
     Ok(())
 }

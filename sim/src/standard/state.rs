@@ -267,7 +267,7 @@ impl State {
         if self.habits.dialect == Dialect::FrameioApplications {
             answer["scope"] = json!(self.scopes.get(&grant));
         }
-        if let Some(life) = self.habits.token_life {
+        if let Some(life) = self.habits.next_life.take().or(self.habits.token_life) {
             answer["expires_in"] = json!(life);
         }
         if renewable {

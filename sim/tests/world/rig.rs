@@ -134,6 +134,16 @@ fn a_kill_is_a_kill() {
     assert_eq!(process.kill().unwrap().signal(), Some(9));
 }
 
+#[test]
+fn whoever_awaited_the_end_has_all_that_was_said() {
+    for round in 0..10 {
+        let directory = tempfile::tempdir().unwrap();
+        let mut process = shell(directory.path(), "seq 9999; seq 9999 >&2");
+        assert_eq!(process.wait_exit_blocking(SOON).unwrap().code(), Some(0));
+        assert_eq!(process.output().len(), 2 * 9999, "round {round}");
+    }
+}
+
 #[tokio::test]
 async fn readiness_and_the_end_can_be_awaited() {
     let directory = tempfile::tempdir().unwrap();

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use c2c_sim::bus::TestBus;
 use zbus::connection::Builder;
@@ -18,6 +19,9 @@ use crate::bus::BusAddress;
 
 const XML: &str = include_str!("../../../dbus/org.cameratocloud.Auth1.xml");
 const PATH: &str = "/org/cameratocloud/Auth1";
+
+/// How long a call may take that is to come at all.
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// Every member of the contract that was touched, such as `Tokens.GetAccessToken`.
 type Touched = Arc<Mutex<BTreeSet<String>>>;
@@ -119,7 +123,10 @@ impl Fake {
 
     /// Until this method is called.
     pub(in crate::cli) async fn called(&self, member: &str) {
+        // Real time, whatever the runtime's clock does: nothing here sets a timer.
+        let limit = Instant::now() + LIMIT;
         while !self.calls().iter().any(|call| call == member) {
+            assert!(Instant::now() < limit, "{member} was never called: {:?}", self.calls());
             tokio::task::yield_now().await;
         }
     }
