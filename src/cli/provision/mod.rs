@@ -251,8 +251,10 @@ fn put_all(
     moves.push(state_key);
 
     let changed = moves.iter().any(|step| step.done.changes()) || client_id.changes() || home.is_some();
+    let strangers: Vec<_> = former.strangers(site).collect();
     let kept = carry_out(site, target, &moves, &Names { former, drop_in, home }, &at_risk)?;
     let mut report = report(site, target, &moves, client_id, changed, wanted)?;
+    report.warnings.extend(strangers);
     report.warnings.extend(keep::warning(&kept, records && new_key));
     Ok(report)
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
-use crate::cli::durable::discard;
+use crate::cli::durable::{discard, is_directory};
 use crate::cli::provision::drop_in::DropIn;
 use crate::cli::provision::keep::copies;
 use crate::cli::provision::place::{Which, find, sealed_paths};
@@ -175,6 +175,17 @@ fn take(path: &Path, outcome: &mut Outcome) -> io::Result<()> {
     Ok(())
 }
 
+/// A directory of that name is somebody else's, and no reason to stop half-way at each attempt.
+fn take_secret(path: &Path, outcome: &mut Outcome) -> io::Result<()> {
+    if is_directory(path) {
+        outcome
+            .left
+            .push(format!("{} is a directory, and was left", path.display()));
+        return Ok(());
+    }
+    take(path, outcome)
+}
+
 /// What `provision` stored. What came with the image stays, and is told. The drop-in goes last: it names the others.
 fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outcome) -> io::Result<()> {
     let loaded = DropIn::load(site);
@@ -187,8 +198,9 @@ fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outco
     }
     let readable = loaded.is_ok();
     let drop_in = loaded.unwrap_or_default();
+    outcome.left.extend(drop_in.strangers(site));
     for path in drop_in.clear_files() {
-        take(&site.path(path), outcome)?;
+        take_secret(&site.path(path), outcome)?;
     }
     // Former state keys too, wherever they were in clear: with one of them and a copy of the records a pairing could be read. The
     // image may name a file of ours without our drop-in, where there is no room for that.
@@ -200,12 +212,12 @@ fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outco
         .chain(sealed_paths(site, Which::StateKey))
     {
         for (_, copy) in copies(&path).map_err(|error| named(&path, &error))? {
-            take(&copy, outcome)?;
+            take_secret(&copy, outcome)?;
         }
     }
     for which in [Which::ClientSecret, Which::StateKey] {
         for path in sealed_paths(site, which) {
-            take(&path, outcome)?;
+            take_secret(&path, outcome)?;
         }
         if let Ok(Some(found)) = find(site, config, which) {
             outcome.left.push(format!(
