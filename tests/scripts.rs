@@ -214,9 +214,83 @@ fn a_path_that_is_not_plain_is_told_and_not_guessed() {
     let said = machine.purge();
     assert_eq!(machine.files(), ["/a \"b\"/client-secret", "/etc/shadow", "/safe/x"]);
     assert!(
-        said.contains("may be left in /a \\\"b\\\"/client-secret") && said.contains("../up"),
+        said.contains("names /a \\\"b\\\"/client-secret") && said.contains("../up"),
         "{said}"
     );
+}
+
+#[test]
+fn a_name_that_provision_did_not_write_is_left_and_told() {
+    let strange = [
+        "/etc/passwd",
+        "/etc/x/..",
+        "/a/../etc/state-key",
+        "/a/./state-key",
+        "a/state-key",
+        "/a/state-key/",
+        "/a/client-secret.replaced.1",
+    ];
+    let lines: Vec<_> = ["-", "+"]
+        .iter()
+        .flat_map(|mark| strange.map(|path| format!("# {mark} \"{path}\"\n")))
+        .collect();
+    let drop_in = format!("{}\n[secrets]\nclient-secret-file = \"/etc/shadow\"\n", lines.concat());
+    let others = [
+        "/a/client-secret.replaced.1",
+        "/a/state-key",
+        "/a/state-key.replaced.1",
+        "/etc/passwd",
+        "/etc/passwd.replaced.1",
+        "/etc/shadow",
+        "/etc/state-key",
+        "/etc/x/y",
+    ];
+    let mut files: Vec<_> = others.map(|path| (path, "of somebody else")).to_vec();
+    files.push(("/etc/c2c-authd/config.d/50-provision.toml", &drop_in));
+    let machine = Machine::new(&files);
+    let said = machine.purge();
+    assert_eq!(machine.files(), others);
+    for path in strange.iter().chain(&["/etc/shadow"]) {
+        assert!(said.contains(&format!("names {path} (")), "{path}: {said}");
+    }
+}
+
+#[test]
+fn beside_a_name_only_the_former_keys_go() {
+    let machine = Machine::new(&[
+        (
+            "/etc/c2c-authd/config.d/50-provision.toml",
+            "# + \"/factory/state-key\"\n\n[device]\nclient-id = \"SN-1\"\n",
+        ),
+        ("/factory/state-key", "of the image"),
+        ("/factory/state-key.replaced.1", "k"),
+        ("/factory/state-key.replaced.22", "k"),
+        ("/factory/state-key.replaced.2-notes", "x"),
+    ]);
+    machine.purge();
+    assert_eq!(
+        machine.files(),
+        ["/factory/state-key", "/factory/state-key.replaced.2-notes"]
+    );
+}
+
+#[test]
+fn what_cannot_be_removed_is_told_and_the_rest_goes() {
+    let machine = Machine::new(PROVISIONED);
+    // As on a read-only file system, for root too: directories of these names.
+    for path in ["/factory/c2c/client-secret", "/etc/credstore.encrypted/state-key"] {
+        fs::remove_file(machine.path(path)).unwrap();
+        machine.put(&format!("{path}/x"), "x");
+    }
+    let said = machine.purge();
+    assert_eq!(
+        machine.files(),
+        ["/etc/credstore.encrypted/state-key/x", "/factory/c2c/client-secret/x"]
+    );
+    for path in ["/factory/c2c/client-secret", "/etc/credstore.encrypted/state-key"] {
+        assert!(said.contains(&format!("{path} cannot be removed and STAYS")), "{said}");
+    }
+    assert!(!machine.path("/var/lib/c2c-authd").exists());
 }
 
 #[test]
