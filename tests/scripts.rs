@@ -88,6 +88,7 @@ const PROVISIONED: &[(&str, &str)] = &[
     ("/factory/c2c/.client-secret.new", "s"),
     ("/factory/c2c/state-key", "k"),
     ("/factory/c2c/state-key.replaced.1", "k"),
+    ("/factory/c2c/.state-key.replaced.2.new", "k"),
     ("/unfinished/client-secret", "s"),
     ("/former/state-key.replaced.3", "k"),
     ("/etc/credstore.encrypted/client-secret", "s"),
@@ -120,7 +121,10 @@ fn purging_forgets_what_provision_stored_wherever_it_did() {
     let machine = Machine::new(PROVISIONED);
     fs::create_dir_all(machine.path("/run/credstore.encrypted")).unwrap();
     let wait = "/etc/systemd/system/c2c-authd.service.d/50-provision.conf";
-    machine.put(wait, "[Unit]\n");
+    machine.put(
+        wait,
+        "# Written by «c2c-authctl provision», which replaces it\n[Unit]\n",
+    );
     let link = machine.path("/run/credstore.encrypted/state-key");
     symlink("/var/lib/c2c-provision/credstore.encrypted/state-key", &link).unwrap();
     machine.put("/etc/credstore.encrypted/of-another-service", "x");
@@ -138,6 +142,20 @@ fn purging_forgets_what_provision_stored_wherever_it_did() {
         assert!(!machine.path(gone).exists(), "{gone}");
     }
     assert_eq!(machine.postrm("purge"), "", "again is nothing");
+}
+
+#[test]
+fn the_administrators_own_drop_in_of_the_unit_stays() {
+    let wait = "/etc/systemd/system/c2c-authd.service.d/50-provision.conf";
+    let (file, mask) = (Machine::new(PROVISIONED), Machine::new(PROVISIONED));
+    file.put(wait, "[Unit]\n");
+    fs::create_dir_all(mask.path(wait).parent().unwrap()).unwrap();
+    symlink("/dev/null", mask.path(wait)).unwrap();
+    for machine in [file, mask] {
+        let said = machine.purge();
+        assert!(fs::symlink_metadata(machine.path(wait)).is_ok());
+        assert!(said.contains("50-provision.conf is not of"), "{said}");
+    }
 }
 
 #[test]

@@ -124,6 +124,13 @@ fn staged_name(path: &Path) -> io::Result<PathBuf> {
     Ok(path.with_file_name(hidden))
 }
 
+/// The name of a file without what marks the new version of it.
+pub(super) fn without_stage(name: &str) -> &str {
+    name.strip_prefix('.')
+        .and_then(|hidden| hidden.strip_suffix(".new"))
+        .unwrap_or(name)
+}
+
 /// Removes a file durably; `true` if there was one.
 pub(super) fn remove(path: &Path) -> io::Result<bool> {
     // A read-only file system would complain of that before it looks whether there is anything to remove.

@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
-use crate::cli::durable::{discard, is_directory};
+use crate::cli::durable::{discard, is_directory, without_stage};
 use crate::cli::provision::drop_in::DropIn;
 use crate::cli::provision::keep::copies;
 use crate::cli::provision::place::{Which, find, sealed_paths};
-use crate::cli::provision::wait;
+use crate::cli::provision::wait::{self, Forgotten};
 use crate::cli::site::Site;
 use crate::config::Config;
 
@@ -83,7 +83,7 @@ pub(super) fn clear(site: &Site, config: Option<&Config>, state: &Path, wanted: 
             outcome.kept.push(format!("{name} (what the server has yet to hear)"));
         } else if is_ours(&name) {
             // Also one that was set aside: nobody will send it any more.
-            outcome.gave_up_revocations |= bare(&name).starts_with(REVOCATIONS);
+            outcome.gave_up_revocations |= without_stage(&name).starts_with(REVOCATIONS);
             if is_set_aside(&name) {
                 outcome.set_aside.push(name.clone());
             }
@@ -147,16 +147,9 @@ fn names(directory: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Without what marks a file that is being written.
-fn bare(name: &str) -> &str {
-    name.strip_prefix('.')
-        .and_then(|hidden| hidden.strip_suffix(".new"))
-        .unwrap_or(name)
-}
-
 /// Whether the daemon makes files of this name.
 fn is_ours(name: &str) -> bool {
-    let name = bare(name);
+    let name = without_stage(name);
     matches!(name, "spare" | "flow" | REVOCATIONS)
         || ["record.", "revocations."].iter().any(|stem| name.starts_with(stem))
 }
@@ -229,8 +222,12 @@ fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outco
         }
     }
     let waits = wait::path(site);
-    if wait::forget(site).map_err(|error| named(&waits, &error))? {
-        outcome.removed.push(waits.display().to_string());
+    match wait::forget(site).map_err(|error| named(&waits, &error))? {
+        Forgotten::Nothing => {}
+        Forgotten::Removed => outcome.removed.push(waits.display().to_string()),
+        Forgotten::NotOurs => outcome
+            .left
+            .push(format!("{} is not provision's and was left", waits.display())),
     }
     for path in DropIn::paths(site).into_iter().filter(|_| readable) {
         take(&path, outcome)?;
