@@ -312,6 +312,24 @@ fn what_cannot_be_removed_is_told_and_the_rest_goes() {
 }
 
 #[test]
+fn binaries_that_could_not_be_looked_at_are_not_called_clean() {
+    let machine = Machine::new(&[
+        ("/clean", "nothing\0in\0it"),
+        ("/traced", "panic in /home/somebody/.cargo/registry/src/x\0"),
+    ]);
+    let traces = |binaries: &[&str]| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/traces");
+        let mut command = Command::new(script);
+        command.args(binaries.iter().map(|path| machine.path(path)));
+        command.output().unwrap().status.success()
+    };
+    assert!(traces(&["/clean"]));
+    for bad in [&[][..], &["/missing"], &["/clean", "/missing"], &["/traced"], &["/clean", "/traced"]] {
+        assert!(!traces(bad), "{bad:?}");
+    }
+}
+
+#[test]
 fn installing_by_hand_keeps_a_configuration_that_was_edited() {
     let machine = Machine::new(&[]);
     let install = |more: &[(&str, &str)]| {
