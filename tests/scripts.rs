@@ -324,9 +324,23 @@ fn binaries_that_could_not_be_looked_at_are_not_called_clean() {
         command.output().unwrap().status.success()
     };
     assert!(traces(&["/clean"]));
-    for bad in [&[][..], &["/missing"], &["/clean", "/missing"], &["/traced"], &["/clean", "/traced"]] {
+    for bad in [
+        &[][..],
+        &["/missing"],
+        &["/clean", "/missing"],
+        &["/traced"],
+        &["/clean", "/traced"],
+    ] {
         assert!(!traces(bad), "{bad:?}");
     }
+}
+
+#[test]
+fn a_release_is_not_built_with_the_standard_library_of_the_tests() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/cross/build");
+    let output = Command::new(script).env("CROSS_SYSROOT", "/nowhere").output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(String::from_utf8(output.stderr).unwrap().contains("CROSS_SYSROOT"));
 }
 
 #[test]
