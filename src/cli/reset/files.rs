@@ -34,6 +34,7 @@ pub(super) struct Wanted {
 
 /// What went.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that say nothing of each other")]
 pub(super) struct Outcome {
     /// For people.
     pub(super) removed: Vec<String>,
@@ -47,6 +48,8 @@ pub(super) struct Outcome {
     pub(super) set_aside: Vec<String>,
     /// The server has yet to hear of something, and can.
     pub(super) pending: bool,
+    /// A file of the unit went, which its manager has to hear of.
+    pub(super) unit_changed: bool,
     /// It would have, and now will not.
     pub(super) gave_up_revocations: bool,
 }
@@ -224,7 +227,10 @@ fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outco
     let waits = wait::path(site);
     match wait::forget(site).map_err(|error| named(&waits, &error))? {
         Forgotten::Nothing => {}
-        Forgotten::Removed => outcome.removed.push(waits.display().to_string()),
+        Forgotten::Removed => {
+            outcome.unit_changed = true;
+            outcome.removed.push(waits.display().to_string());
+        }
         Forgotten::NotOurs => outcome
             .left
             .push(format!("{} is not provision's and was left", waits.display())),

@@ -2,9 +2,8 @@
 //!
 //! Invariants: a revocation that the server did not hear of is kept, or given up only when told to, and never silently; a
 //! daemon that answers and does not unpair keeps its files, unless told to give the pairing up; no file is removed while a
-//! daemon holds the lock on the state directory; what is removed is removed durably.
+//! daemon holds the lock on the state directory; what is removed is removed durably; no service but this machine's is touched.
 
-use std::io;
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,7 +16,6 @@ use super::exit::{Exit, Failure};
 use super::proxy::PairingProxy;
 use super::site::{Site, need_root};
 use super::status::Status;
-use super::systemd::{Unit, daemon_reload, systemctl};
 use super::{confirm, note, print, to_json};
 use crate::bus::BusAddress;
 use crate::cli::provision::place::{Which, find};
@@ -26,8 +24,10 @@ use crate::core::{Body, Loaded, Reason, Record};
 use crate::daemon::boot;
 use crate::store::{self, Directories, StateKey};
 use files::{Outcome, Wanted};
+use unit::with_the_unit_stopped;
 
 mod files;
+mod unit;
 
 /// How the server learned that the pairing is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -140,7 +140,7 @@ async fn reset(site: &Site, bus: &BusAddress, wanted: &FactoryReset) -> Result<R
             "the daemon did not do it, so its files were removed: {sentence}"
         ));
     }
-    let outcome = with_the_unit_stopped(|| {
+    let outcome = with_the_unit_stopped(unit::of(site), || {
         let keep_floor = unpaired.tombstone && !wanted.clock && !wanted.provisioning;
         let clear = Wanted {
             records: !keep_floor,
@@ -278,27 +278,6 @@ async fn wait_for_server(state: &Path, limit: Duration) {
     while files::pending(state) && Instant::now() < end {
         clock.tick().await;
     }
-}
-
-/// What stops it for the moment is systemd; what keeps it away meanwhile is the lock.
-fn with_the_unit_stopped(work: impl FnOnce() -> io::Result<Outcome>) -> Result<Outcome, Failure> {
-    let runs = Unit::read().is_some_and(|unit| unit.runs());
-    if runs {
-        systemctl("stop").map_err(|said| Failure::new(Exit::Failed, format!("c2c-authd cannot be stopped: {said}")))?;
-    }
-    let done = work().map_err(|error| Failure::new(Exit::Failed, error.to_string()));
-    // The unit's own drop-in may be gone. Without a systemd that hears of it the next boot does.
-    let _ = daemon_reload();
-    if runs {
-        let started = systemctl("start");
-        if let (Ok(_), Err(said)) = (&done, started) {
-            return Err(Failure::new(
-                Exit::Failed,
-                format!("all is removed, and c2c-authd does not start again: {said}"),
-            ));
-        }
-    }
-    done
 }
 
 /// `provider` is `None` where the configuration cannot be read.
