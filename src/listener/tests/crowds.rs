@@ -1,5 +1,5 @@
-//! More connections than there are places, and more requests than anybody needs. By the real clock: the runtime's own would jump over
-//! what the kernel, on a busy machine, hands over a moment later.
+//! More connections than there are places, and more requests than anybody needs. By the real clock: the runtime's own would
+//! jump over what the kernel, on a busy machine, hands over a moment later.
 
 use std::io::Write as _;
 
