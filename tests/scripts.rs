@@ -88,6 +88,7 @@ const PROVISIONED: &[(&str, &str)] = &[
     ("/factory/c2c/.client-secret.new", "s"),
     ("/factory/c2c/state-key", "k"),
     ("/factory/c2c/state-key.replaced.1", "k"),
+    ("/factory/c2c/.state-key.replaced.2.new", "k"),
     ("/unfinished/client-secret", "s"),
     ("/former/state-key.replaced.3", "k"),
     ("/etc/credstore.encrypted/client-secret", "s"),
@@ -120,7 +121,10 @@ fn purging_forgets_what_provision_stored_wherever_it_did() {
     let machine = Machine::new(PROVISIONED);
     fs::create_dir_all(machine.path("/run/credstore.encrypted")).unwrap();
     let wait = "/etc/systemd/system/c2c-authd.service.d/50-provision.conf";
-    machine.put(wait, "[Unit]\n");
+    machine.put(
+        wait,
+        "# Written by «c2c-authctl provision», which replaces it\n[Unit]\n",
+    );
     let link = machine.path("/run/credstore.encrypted/state-key");
     symlink("/var/lib/c2c-provision/credstore.encrypted/state-key", &link).unwrap();
     machine.put("/etc/credstore.encrypted/of-another-service", "x");
@@ -138,6 +142,20 @@ fn purging_forgets_what_provision_stored_wherever_it_did() {
         assert!(!machine.path(gone).exists(), "{gone}");
     }
     assert_eq!(machine.postrm("purge"), "", "again is nothing");
+}
+
+#[test]
+fn the_administrators_own_drop_in_of_the_unit_stays() {
+    let wait = "/etc/systemd/system/c2c-authd.service.d/50-provision.conf";
+    let (file, mask) = (Machine::new(PROVISIONED), Machine::new(PROVISIONED));
+    file.put(wait, "[Unit]\n");
+    fs::create_dir_all(mask.path(wait).parent().unwrap()).unwrap();
+    symlink("/dev/null", mask.path(wait)).unwrap();
+    for machine in [file, mask] {
+        let said = machine.purge();
+        assert!(fs::symlink_metadata(machine.path(wait)).is_ok());
+        assert!(said.contains("50-provision.conf is not of"), "{said}");
+    }
 }
 
 #[test]
@@ -214,9 +232,115 @@ fn a_path_that_is_not_plain_is_told_and_not_guessed() {
     let said = machine.purge();
     assert_eq!(machine.files(), ["/a \"b\"/client-secret", "/etc/shadow", "/safe/x"]);
     assert!(
-        said.contains("may be left in /a \\\"b\\\"/client-secret") && said.contains("../up"),
+        said.contains("names /a \\\"b\\\"/client-secret") && said.contains("../up"),
         "{said}"
     );
+}
+
+#[test]
+fn a_name_that_provision_did_not_write_is_left_and_told() {
+    let strange = [
+        "/etc/passwd",
+        "/etc/x/..",
+        "/a/../etc/state-key",
+        "/a/./state-key",
+        "a/state-key",
+        "/a/state-key/",
+        "/a/client-secret.replaced.1",
+    ];
+    let lines: Vec<_> = ["-", "+"]
+        .iter()
+        .flat_map(|mark| strange.map(|path| format!("# {mark} \"{path}\"\n")))
+        .collect();
+    let drop_in = format!("{}\n[secrets]\nclient-secret-file = \"/etc/shadow\"\n", lines.concat());
+    let others = [
+        "/a/client-secret.replaced.1",
+        "/a/state-key",
+        "/a/state-key.replaced.1",
+        "/etc/passwd",
+        "/etc/passwd.replaced.1",
+        "/etc/shadow",
+        "/etc/state-key",
+        "/etc/x/y",
+    ];
+    let mut files: Vec<_> = others.map(|path| (path, "of somebody else")).to_vec();
+    files.push(("/etc/c2c-authd/config.d/50-provision.toml", &drop_in));
+    let machine = Machine::new(&files);
+    let said = machine.purge();
+    assert_eq!(machine.files(), others);
+    for path in strange.iter().chain(&["/etc/shadow"]) {
+        assert!(said.contains(&format!("names {path} (")), "{path}: {said}");
+    }
+}
+
+#[test]
+fn beside_a_name_only_the_former_keys_go() {
+    let machine = Machine::new(&[
+        (
+            "/etc/c2c-authd/config.d/50-provision.toml",
+            "# + \"/factory/state-key\"\n\n[device]\nclient-id = \"SN-1\"\n",
+        ),
+        ("/factory/state-key", "of the image"),
+        ("/factory/state-key.replaced.1", "k"),
+        ("/factory/state-key.replaced.22", "k"),
+        ("/factory/state-key.replaced.2-notes", "x"),
+    ]);
+    machine.purge();
+    assert_eq!(
+        machine.files(),
+        ["/factory/state-key", "/factory/state-key.replaced.2-notes"]
+    );
+}
+
+#[test]
+fn what_cannot_be_removed_is_told_and_the_rest_goes() {
+    let machine = Machine::new(PROVISIONED);
+    // As on a read-only file system, for root too: directories of these names.
+    for path in ["/factory/c2c/client-secret", "/etc/credstore.encrypted/state-key"] {
+        fs::remove_file(machine.path(path)).unwrap();
+        machine.put(&format!("{path}/x"), "x");
+    }
+    let said = machine.purge();
+    assert_eq!(
+        machine.files(),
+        ["/etc/credstore.encrypted/state-key/x", "/factory/c2c/client-secret/x"]
+    );
+    for path in ["/factory/c2c/client-secret", "/etc/credstore.encrypted/state-key"] {
+        assert!(said.contains(&format!("{path} cannot be removed and STAYS")), "{said}");
+    }
+    assert!(!machine.path("/var/lib/c2c-authd").exists());
+}
+
+#[test]
+fn binaries_that_could_not_be_looked_at_are_not_called_clean() {
+    let machine = Machine::new(&[
+        ("/clean", "nothing\0in\0it"),
+        ("/traced", "panic in /home/somebody/.cargo/registry/src/x\0"),
+    ]);
+    let traces = |binaries: &[&str]| {
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/traces");
+        let mut command = Command::new(script);
+        command.args(binaries.iter().map(|path| machine.path(path)));
+        command.output().unwrap().status.success()
+    };
+    assert!(traces(&["/clean"]));
+    for bad in [
+        &[][..],
+        &["/missing"],
+        &["/clean", "/missing"],
+        &["/traced"],
+        &["/clean", "/traced"],
+    ] {
+        assert!(!traces(bad), "{bad:?}");
+    }
+}
+
+#[test]
+fn a_release_is_not_built_with_the_standard_library_of_the_tests() {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/cross/build");
+    let output = Command::new(script).env("CROSS_SYSROOT", "/nowhere").output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    assert!(String::from_utf8(output.stderr).unwrap().contains("CROSS_SYSROOT"));
 }
 
 #[test]

@@ -110,6 +110,11 @@ pub(super) fn discard(path: &Path) -> io::Result<bool> {
     Ok(remove(path)? || staged)
 }
 
+/// Whether this name is a directory's, which no file of ours is. A link to one is none.
+pub(super) fn is_directory(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
+}
+
 /// Where a new version of a file is until it is complete.
 fn staged_name(path: &Path) -> io::Result<PathBuf> {
     let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
@@ -117,6 +122,13 @@ fn staged_name(path: &Path) -> io::Result<PathBuf> {
     hidden.push(name);
     hidden.push(".new");
     Ok(path.with_file_name(hidden))
+}
+
+/// The name of a file without what marks the new version of it.
+pub(super) fn without_stage(name: &str) -> &str {
+    name.strip_prefix('.')
+        .and_then(|hidden| hidden.strip_suffix(".new"))
+        .unwrap_or(name)
 }
 
 /// Removes a file durably; `true` if there was one.

@@ -38,6 +38,11 @@ impl Site {
         }
     }
 
+    /// Whether it is this machine, and not one below some directory.
+    pub(super) fn is_host(&self) -> bool {
+        self.root == Path::new("/")
+    }
+
     /// Where the absolute `path` of that machine is found.
     pub(super) fn path(&self, path: impl AsRef<Path>) -> PathBuf {
         let path = path.as_ref();

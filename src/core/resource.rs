@@ -78,14 +78,16 @@ impl Core {
             t.reply(call, Err(CallError::NotYours));
             return;
         }
-        if matches!(self.refresh, Refresh::Sent { .. } | Refresh::Storing { .. }) {
-            // The token is being replaced. Should that fail, the doubt remains.
-            self.resource.wanted = true;
+        if !self.policy.can_probe {
+            // Nobody can be asked, so a client's word is believed of this token, and costs one refresh. Which of two pairs lives
+            // it does not decide: the refresh's answer does.
+            self.mark_refused(t);
             t.reply(call, Ok(Reply::Done));
             return;
         }
-        if !self.policy.can_probe {
-            self.token_refused(t);
+        if matches!(self.refresh, Refresh::Sent { .. } | Refresh::Storing { .. }) {
+            // The token is being replaced. Should that fail, the doubt remains.
+            self.resource.wanted = true;
             t.reply(call, Ok(Reply::Done));
             return;
         }
@@ -299,8 +301,8 @@ impl Core {
         }
     }
 
-    /// A 401: this access token's life is 0, whatever its dates say.
-    pub(super) fn token_refused(&mut self, t: &mut Turn<'_>) {
+    /// The server's 401.
+    fn token_refused(&mut self, t: &mut Turn<'_>) {
         if self.afterlife.take().is_some() {
             return;
         }
@@ -317,6 +319,15 @@ impl Core {
         if let Some(candidate) = held.candidate.take() {
             // The cancelled replacement took this pair's place at the server.
             self.adopt_candidate(t, candidate);
+            return;
+        }
+        self.mark_refused(t);
+    }
+
+    /// This access token's life is 0, whatever its dates say.
+    fn mark_refused(&mut self, t: &mut Turn<'_>) {
+        let Some(held) = &mut self.held else { return };
+        if held.refused {
             return;
         }
         held.refused = true;

@@ -45,7 +45,7 @@ pub(super) struct Known {
     outdated: bool,
     /// Until then nobody waits again for where it went.
     rested: Option<Instant>,
-    /// Until then the server wants to be left alone: its `Retry-After` at a description. Who lacks an address asks all the same; to
+    /// Until then the server wants to be left alone: its `Retry-After` where it told nothing. Who lacks an address asks all the same; to
     /// keep to the wish is then up to whoever was told of it with the fault.
     wished: Option<Instant>,
     /// Paths where there is no description.
@@ -107,20 +107,17 @@ impl Client {
             };
         };
         let told = asked.learned.is_some();
-        let learned = match asked.learned {
-            // Less than what is known would be no gain.
-            Some(learned) if learned.lacks(Kind::Refresh).is_none() || former.lacks(Kind::Refresh).is_some() => {
-                self.know(learned)
+        // What was known of a server that seemed to have moved is better than nothing.
+        let mut learned = asked
+            .learned
+            .map_or_else(|| self.provider(), |learned| self.know(learned));
+        if kind == Kind::Revoke && asked.fault.is_none() {
+            // Whoever has described itself once may be back; a description that is not to be believed may be mended.
+            let is_final = told || (asked.unfit.is_none() && !learned.is_described());
+            if is_final && learned.lacks(Kind::Refresh).is_none() {
+                learned = self.know_throughout();
             }
-            // What was known of a server that seemed to have moved is better than nothing.
-            Some(_) | None => former,
-        };
-        // A revocation must not be tried for ever at a server that names no endpoint for it in any place.
-        let learned = if kind == Kind::Revoke && asked.fault.is_none() && learned.lacks(Kind::Refresh).is_none() {
-            self.know(learned.described_throughout())
-        } else {
-            learned
-        };
+        }
         match learned.lacks(kind) {
             None => Ok(Described {
                 provider: learned,
@@ -159,7 +156,8 @@ impl Client {
         if !over(known.wished) {
             return None;
         }
-        if known.outdated && over(known.rested) {
+        // Asking cannot change an address that is written, and a pairing that lives with one must not wait for others.
+        if known.outdated && self.shared.provider.leaves_to_server(kind) && over(known.rested) {
             // From here on, so that whoever comes meanwhile does not wait as well.
             known.rested = Some(now + REST);
             return Some(SHORT);
@@ -298,12 +296,31 @@ impl Client {
         self.traced(fresh, request, limit()).await
     }
 
+    /// Keeps what was learned, unless it is less than what is known by now. What is known then.
     fn know(&self, learned: Provider) -> Arc<Provider> {
-        let learned = Arc::new(learned);
         let mut known = lock(&self.shared.known);
+        if let Some(more) = &known.provider
+            && more.lacks(Kind::Refresh).is_none()
+            && learned.lacks(Kind::Refresh).is_some()
+        {
+            return Arc::clone(more);
+        }
+        let learned = Arc::new(learned);
         known.provider = Some(Arc::clone(&learned));
         known.outdated = false;
+        // Of one place, where another told; or of a time that is over.
+        known.wished = None;
         learned
+    }
+
+    /// No place has more to tell than is known by now, others' learning included: a revocation must not be tried for ever at a
+    /// server that names no endpoint for it anywhere. Says nothing of the addresses that are known.
+    fn know_throughout(&self) -> Arc<Provider> {
+        let mut known = lock(&self.shared.known);
+        let provider = known.provider.as_ref().unwrap_or(&self.shared.provider);
+        let provider = Arc::new(provider.described_throughout());
+        known.provider = Some(Arc::clone(&provider));
+        provider
     }
 }
 

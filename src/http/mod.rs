@@ -269,7 +269,7 @@ impl Client {
     fn judge(&self, kind: Kind, ended: Result<HttpResponse, FaultKind>) -> Outcome {
         match ended {
             Ok(response) => {
-                if matches!(response.status.as_u16(), 301 | 302 | 307 | 308 | 404 | 405 | 410) {
+                if matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308 | 404 | 405 | 410) {
                     self.unlearn(kind);
                 }
                 Outcome {

@@ -33,8 +33,6 @@ pub(super) struct Described {
     pub(super) s256: Option<bool>,
     /// Endpoints that are there and that nothing may be sent to.
     pub(super) bad: Vec<&'static str>,
-    /// Every place was asked.
-    pub(super) throughout: bool,
 }
 
 /// Why a document is not believed. The words go to the journal; nothing of the document does.
@@ -141,7 +139,6 @@ pub(super) fn read(object: &Object, issuer: &Issuer) -> Result<(Endpoints, Descr
         names_issuer,
         s256,
         bad,
-        throughout: false,
     };
     Ok((endpoints, described))
 }
@@ -155,6 +152,5 @@ impl Described {
             (one, other) => one.or(other),
         };
         self.bad.extend(other.bad);
-        self.throughout |= other.throughout;
     }
 }

@@ -16,11 +16,11 @@ use zeroize::Zeroizing;
 use super::form::{Encoding, Fields};
 use super::grant::{self, CodeHabits, NoCode};
 use super::json::Object;
-use super::message::{BaseUri, ErrorBody, HttpRequest, HttpResponse};
+use super::message::{BaseUri, ErrorBody, HttpRequest, HttpResponse, RETRY_AFTER_MAX};
 use super::{Habits, Kind, text};
 use crate::core::{
-    AccessToken, Answer, CodeAnswer, DeviceInfo, PollAnswer, PrepareAnswer, RefreshAnswer, RefreshToken, Request,
-    ResourceAnswer, Revocable, RevokeAnswer, Secret, TokenGrant,
+    AccessToken, Answer, CodeAnswer, DeviceInfo, Fault, PollAnswer, PrepareAnswer, RefreshAnswer, RefreshToken,
+    Request, ResourceAnswer, Revocable, RevokeAnswer, Secret, TokenGrant,
 };
 
 const CODES: CodeHabits = CodeHabits {
@@ -158,7 +158,7 @@ impl FrameioC2c {
             Kind::Revoke => Answer::Revoke(revoke(response)),
             Kind::Identify => Answer::Resource(identify(response)),
             Kind::Heartbeat => Answer::Resource(heartbeat(response)),
-            Kind::Authorize | Kind::Exchange => kind.failed(response.fault()),
+            Kind::Authorize | Kind::Exchange => kind.failed(fault(response)),
         }
     }
 
@@ -211,17 +211,32 @@ fn rejects_client(word: &str) -> bool {
     matches!(word, "invalid_client" | "unauthorized_client")
 }
 
+/// Where no `Retry-After` is there, the rate limit's window says as much once it is used up.
+fn fault(response: &HttpResponse) -> Fault {
+    let window = || {
+        let used_up =
+            response.status == StatusCode::TOO_MANY_REQUESTS || response.number("x-ratelimit-remaining") == Some(0);
+        let window = Duration::from_millis(response.number("x-ratelimit-window")?);
+        used_up.then_some(window.min(RETRY_AFTER_MAX))
+    };
+    let fault = response.fault();
+    Fault {
+        retry_after: fault.retry_after.or_else(window),
+        ..fault
+    }
+}
+
 fn code(response: &HttpResponse) -> CodeAnswer {
     if response.status.is_success() {
         return match response.object().map(|object| grant::code(&object, &CODES)) {
             Some(Ok(code)) => CodeAnswer::Granted(code),
             Some(Err(NoCode::BadUserCode)) => CodeAnswer::BadUserCode,
-            Some(Err(NoCode::Unreadable)) | None => CodeAnswer::Failed(response.fault()),
+            Some(Err(NoCode::Unreadable)) | None => CodeAnswer::Failed(fault(response)),
         };
     }
     match response.error() {
         ErrorBody::Word(word) if rejects_client(&word) => CodeAnswer::ClientRejected,
-        ErrorBody::Word(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable => CodeAnswer::Failed(response.fault()),
+        ErrorBody::Word(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable => CodeAnswer::Failed(fault(response)),
     }
 }
 
@@ -231,28 +246,28 @@ fn poll(response: &HttpResponse) -> PollAnswer {
     if response.status.is_success() {
         return match tokens(response) {
             Some(grant) => PollAnswer::Granted(grant),
-            None => PollAnswer::Failed(response.fault()),
+            None => PollAnswer::Failed(fault(response)),
         };
     }
     let ErrorBody::Word(word) = response.error() else {
-        return PollAnswer::Failed(response.fault());
+        return PollAnswer::Failed(fault(response));
     };
     match word.as_str() {
         "slow_down" => PollAnswer::SlowDown,
-        _ if response.status == StatusCode::TOO_MANY_REQUESTS => PollAnswer::Failed(response.fault()),
+        _ if response.status == StatusCode::TOO_MANY_REQUESTS => PollAnswer::Failed(fault(response)),
         "authorization_pending" => PollAnswer::Pending,
         "expired_token" => PollAnswer::Expired,
         "access_denied" => PollAnswer::Denied,
         "invalid_grant" | "invalid_request" | "bad_request" => PollAnswer::CodeUnknown,
         word if rejects_client(word) => PollAnswer::ClientRejected,
-        _ => PollAnswer::Failed(response.fault()),
+        _ => PollAnswer::Failed(fault(response)),
     }
 }
 
 /// Any complete answer proves the connection; one that announces trouble says so.
 fn prepare(response: &HttpResponse) -> PrepareAnswer {
     if response.status == StatusCode::TOO_MANY_REQUESTS || response.status.is_server_error() {
-        PrepareAnswer::Busy(response.fault())
+        PrepareAnswer::Busy(fault(response))
     } else {
         PrepareAnswer::Ready
     }
@@ -264,7 +279,7 @@ fn refresh(response: &HttpResponse) -> RefreshAnswer {
     if response.status.is_success() {
         return match tokens(response) {
             Some(grant) => RefreshAnswer::Granted(grant),
-            None => RefreshAnswer::Failed(response.fault()),
+            None => RefreshAnswer::Failed(fault(response)),
         };
     }
     match (response.status.as_u16(), response.error()) {
@@ -273,7 +288,7 @@ fn refresh(response: &HttpResponse) -> RefreshAnswer {
         (401, ErrorBody::Detailed(401.0)) => RefreshAnswer::Dead,
         (400 | 401, ErrorBody::Word(word)) if rejects_client(&word) => RefreshAnswer::ClientRejected,
         (_, ErrorBody::Word(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable) => {
-            RefreshAnswer::Failed(response.fault())
+            RefreshAnswer::Failed(fault(response))
         }
     }
 }
@@ -289,10 +304,10 @@ fn revoke(response: &HttpResponse) -> RevokeAnswer {
         (400 | 401, ErrorBody::Word(word)) => match word.as_str() {
             "invalid_grant" | "invalid_token" => RevokeAnswer::Done,
             "invalid_request" | "bad_request" | "unsupported_token_type" => RevokeAnswer::Refused,
-            _ => RevokeAnswer::Failed(response.fault()),
+            _ => RevokeAnswer::Failed(fault(response)),
         },
         (_, ErrorBody::Word(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable) => {
-            RevokeAnswer::Failed(response.fault())
+            RevokeAnswer::Failed(fault(response))
         }
     }
 }
@@ -315,7 +330,7 @@ fn resource(response: &HttpResponse, alive: impl FnOnce() -> Option<Option<Devic
         return ResourceAnswer::Unauthorized;
     }
     let alive = if response.status.is_success() { alive() } else { None };
-    alive.map_or_else(|| ResourceAnswer::Failed(response.fault()), ResourceAnswer::Alive)
+    alive.map_or_else(|| ResourceAnswer::Failed(fault(response)), ResourceAnswer::Alive)
 }
 
 fn tokens(response: &HttpResponse) -> Option<TokenGrant> {

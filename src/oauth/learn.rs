@@ -54,10 +54,14 @@ impl Provider {
     /// redirect always name it (RFC 9207 §3), and that it knows PKCE methods and S256 is none of them.
     #[must_use]
     pub fn wants_description(&self, kind: Kind) -> bool {
-        kind == Kind::Authorize
-            && self
-                .standard()
-                .is_some_and(|server| server.settings.issuer.is_some() && server.described.is_none())
+        let is_named = |server: &Server| server.settings.issuer.is_some();
+        kind == Kind::Authorize && !self.is_described() && self.standard().is_some_and(is_named)
+    }
+
+    /// Whether this holds what the server told of itself.
+    #[must_use]
+    pub fn is_described(&self) -> bool {
+        self.standard().is_some_and(|server| server.described.is_some())
     }
 
     /// Whether the address that this request goes to is not written but left to the server to tell.
@@ -94,12 +98,12 @@ impl Provider {
         Ok(learned)
     }
 
-    /// The same provider, of whose server it is known that no place tells any more.
+    /// The same provider, of whose server no place tells any more than this.
     #[must_use]
     pub fn described_throughout(&self) -> Self {
         let mut learned = self.clone();
         if let Some(server) = learned.standard_mut() {
-            server.described.get_or_insert_default().throughout = true;
+            server.throughout = true;
         }
         learned
     }
@@ -134,7 +138,7 @@ impl Server {
                 .or_else(token)
                 .or_else(|| (self.described.as_ref()?.s256 == Some(false)).then_some(Unfit::NoS256)),
             // RFC 7009 is optional, and its endpoint no member of OpenID Connect's document: who names none in any place has none.
-            Kind::Revoke if self.settings.issuer.is_some() && !self.is_described_throughout() => {
+            Kind::Revoke if self.settings.issuer.is_some() && !self.throughout => {
                 self.without(endpoints.revocation.as_ref(), REVOCATION)
             }
             Kind::Revoke | Kind::Identify | Kind::Heartbeat => None,
@@ -147,14 +151,11 @@ impl Server {
             Kind::Prepare | Kind::Poll | Kind::Refresh | Kind::Exchange => &endpoints.token,
             Kind::DeviceCode => &endpoints.device_authorization,
             Kind::Revoke => &endpoints.revocation,
-            // Where the browser goes is not seen here, and the others are no standard server's.
-            Kind::Authorize | Kind::Identify | Kind::Heartbeat => return false,
+            Kind::Authorize => &endpoints.authorization,
+            // No standard server's.
+            Kind::Identify | Kind::Heartbeat => return false,
         };
         self.settings.issuer.is_some() && written.is_none()
-    }
-
-    fn is_described_throughout(&self) -> bool {
-        self.described.as_ref().is_some_and(|said| said.throughout)
     }
 
     fn without(&self, endpoint: Option<&Endpoint>, name: &'static str) -> Option<Unfit> {

@@ -14,7 +14,7 @@ use super::json::{Json, Object};
 use crate::core::{Fault, FaultKind, WallTime};
 
 /// No server may silence us for longer: a slip in a header must not cost more than a day.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(86_400);
+pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_secs(86_400);
 
 /// Host and port of a server that speaks `https`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -232,22 +232,20 @@ impl HttpResponse {
         self.body.as_ref().is_some_and(|body| body.is_empty())
     }
 
-    /// The server's own wish: `Retry-After` (RFC 9110 §10.2.3), else the rate limit's window where it is used up.
+    /// The server's own wish: `Retry-After` (RFC 9110 §10.2.3).
     fn retry_after(&self) -> Option<Duration> {
-        let asked = self.header(RETRY_AFTER.as_str()).and_then(|text| {
-            if let Some(seconds) = whole(text) {
-                return Some(Duration::from_secs(seconds));
-            }
+        let text = self.header(RETRY_AFTER.as_str())?;
+        let wish = match whole(text) {
+            Some(seconds) => Duration::from_secs(seconds),
             // Relative to the server's clock: ours may be decades off. Without its `Date` the instant means nothing.
-            Some(date::parse(text)?.since(self.date()?))
-        });
-        let window = || {
-            let used_up = self.status == StatusCode::TOO_MANY_REQUESTS
-                || self.header("x-ratelimit-remaining").and_then(whole) == Some(0);
-            let window = self.header("x-ratelimit-window").and_then(whole)?;
-            used_up.then_some(Duration::from_millis(window))
+            None => date::parse(text)?.since(self.date()?),
         };
-        Some(asked.or_else(window)?.min(RETRY_AFTER_MAX))
+        Some(wish.min(RETRY_AFTER_MAX))
+    }
+
+    /// The number in a header, where it is one.
+    pub(super) fn number(&self, name: &str) -> Option<u64> {
+        self.header(name).and_then(whole)
     }
 
     fn header(&self, name: &str) -> Option<&str> {

@@ -114,6 +114,8 @@ pub(super) struct Server {
     pub(super) settings: ServerSettings,
     /// What else the description says; `None` until it was read.
     pub(super) described: Option<Described>,
+    /// No place tells more than is known here, if any tells anything.
+    pub(super) throughout: bool,
     /// Who the server is, as part of the record's identity: what of it is written, whatever is learned later.
     pub(super) identity: String,
 }
@@ -124,6 +126,7 @@ impl Server {
             identity: identity(&settings),
             settings,
             described: None,
+            throughout: false,
         }
     }
 
@@ -244,9 +247,10 @@ fn identity(settings: &ServerSettings) -> String {
     identity
 }
 
-/// RFC 7009 §2.2: 200 means done, also for a token that the server does not know; its body is of no interest.
+/// RFC 7009 §2.2: 200 means done, also for a token that the server does not know; its body is of no interest. A page is not the
+/// server's: that is a captive portal. Where there is nothing, it is no page, whatever a framework labels it (Django: `text/html`).
 pub(super) fn revoked(response: &HttpResponse) -> RevokeAnswer {
-    if response.status.is_success() && !response.is_html() {
+    if response.status.is_success() && (!response.is_html() || response.is_empty()) {
         return RevokeAnswer::Done;
     }
     match (response.status.as_u16(), response.error()) {

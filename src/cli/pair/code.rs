@@ -1,4 +1,6 @@
 //! A pairing code, or the address that takes its place, as a person is told of it.
+//!
+//! Must never: be logged, or shown to anybody but who asked for it on this terminal.
 
 use std::time::Duration;
 

@@ -1,4 +1,6 @@
 //! What is on the terminal while a pairing waits: the code, its picture, its countdown.
+//!
+//! Must never: write a code to anything but standard output, or change the pairing that it shows.
 
 use std::io::{self, IsTerminal, Write};
 use std::time::Duration;

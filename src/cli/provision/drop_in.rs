@@ -1,14 +1,18 @@
 //! What `provision` writes into the configuration: one drop-in that is its own, and nobody else's. It also remembers, as
 //! comments, where secrets may lie in clear while they are being moved, so that no crash makes them forgotten, and where former
 //! state keys in clear are kept.
+//!
+//! Root removes what it names. So a name that `provision` cannot have written is never taken from it, only told.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::fs;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use super::home::{self, DROP_INS, Home};
+use super::place::Which;
 use crate::cli::durable::{Staged, discard, make_directory};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::mounts::Ground;
@@ -34,6 +38,8 @@ pub(in crate::cli) struct DropIn {
     pub(in crate::cli) unsettled: BTreeSet<PathBuf>,
     /// Files, mostly gone, beside which former state keys are kept in clear: see `keep`.
     pub(in crate::cli) kept_beside: BTreeSet<PathBuf>,
+    /// What else it names, which `provision` did not write. Never written again.
+    pub(in crate::cli) strange: BTreeSet<PathBuf>,
 }
 
 /// A drop-in that is good and not yet in force.
@@ -83,16 +89,26 @@ impl DropIn {
         }
         let written = Config::load_file(&path, &System::host())?;
         let text = fs::read_to_string(&path).map_err(|error| failed(&path, &error))?;
-        let noted = |mark| {
-            let paths = text.lines().filter_map(move |line| unquote(line.strip_prefix(mark)?));
-            paths.map(PathBuf::from).collect()
+        let mut strange = BTreeSet::new();
+        let mut ours = |path: PathBuf| {
+            let ours = is_ours(&path).then(|| path.clone());
+            if ours.is_none() {
+                strange.insert(path);
+            }
+            ours
         };
+        let mut noted = |mark| {
+            let paths = text.lines().filter_map(|line| unquote(line.strip_prefix(mark)?));
+            paths.filter_map(|path| ours(PathBuf::from(path))).collect()
+        };
+        let (unsettled, kept_beside) = (noted(UNSETTLED), noted(KEPT_BESIDE));
         Ok(Self {
             client_id: written.device.client_id,
-            client_secret: written.secrets.client_secret,
-            state_key: written.secrets.state_key,
-            unsettled: noted(UNSETTLED),
-            kept_beside: noted(KEPT_BESIDE),
+            client_secret: written.secrets.client_secret.and_then(&mut ours),
+            state_key: written.secrets.state_key.and_then(&mut ours),
+            unsettled,
+            kept_beside,
+            strange,
         })
     }
 
@@ -101,6 +117,18 @@ impl DropIn {
         let named = [&self.client_secret, &self.state_key];
         let named = named.into_iter().flatten().cloned();
         named.chain(self.unsettled.iter().cloned()).collect()
+    }
+
+    /// What is to be known of what it names and `provision` did not write: it was not touched.
+    pub(in crate::cli) fn strangers(&self, site: &Site) -> impl Iterator<Item = String> {
+        let by = Self::path(site);
+        self.strange.iter().map(move |path| {
+            format!(
+                "{} is named in {}, and not by provision; it was left, see whether it is a secret",
+                quote(&path.to_string_lossy()),
+                by.display()
+            )
+        })
     }
 
     /// Where to write it, if it has to be: it differs from `former`. Files that the image's own configuration names as well need
@@ -207,6 +235,18 @@ impl DropIn {
     }
 }
 
+/// Whether `provision` may have written this name: whole, without detours, and of a secret. The package's postrm asks the same.
+fn is_ours(path: &Path) -> bool {
+    let bytes = path.as_os_str().as_bytes();
+    let mut parts = bytes.split(|byte| *byte == b'/');
+    let last = parts.next_back().unwrap_or_default();
+    bytes.starts_with(b"/")
+        && parts.all(|part| part != b"." && part != b"..")
+        && [Which::ClientSecret, Which::StateKey]
+            .iter()
+            .any(|which| which.name().as_bytes() == last)
+}
+
 /// Without the place, which is a file that nobody has written yet.
 fn cause(error: &crate::config::ConfigError) -> String {
     match error {
@@ -271,8 +311,9 @@ mod tests {
             client_id: Some("SN-\"1\\".to_owned()),
             client_secret: Some(PathBuf::from("/a \"b\"/client-secret")),
             state_key: Some(PathBuf::from("/a/state-key")),
-            unsettled: [PathBuf::from("/a \"\\\n/x")].into(),
+            unsettled: [PathBuf::from("/a \"\\\n/state-key")].into(),
             kept_beside: [PathBuf::from("/b \"\\\n/state-key"), PathBuf::from("/c/state-key")].into(),
+            strange: BTreeSet::new(),
         };
         let [usual, spare] = DROP_INS.map(Path::new);
         full.stage(&site, usual).unwrap().commit().unwrap();
@@ -284,6 +325,46 @@ mod tests {
         assert!(!DropIn::paths(&site)[0].exists());
         DropIn::default().stage(&site, usual).unwrap().commit().unwrap();
         assert!(DropIn::paths(&site).iter().all(|path| !path.exists()));
+    }
+
+    #[test]
+    fn only_a_name_that_provision_writes_is_taken_from_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::at(folder.path());
+        let path = DropIn::path(&site);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let strange = [
+            "/etc/passwd",
+            "/etc/x/..",
+            "/a/../etc/state-key",
+            "/a/./state-key",
+            "/a/state-key/",
+            "/a/state-key/.",
+            "a/state-key",
+            "state-key",
+            "/a/client-secret.replaced.1",
+            "/a/.state-key.new",
+            "/",
+            "",
+        ];
+        for mark in [UNSETTLED, KEPT_BESIDE] {
+            let lines: Vec<_> = strange.iter().map(|path| format!("{mark}{}\n", quote(path))).collect();
+            fs::write(&path, format!("{mark}\"/a/state-key\"\n{}", lines.concat())).unwrap();
+            let found = DropIn::load(&site).unwrap();
+            let taken: Vec<_> = found.unsettled.union(&found.kept_beside).collect();
+            assert_eq!(taken, [Path::new("/a/state-key")], "{mark}");
+            // Byte for byte: as paths some of them are the same.
+            assert_eq!(found.strangers(&site).count(), found.strange.len());
+            assert!(found.strange.len() >= strange.len() - 3, "{:?}", found.strange);
+        }
+        fs::write(
+            &path,
+            "[secrets]\nclient-secret-file = \"/etc/shadow\"\nstate-key-file = \"/a/state-key\"\n",
+        )
+        .unwrap();
+        let found = DropIn::load(&site).unwrap();
+        assert_eq!(found.clear_files(), [PathBuf::from("/a/state-key")].into());
+        assert_eq!(found.strange, [PathBuf::from("/etc/shadow")].into());
     }
 
     #[test]

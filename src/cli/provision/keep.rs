@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::Target;
 use super::drop_in::DropIn;
 use super::place::{Found, Which, sealed_paths};
-use crate::cli::durable::Staged;
+use crate::cli::durable::{Staged, without_stage};
 use crate::cli::site::Site;
 
 /// Between the name of the secret and a number.
@@ -54,7 +54,9 @@ pub(super) fn places(site: &Site, former: &DropIn, at_risk: &[PathBuf]) -> io::R
 pub(super) fn beside(path: &Path) -> io::Result<PathBuf> {
     let content = Zeroizing::new(fs::read(path)?);
     let found = fs::metadata(path)?;
-    let last = copies(path)?.into_iter().map(|(number, _)| number).max().unwrap_or(0);
+    // One that a cut left unfinished is begun anew.
+    let whole = copies(path)?.into_iter().filter(|(_, copy)| copy.exists());
+    let last = whole.map(|(number, _)| number).max().unwrap_or(0);
     let mut name = path.file_name().map(OsString::from).unwrap_or_default();
     name.push(format!("{MARK}{}", last.saturating_add(1)));
     let copy = path.with_file_name(name);
@@ -63,7 +65,7 @@ pub(super) fn beside(path: &Path) -> io::Result<PathBuf> {
     Ok(copy)
 }
 
-/// The copies of this file, with their numbers.
+/// The copies of this file, with their numbers; also one of which there is only what a cut left.
 pub(in crate::cli) fn copies(path: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
     let (Some(above), Some(stem)) = (path.parent(), path.file_name()) else {
         return Ok(Vec::new());
@@ -79,11 +81,15 @@ pub(in crate::cli) fn copies(path: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
     let mut found = Vec::new();
     for entry in entries {
         let entry = entry?;
-        let number = entry.file_name().to_string_lossy().strip_prefix(&stem).map(str::parse);
-        if let Some(Ok(number)) = number {
-            found.push((number, entry.path()));
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        let name = without_stage(&name);
+        if let Some(Ok(number)) = name.strip_prefix(&stem).map(str::parse) {
+            found.push((number, above.join(name)));
         }
     }
+    found.sort();
+    found.dedup();
     Ok(found)
 }
 

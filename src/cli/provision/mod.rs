@@ -251,8 +251,10 @@ fn put_all(
     moves.push(state_key);
 
     let changed = moves.iter().any(|step| step.done.changes()) || client_id.changes() || home.is_some();
+    let strangers: Vec<_> = former.strangers(site).collect();
     let kept = carry_out(site, target, &moves, &Names { former, drop_in, home }, &at_risk)?;
     let mut report = report(site, target, &moves, client_id, changed, wanted)?;
+    report.warnings.extend(strangers);
     report.warnings.extend(keep::warning(&kept, records && new_key));
     Ok(report)
 }
@@ -366,8 +368,14 @@ fn told(keys: &[Key]) -> (String, String) {
 /// For the tests of those who look at what was stored.
 #[cfg(test)]
 pub(in crate::cli) fn store_for_tests(site: &Site, wanted: &Provision, secret: &str) {
-    let stored = store(site, wanted, || Ok(Zeroizing::new(secret.as_bytes().to_vec())));
+    let stored = try_store_for_tests(site, wanted, secret);
     assert!(stored.is_ok(), "{stored:?}");
+}
+
+/// The same where it may fail.
+#[cfg(test)]
+pub(in crate::cli) fn try_store_for_tests(site: &Site, wanted: &Provision, secret: &str) -> Result<(), Failure> {
+    store(site, wanted, || Ok(Zeroizing::new(secret.as_bytes().to_vec()))).map(drop)
 }
 
 #[cfg(test)]

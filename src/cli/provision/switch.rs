@@ -15,7 +15,7 @@ use super::home::Home;
 use super::place::{LINKS, Plain, SPARE_STORE, STORES, Which, guarded, sealed_paths};
 use super::seal::Creds;
 use super::{Kind, Move, Target, at, keep};
-use crate::cli::durable::{Staged, discard, link, make_directory};
+use crate::cli::durable::{Staged, discard, is_directory, link, make_directory};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::mounts::Ground;
 use crate::cli::site::Site;
@@ -97,9 +97,11 @@ pub(super) fn carry_out(
         in_force(site, target, moves)?;
     }
 
-    for path in stale {
-        let path = site.path(path);
-        discard(&path).map_err(at(&path))?;
+    for path in stale.iter().map(|path| site.path(path)) {
+        // A directory is somebody else's, and would stop each attempt here.
+        if !is_directory(&path) {
+            discard(&path).map_err(at(&path))?;
+        }
     }
     for path in superseded(site, target, moves) {
         discard(&path).map_err(at(&path))?;

@@ -2,7 +2,8 @@
 //!
 //! A driver that is a module may come later than the daemon's start; systemd then cannot open the credentials, and the unit fails
 //! with 243, which is not tried again. Not in the unit as shipped: a device without a TPM would wait for it at each boot. Never
-//! written where systemd does not know the device: it would wait there, too.
+//! written where systemd does not know the device: it would wait there, too. Never taken from, or put in the place of, somebody
+//! else's file of that name: a link to `/dev/null` is how an administrator says that none is wanted.
 
 use std::fs;
 use std::io;
@@ -17,6 +18,8 @@ pub(super) const DEVICE: &str = "dev-tpmrm0.device";
 
 // systemd reads units in no other place that lasts and is the administrator's. The package's postrm knows it too.
 const PATH: &str = "/etc/systemd/system/c2c-authd.service.d/50-provision.conf";
+/// Begins each that is ours. The package's postrm looks for it too.
+const OURS: &str = "# Written by «c2c-authctl provision»";
 const TEXT: &str = "\
 # Written by «c2c-authctl provision», which replaces it: the secrets are sealed with the TPM, whose driver may come later than the
 # daemon is started. Changes belong into another file.
@@ -54,15 +57,53 @@ pub(in crate::cli) fn path(site: &Site) -> PathBuf {
     site.path(PATH)
 }
 
-/// Removes it, and the directory if nothing else is in it; `true` if it was there.
-pub(in crate::cli) fn forget(site: &Site) -> io::Result<bool> {
+/// What is at its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum There {
+    Nothing,
+    Ours,
+    /// Also a link, wherever it leads.
+    Others,
+}
+
+fn look(path: &Path) -> There {
+    match fs::symlink_metadata(path) {
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => There::Nothing,
+        Ok(found) if found.is_file() && fs::read(path).is_ok_and(|text| text.starts_with(OURS.as_bytes())) => {
+            There::Ours
+        }
+        _ => There::Others,
+    }
+}
+
+/// What became of it when it was to go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::cli) enum Forgotten {
+    /// It was not there.
+    Nothing,
+    /// It was.
+    Removed,
+    /// Another one is there under its name, and stays.
+    NotOurs,
+}
+
+/// Removes it, and the directory if nothing else is in it.
+pub(in crate::cli) fn forget(site: &Site) -> io::Result<Forgotten> {
     let path = path(site);
-    let gone = discard(&path)?;
+    let there = look(&path);
+    if there == There::Others {
+        return Ok(Forgotten::NotOurs);
+    }
+    // Also what a cut left of it.
+    discard(&path)?;
     if let Some(directory) = path.parent() {
         // Others may have files there.
         let _ = fs::remove_dir(directory);
     }
-    Ok(gone)
+    Ok(match there {
+        There::Ours => Forgotten::Removed,
+        There::Nothing | There::Others => Forgotten::Nothing,
+    })
 }
 
 /// Writes or removes it. The same again changes nothing.
@@ -70,8 +111,8 @@ pub(super) fn settle(site: &Site, seen: Seen) -> Settled {
     let path = path(site);
     if !seen.needed {
         return match forget(site) {
-            Ok(true) => Settled::Removed,
-            Ok(false) => Settled::Unchanged,
+            Ok(Forgotten::Removed) => Settled::Removed,
+            Ok(Forgotten::Nothing | Forgotten::NotOurs) => Settled::Unchanged,
             Err(error) => Settled::Advice(format!(
                 "{} makes c2c-authd wait for a TPM that it does not need any more, and cannot be removed ({error})",
                 path.display()
@@ -83,6 +124,7 @@ pub(super) fn settle(site: &Site, seen: Seen) -> Settled {
         return Settled::Unchanged;
     }
     let why = match site.mounts.ground(&path) {
+        _ if look(&path) == There::Others => "what is there is not provision's, and was left".to_owned(),
         Ground::Lasting => match write(&path) {
             Ok(()) => return Settled::Written(PathBuf::from(PATH)),
             Err(error) => error.to_string(),
@@ -136,17 +178,38 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_changed_in_it_is_replaced_and_other_files_beside_it_stay() {
+    fn an_older_one_is_replaced_and_other_files_beside_it_stay() {
         let folder = tempfile::tempdir().unwrap();
         let site = Site::at(folder.path());
         let directory = path(&site).parent().unwrap().to_owned();
         fs::create_dir_all(&directory).unwrap();
         let other = directory.join("60-small.conf");
         fs::write(&other, "[Service]\n").unwrap();
-        fs::write(path(&site), "[Unit]\n").unwrap();
+        fs::write(path(&site), format!("{OURS}, in another version.\n[Unit]\n")).unwrap();
         assert!(matches!(settle(&site, LATE), Settled::Written(_)));
-        assert!(forget(&site).unwrap());
+        assert_eq!(forget(&site).unwrap(), Forgotten::Removed);
         assert!(other.exists());
+    }
+
+    #[test]
+    fn an_administrators_file_or_mask_of_that_name_stays_and_is_told() {
+        let (mask, file) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        for folder in [&mask, &file] {
+            fs::create_dir_all(path(&Site::at(folder.path())).parent().unwrap()).unwrap();
+        }
+        std::os::unix::fs::symlink("/dev/null", path(&Site::at(mask.path()))).unwrap();
+        fs::write(path(&Site::at(file.path())), "[Unit]\n").unwrap();
+        for folder in [&mask, &file] {
+            let site = Site::at(folder.path());
+            let Settled::Advice(told) = settle(&site, LATE) else {
+                panic!("it was replaced");
+            };
+            assert!(told.contains("was left"), "{told}");
+            let needless = Seen { needed: false, ..LATE };
+            assert_eq!(settle(&site, needless), Settled::Unchanged);
+            assert_eq!(forget(&site).unwrap(), Forgotten::NotOurs);
+            assert!(fs::symlink_metadata(path(&site)).is_ok());
+        }
     }
 
     #[test]

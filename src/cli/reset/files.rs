@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FlockOperation;
 use rustix::io::Errno;
 
-use crate::cli::durable::discard;
+use crate::cli::durable::{discard, is_directory, without_stage};
 use crate::cli::provision::drop_in::DropIn;
 use crate::cli::provision::keep::copies;
 use crate::cli::provision::place::{Which, find, sealed_paths};
-use crate::cli::provision::wait;
+use crate::cli::provision::wait::{self, Forgotten};
 use crate::cli::site::Site;
 use crate::config::Config;
 
@@ -34,6 +34,7 @@ pub(super) struct Wanted {
 
 /// What went.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that say nothing of each other")]
 pub(super) struct Outcome {
     /// For people.
     pub(super) removed: Vec<String>,
@@ -47,6 +48,8 @@ pub(super) struct Outcome {
     pub(super) set_aside: Vec<String>,
     /// The server has yet to hear of something, and can.
     pub(super) pending: bool,
+    /// A file of the unit went, which its manager has to hear of.
+    pub(super) unit_changed: bool,
     /// It would have, and now will not.
     pub(super) gave_up_revocations: bool,
 }
@@ -83,7 +86,7 @@ pub(super) fn clear(site: &Site, config: Option<&Config>, state: &Path, wanted: 
             outcome.kept.push(format!("{name} (what the server has yet to hear)"));
         } else if is_ours(&name) {
             // Also one that was set aside: nobody will send it any more.
-            outcome.gave_up_revocations |= bare(&name).starts_with(REVOCATIONS);
+            outcome.gave_up_revocations |= without_stage(&name).starts_with(REVOCATIONS);
             if is_set_aside(&name) {
                 outcome.set_aside.push(name.clone());
             }
@@ -147,16 +150,9 @@ fn names(directory: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// Without what marks a file that is being written.
-fn bare(name: &str) -> &str {
-    name.strip_prefix('.')
-        .and_then(|hidden| hidden.strip_suffix(".new"))
-        .unwrap_or(name)
-}
-
 /// Whether the daemon makes files of this name.
 fn is_ours(name: &str) -> bool {
-    let name = bare(name);
+    let name = without_stage(name);
     matches!(name, "spare" | "flow" | REVOCATIONS)
         || ["record.", "revocations."].iter().any(|stem| name.starts_with(stem))
 }
@@ -175,6 +171,17 @@ fn take(path: &Path, outcome: &mut Outcome) -> io::Result<()> {
     Ok(())
 }
 
+/// A directory of that name is somebody else's, and no reason to stop half-way at each attempt.
+fn take_secret(path: &Path, outcome: &mut Outcome) -> io::Result<()> {
+    if is_directory(path) {
+        outcome
+            .left
+            .push(format!("{} is a directory, and was left", path.display()));
+        return Ok(());
+    }
+    take(path, outcome)
+}
+
 /// What `provision` stored. What came with the image stays, and is told. The drop-in goes last: it names the others.
 fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outcome) -> io::Result<()> {
     let loaded = DropIn::load(site);
@@ -187,8 +194,9 @@ fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outco
     }
     let readable = loaded.is_ok();
     let drop_in = loaded.unwrap_or_default();
+    outcome.left.extend(drop_in.strangers(site));
     for path in drop_in.clear_files() {
-        take(&site.path(path), outcome)?;
+        take_secret(&site.path(path), outcome)?;
     }
     // Former state keys too, wherever they were in clear: with one of them and a copy of the records a pairing could be read. The
     // image may name a file of ours without our drop-in, where there is no room for that.
@@ -200,12 +208,12 @@ fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outco
         .chain(sealed_paths(site, Which::StateKey))
     {
         for (_, copy) in copies(&path).map_err(|error| named(&path, &error))? {
-            take(&copy, outcome)?;
+            take_secret(&copy, outcome)?;
         }
     }
     for which in [Which::ClientSecret, Which::StateKey] {
         for path in sealed_paths(site, which) {
-            take(&path, outcome)?;
+            take_secret(&path, outcome)?;
         }
         if let Ok(Some(found)) = find(site, config, which) {
             outcome.left.push(format!(
@@ -217,8 +225,15 @@ fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outco
         }
     }
     let waits = wait::path(site);
-    if wait::forget(site).map_err(|error| named(&waits, &error))? {
-        outcome.removed.push(waits.display().to_string());
+    match wait::forget(site).map_err(|error| named(&waits, &error))? {
+        Forgotten::Nothing => {}
+        Forgotten::Removed => {
+            outcome.unit_changed = true;
+            outcome.removed.push(waits.display().to_string());
+        }
+        Forgotten::NotOurs => outcome
+            .left
+            .push(format!("{} is not provision's and was left", waits.display())),
     }
     for path in DropIn::paths(site).into_iter().filter(|_| readable) {
         take(&path, outcome)?;

@@ -2,13 +2,11 @@
 //!
 //! Invariants: a revocation that the server did not hear of is kept, or given up only when told to, and never silently; a
 //! daemon that answers and does not unpair keeps its files, unless told to give the pairing up; no file is removed while a
-//! daemon holds the lock on the state directory; what is removed is removed durably.
+//! daemon holds the lock on the state directory; what is removed is removed durably; no service but this machine's is touched.
 
-use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use serde::Serialize;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::args::FactoryReset;
@@ -17,49 +15,20 @@ use super::exit::{Exit, Failure};
 use super::proxy::PairingProxy;
 use super::site::{Site, need_root};
 use super::status::Status;
-use super::systemd::{Unit, daemon_reload, systemctl};
 use super::{confirm, note, print, to_json};
 use crate::bus::BusAddress;
 use crate::cli::provision::place::{Which, find};
-use crate::config::{Config, Provider, duration_text};
+use crate::config::Config;
 use crate::core::{Body, Loaded, Reason, Record};
 use crate::daemon::boot;
 use crate::store::{self, Directories, StateKey};
-use files::{Outcome, Wanted};
+use files::Wanted;
+use report::{Report, Server, told};
+use unit::with_the_unit_stopped;
 
 mod files;
-
-/// How the server learned that the pairing is over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-enum Server {
-    /// It answered for good: it ended the tokens, or refused to, which the journal tells.
-    Told,
-    /// There was no pairing.
-    NothingToTell,
-    /// The daemon goes on trying.
-    Pending,
-    /// Nobody will, as far as is known.
-    NotTold,
-}
-
-/// What was done.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-struct Report {
-    server: Server,
-    /// What a server that was not told still has, and who can end it. For people.
-    #[serde(skip)]
-    remains: String,
-    /// Nothing was removed, so that the server can still be told.
-    held_back: bool,
-    /// Why, and what helps. For people.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    why: Option<String>,
-    removed: Vec<String>,
-    kept: Vec<String>,
-    warnings: Vec<String>,
-}
+mod report;
+mod unit;
 
 /// What the daemon made of it.
 struct Unpaired {
@@ -140,7 +109,7 @@ async fn reset(site: &Site, bus: &BusAddress, wanted: &FactoryReset) -> Result<R
             "the daemon did not do it, so its files were removed: {sentence}"
         ));
     }
-    let outcome = with_the_unit_stopped(|| {
+    let outcome = with_the_unit_stopped(unit::of(site), || {
         let keep_floor = unpaired.tombstone && !wanted.clock && !wanted.provisioning;
         let clear = Wanted {
             records: !keep_floor,
@@ -277,137 +246,6 @@ async fn wait_for_server(state: &Path, limit: Duration) {
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     while files::pending(state) && Instant::now() < end {
         clock.tick().await;
-    }
-}
-
-/// What stops it for the moment is systemd; what keeps it away meanwhile is the lock.
-fn with_the_unit_stopped(work: impl FnOnce() -> io::Result<Outcome>) -> Result<Outcome, Failure> {
-    let runs = Unit::read().is_some_and(|unit| unit.runs());
-    if runs {
-        systemctl("stop").map_err(|said| Failure::new(Exit::Failed, format!("c2c-authd cannot be stopped: {said}")))?;
-    }
-    let done = work().map_err(|error| Failure::new(Exit::Failed, error.to_string()));
-    // The unit's own drop-in may be gone. Without a systemd that hears of it the next boot does.
-    let _ = daemon_reload();
-    if runs {
-        let started = systemctl("start");
-        if let (Ok(_), Err(said)) = (&done, started) {
-            return Err(Failure::new(
-                Exit::Failed,
-                format!("all is removed, and c2c-authd does not start again: {said}"),
-            ));
-        }
-    }
-    done
-}
-
-/// `provider` is `None` where the configuration cannot be read.
-fn told(unpaired: &Unpaired, provider: Option<&Provider>, outcome: Outcome, mut warnings: Vec<String>) -> Report {
-    let revocable = provider.is_none_or(Provider::can_revoke);
-    let unread = unpaired.was_paired == Some(false) && outcome.had_records && !unpaired.tombstone;
-    if unread {
-        warnings.push(format!(
-            "there were records that may have been a pairing; c2c-authd could not tell ({})",
-            unpaired.reason
-        ));
-    }
-    if !outcome.set_aside.is_empty() {
-        warnings.push(format!(
-            "{} could never be read: what pairing that was, and whether it was ended, is not known",
-            outcome.set_aside.join(", ")
-        ));
-    }
-    let server = match unpaired.was_paired {
-        _ if outcome.pending => Server::Pending,
-        _ if outcome.gave_up_revocations || !outcome.set_aside.is_empty() => Server::NotTold,
-        None if outcome.had_records && !unpaired.tombstone => Server::NotTold,
-        Some(true) if !revocable => Server::NotTold,
-        Some(true) => Server::Told,
-        Some(false) if unread => Server::NotTold,
-        Some(false) | None => Server::NothingToTell,
-    };
-    warnings.extend(outcome.left);
-    Report {
-        server,
-        remains: remains(provider),
-        held_back: false,
-        why: None,
-        removed: outcome.removed,
-        kept: outcome.kept,
-        warnings,
-    }
-}
-
-/// What is left at a server that was not told. How long it lasts is told where the configuration says it.
-fn remains(provider: Option<&Provider>) -> String {
-    const DAY: u64 = 86_400;
-    let life = |provider: &Provider| match provider.refresh_token_life() {
-        life if life.as_secs() == DAY => "a day".to_owned(),
-        life if life.as_secs().is_multiple_of(DAY) => format!("{} days", life.as_secs() / DAY),
-        life => duration_text(life),
-    };
-    match provider {
-        Some(provider @ Provider::FrameioC2c(_)) => format!(
-            "The server was not told: its tokens run out by themselves within {}. Remove the device in the project's settings in \
-             Frame.io if that matters.\n",
-            life(provider)
-        ),
-        Some(provider @ (Provider::OauthDevice(_) | Provider::OauthCode(_))) => format!(
-            "The server was not told: its tokens run out by themselves, as far as is known here within {}. Withdraw this \
-             device's access in the account that approved it, at the server, if that matters.\n",
-            life(provider)
-        ),
-        None => "The server was not told: its tokens stay good until they run out by themselves. Withdraw this device's access \
-                 at the server if that matters.\n"
-            .to_owned(),
-    }
-}
-
-impl Report {
-    const fn held_back(server: Server, why: String, warnings: Vec<String>) -> Self {
-        Self {
-            server,
-            remains: String::new(),
-            held_back: true,
-            why: Some(why),
-            removed: Vec::new(),
-            kept: Vec::new(),
-            warnings,
-        }
-    }
-
-    const fn exit(&self) -> Exit {
-        match self.server {
-            Server::Told | Server::NothingToTell => Exit::Ok,
-            Server::Pending | Server::NotTold => Exit::ServerNotTold,
-        }
-    }
-
-    fn text(&self) -> String {
-        if let Some(why) = &self.why {
-            return format!("{why}\n");
-        }
-        let done = if self.removed.is_empty() {
-            "There was nothing to remove.\n".to_owned()
-        } else {
-            format!("Removed: {}.\n", self.removed.join(", "))
-        };
-        let kept = if self.kept.is_empty() {
-            String::new()
-        } else {
-            format!("Kept: {}.\n", self.kept.join(", "))
-        };
-        let server = match self.server {
-            Server::Told => {
-                "The server was told that this device is not paired any more; should it have refused to hear of it, the journal says so.\n"
-            }
-            Server::NothingToTell => "There was no pairing to end at the server.\n",
-            Server::Pending => {
-                "The server has not heard of it yet; c2c-authd goes on trying while it runs, also after a restart.\n"
-            }
-            Server::NotTold => &self.remains,
-        };
-        format!("{done}{kept}{server}")
     }
 }
 

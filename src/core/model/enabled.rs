@@ -1,4 +1,6 @@
 //! Which steps are possible now, within the budget. What each does is in [`super::sim`].
+//!
+//! Must never change the world, or leave out a step for what the core would make of it: what is not offered is never explored.
 
 use crate::core::{Slots, Store};
 

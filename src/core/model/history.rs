@@ -36,7 +36,7 @@ pub(super) struct Pace {
 pub(super) enum Subject {
     Code,
     Poll(u8),
-    Exchange,
+    Exchange(u8),
     Refresh,
     Token(Pair),
     Revocation(Pair),
@@ -47,7 +47,7 @@ impl Subject {
         match request {
             Request::DeviceCode | Request::Authorize => Self::Code,
             Request::Poll(code) => Self::Poll(code_id(code)),
-            Request::Exchange { .. } => Self::Exchange,
+            Request::Exchange { code, .. } => Self::Exchange(number(code.expose(), 'x')),
             Request::Prepare | Request::Refresh { .. } => Self::Refresh,
             Request::Revoke(token) => Self::Revocation(Pair::of_revocable(token)),
             Request::Identify(access) | Request::Heartbeat(access) => Self::Token(Pair::of_access(access)),

@@ -10,7 +10,8 @@ use crate::core::{
 
 use super::history::family_bit;
 use super::laws::{
-    a_code_is_spent_once_and_with_its_proof, a_generation_names_one_token, a_handed_token_is_not_known_to_be_dead,
+    a_candidate_takes_over_by_the_servers_word_alone, a_code_is_spent_once_and_with_its_proof,
+    a_generation_names_one_token, a_handed_token_is_not_known_to_be_dead,
     a_listener_stands_only_while_a_browser_is_out, a_pending_revocation_goes_before_the_first_code_request,
     a_refresh_is_sent_only_while_inhibiting, a_refresh_uses_its_proven_connection,
     a_resend_waits_for_the_server_to_give_up, a_sent_refresh_or_poll_is_never_cancelled,
@@ -106,7 +107,10 @@ pub(super) fn hold_at_effect(moment: &Moment<'_>) -> Result<(), Violation> {
             }
         }
         Effect::Cancel(op) => laws! { a_sent_refresh_or_poll_is_never_cancelled(world, *op); },
-        Effect::Store(_, store) => laws! { i9_only_a_verdict_or_the_user_ends_a_pairing(world, store); },
+        Effect::Store(_, store) => laws! {
+            i9_only_a_verdict_or_the_user_ends_a_pairing(world, store);
+            a_candidate_takes_over_by_the_servers_word_alone(world, store);
+        },
         Effect::Reply(id, reply) => {
             laws! { i6_replies_answer_open_calls(world, *id); }
             let ask = world.calls.iter().find(|call| call.id == *id).map(|call| call.ask);

@@ -35,6 +35,30 @@ pub(super) fn a_resend_waits_for_the_server_to_give_up(world: &World, pair: Pair
     Ok(())
 }
 
+/// What a client says of a token decides nothing between two pairs, of which the user may have cancelled one.
+pub(super) fn a_candidate_takes_over_by_the_servers_word_alone(world: &World, store: &Store) -> Law {
+    let (Some(Body::Paired(before)), Store::Record { record, .. }) =
+        (world.last_record().map(|record| &record.body), store)
+    else {
+        return Ok(());
+    };
+    let Body::Paired(after) = &record.body else {
+        return Ok(());
+    };
+    if before.candidate.as_ref() != Some(&after.pair) {
+        return Ok(());
+    }
+    let pair = Pair::of_access(&before.pair.access);
+    let history = &world.history;
+    let ended = history.condemned & family_bit(pair.family) != 0 || history.refused.contains(&pair);
+    let unrefreshable = before.pair.refresh.is_none();
+    hold!(
+        ended || unrefreshable,
+        "{pair:?} gives way to its candidate, and no server said so"
+    );
+    Ok(())
+}
+
 pub(super) fn refreshes_are_five_seconds_apart(world: &World) -> Law {
     if let Some(last) = world.history.refreshed {
         let apart = world.real - last;
@@ -201,6 +225,8 @@ fn flow_is_gone(world: &World) -> bool {
 
 pub(super) fn nothing_is_revoked_while_paired(world: &World, pair: Pair) -> Law {
     let held = world.disk.paired().map(|pairing| Pair::of_access(&pairing.pair.access));
+    // One that the server has ended is no pairing, although its tombstone is still on its way to the disk.
+    let held = held.filter(|held| world.history.condemned & family_bit(held.family) == 0);
     hold!(
         held.is_none_or(|held| world.strangers && held.family != pair.family),
         "{pair:?} is revoked, {held:?} is on disk, and to the server both are one device"

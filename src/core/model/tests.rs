@@ -241,6 +241,21 @@ scenarios! {
         { asks: 2, crashes: 1, consents: 1, waits: 1 },
         { asks: 2, faults: 1, crashes: 1, consents: 1, disk: 1, waits: 2 },
         { asks: 3, faults: 1, crashes: 2, consents: 1, disk: 1, waits: 3 };
+    a_client_does_not_decide_which_of_two_lives: Start::Candidate { age: Duration::from_secs(60) },
+        { asks: &[Ask::RejectCurrent, Ask::Token, Ask::Unpair], policy: unasked(GrantKind::Code) },
+        { asks: 2, crashes: 1, waits: 2 },
+        { asks: 2, faults: 1, crashes: 1, consents: 1, waits: 2 },
+        { asks: 3, faults: 2, crashes: 1, disk: 1, consents: 1, stalls: 1, waits: 2 };
+    a_browser_at_any_server_pairs_again: BEFORE_ADVISORY,
+        { asks: &[REPLACE, Ask::Cancel, Ask::RejectCurrent], policy: unasked(GrantKind::Code) },
+        { asks: 2, consents: 1, waits: 1 },
+        { asks: 3, faults: 1, consents: 1, waits: 1 },
+        { asks: 3, faults: 2, crashes: 1, disk: 1, consents: 1, stalls: 1, waits: 2 };
+    a_device_at_any_server_pairs_again: BEFORE_ADVISORY,
+        { asks: &[REPLACE, Ask::Cancel, Ask::RejectCurrent], policy: unasked(GrantKind::Device) },
+        { asks: 2, consents: 1, waits: 1 },
+        { asks: 3, faults: 1, consents: 1, waits: 1 },
+        { asks: 3, faults: 2, crashes: 1, disk: 1, consents: 1, stalls: 1, waits: 2 };
     suspend_delays_and_loses_nothing: BEFORE_ADVISORY,
         { asks: &[Ask::Token, START], sleeps: &[30, 7_200, 86_400] },
         { asks: 1, faults: 1, sleeps: 1, consents: 1, waits: 2 },
@@ -272,6 +287,15 @@ pub(super) fn by_browser() -> Policy {
     Policy {
         grant: GrantKind::Code,
         sole_grant: false,
+        ..eager()
+    }
+}
+
+/// Either standard kind as it comes: no resource tells whether a token lives, and two grants of one device may be one.
+pub(super) fn unasked(grant: GrantKind) -> Policy {
+    Policy {
+        grant,
+        can_probe: false,
         ..eager()
     }
 }
@@ -349,6 +373,24 @@ fn random_traces_with_heartbeats_and_short_tokens_break_no_law() {
             ..FRAMEIO
         },
         ..random_scenario("with heartbeats", Start::Fresh)
+    });
+    wanders(&SCENARIO);
+}
+
+#[test]
+fn random_traces_at_any_server_break_no_law() {
+    static SCENARIO: LazyLock<Scenario> = LazyLock::new(|| Scenario {
+        policy: unasked(GrantKind::Device),
+        ..random_scenario("at any server", Start::Fresh)
+    });
+    wanders(&SCENARIO);
+}
+
+#[test]
+fn random_traces_by_a_browser_at_any_server_break_no_law() {
+    static SCENARIO: LazyLock<Scenario> = LazyLock::new(|| Scenario {
+        policy: unasked(GrantKind::Code),
+        ..random_scenario("by a browser at any server", Start::Fresh)
     });
     wanders(&SCENARIO);
 }

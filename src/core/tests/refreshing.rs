@@ -184,6 +184,20 @@ fn a_token_that_outlives_the_verdict_is_served_to_its_end() {
 }
 
 #[test]
+fn a_token_that_outlives_the_verdict_ends_with_its_own_401() {
+    let mut scene = sent();
+    scene.refresh(RefreshAnswer::Dead);
+    scene.alive();
+    let early = scene.get_token(None);
+    assert_eq!(scene.token(early), "a1");
+    scene.advance(secs(11));
+    scene.reject(UPLOADER, 1);
+    scene.probed(ResourceAnswer::Unauthorized);
+    let late = scene.get_token(None);
+    assert_eq!(scene.error(late), CallError::NotPaired);
+}
+
+#[test]
 fn a_verdict_does_not_hasten_a_probe_that_the_server_put_off() {
     let mut scene = due();
     scene.prepare(PrepareAnswer::Ready);

@@ -254,3 +254,52 @@ fn insisting_on_an_unfounded_rejection_is_told_once() {
         .count();
     assert_eq!(told, 2, "once for each of the two callers");
 }
+
+/// Where there is no resource to ask, as at the standard kinds.
+fn unasked() -> Policy {
+    Policy {
+        can_probe: false,
+        ..policy()
+    }
+}
+
+#[test]
+fn where_nobody_can_be_asked_a_rejection_does_not_decide_which_of_two_pairs_lives() {
+    let answers = [(RefreshAnswer::Granted(grant(3)), "a3"), (RefreshAnswer::Dead, "a2")];
+    for (answer, survivor) in answers {
+        let mut scene = Scene::paired().reboot_with(unasked(), true);
+        scene.start_pairing(true);
+        scene.show_code();
+        scene.advance(secs(5));
+        scene.call(Command::CancelPairing);
+        scene.poll(PollAnswer::Granted(grant(2)));
+        assert!(scene.on_disk().candidate.is_some());
+        let handed = scene.get_token(None);
+        assert_eq!(scene.token(handed), "a1");
+        let call = scene.reject(UPLOADER, 1);
+        assert_eq!(scene.reply(call), Some(&Ok(Reply::Done)));
+        assert_eq!(scene.on_disk().pair.access.expose(), "a1", "the cancelled pair waits");
+        scene.prepare(PrepareAnswer::Ready);
+        scene.refresh(answer);
+        assert_eq!(scene.on_disk().pair.access.expose(), survivor);
+        assert!(scene.on_disk().candidate.is_none());
+    }
+}
+
+#[test]
+fn where_nobody_can_be_asked_a_rejection_outlives_the_failure_of_a_refresh_that_was_out() {
+    let mut scene = Scene::paired().reboot_with(unasked(), true);
+    let handed = scene.get_token(None);
+    assert_eq!(scene.token(handed), "a1");
+    scene.advance(secs(28_800 * 83 / 100));
+    scene.prepare(PrepareAnswer::Ready);
+    assert!(scene.out(is_refresh));
+    let call = scene.reject(UPLOADER, 1);
+    assert_eq!(scene.reply(call), Some(&Ok(Reply::Done)));
+    scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Refused)));
+    let waiting = scene.get_token(None);
+    assert!(
+        !matches!(scene.reply(waiting), Some(Ok(_))),
+        "a refused token is no longer served"
+    );
+}

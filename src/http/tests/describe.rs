@@ -3,6 +3,7 @@
 mod again;
 mod patience;
 mod promise;
+mod throughout;
 
 use super::*;
 use crate::core::LocalFault;

@@ -154,6 +154,16 @@ fn the_servers_wish_for_quiet_is_read_and_capped() {
             Some(1500),
         ),
         (&[("x-ratelimit-window", "1500"), ("retry-after", "9")], 429, Some(9000)),
+        (
+            &[("x-ratelimit-window", "1500"), ("retry-after", "soon")],
+            429,
+            Some(1500),
+        ),
+        (
+            &[("x-ratelimit-window", "99999999999999999999999")],
+            429,
+            Some(86_400_000),
+        ),
     ] {
         assert_eq!(wish(headers, status), wanted, "{status} {headers:?}");
     }

@@ -124,8 +124,11 @@ sim() { c2c-sim ctl "$SIM_DIR/ctl" "$@"; }
 
 # secrets_of_sim: all that it ever gave out or was given, as `leaks` reads them
 secrets_of_sim() {
-    local kind
-    for kind in $(sim kinds); do
+    local kind kinds
+    # On its own: a loop over nothing would look like a server that gave out nothing.
+    kinds=$(sim kinds) || return 1
+    [ -n "$kinds" ] || die "the simulated server names no kinds" || return 1
+    for kind in $kinds; do
         sim secrets "$kind" | hex "$kind"
     done
     # Public clients have none.

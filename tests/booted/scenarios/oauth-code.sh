@@ -34,6 +34,7 @@ expect "who does" "$(listening "$port" | grep --only-matching 'pid=[0-9]*' | sor
 # From the network's side there is nothing, and strangers inside get nothing.
 soon ip route get 10.99.0.1
 here=$(ip -4 -oneline address show dev host0 | sed -n 's/.*inet \([0-9.]*\).*/\1/p')
+[ -n "$here" ] || die "the address on the network's side is not known"
 fails "${to/127.0.0.1/$here}" || die "it is reached from outside"
 expect_like "a stranger's guess" "$(opens "http://127.0.0.1:$port/callback?state=guess&code=x")" '^HTTP/1.1 400 '
 expect_like "another page" "$(opens "http://127.0.0.1:$port/favicon.ico")" '^HTTP/1.1 404 '

@@ -91,7 +91,12 @@ grep --quiet PairingStateChanged /run/signals || die "no signal was heard"
 
 # Each kind would have been found: said here as a program might.
 one() { awk -v kind="$1" '$1 == kind { print $2 }' /run/secrets | tail -n 1 | perl -ne 'chomp; print pack "H*", $_'; }
-for kind in user-code device-code refresh-token; do
+# This server gives out none of the code grant's: made up here, as long as that one's.
+for kind in state authorization-code code-verifier; do
+    made_up=$(head -c 32 /dev/urandom | base64 --wrap=0 | tr '+/' '-_' | tr -d '=')
+    printf '%s\n' "$made_up" | hex "$kind" >>/run/secrets
+done
+for kind in user-code device-code refresh-token state authorization-code code-verifier; do
     logger --tag control "they say it is $(one "$kind")"
 done
 access=$(one access-token)
@@ -101,6 +106,7 @@ printf 'MESSAGE=nothing\nC2C_CONTROL=%s\n' "$(one client-secret)" | logger --jou
 journalctl --sync
 journalctl --quiet --all --output=export >"$seen/journal"
 found=$(/booted/guest/leaks /run/secrets "$seen/journal" | sed 's/.*: //' | tr '\n' ' ') || true
-expect "what the journal with secrets has" "$found" "access-token client-secret device-code refresh-token state-key user-code "
+expect "what the journal with secrets has" "$found" \
+    "access-token authorization-code client-secret code-verifier device-code refresh-token state state-key user-code "
 note <<<"$(sort --unique /run/secrets | wc -l) secrets, $(grep --text --count '^__CURSOR=' "$seen/journal") entries"
 rm -rf "$seen" /run/secrets /run/signals

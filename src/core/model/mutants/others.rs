@@ -11,6 +11,25 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
             asks(|sim, _| sim.world.history.refreshed = Some(sim.world.real)),
         ),
         (
+            "a_candidate_takes_over_by_the_servers_word_alone",
+            (
+                Start::Candidate {
+                    age: Duration::from_secs(60),
+                },
+                Budget { faults: 1, ..NOTHING },
+                &[],
+            ),
+            told(|event| {
+                if let Event::Answered {
+                    answer: Answer::Resource(answer @ ResourceAnswer::Failed(_)),
+                    ..
+                } = event
+                {
+                    *answer = ResourceAnswer::Unauthorized;
+                }
+            }),
+        ),
+        (
             "a_refresh_uses_its_proven_connection",
             REFRESH,
             asks(|_, effects| {

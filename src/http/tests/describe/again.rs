@@ -104,3 +104,87 @@ async fn one_that_was_told_beside_it_is() {
     assert_eq!(client.send(&revoke()).await.answer, Answer::Revoke(RevokeAnswer::Done));
     assert_eq!(asked(&mut server).1, [OPENID, REVOKE, OPENID, REVOKE]);
 }
+
+#[tokio::test]
+async fn whoever_has_its_own_address_in_writing_does_not_ask_where_another_went() {
+    const REVOKE: &str = "POST /revoke HTTP/1.1";
+    let nowhere = vec![Step::Take, WHOLE, Step::Take, gone()];
+    let there = vec![Step::Take, WHOLE, Step::Take, answer("200 OK", "")];
+    let mut server = Server::start([nowhere, vec![], there]).await;
+    let client = client(&server, written(&server));
+    let failed = RevokeAnswer::Failed(fault(FaultKind::Refused));
+    assert_eq!(client.send(&revoke()).await.answer, Answer::Revoke(failed));
+    server.so_far();
+    assert_eq!(client.prepare().await.outcome.answer, READY);
+    assert_eq!(asked(&mut server), (1, vec![]));
+    // The minute's one question is left to who needs the answer.
+    assert_eq!(client.send(&revoke()).await.answer, Answer::Revoke(RevokeAnswer::Done));
+    assert_eq!(asked(&mut server).1, [OPENID, REVOKE]);
+}
+
+#[tokio::test]
+async fn a_browser_is_not_sent_to_where_a_server_was() {
+    const MOVED: Step = Step::Tell(r#"{"issuer":"@","token_endpoint":"@/token","authorization_endpoint":"@/b"}"#);
+    let nowhere = vec![Step::Take, WHOLE, Step::Take, gone()];
+    let server = Server::start([nowhere, vec![Step::Take, MOVED]]).await;
+    let client = client(&server, Endpoints::default());
+    assert_eq!(refreshes(&client).await, refresh_failed(FaultKind::Refused));
+    client.forget_warm();
+    let Provider::OauthCode(provider) = &*client.resolve(Kind::Authorize).await.unwrap() else {
+        panic!()
+    };
+    let uri = provider.authorization(provider.redirect_uri(), "s", "v").unwrap();
+    assert!(uri.contains("/b?response_type=code"), "{}", uri.as_str());
+}
+
+#[tokio::test]
+async fn a_wish_of_one_place_is_none_where_another_tells() {
+    let tells = vec![Step::Take, busy(86_400), Step::Take, LEAST, Step::Take, gone()];
+    let mut server = Server::start([tells, vec![Step::Take, LEAST]]).await;
+    let client = client(&server, Endpoints::default());
+    assert_eq!(refreshes(&client).await, refresh_failed(FaultKind::Refused));
+    client.forget_warm();
+    server.so_far();
+    readies(&client).await;
+    assert_eq!(asked(&mut server).1, [OPENID]);
+}
+
+#[tokio::test]
+async fn a_wish_ends_with_the_description() {
+    let wish = vec![Step::Take, busy(86_400), Step::Take, nothing_here()];
+    let tells = vec![Step::Take, LEAST, Step::Take, gone()];
+    let mut server = Server::start([wish, tells, vec![Step::Take, LEAST]]).await;
+    let client = client(&server, Endpoints::default());
+    assert!(client.prepare().await.connection.is_none());
+    assert_eq!(refreshes(&client).await, refresh_failed(FaultKind::Refused));
+    client.forget_warm();
+    server.so_far();
+    readies(&client).await;
+    assert_eq!(asked(&mut server).1, [OPENID]);
+}
+
+#[tokio::test]
+async fn a_server_seems_to_have_moved_by_these_statuses() {
+    for (status, again) in [
+        ("301 Moved Permanently", true),
+        ("302 Found", true),
+        ("303 See Other", true),
+        ("307 Temporary Redirect", true),
+        ("308 Permanent Redirect", true),
+        ("404 Not Found", true),
+        ("405 Method Not Allowed", true),
+        ("410 Gone", true),
+        ("400 Bad Request", false),
+        ("403 Forbidden", false),
+        ("503 Service Unavailable", false),
+    ] {
+        let nowhere = vec![Step::Take, LEAST, Step::Take, answer(status, "")];
+        let mut server = Server::start([nowhere, vec![Step::Take, LEAST]]).await;
+        let client = client(&server, Endpoints::default());
+        assert_eq!(refreshes(&client).await, refresh_failed(FaultKind::Refused));
+        client.forget_warm();
+        server.so_far();
+        readies(&client).await;
+        assert_eq!(asked(&mut server).1.len(), usize::from(again), "{status}");
+    }
+}

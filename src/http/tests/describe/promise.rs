@@ -7,13 +7,14 @@ use super::*;
 use crate::oauth::RedirectError;
 
 /// Its answers at the redirect name it, always (RFC 9207 §3).
-const PROMISE: Step =
+pub(super) const PROMISE: Step =
     Step::Tell(r#"{"issuer":"@","token_endpoint":"@/t","authorization_response_iss_parameter_supported":true}"#);
 
-const STRANGER: Step = Step::Tell(r#"{"issuer":"@/","authorization_response_iss_parameter_supported":true}"#);
+pub(super) const STRANGER: Step =
+    Step::Tell(r#"{"issuer":"@/","authorization_response_iss_parameter_supported":true}"#);
 
 /// A flow begins, after so many seconds.
-async fn begins(client: &Client) -> u64 {
+pub(super) async fn begins(client: &Client) -> u64 {
     let started = Instant::now();
     let provider = client.resolve(Kind::Authorize).await.unwrap();
     assert!(provider.lacks(Kind::Exchange).is_none());
@@ -21,7 +22,7 @@ async fn begins(client: &Client) -> u64 {
 }
 
 /// Whether an answer that does not name its server is taken.
-fn takes_the_nameless(client: &Client) -> bool {
+pub(super) fn takes_the_nameless(client: &Client) -> bool {
     let address = "http://127.0.0.1:1/callback?code=c&state=s";
     match client.provider().redirected(address).unwrap() {
         Ok(_) => true,

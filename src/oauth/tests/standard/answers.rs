@@ -232,6 +232,7 @@ fn a_revocation_needs_no_body() {
     for (status, body, wanted) in [
         (200, "", Done),
         (200, "{}", Done),
+        (200, "done", Done),
         (400, r#"{"error":"unsupported_token_type"}"#, Refused),
         (400, r#"{"error":"invalid_request"}"#, Refused),
         (401, r#"{"error":"invalid_client"}"#, Failed(failed(FaultKind::Refused))),
@@ -243,5 +244,24 @@ fn a_revocation_needs_no_body() {
             Answer::Revoke(wanted),
             "{status} {body}"
         );
+    }
+    // What a framework sends where nobody says otherwise, and what a captive portal does.
+    for (body, wanted) in [("", Done), ("<html>", Failed(failed(FaultKind::Garbled)))] {
+        assert_eq!(
+            code(server()).answer(Kind::Revoke, &response(200, HTML, body.as_bytes())),
+            Answer::Revoke(wanted),
+            "{body:?}"
+        );
+    }
+}
+
+#[test]
+fn the_headers_of_frameios_rate_limit_mean_nothing_elsewhere() {
+    let used_up = [("x-ratelimit-remaining", "0"), ("x-ratelimit-window", "1500")];
+    for provider in every() {
+        for (kind, status) in KINDS.into_iter().flat_map(|kind| [(kind, 429), (kind, 503)]) {
+            let fault = provider.answer(kind, &response(status, &used_up, b"")).fault().unwrap();
+            assert_eq!(fault.retry_after, None, "{kind:?} {status}");
+        }
     }
 }

@@ -245,10 +245,16 @@ fn what_is_written_is_not_left_to_the_server() {
     let token = [Kind::Poll, Kind::Prepare, Kind::Refresh, Kind::Exchange];
     assert_eq!(
         left(undiscovered()),
-        [&[Kind::DeviceCode][..], &token[..3], &[Kind::Revoke], &token[3..]].concat()
+        [
+            &[Kind::DeviceCode][..],
+            &token[..3],
+            &[Kind::Revoke, Kind::Authorize],
+            &token[3..]
+        ]
+        .concat()
     );
     let mut partly = undiscovered();
     partly.endpoints.token = Some(at("/token"));
-    assert_eq!(left(partly), [Kind::DeviceCode, Kind::Revoke]);
+    assert_eq!(left(partly), [Kind::DeviceCode, Kind::Revoke, Kind::Authorize]);
     assert_eq!(left(server()), []);
 }
