@@ -315,26 +315,6 @@ async fn a_page_is_kept_nowhere_and_tells_nobody_its_address() {
     }
 }
 
-#[tokio::test]
-async fn a_flood_of_wrong_requests_uses_nothing_up() {
-    let mut bench = Bench::new();
-    for round in 0..20 {
-        let mut streams = Vec::new();
-        for attempt in 0..25 {
-            let mut stream = bench.connect().await;
-            let request = bench.request(&format!("/callback?state={round}-{attempt}&code=x"));
-            // One that is cut meanwhile has been answered as well as it deserves.
-            let _ = stream.write_all(request.as_bytes()).await;
-            streams.push(stream);
-        }
-        for stream in streams {
-            answer(stream).await;
-        }
-    }
-    assert!(bench.is_undisturbed());
-    bench.pairs().await;
-}
-
 /// Time is the runtime's here: it jumps to the next deadline as soon as nothing else is to be done.
 #[tokio::test(start_paused = true)]
 async fn a_request_that_does_not_end_is_cut() {

@@ -37,7 +37,11 @@ impl Mark {
     /// One at a time: whoever waits beside another may take its mark for the own one.
     pub(super) fn reach(&self, limit: Duration) -> io::Result<()> {
         let before = self.marks.read(|count| *count);
-        UnixDatagram::unbound()?.send_to(MARK, &self.path)?;
+        match UnixDatagram::unbound()?.send_to(MARK, &self.path) {
+            // Whoever runs a program that does not notify may take the socket's path away.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            sent => sent?,
+        };
         self.marks
             .wait_blocking(|count| (*count > before).then_some(()), limit)
             .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "its notifications are not heard"))

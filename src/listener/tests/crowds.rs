@@ -1,5 +1,5 @@
-//! More connections than there are places. By the real clock: the runtime's own would jump over what the kernel, on a busy
-//! machine, hands over a moment later.
+//! More connections than there are places, and more requests than anybody needs. By the real clock: the runtime's own would
+//! jump over what the kernel, on a busy machine, hands over a moment later.
 
 use std::io::Write as _;
 
@@ -81,4 +81,24 @@ async fn a_request_that_has_arrived_is_read_before_anybody_gives_way() {
     browser.set_nonblocking(true).unwrap();
     let page = answer(TcpStream::from_std(browser).unwrap()).await;
     assert!(page.contains("is paired"), "{page}");
+}
+
+#[tokio::test]
+async fn a_flood_of_wrong_requests_uses_nothing_up() {
+    let mut bench = Bench::new();
+    for round in 0..20 {
+        let mut streams = Vec::new();
+        for attempt in 0..25 {
+            let mut stream = bench.connect().await;
+            let request = bench.request(&format!("/callback?state={round}-{attempt}&code=x"));
+            // One that is cut meanwhile has been answered as well as it deserves.
+            let _ = stream.write_all(request.as_bytes()).await;
+            streams.push(stream);
+        }
+        for stream in streams {
+            answer(stream).await;
+        }
+    }
+    assert!(bench.is_undisturbed());
+    bench.pairs().await;
 }
