@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::event::{FaultKind, LocalFault};
+use super::event::{FaultKind, LocalFault, Objection};
 use super::record::{FlowRecord, PendingRevocation, Record, Revocable};
 use super::snapshot::{Reason, Snapshot};
 use super::token::{
@@ -227,6 +227,11 @@ pub enum Note {
         /// When the same code is sent again; `None` where it must not be (RFC 6749 §4.1.2) and the user is asked again.
         retry_in: Option<Duration>,
     },
+    /// The server gave no tokens for a code that came back; the user is asked again.
+    CodeRefused {
+        /// In which words.
+        objection: Objection,
+    },
     /// The server asked for slower polls.
     SlowedDown {
         /// The new interval.
@@ -264,8 +269,13 @@ pub enum Note {
         /// How many times this refresh token was sent.
         sends: u32,
     },
-    /// The server refuses our client id or secret; tokens are kept.
-    ClientRejected,
+    /// The server refuses this client, or what it asks for; tokens are kept.
+    ClientRejected {
+        /// In which words.
+        objection: Objection,
+        /// Whether there is a pairing, which goes on.
+        paired: bool,
+    },
     /// The server's verdict ended the pairing.
     PairingLost {
         /// Why.
@@ -279,6 +289,13 @@ pub enum Note {
     RevocationDropped,
     /// A caller rejected a token that the server still takes.
     RejectionUnfounded {
+        /// The caller.
+        caller: u32,
+        /// The token.
+        generation: Generation,
+    },
+    /// A caller rejected a token, and there is no resource to ask whether it is right.
+    RejectionUnchecked {
         /// The caller.
         caller: u32,
         /// The token.

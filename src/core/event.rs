@@ -94,7 +94,7 @@ pub enum RedirectOutcome {
     /// `access_denied`.
     Denied,
     /// `unauthorized_client` and its kin: a configuration fault.
-    ClientRejected,
+    ClientRejected(Objection),
     /// `server_error`, `temporarily_unavailable`, or an error of no known name.
     Failed,
 }
@@ -164,7 +164,7 @@ pub enum CodeAnswer {
     /// A code to show.
     Granted(CodeGrant),
     /// `invalid_client` and its kin: a configuration fault.
-    ClientRejected,
+    ClientRejected(Objection),
     /// An answer whose `user_code` is not what the server promises: not to be shown.
     BadUserCode,
     /// No verdict.
@@ -197,8 +197,8 @@ pub enum PollAnswer {
     Granted(TokenGrant),
     /// `authorization_pending`.
     Pending,
-    /// `slow_down`.
-    SlowDown,
+    /// `slow_down`, and the server's own wish beside it (`Retry-After`, `x-ratelimit-*`), capped at a day.
+    SlowDown(Option<Duration>),
     /// `expired_token`.
     Expired,
     /// `access_denied`.
@@ -206,7 +206,7 @@ pub enum PollAnswer {
     /// `invalid_grant`, or a request the server calls malformed: this code leads nowhere.
     CodeUnknown,
     /// `invalid_client` and its kin.
-    ClientRejected,
+    ClientRejected(Objection),
     /// No verdict.
     Failed(Fault),
 }
@@ -238,10 +238,10 @@ pub struct Authorization {
 pub enum ExchangeAnswer {
     /// The code bought a pair.
     Granted(TokenGrant),
-    /// `invalid_grant`: this code buys nothing.
-    Dead,
+    /// `invalid_grant`, or another refusal in the protocol's words: this code buys nothing.
+    Dead(Objection),
     /// `invalid_client` and its kin.
-    ClientRejected,
+    ClientRejected(Objection),
     /// No verdict.
     Failed(Fault),
 }
@@ -276,9 +276,30 @@ pub enum RefreshAnswer {
     /// A verdict by which this refresh token is worth nothing.
     Dead,
     /// `invalid_client` and its kin: a configuration fault; the token is untouched.
-    ClientRejected,
+    ClientRejected(Objection),
     /// No verdict; see [`FaultKind`] for whether it is ambiguous.
     Failed(Fault),
+}
+
+/// What a server has against a request of ours: the error codes of RFC 6749 §4.1.2.1 and §5.2 that a person has to cure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Objection {
+    /// `invalid_client`: the client is not known, or did not prove that it is the one.
+    Client,
+    /// `unauthorized_client`: it may not use this grant.
+    Unauthorized,
+    /// `invalid_scope`.
+    Scope,
+    /// `invalid_request`: something is missing, or is not what was registered.
+    Request,
+    /// `unsupported_grant_type`.
+    GrantType,
+    /// `unsupported_response_type`.
+    ResponseType,
+    /// `invalid_grant`.
+    Grant,
+    /// A word that neither RFC has.
+    Other,
 }
 
 /// RFC 7009 §2.2.

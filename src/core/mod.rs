@@ -41,8 +41,8 @@ use unpair::{Revocations, Unpairing};
 pub use effect::{CallError, CallId, CodeView, Effect, Note, OpId, Prompt, Reply, Request, Slots, Store};
 pub use event::{
     Answer, Authorization, AuthorizeAnswer, CodeAnswer, CodeGrant, Command, Event, ExchangeAnswer, Fault, FaultKind,
-    LocalFault, PairingOptions, PollAnswer, PrepareAnswer, Redirect, RedirectOutcome, RefreshAnswer, ResourceAnswer,
-    RevokeAnswer, TokenGrant,
+    LocalFault, Objection, PairingOptions, PollAnswer, PrepareAnswer, Redirect, RedirectOutcome, RefreshAnswer,
+    ResourceAnswer, RevokeAnswer, TokenGrant,
 };
 pub use policy::{GrantKind, Policy, Provisioning, RefreshMode};
 pub use record::{

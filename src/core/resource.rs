@@ -79,9 +79,7 @@ impl Core {
             return;
         }
         if !self.policy.can_probe {
-            // Nobody can be asked, so a client's word is believed of this token, and costs one refresh. Which of two pairs lives
-            // it does not decide: the refresh's answer does.
-            self.mark_refused(t);
+            self.reject_unasked(t, caller);
             t.reply(call, Ok(Reply::Done));
             return;
         }
@@ -102,6 +100,23 @@ impl Core {
             caller,
             deadline: now.after(CALL_LIMIT),
         });
+    }
+
+    /// Where nobody can be asked, a client's word is worth one refresh within the limit, and no more: it takes the token from
+    /// no other client, ends no pairing that cannot be refreshed, and does not decide which of two pairs lives.
+    fn reject_unasked(&mut self, t: &mut Turn<'_>, caller: u32) {
+        let Some(held) = &mut self.held else { return };
+        let first = !held.challenged();
+        if !held.reject_by(caller) {
+            return;
+        }
+        let generation = held.generation;
+        t.note(Note::RejectionUnchecked { caller, generation });
+        if first {
+            self.refused_limit.refused();
+            // After a lost answer it may well be true: the next resend need not wait for longer than it must.
+            self.resend_hastened = true;
+        }
     }
 
     /// A caller rejected what the server takes: told once for each caller and token, however often it insists.
@@ -301,7 +316,7 @@ impl Core {
         }
     }
 
-    /// The server's 401.
+    /// The server's 401: this access token's life is 0, whatever its dates say.
     fn token_refused(&mut self, t: &mut Turn<'_>) {
         if self.afterlife.take().is_some() {
             return;
@@ -319,15 +334,6 @@ impl Core {
         if let Some(candidate) = held.candidate.take() {
             // The cancelled replacement took this pair's place at the server.
             self.adopt_candidate(t, candidate);
-            return;
-        }
-        self.mark_refused(t);
-    }
-
-    /// This access token's life is 0, whatever its dates say.
-    fn mark_refused(&mut self, t: &mut Turn<'_>) {
-        let Some(held) = &mut self.held else { return };
-        if held.refused {
             return;
         }
         held.refused = true;

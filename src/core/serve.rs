@@ -150,7 +150,13 @@ impl Core {
             return Due::Wait(hold.min(waiter.deadline));
         }
         if !self.short(held, waiter, now) {
-            return Due::Token;
+            // Who says that it is refused is better served by the one that is on its way; if that does not come, by this one.
+            let another = held.rejected_by(waiter.caller) && self.refresh != Refresh::Idle && now < waiter.deadline;
+            return if another {
+                Due::Wait(waiter.deadline)
+            } else {
+                Due::Token
+            };
         }
         if held.pair.refresh.is_none() {
             // Nothing better will come; what still lives is better than an error.

@@ -226,7 +226,7 @@ impl Core {
         if let Some((_, mark)) = self.unpairing.as_mut().and_then(|unpairing| unpairing.flying.take()) {
             match answer {
                 RefreshAnswer::Failed(fault) => self.sent_refresh_failed(t, mark, *fault, false),
-                RefreshAnswer::ClientRejected => self.refresh_rejected(t, mark),
+                RefreshAnswer::ClientRejected(objection) => self.refresh_rejected(t, mark, *objection),
                 RefreshAnswer::Granted(_) | RefreshAnswer::Dead => {}
             }
         }

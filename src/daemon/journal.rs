@@ -5,6 +5,9 @@
 //! will not work again before somebody acts; *warning*, that it may come to that or that something ought to be looked at;
 //! being offline is an ordinary state of a camera and no more than *info*.
 
+mod level;
+mod objection;
+
 use std::time::Duration;
 
 use tracing::Level;
@@ -59,6 +62,8 @@ kinds! {
     STRAY_REDIRECT = "b074fe6172fb416dbbf3b6fd86cba6bd" "stray-redirect",
     /// `Note::ExchangeFailed`.
     EXCHANGE_FAILED = "effdc201c96a4e13845c97cca057e449" "exchange-failed",
+    /// `Note::CodeRefused`.
+    CODE_REFUSED = "d80fc74460114f40b6c1058d02ee2449" "code-refused",
     /// `Note::SlowedDown`.
     SLOWED_DOWN = "00b516b27d4642cd848bd53b99ea9912" "slowed-down",
     /// `Note::FlowEnded`.
@@ -81,6 +86,8 @@ kinds! {
     REVOCATION_DROPPED = "f312f35217f94690924505f2f7ce2fe4" "revocation-dropped",
     /// `Note::RejectionUnfounded`.
     REJECTION_UNFOUNDED = "8213ba8af5c44b8db7efb0fadfd63790" "rejection-unfounded",
+    /// `Note::RejectionUnchecked`.
+    REJECTION_UNCHECKED = "f2a2750376e44da696a495839575e8eb" "rejection-unchecked",
     /// `Note::TokenRefused`.
     TOKEN_REFUSED = "7e5f954decf34a68bdb564fc98eb81ab" "token-refused",
     /// `Note::StoreFailed`.
@@ -190,7 +197,7 @@ impl From<&Note> for Entry {
                 format!("A pairing code is on show for {}.", span(expires_in)),
             ),
             Note::CodeRequestFailed { fault, retry_in } => Self::new(
-                fault_level(fault),
+                level::of_fault(fault),
                 CODE_REQUEST_FAILED,
                 format!(
                     "No pairing code: {}. Trying again in {}.",
@@ -209,6 +216,7 @@ impl From<&Note> for Entry {
                 "A redirect came that does not answer the authorization request on show, or came again; pairing goes on.",
             ),
             Note::ExchangeFailed { fault, retry_in } => exchange_failed(fault, retry_in),
+            Note::CodeRefused { objection } => objection::code_refused(objection),
             Note::SlowedDown { interval } => Self::new(
                 Level::INFO,
                 SLOWED_DOWN,
@@ -218,7 +226,7 @@ impl From<&Note> for Entry {
                 ),
             ),
             Note::FlowEnded { reason } => Self::new(
-                flow_end_level(reason),
+                level::of_flow_end(reason),
                 FLOW_ENDED,
                 format!("Pairing ended without a result: {}.", explain(reason)),
             )
@@ -244,12 +252,7 @@ impl From<&Note> for Entry {
                 ambiguous,
                 sends,
             } => refresh_failed(fault, retry_in, ambiguous, sends),
-            Note::ClientRejected => Self::new(
-                Level::ERROR,
-                CLIENT_REJECTED,
-                "The server does not accept this device's client id or secret. The pairing is kept. Check [device] client-id \
-                 and the provisioned client secret.",
-            ),
+            Note::ClientRejected { objection, paired } => objection::client_rejected(objection, paired),
             Note::PairingLost { reason } => Self::new(
                 Level::ERROR,
                 PAIRING_LOST,
@@ -275,6 +278,18 @@ impl From<&Note> for Entry {
                     REJECTION_UNFOUNDED,
                     format!(
                         "Uid {caller} rejected access token {}, which the server still accepts; nothing was refreshed.",
+                        generation.0
+                    ),
+                )
+                .generation(generation)
+            },
+            Note::RejectionUnchecked { caller, generation } => Self {
+                caller: Some(caller),
+                ..Self::new(
+                    Level::WARN,
+                    REJECTION_UNCHECKED,
+                    format!(
+                        "Uid {caller} rejected access token {}, which cannot be checked here; it is used until a refresh replaces it.",
                         generation.0
                     ),
                 )
@@ -343,7 +358,7 @@ fn refresh_failed(fault: FaultKind, retry_in: Duration, ambiguous: bool, sends: 
     let (level, outcome) = if ambiguous {
         (Level::WARN, " The server may have renewed the tokens all the same.")
     } else {
-        (fault_level(fault), "")
+        (level::of_fault(fault), "")
     };
     let count = if sends > 1 {
         format!(" This refresh token was sent {sends} times.")
@@ -367,49 +382,7 @@ fn exchange_failed(fault: FaultKind, retry_in: Option<Duration>) -> Entry {
         "The user approved, but no tokens came: {}. {next}",
         explain_fault(fault)
     );
-    Entry::new(fault_level(fault), EXCHANGE_FAILED, sentence)
-}
-
-/// Being offline is ordinary; what a person could look into is a warning.
-const fn fault_level(fault: FaultKind) -> Level {
-    match fault {
-        FaultKind::Offline => Level::INFO,
-        FaultKind::ClockNotSet
-        | FaultKind::Untrusted
-        | FaultKind::Lost
-        | FaultKind::Garbled
-        | FaultKind::RateLimited
-        | FaultKind::Refused
-        | FaultKind::Local(_) => Level::WARN,
-    }
-}
-
-/// What users decide is information; what keeps users from pairing is not.
-const fn flow_end_level(reason: Reason) -> Level {
-    match reason {
-        Reason::None
-        | Reason::NeverPaired
-        | Reason::CodeExpired
-        | Reason::Cancelled
-        | Reason::Denied
-        | Reason::GaveUp
-        | Reason::Unpaired => Level::INFO,
-        Reason::Revoked
-        | Reason::RefreshTokenExpired
-        | Reason::RefreshAnswerLost
-        | Reason::NoRefreshToken
-        | Reason::Offline
-        | Reason::ClockNotSet
-        | Reason::ServerError
-        | Reason::LocalFault => Level::WARN,
-        Reason::ClientRejected
-        | Reason::ClientIdMissing
-        | Reason::ClientSecretMissing
-        | Reason::StateKeyMissing
-        | Reason::StateKeyMismatch
-        | Reason::ForeignRecord
-        | Reason::RecordDamaged => Level::ERROR,
-    }
+    Entry::new(level::of_fault(fault), EXCHANGE_FAILED, sentence)
 }
 
 const fn explain_fault(fault: FaultKind) -> &'static str {

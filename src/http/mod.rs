@@ -236,7 +236,8 @@ impl Client {
         match &ended {
             Ok((response, _)) => {
                 let status = response.status.as_u16();
-                tracing::debug!(%method, path, status, millis, "answered");
+                let error = response.objection();
+                tracing::debug!(%method, path, status, ?error, millis, "answered");
             }
             Err(fault) => {
                 tracing::debug!(%method, path, ?fault, millis, "not answered");

@@ -17,6 +17,7 @@ use super::form::{Encoding, Fields};
 use super::grant::{self, CodeHabits, NoCode};
 use super::json::Object;
 use super::message::{BaseUri, ErrorBody, HttpRequest, HttpResponse, RETRY_AFTER_MAX};
+use super::standard::rejects_client;
 use super::{Habits, Kind, text};
 use crate::core::{
     AccessToken, Answer, CodeAnswer, DeviceInfo, Fault, PollAnswer, PrepareAnswer, RefreshAnswer, RefreshToken,
@@ -205,12 +206,6 @@ impl FrameioC2c {
     }
 }
 
-/// RFC 6749 §5.2: `invalid_client` is a configuration fault and says nothing of any token; so is a client that may not use
-/// this grant.
-fn rejects_client(word: &str) -> bool {
-    matches!(word, "invalid_client" | "unauthorized_client")
-}
-
 /// Where no `Retry-After` is there, the rate limit's window says as much once it is used up.
 fn fault(response: &HttpResponse) -> Fault {
     let window = || {
@@ -234,10 +229,11 @@ fn code(response: &HttpResponse) -> CodeAnswer {
             Some(Err(NoCode::Unreadable)) | None => CodeAnswer::Failed(fault(response)),
         };
     }
-    match response.error() {
-        ErrorBody::Word(word) if rejects_client(&word) => CodeAnswer::ClientRejected,
-        ErrorBody::Word(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable => CodeAnswer::Failed(fault(response)),
-    }
+    let objection = match response.error() {
+        ErrorBody::Word(word) => rejects_client(&word),
+        ErrorBody::Detailed(_) | ErrorBody::Unreadable => None,
+    };
+    objection.map_or_else(|| CodeAnswer::Failed(fault(response)), CodeAnswer::ClientRejected)
 }
 
 /// RFC 8628 §3.5. No status is asked for beyond 4xx: servers are known to send these words with 400, 403, 428 and 429, and
@@ -253,14 +249,13 @@ fn poll(response: &HttpResponse) -> PollAnswer {
         return PollAnswer::Failed(fault(response));
     };
     match word.as_str() {
-        "slow_down" => PollAnswer::SlowDown,
+        "slow_down" => PollAnswer::SlowDown(fault(response).retry_after),
         _ if response.status == StatusCode::TOO_MANY_REQUESTS => PollAnswer::Failed(fault(response)),
         "authorization_pending" => PollAnswer::Pending,
         "expired_token" => PollAnswer::Expired,
         "access_denied" => PollAnswer::Denied,
         "invalid_grant" | "invalid_request" | "bad_request" => PollAnswer::CodeUnknown,
-        word if rejects_client(word) => PollAnswer::ClientRejected,
-        _ => PollAnswer::Failed(fault(response)),
+        word => rejects_client(word).map_or_else(|| PollAnswer::Failed(fault(response)), PollAnswer::ClientRejected),
     }
 }
 
@@ -286,7 +281,9 @@ fn refresh(response: &HttpResponse) -> RefreshAnswer {
         (400, ErrorBody::Word(word)) if word == "invalid_request" => RefreshAnswer::Dead,
         (400 | 401, ErrorBody::Word(word)) if word == "invalid_grant" => RefreshAnswer::Dead,
         (401, ErrorBody::Detailed(401.0)) => RefreshAnswer::Dead,
-        (400 | 401, ErrorBody::Word(word)) if rejects_client(&word) => RefreshAnswer::ClientRejected,
+        (400 | 401, ErrorBody::Word(word)) => {
+            rejects_client(&word).map_or_else(|| RefreshAnswer::Failed(fault(response)), RefreshAnswer::ClientRejected)
+        }
         (_, ErrorBody::Word(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable) => {
             RefreshAnswer::Failed(fault(response))
         }

@@ -11,7 +11,8 @@ use zeroize::Zeroizing;
 use super::date;
 use super::endpoint::origin;
 use super::json::{Json, Object};
-use crate::core::{Fault, FaultKind, WallTime};
+use super::standard::objection;
+use crate::core::{Fault, FaultKind, Objection, WallTime};
 
 /// No server may silence us for longer: a slip in a header must not cost more than a day.
 pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_secs(86_400);
@@ -218,6 +219,15 @@ impl HttpResponse {
         match (object.get("code"), object.get("errors"), object.get("message")) {
             (Json::Number(code), Json::List(_), Json::Text(_)) => ErrorBody::Detailed(*code),
             _ => ErrorBody::Unreadable,
+        }
+    }
+
+    /// What the server has against the request, where it says so in the protocol's words.
+    #[must_use]
+    pub fn objection(&self) -> Option<Objection> {
+        match self.error() {
+            ErrorBody::Word(word) => Some(objection(&word)),
+            ErrorBody::Detailed(_) | ErrorBody::Unreadable => None,
         }
     }
 

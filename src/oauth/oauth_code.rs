@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::message::{ErrorBody, HttpRequest, HttpResponse};
 use super::pkce;
 use super::redirect::{From, RedirectError, RedirectUri};
-use super::standard::{Dialect, Server, ServerSettings, is_passing, is_throttled, rejects_client, tokens};
+use super::standard::{Dialect, Server, ServerSettings, is_passing, is_throttled, objection, rejects_client, tokens};
 use crate::core::{AuthorizationCode, CodeVerifier, ExchangeAnswer, Redirect, StateParameter};
 
 /// See the module.
@@ -92,8 +92,10 @@ impl OauthCode {
         match response.error() {
             ErrorBody::Word(_) if is_throttled(response) => ExchangeAnswer::Failed(response.fault()),
             ErrorBody::Word(word) if is_passing(&word) => ExchangeAnswer::Failed(response.fault()),
-            ErrorBody::Word(word) if rejects_client(&word) => ExchangeAnswer::ClientRejected,
-            ErrorBody::Word(_) => ExchangeAnswer::Dead,
+            ErrorBody::Word(word) => rejects_client(&word).map_or_else(
+                || ExchangeAnswer::Dead(objection(&word)),
+                ExchangeAnswer::ClientRejected,
+            ),
             ErrorBody::Detailed(_) | ErrorBody::Unreadable => ExchangeAnswer::Failed(response.fault()),
         }
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::grant::{self, CodeHabits, NoCode};
 use super::message::{ErrorBody, HttpRequest, HttpResponse};
-use super::standard::{Server, ServerSettings, is_passing, is_throttled, rejects_client, tokens};
+use super::standard::{Server, ServerSettings, is_passing, is_throttled, rejects_flow, tokens};
 use super::text;
 use crate::core::{CodeAnswer, DeviceCode, PollAnswer};
 
@@ -58,10 +58,12 @@ impl OauthDevice {
                 Some(Err(NoCode::Unreadable)) | None => CodeAnswer::Failed(response.fault()),
             };
         }
-        match response.error() {
-            ErrorBody::Word(word) if rejects_client(&word) => CodeAnswer::ClientRejected,
-            ErrorBody::Word(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable => CodeAnswer::Failed(response.fault()),
-        }
+        let objection = match response.error() {
+            ErrorBody::Word(_) if is_throttled(response) => None,
+            ErrorBody::Word(word) => rejects_flow(&word),
+            ErrorBody::Detailed(_) | ErrorBody::Unreadable => None,
+        };
+        objection.map_or_else(|| CodeAnswer::Failed(response.fault()), CodeAnswer::ClientRejected)
     }
 
     /// RFC 8628 §3.5. No status is asked for beyond 4xx: servers are known to send these words with 400, 401, 403 and 428.
@@ -74,14 +76,15 @@ impl OauthDevice {
             return PollAnswer::Failed(response.fault());
         };
         match word.as_str() {
-            "slow_down" => PollAnswer::SlowDown,
+            "slow_down" => PollAnswer::SlowDown(response.fault().retry_after),
             _ if is_throttled(response) => PollAnswer::Failed(response.fault()),
             "authorization_pending" => PollAnswer::Pending,
             "expired_token" => PollAnswer::Expired,
             "access_denied" => PollAnswer::Denied,
             word if is_passing(word) => PollAnswer::Failed(response.fault()),
-            word if rejects_client(word) => PollAnswer::ClientRejected,
-            _ => PollAnswer::CodeUnknown,
+            // A proxy can make a request malformed; whatever else it is, another code gets another try.
+            "invalid_request" => PollAnswer::CodeUnknown,
+            word => rejects_flow(word).map_or(PollAnswer::CodeUnknown, PollAnswer::ClientRejected),
         }
     }
 }

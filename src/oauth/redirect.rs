@@ -7,6 +7,7 @@ use std::fmt;
 
 use zeroize::Zeroizing;
 
+use super::standard::rejects_flow;
 use crate::core::{AuthorizationCode, Redirect, RedirectOutcome, StateParameter};
 
 /// Longest address that is read. RFC 9110 §4.1 recommends 8000 octets at least; the listener reads no more.
@@ -213,17 +214,9 @@ impl RedirectUri {
             // RFC 6749 appendix A.11.
             (Some(code), None) if visible(&code) => RedirectOutcome::Code(AuthorizationCode::new(take(code))),
             (None, Some("access_denied")) => RedirectOutcome::Denied,
-            (
-                None,
-                Some(
-                    "invalid_client"
-                    | "unauthorized_client"
-                    | "invalid_request"
-                    | "invalid_scope"
-                    | "unsupported_response_type",
-                ),
-            ) => RedirectOutcome::ClientRejected,
-            (None, Some(word)) if visible(word) => RedirectOutcome::Failed,
+            (None, Some(word)) if visible(word) => {
+                rejects_flow(word).map_or(RedirectOutcome::Failed, RedirectOutcome::ClientRejected)
+            }
             (Some(_) | None, Some(_) | None) => return Err(RedirectError::Nothing),
         };
         Ok(Redirect {

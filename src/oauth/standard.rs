@@ -19,7 +19,7 @@ use super::endpoint::Endpoint;
 use super::form::{Encoding, Fields};
 use super::grant;
 use super::message::{ErrorBody, HttpRequest, HttpResponse};
-use crate::core::{RefreshAnswer, RefreshToken, Revocable, RevokeAnswer, Secret, TokenGrant};
+use crate::core::{Objection, RefreshAnswer, RefreshToken, Revocable, RevokeAnswer, Secret, TokenGrant};
 
 /// Life of an access token whose answer does not say (RFC 6749 §5.1 leaves it to the documentation): one hour, the most
 /// common one. Too short costs a refresh, too long a 401.
@@ -211,7 +211,10 @@ impl Server {
         match (response.status.as_u16(), response.error()) {
             (400 | 401 | 403, ErrorBody::Word(word)) if word == "invalid_grant" => RefreshAnswer::Dead,
             (400 | 401 | 403, ErrorBody::Word(word)) if self.calls_dead(&word) => RefreshAnswer::Dead,
-            (400 | 401 | 403, ErrorBody::Word(word)) if rejects_client(&word) => RefreshAnswer::ClientRejected,
+            (400 | 401 | 403, ErrorBody::Word(word)) => rejects_client(&word).map_or_else(
+                || RefreshAnswer::Failed(response.fault()),
+                RefreshAnswer::ClientRejected,
+            ),
             (_, ErrorBody::Word(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable) => {
                 RefreshAnswer::Failed(response.fault())
             }
@@ -265,9 +268,28 @@ pub(super) fn revoked(response: &HttpResponse) -> RevokeAnswer {
     }
 }
 
+/// RFC 6749 §4.1.2.1 and §5.2, as far as they tell what a person has to cure.
+pub(super) fn objection(word: &str) -> Objection {
+    match word {
+        "invalid_client" => Objection::Client,
+        "unauthorized_client" => Objection::Unauthorized,
+        "invalid_scope" => Objection::Scope,
+        "invalid_request" => Objection::Request,
+        "unsupported_grant_type" => Objection::GrantType,
+        "unsupported_response_type" => Objection::ResponseType,
+        "invalid_grant" => Objection::Grant,
+        _ => Objection::Other,
+    }
+}
+
 /// RFC 6749 §5.2: a client that is not known, or may not use this grant. A configuration fault; it says nothing of a token.
-pub(super) fn rejects_client(word: &str) -> bool {
-    matches!(word, "invalid_client" | "unauthorized_client")
+pub(super) fn rejects_client(word: &str) -> Option<Objection> {
+    Some(objection(word)).filter(|what| matches!(what, Objection::Client | Objection::Unauthorized))
+}
+
+/// What no code will come of, however often it is asked for: the client, or what it asks for, is not as the server has it.
+pub(super) fn rejects_flow(word: &str) -> Option<Objection> {
+    Some(objection(word)).filter(|what| !matches!(what, Objection::Grant | Objection::Other))
 }
 
 /// Whether a word is the server's own trouble, which passes (RFC 6749 §4.1.2.1; used at token endpoints too).

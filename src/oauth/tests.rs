@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::core::{
-    AccessToken, CodeGrant, DeviceCode, DeviceInfo, FaultKind, OpId, Revocable, Secret, TokenGrant, WallTime,
+    AccessToken, CodeGrant, DeviceCode, DeviceInfo, FaultKind, Objection, OpId, Revocable, Secret, TokenGrant, WallTime,
 };
 
 mod answers;

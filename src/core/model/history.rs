@@ -177,7 +177,7 @@ impl History {
                 let id = number(code.expose(), 'x');
                 self.spent.retain(|spent| *spent != id);
             }
-            (Request::Poll(code), Answer::Poll(PollAnswer::SlowDown)) => {
+            (Request::Poll(code), Answer::Poll(PollAnswer::SlowDown(_))) => {
                 for pace in self.paces_of(code_id(code)) {
                     pace.interval += SLOW_DOWN;
                     pace.not_before = pace.last + pace.interval;
@@ -211,7 +211,7 @@ impl History {
             RefreshAnswer::Dead => self.condemned |= family_bit(pair.family),
             RefreshAnswer::Failed(fault) if fault.kind.ambiguous() => return,
             RefreshAnswer::Failed(fault) if fault.kind.unsent() => return self.unsend(pair),
-            RefreshAnswer::Failed(_) | RefreshAnswer::ClientRejected => {}
+            RefreshAnswer::Failed(_) | RefreshAnswer::ClientRejected(_) => {}
         }
         // A complete answer: what was sent before it is settled.
         self.sends.retain(|sends| sends.pair != pair);

@@ -10,8 +10,8 @@ use crate::core::{
 
 use super::history::family_bit;
 use super::laws::{
-    a_candidate_takes_over_by_the_servers_word_alone, a_code_is_spent_once_and_with_its_proof,
-    a_generation_names_one_token, a_handed_token_is_not_known_to_be_dead,
+    a_candidate_takes_over_by_the_servers_word_alone, a_client_takes_no_token_from_another,
+    a_code_is_spent_once_and_with_its_proof, a_generation_names_one_token, a_handed_token_is_not_known_to_be_dead,
     a_listener_stands_only_while_a_browser_is_out, a_pending_revocation_goes_before_the_first_code_request,
     a_refresh_is_sent_only_while_inhibiting, a_refresh_uses_its_proven_connection,
     a_resend_waits_for_the_server_to_give_up, a_sent_refresh_or_poll_is_never_cancelled,
@@ -114,6 +114,9 @@ pub(super) fn hold_at_effect(moment: &Moment<'_>) -> Result<(), Violation> {
         Effect::Reply(id, reply) => {
             laws! { i6_replies_answer_open_calls(world, *id); }
             let ask = world.calls.iter().find(|call| call.id == *id).map(|call| call.ask);
+            if let Some(Ask::Token) = ask {
+                laws! { a_client_takes_no_token_from_another(world, reply); }
+            }
             if let (Some(ask), Ok(reply)) = (ask, reply) {
                 laws! {
                     i1_a_token_is_handed_out_only_when_durable(world, reply);
@@ -344,12 +347,12 @@ fn i7_no_burst_of_requests(world: &World) -> Law {
 pub(super) fn is_failure(answer: &Answer) -> bool {
     matches!(
         answer,
-        Answer::Code(CodeAnswer::Failed(_) | CodeAnswer::BadUserCode | CodeAnswer::ClientRejected)
-            | Answer::Poll(PollAnswer::Failed(_) | PollAnswer::Pending | PollAnswer::SlowDown)
+        Answer::Code(CodeAnswer::Failed(_) | CodeAnswer::BadUserCode | CodeAnswer::ClientRejected(_))
+            | Answer::Poll(PollAnswer::Failed(_) | PollAnswer::Pending | PollAnswer::SlowDown(_))
             | Answer::Authorize(AuthorizeAnswer::Failed(_))
-            | Answer::Exchange(ExchangeAnswer::Failed(_) | ExchangeAnswer::Dead)
+            | Answer::Exchange(ExchangeAnswer::Failed(_) | ExchangeAnswer::Dead(_))
             | Answer::Prepare(PrepareAnswer::Failed(_))
-            | Answer::Refresh(RefreshAnswer::Failed(_) | RefreshAnswer::ClientRejected)
+            | Answer::Refresh(RefreshAnswer::Failed(_) | RefreshAnswer::ClientRejected(_))
             | Answer::Revoke(RevokeAnswer::Failed(_))
             | Answer::Resource(ResourceAnswer::Failed(_))
     )
@@ -397,9 +400,11 @@ fn i9_only_a_verdict_or_the_user_ends_a_pairing(world: &World, store: &Store) ->
     let family = family_bit(pair.family);
     let history = &world.history;
     let ended = history.condemned & family != 0 || history.unwanted & family != 0;
-    let never_refreshable = *reason == Reason::NoRefreshToken && pairing.pair.refresh.is_none();
+    let spent = *reason == Reason::NoRefreshToken
+        && pairing.pair.refresh.is_none()
+        && (history.refused.contains(&pair) || world.says_ended(&pairing.pair));
     hold!(
-        ended || never_refreshable,
+        ended || spent,
         "{pair:?} gives way to a tombstone ({reason:?}) without a verdict or a user's wish"
     );
     Ok(())

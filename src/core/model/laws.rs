@@ -1,8 +1,9 @@
 //! The laws beside I1–I9: the refresh transaction, what is handed out, the driver's laws D3 and D4, and what the snapshot says.
 
 use crate::core::{
-    Answer, AuthorizationCode, Body, CodeVerifier, Core, Effect, Event, Note, OpId, PairingState, PendingRevocation,
-    PollAnswer, PrepareAnswer, Reason, RefreshAnswer, Reply, Request, ResourceAnswer, Store, TokenState,
+    Answer, AuthorizationCode, Body, CallError, CodeVerifier, Core, Effect, Event, Note, OpId, PairingState,
+    PendingRevocation, PollAnswer, PrepareAnswer, Reason, RefreshAnswer, Reply, Request, ResourceAnswer, Store,
+    TokenState,
 };
 
 use super::history::{Subject, family_bit};
@@ -51,9 +52,9 @@ pub(super) fn a_candidate_takes_over_by_the_servers_word_alone(world: &World, st
     let pair = Pair::of_access(&before.pair.access);
     let history = &world.history;
     let ended = history.condemned & family_bit(pair.family) != 0 || history.refused.contains(&pair);
-    let unrefreshable = before.pair.refresh.is_none();
+    let spent = before.pair.refresh.is_none() && world.says_ended(&before.pair);
     hold!(
-        ended || unrefreshable,
+        ended || spent,
         "{pair:?} gives way to its candidate, and no server said so"
     );
     Ok(())
@@ -167,6 +168,26 @@ pub(super) fn a_handed_token_is_not_known_to_be_dead(world: &World, reply: &Repl
         // The wall clock has whole seconds; nobody can be more exact across a boot.
         hold!(claimed < end + 1_000, "claims to live {} ms too long", claimed - end);
     }
+    Ok(())
+}
+
+/// Where nobody can be asked, whatever a client says of a token: who wants one gets the one that lives.
+pub(super) fn a_client_takes_no_token_from_another(world: &World, reply: &Result<Reply, CallError>) -> Law {
+    let (true, Err(error), Some(pairing)) = (world.unasked, reply, world.disk.paired()) else {
+        return Ok(());
+    };
+    let history = &world.history;
+    let pair = Pair::of_access(&pairing.pair.access);
+    let gone = (history.condemned | history.unwanted) & family_bit(pair.family) != 0;
+    let moves = history.stopping || history.disk_failing || !world.stores.is_empty() || world.clock != Clock::Right;
+    let lives = world
+        .server
+        .access_end(pair)
+        .is_some_and(|end| world.real + 61_000 < end);
+    hold!(
+        gone || moves || !lives,
+        "{pair:?} lives on, and a caller gets {error:?}"
+    );
     Ok(())
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::core::{
-    Answer, AuthorizeAnswer, CodeAnswer, ExchangeAnswer, Fault, FaultKind, LocalFault, OpId, PollAnswer, PrepareAnswer,
-    RefreshAnswer, Request, ResourceAnswer, RevokeAnswer, WallTime,
+    Answer, AuthorizeAnswer, CodeAnswer, ExchangeAnswer, Fault, FaultKind, LocalFault, Objection, OpId, PollAnswer,
+    PrepareAnswer, RefreshAnswer, Request, ResourceAnswer, RevokeAnswer, WallTime,
 };
 
 use super::scenario::device;
@@ -118,7 +118,7 @@ impl World {
             How::Throttled => failed(flight, FaultKind::RateLimited, None),
             How::Refused => refused(flight),
             How::ClientRejected => rejected(flight),
-            How::SlowDown => Answer::Poll(PollAnswer::SlowDown),
+            How::SlowDown => Answer::Poll(PollAnswer::SlowDown(None)),
             How::BadCode => Answer::Code(CodeAnswer::BadUserCode),
         };
         if let Answer::Prepare(PrepareAnswer::Ready | PrepareAnswer::Busy(_)) = answer {
@@ -226,10 +226,10 @@ fn refused(flight: &Flight) -> Answer {
 
 fn rejected(flight: &Flight) -> Answer {
     match &flight.request {
-        Request::DeviceCode => Answer::Code(CodeAnswer::ClientRejected),
-        Request::Poll(_) => Answer::Poll(PollAnswer::ClientRejected),
-        Request::Refresh { .. } => Answer::Refresh(RefreshAnswer::ClientRejected),
-        Request::Exchange { .. } => Answer::Exchange(ExchangeAnswer::ClientRejected),
+        Request::DeviceCode => Answer::Code(CodeAnswer::ClientRejected(Objection::Client)),
+        Request::Poll(_) => Answer::Poll(PollAnswer::ClientRejected(Objection::Client)),
+        Request::Refresh { .. } => Answer::Refresh(RefreshAnswer::ClientRejected(Objection::Client)),
+        Request::Exchange { .. } => Answer::Exchange(ExchangeAnswer::ClientRejected(Objection::Client)),
         Request::Authorize | Request::Prepare | Request::Revoke(_) | Request::Identify(_) | Request::Heartbeat(_) => {
             refused(flight)
         }

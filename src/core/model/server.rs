@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use crate::core::{
-    AccessToken, Authorization, AuthorizationCode, CodeGrant, CodeVerifier, DeviceCode, ExchangeAnswer, PollAnswer,
-    RefreshAnswer, RefreshToken, Revocable, StateParameter, TokenGrant, UserCode,
+    AccessToken, Authorization, AuthorizationCode, CodeGrant, CodeVerifier, DeviceCode, ExchangeAnswer, Objection,
+    PollAnswer, RefreshAnswer, RefreshToken, Revocable, StateParameter, TokenGrant, UserCode,
 };
 
 /// Starts the text of every fake secret, so that one search over printed text finds each leak (I8).
@@ -279,7 +279,7 @@ impl Server {
         let id = number(code.expose(), 'x');
         let proven = number(verifier.expose(), 'v') == id;
         let Some(at) = self.requests.iter().position(|request| request.id == id && proven) else {
-            return ExchangeAnswer::Dead;
+            return ExchangeAnswer::Dead(Objection::Grant);
         };
         match self.requests[at].consent {
             Consent::Approved => {
@@ -291,9 +291,9 @@ impl Server {
             Consent::Used => {
                 let bought = self.requests[at].bought;
                 self.live.retain(|live| Some(live.pair.family) != bought);
-                ExchangeAnswer::Dead
+                ExchangeAnswer::Dead(Objection::Grant)
             }
-            Consent::Pending | Consent::Denied => ExchangeAnswer::Dead,
+            Consent::Pending | Consent::Denied => ExchangeAnswer::Dead(Objection::Grant),
         }
     }
 

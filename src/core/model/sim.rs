@@ -9,8 +9,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crate::core::{
-    Answer, Command, Core, Effect, Event, Generation, PairingOptions, PairingState, Redirect, RedirectOutcome,
-    RefreshMode, StateParameter,
+    Answer, Command, Core, Effect, Event, Generation, Objection, PairingOptions, PairingState, Redirect,
+    RedirectOutcome, RefreshMode, StateParameter,
 };
 
 use super::disk::Restart;
@@ -221,7 +221,7 @@ impl Sim {
         };
         let outcome = match came {
             Came::Failed => RedirectOutcome::Failed,
-            Came::Rejected => RedirectOutcome::ClientRejected,
+            Came::Rejected => RedirectOutcome::ClientRejected(Objection::Scope),
             Came::Back | Came::Again | Came::Forged if approved => RedirectOutcome::Code(authorization_code(request)),
             Came::Back | Came::Again | Came::Forged => RedirectOutcome::Denied,
         };

@@ -246,6 +246,17 @@ scenarios! {
         { asks: 2, crashes: 1, waits: 2 },
         { asks: 2, faults: 1, crashes: 1, consents: 1, waits: 2 },
         { asks: 3, faults: 2, crashes: 1, disk: 1, consents: 1, stalls: 1, waits: 2 };
+    a_client_does_not_end_what_nobody_can_refresh: Start::Candidate { age: Duration::from_secs(60) },
+        { asks: &[Ask::RejectCurrent, Ask::Token, Ask::Unpair], policy: unasked(GrantKind::Device),
+          habits: Habits { offline: false, ..FRAMEIO } },
+        { asks: 2, crashes: 1, waits: 2 },
+        { asks: 3, faults: 1, crashes: 1, waits: 2 },
+        { asks: 3, faults: 1, crashes: 1, disk: 1, stalls: 1, waits: 3 };
+    a_client_takes_no_token_from_another: YOUNG,
+        { asks: &[Ask::RejectCurrent, Ask::Token], policy: unasked(GrantKind::Device) },
+        { asks: 3, faults: 1, waits: 1 },
+        { asks: 4, faults: 1, crashes: 1, waits: 2 },
+        { asks: 5, faults: 2, crashes: 1, disk: 1, stalls: 1, waits: 2 };
     a_browser_at_any_server_pairs_again: BEFORE_ADVISORY,
         { asks: &[REPLACE, Ask::Cancel, Ask::RejectCurrent], policy: unasked(GrantKind::Code) },
         { asks: 2, consents: 1, waits: 1 },

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use crate::core::{
     Body, BootTime, CallError, CallId, Effect, Now, OpId, PendingRevocation, Record, Reply, Request, Snapshot, Store,
-    WallTime,
+    TokenPair, WallTime,
 };
 
 use super::disk::{Disk, Restart};
 use super::history::{History, Subject, families_before, families_of, pairs_of};
 use super::network::{Flight, kind_of};
-use super::scenario::{BOOTED_AT, Budget, EPOCH, Scenario, Start};
+use super::scenario::{BOOTED_AT, Budget, EPOCH, Scenario, Start, boot_id};
 use super::server::{Habits, Pair, Server, millis};
 use super::step::{Ask, Clock, DiskFate, Kind, Leftover};
 
@@ -65,6 +65,8 @@ pub(super) struct World {
     pub(super) listeners: Vec<OpId>,
     /// Two grants of this device are strangers to the server: what gives way is to be revoked.
     pub(super) strangers: bool,
+    /// No resource tells whether a token lives.
+    pub(super) unasked: bool,
     pub(super) stores: VecDeque<Write>,
     pub(super) calls: Vec<OpenCall>,
     next_call: u64,
@@ -108,6 +110,7 @@ impl World {
             prepared: Vec::new(),
             listeners: Vec::new(),
             strangers: !scenario.policy.sole_grant,
+            unasked: !scenario.policy.can_probe,
             stores: VecDeque::new(),
             calls: Vec::new(),
             next_call: 1,
@@ -134,6 +137,17 @@ impl World {
             Clock::Ahead => self.date().after(AHEAD),
         };
         (!self.contradicted && read >= self.floor).then_some(read)
+    }
+
+    /// Whether this access token is over by any clock that the device may go by: that of its boot, its wall clock, or a `Date`.
+    pub(super) fn says_ended(&self, pair: &TokenPair) -> bool {
+        let by_boot =
+            pair.obtained.boot == boot_id(self.boot) && self.boot_time() >= pair.obtained.at.after(pair.lifetime);
+        let by_wall = |now: WallTime| {
+            let end = pair.obtained.wall.map(|at| at.after(pair.lifetime));
+            end.is_some_and(|end| now >= end)
+        };
+        by_boot || by_wall(self.date()) || self.wall().is_some_and(by_wall)
     }
 
     /// A `Date` came. Whether it changed what the clock is worth.

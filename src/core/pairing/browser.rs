@@ -113,7 +113,7 @@ impl Core {
                 });
             }
             RedirectOutcome::Denied => self.end_flow(t, Reason::Denied),
-            RedirectOutcome::ClientRejected => self.reject_flow(t),
+            RedirectOutcome::ClientRejected(objection) => self.reject_flow(t, objection),
             RedirectOutcome::Failed => {
                 self.fail_with(t, ErrorWord::ServerError);
                 self.refuse_completers(t, CallError::ServerError);
@@ -164,7 +164,7 @@ impl Core {
     ) {
         let granted = |answer| match answer {
             ExchangeAnswer::Granted(grant) => Some(grant),
-            ExchangeAnswer::Dead | ExchangeAnswer::ClientRejected | ExchangeAnswer::Failed(_) => None,
+            ExchangeAnswer::Dead(_) | ExchangeAnswer::ClientRejected(_) | ExchangeAnswer::Failed(_) => None,
         };
         if let Some(orphan) = self.take_orphan(op) {
             if let Some(grant) = granted(answer) {
@@ -189,11 +189,12 @@ impl Core {
         };
         match answer {
             ExchangeAnswer::Granted(grant) => self.exchanged(t, since, date, grant),
-            ExchangeAnswer::Dead => {
+            ExchangeAnswer::Dead(objection) => {
+                t.note(Note::CodeRefused { objection });
                 self.refuse_completers(t, CallError::ServerError);
                 self.code_unknown(t);
             }
-            ExchangeAnswer::ClientRejected => self.reject_flow(t),
+            ExchangeAnswer::ClientRejected(objection) => self.reject_flow(t, objection),
             ExchangeAnswer::Failed(fault) => self.exchange_failed(t, fault),
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Flow, Phase, Showing};
 use crate::core::Core;
 use crate::core::effect::{CallError, Effect, Note, OpId, Store};
-use crate::core::event::{CodeAnswer, CodeGrant, Fault};
+use crate::core::event::{CodeAnswer, CodeGrant, Fault, Objection};
 use crate::core::record::{Code, FlowRecord};
 use crate::core::snapshot::{ErrorWord, Reason};
 use crate::core::time::BootTime;
@@ -26,7 +26,7 @@ impl Core {
         }
         match answer {
             CodeAnswer::Granted(grant) => self.show_code(t, since, grant),
-            CodeAnswer::ClientRejected => self.reject_flow(t),
+            CodeAnswer::ClientRejected(objection) => self.reject_flow(t, objection),
             CodeAnswer::BadUserCode => {
                 t.note(Note::BadUserCode);
                 self.fail_with(t, ErrorWord::BadUserCode);
@@ -45,10 +45,13 @@ impl Core {
         });
     }
 
-    /// The server refuses our client id or secret: no code will come of asking again.
-    pub(super) fn reject_flow(&mut self, t: &mut Turn<'_>) {
+    /// The server refuses this client, or what it asks for: no code will come of asking again.
+    pub(super) fn reject_flow(&mut self, t: &mut Turn<'_>, objection: Objection) {
         self.fail_with(t, ErrorWord::ClientRejected);
-        t.note(Note::ClientRejected);
+        t.note(Note::ClientRejected {
+            objection,
+            paired: self.held.is_some(),
+        });
         self.end_flow(t, Reason::ClientRejected);
     }
 

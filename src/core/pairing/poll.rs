@@ -58,10 +58,10 @@ impl Core {
         match answer {
             PollAnswer::Granted(grant) => self.approved(t, since, date, grant),
             PollAnswer::Pending => showing.blips = 0,
-            PollAnswer::SlowDown => {
+            PollAnswer::SlowDown(wish) => {
                 showing.blips = 0;
                 showing.interval += SLOW_DOWN;
-                showing.next_poll = now.after(showing.interval);
+                showing.next_poll = now.after(showing.interval.max(wish.unwrap_or_default()));
                 showing.not_before = showing.next_poll;
                 t.note(Note::SlowedDown {
                     interval: showing.interval,
@@ -73,7 +73,7 @@ impl Core {
             PollAnswer::Denied => {
                 self.end_flow(t, Reason::Denied);
             }
-            PollAnswer::ClientRejected => self.reject_flow(t),
+            PollAnswer::ClientRejected(objection) => self.reject_flow(t, objection),
             PollAnswer::Failed(fault) => {
                 showing.blips = (showing.blips + 1).min(BLIP_FACTOR_CAP);
                 showing.not_before = now.after(showing.interval.max(fault.retry_after.unwrap_or_default()));

@@ -9,7 +9,7 @@ mod schedule;
 use std::time::Duration;
 
 use crate::core::effect::{CallError, Effect, Note, OpId, Request, Slots};
-use crate::core::event::{Fault, PrepareAnswer, RefreshAnswer, TokenGrant};
+use crate::core::event::{Fault, Objection, PrepareAnswer, RefreshAnswer, TokenGrant};
 use crate::core::held::{Held, stamp};
 use crate::core::record::{IntentMark, Pairing, TokenPair};
 use crate::core::snapshot::{ErrorWord, Reason};
@@ -143,9 +143,9 @@ impl Core {
                 self.release(t);
                 self.verdict(t);
             }
-            RefreshAnswer::ClientRejected => {
+            RefreshAnswer::ClientRejected(objection) => {
                 self.release(t);
-                self.refresh_rejected(t, mark);
+                self.refresh_rejected(t, mark, objection);
             }
             RefreshAnswer::Failed(fault) => {
                 self.release(t);
@@ -155,11 +155,14 @@ impl Core {
     }
 
     /// The POST came back with «not this client».
-    pub(super) fn refresh_rejected(&mut self, t: &mut Turn<'_>, mark: IntentMark) {
+    pub(super) fn refresh_rejected(&mut self, t: &mut Turn<'_>, mark: IntentMark, objection: Objection) {
         self.unanswered(mark);
         self.client_rejected = true;
         self.fail_with(t, ErrorWord::ClientRejected);
-        t.note(Note::ClientRejected);
+        t.note(Note::ClientRejected {
+            objection,
+            paired: true,
+        });
         let wait = t.draw(CLIENT_REJECTED_WAIT * 9 / 10, CLIENT_REJECTED_WAIT * 11 / 10);
         self.retry.failed_for(t, CallError::ClientRejected, wait);
     }
@@ -227,6 +230,7 @@ impl Core {
         self.release(t);
         self.refresh = Refresh::Idle;
         let Some(old) = self.held.take() else { return };
+        let challenged = old.challenged();
         let pairing = Pairing {
             pair: incoming.pair,
             mark: None,
@@ -258,7 +262,7 @@ impl Core {
             false,
         ));
         self.last_refreshed = Some(t.at());
-        if old.refused && !incoming.replaces {
+        if challenged && !incoming.replaces {
             self.refused_limit.spent(t.at());
         }
         self.new_token(t);

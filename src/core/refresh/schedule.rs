@@ -30,7 +30,7 @@ pub(super) const CLIENT_REJECTED_WAIT: Duration = Duration::from_secs(3600);
 /// Spread of a returning network's load: ten thousand devices come back together.
 const NETWORK_UP_SPREAD: Duration = Duration::from_secs(30 * 60);
 
-/// How far apart refreshes are that a 401 asked for, while new tokens are refused too.
+/// How far apart refreshes are that a 401 asked for, or a client's word of one, while new tokens are refused too.
 const REFUSED_SPACING: Duration = Duration::from_secs(5 * 60);
 const REFUSED_SPACING_CAP: Duration = Duration::from_secs(3600);
 
@@ -59,7 +59,7 @@ impl RefusedLimit {
         self.last.map_or(BootTime::default(), |last| last.after(self.spacing))
     }
 
-    /// A refresh that a 401 asked for brought a token.
+    /// A refresh that a 401, or a client's word of one, asked for brought a token.
     pub(super) const fn spent(&mut self, now: BootTime) {
         self.last = Some(now);
         self.unproven = true;
@@ -114,7 +114,7 @@ impl Core {
 
     /// When a token that is not in doubt is to be refreshed.
     fn ordinary_wish(&self, held: &Held, waited_for: bool) -> Option<BootTime> {
-        let refused = held.refused.then(|| self.refused_limit.next());
+        let challenged = held.challenged().then(|| self.refused_limit.next());
         if waited_for && !held.refused {
             return Some(BootTime::default());
         }
@@ -129,7 +129,7 @@ impl Core {
                 .map(|end| end.before(self.policy.refresh_token_life / 2))
                 .or(held.unknown_limit()),
         };
-        [refused, scheduled].into_iter().flatten().min()
+        [challenged, scheduled].into_iter().flatten().min()
     }
 
     /// When the refresh token of an unanswered send may be sent again, `doublings` beyond the configured wait.

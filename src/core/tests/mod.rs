@@ -9,6 +9,7 @@ mod rejecting;
 mod restarting;
 mod scene;
 mod serving;
+mod unasked;
 mod unpairing;
 
 use std::time::Duration;

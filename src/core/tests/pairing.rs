@@ -43,16 +43,31 @@ fn slow_down_adds_five_seconds_each_time_and_keeps_them() {
     scene.start_pairing(false);
     scene.show_code();
     scene.advance(secs(5));
-    scene.poll(PollAnswer::SlowDown);
+    scene.poll(PollAnswer::SlowDown(None));
     scene.advance(Duration::from_millis(9_999));
     assert!(!scene.out(is_poll));
     scene.advance(Duration::from_millis(1));
-    scene.poll(PollAnswer::SlowDown);
+    scene.poll(PollAnswer::SlowDown(None));
     scene.advance(secs(15));
     scene.poll(PollAnswer::Pending);
     scene.advance(Duration::from_millis(14_999));
     assert!(!scene.out(is_poll), "the slower pace is kept");
     assert_eq!(scene.flow.as_ref().unwrap().interval, secs(15), "and survives a crash");
+}
+
+#[test]
+fn a_wish_beside_slow_down_is_waited_for_once() {
+    let mut scene = Scene::unpaired();
+    scene.start_pairing(false);
+    scene.show_code();
+    scene.advance(secs(5));
+    scene.poll(PollAnswer::SlowDown(Some(secs(60))));
+    scene.advance(Duration::from_millis(59_999));
+    assert!(!scene.out(is_poll));
+    scene.advance(Duration::from_millis(1));
+    scene.poll(PollAnswer::Pending);
+    scene.advance(secs(10));
+    assert!(scene.out(is_poll), "from then on the interval counts");
 }
 
 #[test]
@@ -191,7 +206,7 @@ fn starting_unprovisioned_starts_nothing() {
 fn a_wrong_secret_ends_the_flow_and_says_so() {
     let mut scene = Scene::unpaired();
     let call = scene.start_pairing(false);
-    scene.answer(is_code, Answer::Code(CodeAnswer::ClientRejected));
+    scene.answer(is_code, Answer::Code(CodeAnswer::ClientRejected(Objection::Client)));
     assert_eq!(scene.error(call), CallError::ClientRejected);
     assert_eq!(scene.state(), (PairingState::Unpaired, Reason::ClientRejected));
     assert!(scene.core.snapshot().attention);

@@ -171,19 +171,40 @@ fn the_users_no_ends_the_flow() {
 #[test]
 fn a_server_that_refuses_the_client_ends_the_flow() {
     let mut scene = browsing();
-    redirect(&mut scene, 1, RedirectOutcome::ClientRejected);
+    redirect(&mut scene, 1, RedirectOutcome::ClientRejected(Objection::Scope));
     assert_eq!(scene.state(), (PairingState::Unpaired, Reason::ClientRejected));
+    assert!(
+        scene.notes.contains(&Note::ClientRejected {
+            objection: Objection::Scope,
+            paired: false
+        }),
+        "said in the server's words, and no pairing is spoken of"
+    );
     let mut scene = browsing();
     let call = redirect(&mut scene, 1, code());
-    exchange(&mut scene, ExchangeAnswer::ClientRejected);
+    exchange(&mut scene, ExchangeAnswer::ClientRejected(Objection::Client));
     assert_eq!(scene.error(call), CallError::ClientRejected);
     assert_eq!(scene.state(), (PairingState::Unpaired, Reason::ClientRejected));
 }
 
 #[test]
+fn a_code_that_buys_nothing_is_told_in_the_servers_words() {
+    let mut scene = browsing();
+    redirect(&mut scene, 1, code());
+    exchange(&mut scene, ExchangeAnswer::Dead(Objection::Request));
+    assert!(scene.notes.contains(&Note::CodeRefused {
+        objection: Objection::Request
+    }));
+}
+
+#[test]
 fn a_code_that_buys_nothing_or_may_be_spent_is_not_sent_again_and_the_user_is_asked_anew() {
     for (answer, error, reason) in [
-        (ExchangeAnswer::Dead, CallError::ServerError, Reason::CodeExpired),
+        (
+            ExchangeAnswer::Dead(Objection::Grant),
+            CallError::ServerError,
+            Reason::CodeExpired,
+        ),
         (
             ExchangeAnswer::Failed(fault(FaultKind::Lost)),
             CallError::Offline,

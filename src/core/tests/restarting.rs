@@ -229,7 +229,7 @@ fn the_code_on_show_stays_valid_across_a_crash() {
     scene.start_pairing(false);
     scene.show_code();
     scene.advance(secs(5));
-    scene.poll(PollAnswer::SlowDown);
+    scene.poll(PollAnswer::SlowDown(None));
     let mut restarted = scene.restart();
     assert_eq!(restarted.state(), (PairingState::AwaitingUser, Reason::None));
     let call = restarted.call(Command::GetPairingCode);

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
+use crate::core::Objection;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -18,7 +19,10 @@ fn every_note() -> Vec<Note> {
             Note::CodeRequestFailed { .. } => Note::BadUserCode,
             Note::BadUserCode => Note::StrayRedirect,
             Note::StrayRedirect => Note::ExchangeFailed { fault, retry_in: None },
-            Note::ExchangeFailed { .. } => Note::SlowedDown { interval: MINUTE },
+            Note::ExchangeFailed { .. } => Note::CodeRefused {
+                objection: Objection::Grant,
+            },
+            Note::CodeRefused { .. } => Note::SlowedDown { interval: MINUTE },
             Note::SlowedDown { .. } => Note::FlowEnded { reason: Reason::GaveUp },
             Note::FlowEnded { .. } => Note::Paired {
                 generation,
@@ -35,8 +39,11 @@ fn every_note() -> Vec<Note> {
                 ambiguous: true,
                 sends: 2,
             },
-            Note::RefreshFailed { .. } => Note::ClientRejected,
-            Note::ClientRejected => Note::PairingLost {
+            Note::RefreshFailed { .. } => Note::ClientRejected {
+                objection: Objection::Scope,
+                paired: true,
+            },
+            Note::ClientRejected { .. } => Note::PairingLost {
                 reason: Reason::RefreshAnswerLost,
             },
             Note::PairingLost { .. } => Note::Unpaired,
@@ -46,7 +53,11 @@ fn every_note() -> Vec<Note> {
                 caller: 1000,
                 generation,
             },
-            Note::RejectionUnfounded { .. } => Note::TokenRefused { generation },
+            Note::RejectionUnfounded { .. } => Note::RejectionUnchecked {
+                caller: 1000,
+                generation,
+            },
+            Note::RejectionUnchecked { .. } => Note::TokenRefused { generation },
             Note::TokenRefused { .. } => Note::StoreFailed,
             Note::StoreFailed => Note::StoreRecovered,
             Note::StoreRecovered => Note::RefreshTokenAging {
@@ -159,6 +170,37 @@ fn structured_fields_carry_what_the_sentence_says() {
         reason: Reason::Revoked,
     });
     assert_eq!(entry.reason, Some(Reason::Revoked));
+}
+
+#[test]
+fn what_the_server_objects_to_is_named_with_the_setting_that_cures_it() {
+    for (objection, paired, said) in [
+        (
+            Objection::Client,
+            true,
+            ["invalid_client", "provider.client-id", "The pairing is kept"],
+        ),
+        (
+            Objection::Scope,
+            true,
+            ["invalid_scope", "provider.scope", "The pairing is kept"],
+        ),
+    ] {
+        let sentence = Entry::from(&Note::ClientRejected { objection, paired }).sentence;
+        for word in said {
+            assert!(sentence.contains(word), "{word}: {sentence}");
+        }
+    }
+    let objection = Objection::Request;
+    let sentence = Entry::from(&Note::ClientRejected {
+        objection,
+        paired: false,
+    })
+    .sentence;
+    assert!(!sentence.contains("pairing"), "there is none: {sentence}");
+    let entry = Entry::from(&Note::CodeRefused { objection });
+    assert!(entry.sentence.contains("provider.redirect-uri"), "{}", entry.sentence);
+    assert_eq!(entry.level, Level::WARN);
 }
 
 #[test]

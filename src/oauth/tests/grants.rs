@@ -70,7 +70,7 @@ fn a_code_request_ends_in_a_code_a_rejected_client_or_a_fault() {
     let of = |status, headers, body| answer(Kind::DeviceCode, status, headers, body);
     assert_eq!(
         of(400, JSON, r#"{"error":"invalid_client"}"#),
-        Answer::Code(CodeAnswer::ClientRejected)
+        Answer::Code(CodeAnswer::ClientRejected(Objection::Client))
     );
     for (status, headers, body, kind) in [
         (400, JSON, r#"{"error":"bad_request"}"#, FaultKind::Refused),
@@ -122,20 +122,23 @@ fn junk_numbers_of_a_code_are_clamped() {
 fn each_word_of_a_poll_has_its_meaning() {
     for (word, wanted) in [
         ("authorization_pending", PollAnswer::Pending),
-        ("slow_down", PollAnswer::SlowDown),
+        ("slow_down", PollAnswer::SlowDown(None)),
         ("expired_token", PollAnswer::Expired),
         ("access_denied", PollAnswer::Denied),
         ("invalid_grant", PollAnswer::CodeUnknown),
         ("invalid_request", PollAnswer::CodeUnknown),
         ("bad_request", PollAnswer::CodeUnknown),
-        ("invalid_client", PollAnswer::ClientRejected),
-        ("unauthorized_client", PollAnswer::ClientRejected),
+        ("invalid_client", PollAnswer::ClientRejected(Objection::Client)),
+        (
+            "unauthorized_client",
+            PollAnswer::ClientRejected(Objection::Unauthorized),
+        ),
         ("AUTHORIZATION_PENDING", PollAnswer::Failed(failed(FaultKind::Refused))),
         ("", PollAnswer::Failed(failed(FaultKind::Refused))),
     ] {
         assert_eq!(poll(400, &format!(r#"{{"error":"{word}"}}"#)), wanted, "{word}");
     }
-    assert_eq!(poll(429, r#"{"error":"slow_down"}"#), PollAnswer::SlowDown);
+    assert_eq!(poll(429, r#"{"error":"slow_down"}"#), PollAnswer::SlowDown(None));
     assert_eq!(
         poll(429, r#"{"error":"expired_token"}"#),
         PollAnswer::Failed(failed(FaultKind::RateLimited))
@@ -176,7 +179,7 @@ fn a_rejected_client_is_no_verdict_on_the_token() {
     for status in [400, 401] {
         assert_eq!(
             refresh(status, JSON, r#"{"error":"invalid_client"}"#),
-            RefreshAnswer::ClientRejected
+            RefreshAnswer::ClientRejected(Objection::Client)
         );
     }
 }

@@ -47,10 +47,10 @@ fn errors_become_what_the_core_knows() {
     use RedirectOutcome::{ClientRejected, Denied, Failed};
     for (word, wanted) in [
         ("access_denied", Denied),
-        ("unauthorized_client", ClientRejected),
-        ("invalid_scope", ClientRejected),
-        ("invalid_request", ClientRejected),
-        ("unsupported_response_type", ClientRejected),
+        ("unauthorized_client", ClientRejected(Objection::Unauthorized)),
+        ("invalid_scope", ClientRejected(Objection::Scope)),
+        ("invalid_request", ClientRejected(Objection::Request)),
+        ("unsupported_response_type", ClientRejected(Objection::ResponseType)),
         ("server_error", Failed),
         ("temporarily_unavailable", Failed),
         ("login_required", Failed),

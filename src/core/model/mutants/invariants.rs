@@ -85,7 +85,7 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
             ),
             told(|event| {
                 if let Event::Answered {
-                    answer: Answer::Poll(answer @ PollAnswer::SlowDown),
+                    answer: Answer::Poll(answer @ PollAnswer::SlowDown(_)),
                     ..
                 } = event
                 {

@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::core::{
-    Answer, Body, Command, Effect, Event, ExchangeAnswer, FaultKind, Generation, Note, OpId, PollAnswer, RefreshAnswer,
-    Reply, Request, ResourceAnswer, Slots, Snapshot, Store,
+    Answer, Body, CallError, Command, Effect, Event, ExchangeAnswer, FaultKind, Generation, GrantKind, Note, OpId,
+    PollAnswer, RefreshAnswer, Reply, Request, ResourceAnswer, Slots, Snapshot, Store,
 };
 
 use super::explore::{Failure, explore};
@@ -21,7 +21,7 @@ use super::scenario::{Budget, Scenario, Start, eager};
 use super::server::{CANARY, Pair, state_of};
 use super::sim::Sim;
 use super::step::{Ask, Came, Kind};
-use super::tests::{BEFORE_ADVISORY, BEFORE_MANDATORY, START, YOUNG, by_browser};
+use super::tests::{BEFORE_ADVISORY, BEFORE_MANDATORY, START, YOUNG, by_browser, unasked};
 
 /// What is done to the core, seen from outside.
 #[derive(Clone, Copy, Debug)]
@@ -180,6 +180,8 @@ fn mutants() -> Vec<Scenario> {
         let redirected = ["a_code_is", "a_listener", "a_stray"];
         if redirected.iter().any(|law| scenario.name.starts_with(law)) {
             scenario.policy = by_browser();
+        } else if scenario.name.starts_with("a_client_takes") {
+            scenario.policy = unasked(GrantKind::Device);
         }
     }
     let hasty = scenario("a_resend_waits_for_the_server_to_give_up", FAULT, told(|_| {}));

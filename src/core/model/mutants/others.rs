@@ -30,6 +30,17 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
             }),
         ),
         (
+            "a_client_takes_no_token_from_another",
+            TOKEN,
+            asks(|_, effects| {
+                for effect in effects {
+                    if let Effect::Reply(_, reply @ Ok(Reply::Token { .. })) = effect {
+                        *reply = Err(CallError::ServerError);
+                    }
+                }
+            }),
+        ),
+        (
             "a_refresh_uses_its_proven_connection",
             REFRESH,
             asks(|_, effects| {

@@ -28,10 +28,18 @@ fn a_refresh_ends_a_pairing_by_invalid_grant_and_by_nothing_else() {
         (401, DETAILED_401, refused()),
         (400, r#"{"error":"invalid_scope"}"#, refused()),
         (400, r#"{"error":"unsupported_grant_type"}"#, refused()),
-        (400, r#"{"error":"invalid_client"}"#, ClientRejected),
-        (401, r#"{"error":"invalid_client"}"#, ClientRejected),
-        (400, r#"{"error":"unauthorized_client"}"#, ClientRejected),
-        (403, r#"{"error":"unauthorized_client"}"#, ClientRejected),
+        (400, r#"{"error":"invalid_client"}"#, ClientRejected(Objection::Client)),
+        (401, r#"{"error":"invalid_client"}"#, ClientRejected(Objection::Client)),
+        (
+            400,
+            r#"{"error":"unauthorized_client"}"#,
+            ClientRejected(Objection::Unauthorized),
+        ),
+        (
+            403,
+            r#"{"error":"unauthorized_client"}"#,
+            ClientRejected(Objection::Unauthorized),
+        ),
         (503, r#"{"error":"invalid_grant"}"#, refused()),
         (500, r#"{"error":"invalid_grant"}"#, Failed(failed(FaultKind::Garbled))),
         (200, r#"{"error":"invalid_grant"}"#, Failed(failed(FaultKind::Garbled))),
@@ -100,10 +108,11 @@ fn a_lifetime_of_nothing_is_not_an_hour() {
 fn a_code_is_bought_once_and_refused_for_good() {
     use ExchangeAnswer::{ClientRejected, Dead, Failed};
     for (status, body, wanted) in [
-        (400, r#"{"error":"invalid_grant"}"#, Dead),
-        (400, r#"{"error":"invalid_request"}"#, Dead),
-        (400, r#"{"error":"invalid_scope"}"#, Dead),
-        (401, r#"{"error":"invalid_client"}"#, ClientRejected),
+        (400, r#"{"error":"invalid_grant"}"#, Dead(Objection::Grant)),
+        (400, r#"{"error":"invalid_request"}"#, Dead(Objection::Request)),
+        (400, r#"{"error":"invalid_scope"}"#, Dead(Objection::Scope)),
+        (400, r#"{"error":"something_new"}"#, Dead(Objection::Other)),
+        (401, r#"{"error":"invalid_client"}"#, ClientRejected(Objection::Client)),
         (
             429,
             r#"{"error":"invalid_grant"}"#,
@@ -204,15 +213,16 @@ fn polls_go_on_by_two_words_only() {
     for (status, word, wanted) in [
         (400, "authorization_pending", Pending),
         (428, "authorization_pending", Pending),
-        (400, "slow_down", SlowDown),
-        (429, "slow_down", SlowDown),
+        (400, "slow_down", SlowDown(None)),
+        (429, "slow_down", SlowDown(None)),
         (400, "access_denied", Denied),
         (400, "expired_token", Expired),
         (400, "invalid_grant", CodeUnknown),
         (400, "invalid_request", CodeUnknown),
-        (400, "unsupported_grant_type", CodeUnknown),
+        (400, "unsupported_grant_type", ClientRejected(Objection::GrantType)),
+        (400, "invalid_scope", ClientRejected(Objection::Scope)),
         (400, "something_new", CodeUnknown),
-        (401, "invalid_client", ClientRejected),
+        (401, "invalid_client", ClientRejected(Objection::Client)),
         (400, "temporarily_unavailable", Failed(failed(FaultKind::Refused))),
         (429, "authorization_pending", Failed(failed(FaultKind::RateLimited))),
         (503, "authorization_pending", Failed(failed(FaultKind::Refused))),
@@ -221,6 +231,39 @@ fn polls_go_on_by_two_words_only() {
         assert_eq!(
             said(&device(server()), Kind::Poll, status, &body),
             Answer::Poll(wanted),
+            "{status} {word}"
+        );
+    }
+}
+
+#[test]
+fn a_server_that_wants_slower_polls_says_how_slow() {
+    let headers = [("content-type", "application/json"), ("retry-after", "60")];
+    let answer = device(server()).answer(Kind::Poll, &response(429, &headers, br#"{"error":"slow_down"}"#));
+    assert_eq!(
+        answer,
+        Answer::Poll(PollAnswer::SlowDown(Some(Duration::from_secs(60))))
+    );
+}
+
+#[test]
+fn no_code_comes_of_asking_again_where_the_request_itself_is_refused() {
+    use CodeAnswer::{ClientRejected, Failed};
+    for (status, word, wanted) in [
+        (401, "invalid_client", ClientRejected(Objection::Client)),
+        (400, "unauthorized_client", ClientRejected(Objection::Unauthorized)),
+        (400, "invalid_scope", ClientRejected(Objection::Scope)),
+        (400, "invalid_request", ClientRejected(Objection::Request)),
+        (400, "unsupported_grant_type", ClientRejected(Objection::GrantType)),
+        (429, "invalid_request", Failed(failed(FaultKind::RateLimited))),
+        (503, "invalid_request", Failed(failed(FaultKind::Refused))),
+        (400, "temporarily_unavailable", Failed(failed(FaultKind::Refused))),
+        (400, "something_new", Failed(failed(FaultKind::Refused))),
+    ] {
+        let body = format!(r#"{{"error":"{word}"}}"#);
+        assert_eq!(
+            said(&device(server()), Kind::DeviceCode, status, &body),
+            Answer::Code(wanted),
             "{status} {word}"
         );
     }
