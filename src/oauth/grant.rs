@@ -64,15 +64,6 @@ pub(super) fn tokens(object: &Object, default_life: Duration) -> Option<TokenGra
     })
 }
 
-/// Whether a token answer says that its token has ended already: a number that is not above zero.
-pub(super) fn is_over(object: &Object) -> bool {
-    match object.get("expires_in") {
-        Json::Number(number) => *number <= 0.0,
-        Json::Text(text) => !text.is_empty() && text.bytes().all(|byte| byte == b'0'),
-        Json::Null | Json::Bool(_) | Json::List(_) | Json::Object(_) => false,
-    }
-}
-
 /// RFC 8628 §3.2.
 pub(super) fn code(object: &Object, habits: &CodeHabits) -> Result<CodeGrant, NoCode> {
     let device_code = object
@@ -107,7 +98,8 @@ pub(super) fn code(object: &Object, habits: &CodeHabits) -> Result<CodeGrant, No
     })
 }
 
-/// A life in whole seconds, rounded down so that nothing is used past its end.
+/// A life in whole seconds, rounded down so that nothing is used past its end. Nothing or less is what servers write that do not
+/// know: taken at its word, a token would have ended when it came, and with it a pairing that has no refresh token.
 fn life(value: &Json, default: Duration, max: Duration) -> Duration {
     positive(value).map_or(default, |seconds| {
         Duration::from_secs_f64(seconds.floor().clamp(1.0, max.as_secs_f64()))

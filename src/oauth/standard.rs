@@ -25,9 +25,6 @@ use crate::core::{Objection, RefreshAnswer, RefreshToken, Revocable, RevokeAnswe
 /// common one. Too short costs a refresh, too long a 401.
 pub const ACCESS_TOKEN_LIFE: Duration = Duration::from_secs(3600);
 
-/// Life of an access token that the server calls ended when it hands it out.
-const SHORTEST_LIFE: Duration = Duration::from_secs(1);
-
 /// How the client proves who it is at the token endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClientAuth {
@@ -299,14 +296,7 @@ pub(super) fn is_passing(word: &str) -> bool {
 
 /// The tokens of a good answer.
 pub(super) fn tokens(response: &HttpResponse) -> Option<TokenGrant> {
-    let object = response.object()?;
-    // «Nothing» is not «not said»: such a token is refreshed as soon as the core's pace allows.
-    let life = if grant::is_over(&object) {
-        SHORTEST_LIFE
-    } else {
-        ACCESS_TOKEN_LIFE
-    };
-    grant::tokens(&object, life)
+    grant::tokens(&response.object()?, ACCESS_TOKEN_LIFE)
 }
 
 /// A request without a body and without a credential.

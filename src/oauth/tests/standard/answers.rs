@@ -85,22 +85,39 @@ fn an_answer_without_refresh_token_or_lifetime_is_good() {
     assert_eq!((grant.refresh, grant.expires_in), (None, Duration::from_secs(3600)));
 }
 
+/// With 0 at its word, a device without a refresh token would be paired for a second, and one with it would refresh without end.
 #[test]
-fn a_lifetime_of_nothing_is_not_an_hour() {
+fn a_lifetime_that_is_none_is_the_default() {
     for (said_life, seconds) in [
-        ("0", 1),
-        ("-5", 1),
-        ("\"0\"", 1),
-        ("0.5", 1),
-        ("null", 3600),
+        ("0", 3600),
+        ("0.0", 3600),
+        ("-5", 3600),
+        ("-0.5", 3600),
+        ("\"0\"", 3600),
+        ("\"-1\"", 3600),
+        ("\"soon\"", 3600),
         ("\"\"", 3600),
-        ("7", 7),
+        ("null", 3600),
+        ("[]", 3600),
+        ("0.5", 1),
+        ("7.9", 7),
+        ("\"7\"", 7),
+        ("1e300", 90 * 86_400),
     ] {
-        let body = format!(r#"{{"access_token":"AT","token_type":"Bearer","expires_in":{said_life}}}"#);
-        let Answer::Refresh(RefreshAnswer::Granted(grant)) = said(&code(server()), Kind::Refresh, 200, &body) else {
-            panic!("{body}")
-        };
-        assert_eq!(grant.expires_in, Duration::from_secs(seconds), "{body}");
+        let body = format!(r#"{{"access_token":"A","token_type":"bearer","expires_in":{said_life}}}"#);
+        for (provider, kind) in [
+            (code(server()), Kind::Refresh),
+            (code(server()), Kind::Exchange),
+            (device(server()), Kind::Poll),
+        ] {
+            let life = match said(&provider, kind, 200, &body) {
+                Answer::Refresh(RefreshAnswer::Granted(grant))
+                | Answer::Exchange(ExchangeAnswer::Granted(grant))
+                | Answer::Poll(PollAnswer::Granted(grant)) => grant.expires_in,
+                other => panic!("{body}: {other:?}"),
+            };
+            assert_eq!(life, Duration::from_secs(seconds), "{kind:?} {body}");
+        }
     }
 }
 
