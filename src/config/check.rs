@@ -44,7 +44,13 @@ impl Config {
                 "client id",
                 self.device.client_id.as_deref().unwrap_or("none: not provisioned"),
             ),
-            row("firmware version", &self.device.firmware_version),
+            row(
+                "firmware version",
+                match self.device.firmware_version.as_str() {
+                    "" => "not known",
+                    version => version,
+                },
+            ),
         ];
         lines.extend(self.server());
         lines.extend([

@@ -85,10 +85,15 @@ impl Source<'_> {
 
     /// Only the parser's own description: its `Display` repeats the line, which may hold what it should not.
     fn syntax(&self, error: &toml::de::Error) -> ConfigError {
-        let problem = format!(
-            "this is not TOML ({}); correct the line, a value is written as key = \"value\"",
-            error.message()
-        );
+        let problem = match error.message() {
+            "duplicate key" => match error.span().map(|span| self.text[..span.start].ends_with('[')) {
+                Some(true) => "this section is written twice; write its keys below one of the two".to_owned(),
+                Some(false) | None => "this key is written twice; remove one".to_owned(),
+            },
+            message => {
+                format!("this is not TOML ({message}); correct the line, a value is written as key = \"value\"")
+            }
+        };
         self.bad(error.span().as_ref(), None, problem)
     }
 
@@ -107,17 +112,16 @@ impl Source<'_> {
             let name = section.get_ref().as_ref();
             let Some((_, keys)) = schema.iter().find(|(known, _)| *known == name) else {
                 let owner = schema.iter().find(|(_, keys)| keys.iter().any(|key| key == name));
-                let hint = match (owner, nearest(name, schema.iter().map(|(known, _)| *known))) {
-                    (Some((owner, _)), _) => format!("write it below [{owner}]"),
-                    (None, Some(near)) => format!("did you mean [{near}]?"),
-                    (None, None) => format!("the sections are {}", list(schema.iter().map(|(known, _)| *known))),
+                let problem = match (owner, nearest(name, schema.iter().map(|(known, _)| *known))) {
+                    (Some((owner, _)), _) => format!("this is a key of [{owner}]; write it below that section"),
+                    (None, Some(near)) => format!("there is no such section; did you mean [{near}]?"),
+                    (None, None) => format!(
+                        "there is no such section; the sections are {}",
+                        list(schema.iter().map(|(known, _)| *known))
+                    ),
                 };
                 let shown = name.escape_debug().to_string();
-                return Err(self.bad(
-                    Some(&section.span()),
-                    Some(shown),
-                    format!("there is no such section; {hint}"),
-                ));
+                return Err(self.bad(Some(&section.span()), Some(shown), problem));
             };
             let DeValue::Table(content) = content.get_ref() else {
                 let problem = format!("this is a section; write [{name}] on a line of its own and its keys below");

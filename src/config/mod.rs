@@ -64,7 +64,7 @@ pub struct Config {
 pub struct Device {
     /// The unit's identifier at the server. `None`: not provisioned yet.
     pub client_id: Option<String>,
-    /// `SemVer`, sent as `x-client-version`.
+    /// `SemVer`, sent as `x-client-version`. Empty where it is not known and no server is told.
     pub firmware_version: String,
 }
 
@@ -124,11 +124,6 @@ impl Config {
     /// What the core needs to know.
     #[must_use]
     pub const fn policy(&self) -> Policy {
-        // Presence is a habit of Frame.io's.
-        let heartbeat = match self.provider {
-            Provider::FrameioC2c(_) => self.heartbeat,
-            Provider::OauthDevice(_) | Provider::OauthCode(_) => None,
-        };
         Policy {
             grant: match self.provider {
                 Provider::FrameioC2c(_) | Provider::OauthDevice(_) => GrantKind::Device,
@@ -140,7 +135,7 @@ impl Config {
             min_validity: self.refresh.min_validity,
             replay_after: self.refresh.replay_after,
             give_up_after: self.give_up_after,
-            heartbeat,
+            heartbeat: self.heartbeat,
             refresh_token_life: self.provider.refresh_token_life(),
             can_probe: self.provider.can_probe(),
             can_revoke: self.provider.can_revoke(),

@@ -193,18 +193,30 @@ pub(super) fn provider(
 fn code(mut raw: raw::Provider, places: &Places, warnings: &mut Vec<String>) -> Result<OauthCode, ConfigError> {
     let preset = raw.preset;
     let life_is_written = raw.refresh_token_life.is_some();
-    let (redirect_uri, loopback) = raw.redirect_uri.take().map_or_else(
-        || (REDIRECT_URI.to_owned(), true),
-        |RedirectUri { text, loopback }| (text, loopback),
-    );
+    let token_is_written = raw.token_endpoint.is_some();
+    let redirect = raw.redirect_uri.take().unwrap_or_else(|| RedirectUri {
+        text: REDIRECT_URI.to_owned(),
+        loopback: true,
+        privileged: false,
+    });
+    if redirect.privileged {
+        warnings.push(
+            "provider.redirect-uri: a port below 1024 needs CAP_NET_BIND_SERVICE, which the unit does not give; write \
+             another port, or give it"
+                .to_owned(),
+        );
+    }
     let mut server = server(raw);
     if let Some(preset) = preset {
         let life = server.refresh_token_life;
         apply(preset, &mut server, warnings);
+        if !token_is_written {
+            foreign_issuer(preset, &server, places)?;
+        }
         if life_is_written {
             server.refresh_token_life = life;
         }
-        if preset == Preset::AdobeIms && loopback {
+        if preset == Preset::AdobeIms && redirect.loopback {
             return Err(places.bad(
                 "provider.preset",
                 "Adobe IMS takes no redirect URI of this machine; write the https address or scheme that is registered \
@@ -227,7 +239,7 @@ fn code(mut raw: raw::Provider, places: &Places, warnings: &mut Vec<String>) -> 
     Ok(OauthCode {
         server,
         preset,
-        redirect_uri,
+        redirect_uri: redirect.text,
     })
 }
 
@@ -281,6 +293,27 @@ fn apply(preset: Preset, server: &mut Oauth, warnings: &mut Vec<String>) {
     }
 }
 
+/// The issuer of one server beside the addresses of another: left over where a preset was added. It would be asked for what it
+/// says of the other, and no answer of the other would be believed.
+fn foreign_issuer(preset: Preset, server: &Oauth, places: &Places) -> Result<(), ConfigError> {
+    let host = |address: &Option<String>| {
+        let rest = address.as_deref()?.strip_prefix("https://")?;
+        Some(rest.split('/').next().unwrap_or(rest).to_ascii_lowercase())
+    };
+    let token = host(&server.endpoints.token).unwrap_or_default();
+    match host(&server.issuer) {
+        Some(issuer) if issuer != token => Err(places.bad(
+            "provider.issuer",
+            format!(
+                "this is another server than that of provider.preset = \"{}\", which is {token}; remove one of the two \
+                 keys, or write provider.token-endpoint as well, if this server speaks the preset's dialect",
+                preset.word()
+            ),
+        )),
+        Some(_) | None => Ok(()),
+    }
+}
+
 /// A key that goes with another kind would have no effect, which nobody who wrote it expects.
 fn foreign_keys(raw: &raw::Provider, kind: Kind, places: &Places) -> Result<(), ConfigError> {
     use Kind::{FrameioC2c as Frameio, OauthCode as Code, OauthDevice as Device};
@@ -311,14 +344,18 @@ fn foreign_keys(raw: &raw::Provider, kind: Kind, places: &Places) -> Result<(), 
     ];
     for (key, written, kinds) in keys {
         if written && !kinds.contains(&kind) {
-            let kinds: Vec<_> = kinds.iter().map(|kind| format!("\"{}\"", kind.word())).collect();
-            let problem = format!(
-                "this key goes with kind = {}, and the kind is \"{}\"; remove the key, or write the other kind",
-                kinds.join(" or "),
-                kind.word()
-            );
-            return Err(places.bad(&format!("provider.{key}"), problem));
+            return Err(places.bad(&format!("provider.{key}"), wrong_kind(kinds, kind)));
         }
     }
     Ok(())
+}
+
+/// What is said of a key that goes with `kinds` where the kind is another.
+pub(super) fn wrong_kind(kinds: &[Kind], kind: Kind) -> String {
+    let kinds: Vec<_> = kinds.iter().map(|kind| format!("\"{}\"", kind.word())).collect();
+    format!(
+        "this key goes with kind = {}, and the kind is \"{}\"; remove the key, or write the other kind",
+        kinds.join(" or "),
+        kind.word()
+    )
 }

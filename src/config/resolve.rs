@@ -7,10 +7,10 @@ use crate::core::RefreshMode;
 use super::error::{ConfigError, Place};
 use super::identity::{Missing, System};
 use super::layer::Layer;
-use super::provider::provider;
+use super::provider::{Provider, provider, wrong_kind};
 use super::raw::{self, Raw};
 use super::value::{
-    Between, ClientId, Heartbeat, Percent, Principal, Refresh, VersionFrom, duration_text, is_bare_mac,
+    Between, ClientId, Heartbeat, Kind, Percent, Principal, Refresh, VersionFrom, duration_text, is_bare_mac,
 };
 use super::{Access, Config, Device, Principals, RefreshSettings, SecretFiles, State, Tls};
 
@@ -27,10 +27,9 @@ pub(super) fn resolve(layers: Vec<Layer>, system: &System) -> Result<Config, Con
         raw = upper.over(raw);
     }
     let mut warnings = Vec::new();
-    let mut device = device(raw.device, &places, system, &mut warnings)?;
     let provider = provider(raw.provider, &places, &mut warnings)?;
-    // A client of an ordinary server is a product; where each unit is registered for itself, the unit's own id is the client.
-    device.client_id = provider.client_id().cloned().or(device.client_id);
+    let device = device(raw.device, &provider, &places, system, &mut warnings)?;
+    let heartbeat = heartbeat(raw.heartbeat.interval, &provider, &places)?;
     let secrets = secrets(raw.secrets, &places)?;
     let refresh = refresh(&raw.refresh, &mut warnings);
     let access = Access {
@@ -55,10 +54,7 @@ pub(super) fn resolve(layers: Vec<Layer>, system: &System) -> Result<Config, Con
             .pairing
             .give_up_after
             .map_or(Duration::from_secs(600), |Between(time)| time),
-        heartbeat: raw
-            .heartbeat
-            .interval
-            .map_or(Some(Duration::from_secs(120)), |Heartbeat(interval)| interval),
+        heartbeat,
     })
 }
 
@@ -90,58 +86,116 @@ impl Places {
     }
 }
 
+/// What the kind does not use is not looked for where it could stop the daemon or give advice that is not true.
 fn device(
-    raw: raw::Device,
+    mut raw: raw::Device,
+    provider: &Provider,
     places: &Places,
     system: &System,
     warnings: &mut Vec<String>,
 ) -> Result<Device, ConfigError> {
-    let client_id = match (raw.client_id, raw.client_id_from) {
-        (Some(id), _) => Some(id),
-        (None, None) => None,
+    let version = (raw.firmware_version.take(), raw.firmware_version_from.take());
+    Ok(Device {
+        // A client of an ordinary server is a product; where each unit is registered for itself, the unit's own id is the client.
+        client_id: match provider.client_id() {
+            Some(id) => Some(id.clone()),
+            None => client_id(raw, provider, places, system, warnings)?,
+        },
+        firmware_version: match version {
+            (Some(version), _) => version.0,
+            (None, from) => match provider {
+                Provider::FrameioC2c(_) => firmware_version(from.as_ref(), places, system, warnings)?,
+                Provider::OauthDevice(_) | Provider::OauthCode(_) => shown_version(from.as_ref(), system, warnings),
+            },
+        },
+    })
+}
+
+fn client_id(
+    raw: raw::Device,
+    provider: &Provider,
+    places: &Places,
+    system: &System,
+    warnings: &mut Vec<String>,
+) -> Result<Option<String>, ConfigError> {
+    let id = match (raw.client_id, raw.client_id_from) {
+        (Some(ClientId(id)), _) => id,
+        (None, None) => return Ok(None),
         (None, Some(from)) => match system.client_id(&from) {
-            Ok(id) => Some(id),
+            Ok(ClientId(id)) => id,
             Err(Missing::Absent(why)) => {
                 warnings.push(format!(
                     "device.client-id-from: {why}; the device is not provisioned until it does"
                 ));
-                None
+                return Ok(None);
             }
             Err(Missing::Refused(why)) => return Err(places.bad("device.client-id-from", why)),
         },
     };
-    if let Some(ClientId(id)) = &client_id
-        && is_bare_mac(id)
-    {
+    if matches!(provider, Provider::FrameioC2c(_)) && is_bare_mac(&id) {
         warnings.push(format!(
             "the client id {id} could be a MAC address, which Frame.io does not allow; if it is one, use a serial number or a UUID"
         ));
     }
-    let version = match (raw.firmware_version, raw.firmware_version_from) {
-        (Some(version), _) => version.0,
-        (None, Some(from)) => match system.firmware_version(&from) {
-            Ok(version) => version.0,
-            Err(Missing::Absent(why)) => {
-                let problem = format!("{why}; make it exist, or write device.firmware-version instead");
-                return Err(places.bad("device.firmware-version-from", problem));
-            }
-            Err(Missing::Refused(why)) => return Err(places.bad("device.firmware-version-from", why)),
-        },
+    Ok(Some(id))
+}
+
+/// As Frame.io is told it.
+fn firmware_version(
+    from: Option<&VersionFrom>,
+    places: &Places,
+    system: &System,
+    warnings: &mut Vec<String>,
+) -> Result<String, ConfigError> {
+    let key = "device.firmware-version-from";
+    match (system.firmware_version(from.unwrap_or(&VersionFrom::OsRelease)), from) {
+        (Ok(version), _) => Ok(version.0),
+        (Err(Missing::Absent(why)), Some(_)) => {
+            Err(places.bad(key, format!("{why}; create it, or set device.firmware-version")))
+        }
+        (Err(Missing::Refused(why)), Some(_)) => Err(places.bad(key, why)),
         // Not asked for, so no fault; what the server assumes where it is told nothing.
-        (None, None) => system.firmware_version(&VersionFrom::OsRelease).map_or_else(
-            |(Missing::Absent(why) | Missing::Refused(why))| {
+        (Err(Missing::Absent(why) | Missing::Refused(why)), None) => {
+            warnings.push(format!(
+                "device.firmware-version: {why}; the server is told 0.0.0, and may treat the device as too old"
+            ));
+            Ok("0.0.0".to_owned())
+        }
+    }
+}
+
+/// Where no server is told, the version is there to be seen on the bus. Empty: not known.
+fn shown_version(from: Option<&VersionFrom>, system: &System, warnings: &mut Vec<String>) -> String {
+    match system.firmware_version(from.unwrap_or(&VersionFrom::OsRelease)) {
+        Ok(version) => version.0,
+        Err(Missing::Absent(why) | Missing::Refused(why)) => {
+            if from.is_some() {
                 warnings.push(format!(
-                    "device.firmware-version: {why}; the server is told 0.0.0, and may treat the device as too old"
+                    "device.firmware-version-from: {why}; FirmwareVersion on the bus stays empty"
                 ));
-                "0.0.0".to_owned()
-            },
-            |version| version.0,
-        ),
+            }
+            String::new()
+        }
+    }
+}
+
+/// Presence is a habit of Frame.io's. "off" is true of every kind.
+fn heartbeat(
+    written: Option<Heartbeat>,
+    provider: &Provider,
+    places: &Places,
+) -> Result<Option<Duration>, ConfigError> {
+    let kind = match provider {
+        Provider::FrameioC2c(_) => {
+            return Ok(written.map_or(Some(Duration::from_secs(120)), |Heartbeat(interval)| interval));
+        }
+        Provider::OauthDevice(_) => Kind::OauthDevice,
+        Provider::OauthCode(_) => Kind::OauthCode,
     };
-    Ok(Device {
-        client_id: client_id.map(|id| id.0),
-        firmware_version: version,
-    })
+    match written {
+        Some(Heartbeat(Some(_))) => Err(places.bad("heartbeat.interval", wrong_kind(&[Kind::FrameioC2c], kind))),
+        Some(Heartbeat(None)) | None => Ok(None),
+    }
 }
 
 fn secrets(raw: raw::Secrets, places: &Places) -> Result<SecretFiles, ConfigError> {

@@ -100,6 +100,20 @@ fn the_documented_application_id_is_the_one_in_the_code() {
 
 #[test]
 fn each_example_file_is_a_whole_configuration_of_its_kind() {
+    let machine = Machine::new();
+    machine.write("/etc/machine-id", "0123456789abcdef0123456789abcdef\n");
+    machine.write("/factory/serial-number", "SN-1\n");
+    machine.write("/sys/firmware/devicetree/base/serial-number", "SN-1\0");
+    let whole = |kind: &str, text: &str| {
+        let config = machine
+            .read(text)
+            .unwrap_or_else(|error| panic!("{kind}: {error}\n{text}"));
+        assert_eq!(config.provider.kind(), kind);
+        assert!(config.device.client_id.is_some(), "{kind}");
+        // Whether the groups of the roles exist is this machine's affair.
+        let told = config.warnings.iter().filter(|told| !told.starts_with("access."));
+        assert_eq!(told.collect::<Vec<_>>(), [""; 0], "{kind}\n{text}");
+    };
     for (kind, text) in [
         ("frameio-c2c", include_str!("../../../config/examples/frameio-c2c.toml")),
         (
@@ -108,30 +122,66 @@ fn each_example_file_is_a_whole_configuration_of_its_kind() {
         ),
         ("oauth-code", include_str!("../../../config/examples/oauth-code.toml")),
     ] {
-        let config = good(text);
-        assert_eq!(config.provider.kind(), kind);
-        assert!(config.device.client_id.is_some(), "{kind}");
-        // Whether the groups of the roles exist is this machine's affair.
-        let told: Vec<_> = config
-            .warnings
-            .iter()
-            .filter(|told| !told.starts_with("access."))
-            .collect();
-        assert!(told.is_empty(), "{kind}: {told:?}");
+        whole(kind, text);
         // What is shown as an alternative must be good as well, whichever is chosen.
-        let mut alternatives = 0;
-        for line in text.lines().filter_map(|line| line.strip_prefix('#')) {
-            if line.starts_with(|c: char| c.is_ascii_lowercase()) && line.contains(" = ") {
-                let key = line.split(' ').next().unwrap();
-                let provider = text.split("[provider]").nth(1).unwrap().split("\n[").next().unwrap();
-                let others: Vec<_> = provider
-                    .lines()
-                    .filter(|other| other.split(' ').next() != Some(key))
-                    .collect();
-                good(&format!("[provider]\n{}\n{line}\n", others.join("\n")));
-                alternatives += 1;
-            }
+        let lines: Vec<_> = text.lines().collect();
+        let shown = alternatives(&lines);
+        assert!(!shown.is_empty(), "{kind}");
+        for block in shown {
+            whole(kind, &chosen(&lines, &block));
         }
-        assert!(alternatives > 0, "{kind}");
     }
+}
+
+/// The key of a line that is there to be uncommented.
+fn alternative(line: &str) -> Option<&str> {
+    let (key, _) = line.strip_prefix('#')?.split_once(" = ")?;
+    key.bytes()
+        .all(|byte| byte.is_ascii_lowercase() || byte == b'-')
+        .then_some(key)
+}
+
+/// Where such lines stand together, they are chosen together; a key that comes again is another choice.
+fn alternatives(lines: &[&str]) -> Vec<Vec<usize>> {
+    let mut blocks: Vec<Vec<usize>> = Vec::new();
+    for (at, line) in lines.iter().enumerate() {
+        let Some(key) = alternative(line) else { continue };
+        match blocks.last_mut() {
+            Some(block)
+                if block.last() == Some(&(at - 1)) && block.iter().all(|at| alternative(lines[*at]) != Some(key)) =>
+            {
+                block.push(at);
+            }
+            _ => blocks.push(vec![at]),
+        }
+    }
+    blocks
+}
+
+/// The text with these lines in place of those of their section that have the same keys, or that they name behind «instead of».
+fn chosen(lines: &[&str], block: &[usize]) -> String {
+    let home = |at: usize| lines[..at].iter().rposition(|line| line.starts_with('['));
+    let replaces = |line: &str| {
+        let named = |at: usize| {
+            lines[at]
+                .split_once("# instead of ")
+                .is_some_and(|(_, key)| Some(key) == key_of(line))
+        };
+        block
+            .iter()
+            .any(|at| key_of(line) == alternative(lines[*at]) || named(*at))
+    };
+    let kept = lines.iter().enumerate().filter_map(|(at, line)| {
+        if block.contains(&at) {
+            return line.strip_prefix('#');
+        }
+        let stays = home(at) != home(block[0]) || key_of(line).is_none() || !replaces(line);
+        stays.then_some(*line)
+    });
+    kept.collect::<Vec<_>>().join("\n")
+}
+
+fn key_of(line: &str) -> Option<&str> {
+    let (key, _) = line.split_once(" = ")?;
+    (!key.starts_with('#')).then_some(key)
 }

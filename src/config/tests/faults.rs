@@ -28,6 +28,7 @@ fn faults_name_file_line_key_and_cure() {
         "[provider]\nkind = \"oauth-code\"\nauthorization-endpoint = \"https://a.example/a\"\n",
         "[provider]\nkind = \"oauth-code\"\npreset = \"google\"\n",
         "[provider]\nkind = \"oauth-code\"\npreset = \"adobe-ims\"\n",
+        "[provider]\nkind = \"oauth-code\"\npreset = \"frameio-applications\"\nissuer = \"https://a.example\"\n",
         "[provider]\nkind = \"oauth-code\"\nissuer = \"https://a.example\"\nclient-auth = \"jwt\"\n",
         "[provider]\nkind = \"oauth-code\"\nissuer = \"https://a.example\"\nclient-id = \"two words\"\n",
         "[provider]\nkind = \"oauth-code\"\nissuer = \"https://a.example\"\ntoken-endpoint = \"https://a.example/#t\"\n",
@@ -56,6 +57,7 @@ fn faults_name_file_line_key_and_cure() {
         "[pairing]\ngive-up-after = \"2d\"\n",
         "[heartbeat]\ninterval = \"30s\"\n",
         "[heartbeat]\ninterval = false\n",
+        "[provider]\nkind = \"oauth-device\"\nissuer = \"https://a.example\"\n[heartbeat]\ninterval = \"120s\"\n",
         "[access]\nui = \"c2c-ui\"\n",
         "[access]\nui = [\n  \"c2c-ui\",\n  \"uid:root\",\n]\n",
         "[access]\nuploader = [-1]\n",
@@ -70,6 +72,7 @@ fn faults_name_file_line_key_and_cure() {
         "refresh = \"eager\"\n",
         "[refresh]\nat = \"75%\nmin-validity = \"60s\"\n",
         "[refresh]\nat = \"75%\"\nat = \"76%\"\n",
+        "[refresh]\nat = \"75%\"\n[refresh]\nmin-validity = \"60s\"\n",
     ];
     let told: Vec<_> = faults
         .iter()

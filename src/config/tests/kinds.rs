@@ -14,6 +14,66 @@ fn a_client_of_its_own_wins_over_the_units_id() {
 }
 
 #[test]
+fn what_a_kind_does_not_use_neither_stops_the_daemon_nor_gives_advice() {
+    let told = |text: &str| -> Vec<_> {
+        let mut warnings = good(text).warnings;
+        // Whether the groups of the roles exist is this machine's affair.
+        warnings.retain(|told| !told.starts_with("access."));
+        warnings
+    };
+    // The machine has no machine id, and no file.
+    for from in ["machine-id", "file:/nowhere"] {
+        let device = format!("[device]\nclient-id-from = {from:?}\n");
+        for kind in [DEVICE, CODE] {
+            let text = format!("{device}[provider]\n{kind}\nclient-id = \"camera-app\"\n");
+            assert_eq!(good(&text).device.client_id.as_deref(), Some("camera-app"));
+            assert!(told(&text).is_empty(), "{from}: {:?}", told(&text));
+        }
+    }
+    // Without one of its own, the unit's id is the client, and counts.
+    let unit = |from: &str| format!("[device]\nclient-id-from = {from:?}\n[provider]\n{DEVICE}\n");
+    assert!(refused(&unit("machine-id")).contains("device.client-id-from"));
+    assert!(told(&unit("file:/nowhere"))[0].contains("not provisioned"));
+    // Only Frame.io refuses MAC addresses.
+    let unit = "[device]\nclient-id = \"001a2b3c4d5e\"\n";
+    assert_eq!(told(unit).len(), 1);
+    assert!(told(&format!("{unit}[provider]\n{DEVICE}\n")).is_empty());
+}
+
+#[test]
+fn a_firmware_version_that_no_server_is_told_may_be_unknown() {
+    let bare = Machine(tempfile::tempdir().unwrap());
+    let read = |device: &str| {
+        bare.read(&format!("[device]\n{device}\n[provider]\n{DEVICE}\n"))
+            .unwrap()
+    };
+    let told = |config: &Config, part: &str| config.warnings.iter().any(|told| told.contains(part));
+    let silent = read("");
+    assert_eq!(silent.device.firmware_version, "");
+    assert!(!told(&silent, "firmware"), "{:?}", silent.warnings);
+    assert!(silent.check().contains("firmware version    not known\n"));
+    let asked = read("firmware-version-from = \"file:/nowhere\"");
+    assert_eq!(asked.device.firmware_version, "");
+    assert!(told(&asked, "firmware-version-from"), "{:?}", asked.warnings);
+    assert_eq!(read("firmware-version = \"2.16.4\"").device.firmware_version, "2.16.4");
+    bare.write("/etc/os-release", "VERSION_ID=12\n");
+    assert_eq!(read("").device.firmware_version, "12.0.0");
+}
+
+#[test]
+fn presence_belongs_to_frameio_and_may_be_called_off_anywhere() {
+    for kind in [DEVICE, CODE] {
+        let with = |interval: &str| format!("[provider]\n{kind}\n[heartbeat]\ninterval = {interval:?}\n");
+        let why = refused(&with("120s"));
+        assert!(
+            why.contains("heartbeat.interval: this key goes with kind = \"frameio-c2c\""),
+            "{why}"
+        );
+        assert_eq!(good(&with("off")).policy().heartbeat, None);
+    }
+}
+
+#[test]
 fn nothing_of_frameios_habits_is_in_the_policy_of_a_standard_server() {
     for (kind, grant) in [(DEVICE, GrantKind::Device), (CODE, GrantKind::Code)] {
         let policy = good(&format!("[provider]\n{kind}\n")).policy();
@@ -66,6 +126,44 @@ fn a_preset_knows_its_server_and_gives_way_to_what_is_written() {
     assert_eq!(adobe.server.refresh_token_life, Duration::from_secs(14 * 86_400));
     let written = code("preset = \"frameio-applications\"\nrefresh-token-life = \"7d\"\n");
     assert_eq!(written.server.refresh_token_life, Duration::from_secs(7 * 86_400));
+}
+
+#[test]
+fn an_issuer_beside_a_preset_is_the_presets_own() {
+    let with = |preset: &str, more: &str| {
+        let text = format!("[provider]\nkind = \"oauth-code\"\npreset = \"{preset}\"\n{more}");
+        Machine::new().read(&text).map(drop).map_err(|why| why.to_string())
+    };
+    let adobe = "redirect-uri = \"https://a.example/cb\"\n";
+    let told = with("adobe-ims", &format!("{adobe}issuer = \"https://id.example.com\"\n")).unwrap_err();
+    assert!(
+        told.contains("provider.issuer") && told.contains("provider.preset"),
+        "{told}"
+    );
+    let own = format!("{adobe}issuer = \"https://IMS-na1.adobelogin.com\"\n");
+    assert_eq!(with("adobe-ims", &own), Ok(()));
+    // A server that speaks like it, at an address of its own.
+    let other = "issuer = \"https://a.example\"\ntoken-endpoint = \"https://a.example/t\"\n";
+    assert_eq!(with("frameio-applications", other), Ok(()));
+}
+
+#[test]
+fn a_port_that_the_daemon_does_not_get_is_told() {
+    let told = |uri: &str| {
+        let config = good(&format!("[provider]\n{CODE}\nredirect-uri = {uri:?}\n"));
+        config.warnings.iter().any(|told| told.contains("below 1024"))
+    };
+    for uri in ["http://127.0.0.1:80/cb", "http://[::1]:1023", "http://LOCALHOST:443/"] {
+        assert!(told(uri), "{uri}");
+    }
+    for uri in [
+        "http://127.0.0.1/cb",
+        "http://127.0.0.1:1024/cb",
+        "https://a.example:443/cb",
+        "com.example:/80",
+    ] {
+        assert!(!told(uri), "{uri}");
+    }
 }
 
 #[test]

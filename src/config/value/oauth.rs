@@ -135,6 +135,8 @@ pub(in crate::config) struct RedirectUri {
     pub(in crate::config) text: String,
     /// To this very machine, where the daemon can listen.
     pub(in crate::config) loopback: bool,
+    /// On a port there that only a privileged process gets.
+    pub(in crate::config) privileged: bool,
 }
 
 impl Text for RedirectUri {
@@ -157,10 +159,11 @@ impl Text for RedirectUri {
         if !scheme.starts_with(|c: char| c.is_ascii_lowercase()) || !scheme.bytes().all(letter) {
             return wrong("the scheme must be small letters, digits, \"+\", \"-\" and \".\"");
         }
-        let good = |loopback| {
+        let good = |loopback, port: Option<u16>| {
             Ok(Self {
                 text: text.to_owned(),
                 loopback,
+                privileged: loopback && port.is_some_and(|port| port < 1024),
             })
         };
         match (scheme, rest.strip_prefix("//")) {
@@ -171,19 +174,19 @@ impl Text for RedirectUri {
                 }
                 let host = after.split('/').next().unwrap_or_default();
                 let host = host.to_ascii_lowercase();
-                let here = ["127.0.0.1", "[::1]", "localhost"].iter().any(|name| {
+                let here = ["127.0.0.1", "[::1]", "localhost"].iter().find_map(|name| {
                     host.strip_prefix(name)
-                        .is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+                        .filter(|rest| rest.is_empty() || rest.starts_with(':'))
                 });
                 match (scheme, here) {
-                    ("http", true) => good(true),
-                    ("http", false) => wrong("codes must not travel in clear to another machine"),
-                    (_, _) => good(false),
+                    ("http", Some(port)) => good(true, port.strip_prefix(':').and_then(|port| port.parse().ok())),
+                    ("http", None) => wrong("codes must not travel in clear to another machine"),
+                    (_, _) => good(false, None),
                 }
             }
             ("http" | "https", None) => wrong("the address lacks its host"),
-            (_, Some(after)) if !after.is_empty() && !after.contains(':') => good(false),
-            (_, None) if rest.starts_with('/') => good(false),
+            (_, Some(after)) if !after.is_empty() && !after.contains(':') => good(false, None),
+            (_, None) if rest.starts_with('/') => good(false, None),
             (_, Some(_) | None) => wrong("nothing a browser could be sent to stands behind the scheme"),
         }
     }
