@@ -50,6 +50,8 @@ pub(super) struct Known {
     wished: Option<Instant>,
     /// Paths where there is no description.
     absent: BTreeSet<String>,
+    /// That there is none at all was told: once is enough for somebody who is to mend it.
+    nowhere_told: bool,
 }
 
 /// A provider with all addresses that a request needs, and the connection on which they were asked for, where they were.
@@ -126,6 +128,9 @@ impl Client {
             Some(lacking) => {
                 // No description at all may be an outage; one that does not fit is to be mended here.
                 let unfit = asked.unfit.or(told.then_some(lacking));
+                if unfit.is_none() && asked.fault.is_none() {
+                    self.tell_nowhere();
+                }
                 // What is missed may be in the description that could not be had.
                 let local = match unfit.filter(|_| asked.fault.is_none()) {
                     Some(Unfit::AnotherIssuer) => Some(LocalFault::AnotherIssuer),
@@ -142,6 +147,32 @@ impl Client {
                     ..fault
                 })
             }
+        }
+    }
+
+    /// Where the server would describe itself, if it never did and every one of these places said that there is nothing (404, 410):
+    /// then the issuer in the configuration is hardly the server's own.
+    #[must_use]
+    pub fn nowhere_described(&self) -> Option<String> {
+        let provider = self.provider();
+        let places = provider.documents();
+        let known = lock(&self.shared.known);
+        let nothing = !places.is_empty() && places.iter().all(|place| known.absent.contains(&place.path));
+        (nothing && !provider.is_described()).then(|| {
+            let places = places
+                .iter()
+                .map(|place| format!("https://{}{}", place.origin, place.path));
+            places.collect::<Vec<_>>().join(", ")
+        })
+    }
+
+    /// Says it once, however often it is tried again.
+    fn tell_nowhere(&self) {
+        let Some(places) = self.nowhere_described() else {
+            return;
+        };
+        if !std::mem::replace(&mut lock(&self.shared.known).nowhere_told, true) {
+            tracing::warn!("no description of the server at {places}: check provider.issuer, or write the endpoints");
         }
     }
 
@@ -308,6 +339,7 @@ impl Client {
         let learned = Arc::new(learned);
         known.provider = Some(Arc::clone(&learned));
         known.outdated = false;
+        known.nowhere_told = false;
         // Of one place, where another told; or of a time that is over.
         known.wished = None;
         learned

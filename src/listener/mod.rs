@@ -8,8 +8,8 @@
 //! - Only a `GET` of the exact path, with the exact `Host`, and with the `state` of this flow reaches the core. The `state` is
 //!   256 random bits that only the server and the browser of the person who pairs have seen.
 //! - Strangers are counted nowhere: a limit that they use up would lock the browser out. What is limited is what they can
-//!   *hold*: [`CONNECTIONS`] at once, [`LINE_MAX`](request::LINE_MAX) bytes and [`HEAD_LIMIT`] each; when all are taken the
-//!   oldest gives way, once it had [`GRACE`] to send its request. The limit of [`HANDED_MAX`] requests in a flow counts
+//!   *hold*: [`CONNECTIONS`] at once, [`HEAD_LIMIT`] and little more than two lines of [`LINE_MAX`](request::LINE_MAX) each; when
+//!   all are taken the oldest gives way, once it had [`GRACE`] to send its request. The limit of [`HANDED_MAX`] requests in a flow counts
 //!   those with the right `state`.
 //! - Between any two connections that are taken, every request that has arrived is read. So one that is there is served
 //!   whoever else waits, and a browser, which sends its own at once, is not what gives way.
@@ -24,7 +24,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -103,24 +103,32 @@ pub struct Listener {
 pub struct ListenError {
     /// Which; 0 where any would have done.
     port: u16,
+    /// The address that this machine does not have, and that a browser would go to.
+    absent: Option<IpAddr>,
     /// What the system says.
     source: io::Error,
 }
 
 impl ListenError {
     fn what(&self) -> String {
-        match self.port {
-            0 => "the addresses of this machine itself".to_owned(),
-            port => format!("port {port} of this machine"),
+        match (self.absent, self.port) {
+            (Some(address), _) => format!("the address {address}, where provider.redirect-uri sends the browser,"),
+            (None, 0) => "the addresses of this machine itself".to_owned(),
+            (None, port) => format!("port {port} of this machine"),
         }
     }
 
-    /// Where none is named it is the system that is short of something, and `source` says of what.
+    /// Where no port is named it is the system that is short of something, and `source` says of what.
     fn cure(&self) -> &'static str {
-        if self.is_taken() && self.port != 0 {
-            "; free it, or change provider.redirect-uri"
-        } else {
-            ""
+        match (self.absent, self.port, self.source.kind()) {
+            (Some(IpAddr::V6(_)), _, _) => "; write http://127.0.0.1 there, or give the machine IPv6",
+            (Some(IpAddr::V4(_)), _, _) => "; write http://[::1] there, or give the machine IPv4",
+            (None, 1.., io::ErrorKind::AddrInUse) => "; free it, or change provider.redirect-uri",
+            (None, 1..1024, io::ErrorKind::PermissionDenied) => {
+                "; the unit does not let the daemon have a port below 1024: change provider.redirect-uri, or give the unit \
+                 CAP_NET_BIND_SERVICE"
+            }
+            (None, _, _) => "",
         }
     }
 
@@ -134,16 +142,30 @@ impl ListenError {
 impl Bound {
     /// Binds 127.0.0.1 and `::1`, with the port of `redirect` or, where it has none, one that is free for both.
     ///
-    /// A machine without IPv6 (or without IPv4) has nobody who could take the other address; that is told and no fault.
+    /// A machine without IPv6 (or without IPv4) has nobody who could take the other address; that is told and no fault, unless
+    /// it is the one that `redirect` names: no browser could come there.
     ///
     /// # Errors
     /// [`ListenError`].
     pub fn to(redirect: &RedirectUri) -> Result<Self, ListenError> {
+        Self::by(redirect, &listen)
+    }
+
+    fn by(redirect: &RedirectUri, listen: Listen<'_>) -> Result<Self, ListenError> {
         let wanted = redirect.port().unwrap_or(0);
         let mut last = io::ErrorKind::AddrInUse.into();
         for _ in 0..if wanted == 0 { PORT_TRIES } else { 1 } {
-            match bind_both(wanted) {
-                Ok((sockets, port)) => {
+            match bind_both(wanted, listen) {
+                Ok((sockets, port, absent)) => {
+                    if let Some((address, source)) = absent
+                        && redirect.loopback_address() == Some(address)
+                    {
+                        return Err(ListenError {
+                            port,
+                            absent: Some(address),
+                            source,
+                        });
+                    }
                     return Ok(Self {
                         sockets,
                         redirect: redirect.at_port(port),
@@ -154,6 +176,7 @@ impl Bound {
         }
         Err(ListenError {
             port: wanted,
+            absent: None,
             source: last,
         })
     }
@@ -182,24 +205,30 @@ impl Bound {
     }
 }
 
-fn bind_both(port: u16) -> io::Result<(Vec<TcpListener>, u16)> {
-    let first = listen(SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+/// How a socket comes to listen; tests have machines of their own.
+type Listen<'a> = &'a dyn Fn(SocketAddr) -> io::Result<TcpListener>;
+
+/// Who listens, at which port, and which of the two addresses this machine does not have.
+type Both = (Vec<TcpListener>, u16, Option<(IpAddr, io::Error)>);
+
+fn bind_both(port: u16, listen: Listen<'_>) -> io::Result<Both> {
+    let [v4, v6]: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    let first = listen(SocketAddr::new(v4, port));
     let port = match &first {
         Ok(socket) => socket.local_addr()?.port(),
         Err(error) if is_absent(error) => port,
-        Err(_) => return first.map(|socket| (vec![socket], port)),
+        Err(_) => return first.map(|socket| (vec![socket], port, None)),
     };
-    let second = listen(SocketAddr::from((Ipv6Addr::LOCALHOST, port)));
-    match (first, second) {
-        (Ok(first), Ok(second)) => Ok((vec![first, second], port)),
+    match (first, listen(SocketAddr::new(v6, port))) {
+        (Ok(first), Ok(second)) => Ok((vec![first, second], port, None)),
         (Ok(first), Err(error)) if is_absent(&error) => {
             tracing::info!("no IPv6 on the loopback interface: a browser is awaited on 127.0.0.1 alone");
-            Ok((vec![first], port))
+            Ok((vec![first], port, Some((v6, error))))
         }
-        (Err(_), Ok(second)) => {
+        (Err(error), Ok(second)) => {
             tracing::info!("no IPv4 on the loopback interface: a browser is awaited on ::1 alone");
             let port = second.local_addr()?.port();
-            Ok((vec![second], port))
+            Ok((vec![second], port, Some((v4, error))))
         }
         (Ok(_) | Err(_), Err(error)) => Err(error),
     }

@@ -10,6 +10,7 @@ use super::*;
 use crate::core::{AuthorizationCode, RedirectOutcome};
 use crate::oauth::{ClientAuth, Dialect, Endpoints, OauthCode, ServerSettings};
 
+mod addresses;
 mod crowds;
 
 const STATE: &str = "canary-state-0123456789";
@@ -334,34 +335,6 @@ async fn who_knows_the_state_is_handed_on_a_bounded_number_of_times() {
     }
     assert!(bench.get(&right()).await.starts_with("HTTP/1.1 400 "));
     assert!(bench.is_undisturbed());
-}
-
-#[tokio::test]
-async fn both_addresses_of_the_machine_are_taken() {
-    let bench = Bench::new();
-    for address in [
-        SocketAddr::from((Ipv4Addr::LOCALHOST, bench.port)),
-        SocketAddr::from((Ipv6Addr::LOCALHOST, bench.port)),
-    ] {
-        match TcpListener::bind(address).await {
-            Err(error) if error.kind() == io::ErrorKind::AddrInUse => {}
-            // A machine without IPv6: nobody can take what does not exist.
-            Err(error) if is_absent(&error) && address.is_ipv6() => {}
-            other => panic!("{address}: {other:?}"),
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_port_that_another_has_is_told_with_the_cure() {
-    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let port = taken.local_addr().unwrap().port();
-    let redirect = RedirectUri::parse(&format!("http://127.0.0.1:{port}/callback")).unwrap();
-    let error = Bound::to(&redirect).unwrap_err().to_string();
-    assert!(
-        error.contains(&format!("port {port} ")) && error.contains("provider.redirect-uri"),
-        "{error}"
-    );
 }
 
 #[tokio::test]

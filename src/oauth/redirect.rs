@@ -4,6 +4,7 @@
 //! person who pastes. Nothing is believed but what names the `state` of the flow, and that is compared elsewhere.
 
 use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use zeroize::Zeroizing;
 
@@ -58,7 +59,7 @@ pub enum RedirectError {
     /// No `state`.
     #[error("the address names no state: pass the whole address that the browser was sent to")]
     NoState,
-    /// RFC 6749 §3.1: no parameter may be there twice.
+    /// RFC 6749 §3.1: no parameter may be there twice; told of those that are read.
     #[error("a parameter of the address is there twice")]
     Repeated,
     /// RFC 9207 §2.4.
@@ -135,6 +136,17 @@ impl RedirectUri {
     #[must_use]
     pub fn is_loopback(&self) -> bool {
         self.scheme == "http" && LOOPBACK.iter().any(|name| self.host.eq_ignore_ascii_case(name))
+    }
+
+    /// The one address of this machine that a browser goes to. None where it is a name, for which a browser tries both, or
+    /// elsewhere.
+    #[must_use]
+    pub fn loopback_address(&self) -> Option<IpAddr> {
+        match (self.scheme.as_str(), self.host.as_str()) {
+            ("http", "127.0.0.1") => Some(Ipv4Addr::LOCALHOST.into()),
+            ("http", "[::1]") => Some(Ipv6Addr::LOCALHOST.into()),
+            _ => None,
+        }
     }
 
     /// The port that was written. RFC 8252 §7.3: without one, a loopback address may have any.
@@ -278,7 +290,7 @@ fn visible(text: &str) -> bool {
 fn host_and_port(authority: &str) -> Option<(String, Option<u16>)> {
     let (host, port) = if authority.starts_with('[') {
         let end = authority.find(']')? + 1;
-        authority[1..end - 1].parse::<std::net::Ipv6Addr>().ok()?;
+        authority[1..end - 1].parse::<Ipv6Addr>().ok()?;
         authority.split_at(end)
     } else {
         authority.find(':').map_or((authority, ""), |at| authority.split_at(at))

@@ -69,10 +69,26 @@ pub(super) async fn server(config: &Config, found: &mut Vec<Finding>) {
     let listening = tracing::subscriber::set_default(heard.clone());
     let outcome = client.prepare().await.outcome;
     drop(listening);
-    judge(&host, &outcome, heard.last().as_deref(), now(), found);
+    let nowhere = client.nowhere_described();
+    judge(
+        &host,
+        &outcome,
+        nowhere.as_deref(),
+        heard.last().as_deref(),
+        now(),
+        found,
+    );
 }
 
-fn judge(host: &str, outcome: &Outcome, heard: Option<&str>, now: u64, found: &mut Vec<Finding>) {
+/// `nowhere`: the places at which the server says that it has no description of itself.
+fn judge(
+    host: &str,
+    outcome: &Outcome,
+    nowhere: Option<&str>,
+    heard: Option<&str>,
+    now: u64,
+    found: &mut Vec<Finding>,
+) {
     let because = heard.map_or_else(String::new, |heard| format!(" ({heard})"));
     let fault = match &outcome.answer {
         Answer::Prepare(PrepareAnswer::Ready) => {
@@ -112,6 +128,12 @@ fn judge(host: &str, outcome: &Outcome, heard: Option<&str>, now: u64, found: &m
             let told = told(Reason::LocalFault);
             let cure = "Compare [provider] with what the server says of itself";
             found.push(Finding::fail("server", format!("{}{because}", told.what), cure));
+        }
+        Some(FaultKind::Refused) if let Some(places) = nowhere => {
+            let what = format!("{host} answers, and has no description of itself at {places}");
+            let cure = "Compare provider.issuer with what the server publishes, path included (Keycloak's ends in /realms/NAME), or \
+                        write the endpoints";
+            found.push(Finding::fail("server", what, cure));
         }
         Some(FaultKind::Lost | FaultKind::Garbled | FaultKind::RateLimited | FaultKind::Refused) => {
             let told = told(Reason::ServerError);
@@ -178,7 +200,7 @@ struct Errors<'a>(&'a Mutex<Option<String>>);
 
 impl Visit for Errors<'_> {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        if field.name() == "error" {
+        if matches!(field.name(), "error" | "why") {
             *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{value:?}"));
         }
     }
@@ -191,12 +213,16 @@ mod tests {
     use crate::core::{Fault, LocalFault, WallTime};
 
     fn found(answer: PrepareAnswer, date: Option<u64>) -> Vec<Finding> {
+        found_at(answer, date, None)
+    }
+
+    fn found_at(answer: PrepareAnswer, date: Option<u64>, nowhere: Option<&str>) -> Vec<Finding> {
         let outcome = Outcome {
             date: date.map(WallTime::from_secs),
             answer: Answer::Prepare(answer),
         };
         let mut found = Vec::new();
-        judge("example.org", &outcome, Some("why"), 1_000_000, &mut found);
+        judge("example.org", &outcome, nowhere, Some("why"), 1_000_000, &mut found);
         found
     }
 
@@ -236,5 +262,24 @@ mod tests {
                 "{found:?}"
             );
         }
+    }
+
+    #[test]
+    fn an_issuer_without_a_description_is_not_blamed_on_the_network() {
+        let refused = PrepareAnswer::Failed(Fault {
+            kind: FaultKind::Refused,
+            retry_after: None,
+        });
+        let found = found_at(
+            refused,
+            None,
+            Some("https://example.org/.well-known/openid-configuration"),
+        );
+        let line = found[0].line();
+        assert!(found.len() == 1 && found[0].verdict == Verdict::Fail, "{found:?}");
+        assert!(
+            line.contains(".well-known/") && line.contains("provider.issuer") && !line.contains("network"),
+            "{line}"
+        );
     }
 }

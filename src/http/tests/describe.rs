@@ -1,10 +1,12 @@
 //! A server that describes itself, or fails to, and what a pairing that lives has to do with it.
 
 mod again;
+mod nowhere;
 mod patience;
 mod promise;
 mod throughout;
 
+use super::log::Log;
 use super::*;
 use crate::core::LocalFault;
 use crate::oauth::{ClientAuth, Dialect, Endpoint, Endpoints, Issuer, OauthCode, RedirectUri, ServerSettings};
