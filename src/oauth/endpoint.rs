@@ -26,17 +26,7 @@ impl Endpoint {
         if text.len() > ENDPOINT_MAX || !text.bytes().all(plain) {
             return Err(UriError::Malformed);
         }
-        // `Uri` drops a fragment silently.
-        if text.contains('#') {
-            return Err(UriError::Surplus);
-        }
-        let uri: Uri = text.parse().map_err(|_| UriError::Malformed)?;
-        match uri.scheme_str() {
-            Some("https") => {}
-            Some(_) => return Err(UriError::NotHttps),
-            None => return Err(UriError::Malformed),
-        }
-        let origin = origin(uri.authority().ok_or(UriError::Malformed)?)?;
+        let (uri, origin) = https(text)?;
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
         // A query may stand right behind the host; on a request line there is always a path.
         let slash = if target.starts_with('/') { "" } else { "/" };
@@ -70,8 +60,24 @@ impl fmt::Display for Endpoint {
     }
 }
 
+/// An address that credentials may be sent to, and where it is.
+pub(super) fn https(text: &str) -> Result<(Uri, Origin), UriError> {
+    // `Uri` drops a fragment silently.
+    if text.contains('#') {
+        return Err(UriError::Surplus);
+    }
+    let uri: Uri = text.parse().map_err(|_| UriError::Malformed)?;
+    match uri.scheme_str() {
+        Some("https") => {}
+        Some(_) => return Err(UriError::NotHttps),
+        None => return Err(UriError::Malformed),
+    }
+    let origin = origin(uri.authority().ok_or(UriError::Malformed)?)?;
+    Ok((uri, origin))
+}
+
 /// Host and port of an authority that is nothing else.
-pub(super) fn origin(authority: &Authority) -> Result<Origin, UriError> {
+fn origin(authority: &Authority) -> Result<Origin, UriError> {
     if authority.as_str().contains('@') {
         return Err(UriError::Surplus);
     }

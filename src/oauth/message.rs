@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::http::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
-use hyper::http::{HeaderMap, Method, StatusCode, Uri};
+use hyper::http::{HeaderMap, Method, StatusCode};
 use zeroize::Zeroizing;
 
 use super::date;
-use super::endpoint::origin;
+use super::endpoint::https;
 use super::json::{Json, Object};
 use super::standard::objection;
 use crate::core::{Fault, FaultKind, Objection, WallTime};
@@ -126,22 +126,12 @@ impl BaseUri {
     /// # Errors
     /// [`UriError`], in words for the person who wrote it.
     pub fn parse(text: &str) -> Result<Self, UriError> {
-        // `Uri` drops a fragment silently.
-        if text.contains('#') {
-            return Err(UriError::Surplus);
-        }
-        let uri: Uri = text.parse().map_err(|_| UriError::Malformed)?;
-        match uri.scheme_str() {
-            Some("https") => {}
-            Some(_) => return Err(UriError::NotHttps),
-            None => return Err(UriError::Malformed),
-        }
-        let authority = uri.authority().ok_or(UriError::Malformed)?;
+        let (uri, origin) = https(text)?;
         if uri.query().is_some() {
             return Err(UriError::Surplus);
         }
         Ok(Self {
-            origin: origin(authority)?,
+            origin,
             prefix: uri.path().trim_end_matches('/').to_owned(),
         })
     }

@@ -36,8 +36,8 @@ fn a_code_and_its_state_are_read() {
         panic!()
     };
     assert_eq!(code.expose(), "SplxlOBeZQQYbYS6WxSbIA");
-    // Encoded, beside what nobody knows, before a fragment.
-    let redirect = at_here("scope=a+b&state=x%2By&code=4%2F0%20A&session_state=1#_=_").unwrap();
+    // Encoded, beside what nobody knows (RFC 6749 §4.1.2: to be ignored, however often it comes), before a fragment.
+    let redirect = at_here("scope=a&scope=b&state=x%2By&code=4%2F0%20A&session_state=1#_=_").unwrap();
     assert_eq!(redirect.state.expose(), "x+y");
     assert!(matches!(redirect.outcome, RedirectOutcome::Code(code) if code.expose() == "4/0 A"));
 }

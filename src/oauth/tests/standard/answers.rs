@@ -318,7 +318,7 @@ fn a_revocation_needs_no_body() {
 #[test]
 fn the_headers_of_frameios_rate_limit_mean_nothing_elsewhere() {
     let used_up = [("x-ratelimit-remaining", "0"), ("x-ratelimit-window", "1500")];
-    for provider in every() {
+    for (_, provider) in every() {
         for (kind, status) in KINDS.into_iter().flat_map(|kind| [(kind, 429), (kind, 503)]) {
             let fault = provider.answer(kind, &response(status, &used_up, b"")).fault().unwrap();
             assert_eq!(fault.retry_after, None, "{kind:?} {status}");

@@ -194,7 +194,7 @@ fn no_kind_of_grant_answers_for_the_other() {
 
 #[test]
 fn nothing_of_frameios_device_api_reaches_a_standard_server() {
-    for provider in every() {
+    for (_, provider) in every() {
         for request in [
             Request::DeviceCode,
             exchange(),
