@@ -23,7 +23,7 @@
 //! | `listener` | waits for a browser on this machine | `core`, `oauth` |
 //! | `store` | what survives, sealed and atomic | `core` |
 //! | `bus` | authorize, parse, send, answer | `core` |
-//! | `cli` | `c2c-authctl` | `core`, `config`, `bus` |
+//! | `cli` | `c2c-authctl` | everything but `listener` |
 //! | `daemon` | the loop, clocks, the service manager, the journal | everything but `cli` |
 //!
 //! `bus`, `http`, `listener` and `store` never import each other: what must be combined is an effect. `tests/architecture.rs` holds this;

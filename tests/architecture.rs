@@ -16,7 +16,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("bus", &["core"]),
     ("http", &["core", "oauth"]),
     ("listener", &["core", "oauth"]),
-    // `check` reaches the server by the daemon's own client, and so sees what the daemon would see.
+    // `check` reaches the server by the daemon's own client, and so sees what the daemon would see; `harden` serves every command.
     ("cli", &["core", "config", "bus", "store", "http", "oauth", "daemon"]),
     (
         "daemon",

@@ -221,7 +221,7 @@ fn a_code_that_runs_out_is_followed_by_the_next() {
     world
         .server
         .set_options(|options| options.code_life = Duration::from_secs(120));
-    pair.wait_output_blocking(|line| line.contains("The code ran out"), LIMIT)
+    pair.wait_output_blocking(|line| line.contains("The code expired"), LIMIT)
         .unwrap();
     // The first one held for 3 s at most.
     pair.wait_output_blocking(|line| line.contains("The code holds for 1"), LIMIT)

@@ -103,12 +103,14 @@ impl From<zbus::Error> for Failure {
                         "access denied ({text}); run this as root, or as a user of the groups in [access] of the configuration"
                     ),
                 ),
+                fdo::Error::NoReply(_) | fdo::Error::Disconnected(_) => Self::new(
+                    Exit::Unreachable,
+                    "c2c-authd did not answer; see: systemctl status c2c-authd",
+                ),
                 fdo::Error::ServiceUnknown(_)
                 | fdo::Error::NameHasNoOwner(_)
-                | fdo::Error::NoReply(_)
                 // What dbus-daemon says, after 25 s, of a unit that fails when it is called.
                 | fdo::Error::TimedOut(_)
-                | fdo::Error::Disconnected(_)
                 | fdo::Error::SpawnExecFailed(_)
                 | fdo::Error::SpawnForkFailed(_)
                 | fdo::Error::SpawnChildExited(_)

@@ -1,7 +1,7 @@
 //! `c2c-authctl`: the operator's tool.
 //!
-//! Owns: its command line (`spec`), its exit codes, the words in which state and reasons are told to people ([`words`]), the
-//! place where a production line puts secrets, and what an operator is told of a machine whose daemon is dead.
+//! Owns: its command line (`spec`), its exit codes, the place where a production line puts secrets, and what an operator is told
+//! of a machine whose daemon is dead.
 //! Must never: decide anything the daemon decides, or touch the daemon's files, but to store its secrets (`provision`) and to
 //! forget what it knew (`factory-reset`); for all else it is a client like any other.
 //!
@@ -15,7 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use zbus::Connection;
 
 use crate::bus::BusAddress;
-use crate::daemon::harden;
+use crate::daemon::{harden, words};
 
 mod args;
 mod check;
@@ -34,7 +34,6 @@ mod spec;
 mod status;
 mod systemd;
 mod watch;
-pub mod words;
 
 use args::{Args, Command};
 use connect::{connect_to_look, connect_warned};

@@ -34,7 +34,7 @@ pub(super) fn is_running(state: &str) -> bool {
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
     /// Go on waiting; say this, if anything.
-    Wait(&'static str),
+    Wait(String),
     /// There may be a new code.
     Show,
     /// No flow any more, but a pairing.
@@ -46,9 +46,9 @@ enum Step {
 fn step(state: &str, reason: &str) -> Step {
     match PairingState::from_word(state) {
         Some(PairingState::RequestingCode) => match Reason::from_word(reason) {
-            Some(Reason::CodeExpired) => Step::Wait("The code ran out; asking for a new one."),
-            Some(Reason::None) | None => Step::Wait(""),
-            Some(reason) => Step::Wait(words::reason(reason).what),
+            Some(Reason::CodeExpired) => Step::Wait("The code expired; asking for a new one.".to_owned()),
+            Some(Reason::None) | None => Step::Wait(String::new()),
+            Some(reason) => Step::Wait(words::capital(words::reason(reason).what) + "."),
         },
         Some(PairingState::AwaitingUser) => Step::Show,
         Some(PairingState::Paired) => Step::Paired,
@@ -56,16 +56,18 @@ fn step(state: &str, reason: &str) -> Step {
         Some(PairingState::Unpaired) if reason == Reason::ClientRejected.word() => Step::Over(Exit::NotProvisioned),
         Some(PairingState::Unpaired) => Step::Over(Exit::Failed),
         // A state of a newer daemon.
-        None => Step::Wait(""),
+        None => Step::Wait(String::new()),
     }
 }
 
 /// How a flow that failed is told.
 fn ending(exit: Exit, reason: &str) -> Failure {
-    let told = Reason::from_word(reason).map(words::reason);
-    match told {
-        Some(told) if !told.what.is_empty() => Failure::new(exit, format!("{}. {}.", told.what, told.cure)),
-        _ => Failure::new(exit, "the pairing ended without success; see c2c-authctl status"),
+    match Reason::from_word(reason).filter(|reason| *reason != Reason::None) {
+        Some(reason) => {
+            let words::Words { what, cure } = words::reason(reason);
+            Failure::new(exit, format!("{what}. {cure}."))
+        }
+        None => Failure::new(exit, "the pairing ended without success; see c2c-authctl status"),
     }
 }
 
@@ -233,7 +235,7 @@ async fn follow(
 ) -> Result<Option<Verdict>, Failure> {
     match step(state, reason) {
         Step::Wait(text) => {
-            screen.say(text);
+            screen.say(&text);
             Ok(None)
         }
         Step::Show => {

@@ -135,7 +135,7 @@ impl Status {
             (_, generation) => row("token", &format!("{token}, number {generation}")),
         }
         if let Some(LastError { word, time }) = &self.last_error {
-            let told = ErrorWord::from_word(word).map_or(&**word, |word| words::error(word));
+            let told = ErrorWord::from_word(word).map_or(&**word, |word| words::error(word).what);
             match time {
                 Some(time) => row("last error", &format!("{told}, {}", ago(now, *time))),
                 None => row("last error", told),
@@ -144,7 +144,7 @@ impl Status {
         row("daemon", &self.daemon_version);
         let (reason, cure) = self.explanation();
         if !reason.is_empty() {
-            let _ = writeln!(out, "\n{reason}.");
+            let _ = writeln!(out, "\n{}.", words::capital(reason));
         }
         if !cure.is_empty() {
             let _ = writeln!(out, "{}{cure}.", if reason.is_empty() { "\n" } else { "" });
@@ -183,9 +183,12 @@ impl Status {
         let Some(reason) = Reason::from_word(&self.pairing_reason) else {
             return (&self.pairing_reason, "");
         };
-        let told = words::reason(reason);
-        if !told.what.is_empty() || !self.attention_needed {
+        if reason != Reason::None {
+            let told = words::reason(reason);
             return (told.what, told.cure);
+        }
+        if !self.attention_needed {
+            return ("", "");
         }
         if self.pairing_state == PairingState::AwaitingUser.word() {
             return (
@@ -199,7 +202,9 @@ impl Status {
             .and_then(|error| ErrorWord::from_word(&error.word));
         (
             "",
-            last.map_or("See the journal: journalctl -u c2c-authd", words::error_cure),
+            last.map_or("See the journal: journalctl -u c2c-authd", |word| {
+                words::error(word).cure
+            }),
         )
     }
 }

@@ -98,14 +98,19 @@ impl Unit {
             "loaded" => {}
             "not-found" => {
                 return died(
-                    "systemd knows no c2c-authd.service",
+                    "the unit c2c-authd.service is not installed",
                     "Install the package, or its unit file",
                 );
             }
-            "masked" => return died("c2c-authd.service is masked", "Run: systemctl unmask c2c-authd.service"),
+            "masked" => {
+                return died(
+                    "the unit c2c-authd.service is masked",
+                    "Run: systemctl unmask c2c-authd.service",
+                );
+            }
             other => {
                 return died(
-                    &format!("systemd could not load c2c-authd.service ({other})"),
+                    &format!("the unit c2c-authd.service could not be loaded ({other})"),
                     "Run: systemd-analyze verify c2c-authd.service",
                 );
             }
@@ -136,11 +141,11 @@ impl Unit {
         };
         match (self.result.as_str(), self.exec_main_code, self.exec_main_status) {
             (_, EXITED, CREDENTIALS) => died(
-                "systemd could not decrypt a credential, so the daemon never ran",
+                "a credential could not be decrypted, so the daemon never ran",
                 "After a cleared TPM, a lost host key, or with another device's file: c2c-authctl provision --replace",
             ),
             (_, EXITED, 217) => died(
-                "systemd could not become the user c2c-authd: there is none, or the kernel has no user namespaces",
+                "the user c2c-authd does not exist, or the kernel has no user namespaces",
                 "Run: systemd-sysusers. On a kernel without CONFIG_USER_NS: PrivateUsers=no in a drop-in of the unit",
             ),
             (_, EXITED, 203) => died("/usr/bin/c2c-authd cannot be run", "Install the package again"),
@@ -250,7 +255,7 @@ mod tests {
     #[test]
     fn each_death_has_its_words_and_a_cure() {
         for (unit, named) in [
-            (dead("exit-code", 1, 243, ""), "decrypt a credential"),
+            (dead("exit-code", 1, 243, ""), "credential"),
             (dead("exit-code", 1, 78, "no such key"), "no such key"),
             (dead("exit-code", 1, 77, ""), "owner or mode"),
             (dead("exit-code", 1, 74, ""), "directory"),

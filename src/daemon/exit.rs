@@ -3,7 +3,7 @@
 use std::fmt;
 use std::process::ExitCode;
 
-/// Exit codes of `sysexits.h`, as far as this daemon has a use for them. The unit file knows 78 (no restart).
+/// Exit codes of `sysexits.h`, as far as this daemon has a use for them. The unit does not restart after 64, 77 and 78.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Code {

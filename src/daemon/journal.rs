@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tracing::Level;
 
-use super::status::explain;
+use super::words;
 use crate::core::{FaultKind, Generation, Note, PairingState, Reason};
 
 macro_rules! kinds {
@@ -228,7 +228,7 @@ impl From<&Note> for Entry {
             Note::FlowEnded { reason } => Self::new(
                 level::of_flow_end(reason),
                 FLOW_ENDED,
-                format!("Pairing ended without a result: {}.", explain(reason)),
+                format!("Pairing ended without a result: {}.", words::reason(reason).what),
             )
             .reason(reason),
             Note::Paired {
@@ -256,7 +256,10 @@ impl From<&Note> for Entry {
             Note::PairingLost { reason } => Self::new(
                 Level::ERROR,
                 PAIRING_LOST,
-                format!("The pairing is lost: {}. Pair this device again.", explain(reason)),
+                format!(
+                    "The pairing is lost: {}. Pair this device again.",
+                    words::reason(reason).what
+                ),
             )
             .reason(reason),
             Note::Unpaired => Self::new(Level::INFO, UNPAIRED, "Unpaired on request."),
@@ -320,11 +323,10 @@ impl From<&Note> for Entry {
                     span(age)
                 ),
             ),
-            Note::RecordUnusable { reason } => Self::new(
-                Level::ERROR,
-                RECORD_UNUSABLE,
-                format!("The stored pairing is kept but not used: {}.", explain(reason)),
-            )
+            Note::RecordUnusable { reason } => Self::new(Level::ERROR, RECORD_UNUSABLE, {
+                let words::Words { what, cure } = words::reason(reason);
+                format!("{}; it is kept but not used. {cure}.", words::capital(what))
+            })
             .reason(reason),
             Note::RecordFellBack => Self::new(
                 Level::WARN,
@@ -345,10 +347,8 @@ fn paired(generation: Generation, replaced: bool, refreshable: bool) -> Entry {
     if refreshable {
         Entry::new(Level::INFO, PAIRED, format!("{how}."))
     } else {
-        let sentence = format!(
-            "{how}, but the server granted no refresh token: the pairing ends with its access token. Check that \
-             [provider] scope asks for offline access."
-        );
+        let words::Words { what, cure } = words::reason(Reason::NoRefreshToken);
+        let sentence = format!("{how}, but {what}. {cure}.");
         Entry::new(Level::WARN, PAIRED, sentence)
     }
     .generation(generation)
@@ -394,7 +394,7 @@ const fn explain_fault(fault: FaultKind) -> &'static str {
         FaultKind::Garbled => "the server failed or its answer is not what the protocol says",
         FaultKind::RateLimited => "the server asks for fewer requests",
         FaultKind::Refused => "the server did not carry out the request",
-        FaultKind::Local(fault) => super::status::explain_local(fault),
+        FaultKind::Local(fault) => words::local(fault),
     }
 }
 

@@ -1,12 +1,12 @@
 //! The shell around the core: boot order, the one loop, and everything the loop needs from the kernel and from systemd.
 //!
-//! Knows every other part and is known by none. Must never: decide anything about pairings or tokens (the core does), wait
+//! Knows every part but `cli`; only `cli` (and the binary) knows it. Must never: decide anything about pairings or tokens (the core does), wait
 //! for the network before READY, hold a lock.
 //!
 //! | file | what |
 //! |---|---|
 //! | `args`, `environment`, `exit` | the process's edges |
-//! | `log`, `journal`, `status` | what people read |
+//! | `log`, `journal`, `status`, `words` | what people read |
 //! | `clock`, `timer`, `netlink`, `signals`, `ears`, `readiness` | what the kernel tells |
 //! | `notify` | what systemd is told |
 //! | `boot`, `reload`, `harden` | configuration, secrets and store, once and again |
@@ -37,6 +37,7 @@ pub mod run;
 pub mod signals;
 pub mod status;
 pub mod timer;
+pub mod words;
 pub mod writer;
 
 use std::io::{self, Write};

@@ -176,7 +176,7 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        // Said, because closing leaves it to a child that was forked meanwhile and has not yet become another program.
+        // Explicit: a forked child may still hold the descriptor, and then closing ours does not release the lock.
         let _ = rustix::fs::flock(&self.fd, FlockOperation::Unlock);
     }
 }

@@ -91,6 +91,29 @@ impl fmt::Debug for Store {
     }
 }
 
+/// The lock on the state directory, for somebody who is not the daemon. Held until dropped.
+pub struct Lock {
+    _directory: Directory,
+}
+
+impl Lock {
+    /// Takes it.
+    ///
+    /// # Errors
+    /// [`OpenError::Locked`] while a daemon runs; others if the directory cannot be opened.
+    pub fn take(state: &Path) -> Result<Self, OpenError> {
+        let directory = Directory::look(state.to_owned())?;
+        directory.lock()?;
+        Ok(Self { _directory: directory })
+    }
+}
+
+impl fmt::Debug for Lock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lock").finish_non_exhaustive()
+    }
+}
+
 /// What the records say, for somebody who is not the daemon: takes no lock, changes nothing. With the daemon running it may be the
 /// record before the last.
 ///

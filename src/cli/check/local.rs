@@ -10,10 +10,10 @@ use uzers::os::unix::GroupExt as _;
 
 use super::Finding;
 use crate::cli::site::{Site, USER};
-use crate::cli::words;
 use crate::config::{Config, Principals};
 use crate::core::Reason;
 use crate::daemon::clock::Clock;
+use crate::daemon::words;
 
 /// The same parser as the daemon's.
 pub(super) fn configuration(site: &Site, found: &mut Vec<Finding>) -> Option<Config> {

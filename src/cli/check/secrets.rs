@@ -4,10 +4,10 @@ use super::Finding;
 use crate::cli::provision::place::{Found, Kept, Which, find};
 use crate::cli::provision::seal::{Creds, Key};
 use crate::cli::site::Site;
-use crate::cli::words;
 use crate::config::Config;
 use crate::config::secrets::shared_file_system;
 use crate::core::Reason;
+use crate::daemon::words;
 
 /// Looks for both as the daemon would, and opens them.
 pub(super) fn secrets(site: &Site, config: Option<&Config>, found: &mut Vec<Finding>) {
@@ -52,7 +52,7 @@ fn missing(config: Option<&Config>, which: Which) -> Finding {
         Which::StateKey => Reason::StateKeyMissing,
     };
     let told = words::reason(reason);
-    Finding::fail(which.name(), told.what, "Run: c2c-authctl provision")
+    Finding::fail(which.name(), told.what, told.cure)
 }
 
 fn kept_well(site: &Site, which: Which, kept: &Kept) -> Finding {

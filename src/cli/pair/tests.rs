@@ -88,14 +88,14 @@ fn an_answer_without_a_code_is_a_failure_that_does_not_show_what_came() {
 
 #[test]
 fn each_state_has_its_step() {
-    assert_eq!(step("requesting-code", "none"), Step::Wait(""));
+    assert_eq!(step("requesting-code", "none"), Step::Wait(String::new()));
     assert_eq!(
         step("requesting-code", "code-expired"),
-        Step::Wait("The code ran out; asking for a new one.")
+        Step::Wait("The code expired; asking for a new one.".to_owned())
     );
     assert_eq!(
         step("requesting-code", "offline"),
-        Step::Wait("The server cannot be reached")
+        Step::Wait("The server cannot be reached.".to_owned())
     );
     assert_eq!(step("awaiting-user", "none"), Step::Show);
     assert_eq!(step("paired", "none"), Step::Paired);
@@ -105,16 +105,13 @@ fn each_state_has_its_step() {
         step("unprovisioned", "state-key-missing"),
         Step::Over(Exit::NotProvisioned)
     );
-    assert_eq!(step("a-state-of-tomorrow", "none"), Step::Wait(""));
+    assert_eq!(step("a-state-of-tomorrow", "none"), Step::Wait(String::new()));
 }
 
 #[test]
 fn an_end_without_success_says_why_and_what_to_do() {
     let told = ending(Exit::Failed, "denied").sentence;
-    assert_eq!(
-        told,
-        "The pairing was declined at the server. Pair it: c2c-authctl pair."
-    );
+    assert_eq!(told, "pairing was declined at the server. Run: c2c-authctl pair.");
     assert!(
         ending(Exit::Failed, "a-word-of-tomorrow")
             .sentence
@@ -223,7 +220,7 @@ async fn a_daemon_that_went_away_is_asked_again_when_it_is_back() {
     fake.has_a_flow(Flow::None);
     fake.restart().await;
     let failure = pairing.await.unwrap().unwrap_err();
-    assert!(failure.sentence.contains("cancelled on the device"), "{failure}");
+    assert!(failure.sentence.contains("cancelled on this device"), "{failure}");
 }
 
 #[test]

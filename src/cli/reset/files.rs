@@ -1,11 +1,7 @@
 //! The daemon's files, by name: which of them go, and which say that something is still owed to the server.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-
-use rustix::fs::FlockOperation;
-use rustix::io::Errno;
 
 use crate::cli::durable::{discard, is_directory, without_stage};
 use crate::cli::provision::drop_in::DropIn;
@@ -14,6 +10,7 @@ use crate::cli::provision::place::{Which, find, sealed_paths};
 use crate::cli::provision::wait::{self, Forgotten};
 use crate::cli::site::Site;
 use crate::config::Config;
+use crate::store::{Lock, OpenError};
 
 /// Tokens the server has yet to hear about, as `src/store` names them.
 const REVOCATIONS: &str = "revocations";
@@ -109,30 +106,16 @@ pub(super) fn clear(site: &Site, config: Option<&Config>, state: &Path, wanted: 
     Ok(outcome)
 }
 
-/// The state directory, locked until this is dropped.
-struct Lock(File);
-
-impl Drop for Lock {
-    fn drop(&mut self) {
-        // Said, because closing leaves it to a child that was forked meanwhile and has not yet become another program.
-        let _ = rustix::fs::flock(&self.0, FlockOperation::Unlock);
-    }
-}
-
 /// A directory that is not there needs none.
 fn lock(state: &Path) -> io::Result<Option<Lock>> {
-    let directory = match File::open(state) {
-        Ok(directory) => directory,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(named(state, &error)),
-    };
-    match rustix::fs::flock(&directory, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(Some(Lock(directory))),
-        Err(Errno::WOULDBLOCK) => Err(io::Error::other(format!(
-            "{} is in use by a c2c-authd that systemd does not run; stop it, then say this again",
+    match Lock::take(state) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(OpenError::Missing { .. }) => Ok(None),
+        Err(OpenError::Locked { .. }) => Err(io::Error::other(format!(
+            "{} is in use by a c2c-authd that systemd does not run; stop it, then run the command again",
             state.display()
         ))),
-        Err(error) => Err(named(state, &error.into())),
+        Err(error) => Err(io::Error::other(error)),
     }
 }
 

@@ -7,6 +7,7 @@ use serde::Serialize;
 use crate::cli::provision::place::{Which, find};
 use crate::cli::site::Site;
 use crate::cli::systemd::{Death, Unit};
+use crate::daemon::words;
 
 /// A daemon that does not answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -66,14 +67,18 @@ impl Dead {
         }
         match &self.death {
             Some(death) => {
-                let _ = writeln!(out, "\n{}.", capital(&death.what));
+                let _ = writeln!(out, "\n{}.", words::capital(&death.what));
                 for credential in &self.credentials {
                     let _ = writeln!(out, "{credential}.");
                 }
                 let _ = writeln!(out, "{}.", death.cure);
             }
             None if unit.runs() => {
-                let _ = writeln!(out, "\nIt runs, and the bus does not reach it: {}.", self.error);
+                let _ = writeln!(
+                    out,
+                    "\nThe unit is active, but the daemon does not answer on the bus. See: journalctl -u c2c-authd, systemctl \
+                     status dbus"
+                );
             }
             None => {
                 let _ = writeln!(
@@ -96,12 +101,6 @@ fn closed(site: &Site) -> Vec<String> {
             Ok(None) | Err(_) => None,
         })
         .collect()
-}
-
-fn capital(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next().map(|first| first.to_ascii_uppercase());
-    first.into_iter().chain(letters).collect()
 }
 
 #[cfg(test)]

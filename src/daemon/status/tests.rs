@@ -1,5 +1,5 @@
 use super::*;
-use crate::core::{DeviceInfo, Generation, WallTime};
+use crate::core::{DeviceInfo, ErrorWord, Generation, WallTime};
 
 fn snapshot(pairing: PairingState, reason: Reason) -> Snapshot {
     Snapshot {
@@ -43,11 +43,11 @@ fn a_pairing_names_its_project_and_the_state_of_its_token() {
     snapshot.token = TokenState::Stale;
     assert_eq!(
         sentence(&snapshot),
-        "Paired with “Short Film”; access token ended, waiting for a new one."
+        "Paired with \"Short Film\"; access token expired, waiting for a new one."
     );
     snapshot.attention = true;
     snapshot.last_error = Some((ErrorWord::Offline, Some(WallTime::from_secs(1))));
-    assert!(sentence(&snapshot).ends_with(" Attention needed: the server cannot be reached."));
+    assert!(sentence(&snapshot).ends_with(" Attention needed: the server could not be reached."));
 }
 
 #[test]
@@ -66,12 +66,12 @@ fn a_lost_pairing_says_why_and_what_to_do() {
     snapshot.attention = true;
     let text = sentence(&snapshot);
     assert!(
-        text.starts_with("Not paired: the connection broke while the tokens were being renewed"),
+        text.starts_with("Not paired: the connection broke while the server renewed the tokens"),
         "{text}"
     );
     assert!(text.ends_with("Pair this device again."), "{text}");
     snapshot.token = TokenState::Valid;
-    assert!(sentence(&snapshot).contains("The last token is served until it ends."));
+    assert!(sentence(&snapshot).contains("The last token is served until it expires."));
 }
 
 #[test]

@@ -6,7 +6,7 @@ world
 expect "state at first" "$(state)" unpaired
 pair
 # The server is asked for the name of the project when the pairing is done.
-soon like '^Paired with “Testbed”' unit StatusText
+soon like '^Paired with "Testbed"' unit StatusText
 first=$(token)
 expect "the token" "$first" "$(sim live "$CLIENT" access)"
 expect "generation" "$(generation)" 1

@@ -1,0 +1,163 @@
+//! The contract's words in words for people: what it is, and what to do about it. STATUS, the journal and `c2c-authctl` use the
+//! same ones.
+//!
+//! Must never: hold anything but fixed text, so that no secret can slip in (I8).
+
+use crate::core::{ErrorWord, LocalFault, PairingState, Reason, TokenState};
+
+/// One explanation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Words {
+    /// What happened: a clause that begins small and has no full stop.
+    pub what: &'static str,
+    /// What to do: a sentence without its full stop; empty where there is nothing to do.
+    pub cure: &'static str,
+}
+
+const fn words(what: &'static str, cure: &'static str) -> Words {
+    Words { what, cure }
+}
+
+const PAIR: &str = "Run: c2c-authctl pair";
+const JOURNAL: &str = "See the journal: journalctl -u c2c-authd";
+const PROVISION: &str = "Run: c2c-authctl provision";
+
+/// Why the pairing state is what it is.
+#[must_use]
+pub const fn reason(reason: Reason) -> Words {
+    match reason {
+        Reason::None => words("nothing to explain", ""),
+        Reason::NeverPaired => words("this device was never paired", PAIR),
+        Reason::CodeExpired => words("the pairing code expired", "Use the newest code"),
+        Reason::Cancelled => words("pairing was cancelled on this device", PAIR),
+        Reason::Denied => words("pairing was declined at the server", PAIR),
+        Reason::GaveUp => words("nobody entered the pairing code in time", PAIR),
+        Reason::ClientRejected => words(
+            "the server does not accept this device's client id or client secret",
+            "Check the client id (provider.client-id, else device.client-id) and the client secret",
+        ),
+        Reason::Unpaired => words("this device was unpaired", PAIR),
+        Reason::Revoked => words(
+            "the device was removed at the server, or its authorization was withdrawn",
+            PAIR,
+        ),
+        Reason::RefreshTokenExpired => words(
+            "the device was offline for too long and its authorization expired",
+            PAIR,
+        ),
+        Reason::RefreshAnswerLost => words(
+            "the connection broke while the server renewed the tokens, and the new ones never arrived",
+            "Nothing is broken; run: c2c-authctl pair",
+        ),
+        Reason::NoRefreshToken => words(
+            "the server granted no refresh token, so the pairing ends with its access token",
+            "Ask for offline access in provider.scope (\"offline\" at Frame.io, often \"offline_access\" elsewhere), then pair again: \
+             c2c-authctl pair",
+        ),
+        Reason::Offline => words(
+            "the server cannot be reached",
+            "Check the network; the device tries again by itself",
+        ),
+        Reason::ClockNotSet => words(
+            "the clock is not set, so the server's certificate cannot be checked",
+            "Set the clock, or let NTP set it; the device tries again by itself",
+        ),
+        Reason::ServerError => words(
+            "the server gave no usable answer; a captive portal may be in the way",
+            "Check the network; the device tries again by itself",
+        ),
+        Reason::LocalFault => words(
+            "something on this device is in the way, or its configuration does not fit the server",
+            "See the journal: journalctl -u c2c-authd; the device tries again by itself",
+        ),
+        Reason::ClientIdMissing => words(
+            "no client id is configured or found",
+            "Set device.client-id or device.client-id-from in the configuration",
+        ),
+        Reason::ClientSecretMissing => words("no client secret is provisioned", PROVISION),
+        Reason::StateKeyMissing => words("no state key is provisioned", PROVISION),
+        Reason::StateKeyMismatch => words(
+            "the stored pairing was sealed with another state key",
+            "Bring back the former state key and restart c2c-authd, or pair again: c2c-authctl pair",
+        ),
+        Reason::ForeignRecord => words(
+            "the stored pairing belongs to another provider or client id",
+            "Bring back the former configuration and restart c2c-authd, or pair again: c2c-authctl pair",
+        ),
+        Reason::RecordDamaged => words("the stored pairing is damaged and cannot be read", PAIR),
+    }
+}
+
+/// Where the flow stands.
+#[must_use]
+pub const fn pairing_state(state: PairingState) -> &'static str {
+    match state {
+        PairingState::Unprovisioned => "not provisioned: something is missing on the device",
+        PairingState::Unpaired => "not paired",
+        PairingState::RequestingCode => "asking the server for a code",
+        PairingState::AwaitingUser => "waiting for someone to enter the code",
+        PairingState::Paired => "paired",
+    }
+}
+
+/// What a caller for a token would find.
+#[must_use]
+pub const fn token_state(state: TokenState) -> &'static str {
+    match state {
+        TokenState::None => "none",
+        TokenState::Valid => "valid",
+        TokenState::Refreshing => "being refreshed",
+        TokenState::Stale => "expired, waiting for a new one",
+    }
+}
+
+/// The last thing that went wrong, and what to do when it needs a person for another reason than the pairing's.
+#[must_use]
+pub const fn error(word: ErrorWord) -> Words {
+    const ONLINE: &str =
+        "Connect the device to the internet; after too long offline (14 days at Frame.io) it has to be paired again";
+    match word {
+        ErrorWord::Offline => words("the server could not be reached", ONLINE),
+        ErrorWord::ClockNotSet => words("the clock was not set", reason(Reason::ClockNotSet).cure),
+        ErrorWord::TlsUntrusted => words(
+            "the server's certificate was not trusted",
+            "Check the network (does something in between inspect traffic?) and tls.ca-file in the configuration",
+        ),
+        ErrorWord::AnswerLost => words("the connection broke before the server's answer", ONLINE),
+        ErrorWord::ServerError => words("the server gave no usable answer", ONLINE),
+        ErrorWord::LocalFault => words(reason(Reason::LocalFault).what, reason(Reason::LocalFault).cure),
+        ErrorWord::RateLimited => words("the server asked for fewer requests", ONLINE),
+        ErrorWord::ClientRejected => words(
+            "the server did not accept this device's client id or client secret",
+            reason(Reason::ClientRejected).cure,
+        ),
+        ErrorWord::BadUserCode => words("the server sent a malformed pairing code", JOURNAL),
+        ErrorWord::StorageFailed => words(
+            "the state directory could not be written",
+            "Check its free space and mount; c2c-authctl check names it",
+        ),
+        ErrorWord::PairingLost => words("the server refused for good to renew the tokens", PAIR),
+        ErrorWord::TokenRefused => words("the server refused an access token before its end", JOURNAL),
+    }
+}
+
+/// What is in the way on the device itself.
+#[must_use]
+pub const fn local(fault: LocalFault) -> &'static str {
+    match fault {
+        LocalFault::PortTaken => "another process has the port of provider.redirect-uri",
+        LocalFault::NoListener => "the address of provider.redirect-uri cannot be listened on",
+        LocalFault::NoEntropy => "the system gives no random bytes",
+        LocalFault::AnotherIssuer => "the server's name for itself differs from provider.issuer",
+        LocalFault::NoEndpoint => "the server's metadata lacks an endpoint that this provider.kind needs",
+        LocalFault::NoS256 => "the server does not support the PKCE method S256",
+    }
+}
+
+/// The clause as the beginning of a sentence.
+#[must_use]
+pub fn capital(clause: &str) -> String {
+    let mut letters = clause.chars();
+    let first = letters.next().map(|first| first.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
+}
