@@ -17,7 +17,7 @@ dies() {
     local said code=0
     said=$(c2c-authctl status) || code=$?
     expect "exit code of status" "$code" 7
-    expect_like "what status says" "$said" "decrypt a credential"
+    expect_like "what status says" "$said" "credential could not be decrypted"
     expect_like "what status says" "$said" "$1"
     expect_like "the way out" "$said" 'c2c-authctl provision --replace'
     expect "running" "$(c2c-authctl status --json | jq .running)" false
