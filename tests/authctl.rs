@@ -78,7 +78,7 @@ impl World {
 
     /// The code that a `pair` shows.
     fn shown(&self, pair: &Process) -> String {
-        pair.wait_output_blocking(|line| line.contains("The code holds for"), LIMIT)
+        pair.wait_output_blocking(|line| line.contains("The code is valid for"), LIMIT)
             .unwrap();
         let waiting = self.server.waiting();
         let code = waiting.last().unwrap().user_code.clone();
@@ -224,7 +224,7 @@ fn a_code_that_runs_out_is_followed_by_the_next() {
     pair.wait_output_blocking(|line| line.contains("The code expired"), LIMIT)
         .unwrap();
     // The first one held for 3 s at most.
-    pair.wait_output_blocking(|line| line.contains("The code holds for 1"), LIMIT)
+    pair.wait_output_blocking(|line| line.contains("The code is valid for 1"), LIMIT)
         .unwrap();
     assert_ne!(world.shown(&pair), first);
     pair.terminate().unwrap();

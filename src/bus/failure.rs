@@ -137,43 +137,41 @@ impl From<CallError> for Failure {
         let (kind, text) = match error {
             CallError::NotProvisioned => (
                 K::NotProvisioned,
-                "this device is not provisioned: the property PairingReason names what is missing, \
-                 «c2c-authctl check» how to add it",
+                "this device is not provisioned: PairingReason names what is missing; run: c2c-authctl check",
             ),
             CallError::NotPaired => (
                 K::NotPaired,
-                "this device is not paired: call StartPairing, or run «c2c-authctl pair»",
+                "this device is not paired: call StartPairing, or run: c2c-authctl pair",
             ),
             CallError::AlreadyPaired => (
                 K::AlreadyPaired,
-                "this device is paired already: call Unpair first, or StartPairing with the option \"replace\"",
+                "this device is already paired: call Unpair first, or StartPairing with the option \"replace\"",
             ),
-            CallError::NoPairing => (K::NoPairing, "no pairing is under way: call StartPairing"),
+            CallError::NoPairing => (K::NoPairing, "no pairing is in progress: call StartPairing"),
             CallError::Offline => (
                 K::Offline,
-                "the server cannot be reached: check the network; the daemon goes on trying by itself",
+                "the server cannot be reached: check the network; the daemon keeps trying",
             ),
             CallError::ClockNotSet => (
                 K::ClockNotSet,
-                "the device's clock is not set, so the server's certificate cannot be checked: set the clock or wait for NTP",
+                "the clock is not set, so the server's certificate cannot be checked: set the clock or wait for NTP",
             ),
             CallError::ClientRejected => (
                 K::ClientRejected,
-                "the server refuses this device's client id or client secret: check the provisioning with «c2c-authctl check»",
+                "the server does not accept this device's client id or client secret; run: c2c-authctl check",
             ),
             CallError::ServerError => (
                 K::ServerError,
-                "the server gave no usable answer: a portal page or an outage may be in the way; the daemon goes on trying \
-                 by itself",
+                "the server gave no usable answer: a captive portal or an outage may be in the way; the daemon keeps trying",
             ),
             CallError::Local(fault) => local(fault),
             CallError::StorageFailed => (
                 K::StorageFailed,
-                "the state directory cannot be written: check that /var/lib/c2c-authd is writable and has free space",
+                "the state directory cannot be written: check its free space and mount (c2c-authctl check names it)",
             ),
             CallError::Timeout => (
                 K::Timeout,
-                "not finished in time; the work goes on, watch the properties",
+                "not finished in time; the work continues, watch the properties",
             ),
             CallError::NotByRedirect => (
                 K::NotSupported,
@@ -181,7 +179,7 @@ impl From<CallError> for Failure {
             ),
             CallError::WrongState => (
                 K::InvalidArgs,
-                "this address does not answer the authorization request on show: open the present one, see GetPairingCode",
+                "this address does not answer the current authorization request: open the one that GetPairingCode returns",
             ),
             CallError::UnknownGeneration => (
                 K::InvalidArgs,
@@ -193,7 +191,7 @@ impl From<CallError> for Failure {
             ),
             CallError::TooOften => (
                 K::LimitsExceeded,
-                "too many pairing codes were asked for: wait at least 5 s between requests, at most 30 an hour",
+                "too many pairing codes were requested: at most one in 5 s, and 30 an hour",
             ),
         };
         Self {
@@ -203,34 +201,33 @@ impl From<CallError> for Failure {
     }
 }
 
-/// What is to be mended on the device. The daemon goes on trying by itself all the same.
+/// What is to be fixed on the device. The daemon keeps trying all the same.
 const fn local(fault: LocalFault) -> (FailureKind, &'static str) {
     use FailureKind as K;
     match fault {
         LocalFault::PortTaken => (
             K::AddressInUse,
-            "another process has the port that a browser would come back to: free it, or change provider.redirect-uri",
+            "another process has the port of provider.redirect-uri: free it, or change provider.redirect-uri",
         ),
         LocalFault::NoListener => (
             K::Failed,
-            "the address that a browser would come back to cannot be listened on: the journal of c2c-authd says why",
+            "the address of provider.redirect-uri cannot be listened on; see: journalctl -u c2c-authd",
         ),
         LocalFault::NoEntropy => (
             K::Failed,
-            "the system gives no random bytes, without which no pairing is safe: call again in a moment",
+            "the system gives no random bytes, without which no pairing is secure: call again in a moment",
         ),
         LocalFault::AnotherIssuer => (
             K::NotSupported,
-            "the server's description of itself names another issuer: write provider.issuer letter by letter as the server does",
+            "the server's metadata names another issuer: set provider.issuer exactly as the server names itself",
         ),
         LocalFault::NoEndpoint => (
             K::NotSupported,
-            "the server's description of itself lacks an address that this provider.kind needs: write it in [provider], or \
-             choose another kind",
+            "the server's metadata lacks an endpoint that this provider.kind needs: set it in [provider], or choose another kind",
         ),
         LocalFault::NoS256 => (
             K::NotSupported,
-            "the server does not know the PKCE method S256, without which a code could be stolen on its way: this kind cannot \
+            "the server does not support the PKCE method S256, without which a code could be stolen: this provider.kind cannot \
              be used with it",
         ),
     }

@@ -19,7 +19,7 @@ pub(super) fn quote(word: &str) -> String {
         .take(SHOWN)
         .collect();
     if quoted.len() < word.len() {
-        quoted.push('…');
+        quoted.push_str("...");
     }
     quoted
 }
@@ -38,7 +38,7 @@ mod tests {
     #[test]
     fn a_quoted_word_is_short_and_free_of_control_characters() {
         assert_eq!(quote("renew"), "renew");
-        assert_eq!(quote("re\nnew"), "renew…");
-        assert_eq!(quote(&"x".repeat(41)), format!("{}…", "x".repeat(40)));
+        assert_eq!(quote("re\nnew"), "renew...");
+        assert_eq!(quote(&"x".repeat(41)), format!("{}...", "x".repeat(40)));
     }
 }

@@ -278,7 +278,7 @@ fn command(verb: &str, given: &Given) -> Result<Command, lexopt::Error> {
 
 fn qr(given: &Given) -> Result<Qr, lexopt::Error> {
     let file = match (given.path("png"), given.path("svg")) {
-        (Some(_), Some(_)) => return Err("--png and --svg are two files; say one".into()),
+        (Some(_), Some(_)) => return Err("--png and --svg exclude each other".into()),
         (Some(path), None) => Some(("png", path)),
         (None, Some(path)) => Some(("svg", path)),
         (None, None) => None,
@@ -303,7 +303,7 @@ fn provision(given: &Given) -> Result<Provision, lexopt::Error> {
     let how = match (sealed, given.path("files"), given.key("upgrade-key")?) {
         (key, None, None) => How::Sealed(key.flatten()),
         (None, Some(directory), None) if directory.is_absolute() => How::Files(directory),
-        (None, Some(_), None) => return Err("--files takes an absolute path: the configuration will name it".into()),
+        (None, Some(_), None) => return Err("--files takes an absolute path, which the configuration will name".into()),
         (None, None, Some(key)) => How::Resealed(key),
         _ => return Err("--with-key, --files and --upgrade-key exclude each other".into()),
     };

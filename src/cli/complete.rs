@@ -35,16 +35,16 @@ fn read(input: impl BufRead) -> Result<Zeroizing<String>, Failure> {
     let address = line.trim_ascii();
     if address.is_empty() {
         return Err(usage(
-            "there is no address on standard input; pipe in the one that the browser ended on",
+            "no address on standard input; pipe in the one that the browser ended on",
         ));
     }
     if address.len() > REDIRECT_MAX {
-        return Err(usage("what comes on standard input is longer than any such address"));
+        return Err(usage("standard input is longer than any such address"));
     }
-    let text = std::str::from_utf8(address).map_err(|_| usage("what comes on standard input is no address"))?;
+    let text = std::str::from_utf8(address).map_err(|_| usage("standard input holds no address"))?;
     // The bus drops the connection for one.
     if text.contains('\0') {
-        return Err(usage("what comes on standard input is no address"));
+        return Err(usage("standard input holds no address"));
     }
     Ok(Zeroizing::new(text.to_owned()))
 }

@@ -100,7 +100,7 @@ impl From<zbus::Error> for Failure {
                 fdo::Error::AccessDenied(text) | fdo::Error::AuthFailed(text) => Self::new(
                     Exit::Denied,
                     format!(
-                        "access denied ({text}); run this as root, or as a user of the groups in [access] of the configuration"
+                        "access denied ({text}); run this as root, or as a user who has the role in [access] of the configuration"
                     ),
                 ),
                 fdo::Error::NoReply(_) | fdo::Error::Disconnected(_) => Self::new(

@@ -141,7 +141,7 @@ async fn cancel(connection: &Connection) -> Result<Exit, Failure> {
     print(if running {
         "Cancelled.\n"
     } else {
-        "No pairing was waiting for a code; nothing to cancel.\n"
+        "No pairing was in progress; nothing to cancel.\n"
     })?;
     Ok(Exit::Ok)
 }
@@ -165,7 +165,7 @@ fn confirm(question: &str, what: &str) -> Result<(), Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::new(
             Exit::Usage,
-            format!("there is nobody to ask whether to {what}; say --yes"),
+            format!("standard input is no terminal to confirm on; to {what} anyway, use --yes"),
         ));
     }
     note(question);
@@ -176,13 +176,13 @@ fn confirm(question: &str, what: &str) -> Result<(), Failure> {
     if matches!(answer.trim(), "y" | "Y" | "yes") {
         Ok(())
     } else {
-        Err(Failure::new(Exit::Failed, "nothing has changed"))
+        Err(Failure::new(Exit::Failed, "nothing was changed"))
     }
 }
 
 fn unpair_question(project: &str) -> String {
     let project = if project.is_empty() { "its project" } else { project };
-    format!("Unpair this device from {project}? Uploads stop until somebody pairs it again. [y/N]")
+    format!("Unpair this device from {project}? Uploads stop until it is paired again. [y/N]")
 }
 
 async fn token(connection: &Connection, min_validity: u32) -> Result<Exit, Failure> {
@@ -191,7 +191,7 @@ async fn token(connection: &Connection, min_validity: u32) -> Result<Exit, Failu
         .get_access_token(min_validity)
         .await?;
     if io::stdout().is_terminal() {
-        note("warning: this is a secret; who reads it can upload in this device's name. It is meant for a pipe.");
+        note("warning: this token is a secret: whoever reads it can upload as this device. It is meant for a pipe.");
     }
     let token = zeroize::Zeroizing::new(token);
     print(&token)?;

@@ -67,7 +67,7 @@ fn ending(exit: Exit, reason: &str) -> Failure {
             let words::Words { what, cure } = words::reason(reason);
             Failure::new(exit, format!("{what}. {cure}."))
         }
-        None => Failure::new(exit, "the pairing ended without success; see c2c-authctl status"),
+        None => Failure::new(exit, "pairing failed; see: c2c-authctl status"),
     }
 }
 
@@ -159,7 +159,7 @@ pub(super) async fn pair(connection: &Connection, replace: bool) -> Result<Exit,
                 }
                 owner = next(&mut owners) => match owner.ok_or_else(lost)? {
                     None => {
-                        screen.say("c2c-authd went away; waiting for it to come back.");
+                        screen.say("c2c-authd left the bus; waiting for it to come back.");
                         continue;
                     }
                     Some(_) => (pairing.pairing_state().await?, pairing.pairing_reason().await?),
@@ -189,7 +189,7 @@ pub(super) async fn pair(connection: &Connection, replace: bool) -> Result<Exit,
 }
 
 fn lost() -> Failure {
-    Failure::new(Exit::Unreachable, "the connection to the bus is lost")
+    Failure::new(Exit::Unreachable, "the connection to the bus was lost")
 }
 
 /// The call that starts a flow brought no code. `Ok`: the flow goes on all the same.
@@ -197,7 +197,7 @@ async fn not_begun(pairing: &PairingProxy<'_>, error: &zbus::Error, joined: bool
     if word_of(error) == Some("AlreadyPaired") {
         return Err(Failure::new(
             Exit::Failed,
-            "the device is paired; say --replace to pair it again",
+            "the device is already paired; to pair it again, use --replace",
         ));
     }
     let failure = Failure::from(error.clone());
@@ -209,7 +209,7 @@ async fn not_begun(pairing: &PairingProxy<'_>, error: &zbus::Error, joined: bool
         Start::Refused | Start::Over => Err(failure),
         Start::GoesOn => match pairing.pairing_state().await {
             Ok(state) if is_running(&state) => {
-                let way_out = if joined { "leaves it at that" } else { "cancels" };
+                let way_out = if joined { "only ends this command" } else { "cancels" };
                 note(&format!("{failure}. The device tries again; Ctrl-C {way_out}."));
                 Ok(())
             }
@@ -248,7 +248,7 @@ async fn follow(
             if TokensProxy::new(connection).await?.generation().await? == before {
                 return Ok(Some(Err(Failure::new(
                     Exit::Failed,
-                    "the pairing ended without success; the device is paired as before",
+                    "pairing failed; the device is still paired as before",
                 ))));
             }
             print(&success(&project_name(connection).await?))?;
@@ -278,14 +278,14 @@ async fn project_name(connection: &Connection) -> Result<String, Failure> {
     }
 }
 
-const HOW_TO_END: &str = "end it with: c2c-authctl cancel";
+const HOW_TO_END: &str = "to end it: c2c-authctl cancel";
 
 /// What becomes of a running flow when this tool leaves: it is ended, unless somebody else started it. `Err` where it goes on
 /// although it was started here.
 async fn leave(pairing: &PairingProxy<'_>, joined: bool) -> Result<String, Failure> {
     if joined {
         return Ok(format!(
-            "The pairing goes on, because it was not started here; {HOW_TO_END}"
+            "The pairing continues, because it was not started here; {HOW_TO_END}"
         ));
     }
     match pairing.cancel_pairing().await {
@@ -294,7 +294,7 @@ async fn leave(pairing: &PairingProxy<'_>, joined: bool) -> Result<String, Failu
             let Failure { exit, sentence } = error.into();
             Err(Failure::new(
                 exit,
-                format!("The pairing could not be cancelled ({sentence}) and may go on; {HOW_TO_END}"),
+                format!("The pairing could not be cancelled ({sentence}) and may continue; {HOW_TO_END}"),
             ))
         }
     }

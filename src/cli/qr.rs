@@ -27,7 +27,7 @@ pub(super) async fn qr(connection: &Connection, wanted: &Qr) -> Result<Exit, Fai
         Err(error) if word_of(&error) == Some("NoPairing") => {
             return Err(Failure::new(
                 Exit::Failed,
-                "there is no code to show; start a pairing: c2c-authctl pair",
+                "there is no code to show; run: c2c-authctl pair",
             ));
         }
         Err(error) => return Err(error.into()),

@@ -98,7 +98,7 @@ pub(super) fn need_root(verb: &str) -> Result<(), Failure> {
     if rustix::process::geteuid().is_root() {
         Ok(())
     } else {
-        Err(Failure::new(Exit::Denied, format!("{verb} takes root")))
+        Err(Failure::new(Exit::Denied, format!("{verb} must be run as root")))
     }
 }
 

@@ -63,7 +63,7 @@ const fn with(name: &'static str, value: &'static str, kind: Offer, help: &'stat
     }
 }
 
-const JSON: Opt = flag("json", "for programs");
+const JSON: Opt = flag("json", "print JSON");
 
 /// Keys that a secret can be sealed with by choice; `auto` decides by what the machine has.
 pub(super) const KEYS: &[&str] = &["auto", "host", "tpm2", "host+tpm2"];
@@ -72,25 +72,25 @@ pub(super) const KEYS: &[&str] = &["auto", "host", "tpm2", "host+tpm2"];
 pub(super) const VERBS: &[Verb] = &[
     Verb {
         name: "status",
-        summary: "is the device paired, with what, and what is wrong; also with the daemon dead",
+        summary: "tell whether the device is paired, with what, and what is wrong; works with the daemon dead",
         options: &[JSON],
     },
     Verb {
         name: "pair",
-        summary: "show a QR code and a code, wait until the device is paired; Ctrl-C cancels",
+        summary: "show a QR code and a pairing code until the device is paired; Ctrl-C cancels",
         options: &[flag(
             "replace",
-            "pair again although the device is paired; the old pairing holds until the new one does",
+            "pair a paired device again; the old pairing stays valid until the new one is complete",
         )],
     },
     Verb {
         name: "complete",
-        summary: "hand in the address a browser elsewhere ended on, read from a pipe or typed",
+        summary: "hand in the address that a browser elsewhere ended on; read from a pipe or terminal",
         options: &[],
     },
     Verb {
         name: "cancel",
-        summary: "end the pairing that waits for a code to be entered",
+        summary: "cancel the pairing in progress",
         options: &[],
     },
     Verb {
@@ -100,27 +100,27 @@ pub(super) const VERBS: &[Verb] = &[
     },
     Verb {
         name: "token",
-        summary: "print an access token: a secret, for pipes",
+        summary: "print an access token: a secret, meant for a pipe",
         options: &[with(
             "min-validity",
             "D",
             Offer::Nothing,
-            "one that lives at least so long, e.g. 10min",
+            "valid for at least D, e.g. 10min",
         )],
     },
     Verb {
         name: "qr",
-        summary: "show the QR code of the pairing that waits",
+        summary: "show the QR code of the pairing in progress",
         options: &[
-            with("png", "FILE", Offer::Files, "write a picture; - is standard output"),
-            with("svg", "FILE", Offer::Files, "write a drawing; - is standard output"),
+            with("png", "FILE", Offer::Files, "write a PNG file; - is standard output"),
+            with("svg", "FILE", Offer::Files, "write an SVG file; - is standard output"),
             with(
                 "size",
                 "N",
                 Offer::Nothing,
-                "pixels of the picture's or drawing's side, at least 100",
+                "pixels on a side, 1 to 2000 (default: 250)",
             ),
-            flag("static", "the address alone, where the code is then typed"),
+            flag("static", "QR code of the address only; the code is typed"),
         ],
     },
     Verb {
@@ -131,11 +131,11 @@ pub(super) const VERBS: &[Verb] = &[
     Verb {
         name: "check",
         summary: "find what is wrong with configuration, secrets, system and server",
-        options: &[JSON, flag("offline", "leave the server alone")],
+        options: &[JSON, flag("offline", "do not contact the server")],
     },
     Verb {
         name: "provision",
-        summary: "store the client secret, read from a pipe or typed unseen, and make the state key",
+        summary: "store the client secret, read from a pipe or terminal, and create the state key",
         options: &[
             with(
                 "with-key",
@@ -147,25 +147,20 @@ pub(super) const VERBS: &[Verb] = &[
                 "files",
                 "DIR",
                 Offer::Directories,
-                "keep them as files there: for systems without credentials",
+                "store as files in DIR, for systems without credentials",
             ),
-            with(
-                "client-id",
-                "ID",
-                Offer::Nothing,
-                "configure the unit's client id as well",
-            ),
+            with("client-id", "ID", Offer::Nothing, "set the client id as well"),
             flag(
                 "replace",
-                "although another secret or client id is there, or one that cannot be read",
+                "replace a secret or client id that differs or cannot be read",
             ),
             with(
                 "upgrade-key",
                 "KEY",
                 Offer::Words(&["host", "tpm2", "host+tpm2"]),
-                "seal what is there with another key; reads no secret",
+                "reseal the stored secrets with another key; reads no secret",
             ),
-            flag("no-restart", "leave the daemon as it is"),
+            flag("no-restart", "do not restart the daemon"),
             JSON,
         ],
     },
@@ -173,9 +168,9 @@ pub(super) const VERBS: &[Verb] = &[
         name: "factory-reset",
         summary: "forget the pairing here and at the server, for the next owner",
         options: &[
-            flag("clock", "forget the latest known time too"),
-            flag("provisioning", "forget client secret, state key and client id too"),
-            flag("forget-revocations", "also if the server could not be told"),
+            flag("clock", "also forget the latest known time"),
+            flag("provisioning", "also forget client secret, state key and client id"),
+            flag("forget-revocations", "reset even if the server was not told"),
             with(
                 "wait",
                 "D",
@@ -215,16 +210,16 @@ pub(super) const EXIT_CODES: &[(u8, &str)] = &[
     (7, "the daemon or the bus cannot be reached"),
     (
         8,
-        "provision: something else is there; nothing was changed, say --replace",
+        "provision: something else is there; nothing was changed, use --replace",
     ),
-    (9, "factory-reset: done or held back, and the server does not know"),
+    (9, "factory-reset: done or held back, but the server was not told"),
     (130, "interrupted"),
 ];
 
 /// What `--help` prints.
 pub(super) fn help() -> String {
     let mut out = String::from(
-        "Shows and changes what c2c-authd does: the pairing of this device with Frame.io Camera to Cloud, or with\n\
+        "Controls c2c-authd: the pairing of this device with Frame.io Camera to Cloud, or with\n\
          another OAuth server, and its tokens.\n\n\
          Usage: c2c-authctl [--bus BUS] COMMAND [OPTIONS]\n\nCommands:\n",
     );

@@ -122,7 +122,7 @@ impl Unit {
         }
         let mut death = self.last_end()?;
         if waits {
-            death.what.push_str("; it is tried again by itself");
+            death.what.push_str("; systemd restarts it");
         }
         Some(death)
     }
@@ -142,7 +142,7 @@ impl Unit {
         match (self.result.as_str(), self.exec_main_code, self.exec_main_status) {
             (_, EXITED, CREDENTIALS) => died(
                 "a credential could not be decrypted, so the daemon never ran",
-                "After a cleared TPM, a lost host key, or with another device's file: c2c-authctl provision --replace",
+                "The TPM was cleared, the host key is lost, or the file is another device's. Run: c2c-authctl provision --replace",
             ),
             (_, EXITED, 217) => died(
                 "the user c2c-authd does not exist, or the kernel has no user namespaces",
@@ -151,18 +151,18 @@ impl Unit {
             (_, EXITED, 203) => died("/usr/bin/c2c-authd cannot be run", "Install the package again"),
             (_, EXITED, 78) => died(
                 &format!("its configuration or a secret is wrong{said}"),
-                "Correct it (c2c-authd --check-config), then: systemctl restart c2c-authd",
+                "Fix it (see c2c-authd --check-config), then: systemctl restart c2c-authd",
             ),
             (_, EXITED, 77) => died(
                 &format!("owner or mode of a file or directory is wrong, or the bus refuses the name{said}"),
-                "Mend it (journalctl -u c2c-authd says how), then: systemctl restart c2c-authd",
+                "Fix it (see journalctl -u c2c-authd), then: systemctl restart c2c-authd",
             ),
             (_, EXITED, 74) => died(
                 &format!("the state or runtime directory cannot be read or written{said}"),
-                "Look at the disk: whether it is mounted, and for writing, and has free space",
+                "Check that its file system is mounted, is writable and has free space",
             ),
             ("watchdog", ..) => died(
-                "it made no progress and systemd killed it",
+                "it hung, and systemd's watchdog killed it",
                 "See the journal: journalctl -u c2c-authd",
             ),
             ("start-limit-hit", ..) => died(
@@ -261,7 +261,7 @@ mod tests {
             (dead("exit-code", 1, 74, ""), "directory"),
             (dead("exit-code", 1, 217, ""), "user"),
             (dead("exit-code", 1, 203, ""), "cannot be run"),
-            (dead("watchdog", 2, 6, ""), "progress"),
+            (dead("watchdog", 2, 6, ""), "watchdog"),
             (dead("start-limit-hit", 1, 75, "no bus"), "no bus"),
             (dead("signal", 2, 11, ""), "signal 11"),
         ] {
@@ -282,10 +282,7 @@ mod tests {
             ..dead("exit-code", 1, 74, "no partition")
         };
         let death = unit.death().unwrap();
-        assert!(
-            death.what.contains("no partition; it is tried again by itself"),
-            "{death:?}"
-        );
+        assert!(death.what.contains("no partition; systemd restarts it"), "{death:?}");
         let starting = Unit {
             exec_main_code: 0,
             ..unit

@@ -10,21 +10,24 @@ use crate::bus::BusAddress;
 
 /// What `--help` prints.
 pub const HELP: &str = "\
-Pairs this device with Frame.io Camera to Cloud, or with another OAuth server, keeps its tokens fresh, and hands them out
+Pairs this device with Frame.io Camera to Cloud, or with another OAuth server, keeps its tokens fresh and hands them out
 over D-Bus.
 
 Usage: c2c-authd [OPTIONS]
 
 Options:
-  --config FILE      read FILE instead of /etc/c2c-authd/config.toml
+  --config FILE      read only FILE, no drop-ins
   --bus BUS          system (default), session, or a D-Bus address
-  --check-config     read the configuration, say what is wrong with it, and exit
+  --check-config     print the effective configuration, or what is wrong with it, and exit
   --version          print the version and exit
   --help             print this and exit
 
 Environment:
   C2C_LOG            error, warn, info (default) or debug
-  STATE_DIRECTORY, RUNTIME_DIRECTORY, CREDENTIALS_DIRECTORY, NOTIFY_SOCKET: as set by systemd
+  STATE_DIRECTORY, RUNTIME_DIRECTORY, CREDENTIALS_DIRECTORY, NOTIFY_SOCKET, WATCHDOG_USEC
+                     as set by systemd
+  DBUS_SYSTEM_BUS_ADDRESS
+                     where the system bus is
 
 Exit codes: 0 stopped on request, 64 wrong usage, 70 internal fault, 74 state unreadable or unwritable,
 75 bus unavailable or lost, 77 wrong owner or mode, 78 wrong configuration.
@@ -83,7 +86,7 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Args, lexopt::Error
                     address if address.contains(':') => BusAddress::Address(address.to_owned()),
                     other => {
                         return Err(format!(
-                            "--bus takes system, session or an address such as unix:path=…, not '{other}'"
+                            "--bus takes system, session or an address such as unix:path=/run/bus, not {other:?}"
                         )
                         .into());
                     }

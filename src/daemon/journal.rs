@@ -194,7 +194,7 @@ impl From<&Note> for Entry {
             Note::CodeShown { expires_in } => Self::new(
                 Level::INFO,
                 CODE_SHOWN,
-                format!("A pairing code is on show for {}.", span(expires_in)),
+                format!("A pairing code is shown for {}.", span(expires_in)),
             ),
             Note::CodeRequestFailed { fault, retry_in } => Self::new(
                 level::of_fault(fault),
@@ -208,12 +208,12 @@ impl From<&Note> for Entry {
             Note::BadUserCode => Self::new(
                 Level::WARN,
                 BAD_USER_CODE,
-                "The server sent a pairing code of a wrong shape; it is not shown, and another is asked for.",
+                "The server sent a malformed pairing code; it is not shown, and another one is requested.",
             ),
             Note::StrayRedirect => Self::new(
                 Level::WARN,
                 STRAY_REDIRECT,
-                "A redirect came that does not answer the authorization request on show, or came again; pairing goes on.",
+                "A redirect arrived that does not answer the current authorization request, or arrived again; pairing continues.",
             ),
             Note::ExchangeFailed { fault, retry_in } => exchange_failed(fault, retry_in),
             Note::CodeRefused { objection } => objection::code_refused(objection),
@@ -228,7 +228,7 @@ impl From<&Note> for Entry {
             Note::FlowEnded { reason } => Self::new(
                 level::of_flow_end(reason),
                 FLOW_ENDED,
-                format!("Pairing ended without a result: {}.", words::reason(reason).what),
+                format!("Pairing failed: {}.", words::reason(reason).what),
             )
             .reason(reason),
             Note::Paired {
@@ -257,7 +257,7 @@ impl From<&Note> for Entry {
                 Level::ERROR,
                 PAIRING_LOST,
                 format!(
-                    "The pairing is lost: {}. Pair this device again.",
+                    "The pairing is lost: {}. Run: c2c-authctl pair.",
                     words::reason(reason).what
                 ),
             )
@@ -271,8 +271,8 @@ impl From<&Note> for Entry {
             Note::RevocationDropped => Self::new(
                 Level::WARN,
                 REVOCATION_DROPPED,
-                "The tokens of a former pairing could not be revoked at the server and are left to run out. Remove the device \
-                 in the project's settings if that matters.",
+                "The tokens of a former pairing could not be revoked at the server and are left to expire. If that matters, \
+                 remove the device at the server.",
             ),
             Note::RejectionUnfounded { caller, generation } => Self {
                 caller: Some(caller),
@@ -301,14 +301,14 @@ impl From<&Note> for Entry {
             Note::TokenRefused { generation } => Self::new(
                 Level::WARN,
                 TOKEN_REFUSED,
-                format!("The server refused access token {} before its end.", generation.0),
+                format!("The server refused access token {} before it expired.", generation.0),
             )
             .generation(generation),
             Note::StoreFailed => Self::new(
                 Level::ERROR,
                 STORE_FAILED,
-                "The state directory cannot be written; tokens are kept in memory and writing is tried again. Check its free \
-                 space and that it is not mounted read-only.",
+                "The state directory cannot be written; tokens are kept in memory and writing is retried. Check its free space \
+                 and mount; c2c-authctl check names it.",
             ),
             Note::StoreRecovered => Self::new(
                 Level::INFO,
@@ -319,7 +319,7 @@ impl From<&Note> for Entry {
                 Level::WARN,
                 REFRESH_TOKEN_AGING,
                 format!(
-                    "No refresh succeeded for {}. Bring the device online, or its pairing will run out.",
+                    "No refresh has succeeded for {}. Bring the device online, or its pairing will expire.",
                     span(age)
                 ),
             ),
@@ -331,12 +331,12 @@ impl From<&Note> for Entry {
             Note::RecordFellBack => Self::new(
                 Level::WARN,
                 RECORD_FELL_BACK,
-                "The newest record of the pairing is damaged; the one before it is in use and may be out of date.",
+                "The newest record of the pairing is damaged; the previous one is in use and may be out of date.",
             ),
             Note::FlowResumed => Self::new(
                 Level::INFO,
                 FLOW_RESUMED,
-                "Pairing goes on where it was before the restart; the code is still valid.",
+                "Pairing continues after the restart; the code is still valid.",
             ),
         }
     }
@@ -375,11 +375,11 @@ fn refresh_failed(fault: FaultKind, retry_in: Duration, ambiguous: bool, sends: 
 
 fn exchange_failed(fault: FaultKind, retry_in: Option<Duration>) -> Entry {
     let next = retry_in.map_or_else(
-        || "The user has to approve once more.".to_owned(),
+        || "The user has to approve again.".to_owned(),
         |wait| format!("Trying again in {}.", span(wait)),
     );
     let sentence = format!(
-        "The user approved, but no tokens came: {}. {next}",
+        "The user approved, but the server issued no tokens: {}. {next}",
         explain_fault(fault)
     );
     Entry::new(level::of_fault(fault), EXCHANGE_FAILED, sentence)
@@ -390,8 +390,8 @@ const fn explain_fault(fault: FaultKind) -> &'static str {
         FaultKind::Offline => "the server cannot be reached",
         FaultKind::ClockNotSet => "the clock is not set, so the server's certificate cannot be checked",
         FaultKind::Untrusted => "the server's certificate is not trusted",
-        FaultKind::Lost => "the connection broke or time ran out before the answer",
-        FaultKind::Garbled => "the server failed or its answer is not what the protocol says",
+        FaultKind::Lost => "the connection broke or timed out before the answer",
+        FaultKind::Garbled => "the server failed, or its answer does not follow the protocol",
         FaultKind::RateLimited => "the server asks for fewer requests",
         FaultKind::Refused => "the server did not carry out the request",
         FaultKind::Local(fault) => words::local(fault),
@@ -400,7 +400,7 @@ const fn explain_fault(fault: FaultKind) -> &'static str {
 
 /// A duration for people: its two largest units.
 fn span(duration: Duration) -> String {
-    // Half a second up: «in 0 s» reads as «never stopped trying».
+    // Half a second up: "in 0 s" reads as "never stopped trying".
     let secs = duration.as_secs() + u64::from(duration.subsec_millis() >= 500);
     let (days, hours, mins, secs) = (secs / 86_400, secs / 3600 % 24, secs / 60 % 60, secs % 60);
     let units = [(days, "d"), (hours, "h"), (mins, "min"), (secs, "s")];

@@ -194,7 +194,7 @@ async fn boot(address: &BusAddress, source: Source) -> Result<Daemon, Failure> {
     let bus = bus::serve(address, boot::about(&config), wiring, snapshot).await?;
     let ears = Ears::open(sources, Box::pin(bus.closed()));
     let writer = executor::writer(store).map_err(|error| {
-        let sentence = format!("no thread for the store: {error}; see TasksMax= of the unit");
+        let sentence = format!("cannot start a thread for the store: {error}; check TasksMax= of the unit");
         Failure::new(Code::TempFail, sentence)
     })?;
     Ok(Daemon {

@@ -100,7 +100,7 @@ impl Daemon {
         Entry::new(
             Level::INFO,
             journal::STARTED,
-            format!("c2c-authd {} serves.", env!("CARGO_PKG_VERSION")),
+            format!("c2c-authd {} started.", env!("CARGO_PKG_VERSION")),
         )
         .in_state(self.core.snapshot().pairing)
         .write();
@@ -251,7 +251,7 @@ impl Daemon {
                 policy.map_or_else(Done::default, |policy| self.step(Event::PolicyChanged(policy)))
             }
             Err(why) => {
-                let sentence = format!("The new configuration is refused, the former stays in force: {why}");
+                let sentence = format!("The new configuration is refused, the previous one stays in force: {why}");
                 Entry::new(Level::WARN, journal::RELOAD_REFUSED, &sentence).write();
                 settings.refusal = Some(sentence);
                 Done::default()

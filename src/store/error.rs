@@ -13,7 +13,7 @@ pub enum OpenError {
         path: PathBuf,
     },
     /// The directory belongs to another user.
-    #[error("{} belongs to uid {owner}, but this is uid {us}: run as that user, or give it away with «chown -R {us}»", .path.display())]
+    #[error("{} belongs to uid {owner}, but this is uid {us}: run as that user, or run: chown -R {us} {}", .path.display(), .path.display())]
     NotOurs {
         /// The directory.
         path: PathBuf,
@@ -23,7 +23,7 @@ pub enum OpenError {
         us: u32,
     },
     /// Others than the owner could put files of their own in place of ours.
-    #[error("{} has mode {mode:04o}, so others may write there: «chmod go-w» it", .path.display())]
+    #[error("{} has mode {mode:04o}, so others may write there; run: chmod go-w {}", .path.display(), .path.display())]
     Mode {
         /// The directory.
         path: PathBuf,
@@ -31,13 +31,13 @@ pub enum OpenError {
         mode: u32,
     },
     /// There is no such directory. It is never created here: a mount that failed would be mistaken for a new device.
-    #[error("{} does not exist or is no directory: create it, or let systemd do so (StateDirectory=, RuntimeDirectory=)", .path.display())]
+    #[error("{} does not exist or is not a directory: create it, or let systemd do so (StateDirectory=, RuntimeDirectory=)", .path.display())]
     Missing {
         /// The directory.
         path: PathBuf,
     },
     /// The system refused for another reason.
-    #[error("cannot read {}: {source}: check its owner, and the disk", .path.display())]
+    #[error("cannot read {} ({source}): check its owner and the disk", .path.display())]
     Io {
         /// The directory or file.
         path: PathBuf,
@@ -50,7 +50,7 @@ pub enum OpenError {
 #[derive(Debug, thiserror::Error)]
 pub enum WriteError {
     /// There is no state key to seal with.
-    #[error("no state key is provisioned, so nothing can be sealed: provision one and restart")]
+    #[error("no state key is provisioned, so nothing can be sealed; run: c2c-authctl provision")]
     NoKey,
     /// What is to be stored is larger than what would be read back.
     #[error("refusing to store more than {limit} bytes")]
@@ -62,7 +62,7 @@ pub enum WriteError {
     #[error("the kernel gives no random bytes")]
     Entropy,
     /// The directory cannot be written.
-    #[error("cannot write in {}: {source}: check the disk, its free space and whether it is mounted read-only", .path.display())]
+    #[error("cannot write in {} ({source}): check its free space and mount", .path.display())]
     Io {
         /// The directory.
         path: PathBuf,
@@ -75,7 +75,7 @@ pub enum WriteError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// Neither 32 bytes nor the base64 of 32 bytes.
-    #[error("a state key is 32 random bytes, raw or in base64: this is neither")]
+    #[error("the state key must be 32 random bytes, raw or in base64")]
     Shape,
     /// All bytes are zero: what a power cut leaves of a file that was never synced.
     #[error("the state key is all zeros, so it was never written to disk: provision it again")]

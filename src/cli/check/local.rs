@@ -26,7 +26,7 @@ pub(super) fn configuration(site: &Site, found: &mut Vec<Finding>) -> Option<Con
     };
     let files: Vec<_> = config.files.iter().map(|file| file.display().to_string()).collect();
     let told = if files.is_empty() {
-        "no file, every value is the default".to_owned()
+        "no file; every value is its default".to_owned()
     } else {
         files.join(" < ")
     };
@@ -84,7 +84,7 @@ fn holders(role: &Principals) -> String {
         };
         let members: Vec<_> = group.members().iter().map(|name| name.to_string_lossy()).collect();
         let members = if members.is_empty() {
-            "no members of its own; services join it by SupplementaryGroups=".to_owned()
+            "no members; services join it by SupplementaryGroups=".to_owned()
         } else {
             members.join(", ")
         };
@@ -105,10 +105,10 @@ pub(super) fn state(site: &Site, config: Option<&Config>, found: &mut Vec<Findin
                 Finding::fail(
                     CHECK,
                     format!("{name} does not exist"),
-                    "Make it, owned by c2c-authd, mode 0700",
+                    "Create it, owned by c2c-authd, mode 0700",
                 )
             } else {
-                Finding::ok(CHECK, format!("{name} is made at the first start"))
+                Finding::ok(CHECK, format!("{name} is created at the first start"))
             });
             return;
         }
@@ -150,15 +150,15 @@ pub(super) fn state(site: &Site, config: Option<&Config>, found: &mut Vec<Findin
     if !aside.is_empty() {
         found.push(Finding::warn(
             CHECK,
-            format!("could not be used and were set aside: {}", aside.join(", ")),
-            "The journal says why: journalctl -u c2c-authd C2C_EVENT=record-unusable; they go with: c2c-authctl factory-reset",
+            format!("unusable records were set aside: {}", aside.join(", ")),
+            "The journal says why: journalctl -u c2c-authd C2C_EVENT=record-unusable; to remove them: c2c-authctl factory-reset",
         ));
     }
     if names.iter().any(|name| name == "revocations") {
         found.push(Finding::warn(
             CHECK,
-            "the server has yet to hear that a former pairing is over",
-            "Connect the device to the internet; the daemon tells it by itself",
+            "a former pairing has yet to be revoked at the server",
+            "Connect the device to the internet; the daemon does it by itself",
         ));
     }
 }
@@ -183,7 +183,7 @@ fn room(directory: &Path) -> Finding {
         Finding::fail(
             CHECK,
             format!("{name} is on a file system that is mounted read-only"),
-            "Mount it for writing, or set state.directory to a place that is",
+            "Mount it read-write, or set state.directory to a writable place",
         )
     } else if free < ENOUGH {
         Finding::fail(CHECK, format!("{name} has only {free} bytes left"), "Free some space")
@@ -199,10 +199,10 @@ pub(super) fn clock(found: &mut Vec<Finding>) {
     found.push(if now < floor {
         Finding::fail(
             "clock",
-            "the clock is before the day on which this software was made",
-            "Set it, or let it find a time server",
+            "the clock is set before the build date of this software",
+            "Set it, or let NTP set it",
         )
     } else {
-        Finding::ok("clock", "later than this software")
+        Finding::ok("clock", "later than the build date")
     });
 }

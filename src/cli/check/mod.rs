@@ -106,9 +106,9 @@ impl Report {
         let count = |verdict| self.checks.iter().filter(|finding| finding.verdict == verdict).count();
         let _ = match (count(Verdict::Fail), count(Verdict::Warn)) {
             (0, 0) => writeln!(out, "\nAll is well."),
-            (0, warned) => writeln!(out, "\nIt works; {warned} to look at."),
-            (failed, 0) => writeln!(out, "\n{failed} failed."),
-            (failed, warned) => writeln!(out, "\n{failed} failed; {warned} more to look at."),
+            (0, warned) => writeln!(out, "\nNothing failed; warnings: {warned}."),
+            (failed, 0) => writeln!(out, "\nFailed: {failed}."),
+            (failed, warned) => writeln!(out, "\nFailed: {failed}; warnings: {warned}."),
         };
         out
     }

@@ -12,11 +12,7 @@ use crate::daemon::words;
 /// Looks for both as the daemon would, and opens them.
 pub(super) fn secrets(site: &Site, config: Option<&Config>, found: &mut Vec<Finding>) {
     if !rustix::process::geteuid().is_root() {
-        found.push(Finding::warn(
-            "secrets",
-            "only root can look at them",
-            "Run this as root",
-        ));
+        found.push(Finding::warn("secrets", "only root can read them", "Run this as root"));
         return;
     }
     for which in [Which::ClientSecret, Which::StateKey] {
@@ -47,7 +43,7 @@ fn missing(config: Option<&Config>, which: Which) -> Finding {
     let reason = match which {
         Which::ClientSecret => Reason::ClientSecretMissing,
         Which::StateKey if config.is_some_and(|config| config.secrets.create_state_key) => {
-            return Finding::ok(which.name(), "made at the first start");
+            return Finding::ok(which.name(), "created at the first start");
         }
         Which::StateKey => Reason::StateKeyMissing,
     };
@@ -59,21 +55,21 @@ fn kept_well(site: &Site, which: Which, kept: &Kept) -> Finding {
     let check = which.name();
     let path = kept.path().display();
     match kept {
-        Kept::File { .. } => Finding::ok(check, format!("a file in clear, {path}")),
+        Kept::File { .. } => Finding::ok(check, format!("a plain file, {path}")),
         Kept::Sealed { header: None, .. } => {
-            Finding::warn(check, format!("{path} opens, in a way that is not known"), "")
+            Finding::warn(check, format!("{path} opens, but its format is unknown"), "")
         }
         Kept::Sealed {
             header: Some(header), ..
         } => match header.key {
             Key::Null => Finding::fail(
                 check,
-                format!("{path} is sealed with a key of zeros, which hides nothing"),
+                format!("{path} is sealed with systemd's null key, which protects nothing"),
                 "Run: c2c-authctl provision --upgrade-key host",
             ),
             key if header.bound_to_pcrs => Finding::warn(
                 check,
-                format!("{path} is bound to measurements of firmware or system, so that an update can lock it"),
+                format!("{path} is bound to PCRs (measurements of the firmware), so that an update can lock it"),
                 format!("Run: c2c-authctl provision --upgrade-key {}", key.word()),
             ),
             Key::Host if Creds(site).has_tpm().unwrap_or(false) => Finding::ok(

@@ -31,7 +31,7 @@ pub(super) fn bus_files(site: &Site, config: Option<&Config>, found: &mut Vec<Fi
     } else {
         found.push(Finding::fail(
             "bus-policy",
-            format!("no policy of the bus lets the daemon own {NAME}"),
+            format!("no bus policy lets the daemon own {NAME}"),
             format!("Install dbus/{NAME}.conf into /usr/share/dbus-1/system.d, then: systemctl reload dbus"),
         ));
     }
@@ -47,7 +47,7 @@ pub(super) fn bus_files(site: &Site, config: Option<&Config>, found: &mut Vec<Fi
             if !policies.is_empty() && !policies.iter().any(|(_, text)| text.contains(&holder)) {
                 found.push(Finding::warn(
                     "bus-policy",
-                    format!("[access] gives {holder} the role {role}, and the bus does not let it through"),
+                    format!("[access] gives {holder} the role {role}, but the bus policy does not let it through"),
                     "Copy the role's block of the policy into a file of your own in /etc/dbus-1/system.d",
                 ));
             }
@@ -69,7 +69,7 @@ pub(super) fn bus_files(site: &Site, config: Option<&Config>, found: &mut Vec<Fi
         ),
         Err(error) => Finding::warn(
             "activation",
-            format!("{}: {error}; the daemon is not started by calls", activation.display()),
+            format!("{}: {error}; calls do not start the daemon", activation.display()),
             "Install it, or enable the unit",
         ),
     });
@@ -97,7 +97,7 @@ pub(super) async fn unit_and_daemon(bus: &BusAddress, found: &mut Vec<Finding>) 
         None => Finding::warn(
             "unit",
             "systemd does not answer",
-            "Where it does not run, this is as it should be",
+            "Ignore this if the system does not run systemd",
         ),
         Some(unit) => judge(unit),
     });
@@ -111,7 +111,7 @@ pub(super) async fn unit_and_daemon(bus: &BusAddress, found: &mut Vec<Finding>) 
     found.push(match status {
         Ok(status) => answered(&status),
         Err(failure) if failure.exit == Exit::Denied => {
-            Finding::warn("daemon", "it does not talk to this user", "Run this as root")
+            Finding::warn("daemon", "it refuses this user", "Run this as root")
         }
         Err(failure) => Finding::fail("daemon", failure.sentence, ""),
     });
@@ -126,7 +126,7 @@ fn judge(unit: &Unit) -> Finding {
         ("active", 0) => Finding::ok(CHECK, "active"),
         ("active", restarts) => Finding::warn(
             CHECK,
-            format!("active, and was restarted {restarts} times since it was last started by hand"),
+            format!("active; restarted {restarts} times since it was last started by hand"),
             "See the journal: journalctl -u c2c-authd",
         ),
         ("inactive", _) => Finding::ok(

@@ -140,7 +140,7 @@ fn a_state_directory_that_others_can_write_is_a_fault_and_what_was_set_aside_is_
     fs::set_permissions(directory, fs::Permissions::from_mode(0o700)).unwrap();
     world.expect("state", Verdict::Warn, "record.damaged.1");
     world.write("/var/lib/c2c-authd/revocations", "");
-    world.expect("state", Verdict::Warn, "yet to hear");
+    world.expect("state", Verdict::Warn, "yet to be revoked");
     fs::set_permissions(directory, fs::Permissions::from_mode(0o777)).unwrap();
     world.expect("state", Verdict::Fail, "chmod 0700");
 }
@@ -166,7 +166,7 @@ fn the_report_is_a_line_for_each_and_its_worst_is_the_whole() {
     assert_eq!(report.verdict, Verdict::Fail);
     assert_eq!(
         report.text(),
-        "ok    a              fine\nwarn  b              so so. Look\nFAIL  c              bad. Do this\n\n1 failed; 1 more to look at.\n"
+        "ok    a              fine\nwarn  b              so so. Look\nFAIL  c              bad. Do this\n\nFailed: 1; warnings: 1.\n"
     );
     assert_eq!(Report::new(Vec::new()).text(), "\nAll is well.\n");
 }

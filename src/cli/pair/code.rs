@@ -52,7 +52,7 @@ impl Code {
         read().ok_or_else(|| {
             Failure::new(
                 Exit::Failed,
-                "the daemon's answer holds no code; is it of the same version?",
+                "the daemon's answer holds no code; check that its version is that of c2c-authctl",
             )
         })
     }
@@ -66,7 +66,7 @@ impl Code {
         };
         let name = match self.device_name.as_str() {
             "" => String::new(),
-            name => format!("It is the right device if it is called {name} there.\n"),
+            name => format!("Check that the device is called {name} there.\n"),
         };
         match &self.typed {
             Some(typed) => format!("{scan} {} and enter\n\n    {typed}\n\n{name}", self.uri),

@@ -64,7 +64,7 @@ impl<'a> Screen<'a> {
         })?;
         self.shown = Some((code.id, Instant::now() + code.expires_in));
         if !self.terminal {
-            print(&format!("The code holds for {} s.\n", code.expires_in.as_secs()))?;
+            print(&format!("The code is valid for {} s.\n", code.expires_in.as_secs()))?;
         }
         Ok(())
     }
@@ -95,7 +95,8 @@ impl<'a> Screen<'a> {
         {
             let left = end.saturating_duration_since(Instant::now()).as_secs();
             // A terminal that is gone is noticed by its signal.
-            let _ = write!(io::stdout(), "\rThe code holds for {left} s. \x1b[K").and_then(|()| io::stdout().flush());
+            let _ =
+                write!(io::stdout(), "\rThe code is valid for {left} s. \x1b[K").and_then(|()| io::stdout().flush());
             self.counting = true;
         }
     }

@@ -34,7 +34,7 @@ fn a_code_is_told_with_its_address_and_the_name_to_look_for() {
     assert_eq!(code.expires_in, Duration::from_secs(120));
     assert_eq!(
         code.text(),
-        "Scan the QR code, or go to https://next.frame.io/device and enter\n\n    123456\n\nIt is the right device if it is called Cam-1 there.\n"
+        "Scan the QR code, or go to https://next.frame.io/device and enter\n\n    123456\n\nCheck that the device is called Cam-1 there.\n"
     );
 }
 
@@ -87,7 +87,7 @@ fn an_answer_without_a_code_is_a_failure_that_does_not_show_what_came() {
 }
 
 #[test]
-fn each_state_has_its_step() {
+fn an_unknown_state_waits_and_every_known_one_shows_waits_or_ends() {
     assert_eq!(step("requesting-code", "none"), Step::Wait(String::new()));
     assert_eq!(
         step("requesting-code", "code-expired"),
@@ -184,13 +184,13 @@ async fn a_tool_that_cannot_go_on_ends_what_it_started_or_says_how() {
             Flow::AfterStart,
             true,
             true,
-            "may go on; end it with: c2c-authctl cancel",
+            "may continue; to end it: c2c-authctl cancel",
         ),
         (
             Flow::Always,
             false,
             false,
-            "was not started here; end it with: c2c-authctl cancel",
+            "was not started here; to end it: c2c-authctl cancel",
         ),
     ] {
         let fake = Fake::start().await;

@@ -37,11 +37,11 @@ fn piped(input: impl Read) -> Result<Plain, Failure> {
     match content.len() {
         0 => Err(Failure::new(
             Exit::Usage,
-            "there is no client secret on standard input; pipe it in, or run this on a terminal",
+            "no client secret on standard input; pipe it in, or run this on a terminal",
         )),
         length if length > LIMIT => Err(Failure::new(
             Exit::Usage,
-            "what comes on standard input is longer than any client secret",
+            "standard input is longer than any client secret",
         )),
         _ => Ok(content),
     }
@@ -55,7 +55,7 @@ fn typed(input: impl Read) -> Result<Plain, Failure> {
     let mut line = Zeroizing::new(Vec::with_capacity(LIMIT));
     for byte in BufReader::with_capacity(1, input).bytes() {
         match byte.map_err(|error| Failure::new(Exit::Failed, format!("terminal: {error}")))? {
-            INTERRUPT => return Err(Failure::new(Exit::Interrupted, "interrupted; nothing has changed")),
+            INTERRUPT => return Err(Failure::new(Exit::Interrupted, "interrupted; nothing was changed")),
             END | b'\r' | b'\n' => break,
             0x08 | 0x7f => drop(line.pop()),
             CLEAR => line.clear(),
@@ -66,7 +66,7 @@ fn typed(input: impl Read) -> Result<Plain, Failure> {
     if line.is_empty() {
         return Err(Failure::new(
             Exit::Usage,
-            "no client secret was typed; nothing has changed",
+            "no client secret was typed; nothing was changed",
         ));
     }
     Ok(line)

@@ -124,7 +124,7 @@ impl DropIn {
         let by = Self::path(site);
         self.strange.iter().map(move |path| {
             format!(
-                "{} is named in {}, and not by provision; it was left, see whether it is a secret",
+                "{} is named in {}, but not by provision; it was left, check whether it is a secret",
                 quote(&path.to_string_lossy()),
                 by.display()
             )
@@ -174,8 +174,8 @@ impl DropIn {
             return Err(Failure::new(
                 Exit::Failed,
                 format!(
-                    "{} cannot be taken away for good (its file system is read-only, or forgets changes); nothing was changed; \
-                     make that writable for a moment, or take it out of the image",
+                    "{} cannot be removed for good (its file system is read-only, or forgets changes); nothing was changed; make \
+                     that writable for a moment, or remove it from the image",
                     other.display()
                 ),
             ));
@@ -202,19 +202,18 @@ impl DropIn {
     }
 
     fn text(&self) -> String {
-        let mut out = String::from(
-            "# Written by «c2c-authctl provision», which replaces it. Changes belong into another file.\n",
-        );
+        let mut out =
+            String::from("# Written by «c2c-authctl provision», which replaces it. Changes belong in another file.\n");
         let quoted = |path: &Path| quote(&path.to_string_lossy());
         // Writing to a string cannot fail.
         if !self.unsettled.is_empty() {
-            out.push_str("# A change has not come to its end; say it again. Secrets in clear may be left in\n");
+            out.push_str("# A change was cut off; run the command again. Unsealed secrets may be left in\n");
         }
         for path in &self.unsettled {
             let _ = writeln!(out, "{UNSETTLED}{}", quoted(path));
         }
         if !self.kept_beside.is_empty() {
-            out.push_str("# Former state keys that did not open are kept in clear, with .replaced.1 (2, 3 ...) behind these names:\n");
+            out.push_str("# Former state keys that could not be used are kept unsealed as these names plus .replaced.1 (2, 3 ...):\n");
         }
         for path in &self.kept_beside {
             let _ = writeln!(out, "{KEPT_BESIDE}{}", quoted(path));

@@ -77,7 +77,7 @@ fn take_up() -> (&'static str, Option<String>) {
         Err(said) => (
             "failed",
             Some(format!(
-                "the secrets are stored, and c2c-authd does not start with them ({said}); see: c2c-authctl check"
+                "the secrets are stored, but c2c-authd does not start with them ({said}); see: c2c-authctl check"
             )),
         ),
     }
@@ -86,7 +86,7 @@ fn take_up() -> (&'static str, Option<String>) {
 impl Report {
     pub(super) fn text(&self) -> String {
         if !self.changed {
-            return format!("Nothing to do: all is as it was to be.\n{}\n", self.protection);
+            return format!("Nothing to do: everything is in place.\n{}\n", self.protection);
         }
         let mut out = String::new();
         for (what, done) in [
@@ -96,10 +96,10 @@ impl Report {
         ] {
             let told = match done {
                 Done::None => continue,
-                Done::Unchanged => "as it was",
+                Done::Unchanged => "unchanged",
                 Done::Stored => "stored",
                 Done::Replaced => "replaced",
-                Done::Moved => "the same, kept anew",
+                Done::Moved => "unchanged, stored anew",
             };
             // Writing to a string cannot fail.
             let _ = writeln!(out, "{what:<14} {told}");
@@ -107,14 +107,14 @@ impl Report {
         let unit = match self.unit {
             "restarted" => "c2c-authd was restarted.",
             "started" => "c2c-authd, which had failed, was started.",
-            "not-running" => "c2c-authd does not run; it is started at boot or when somebody calls it.",
+            "not-running" => "c2c-authd is not running; it starts at boot or when it is called.",
             "no-service-manager" => "systemd does not answer; restart c2c-authd if it runs.",
             "failed" => "c2c-authd does not start.",
             _ => "",
         };
-        let _ = writeln!(out, "{:<14} {}", "kept in", self.place.display());
+        let _ = writeln!(out, "{:<14} {}", "stored in", self.place.display());
         if let Some(path) = &self.unit_drop_in {
-            let _ = writeln!(out, "{:<14} waits for the TPM at boot, by {}", "unit", path.display());
+            let _ = writeln!(out, "{:<14} waits for the TPM at boot: {}", "unit", path.display());
         }
         let _ = writeln!(out, "\n{}", self.protection);
         if !unit.is_empty() {

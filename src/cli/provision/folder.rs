@@ -32,11 +32,11 @@ const HIDDEN: [(&str, &str); 8] = [
 pub(super) fn admit(site: &Site, config: &Config, directory: &Path) -> Result<Option<String>, Failure> {
     let name = directory.display();
     if directory.components().any(|part| part == Component::ParentDir) {
-        return Err(refused(&format!("{name} goes up by «..»; say where it is")));
+        return Err(refused(&format!("{name} contains \"..\"; give the path without it")));
     }
     if let Some((above, line)) = HIDDEN.iter().find(|(above, _)| directory.starts_with(above)) {
         return Err(refused(&format!(
-            "{name} cannot be seen by the daemon: its unit hides {above} ({line}); say another, such as /var/lib/c2c-secrets"
+            "the unit hides {above} from the daemon ({line}), so {name} cannot be used; use another, such as /var/lib/c2c-secrets"
         )));
     }
     let ours = [
@@ -47,7 +47,7 @@ pub(super) fn admit(site: &Site, config: &Config, directory: &Path) -> Result<Op
     ];
     if let Some(above) = ours.iter().find(|above| directory.starts_with(above)) {
         return Err(refused(&format!(
-            "{name} is in {}, which the daemon may change: it could put another file in the place of its own secrets; say \
+            "{name} is in {}, which the daemon may change: it could replace its own secrets; use \
              another, such as /var/lib/c2c-secrets",
             above.display()
         )));
@@ -55,7 +55,7 @@ pub(super) fn admit(site: &Site, config: &Config, directory: &Path) -> Result<Op
     let mut stores = STORES.iter().chain(&["/etc/credstore", "/run/credstore", SPARE_STORE]);
     if let Some(store) = stores.find(|store| directory.starts_with(store)) {
         return Err(refused(&format!(
-            "{name} is in {store}, where systemd looks for credentials, and a file in clear would be taken for one; say \
+            "{name} is in {store}, where systemd looks for credentials, and would take a plain file for one; use \
              another, such as /var/lib/c2c-secrets"
         )));
     }
@@ -64,7 +64,7 @@ pub(super) fn admit(site: &Site, config: &Config, directory: &Path) -> Result<Op
         Ground::Lasting => Ok(None),
         Ground::Volatile => Ok(Some(gone(directory))),
         Ground::ReadOnly => Err(refused(&format!(
-            "{name} is on a read-only file system; say a directory on a partition that can be written"
+            "{name} is on a read-only file system; use a directory on a writable partition"
         ))),
     }
 }
@@ -93,25 +93,25 @@ fn step(site: &Site, path: &Path, found: &Metadata) -> Result<(), Failure> {
         let to = fs::canonicalize(site.path(path)).map(|to| site.machine_path(&to));
         let why = match to {
             Ok(to) => format!(
-                "{name} is a symbolic link, which may lead elsewhere tomorrow; say {} instead",
+                "{name} is a symbolic link, which may change; use {} instead",
                 to.display()
             ),
-            Err(error) => format!("{name} is a symbolic link that leads nowhere ({error})"),
+            Err(error) => format!("{name} is a broken symbolic link ({error})"),
         };
         return Err(refused(&why));
     }
     if !found.is_dir() {
-        return Err(refused(&format!("{name} is no directory")));
+        return Err(refused(&format!("{name} is not a directory")));
     }
     if found.uid() != site.root_uid {
         return Err(refused(&format!(
-            "{name} belongs to uid {}, who could put other files in the place of the secrets; run: chown root {name}",
+            "{name} belongs to uid {}, who could replace the secrets; run: chown root {name}",
             found.uid()
         )));
     }
     if found.mode() & 0o022 != 0 {
         return Err(refused(&format!(
-            "{name} can be changed by others (mode {:04o}), who could put other files in the place of the secrets; run: chmod \
+            "{name} can be changed by others (mode {:04o}), who could replace the secrets; run: chmod \
              go-w {name}",
             found.mode() & 0o7777
         )));
@@ -206,10 +206,10 @@ mod tests {
         symlink("nowhere", site.path("/lost")).unwrap();
         let why = admitted(&site, "/link/factory").unwrap_err();
         assert!(
-            why.contains("/link is a symbolic link") && why.contains("say /data instead"),
+            why.contains("/link is a symbolic link") && why.contains("use /data instead"),
             "{why}"
         );
-        assert!(admitted(&site, "/lost").unwrap_err().contains("leads nowhere"));
+        assert!(admitted(&site, "/lost").unwrap_err().contains("broken symbolic link"));
     }
 
     #[test]

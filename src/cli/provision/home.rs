@@ -31,16 +31,16 @@ pub(super) fn store(site: &Site) -> Result<Home, Failure> {
     let spare = linked.then_some(SPARE_STORE);
     choose(site, STORE, spare).ok_or_else(|| {
         let spare = if linked {
-            format!("{SPARE_STORE} cannot be written either: mount a partition that lasts at /var/lib (or at {STORE})")
+            format!("{SPARE_STORE} cannot be written either: mount a persistent partition at /var/lib (or at {STORE})")
         } else {
             format!(
-                "the image lacks {}, by which systemd would find them in {SPARE_STORE}: add it, or mount a partition that \
-                 lasts at {STORE}",
+                "the image lacks {}, by which systemd would find them in {SPARE_STORE}: add it, or mount a persistent \
+                 partition at {STORE}",
                 LINKED_BY[0]
             )
         };
         refused(&format!(
-            "{STORE} is on a read-only file system, and {spare}; or keep the secrets as files: --files DIR"
+            "{STORE} is on a read-only file system, and {spare}; or store the secrets as files: --files DIR"
         ))
     })
 }
@@ -50,8 +50,8 @@ pub(super) fn drop_ins(site: &Site) -> Result<Home, Failure> {
     let [usual, spare] = DROP_INS;
     choose(site, usual, Some(spare)).ok_or_else(|| {
         refused(&format!(
-            "{usual} and {spare} are on read-only file systems: mount a partition that lasts at one of them, or let the \
-             image's own configuration say it (client-id-from = \"file:PATH\", client-secret-file, state-key-file)"
+            "{usual} and {spare} are on read-only file systems: mount a persistent partition at one of them, or set it in \
+             the image's own configuration (client-id-from = \"file:PATH\", client-secret-file, state-key-file)"
         ))
     })
 }
@@ -82,7 +82,7 @@ fn choose(site: &Site, usual: &str, spare: Option<&str>) -> Option<Home> {
 /// What is to be known of a directory that is forgotten with the next boot.
 pub(super) fn gone(directory: &Path) -> String {
     format!(
-        "{} is on a file system that does not survive a reboot, and what is stored there does not either",
+        "{} is on a file system that does not survive a reboot",
         directory.display()
     )
 }

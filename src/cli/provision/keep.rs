@@ -99,7 +99,7 @@ pub(super) fn warning(kept: &[PathBuf], records: bool) -> Option<String> {
     let kept = match names.as_slice() {
         [] => String::new(),
         names => format!(
-            "the former state key was replaced and is kept as {}",
+            "the former state key was replaced; it is kept as {}",
             names.join(" and ")
         ),
     };
@@ -107,13 +107,13 @@ pub(super) fn warning(kept: &[PathBuf], records: bool) -> Option<String> {
         ("", false) => None,
         (kept, false) => Some(kept.to_owned()),
         ("", true) => Some(
-            "the state key is new, and the records that were sealed with another one cannot be read: the device has to be \
-             paired again, unless that key comes back"
+            "the state key is new, and records sealed with the former one cannot be read: the device has to be paired \
+             again, unless that key is brought back"
                 .to_owned(),
         ),
         (kept, true) => Some(format!(
-            "{kept}; the records that were sealed with it cannot be read with the new one: the device has to be paired again, \
-             or, if the former key opens again, put back in its place"
+            "{kept}; records sealed with it cannot be read with the new one: pair the device again, or put the former key \
+             back once it opens"
         )),
     }
 }

@@ -165,8 +165,8 @@ impl Target {
         let warning = home.warning.or_else(|| {
             forgets.then(|| {
                 format!(
-                    "{}, without which nothing can be opened; unless the image brings the key back, say --with-key tpm2 or \
-                     keep the secrets as files",
+                    "{}, without which nothing can be opened; unless the image brings the key back, use --with-key tpm2 or \
+                     --files DIR",
                     home::gone(&site.machine_path(&site.host_key()))
                 )
             })
@@ -283,7 +283,7 @@ fn report(
         return Err(Failure::new(
             Exit::Failed,
             format!(
-                "{} says {id:?}, and a later file of the configuration says something else; see c2c-authd --check-config",
+                "{} sets {id:?}, but a later file of the configuration overrides it; see: c2c-authd --check-config",
                 DropIn::path(site).display()
             ),
         ));
@@ -294,7 +294,7 @@ fn report(
     };
     let mut warnings: Vec<_> = target.warning.iter().cloned().collect();
     if config.device.client_id.is_none() {
-        warnings.push("the device has no client id yet; say --client-id, or set device.client-id-from".to_owned());
+        warnings.push("the device has no client id yet; use --client-id, or set device.client-id-from".to_owned());
     }
     let mut needs_tpm = false;
     let (key, protection) = if target.is_sealed() {
@@ -311,7 +311,7 @@ fn report(
         (
             "file".to_owned(),
             format!(
-                "The secrets are files in clear in {}, which only root and the daemon can read. That does not protect against \
+                "The secrets are plain files in {}, which only root and the daemon can read. That does not protect against \
                  somebody who holds the disk or an image of it.",
                 target.directory.display()
             ),
@@ -340,7 +340,7 @@ fn left_in_clear(site: &Site, config: &Config) -> Vec<String> {
     there
         .map(|(which, path)| {
             format!(
-                "{} is named by the configuration and still holds the {} in clear; remove both the file and its name",
+                "{} still holds the {} unsealed, and the configuration names it; remove the file and the key that names it",
                 path.display(),
                 which.what()
             )

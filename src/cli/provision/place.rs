@@ -185,32 +185,32 @@ fn why_closed(site: &Site, kept: &Kept) -> String {
         return String::new();
     };
     let Some(Header { key, bound_to_pcrs }) = *header else {
-        return format!("This file is no sealed credential; {AGAIN}");
+        return format!("This file is not a sealed credential; {AGAIN}");
     };
     let host_key = site.host_key();
     if key.needs_host() && !host_key.exists() {
         return format!(
-            "The host's key {} is lost, and what was sealed with it; bring it back from a backup, or {AGAIN}",
+            "The host key {} is missing; restore it from a backup, or {AGAIN}",
             host_key.display()
         );
     }
     // systemd does not take a key that is no secret any more.
     if key.needs_host() && fs::metadata(&host_key).is_ok_and(|found| found.mode() & 0o077 != 0) {
         return format!(
-            "The host's key {} can be read by others; run: chmod 0400 {}",
+            "The host key {} can be read by others; run: chmod 0400 {}",
             host_key.display(),
             host_key.display()
         );
     }
     let mut causes = vec!["it was sealed on another device or under another name"];
     if key.needs_host() {
-        causes.push("the host's key is another one");
+        causes.push("the host key has changed");
     }
     if key.needs_tpm() {
         causes.push("the TPM was cleared or cannot be reached");
     }
     if bound_to_pcrs {
-        causes.push("firmware or system changed, to which it is bound");
+        causes.push("the firmware or system that it is bound to has changed");
     }
     format!("Either {}; {AGAIN}", causes.join(", or "))
 }
@@ -222,7 +222,7 @@ pub(super) fn guarded(site: &Site, path: &Path) -> Result<(), String> {
     match site.service {
         // Root may read any file, the daemon only its own.
         Some((uid, _)) if found.uid() != uid => Err(format!(
-            "{path} belongs to uid {}, and the daemon runs as uid {uid}; run: chown {uid} {path}",
+            "{path} belongs to uid {}, but the daemon runs as uid {uid}; run: chown {uid} {path}",
             found.uid()
         )),
         _ if found.mode() & 0o077 != 0 => Err(format!(

@@ -18,7 +18,7 @@ pub(super) fn plan_client_id(config: &Config, wanted: &Provision, drop_in: &mut 
         Some(now) if !wanted.replace => {
             return Err(Failure::new(
                 Exit::Differs,
-                format!("the client id is {now:?} and not {id:?}; nothing was changed; say --replace to change it"),
+                format!("the client id is {now:?} and not {id:?}; nothing was changed; to replace it, use --replace"),
             ));
         }
         Some(_) => Done::Replaced,
@@ -47,7 +47,7 @@ pub(super) fn plan_client_secret(
                 return Err(Failure::new(
                     Exit::Differs,
                     format!(
-                        "{} holds another client secret; nothing was changed; say --replace to replace it",
+                        "{} holds another client secret; nothing was changed; to replace it, use --replace",
                         found.kept.path().display()
                     ),
                 ));
@@ -79,8 +79,8 @@ pub(super) fn plan_state_key(
         None if records && !replace => {
             return Err(Failure::new(
                 Exit::Differs,
-                "there is no state key, and there are records that were sealed with one; nothing was changed; bring the key \
-                 back, or say --replace for a new one: the device then has to be paired again",
+                "there is no state key, but there are records sealed with one; nothing was changed; bring the key back, or \
+                 use --replace for a new one: the device then has to be paired again",
             ));
         }
         Some(_) => (Done::Replaced, Some(new_key()?)),

@@ -25,7 +25,7 @@ pub(super) fn reseal(site: &Site, config: &Config, wanted: &Provision, key: Key)
                 return Err(Failure::new(
                     Exit::Failed,
                     format!(
-                        "the {} is the file {}, which is not sealed; to seal it: c2c-authctl provision --with-key {}",
+                        "the {} is the unsealed file {}; to seal it: c2c-authctl provision --with-key {}",
                         which.what(),
                         path.display(),
                         key.word()
@@ -49,7 +49,7 @@ pub(super) fn reseal(site: &Site, config: &Config, wanted: &Provision, key: Key)
     if moves.iter().all(|step| step.done == Done::None) {
         return Err(Failure::new(
             Exit::NotProvisioned,
-            "nothing is sealed yet; store it with: c2c-authctl provision",
+            "nothing is sealed yet; run: c2c-authctl provision",
         ));
     }
     let former = DropIn::load(site)?;

@@ -63,8 +63,8 @@ impl Key {
     pub(in crate::cli) const fn protection(self) -> &'static str {
         match self {
             Self::Host => {
-                "The key is /var/lib/systemd/credential.secret on this device. That protects where the sealed files are copied \
-                 alone (a backup of /etc, a log, a faulty program); it does not protect against somebody who holds the whole \
+                "The key is /var/lib/systemd/credential.secret on this device. That protects sealed files that are copied alone \
+                 (a backup of /etc, a log, a faulty program); it does not protect against somebody who holds the whole \
                  disk or an image of it."
             }
             Self::Tpm2 => {
@@ -146,7 +146,7 @@ fn knows_tpm(listed: &str) -> bool {
 pub(in crate::cli) enum CredsError {
     /// There is none.
     #[error(
-        "systemd-creds cannot be run ({0}); where the system has no credentials, keep the secrets as files: --files DIR"
+        "systemd-creds cannot be run ({0}); if the system has no credentials, store the secrets as files: --files DIR"
     )]
     Absent(io::Error),
     /// It said why.
@@ -155,7 +155,7 @@ pub(in crate::cli) enum CredsError {
     /// Neither a TPM nor a host key that would survive a reboot.
     #[error(
         "there is no TPM, and /var/lib/systemd is on a file system that does not survive a reboot, so there is no key to seal \
-         with; make it persistent, or keep the secrets as files: --files DIR"
+         with; make it persistent, or store the secrets as files: --files DIR"
     )]
     NoKey,
 }

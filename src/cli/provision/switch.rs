@@ -129,7 +129,7 @@ fn other(which: Which, what: &str) -> Failure {
     Failure::new(
         Exit::Failed,
         format!(
-            "{what} is not the {} that was given; the former one stays",
+            "{what} is not the {} that was given; the former one is kept",
             which.what()
         ),
     )
@@ -201,8 +201,8 @@ fn in_force(site: &Site, target: &Target, moves: &[Move]) -> Result<(), Failure>
             return Err(Failure::new(
                 Exit::Failed,
                 format!(
-                    "the {} is in {}, but a later file of the configuration names {}; nothing was removed; take that line \
-                     away and say it again (c2c-authd --check-config shows what holds)",
+                    "the {} is in {}, but a later file of the configuration names {}; nothing was removed; remove that line \
+                     and run the command again (c2c-authd --check-config shows the effective configuration)",
                     which.what(),
                     ours.display(),
                     named.map_or_else(|| "none".to_owned(), |path| path.display().to_string())
@@ -248,8 +248,8 @@ fn unhidden(site: &Site, target: &Target, moves: &[Move]) -> Result<(), Failure>
                 return Err(Failure::new(
                     Exit::Failed,
                     format!(
-                        "{} cannot be removed by this command and would win over what is to be stored in {}; nothing was \
-                         changed; take it away and say it again",
+                        "{} would take precedence over what is to be stored in {}, and this command cannot remove it; nothing \
+                         was changed; remove it and run the command again",
                         path.display(),
                         target.directory.display()
                     ),

@@ -22,7 +22,7 @@ const PATH: &str = "/etc/systemd/system/c2c-authd.service.d/50-provision.conf";
 const OURS: &str = "# Written by «c2c-authctl provision»";
 const TEXT: &str = "\
 # Written by «c2c-authctl provision», which replaces it: the secrets are sealed with the TPM, whose driver may come later than the
-# daemon is started. Changes belong into another file.
+# daemon is started. Changes belong in another file.
 [Unit]
 Wants=dev-tpmrm0.device
 After=dev-tpmrm0.device
@@ -114,7 +114,7 @@ pub(super) fn settle(site: &Site, seen: Seen) -> Settled {
             Ok(Forgotten::Removed) => Settled::Removed,
             Ok(Forgotten::Nothing | Forgotten::NotOurs) => Settled::Unchanged,
             Err(error) => Settled::Advice(format!(
-                "{} makes c2c-authd wait for a TPM that it does not need any more, and cannot be removed ({error})",
+                "{} makes c2c-authd wait for a TPM that it no longer needs, and cannot be removed ({error})",
                 path.display()
             )),
         };
@@ -124,7 +124,7 @@ pub(super) fn settle(site: &Site, seen: Seen) -> Settled {
         return Settled::Unchanged;
     }
     let why = match site.mounts.ground(&path) {
-        _ if look(&path) == There::Others => "what is there is not provision's, and was left".to_owned(),
+        _ if look(&path) == There::Others => "the existing file is not provision's, and was left".to_owned(),
         Ground::Lasting => match write(&path) {
             Ok(()) => return Settled::Written(PathBuf::from(PATH)),
             Err(error) => error.to_string(),
@@ -133,8 +133,8 @@ pub(super) fn settle(site: &Site, seen: Seen) -> Settled {
         Ground::ReadOnly => "its file system is read-only".to_owned(),
     };
     Settled::Advice(format!(
-        "{PATH} could not be written ({why}). Where the TPM's driver is a module, c2c-authd may be started before it and fail with \
-         243: let the image bring a drop-in of c2c-authd.service that says Wants={DEVICE} and After={DEVICE} in [Unit]"
+        "{PATH} could not be written ({why}). If the TPM's driver is a module, c2c-authd may start before it and fail with 243: \
+         add to the image a drop-in of c2c-authd.service with Wants={DEVICE} and After={DEVICE} in [Unit]"
     ))
 }
 

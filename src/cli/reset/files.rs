@@ -78,9 +78,9 @@ pub(super) fn clear(site: &Site, config: Option<&Config>, state: &Path, wanted: 
         if is_record && !wanted.records {
             outcome
                 .kept
-                .push(format!("{name} (holds no token, but the latest known time)"));
+                .push(format!("{name} (holds no token, only the latest known time)"));
         } else if name == REVOCATIONS && outcome.pending {
-            outcome.kept.push(format!("{name} (what the server has yet to hear)"));
+            outcome.kept.push(format!("{name} (revocations still to be sent)"));
         } else if is_ours(&name) {
             // Also one that was set aside: nobody will send it any more.
             outcome.gave_up_revocations |= without_stage(&name).starts_with(REVOCATIONS);
@@ -171,7 +171,7 @@ fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outco
     if let Err(why) = &loaded {
         // It may name files in clear, and is the only list of them.
         outcome.left.push(format!(
-            "{} cannot be understood and was left ({why}): remove the files that it names, then it",
+            "{} cannot be read and was left ({why}): remove the files that it names, then the file itself",
             DropIn::path(site).display()
         ));
     }
@@ -200,8 +200,7 @@ fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outco
         }
         if let Ok(Some(found)) = find(site, config, which) {
             outcome.left.push(format!(
-                "the {} in {} is not in a place that provision keeps note of, and was left; where the image does not bring it, \
-                 remove it by hand",
+                "the {} in {} was not stored by provision, and was left; unless it comes with the image, remove it by hand",
                 which.what(),
                 found.kept.path().display()
             ));

@@ -51,10 +51,11 @@ enum Complaint {
     Refused(Failure),
 }
 
-const GIVE_UP: &str = "or give the pairing up as it is at the server: --forget-revocations";
+const GIVE_UP: &str = "or leave the pairing at the server: --forget-revocations";
 
-const QUESTION: &str = "Forget the pairing of this device for good? It cannot be undone. [y/N]";
-const QUESTION_ALL: &str = "Forget the pairing of this device, its client secret, state key and client id for good? It cannot be undone. [y/N]";
+const QUESTION: &str = "Forget the pairing of this device? This cannot be undone. [y/N]";
+const QUESTION_ALL: &str =
+    "Forget the pairing of this device, its client secret, state key and client id? This cannot be undone. [y/N]";
 
 /// The command.
 pub(super) async fn factory_reset(bus: &BusAddress, wanted: &FactoryReset) -> Result<Exit, Failure> {
@@ -79,14 +80,14 @@ async fn reset(site: &Site, bus: &BusAddress, wanted: &FactoryReset) -> Result<R
             return Err(Failure::new(
                 Exit::Failed,
                 format!(
-                    "{error}. Nothing was done: the configuration may name another directory than {}, which holds nothing of \
-                     c2c-authd",
+                    "{error}. Nothing was done: the configuration may name another directory than {}, which holds no files \
+                     of c2c-authd",
                     state.display()
                 ),
             ));
         }
         warnings.push(format!(
-            "the configuration cannot be read, so the usual places are looked at: {error}"
+            "the configuration cannot be read, so the default places are used: {error}"
         ));
     }
     let config = config.ok();
@@ -106,7 +107,7 @@ async fn reset(site: &Site, bus: &BusAddress, wanted: &FactoryReset) -> Result<R
     if let Some(complaint) = &unpaired.complaint {
         let (Complaint::Unreachable(sentence) | Complaint::Refused(Failure { sentence, .. })) = complaint;
         warnings.push(format!(
-            "the daemon did not do it, so its files were removed: {sentence}"
+            "the daemon did not unpair, so its files were removed: {sentence}"
         ));
     }
     let outcome = with_the_unit_stopped(unit::of(site), || {
@@ -130,30 +131,30 @@ fn hold_back(site: &Site, state: &Path, unpaired: &Unpaired, provisioning: bool)
         Some(Complaint::Refused(failure)) if failure.exit != Exit::NotProvisioned || may_be_paired => Some((
             Server::NotTold,
             format!(
-                "Nothing was removed: c2c-authd did not unpair, and the pairing, if there is one, can still be ended at the \
-                 server ({}). Mend that and say it again, {GIVE_UP}",
+                "Nothing was removed: c2c-authd did not unpair ({}), and a pairing, if there is one, can still be revoked at \
+                 the server. Fix that and run the command again, {GIVE_UP}",
                 failure.sentence
             ),
         )),
         _ if !provisioning => None,
         _ if files::pending(state) => Some((
             Server::Pending,
-            "Unpaired, and nothing was removed: the server has not heard of it yet, and without the secrets it never would. \
-             Connect the device to the internet and say it again, or give that up: --forget-revocations"
+            "Unpaired, but nothing was removed: the server was not told yet, and without the secrets it never would be. \
+             Connect the device to the internet and run the command again, or give that up: --forget-revocations"
                 .to_owned(),
         )),
         Some(Complaint::Unreachable(sentence)) if may_be_paired => Some((
             Server::NotTold,
             format!(
-                "Nothing was removed: there are records of what may be a pairing, and without the secrets nobody could end it \
-                 at the server ({sentence}). Make c2c-authd run and say it again, {GIVE_UP}"
+                "Nothing was removed: there are records that may be a pairing, and without the secrets nobody could revoke it \
+                 at the server ({sentence}). Get c2c-authd running and run the command again, {GIVE_UP}"
             ),
         )),
         None if may_be_paired && unpaired.was_paired == Some(false) => Some((
             Server::NotTold,
             format!(
-                "Nothing was removed: there are records of what may be a pairing that c2c-authd cannot read ({}). Bring the \
-                 former state key and configuration back and say it again, {GIVE_UP}",
+                "Nothing was removed: there are records that may be a pairing, but c2c-authd cannot read them ({}). Bring the \
+                 former state key and configuration back and run the command again, {GIVE_UP}",
                 unpaired.reason
             ),
         )),

@@ -52,13 +52,13 @@ pub(super) fn told(
     let unread = unpaired.was_paired == Some(false) && outcome.had_records && !unpaired.tombstone;
     if unread {
         warnings.push(format!(
-            "there were records that may have been a pairing; c2c-authd could not tell ({})",
+            "there were records that may have been a pairing; c2c-authd could not read them ({})",
             unpaired.reason
         ));
     }
     if !outcome.set_aside.is_empty() {
         warnings.push(format!(
-            "{} could never be read: what pairing that was, and whether it was ended, is not known",
+            "{} could never be read: which pairing that was, and whether it was revoked, is unknown",
             outcome.set_aside.join(", ")
         ));
     }
@@ -93,18 +93,20 @@ pub(super) fn remains(provider: Option<&Provider>) -> String {
     };
     match provider {
         Some(provider @ Provider::FrameioC2c(_)) => format!(
-            "The server was not told: its tokens run out by themselves within {}. Remove the device in the project's settings in \
-             Frame.io if that matters.\n",
+            "The server was not told: its tokens expire within {}. If that matters, remove the device in the project's settings \
+             in Frame.io.\n",
             life(provider)
         ),
         Some(provider @ (Provider::OauthDevice(_) | Provider::OauthCode(_))) => format!(
-            "The server was not told: its tokens run out by themselves, as far as is known here within {}. Withdraw this \
-             device's access in the account that approved it, at the server, if that matters.\n",
+            "The server was not told: its tokens expire, as far as is known, within {}. If that matters, withdraw this \
+             device's access at the server, in the account that approved it.\n",
             life(provider)
         ),
-        None => "The server was not told: its tokens stay good until they run out by themselves. Withdraw this device's access \
-                 at the server if that matters.\n"
-            .to_owned(),
+        None => {
+            "The server was not told: its tokens stay valid until they expire. If that matters, withdraw this device's \
+                 access at the server.\n"
+                .to_owned()
+        }
     }
 }
 
@@ -147,12 +149,10 @@ impl Report {
         };
         let server = match self.server {
             Server::Told => {
-                "The server was told that this device is not paired any more; should it have refused to hear of it, the journal says so.\n"
+                "The server was told that this device is no longer paired; if it refused the revocation, the journal says so.\n"
             }
-            Server::NothingToTell => "There was no pairing to end at the server.\n",
-            Server::Pending => {
-                "The server has not heard of it yet; c2c-authd goes on trying while it runs, also after a restart.\n"
-            }
+            Server::NothingToTell => "There was no pairing to revoke at the server.\n",
+            Server::Pending => "The server was not told yet; c2c-authd keeps trying, also after a restart.\n",
             Server::NotTold => &self.remains,
         };
         format!("{done}{kept}{server}")

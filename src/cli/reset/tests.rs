@@ -280,7 +280,7 @@ async fn the_secrets_stay_while_there_are_records_that_may_be_a_pairing() {
     let report = reset(&site, &nobody(), &all).await.unwrap();
     assert_eq!((report.held_back, report.exit()), (true, Exit::ServerNotTold));
     assert_eq!(left(&site), ["record.0"]);
-    assert!(report.text().contains("Make c2c-authd run"), "{}", report.text());
+    assert!(report.text().contains("Get c2c-authd running"), "{}", report.text());
     let fake = Fake::start().await;
     fake.is_unpaired("state-key-mismatch");
     let report = reset(&site, &fake.address(), &all).await.unwrap();

@@ -62,7 +62,7 @@ pub(super) fn with_the_unit_stopped(
         if let (Ok(_), Err(said)) = (&done, started) {
             return Err(Failure::new(
                 Exit::Failed,
-                format!("all is removed, and c2c-authd does not start again: {said}"),
+                format!("everything was removed, but c2c-authd does not start again: {said}"),
             ));
         }
     }

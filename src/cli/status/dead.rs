@@ -83,7 +83,7 @@ impl Dead {
             None => {
                 let _ = writeln!(
                     out,
-                    "\nIt was not started, and calling it did not start it. Run: systemctl start c2c-authd"
+                    "\nIt is not running, and the call did not start it. Run: systemctl start c2c-authd"
                 );
             }
         }

@@ -129,7 +129,7 @@ fn a_credential_that_cannot_be_removed_and_would_win_is_told_before_anything_cha
         assert!(
             refused
                 .sentence
-                .contains("/etc/credstore.encrypted/client-secret cannot be removed"),
+                .contains("/etc/credstore.encrypted/client-secret would take precedence"),
             "{refused}"
         );
         assert_eq!(world.everything(), before);
@@ -137,7 +137,7 @@ fn a_credential_that_cannot_be_removed_and_would_win_is_told_before_anything_cha
     let world = World::new();
     world.put("/usr/lib/credstore.encrypted/client-secret", "of the image");
     let refused = world.provision(SECRET, &replacing(files())).unwrap_err();
-    assert!(refused.sentence.contains("would win"), "{refused}");
+    assert!(refused.sentence.contains("would take precedence"), "{refused}");
 }
 
 #[test]
@@ -191,7 +191,7 @@ fn what_an_overlay_would_bring_back_is_told_before_anything_changes() {
     );
     let before = world.everything();
     let refused = world.provision(SECRET, &replacing(sealed())).unwrap_err();
-    assert!(refused.sentence.contains("cannot be removed"), "{refused}");
+    assert!(refused.sentence.contains("cannot remove it"), "{refused}");
     assert_eq!(world.everything(), before);
 }
 

@@ -109,10 +109,10 @@ fn what_a_server_that_was_not_told_still_has_is_told_for_each_kind() {
         (Some(DEVICE), "within 30 days."),
         (Some(week.as_str()), "within 7 days."),
         (Some(code), "within 36h."),
-        (None, "until they run out by themselves."),
+        (None, "until they expire."),
     ] {
         let told = of(section);
         assert!(told.contains(wanted), "{told}");
-        assert!(!told.contains("Frame.io") && told.contains("Withdraw"), "{told}");
+        assert!(!told.contains("Frame.io") && told.contains("withdraw"), "{told}");
     }
 }
