@@ -92,7 +92,7 @@ fn catalog() -> BTreeMap<String, (String, String)> {
             entries.push((id.to_owned(), String::new()));
         } else if !line.starts_with(['#', ';']) {
             match entries.last_mut() {
-                Some((_, text)) => *text += &format!("{line}\n"),
+                Some((_, text)) => text.extend([line, "\n"]),
                 None => assert!(line.is_empty(), "before the first id: {line}"),
             }
         }

@@ -1,4 +1,4 @@
-//! The daemon against a second server that nobody here wrote: glewlwyd, in C, with its own TLS and its own ways (a path in the
+//! The daemon against a second third-party server: glewlwyd, in C, with its own TLS and its own ways (a path in the
 //! issuer, 403 for a client that it does not know, no words at all for a refresh token that is dead).
 
 use crate::world::{World, error_name};

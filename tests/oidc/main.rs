@@ -1,4 +1,4 @@
-//! The daemon against two authorization servers that nobody here wrote, the certified oidc-provider and Debian's glewlwyd, with
+//! The daemon against two third-party authorization servers, the certified oidc-provider and Debian's glewlwyd, with
 //! a real browser (Chromium) that walks the server's pages and follows its redirect to the daemon's own listener.
 //!
 //! Needs Node, Chromium, the npm package of the first, sqlite3 and the unpacked Debian packages of the second: `tests/oidc/run`

@@ -1,4 +1,4 @@
-//! A server that nobody here wrote, as a process that is told and tells (common.mjs says what).
+//! A third-party server, as a process that is told and tells (common.mjs says what).
 //!
 //! Must never know what the daemon did: that is the server's to say.
 

@@ -314,7 +314,7 @@ async fn a_heartbeat_answers_204_and_two_in_a_minute_are_noted() {
 }
 
 #[tokio::test]
-async fn bad_manners_are_noted() {
+async fn requests_that_break_the_servers_rules_are_recorded_and_without_the_secret() {
     let server = server();
     let mut client = Client::connect(&server).await.unwrap();
     let get = |uri: &str| Request::get(uri).header("host", "localhost");

@@ -68,7 +68,7 @@ async fn a_typed_code_can_be_denied() {
 }
 
 #[test]
-fn there_is_nothing_else() {
+fn any_other_path_of_the_page_is_not_found() {
     let page = Page::open(&server()).unwrap();
     assert!(exchange(&page, "GET /etc/passwd", "").starts_with("HTTP/1.1 404"));
 }

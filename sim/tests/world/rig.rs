@@ -128,7 +128,7 @@ fn signals_reach_the_process_and_its_end_is_told() {
 }
 
 #[test]
-fn a_kill_is_a_kill() {
+fn a_killed_process_ends_by_signal_9() {
     let directory = tempfile::tempdir().unwrap();
     let mut process = shell(directory.path(), "exec sleep 100");
     assert_eq!(process.kill().unwrap().signal(), Some(9));
