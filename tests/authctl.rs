@@ -167,7 +167,7 @@ fn an_interrupted_pair_cancels_what_it_started() {
     pair.terminate().unwrap();
     assert_eq!(ended(&mut pair), Some(130));
     let status = world.run("status");
-    assert!(status.out.contains("cancelled on the device"), "{}", status.out);
+    assert!(status.out.contains("cancelled on this device"), "{}", status.out);
 }
 
 #[test]
@@ -259,7 +259,7 @@ fn a_device_without_its_secret_is_told_as_not_provisioned() {
     let _daemon = world.daemon();
     let status = world.run("status");
     assert_eq!(status.code, Some(4));
-    assert!(status.out.contains("client secret is missing"), "{}", status.out);
+    assert!(status.out.contains("No client secret is provisioned"), "{}", status.out);
     assert_eq!(world.run("pair").code, Some(4));
 }
 

@@ -99,7 +99,7 @@ impl Story<'_> {
                 _ => {
                     let newest = self.stage.ui.pairing_code().await?;
                     if let Some(newest) = newest.filter(|newest| newest.id != code.id) {
-                        self.say.note("The code ran out. Here is the next:");
+                        self.say.note("The code expired. Here is the next:");
                         code = newest;
                         self.show(&code).await?;
                     }

@@ -60,5 +60,5 @@ at = "often"'
 systemctl restart "$UNIT" 2>/dev/null && die "it started"
 report=$(resets 9)
 expect "server" "$(jq --raw-output .server <<<"$report")" not-told
-expect_like "warnings" "$(jq --raw-output '.warnings[]' <<<"$report")" 'the daemon did not do it'
+expect_like "warnings" "$(jq --raw-output '.warnings[]' <<<"$report")" 'the daemon did not unpair'
 expect "what is left" "$(files)" ''

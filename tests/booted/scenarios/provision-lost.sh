@@ -28,7 +28,7 @@ dies() {
 }
 
 mv "$key" /run/kept
-dies "$store/client-secret: .* is lost"
+dies "$store/client-secret: .* is missing"
 code=0
 c2c-authctl provision <"$SIM_DIR/client-secret" || code=$?
 expect "exit code without --replace" "$code" 8
@@ -45,7 +45,7 @@ cp /run/kept "$store/client-secret"
 
 # With the host's key lost for good: new secrets, an old record that is kept, and a way on.
 rm "$key"
-dies "is lost"
+dies "is missing"
 c2c-authctl provision --replace --with-key host <"$SIM_DIR/client-secret"
 soon is state-key-mismatch property Pairing PairingReason
 [ -e "$STATE/record.0" ] || die "the record is gone"
