@@ -1,4 +1,4 @@
-//! The way that every method takes: who is it, may it, is there room; then the loop, then the answer.
+//! The path of every method: authenticate, authorize, throttle; then the loop, then the answer.
 //!
 //! Holds no state of the product. The loop decides; this waits for it, never longer than [`ANSWER_LIMIT`].
 

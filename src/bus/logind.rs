@@ -1,7 +1,7 @@
 //! Holding off shutdown and sleep while a refresh is in flight, best effort.
 //!
-//! logind lets any user delay them if polkit is there to say so, and refuses who is not root where it is not. No claim rests
-//! on this: the intent mark on disk does the real work.
+//! With polkit, logind lets any user delay them; without it, logind refuses everyone but root. Nothing depends on this: the intent
+//! mark on disk does the real work.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;

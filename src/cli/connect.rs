@@ -1,4 +1,4 @@
-//! The connection, and whether the one who answers is who we take it for.
+//! The connection, and whether its peer is really the daemon.
 
 use zbus::Connection;
 use zbus::fdo::DBusProxy;

@@ -1,4 +1,4 @@
-//! Files that are complete and on disk, or not there at all.
+//! Files that are either complete and on disk, or absent.
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};

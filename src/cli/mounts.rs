@@ -1,7 +1,7 @@
-//! What becomes of a file, by where it is: kept, gone with the next boot, or not to be written at all.
+//! What becomes of a file, depending on where it is: kept, lost at the next boot, or not writable at all.
 //!
-//! Read from the kernel's list of mounts (`proc_pid_mountinfo(5)`), because the type of a file system alone does not tell: an
-//! overlay is as lasting as its upper layer.
+//! Read from the kernel's list of mounts (`proc_pid_mountinfo(5)`), because a file system's type alone does not tell: an overlay is
+//! as persistent as its upper layer.
 
 use std::fs;
 use std::path::{Path, PathBuf};

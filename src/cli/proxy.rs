@@ -1,4 +1,4 @@
-//! The daemon as seen from a client: `dbus/org.cameratocloud.Auth1.xml` by hand, and a test that holds it against the file.
+//! The daemon as a client sees it: `dbus/org.cameratocloud.Auth1.xml` by hand, and a test that compares the two.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! `qr`: the code on show as a picture, on the terminal or in a file.
+//! `qr`: the current code as a QR code, on the terminal or in a file.
 
 use std::io::{self, IsTerminal, Write};
 

@@ -1,4 +1,4 @@
-//! The machine as the tool sees it: where things are, below a root that tests put elsewhere, and whom the daemon runs as.
+//! The machine as the tool sees it: paths below a root that tests can change, and the user that the daemon runs as.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! The service manager's view of the daemon, also when the daemon or the bus is dead: `systemctl` speaks to systemd itself.
+//! The service manager's view of the daemon, even with the daemon or the bus dead: `systemctl` talks to systemd directly.
 
 use std::collections::HashMap;
 use std::process::{Command, Stdio};

@@ -1,6 +1,6 @@
 //! `watch`: one line for each change, until interrupted.
 //!
-//! Values are taken from the signals in their order, not asked for again: a state that lasted a moment is a line too.
+//! Values are taken from the signals in order, not read again: even a momentary state is a line.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;

@@ -1,7 +1,7 @@
 //! From configuration, secrets and disk to the parts that the loop runs: what is done once, before READY.
 //!
-//! Each failure here is one exit code and one sentence. Nothing here waits for the network: a device that is switched on
-//! without one must serve its token as fast as any other.
+//! Each failure here is one exit code and one sentence. Nothing here waits for the network: a device that starts offline must serve
+//! its token as fast as any other.
 
 use std::io;
 use std::path::{Path, PathBuf};

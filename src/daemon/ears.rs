@@ -1,8 +1,7 @@
-//! News that are rare: signals, steps of the clock, hints of the network, the end of the bus.
+//! Rare events: signals, clock steps, network hints, the end of the bus.
 //!
-//! A task of its own waits for them. The loop turns for every call from the bus, and each time it would look at every one of
-//! their sources; so it looks at one queue. Nothing is lost by the detour: each source keeps what is not taken yet, and
-//! keeps it once, however often it happened.
+//! A task of its own waits for them. The loop turns for every call from the bus and would poll all these sources each time; so it
+//! polls one queue. Nothing is lost by the detour: each source keeps what is not taken yet, once, however often it happened.
 
 use std::future::{self, Future};
 use std::io;

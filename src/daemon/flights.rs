@@ -1,7 +1,7 @@
-//! The requests that are under way.
+//! The requests in flight.
 //!
-//! Invariants: exactly one outcome per request unless it was cancelled (D3); what was sent and must not be cut (a refresh, a
-//! poll) runs to its own end even when nobody wants its answer any more.
+//! Invariants: exactly one outcome per request unless it was cancelled (D3); a request that was sent and must not be cut off (a
+//! refresh, a poll) runs to its own end even when nobody waits for its answer any more.
 
 use std::collections::BTreeMap;
 use std::future::{self, Future};

@@ -1,5 +1,4 @@
-//! What a process that handles secrets does about its own memory and its own faults, before the first secret is read. Of the
-//! daemon and of the operator's tool.
+//! What the daemon and the operator's tool do about their own memory and their own faults before they read the first secret.
 
 use std::io::Write;
 

@@ -1,7 +1,7 @@
-//! Holds off shutdown and sleep while a refresh is between its intent and its result.
+//! Delays shutdown and sleep while a refresh is between its intent and its result.
 //!
-//! Best effort, and no claim rests on it: without polkit a caller that is not root is denied, and many boards run no
-//! logind. Never waited for: the request and its refusal go by in a task of their own.
+//! Best effort, and nothing depends on it: without polkit, callers other than root are denied, and many boards run no logind.
+//! Never waited for: the request runs in a task of its own.
 
 use std::fmt::Display;
 use std::future::{self, Future};

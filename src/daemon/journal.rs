@@ -2,8 +2,8 @@
 //!
 //! The ids are API (a message catalog and an operator's alerts refer to them): never changed, never used for another kind.
 //! Entries are made from typed notes only, so that no secret can slip in (I8). Priorities: *error* means that this device
-//! will not work again before somebody acts; *warning*, that it may come to that or that something ought to be looked at;
-//! being offline is an ordinary state of a camera and no more than *info*.
+//! will not work until somebody acts; *warning*, that it may come to that or that something should be checked; being offline
+//! is normal for a camera and no more than *info*.
 
 mod level;
 mod objection;

@@ -1,7 +1,7 @@
 //! The shell around the core: boot order, the one loop, and everything the loop needs from the kernel and from systemd.
 //!
-//! Knows every part but `cli`; only `cli` (and the binary) knows it. Must never: decide anything about pairings or tokens (the core does), wait
-//! for the network before READY, hold a lock.
+//! Knows every part but `cli`; only `cli` (and the binary) knows it. Must never: decide anything about pairings or tokens (the
+//! core does), wait for the network before READY, hold a lock.
 //!
 //! | file | what |
 //! |---|---|

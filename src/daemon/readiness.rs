@@ -1,4 +1,4 @@
-//! One way to wait for a descriptor of the kernel's that tokio has no type for.
+//! One way to wait for a kernel descriptor that tokio has no type for.
 
 use std::io;
 use std::os::fd::OwnedFd;

@@ -1,4 +1,4 @@
-//! The one sentence of `systemctl status`: what is, and what a person has to do, if anything.
+//! The one sentence of `systemctl status`: the state, and what somebody has to do, if anything.
 
 use super::words;
 use crate::core::{PairingState, Reason, Snapshot, TokenState};

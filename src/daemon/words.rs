@@ -1,5 +1,5 @@
-//! The contract's words in words for people: what it is, and what to do about it. STATUS, the journal and `c2c-authctl` use the
-//! same ones.
+//! The words of the contract as sentences for people: what happened, and what to do about it. Shared by STATUS, the journal and
+//! `c2c-authctl`.
 //!
 //! Must never: hold anything but fixed text, so that no secret can slip in (I8).
 

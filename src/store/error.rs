@@ -1,4 +1,4 @@
-//! What can go wrong, in words for the person who has to put it right. No variant can carry a byte of a secret (I8).
+//! What can go wrong, in words for whoever has to fix it. No variant can carry a byte of a secret (I8).
 
 use std::io;
 use std::path::PathBuf;

@@ -1,4 +1,4 @@
-//! The key that seals, and the identity that says whose record it is.
+//! The key that seals, and the identity that tells whose record it is.
 
 use std::fmt;
 

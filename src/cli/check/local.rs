@@ -1,4 +1,4 @@
-//! What can be seen on the machine without asking anybody: configuration, users, state directory, clock.
+//! What can be checked on the machine itself: configuration, users, state directory, clock.
 
 use std::fs;
 use std::io;

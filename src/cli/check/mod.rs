@@ -1,4 +1,4 @@
-//! `check`: finds what is wrong before the user does. One line for each thing looked at, with the cure.
+//! `check`: finds what is wrong before the user does. One line per check, with the cure.
 //!
 //! Changes nothing, and works with the daemon and the bus dead.
 

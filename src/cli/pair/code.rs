@@ -1,6 +1,6 @@
-//! A pairing code, or the address that takes its place, as a person is told of it.
+//! A pairing code, or the address that replaces it, as shown to a person.
 //!
-//! Must never: be logged, or shown to anybody but who asked for it on this terminal.
+//! Must never: be logged, or shown to anybody but the user of this terminal.
 
 use std::time::Duration;
 

@@ -1,5 +1,5 @@
-//! The client secret on its way in: from a pipe, or typed without being shown. Never from argv or the environment, which
-//! others can read.
+//! Reads the client secret: from a pipe, or from a terminal without echo. Never from argv or the environment, which others can
+//! read.
 
 use std::io::{self, BufReader, IsTerminal, Read, Write};
 use std::os::fd::AsFd;

@@ -1,8 +1,7 @@
-//! What `provision` writes into the configuration: one drop-in that is its own, and nobody else's. It also remembers, as
-//! comments, where secrets may lie in clear while they are being moved, so that no crash makes them forgotten, and where former
-//! state keys in clear are kept.
+//! What `provision` writes into the configuration: one drop-in of its own. In comments it also records where unsealed secrets may
+//! be while they are being moved, so that no crash loses track of them, and where former unsealed state keys are kept.
 //!
-//! Root removes what it names. So a name that `provision` cannot have written is never taken from it, only told.
+//! Root removes what it names. So a name that `provision` cannot have written is never used, only reported.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;

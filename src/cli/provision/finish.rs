@@ -1,4 +1,4 @@
-//! `provision` around its work: the daemon that must take the new secrets up, and what is told.
+//! What `provision` does around its work: restarts the daemon with the new secrets, and reports.
 
 use std::fmt::Write as _;
 

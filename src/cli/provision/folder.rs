@@ -1,8 +1,8 @@
-//! Whether a directory may hold secrets in clear: one that the daemon sees from inside its sandbox, that lasts, and in whose way
-//! nobody but root can put anything.
+//! Whether a directory may hold unsealed secrets: the daemon must see it from inside its sandbox, it must be persistent, and nobody
+//! but root may change anything on the way to it.
 //!
-//! Looked at component by component, so that no symbolic link leads elsewhere. Since everything on the way is root's alone, what
-//! was looked at stays as it was.
+//! Checked component by component, so that no symbolic link leads elsewhere. Since everything on the way belongs to root, the result
+//! stays true.
 
 use std::fs::{self, Metadata};
 use std::io;

@@ -1,7 +1,7 @@
-//! Where `provision` keeps what it writes: at the usual place below `/etc`, or, on images whose `/etc` is read-only or forgotten
-//! with the next boot, below `/var/lib/c2c-provision`.
+//! Where `provision` keeps what it writes: below `/etc` or, on images whose `/etc` is read-only or volatile, below
+//! `/var/lib/c2c-provision`.
 //!
-//! Decided before a secret is asked for. Changes nothing.
+//! Decided before the secret is asked for. Changes nothing.
 
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,5 @@
-//! The state key that does not open now and may open again: a TPM that cannot be reached today answers tomorrow, and what is on
-//! disk was sealed with its key. It is kept beside its place, as it was, and never removed by `provision`.
+//! The state key that does not open now but may open later: a TPM that cannot be reached today may answer tomorrow, and what is on
+//! disk was sealed with its key. It is kept unchanged beside its place, and never removed by `provision`.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;

@@ -1,11 +1,10 @@
-//! `provision`: the production line's step. The client secret, the state key and the unit's client id, put where systemd and
-//! the daemon find them.
+//! `provision`: the production line's step. Puts the client secret, the state key and the client id where systemd and the daemon
+//! find them.
 //!
-//! Invariants: what is there is looked at as a whole before anything is changed; nothing takes the place of another secret
-//! without `--replace`; a state key that does not open is kept beside the one that replaces it; a sealed secret is in force
-//! only after it was opened again and compared; a secret in clear is on disk only where files were asked for, and where it may
-//! be is on disk before it is; whenever the power is cut the daemon finds the former secrets or the new ones, and the same
-//! command comes to its end.
+//! Invariants: everything is examined before anything is changed; nothing replaces another secret without `--replace`; a state key
+//! that does not open is kept beside the one that replaces it; a sealed secret takes effect only after it was opened again and
+//! compared; an unsealed secret is on disk only if files were asked for, and its location is recorded on disk first; whenever the
+//! power is cut, the daemon finds the former secrets or the new ones, and running the command again finishes the work.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,4 @@
-//! Where a secret of the daemon is now, and whether it can be used: the way systemd and the daemon would look for it.
+//! Where a secret is now, and whether it can be used: looked up as systemd and the daemon would.
 
 use std::fs;
 use std::io;

@@ -1,4 +1,4 @@
-//! What is to become of each thing, from what was found and what was asked for. Changes nothing.
+//! Decides what happens to each thing, from what was found and what was asked for. Changes nothing.
 
 use super::drop_in::DropIn;
 use super::place::{Found, Plain, Which};

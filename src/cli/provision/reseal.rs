@@ -1,4 +1,4 @@
-//! `provision --upgrade-key`: what is sealed is sealed with another key. Reads no secret from anybody, and changes none.
+//! `provision --upgrade-key`: reseals what is sealed with another key. Reads no secret from outside, and changes none.
 
 use super::drop_in::DropIn;
 use super::place::{Found, Kept, Which, find};

@@ -1,7 +1,6 @@
-//! `systemd-creds`: sealing and unsealing, and what can be told of a sealed file without opening it.
+//! `systemd-creds`: sealing and unsealing, and what a sealed file tells without being opened.
 //!
-//! Secrets go to it and come from it through pipes. Never bound to PCRs that mean anything: a firmware update would lock the
-//! device out.
+//! Secrets pass through pipes only. Never bound to PCRs that mean anything: a firmware update would lock the device out.
 
 use std::io::{self, Read as _, Write as _};
 use std::process::{Command, Stdio};

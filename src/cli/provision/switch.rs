@@ -1,8 +1,8 @@
-//! From what is kept now to what was planned, in an order in which every cut is harmless: the new beside the old, the new in
-//! force and looked at as the daemon will, then the old away.
+//! From the present state to the planned one, in an order in which every power cut is harmless: write the new beside the old, put it
+//! into force and verify it as the daemon will, then remove the old.
 //!
-//! Where files in clear are made or left behind, their names are on disk, in the drop-in, before anything else happens, and as
-//! long as they may be there. So the same command, said again, finds and removes what a cut left.
+//! If unsealed files are created or left behind, their names are recorded on disk, in the drop-in, before anything else happens and
+//! as long as they may exist. So running the same command again finds and removes what a cut left.
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -1,9 +1,9 @@
-//! The unit's wait for the TPM: a drop-in of systemd's that is written when a secret is sealed with the TPM, and goes when none is.
+//! The unit's wait for the TPM: a systemd drop-in, written when a secret is sealed with the TPM and removed when none is.
 //!
-//! A driver that is a module may come later than the daemon's start; systemd then cannot open the credentials, and the unit fails
-//! with 243, which is not tried again. Not in the unit as shipped: a device without a TPM would wait for it at each boot. Never
-//! written where systemd does not know the device: it would wait there, too. Never taken from, or put in the place of, somebody
-//! else's file of that name: a link to `/dev/null` is how an administrator says that none is wanted.
+//! If the TPM's driver is a module, it may be loaded after the daemon starts; systemd then cannot open the credentials, and the unit
+//! fails with 243, which is not retried. Not in the unit as shipped: a device without a TPM would wait for it at each boot. Never
+//! written if systemd does not know the device, for the same reason. Never replaces or removes somebody else's file of that name: a
+//! link to `/dev/null` is how an administrator says that none is wanted.
 
 use std::fs;
 use std::io;

@@ -1,4 +1,4 @@
-//! The daemon's files, by name: which of them go, and which say that something is still owed to the server.
+//! The daemon's files, by name: which are removed, and which say that the server is still to be told.
 
 use std::io;
 use std::path::{Path, PathBuf};

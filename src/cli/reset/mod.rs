@@ -1,8 +1,8 @@
-//! `factory-reset`: the end of an ownership. The daemon forgets and tells the server; then its files go.
+//! `factory-reset`: ends an ownership. The daemon forgets and tells the server; then its files are removed.
 //!
-//! Invariants: a revocation that the server did not hear of is kept, or given up only when told to, and never silently; a
-//! daemon that answers and does not unpair keeps its files, unless told to give the pairing up; no file is removed while a
-//! daemon holds the lock on the state directory; what is removed is removed durably; no service but this machine's is touched.
+//! Invariants: a revocation that the server has not received is kept, or given up only on request, and never silently; a daemon
+//! that answers but does not unpair keeps its files, unless asked to give the pairing up; no file is removed while a daemon holds
+//! the lock on the state directory; removals are durable; no service but this machine's is touched.
 
 use std::path::Path;
 use std::time::Duration;

@@ -1,6 +1,6 @@
-//! What is said of a reset, to people and programs.
+//! What a reset reports, to people and programs.
 //!
-//! Must never: tell what the server knows better than it is.
+//! Must never: claim that the server was told more than it was.
 
 use serde::Serialize;
 

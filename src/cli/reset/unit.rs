@@ -1,6 +1,6 @@
-//! The unit around a reset: stopped before files go, started again after, and its systemd told if a file of it went.
+//! The unit around a reset: stopped before files are removed, started again after; systemd reloads if one of its files was removed.
 //!
-//! Must never: speak to this machine's systemd on behalf of another machine, such as one below a test's directory.
+//! Must never: talk to this machine's systemd on behalf of another machine, such as one below a test's directory.
 
 use std::io;
 
