@@ -103,7 +103,7 @@ fn start(error: &zbus::Error) -> Start {
             Start::Refused
         }
         Some(K::NoPairing | K::NotPaired | K::ClientRejected) => Start::Over,
-        // Something passes by itself, or is to be mended on the device: the daemon tries again until then.
+        // Something passes by itself, or has to be fixed on the device: the daemon keeps trying until then.
         Some(
             K::Timeout
             | K::Offline

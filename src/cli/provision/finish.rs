@@ -70,7 +70,7 @@ fn take_up() -> (&'static str, Option<String>) {
         "inactive" => return ("not-running", None),
         _ => ("try-restart", "restarted"),
     };
-    // Restarts that failed count against the limit on starts, and have had their cause taken away.
+    // Failed restarts count against the start limit, and their cause is gone.
     let _ = systemctl("reset-failed");
     match systemctl(verb) {
         Ok(()) => (done, None),

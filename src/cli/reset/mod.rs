@@ -47,7 +47,7 @@ struct Unpaired {
 enum Complaint {
     /// There is none, and none can be started: its files are all there is.
     Unreachable(String),
-    /// It is there. It may do it later, or what holds it up can be mended.
+    /// It is there. It may do it later, or the obstacle can be removed.
     Refused(Failure),
 }
 
