@@ -19,7 +19,7 @@ BR_NO_CHECK_HASH_FOR += $(C2C_AUTHD_SOURCE)
 
 # The package's own profile. Buildroot's would make the binaries larger by half.
 C2C_AUTHD_CARGO_ENV = \
-	CARGO_PROFILE_RELEASE_OPT_LEVEL="s" \
+	CARGO_PROFILE_RELEASE_OPT_LEVEL="z" \
 	CARGO_PROFILE_RELEASE_LTO="fat" \
 	CARGO_PROFILE_RELEASE_CODEGEN_UNITS="1"
 
