@@ -181,12 +181,27 @@ impl World {
     }
 }
 
-/// Prints the first lines.
+/// Prints the first lines: what was measured, of which sources, where.
 pub(crate) fn heading(what: &str, bus: &str) {
     let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    println!("{what}; bus: {bus}; {cores} cores, load {}", load.trim());
+    println!("{what}; {}; bus: {bus}; {cores} cores, load {}", sources(), load.trim());
     println!("{:<52} {:>10}  {:<10} verdict", "figure", "measured", "target");
+}
+
+/// The commit that the daemon was built of. Another program than ours says nothing of that.
+fn sources() -> String {
+    if let Some(path) = std::env::var_os("C2C_AUTHD") {
+        return path.display().to_string();
+    }
+    let described = Command::new("git")
+        .args(["describe", "--always", "--dirty", "--exclude=*"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output();
+    match described {
+        Ok(output) if output.status.success() => format!("commit {}", String::from_utf8_lossy(&output.stdout).trim()),
+        _ => String::from("commit unknown"),
+    }
 }
 
 /// Prints one line of the table, with `detail` behind the verdict. The target is the most that is promised.
