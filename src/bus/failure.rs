@@ -158,7 +158,7 @@ impl From<CallError> for Failure {
             ),
             CallError::ClientRejected => (
                 K::ClientRejected,
-                "the server does not accept this device's client id or client secret; run: c2c-authctl check",
+                "the server refuses this client: its id, its secret or what it asks for; run: c2c-authctl check",
             ),
             CallError::ServerError => (
                 K::ServerError,

@@ -33,8 +33,9 @@ pub const fn reason(reason: Reason) -> Words {
         Reason::Denied => words("pairing was declined at the server", PAIR),
         Reason::GaveUp => words("nobody entered the pairing code in time", PAIR),
         Reason::ClientRejected => words(
-            "the server does not accept this device's client id or client secret",
-            "Check the client id (provider.client-id, else device.client-id) and the client secret",
+            "the server refuses this client: its id, its secret or what it asks for",
+            "Check the client id (provider.client-id, else device.client-id), the client secret and provider.scope; the journal names \
+             the server's word",
         ),
         Reason::Unpaired => words("this device was unpaired", PAIR),
         Reason::Revoked => words(
@@ -128,7 +129,7 @@ pub const fn error(word: ErrorWord) -> Words {
         ErrorWord::LocalFault => words(reason(Reason::LocalFault).what, reason(Reason::LocalFault).cure),
         ErrorWord::RateLimited => words("the server asked for fewer requests", ONLINE),
         ErrorWord::ClientRejected => words(
-            "the server did not accept this device's client id or client secret",
+            "the server refused this client: its id, its secret or what it asks for",
             reason(Reason::ClientRejected).cure,
         ),
         ErrorWord::BadUserCode => words("the server sent a malformed pairing code", JOURNAL),

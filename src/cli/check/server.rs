@@ -45,7 +45,7 @@ pub(super) async fn server(config: &Config, found: &mut Vec<Finding>) {
             found.push(Finding::ok("dns", format!("{host} is {}", addresses.join(", "))));
         }
         Ok(Err(error)) => {
-            let cure = "Check the network and /etc/resolv.conf; without a network say --offline";
+            let cure = "Check the network and /etc/resolv.conf; without a network, use --offline";
             return found.push(Finding::fail("dns", format!("{host} has no address: {error}"), cure));
         }
         Err(_) => {
