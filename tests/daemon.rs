@@ -13,7 +13,7 @@ use zbus::Variant;
 use zbus::proxy::{CacheProperties, Proxy};
 
 const DAEMON: &str = env!("CARGO_BIN_EXE_c2c-authd");
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_secs(40);
 
 struct World {
     server: Server,

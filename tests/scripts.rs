@@ -37,6 +37,7 @@ impl Machine {
             .arg(script)
             .arg(verb)
             .env("DPKG_ROOT", self.0.path())
+            .env("LC_ALL", "C")
             .output()
             .unwrap();
         let said = String::from_utf8(output.stderr).unwrap();

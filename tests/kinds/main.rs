@@ -257,7 +257,7 @@ async fn a_server_that_does_not_describe_itself_is_an_error_that_passes() {
     };
     let world = World::new("oauth-code", habits).await;
     let _daemon = world.start().await;
-    let refused = world.start_pairing(&[("timeout", 2_u32.into())]).await;
+    let refused = world.start_pairing(&[("timeout", 5_u32.into())]).await;
     assert_eq!(error_name(&refused), "org.cameratocloud.Auth1.Error.ServerError");
     world.server.change(|habits| habits.document = Document::Good);
     world.until("PairingState", "awaiting-user").await;
@@ -268,7 +268,7 @@ async fn is_told_as_unfit(document: Document, words: &str) {
     let world = World::new("oauth-code", short_lived()).await;
     world.server.change(|habits| habits.document = document);
     let daemon = world.start().await;
-    let refused = world.start_pairing(&[("timeout", 2_u32.into())]).await;
+    let refused = world.start_pairing(&[("timeout", 5_u32.into())]).await;
     assert_eq!(error_name(&refused), "org.freedesktop.DBus.Error.NotSupported");
     assert!(format!("{refused:?}").contains(words), "{refused:?}");
     assert_eq!(world.word("PairingReason").await, "local-fault");
@@ -296,7 +296,10 @@ async fn a_server_that_does_not_know_s256_is_told_as_that() {
 
 #[tokio::test]
 async fn a_port_that_is_taken_is_told_and_tried_again() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    // One that the kernel gives to nobody who asks for any: it is given back below, and must be nobody's then.
+    let own = 10_000 + u16::try_from(std::process::id() % 20_000).unwrap();
+    let free = (own..own + 100).find_map(|port| std::net::TcpListener::bind(("127.0.0.1", port)).ok());
+    let taken = free.unwrap();
     let port = taken.local_addr().unwrap().port();
     let mut world = World::new("oauth-code", Habits::default()).await;
     world
@@ -307,7 +310,7 @@ async fn a_port_that_is_taken_is_told_and_tried_again() {
         })
         .unwrap();
     let _daemon = world.start().await;
-    let refused = world.start_pairing(&[("timeout", 2_u32.into())]).await;
+    let refused = world.start_pairing(&[("timeout", 5_u32.into())]).await;
     assert_eq!(error_name(&refused), "org.freedesktop.DBus.Error.AddressInUse");
     let told = format!("{refused:?}");
     assert!(

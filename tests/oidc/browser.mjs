@@ -53,22 +53,33 @@ const run = (script) => call('POST', `${session}/execute/sync`, { script, args: 
 // A page that cannot be loaded (a name that nobody has) is an error here and an address all the same.
 const tolerate = (error) => { if (!/ERR_NAME_NOT_RESOLVED|ERR_UNKNOWN_URL_SCHEME/.test(error.message)) throw error; };
 
-let logins = 0;
+// Filled as it is wanted, whatever an earlier try left there.
+async function fill(id, text) {
+  const value = await call('GET', `${session}/element/${id}/property/value`);
+  if (value === text) return;
+  if (value) await call('POST', `${session}/element/${id}/clear`, {});
+  await type(id, text);
+}
+
+const filled = new Set();
+let sent;
 async function step() {
   const abort = await find('button[name=abort], a[href$="/abort"]');
   const login = await find('input[name=login], input[name=username]');
   if (wish === 'deny' && abort && !login) return click(abort);
   if (login) {
-    // A page that asks its server by itself stays until it knows: filled in already, it is left alone.
-    if (await call('GET', `${session}/element/${login}/property/value`)) return undefined;
-    logins += 1;
-    await type(login, 'operator');
-    await type(await find('input[name=password]'), 'operator');
+    // A page that asks its server by itself stays until it knows: sent already, it is left alone.
+    if (login === sent) return undefined;
+    filled.add(login);
+    await fill(login, 'operator');
+    await fill(await find('input[name=password]'), 'operator');
   }
   const box = await find('input[type=checkbox]:enabled:not(:checked)');
   if (box) return click(box);
   const submit = await find('button[type=submit]:not([name=abort]), .carousel button.btn-primary') ?? await find('button.btn-success');
-  return submit ? click(submit) : undefined;
+  if (submit) await click(submit);
+  if (submit && login) sent = login;
+  return undefined;
 }
 
 await call('POST', `${session}/url`, { url: start }).catch(tolerate);
@@ -78,9 +89,10 @@ for (let left = 200; left > 0; left -= 1) {
   page = { url, title: await call('GET', `${session}/title`), text: await run('return document.body ? document.body.innerText : ""') };
   if (url.startsWith(end) || /success|interrupted|authorization complete/i.test(page.title + page.text)) break;
   // A page may go away under a click; the next look finds the one after it.
-  await step().catch((error) => { if (!/stale|no such element|not interactable|detached/.test(error.word ?? '')) tolerate(error); });
+  await step().catch((error) => { if (!/stale|no such element|not interactable|click intercepted|detached/.test(error.word ?? '')) tolerate(error); });
   await pause(50);
 }
+// Said before the browser ends: how it does that is no part of the walk.
+process.stdout.write(`${JSON.stringify({ ...page, logins: filled.size })}\n`);
 await call('DELETE', session);
-process.stdout.write(`${JSON.stringify({ ...page, logins })}\n`);
 process.exit(0);

@@ -12,6 +12,8 @@ import { createInterface } from 'node:readline';
 
 /// The directory with ca.pem, cert.pem and key.pem.
 export const directory = process.argv[2];
+/// Ports that no other process is told of, and that the kernel gives to nobody who asks for any.
+export const ports = process.argv.slice(3).map(Number);
 const ca = readFileSync(`${directory}/ca.pem`);
 
 /// Who asks in the name of a command.

@@ -8,35 +8,29 @@
 // Must never: know anything of the daemon. What it refuses is for the test to judge.
 
 import { execFileSync, spawn } from 'node:child_process';
-import { randomInt } from 'node:crypto';
 import { chmodSync, chownSync, cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 
-import { ask, directory, obey, say, whoami } from './common.mjs';
+import { ask, directory, obey, ports, say, whoami } from './common.mjs';
 
 const unpacked = process.env.GLEWLWYD;
 if (!unpacked) throw new Error('$GLEWLWYD is not set: tests/oidc/run sets it');
 const share = `${unpacked}/usr/share`;
 const modules = `${unpacked}/usr/lib/glewlwyd`;
 
-// A port that is free, and that the kernel gives to nobody who asks for any: it is bound only later, by another process, the
-// redirect's after a whole walk through the pages. Drawn, because other trials run beside this one.
-const [lowest] = readFileSync('/proc/sys/net/ipv4/ip_local_port_range', 'utf8').split(/\s/).map(Number);
-if (!(lowest > 11_000)) throw new Error(`no port is safe from being given away: the kernel gives them from ${lowest} on`);
-const drawn = new Set();
+// The next of its ports that is free. It is bound only later, by another process, the redirect's after a whole walk through the
+// pages.
 async function free() {
   for (;;) {
-    const port = randomInt(10_000, lowest);
-    const unused = !drawn.has(port) && await new Promise((done) => {
+    const port = ports.shift();
+    if (!port) throw new Error('none of its ports is free');
+    const unused = await new Promise((done) => {
       const probe = createServer();
       probe.on('error', () => done(false));
       probe.listen(port, '127.0.0.1', () => probe.close(() => done(true)));
     });
-    if (unused) {
-      drawn.add(port);
-      return port;
-    }
+    if (unused) return port;
   }
 }
 const [port, metricsPort, redirectPort] = [await free(), await free(), await free()];

@@ -4,9 +4,11 @@
 
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::ops::Range;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use c2c_sim::watched::Watched;
@@ -48,6 +50,7 @@ impl Server {
         let mut process = Command::new("node")
             .arg(format!("{HERE}/{name}.mjs"))
             .arg(directory.path())
+            .args(ports().map(|port| port.to_string()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -146,6 +149,24 @@ impl Drop for Server {
             std::thread::sleep(LOOK);
         }
     }
+}
+
+/// Ports that are one server's alone: of those that the kernel gives to nobody who asks for any, others than the servers beside it
+/// have, and others than those of a run beside this one.
+fn ports() -> Range<u16> {
+    const EACH: u16 = 5;
+    const OF_A_RUN: u16 = 200;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
+    let given_away: u16 = range.split_whitespace().next().unwrap().parse().unwrap();
+    let run = u16::try_from(std::process::id() % 100).unwrap();
+    let of_this = NEXT.fetch_add(EACH, Ordering::Relaxed);
+    let first = 10_000 + run * OF_A_RUN + of_this;
+    assert!(
+        of_this + EACH <= OF_A_RUN && first + EACH <= given_away,
+        "no port {first} for a server: the kernel gives them away from {given_away} on"
+    );
+    first..first + EACH
 }
 
 /// A CA whose certificate is returned, and a leaf for this machine in the directory.

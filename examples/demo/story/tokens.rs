@@ -42,7 +42,10 @@ impl Story<'_> {
     pub(super) async fn refresh(&mut self, first: Token) -> Result<Token, Trouble> {
         self.say
             .note("At half of its life, here; the uploader goes on working, and listens for AccessTokenChanged.");
-        self.watch(first.generation).await?;
+        // On a busy machine it was refreshed before anybody looked.
+        if first.generation == 1 {
+            self.watch(first.generation).await?;
+        }
         let refreshes = self.stage.refreshes();
         must(refreshes == 1, || format!("the server counts {refreshes} refreshes"))?;
         let second = self.stage.uploader.token().await?;

@@ -196,7 +196,11 @@ fn bash_offers_what_can_follow() {
                 .join(" "),
             words.len()
         );
-        let output = Command::new("bash").args(["-c", &script]).output().unwrap();
+        let output = Command::new("bash")
+            .args(["-c", &script])
+            .env("LC_ALL", "C")
+            .output()
+            .unwrap();
         assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
         let said = String::from_utf8(output.stdout).unwrap();
         said.lines()

@@ -19,12 +19,15 @@ refuses Offline start_pairing 1 timeout u 5
 expect "state" "$(state)/$(property Pairing PairingReason)" requesting-code/offline
 expect_like "the sentence" "$(unit StatusText)" '^Asking the server for a pairing code'
 
-# The pause before the next try is drawn between 5 and 30 s. One that is long and has just begun is waited for.
+# The pause before the next try is drawn between 5 and 30 s. One of which much is left is waited for.
 now() { date +%s%6N; }
 long_pause() {
-    pause=$(event code-request-failed | sed -n 's/.*Trying again in \([0-9]*\) s\.$/\1/p')
-    failed=$(event code-request-failed __REALTIME_TIMESTAMP)
-    [ "${pause:-0}" -ge 14 ] && [ $(($(now) - failed)) -lt 2000000 ]
+    local last
+    last=$(entries | jq --slurp --raw-output \
+        'map(select(.C2C_EVENT == "code-request-failed")) | last | "\(.__REALTIME_TIMESTAMP) \(.MESSAGE)"')
+    failed=${last%% *}
+    pause=$(sed -n 's/.*Trying again in \([0-9]*\) s\.$/\1/p' <<<"$last")
+    [ -n "$pause" ] && [ $((pause * 1000000 - ($(now) - failed))) -ge 12000000 ]
 }
 asked() {
     start_pairing 1 timeout u 1 >/dev/null 2>&1 || true
@@ -40,7 +43,7 @@ for round in {1..5}; do
     printf 'a pause of %d s: the address was there after %d ms, the code after %d ms\n' "$pause" $((plugged / 1000)) $((shown / 1000))
     [ "$shown" -gt $(((pause - 2) * 1000000)) ] || break
     # An address that was late itself says nothing: once more.
-    if [ "$plugged" -le 6000000 ] || [ "$round" = 5 ]; then die "nobody heard of the address before the pause was over"; fi
+    if [ $((pause * 1000000 - plugged)) -ge 8000000 ] || [ "$round" = 5 ]; then die "nobody heard of the address before the pause was over"; fi
     call ui Pairing CancelPairing
     unplugged
     soon is requesting-code asked

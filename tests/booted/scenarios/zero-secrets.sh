@@ -39,7 +39,8 @@ look() {
     printf '%s: nothing in %d entries\n' "$1" "$(grep --text --count '^__CURSOR=' "$seen/journal")"
 }
 
-sim code-life 4
+# Long enough for what is asked of it, and then it runs out while one waits.
+sim code-life 20
 start_pairing 0 >/dev/null
 call ui Pairing GetPairingCode >/dev/null
 call ui Pairing GetQrCode 'a{sv}' 1 format s text >/dev/null
