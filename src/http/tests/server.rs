@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
+use c2c_sim::watched::Watched;
 use rcgen::{CertificateParams, Issuer, KeyPair, date_time_ymd};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
@@ -49,7 +51,51 @@ pub(super) struct Server {
     pub(super) port: u16,
     pub(super) seen: mpsc::UnboundedReceiver<Seen>,
     signal: Arc<Notify>,
+    brake: Brake,
     folder: TempDir,
+}
+
+/// tokio lets a paused clock jump as soon as its runtime has nothing to do, and what is on its way through the kernel looks like
+/// nothing. So a thread of the runtime is kept busy, except while a script stands where only time leads on.
+#[derive(Clone)]
+struct Brake(Watched<usize>);
+
+impl Brake {
+    fn pulled() -> Self {
+        let brake = Self(Watched::new(0));
+        brake.pull();
+        brake
+    }
+
+    fn pull(&self) {
+        let standing = self.0.clone();
+        // Far more than a test takes: one that waits for nobody fails instead of hanging.
+        let limit = Duration::from_secs(60);
+        tokio::task::spawn_blocking(move || standing.wait_blocking(|&count| (count > 0).then_some(()), limit));
+    }
+
+    fn release(&self) {
+        self.0.update(|count| *count += 1);
+    }
+
+    async fn off_while<T>(&self, standing: impl Future<Output = T>) -> T {
+        self.release();
+        let done = standing.await;
+        let left = self.0.update(|count| {
+            *count -= 1;
+            *count
+        });
+        if left == 0 {
+            self.pull();
+        }
+        done
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.brake.release();
+    }
 }
 
 /// Years in which the certificate is valid.
@@ -69,18 +115,28 @@ impl Server {
         let (report, seen) = mpsc::unbounded_channel();
         let signal = Arc::new(Notify::new());
         let wait = Arc::clone(&signal);
+        let brake = Brake::pulled();
+        let own = brake.clone();
         let mut scripts: VecDeque<_> = scripts.into_iter().collect();
         tokio::spawn(async move {
             while let Ok((tcp, _)) = listener.accept().await {
                 let _ = report.send(Seen::Accepted);
                 let script = scripts.pop_front().expect("a script for each connection");
-                tokio::spawn(play(tcp, acceptor.clone(), script, Arc::clone(&wait), report.clone()));
+                tokio::spawn(play(
+                    tcp,
+                    acceptor.clone(),
+                    script,
+                    Arc::clone(&wait),
+                    own.clone(),
+                    report.clone(),
+                ));
             }
         });
         Self {
             port,
             seen,
             signal,
+            brake,
             folder,
         }
     }
@@ -153,12 +209,13 @@ async fn play(
     acceptor: TlsAcceptor,
     script: Vec<Step>,
     wait: Arc<Notify>,
+    brake: Brake,
     report: mpsc::UnboundedSender<Seen>,
 ) {
     let base = format!("https://{}", tcp.local_addr().unwrap());
     match script.first() {
         Some(Step::Mute) => {
-            drain(&mut tcp).await;
+            brake.off_while(drain(&mut tcp)).await;
             let _ = report.send(Seen::Left);
             return;
         }
@@ -197,7 +254,7 @@ async fn play(
                     return;
                 }
             }
-            Step::Wait => wait.notified().await,
+            Step::Wait => brake.off_while(wait.notified()).await,
             Step::Close => {
                 let _ = stream.shutdown().await;
                 drop(stream);
