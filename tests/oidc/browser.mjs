@@ -84,7 +84,9 @@ async function step() {
 
 await call('POST', `${session}/url`, { url: start }).catch(tolerate);
 let page;
-for (let left = 200; left > 0; left -= 1) {
+// Far more than any page takes; a busy machine may well need some seconds for each.
+const limit = Date.now() + 80_000;
+while (Date.now() < limit) {
   const url = await call('GET', `${session}/url`);
   page = { url, title: await call('GET', `${session}/title`), text: await run('return document.body ? document.body.innerText : ""') };
   if (url.startsWith(end) || /success|interrupted|authorization complete/i.test(page.title + page.text)) break;

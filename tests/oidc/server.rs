@@ -18,7 +18,7 @@ use serde_json::Value;
 pub(crate) const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/oidc");
 
 /// How long anything may take that is to happen at all.
-pub(crate) const LIMIT: Duration = Duration::from_secs(40);
+pub(crate) const LIMIT: Duration = Duration::from_secs(90);
 
 /// How often a process is asked that tells nothing by itself.
 pub(crate) const LOOK: Duration = Duration::from_millis(50);
