@@ -39,7 +39,7 @@ pub enum FailureKind {
     Offline,
     /// The device's clock is not set, so that no certificate can be checked.
     ClockNotSet,
-    /// The server refuses the client id or the client secret.
+    /// The server refuses this client: its id, its secret or what it asks for.
     ClientRejected,
     /// The server answers, but not as its protocol says.
     ServerError,

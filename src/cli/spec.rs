@@ -203,7 +203,7 @@ pub(super) const EXIT_CODES: &[(u8, &str)] = &[
     (3, "not paired"),
     (
         4,
-        "not provisioned: client id, client secret or state key is missing or not accepted",
+        "not provisioned: client id, client secret or state key is missing, or the server refuses this client",
     ),
     (5, "offline, or the clock is not set"),
     (6, "access denied"),

@@ -201,8 +201,8 @@ fn code(mut raw: raw::Provider, places: &Places, warnings: &mut Vec<String>) -> 
     });
     if redirect.privileged {
         warnings.push(
-            "provider.redirect-uri: a port below 1024 needs CAP_NET_BIND_SERVICE, which the unit does not give; write \
-             another port, or give it"
+            "provider.redirect-uri: the daemon may not listen on a port below 1024, unless net.ipv4.ip_unprivileged_port_start \
+             is lower; write a port from 1024 on"
                 .to_owned(),
         );
     }
@@ -298,15 +298,16 @@ fn apply(preset: Preset, server: &mut Oauth, warnings: &mut Vec<String>) {
 fn foreign_issuer(preset: Preset, server: &Oauth, places: &Places) -> Result<(), ConfigError> {
     let host = |address: &Option<String>| {
         let rest = address.as_deref()?.strip_prefix("https://")?;
-        Some(rest.split('/').next().unwrap_or(rest).to_ascii_lowercase())
+        let host = rest.split('/').next().unwrap_or(rest).to_ascii_lowercase();
+        Some(host.strip_suffix(":443").map_or(host.clone(), str::to_owned))
     };
     let token = host(&server.endpoints.token).unwrap_or_default();
     match host(&server.issuer) {
         Some(issuer) if issuer != token => Err(places.bad(
             "provider.issuer",
             format!(
-                "this is another server than that of provider.preset = \"{}\", which is {token}; remove one of the two \
-                 keys, or write provider.token-endpoint as well, if this server speaks the preset's dialect",
+                "this is another server than that of provider.preset = \"{}\", which is {token}; if that \
+                 server speaks the preset's dialect, write provider.token-endpoint as well, else remove one of the two keys",
                 preset.word()
             ),
         )),

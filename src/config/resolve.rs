@@ -193,7 +193,13 @@ fn heartbeat(
         Provider::OauthCode(_) => Kind::OauthCode,
     };
     match written {
-        Some(Heartbeat(Some(_))) => Err(places.bad("heartbeat.interval", wrong_kind(&[Kind::FrameioC2c], kind))),
+        Some(Heartbeat(Some(_))) => {
+            let why = format!(
+                "{}; in a file that stays as it is for others: \"off\" in a later one",
+                wrong_kind(&[Kind::FrameioC2c], kind)
+            );
+            Err(places.bad("heartbeat.interval", why))
+        }
         Some(Heartbeat(None)) | None => Ok(None),
     }
 }

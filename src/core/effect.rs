@@ -179,7 +179,7 @@ pub enum CallError {
     Offline,
     /// The clock is not set.
     ClockNotSet,
-    /// The server refuses our client id or secret.
+    /// The server refuses this client, its secret or what it asks for.
     ClientRejected,
     /// The server answers, but not as its protocol says.
     ServerError,

@@ -57,7 +57,7 @@ words! {
         None = "none",
         /// This device was never paired.
         NeverPaired = "never-paired",
-        /// The code ran out and is being replaced, or was not to be renewed.
+        /// The code expired and is being replaced, or was not to be renewed.
         CodeExpired = "code-expired",
         /// Somebody with the `ui` role cancelled.
         Cancelled = "cancelled",
@@ -65,7 +65,7 @@ words! {
         Denied = "denied",
         /// Nobody entered a code within `give-up-after`.
         GaveUp = "gave-up",
-        /// The server knows no such client or secret: a configuration fault.
+        /// The server refuses this client, its secret or what it asks for: a configuration fault.
         ClientRejected = "client-rejected",
         /// Unpaired on this device.
         Unpaired = "unpaired",
@@ -131,7 +131,7 @@ words! {
         LocalFault = "local-fault",
         /// The server asks for fewer requests.
         RateLimited = "rate-limited",
-        /// The server refuses our client id or secret.
+        /// The server refuses this client, its secret or what it asks for.
         ClientRejected = "client-rejected",
         /// A pairing code not of the promised shape was discarded.
         BadUserCode = "bad-user-code",

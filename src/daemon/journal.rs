@@ -253,14 +253,10 @@ impl From<&Note> for Entry {
                 sends,
             } => refresh_failed(fault, retry_in, ambiguous, sends),
             Note::ClientRejected { objection, paired } => objection::client_rejected(objection, paired),
-            Note::PairingLost { reason } => Self::new(
-                Level::ERROR,
-                PAIRING_LOST,
-                format!(
-                    "The pairing is lost: {}. Run: c2c-authctl pair.",
-                    words::reason(reason).what
-                ),
-            )
+            Note::PairingLost { reason } => Self::new(Level::ERROR, PAIRING_LOST, {
+                let words::Words { what, cure } = words::reason(reason);
+                format!("The pairing is lost: {what}. {cure}.")
+            })
             .reason(reason),
             Note::Unpaired => Self::new(Level::INFO, UNPAIRED, "Unpaired on request."),
             Note::Revoked => Self::new(

@@ -236,8 +236,8 @@ impl Client {
         match &ended {
             Ok((response, _)) => {
                 let status = response.status.as_u16();
-                let error = response.objection();
-                tracing::debug!(%method, path, status, ?error, millis, "answered");
+                let objection = response.objection();
+                tracing::debug!(%method, path, status, ?objection, millis, "answered");
             }
             Err(fault) => {
                 tracing::debug!(%method, path, ?fault, millis, "not answered");

@@ -125,8 +125,7 @@ impl ListenError {
             (Some(IpAddr::V4(_)), _, _) => "; write http://[::1] there, or give the machine IPv4",
             (None, 1.., io::ErrorKind::AddrInUse) => "; free it, or change provider.redirect-uri",
             (None, 1..1024, io::ErrorKind::PermissionDenied) => {
-                "; the unit does not let the daemon have a port below 1024: change provider.redirect-uri, or give the unit \
-                 CAP_NET_BIND_SERVICE"
+                "; the daemon has no right to a port below 1024: write one from 1024 on in provider.redirect-uri"
             }
             (None, _, _) => "",
         }

@@ -249,7 +249,8 @@ fn poll(response: &HttpResponse) -> PollAnswer {
         return PollAnswer::Failed(fault(response));
     };
     match word.as_str() {
-        "slow_down" => PollAnswer::SlowDown(fault(response).retry_after),
+        // The window of the rate limit may be longer than the code lives; that is no wish about polls.
+        "slow_down" => PollAnswer::SlowDown(response.fault().retry_after),
         _ if response.status == StatusCode::TOO_MANY_REQUESTS => PollAnswer::Failed(fault(response)),
         "authorization_pending" => PollAnswer::Pending,
         "expired_token" => PollAnswer::Expired,

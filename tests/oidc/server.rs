@@ -159,13 +159,15 @@ fn ports() -> Range<u16> {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let range = fs::read_to_string("/proc/sys/net/ipv4/ip_local_port_range").unwrap();
     let given_away: u16 = range.split_whitespace().next().unwrap().parse().unwrap();
-    let run = u16::try_from(std::process::id() % 100).unwrap();
+    let runs = given_away.saturating_sub(10_000) / OF_A_RUN;
+    assert!(
+        runs > 0,
+        "the kernel gives ports away from {given_away} on, and none is left for a server"
+    );
+    let run = u16::try_from(std::process::id() % u32::from(runs)).unwrap();
     let of_this = NEXT.fetch_add(EACH, Ordering::Relaxed);
     let first = 10_000 + run * OF_A_RUN + of_this;
-    assert!(
-        of_this + EACH <= OF_A_RUN && first + EACH <= given_away,
-        "no port {first} for a server: the kernel gives them away from {given_away} on"
-    );
+    assert!(of_this + EACH <= OF_A_RUN, "more servers than a run has ports for");
     first..first + EACH
 }
 

@@ -118,8 +118,8 @@ fn a_secret_that_does_not_open_says_why() {
     world.provision();
     world.expect("client-secret", Verdict::Ok, "sealed with");
     fs::remove_file(world.site.host_key()).unwrap();
-    world.expect("client-secret", Verdict::Fail, "is lost");
-    world.expect("state-key", Verdict::Fail, "is lost");
+    world.expect("client-secret", Verdict::Fail, "is missing");
+    world.expect("state-key", Verdict::Fail, "is missing");
 }
 
 #[test]

@@ -184,7 +184,7 @@ fn with_a_lost_host_key_it_says_so_and_replaces_only_when_told() {
     let refused = world.provision(SECRET, &sealed()).unwrap_err();
     assert_eq!(refused.exit, Exit::Differs);
     assert!(
-        refused.sentence.contains("is lost") && refused.sentence.contains("--replace"),
+        refused.sentence.contains("is missing") && refused.sentence.contains("--replace"),
         "{refused}"
     );
     let report = world.provision(SECRET, &replacing(sealed())).unwrap();
@@ -207,7 +207,7 @@ fn a_file_of_another_device_is_told_as_such() {
     assert!(refused.sentence.contains("another device"), "{refused}");
     fs::write(&path, "no credential").unwrap();
     let refused = world.provision(SECRET, &sealed()).unwrap_err();
-    assert!(refused.sentence.contains("no sealed credential"), "{refused}");
+    assert!(refused.sentence.contains("not a sealed credential"), "{refused}");
 }
 
 #[test]
@@ -260,7 +260,7 @@ fn a_sealed_state_key_that_does_not_open_is_kept_beside_the_one_that_replaces_it
         report
             .warnings
             .iter()
-            .any(|told| told.contains("state-key.replaced.1") && told.contains("paired again")),
+            .any(|told| told.contains("state-key.replaced.1") && told.contains("pair the device again")),
         "{:?}",
         report.warnings
     );

@@ -10,15 +10,15 @@ use crate::core::{
 
 use super::history::family_bit;
 use super::laws::{
-    a_candidate_takes_over_by_the_servers_word_alone, a_client_takes_no_token_from_another,
-    a_code_is_spent_once_and_with_its_proof, a_generation_names_one_token, a_handed_token_is_not_known_to_be_dead,
-    a_listener_stands_only_while_a_browser_is_out, a_pending_revocation_goes_before_the_first_code_request,
-    a_refresh_is_sent_only_while_inhibiting, a_refresh_uses_its_proven_connection,
-    a_resend_waits_for_the_server_to_give_up, a_sent_refresh_or_poll_is_never_cancelled,
-    a_stray_redirect_changes_nothing, d3_stale_answers_are_dropped, d4_publish_comes_before_replies,
-    d4_what_changed_is_published_once, done_means_durable, drained_means_that_nothing_is_left,
-    inhibit_and_release_alternate, nothing_is_revoked_while_paired, refreshes_are_five_seconds_apart,
-    retry_after_is_waited_for, shutdown_starts_nothing_new, the_snapshot_makes_sense,
+    a_candidate_takes_over_by_the_servers_word_alone, a_code_is_spent_once_and_with_its_proof,
+    a_generation_names_one_token, a_handed_token_is_not_known_to_be_dead,
+    a_listener_stands_only_while_a_browser_is_out, a_living_token_is_handed_out_whatever_clients_say,
+    a_pending_revocation_goes_before_the_first_code_request, a_refresh_is_sent_only_while_inhibiting,
+    a_refresh_uses_its_proven_connection, a_resend_waits_for_the_server_to_give_up,
+    a_sent_refresh_or_poll_is_never_cancelled, a_stray_redirect_changes_nothing, d3_stale_answers_are_dropped,
+    d4_publish_comes_before_replies, d4_what_changed_is_published_once, done_means_durable,
+    drained_means_that_nothing_is_left, inhibit_and_release_alternate, nothing_is_revoked_while_paired,
+    refreshes_are_five_seconds_apart, retry_after_is_waited_for, shutdown_starts_nothing_new, the_snapshot_makes_sense,
 };
 use super::network::kind_of;
 use super::server::{CANARY, Pair, code_id};
@@ -115,7 +115,7 @@ pub(super) fn hold_at_effect(moment: &Moment<'_>) -> Result<(), Violation> {
             laws! { i6_replies_answer_open_calls(world, *id); }
             let ask = world.calls.iter().find(|call| call.id == *id).map(|call| call.ask);
             if let Some(Ask::Token) = ask {
-                laws! { a_client_takes_no_token_from_another(world, reply); }
+                laws! { a_living_token_is_handed_out_whatever_clients_say(world, reply); }
             }
             if let (Some(ask), Ok(reply)) = (ask, reply) {
                 laws! {

@@ -172,7 +172,10 @@ pub(super) fn a_handed_token_is_not_known_to_be_dead(world: &World, reply: &Repl
 }
 
 /// Where nobody can be asked, whatever a client says of a token: who wants one gets the one that lives.
-pub(super) fn a_client_takes_no_token_from_another(world: &World, reply: &Result<Reply, CallError>) -> Law {
+pub(super) fn a_living_token_is_handed_out_whatever_clients_say(
+    world: &World,
+    reply: &Result<Reply, CallError>,
+) -> Law {
     let (true, Err(error), Some(pairing)) = (world.unasked, reply, world.disk.paired()) else {
         return Ok(());
     };

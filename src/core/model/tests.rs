@@ -252,7 +252,7 @@ scenarios! {
         { asks: 2, crashes: 1, waits: 2 },
         { asks: 3, faults: 1, crashes: 1, waits: 2 },
         { asks: 3, faults: 1, crashes: 1, disk: 1, stalls: 1, waits: 3 };
-    a_client_takes_no_token_from_another: YOUNG,
+    a_living_token_is_handed_out_whatever_clients_say: YOUNG,
         { asks: &[Ask::RejectCurrent, Ask::Token], policy: unasked(GrantKind::Device) },
         { asks: 3, faults: 1, waits: 1 },
         { asks: 4, faults: 1, crashes: 1, waits: 2 },

@@ -264,6 +264,9 @@ impl Core {
         self.last_refreshed = Some(t.at());
         if challenged && !incoming.replaces {
             self.refused_limit.spent(t.at());
+        } else if !self.policy.can_probe && !incoming.replaces {
+            // The token before lived to its ordinary refresh, and nobody said a word: no resource could tell more.
+            self.refused_limit.taken();
         }
         self.new_token(t);
     }

@@ -32,6 +32,14 @@ fn fetched(scene: &mut Scene, caller: u32) -> String {
     scene.token(call).to_owned()
 }
 
+/// Whether a refresh begins within the longest pause that retries have while the token serves.
+fn soon(scene: &mut Scene) -> bool {
+    (0..15 * 60).any(|_| {
+        scene.advance(secs(1));
+        scene.out(is_prepare)
+    })
+}
+
 fn rejects(scene: &mut Scene, caller: u32, generation: u64) {
     let call = scene.reject(caller, generation);
     assert_eq!(scene.reply(call), Some(&Ok(Reply::Done)));
@@ -81,12 +89,10 @@ fn a_rejected_token_serves_on_while_no_other_can_be_had() {
     scene.prepare(PrepareAnswer::Failed(fault(FaultKind::Offline)));
     assert_eq!(scene.token(waiting), "a1", "better than an error");
     assert_eq!(fetched(&mut scene, OTHER), "a1");
-    while !scene.out(is_prepare) {
-        scene.advance(secs(1));
-    }
+    assert!(soon(&mut scene), "the wish outlives the failure");
     scene.prepare(PrepareAnswer::Ready);
     scene.refresh(RefreshAnswer::Granted(grant(2)));
-    assert_eq!(fetched(&mut scene, UPLOADER), "a2", "the wish outlives the failure");
+    assert_eq!(fetched(&mut scene, UPLOADER), "a2");
 }
 
 #[test]
@@ -108,23 +114,58 @@ fn who_insists_takes_the_token_from_nobody() {
 
 #[test]
 fn a_rejection_outlives_the_failure_of_a_refresh_that_was_out() {
-    let mut scene = Scene::paired().reboot_with(
-        Policy {
-            refresh: RefreshMode::OnDemand,
-            ..unasked()
-        },
-        true,
-    );
+    for rejected in [false, true] {
+        // Nothing but a caller, or a rejection, starts a refresh.
+        let mut scene = Scene::paired().reboot_with(
+            Policy {
+                refresh: RefreshMode::OnDemand,
+                ..unasked()
+            },
+            true,
+        );
+        scene.advance(secs(28_800 * 80 / 100));
+        let short = scene.get_token(Some(secs(7_200)));
+        scene.prepare(PrepareAnswer::Ready);
+        assert!(scene.out(is_refresh));
+        if rejected {
+            rejects(&mut scene, UPLOADER, 1);
+        }
+        // Later than the caller can wait for.
+        let refused = Fault {
+            retry_after: Some(secs(60)),
+            ..fault(FaultKind::Refused)
+        };
+        scene.refresh(RefreshAnswer::Failed(refused));
+        assert!(scene.reply(short).is_some());
+        assert_eq!(soon(&mut scene), rejected);
+    }
+}
+
+#[test]
+fn a_token_that_nobody_rejected_until_its_ordinary_refresh_ends_the_doubling() {
+    let mut scene = handed();
+    let renewed = |scene: &mut Scene, generation: u32| {
+        scene.prepare(PrepareAnswer::Ready);
+        scene.refresh(RefreshAnswer::Granted(grant(generation)));
+        assert_eq!(fetched(scene, UPLOADER), format!("a{generation}"));
+    };
+    let waited = |scene: &mut Scene, generation: u64| {
+        let since = scene.now;
+        rejects(scene, UPLOADER, generation);
+        while !scene.out(is_prepare) {
+            scene.advance(secs(1));
+        }
+        scene.now.since(since)
+    };
+    waited(&mut scene, 1);
+    renewed(&mut scene, 2);
+    assert_eq!(waited(&mut scene, 2), secs(600));
+    renewed(&mut scene, 3);
     scene.advance(secs(28_800 * 83 / 100));
-    assert_eq!(fetched(&mut scene, UPLOADER), "a1");
-    scene.prepare(PrepareAnswer::Ready);
-    assert!(scene.out(is_refresh));
-    rejects(&mut scene, UPLOADER, 1);
-    let waiting = asks(&mut scene, UPLOADER);
-    scene.advance(secs(3));
-    assert!(scene.reply(waiting).is_none(), "it waits for the answer itself");
-    scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Refused)));
-    assert_eq!(scene.token(waiting), "a1");
+    renewed(&mut scene, 4);
+    waited(&mut scene, 4);
+    renewed(&mut scene, 5);
+    assert_eq!(waited(&mut scene, 5), secs(600), "as if for the first time");
 }
 
 #[test]

@@ -39,7 +39,8 @@ const fn words(objection: Objection) -> (&'static str, &'static str) {
         ),
         Objection::Request => (
             "invalid_request",
-            "Check provider.client-auth, and provider.redirect-uri against what is registered at the server",
+            "Check provider.client-auth and provider.scope, and with kind oauth-code provider.redirect-uri, against what is \
+             registered at the server",
         ),
         Objection::GrantType => (
             "unsupported_grant_type",

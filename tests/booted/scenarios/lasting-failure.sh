@@ -26,7 +26,7 @@ soon is exit-code/74 reason
 expect_like "the sentence" "$(event failed)" "$partition does not exist"
 # Also of a device that is between two tries.
 told() { c2c-authctl status 2>&1 || true; }
-soon like 'cannot be read or written.*tried again' told
+soon like 'cannot be read or written.*systemd restarts it' told
 mv "$partition.away" "$partition"
 soon is active unit ActiveState
 expect "state" "$(state)" paired

@@ -180,7 +180,7 @@ fn mutants() -> Vec<Scenario> {
         let redirected = ["a_code_is", "a_listener", "a_stray"];
         if redirected.iter().any(|law| scenario.name.starts_with(law)) {
             scenario.policy = by_browser();
-        } else if scenario.name.starts_with("a_client_takes") {
+        } else if scenario.name.starts_with("a_living_token") {
             scenario.policy = unasked(GrantKind::Device);
         }
     }

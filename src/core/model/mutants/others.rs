@@ -30,7 +30,7 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
             }),
         ),
         (
-            "a_client_takes_no_token_from_another",
+            "a_living_token_is_handed_out_whatever_clients_say",
             TOKEN,
             asks(|_, effects| {
                 for effect in effects {
