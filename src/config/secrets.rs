@@ -132,9 +132,9 @@ pub fn client_secret(files: &SecretFiles, credentials: Option<&Path>) -> Result<
 /// # Errors
 /// What is wrong, in words that repeat nothing of it.
 pub fn parse_client_secret(content: &[u8]) -> Result<Secret, &'static str> {
-    let text = str::from_utf8(trim(content)).map_err(|_| "it is not text; it must be one line as Frame.io gave it")?;
+    let text = str::from_utf8(trim(content)).map_err(|_| "it is not text; it must be one line, as it was issued")?;
     if text.is_empty() {
-        return Err("it is empty; it must be one line as Frame.io gave it");
+        return Err("it is empty; it must be one line, as it was issued");
     }
     if text.len() > 1024 || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err("it must be one line of at most 1024 visible ASCII characters without spaces");

@@ -53,7 +53,12 @@ pub fn directories(config: &Config, environment: &Environment) -> Result<Directo
 /// What is there and cannot be used: [`Code::NoPermission`] or [`Code::Config`].
 pub fn provision(config: &Config, environment: &Environment, state: &Path) -> Result<Provisioned, Failure> {
     let credentials = environment.credentials.as_deref();
-    let client_secret = secrets::client_secret(&config.secrets, credentials)?;
+    // A public client's is never sent, and need not be fit to be.
+    let client_secret = if config.provider.needs_client_secret() {
+        secrets::client_secret(&config.secrets, credentials)?
+    } else {
+        None
+    };
     let mut state_key = secrets::state_key(&config.secrets, credentials)?;
     if let (None, true, Some(path)) = (&state_key, config.secrets.create_state_key, &config.secrets.state_key) {
         state_key = secrets::create_state_key(path, records_exist(state))?;

@@ -70,6 +70,21 @@ fn what_is_missing_is_told_in_the_order_of_a_production_line() {
 }
 
 #[test]
+fn a_public_client_does_not_stop_at_a_secret_that_it_never_sends() {
+    let device = Device::new();
+    std::fs::write(device.path("credentials/client-secret"), "two\nlines").unwrap();
+    std::fs::write(device.path("credentials/state-key"), [7; 32]).unwrap();
+    let with = |auth: &str| {
+        let server = "[provider]\nkind = \"oauth-device\"\nissuer = \"https://a.example\"";
+        device.config(&format!("{ID}{server}\nclient-auth = {auth:?}\n"))
+    };
+    let public = with("none");
+    assert_eq!(provisioning(&public, &device.provision(&public)), Provisioning::Ready);
+    let confidential = with("basic");
+    assert!(provision(&confidential, &device.environment(), &device.path("state")).is_err());
+}
+
+#[test]
 fn a_state_key_is_made_once_and_never_beside_records_it_cannot_open() {
     let device = Device::new();
     let key = device.path("key");
