@@ -137,16 +137,21 @@ async fn a_browser_is_not_sent_to_where_a_server_was() {
     assert!(uri.contains("/b?response_type=code"), "{}", uri.as_str());
 }
 
+/// A refresh finds nothing, and the next request asks for the description: no wish is in its way.
+async fn asks_again_at_once(server: &mut Server, client: &Client) {
+    assert_eq!(refreshes(client).await, refresh_failed(FaultKind::Refused));
+    client.forget_warm();
+    server.so_far();
+    readies(client).await;
+    assert_eq!(asked(server).1, [OPENID]);
+}
+
 #[tokio::test]
 async fn a_wish_of_one_place_is_none_where_another_tells() {
     let tells = vec![Step::Take, busy(86_400), Step::Take, LEAST, Step::Take, gone()];
     let mut server = Server::start([tells, vec![Step::Take, LEAST]]).await;
     let client = client(&server, Endpoints::default());
-    assert_eq!(refreshes(&client).await, refresh_failed(FaultKind::Refused));
-    client.forget_warm();
-    server.so_far();
-    readies(&client).await;
-    assert_eq!(asked(&mut server).1, [OPENID]);
+    asks_again_at_once(&mut server, &client).await;
 }
 
 #[tokio::test]
@@ -156,11 +161,7 @@ async fn a_wish_ends_with_the_description() {
     let mut server = Server::start([wish, tells, vec![Step::Take, LEAST]]).await;
     let client = client(&server, Endpoints::default());
     assert!(client.prepare().await.connection.is_none());
-    assert_eq!(refreshes(&client).await, refresh_failed(FaultKind::Refused));
-    client.forget_warm();
-    server.so_far();
-    readies(&client).await;
-    assert_eq!(asked(&mut server).1, [OPENID]);
+    asks_again_at_once(&mut server, &client).await;
 }
 
 #[tokio::test]
