@@ -299,7 +299,7 @@ fn foreign_issuer(preset: Preset, server: &Oauth, places: &Places) -> Result<(),
     let host = |address: &Option<String>| {
         let rest = address.as_deref()?.strip_prefix("https://")?;
         let host = rest.split('/').next().unwrap_or(rest).to_ascii_lowercase();
-        Some(host.strip_suffix(":443").map_or(host.clone(), str::to_owned))
+        Some(host.strip_suffix(":443").unwrap_or(&host).to_owned())
     };
     let token = host(&server.endpoints.token).unwrap_or_default();
     match host(&server.issuer) {

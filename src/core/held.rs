@@ -20,8 +20,8 @@ const VOUCHED_LIFE: Duration = Duration::from_secs(60);
 /// works at all has worked by then.
 const UNKNOWN_AGE_LIMIT: Duration = Duration::from_secs(10 * 60);
 
-/// Uids that may hold a generation at once, or reject it. A board has a handful of uploaders; beyond this the right to reject is granted to
-/// all rather than kept in growing memory.
+/// Uids kept of those that hold a generation, and of those that rejected it. A board has a handful of uploaders; rather than
+/// keep more in growing memory, the right to reject is then granted to all, and one more rejection adds nothing.
 const MAX_HANDED: usize = 64;
 
 /// A pairing and what is known of it.
@@ -37,7 +37,8 @@ pub(super) struct Held {
     pub(super) candidate: Option<TokenPair>,
     /// A resource answered 401 to this access token: its life is 0.
     pub(super) refused: bool,
-    /// Who says that a resource refused this access token, where nobody can be asked: it is to be replaced, and serves until then.
+    /// Who says that a resource refused this access token, where nobody can be asked: it is to be replaced, and serves until
+    /// then.
     rejected_by: BTreeSet<u32>,
     pub(super) life: Life,
     /// Whether `life` and `refresh_ends` were concluded from the system's wall clock, which may be stepped.
