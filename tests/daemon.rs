@@ -7,8 +7,9 @@ use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
 use c2c_sim::bus::TestBus;
-use c2c_sim::rig::{Process, Rig};
+use c2c_sim::rig::{Notifications, Process, Rig};
 use c2c_sim::server::{Cut, Endpoint, Fault, Options, Pause, Server, Stage};
+use rustix::process::Signal;
 use zbus::Variant;
 use zbus::proxy::{CacheProperties, Proxy};
 
@@ -286,6 +287,40 @@ async fn a_refused_reload_names_the_key_and_a_good_one_clears_it() {
         refused.contains("config.toml") && refused.contains("refresh.at"),
         "{refused}"
     );
+}
+
+#[tokio::test]
+async fn signals_that_were_ignored_at_the_start_are_heeded() {
+    // As below `nohup`, or behind the `&` of a script.
+    let world = World::new(quick());
+    let start = |end: Signal| {
+        let path = world.rig.runtime_directory().join(format!("notify.{}", end.as_raw()));
+        let notifications = Notifications::listen(&path).unwrap();
+        let daemon = world.rig.command(Path::new(DAEMON), world.bus.address());
+        let mut command = Command::new("/bin/sh");
+        command
+            .args(["-c", "trap '' HUP INT TERM; exec \"$0\" \"$@\""])
+            .arg(daemon.get_program())
+            .args(daemon.get_args())
+            .env_clear()
+            .envs(daemon.get_envs().filter_map(|(name, value)| Some((name, value?))))
+            .env("NOTIFY_SOCKET", notifications.path());
+        Process::spawn(&mut command, notifications).unwrap()
+    };
+    for end in [Signal::INT, Signal::TERM] {
+        let mut daemon = start(end);
+        daemon.wait_ready(LIMIT).await.unwrap();
+        daemon.notifications().forget();
+        daemon.hang_up().unwrap();
+        daemon
+            .notifications()
+            .wait(|n| n.get("RELOADING") == Some("1"), LIMIT)
+            .await
+            .unwrap();
+        daemon.wait_ready(LIMIT).await.unwrap();
+        daemon.signal(end).unwrap();
+        assert_eq!(exit(&mut daemon).await, Some(0), "{end:?}");
+    }
 }
 
 #[tokio::test]

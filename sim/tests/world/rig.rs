@@ -1,4 +1,4 @@
-//! The rig lays out what a daemon needs, and runs and watches a program as systemd would. A shell stands in for the daemon.
+//! The rig lays out what a daemon needs, and runs and watches a program as systemd would. A small program stands in for the daemon.
 
 use std::{
     collections::BTreeMap,
@@ -21,8 +21,7 @@ use c2c_sim::{
 const SOON: Duration = Duration::from_secs(10);
 
 /// Says that it is up, `reloaded` on SIGHUP, and ends with 78 on SIGTERM.
-const STAND_IN: &str = "trap 'echo reloaded' HUP; trap 'kill $!; exit 78' TERM; sleep 100 & echo up >&2; \
-    while :; do wait $!; done";
+const STAND_IN: &str = env!("CARGO_BIN_EXE_c2c-stand-in");
 
 fn rig() -> (Server, Rig) {
     let server = Server::start(Options::default()).unwrap();
@@ -30,9 +29,13 @@ fn rig() -> (Server, Rig) {
     (server, rig)
 }
 
-fn shell(directory: &Path, script: &str) -> Process {
+fn spawn(directory: &Path, command: &mut Command) -> Process {
     let notifications = Notifications::listen(&directory.join("notify")).unwrap();
-    Process::spawn(Command::new("/bin/sh").args(["-c", script]), notifications).unwrap()
+    Process::spawn(command, notifications).unwrap()
+}
+
+fn shell(directory: &Path, script: &str) -> Process {
+    spawn(directory, Command::new("/bin/sh").args(["-c", script]))
 }
 
 #[test]
@@ -112,8 +115,18 @@ fn a_power_cut_empties_the_runtime_directory_only() {
 
 #[test]
 fn signals_reach_the_process_and_its_end_is_told() {
+    signalled(&mut Command::new(STAND_IN));
+}
+
+#[test]
+fn signals_reach_a_process_that_was_started_with_all_of_them_ignored() {
+    // As `nohup` and a shell's `&` start the tests.
+    signalled(Command::new("/bin/sh").args(["-c", &format!("trap '' HUP INT QUIT TERM; exec '{STAND_IN}'")]));
+}
+
+fn signalled(stand_in: &mut Command) {
     let directory = tempfile::tempdir().unwrap();
-    let mut process = shell(directory.path(), STAND_IN);
+    let mut process = spawn(directory.path(), stand_in);
     process.wait_output_blocking(|l| l == "up", SOON).unwrap();
     process.hang_up().unwrap();
     process.wait_output_blocking(|l| l == "reloaded", SOON).unwrap();
@@ -147,7 +160,7 @@ fn whoever_awaited_the_end_has_all_that_was_said() {
 #[tokio::test]
 async fn readiness_and_the_end_can_be_awaited() {
     let directory = tempfile::tempdir().unwrap();
-    let mut process = shell(directory.path(), STAND_IN);
+    let mut process = spawn(directory.path(), &mut Command::new(STAND_IN));
     process.wait_output(|l| l == "up", SOON).await.unwrap();
     let sender = UnixDatagram::unbound().unwrap();
     sender
