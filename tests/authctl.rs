@@ -435,3 +435,35 @@ fn the_tool_leaves_no_core_and_nobody_of_its_user_looks_into_it() {
     assert_eq!(core.split_whitespace().skip(4).collect::<Vec<_>>(), ["0", "0", "bytes"]);
     assert_eq!(owner, 0);
 }
+
+#[test]
+fn no_variable_of_the_caller_decides_which_program_runs_or_what_it_loads() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    let ran = folder.path().join("ran");
+    for name in ["systemctl", "systemd-creds", "journalctl", "sh"] {
+        let planted = folder.path().join(name);
+        fs::write(&planted, format!("#!/bin/sh\necho {name} >>{}\n", ran.display())).unwrap();
+        fs::set_permissions(&planted, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let loads = folder.path().join("loads");
+    fs::create_dir(&loads).unwrap();
+    // Nobody is on that bus, so systemd is asked why.
+    let tool = Command::new(TOOL)
+        .args(["--bus", "unix:path=/nonexistent/bus", "status"])
+        .env_clear()
+        .env("PATH", folder.path())
+        .env("SYSTEMD_LOG_LEVEL", "debug")
+        .env("LD_DEBUG", "files")
+        .env("LD_DEBUG_OUTPUT", loads.join("of"))
+        .output()
+        .unwrap();
+    assert_eq!(tool.status.code(), Some(7), "{tool:?}");
+    assert!(!ran.exists(), "it ran: {}", fs::read_to_string(&ran).unwrap());
+    // The loader writes one for each process that has the variable: the tool's own is the only one.
+    let loads: Vec<_> = fs::read_dir(&loads)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    assert!(loads.len() <= 1, "{loads:?}");
+}

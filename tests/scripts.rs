@@ -294,6 +294,43 @@ fn beside_a_name_only_the_former_keys_go() {
 }
 
 #[test]
+fn what_the_caller_has_first_in_its_path_never_runs() {
+    use std::os::unix::fs::PermissionsExt;
+    let planted = tempfile::tempdir().unwrap();
+    let ran = planted.path().join("ran");
+    for name in [
+        "rm",
+        "find",
+        "awk",
+        "sed",
+        "grep",
+        "rmdir",
+        "sort",
+        "systemctl",
+        "deb-systemd-invoke",
+        "busctl",
+    ] {
+        let path = planted.path().join(name);
+        fs::write(&path, format!("#!/bin/sh\necho {name} >>{}\n", ran.display())).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let machine = Machine::new(PROVISIONED);
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/deb/scripts");
+    for (script, verb) in [("prerm", "remove"), ("postrm", "remove"), ("postrm", "purge")] {
+        let status = Command::new("/bin/sh")
+            .arg(directory.join(script))
+            .arg(verb)
+            .env("DPKG_ROOT", machine.0.path())
+            .env("PATH", format!("{}:/usr/bin:/bin", planted.path().display()))
+            .status()
+            .unwrap();
+        assert!(status.success(), "{script} {verb}");
+        assert!(!ran.exists(), "{script} {verb}: {}", fs::read_to_string(&ran).unwrap());
+    }
+    assert_eq!(machine.files(), [""; 0]);
+}
+
+#[test]
 fn what_cannot_be_removed_is_told_and_the_rest_goes() {
     let machine = Machine::new(PROVISIONED);
     // As on a read-only file system, for root too: directories of these names.

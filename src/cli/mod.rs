@@ -25,6 +25,7 @@ mod durable;
 mod exit;
 mod mounts;
 mod pair;
+mod program;
 mod provision;
 pub mod proxy;
 mod qr;

@@ -16,7 +16,8 @@ pub(super) const UNIT: &str = "c2c-authd.service";
 #[derive(Clone, Debug)]
 pub(super) struct Site {
     root: PathBuf,
-    /// For the programs that are called: where a test's host key and TPM are.
+    /// All that the programs which are called find in their environment: where a test's host key and TPM are. Nothing on this
+    /// machine: variables of the caller are not passed on, and systemd itself would not see them when it opens the secrets.
     pub(super) environment: Vec<(&'static str, OsString)>,
     /// `None`: there is no such user.
     pub(super) service: Option<(u32, u32)>,
@@ -83,10 +84,10 @@ impl Site {
     /// Where `systemd-creds` keeps the host's key.
     pub(super) fn host_key(&self) -> PathBuf {
         let named = self.environment.iter().find(|(name, _)| *name == HOST_KEY);
-        let named = named
-            .map(|(_, path)| path.clone())
-            .or_else(|| std::env::var_os(HOST_KEY));
-        named.map_or_else(|| self.path("/var/lib/systemd/credential.secret"), PathBuf::from)
+        named.map_or_else(
+            || self.path("/var/lib/systemd/credential.secret"),
+            |(_, path)| PathBuf::from(path),
+        )
     }
 }
 

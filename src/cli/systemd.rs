@@ -1,10 +1,11 @@
 //! The service manager's view of the daemon, even with the daemon or the bus dead: `systemctl` talks to systemd directly.
 
 use std::collections::HashMap;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde::Serialize;
 
+use super::program::program;
 use super::site::UNIT;
 
 /// What systemd knows of the unit.
@@ -44,7 +45,7 @@ impl Unit {
     pub(super) fn read() -> Option<Self> {
         const PROPERTIES: &str =
             "--property=LoadState,ActiveState,Result,ExecMainCode,ExecMainStatus,StatusText,UnitFileState,NRestarts";
-        let output = Command::new("systemctl")
+        let output = program("systemctl")
             .args(["show", PROPERTIES, UNIT])
             .stdin(Stdio::null())
             .stderr(Stdio::null())
@@ -187,7 +188,7 @@ const CREDENTIALS: i32 = 243;
 
 /// What systemd knows of one property of any unit. `None`: there is no systemd, or it does not answer.
 pub(super) fn property(unit: &str, name: &str) -> Option<String> {
-    let output = Command::new("systemctl")
+    let output = program("systemctl")
         .args(["show", "--value", "--property", name, unit])
         .stdin(Stdio::null())
         .stderr(Stdio::null())
@@ -208,7 +209,7 @@ pub(super) fn systemctl(verb: &str) -> Result<(), String> {
 }
 
 fn run(arguments: &[&str]) -> Result<(), String> {
-    let output = Command::new("systemctl")
+    let output = program("systemctl")
         .args(arguments)
         .stdin(Stdio::null())
         .output()

@@ -11,6 +11,7 @@ use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
 use crate::cli::mounts::Ground;
+use crate::cli::program::program;
 use crate::cli::site::Site;
 
 const PROGRAM: &str = "systemd-creds";
@@ -216,7 +217,7 @@ impl Creds<'_> {
     }
 
     fn command(self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
+        let mut command = program(PROGRAM);
         command.args(arguments);
         command.envs(self.0.environment.iter().map(|(name, value)| (name, value)));
         command

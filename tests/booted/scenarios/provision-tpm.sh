@@ -2,7 +2,7 @@
 # A TPM (a software one, which PID 1 and the tool reach as libtss2 says): a fleet sealed with the host's key is upgraded to both,
 # then to the TPM alone, with the pairing kept; not bound to PCRs; a cleared TPM is named, and provisioning again is the way out.
 
-export SYSTEMD_TPM2_DEVICE=swtpm:host=127.0.0.1,port=2321
+device=swtpm:host=127.0.0.1,port=2321
 tpm=/run/swtpm
 tpm_on() {
     mkdir -p "$tpm"
@@ -14,7 +14,8 @@ tpm_off() { systemctl stop swtpm.service; }
 listening() { [ -n "$(ss --no-header --listening --tcp --numeric "sport = :$1")" ]; }
 
 # What the kernel's resource manager does for a real TPM: sessions and objects that a caller leaves behind go with it (TPM2
-# FlushContext of each handle there can be). Three would fill it. The tool finds this program first.
+# FlushContext of each handle there can be). Three would fill it. The tool takes nothing from its environment, so that the program
+# itself is covered, for the time of this scenario, by one that does so and knows where this TPM is.
 mkdir -p /run/bin
 cat >/run/bin/tpm-flush <<'END'
 #!/bin/bash
@@ -26,12 +27,14 @@ for kind in 02 03 80; do
     done
 done
 END
-cat >/run/bin/systemd-creds <<'END'
+cp /usr/bin/systemd-creds /run/bin/systemd-creds-itself
+cat >/run/bin/systemd-creds <<END
 #!/bin/bash
-[ "$1" = has-tpm2 ] || /run/bin/tpm-flush
-exec /usr/bin/systemd-creds "$@"
+[ "\$1" = has-tpm2 ] || /run/bin/tpm-flush
+SYSTEMD_TPM2_DEVICE=$device exec /run/bin/systemd-creds-itself "\$@"
 END
 chmod 755 /run/bin/*
+mount --bind /run/bin/systemd-creds /usr/bin/systemd-creds
 export PATH=/run/bin:$PATH
 # key: of both, as check sees them
 key() { c2c-authctl check --offline --json | jq --raw-output '.checks[] | select(.check == "state-key") | .what'; }
@@ -88,3 +91,4 @@ systemctl start "$UNIT"
 expect "reason" "$(property Pairing PairingReason)" state-key-mismatch
 pair
 tpm_off
+umount /usr/bin/systemd-creds

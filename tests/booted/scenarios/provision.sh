@@ -25,6 +25,27 @@ done
 pair
 first=$(token)
 
+# What the caller has first in PATH never runs, and no variable of the caller's reaches what does: a secret passes through it.
+mkdir /run/planted /run/loads
+for program in systemd-creds systemctl journalctl sh; do
+    printf '#!/bin/sh\necho %s >>/run/planted/ran\ncat >>/run/planted/got\n' "$program" >"/run/planted/$program"
+done
+chmod 755 /run/planted/*
+tool=$(command -v c2c-authctl)
+printf '%s\n' "$secret" | env --ignore-environment PATH=/run/planted:/usr/bin LD_DEBUG=files LD_DEBUG_OUTPUT=/run/loads/of \
+    SYSTEMD_CREDENTIAL_SECRET=/run/planted/key SYSTEMD_LOG_LEVEL=debug SYSTEMD_LOG_TARGET=console \
+    "$tool" provision --replace --with-key host --client-id "$CLIENT" 2>/run/planted/told
+printf 'made-up-planted\n' | env --ignore-environment PATH=/run/planted:/usr/bin LD_DEBUG=files LD_DEBUG_OUTPUT=/run/loads/of \
+    SYSTEMD_CREDENTIAL_SECRET=/run/planted/key "$tool" provision --replace --with-key host
+PATH=/run/planted:/usr/bin "$tool" check --offline >/run/planted/checked || true
+[ ! -e /run/planted/ran ] || die "these ran: $(cat /run/planted/ran)"
+[ ! -e /run/planted/key ] || die "the host key is where the caller said"
+# The loader writes one for each process that has the variable: the tool itself, twice.
+expect "processes with the caller's variables" "$(find /run/loads -type f | wc -l)" 2
+printf '%s\n' "$secret" | "$tool" provision --replace --with-key host
+expect "the token" "$(token)" "$first"
+rm -r /run/planted /run/loads
+
 before=$(pid)
 expect_like "the same again" "$(provisions "$secret" --client-id "$CLIENT")" '^Nothing to do'
 code=0
