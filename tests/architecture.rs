@@ -30,9 +30,12 @@ const CRATES: &[(&str, &[&str])] = &[
     // `oauth` speaks of methods, headers and addresses, and opens no connection.
     ("hyper", &["http", "oauth"]),
     ("hyper_util", &["http"]),
+    ("hyper_rustls", &["http"]),
     ("http_body_util", &["http"]),
     ("rustls", &["http", "daemon"]),
-    ("tokio_rustls", &["http"]),
+    // The servers of tests alone: hyper-rustls carries TLS.
+    ("tokio_rustls", &[]),
+    ("tower_service", &["http"]),
     ("zbus", &["bus", "cli", "daemon"]),
     ("aes_gcm", &["store"]),
     ("toml", &["config"]),

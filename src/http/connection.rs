@@ -12,9 +12,8 @@ use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
 use hyper::http::Method;
 use hyper::http::header::{CONTENT_LENGTH, HOST, HeaderValue};
+use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::{Request, Uri};
-use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
@@ -41,7 +40,7 @@ impl Connection {
     /// Takes over a stream on which nothing was said yet.
     pub(super) async fn new<S>(origin: Origin, stream: S) -> Result<Self, FaultKind>
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: Read + Write + Unpin + Send + 'static,
     {
         let gate = Arc::new(Gate::default());
         let gated = Gated {
@@ -51,7 +50,7 @@ impl Connection {
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(HEAD_MAX)
             .max_headers(HEADERS_MAX)
-            .handshake(TokioIo::new(gated))
+            .handshake(gated)
             .await
             .map_err(|_| FaultKind::Offline)?;
         // How it ends shows in the request; between requests nobody needs to know.
@@ -194,13 +193,13 @@ struct Gated<S> {
     gate: Arc<Gate>,
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Gated<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+impl<S: Read + Unpin> Read for Gated<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_read(cx, into)
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Gated<S> {
+impl<S: Write + Unpin> Write for Gated<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.gate.pass()?;
         Pin::new(&mut self.stream).poll_write(cx, bytes)

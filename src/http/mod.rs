@@ -250,11 +250,7 @@ impl Client {
     async fn connect(&self, origin: &Origin, deadline: Instant) -> Result<Connection, FaultKind> {
         let deadline = deadline.min(Instant::now() + CONNECT);
         let connecting = async {
-            let tcp = dial::dial(origin).await.map_err(|error| {
-                tracing::debug!(%origin, %error, "no connection");
-                FaultKind::Offline
-            })?;
-            let stream = self.shared.tls.connect(origin, tcp).await?;
+            let stream = self.shared.tls.connect(origin).await?;
             Connection::new(origin.clone(), stream).await
         };
         let ended = timeout_at(deadline, connecting).await.unwrap_or_else(|_| {

@@ -4,21 +4,25 @@
 //! system's clock and a floor (the latest time known to be past), and a certificate that fails by its dates alone, while
 //! the clock is not trusted, is told apart from one that is not to be trusted at all.
 
+use std::future::poll_fn;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use std::{fmt, io};
+use std::{error, fmt, io};
 
+use hyper::Uri;
+use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
+use hyper_util::rt::TokioIo;
 use rustls::client::Resumption;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName, UnixTime, pem};
 use rustls::time_provider::TimeProvider;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
-use tokio_rustls::TlsConnector;
-use tokio_rustls::client::TlsStream;
+use tower_service::Service;
 
+use super::dial::{Dialer, Unreachable};
 use crate::core::{FaultKind, WallTime};
 use crate::oauth::Origin;
 
@@ -123,12 +127,15 @@ fn system_clock() -> u64 {
         .map_or(0, |since| since.as_secs())
 }
 
-/// Turns TCP into TLS.
+/// A TLS connection as hyper uses it.
+pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+
+/// Brings up TLS connections.
 pub(super) struct Connector {
     clock: Arc<FloorClock>,
     /// Set at once with a `ca-file`, else with the first connection: reading the system's roots takes longer than all the
     /// rest of the start.
-    ready: OnceLock<TlsConnector>,
+    ready: OnceLock<HttpsConnector<Dialer>>,
 }
 
 impl Connector {
@@ -148,20 +155,22 @@ impl Connector {
         Ok(connector)
     }
 
-    /// The handshake. Unbounded in time; the caller bounds it.
-    pub(super) async fn connect(&self, origin: &Origin, tcp: TcpStream) -> Result<TlsStream<TcpStream>, FaultKind> {
-        let connector = self.ready().map_err(|error| {
+    /// Lookup, TCP and the handshake. Unbounded in time; the caller bounds it.
+    pub(super) async fn connect(&self, origin: &Origin) -> Result<Stream, FaultKind> {
+        let ready = self.ready().map_err(|error| {
             tracing::error!(%error, "no server can be trusted");
             FaultKind::Untrusted
         })?;
-        let name = server_name(origin).map_err(|_| FaultKind::Untrusted)?;
-        connector
-            .connect(name, tcp)
-            .await
-            .map_err(|error| self.classify(origin, &error))
+        let uri = Uri::try_from(format!("https://{origin}/")).map_err(|_| FaultKind::Untrusted)?;
+        let mut connector = ready.clone();
+        let ended = match poll_fn(|cx| connector.poll_ready(cx)).await {
+            Ok(()) => connector.call(uri).await,
+            Err(error) => Err(error),
+        };
+        ended.map_err(|error| self.classify(origin, &*error))
     }
 
-    fn ready(&self) -> Result<&TlsConnector, TlsError> {
+    fn ready(&self) -> Result<&HttpsConnector<Dialer>, TlsError> {
         if let Some(ready) = self.ready.get() {
             return Ok(ready);
         }
@@ -175,7 +184,7 @@ impl Connector {
         self.ready.get().is_some()
     }
 
-    fn configure(&self, roots: RootCertStore) -> Result<TlsConnector, TlsError> {
+    fn configure(&self, roots: RootCertStore) -> Result<HttpsConnector<Dialer>, TlsError> {
         let crypto = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ClientConfig::builder_with_details(crypto, Arc::clone(&self.clock) as Arc<dyn TimeProvider>)
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
@@ -185,11 +194,20 @@ impl Connector {
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
         // RFC 8446 §8: early data can be replayed by anybody who recorded it. A refresh must not be.
         config.enable_early_data = false;
-        Ok(TlsConnector::from(Arc::new(config)))
+        let mut connector = HttpsConnector::from((Dialer, config));
+        connector.enforce_https();
+        Ok(connector)
     }
 
-    fn classify(&self, origin: &Origin, error: &io::Error) -> FaultKind {
-        let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    fn classify(&self, origin: &Origin, error: &(dyn error::Error + Send + Sync + 'static)) -> FaultKind {
+        if error.is::<Unreachable>() {
+            tracing::debug!(%origin, %error, "no connection");
+            return FaultKind::Offline;
+        }
+        if error.is::<InvalidDnsNameError>() {
+            return FaultKind::Untrusted;
+        }
+        let cause = rustls_error(error);
         let dates = matches!(
             cause,
             Some(rustls::Error::InvalidCertificate(
@@ -215,6 +233,14 @@ impl Connector {
             }
         }
     }
+}
+
+/// tokio-rustls and hyper-rustls each wrap it in an `io::Error`.
+fn rustls_error<'a>(mut error: &'a (dyn error::Error + Send + Sync + 'static)) -> Option<&'a rustls::Error> {
+    while let Some(wrapped) = error.downcast_ref::<io::Error>() {
+        error = wrapped.get_ref()?;
+    }
+    error.downcast_ref()
 }
 
 fn server_name(origin: &Origin) -> Result<ServerName<'static>, InvalidDnsNameError> {
