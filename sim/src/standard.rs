@@ -47,6 +47,8 @@ pub struct Habits {
     pub document: Document,
     /// What every refresh is refused with, if it is.
     pub refuses_refresh: Option<&'static str>,
+    /// What a poll for a code that was declined is refused with.
+    pub declines_with: &'static str,
 }
 
 impl Default for Habits {
@@ -59,6 +61,7 @@ impl Default for Habits {
             rotates: true,
             document: Document::Good,
             refuses_refresh: None,
+            declines_with: "access_denied",
         }
     }
 }

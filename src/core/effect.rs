@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::error_code::ErrorCode;
 use super::event::{FaultKind, LocalFault, Objection};
 use super::record::{FlowRecord, PendingRevocation, Record, Revocable};
 use super::snapshot::{Reason, Snapshot};
@@ -231,6 +232,13 @@ pub enum Note {
     CodeRefused {
         /// In which words.
         objection: Objection,
+        /// The server's own word, where it can be named.
+        word: Option<ErrorCode>,
+    },
+    /// The server ended a code on show by an error that is neither a denial nor the end of its time.
+    CodeEnded {
+        /// The error, where it can be named.
+        word: Option<ErrorCode>,
     },
     /// The server asked for slower polls.
     SlowedDown {
@@ -241,6 +249,8 @@ pub enum Note {
     FlowEnded {
         /// Why.
         reason: Reason,
+        /// By which error the server ended the last of the codes that it refused one after the other, if that is why.
+        word: Option<ErrorCode>,
     },
     /// A new pairing is durable.
     Paired {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::effect::{CallId, OpId};
+use super::error_code::ErrorCode;
 use super::policy::Policy;
 use super::snapshot::DeviceInfo;
 use super::time::WallTime;
@@ -201,10 +202,11 @@ pub enum PollAnswer {
     SlowDown(Option<Duration>),
     /// `expired_token`.
     Expired,
-    /// `access_denied`.
+    /// `access_denied`, `authorization_declined`.
     Denied,
-    /// `invalid_grant`, or a request the server calls malformed: this code leads nowhere.
-    CodeUnknown,
+    /// `invalid_grant`, a request that the server calls malformed, or an error of no known meaning: this code leads nowhere.
+    /// With the error, where it can be named.
+    CodeUnknown(Option<ErrorCode>),
     /// `invalid_client` and its kin.
     ClientRejected(Objection),
     /// No verdict.
@@ -238,8 +240,9 @@ pub struct Authorization {
 pub enum ExchangeAnswer {
     /// The code bought a pair.
     Granted(TokenGrant),
-    /// `invalid_grant`, or another refusal in the protocol's words: this code buys nothing.
-    Dead(Objection),
+    /// `invalid_grant`, or another refusal in the protocol's words: this code buys nothing. With the error, where it can be
+    /// named.
+    Dead(Objection, Option<ErrorCode>),
     /// `invalid_client` and its kin.
     ClientRejected(Objection),
     /// No verdict.

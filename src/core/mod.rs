@@ -10,6 +10,7 @@
 mod agenda;
 mod backoff;
 pub mod effect;
+pub mod error_code;
 pub mod event;
 mod held;
 #[cfg(test)]
@@ -39,6 +40,7 @@ use turn::Turn;
 use unpair::{Revocations, Unpairing};
 
 pub use effect::{CallError, CallId, CodeView, Effect, Note, OpId, Prompt, Reply, Request, Slots, Store};
+pub use error_code::ErrorCode;
 pub use event::{
     Answer, Authorization, AuthorizeAnswer, CodeAnswer, CodeGrant, Command, Event, ExchangeAnswer, Fault, FaultKind,
     LocalFault, Objection, PairingOptions, PollAnswer, PrepareAnswer, Redirect, RedirectOutcome, RefreshAnswer,

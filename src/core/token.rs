@@ -49,6 +49,12 @@ macro_rules! secret_kind {
             pub fn expose(&self) -> &str {
                 self.0.expose()
             }
+
+            /// As the secret that it is.
+            #[must_use]
+            pub const fn secret(&self) -> &Secret {
+                &self.0
+            }
         }
     };
 }

@@ -64,6 +64,8 @@ kinds! {
     EXCHANGE_FAILED = "effdc201c96a4e13845c97cca057e449" "exchange-failed",
     /// `Note::CodeRefused`.
     CODE_REFUSED = "d80fc74460114f40b6c1058d02ee2449" "code-refused",
+    /// `Note::CodeEnded`.
+    CODE_ENDED = "564e4d8a2678406da6bbfffbc0ecb664" "code-ended",
     /// `Note::SlowedDown`.
     SLOWED_DOWN = "00b516b27d4642cd848bd53b99ea9912" "slowed-down",
     /// `Note::FlowEnded`.
@@ -216,7 +218,8 @@ impl From<&Note> for Entry {
                 "A redirect arrived that does not answer the current authorization request, or arrived again; pairing continues.",
             ),
             Note::ExchangeFailed { fault, retry_in } => exchange_failed(fault, retry_in),
-            Note::CodeRefused { objection } => objection::code_refused(objection),
+            Note::CodeRefused { objection, ref word } => objection::code_refused(objection, word.as_ref()),
+            Note::CodeEnded { ref word } => objection::code_ended(word.as_ref()),
             Note::SlowedDown { interval } => Self::new(
                 Level::INFO,
                 SLOWED_DOWN,
@@ -225,12 +228,7 @@ impl From<&Note> for Entry {
                     span(interval)
                 ),
             ),
-            Note::FlowEnded { reason } => Self::new(
-                level::of_flow_end(reason),
-                FLOW_ENDED,
-                format!("Pairing failed: {}.", words::reason(reason).what),
-            )
-            .reason(reason),
+            Note::FlowEnded { reason, ref word } => objection::flow_ended(reason, word.as_ref()),
             Note::Paired {
                 generation,
                 replaced,

@@ -17,11 +17,11 @@ use super::form::{Encoding, Fields};
 use super::grant::{self, CodeHabits, NoCode};
 use super::json::Object;
 use super::message::{BaseUri, ErrorBody, HttpRequest, HttpResponse, RETRY_AFTER_MAX};
-use super::standard::rejects_client;
+use super::standard::{declines, is_passing, rejects_client};
 use super::{Habits, Kind, text};
 use crate::core::{
-    AccessToken, Answer, CodeAnswer, DeviceInfo, Fault, PollAnswer, PrepareAnswer, RefreshAnswer, RefreshToken,
-    Request, ResourceAnswer, Revocable, RevokeAnswer, Secret, TokenGrant,
+    AccessToken, Answer, CodeAnswer, DeviceInfo, ErrorCode, Fault, PollAnswer, PrepareAnswer, RefreshAnswer,
+    RefreshToken, Request, ResourceAnswer, Revocable, RevokeAnswer, Secret, TokenGrant,
 };
 
 const CODES: CodeHabits = CodeHabits {
@@ -106,6 +106,10 @@ impl FrameioC2c {
             return Err(SettingsError::DeviceCodePath(path.clone()));
         }
         Ok(Self { settings, version })
+    }
+
+    pub(super) const fn client_secret(&self) -> Option<&Secret> {
+        self.settings.client_secret.as_ref()
     }
 
     pub(super) const fn base(&self) -> &BaseUri {
@@ -237,7 +241,7 @@ fn code(response: &HttpResponse) -> CodeAnswer {
 }
 
 /// RFC 8628 §3.5. No status is asked for beyond 4xx: servers are known to send these words with 400, 403, 428 and 429, and
-/// none of them costs more than a code.
+/// none of them costs more than a code. Every word that is not known here ends the code (RFC 8628 §3.5).
 fn poll(response: &HttpResponse) -> PollAnswer {
     if response.status.is_success() {
         return match tokens(response) {
@@ -254,9 +258,12 @@ fn poll(response: &HttpResponse) -> PollAnswer {
         _ if response.status == StatusCode::TOO_MANY_REQUESTS => PollAnswer::Failed(fault(response)),
         "authorization_pending" => PollAnswer::Pending,
         "expired_token" => PollAnswer::Expired,
-        "access_denied" => PollAnswer::Denied,
-        "invalid_grant" | "invalid_request" | "bad_request" => PollAnswer::CodeUnknown,
-        word => rejects_client(word).map_or_else(|| PollAnswer::Failed(fault(response)), PollAnswer::ClientRejected),
+        word if declines(word) => PollAnswer::Denied,
+        word if word.is_empty() || is_passing(word) => PollAnswer::Failed(fault(response)),
+        word => rejects_client(word).map_or_else(
+            || PollAnswer::CodeUnknown(ErrorCode::new(word)),
+            PollAnswer::ClientRejected,
+        ),
     }
 }
 

@@ -44,8 +44,8 @@ pub use redirect::{REDIRECT_MAX, RedirectError, RedirectUri, RedirectUriError};
 pub use standard::{ACCESS_TOKEN_LIFE, ClientAuth, Dialect, Endpoints, ServerSettings};
 
 use crate::core::{
-    Answer, AuthorizeAnswer, CodeAnswer, ExchangeAnswer, Fault, FaultKind, PollAnswer, PrepareAnswer, Redirect,
-    RefreshAnswer, RefreshToken, Request, ResourceAnswer, RevokeAnswer,
+    Answer, AuthorizeAnswer, CodeAnswer, ErrorCode, ExchangeAnswer, Fault, FaultKind, PollAnswer, PrepareAnswer,
+    Redirect, RefreshAnswer, RefreshToken, Request, ResourceAnswer, RevokeAnswer, Secret,
 };
 
 /// The server's own limit is 30 s, after which it answers 500: waiting a little longer turns «lost» into an answer.
@@ -196,6 +196,30 @@ impl Provider {
     /// What a complete answer means.
     #[must_use]
     pub fn answer(&self, kind: Kind, response: &HttpResponse) -> Answer {
+        // A server that repeats what it was sent must not get the client secret into the journal.
+        let named = |word: Option<ErrorCode>| match self.client_secret() {
+            Some(secret) => word.and_then(|word| word.unless_it_repeats(secret)),
+            None => word,
+        };
+        match self.read(kind, response) {
+            Answer::Poll(PollAnswer::CodeUnknown(word)) => Answer::Poll(PollAnswer::CodeUnknown(named(word))),
+            Answer::Exchange(ExchangeAnswer::Dead(objection, word)) => {
+                Answer::Exchange(ExchangeAnswer::Dead(objection, named(word)))
+            }
+            answer => answer,
+        }
+    }
+
+    const fn client_secret(&self) -> Option<&Secret> {
+        match self {
+            Self::FrameioC2c(provider) => provider.client_secret(),
+            Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => {
+                server.settings.client_secret.as_ref()
+            }
+        }
+    }
+
+    fn read(&self, kind: Kind, response: &HttpResponse) -> Answer {
         let server = match self {
             Self::FrameioC2c(_) => return FrameioC2c::answer(kind, response),
             Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => server,

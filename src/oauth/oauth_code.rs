@@ -9,7 +9,7 @@ use super::message::{ErrorBody, HttpRequest, HttpResponse};
 use super::pkce;
 use super::redirect::{From, RedirectError, RedirectUri};
 use super::standard::{Dialect, Server, ServerSettings, is_passing, is_throttled, objection, rejects_client, tokens};
-use crate::core::{AuthorizationCode, CodeVerifier, ExchangeAnswer, Redirect, StateParameter};
+use crate::core::{AuthorizationCode, CodeVerifier, ErrorCode, ExchangeAnswer, Redirect, StateParameter};
 
 /// See the module.
 #[derive(Clone, Debug)]
@@ -93,7 +93,7 @@ impl OauthCode {
             ErrorBody::Word(_) if is_throttled(response) => ExchangeAnswer::Failed(response.fault()),
             ErrorBody::Word(word) if is_passing(&word) => ExchangeAnswer::Failed(response.fault()),
             ErrorBody::Word(word) => rejects_client(&word).map_or_else(
-                || ExchangeAnswer::Dead(objection(&word)),
+                || ExchangeAnswer::Dead(objection(&word), ErrorCode::new(&word)),
                 ExchangeAnswer::ClientRejected,
             ),
             ErrorBody::Detailed(_) | ErrorBody::Unreadable => ExchangeAnswer::Failed(response.fault()),

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use super::grant::{self, CodeHabits, NoCode};
 use super::message::{ErrorBody, HttpRequest, HttpResponse};
-use super::standard::{Server, ServerSettings, is_passing, is_throttled, rejects_flow, tokens};
+use super::standard::{Server, ServerSettings, declines, is_passing, is_throttled, rejects_flow, tokens};
 use super::text;
-use crate::core::{CodeAnswer, DeviceCode, PollAnswer};
+use crate::core::{CodeAnswer, DeviceCode, ErrorCode, PollAnswer};
 
 const CODES: CodeHabits = CodeHabits {
     user_code: is_fit_to_show,
@@ -67,7 +67,8 @@ impl OauthDevice {
     }
 
     /// RFC 8628 §3.5. No status is asked for beyond 4xx: servers are known to send these words with 400, 401, 403 and 428.
-    /// Every word that is not known here ends the code, as the RFC demands; the flow then asks for another, a few times.
+    /// Every word that is not known here ends the code, as the RFC demands; it is named, and the flow asks for another code a few
+    /// times.
     pub(super) fn polled(response: &HttpResponse) -> PollAnswer {
         if response.status.is_success() {
             return tokens(response).map_or_else(|| PollAnswer::Failed(response.fault()), PollAnswer::Granted);
@@ -80,11 +81,14 @@ impl OauthDevice {
             _ if is_throttled(response) => PollAnswer::Failed(response.fault()),
             "authorization_pending" => PollAnswer::Pending,
             "expired_token" => PollAnswer::Expired,
-            "access_denied" => PollAnswer::Denied,
+            word if declines(word) => PollAnswer::Denied,
             word if is_passing(word) => PollAnswer::Failed(response.fault()),
             // A proxy can make a request malformed; whatever else it is, another code gets another try.
-            "invalid_request" => PollAnswer::CodeUnknown,
-            word => rejects_flow(word).map_or(PollAnswer::CodeUnknown, PollAnswer::ClientRejected),
+            "invalid_request" => PollAnswer::CodeUnknown(ErrorCode::new(&word)),
+            word => rejects_flow(word).map_or_else(
+                || PollAnswer::CodeUnknown(ErrorCode::new(word)),
+                PollAnswer::ClientRejected,
+            ),
         }
     }
 }

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use zeroize::Zeroizing;
 
-use super::standard::rejects_flow;
+use super::standard::{declines, rejects_flow};
 use crate::core::{AuthorizationCode, Redirect, RedirectOutcome, StateParameter};
 
 /// Longest address that is read. RFC 9110 §4.1 recommends 8000 octets at least; the listener reads no more.
@@ -225,7 +225,7 @@ impl RedirectUri {
         let outcome = match (answer.code, answer.error.as_ref().map(|word| word.as_str())) {
             // RFC 6749 appendix A.11.
             (Some(code), None) if visible(&code) => RedirectOutcome::Code(AuthorizationCode::new(take(code))),
-            (None, Some("access_denied")) => RedirectOutcome::Denied,
+            (None, Some(word)) if declines(word) => RedirectOutcome::Denied,
             (None, Some(word)) if visible(word) => {
                 rejects_flow(word).map_or(RedirectOutcome::Failed, RedirectOutcome::ClientRejected)
             }

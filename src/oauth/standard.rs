@@ -289,6 +289,11 @@ pub(super) fn rejects_flow(word: &str) -> Option<Objection> {
     Some(objection(word)).filter(|what| !matches!(what, Objection::Grant | Objection::Other))
 }
 
+/// Whether a word is the user's no: RFC 8628 §3.5 and RFC 6749 §4.1.2.1, and what Entra ID calls it.
+pub(super) fn declines(word: &str) -> bool {
+    matches!(word, "access_denied" | "authorization_declined")
+}
+
 /// Whether a word is the server's own trouble, which passes (RFC 6749 §4.1.2.1; used at token endpoints too).
 pub(super) fn is_passing(word: &str) -> bool {
     matches!(word, "server_error" | "temporarily_unavailable")

@@ -10,7 +10,8 @@ use zeroize::Zeroizing;
 
 use super::*;
 use crate::core::{
-    AccessToken, CodeGrant, DeviceCode, DeviceInfo, FaultKind, Objection, OpId, Revocable, Secret, TokenGrant, WallTime,
+    AccessToken, CodeGrant, DeviceCode, DeviceInfo, ErrorCode, FaultKind, Objection, OpId, Revocable, Secret,
+    TokenGrant, WallTime,
 };
 
 mod answers;

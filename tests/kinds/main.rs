@@ -11,7 +11,7 @@ mod world;
 use std::net::TcpStream;
 use std::process::Stdio;
 
-use c2c_sim::standard::{Document, Habits};
+use c2c_sim::standard::{Document, Habits, Secret};
 use tokio::io::AsyncWriteExt as _;
 
 use world::{LIMIT, LOOK, REFRESH, World, error_name, host, listens, open, port, say, short_lived};
@@ -38,6 +38,60 @@ async fn a_device_pairs_by_code_refreshes_and_is_revoked() {
     world.pairing("Unpair").await.unwrap();
     world.server.seen("POST /revoke", 1, LIMIT).await.unwrap();
     assert_eq!(world.server.live_grants(), 0);
+    world.no_request_was_strange();
+}
+
+#[tokio::test]
+async fn who_declines_is_heard_in_the_words_of_entra_id() {
+    let habits = Habits {
+        declines_with: "authorization_declined",
+        ..Habits::default()
+    };
+    let world = World::new("oauth-device", habits).await;
+    let _daemon = world.start().await;
+    let code = world.start_pairing(&[]).await.unwrap();
+    assert!(world.server.decide(&code["user-code"], false));
+    world.until("PairingReason", "denied").await;
+    assert_eq!(world.server.secrets(Secret::UserCode).len(), 1, "no second code");
+    world.no_request_was_strange();
+}
+
+#[tokio::test]
+async fn a_no_in_unknown_words_ends_after_three_codes_and_is_named() {
+    let habits = Habits {
+        declines_with: "bad_verification_code",
+        ..Habits::default()
+    };
+    let world = World::new("oauth-device", habits).await;
+    let mut daemon = world.start().await;
+    world.start_pairing(&[]).await.unwrap();
+    for codes in 1..=3 {
+        // Each code waits for a while before somebody declines it.
+        world
+            .server
+            .seen("POST /token device_code 400 authorization_pending", codes, LIMIT)
+            .await
+            .unwrap();
+        let [code] = &world.server.waiting()[..] else {
+            panic!("{:?}", world.server.log());
+        };
+        assert!(world.server.decide(code, false));
+        world
+            .server
+            .seen("POST /token device_code 400 bad_verification_code", codes, LIMIT)
+            .await
+            .unwrap();
+    }
+    world.until("PairingReason", "server-error").await;
+    assert_eq!(world.word("PairingState").await, "unpaired");
+    assert_eq!(world.server.secrets(Secret::UserCode).len(), 3);
+    daemon.kill().unwrap();
+    let said = daemon.output().join("\n");
+    assert!(
+        said.contains("refused several pairing codes in a row, with the error \"bad_verification_code\""),
+        "{said}"
+    );
+    assert!(!said.contains("portal"), "{said}");
     world.no_request_was_strange();
 }
 

@@ -194,7 +194,7 @@ impl State {
         match self.devices.get(code).map(|device| device.verdict) {
             None => refuse("invalid_grant"),
             Some(None) => refuse("authorization_pending"),
-            Some(Some(false)) => refuse("access_denied"),
+            Some(Some(false)) => refuse(self.habits.declines_with),
             Some(Some(true)) => {
                 self.devices.remove(code);
                 self.grants += 1;

@@ -350,7 +350,7 @@ pub(super) fn is_failure(answer: &Answer) -> bool {
         Answer::Code(CodeAnswer::Failed(_) | CodeAnswer::BadUserCode | CodeAnswer::ClientRejected(_))
             | Answer::Poll(PollAnswer::Failed(_) | PollAnswer::Pending | PollAnswer::SlowDown(_))
             | Answer::Authorize(AuthorizeAnswer::Failed(_))
-            | Answer::Exchange(ExchangeAnswer::Failed(_) | ExchangeAnswer::Dead(_))
+            | Answer::Exchange(ExchangeAnswer::Failed(_) | ExchangeAnswer::Dead(..))
             | Answer::Prepare(PrepareAnswer::Failed(_))
             | Answer::Refresh(RefreshAnswer::Failed(_) | RefreshAnswer::ClientRejected(_))
             | Answer::Revoke(RevokeAnswer::Failed(_))

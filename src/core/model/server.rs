@@ -279,7 +279,7 @@ impl Server {
         let id = number(code.expose(), 'x');
         let proven = number(verifier.expose(), 'v') == id;
         let Some(at) = self.requests.iter().position(|request| request.id == id && proven) else {
-            return ExchangeAnswer::Dead(Objection::Grant);
+            return ExchangeAnswer::Dead(Objection::Grant, None);
         };
         match self.requests[at].consent {
             Consent::Approved => {
@@ -291,16 +291,16 @@ impl Server {
             Consent::Used => {
                 let bought = self.requests[at].bought;
                 self.live.retain(|live| Some(live.pair.family) != bought);
-                ExchangeAnswer::Dead(Objection::Grant)
+                ExchangeAnswer::Dead(Objection::Grant, None)
             }
-            Consent::Pending | Consent::Denied => ExchangeAnswer::Dead(Objection::Grant),
+            Consent::Pending | Consent::Denied => ExchangeAnswer::Dead(Objection::Grant, None),
         }
     }
 
     pub(super) fn poll(&mut self, device_code: &DeviceCode, habits: &Habits, real: u64) -> PollAnswer {
         let id = code_id(device_code);
         let Some(code) = self.codes.iter_mut().find(|code| code.id == id) else {
-            return PollAnswer::CodeUnknown;
+            return PollAnswer::CodeUnknown(None);
         };
         if real >= code.ends {
             return PollAnswer::Expired;
@@ -308,7 +308,7 @@ impl Server {
         match code.consent {
             Consent::Pending => PollAnswer::Pending,
             Consent::Denied => PollAnswer::Denied,
-            Consent::Used => PollAnswer::CodeUnknown,
+            Consent::Used => PollAnswer::CodeUnknown(None),
             Consent::Approved => {
                 code.consent = Consent::Used;
                 PollAnswer::Granted(grant(self.authorize(habits, real), habits))

@@ -164,7 +164,7 @@ impl Core {
     ) {
         let granted = |answer| match answer {
             ExchangeAnswer::Granted(grant) => Some(grant),
-            ExchangeAnswer::Dead(_) | ExchangeAnswer::ClientRejected(_) | ExchangeAnswer::Failed(_) => None,
+            ExchangeAnswer::Dead(..) | ExchangeAnswer::ClientRejected(_) | ExchangeAnswer::Failed(_) => None,
         };
         if let Some(orphan) = self.take_orphan(op) {
             if let Some(grant) = granted(answer) {
@@ -179,20 +179,24 @@ impl Core {
         else {
             return;
         };
-        let Some(since) = browsing
-            .exchange
-            .as_mut()
-            .and_then(|exchange| exchange.sent.take_if(|(sent, _)| *sent == op))
-            .map(|(_, since)| since)
-        else {
+        let Some(exchange) = &mut browsing.exchange else { return };
+        let Some((_, since)) = exchange.sent.take_if(|(sent, _)| *sent == op) else {
             return;
         };
         match answer {
             ExchangeAnswer::Granted(grant) => self.exchanged(t, since, date, grant),
-            ExchangeAnswer::Dead(objection) => {
-                t.note(Note::CodeRefused { objection });
+            ExchangeAnswer::Dead(objection, word) => {
+                let asked = &browsing.authorization;
+                let word = word
+                    .and_then(|word| word.unless_it_repeats(exchange.code.secret()))
+                    .and_then(|word| word.unless_it_repeats(asked.verifier.secret()))
+                    .and_then(|word| word.unless_it_repeats(asked.state.secret()));
+                t.note(Note::CodeRefused {
+                    objection,
+                    word: word.clone(),
+                });
                 self.refuse_completers(t, CallError::ServerError);
-                self.code_unknown(t);
+                self.code_refused(t, word);
             }
             ExchangeAnswer::ClientRejected(objection) => self.reject_flow(t, objection),
             ExchangeAnswer::Failed(fault) => self.exchange_failed(t, fault),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Flow, Phase, Showing};
+use super::{Flow, Phase, Refused, Showing};
 use crate::core::Core;
 use crate::core::effect::{CallError, Effect, Note, OpId, Store};
 use crate::core::event::{CodeAnswer, CodeGrant, Fault, Objection};
@@ -119,6 +119,14 @@ impl Core {
             replace: *replace,
         };
         self.store(t, Store::Flow(Some(Box::new(record))));
+    }
+
+    /// The code's time is over, by our clock or by the server's word.
+    pub(super) fn code_expired(&mut self, t: &mut Turn<'_>) {
+        if let Some(flow) = &mut self.flow {
+            flow.refused = Refused::default();
+        }
+        self.code_ended(t, Reason::CodeExpired);
     }
 
     /// The code on show ended, by its time or by the server's word. A poll still out may yet bring the approval.

@@ -18,6 +18,7 @@ pub(super) use throttle::Throttle;
 
 use crate::core::backoff::{FLOOR, Retry};
 use crate::core::effect::{CallError, CallId, Effect, Note, OpId, Reply, Request, Store};
+use crate::core::error_code::ErrorCode;
 use crate::core::event::{Command, PairingOptions};
 use crate::core::policy::{GrantKind, Provisioning};
 use crate::core::record::{Code, FlowRecord, Pairing};
@@ -44,10 +45,17 @@ pub(super) struct Flow {
     /// Why no code is on show; [`Reason::None`] when all is well.
     reason: Reason,
     retry: Retry,
-    unknown_codes: u32,
+    refused: Refused,
     starters: Vec<Caller>,
     /// Calls that brought a redirect.
     completers: Vec<Caller>,
+}
+
+/// Codes that the server refused, one after the other, and by which error the last of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Refused {
+    codes: u32,
+    word: Option<ErrorCode>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -175,7 +183,7 @@ impl Core {
             asked: None,
             reason: Reason::None,
             retry: Retry::default(),
-            unknown_codes: 0,
+            refused: Refused::default(),
             starters: vec![starter],
             completers: Vec::new(),
         });
@@ -212,7 +220,7 @@ impl Core {
             asked: None,
             reason: Reason::None,
             retry: Retry::default(),
-            unknown_codes: 0,
+            refused: Refused::default(),
             starters: Vec::new(),
             completers: Vec::new(),
         });
@@ -274,7 +282,10 @@ impl Core {
         if self.held.is_none() {
             self.idle = reason;
         }
-        t.note(Note::FlowEnded { reason });
+        t.note(Note::FlowEnded {
+            reason,
+            word: flow.refused.word.filter(|_| reason == Reason::ServerError),
+        });
         self.store(t, Store::Flow(None));
     }
 
@@ -312,7 +323,7 @@ impl Core {
             return;
         }
         if matches!(&flow.phase, Phase::Showing(showing) if showing.code.ends <= now) {
-            self.code_ended(t, Reason::CodeExpired);
+            self.code_expired(t);
         }
         let Some(flow) = &mut self.flow else { return };
         match &mut flow.phase {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Flow, OrphanPoll, Phase};
 use crate::core::Core;
 use crate::core::effect::{CallError, Effect, Note, OpId, Slots, Store};
+use crate::core::error_code::ErrorCode;
 use crate::core::event::{PollAnswer, TokenGrant};
 use crate::core::held::{Held, stamp};
 use crate::core::record::{Pairing, TokenPair};
@@ -20,8 +21,8 @@ const SLOW_DOWN: Duration = Duration::from_secs(5);
 /// A poll that failed is repeated after up to this many intervals: RFC 8628 §3.5 asks for a backoff, 120 s allow little.
 const BLIP_FACTOR_CAP: u32 = 4;
 
-/// Verdicts «no such code» in a row after which asking for yet another code is pointless.
-const UNKNOWN_CODES: u32 = 3;
+/// Codes in a row that the server refused, after which asking for yet another one is pointless.
+const REFUSED_CODES: u32 = 3;
 
 impl Core {
     /// RFC 8628 §3.5 answered.
@@ -41,7 +42,6 @@ impl Core {
         let now = t.at();
         let Some(Flow {
             phase: Phase::Showing(showing),
-            unknown_codes,
             ..
         }) = &mut self.flow
         else {
@@ -52,9 +52,6 @@ impl Core {
         };
         showing.next_poll = now.after(showing.interval);
         showing.not_before = showing.next_poll;
-        if !matches!(answer, PollAnswer::CodeUnknown) {
-            *unknown_codes = 0;
-        }
         match answer {
             PollAnswer::Granted(grant) => self.approved(t, since, date, grant),
             PollAnswer::Pending => showing.blips = 0,
@@ -68,8 +65,15 @@ impl Core {
                 });
                 self.store_flow(t);
             }
-            PollAnswer::Expired => self.code_ended(t, Reason::CodeExpired),
-            PollAnswer::CodeUnknown => self.code_unknown(t),
+            PollAnswer::Expired => self.code_expired(t),
+            PollAnswer::CodeUnknown(word) => {
+                let code = &showing.code;
+                let word = word
+                    .and_then(|word| word.unless_it_repeats(code.device_code.secret()))
+                    .and_then(|word| word.unless_it_repeats(code.user_code.secret()));
+                t.note(Note::CodeEnded { word: word.clone() });
+                self.code_refused(t, word);
+            }
             PollAnswer::Denied => {
                 self.end_flow(t, Reason::Denied);
             }
@@ -83,11 +87,13 @@ impl Core {
         }
     }
 
-    /// The server knows no such code.
-    pub(super) fn code_unknown(&mut self, t: &mut Turn<'_>) {
+    /// The server ended the code by an error that says neither that its time is over nor that the user declined. That may be
+    /// the user's no in words that nobody knows here, so it is not answered by one code after the other.
+    pub(super) fn code_refused(&mut self, t: &mut Turn<'_>, word: Option<ErrorCode>) {
         let Some(flow) = &mut self.flow else { return };
-        flow.unknown_codes += 1;
-        if flow.unknown_codes >= UNKNOWN_CODES {
+        flow.refused.codes += 1;
+        flow.refused.word = word;
+        if flow.refused.codes >= REFUSED_CODES {
             self.fail_with(t, ErrorWord::ServerError);
             self.end_flow(t, Reason::ServerError);
         } else {

@@ -292,6 +292,66 @@ fn denial_ends_the_flow() {
     assert_eq!(scene.state(), (PairingState::Unpaired, Reason::Denied));
 }
 
+/// The code on show is polled, goes on for a while, and is refused.
+fn refuse(scene: &mut Scene, word: &str) {
+    scene.advance(secs(5));
+    scene.poll(PollAnswer::Pending);
+    scene.advance(secs(5));
+    scene.poll(PollAnswer::CodeUnknown(ErrorCode::new(word)));
+}
+
+#[test]
+fn three_codes_refused_in_a_row_end_the_flow_whatever_the_polls_between_said() {
+    let mut scene = Scene::unpaired();
+    scene.start_pairing(false);
+    for word in ["bad_verification_code", "bad_verification_code"] {
+        scene.show_code();
+        refuse(&mut scene, word);
+        assert_eq!(scene.state(), (PairingState::RequestingCode, Reason::CodeExpired));
+    }
+    scene.show_code();
+    refuse(&mut scene, "no_more_codes");
+    assert_eq!(scene.state(), (PairingState::Unpaired, Reason::ServerError));
+    assert!(!scene.out(is_code), "no fourth code is shown");
+    let ended = scene.notes.iter().filter(|note| matches!(note, Note::CodeEnded { .. }));
+    assert_eq!(ended.count(), 3, "each code's end is told");
+    let word = ErrorCode::new("no_more_codes");
+    let reason = Reason::ServerError;
+    assert_eq!(scene.notes.last(), Some(&Note::FlowEnded { reason, word }));
+}
+
+#[test]
+fn a_code_that_lives_to_its_end_is_no_refusal() {
+    let mut scene = Scene::unpaired();
+    scene.start_pairing(false);
+    for _ in 0..4 {
+        for _ in 0..2 {
+            scene.show_code();
+            refuse(&mut scene, "invalid_grant");
+        }
+        scene.show_code();
+        scene.advance(secs(5));
+        scene.poll(PollAnswer::Expired);
+        assert_eq!(scene.state(), (PairingState::RequestingCode, Reason::CodeExpired));
+    }
+}
+
+#[test]
+fn an_error_that_repeats_a_code_is_not_named() {
+    for (echo, named) in [("unknown 012345", false), ("no d1 here", false), ("no_such_code", true)] {
+        let mut scene = Scene::unpaired();
+        scene.start_pairing(false);
+        scene.show_code();
+        refuse(&mut scene, echo);
+        let word = ErrorCode::new(echo).filter(|_| named);
+        assert!(
+            scene.notes.contains(&Note::CodeEnded { word }),
+            "{echo}: {:?}",
+            scene.notes
+        );
+    }
+}
+
 #[test]
 fn a_pair_is_visible_only_when_durable() {
     let mut scene = Scene::unpaired();

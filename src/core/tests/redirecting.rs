@@ -191,9 +191,10 @@ fn a_server_that_refuses_the_client_ends_the_flow() {
 fn a_code_that_buys_nothing_is_told_in_the_servers_words() {
     let mut scene = browsing();
     redirect(&mut scene, 1, code());
-    exchange(&mut scene, ExchangeAnswer::Dead(Objection::Request));
+    exchange(&mut scene, ExchangeAnswer::Dead(Objection::Request, None));
     assert!(scene.notes.contains(&Note::CodeRefused {
-        objection: Objection::Request
+        objection: Objection::Request,
+        word: None,
     }));
 }
 
@@ -201,7 +202,7 @@ fn a_code_that_buys_nothing_is_told_in_the_servers_words() {
 fn a_code_that_buys_nothing_or_may_be_spent_is_not_sent_again_and_the_user_is_asked_anew() {
     for (answer, error, reason) in [
         (
-            ExchangeAnswer::Dead(Objection::Grant),
+            ExchangeAnswer::Dead(Objection::Grant, None),
             CallError::ServerError,
             Reason::CodeExpired,
         ),

@@ -1,29 +1,61 @@
 //! What the server has against a request of ours, and what a person can do about it.
 //!
-//! The server's own words are known ones here (RFC 6749 §4.1.2.1 and §5.2): no text of a server gets into the journal.
+//! The server's words are known ones here (RFC 6749 §4.1.2.1 and §5.2), or an [`ErrorCode`], which is no free text: nothing
+//! else of a server gets into the journal.
 
 use tracing::Level;
 
-use super::{CLIENT_REJECTED, CODE_REFUSED, Entry};
-use crate::core::Objection;
+use super::{CLIENT_REJECTED, CODE_ENDED, CODE_REFUSED, Entry, FLOW_ENDED, level, words};
+use crate::core::{ErrorCode, Objection, Reason};
 
 /// No request of this client will be taken before somebody acts.
 pub(super) fn client_rejected(objection: Objection, paired: bool) -> Entry {
-    let (what, cure) = words(objection);
+    let (what, cure) = cured(objection);
     let kept = if paired { " The pairing is kept." } else { "" };
     let sentence = format!("The server refuses this device: {what}.{kept} {cure}.");
     Entry::new(Level::ERROR, CLIENT_REJECTED, sentence)
 }
 
 /// A code that came back was worth nothing.
-pub(super) fn code_refused(objection: Objection) -> Entry {
-    let (what, cure) = words(objection);
+pub(super) fn code_refused(objection: Objection, word: Option<&ErrorCode>) -> Entry {
+    let (standard, cure) = cured(objection);
+    let what = match (objection, word) {
+        (Objection::Other, Some(word)) => format!("its error is \"{}\"", word.as_str()),
+        (_, _) => standard.to_owned(),
+    };
     let sentence =
         format!("The user approved, but the server issued no tokens: {what}. If that happens again: {cure}.");
     Entry::new(Level::WARN, CODE_REFUSED, sentence)
 }
 
-const fn words(objection: Objection) -> (&'static str, &'static str) {
+/// A code on show is worth nothing any more.
+pub(super) fn code_ended(word: Option<&ErrorCode>) -> Entry {
+    let sentence = format!(
+        "The server refused the pairing code{}. If it refuses three codes in a row, pairing ends.",
+        named(word)
+    );
+    Entry::new(Level::WARN, CODE_ENDED, sentence)
+}
+
+/// No pairing came of it.
+pub(super) fn flow_ended(reason: Reason, word: Option<&ErrorCode>) -> Entry {
+    let what = match word {
+        Some(_) => format!("the server refused several pairing codes in a row{}", named(word)),
+        None => words::reason(reason).what.to_owned(),
+    };
+    Entry::new(
+        level::of_flow_end(reason),
+        FLOW_ENDED,
+        format!("Pairing failed: {what}."),
+    )
+    .reason(reason)
+}
+
+fn named(word: Option<&ErrorCode>) -> String {
+    word.map_or_else(String::new, |word| format!(", with the error \"{}\"", word.as_str()))
+}
+
+const fn cured(objection: Objection) -> (&'static str, &'static str) {
     match objection {
         Objection::Client => (
             "invalid_client",

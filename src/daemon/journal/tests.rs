@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::core::Objection;
+use crate::core::{ErrorCode, Objection};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -21,9 +21,14 @@ fn every_note() -> Vec<Note> {
             Note::StrayRedirect => Note::ExchangeFailed { fault, retry_in: None },
             Note::ExchangeFailed { .. } => Note::CodeRefused {
                 objection: Objection::Grant,
+                word: None,
             },
-            Note::CodeRefused { .. } => Note::SlowedDown { interval: MINUTE },
-            Note::SlowedDown { .. } => Note::FlowEnded { reason: Reason::GaveUp },
+            Note::CodeRefused { .. } => Note::CodeEnded { word: None },
+            Note::CodeEnded { .. } => Note::SlowedDown { interval: MINUTE },
+            Note::SlowedDown { .. } => Note::FlowEnded {
+                reason: Reason::GaveUp,
+                word: None,
+            },
             Note::FlowEnded { .. } => Note::Paired {
                 generation,
                 replaced: false,
@@ -145,14 +150,16 @@ fn being_offline_is_information_and_a_lost_pairing_is_an_error() {
     );
     assert_eq!(
         Entry::from(&Note::FlowEnded {
-            reason: Reason::Cancelled
+            reason: Reason::Cancelled,
+            word: None,
         })
         .level,
         Level::INFO
     );
     assert_eq!(
         Entry::from(&Note::FlowEnded {
-            reason: Reason::ClientRejected
+            reason: Reason::ClientRejected,
+            word: None,
         })
         .level,
         Level::ERROR
@@ -198,9 +205,29 @@ fn what_the_server_objects_to_is_named_with_the_setting_that_cures_it() {
     })
     .sentence;
     assert!(!sentence.contains("pairing"), "there is none: {sentence}");
-    let entry = Entry::from(&Note::CodeRefused { objection });
+    let entry = Entry::from(&Note::CodeRefused { objection, word: None });
     assert!(entry.sentence.contains("provider.redirect-uri"), "{}", entry.sentence);
     assert_eq!(entry.level, Level::WARN);
+}
+
+#[test]
+fn a_word_of_no_standard_is_named_and_nobody_is_sent_to_look_for_a_portal() {
+    let word = ErrorCode::new("bad_verification_code");
+    for note in [
+        Note::CodeEnded { word: word.clone() },
+        Note::CodeRefused {
+            objection: Objection::Other,
+            word: word.clone(),
+        },
+        Note::FlowEnded {
+            reason: Reason::ServerError,
+            word,
+        },
+    ] {
+        let sentence = Entry::from(&note).sentence;
+        assert!(sentence.contains("\"bad_verification_code\""), "{sentence}");
+        assert!(!sentence.contains("portal"), "{sentence}");
+    }
 }
 
 #[test]

@@ -125,15 +125,26 @@ fn each_word_of_a_poll_has_its_meaning() {
         ("slow_down", PollAnswer::SlowDown(None)),
         ("expired_token", PollAnswer::Expired),
         ("access_denied", PollAnswer::Denied),
-        ("invalid_grant", PollAnswer::CodeUnknown),
-        ("invalid_request", PollAnswer::CodeUnknown),
-        ("bad_request", PollAnswer::CodeUnknown),
+        ("authorization_declined", PollAnswer::Denied),
+        (
+            "invalid_grant",
+            PollAnswer::CodeUnknown(ErrorCode::new("invalid_grant")),
+        ),
+        (
+            "invalid_request",
+            PollAnswer::CodeUnknown(ErrorCode::new("invalid_request")),
+        ),
+        ("bad_request", PollAnswer::CodeUnknown(ErrorCode::new("bad_request"))),
         ("invalid_client", PollAnswer::ClientRejected(Objection::Client)),
         (
             "unauthorized_client",
             PollAnswer::ClientRejected(Objection::Unauthorized),
         ),
-        ("AUTHORIZATION_PENDING", PollAnswer::Failed(failed(FaultKind::Refused))),
+        (
+            "bad_verification_code",
+            PollAnswer::CodeUnknown(ErrorCode::new("bad_verification_code")),
+        ),
+        ("server_error", PollAnswer::Failed(failed(FaultKind::Refused))),
         ("", PollAnswer::Failed(failed(FaultKind::Refused))),
     ] {
         assert_eq!(poll(400, &format!(r#"{{"error":"{word}"}}"#)), wanted, "{word}");

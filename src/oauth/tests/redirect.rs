@@ -47,6 +47,7 @@ fn errors_become_what_the_core_knows() {
     use RedirectOutcome::{ClientRejected, Denied, Failed};
     for (word, wanted) in [
         ("access_denied", Denied),
+        ("authorization_declined", Denied),
         ("unauthorized_client", ClientRejected(Objection::Unauthorized)),
         ("invalid_scope", ClientRejected(Objection::Scope)),
         ("invalid_request", ClientRejected(Objection::Request)),

@@ -125,10 +125,26 @@ fn a_lifetime_that_is_none_is_the_default() {
 fn a_code_is_bought_once_and_refused_for_good() {
     use ExchangeAnswer::{ClientRejected, Dead, Failed};
     for (status, body, wanted) in [
-        (400, r#"{"error":"invalid_grant"}"#, Dead(Objection::Grant)),
-        (400, r#"{"error":"invalid_request"}"#, Dead(Objection::Request)),
-        (400, r#"{"error":"invalid_scope"}"#, Dead(Objection::Scope)),
-        (400, r#"{"error":"something_new"}"#, Dead(Objection::Other)),
+        (
+            400,
+            r#"{"error":"invalid_grant"}"#,
+            Dead(Objection::Grant, ErrorCode::new("invalid_grant")),
+        ),
+        (
+            400,
+            r#"{"error":"invalid_request"}"#,
+            Dead(Objection::Request, ErrorCode::new("invalid_request")),
+        ),
+        (
+            400,
+            r#"{"error":"invalid_scope"}"#,
+            Dead(Objection::Scope, ErrorCode::new("invalid_scope")),
+        ),
+        (
+            400,
+            r#"{"error":"something_new"}"#,
+            Dead(Objection::Other, ErrorCode::new("something_new")),
+        ),
         (401, r#"{"error":"invalid_client"}"#, ClientRejected(Objection::Client)),
         (
             429,
@@ -227,18 +243,21 @@ fn a_code_that_could_deceive_is_not_shown() {
 #[test]
 fn polls_go_on_by_two_words_only() {
     use PollAnswer::{ClientRejected, CodeUnknown, Denied, Expired, Failed, Pending, SlowDown};
+    let unknown = |word| CodeUnknown(ErrorCode::new(word));
     for (status, word, wanted) in [
         (400, "authorization_pending", Pending),
         (428, "authorization_pending", Pending),
         (400, "slow_down", SlowDown(None)),
         (429, "slow_down", SlowDown(None)),
         (400, "access_denied", Denied),
+        (400, "authorization_declined", Denied),
         (400, "expired_token", Expired),
-        (400, "invalid_grant", CodeUnknown),
-        (400, "invalid_request", CodeUnknown),
+        (400, "invalid_grant", unknown("invalid_grant")),
+        (400, "invalid_request", unknown("invalid_request")),
         (400, "unsupported_grant_type", ClientRejected(Objection::GrantType)),
         (400, "invalid_scope", ClientRejected(Objection::Scope)),
-        (400, "something_new", CodeUnknown),
+        (400, "bad_verification_code", unknown("bad_verification_code")),
+        (400, "", CodeUnknown(None)),
         (401, "invalid_client", ClientRejected(Objection::Client)),
         (400, "temporarily_unavailable", Failed(failed(FaultKind::Refused))),
         (429, "authorization_pending", Failed(failed(FaultKind::RateLimited))),
@@ -251,6 +270,20 @@ fn polls_go_on_by_two_words_only() {
             "{status} {word}"
         );
     }
+}
+
+#[test]
+fn an_error_that_repeats_the_client_secret_is_not_named() {
+    let secret = server().client_secret.unwrap();
+    let body = format!(r#"{{"error":"no {}"}}"#, secret.expose());
+    assert_eq!(
+        said(&device(server()), Kind::Poll, 400, &body),
+        Answer::Poll(PollAnswer::CodeUnknown(None))
+    );
+    assert_eq!(
+        said(&code(server()), Kind::Exchange, 400, &body),
+        Answer::Exchange(ExchangeAnswer::Dead(Objection::Other, None))
+    );
 }
 
 #[test]
