@@ -332,6 +332,11 @@ pub enum Note {
     },
     /// The newest record was damaged and the one before it is in use.
     RecordFellBack,
+    /// The record was found in the runtime directory alone, and is written to the state directory.
+    RecordSpilled {
+        /// A record in the state directory cannot be used, and may have been the newer one.
+        doubted: bool,
+    },
     /// A flow of before the restart goes on.
     FlowResumed,
 }

@@ -48,8 +48,8 @@ pub use event::{
 };
 pub use policy::{GrantKind, Policy, Provisioning, RefreshMode};
 pub use record::{
-    Body, Code, FlowRecord, IntentMark, Loaded, MAX_REVOCATIONS, Pairing, PendingRevocation, Record, Revocable, Stamp,
-    Stored, TokenPair,
+    Body, Code, FlowRecord, IntentMark, Kept, Loaded, MAX_REVOCATIONS, Pairing, PendingRevocation, Record, Revocable,
+    Stamp, Stored, TokenPair,
 };
 pub use snapshot::{DeviceInfo, ErrorWord, PairingState, Reason, Snapshot, TokenState};
 pub use time::{BootId, BootTime, ClockTrust, Now, WallTime};
@@ -162,11 +162,9 @@ enum Holds {
     /// There is no such file.
     #[default]
     Nothing,
-    /// What a process before this one wrote; a crash may have left it in one generation only.
-    Found,
     /// What memory holds, or will once the writes under way are done.
     Current,
-    /// Anything between then and now: the last write failed.
+    /// Anything between then and now: the last write failed, or a start found what memory holds elsewhere.
     Unsure,
 }
 
@@ -197,7 +195,18 @@ impl File {
     fn found(there: bool) -> Self {
         Self {
             writing: None,
-            holds: if there { Holds::Found } else { Holds::Nothing },
+            holds: if there { Holds::Current } else { Holds::Nothing },
+        }
+    }
+
+    /// A record that a start found: what is not in both generations is written again.
+    const fn kept(kept: Kept) -> Self {
+        Self {
+            writing: None,
+            holds: match kept {
+                Kept::Twice => Holds::Current,
+                Kept::Once | Kept::Spilled => Holds::Unsure,
+            },
         }
     }
 
@@ -294,7 +303,7 @@ impl Core {
             deadline: None,
         };
         let mut t = Turn::new(now, out);
-        core.restore(&mut t, stored.record);
+        core.restore(&mut t, stored.record, stored.kept);
         if core.revocations.differ_from(listed) {
             core.store_revocations(&mut t);
         }
@@ -309,7 +318,7 @@ impl Core {
         core
     }
 
-    fn restore(&mut self, t: &mut Turn<'_>, loaded: Loaded) {
+    fn restore(&mut self, t: &mut Turn<'_>, loaded: Loaded, kept: Kept) {
         let (record, fell_back) = match loaded {
             Loaded::Current(record) => (record, false),
             Loaded::Previous(record) => (record, true),
@@ -326,7 +335,11 @@ impl Core {
             }
             Loaded::Foreign => return self.unusable(t, Reason::ForeignRecord),
         };
-        self.disk.record = File::found(true);
+        self.disk.record = File::kept(kept);
+        let spilled = kept == Kept::Spilled;
+        if spilled {
+            t.note(Note::RecordSpilled { doubted: fell_back });
+        }
         self.ledger = Ledger {
             generation: record.generation,
             grant: record.grant,
@@ -339,7 +352,9 @@ impl Core {
                     mark.at = t.at();
                 }
                 if fell_back {
-                    t.note(Note::RecordFellBack);
+                    if !spilled {
+                        t.note(Note::RecordFellBack);
+                    }
                     // It may also have shown its token to somebody: that number is taken.
                     self.ledger.generation = self.ledger.generation.next();
                     // The lost record may have held a newer pair: this refresh token may be spent, and was never «fine».

@@ -48,6 +48,19 @@ pub struct Record {
     pub body: Body,
 }
 
+impl Record {
+    /// Whether a start from either finds the same tokens, or none. Marks and names do not count.
+    #[must_use]
+    pub fn same_tokens(&self, other: &Self) -> bool {
+        let same = match (&self.body, &other.body) {
+            (Body::Tombstone(one), Body::Tombstone(other)) => one == other,
+            (Body::Paired(one), Body::Paired(other)) => one.pair == other.pair && one.candidate == other.candidate,
+            (Body::Tombstone(_), Body::Paired(_)) | (Body::Paired(_), Body::Tombstone(_)) => false,
+        };
+        same && self.grant == other.grant
+    }
+}
+
 /// Paired or not.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Body {
@@ -147,10 +160,24 @@ pub struct Code {
 pub struct Stored {
     /// The pairing.
     pub record: Loaded,
+    /// How well its tokens are kept.
+    pub kept: Kept,
     /// Tokens still to be revoked.
     pub revocations: Vec<PendingRevocation>,
     /// A flow that was running; only of this boot, else the store deletes it.
     pub flow: Option<FlowRecord>,
+}
+
+/// How well the tokens of the record in use are kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kept {
+    /// Both generations in the state directory hold them, or there is no record.
+    #[default]
+    Twice,
+    /// One generation does. The other holds others, is absent or cannot be used.
+    Once,
+    /// The runtime directory alone does, and the next power-off empties it.
+    Spilled,
 }
 
 /// The outcomes of loading the record. None of them overwrites anything.

@@ -83,7 +83,7 @@ impl Core {
         }
         let Some(held) = &self.held else {
             // A tombstone that a crash or a failing disk may have left in one generation only is made whole first.
-            if matches!(self.disk.record.holds, Holds::Found | Holds::Unsure) {
+            if self.disk.record.unsure() {
                 self.store_current(t);
             }
             self.done_when_durable(t, call, true);

@@ -102,6 +102,8 @@ kinds! {
     RECORD_UNUSABLE = "c87a996d71e6457b819825be854a15e5" "record-unusable",
     /// `Note::RecordFellBack`.
     RECORD_FELL_BACK = "1cefb6034fb24fc69f5873a54d1cbba7" "record-fell-back",
+    /// `Note::RecordSpilled`.
+    RECORD_SPILLED = "72c9ee8b68134797b567cf0e4c17799c" "record-spilled",
     /// `Note::FlowResumed`.
     FLOW_RESUMED = "7a2154d6db6d497eb0f8259585d1a98a" "flow-resumed",
     /// Written by the bus, which knows the caller; see [`crate::bus::TOKEN_HANDED_OUT`].
@@ -327,6 +329,17 @@ impl From<&Note> for Entry {
                 RECORD_FELL_BACK,
                 "The newest record of the pairing is damaged; the previous one is in use and may be out of date.",
             ),
+            Note::RecordSpilled { doubted } => Self::new(Level::WARN, RECORD_SPILLED, {
+                let doubt = if doubted {
+                    " A record in the state directory is damaged, so it may be out of date."
+                } else {
+                    ""
+                };
+                format!(
+                    "The record of the pairing was found in the runtime directory only; it is written to the state directory \
+                     now.{doubt}"
+                )
+            }),
             Note::FlowResumed => Self::new(
                 Level::INFO,
                 FLOW_RESUMED,

@@ -4,7 +4,7 @@ use super::body;
 use super::error::OpenError;
 use super::folder::{Folder, is_damage};
 use super::seal::{Flaw, Kind, Sealer};
-use crate::core::Loaded;
+use crate::core::{Kept, Loaded, Record};
 
 /// The two generations.
 pub(super) const SLOTS: [&str; 2] = ["record.0", "record.1"];
@@ -48,6 +48,13 @@ impl<T> Found<T> {
             Self::Absent | Self::Flawed(_) => None,
         }
     }
+
+    fn as_content(&self) -> Option<&T> {
+        match self {
+            Self::Good { content, .. } => Some(content),
+            Self::Absent | Self::Flawed(_) => None,
+        }
+    }
 }
 
 /// Reads one sealed file. Fails only if the content is out of reach, which says nothing about it.
@@ -85,12 +92,27 @@ pub(super) fn find<F: Folder, T>(
 /// Everything known about the record after loading.
 pub(super) struct Records {
     pub(super) loaded: Loaded,
+    /// How well its tokens are kept.
+    pub(super) kept: Kept,
+    /// What is in the place of the spill.
+    pub(super) spill: Spill,
     /// Sequences of the usable generations on disk.
     pub(super) slots: [Option<u64>; 2],
     /// Generations on disk that cannot be used.
     pub(super) flawed: Vec<(&'static str, Flaw)>,
     /// The highest sequence in use.
     pub(super) sequence: u64,
+}
+
+/// What the runtime directory holds beside the flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spill {
+    /// Nothing, or what may be needed.
+    Keep,
+    /// What both generations have outlived: a crash came before it was removed.
+    Stale,
+    /// What cannot be used. It may be all that is left for another key or configuration.
+    Flawed(Flaw),
 }
 
 /// Finds the newest record among the generations on disk and the spill.
@@ -112,6 +134,8 @@ pub(super) fn records<F: Folder>(state: &F, runtime: Option<&F>, sealer: &Sealer
     }
 
     let flaw = found.iter().filter_map(Found::flaw).max();
+    let kept = kept(&found);
+    let spill = spill(&found, kept);
     let newest = found
         .into_iter()
         .filter_map(Found::good)
@@ -125,10 +149,38 @@ pub(super) fn records<F: Folder>(state: &F, runtime: Option<&F>, sealer: &Sealer
     };
     Ok(Records {
         loaded,
+        kept,
+        spill,
         slots,
         flawed,
         sequence,
     })
+}
+
+/// How many of the two generations hold what the newest record holds. The spill, if any, comes last.
+fn kept(found: &[Found<Record>]) -> Kept {
+    let newest = found.iter().max_by_key(|found| found.sequence());
+    let Some(newest) = newest.and_then(Found::as_content) else {
+        return Kept::Twice;
+    };
+    let slots = found.iter().take(SLOTS.len()).filter_map(Found::as_content);
+    match slots.filter(|record| record.same_tokens(newest)).count() {
+        0 => Kept::Spilled,
+        1 => Kept::Once,
+        _ => Kept::Twice,
+    }
+}
+
+fn spill(found: &[Found<Record>], kept: Kept) -> Spill {
+    let Some(spill) = found.get(SLOTS.len()) else {
+        return Spill::Keep;
+    };
+    let newest = found.iter().filter_map(Found::sequence).max();
+    match spill.flaw() {
+        Some(flaw) => Spill::Flawed(flaw),
+        None if kept == Kept::Twice && spill.sequence().is_some() && spill.sequence() < newest => Spill::Stale,
+        None => Spill::Keep,
+    }
 }
 
 fn unusable(flaw: Flaw) -> Loaded {

@@ -9,6 +9,7 @@
 //! Invariants:
 //! - When [`Store::write`] returns `Ok`, the new state is durable. When it fails or is cut at any step, the next start finds
 //!   either the old record or the new one, complete.
+//! - Whoever loads is told how well the record is kept ([`Kept`](crate::core::Kept)), so that it can be written again.
 //! - Loading never overwrites. Of two generations the newer is used; one that cannot be read makes the other «previous».
 //! - What cannot be read is renamed `record.<reason>.<n>` before anything is written in its place, and kept.
 //! - Only what opens under our key, for our identity and as the right kind of file is ever returned.
@@ -17,7 +18,7 @@
 //! | file | where | what |
 //! |---|---|---|
 //! | `record.0`, `record.1` | state | the two generations |
-//! | `record.<reason>.<n>` | state | set aside: `damaged`, `unknown-format`, `other-key`, `foreign` |
+//! | `record.<reason>.<n>` | both | set aside: `damaged`, `unknown-format`, `other-key`, `foreign` |
 //! | `revocations` | state | tokens the server has yet to hear about |
 //! | `spare` | state | room for one record, given up when the disk is full |
 //! | `flow` | runtime | the pairing attempt of this boot |

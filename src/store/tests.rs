@@ -10,6 +10,7 @@ mod fixture;
 mod foreign;
 mod format;
 mod full;
+mod kept;
 mod others;
 mod power;
 mod runtime;

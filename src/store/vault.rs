@@ -7,9 +7,9 @@ use zeroize::Zeroizing;
 use super::body;
 use super::error::{OpenError, WriteError};
 use super::folder::{Folder, is_full};
-use super::load::{self, FLOW, Found, REVOCATIONS, Records, SLOTS, SPILL};
+use super::load::{self, FLOW, Found, REVOCATIONS, Records, SLOTS, SPILL, Spill};
 use super::seal::{Flaw, Kind, MAX_BODY, MAX_FILE, NONCE, Sealer};
-use crate::core::{Body, BootId, FlowRecord, Loaded, PendingRevocation, Record, Slots, Store, Stored};
+use crate::core::{Body, BootId, FlowRecord, Kept, Loaded, PendingRevocation, Record, Slots, Store, Stored};
 
 /// Room kept for the day the disk is full.
 const SPARE: &str = "spare";
@@ -26,6 +26,8 @@ pub(super) struct Vault<F> {
     slots: [Option<u64>; 2],
     /// Files in the state directory that cannot be used, until something takes their place.
     flawed: Vec<Flawed>,
+    /// Why what is in the place of the spill cannot be used, until it is set aside.
+    flawed_spill: Option<Flaw>,
     /// Whether the spare file is there.
     spare: bool,
 }
@@ -67,10 +69,21 @@ impl<F: Folder> Vault<F> {
         };
         let Records {
             loaded,
+            kept,
+            spill,
             slots,
             mut flawed,
             sequence,
         } = records;
+        let flawed_spill = match spill {
+            Spill::Keep => None,
+            Spill::Stale => {
+                // Should both generations be damaged one day, it must not come back.
+                let _ = runtime.as_ref().map(|runtime| runtime.remove(SPILL));
+                None
+            }
+            Spill::Flawed(flaw) => Some(flaw),
+        };
         flawed.extend(revocations.flaw().map(|flaw| (REVOCATIONS, flaw)));
         let flawed = flawed
             .into_iter()
@@ -91,10 +104,12 @@ impl<F: Folder> Vault<F> {
             sequence,
             slots,
             flawed,
+            flawed_spill,
             spare,
         };
         let stored = Stored {
             record: loaded,
+            kept,
             revocations: revocations.content().unwrap_or_default(),
             flow,
         };
@@ -132,6 +147,7 @@ impl<F: Folder> Vault<F> {
             }
             return Err(self.failed(source));
         }
+        self.set_spill_aside();
         if let Some(runtime) = &self.runtime {
             // Older than what is on disk now, so it would not be used either way.
             let _ = runtime.remove(SPILL);
@@ -255,9 +271,19 @@ impl<F: Folder> Vault<F> {
 
     /// A pairing that the disk did not take: whatever token it replaces may be dead, so it is kept where it survives at
     /// least this process. Best effort, and no reason to call the write a success.
-    fn spill(&self, sealed: &[Sealed]) {
+    fn spill(&mut self, sealed: &[Sealed]) {
+        self.set_spill_aside();
         if let (Some(runtime), Some(newest)) = (&self.runtime, sealed.last()) {
             let _ = runtime.replace(SPILL, &newest.file);
+        }
+    }
+
+    /// Keeps a spill that is of no use here under another name: it may be another configuration's only copy. Best effort,
+    /// as all that concerns the runtime directory.
+    fn set_spill_aside(&mut self) {
+        if let (Some(flaw), Some(runtime)) = (self.flawed_spill.take(), &self.runtime) {
+            let names = runtime.names().unwrap_or_default();
+            let _ = runtime.rename(SPILL, &load::free_name(&names, "record", flaw));
         }
     }
 
@@ -323,6 +349,8 @@ fn without_key<F: Folder>(state: &F, runtime: Option<&F>) -> Result<Records, Ope
     };
     Ok(Records {
         loaded,
+        kept: Kept::default(),
+        spill: Spill::Keep,
         slots: [None; 2],
         flawed: Vec::new(),
         sequence: 0,

@@ -13,4 +13,5 @@ mod crashes;
 mod hostile_network;
 mod lost_answers;
 mod recorder;
+mod storage;
 mod world;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use c2c_authd::core::{Body, BootId, Loaded, Pairing, Record};
+use c2c_authd::core::{Body, BootId, Loaded, Pairing, Record, Stored};
 use c2c_authd::store::{Directories, Identity, StateKey, Store};
 use c2c_sim::bus::TestBus;
 use c2c_sim::rig::{CLIENT_ID, Process, Rig};
@@ -107,12 +107,25 @@ impl World {
 
     /// What is on disk, by the store's own reading of a copy: the daemon holds the lock on the original.
     pub(crate) fn on_disk(&self) -> Loaded {
+        self.stored(true).record
+    }
+
+    /// What a start would find if the power went now.
+    pub(crate) fn after_power_off(&self) -> Stored {
+        self.stored(false)
+    }
+
+    fn stored(&self, runtime: bool) -> Stored {
         let copy = tempfile::tempdir().unwrap();
         let inside = |name: &str, from: PathBuf| {
             let to = copy.path().join(name);
             std::fs::create_dir(&to).unwrap();
             for entry in std::fs::read_dir(from).unwrap() {
                 let entry = entry.unwrap();
+                if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                    // See `block_records`.
+                    continue;
+                }
                 // A write under way is renamed or swept between the listing and the copy: it is not part of what is there.
                 let copied = std::fs::copy(entry.path(), to.join(entry.file_name()));
                 assert!(copied.is_ok() || !entry.path().exists(), "{}", entry.path().display());
@@ -121,12 +134,25 @@ impl World {
         };
         let dirs = Directories {
             state: inside("state", self.rig.state_directory()),
-            runtime: Some(inside("runtime", self.rig.runtime_directory())),
+            runtime: runtime.then(|| inside("runtime", self.rig.runtime_directory())),
         };
         let identity = Identity::new("frameio-c2c", &self.server.base_uri(), CLIENT_ID);
         let key = StateKey::from_bytes(self.rig.state_key());
         let (_, stored) = Store::open(dirs, Some(key), identity, BootId([0; 16])).unwrap();
-        stored.record
+        stored
+    }
+
+    /// Makes every write of a record fail, whoever the daemon runs as: what it would create is there already, and no file.
+    pub(crate) fn block_records(&self, blocked: bool) {
+        for name in [".record.0.new", ".record.1.new"] {
+            let path = self.rig.state_directory().join(name);
+            let done = if blocked {
+                std::fs::create_dir(path)
+            } else {
+                std::fs::remove_dir(path)
+            };
+            done.unwrap();
+        }
     }
 
     /// The pairing on disk.

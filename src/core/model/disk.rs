@@ -2,7 +2,7 @@
 //!
 //! A write that was carried out is there after any crash, acknowledged or not; one that failed may be there all the same.
 
-use crate::core::{Body, FlowRecord, Loaded, Pairing, PendingRevocation, Record, Slots, Store, Stored};
+use crate::core::{Body, FlowRecord, Kept, Loaded, Pairing, PendingRevocation, Record, Slots, Store, Stored};
 
 use super::step::Clock;
 
@@ -27,6 +27,8 @@ pub(super) struct Disk {
     pub(super) newest: Option<Record>,
     /// The one before it.
     pub(super) previous: Option<Record>,
+    /// A pairing that neither took, in the runtime directory.
+    pub(super) spill: Option<Record>,
     /// Tokens to be revoked.
     pub(super) revocations: Vec<PendingRevocation>,
     /// The flow, in the runtime directory.
@@ -44,6 +46,7 @@ impl Disk {
             Store::Record { record, slots } => {
                 self.damaged = false;
                 self.foreign = false;
+                self.spill = None;
                 self.previous = match slots {
                     Slots::One => self.newest.take(),
                     Slots::Both => Some(Record::clone(record)),
@@ -55,6 +58,15 @@ impl Disk {
         }
     }
 
+    /// A write fails. What may be the only living pair is kept in the runtime directory.
+    pub(super) fn spill(&mut self, store: &Store) {
+        if let Store::Record { record, .. } = store
+            && matches!(record.body, Body::Paired(_))
+        {
+            self.spill = Some(Record::clone(record));
+        }
+    }
+
     /// Carries only the first half of a write to both generations out.
     pub(super) fn write_half(&mut self, record: &Record) {
         self.damaged = false;
@@ -63,33 +75,59 @@ impl Disk {
         self.newest = Some(record.clone());
     }
 
+    /// The power goes, and with it the runtime directory.
+    pub(super) fn lose_memory(&mut self) {
+        self.flow = None;
+        self.spill = None;
+    }
+
     /// What the store hands to the next start.
     pub(super) fn load(&mut self, restart: Restart) -> Stored {
         if restart == Restart::Damaged && !self.damaged {
             self.damaged = true;
             self.newest = self.previous.clone();
         }
-        let record = match (self.newest.clone(), self.damaged) {
+        let newest = self.spill.as_ref().or(self.newest.as_ref());
+        let kept = newest.map_or(Kept::Twice, |newest| self.keeps(newest));
+        let record = match (newest.cloned(), self.damaged) {
             (None, false) if self.foreign => Loaded::Foreign,
             (None, false) => Loaded::Missing,
             (None, true) => Loaded::Damaged,
             (Some(record), false) => Loaded::Current(record),
             (Some(record), true) => Loaded::Previous(record),
         };
-        match restart {
-            Restart::Process => {}
-            Restart::Power { .. } | Restart::Damaged => self.flow = None,
-        }
         Stored {
             record,
+            kept,
             revocations: self.revocations.clone(),
             flow: self.flow.clone(),
         }
     }
 
+    /// How well the tokens of a record are kept.
+    pub(super) fn keeps(&self, record: &Record) -> Kept {
+        // Of a damaged disk both are what was the one before the newest.
+        let slots = [self.newest.as_ref(), self.previous.as_ref().filter(|_| !self.damaged)];
+        let holds = |slot: &&Record| slot.same_tokens(record);
+        match slots.into_iter().flatten().filter(holds).count() {
+            0 => Kept::Spilled,
+            1 => Kept::Once,
+            _ => Kept::Twice,
+        }
+    }
+
     /// The pairing of the newest generation.
     pub(super) fn paired(&self) -> Option<&Pairing> {
-        match self.newest.as_ref().map(|record| &record.body) {
+        Self::pairing(self.newest.as_ref())
+    }
+
+    /// The pairing that neither generation took.
+    pub(super) fn spilled(&self) -> Option<&Pairing> {
+        Self::pairing(self.spill.as_ref())
+    }
+
+    fn pairing(record: Option<&Record>) -> Option<&Pairing> {
+        match record.map(|record| &record.body) {
             Some(Body::Paired(pairing)) => Some(pairing),
             Some(Body::Tombstone(_)) | None => None,
         }

@@ -15,10 +15,11 @@ use super::laws::{
     a_listener_stands_only_while_a_browser_is_out, a_living_token_is_handed_out_whatever_clients_say,
     a_pending_revocation_goes_before_the_first_code_request, a_refresh_is_sent_only_while_inhibiting,
     a_refresh_uses_its_proven_connection, a_resend_waits_for_the_server_to_give_up,
-    a_sent_refresh_or_poll_is_never_cancelled, a_stray_redirect_changes_nothing, d3_stale_answers_are_dropped,
-    d4_publish_comes_before_replies, d4_what_changed_is_published_once, done_means_durable,
-    drained_means_that_nothing_is_left, inhibit_and_release_alternate, nothing_is_revoked_while_paired,
-    refreshes_are_five_seconds_apart, retry_after_is_waited_for, shutdown_starts_nothing_new, the_snapshot_makes_sense,
+    a_sent_refresh_or_poll_is_never_cancelled, a_spilled_pairing_is_written_again, a_stray_redirect_changes_nothing,
+    d3_stale_answers_are_dropped, d4_publish_comes_before_replies, d4_what_changed_is_published_once,
+    done_means_durable, drained_means_that_nothing_is_left, inhibit_and_release_alternate,
+    nothing_is_revoked_while_paired, refreshes_are_five_seconds_apart, retry_after_is_waited_for,
+    shutdown_starts_nothing_new, the_snapshot_makes_sense,
 };
 use super::network::kind_of;
 use super::server::{CANARY, Pair, code_id};
@@ -154,6 +155,7 @@ pub(super) fn hold_in_state(sim: &Sim) -> Result<(), Violation> {
         i3_a_record_without_mark_holds_no_used_token(&sim.world);
         i6_every_call_is_answered_in_time(sim);
         a_listener_stands_only_while_a_browser_is_out(sim);
+        a_spilled_pairing_is_written_again(sim);
         the_snapshot_makes_sense(sim);
     }
     Ok(())

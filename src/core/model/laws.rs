@@ -1,8 +1,10 @@
 //! The laws beside I1–I9: the refresh transaction, what is handed out, the driver's laws D3 and D4, and what the snapshot says.
 
+use std::time::Duration;
+
 use crate::core::{
-    Answer, AuthorizationCode, Body, CallError, CodeVerifier, Core, Effect, Event, Note, OpId, PairingState,
-    PendingRevocation, PollAnswer, PrepareAnswer, Reason, RefreshAnswer, Reply, Request, ResourceAnswer, Store,
+    Answer, AuthorizationCode, Body, CallError, CodeVerifier, Core, Effect, Event, Kept, Note, OpId, PairingState,
+    PendingRevocation, PollAnswer, PrepareAnswer, Reason, Record, RefreshAnswer, Reply, Request, ResourceAnswer, Store,
     TokenState,
 };
 
@@ -273,6 +275,23 @@ pub(super) fn a_pending_revocation_goes_before_the_first_code_request(world: &Wo
     hold!(
         pending == 0 || listed & world.history.tried != 0,
         "families {pending:b} are still to be revoked, and nobody has tried"
+    );
+    Ok(())
+}
+
+/// What only the runtime directory holds is on its way to the disk, or is tried again within a minute.
+pub(super) fn a_spilled_pairing_is_written_again(sim: &Sim) -> Law {
+    let world = &sim.world;
+    let alone = |spill: &Record| world.disk.keeps(spill) == Kept::Spilled;
+    if !world.disk.spill.as_ref().is_some_and(alone) || world.history.stopping {
+        return Ok(());
+    }
+    let written = |write: &Write| matches!(write.store, Store::Record { .. });
+    let soon = world.boot_time().after(Duration::from_mins(1));
+    hold!(
+        world.stores.iter().any(written) || sim.core.next_deadline().is_some_and(|deadline| deadline <= soon),
+        "nobody writes it, and the next deadline is {:?}",
+        sim.core.next_deadline()
     );
     Ok(())
 }

@@ -251,6 +251,9 @@ impl World {
             DiskFate::Done | DiskFate::FailedThere => self.write(&store),
             DiskFate::Failed => {}
         }
+        if fate != DiskFate::Done {
+            self.disk.spill(&store);
+        }
         let ok = fate == DiskFate::Done;
         if let Store::Record { .. } = store {
             self.history.disk_failing = !ok;
@@ -375,16 +378,21 @@ impl World {
         if restart == Restart::Damaged {
             self.history.excused |= families_before(self.server.families());
         }
+        if restart != Restart::Process {
+            self.disk.lose_memory();
+        }
         let listed = self.disk.revocations.iter();
         let mut on_disk: Vec<_> = listed.map(|pending| Pair::of_revocable(&pending.token)).collect();
         on_disk.extend(self.disk.paired().into_iter().flat_map(pairs_of));
+        on_disk.extend(self.disk.spilled().into_iter().flat_map(pairs_of));
         self.history.excuse_lost(self.server.live(), &on_disk);
         self.restart(restart, habits);
     }
 
     fn restart(&mut self, restart: Restart, habits: &Habits) {
         self.contradicted = false;
-        let stored = self.disk.newest.as_ref().and_then(|record| record.floor);
+        let newest = self.disk.spill.as_ref().or(self.disk.newest.as_ref());
+        let stored = newest.and_then(|record| record.floor);
         self.floor = stored.unwrap_or(WallTime::from_secs(EPOCH));
         // A process does not start in no time.
         self.pass(1_000, habits);
@@ -407,5 +415,7 @@ impl World {
             }
         }
         self.history.restarted();
+        // What only memory held before, and the runtime directory now, is served as before.
+        self.history.disk_failing = self.disk.spill.is_some();
     }
 }

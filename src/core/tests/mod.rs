@@ -9,6 +9,7 @@ mod rejecting;
 mod restarting;
 mod scene;
 mod serving;
+mod storing;
 mod unasked;
 mod unpairing;
 

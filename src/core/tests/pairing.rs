@@ -189,6 +189,7 @@ fn starting_while_paired_needs_replace() {
 fn starting_unprovisioned_starts_nothing() {
     let none = Stored {
         record: Loaded::Missing,
+        kept: Kept::Twice,
         revocations: vec![],
         flow: None,
     };

@@ -15,6 +15,7 @@ fn by_browser() -> Policy {
 fn start() -> Scene {
     let none = Stored {
         record: Loaded::Missing,
+        kept: Kept::Twice,
         revocations: vec![],
         flow: None,
     };

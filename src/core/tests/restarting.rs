@@ -211,6 +211,7 @@ fn unusable_records_are_told_and_nothing_is_written() {
     ] {
         let stored = Stored {
             record: loaded,
+            kept: Kept::Twice,
             revocations: vec![],
             flow: None,
         };

@@ -14,8 +14,11 @@ pub(super) struct Scene {
     /// Effects since the last look.
     out: Effects,
     calls: u64,
-    /// What the disk holds: record, revocations, flow.
+    /// What the disk holds: record, the generation before it, revocations, flow.
     pub(super) record: Option<Record>,
+    pub(super) older: Option<Record>,
+    /// A pairing that the disk did not take, in the runtime directory.
+    pub(super) spill: Option<Record>,
     pub(super) revocations: Vec<PendingRevocation>,
     pub(super) flow: Option<FlowRecord>,
     pub(super) disk_works: bool,
@@ -40,6 +43,7 @@ impl Scene {
             Provisioning::Ready,
             Stored {
                 record: Loaded::Missing,
+                kept: Kept::Twice,
                 revocations: vec![],
                 flow: None,
             },
@@ -58,10 +62,40 @@ impl Scene {
         at: u64,
         wall: bool,
     ) -> Self {
+        Self::start_on(policy, provisioning, stored, boot, at, wall, true)
+    }
+
+    /// A start on a disk that fails.
+    pub(super) fn failing(stored: Stored, at: BootTime) -> Self {
+        Self::start_on(
+            policy(),
+            Provisioning::Ready,
+            stored,
+            BOOT,
+            at.as_millis() + 1,
+            true,
+            false,
+        )
+    }
+
+    fn start_on(
+        policy: Policy,
+        provisioning: Provisioning,
+        stored: Stored,
+        boot: BootId,
+        at: u64,
+        wall: bool,
+        disk_works: bool,
+    ) -> Self {
         let now = BootTime::from_millis(at);
         let record = match &stored.record {
             Loaded::Current(record) | Loaded::Previous(record) => Some(record.clone()),
             Loaded::Missing | Loaded::Damaged | Loaded::KeyUnavailable | Loaded::Foreign => None,
+        };
+        let (record, older, spill) = match stored.kept {
+            Kept::Twice => (record.clone(), record, None),
+            Kept::Once => (record, None, None),
+            Kept::Spilled => (None, None, record),
         };
         let (revocations, flow) = (stored.revocations.clone(), stored.flow.clone());
         let mut out = Effects::new();
@@ -74,9 +108,11 @@ impl Scene {
             out,
             calls: 0,
             record,
+            older,
+            spill,
             revocations,
             flow,
-            disk_works: true,
+            disk_works,
             requests: vec![],
             cancelled: vec![],
             replies: vec![],
@@ -100,6 +136,7 @@ impl Scene {
     pub(super) fn paired_with(policy: Policy) -> Self {
         let none = Stored {
             record: Loaded::Missing,
+            kept: Kept::Twice,
             revocations: vec![],
             flow: None,
         };
@@ -178,10 +215,21 @@ impl Scene {
         self.stores += 1;
         if self.disk_works {
             match store {
-                Store::Record { record, .. } => self.record = Some(*record),
+                Store::Record { record, slots } => {
+                    self.older = match slots {
+                        Slots::One => self.record.take(),
+                        Slots::Both => Some(Record::clone(&record)),
+                    };
+                    self.record = Some(*record);
+                    self.spill = None;
+                }
                 Store::Revocations(list) => self.revocations = list,
                 Store::Flow(flow) => self.flow = flow.map(|flow| *flow),
             }
+        } else if let Store::Record { record, .. } = store
+            && matches!(record.body, Body::Paired(_))
+        {
+            self.spill = Some(*record);
         }
         let now = Self::instant(self.now, self.wall);
         self.core.handle(
@@ -340,8 +388,16 @@ impl Scene {
 
     /// What a process that is killed now finds when it starts again.
     pub(super) fn stored(&self) -> Stored {
+        let newest = self.spill.as_ref().or(self.record.as_ref());
+        let slots = [self.record.as_ref(), self.older.as_ref()];
+        let holds = |slot: &&Record| newest.is_some_and(|newest| slot.same_tokens(newest));
         Stored {
-            record: self.record.clone().map_or(Loaded::Missing, Loaded::Current),
+            record: newest.cloned().map_or(Loaded::Missing, Loaded::Current),
+            kept: match slots.into_iter().flatten().filter(holds).count() {
+                0 if newest.is_some() => Kept::Spilled,
+                1 => Kept::Once,
+                _ => Kept::Twice,
+            },
             revocations: self.revocations.clone(),
             flow: self.flow.clone(),
         }
@@ -365,7 +421,28 @@ impl Scene {
     }
 
     pub(super) fn reboot_with(&self, policy: Policy, wall: bool) -> Self {
-        Self::start(policy, Provisioning::Ready, self.stored(), BootId([2; 16]), 5_000, wall)
+        Self::start(
+            policy,
+            Provisioning::Ready,
+            self.durable(),
+            BootId([2; 16]),
+            5_000,
+            wall,
+        )
+    }
+
+    /// What is left of [`Self::stored`] when the power goes.
+    pub(super) fn durable(&self) -> Stored {
+        let newest = self.record.as_ref();
+        Stored {
+            record: newest.cloned().map_or(Loaded::Missing, Loaded::Current),
+            kept: match (newest, &self.older) {
+                (Some(newest), Some(older)) if newest.same_tokens(older) => Kept::Twice,
+                (Some(_), _) => Kept::Once,
+                (None, _) => Kept::Twice,
+            },
+            ..self.stored()
+        }
     }
 
     /// The pairing on disk.

@@ -21,6 +21,7 @@ fn nothing_to_serve_is_said_at_once() {
     assert_eq!(scene.error(call), CallError::NotPaired);
     let none = Stored {
         record: Loaded::Missing,
+        kept: Kept::Twice,
         revocations: vec![],
         flow: None,
     };

@@ -72,7 +72,8 @@ fn every_note() -> Vec<Note> {
                 reason: Reason::ForeignRecord,
             },
             Note::RecordUnusable { .. } => Note::RecordFellBack,
-            Note::RecordFellBack => Note::FlowResumed,
+            Note::RecordFellBack => Note::RecordSpilled { doubted: true },
+            Note::RecordSpilled { .. } => Note::FlowResumed,
             Note::FlowResumed => break,
         };
         notes.push(next);

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use rustix::io::Errno;
 
 use super::fixture::*;
-use crate::core::{Store as Write, Stored};
+use crate::core::{Kept, Store as Write, Stored};
 use crate::store::folder::{Directory, Folder};
 use crate::store::seal::Sealer;
 use crate::store::vault::Vault;
@@ -148,7 +148,11 @@ pub(super) trait Place {
             plan: Rc::clone(plan),
         };
         let sealer = Sealer::new(&key(), identity());
-        Vault::open(faulty(self.state()), Some(faulty(self.runtime())), Some(sealer), BOOT).unwrap()
+        let (vault, stored) =
+            Vault::open(faulty(self.state()), Some(faulty(self.runtime())), Some(sealer), BOOT).unwrap();
+        // In how many places it lies is the subject of other tests.
+        let kept = Kept::Twice;
+        (vault, Stored { kept, ..stored })
     }
 
     fn stored(&self) -> Stored {

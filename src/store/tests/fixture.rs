@@ -8,8 +8,8 @@ use tempfile::TempDir;
 
 use crate::core::{
     AccessToken, Body, BootId, BootTime, Code, DeviceCode, DeviceInfo, FlowRecord, Generation, GrantId, IntentMark,
-    Loaded, Pairing, PendingRevocation, Reason, Record, RefreshToken, Revocable, Slots, Stamp, Store as Write, Stored,
-    TokenPair, UserCode, WallTime,
+    Kept, Loaded, Pairing, PendingRevocation, Reason, Record, RefreshToken, Revocable, Slots, Stamp, Store as Write,
+    Stored, TokenPair, UserCode, WallTime,
 };
 use crate::store::{Directories, Identity, OpenError, StateKey, Store};
 
@@ -134,6 +134,7 @@ pub(super) fn flow_write(flow: FlowRecord) -> Write {
 pub(super) fn stored(record: Loaded) -> Stored {
     Stored {
         record,
+        kept: Kept::Twice,
         revocations: Vec::new(),
         flow: None,
     }

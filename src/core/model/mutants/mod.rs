@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::core::{
-    Answer, Body, CallError, Command, Effect, Event, ExchangeAnswer, FaultKind, Generation, GrantKind, Note, OpId,
-    PollAnswer, RefreshAnswer, Reply, Request, ResourceAnswer, Slots, Snapshot, Store,
+    Answer, Body, CallError, Command, Effect, Event, ExchangeAnswer, FaultKind, Generation, GrantKind, Kept, Note,
+    OpId, PollAnswer, RefreshAnswer, Reply, Request, ResourceAnswer, Slots, Snapshot, Store,
 };
 
 use super::explore::{Failure, explore};

@@ -138,6 +138,24 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
             }),
         ),
         (
+            "a_spilled_pairing_is_written_again",
+            (
+                BEFORE_ADVISORY,
+                Budget {
+                    disk: 1,
+                    waits: 1,
+                    ..NOTHING
+                },
+                &[],
+            ),
+            asks(|sim, _| {
+                let spill = sim.world.disk.spill.as_ref();
+                if spill.is_some_and(|spill| sim.world.disk.keeps(spill) == Kept::Spilled) {
+                    sim.core.deadline = None;
+                }
+            }),
+        ),
+        (
             "nothing_is_revoked_while_paired",
             UNPAIR,
             asks(|sim, effects| {
