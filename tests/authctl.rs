@@ -316,6 +316,44 @@ fn a_code_on_show_is_to_be_had_as_text_picture_and_drawing() {
 }
 
 #[test]
+fn a_picture_goes_to_a_name_of_any_form_and_to_no_directory() {
+    let world = World::new();
+    let _daemon = world.daemon();
+    let pair = world.start("pair");
+    World::shown(&pair);
+    let folder = tempfile::tempdir().unwrap();
+    let run = |line: &str| {
+        let output = world.command(line).current_dir(folder.path()).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+    };
+    let absolute = folder.path().join("absolute.png").display().to_string();
+    for name in ["bare.png", "./here.png", &absolute] {
+        assert_eq!(run(&format!("qr --png {name}")), (Some(0), String::new()), "{name}");
+        let picture = fs::read(folder.path().join(name)).unwrap();
+        assert!(picture.starts_with(b"\x89PNG\r\n\x1a\n"), "{name}");
+        // Once more over what is there.
+        assert_eq!(run(&format!("qr --png {name}")), (Some(0), String::new()), "{name}");
+    }
+    assert_eq!(run("qr --svg bare.svg"), (Some(0), String::new()));
+    assert!(
+        fs::read_to_string(folder.path().join("bare.svg"))
+            .unwrap()
+            .starts_with("<svg")
+    );
+    for name in ["code/", "code/.", ".", ".."] {
+        let (code, said) = run(&format!("qr --png {name}"));
+        assert_eq!(code, Some(1), "{name}");
+        assert!(said.contains(name) && said.contains("not the name of a file"), "{said}");
+    }
+    let mut left: Vec<_> = fs::read_dir(folder.path())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    left.sort();
+    assert_eq!(left, ["absolute.png", "bare.png", "bare.svg", "here.png"]);
+}
+
+#[test]
 fn watching_shows_each_change_and_the_daemon_going_and_ends_well() {
     let world = World::new();
     let daemon = world.daemon();

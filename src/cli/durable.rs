@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, fchown, symlink};
 use std::path::{Path, PathBuf};
 
@@ -16,6 +17,12 @@ pub(super) struct Staged {
 impl Staged {
     /// Writes it. `owner` and `mode` are set before the first byte is.
     pub(super) fn write(path: &Path, bytes: &[u8], mode: u32, owner: Option<(u32, u32)>) -> io::Result<Self> {
+        if names_a_directory(path) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "this is not the name of a file",
+            ));
+        }
         let staged = Self {
             at: staged_name(path)?,
             path: path.to_owned(),
@@ -69,8 +76,8 @@ pub(super) fn make_directory(path: &Path, mode: u32, owner: Option<(u32, u32)>) 
     if path.is_dir() {
         return Ok(false);
     }
-    if let Some(above) = path.parent() {
-        make_directory(above, 0o755, None)?;
+    if path.parent().is_some() {
+        make_directory(directory_of(path)?, 0o755, None)?;
     }
     // Under another name until it is whole: nobody would set owner and mode right once it is there.
     let at = staged_name(path)?;
@@ -146,7 +153,22 @@ pub(super) fn remove(path: &Path) -> io::Result<bool> {
 }
 
 fn sync_directory_of(path: &Path) -> io::Result<()> {
-    File::open(path.parent().ok_or(io::ErrorKind::InvalidInput)?)?.sync_all()
+    File::open(directory_of(path)?)?.sync_all()
+}
+
+/// The directory that holds this name. A name alone is in the directory where this process runs, and `parent` of it is empty.
+fn directory_of(path: &Path) -> io::Result<&Path> {
+    match path.parent() {
+        None => Err(io::ErrorKind::InvalidInput.into()),
+        Some(above) if above.as_os_str().is_empty() => Ok(Path::new(".")),
+        Some(above) => Ok(above),
+    }
+}
+
+/// Whether no file can have this name. [`Path`] overlooks a slash at the end.
+fn names_a_directory(path: &Path) -> bool {
+    let bytes = path.as_os_str().as_bytes();
+    path.file_name().is_none() || bytes.ends_with(b"/") || bytes.ends_with(b"/.")
 }
 
 /// Every step that changes a disk asks for it.
@@ -219,6 +241,33 @@ mod tests {
         Staged::write(&path, b"secret", 0o600, None).unwrap().commit().unwrap();
         assert_eq!(fs::read(&victim).unwrap(), b"untouched");
         assert!(fs::symlink_metadata(&path).unwrap().is_file());
+    }
+
+    #[test]
+    fn every_name_has_a_directory_that_can_be_synced() {
+        for (name, directory) in [
+            ("f", "."),
+            ("./f", "."),
+            ("a/f", "a"),
+            ("/f", "/"),
+            ("/a/f", "/a"),
+            ("a/", "."),
+        ] {
+            assert_eq!(directory_of(Path::new(name)).unwrap(), Path::new(directory), "{name}");
+        }
+        assert!(directory_of(Path::new("/")).is_err() && directory_of(Path::new("")).is_err());
+    }
+
+    #[test]
+    fn a_name_that_only_a_directory_can_have_is_refused_before_anything_is_written() {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["f/", "f//", "f/.", "..", "."] {
+            let path = folder.path().join(name);
+            let refused = Staged::write(&path, b"1", 0o600, None).err().unwrap();
+            assert_eq!(refused.to_string(), "this is not the name of a file", "{name}");
+        }
+        assert!(Staged::write(Path::new(""), b"1", 0o600, None).is_err());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
     #[test]
