@@ -353,6 +353,131 @@ fn a_picture_goes_to_a_name_of_any_form_and_to_no_directory() {
     assert_eq!(left, ["absolute.png", "bare.png", "bare.svg", "here.png"]);
 }
 
+/// A `pair` whose standard output is a pipe or a terminal, and all that it wrote there.
+struct Onlooker {
+    tool: std::process::Child,
+    output: std::thread::JoinHandle<String>,
+}
+
+impl Onlooker {
+    fn new(world: &World, terminal: bool) -> Self {
+        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+        let mut command = world.command("pair");
+        command.stderr(std::process::Stdio::null());
+        let (tool, mut stream): (_, Box<dyn std::io::Read + Send>) = if terminal {
+            let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+            grantpt(&master).unwrap();
+            unlockpt(&master).unwrap();
+            let slave = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+            let slave = fs::OpenOptions::new().read(true).write(true).open(slave).unwrap();
+            let tool = command.stdout(slave).spawn().unwrap();
+            (tool, Box::new(fs::File::from(master)))
+        } else {
+            let mut tool = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+            let stream = tool.stdout.take().unwrap();
+            (tool, Box::new(stream))
+        };
+        // The command holds the terminal open: at its end nobody does, and the stream ends.
+        drop(command);
+        let output = std::thread::spawn(move || {
+            let (mut all, mut some) = (Vec::new(), [0; 4096]);
+            while let Ok(size @ 1..) = stream.read(&mut some) {
+                all.extend(&some[..size]);
+            }
+            String::from_utf8(all).unwrap()
+        });
+        Self { tool, output }
+    }
+
+    /// All that it wrote, once it has ended.
+    fn end(mut self, code: i32) -> String {
+        assert_eq!(self.tool.wait().unwrap().code(), Some(code));
+        self.output.join().unwrap()
+    }
+}
+
+/// How many codes were shown, each with its picture, and that none was shown twice.
+fn codes(output: &str) -> usize {
+    let lines: Vec<_> = output.lines().map(str::trim_end).collect();
+    let typed = lines
+        .iter()
+        .enumerate()
+        .filter(|(_, line)| line.ends_with(" and enter"));
+    let mut typed: Vec<_> = typed.map(|(at, _)| lines[at + 2].trim()).collect();
+    let shown = typed.len();
+    typed.sort_unstable();
+    typed.dedup();
+    assert_eq!(typed.len(), shown, "a code was shown twice: {output}");
+    // Only the outermost rows of a picture hold nothing but ink and paper's two upper modules of a finder pattern.
+    let pictures = lines
+        .windows(2)
+        .filter(|two| !has_ink(two[0]) && has_ink(two[1]))
+        .count();
+    assert_eq!(pictures, shown, "{output}");
+    shown
+}
+
+fn has_ink(line: &str) -> bool {
+    line.contains(['█', '▀', '▄'])
+}
+
+#[test]
+fn each_code_is_shown_once_in_a_pipe_and_on_a_terminal() {
+    for terminal in [false, true] {
+        let world = World::new();
+        let _daemon = world.daemon();
+        let first = Onlooker::new(&world, terminal);
+        let code = another(&world, "");
+        let joined = Onlooker::new(&world, terminal);
+        // Another one that joins, so that it is known when the one before it has.
+        World::shown(&world.start("pair"));
+        world.server.approve(&code).unwrap();
+        for onlooker in [first, joined] {
+            let output = onlooker.end(0);
+            assert_eq!(codes(&output), 1, "{output}");
+            assert!(output.contains("Paired"), "{output}");
+        }
+    }
+}
+
+#[test]
+fn a_code_is_not_shown_again_by_a_denial_a_renewal_or_a_restart() {
+    for terminal in [false, true] {
+        let world = World::new();
+        world
+            .server
+            .set_options(|options| options.code_life = Duration::from_secs(3));
+        let daemon = world.daemon();
+        let onlooker = Onlooker::new(&world, terminal);
+        let first = another(&world, "");
+        world
+            .server
+            .set_options(|options| options.code_life = Duration::from_secs(120));
+        let second = another(&world, &first);
+        // A shown code outlives the daemon.
+        World::shown_for(&world.start("pair"), 60);
+        drop(daemon);
+        let _daemon = world.daemon();
+        World::shown_for(&world.start("pair"), 60);
+        world.server.deny(&second).unwrap();
+        let output = onlooker.end(1);
+        assert_eq!(codes(&output), 2, "{output}");
+    }
+}
+
+/// The newest code that the server has given out, once that is not this one.
+fn another(world: &World, than: &str) -> String {
+    let end = std::time::Instant::now() + LIMIT;
+    loop {
+        let newest = world.server.waiting().pop().map(|waiting| waiting.user_code);
+        if let Some(code) = newest.filter(|code| code != than) {
+            return code;
+        }
+        assert!(std::time::Instant::now() < end, "there is no other code than {than:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 #[test]
 fn watching_shows_each_change_and_the_daemon_going_and_ends_well() {
     let world = World::new();

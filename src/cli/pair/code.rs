@@ -57,6 +57,12 @@ impl Code {
         })
     }
 
+    /// Whether this is the code that `other` is, and only its seconds differ. The id alone does not tell: a daemon that starts without
+    /// a flow counts from 1 again.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.id == other.id && self.typed == other.typed && self.uri == other.uri
+    }
+
     /// Everything but the QR code and the countdown.
     pub(super) fn text(&self) -> String {
         let scan = if self.has_complete {

@@ -21,7 +21,10 @@ pub(in crate::cli) fn on_white(qr: &str) -> String {
 /// What is on the terminal.
 pub(super) struct Screen<'a> {
     pairing: PairingProxy<'a>,
-    shown: Option<(u64, Instant)>,
+    /// The last one that was shown: until there is another one, nothing is shown again.
+    shown: Option<Code>,
+    /// The end of the code that can be entered now.
+    valid_until: Option<Instant>,
     pub(super) clock: Interval,
     counting: bool,
     terminal: bool,
@@ -34,6 +37,7 @@ impl<'a> Screen<'a> {
         Self {
             pairing,
             shown: None,
+            valid_until: None,
             clock,
             counting: false,
             terminal: io::stdout().is_terminal(),
@@ -51,7 +55,8 @@ impl<'a> Screen<'a> {
     }
 
     pub(super) async fn show(&mut self, code: Code) -> Result<(), Failure> {
-        if self.shown.is_some_and(|(id, _)| id == code.id) {
+        self.valid_until = Some(Instant::now() + code.expires_in);
+        if self.shown.as_ref().is_some_and(|shown| shown.is(&code)) {
             return Ok(());
         }
         self.end_line();
@@ -62,10 +67,10 @@ impl<'a> Screen<'a> {
         } else {
             format!("\n{qr}\n{text}")
         })?;
-        self.shown = Some((code.id, Instant::now() + code.expires_in));
         if !self.terminal {
             print(&format!("The code is valid for {} s.\n", code.expires_in.as_secs()))?;
         }
+        self.shown = Some(code);
         Ok(())
     }
 
@@ -90,7 +95,7 @@ impl<'a> Screen<'a> {
     }
 
     pub(super) fn count_down(&mut self) {
-        if let Some((_, end)) = self.shown
+        if let Some(end) = self.valid_until
             && self.terminal
         {
             let left = end.saturating_duration_since(Instant::now()).as_secs();
@@ -106,8 +111,9 @@ impl<'a> Screen<'a> {
             self.end_line();
             note(text);
         }
-        // While there is none, there is nothing to count down.
-        self.shown = None;
+        // While there is none, there is nothing to count down. The signals of a start are read after its answer: what was shown then
+        // is still to be seen.
+        self.valid_until = None;
     }
 
     pub(super) fn end_line(&mut self) {

@@ -87,6 +87,22 @@ fn an_answer_without_a_code_is_a_failure_that_does_not_show_what_came() {
 }
 
 #[test]
+fn a_code_is_another_one_by_its_id_or_by_what_is_typed_and_not_by_its_seconds() {
+    let code =
+        |more: &[(&str, Variant<'_>)]| Code::from_answer(&answer(more)).unwrap_or_else(|failure| panic!("{failure}"));
+    let shown = code(&[]);
+    assert!(code(&[("expires-in", 7_u32.into())]).is(&shown));
+    for other in [
+        ("code-id", Variant::from(4_u64)),
+        // Of a daemon that started anew.
+        ("user-code", "654321".into()),
+        ("verification-uri", "https://elsewhere.example/device".into()),
+    ] {
+        assert!(!code(std::slice::from_ref(&other)).is(&shown), "{}", other.0);
+    }
+}
+
+#[test]
 fn an_unknown_state_waits_and_every_known_one_shows_waits_or_ends() {
     assert_eq!(step("requesting-code", "none"), Step::Wait(String::new()));
     assert_eq!(
