@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::backoff::{Cause, Change};
 use super::effect::{CallError, CallId, Effect, Note, OpId, Reply, Request, Slots, Store};
 use super::event::{Answer, Command, Event};
 use super::held::Life;
@@ -13,13 +14,13 @@ use super::snapshot::{ErrorWord, Reason};
 use super::time::{BootTime, WallTime};
 use super::turn::Turn;
 use super::view::{WARNINGS, warned_before_end};
-use super::{Core, Durable, Phase};
+use super::{Core, Durable, Holds, Phase};
 
 /// A start makes at most a handful of others due (a tombstone, a revocation, a code); more would be a loop.
 const MAX_ROUNDS: usize = 8;
 
 /// Longest wait between tries to write what the disk did not take.
-const DISK_CAP: Duration = Duration::from_secs(60);
+const DISK_CAP: Duration = Duration::from_secs(120);
 
 impl Core {
     /// Changes the state by one event.
@@ -35,10 +36,9 @@ impl Core {
                 if let Some(held) = &mut self.held {
                     held.anchor(self.boot, &self.policy, t);
                 }
-                // What failed for a wrong clock is worth another try by a right one.
-                self.hasten(t);
+                self.hasten(t, Change::Clock);
             }
-            Event::NetworkUp => self.hasten(t),
+            Event::NetworkUp => self.hasten(t, Change::Network),
             Event::PolicyChanged(policy) => {
                 self.policy = policy;
                 if let Some(held) = &mut self.held {
@@ -109,7 +109,7 @@ impl Core {
                 waiting.failed = true;
             }
         }
-        if of_record || (of_list && !ok) {
+        if of_record || (of_list && (!ok || !self.disk.record.unsure())) {
             self.disk_answered(t, ok);
         }
         match self.refresh.clone() {
@@ -169,7 +169,8 @@ impl Core {
             if self.disk.retry.failing().is_none() {
                 t.note(Note::StoreFailed);
             }
-            self.disk.retry.failed(t, CallError::StorageFailed, None, DISK_CAP);
+            let error = CallError::StorageFailed;
+            self.disk.retry.failed(t, error, Cause::Refused, None, DISK_CAP);
         }
     }
 
@@ -193,7 +194,7 @@ impl Core {
         self.take_up_deferred(t);
         self.time_out_durables(t);
         self.warn(t);
-        if self.disk_due().is_some_and(|at| at <= now) {
+        if self.disk_due(self.waited_for(now)).is_some_and(|at| at <= now) {
             if self.disk.record.unsure() {
                 self.store_current(t);
             }
@@ -206,7 +207,7 @@ impl Core {
         // The probe before the callers: whether they wait for it is judged by its being out.
         self.start_resource(t);
         self.serve(t);
-        if self.refresh_starts(self.waited_for(now)).is_some_and(|at| at <= now) {
+        if self.refresh_starts(self.waited_for(now)).is_some_and(|at| at <= now) && !self.disk_behind() {
             self.start_refresh(t);
         }
     }
@@ -248,7 +249,7 @@ impl Core {
             Life::Unknown { .. } => None,
         };
         [
-            self.disk_due(),
+            self.disk_due(self.waited_for(now)),
             self.deferred.iter().map(|deferred| deferred.deadline).min(),
             self.durables.iter().map(|waiting| waiting.deadline).min(),
             self.unpair_deadline(),
@@ -282,13 +283,13 @@ impl Core {
         std::mem::replace(&mut self.phase, Phase::Drained) == Phase::Draining
     }
 
-    /// Circumstances improved: what failed for the network or the clock is tried earlier than planned.
-    fn hasten(&mut self, t: &mut Turn<'_>) {
+    /// Circumstances changed: what failed and may be cured by that is tried earlier than planned.
+    fn hasten(&mut self, t: &mut Turn<'_>, change: Change) {
         let waited_for = self.waited_for(t.at());
-        self.hasten_flow(t);
-        self.hasten_refresh(t, waited_for);
-        self.hasten_resource(t);
-        self.hasten_revocations(t);
+        self.hasten_flow(t, change);
+        self.hasten_refresh(t, change, waited_for);
+        self.hasten_resource(t, change);
+        self.hasten_revocations(t, change);
     }
 
     /// The refresh token grows old without a refresh: say so while there is time to act.
@@ -308,10 +309,22 @@ impl Core {
         held.refresh_ends.map(|end| end.before(left))
     }
 
-    fn disk_due(&self) -> Option<BootTime> {
+    /// When what the disk did not take is written again. `waited_for`: a caller is short of a token, which needs a mark.
+    pub(super) fn disk_due(&self, waited_for: bool) -> Option<BootTime> {
         let quiet = self.disk.record.writing.is_none() && self.unpairing.is_none() && self.may_start();
-        let behind = self.disk.record.unsure() || self.disk.revocations.unsure();
-        (behind && quiet).then(|| self.disk.retry.next())
+        let retry = &self.disk.retry;
+        (self.disk_behind() && quiet).then(|| if waited_for { retry.pressed() } else { retry.next() })
+    }
+
+    pub(super) fn disk_behind(&self) -> bool {
+        self.disk.record.unsure() || self.disk.revocations.unsure()
+    }
+
+    /// Whether the record on disk counts this send of the refresh token in hand. Then a crash finds nothing that it should
+    /// not, and there is nothing to write.
+    pub(super) fn disk_counts(&self, sends: u32) -> bool {
+        let there = self.disk.record.holds == Holds::Current && self.disk.record.writing.is_none();
+        there && self.disk.sends >= sends
     }
 
     /// Whether a record that somebody else composed (a refreshed pair, a tombstone, a new pairing) is on its way to disk:
@@ -377,6 +390,10 @@ impl Core {
     }
 
     fn store_record(&mut self, t: &mut Turn<'_>, body: Body, slots: Slots) -> OpId {
+        self.disk.sends = match &body {
+            Body::Paired(pairing) => pairing.mark.map_or(0, |mark| mark.sends),
+            Body::Tombstone(_) => 0,
+        };
         let record = Record {
             generation: self.ledger.generation,
             grant: self.ledger.grant,

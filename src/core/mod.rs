@@ -146,6 +146,9 @@ struct Disk {
     /// The last removal of a flow asked for, until it is answered.
     removal: Option<OpId>,
     retry: Retry,
+    /// The sends that the last record written by this process counts; it may hold a mark of which memory knows that the
+    /// server answered it.
+    sends: u32,
 }
 
 /// One of the store's files.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Core;
-use super::backoff::Retry;
+use super::backoff::{Change, Retry};
 use super::effect::{CallError, CallId, Effect, Note, OpId, Reply, Request};
 use super::event::ResourceAnswer;
 use super::held::Held;
@@ -297,21 +297,11 @@ impl Core {
                 }
                 self.resource
                     .retry
-                    .failed(t, fault.call_error(), fault.retry_after, PROBE_CAP);
+                    .failed(t, fault.call_error(), fault.cause(), fault.retry_after, PROBE_CAP);
                 for rejecter in std::mem::take(&mut self.resource.rejecters) {
                     self.resource.wanted = true;
                     t.reply(rejecter.call, Err(fault.call_error()));
                 }
-                // Callers who wait for this very answer get its error; the next caller presses for another try.
-                self.fail_unvouched(t, fault.call_error());
-            }
-        }
-    }
-
-    fn fail_unvouched(&mut self, t: &mut Turn<'_>, error: CallError) {
-        if self.unvouched_waiters() {
-            for waiter in std::mem::take(&mut self.waiters) {
-                t.reply(waiter.call, Err(error));
             }
         }
     }
@@ -398,8 +388,10 @@ impl Core {
     }
 
     /// The network may be back.
-    pub(super) fn hasten_resource(&mut self, t: &Turn<'_>) {
-        self.resource.retry.hasten(t.at());
+    pub(super) fn hasten_resource(&mut self, t: &Turn<'_>, change: Change) {
+        if self.resource.retry.cured_by(change) {
+            self.resource.retry.hasten(t.at());
+        }
     }
 
     /// Another policy: the heartbeat follows it from now on.

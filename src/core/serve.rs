@@ -169,7 +169,6 @@ impl Core {
         if self.provisioning != Provisioning::Ready {
             return Due::Error(CallError::NotProvisioned);
         }
-        let last = || self.retry.failing().unwrap_or(CallError::ServerError);
         if self.refresh != Refresh::Idle {
             let over = now >= waiter.deadline;
             return if over {
@@ -181,7 +180,7 @@ impl Core {
         match self.refresh_starts(true) {
             // The refresh itself is started by the core's agenda at that instant.
             Some(start) if start <= waiter.deadline && now < waiter.deadline => Due::Wait(waiter.deadline),
-            Some(_) => Due::Error(last()),
+            Some(_) => Due::Error(self.refresh_error()),
             // An unpairing or a newer pairing is on its way to disk and will settle this within moments.
             None if now < waiter.deadline && self.may_start() => Due::Wait(waiter.deadline),
             None => Due::Error(CallError::Timeout),
@@ -214,7 +213,7 @@ impl Core {
             return Due::Wait(waiter.deadline);
         }
         match self.probe_starts(now, true) {
-            Some(start) if start <= now => Due::Wait(waiter.deadline),
+            Some(start) if start <= waiter.deadline => Due::Wait(waiter.deadline),
             _ if self.refresh != Refresh::Idle => Due::Wait(waiter.deadline),
             _ => Due::Error(self.resource_error()),
         }

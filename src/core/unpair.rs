@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::backoff::Retry;
+use super::backoff::{Change, Retry};
 use super::effect::{CallError, CallId, Note, OpId, Reply, Request, Store};
 use super::event::{Command, Fault, RefreshAnswer, RevokeAnswer};
 use super::held::stamp;
@@ -103,6 +103,8 @@ impl Core {
         if flying.is_some() {
             self.refresh = Refresh::Idle;
         }
+        // A person does not wait for the pace of an earlier failure.
+        self.revocations.retry.relent(t.at());
         self.revoke_pair(t, grant, &newest, flying.map(|(op, _)| op));
         if let Some(candidate) = candidate {
             // Nobody knows which of the two lives; neither may stay behind in the project.
@@ -341,14 +343,16 @@ impl Core {
     fn revoke_failed(&mut self, t: &mut Turn<'_>, fault: Fault) {
         self.revocations
             .retry
-            .failed(t, fault.call_error(), fault.retry_after, REVOKE_CAP);
+            .failed(t, fault.call_error(), fault.cause(), fault.retry_after, REVOKE_CAP);
         self.revocation_tried(t);
     }
 
     /// The network may be back.
-    pub(super) fn hasten_revocations(&mut self, t: &mut Turn<'_>) {
-        let by = t.at().after(t.draw(Duration::ZERO, NETWORK_UP_SPREAD));
-        self.revocations.retry.hasten(by);
+    pub(super) fn hasten_revocations(&mut self, t: &mut Turn<'_>, change: Change) {
+        if self.revocations.retry.cured_by(change) {
+            let by = t.at().after(t.draw(Duration::ZERO, NETWORK_UP_SPREAD));
+            self.revocations.retry.hasten(by);
+        }
     }
 }
 

@@ -284,6 +284,8 @@ impl World {
             Effect::Request(op, request) => {
                 if let Request::Refresh { on, .. } = request {
                     self.prepared.retain(|prepared| prepared != on);
+                    // Short of a token, a busy server is asked all the same: this is the decision.
+                    self.history.hurry(Subject::Refresh);
                 }
                 self.history.sent(request, self.real, self.boot);
                 self.flights.push(Flight::new(*op, request, self.real));
@@ -297,7 +299,6 @@ impl World {
                 if let Store::Record { record, .. } = store {
                     self.excuse_replaced(record);
                     if matches!(&record.body, Body::Paired(pairing) if pairing.mark.is_some()) {
-                        // Short of a token, a busy server is asked all the same: this is the decision.
                         self.history.hurry(Subject::Refresh);
                     }
                 }

@@ -221,7 +221,9 @@ impl Core {
             return;
         }
         let Some(flow) = &mut self.flow else { return };
-        let wait = flow.retry.failed(t, fault.call_error(), fault.retry_after, CODE_CAP);
+        let wait = flow
+            .retry
+            .failed(t, fault.call_error(), fault.cause(), fault.retry_after, CODE_CAP);
         if let Phase::Browsing(browsing) = &mut flow.phase
             && let Some(exchange) = &mut browsing.exchange
         {

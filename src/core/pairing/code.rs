@@ -5,14 +5,14 @@ use std::time::Duration;
 use super::{Flow, Phase, Refused, Showing};
 use crate::core::Core;
 use crate::core::effect::{CallError, Effect, Note, OpId, Store};
-use crate::core::event::{CodeAnswer, CodeGrant, Fault, Objection};
+use crate::core::event::{CodeAnswer, CodeGrant, Fault, FaultKind, Objection};
 use crate::core::record::{Code, FlowRecord};
 use crate::core::snapshot::{ErrorWord, Reason};
 use crate::core::time::BootTime;
 use crate::core::turn::Turn;
 
 /// Longest wait between code requests: a person stands before the screen.
-pub(super) const CODE_CAP: Duration = Duration::from_secs(30);
+pub(super) const CODE_CAP: Duration = Duration::from_secs(20);
 
 impl Core {
     /// RFC 8628 §3.2 answered.
@@ -30,7 +30,11 @@ impl Core {
             CodeAnswer::BadUserCode => {
                 t.note(Note::BadUserCode);
                 self.fail_with(t, ErrorWord::BadUserCode);
-                self.rest(t, None, CallError::ServerError, Reason::ServerError);
+                let refused = Fault {
+                    kind: FaultKind::Refused,
+                    retry_after: None,
+                };
+                self.rest(t, refused, Reason::ServerError);
             }
             CodeAnswer::Failed(fault) => self.code_request_failed(t, fault),
         }
@@ -38,7 +42,7 @@ impl Core {
 
     pub(super) fn code_request_failed(&mut self, t: &mut Turn<'_>, fault: Fault) {
         self.fault(t, fault.kind);
-        let wait = self.rest(t, fault.retry_after, fault.call_error(), fault_reason(fault));
+        let wait = self.rest(t, fault, fault_reason(fault));
         t.note(Note::CodeRequestFailed {
             fault: fault.kind,
             retry_in: wait,
@@ -55,11 +59,13 @@ impl Core {
         self.end_flow(t, Reason::ClientRejected);
     }
 
-    fn rest(&mut self, t: &mut Turn<'_>, retry_after: Option<Duration>, error: CallError, reason: Reason) -> Duration {
+    fn rest(&mut self, t: &mut Turn<'_>, fault: Fault, reason: Reason) -> Duration {
         let Some(flow) = &mut self.flow else {
             return Duration::ZERO;
         };
-        let wait = flow.retry.failed(t, error, retry_after, CODE_CAP);
+        let wait = flow
+            .retry
+            .failed(t, fault.call_error(), fault.cause(), fault.retry_after, CODE_CAP);
         flow.phase = Phase::Resting {
             until: t.at().after(wait),
         };

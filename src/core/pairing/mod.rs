@@ -16,7 +16,7 @@ use browser::Browsing;
 use callers::Caller;
 pub(super) use throttle::Throttle;
 
-use crate::core::backoff::{FLOOR, Retry};
+use crate::core::backoff::{Change, FLOOR, Retry};
 use crate::core::effect::{CallError, CallId, Effect, Note, OpId, Reply, Request, Store};
 use crate::core::error_code::ErrorCode;
 use crate::core::event::{Command, PairingOptions};
@@ -416,9 +416,12 @@ impl Core {
     }
 
     /// The network may be back.
-    pub(super) fn hasten_flow(&mut self, t: &Turn<'_>) {
+    pub(super) fn hasten_flow(&mut self, t: &Turn<'_>, change: Change) {
         let now = t.at();
         let Some(flow) = &mut self.flow else { return };
+        if !flow.retry.cured_by(change) {
+            return;
+        }
         flow.retry.hasten(now);
         let may_ask = flow.may_ask(now);
         match &mut flow.phase {

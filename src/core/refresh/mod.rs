@@ -8,8 +8,9 @@ mod schedule;
 
 use std::time::Duration;
 
+use crate::core::backoff::Cause;
 use crate::core::effect::{CallError, Effect, Note, OpId, Request, Slots};
-use crate::core::event::{Fault, Objection, PrepareAnswer, RefreshAnswer, TokenGrant};
+use crate::core::event::{Fault, FaultKind, Objection, PrepareAnswer, RefreshAnswer, TokenGrant};
 use crate::core::held::{Held, stamp};
 use crate::core::record::{IntentMark, Pairing, TokenPair};
 use crate::core::snapshot::{ErrorWord, Reason};
@@ -18,8 +19,8 @@ use crate::core::token::Generation;
 use crate::core::turn::Turn;
 use crate::core::{Afterlife, Core};
 
+use schedule::CLIENT_REJECTED_WAIT;
 pub(super) use schedule::RefusedLimit;
-use schedule::{CLIENT_REJECTED_WAIT, MANDATORY_CAP};
 
 /// How long a sent refresh makes callers wait: the old token is about to die, and most answers are here by then.
 pub(super) const SENT_HOLD: Duration = Duration::from_secs(2);
@@ -83,7 +84,13 @@ impl Core {
         if let Some(fault) = failed {
             t.emit(Effect::Cancel(op));
             self.refresh = Refresh::Idle;
-            self.refresh_failed(t, fault, waited_for);
+            // A request without a credential that nobody answered left nothing of ours behind.
+            let cause = if fault.kind == FaultKind::Lost {
+                Cause::Unreached
+            } else {
+                fault.cause()
+            };
+            self.refresh_failed(t, fault, cause, waited_for);
             return;
         }
         let Some(held) = &self.held else { return };
@@ -95,6 +102,10 @@ impl Core {
         };
         let body = held.to_pairing(Some(mark));
         self.inhibit(t);
+        if self.disk_counts(mark.sends) {
+            self.send_refresh(t, op, mark);
+            return;
+        }
         let store = self.store_pairing(t, body, Slots::One);
         self.refresh = Refresh::Marking {
             prepared: op,
@@ -103,16 +114,24 @@ impl Core {
         };
     }
 
-    /// Step 4: the POST, on that very connection.
+    /// The mark is on disk, or is not: then nothing is sent, and the disk is tried before the network.
     pub(super) fn marked(&mut self, t: &mut Turn<'_>, prepared: OpId, mark: IntentMark, ok: bool) {
-        self.refresh = Refresh::Idle;
-        let token = self.held.as_ref().and_then(|held| held.pair.refresh.clone());
-        let (true, true, Some(token)) = (ok, self.may_refresh(), token) else {
+        if ok {
+            self.send_refresh(t, prepared, mark);
+        } else {
+            self.refresh = Refresh::Idle;
             t.emit(Effect::Cancel(prepared));
             self.release(t);
-            if !ok {
-                self.retry.failed(t, CallError::StorageFailed, None, MANDATORY_CAP);
-            }
+        }
+    }
+
+    /// Step 4: the POST, on that very connection.
+    fn send_refresh(&mut self, t: &mut Turn<'_>, prepared: OpId, mark: IntentMark) {
+        self.refresh = Refresh::Idle;
+        let token = self.held.as_ref().and_then(|held| held.pair.refresh.clone());
+        let (true, Some(token)) = (self.may_refresh(), token) else {
+            t.emit(Effect::Cancel(prepared));
+            self.release(t);
             return;
         };
         self.yield_resource(t);
@@ -178,7 +197,8 @@ impl Core {
         } else if !fault.kind.unsent() {
             self.unanswered(mark);
         }
-        self.refresh_failed(t, fault, waited_for);
+        // The server was there a moment ago, whatever became of this connection.
+        self.refresh_failed(t, fault, Cause::Refused, waited_for);
     }
 
     /// An answer that is no verdict on this send. An earlier send that stays unanswered stays so; this one counts for it.

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::Refresh;
 use crate::core::Core;
-use crate::core::backoff::FLOOR;
-use crate::core::effect::Note;
+use crate::core::backoff::{Cause, Change, FLOOR};
+use crate::core::effect::{CallError, Note};
 use crate::core::event::{Fault, FaultKind};
 use crate::core::held::{Held, Life};
 use crate::core::policy::RefreshMode;
@@ -18,7 +18,7 @@ use crate::core::turn::Turn;
 const ADVISORY_CAP: Duration = Duration::from_secs(15 * 60);
 
 /// Longest wait between tries once callers are short of a token.
-pub(super) const MANDATORY_CAP: Duration = Duration::from_secs(2 * 60);
+const MANDATORY_CAP: Duration = Duration::from_secs(2 * 60);
 
 /// Longest wait between resends of one refresh token.
 const RESEND_CAP: Duration = Duration::from_secs(3600);
@@ -96,7 +96,14 @@ impl Core {
         } else {
             self.retry.next()
         };
-        let floor = spacing.max(self.retry.not_before());
+        let mut floor = spacing.max(self.retry.not_before());
+        if self.disk_behind() || self.disk.retry.failing().is_some() {
+            // No connection for a mark that cannot be written: the disk is tried first, and nothing else until it answers.
+            if self.disk.record.writing.is_some() {
+                return None;
+            }
+            floor = self.disk_due(waited_for).map_or(floor, |disk| floor.max(disk));
+        }
         let wish = match held.ambiguous {
             Some(mark) => {
                 let earliest = self.resend_after(mark, 0);
@@ -110,6 +117,12 @@ impl Core {
             None => self.ordinary_wish(held, waited_for)?.max(retry),
         };
         Some(wish.max(floor))
+    }
+
+    /// Why a caller has no token, once no try fits into its time.
+    pub(in crate::core) fn refresh_error(&self) -> CallError {
+        let disk = self.disk.retry.failing();
+        disk.or(self.retry.failing()).unwrap_or(CallError::ServerError)
     }
 
     /// When a token that is not in doubt is to be refreshed.
@@ -154,7 +167,7 @@ impl Core {
         self.may_use_secret() && self.unpairing.is_none() && !self.flow_succeeded()
     }
 
-    pub(super) fn refresh_failed(&mut self, t: &mut Turn<'_>, fault: Fault, waited_for: bool) {
+    pub(super) fn refresh_failed(&mut self, t: &mut Turn<'_>, fault: Fault, cause: Cause, waited_for: bool) {
         self.fault(t, fault.kind);
         let (dead, resend) = self
             .held
@@ -165,7 +178,7 @@ impl Core {
         } else {
             ADVISORY_CAP
         };
-        let wait = self.retry.failed(t, fault.call_error(), fault.retry_after, cap);
+        let wait = self.retry.failed(t, fault.call_error(), cause, fault.retry_after, cap);
         let retry_in = self.refresh_starts(waited_for).map_or(wait, |next| next.since(t.at()));
         t.note(Note::RefreshFailed {
             fault: fault.kind,
@@ -176,8 +189,11 @@ impl Core {
     }
 
     /// The network may be back.
-    pub(in crate::core) fn hasten_refresh(&mut self, t: &mut Turn<'_>, waited_for: bool) {
+    pub(in crate::core) fn hasten_refresh(&mut self, t: &mut Turn<'_>, change: Change, waited_for: bool) {
         let Some(held) = &self.held else { return };
+        if !self.retry.cured_by(change) {
+            return;
+        }
         let now = t.at();
         if waited_for || held.dead(now) || held.left(now) < self.policy.min_validity {
             self.retry.hasten(now);

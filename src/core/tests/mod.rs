@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod lost_answers;
+mod pacing;
 mod pairing;
 mod redirecting;
 mod refreshing;

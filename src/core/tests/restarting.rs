@@ -80,6 +80,11 @@ fn without_clock_and_network_the_answer_is_offline() {
     let scene = Scene::paired();
     let mut rebooted = scene.reboot(false);
     let call = rebooted.get_token(None);
+    for wait in [5, 10] {
+        rebooted.probed(ResourceAnswer::Failed(fault(FaultKind::Offline)));
+        assert!(rebooted.reply(call).is_none(), "the next probe is within its time");
+        rebooted.advance(secs(wait));
+    }
     rebooted.probed(ResourceAnswer::Failed(fault(FaultKind::Offline)));
     assert_eq!(rebooted.error(call), CallError::Offline);
 }

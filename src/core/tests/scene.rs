@@ -156,6 +156,15 @@ impl Scene {
         self.replies.clear();
     }
 
+    /// Asleep from before the window until after the token's end, and awake again: a connection is being brought up.
+    pub(super) fn overslept() -> Self {
+        let mut scene = Self::paired();
+        scene.now = scene.now.after(secs(28_800));
+        scene.event(Event::Tick);
+        assert!(scene.out(is_prepare));
+        scene
+    }
+
     fn instant(now: BootTime, wall: bool) -> Now {
         let wall = wall.then(|| WallTime::from_secs(EPOCH + now.as_millis() / 1000));
         Now {

@@ -3,14 +3,9 @@
 use super::*;
 
 fn expired() -> Scene {
-    let mut scene = Scene::paired();
-    scene.advance(secs(28_800 * 83 / 100));
+    let mut scene = Scene::overslept();
     scene.prepare(PrepareAnswer::Failed(fault(FaultKind::Offline)));
-    scene.advance(secs(28_800));
-    if scene.out(is_prepare) {
-        scene.prepare(PrepareAnswer::Failed(fault(FaultKind::Offline)));
-    }
-    scene.advance(secs(5));
+    scene.now = scene.now.after(secs(5));
     scene
 }
 
@@ -83,7 +78,7 @@ fn a_caller_whose_time_is_over_is_told_and_the_try_goes_on() {
 
 #[test]
 fn a_waiting_caller_brings_a_retry_forward_but_not_below_five_seconds() {
-    let mut scene = expired();
+    let mut scene = Scene::overslept();
     scene.get_token(None);
     scene.prepare(PrepareAnswer::Failed(fault(FaultKind::Offline)));
     scene.advance(Duration::from_millis(4_999));
