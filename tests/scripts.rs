@@ -92,11 +92,14 @@ const PROVISIONED: &[(&str, &str)] = &[
     ("/factory/c2c/.state-key.replaced.2.new", "k"),
     ("/unfinished/client-secret", "s"),
     ("/former/state-key.replaced.3", "k"),
-    ("/etc/credstore.encrypted/client-secret", "s"),
-    ("/etc/credstore.encrypted/state-key", "k"),
-    ("/etc/credstore.encrypted/state-key.replaced.12", "k"),
-    ("/var/lib/c2c-provision/credstore.encrypted/client-secret", "s"),
-    ("/var/lib/c2c-provision/credstore.encrypted/state-key", "k"),
+    ("/etc/credstore.encrypted/c2c-authd.client-secret", "s"),
+    ("/etc/credstore.encrypted/c2c-authd.state-key", "k"),
+    ("/etc/credstore.encrypted/c2c-authd.state-key.replaced.12", "k"),
+    (
+        "/var/lib/c2c-provision/credstore.encrypted/c2c-authd.client-secret",
+        "s",
+    ),
+    ("/var/lib/c2c-provision/credstore.encrypted/c2c-authd.state-key", "k"),
     (
         "/var/lib/c2c-provision/config.d/50-provision.toml",
         "[device]\nclient-id = \"SN-1\"\n",
@@ -126,11 +129,22 @@ fn purging_forgets_what_provision_stored_wherever_it_did() {
         wait,
         "# Written by «c2c-authctl provision», which replaces it\n[Unit]\n",
     );
-    let link = machine.path("/run/credstore.encrypted/state-key");
-    symlink("/var/lib/c2c-provision/credstore.encrypted/state-key", &link).unwrap();
-    machine.put("/etc/credstore.encrypted/of-another-service", "x");
+    let link = machine.path("/run/credstore.encrypted/c2c-authd.state-key");
+    symlink("/var/lib/c2c-provision/credstore.encrypted/c2c-authd.state-key", &link).unwrap();
+    // All services of a machine share the stores; these names may be anybody's.
+    let others = [
+        "/etc/credstore.encrypted/client-secret",
+        "/etc/credstore.encrypted/of-another-service",
+        "/etc/credstore.encrypted/state-key",
+        "/etc/credstore.encrypted/state-key.replaced.1",
+        "/etc/credstore/client-secret",
+        "/run/credstore.encrypted/client-secret",
+    ];
+    for path in others {
+        machine.put(path, "x");
+    }
     let said = machine.purge();
-    assert_eq!(machine.files(), ["/etc/credstore.encrypted/of-another-service"]);
+    assert_eq!(machine.files(), others);
     assert!(said.contains("NOT revoked") && !said.contains("STAYS"), "{said}");
     for gone in [
         "/factory/c2c",
@@ -334,16 +348,25 @@ fn what_the_caller_has_first_in_its_path_never_runs() {
 fn what_cannot_be_removed_is_told_and_the_rest_goes() {
     let machine = Machine::new(PROVISIONED);
     // As on a read-only file system, for root too: directories of these names.
-    for path in ["/factory/c2c/client-secret", "/etc/credstore.encrypted/state-key"] {
+    for path in [
+        "/factory/c2c/client-secret",
+        "/etc/credstore.encrypted/c2c-authd.state-key",
+    ] {
         fs::remove_file(machine.path(path)).unwrap();
         machine.put(&format!("{path}/x"), "x");
     }
     let said = machine.purge();
     assert_eq!(
         machine.files(),
-        ["/etc/credstore.encrypted/state-key/x", "/factory/c2c/client-secret/x"]
+        [
+            "/etc/credstore.encrypted/c2c-authd.state-key/x",
+            "/factory/c2c/client-secret/x"
+        ]
     );
-    for path in ["/factory/c2c/client-secret", "/etc/credstore.encrypted/state-key"] {
+    for path in [
+        "/factory/c2c/client-secret",
+        "/etc/credstore.encrypted/c2c-authd.state-key",
+    ] {
         assert!(said.contains(&format!("{path} cannot be removed and STAYS")), "{said}");
     }
     assert!(!machine.path("/var/lib/c2c-authd").exists());

@@ -143,7 +143,8 @@ impl Unit {
         match (self.result.as_str(), self.exec_main_code, self.exec_main_status) {
             (_, EXITED, CREDENTIALS) => died(
                 "a credential could not be decrypted, so the daemon never ran",
-                "The TPM was cleared, the host key is lost, or the file is another device's. Run: c2c-authctl provision --replace",
+                // There are many causes, and what cures one loses the pairing with another.
+                "Run as root: c2c-authctl check. It names the file, the cause and the way out",
             ),
             (_, EXITED, 217) => died(
                 "the user c2c-authd does not exist, or the kernel has no user namespaces",

@@ -1,7 +1,7 @@
 //! The client secret, the state key, and what guards them.
 
 use super::Finding;
-use crate::cli::provision::place::{Found, Kept, Which, find};
+use crate::cli::provision::place::{Found, Kept, PLAIN_STORES, Which, find};
 use crate::cli::provision::seal::{Creds, Key};
 use crate::cli::site::Site;
 use crate::config::Config;
@@ -21,22 +21,48 @@ pub(super) fn secrets(site: &Site, config: Option<&Config>, found: &mut Vec<Find
             continue;
         }
         let check = which.name();
+        let mut in_force = None;
         match find(site, config, which) {
             Err(error) => found.push(Finding::fail(check, error.to_string(), "")),
             Ok(None) => found.push(missing(config, which)),
             Ok(Some(Found {
-                kept: _,
+                kept,
                 content: Err(why),
-            })) => found.push(Finding::fail(check, why, "")),
+            })) => {
+                found.push(Finding::fail(check, why, ""));
+                in_force = Some(kept);
+            }
             Ok(Some(Found { kept, content: Ok(_) })) => {
                 found.push(kept_well(site, which, &kept));
                 if let (Which::StateKey, Kept::File { path }) = (which, &kept) {
                     let shared = shared_file_system(path, &site.state_directory(config));
                     found.extend(shared.map(|warning| Finding::warn(check, warning, "")));
                 }
+                in_force = Some(kept);
             }
         }
+        found.extend(idle_in_clear(site, which, in_force.as_ref()));
     }
+}
+
+/// Files of our names in the stores for what is not encrypted, which systemd would use if the one in force were not there.
+fn idle_in_clear(site: &Site, which: Which, in_force: Option<&Kept>) -> impl Iterator<Item = Finding> {
+    let in_force = in_force.map(|kept| kept.path().to_owned());
+    let stores = PLAIN_STORES.map(|store| site.path(store).join(which.credential()));
+    stores
+        .into_iter()
+        .filter(move |path| Some(path) != in_force.as_ref() && path.symlink_metadata().is_ok())
+        .map(move |path| {
+            Finding::warn(
+                which.name(),
+                format!(
+                    "{} is not used, and may hold the {} in clear",
+                    path.display(),
+                    which.what()
+                ),
+                "Remove it",
+            )
+        })
 }
 
 fn missing(config: Option<&Config>, which: Which) -> Finding {

@@ -132,6 +132,53 @@ fn a_host_key_that_others_can_read_is_a_fault() {
 }
 
 #[test]
+fn credentials_of_other_services_are_nothing_of_ours() {
+    let world = World::new();
+    for store in [
+        "/etc/credstore.encrypted",
+        "/etc/credstore",
+        "/run/credstore",
+        "/usr/lib/credstore.encrypted",
+    ] {
+        for name in ["client-secret", "state-key"] {
+            world.write(&format!("{store}/{name}"), "of another service");
+        }
+    }
+    for check in ["client-secret", "state-key"] {
+        let (verdict, line) = world.verdict(check);
+        assert!(verdict == Verdict::Fail && !line.contains("credstore"), "{line}");
+    }
+}
+
+#[test]
+fn a_secret_in_clear_where_systemd_looks_for_sealed_ones_is_named() {
+    for store in [
+        "/etc/credstore",
+        "/run/credstore",
+        "/usr/lib/credstore",
+        "/run/credentials/@system",
+    ] {
+        let world = World::new();
+        let path = world.write(&format!("{store}/c2c-authd.client-secret"), "made-up-secret");
+        let told = format!("{}: ", path.display());
+        world.expect("client-secret", Verdict::Fail, &told);
+        world.expect("client-secret", Verdict::Fail, "(243); remove it");
+        let (_, line) = world.verdict("client-secret");
+        assert!(!line.contains("TPM") && !line.contains("made-up"), "{line}");
+    }
+}
+
+#[test]
+#[ignore = "needs systemd-creds; .ci/run installs it and asks for these"]
+fn a_secret_in_clear_beside_the_sealed_one_is_named() {
+    let world = World::new();
+    world.provision();
+    let path = world.write("/etc/credstore/c2c-authd.client-secret", "made-up-secret");
+    let told = format!("{} is not used", path.display());
+    world.expect("client-secret", Verdict::Warn, &told);
+}
+
+#[test]
 fn a_state_directory_that_others_can_write_is_a_fault_and_what_was_set_aside_is_told() {
     let world = World::new();
     let aside = world.write("/var/lib/c2c-authd/record.damaged.1", "");

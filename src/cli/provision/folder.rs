@@ -10,7 +10,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
 use super::home::gone;
-use super::place::{SPARE_STORE, STORES};
+use super::place::{PLAIN_STORES, SPARE_STORE, STORES};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::mounts::Ground;
 use crate::cli::site::{Site, USER};
@@ -52,7 +52,7 @@ pub(super) fn admit(site: &Site, config: &Config, directory: &Path) -> Result<Op
             above.display()
         )));
     }
-    let mut stores = STORES.iter().chain(&["/etc/credstore", "/run/credstore", SPARE_STORE]);
+    let mut stores = STORES.iter().chain(&PLAIN_STORES).chain(&[SPARE_STORE]);
     if let Some(store) = stores.find(|store| directory.starts_with(store)) {
         return Err(refused(&format!(
             "{name} is in {store}, where systemd looks for credentials, and would take a plain file for one; use \

@@ -185,7 +185,12 @@ impl Target {
     }
 
     fn path(&self, site: &Site, which: Which) -> PathBuf {
-        site.path(&self.directory).join(which.name())
+        let name = if self.is_sealed() {
+            which.credential()
+        } else {
+            which.name()
+        };
+        site.path(&self.directory).join(name)
     }
 
     /// Whether what was found is kept as it is to be.

@@ -22,11 +22,20 @@ pub(in crate::cli) enum Which {
 }
 
 impl Which {
-    /// The name of its credential.
+    /// The name that it is sealed under and that the daemon reads it by; in clear, also the name of its file.
     pub(in crate::cli) const fn name(self) -> &'static str {
         match self {
             Self::ClientSecret => "client-secret",
             Self::StateKey => "state-key",
+        }
+    }
+
+    /// The name of its file in a store of credentials, which all services of a machine share. `LoadCredentialEncrypted=` in the
+    /// unit says it too.
+    pub(in crate::cli) const fn credential(self) -> &'static str {
+        match self {
+            Self::ClientSecret => "c2c-authd.client-secret",
+            Self::StateKey => "c2c-authd.state-key",
         }
     }
 
@@ -70,6 +79,22 @@ pub(in crate::cli) const STORES: [&str; 5] = [
     "/usr/lib/credstore.encrypted",
 ];
 
+/// Where it looks after that: stores of what is not encrypted. A file of our name there is decrypted nevertheless; if it is in
+/// clear, the unit ends with 243.
+pub(in crate::cli) const PLAIN_STORES: [&str; 5] = [
+    "/run/credentials/@system",
+    "/etc/credstore",
+    "/run/credstore",
+    "/usr/local/lib/credstore",
+    "/usr/lib/credstore",
+];
+
+/// Every file that systemd would take for this secret, the first one first.
+pub(in crate::cli) fn credentials(site: &Site, which: Which) -> impl Iterator<Item = PathBuf> {
+    let stores = STORES.into_iter().chain(PLAIN_STORES);
+    stores.map(move |store| site.path(store).join(which.credential()))
+}
+
 /// Where systemd-tmpfiles links to [`SPARE_STORE`] at each boot (`systemd/c2c-authd.tmpfiles`).
 pub(in crate::cli) const LINKS: &str = "/run/credstore.encrypted";
 /// The usual place of sealed secrets.
@@ -79,7 +104,7 @@ pub(in crate::cli) const SPARE_STORE: &str = "/var/lib/c2c-provision/credstore.e
 
 /// Where `provision` may have put this one, sealed.
 pub(in crate::cli) fn sealed_paths(site: &Site, which: Which) -> [PathBuf; 2] {
-    [STORE, SPARE_STORE].map(|store| site.path(store).join(which.name()))
+    [STORE, SPARE_STORE].map(|store| site.path(store).join(which.credential()))
 }
 
 /// How a secret is kept.
@@ -126,8 +151,7 @@ pub(in crate::cli) struct Found {
 
 /// Looks for it as the unit would: credentials win over files. `Ok(None)`: nowhere.
 pub(in crate::cli) fn find(site: &Site, config: Option<&Config>, which: Which) -> io::Result<Option<Found>> {
-    for store in STORES {
-        let path = site.path(store).join(which.name());
+    for path in credentials(site, which) {
         if let Some(sealed) = read(&path)? {
             let kept = Kept::Sealed {
                 header: header(&sealed),
@@ -185,7 +209,14 @@ fn why_closed(site: &Site, kept: &Kept) -> String {
         return String::new();
     };
     let Some(Header { key, bound_to_pcrs }) = *header else {
-        return format!("This file is not a sealed credential; {AGAIN}");
+        // Beside the sealed ones it may be what a fault left of one; elsewhere somebody put it there.
+        let plain = PLAIN_STORES.map(|store| site.path(store));
+        return if plain.iter().any(|store| kept.path().starts_with(store)) {
+            "systemd takes this file for the sealed credential, which it is not, and the daemon does not start (243); remove it"
+                .to_owned()
+        } else {
+            format!("This file is not a sealed credential; {AGAIN}")
+        };
     };
     let host_key = site.host_key();
     if key.needs_host() && !host_key.exists() {

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::drop_in::DropIn;
 use super::home::Home;
-use super::place::{LINKS, Plain, SPARE_STORE, STORES, Which, guarded, sealed_paths};
+use super::place::{LINKS, PLAIN_STORES, Plain, SPARE_STORE, STORES, Which, guarded, sealed_paths};
 use super::seal::Creds;
 use super::{Kind, Move, Target, at, keep};
 use crate::cli::durable::{Staged, discard, is_directory, link, make_directory};
@@ -182,8 +182,8 @@ fn link_spare(site: &Site, moves: &[Move]) -> Result<(), Failure> {
     make_directory(&links, 0o700, None).map_err(at(&links))?;
     for step in moves.iter().filter(|step| step.plain.is_some()) {
         let (name, to) = (
-            links.join(step.which.name()),
-            Path::new(SPARE_STORE).join(step.which.name()),
+            links.join(step.which.credential()),
+            Path::new(SPARE_STORE).join(step.which.credential()),
         );
         // As the machine will read it; below a test's root it leads to the same file.
         link(&name, &site.path(to)).map_err(at(&name))?;
@@ -234,12 +234,13 @@ fn unhidden(site: &Site, target: &Target, moves: &[Move]) -> Result<(), Failure>
     // In systemd's order; credentials win over files.
     let before = STORES
         .iter()
+        .chain(&PLAIN_STORES)
         .take_while(|store| !target.is_sealed() || target.directory != Path::new(store));
     let before = before
         .take_while(|store| !(target.is_sealed() && target.directory == Path::new(SPARE_STORE) && **store == LINKS));
     for store in before {
         for which in written(moves) {
-            let path = site.path(store).join(which.name());
+            let path = site.path(store).join(which.credential());
             let stays_away =
                 site.mounts.removal_lasts(&path) || (!lasts && site.mounts.ground(&path) != Ground::ReadOnly);
             let ours = sealed_paths(site, which).contains(&path);
@@ -261,6 +262,6 @@ fn unhidden(site: &Site, target: &Target, moves: &[Move]) -> Result<(), Failure>
 }
 
 fn is_link_of_ours(site: &Site, path: &Path, which: Which) -> bool {
-    let spare = site.path(SPARE_STORE).join(which.name());
+    let spare = site.path(SPARE_STORE).join(which.credential());
     fs::read_link(path).is_ok_and(|to| to == spare || site.path(&to) == spare)
 }

@@ -104,7 +104,10 @@ fn both_secrets_are_sealed_where_the_unit_looks_for_them_and_nothing_is_in_clear
     assert!(report.protection.contains("credential.secret"), "{}", report.protection);
     assert_eq!(world.client_secret(), SECRET);
     let (kept, key) = world.secret(Which::StateKey);
-    assert_eq!(kept.path(), world.site.path("/etc/credstore.encrypted/state-key"));
+    assert_eq!(
+        kept.path(),
+        world.site.path("/etc/credstore.encrypted/c2c-authd.state-key")
+    );
     assert_eq!((kept.key(), key.len()), (Some(Key::Host), 32));
     let store = world.site.path("/etc/credstore.encrypted");
     assert_eq!(fs::metadata(&store).unwrap().mode() & 0o7777, 0o700);
@@ -255,7 +258,7 @@ fn a_sealed_state_key_that_does_not_open_is_kept_beside_the_one_that_replaces_it
     fs::rename(&host_key, &away).unwrap();
     let report = world.provision(SECRET, &replacing(sealed())).unwrap();
     assert_eq!(report.state_key, Done::Replaced);
-    let copy = path.with_file_name("state-key.replaced.1");
+    let copy = path.with_file_name("c2c-authd.state-key.replaced.1");
     assert!(
         report
             .warnings
@@ -367,7 +370,7 @@ fn from_files_to_sealed_and_back_the_state_key_stays_and_no_copy_is_left() {
     assert!(!DropIn::path(&world.site).exists());
     world.provision(SECRET, &files()).unwrap();
     assert_eq!(world.secret(Which::StateKey).1, key);
-    assert!(!world.exists("/etc/credstore.encrypted/client-secret"));
+    assert!(!world.exists("/etc/credstore.encrypted/c2c-authd.client-secret"));
 }
 
 #[test]

@@ -146,9 +146,16 @@ fn provisioning_goes_only_when_asked_for_and_the_images_own_stays() {
         fs::write(&path, "sealed").unwrap();
         path
     };
-    let ours = put("/etc/credstore.encrypted/client-secret");
-    let former = put("/etc/credstore.encrypted/state-key.replaced.1");
-    let images = put("/usr/lib/credstore.encrypted/state-key");
+    let ours = put("/etc/credstore.encrypted/c2c-authd.client-secret");
+    let former = put("/etc/credstore.encrypted/c2c-authd.state-key.replaced.1");
+    let images = put("/usr/lib/credstore.encrypted/c2c-authd.state-key");
+    // All services of a machine share the stores; these names may be anybody's.
+    let others = [
+        "/etc/credstore.encrypted/client-secret",
+        "/etc/credstore.encrypted/state-key.replaced.1",
+        "/var/lib/c2c-provision/credstore.encrypted/state-key",
+    ]
+    .map(put);
     clear(&site, LITTLE);
     assert!(ours.exists() && former.exists());
     let outcome = clear(
@@ -159,6 +166,7 @@ fn provisioning_goes_only_when_asked_for_and_the_images_own_stays() {
         },
     );
     assert!(!ours.exists() && !former.exists() && images.exists());
+    assert!(others.iter().all(|path| path.exists()));
     assert!(
         outcome.left.iter().any(|told| told.contains("state key")),
         "{:?}",

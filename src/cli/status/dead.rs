@@ -71,7 +71,10 @@ impl Dead {
                 for credential in &self.credentials {
                     let _ = writeln!(out, "{credential}.");
                 }
-                let _ = writeln!(out, "{}.", death.cure);
+                // Each of them says the way out of its own cause.
+                if self.credentials.is_empty() {
+                    let _ = writeln!(out, "{}.", death.cure);
+                }
             }
             None if unit.runs() => {
                 let _ = writeln!(
@@ -133,9 +136,10 @@ mod tests {
             dead(Some(unit("inactive", 0, 0)), &[]),
             dead(Some(unit("active", 0, 0)), &[]),
             dead(Some(unit("failed", 1, 78)), &[]),
+            dead(Some(unit("failed", 1, 243)), &[]),
             dead(
                 Some(unit("failed", 1, 243)),
-                &["/etc/credstore.encrypted/state-key: why, and the way out"],
+                &["/etc/credstore.encrypted/c2c-authd.state-key: why, and the way out"],
             ),
         ];
         insta::assert_snapshot!(told.join("----\n"));
@@ -147,7 +151,7 @@ mod tests {
         let site = Site::at(folder.path());
         let store = site.path("/etc/credstore.encrypted");
         fs::create_dir_all(&store).unwrap();
-        fs::write(store.join("state-key"), "junk").unwrap();
+        fs::write(store.join("c2c-authd.state-key"), "junk").unwrap();
         let closed = closed(&site);
         assert_eq!(closed.len(), 1);
         assert!(

@@ -92,7 +92,7 @@ reset() {
     # Covered by scenarios that failed before they could uncover it.
     umount --quiet /usr/bin/systemd-creds 2>/dev/null || true
     rm -rf "${STATE:?}" /run/c2c-authd "$DROP_INS" "${CONFIG:?}" "$SIM_DIR"
-    rm -f /etc/credstore.encrypted/client-secret /etc/credstore.encrypted/state-key
+    rm -f /etc/credstore.encrypted/c2c-authd.client-secret /etc/credstore.encrypted/c2c-authd.state-key
     systemctl daemon-reload
     systemctl reset-failed "$UNIT" c2c-sim.service 2>/dev/null || true
 }
@@ -191,14 +191,14 @@ ${2:-}
 [tls]
 ca-file = "/etc/c2c-authd/ca.pem"
 END
-    [ -e "$STORE/state-key" ] || c2c-authctl provision --with-key host </dev/null
-    systemd-creds decrypt --name=state-key "$STORE/state-key" - | perl -0777 -ne 'print "state-key\t", unpack("H*", $_), "\n"' >>"$SECRETS"
+    [ -e "$STORE/c2c-authd.state-key" ] || c2c-authctl provision --with-key host </dev/null
+    systemd-creds decrypt --name=state-key "$STORE/c2c-authd.state-key" - | perl -0777 -ne 'print "state-key\t", unpack("H*", $_), "\n"' >>"$SECRETS"
 }
 
-# credential NAME: encrypts stdin with the host's key.
+# credential NAME: encrypts stdin with the host's key, into the file that the unit maps to this name.
 credential() {
-    systemd-creds --quiet encrypt --with-key=host --name="$1" - "$STORE/$1" 2>/dev/null
-    chmod 600 "$STORE/$1"
+    systemd-creds --quiet encrypt --with-key=host --name="$1" - "$STORE/c2c-authd.$1" 2>/dev/null
+    chmod 600 "$STORE/c2c-authd.$1"
 }
 
 # A server, a provisioned device, the daemon running.

@@ -37,7 +37,7 @@ expect "server" "$(jq --raw-output .server <<<"$report")" pending
 expect_like "what is left" "$(files)" 'revocations'
 report=$(resets 9 --wait 1s --provisioning)
 expect "held back" "$(jq '."held-back"' <<<"$report")" true
-[ -e /etc/credstore.encrypted/state-key ] || die "the key is gone, with what the server has yet to hear"
+[ -e /etc/credstore.encrypted/c2c-authd.state-key ] || die "the key is gone, with what the server has yet to hear"
 sim accept
 systemctl restart "$UNIT"
 soon is 2 sim count revocations

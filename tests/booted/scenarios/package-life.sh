@@ -66,7 +66,7 @@ expect "processes" "$(pgrep --count --exact c2c-authd || true)" 0
 nobody_owns() { ! owner 2>/dev/null; }
 soon nobody_owns
 [ -n "$(find "$STATE" -name 'record*')" ] || die "the pairing is gone"
-[ -s /etc/credstore.encrypted/client-secret ] || die "the credential is gone"
+[ -s /etc/credstore.encrypted/c2c-authd.client-secret ] || die "the credential is gone"
 grep --quiet 'SIM-000123' "$CONFIG"/*.toml || die "the configuration is gone"
 
 # Again: it goes on where it ended.

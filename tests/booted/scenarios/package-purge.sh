@@ -9,7 +9,7 @@ if dpkg-query --show c2c-authd >/dev/null 2>&1; then dpkg --purge c2c-authd; fi
 package() { DEBIAN_FRONTEND=noninteractive dpkg --force-confold "$@" 2>&1 | tee /run/results/dpkg.last; }
 package --install /packages/current.deb
 systemctl stop "$UNIT"
-[ -L /run/credstore.encrypted/state-key ] || die "no link to what a read-only /etc would need"
+[ -L /run/credstore.encrypted/c2c-authd.state-key ] || die "no link to what a read-only /etc would need"
 
 partition=/srv/c2c-state factory=/srv/factory
 install --directory --mode=700 --owner=c2c-authd "$partition"

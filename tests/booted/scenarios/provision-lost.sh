@@ -28,7 +28,7 @@ dies() {
 }
 
 mv "$key" /run/kept
-dies "$store/client-secret: .* is missing"
+dies "$store/c2c-authd.client-secret: .* is missing"
 code=0
 c2c-authctl provision <"$SIM_DIR/client-secret" || code=$?
 expect "exit code without --replace" "$code" 8
@@ -38,10 +38,10 @@ systemctl start "$UNIT"
 expect "the token" "$(token)" "$first"
 
 # A file under another name, as copied from elsewhere.
-cp "$store/client-secret" /run/kept
-cp "$store/state-key" "$store/client-secret"
-dies "$store/client-secret: .*another device or under another name"
-cp /run/kept "$store/client-secret"
+cp "$store/c2c-authd.client-secret" /run/kept
+cp "$store/c2c-authd.state-key" "$store/c2c-authd.client-secret"
+dies "$store/c2c-authd.client-secret: .*another device or under another name"
+cp /run/kept "$store/c2c-authd.client-secret"
 
 # With the host's key lost for good: new secrets, an old record that is kept, and a way on.
 rm "$key"
@@ -52,7 +52,7 @@ soon is state-key-mismatch property Pairing PairingReason
 pair
 [ "$(token)" != "$first" ] || die "an old token"
 
-rm "$store/client-secret"
+rm "$store/c2c-authd.client-secret"
 systemctl restart "$UNIT"
 expect "reason" "$(property Pairing PairingReason)" client-secret-missing
 code=0

@@ -38,7 +38,7 @@ if [ "$phase" = 1 ]; then
     expect_like "the same again" "$(provisions --with-key host --client-id "$CLIENT")" '^Nothing to do'
     next_boot systemctl reboot
 else
-    [ -L /run/credstore.encrypted/client-secret ] || die "nobody linked to the secrets at boot"
+    [ -L /run/credstore.encrypted/c2c-authd.client-secret ] || die "nobody linked to the secrets at boot"
     # It is enabled, and may have started before the configuration was put there.
     systemctl restart "$UNIT"
     expect "state" "$(state)" paired

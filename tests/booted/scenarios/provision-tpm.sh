@@ -61,10 +61,10 @@ expect_like "the same again" "$(c2c-authctl provision --upgrade-key host+tpm2)" 
 # What is bound to PCRs is told, and the cure cures it.
 head -c 32 /dev/urandom >/run/other-key
 systemd-creds --quiet encrypt --with-key=tpm2 --tpm2-pcrs=7 --name=state-key /run/other-key /run/bound
-cp /etc/credstore.encrypted/state-key /run/unbound
-cp /run/bound /etc/credstore.encrypted/state-key
+cp /etc/credstore.encrypted/c2c-authd.state-key /run/unbound
+cp /run/bound /etc/credstore.encrypted/c2c-authd.state-key
 expect_like "bound" "$(c2c-authctl check --offline || true)" 'warn  state-key .*measurements'
-cp /run/unbound /etc/credstore.encrypted/state-key
+cp /run/unbound /etc/credstore.encrypted/c2c-authd.state-key
 
 c2c-authctl provision --upgrade-key tpm2
 mv /var/lib/systemd/credential.secret /run/kept

@@ -19,7 +19,7 @@ expect "what was done" "$(jq --compact-output '[.changed, ."client-secret", ."st
 [ "$(pid)" != "$before" ] || die "the daemon was not restarted"
 expect "state" "$(state)" unpaired
 for file in client-secret state-key; do
-    expect "$file" "$(stat --format='%U %a' "/etc/credstore.encrypted/$file")" "root 600"
+    expect "$file" "$(stat --format='%U %a' "/etc/credstore.encrypted/c2c-authd.$file")" "root 600"
 done
 ! grep --recursive --quiet --fixed-strings "$secret" /etc /var /run/c2c-authd || die "the secret is on disk in clear"
 pair

@@ -4,7 +4,7 @@
 
 sim_start
 provision
-rm /etc/credstore.encrypted/{client-secret,state-key}
+rm /etc/credstore.encrypted/c2c-authd.{client-secret,state-key}
 install -D --mode=600 --owner=c2c-authd "$SIM_DIR/client-secret" /etc/c2c-authd/secrets/client-secret
 head -c 32 /dev/urandom >/etc/c2c-authd/secrets/state-key
 chmod 600 /etc/c2c-authd/secrets/state-key

@@ -9,8 +9,8 @@ systemd-creds has-tpm2 | note || true
 
 # Not bound to PCRs: an update of the firmware must not lock the device out.
 credential() {
-    systemd-creds --quiet encrypt --with-key=tpm2 --tpm2-pcrs= --name="$1" - "/etc/credstore.encrypted/$1"
-    chmod 600 "/etc/credstore.encrypted/$1"
+    systemd-creds --quiet encrypt --with-key=tpm2 --tpm2-pcrs= --name="$1" - "/etc/credstore.encrypted/c2c-authd.$1"
+    chmod 600 "/etc/credstore.encrypted/c2c-authd.$1"
 }
 world
 pair

@@ -49,7 +49,10 @@ fn with_a_read_only_etc_all_is_kept_below_var_and_found_where_systemd_looks() {
     assert_eq!(fs::read_dir(world.site.path("/etc")).unwrap().count(), 0);
     assert_eq!(world.site.config().unwrap().device.client_id.as_deref(), Some("SN-1"));
     let (kept, key) = world.secret(Which::StateKey);
-    assert_eq!(kept.path(), world.site.path("/run/credstore.encrypted/state-key"));
+    assert_eq!(
+        kept.path(),
+        world.site.path("/run/credstore.encrypted/c2c-authd.state-key")
+    );
     let store = world.site.path("/var/lib/c2c-provision/credstore.encrypted");
     assert_eq!(fs::metadata(&store).unwrap().mode() & 0o7777, 0o700);
     assert!(!world.provision(SECRET, &wanted).unwrap().changed);
@@ -61,7 +64,7 @@ fn with_a_read_only_etc_all_is_kept_below_var_and_found_where_systemd_looks() {
     );
     // To files and back, as anywhere.
     world.provision(OTHER, &files()).unwrap();
-    assert!(!store.join("client-secret").exists());
+    assert!(!store.join("c2c-authd.client-secret").exists());
     assert_eq!(world.client_secret(), OTHER);
     world.provision(OTHER, &sealed()).unwrap();
     assert!(!world.exists("/factory/c2c/client-secret"));
@@ -122,22 +125,72 @@ fn files_that_the_image_names_itself_need_no_drop_in() {
 #[test]
 fn a_credential_that_cannot_be_removed_and_would_win_is_told_before_anything_changes() {
     let world = World::mounted(&[READ_ONLY_ETC]);
-    world.put("/etc/credstore.encrypted/client-secret", "of the image");
+    world.put("/etc/credstore.encrypted/c2c-authd.client-secret", "of the image");
     let before = world.everything();
     for wanted in [sealed(), files()] {
         let refused = world.provision(SECRET, &replacing(wanted)).unwrap_err();
         assert!(
             refused
                 .sentence
-                .contains("/etc/credstore.encrypted/client-secret would take precedence"),
+                .contains("/etc/credstore.encrypted/c2c-authd.client-secret would take precedence"),
             "{refused}"
         );
         assert_eq!(world.everything(), before);
     }
     let world = World::new();
-    world.put("/usr/lib/credstore.encrypted/client-secret", "of the image");
+    world.put("/usr/lib/credstore.encrypted/c2c-authd.client-secret", "of the image");
     let refused = world.provision(SECRET, &replacing(files())).unwrap_err();
     assert!(refused.sentence.contains("would take precedence"), "{refused}");
+}
+
+#[test]
+fn a_credential_in_clear_that_would_end_the_start_is_told_before_anything_changes() {
+    let world = World::new();
+    world.put("/etc/credstore/c2c-authd.state-key", "in clear");
+    let before = world.everything();
+    let refused = world.provision(SECRET, &replacing(files())).unwrap_err();
+    assert!(
+        refused
+            .sentence
+            .contains("/etc/credstore/c2c-authd.state-key would take precedence"),
+        "{refused}"
+    );
+    assert_eq!(world.everything(), before);
+}
+
+#[test]
+fn files_in_clear_are_written_beside_credentials_of_other_services() {
+    let world = World::new();
+    world.put("/etc/credstore.encrypted/client-secret", "of another service");
+    world.put("/etc/credstore/state-key", "of another service");
+    let others = world.everything();
+    world.provision(SECRET, &files()).unwrap();
+    assert_eq!(world.client_secret(), SECRET);
+    let now = world.everything();
+    assert!(others.iter().all(|file| now.contains(file)));
+}
+
+#[test]
+#[ignore = "needs systemd-creds; .ci/run installs it and asks for these"]
+fn credentials_of_other_services_are_neither_read_nor_changed() {
+    let world = World::new();
+    for store in [
+        "/etc/credstore.encrypted",
+        "/var/lib/c2c-provision/credstore.encrypted",
+        "/etc/credstore",
+    ] {
+        for name in ["client-secret", "state-key", "state-key.replaced.1"] {
+            world.put(&format!("{store}/{name}"), "of another service");
+        }
+    }
+    let others = world.everything();
+    let report = world.provision(SECRET, &sealed()).unwrap();
+    assert_eq!((report.client_secret, report.state_key), (Done::Stored, Done::Stored));
+    world.provision(OTHER, &replacing(sealed())).unwrap();
+    // To another place, by which those of the former one are removed.
+    world.provision(OTHER, &files()).unwrap();
+    let now = world.everything();
+    assert!(others.iter().all(|file| now.contains(file)));
 }
 
 #[test]
@@ -152,7 +205,9 @@ fn what_is_not_written_stays_where_it_is() {
         let secret = match which {
             Which::ClientSecret => OTHER,
             Which::StateKey => {
-                let spare = world.site.path("/var/lib/c2c-provision/credstore.encrypted/state-key");
+                let spare = world
+                    .site
+                    .path("/var/lib/c2c-provision/credstore.encrypted/c2c-authd.state-key");
                 fs::write(spare, "no credential").unwrap();
                 SECRET
             }
@@ -186,7 +241,7 @@ fn what_an_overlay_would_bring_back_is_told_before_anything_changes() {
     );
     world.site.mounts = Mounts::parse(&text);
     world.put(
-        "/etc/credstore.encrypted/client-secret",
+        "/etc/credstore.encrypted/c2c-authd.client-secret",
         "of the layer below, or above: nobody can tell",
     );
     let before = world.everything();
