@@ -105,16 +105,16 @@ impl fmt::Display for Issuer {
 
 /// Reads a document. An endpoint that is there and unfit is as good as absent, but for what is said of it: what is not needed
 /// must not keep a living pairing from its refresh.
-pub(super) fn read(object: &Object, issuer: &Issuer) -> Result<(Endpoints, Described), Unfit> {
-    if object.text("issuer") != Some(issuer.as_str()) {
+pub(super) fn read(object: &Object<'_>, issuer: &Issuer) -> Result<(Endpoints, Described), Unfit> {
+    if object.text("issuer").is_none_or(|named| *named != issuer.as_str()) {
         return Err(Unfit::AnotherIssuer);
     }
     let mut bad = Vec::new();
     let mut endpoint = |name: &'static str| {
         let read = match object.get(name) {
             Json::Null => return None,
-            Json::Text(text) => Endpoint::parse(text).ok(),
-            Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_) => None,
+            Json::Text(text) => Endpoint::parse(&text).ok(),
+            Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_) | Json::Odd => None,
         };
         if read.is_none() {
             bad.push(name);
@@ -129,7 +129,7 @@ pub(super) fn read(object: &Object, issuer: &Issuer) -> Result<(Endpoints, Descr
     };
     let s256 = match object.get("code_challenge_methods_supported") {
         Json::List(methods) => Some(methods.iter().any(|method| method.as_str() == "S256")),
-        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Text(_) | Json::Object(_) => None,
+        Json::Null | Json::Bool(_) | Json::Number(_) | Json::Text(_) | Json::Object(_) | Json::Odd => None,
     };
     let names_issuer = matches!(
         object.get("authorization_response_iss_parameter_supported"),

@@ -343,15 +343,15 @@ fn tokens(response: &HttpResponse) -> Option<TokenGrant> {
 }
 
 /// All of it is for display; whatever is missing is left empty.
-fn device(object: &Object) -> DeviceInfo {
-    let read = |key| text::name(object.text(key).unwrap_or_default());
+fn device(object: &Object<'_>) -> DeviceInfo {
+    let read = |key| object.text(key).map(|text| text::name(&text)).unwrap_or_default();
     DeviceInfo {
         name: read("name"),
         project_id: read("project_id"),
         project_name: object
             .object("project")
             .and_then(|project| project.text("name"))
-            .map(text::name)
+            .map(|name| text::name(&name))
             .unwrap_or_default(),
     }
 }

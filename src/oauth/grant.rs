@@ -40,85 +40,84 @@ pub(super) enum NoCode {
 }
 
 /// RFC 6749 §5.1. `None` where something stands in the place of a token that is none: half a pair must not be stored.
-pub(super) fn tokens(object: &Object, default_life: Duration) -> Option<TokenGrant> {
+pub(super) fn tokens(object: &Object<'_>, default_life: Duration) -> Option<TokenGrant> {
     let bearer = match object.get("token_type") {
         Json::Null => true,
         Json::Text(kind) => kind.eq_ignore_ascii_case("bearer"),
-        Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_) => false,
+        Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_) | Json::Odd => false,
     };
     if !bearer {
         return None;
     }
-    let access = text::credential(object.text("access_token")?)?;
+    let access = object.text("access_token")?;
+    let access = text::credential(&access)?;
     let refresh = match object.get("refresh_token") {
         Json::Null => None,
         // An empty token is none (RFC 6749 appendix A.17).
         Json::Text(token) if token.is_empty() => None,
-        Json::Text(token) => Some(RefreshToken::new(text::credential(token)?.to_owned())),
-        Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_) => return None,
+        Json::Text(token) => Some(RefreshToken::new(text::credential(&token)?.to_owned())),
+        Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_) | Json::Odd => return None,
     };
     Some(TokenGrant {
         access: AccessToken::new(access.to_owned()),
         refresh,
-        expires_in: life(object.get("expires_in"), default_life, TOKEN_LIFE_MAX),
+        expires_in: life(&object.get("expires_in"), default_life, TOKEN_LIFE_MAX),
     })
 }
 
 /// RFC 8628 §3.2.
-pub(super) fn code(object: &Object, habits: &CodeHabits) -> Result<CodeGrant, NoCode> {
-    let device_code = object
-        .text("device_code")
-        .and_then(text::credential)
-        .ok_or(NoCode::Unreadable)?;
+pub(super) fn code(object: &Object<'_>, habits: &CodeHabits) -> Result<CodeGrant, NoCode> {
+    let device_code = object.text("device_code").ok_or(NoCode::Unreadable)?;
+    let device_code = text::credential(&device_code).ok_or(NoCode::Unreadable)?;
     // Judged raw: a stripped code would be another code.
     let user_code = match object.get("user_code") {
-        Json::Text(code) if (habits.user_code)(code) => code.as_str(),
-        Json::Text(_) | Json::Null | Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_) => {
+        Json::Text(code) if (habits.user_code)(&code) => code,
+        Json::Text(_) | Json::Null | Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_) | Json::Odd => {
             return Err(NoCode::BadUserCode);
         }
     };
+    let address = |key| Some(text::https_uri(&object.text(key)?)?.to_owned());
     // RFC 8628 §3.2 and, in the spelling of its drafts, some servers to this day.
     let page = ["verification_uri", "verification_url"]
         .into_iter()
-        .find_map(|key| object.text(key).and_then(text::https_uri))
-        .or(habits.page)
+        .find_map(address)
+        .or_else(|| habits.page.map(str::to_owned))
         .ok_or(NoCode::Unreadable)?;
-    let complete = object.text("verification_uri_complete").and_then(text::https_uri);
     Ok(CodeGrant {
         device_code: DeviceCode::new(device_code.to_owned()),
-        user_code: UserCode::new(user_code.to_owned()),
-        verification_uri: page.to_owned(),
-        verification_uri_complete: complete.map(|uri| UserCode::new(uri.to_owned())),
+        user_code: UserCode::new(user_code.to_string()),
+        verification_uri: page,
+        verification_uri_complete: address("verification_uri_complete").map(UserCode::new),
         device_name: match object.text("name") {
-            Some(name) if habits.names_the_device => text::name(name),
+            Some(name) if habits.names_the_device => text::name(&name),
             _ => String::new(),
         },
-        expires_in: life(object.get("expires_in"), habits.life, CODE_LIFE_MAX),
-        interval: pause(object.get("interval"), habits.longest_interval),
+        expires_in: life(&object.get("expires_in"), habits.life, CODE_LIFE_MAX),
+        interval: pause(&object.get("interval"), habits.longest_interval),
     })
 }
 
 /// A life in whole seconds, rounded down so that nothing is used past its end. Nothing or less is what servers write that do not
 /// know: taken at its word, a token would have ended when it came, and with it a pairing that has no refresh token.
-fn life(value: &Json, default: Duration, max: Duration) -> Duration {
+fn life(value: &Json<'_>, default: Duration, max: Duration) -> Duration {
     positive(value).map_or(default, |seconds| {
         Duration::from_secs_f64(seconds.floor().clamp(1.0, max.as_secs_f64()))
     })
 }
 
 /// A pause in whole seconds, rounded up so that no server is asked too early.
-fn pause(value: &Json, longest: Duration) -> Duration {
+fn pause(value: &Json<'_>, longest: Duration) -> Duration {
     positive(value).map_or(INTERVAL_DEFAULT, |seconds| {
         Duration::from_secs_f64(seconds.ceil().clamp(1.0, longest.as_secs_f64()))
     })
 }
 
 /// A number above zero. Some servers quote theirs; only plain digits are taken for one then («NaN» and «inf» would parse).
-fn positive(value: &Json) -> Option<f64> {
+fn positive(value: &Json<'_>) -> Option<f64> {
     let number = match value {
         Json::Number(number) => *number,
         Json::Text(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok()?,
-        Json::Text(_) | Json::Null | Json::Bool(_) | Json::List(_) | Json::Object(_) => return None,
+        Json::Text(_) | Json::Null | Json::Bool(_) | Json::List(_) | Json::Object(_) | Json::Odd => return None,
     };
     (number > 0.0).then_some(number)
 }

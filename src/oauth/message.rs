@@ -188,7 +188,7 @@ impl HttpResponse {
     }
 
     /// The body as a JSON object, if it is one. HTML is never an answer of the protocol, whatever it contains.
-    pub(super) fn object(&self) -> Option<Object> {
+    pub(super) fn object(&self) -> Option<Object<'_>> {
         if self.is_html() {
             return None;
         }
@@ -204,10 +204,10 @@ impl HttpResponse {
             return ErrorBody::Unreadable;
         };
         if let Some(word) = object.text("error") {
-            return ErrorBody::Word(word.to_owned());
+            return ErrorBody::Word(word.to_string());
         }
         match (object.get("code"), object.get("errors"), object.get("message")) {
-            (Json::Number(code), Json::List(_), Json::Text(_)) => ErrorBody::Detailed(*code),
+            (Json::Number(code), Json::List(_), Json::Text(_)) => ErrorBody::Detailed(code),
             _ => ErrorBody::Unreadable,
         }
     }
