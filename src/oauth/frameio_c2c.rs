@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use hyper::http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
 use hyper::http::{HeaderMap, Method, StatusCode};
 use zeroize::Zeroizing;
 
@@ -17,7 +17,7 @@ use super::form::{Encoding, Fields};
 use super::grant::{self, CodeHabits, NoCode};
 use super::json::Object;
 use super::message::{BaseUri, ErrorBody, HttpRequest, HttpResponse, RETRY_AFTER_MAX};
-use super::standard::{declines, is_passing, rejects_client};
+use super::standard::{IDENTITY, declines, is_passing, is_throttled, poll_goes_on, rejects_client};
 use super::{Habits, Kind, text};
 use crate::core::{
     AccessToken, Answer, CodeAnswer, DeviceInfo, ErrorCode, Fault, PollAnswer, PrepareAnswer, RefreshAnswer,
@@ -170,6 +170,7 @@ impl FrameioC2c {
     fn plain(&self, method: Method, path: &str) -> HttpRequest {
         let mut headers = HeaderMap::with_capacity(8);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT_ENCODING, IDENTITY);
         headers.insert(
             USER_AGENT,
             HeaderValue::from_static(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"))),
@@ -249,14 +250,15 @@ fn poll(response: &HttpResponse) -> PollAnswer {
             None => PollAnswer::Failed(fault(response)),
         };
     }
+    // The window of the rate limit may be longer than the code lives; that is no wish about polls.
+    if let Some(on) = poll_goes_on(response) {
+        return on;
+    }
     let ErrorBody::Word(word) = response.error() else {
         return PollAnswer::Failed(fault(response));
     };
     match word.as_str() {
-        // The window of the rate limit may be longer than the code lives; that is no wish about polls.
-        "slow_down" => PollAnswer::SlowDown(response.fault().retry_after),
-        _ if response.status == StatusCode::TOO_MANY_REQUESTS => PollAnswer::Failed(fault(response)),
-        "authorization_pending" => PollAnswer::Pending,
+        _ if is_throttled(response) => PollAnswer::Failed(fault(response)),
         "expired_token" => PollAnswer::Expired,
         word if declines(word) => PollAnswer::Denied,
         word if word.is_empty() || is_passing(word) => PollAnswer::Failed(fault(response)),
@@ -301,7 +303,7 @@ fn refresh(response: &HttpResponse) -> RefreshAnswer {
 /// RFC 7009 §2.2. The success body is documented in three shapes, so any will do but a page. A token that the server no
 /// longer takes has nothing left to revoke; a client it does not know is a fault that an operator can cure.
 fn revoke(response: &HttpResponse) -> RevokeAnswer {
-    if response.status.is_success() && !response.is_html() && response.body.is_some() {
+    if response.status.is_success() && !response.is_page() && response.body.is_some() {
         return RevokeAnswer::Done;
     }
     match (response.status.as_u16(), response.error()) {
@@ -317,15 +319,18 @@ fn revoke(response: &HttpResponse) -> RevokeAnswer {
     }
 }
 
+/// What is labelled HTML has to name a project: a 2xx may decide which of two pairs lives.
 fn identify(response: &HttpResponse) -> ResourceAnswer {
-    resource(response, || response.object().map(|object| Some(device(&object))))
+    resource(response, || {
+        let device = device(&response.object()?);
+        (!response.is_html() || !device.project_id.is_empty()).then_some(Some(device))
+    })
 }
 
 /// Documented as 204; another 2xx must at least not be somebody else's page.
 fn heartbeat(response: &HttpResponse) -> ResourceAnswer {
     let ours = response.status == StatusCode::NO_CONTENT
-        || response.object().is_some()
-        || (response.is_empty() && !response.is_html());
+        || (!response.is_html() && (response.object().is_some() || response.is_empty()));
     resource(response, || ours.then_some(None))
 }
 

@@ -51,6 +51,13 @@ impl<'a> Object<'a> {
         last.map_or(Json::Null, Json::read)
     }
 
+    /// Whether the key is given more than once.
+    pub(super) fn repeats(&self, key: &str) -> bool {
+        let mut given = 0;
+        self.each(|name, _| given += usize::from(is(name, key)));
+        given > 1
+    }
+
     /// The value, if it is a string.
     pub(super) fn text(&self, key: &str) -> Option<Zeroizing<String>> {
         match self.get(key) {

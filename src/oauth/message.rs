@@ -187,29 +187,41 @@ impl HttpResponse {
         }
     }
 
-    /// The body as a JSON object, if it is one. HTML is never an answer of the protocol, whatever it contains.
+    /// The body as a JSON object, if it is one, whatever it is labelled: what grants proves itself by what is in it, and
+    /// to drop it for its label could cost a pairing. RFC 8259 §8.1 lets a reader pass over a byte order mark.
     pub(super) fn object(&self) -> Option<Object<'_>> {
-        if self.is_html() {
-            return None;
-        }
-        Object::read(self.body.as_deref()?)
+        let body = self.body.as_deref()?;
+        Object::read(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body))
     }
 
-    /// The error in the body of a 4xx. No other status can carry one: infrastructure answers 5xx.
+    /// The error in the body of a 4xx. No other status can carry one: infrastructure answers 5xx. It may end something, so
+    /// it has to be labelled JSON (RFC 6749 §5.2), and its members have to be given once: anything else may be somebody's in
+    /// between.
     pub(super) fn error(&self) -> ErrorBody {
-        if !self.status.is_client_error() {
-            return ErrorBody::Unreadable;
-        }
-        let Some(object) = self.object() else {
+        let labelled = self.refusal().filter(|_| self.is_json());
+        let Some(object) = labelled.filter(|object| !object.repeats("error")) else {
             return ErrorBody::Unreadable;
         };
         if let Some(word) = object.text("error") {
             return ErrorBody::Word(word.to_string());
         }
         match (object.get("code"), object.get("errors"), object.get("message")) {
-            (Json::Number(code), Json::List(_), Json::Text(_)) => ErrorBody::Detailed(code),
+            (Json::Number(code), Json::List(_), Json::Text(_))
+                if !["code", "errors", "message"].iter().any(|key| object.repeats(key)) =>
+            {
+                ErrorBody::Detailed(code)
+            }
             _ => ErrorBody::Unreadable,
         }
+    }
+
+    /// The error's word whatever the body is labelled: only for what ends nothing.
+    pub(super) fn word(&self) -> Option<Zeroizing<String>> {
+        self.refusal()?.text("error")
+    }
+
+    fn refusal(&self) -> Option<Object<'_>> {
+        self.object().filter(|_| self.status.is_client_error())
     }
 
     /// What the server has against the request, where it says so in the protocol's words.
@@ -221,10 +233,26 @@ impl HttpResponse {
         }
     }
 
+    /// Whether the server calls the body JSON, and nothing else.
+    fn is_json(&self) -> bool {
+        let mut labels = self.headers.get_all(CONTENT_TYPE).iter();
+        let first = labels.next().and_then(|label| label.to_str().ok());
+        let kind = first.and_then(|label| label.split(';').next()).unwrap_or_default();
+        let kind = kind.trim().to_ascii_lowercase();
+        labels.next().is_none()
+            && (matches!(kind.as_str(), "application/json" | "text/json") || kind.ends_with("+json"))
+    }
+
     /// Whether the server calls the body HTML: a captive portal, or a proxy on its own behalf.
     pub(super) fn is_html(&self) -> bool {
         self.header(CONTENT_TYPE.as_str())
             .is_some_and(|kind| kind.to_ascii_lowercase().contains("html"))
+    }
+
+    /// Whether this is a page of somebody in between. Where there is nothing, it is none, whatever a framework labels it
+    /// (Django: `text/html`).
+    pub(super) fn is_page(&self) -> bool {
+        self.is_html() && !self.is_empty()
     }
 
     /// Whether there is no body at all.

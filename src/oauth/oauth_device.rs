@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::grant::{self, CodeHabits, NoCode};
 use super::message::{ErrorBody, HttpRequest, HttpResponse};
-use super::standard::{Server, ServerSettings, declines, is_passing, is_throttled, rejects_flow, tokens};
+use super::standard::{Server, ServerSettings, declines, is_passing, is_throttled, poll_goes_on, rejects_flow, tokens};
 use super::text;
 use crate::core::{CodeAnswer, DeviceCode, ErrorCode, PollAnswer};
 
@@ -73,13 +73,14 @@ impl OauthDevice {
         if response.status.is_success() {
             return tokens(response).map_or_else(|| PollAnswer::Failed(response.fault()), PollAnswer::Granted);
         }
+        if let Some(on) = poll_goes_on(response) {
+            return on;
+        }
         let ErrorBody::Word(word) = response.error() else {
             return PollAnswer::Failed(response.fault());
         };
         match word.as_str() {
-            "slow_down" => PollAnswer::SlowDown(response.fault().retry_after),
             _ if is_throttled(response) => PollAnswer::Failed(response.fault()),
-            "authorization_pending" => PollAnswer::Pending,
             "expired_token" => PollAnswer::Expired,
             word if declines(word) => PollAnswer::Denied,
             word if is_passing(word) => PollAnswer::Failed(response.fault()),

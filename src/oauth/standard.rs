@@ -9,7 +9,7 @@ use std::time::Duration;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use hyper::http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
+use hyper::http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use hyper::http::{HeaderMap, Method, StatusCode};
 use zeroize::Zeroizing;
 
@@ -19,11 +19,14 @@ use super::endpoint::Endpoint;
 use super::form::{Encoding, Fields};
 use super::grant;
 use super::message::{ErrorBody, HttpRequest, HttpResponse};
-use crate::core::{Objection, RefreshAnswer, RefreshToken, Revocable, RevokeAnswer, Secret, TokenGrant};
+use crate::core::{Objection, PollAnswer, RefreshAnswer, RefreshToken, Revocable, RevokeAnswer, Secret, TokenGrant};
 
 /// Life of an access token whose answer does not say (RFC 6749 §5.1 leaves it to the documentation): one hour, the most
 /// common one. Too short costs a refresh, too long a 401.
 pub const ACCESS_TOKEN_LIFE: Duration = Duration::from_secs(3600);
+
+/// RFC 9110 §12.5.3: without this wish any encoding will do, and none is decoded here.
+pub(super) const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
 /// How the client proves who it is at the token endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -248,9 +251,9 @@ fn identity(settings: &ServerSettings) -> String {
 }
 
 /// RFC 7009 §2.2: 200 means done, also for a token that the server does not know; its body is of no interest. A page is not the
-/// server's: that is a captive portal. Where there is nothing, it is no page, whatever a framework labels it (Django: `text/html`).
+/// server's: that is a captive portal.
 pub(super) fn revoked(response: &HttpResponse) -> RevokeAnswer {
-    if response.status.is_success() && (!response.is_html() || response.is_empty()) {
+    if response.status.is_success() && !response.is_page() {
         return RevokeAnswer::Done;
     }
     match (response.status.as_u16(), response.error()) {
@@ -299,6 +302,16 @@ pub(super) fn is_passing(word: &str) -> bool {
     matches!(word, "server_error" | "temporarily_unavailable")
 }
 
+/// RFC 8628 §3.5: the two words by which polling goes on. They end nothing, so the label is not looked at: an approval would only
+/// be noticed later.
+pub(super) fn poll_goes_on(response: &HttpResponse) -> Option<PollAnswer> {
+    match response.word()?.as_str() {
+        "slow_down" => Some(PollAnswer::SlowDown(response.fault().retry_after)),
+        "authorization_pending" if !is_throttled(response) => Some(PollAnswer::Pending),
+        _ => None,
+    }
+}
+
 /// The tokens of a good answer.
 pub(super) fn tokens(response: &HttpResponse) -> Option<TokenGrant> {
     grant::tokens(&response.object()?, ACCESS_TOKEN_LIFE)
@@ -308,6 +321,7 @@ pub(super) fn tokens(response: &HttpResponse) -> Option<TokenGrant> {
 pub(super) fn get(to: &Endpoint) -> HttpRequest {
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT_ENCODING, IDENTITY);
     headers.insert(
         USER_AGENT,
         HeaderValue::from_static(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"))),

@@ -20,6 +20,7 @@ mod odd;
 mod redirect;
 mod requests;
 mod standard;
+mod wrapping;
 
 const ENTROPY: [u8; 16] = [0xab; 16];
 const BOUNDARY: &str = "c2cabababababababababababababababab";

@@ -249,7 +249,8 @@ fn same(ours: &Json<'_>, theirs: &serde_json::Value) -> bool {
         (Json::Bool(ours), Value::Bool(theirs)) => ours == theirs,
         (Json::Number(ours), Value::Number(theirs)) => {
             let theirs = theirs.as_f64().unwrap();
-            (ours - theirs).abs() <= f64::EPSILON * theirs.abs()
+            // The last digits are guessed by default.
+            (ours - theirs).abs() <= 1e-12 * theirs.abs()
         }
         (Json::Text(ours), Value::String(theirs)) => **ours == *theirs,
         (Json::List(ours), Value::Array(theirs)) => {

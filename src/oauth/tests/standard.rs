@@ -16,7 +16,7 @@ fn at(path: &str) -> Endpoint {
 }
 
 /// The client of RFC 6749's examples.
-fn server() -> ServerSettings {
+pub(super) fn server() -> ServerSettings {
     ServerSettings {
         client_id: "s6BhdRkqt3".to_owned(),
         client_secret: Some(Secret::new("gX1fBat3bV".to_owned())),
@@ -34,11 +34,11 @@ fn server() -> ServerSettings {
     }
 }
 
-fn device(settings: ServerSettings) -> Provider {
+pub(super) fn device(settings: ServerSettings) -> Provider {
     Provider::OauthDevice(OauthDevice::new(settings))
 }
 
-fn code(settings: ServerSettings) -> Provider {
+pub(super) fn code(settings: ServerSettings) -> Provider {
     let redirect = RedirectUri::parse("https://client.example.com/cb").unwrap();
     Provider::OauthCode(OauthCode::new(settings, redirect))
 }

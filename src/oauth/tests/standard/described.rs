@@ -101,8 +101,23 @@ fn a_description_that_is_not_to_be_believed_is_not() {
     }
     let page = response(404, JSON, DOCUMENT.as_bytes());
     assert_eq!(code(undiscovered()).learn(&page).err(), Some(Unfit::Unreadable));
-    let html = response(200, HTML, DOCUMENT.as_bytes());
-    assert_eq!(code(undiscovered()).learn(&html).err(), Some(Unfit::Unreadable));
+    let page = response(200, HTML, b"<html>log in</html>");
+    assert_eq!(code(undiscovered()).learn(&page).err(), Some(Unfit::Unreadable));
+}
+
+#[test]
+fn a_description_is_known_by_its_issuer_and_not_by_its_wrapping() {
+    let inner = DOCUMENT.trim().trim_start_matches('{');
+    let odd = [
+        b"\xef\xbb\xbf{\"x\":[1e999,\"\\ud800\",\"\xfc\"],".as_slice(),
+        inner.as_bytes(),
+    ]
+    .concat();
+    for headers in [HTML, &[], JSON] {
+        let learned = code(undiscovered()).learn(&response(200, headers, &odd)).unwrap();
+        assert!(learned.lacks(Kind::Refresh).is_none());
+        assert!(learned.lacks(Kind::Authorize).is_none());
+    }
 }
 
 /// What is wrong with a description is of no concern but to the requests that need it; a refresh needs the least.
