@@ -438,7 +438,11 @@ async fn a_lost_answer_ends_in_a_sentence_that_says_so() {
     let daemon = world.start().await;
     let connection = world.connect().await;
     world.pair(&connection, &daemon).await;
-    let said = status(&daemon, "never arrived. Pair this device again.").await;
+    let said = status(
+        &daemon,
+        "never arrived. Attention needed. Nothing is broken; pair this device",
+    )
+    .await;
     assert!(
         said.starts_with("Not paired: the connection broke while the server renewed the tokens"),
         "{said}"

@@ -137,12 +137,9 @@ impl From<CallError> for Failure {
         let (kind, text) = match error {
             CallError::NotProvisioned => (
                 K::NotProvisioned,
-                "this device is not provisioned: PairingReason names what is missing; run: c2c-authctl check",
+                "this device is not provisioned: PairingReason names what is missing",
             ),
-            CallError::NotPaired => (
-                K::NotPaired,
-                "this device is not paired: call StartPairing, or run: c2c-authctl pair",
-            ),
+            CallError::NotPaired => (K::NotPaired, "this device is not paired: call StartPairing"),
             CallError::AlreadyPaired => (
                 K::AlreadyPaired,
                 "this device is already paired: call Unpair first, or StartPairing with the option \"replace\"",
@@ -158,7 +155,7 @@ impl From<CallError> for Failure {
             ),
             CallError::ClientRejected => (
                 K::ClientRejected,
-                "the server refuses this client: its id, its secret or what it asks for; run: c2c-authctl check",
+                "the server refuses this client: its id, its secret or what it asks for",
             ),
             CallError::ServerError => (
                 K::ServerError,
@@ -167,7 +164,7 @@ impl From<CallError> for Failure {
             CallError::Local(fault) => local(fault),
             CallError::StorageFailed => (
                 K::StorageFailed,
-                "the state directory cannot be written: check its free space and mount (c2c-authctl check names it)",
+                "the state directory cannot be written: check its free space and mount",
             ),
             CallError::Timeout => (
                 K::Timeout,

@@ -72,6 +72,15 @@ pub(super) fn word_of(error: &zbus::Error) -> Option<&str> {
     }
 }
 
+/// The command that helps with an error of the daemon's own.
+fn cure(word: Option<&str>) -> &'static str {
+    match word {
+        Some("NotProvisioned" | "ClientRejected" | "StorageFailed") => "; run: c2c-authctl check",
+        Some("NotPaired") => "; run: c2c-authctl pair",
+        _ => "",
+    }
+}
+
 /// Names what happened and what helps. An error of the daemon explains itself in its text.
 impl From<zbus::Error> for Failure {
     fn from(error: zbus::Error) -> Self {
@@ -94,7 +103,9 @@ impl From<zbus::Error> for Failure {
                 if name.as_str().starts_with("org.freedesktop.systemd1.") {
                     return absent();
                 }
-                Self::new(exit, text.clone().unwrap_or_else(|| name.to_string()))
+                let text = text.clone().unwrap_or_else(|| name.to_string());
+                // The daemon's text is for whatever calls it, also a screen on which nobody can run a command.
+                Self::new(exit, text + cure(word_of(&error)))
             }
             zbus::Error::FDO(known) => match known.as_ref() {
                 fdo::Error::AccessDenied(text) | fdo::Error::AuthFailed(text) => Self::new(

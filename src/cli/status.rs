@@ -183,29 +183,13 @@ impl Status {
         let Some(reason) = Reason::from_word(&self.pairing_reason) else {
             return (&self.pairing_reason, "");
         };
-        if reason != Reason::None {
-            let told = words::reason(reason);
-            return (told.what, told.cure);
-        }
-        if !self.attention_needed {
-            return ("", "");
-        }
-        if self.pairing_state == PairingState::AwaitingUser.word() {
-            return (
-                "",
-                "Enter the code that the device shows; c2c-authctl pair shows it too",
-            );
-        }
-        let last = self
-            .last_error
-            .as_ref()
-            .and_then(|error| ErrorWord::from_word(&error.word));
-        (
-            "",
-            last.map_or("See the journal: journalctl -u c2c-authd", |word| {
-                words::error(word).cure
-            }),
-        )
+        // A state of a newer daemon explains nothing by itself.
+        let state = PairingState::from_word(&self.pairing_state);
+        let told = state.map_or_else(
+            || (reason != Reason::None).then(|| words::reason(reason)),
+            |state| words::explanation(state, reason, self.attention_needed),
+        );
+        told.map_or(("", ""), |told| (told.what, told.cure))
     }
 }
 

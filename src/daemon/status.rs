@@ -1,11 +1,25 @@
-//! The one sentence of `systemctl status`: the state, and what somebody has to do, if anything.
+//! The line of `systemctl status`: the state, why, and last what somebody has to do, if anything.
 
-use super::words;
+use super::words::{self, Words};
 use crate::core::{PairingState, Reason, Snapshot, TokenState};
 
 /// The sentence for a snapshot. Holds no secret and no pairing code, because a snapshot holds none (I8).
 #[must_use]
 pub fn sentence(snapshot: &Snapshot) -> String {
+    let mut line = state(snapshot);
+    if snapshot.attention {
+        line.push_str(" Attention needed.");
+    }
+    let cure = explanation(snapshot).map_or("", |told| told.cure);
+    if !cure.is_empty() {
+        line.push(' ');
+        line.push_str(cure);
+        line.push('.');
+    }
+    line
+}
+
+fn state(snapshot: &Snapshot) -> String {
     match snapshot.pairing {
         PairingState::Unprovisioned => format!("Not provisioned: {}.", words::reason(snapshot.reason).what),
         PairingState::Unpaired => unpaired(snapshot),
@@ -13,10 +27,10 @@ pub fn sentence(snapshot: &Snapshot) -> String {
             format!(
                 "{}; pairing again: asking for a code{}.",
                 pairing(snapshot),
-                because(snapshot.reason)
+                because(snapshot)
             )
         }
-        PairingState::RequestingCode => format!("Asking the server for a pairing code{}.", because(snapshot.reason)),
+        PairingState::RequestingCode => format!("Asking the server for a pairing code{}.", because(snapshot)),
         PairingState::AwaitingUser if snapshot.paired => {
             format!(
                 "{}; pairing again: waiting for someone to enter the code.",
@@ -33,14 +47,9 @@ fn unpaired(snapshot: &Snapshot) -> String {
         TokenState::Valid | TokenState::Refreshing => " The last token is served until it expires.",
         TokenState::None | TokenState::Stale => "",
     };
-    let cure = if snapshot.attention {
-        " Pair this device again."
-    } else {
-        ""
-    };
     match snapshot.reason {
-        Reason::None => format!("Not paired.{last_token}{cure}"),
-        reason => format!("Not paired: {}.{last_token}{cure}", words::reason(reason).what),
+        Reason::None => format!("Not paired.{last_token}"),
+        reason => format!("Not paired: {}.{last_token}", words::reason(reason).what),
     }
 }
 
@@ -51,16 +60,8 @@ fn paired(snapshot: &Snapshot) -> String {
         TokenState::Refreshing => "refreshing the access token",
         TokenState::Stale => "access token expired, waiting for a new one",
     };
-    let reason = match snapshot.reason {
-        Reason::None => String::new(),
-        reason => format!(": {}", words::reason(reason).what),
-    };
-    let attention = match (snapshot.attention, snapshot.last_error) {
-        (true, Some((error, _))) => format!(" Attention needed: {}.", words::error(error).what),
-        (true, None) => " Attention needed.".to_owned(),
-        (false, _) => String::new(),
-    };
-    format!("{}; {token}{reason}.{attention}", pairing(snapshot))
+    let why = explanation(snapshot).map_or_else(String::new, |told| format!(": {}", told.what));
+    format!("{}; {token}{why}.", pairing(snapshot))
 }
 
 fn pairing(snapshot: &Snapshot) -> String {
@@ -71,12 +72,12 @@ fn pairing(snapshot: &Snapshot) -> String {
     }
 }
 
-fn because(reason: Reason) -> String {
-    match reason {
-        // The flow began, or a code is being replaced: nothing to explain to anyone.
-        Reason::None | Reason::NeverPaired | Reason::CodeExpired => String::new(),
-        reason => format!(" ({})", words::reason(reason).what),
-    }
+fn because(snapshot: &Snapshot) -> String {
+    explanation(snapshot).map_or_else(String::new, |told| format!(" ({})", told.what))
+}
+
+fn explanation(snapshot: &Snapshot) -> Option<Words> {
+    words::explanation(snapshot.pairing, snapshot.reason, snapshot.attention)
 }
 
 #[cfg(test)]

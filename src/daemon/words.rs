@@ -18,7 +18,10 @@ const fn words(what: &'static str, cure: &'static str) -> Words {
     Words { what, cure }
 }
 
-const PAIR: &str = "Run: c2c-authctl pair";
+/// For those at the device's screen and for those at its shell.
+const PAIR: &str = "Pair this device, on its screen or by: c2c-authctl pair";
+const ONLINE: &str =
+    "Connect the device to the internet; after too long offline (14 days at Frame.io) it has to be paired again";
 const JOURNAL: &str = "See the journal: journalctl -u c2c-authd";
 const PROVISION: &str = "Run: c2c-authctl provision";
 
@@ -48,12 +51,12 @@ pub const fn reason(reason: Reason) -> Words {
         ),
         Reason::RefreshAnswerLost => words(
             "the connection broke while the server renewed the tokens, and the new ones never arrived",
-            "Nothing is broken; run: c2c-authctl pair",
+            "Nothing is broken; pair this device, on its screen or by: c2c-authctl pair",
         ),
         Reason::NoRefreshToken => words(
             "the server granted no refresh token, so the pairing ends with its access token",
-            "Ask for offline access in provider.scope (\"offline\" at Frame.io, often \"offline_access\" elsewhere), then pair again: \
-             c2c-authctl pair",
+            "Ask for offline access in provider.scope (\"offline\" at Frame.io, often \"offline_access\" elsewhere), then pair this \
+             device, on its screen or by: c2c-authctl pair",
         ),
         Reason::Offline => words(
             "the server cannot be reached",
@@ -79,13 +82,36 @@ pub const fn reason(reason: Reason) -> Words {
         Reason::StateKeyMissing => words("no state key is provisioned", PROVISION),
         Reason::StateKeyMismatch => words(
             "the stored pairing was sealed with another state key",
-            "Bring back the former state key and restart c2c-authd, or pair again: c2c-authctl pair",
+            "Bring back the former state key and restart c2c-authd; or pair this device, on its screen or by: c2c-authctl pair",
         ),
         Reason::ForeignRecord => words(
             "the stored pairing belongs to another provider or client id",
-            "Bring back the former configuration and restart c2c-authd, or pair again: c2c-authctl pair",
+            "Bring back the former configuration and restart c2c-authd; or pair this device, on its screen or by: c2c-authctl pair",
         ),
         Reason::RecordDamaged => words("the stored pairing is damaged and cannot be read", PAIR),
+    }
+}
+
+/// What there is to say beside the state, and what to do. One answer for STATUS, `c2c-authctl status` and `check`.
+///
+/// The reason decides. A paired device that needs a person without a reason has one cause left, the end of its refresh token: the
+/// last error may be of something else, and does not count.
+#[must_use]
+pub const fn explanation(state: PairingState, why: Reason, attention: bool) -> Option<Words> {
+    match (why, state) {
+        // The flow began, or a code is being replaced: nothing to explain to anyone.
+        (Reason::None | Reason::NeverPaired | Reason::CodeExpired, PairingState::RequestingCode) => None,
+        (Reason::None, PairingState::AwaitingUser) if attention => Some(words(
+            "",
+            "Enter the code that the device shows; c2c-authctl pair shows it too",
+        )),
+        (Reason::None, PairingState::Paired) if attention => Some(words(
+            "the tokens have not been renewed for a long time, and the pairing expires soon",
+            ONLINE,
+        )),
+        (Reason::None, _) if attention => Some(words("", JOURNAL)),
+        (Reason::None, _) => None,
+        (why, _) => Some(reason(why)),
     }
 }
 
@@ -115,8 +141,6 @@ pub const fn token_state(state: TokenState) -> &'static str {
 /// The last thing that went wrong, and what to do when it needs a person for another reason than the pairing's.
 #[must_use]
 pub const fn error(word: ErrorWord) -> Words {
-    const ONLINE: &str =
-        "Connect the device to the internet; after too long offline (14 days at Frame.io) it has to be paired again";
     match word {
         ErrorWord::Offline => words("the server could not be reached", ONLINE),
         ErrorWord::ClockNotSet => words("the clock was not set", reason(Reason::ClockNotSet).cure),

@@ -127,7 +127,10 @@ fn an_unknown_state_waits_and_every_known_one_shows_waits_or_ends() {
 #[test]
 fn an_end_without_success_says_why_and_what_to_do() {
     let told = ending(Exit::Failed, "denied").sentence;
-    assert_eq!(told, "pairing was declined at the server. Run: c2c-authctl pair.");
+    assert_eq!(
+        told,
+        "pairing was declined at the server. Pair this device, on its screen or by: c2c-authctl pair."
+    );
     assert!(
         ending(Exit::Failed, "a-word-of-tomorrow")
             .sentence

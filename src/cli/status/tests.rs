@@ -102,6 +102,53 @@ fn the_text_of_each_situation() {
 }
 
 #[test]
+fn tool_and_unit_tell_one_cause_and_one_cure() {
+    use crate::core::{DeviceInfo, Generation, Snapshot};
+    for &pairing in PairingState::ALL {
+        for &reason in Reason::ALL {
+            for attention in [false, true] {
+                let snapshot = Snapshot {
+                    pairing,
+                    reason,
+                    paired: pairing == PairingState::Paired,
+                    attention,
+                    token: TokenState::None,
+                    generation: Generation(7),
+                    device: DeviceInfo::default(),
+                    // Of something else.
+                    last_error: Some((ErrorWord::RateLimited, None)),
+                };
+                let status = Status {
+                    pairing_state: pairing.word().to_owned(),
+                    pairing_reason: reason.word().to_owned(),
+                    paired: snapshot.paired,
+                    attention_needed: attention,
+                    ..paired()
+                };
+                let (told, cure) = status.told();
+                let sentence = crate::daemon::status::sentence(&snapshot);
+                let at = (pairing, reason, attention, &sentence);
+                assert!(
+                    cure.is_empty() || sentence.ends_with(&format!(" {cure}.")),
+                    "{cure}: {at:?}"
+                );
+                let what = told.split_once(": ").map_or("", |(_, what)| what);
+                if matches!(
+                    pairing,
+                    PairingState::Unprovisioned | PairingState::Unpaired | PairingState::Paired
+                ) && reason != Reason::None
+                {
+                    assert!(sentence.contains(what) && told.contains(what), "{told}: {at:?}");
+                }
+                // A code that is asked for needs nobody yet.
+                let asking = pairing == PairingState::RequestingCode;
+                assert!(!attention || asking || !cure.is_empty(), "nothing to do: {at:?}");
+            }
+        }
+    }
+}
+
+#[test]
 fn the_json_is_a_stable_interface() {
     let status = Status {
         last_error: Some(LastError {

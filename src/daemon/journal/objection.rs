@@ -39,14 +39,15 @@ pub(super) fn code_ended(word: Option<&ErrorCode>) -> Entry {
 
 /// No pairing came of it.
 pub(super) fn flow_ended(reason: Reason, word: Option<&ErrorCode>) -> Entry {
+    let words::Words { what, cure } = words::reason(reason);
     let what = match word {
         Some(_) => format!("the server refused several pairing codes in a row{}", named(word)),
-        None => words::reason(reason).what.to_owned(),
+        None => what.to_owned(),
     };
     Entry::new(
         level::of_flow_end(reason),
         FLOW_ENDED,
-        format!("Pairing failed: {what}."),
+        format!("Pairing failed: {what}. {cure}."),
     )
     .reason(reason)
 }

@@ -19,16 +19,19 @@ fn the_common_states_read_well() {
     let unprovisioned = snapshot(PairingState::Unprovisioned, Reason::ClientSecretMissing);
     assert_eq!(
         sentence(&unprovisioned),
-        "Not provisioned: no client secret is provisioned."
+        "Not provisioned: no client secret is provisioned. Run: c2c-authctl provision."
     );
     let fresh = snapshot(PairingState::Unpaired, Reason::NeverPaired);
-    assert_eq!(sentence(&fresh), "Not paired: this device was never paired.");
+    assert_eq!(
+        sentence(&fresh),
+        "Not paired: this device was never paired. Pair this device, on its screen or by: c2c-authctl pair."
+    );
     let asking = snapshot(PairingState::RequestingCode, Reason::None);
     assert_eq!(sentence(&asking), "Asking the server for a pairing code.");
     let offline = snapshot(PairingState::RequestingCode, Reason::Offline);
     assert_eq!(
         sentence(&offline),
-        "Asking the server for a pairing code (the server cannot be reached)."
+        "Asking the server for a pairing code (the server cannot be reached). Check the network; the device tries again by itself."
     );
     let waiting = snapshot(PairingState::AwaitingUser, Reason::None);
     assert_eq!(sentence(&waiting), "Waiting for someone to enter the pairing code.");
@@ -47,7 +50,50 @@ fn a_pairing_names_its_project_and_the_state_of_its_token() {
     );
     snapshot.attention = true;
     snapshot.last_error = Some((ErrorWord::Offline, Some(WallTime::from_secs(1))));
-    assert!(sentence(&snapshot).ends_with(" Attention needed: the server could not be reached."));
+    let told = sentence(&snapshot);
+    assert!(
+        told.contains("the pairing expires soon. Attention needed. Connect the device to the internet"),
+        "{told}"
+    );
+    snapshot.last_error = Some((ErrorWord::StorageFailed, None));
+    assert_eq!(sentence(&snapshot), told, "the last error may be of something else");
+}
+
+#[test]
+fn the_last_words_are_the_cure_of_the_reason() {
+    for (pairing, reason, cure) in [
+        (
+            PairingState::Unpaired,
+            Reason::ClientRejected,
+            "the journal names the server's word.",
+        ),
+        (
+            PairingState::Paired,
+            Reason::ClientRejected,
+            "the journal names the server's word.",
+        ),
+        (
+            PairingState::Unpaired,
+            Reason::ForeignRecord,
+            "Bring back the former configuration and restart c2c-authd; or pair this device, on its screen or by: c2c-authctl pair.",
+        ),
+        (
+            PairingState::Unpaired,
+            Reason::StateKeyMismatch,
+            "Bring back the former state key and restart c2c-authd; or pair this device, on its screen or by: c2c-authctl pair.",
+        ),
+        (
+            PairingState::Unpaired,
+            Reason::Revoked,
+            "Attention needed. Pair this device, on its screen or by: c2c-authctl pair.",
+        ),
+    ] {
+        let mut snapshot = snapshot(pairing, reason);
+        snapshot.attention = true;
+        let text = sentence(&snapshot);
+        assert!(text.ends_with(cure), "{text}");
+        assert_eq!(text.matches("Attention needed.").count(), 1, "{text}");
+    }
 }
 
 #[test]
@@ -69,7 +115,10 @@ fn a_lost_pairing_says_why_and_what_to_do() {
         text.starts_with("Not paired: the connection broke while the server renewed the tokens"),
         "{text}"
     );
-    assert!(text.ends_with("Pair this device again."), "{text}");
+    assert!(
+        text.ends_with("Nothing is broken; pair this device, on its screen or by: c2c-authctl pair."),
+        "{text}"
+    );
     snapshot.token = TokenState::Valid;
     assert!(sentence(&snapshot).contains("The last token is served until it expires."));
 }
