@@ -74,10 +74,10 @@ impl Retry {
         cap: Duration,
     ) -> Duration {
         let now = t.at();
-        let last = self.last.as_ref();
-        let previous = last.map_or(FLOOR, |failure| failure.delay);
+        let before = self.last.as_ref();
+        let previous = before.map_or(FLOOR, |failure| failure.delay);
         let (mut refused, mut unreached) =
-            last.map_or((FLOOR, FLOOR), |failure| (failure.next_refused, failure.next_unreached));
+            before.map_or((FLOOR, FLOOR), |failure| (failure.next_refused, failure.next_unreached));
         let pressed = match cause {
             Cause::Refused => doubled(&mut refused, REFUSED_CAP),
             Cause::Unreached => doubled(&mut unreached, UNREACHED_CAP),

@@ -200,7 +200,7 @@ fn a_caller_waits_if_the_next_try_is_within_its_time_and_hears_at_once_if_not() 
         scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Refused)));
         let call = scene.get_token(None);
         assert!(scene.reply(call).is_none(), "{wait} s are within its time");
-        scene.advance(secs(wait) - Duration::from_millis(1));
+        scene.advance(Duration::from_millis(wait * 1000 - 1));
         assert!(!scene.out(is_prepare), "{wait}");
         scene.advance(Duration::from_millis(1));
         if wait == 20 {
