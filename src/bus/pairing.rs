@@ -238,7 +238,7 @@ impl Pairing {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Failure> {
-        let _guest = self.0.admit(connection, &header, Role::Ui, Cost::Free).await?;
+        let _guest = self.0.admit(connection, &header, Role::Ui, Cost::Telling).await?;
         self.0.tell(Command::CancelPairing).await
     }
 

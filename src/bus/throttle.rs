@@ -2,8 +2,9 @@
 //!
 //! Three limits, all per uid, all in one table of fixed size:
 //! - **Waiting.** So many calls may be open at once; more are refused. The refusal itself is held back, so that a caller
-//!   in a tight loop is slowed down by it.
-//! - **Costly calls** (a code request, a probe, a picture) come out of a budget that refills with time.
+//!   in a tight loop is slowed down by it. Calls that tell the daemon something ([`Cost::Telling`]) have a limit of their
+//!   own: they are possible however many other calls of that uid wait for an answer.
+//! - **Costly calls** (a code request, a picture) come out of a budget that refills with time.
 //! - **Pace.** All callers share one connection to the bus, first come, first served; a flood is therefore felt by others
 //!   long before the daemon is busy. While calls of more than one uid arrive, each uid is served at a limited pace, far
 //!   above what an honest uploader needs. A uid that is alone is not held back at all.
@@ -17,7 +18,7 @@ use tokio::time::Instant;
 
 use super::failure::{Failure, FailureKind};
 
-/// Calls of one uid that may be open at once. Twice what a busy uploader was seen to need (64 clients of one user).
+/// Calls of one uid that may be open at once, in each lane. Twice what a busy uploader was seen to need (64 clients of one user).
 pub(super) const WAITING: u32 = 128;
 
 /// Refused calls of one uid that are held back. Beyond it they are refused at once: memory must not grow with a flood.
@@ -26,7 +27,7 @@ const HELD: u32 = 512;
 /// How long a refusal for [`WAITING`] is held back.
 const HOLD: Duration = Duration::from_millis(50);
 
-/// Costly calls of one uid: at most 64 in a row (as many uploaders may see one 401 together), then 8 a second.
+/// Costly calls of one uid: at most 64 in a row, then 8 a second.
 const COSTLY_EVERY: Duration = Duration::from_millis(125);
 const COSTLY_IN_A_ROW: u32 = 64;
 
@@ -47,6 +48,25 @@ pub(super) enum Cost {
     Free,
     /// Asks the server, or draws.
     Costly,
+    /// `RejectAccessToken` and `CancelPairing`: waiting calls must not keep a uid from telling why they wait in vain. The core
+    /// limits what follows from them.
+    Telling,
+}
+
+/// Which limit of open calls a call counts for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lane {
+    Asking,
+    Telling,
+}
+
+impl Cost {
+    const fn lane(self) -> Lane {
+        match self {
+            Self::Free | Self::Costly => Lane::Asking,
+            Self::Telling => Lane::Telling,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -65,7 +85,9 @@ struct Table {
 #[derive(Debug)]
 struct User {
     uid: u32,
-    waiting: u32,
+    /// Open calls of each lane.
+    asking: u32,
+    telling: u32,
     seen: Instant,
     /// When the budget for costly calls is full again.
     budget_full: Instant,
@@ -79,6 +101,7 @@ struct User {
 pub(super) struct Ticket<'a> {
     throttle: &'a Throttle,
     uid: u32,
+    lane: Lane,
 }
 
 enum Verdict {
@@ -119,7 +142,12 @@ impl Throttle {
         };
         user.seen = now;
         let verdict = user.judge(cost, several, now);
-        let ticket = user.enter().then_some(Ticket { throttle: self, uid });
+        let lane = cost.lane();
+        let ticket = user.enter(lane).then_some(Ticket {
+            throttle: self,
+            uid,
+            lane,
+        });
         (verdict, ticket)
     }
 
@@ -157,7 +185,8 @@ impl Table {
         } else {
             let fresh = User {
                 uid,
-                waiting: 0,
+                asking: 0,
+                telling: 0,
                 seen: now,
                 budget_full: now,
                 next_slot: now,
@@ -166,7 +195,7 @@ impl Table {
                 self.users.push(fresh);
                 self.users.len() - 1
             } else {
-                let idle = self.users.iter().enumerate().filter(|(_, user)| user.waiting == 0);
+                let idle = self.users.iter().enumerate().filter(|(_, user)| user.idle());
                 let (longest, _) = idle.min_by_key(|(_, user)| user.seen)?;
                 self.users[longest] = fresh;
                 longest
@@ -177,10 +206,22 @@ impl Table {
 }
 
 impl User {
+    const fn waiting(&mut self, lane: Lane) -> &mut u32 {
+        match lane {
+            Lane::Asking => &mut self.asking,
+            Lane::Telling => &mut self.telling,
+        }
+    }
+
+    const fn idle(&self) -> bool {
+        self.asking == 0 && self.telling == 0
+    }
+
     fn judge(&mut self, cost: Cost, several: bool, now: Instant) -> Verdict {
-        if self.waiting >= WAITING {
+        let waiting = *self.waiting(cost.lane());
+        if waiting >= WAITING {
             let why = "too many calls of this user are waiting: wait for answers before calling again";
-            let at = if self.waiting < HELD { now + HOLD } else { now };
+            let at = if waiting < HELD { now + HOLD } else { now };
             return Verdict::Refuse { at, why };
         }
         if cost == Cost::Costly {
@@ -202,14 +243,15 @@ impl User {
     }
 
     /// Takes a place, also for a refusal that is held back. `false`: there is none.
-    fn enter(&mut self) -> bool {
-        let room = self.waiting < HELD;
-        self.waiting += u32::from(room);
+    fn enter(&mut self, lane: Lane) -> bool {
+        let waiting = self.waiting(lane);
+        let room = *waiting < HELD;
+        *waiting += u32::from(room);
         room
     }
 
     fn owes_nothing(&self, now: Instant) -> bool {
-        self.waiting == 0 && self.budget_full <= now
+        self.idle() && self.budget_full <= now
     }
 }
 
@@ -217,7 +259,8 @@ impl Drop for Ticket<'_> {
     fn drop(&mut self) {
         let mut table = self.throttle.table();
         if let Some(user) = table.users.iter_mut().find(|user| user.uid == self.uid) {
-            user.waiting = user.waiting.saturating_sub(1);
+            let waiting = user.waiting(self.lane);
+            *waiting = waiting.saturating_sub(1);
         }
     }
 }

@@ -40,6 +40,27 @@ async fn one_waiting_call_too_many_is_refused_after_a_while_and_a_finished_one_m
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_waits_for_answers_can_still_tell_and_has_a_limit_for_that_too() {
+    let throttle = Throttle::default();
+    let waiting = take(&throttle, 1, Cost::Free, WAITING).await;
+    let start = Instant::now();
+    let telling = take(&throttle, 1, Cost::Telling, WAITING).await;
+    assert_eq!(Instant::now(), start);
+    assert_eq!(
+        kind(throttle.admit(1, Cost::Telling).await),
+        FailureKind::LimitsExceeded
+    );
+    drop(waiting);
+    assert!(
+        throttle.admit(1, Cost::Free).await.is_ok(),
+        "nor does telling keep from asking"
+    );
+    drop(telling);
+    throttle.retire(1);
+    assert_eq!(throttle.users(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn costly_calls_are_refused_when_their_budget_is_spent_and_allowed_when_it_refills() {
     let throttle = Throttle::default();
     drop(take(&throttle, 1, Cost::Costly, COSTLY_IN_A_ROW).await);
@@ -90,7 +111,7 @@ async fn the_table_never_grows_beyond_its_size_and_a_waiting_user_keeps_its_entr
         drop(throttle.admit(uid, Cost::Free).await.unwrap());
         assert!(throttle.users() <= USERS);
     }
-    let waits = |user: &User| user.uid == 0 && user.waiting == 1;
+    let waits = |user: &User| user.uid == 0 && user.asking == 1;
     assert!(throttle.table().users.iter().any(waits));
     drop(waiting);
 
