@@ -89,8 +89,7 @@ fn size(daemon: &Path) -> Outcome<()> {
     Ok(())
 }
 
-/// Makes the daemon refresh over TLS: its token is refused by the API. For 10 s after the daemon saw the token taken, it
-/// believes that.
+/// Makes the daemon refresh over TLS: its token is refused by the API.
 async fn refresh(world: &World, connection: &Connection) -> Outcome<()> {
     world.server.end_access_token(CLIENT_ID)?;
     let end = Instant::now() + LIMIT;

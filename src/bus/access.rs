@@ -92,7 +92,7 @@ pub struct Known(Mutex<Table>);
 #[derive(Debug, Default)]
 struct Table {
     entries: HashMap<Box<str>, (u64, Arc<Caller>)>,
-    /// Counts insertions: the smallest number is the oldest entry.
+    /// Counts insertions: the smallest number is the oldest entry. Tells connections apart where names would be long.
     next: u64,
 }
 
@@ -103,22 +103,23 @@ impl Callers {
         Self::Bus(Known::default())
     }
 
-    /// Who sent this. Asks the bus once for each connection.
+    /// Who sent this, and the number of its connection: later connections have greater ones, and none is used again. Asks the
+    /// bus once for each connection.
     pub(super) async fn identify(
         &self,
         connection: &Connection,
         sender: Option<&UniqueName<'_>>,
-    ) -> Result<Arc<Caller>, Failure> {
+    ) -> Result<(Arc<Caller>, u64), Failure> {
         match (self, sender) {
-            (Self::Fixed(caller), _) => Ok(Arc::clone(caller)),
+            (Self::Fixed(caller), _) => Ok((Arc::clone(caller), 0)),
             (Self::Bus(_), None) => Err(unknown()),
             (Self::Bus(known), Some(sender)) => {
-                if let Some(caller) = known.get(sender) {
-                    return Ok(caller);
+                if let Some(found) = known.get(sender) {
+                    return Ok(found);
                 }
                 let caller = Arc::new(ask(connection, sender).await.ok_or_else(unknown)?);
-                known.insert(sender, Arc::clone(&caller));
-                Ok(caller)
+                let number = known.insert(sender, Arc::clone(&caller));
+                Ok((caller, number))
             }
         }
     }
@@ -138,13 +139,19 @@ impl Known {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn get(&self, name: &str) -> Option<Arc<Caller>> {
-        self.table().entries.get(name).map(|(_, caller)| Arc::clone(caller))
+    fn get(&self, name: &str) -> Option<(Arc<Caller>, u64)> {
+        let table = self.table();
+        let (number, caller) = table.entries.get(name)?;
+        Some((Arc::clone(caller), *number))
     }
 
-    fn insert(&self, name: &str, caller: Arc<Caller>) {
+    /// Two calls of one connection may both have asked the bus: the first number stands.
+    fn insert(&self, name: &str, caller: Arc<Caller>) -> u64 {
         let mut table = self.table();
-        if table.entries.len() >= REMEMBERED && !table.entries.contains_key(name) {
+        if let Some((number, _)) = table.entries.get(name) {
+            return *number;
+        }
+        if table.entries.len() >= REMEMBERED {
             let oldest = table
                 .entries
                 .iter()
@@ -154,9 +161,10 @@ impl Known {
                 table.entries.remove(&oldest);
             }
         }
-        let age = table.next;
+        let number = table.next;
         table.next += 1;
-        table.entries.insert(name.into(), (age, caller));
+        table.entries.insert(name.into(), (number, caller));
+        number
     }
 
     fn forget(&self, name: &str) -> Option<u32> {
@@ -244,6 +252,22 @@ mod tests {
         assert!(known.get(":1.0").is_none());
         assert!(known.get(":1.1").is_some());
         assert!(known.get(&format!(":1.{REMEMBERED}")).is_some());
+    }
+
+    #[test]
+    fn a_connection_keeps_its_number_and_later_ones_have_greater_numbers() {
+        let known = Known::default();
+        let first = known.insert(":1.1", Arc::new(caller(5, &[])));
+        let second = known.insert(":1.2", Arc::new(caller(5, &[])));
+        assert!(first < second);
+        assert_eq!(
+            known.insert(":1.1", Arc::new(caller(5, &[]))),
+            first,
+            "asked twice at once"
+        );
+        assert_eq!(known.get(":1.1").map(|(_, number)| number), Some(first));
+        known.forget(":1.2");
+        assert!(known.insert(":1.3", Arc::new(caller(5, &[]))) > second);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use super::handout::Handouts;
 use super::outbox::Outbox;
 use super::throttle::{Cost, Throttle, Ticket};
 use super::{About, Call, ReadRedirect};
-use crate::core::{CallError, Command, Reply};
+use crate::core::{CallError, Client, Command, Reply};
 
 /// The core answers within 20 s. This is for the case that it does not: a stuck loop must not hang its callers too.
 const ANSWER_LIMIT: Duration = Duration::from_secs(21);
@@ -41,7 +41,18 @@ impl std::fmt::Debug for Front {
 /// A caller that was let in, for the length of its call.
 pub(super) struct Guest<'a> {
     pub(super) caller: Arc<Caller>,
+    connection: u64,
     _ticket: Ticket<'a>,
+}
+
+impl Guest<'_> {
+    /// As the core knows it.
+    pub(super) fn client(&self) -> Client {
+        Client {
+            uid: self.caller.uid,
+            connection: self.connection,
+        }
+    }
 }
 
 impl Front {
@@ -53,13 +64,14 @@ impl Front {
         role: Role,
         cost: Cost,
     ) -> Result<Guest<'_>, Failure> {
-        let caller = self.callers.identify(connection, header.sender()).await?;
+        let (caller, number) = self.callers.identify(connection, header.sender()).await?;
         if !self.access.borrow().permits(role, &caller) {
             return Err(refused(role));
         }
         let ticket = self.throttle.admit(caller.uid, cost).await?;
         Ok(Guest {
             caller,
+            connection: number,
             _ticket: ticket,
         })
     }

@@ -53,7 +53,7 @@ impl Tokens {
     ) -> Result<(Bearer, u32, u64), Failure> {
         let guest = self.0.admit(connection, &header, Role::Uploader, Cost::Free).await?;
         let command = Command::GetAccessToken {
-            caller: guest.caller.uid,
+            client: guest.client(),
             min_validity: (min_validity != 0).then(|| Duration::from_secs(min_validity.into())),
         };
         match self.0.ask(command).await? {
@@ -77,9 +77,9 @@ impl Tokens {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), Failure> {
-        let guest = self.0.admit(connection, &header, Role::Uploader, Cost::Costly).await?;
+        let guest = self.0.admit(connection, &header, Role::Uploader, Cost::Telling).await?;
         let command = Command::RejectAccessToken {
-            caller: guest.caller.uid,
+            client: guest.client(),
             generation: Generation(generation),
         };
         self.0.tell(command).await

@@ -65,9 +65,9 @@ impl Core {
             Command::CancelPairing => self.cancel_pairing(t, call),
             Command::CompletePairing(redirect) => self.complete_pairing(t, call, redirect),
             Command::Unpair => self.unpair(t, call),
-            Command::GetAccessToken { caller, min_validity } => self.get_access_token(t, call, caller, min_validity),
-            Command::RejectAccessToken { caller, generation } => {
-                self.reject_access_token(t, call, caller, generation);
+            Command::GetAccessToken { client, min_validity } => self.get_access_token(t, call, client, min_validity),
+            Command::RejectAccessToken { client, generation } => {
+                self.reject_access_token(t, call, client, generation);
             }
         }
     }
@@ -206,9 +206,11 @@ impl Core {
         self.run_flow(t);
         // The probe before the callers: whether they wait for it is judged by its being out.
         self.start_resource(t);
+        self.examine_by_refresh();
         self.serve(t);
         if self.refresh_starts(self.waited_for(now)).is_some_and(|at| at <= now) && !self.disk_behind() {
             self.start_refresh(t);
+            self.examine_by_refresh();
         }
     }
 
@@ -278,7 +280,7 @@ impl Core {
             return false;
         }
         self.end_waiters(t);
-        self.end_rejecters(t);
+        self.answer_reject_calls(t, Err(CallError::Timeout));
         self.end_starters(t);
         std::mem::replace(&mut self.phase, Phase::Drained) == Phase::Draining
     }

@@ -297,11 +297,11 @@ pub enum Note {
     Revoked,
     /// A revocation was given up.
     RevocationDropped,
-    /// A caller rejected a token that the server still takes.
+    /// A caller rejected a token that the server took when it was asked after that.
     RejectionUnfounded {
         /// The caller.
         caller: u32,
-        /// The token.
+        /// The token that it named.
         generation: Generation,
     },
     /// A caller rejected a token, and there is no resource to ask whether it is right.

@@ -44,7 +44,17 @@ pub enum Event {
     Shutdown,
 }
 
-/// What a client can ask for. Authorization is done before; `caller` is the uid, for limits and for the right to reject.
+/// Whoever fetches and rejects tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Client {
+    /// Its user: the right to reject a token, and the limits.
+    pub uid: u32,
+    /// Its connection: who rejected a token is held, and nobody else. Grows from connection to connection, and no number is
+    /// used again in the life of the process.
+    pub connection: u64,
+}
+
+/// What a client can ask for. Authorization is done before; `caller` is the uid, for limits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Command {
     /// `StartPairing`.
@@ -65,14 +75,14 @@ pub enum Command {
     /// `GetAccessToken`.
     GetAccessToken {
         /// Who asks.
-        caller: u32,
+        client: Client,
         /// How long the token shall live at least; `None` is the configured default.
         min_validity: Option<Duration>,
     },
     /// `RejectAccessToken`.
     RejectAccessToken {
         /// Who asks.
-        caller: u32,
+        client: Client,
         /// The generation that the API refused.
         generation: Generation,
     },

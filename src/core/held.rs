@@ -20,8 +20,8 @@ const VOUCHED_LIFE: Duration = Duration::from_secs(60);
 /// works at all has worked by then.
 const UNKNOWN_AGE_LIMIT: Duration = Duration::from_secs(10 * 60);
 
-/// Uids kept of those that hold a generation, and of those that rejected it. A board has a handful of uploaders; rather than
-/// keep more in growing memory, the right to reject is then granted to all, and one more rejection adds nothing.
+/// Uids kept of those that hold a generation. A board has a handful of uploaders; rather than keep more in growing memory, the
+/// right to reject is then granted to all.
 const MAX_HANDED: usize = 64;
 
 /// A pairing and what is known of it.
@@ -37,9 +37,8 @@ pub(super) struct Held {
     pub(super) candidate: Option<TokenPair>,
     /// A resource answered 401 to this access token: its life is 0.
     pub(super) refused: bool,
-    /// Who says that a resource refused this access token, where nobody can be asked: it is to be replaced, and serves until
-    /// then.
-    rejected_by: BTreeSet<u32>,
+    /// A client says so, where nobody can be asked: it is to be replaced, and serves until then.
+    pub(super) rejected: bool,
     pub(super) life: Life,
     /// Whether `life` and `refresh_ends` were concluded from the system's wall clock, which may be stepped.
     by_wall_clock: bool,
@@ -92,7 +91,7 @@ impl Held {
             ambiguous: pairing.mark,
             candidate: pairing.candidate,
             refused: false,
-            rejected_by: BTreeSet::new(),
+            rejected: false,
             life: Life::Unknown {
                 since: t.at(),
                 vouched: !policy.can_probe,
@@ -227,19 +226,9 @@ impl Held {
         }
     }
 
-    /// A client's word that this access token was refused. Whether it is the first of that client that is kept.
-    pub(super) fn reject_by(&mut self, caller: u32) -> bool {
-        self.rejected_by.len() < MAX_HANDED && self.rejected_by.insert(caller)
-    }
-
-    /// Whether this client says that the token was refused.
-    pub(super) fn rejected_by(&self, caller: u32) -> bool {
-        self.rejected_by.contains(&caller)
-    }
-
     /// Refused by a resource, or by a client's word: to be replaced, within the limit.
     pub(super) fn challenged(&self) -> bool {
-        self.refused || !self.rejected_by.is_empty()
+        self.refused || self.rejected
     }
 
     /// Whether the refresh token is past its predicted end.

@@ -19,6 +19,7 @@ mod pairing;
 pub mod policy;
 pub mod record;
 mod refresh;
+mod rejection;
 mod resource;
 mod serve;
 pub mod snapshot;
@@ -42,9 +43,9 @@ use unpair::{Revocations, Unpairing};
 pub use effect::{CallError, CallId, CodeView, Effect, Note, OpId, Prompt, Reply, Request, Slots, Store};
 pub use error_code::ErrorCode;
 pub use event::{
-    Answer, Authorization, AuthorizeAnswer, CodeAnswer, CodeGrant, Command, Event, ExchangeAnswer, Fault, FaultKind,
-    LocalFault, Objection, PairingOptions, PollAnswer, PrepareAnswer, Redirect, RedirectOutcome, RefreshAnswer,
-    ResourceAnswer, RevokeAnswer, TokenGrant,
+    Answer, Authorization, AuthorizeAnswer, Client, CodeAnswer, CodeGrant, Command, Event, ExchangeAnswer, Fault,
+    FaultKind, LocalFault, Objection, PairingOptions, PollAnswer, PrepareAnswer, Redirect, RedirectOutcome,
+    RefreshAnswer, ResourceAnswer, RevokeAnswer, TokenGrant,
 };
 pub use policy::{GrantKind, Policy, Provisioning, RefreshMode};
 pub use record::{

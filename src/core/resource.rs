@@ -1,31 +1,24 @@
-//! What a resource says about the access token: probes, heartbeats, and callers who claim that it was refused.
+//! What a resource says about the access token: probes and heartbeats.
 //!
 //! One request at a time carries the token (I2), and none while a refresh is out: its 401 would say nothing. A 401 is never
-//! terminal; it makes the token's life 0 and leads to at most one refresh.
+//! terminal; it makes the token's life 0 and leads to at most one refresh. An answer tells of the time at which its request
+//! left: it settles no question that came later.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Core;
 use super::backoff::{Change, Retry};
-use super::effect::{CallError, CallId, Effect, Note, OpId, Reply, Request};
+use super::effect::{CallError, Effect, Note, OpId, Request};
 use super::event::ResourceAnswer;
 use super::held::Held;
 use super::refresh::Refresh;
-use super::serve::CALL_LIMIT;
+use super::rejection::{PROBES_APART, Rejections};
 use super::snapshot::{ErrorWord, Reason};
 use super::time::{BootTime, WallTime};
-use super::token::Generation;
 use super::turn::Turn;
-
-/// How long a 2xx answers further rejections: ten uploaders that hit the same glitch cause one probe.
-const ALIVE_HOLDS: Duration = Duration::from_secs(10);
 
 /// Longest wait between probes nobody waits for.
 const PROBE_CAP: Duration = Duration::from_secs(15 * 60);
-
-/// More uids than a board has uploaders; beyond it the journal has enough to go by.
-const MAX_ACCUSED: usize = 64;
 
 /// The one request that may carry the access token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -34,12 +27,10 @@ pub(super) struct Resource {
     /// Somebody wants to know whether the token lives, or who we are.
     wanted: bool,
     retry: Retry,
-    /// The last 2xx for the token in hand.
-    alive_at: Option<BootTime>,
+    /// When the last probe of the token in hand left.
+    probed_at: Option<BootTime>,
     heartbeat_at: Option<BootTime>,
-    rejecters: Vec<Rejecter>,
-    /// Callers whose unfounded rejection of the token in hand is in the journal.
-    accused: BTreeSet<u32>,
+    pub(super) rejections: Rejections,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -47,88 +38,49 @@ struct Flight {
     op: OpId,
     since: BootTime,
     heartbeat: bool,
+    /// A second pair came after it left: it cannot tell which of the two lives.
+    outdated: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Rejecter {
-    call: CallId,
-    caller: u32,
-    deadline: BootTime,
+impl Resource {
+    /// Whether a request that carries the token is out.
+    pub(super) fn busy(&self) -> bool {
+        self.op.is_some()
+    }
+
+    /// Whether a probe is out.
+    pub(super) fn probing(&self) -> bool {
+        self.op.as_ref().is_some_and(|flight| !flight.heartbeat)
+    }
+
+    /// Why the last request brought no verdict, while that is so.
+    pub(super) fn failing(&self) -> Option<CallError> {
+        self.retry.failing()
+    }
+
+    /// When the next probe starts if somebody waits for it.
+    pub(super) fn pressed(&self) -> BootTime {
+        self.apart(self.retry.pressed())
+    }
+
+    fn apart(&self, start: BootTime) -> BootTime {
+        let apart = self.probed_at.map(|at| at.after(PROBES_APART));
+        start.max(apart.unwrap_or_default())
+    }
 }
 
 impl Core {
-    /// `RejectAccessToken`.
-    pub(super) fn reject_access_token(&mut self, t: &mut Turn<'_>, call: CallId, caller: u32, generation: Generation) {
-        let now = t.at();
-        let Some(held) = self.token_in_hand() else {
-            let error = self.without_pairing();
-            t.reply(call, Err(error));
-            return;
-        };
-        if generation == Generation::NONE || generation > held.generation {
-            t.reply(call, Err(CallError::UnknownGeneration));
-            return;
-        }
-        if generation < held.generation || held.dead(now) {
-            // Replaced already, or as good as replaced: that a dead token is refused is no news.
-            t.reply(call, Ok(Reply::Done));
-            return;
-        }
-        if !held.may_reject(caller) {
-            t.reply(call, Err(CallError::NotYours));
-            return;
-        }
-        if !self.policy.can_probe {
-            self.reject_unasked(t, caller);
-            t.reply(call, Ok(Reply::Done));
-            return;
-        }
-        if matches!(self.refresh, Refresh::Sent { .. } | Refresh::Storing { .. }) {
-            // The token is being replaced. Should that fail, the doubt remains.
-            self.resource.wanted = true;
-            t.reply(call, Ok(Reply::Done));
-            return;
-        }
-        if self.resource.alive_at.is_some_and(|at| now < at.after(ALIVE_HOLDS)) {
-            self.unfounded(t, caller, generation);
-            t.reply(call, Ok(Reply::Done));
-            return;
-        }
-        self.resource.wanted = true;
-        self.resource.rejecters.push(Rejecter {
-            call,
-            caller,
-            deadline: now.after(CALL_LIMIT),
-        });
-    }
-
-    /// Where nobody can be asked, a client's word is worth one refresh within the limit, and no more: it takes the token from
-    /// no other client, ends no pairing that cannot be refreshed, and does not decide which of two pairs lives.
-    fn reject_unasked(&mut self, t: &mut Turn<'_>, caller: u32) {
-        let Some(held) = &mut self.held else { return };
-        let first = !held.challenged();
-        if !held.reject_by(caller) {
-            return;
-        }
-        let generation = held.generation;
-        t.note(Note::RejectionUnchecked { caller, generation });
-        if first {
-            self.refused_limit.refused();
-            // After a lost answer it may well be true: the next resend need not wait for longer than it must.
-            self.resend_hastened = true;
-        }
-    }
-
-    /// A caller rejected what the server takes: told once for each caller and token, however often it insists.
-    fn unfounded(&mut self, t: &mut Turn<'_>, caller: u32, generation: Generation) {
-        if self.resource.accused.len() < MAX_ACCUSED && self.resource.accused.insert(caller) {
-            t.note(Note::RejectionUnfounded { caller, generation });
-        }
-    }
-
     /// The pairing's token, or what is left of it.
-    fn token_in_hand(&self) -> Option<&Held> {
+    pub(super) fn token_in_hand(&self) -> Option<&Held> {
         self.held.as_ref().or(self.afterlife.as_ref().map(|after| &after.held))
+    }
+
+    /// A second pair of the same device came, and a probe tells which of the two lives. What is out already left too early.
+    pub(super) fn ask_which_lives(&mut self, t: &Turn<'_>) {
+        if let Some(flight) = &mut self.resource.op {
+            flight.outdated = true;
+        }
+        self.want_probe(t);
     }
 
     /// Somebody wants to know whether the token lives.
@@ -160,10 +112,17 @@ impl Core {
         if !self.resource_free() || !self.policy.can_probe || token.dead(now) {
             return None;
         }
-        let wanted = self.resource.wanted || (waited_for && token.unvouched());
-        let pressed = waited_for || !self.resource.rejecters.is_empty();
-        let retry = &self.resource.retry;
-        wanted.then(|| if pressed { retry.pressed() } else { retry.next() })
+        let resource = &self.resource;
+        let wanted = resource.wanted || (waited_for && token.unvouched());
+        let wish = wanted.then(|| {
+            if waited_for {
+                resource.pressed()
+            } else {
+                resource.apart(resource.retry.next())
+            }
+        });
+        let doubt = resource.rejections.wish().map(|at| at.max(resource.pressed()));
+        [wish, doubt].into_iter().flatten().min()
     }
 
     /// When the next heartbeat is due.
@@ -177,7 +136,7 @@ impl Core {
     }
 
     /// Whether a request may carry the token now: not while a refresh is out, nor while the pairing is being given up.
-    fn resource_free(&self) -> bool {
+    pub(super) fn resource_free(&self) -> bool {
         let refreshing = matches!(self.refresh, Refresh::Sent { .. });
         self.resource.op.is_none() && !refreshing && !self.settling() && self.may_start()
     }
@@ -192,8 +151,8 @@ impl Core {
             .as_ref()
             .filter(|held| !held.dead(now))
             .and_then(|_| self.heartbeat_starts());
-        let rejecters = self.resource.rejecters.iter().map(|rejecter| rejecter.deadline).min();
-        [self.probe_starts(now, self.unvouched_waiters()), alive, rejecters]
+        let calls = self.resource.rejections.call_deadline();
+        [self.probe_starts(now, self.unvouched_waiters()), alive, calls]
             .into_iter()
             .flatten()
             .min()
@@ -202,7 +161,7 @@ impl Core {
     /// Starts what is due.
     pub(super) fn start_resource(&mut self, t: &mut Turn<'_>) {
         let now = t.at();
-        self.time_out_rejecters(t);
+        self.answer_put_off(t);
 
         let probe = self
             .probe_starts(now, self.unvouched_waiters())
@@ -223,24 +182,12 @@ impl Core {
             op,
             since: now,
             heartbeat: !probe,
+            outdated: false,
         });
-    }
-
-    fn time_out_rejecters(&mut self, t: &mut Turn<'_>) {
-        let now = t.at();
-        if self.token_in_hand().is_none_or(|token| token.dead(now)) {
-            return self.release_rejecters(t);
+        if probe {
+            self.resource.probed_at = Some(now);
         }
-        let starts = self.probe_starts(now, false);
-        for rejecter in std::mem::take(&mut self.resource.rejecters) {
-            if rejecter.deadline <= now {
-                t.reply(rejecter.call, Err(CallError::Timeout));
-            } else if starts.is_some_and(|start| start > rejecter.deadline) {
-                t.reply(rejecter.call, Err(self.resource_error()));
-            } else {
-                self.resource.rejecters.push(rejecter);
-            }
-        }
+        self.resource.rejections.asked();
     }
 
     /// An answer about the token, if it is to the request that is out.
@@ -259,15 +206,10 @@ impl Core {
         match answer {
             ResourceAnswer::Alive(device) => {
                 let settling = self.settling();
-                self.resource.alive_at = Some(now);
-                self.resource.wanted &= flight.heartbeat && self.resource.rejecters.is_empty();
+                self.resource.wanted &= flight.heartbeat || flight.outdated;
                 self.resource.retry.reset();
                 self.refused_limit.taken();
-                let generation = self.ledger.generation;
-                for rejecter in std::mem::take(&mut self.resource.rejecters) {
-                    self.unfounded(t, rejecter.caller, generation);
-                    t.reply(rejecter.call, Ok(Reply::Done));
-                }
+                self.refute_rejections(t);
                 if let Some(after) = &mut self.afterlife {
                     after.alive = true;
                 }
@@ -276,7 +218,7 @@ impl Core {
                     if let Some(device) = device {
                         held.device = device;
                     }
-                    if !settling && held.candidate.take().is_some() {
+                    if !settling && !flight.outdated && held.candidate.take().is_some() {
                         self.store_current(t);
                     }
                 }
@@ -284,24 +226,28 @@ impl Core {
             ResourceAnswer::Unauthorized => {
                 self.resource.wanted = false;
                 self.resource.retry.reset();
+                if flight.outdated && self.held.as_ref().is_some_and(|held| held.candidate.is_some()) {
+                    // Which of the two pairs lives now, only a request that leaves now can tell.
+                    self.resource.wanted = true;
+                    self.resource.rejections.unasked();
+                    return;
+                }
                 // A token that ended while it was asked about was refused for its age, and that decides nothing.
                 if self.token_in_hand().is_some_and(|token| !token.dead(now)) {
                     self.token_refused(t);
                 }
-                self.release_rejecters(t);
+                self.resource.rejections.unasked();
+                self.answer_reject_calls(t, Ok(()));
             }
             ResourceAnswer::Failed(fault) => {
                 self.fault(t, fault.kind);
-                if !flight.heartbeat {
+                if !flight.heartbeat || self.resource.rejections.any() {
                     self.resource.wanted = true;
                 }
                 self.resource
                     .retry
                     .failed(t, fault.call_error(), fault.cause(), fault.retry_after, PROBE_CAP);
-                for rejecter in std::mem::take(&mut self.resource.rejecters) {
-                    self.resource.wanted = true;
-                    t.reply(rejecter.call, Err(fault.call_error()));
-                }
+                self.fail_rejections(t, fault.call_error());
             }
         }
     }
@@ -363,13 +309,9 @@ impl Core {
                 self.resource.wanted = true;
             }
         }
-        self.release_rejecters(t);
-    }
-
-    fn release_rejecters(&mut self, t: &mut Turn<'_>) {
-        for rejecter in std::mem::take(&mut self.resource.rejecters) {
-            t.reply(rejecter.call, Ok(Reply::Done));
-        }
+        // Should the refresh fail, the doubt remains.
+        self.resource.rejections.unasked();
+        self.answer_reject_calls(t, Ok(()));
     }
 
     /// The token in hand is another one, or none: nothing asked before concerns it. Returns what was to be waited for, which
@@ -378,10 +320,10 @@ impl Core {
         if let Some(flight) = self.resource.op.take() {
             t.emit(Effect::Cancel(flight.op));
         }
-        self.release_rejecters(t);
+        self.answer_reject_calls(t, Ok(()));
+        self.resource.rejections.forget();
         self.resource.wanted = false;
-        self.resource.alive_at = None;
-        self.resource.accused.clear();
+        self.resource.probed_at = None;
         self.resource.heartbeat_at = self.policy.heartbeat.map(|interval| t.at().after(interval));
         self.afterlife = None;
         std::mem::take(&mut self.resource.retry)
@@ -397,12 +339,5 @@ impl Core {
     /// Another policy: the heartbeat follows it from now on.
     pub(super) fn reschedule_heartbeat(&mut self, t: &Turn<'_>) {
         self.resource.heartbeat_at = self.policy.heartbeat.map(|interval| t.at().after(interval));
-    }
-
-    /// Answers everybody who waits here, because the daemon ends.
-    pub(super) fn end_rejecters(&mut self, t: &mut Turn<'_>) {
-        for rejecter in std::mem::take(&mut self.resource.rejecters) {
-            t.reply(rejecter.call, Err(CallError::Timeout));
-        }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Core;
 use super::effect::{CallError, CallId, Reply};
+use super::event::Client;
 use super::held::{Held, Life};
 use super::policy::{Provisioning, RefreshMode};
 use super::refresh::{Refresh, SENT_HOLD};
@@ -21,7 +22,9 @@ pub(super) const CALL_LIMIT: Duration = Duration::from_secs(20);
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Waiter {
     pub(super) call: CallId,
-    caller: u32,
+    client: Client,
+    /// The first call of a connection that may be a rejecting program come back.
+    reconnected: bool,
     min_validity: Option<Duration>,
     deadline: BootTime,
 }
@@ -39,11 +42,19 @@ enum Due {
 }
 
 impl Core {
-    pub(super) fn get_access_token(&mut self, t: &Turn<'_>, call: CallId, caller: u32, min_validity: Option<Duration>) {
+    pub(super) fn get_access_token(
+        &mut self,
+        t: &Turn<'_>,
+        call: CallId,
+        client: Client,
+        min_validity: Option<Duration>,
+    ) {
         let deadline = t.at().after(CALL_LIMIT);
+        let reconnected = self.resource.rejections.arrived(client, t.at());
         self.waiters.push(Waiter {
             call,
-            caller,
+            client,
+            reconnected,
             min_validity,
             deadline,
         });
@@ -58,8 +69,9 @@ impl Core {
                 Due::Afterlife => {
                     Self::reply_token(t, waiter.call, self.afterlife.as_ref().map(|after| &after.held));
                     if let Some(after) = &mut self.afterlife {
-                        after.held.hand_to(waiter.caller);
+                        after.held.hand_to(waiter.client.uid);
                     }
+                    self.note_hand_out(&waiter, now);
                 }
                 Due::Error(error) => t.reply(waiter.call, Err(error)),
                 Due::Wait(_) => self.waiters.push(waiter),
@@ -89,11 +101,22 @@ impl Core {
         let now = t.at();
         Self::reply_token(t, waiter.call, self.held.as_ref());
         if let Some(held) = &mut self.held {
-            held.hand_to(waiter.caller);
+            held.hand_to(waiter.client.uid);
             if self.policy.refresh == RefreshMode::OnDemand && held.advisory <= now {
                 self.asked = true;
             }
         }
+        self.note_hand_out(waiter, now);
+    }
+
+    fn note_hand_out(&mut self, waiter: &Waiter, now: BootTime) {
+        self.resource.rejections.handed(waiter.client, waiter.reconnected, now);
+    }
+
+    /// Until when this caller waits because of a rejection, if it does.
+    fn held_back(&self, waiter: &Waiter, now: BootTime) -> Option<BootTime> {
+        self.held_until(waiter.client, waiter.reconnected, waiter.deadline, now)
+            .filter(|until| now < *until)
     }
 
     fn reply_token(t: &mut Turn<'_>, call: CallId, held: Option<&Held>) {
@@ -150,13 +173,8 @@ impl Core {
             return Due::Wait(hold.min(waiter.deadline));
         }
         if !self.short(held, waiter, now) {
-            // Who says that it is refused is better served by the one that is on its way; if that does not come, by this one.
-            let another = held.rejected_by(waiter.caller) && self.refresh != Refresh::Idle && now < waiter.deadline;
-            return if another {
-                Due::Wait(waiter.deadline)
-            } else {
-                Due::Token
-            };
+            // Who says that it is refused is better served by another one; if that does not come, by this one.
+            return self.held_back(waiter, now).map_or(Due::Token, Due::Wait);
         }
         if held.pair.refresh.is_none() {
             // Nothing better will come; what still lives is better than an error.
@@ -193,7 +211,7 @@ impl Core {
             return Due::Error(none);
         };
         if after.alive {
-            return Due::Afterlife;
+            return self.held_back(waiter, now).map_or(Due::Afterlife, Due::Wait);
         }
         let hold = self
             .probing_since()

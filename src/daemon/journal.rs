@@ -276,7 +276,7 @@ impl From<&Note> for Entry {
                     Level::WARN,
                     REJECTION_UNFOUNDED,
                     format!(
-                        "Uid {caller} rejected access token {}, which the server still accepts; nothing was refreshed.",
+                        "Uid {caller} rejected access token {}. The server was asked after that and took it; nothing was refreshed.",
                         generation.0
                     ),
                 )

@@ -157,8 +157,7 @@ impl Story<'_> {
     async fn insist(&mut self, dead: &Token) -> Result<Token, Trouble> {
         let deadline = Instant::now() + MOMENT;
         self.say.note(
-            "It calls RejectAccessToken, and again. What the API said holds for 10 s, so that no uploader can drive the \
-             daemon.",
+            "It calls RejectAccessToken and GetAccessToken, which waits until the daemon has asked the server itself.",
         );
         while Instant::now() < deadline {
             self.stage

@@ -141,7 +141,7 @@ async fn the_bus_vouches_for_uid_groups_and_pid_and_is_asked_once() {
 
     let callers = &daemon.bus.front.callers;
     let name = client.unique_name().unwrap();
-    let identity = callers.identify(&daemon.bus.connection, Some(&**name)).await.unwrap();
+    let (identity, _) = callers.identify(&daemon.bus.connection, Some(&**name)).await.unwrap();
     assert_eq!(identity.uid, rustix::process::getuid().as_raw());
     assert_eq!(identity.pid, Some(std::process::id()));
     let mut groups: Vec<_> = rustix::process::getgroups()

@@ -2,7 +2,7 @@
 
 use super::contract::contract;
 use super::*;
-use crate::core::{LocalFault, PairingOptions};
+use crate::core::{Client, LocalFault, PairingOptions};
 
 /// A well-formed call of every method in the contract.
 async fn call_any(pair: &mut Pair, interface: &'static str, method: &'static str) -> zbus::Result<Message> {
@@ -99,10 +99,11 @@ async fn the_loop_gets_exactly_what_was_asked() {
         ("give-up-after", 90u32.into()),
         ("timeout", 3u32.into()),
     ]);
-    let token = |min_validity| Command::GetAccessToken {
-        caller: 1000,
-        min_validity,
+    let client = Client {
+        uid: 1000,
+        connection: 0,
     };
+    let token = |min_validity| Command::GetAccessToken { client, min_validity };
 
     let mut calls = Vec::new();
     let handles = [
@@ -139,7 +140,7 @@ async fn the_loop_gets_exactly_what_was_asked() {
         token(None),
         token(Some(seconds(u32::MAX.into()))),
         Command::RejectAccessToken {
-            caller: 1000,
+            client,
             generation: Generation(u64::MAX),
         },
     ] {
@@ -382,6 +383,31 @@ async fn one_uid_may_have_many_calls_open_but_not_without_end() {
         pair.answered(TOKENS, "GetAccessToken", (0u32,)).await.is_ok(),
         "there is room again"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn rejections_and_cancelling_get_through_while_as_many_calls_wait_as_may() {
+    let mut pair = Pair::settled(everybody(), paired()).await;
+    let mut open = Vec::new();
+    let held: Vec<_> = (0..throttle::WAITING)
+        .map(|_| pair.call(TOKENS, "GetAccessToken", (0u32,)))
+        .collect();
+    for _ in &held {
+        open.push(pair.calls.recv().await.unwrap());
+    }
+    assert!(pair.answered(TOKENS, "RejectAccessToken", (1u64,)).await.is_ok());
+    assert!(pair.answered(PAIRING, "CancelPairing", ()).await.is_ok());
+    assert_eq!(
+        failure(pair.answered(TOKENS, "GetAccessToken", (0u32,)).await).0,
+        FailureKind::LimitsExceeded
+    );
+    for call in open {
+        let good = answer(&call.command);
+        call.reply.send(Ok(good)).unwrap();
+    }
+    for call in held {
+        call.await.unwrap().unwrap();
+    }
 }
 
 /// What a server shows that was not asked for an address with the code inside.

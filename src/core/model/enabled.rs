@@ -26,6 +26,9 @@ impl Sim {
         for kind in Kind::ALL {
             if world.flies(kind) {
                 steps.push(Step::Answer(kind, How::Truth));
+                if world.was_outlived(kind) {
+                    steps.push(Step::Answer(kind, How::TruthByNow));
+                }
                 if budget.faults > 0 {
                     let carried_out = world.was_carried_out(kind);
                     let possible = |how: &How| {

@@ -55,6 +55,14 @@ impl Subject {
     }
 }
 
+/// What a client said of an access token, until that is examined.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Rejected {
+    pub(super) pair: Pair,
+    /// A request that carries it left afterwards.
+    pub(super) asked: bool,
+}
+
 /// What was, as far as an invariant asks for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(
@@ -66,6 +74,10 @@ pub(super) struct History {
     pub(super) paces: Vec<Pace>,
     /// What the server asked for patience with, and until when.
     pub(super) patience: Vec<(Subject, u64)>,
+    /// The token that the one client rejected last, until a request that left later has ended.
+    pub(super) rejected: Option<Rejected>,
+    /// The last request that carried an access token brought no verdict.
+    pub(super) resource_failing: bool,
     /// Access tokens whose refusal the core was told.
     pub(super) refused: Vec<Pair>,
     /// Authorization codes that the server may have taken.
@@ -125,7 +137,13 @@ impl History {
             }
             Request::DeviceCode => self.code_asked = true,
             Request::Exchange { code, .. } => self.spent.push(number(code.expose(), 'x')),
-            Request::Authorize | Request::Prepare | Request::Identify(_) | Request::Heartbeat(_) => {}
+            Request::Identify(access) | Request::Heartbeat(access) => {
+                let pair = Pair::of_access(access);
+                if let Some(rejected) = self.rejected.as_mut().filter(|rejected| rejected.pair == pair) {
+                    rejected.asked = true;
+                }
+            }
+            Request::Authorize | Request::Prepare => {}
         }
     }
 
@@ -151,6 +169,10 @@ impl History {
             let subject = Subject::of(request);
             self.hurry(subject);
             self.patience.push((subject, real + millis(wish)));
+        }
+        if let Answer::Resource(answer) = answer {
+            self.rejected.take_if(|rejected| rejected.asked);
+            self.resource_failing = matches!(answer, ResourceAnswer::Failed(_));
         }
         match (request, answer) {
             (Request::DeviceCode, Answer::Code(CodeAnswer::Granted(code))) => {
@@ -280,6 +302,8 @@ impl History {
     /// Another process starts.
     pub(super) fn restarted(&mut self) {
         self.patience.clear();
+        self.rejected = None;
+        self.resource_failing = false;
         self.refused.clear();
         self.refreshed = None;
         self.published = None;

@@ -12,9 +12,10 @@ use super::history::family_bit;
 use super::laws::{
     a_candidate_takes_over_by_the_servers_word_alone, a_code_is_spent_once_and_with_its_proof,
     a_generation_names_one_token, a_handed_token_is_not_known_to_be_dead,
-    a_listener_stands_only_while_a_browser_is_out, a_living_token_is_handed_out_whatever_clients_say,
-    a_pending_revocation_goes_before_the_first_code_request, a_refresh_is_sent_only_while_inhibiting,
-    a_refresh_uses_its_proven_connection, a_resend_waits_for_the_server_to_give_up,
+    a_listener_stands_only_while_a_browser_is_out, a_living_candidate_does_not_give_way_to_a_dead_pair,
+    a_living_token_is_handed_out_whatever_clients_say, a_pending_revocation_goes_before_the_first_code_request,
+    a_refresh_is_sent_only_while_inhibiting, a_refresh_uses_its_proven_connection,
+    a_rejected_token_comes_back_only_when_examined, a_resend_waits_for_the_server_to_give_up,
     a_sent_refresh_or_poll_is_never_cancelled, a_spilled_pairing_is_written_again, a_stray_redirect_changes_nothing,
     d3_stale_answers_are_dropped, d4_publish_comes_before_replies, d4_what_changed_is_published_once,
     done_means_durable, drained_means_that_nothing_is_left, inhibit_and_release_alternate,
@@ -111,10 +112,15 @@ pub(super) fn hold_at_effect(moment: &Moment<'_>) -> Result<(), Violation> {
         Effect::Store(_, store) => laws! {
             i9_only_a_verdict_or_the_user_ends_a_pairing(world, store);
             a_candidate_takes_over_by_the_servers_word_alone(world, store);
+            a_living_candidate_does_not_give_way_to_a_dead_pair(world, store);
         },
         Effect::Reply(id, reply) => {
             laws! { i6_replies_answer_open_calls(world, *id); }
-            let ask = world.calls.iter().find(|call| call.id == *id).map(|call| call.ask);
+            let call = world.calls.iter().find(|call| call.id == *id);
+            if let (Some(call), Ok(reply)) = (call, reply) {
+                laws! { a_rejected_token_comes_back_only_when_examined(world, call, reply); }
+            }
+            let ask = call.map(|call| call.ask);
             if let Some(Ask::Token) = ask {
                 laws! { a_living_token_is_handed_out_whatever_clients_say(world, reply); }
             }

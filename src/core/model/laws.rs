@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::core::{
     Answer, AuthorizationCode, Body, CallError, CodeVerifier, Core, Effect, Event, Kept, Note, OpId, PairingState,
     PendingRevocation, PollAnswer, PrepareAnswer, Reason, Record, RefreshAnswer, Reply, Request, ResourceAnswer, Store,
-    TokenState,
+    TokenPair, TokenState,
 };
 
 use super::history::{Subject, family_bit};
@@ -15,7 +15,7 @@ use super::scenario::REPLAY_AFTER;
 use super::server::{Pair, millis, number};
 use super::sim::Sim;
 use super::step::{Ask, Clock, Kind};
-use super::world::{DISK_LIMIT, World, Write};
+use super::world::{DISK_LIMIT, OpenCall, World, Write};
 
 /// Successful refreshes are at least this far apart, in milliseconds.
 const REFRESHES_APART: u64 = 5_000;
@@ -58,6 +58,28 @@ pub(super) fn a_candidate_takes_over_by_the_servers_word_alone(world: &World, st
     hold!(
         ended || spent,
         "{pair:?} gives way to its candidate, and no server said so"
+    );
+    Ok(())
+}
+
+/// The pair that a cancelled replacement brought is dropped because the other one lives, never because it lived once.
+pub(super) fn a_living_candidate_does_not_give_way_to_a_dead_pair(world: &World, store: &Store) -> Law {
+    let (Some(Body::Paired(before)), Store::Record { record, .. }) =
+        (world.last_record().map(|record| &record.body), store)
+    else {
+        return Ok(());
+    };
+    let (Some(candidate), Body::Paired(after)) = (&before.candidate, &record.body) else {
+        return Ok(());
+    };
+    let lives = |tokens: &TokenPair| {
+        let pair = Pair::of_access(&tokens.access);
+        world.server.live().iter().any(|live| live.pair == pair)
+    };
+    let dropped = after.candidate.is_none() && after.pair == before.pair;
+    hold!(
+        !dropped || lives(&before.pair) || !lives(candidate),
+        "the one that lives is dropped for one that the server has forgotten"
     );
     Ok(())
 }
@@ -170,6 +192,24 @@ pub(super) fn a_handed_token_is_not_known_to_be_dead(world: &World, reply: &Repl
         // The wall clock has whole seconds; nobody can be more exact across a boot.
         hold!(claimed < end + 1_000, "claims to live {} ms too long", claimed - end);
     }
+    Ok(())
+}
+
+/// A client that rejected a token does not get it again before a request that left later has ended, or its time is over.
+pub(super) fn a_rejected_token_comes_back_only_when_examined(world: &World, call: &OpenCall, reply: &Reply) -> Law {
+    let Reply::Token { access, .. } = reply else {
+        return Ok(());
+    };
+    let history = &world.history;
+    let rejected = history
+        .rejected
+        .filter(|rejected| rejected.pair == Pair::of_access(access));
+    // Nobody can be asked, or nobody within the call's time.
+    let excused = world.unasked || history.resource_failing || history.stopping;
+    hold!(
+        rejected.is_none() || excused || call.until <= world.boot_time(),
+        "{rejected:?} comes back, and nobody was asked"
+    );
     Ok(())
 }
 

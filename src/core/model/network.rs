@@ -8,7 +8,7 @@ use crate::core::{
 };
 
 use super::scenario::device;
-use super::server::{self, Habits, Pair};
+use super::server::{self, Habits, Pair, Server};
 use super::step::{How, Kind, Leftover};
 use super::world::World;
 
@@ -36,19 +36,27 @@ pub(super) struct Flight {
     /// When it must have ended.
     pub(super) limit: u64,
     sent: u64,
+    /// Whether the access token that it carries, if it does, lived then.
+    lived: bool,
     progress: Progress,
 }
 
 impl Flight {
-    pub(super) fn new(op: OpId, request: &Request, real: u64) -> Self {
+    pub(super) fn new(op: OpId, request: &Request, real: u64, server: &Server) -> Self {
         let spends = kind_of(request).spends();
         Self {
             op,
             request: request.clone(),
             limit: real + if spends { SPENDING_LIMIT } else { OTHER_LIMIT },
             sent: real,
+            lived: carried(request).is_some_and(|pair| server.access_lives(pair, real)),
             progress: Progress::OnItsWay,
         }
+    }
+
+    /// Whether a resource that looks at the request only now says something else than it would have at first.
+    pub(super) fn outlived(&self, server: &Server, real: u64) -> bool {
+        carried(&self.request).is_some_and(|pair| server.access_lives(pair, real) != self.lived)
     }
 
     /// Whether the server is done with it, and only its answer is on its way.
@@ -80,7 +88,7 @@ impl World {
 
     /// The answer to a request, and the `Date` that came with it.
     pub(super) fn answer(&mut self, flight: &Flight, how: How, habits: &Habits) -> (Answer, Option<WallTime>) {
-        let truth = how.carries_out().then(|| self.carry_out(flight, habits));
+        let truth = how.carries_out().then(|| self.carry_out(flight, how, habits));
         let date = match how {
             How::Undated
             | How::Offline
@@ -91,6 +99,7 @@ impl World {
             | How::LostAfter
             | How::LostLate => None,
             How::Truth
+            | How::TruthByNow
             | How::Garbled
             | How::GarbledAfter
             | How::RateLimited
@@ -107,7 +116,7 @@ impl World {
                 .leave_on_its_way(Pair::of_refresh(token), flight.sent + SERVER_LIMIT);
         }
         let answer = match how {
-            How::Truth | How::Undated => truth.expect("carried out above"),
+            How::Truth | How::TruthByNow | How::Undated => truth.expect("carried out above"),
             How::Offline => failed(flight, FaultKind::Offline, None),
             How::Untrusted => failed(flight, FaultKind::Untrusted, None),
             How::ClockNotSet => failed(flight, FaultKind::ClockNotSet, None),
@@ -131,7 +140,7 @@ impl World {
         (answer, date)
     }
 
-    fn carry_out(&mut self, flight: &Flight, habits: &Habits) -> Answer {
+    fn carry_out(&mut self, flight: &Flight, how: How, habits: &Habits) -> Answer {
         let real = self.real;
         match &flight.request {
             Request::DeviceCode => Answer::Code(CodeAnswer::Granted(self.server.new_code(habits, real))),
@@ -153,7 +162,11 @@ impl World {
                 Answer::Revoke(RevokeAnswer::Done)
             }
             Request::Identify(access) | Request::Heartbeat(access) => {
-                Answer::Resource(if self.server.access_lives(Pair::of_access(access), real) {
+                let lives = match how {
+                    How::TruthByNow => self.server.access_lives(Pair::of_access(access), real),
+                    _ => flight.lived,
+                };
+                Answer::Resource(if lives {
                     ResourceAnswer::Alive(Some(device()))
                 } else {
                     ResourceAnswer::Unauthorized
@@ -167,7 +180,7 @@ impl World {
         let spends = kind_of(&flight.request).spends() || matches!(flight.request, Request::Revoke(_));
         match (leftover, &flight.request) {
             (Leftover::CarriedOut, _) if spends => {
-                self.carry_out(flight, habits);
+                self.carry_out(flight, How::Truth, habits);
             }
             (Leftover::Late, Request::Refresh { token, .. }) if !flight.carried_out() => {
                 self.server
@@ -175,6 +188,14 @@ impl World {
             }
             _ => {}
         }
+    }
+}
+
+/// The access token that a request carries.
+fn carried(request: &Request) -> Option<Pair> {
+    match request {
+        Request::Identify(access) | Request::Heartbeat(access) => Some(Pair::of_access(access)),
+        _ => None,
     }
 }
 

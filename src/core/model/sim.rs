@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crate::core::{
-    Answer, Command, Core, Effect, Event, Generation, Objection, PairingOptions, PairingState, Redirect,
+    Answer, Client, Command, Core, Effect, Event, Generation, Objection, PairingOptions, PairingState, Redirect,
     RedirectOutcome, RefreshMode, StateParameter,
 };
 
@@ -186,7 +186,7 @@ impl Sim {
         let of: fn(&mut Budget) -> &mut u8 = match step {
             // A browser comes back because of what the user said.
             Step::Ask(Ask::Redirect(Came::Back))
-            | Step::Answer(_, How::Truth)
+            | Step::Answer(_, How::Truth | How::TruthByNow)
             | Step::Disk(DiskFate::Done)
             | Step::Straggle => return,
             Step::Ask(_) => |b| &mut b.asks,
@@ -237,14 +237,12 @@ impl Sim {
 
     fn command(&mut self, ask: Ask) -> Command {
         let current = self.world.history.durable_generation;
-        let token = |min_validity| Command::GetAccessToken {
-            caller: CALLER,
-            min_validity,
+        let client = Client {
+            uid: CALLER,
+            connection: 1,
         };
-        let reject = |generation| Command::RejectAccessToken {
-            caller: CALLER,
-            generation,
-        };
+        let token = |min_validity| Command::GetAccessToken { client, min_validity };
+        let reject = |generation| Command::RejectAccessToken { client, generation };
         match ask {
             Ask::Start { renew, replace } => Command::StartPairing {
                 caller: CALLER,

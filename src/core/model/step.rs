@@ -239,8 +239,10 @@ impl Kind {
 /// How a request ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum How {
-    /// As it truly is.
+    /// As it truly is; what a resource says of a token, as it was when the request was sent.
     Truth,
+    /// As it truly is by now, where that differs: the request was slow, and the token died meanwhile.
+    TruthByNow,
     /// As it truly is, without a usable `Date`.
     Undated,
     /// Nothing was sent.
@@ -279,7 +281,7 @@ impl How {
     /// Whether the server did what the request asked for.
     pub(super) const fn carries_out(self) -> bool {
         match self {
-            Self::Truth | Self::Undated | Self::LostAfter | Self::GarbledAfter => true,
+            Self::Truth | Self::TruthByNow | Self::Undated | Self::LostAfter | Self::GarbledAfter => true,
             Self::Offline
             | Self::Untrusted
             | Self::ClockNotSet

@@ -158,6 +158,16 @@ scenarios! {
         { asks: 2, consents: 1, waits: 3 },
         { asks: 2, faults: 1, crashes: 1, consents: 1, waits: 2 },
         { asks: 2, faults: 1, crashes: 1, consents: 1, stalls: 1, waits: 3 };
+    an_old_answer_does_not_tell_which_of_two_lives: YOUNG,
+        { asks: &[REPLACE, Ask::Cancel], habits: Habits { exclusive: true, interval: Duration::from_secs(5), ..FRAMEIO } },
+        { asks: 2, consents: 1, stalls: 2 },
+        { asks: 2, consents: 1, stalls: 2, waits: 1 },
+        { asks: 2, faults: 1, consents: 1, stalls: 2, waits: 2 };
+    a_rejected_token_comes_back_only_when_examined: YOUNG,
+        { asks: &[Ask::Token, Ask::RejectCurrent] },
+        { asks: 3, forgets: 1, waits: 1 },
+        { asks: 4, faults: 1, forgets: 1, waits: 2 },
+        { asks: 4, faults: 2, forgets: 1, stalls: 1, waits: 2 };
     rejections_cost_one_refresh: YOUNG,
         { asks: &[Ask::Token, Ask::RejectCurrent, Ask::RejectOlder, Ask::RejectUnknown] },
         { asks: 2, faults: 1, forgets: 1, waits: 2 },

@@ -9,7 +9,7 @@ use crate::core::{
 };
 
 use super::disk::{Disk, Restart};
-use super::history::{History, Subject, families_before, families_of, pairs_of};
+use super::history::{History, Rejected, Subject, families_before, families_of, pairs_of};
 use super::network::{Flight, kind_of};
 use super::scenario::{BOOTED_AT, Budget, EPOCH, Scenario, Start, boot_id};
 use super::server::{Habits, Pair, Server, millis};
@@ -208,6 +208,12 @@ impl World {
         oldest.is_some_and(Flight::carried_out)
     }
 
+    /// Whether the oldest request of this kind carries a token that lived when it was sent, and does not any more.
+    pub(super) fn was_outlived(&self, kind: Kind) -> bool {
+        let oldest = self.flights.iter().find(|flight| kind_of(&flight.request) == kind);
+        oldest.is_some_and(|flight| flight.outlived(&self.server, self.real))
+    }
+
     /// Whether a refresh of the pairing on its way to the disk flies. One of a grant that was replaced does not count: its
     /// outcome is dropped anyway.
     pub(super) fn refreshes(&self) -> bool {
@@ -237,6 +243,12 @@ impl World {
         self.next_call += 1;
         let until = BootTime::from_millis(self.boot_time().as_millis() + CALL_LIMIT);
         self.calls.push(OpenCall { id, ask, until });
+        if ask == Ask::RejectCurrent
+            && let Some(pairing) = self.disk.paired()
+        {
+            let pair = Pair::of_access(&pairing.pair.access);
+            self.history.rejected = Some(Rejected { pair, asked: false });
+        }
         if ask == Ask::Unpair {
             self.history.unwanted |= families_before(self.server.families());
         }
@@ -288,7 +300,7 @@ impl World {
                     self.history.hurry(Subject::Refresh);
                 }
                 self.history.sent(request, self.real, self.boot);
-                self.flights.push(Flight::new(*op, request, self.real));
+                self.flights.push(Flight::new(*op, request, self.real, &self.server));
             }
             Effect::Cancel(op) => {
                 self.flights.retain(|flight| flight.op != *op);
@@ -346,6 +358,9 @@ impl World {
         let call = self.calls.remove(at);
         if call.ask == Ask::Unpair && reply.is_ok() {
             self.history.unpaired |= self.history.unwanted;
+        }
+        if call.ask == Ask::RejectCurrent && matches!(reply, Err(CallError::NotYours | CallError::UnknownGeneration)) {
+            self.history.rejected = None;
         }
         if let Ok(Reply::Token { access, generation, .. }) = reply {
             let pair = Pair::of_access(access);

@@ -257,7 +257,7 @@ impl Core {
         if let Some(held) = &mut self.held {
             held.candidate = Some(pair);
             self.store_current(t);
-            self.want_probe(t);
+            self.ask_which_lives(t);
         }
     }
 }

@@ -1,7 +1,9 @@
 //! Scenarios: the rules of pairing and refreshing, each as a short story with simulated time.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod insisting;
 mod lost_answers;
+mod outdated;
 mod pacing;
 mod pairing;
 mod redirecting;
@@ -29,6 +31,14 @@ pub(super) const EPOCH: u64 = 1_800_000_000;
 pub(super) const UPLOADER: u32 = 1001;
 pub(super) const UI: u32 = 1002;
 pub(super) const OTHER: u32 = 1003;
+
+/// The one connection of a user that has only one.
+pub(super) fn client(uid: u32) -> Client {
+    Client {
+        uid,
+        connection: u64::from(uid),
+    }
+}
 
 pub(super) fn secs(secs: u64) -> Duration {
     Duration::from_secs(secs)

@@ -300,14 +300,25 @@ impl Scene {
 
     pub(super) fn get_token(&mut self, min_validity: Option<Duration>) -> CallId {
         self.call(Command::GetAccessToken {
-            caller: UPLOADER,
+            client: client(UPLOADER),
             min_validity,
         })
     }
 
+    pub(super) fn get_as(&mut self, client: Client) -> CallId {
+        self.call(Command::GetAccessToken {
+            client,
+            min_validity: None,
+        })
+    }
+
     pub(super) fn reject(&mut self, caller: u32, generation: u64) -> CallId {
+        self.reject_as(client(caller), generation)
+    }
+
+    pub(super) fn reject_as(&mut self, client: Client, generation: u64) -> CallId {
         self.call(Command::RejectAccessToken {
-            caller,
+            client,
             generation: Generation(generation),
         })
     }

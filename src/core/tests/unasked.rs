@@ -20,10 +20,7 @@ fn handed() -> Scene {
 }
 
 fn asks(scene: &mut Scene, caller: u32) -> CallId {
-    scene.call(Command::GetAccessToken {
-        caller,
-        min_validity: None,
-    })
+    scene.get_as(client(caller))
 }
 
 /// The token that this caller gets at once.

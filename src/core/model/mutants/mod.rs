@@ -182,6 +182,8 @@ fn mutants() -> Vec<Scenario> {
             scenario.policy = by_browser();
         } else if scenario.name.starts_with("a_living_token") {
             scenario.policy = unasked(GrantKind::Device);
+        } else if scenario.name.starts_with("a_living_candidate") {
+            scenario.habits.exclusive = true;
         }
     }
     let hasty = scenario("a_resend_waits_for_the_server_to_give_up", FAULT, told(|_| {}));

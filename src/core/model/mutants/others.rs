@@ -30,6 +30,34 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
             }),
         ),
         (
+            "a_living_candidate_does_not_give_way_to_a_dead_pair",
+            (
+                Start::Candidate {
+                    age: Duration::from_secs(60),
+                },
+                NOTHING,
+                &[],
+            ),
+            told(|event| {
+                if let Event::Answered {
+                    answer: Answer::Resource(answer @ ResourceAnswer::Unauthorized),
+                    ..
+                } = event
+                {
+                    *answer = ResourceAnswer::Alive(None);
+                }
+            }),
+        ),
+        (
+            "a_rejected_token_comes_back_only_when_examined",
+            (YOUNG, Budget { asks: 2, ..NOTHING }, &[Ask::RejectCurrent, Ask::Token]),
+            told(|event| {
+                if let Event::Call(_, Command::RejectAccessToken { client, .. }) = event {
+                    client.connection += 1;
+                }
+            }),
+        ),
+        (
             "a_living_token_is_handed_out_whatever_clients_say",
             TOKEN,
             asks(|_, effects| {

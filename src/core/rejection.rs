@@ -1,0 +1,421 @@
+//! Rejections: clients that say that a resource refused the token in hand.
+//!
+//! Owns who said so, whether a request that left later was answered, and what these clients are served until then. Only what
+//! left after a rejection can answer it: an older answer is about a time at which the token may still have lived.
+//!
+//! Must never: hold back a connection that did not reject, except the first call of a new one of a uid that did; or take a
+//! client's word for the server's.
+//!
+//! Invariant: all of it is about the generation in hand. With another generation it is forgotten.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::Core;
+use super::effect::{CallError, CallId, Note, Reply};
+use super::event::Client;
+use super::refresh::Refresh;
+use super::serve::CALL_LIMIT;
+use super::time::BootTime;
+use super::token::Generation;
+use super::turn::Turn;
+
+/// Probes of one token are at least this far apart, whoever asks for them.
+pub(super) const PROBES_APART: Duration = Duration::from_secs(1);
+
+/// A uid whose rejection was wrong is asked about the same token only this much later: who is wrong all the time costs the
+/// server six requests a minute.
+const WRONG_PAUSE: Duration = Duration::from_secs(10);
+
+/// A connection that rejected a token which nobody can examine gets it once in this time. No shorter than a call may wait, so
+/// that one call of such a connection is answered with the token, and the next one waits.
+const SAME_AGAIN: Duration = CALL_LIMIT;
+
+/// For this long after a rejection new connections of its uid may be the same program that has connected again.
+const RECONNECTS: Duration = CALL_LIMIT;
+
+/// New connections of a uid that rejected the token get it at this pace, all together.
+const NEW_APART: Duration = Duration::from_secs(1);
+
+/// Rejecting connections of one uid that are remembered: as many as it may have calls open. Beyond it the oldest is served
+/// as if it had not rejected.
+const MAX_CONNECTIONS: usize = 128;
+
+/// Rejecting uids that are remembered. Only holders of the role get here: a handful on a real device.
+const MAX_UIDS: usize = 64;
+
+/// Everything that clients say against the token in hand.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Rejections {
+    /// By connection.
+    open: BTreeMap<u64, Rejection>,
+    uids: BTreeMap<u32, Rejecting>,
+    /// Calls of `RejectAccessToken` that wait for their probe.
+    calls: Vec<RejectCall>,
+    /// The newest connection that asked for a token or rejected one.
+    newest: u64,
+}
+
+/// What a connection says, until a request that left later says more.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Rejection {
+    uid: u32,
+    /// As the client named it.
+    generation: Generation,
+    stage: Stage,
+    /// When the connection got the token all the same.
+    handed: Option<BootTime>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Stage {
+    /// Nothing left since.
+    Fresh,
+    /// A request that left later is out.
+    Asked,
+    /// The same, and then the connection rejected the token again.
+    AskedBefore,
+    /// A request that left later brought no verdict.
+    Unanswered,
+}
+
+/// A uid that rejected the token in hand.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Rejecting {
+    /// The last time.
+    at: BootTime,
+    /// Connections beyond this one came after it.
+    newest: u64,
+    /// When one of these got the token.
+    handed: Option<BootTime>,
+    /// When the server took the token all the same.
+    wrong: Option<BootTime>,
+    /// It is in the journal.
+    told: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct RejectCall {
+    call: CallId,
+    uid: u32,
+    deadline: BootTime,
+    /// A request that left later is out.
+    asked: bool,
+}
+
+impl Rejections {
+    /// A call of `GetAccessToken` came. Whether it is the first of a connection that may be a rejecting program come back.
+    pub(super) fn arrived(&mut self, client: Client, now: BootTime) -> bool {
+        let reconnected = self
+            .rejecting(client.uid, now)
+            .is_some_and(|rejecting| client.connection > rejecting.newest);
+        self.newest = self.newest.max(client.connection);
+        reconnected
+    }
+
+    fn rejecting(&self, uid: u32, now: BootTime) -> Option<&Rejecting> {
+        self.uids
+            .get(&uid)
+            .filter(|rejecting| now < rejecting.at.after(RECONNECTS))
+    }
+
+    fn rejected(&mut self, client: Client, generation: Generation, now: BootTime) {
+        self.newest = self.newest.max(client.connection);
+        if !self.uids.contains_key(&client.uid) && self.uids.len() >= MAX_UIDS {
+            let oldest = self.uids.iter().min_by_key(|(_, rejecting)| rejecting.at);
+            if let Some(uid) = oldest.map(|(uid, _)| *uid) {
+                self.uids.remove(&uid);
+            }
+        }
+        let rejecting = self.uids.entry(client.uid).or_insert(Rejecting {
+            at: now,
+            newest: 0,
+            handed: None,
+            wrong: None,
+            told: false,
+        });
+        rejecting.at = now;
+        rejecting.newest = self.newest;
+        if let Some(rejection) = self.open.get_mut(&client.connection) {
+            rejection.stage = match rejection.stage {
+                Stage::Fresh | Stage::Unanswered => Stage::Fresh,
+                Stage::Asked | Stage::AskedBefore => Stage::AskedBefore,
+            };
+            return;
+        }
+        let mut others = self.open.iter().filter(|(_, rejection)| rejection.uid == client.uid);
+        if let Some((oldest, _)) = others.next()
+            && others.count() + 1 >= MAX_CONNECTIONS
+        {
+            let oldest = *oldest;
+            self.open.remove(&oldest);
+        }
+        let rejection = Rejection {
+            uid: client.uid,
+            generation,
+            stage: Stage::Fresh,
+            handed: None,
+        };
+        self.open.insert(client.connection, rejection);
+    }
+
+    /// A request that examines the token leaves.
+    pub(super) fn asked(&mut self) {
+        for rejection in self.open.values_mut() {
+            rejection.stage = match rejection.stage {
+                Stage::Fresh | Stage::Unanswered => Stage::Asked,
+                stage @ (Stage::Asked | Stage::AskedBefore) => stage,
+            };
+        }
+        for call in &mut self.calls {
+            call.asked = true;
+        }
+    }
+
+    /// That request ended without telling anything.
+    pub(super) fn unanswered(&mut self) {
+        self.back_to(Stage::Unanswered);
+    }
+
+    /// That request was dropped, or is too old to tell anything: another one follows.
+    pub(super) fn unasked(&mut self) {
+        self.back_to(Stage::Fresh);
+    }
+
+    fn back_to(&mut self, stage: Stage) {
+        for rejection in self.open.values_mut() {
+            rejection.stage = match rejection.stage {
+                Stage::Asked => stage,
+                Stage::AskedBefore => Stage::Fresh,
+                stage @ (Stage::Fresh | Stage::Unanswered) => stage,
+            };
+        }
+        for call in &mut self.calls {
+            call.asked = false;
+        }
+    }
+
+    /// The server took the token after these uids had rejected it.
+    fn refuted(&mut self, now: BootTime) -> Vec<(u32, Generation)> {
+        let mut wrong = Vec::new();
+        self.open.retain(|_, rejection| match rejection.stage {
+            Stage::Fresh | Stage::Unanswered => true,
+            Stage::Asked => {
+                wrong.push((rejection.uid, rejection.generation));
+                false
+            }
+            Stage::AskedBefore => {
+                wrong.push((rejection.uid, rejection.generation));
+                rejection.stage = Stage::Fresh;
+                true
+            }
+        });
+        for (uid, _) in &wrong {
+            if let Some(rejecting) = self.uids.get_mut(uid) {
+                rejecting.wrong = Some(now);
+            }
+        }
+        wrong
+    }
+
+    /// When the server may be asked again for this uid's sake.
+    fn pause_ends(&self, uid: u32) -> BootTime {
+        let wrong = self.uids.get(&uid).and_then(|rejecting| rejecting.wrong);
+        wrong.map_or(BootTime::default(), |at| at.after(WRONG_PAUSE))
+    }
+
+    /// When the next rejection is to be examined.
+    pub(super) fn wish(&self) -> Option<BootTime> {
+        let fresh = self.open.values().filter(|rejection| rejection.stage == Stage::Fresh);
+        fresh.map(|rejection| self.pause_ends(rejection.uid)).min()
+    }
+
+    /// A client gets the token in hand.
+    pub(super) fn handed(&mut self, client: Client, reconnected: bool, now: BootTime) {
+        if let Some(rejection) = self.open.get_mut(&client.connection) {
+            rejection.handed = Some(now);
+        } else if reconnected && let Some(rejecting) = self.uids.get_mut(&client.uid) {
+            rejecting.handed = Some(now);
+            // It has the token and did not reject it: from now on it is as any other.
+            rejecting.newest = rejecting.newest.max(client.connection);
+        }
+    }
+
+    /// Another token, or none, is in hand. Which connections are new is no matter of tokens.
+    pub(super) fn forget(&mut self) {
+        *self = Self {
+            newest: self.newest,
+            calls: std::mem::take(&mut self.calls),
+            ..Self::default()
+        };
+    }
+
+    pub(super) fn any(&self) -> bool {
+        !self.open.is_empty()
+    }
+
+    pub(super) fn call_deadline(&self) -> Option<BootTime> {
+        self.calls.iter().map(|call| call.deadline).min()
+    }
+
+    /// Whether this is the first complaint of this uid that is worth a line in the journal.
+    fn tell(&mut self, uid: u32) -> bool {
+        let rejecting = self.uids.get_mut(&uid);
+        rejecting.is_some_and(|rejecting| !std::mem::replace(&mut rejecting.told, true))
+    }
+}
+
+impl Core {
+    /// `RejectAccessToken`.
+    pub(super) fn reject_access_token(
+        &mut self,
+        t: &mut Turn<'_>,
+        call: CallId,
+        client: Client,
+        generation: Generation,
+    ) {
+        let now = t.at();
+        let Some(held) = self.token_in_hand() else {
+            let error = self.without_pairing();
+            t.reply(call, Err(error));
+            return;
+        };
+        if generation == Generation::NONE || generation > held.generation {
+            t.reply(call, Err(CallError::UnknownGeneration));
+            return;
+        }
+        if generation < held.generation || held.dead(now) {
+            // Replaced already, or as good as replaced: that a dead token is refused is no news.
+            t.reply(call, Ok(Reply::Done));
+            return;
+        }
+        if !held.may_reject(client.uid) {
+            t.reply(call, Err(CallError::NotYours));
+            return;
+        }
+        self.resource.rejections.rejected(client, generation, now);
+        if !self.policy.can_probe {
+            self.reject_unasked(t, client.uid, generation);
+            t.reply(call, Ok(Reply::Done));
+            return;
+        }
+        self.resource.rejections.calls.push(RejectCall {
+            call,
+            uid: client.uid,
+            deadline: now.after(CALL_LIMIT),
+            asked: false,
+        });
+    }
+
+    /// Where nobody can be asked, a client's word is worth one refresh within the limit, and no more: it takes the token from
+    /// no other client, ends no pairing that cannot be refreshed, and does not decide which of two pairs lives.
+    fn reject_unasked(&mut self, t: &mut Turn<'_>, caller: u32, generation: Generation) {
+        let Some(held) = &mut self.held else { return };
+        if self.resource.rejections.tell(caller) {
+            t.note(Note::RejectionUnchecked { caller, generation });
+        }
+        let first = !held.challenged();
+        held.rejected = true;
+        if first {
+            self.refused_limit.refused();
+            // After a lost answer it may well be true: the next resend need not wait for longer than it must.
+            self.resend_hastened = true;
+        }
+    }
+
+    /// The server took the token: who rejected it before that request left was wrong. Told once for each uid and token,
+    /// however often it insists.
+    pub(super) fn refute_rejections(&mut self, t: &mut Turn<'_>) {
+        let rejections = &mut self.resource.rejections;
+        for (caller, generation) in rejections.refuted(t.at()) {
+            if rejections.tell(caller) {
+                t.note(Note::RejectionUnfounded { caller, generation });
+            }
+        }
+        for call in rejections.calls.extract_if(.., |call| call.asked) {
+            t.reply(call.call, Ok(Reply::Done));
+        }
+    }
+
+    /// The probe brought no verdict.
+    pub(super) fn fail_rejections(&mut self, t: &mut Turn<'_>, error: CallError) {
+        self.resource.rejections.unanswered();
+        self.answer_reject_calls(t, Err(error));
+    }
+
+    /// Answers every call of `RejectAccessToken`.
+    pub(super) fn answer_reject_calls(&mut self, t: &mut Turn<'_>, answer: Result<(), CallError>) {
+        for call in std::mem::take(&mut self.resource.rejections.calls) {
+            t.reply(call.call, answer.map(|()| Reply::Done));
+        }
+    }
+
+    /// Answers the calls of `RejectAccessToken` whose probe is put off or whose time is over.
+    pub(super) fn answer_put_off(&mut self, t: &mut Turn<'_>) {
+        let now = t.at();
+        if self.token_in_hand().is_none_or(|token| token.dead(now)) {
+            return self.answer_reject_calls(t, Ok(()));
+        }
+        for call in std::mem::take(&mut self.resource.rejections.calls) {
+            let soon = |start: BootTime| start <= now.after(PROBES_APART);
+            if call.deadline <= now {
+                t.reply(call.call, Err(CallError::Timeout));
+            } else if self.resource.busy() || self.examined_at(call.uid).is_some_and(soon) {
+                self.resource.rejections.calls.push(call);
+            } else {
+                let failing = self.resource.failing().filter(|_| self.resource_free());
+                t.reply(call.call, failing.map_or(Ok(Reply::Done), Err));
+            }
+        }
+    }
+
+    /// Where no resource can be asked, the refresh is what examines a rejection: it ends the doubt, or fails.
+    pub(super) fn examine_by_refresh(&mut self) {
+        if self.policy.can_probe {
+            return;
+        }
+        if self.refresh == Refresh::Idle {
+            self.resource.rejections.unanswered();
+        } else {
+            self.resource.rejections.asked();
+        }
+    }
+
+    /// When the rejection of this uid is examined, if nothing is out already.
+    fn examined_at(&self, uid: u32) -> Option<BootTime> {
+        if !self.policy.can_probe {
+            return self.refresh_starts(false);
+        }
+        let pause = self.resource.rejections.pause_ends(uid);
+        self.resource_free().then(|| self.resource.pressed().max(pause))
+    }
+
+    /// Until when a caller of `GetAccessToken` waits because of a rejection, although the token in hand would do.
+    pub(super) fn held_until(
+        &self,
+        client: Client,
+        reconnected: bool,
+        deadline: BootTime,
+        now: BootTime,
+    ) -> Option<BootTime> {
+        let replacing = self.refresh != Refresh::Idle || self.settling();
+        let rejections = &self.resource.rejections;
+        if let Some(rejection) = rejections.open.get(&client.connection) {
+            let starts = (rejection.stage != Stage::Unanswered)
+                .then(|| self.examined_at(rejection.uid))
+                .flatten();
+            let examined = replacing || self.resource.busy() || starts.is_some_and(|start| start <= deadline);
+            return if examined {
+                Some(deadline)
+            } else {
+                rejection.handed.map(|at| at.after(SAME_AGAIN).min(deadline))
+            };
+        }
+        let rejecting = rejections.rejecting(client.uid, now).filter(|_| reconnected)?;
+        if replacing || self.resource.probing() {
+            Some(deadline)
+        } else {
+            rejecting.handed.map(|at| at.after(NEW_APART).min(deadline))
+        }
+    }
+}
