@@ -69,7 +69,7 @@ fn a_disk_that_still_fails_after_the_restart_is_told_and_tried_until_it_works() 
     assert_eq!(failures(&restarted), 1, "and told once");
     assert_eq!(restarted.stored().kept, Kept::Spilled);
     restarted.disk_works = true;
-    restarted.advance(secs(60));
+    restarted.advance(secs(120));
     assert_eq!(restarted.durable().kept, Kept::Twice);
     assert_eq!(restarted.on_disk().pair.access.expose(), "a2");
     assert!(restarted.notes.contains(&Note::StoreRecovered));
