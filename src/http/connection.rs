@@ -1,6 +1,7 @@
 //! One HTTP/1.1 connection, and the knowledge of whether a request left on it.
 
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -31,6 +32,7 @@ const HEADERS_MAX: usize = 64;
 /// A live connection. Dropping it closes it at once, whatever is in flight.
 pub struct Connection {
     origin: Origin,
+    address: SocketAddr,
     sender: http1::SendRequest<Full<Bytes>>,
     gate: Arc<Gate>,
     _driver: Driver,
@@ -38,7 +40,7 @@ pub struct Connection {
 
 impl Connection {
     /// Takes over a stream on which nothing was said yet.
-    pub(super) async fn new<S>(origin: Origin, stream: S) -> Result<Self, FaultKind>
+    pub(super) async fn new<S>(origin: Origin, address: SocketAddr, stream: S) -> Result<Self, FaultKind>
     where
         S: Read + Write + Unpin + Send + 'static,
     {
@@ -59,6 +61,7 @@ impl Connection {
         }));
         Ok(Self {
             origin,
+            address,
             sender,
             gate,
             _driver: driver,
@@ -67,6 +70,10 @@ impl Connection {
 
     pub(super) const fn origin(&self) -> &Origin {
         &self.origin
+    }
+
+    pub(super) const fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Whether another request can be sent, as far as is known here.

@@ -1,26 +1,28 @@
-//! Name lookup and TCP: what hyper-rustls builds its TLS on.
+//! Name lookup, and TCP to one address: what hyper-rustls builds its TLS on.
 
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use hyper::Uri;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
 use tower_service::Service;
 
-/// How long one address may take before the next is tried: two retransmissions of a SYN, and three addresses within the
-/// limit of the whole.
-const ADDRESS: Duration = Duration::from_secs(3);
+use crate::oauth::Origin;
 
-/// Connects to the first address of a name that answers. The caller bounds the whole, the resolver included.
+/// Connects to one address, whatever the URI says. The caller bounds the time.
 #[derive(Clone)]
-pub(super) struct Dialer;
+pub(super) struct Dialer {
+    pub(super) address: SocketAddr,
+    /// Set as soon as TCP is up.
+    pub(super) connected: Arc<AtomicBool>,
+}
 
-/// Lookup or TCP failed. A type of its own, so that it is told apart from what TLS says of a connection.
+/// TCP failed. A type of its own, so that it is told apart from what TLS says of a connection.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 pub(super) struct Unreachable(#[from] io::Error);
@@ -34,70 +36,23 @@ impl Service<Uri> for Dialer {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, uri: Uri) -> Self::Future {
-        Box::pin(async move { Ok(TokioIo::new(dial(&uri).await?)) })
+    fn call(&mut self, _: Uri) -> Self::Future {
+        let Self { address, connected } = self.clone();
+        Box::pin(async move {
+            let stream = TcpStream::connect(address).await?;
+            connected.store(true, Ordering::Relaxed);
+            // Requests are small and awaited: Nagle's algorithm could only delay them.
+            stream.set_nodelay(true)?;
+            Ok(TokioIo::new(stream))
+        })
     }
 }
 
-async fn dial(uri: &Uri) -> io::Result<TcpStream> {
-    let host = uri.host().unwrap_or_default();
-    // The resolver takes an IPv6 address without its brackets.
-    let host = host
-        .strip_prefix('[')
-        .and_then(|host| host.strip_suffix(']'))
-        .unwrap_or(host);
-    let addresses = lookup_host((host, uri.port_u16().unwrap_or(443))).await?;
-    let mut last = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
-    for address in interleave(addresses) {
-        match timeout(ADDRESS, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                // Requests are small and awaited: Nagle's algorithm could only delay them.
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Ok(Err(error)) => last = error,
-            Err(_) => last = io::ErrorKind::TimedOut.into(),
-        }
+/// The addresses of a server, in the resolver's order.
+pub(super) async fn look_up(origin: &Origin) -> io::Result<Vec<SocketAddr>> {
+    let addresses: Vec<_> = lookup_host((origin.dial_host(), origin.port())).await?.collect();
+    if addresses.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
     }
-    Err(last)
-}
-
-/// RFC 8305 §4: families alternate, so that a network which advertises a dead one costs a single wait.
-fn interleave(addresses: impl Iterator<Item = SocketAddr>) -> Vec<SocketAddr> {
-    let mut addresses: Vec<_> = addresses.collect();
-    let Some(first) = addresses.first().map(SocketAddr::is_ipv6) else {
-        return addresses;
-    };
-    let mut seen = [0; 2];
-    // A stable sort by rank within the family, the resolver's preferred family first in each rank.
-    addresses.sort_by_cached_key(|address| {
-        let other = usize::from(address.is_ipv6() != first);
-        seen[other] += 1;
-        (seen[other], other)
-    });
-    addresses
-}
-
-#[cfg(test)]
-mod tests {
-    use super::interleave;
-
-    #[test]
-    fn families_alternate_and_keep_their_order() {
-        let order = |list: &[&str]| -> Vec<String> {
-            interleave(list.iter().map(|address| address.parse().expect("an address")))
-                .iter()
-                .map(ToString::to_string)
-                .collect()
-        };
-        assert_eq!(
-            order(&["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"]),
-            ["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"]
-        );
-        assert_eq!(
-            order(&["1.1.1.1:1", "[::1]:1", "2.2.2.2:1"]),
-            ["1.1.1.1:1", "[::1]:1", "2.2.2.2:1"]
-        );
-        assert_eq!(order(&[]), [""; 0]);
-    }
+    Ok(addresses)
 }

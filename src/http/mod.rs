@@ -14,6 +14,7 @@
 //! Secrets are in wiped memory up to the point where hyper and rustls copy them into buffers of their own; those end with
 //! the connection, which is why none is kept longer than [`WARM`].
 
+mod addresses;
 mod connection;
 mod describe;
 mod dial;
@@ -230,6 +231,7 @@ impl Client {
         deadline: Instant,
     ) -> Result<(HttpResponse, Connection), FaultKind> {
         let (method, path) = (request.method.clone(), request.path.clone());
+        let address = on.address();
         let started = Instant::now();
         let ended = on.exchange(request, deadline).await;
         let millis = started.elapsed().as_millis();
@@ -242,6 +244,9 @@ impl Client {
             Err(fault) => {
                 tracing::debug!(%method, path, ?fault, millis, "not answered");
                 self.forget_warm();
+                if *fault == FaultKind::Lost {
+                    self.shared.tls.put_last(address);
+                }
             }
         }
         ended
@@ -249,14 +254,10 @@ impl Client {
 
     async fn connect(&self, origin: &Origin, deadline: Instant) -> Result<Connection, FaultKind> {
         let deadline = deadline.min(Instant::now() + CONNECT);
-        let connecting = async {
-            let stream = self.shared.tls.connect(origin).await?;
-            Connection::new(origin.clone(), stream).await
+        let ended = match self.shared.tls.connect(origin, deadline).await {
+            Ok((address, stream)) => Connection::new(origin.clone(), address, stream).await,
+            Err(fault) => Err(fault),
         };
-        let ended = timeout_at(deadline, connecting).await.unwrap_or_else(|_| {
-            tracing::debug!(%origin, "no connection in time");
-            Err(FaultKind::Offline)
-        });
         if ended.is_err() {
             self.forget_warm();
         }

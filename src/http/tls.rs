@@ -4,10 +4,10 @@
 //! system's clock and a floor (the latest time known to be past), and a certificate that fails by its dates alone, while
 //! the clock is not trusted, is told apart from one that is not to be trusted at all.
 
-use std::future::poll_fn;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{error, fmt, io};
 
@@ -20,9 +20,12 @@ use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName, UnixTim
 use rustls::time_provider::TimeProvider;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
+use tokio::time::{Instant, timeout_at};
 use tower_service::Service;
 
-use super::dial::{Dialer, Unreachable};
+use super::addresses::{Failed, Memory, race};
+use super::dial::{Dialer, Unreachable, look_up};
+use super::lock;
 use crate::core::{FaultKind, WallTime};
 use crate::oauth::Origin;
 
@@ -135,7 +138,25 @@ pub(super) struct Connector {
     clock: Arc<FloorClock>,
     /// Set at once with a `ca-file`, else with the first connection: reading the system's roots takes longer than all the
     /// rest of the start.
-    ready: OnceLock<HttpsConnector<Dialer>>,
+    ready: OnceLock<Configured>,
+    pub(super) memory: Mutex<Memory>,
+    /// In place of the resolver's answer, unless empty.
+    #[cfg(test)]
+    pub(super) addresses: Mutex<Vec<SocketAddr>>,
+}
+
+struct Configured {
+    resuming: Arc<ClientConfig>,
+    /// A resumed handshake has no certificate in it, so that it passes where only small packets do; the answer to a refresh
+    /// would then be the first one that is lost.
+    in_full: Arc<ClientConfig>,
+}
+
+/// Why one address did not serve.
+#[derive(Debug)]
+struct Refusal {
+    kind: FaultKind,
+    text: String,
 }
 
 impl Connector {
@@ -147,6 +168,9 @@ impl Connector {
         let connector = Self {
             clock: settings.clock,
             ready: OnceLock::new(),
+            memory: Mutex::default(),
+            #[cfg(test)]
+            addresses: Mutex::default(),
         };
         if let Some(path) = &settings.ca_file {
             let configured = connector.configure(file_roots(path)?)?;
@@ -155,22 +179,62 @@ impl Connector {
         Ok(connector)
     }
 
-    /// Lookup, TCP and the handshake. Unbounded in time; the caller bounds it.
-    pub(super) async fn connect(&self, origin: &Origin) -> Result<Stream, FaultKind> {
-        let ready = self.ready().map_err(|error| {
+    /// Lookup, TCP and the handshake: the first address of the server that is through with all of it.
+    pub(super) async fn connect(&self, origin: &Origin, deadline: Instant) -> Result<(SocketAddr, Stream), FaultKind> {
+        let addresses = match timeout_at(deadline, self.look_up(origin)).await {
+            Ok(Ok(addresses)) => addresses,
+            Ok(Err(error)) => {
+                tracing::debug!(%origin, %error, "no address");
+                return Err(FaultKind::Offline);
+            }
+            Err(_) => {
+                tracing::debug!(%origin, error = "the name lookup took too long", "no address");
+                return Err(FaultKind::Offline);
+            }
+        };
+        let configured = self.ready().map_err(|error| {
             tracing::error!(%error, "no server can be trusted");
             FaultKind::Untrusted
         })?;
         let uri = Uri::try_from(format!("https://{origin}/")).map_err(|_| FaultKind::Untrusted)?;
-        let mut connector = ready.clone();
-        let ended = match poll_fn(|cx| connector.poll_ready(cx)).await {
-            Ok(()) => connector.call(uri).await,
-            Err(error) => Err(error),
-        };
-        ended.map_err(|error| self.classify(origin, &*error))
+        let addresses = lock(&self.memory).order(addresses);
+        let ended = race(addresses, deadline, |address, connected| {
+            let config = if lock(&self.memory).is_doubtful(&address) {
+                &configured.in_full
+            } else {
+                &configured.resuming
+            };
+            let mut connector = HttpsConnector::from((Dialer { address, connected }, Arc::clone(config)));
+            connector.enforce_https();
+            let uri = uri.clone();
+            async move {
+                // Always ready: it has no state.
+                let ended = connector.call(uri).await;
+                ended.map_err(|error| self.classify(address, &*error))
+            }
+        })
+        .await;
+        lock(&self.memory).learn(&ended);
+        ended.won.ok_or_else(|| judge(origin, &ended.failed))
     }
 
-    fn ready(&self) -> Result<&HttpsConnector<Dialer>, TlsError> {
+    /// A request was lost behind this address: small packets pass there, and larger ones may not.
+    pub(super) fn put_last(&self, address: SocketAddr) {
+        lock(&self.memory).fail(address, true);
+    }
+
+    async fn look_up(&self, origin: &Origin) -> io::Result<Vec<SocketAddr>> {
+        #[cfg(test)]
+        {
+            let addresses = lock(&self.addresses).clone();
+            if !addresses.is_empty() {
+                return Ok(addresses);
+            }
+        }
+        look_up(origin).await
+    }
+
+    fn ready(&self) -> Result<&Configured, TlsError> {
         if let Some(ready) = self.ready.get() {
             return Ok(ready);
         }
@@ -184,29 +248,26 @@ impl Connector {
         self.ready.get().is_some()
     }
 
-    fn configure(&self, roots: RootCertStore) -> Result<HttpsConnector<Dialer>, TlsError> {
+    fn configure(&self, roots: RootCertStore) -> Result<Configured, TlsError> {
         let crypto = Arc::new(rustls::crypto::ring::default_provider());
-        let mut config = ClientConfig::builder_with_details(crypto, Arc::clone(&self.clock) as Arc<dyn TimeProvider>)
+        let mut in_full = ClientConfig::builder_with_details(crypto, Arc::clone(&self.clock) as Arc<dyn TimeProvider>)
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        config.resumption = Resumption::in_memory_sessions(SESSIONS);
+        in_full.alpn_protocols = vec![b"http/1.1".to_vec()];
+        in_full.resumption = Resumption::disabled();
         // RFC 8446 §8: early data can be replayed by anybody who recorded it. A refresh must not be.
-        config.enable_early_data = false;
-        let mut connector = HttpsConnector::from((Dialer, config));
-        connector.enforce_https();
-        Ok(connector)
+        in_full.enable_early_data = false;
+        let mut resuming = in_full.clone();
+        resuming.resumption = Resumption::in_memory_sessions(SESSIONS);
+        Ok(Configured {
+            resuming: Arc::new(resuming),
+            in_full: Arc::new(in_full),
+        })
     }
 
-    fn classify(&self, origin: &Origin, error: &(dyn error::Error + Send + Sync + 'static)) -> FaultKind {
-        if error.is::<Unreachable>() {
-            tracing::debug!(%origin, %error, "no connection");
-            return FaultKind::Offline;
-        }
-        if error.is::<InvalidDnsNameError>() {
-            return FaultKind::Untrusted;
-        }
+    /// A certificate that is not trusted is told even where another address serves.
+    fn classify(&self, address: SocketAddr, error: &(dyn error::Error + Send + Sync + 'static)) -> Refusal {
         let cause = rustls_error(error);
         let dates = matches!(
             cause,
@@ -217,22 +278,58 @@ impl Connector {
                     | CertificateError::NotValidYetContext { .. }
             ))
         );
-        match cause {
+        let kind = match cause {
+            _ if error.is::<InvalidDnsNameError>() => FaultKind::Untrusted,
+            None if error.is::<Unreachable>() => {
+                tracing::debug!(%address, cause = %error, "no connection");
+                FaultKind::Offline
+            }
             Some(_) if dates && !self.clock.is_trusted() => {
-                tracing::debug!(%origin, %error, "certificate cannot be checked: the clock is not set");
+                tracing::debug!(%address, cause = %error, "certificate cannot be checked: the clock is not set");
                 FaultKind::ClockNotSet
             }
             Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => {
-                tracing::warn!(%origin, %error, "certificate is not trusted");
+                tracing::warn!(%address, cause = %error, "certificate is not trusted");
                 FaultKind::Untrusted
             }
             // Not TLS, not a common version, or cut: a captive portal or a middlebox, and nothing was sent.
             Some(_) | None => {
-                tracing::debug!(%origin, %error, "no TLS");
+                tracing::debug!(%address, cause = %error, "no TLS");
                 FaultKind::Offline
             }
+        };
+        Refusal {
+            kind,
+            text: error.to_string(),
         }
     }
+}
+
+/// What the failure of all addresses means: what one of them says of a certificate tells more than the silence of others,
+/// and with the right time that certificate may be a good one.
+fn judge(origin: &Origin, failed: &[Failed<Refusal>]) -> FaultKind {
+    let is = |kind| {
+        let mut refusals = failed.iter().filter_map(|failed| failed.error.as_ref());
+        refusals.any(|refusal| refusal.kind == kind)
+    };
+    let kind = if is(FaultKind::ClockNotSet) {
+        FaultKind::ClockNotSet
+    } else if is(FaultKind::Untrusted) {
+        FaultKind::Untrusted
+    } else {
+        FaultKind::Offline
+    };
+    let told = failed.iter().map(|failed| {
+        let text = match &failed.error {
+            Some(refusal) => &refusal.text,
+            None if failed.connected => "no answer to the TLS handshake",
+            None => "no answer",
+        };
+        format!("{}: {text}", failed.address)
+    });
+    let error = told.collect::<Vec<_>>().join("; ");
+    tracing::debug!(%origin, %error, ?kind, "no address serves");
+    kind
 }
 
 /// tokio-rustls and hyper-rustls each wrap it in an `io::Error`.

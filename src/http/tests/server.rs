@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use c2c_sim::watched::Watched;
 use rcgen::{CertificateParams, Issuer, KeyPair, date_time_ymd};
-use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
+use rustls::{HandshakeKind, ServerConfig};
 use tempfile::TempDir;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -51,9 +51,13 @@ pub(super) struct Server {
     pub(super) port: u16,
     pub(super) seen: mpsc::UnboundedReceiver<Seen>,
     signal: Arc<Notify>,
+    handshakes: Handshakes,
     brake: Brake,
     folder: TempDir,
 }
+
+/// How each connection came up that did.
+type Handshakes = Arc<Mutex<Vec<HandshakeKind>>>;
 
 /// tokio lets a paused clock jump as soon as its runtime has nothing to do, and what is on its way through the kernel looks like
 /// nothing. So a thread of the runtime is kept busy, except while a script stands where only time leads on.
@@ -117,6 +121,8 @@ impl Server {
         let wait = Arc::clone(&signal);
         let brake = Brake::pulled();
         let own = brake.clone();
+        let handshakes = Handshakes::default();
+        let kinds = Arc::clone(&handshakes);
         let mut scripts: VecDeque<_> = scripts.into_iter().collect();
         tokio::spawn(async move {
             while let Ok((tcp, _)) = listener.accept().await {
@@ -128,6 +134,7 @@ impl Server {
                     script,
                     Arc::clone(&wait),
                     own.clone(),
+                    Arc::clone(&kinds),
                     report.clone(),
                 ));
             }
@@ -136,6 +143,7 @@ impl Server {
             port,
             seen,
             signal,
+            handshakes,
             brake,
             folder,
         }
@@ -157,6 +165,11 @@ impl Server {
 
     pub(super) fn ca_file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
+    }
+
+    /// How the connections came up, in order.
+    pub(super) fn handshakes(&self) -> Vec<HandshakeKind> {
+        self.handshakes.lock().unwrap().clone()
     }
 
     /// The next thing that happens.
@@ -210,6 +223,7 @@ async fn play(
     script: Vec<Step>,
     wait: Arc<Notify>,
     brake: Brake,
+    handshakes: Handshakes,
     report: mpsc::UnboundedSender<Seen>,
 ) {
     let base = format!("https://{}", tcp.local_addr().unwrap());
@@ -230,6 +244,7 @@ async fn play(
         let _ = report.send(Seen::Left);
         return;
     };
+    handshakes.lock().unwrap().extend(stream.get_ref().1.handshake_kind());
     for step in script {
         match step {
             Step::Take => {

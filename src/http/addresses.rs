@@ -1,0 +1,209 @@
+//! Which address of a server is tried when, and what its tries teach for the next time.
+//!
+//! Must never: end a try because another address exists; only a finished handshake and the limit of the whole do that.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep_until};
+
+/// How long one try stays alone: two retransmissions of a SYN, and a handshake on any link that is not overloaded. Three
+/// addresses fit into the limit of the whole.
+const ALONE: Duration = Duration::from_secs(3);
+
+/// More tries at once would only take bandwidth from each other on a slow link.
+const AT_ONCE: usize = 2;
+
+/// How long a failure counts. A network that breaks one address family does so for hours, and where it was mended, the other
+/// family served meanwhile.
+const MEMORY: Duration = Duration::from_secs(600);
+
+/// The most failed addresses that are remembered: a server has a handful.
+const REMEMBERED: usize = 16;
+
+/// A try that did not lead to a connection.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Failed<E> {
+    pub(super) address: SocketAddr,
+    /// TCP was up.
+    pub(super) connected: bool,
+    /// `None`: it had not ended, when the limit was reached or when a try that began later was through.
+    pub(super) error: Option<E>,
+}
+
+/// How a race ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Ended<T, E> {
+    pub(super) won: Option<(SocketAddr, T)>,
+    /// In the order in which they failed.
+    pub(super) failed: Vec<Failed<E>>,
+}
+
+struct Try<F> {
+    address: SocketAddr,
+    connected: Arc<AtomicBool>,
+    running: Pin<Box<F>>,
+}
+
+impl<F> Try<F> {
+    fn failed<E>(self, error: Option<E>) -> Failed<E> {
+        Failed {
+            address: self.address,
+            connected: self.connected.load(Ordering::Relaxed),
+            error,
+        }
+    }
+}
+
+/// Tries one address after the other: the next one after [`ALONE`] beside the former, or at once where one has failed. The
+/// first that is through wins. `begin` sets its flag as soon as TCP is up.
+pub(super) async fn race<T, E, F>(
+    addresses: Vec<SocketAddr>,
+    deadline: Instant,
+    mut begin: impl FnMut(SocketAddr, Arc<AtomicBool>) -> F,
+) -> Ended<T, E>
+where
+    F: Future<Output = Result<T, E>>,
+{
+    let mut waiting = addresses.into_iter();
+    // In the order in which they began.
+    let mut tries: Vec<Try<F>> = Vec::with_capacity(AT_ONCE);
+    let mut failed = Vec::new();
+    let mut next = Instant::now();
+    loop {
+        if tries.len() < AT_ONCE
+            && next <= Instant::now()
+            && let Some(address) = waiting.next()
+        {
+            let connected = Arc::new(AtomicBool::new(false));
+            let running = Box::pin(begin(address, Arc::clone(&connected)));
+            tries.push(Try {
+                address,
+                connected,
+                running,
+            });
+            next = Instant::now() + ALONE;
+        }
+        if tries.is_empty() {
+            return Ended { won: None, failed };
+        }
+        let more = tries.len() < AT_ONCE && waiting.len() > 0;
+        tokio::select! {
+            biased;
+            (at, ended) = first(&mut tries) => {
+                let done = tries.remove(at);
+                match ended {
+                    Ok(connection) => {
+                        failed.extend(tries.drain(..at).map(|slower| slower.failed(None)));
+                        return Ended { won: Some((done.address, connection)), failed };
+                    }
+                    Err(error) => {
+                        failed.push(done.failed(Some(error)));
+                        next = Instant::now();
+                    }
+                }
+            }
+            () = sleep_until(deadline) => {
+                failed.extend(tries.into_iter().map(|silent| silent.failed(None)));
+                return Ended { won: None, failed };
+            }
+            () = sleep_until(next), if more => {}
+        }
+    }
+}
+
+async fn first<T, E, F>(tries: &mut [Try<F>]) -> (usize, Result<T, E>)
+where
+    F: Future<Output = Result<T, E>>,
+{
+    std::future::poll_fn(|cx| {
+        for (at, one) in tries.iter_mut().enumerate() {
+            if let Poll::Ready(ended) = one.running.as_mut().poll(cx) {
+                return Poll::Ready((at, ended));
+            }
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Failures of earlier tries. They change the order, and no address is ever left out.
+#[derive(Default)]
+pub(super) struct Memory {
+    /// When IPv4 and IPv6 last failed after TCP was up, where they did not succeed since.
+    families: [Option<Instant>; 2],
+    /// Newest last.
+    addresses: Vec<(SocketAddr, Instant)>,
+}
+
+impl Memory {
+    /// The order in which the addresses of a lookup are tried.
+    ///
+    /// RFC 8305 §4: families alternate, so that a network which advertises a dead one costs a single wait. The resolver's
+    /// preferred family comes first, unless it alone failed after connecting. Within a family, the resolver's order holds
+    /// among those that failed and among those that did not.
+    pub(super) fn order(&self, addresses: impl IntoIterator<Item = SocketAddr>) -> Vec<SocketAddr> {
+        let recent = |at: Instant| at.elapsed() < MEMORY;
+        let mut seen = BTreeSet::new();
+        let mut addresses: Vec<_> = addresses.into_iter().filter(|address| seen.insert(*address)).collect();
+        let Some(preferred) = addresses.first().map(family) else {
+            return addresses;
+        };
+        let is_second = |family: usize| self.families[family].is_some_and(recent);
+        let first = if is_second(preferred) && !is_second(1 - preferred) {
+            1 - preferred
+        } else {
+            preferred
+        };
+        let has_failed = |address: &SocketAddr| {
+            let mut failed = self.addresses.iter();
+            failed.any(|(other, at)| other == address && recent(*at))
+        };
+        addresses.sort_by_cached_key(has_failed);
+        let mut ranks = [0; 2];
+        // Stable: by the rank within the family, the first family first in each rank.
+        addresses.sort_by_cached_key(|address| {
+            let family = family(address);
+            ranks[family] += 1;
+            (ranks[family], family != first)
+        });
+        addresses
+    }
+
+    /// Whether the last word of the address's family is a failure after connecting, however long ago.
+    pub(super) fn is_doubtful(&self, address: &SocketAddr) -> bool {
+        self.families[family(address)].is_some()
+    }
+
+    /// Learns from a race.
+    pub(super) fn learn<T, E>(&mut self, ended: &Ended<T, E>) {
+        for failed in &ended.failed {
+            self.fail(failed.address, failed.connected);
+        }
+        if let Some((won, _)) = &ended.won {
+            self.addresses.retain(|(address, _)| address != won);
+            self.families[family(won)] = None;
+        }
+    }
+
+    /// This address failed, and whether it did after TCP was up.
+    pub(super) fn fail(&mut self, failed: SocketAddr, connected: bool) {
+        let now = Instant::now();
+        self.addresses.retain(|(address, _)| *address != failed);
+        self.addresses.push((failed, now));
+        let surplus = self.addresses.len().saturating_sub(REMEMBERED);
+        self.addresses.drain(..surplus);
+        if connected {
+            self.families[family(&failed)] = Some(now);
+        }
+    }
+}
+
+fn family(address: &SocketAddr) -> usize {
+    usize::from(address.is_ipv6())
+}

@@ -1,0 +1,346 @@
+//! A server with several addresses: which is tried when, and which of them serves.
+
+use std::cell::RefCell;
+use std::net::SocketAddr;
+use std::sync::atomic::Ordering;
+
+use rustls::HandshakeKind;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::log::Log;
+use super::*;
+use crate::http::addresses::{Ended, Failed, Memory, race};
+
+fn addresses(list: &[&str]) -> Vec<SocketAddr> {
+    list.iter().map(|address| address.parse().unwrap()).collect()
+}
+
+/// One address in a race: after so many seconds it is through, or has failed.
+type Runner = (u64, Result<(), &'static str>);
+
+const NEVER: Runner = (u64::MAX, Ok(()));
+
+/// A race of 10 s between the addresses `[::1]:0`, `[::1]:1` and so on, and when each began. TCP is up after a second.
+async fn run(runners: &[Runner]) -> (Ended<(), &'static str>, Vec<u64>, u64) {
+    let start = Instant::now();
+    let began = RefCell::new(Vec::new());
+    let list = (0..)
+        .zip(runners)
+        .map(|(port, _)| SocketAddr::new([0; 16].into(), port));
+    let deadline = start + CONNECT;
+    let ended = race(list.collect(), deadline, |address, connected| {
+        began.borrow_mut().push(start.elapsed().as_secs());
+        let (seconds, end) = runners[usize::from(address.port())];
+        async move {
+            let tcp = Duration::from_secs(seconds.min(1));
+            tokio::time::sleep(tcp).await;
+            connected.store(true, Ordering::Relaxed);
+            tokio::time::sleep(Duration::from_secs(seconds.min(1_000)) - tcp).await;
+            end
+        }
+    })
+    .await;
+    (ended, began.into_inner(), start.elapsed().as_secs())
+}
+
+fn winner<E>(ended: &Ended<(), E>) -> Option<u16> {
+    ended.won.as_ref().map(|(address, ())| address.port())
+}
+
+#[tokio::test(start_paused = true)]
+async fn three_addresses_that_take_five_seconds_each_lead_to_the_first() {
+    let (ended, began, seconds) = run(&[(5, Ok(())); 3]).await;
+    assert_eq!((winner(&ended), began, seconds), (Some(0), vec![0, 3], 5));
+    assert_eq!(ended.failed, [], "a later one that is overtaken has not failed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_address_begins_after_three_seconds_or_at_once_after_a_failure() {
+    let (ended, began, seconds) = run(&[(1, Err("cut")), NEVER, (1, Ok(()))]).await;
+    assert_eq!((winner(&ended), began, seconds), (Some(2), vec![0, 1, 4], 5));
+    let failed: Vec<_> = ended.failed.iter().map(|failed| failed.error).collect();
+    assert_eq!(failed, [Some("cut"), None]);
+
+    let (ended, began, seconds) = run(&[(0, Err("refused")); 4]).await;
+    assert_eq!((winner(&ended), began, seconds), (None, vec![0; 4], 0));
+    assert_eq!(ended.failed.len(), 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_try_is_ended_for_another_and_no_more_than_two_run_at_once() {
+    let (ended, began, seconds) = run(&[(9, Ok(())), NEVER, (1, Ok(()))]).await;
+    assert_eq!((winner(&ended), began, seconds), (Some(0), vec![0, 3], 9));
+
+    let (ended, began, seconds) = run(&[(9, Ok(())), (4, Err("garbage")), (1, Err("cut")), NEVER]).await;
+    assert_eq!((winner(&ended), began, seconds), (Some(0), vec![0, 3, 7, 8], 9));
+
+    let (ended, began, seconds) = run(&[NEVER; 3]).await;
+    assert_eq!((winner(&ended), began, seconds), (None, vec![0, 3], 10));
+    let silent = |address: &str| Failed {
+        address: address.parse().unwrap(),
+        connected: true,
+        error: None,
+    };
+    assert_eq!(ended.failed, [silent("[::]:0"), silent("[::]:1")]);
+}
+
+fn order(memory: &Memory, list: &[&str]) -> Vec<String> {
+    let order = memory.order(addresses(list));
+    order.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn families_alternate_and_keep_their_order() {
+    let memory = Memory::default();
+    assert_eq!(
+        order(&memory, &["[::1]:1", "[::2]:1", "[::3]:1", "1.1.1.1:1", "2.2.2.2:1"]),
+        ["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::3]:1"]
+    );
+    assert_eq!(
+        order(&memory, &["1.1.1.1:1", "[::1]:1", "1.1.1.1:1", "2.2.2.2:1"]),
+        ["1.1.1.1:1", "[::1]:1", "2.2.2.2:1"],
+        "each address once"
+    );
+    assert_eq!(order(&memory, &[]), [""; 0]);
+}
+
+fn ended(won: &[&str], failed: &[(&str, bool)]) -> Ended<(), ()> {
+    Ended {
+        won: addresses(won).pop().map(|address| (address, ())),
+        failed: failed
+            .iter()
+            .map(|(address, connected)| Failed {
+                address: address.parse().unwrap(),
+                connected: *connected,
+                error: None,
+            })
+            .collect(),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_family_that_failed_after_connecting_is_second_for_ten_minutes() {
+    const USUAL: [&str; 4] = ["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1"];
+    const SWAPPED: [&str; 4] = ["1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::1]:1"];
+    let v6 = "[::1]:1".parse().unwrap();
+    let mut memory = Memory::default();
+    memory.learn(&ended(&["1.1.1.1:1"], &[("[::1]:1", true)]));
+    assert_eq!(order(&memory, &USUAL), SWAPPED);
+    tokio::time::advance(Duration::from_secs(599)).await;
+    assert_eq!(order(&memory, &USUAL), SWAPPED);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(order(&memory, &USUAL), USUAL);
+    assert!(memory.is_doubtful(&v6), "until it has served");
+    memory.learn(&ended(&["[::1]:1"], &[]));
+    assert!(!memory.is_doubtful(&v6));
+}
+
+#[test]
+fn a_failure_before_tcp_or_of_both_families_leaves_the_resolvers_family_first() {
+    let list = ["[::1]:1", "1.1.1.1:1"];
+    for failed in [
+        [("[::1]:1", false), ("1.1.1.1:1", false)],
+        [("[::1]:1", false), ("1.1.1.1:1", true)],
+        [("[::1]:1", true), ("1.1.1.1:1", true)],
+    ] {
+        let mut memory = Memory::default();
+        memory.learn(&ended(&[], &failed));
+        assert_eq!(order(&memory, &list), list, "{failed:?}");
+    }
+}
+
+/// Two silent ones may not hide a third for ever.
+#[test]
+fn an_address_that_failed_comes_after_the_others_of_its_family() {
+    let list = ["1.1.1.1:1", "2.2.2.2:1", "3.3.3.3:1"];
+    let mut memory = Memory::default();
+    memory.learn(&ended(&[], &[("1.1.1.1:1", true), ("2.2.2.2:1", false)]));
+    assert_eq!(order(&memory, &list), ["3.3.3.3:1", "1.1.1.1:1", "2.2.2.2:1"]);
+    memory.learn(&ended(&["2.2.2.2:1"], &[]));
+    assert_eq!(order(&memory, &list), ["2.2.2.2:1", "3.3.3.3:1", "1.1.1.1:1"]);
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    ([127, 0, 0, 1], port).into()
+}
+
+/// The client of `server`, whose name has these addresses and then the server's own.
+fn client_among(server: &Server, others: &[SocketAddr]) -> Client {
+    let client = client_of(server);
+    let own = loopback(server.port);
+    *lock(&client.shared.tls.addresses) = [others, &[own]].concat();
+    client
+}
+
+/// Bound, so that nobody else gets the port, and not listening.
+fn refusing() -> (tokio::net::TcpSocket, SocketAddr) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind(loopback(0)).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
+
+/// Takes one connection and closes it.
+async fn cutting() -> SocketAddr {
+    let listener = TcpListener::bind(loopback(0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move { drop(listener.accept().await) });
+    address
+}
+
+/// Leads to `port`, and lets no large packet pass on the way back: of the server's flight only the first bytes.
+async fn narrow(port: u16) -> SocketAddr {
+    let listener = TcpListener::bind(loopback(0)).await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        let (client, _) = listener.accept().await.unwrap();
+        let server = TcpStream::connect(loopback(port)).await.unwrap();
+        let (mut client_reads, mut client_writes) = client.into_split();
+        let (mut server_reads, mut server_writes) = server.into_split();
+        let back = tokio::spawn(async move {
+            let mut start = [0; 100];
+            server_reads.read_exact(&mut start).await.unwrap();
+            client_writes.write_all(&start).await.unwrap();
+            (server_reads, client_writes)
+        });
+        tokio::io::copy(&mut client_reads, &mut server_writes).await.unwrap();
+        drop(back.await);
+    });
+    address
+}
+
+#[tokio::test]
+async fn an_address_that_takes_tcp_and_stays_silent_does_not_hide_the_one_that_serves() {
+    let mut silent = Server::start([vec![Step::Mute]]).await;
+    let mut server = Server::start([vec![Step::Take, pending()], vec![Step::Take, pending()]]).await;
+    let client = client_among(&server, &[loopback(silent.port)]);
+    tokio::time::pause();
+    let polling = tokio::spawn({
+        let client = client.clone();
+        async move { client.send(&poll()).await }
+    });
+    assert_eq!(silent.next().await, Seen::Accepted);
+    tokio::time::advance(Duration::from_millis(3_001)).await;
+    assert_eq!(polling.await.unwrap().answer, STILL_PENDING);
+    assert_eq!(silent.next().await, Seen::Left);
+    assert_eq!(server.next().await, Seen::Accepted);
+
+    // No time passes any more: the one that serves is tried first.
+    client.forget_warm();
+    assert_eq!(client.send(&poll()).await.answer, STILL_PENDING);
+    assert_eq!(silent.so_far(), []);
+}
+
+#[tokio::test]
+async fn a_refresh_goes_on_the_connection_of_the_address_that_was_proven() {
+    let proven = vec![Step::Take, healthy(), Step::Take, answer("200 OK", PAIR)];
+    let mut server = Server::start([vec![], proven]).await;
+    let client = client_among(&server, &[narrow(server.port).await]);
+    tokio::time::pause();
+    let preparing = tokio::spawn({
+        let client = client.clone();
+        async move { client.prepare().await }
+    });
+    assert_eq!(server.next().await, Seen::Accepted);
+    tokio::time::advance(Duration::from_millis(3_001)).await;
+    let prepared = preparing.await.unwrap();
+    assert_eq!(prepared.outcome.answer, READY);
+    let outcome = client.refresh(prepared.connection.unwrap(), &token()).await;
+    assert!(matches!(outcome.answer, Answer::Refresh(RefreshAnswer::Granted(_))));
+    let accepted = server.so_far().iter().filter(|seen| **seen == Seen::Accepted).count();
+    assert_eq!(accepted, 1);
+}
+
+#[tokio::test]
+async fn an_address_behind_which_a_request_was_lost_comes_after_the_others() {
+    let lossy = vec![Step::Take, healthy(), Step::Take, Step::Cut];
+    let proven = vec![Step::Take, healthy(), Step::Take, answer("200 OK", PAIR)];
+    let server = Server::start([lossy, proven]).await;
+    let client = client_among(&server, &[]);
+    let mut answers = Vec::new();
+    for _ in 0..2 {
+        let prepared = client.prepare().await;
+        let outcome = client.refresh(prepared.connection.unwrap(), &token()).await;
+        answers.push(outcome.answer);
+        let own = loopback(server.port);
+        let other = addresses(&["127.0.0.9:1"])[0];
+        let order = lock(&client.shared.tls.memory).order([own, other]);
+        let (first, _) = order.split_first().unwrap();
+        assert_eq!(*first == own, answers.len() == 2);
+    }
+    assert_eq!(answers[0], refresh_failed(FaultKind::Lost));
+    assert!(matches!(answers[1], Answer::Refresh(RefreshAnswer::Granted(_))));
+}
+
+#[tokio::test]
+async fn refused_cut_and_garbled_handshakes_lead_on_at_once() {
+    let (_socket, refused) = refusing();
+    let plain = Server::start([vec![Step::Plain]]).await;
+    let server = Server::start([vec![Step::Take, pending()]]).await;
+    let client = client_among(&server, &[refused, cutting().await, loopback(plain.port)]);
+    tokio::time::pause();
+    let start = Instant::now();
+    assert_eq!(client.send(&poll()).await.answer, STILL_PENDING);
+    assert_eq!(start.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test]
+async fn an_untrusted_certificate_is_told_and_leads_on() {
+    let log = Log::start();
+    let stranger = Server::start([vec![]]).await;
+    let server = Server::start([vec![Step::Take, pending()]]).await;
+    let client = client_among(&server, &[loopback(stranger.port)]);
+    assert_eq!(client.send(&poll()).await.answer, STILL_PENDING);
+    let log = log.text();
+    let told = log.lines().find(|line| line.contains("certificate is not trusted"));
+    let told = told.unwrap_or_else(|| panic!("{log}"));
+    assert!(
+        told.contains("WARN") && told.contains(&stranger.port.to_string()),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn where_no_address_serves_a_certificate_says_more_than_silence_and_refusal() {
+    let log = Log::start();
+    let (_socket, refused) = refusing();
+    let silent = Server::start([vec![Step::Mute]]).await;
+    let stranger = Server::start([vec![]]).await;
+    let server = Server::start([]).await;
+    let client = client_of(&server);
+    *lock(&client.shared.tls.addresses) = vec![refused, loopback(stranger.port), loopback(silent.port)];
+    tokio::time::pause();
+    let polling = tokio::spawn(async move { client.send(&poll()).await });
+    let mut silent = silent;
+    assert_eq!(silent.next().await, Seen::Accepted);
+    tokio::time::advance(Duration::from_millis(10_001)).await;
+    assert_eq!(polling.await.unwrap().answer, poll_failed(FaultKind::Untrusted));
+    let log = log.text();
+    let told = log.lines().find(|line| line.contains("no address serves"));
+    let told = told.unwrap_or_else(|| panic!("{log}"));
+    for part in ["refused", "certificate", "no answer to the TLS handshake"] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+}
+
+/// With a ticket the handshake is short enough to pass where the answer to a refresh is not.
+#[tokio::test]
+async fn a_family_that_failed_proves_itself_by_a_handshake_in_full() {
+    let closing = format!(
+        "HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{PENDING}",
+        PENDING.len()
+    );
+    let script = vec![Step::Take, say(&closing), Step::Close];
+    let mut server = Server::start(vec![script; 4]).await;
+    let client = client_of(&server);
+    for turn in 0..4 {
+        if turn == 2 {
+            lock(&client.shared.tls.memory).fail(loopback(server.port), true);
+        }
+        assert_eq!(client.send(&poll()).await.answer, STILL_PENDING);
+        while server.next().await != Seen::Closed {}
+    }
+    let [full, resumed] = [HandshakeKind::Full, HandshakeKind::Resumed];
+    assert_eq!(server.handshakes(), [full, resumed, full, resumed]);
+}
