@@ -25,7 +25,7 @@ complete --command c2c-authctl --condition "__fish_seen_subcommand_from token" -
 complete --command c2c-authctl --condition "not __fish_seen_subcommand_from $verbs" --arguments qr --description "show the QR code of the pairing in progress"
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from qr" --long-option png --require-parameter --force-files --description "write a PNG file; - is standard output"
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from qr" --long-option svg --require-parameter --force-files --description "write an SVG file; - is standard output"
-complete --command c2c-authctl --condition "__fish_seen_subcommand_from qr" --long-option size --exclusive --description "pixels on a side, 1 to 2000 (default: 250)"
+complete --command c2c-authctl --condition "__fish_seen_subcommand_from qr" --long-option size --exclusive --description "pixels on a side, 250 to 1000 (default: 250)"
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from qr" --long-option static --description "QR code of the address only; the code is typed"
 
 complete --command c2c-authctl --condition "not __fish_seen_subcommand_from $verbs" --arguments watch --description "print each change of state until interrupted"

@@ -14,6 +14,7 @@ use super::access::{Access, Caller, Callers, Role};
 use super::failure::{Failure, FailureKind};
 use super::handout::Handouts;
 use super::outbox::Outbox;
+use super::pictures::Pictures;
 use super::throttle::{Cost, Throttle, Ticket};
 use super::{About, Call, ReadRedirect};
 use crate::core::{CallError, Client, Command, Reply};
@@ -28,6 +29,7 @@ pub(super) struct Front {
     pub(super) throttle: Throttle,
     pub(super) handouts: Handouts,
     pub(super) outbox: Outbox,
+    pub(super) pictures: Pictures,
     pub(super) calls: mpsc::Sender<Call>,
     pub(super) redirects: ReadRedirect,
 }

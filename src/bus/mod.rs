@@ -19,6 +19,7 @@ mod logind;
 mod options;
 mod outbox;
 mod pairing;
+mod pictures;
 mod png;
 pub mod qr;
 mod text;
@@ -40,7 +41,7 @@ pub use access::{Access, Caller, Callers, Principal, Role};
 pub use failure::{Failure, FailureKind};
 pub use handout::TOKEN_HANDED_OUT;
 
-use crate::core::{CallError, Command, Redirect, Reply, Snapshot};
+use crate::core::{CallError, Command, PairingState, Redirect, Reply, Snapshot};
 use front::Front;
 pub use logind::Lock;
 use outbox::Outbox;
@@ -229,6 +230,7 @@ pub async fn serve_on(
         throttle: throttle::Throttle::default(),
         handouts: handout::Handouts::default(),
         outbox: Outbox::new(first),
+        pictures: pictures::Pictures::default(),
         calls: wiring.calls,
         redirects: wiring.redirects,
     });
@@ -264,6 +266,9 @@ impl Bus {
     /// Shows a new state to the world: properties at once, then their signals, then the answers of calls that end after
     /// this (D4). Never waits.
     pub fn publish(&self, snapshot: Snapshot) {
+        if snapshot.pairing != PairingState::AwaitingUser {
+            self.front.pictures.forget();
+        }
         self.front.outbox.publish(snapshot);
     }
 

@@ -13,6 +13,7 @@ use super::access::Role;
 use super::failure::{Failure, FailureKind};
 use super::front::Front;
 use super::options::{Options, invalid};
+use super::pictures::{Key, Picture};
 use super::qr::{self, Format};
 use super::text::without_nul;
 use super::throttle::Cost;
@@ -130,17 +131,18 @@ fn qr_options(options: HashMap<&str, Variant<'_>>) -> Result<QrOptions, Failure>
         code_id: options.u64("code-id")?,
     };
     options.end("\"format\", \"what\", \"size\", \"code-id\"")?;
-    if !(1..=qr::MAX_SIZE).contains(&parsed.size) {
+    if !qr::SIZES.contains(&parsed.size) {
         return Err(invalid(format!(
-            "the option \"size\" is a number of pixels from 1 to {}",
-            qr::MAX_SIZE
+            "the option \"size\" is a number of pixels from {} to {}",
+            qr::SIZES.start(),
+            qr::SIZES.end()
         )));
     }
     Ok(parsed)
 }
 
-/// The picture of a code.
-fn picture(code: &CodeView, options: &QrOptions) -> Result<Vec<u8>, Failure> {
+/// What the picture of a code says.
+fn qr_text(code: &CodeView, options: &QrOptions) -> Result<Zeroizing<String>, Failure> {
     if options.code_id.is_some_and(|id| id != code.id) {
         return Err(Failure::new(
             FailureKind::NoPairing,
@@ -172,7 +174,7 @@ fn picture(code: &CodeView, options: &QrOptions) -> Result<Vec<u8>, Failure> {
             ));
         }
     };
-    qr::draw(text, options.format, options.size).ok_or_else(|| CallError::ServerError.into())
+    Ok(Zeroizing::new(text.to_owned()))
 }
 
 #[interface(name = "org.cameratocloud.Auth1.Pairing")]
@@ -228,8 +230,21 @@ impl Pairing {
     ) -> Result<(&'static str, Picture), Failure> {
         let _guest = self.0.admit(connection, &header, Role::Ui, Cost::Costly).await?;
         let options = qr_options(options)?;
-        let picture = picture(&self.code().await?, &options)?;
-        Ok((options.format.media_type(), Picture(Zeroizing::new(picture))))
+        let pen = self.0.pictures.pen().await;
+        let code = self.code().await?;
+        let text = qr_text(&code, &options)?;
+        let key = Key {
+            code_id: code.id,
+            complete: matches!(options.what, What::Complete),
+            format: options.format,
+            // Text has none.
+            size: if options.format == Format::Text {
+                0
+            } else {
+                options.size
+            },
+        };
+        Ok((options.format.media_type(), pen.draw(key, text).await?))
     }
 
     /// Ends the running flow, at every step of it. Does nothing without one.
@@ -306,9 +321,6 @@ impl Pairing {
         }
     }
 }
-
-/// A picture holds the code as surely as the text does: it is wiped too.
-pub(super) struct Picture(Zeroizing<Vec<u8>>);
 
 impl serde::Serialize for Picture {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

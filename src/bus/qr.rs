@@ -14,8 +14,8 @@ const QUIET_ZONE: u32 = 4;
 /// Side in pixels unless asked for otherwise: Frame.io's own recommendation for a code on a camera's screen.
 pub const DEFAULT_SIZE: u32 = 250;
 
-/// Largest side that can be asked for, in pixels. Bounds the answer at about half a megabyte.
-pub const MAX_SIZE: u32 = 2000;
+/// Sides that can be asked for, in pixels. Smaller is not read from a screen, larger is a screen's own work: a QR code can be enlarged.
+pub const SIZES: std::ops::RangeInclusive<u32> = 250..=1000;
 
 /// How to draw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,16 +52,13 @@ impl Format {
     }
 }
 
-/// Draws `text`, at least `size` pixels (at most [`MAX_SIZE`]) on a side. `None`: longer than any QR code holds (2331 bytes).
+/// Draws `text`, at least `size` pixels (within [`SIZES`]) on a side. `None`: longer than any QR code holds (2331 bytes).
 #[must_use]
 pub fn draw(text: &str, format: Format, size: u32) -> Option<Vec<u8>> {
     let code = encode(text)?;
-    let size = size.clamp(1, MAX_SIZE);
+    let size = size.clamp(*SIZES.start(), *SIZES.end());
     Some(match format {
-        Format::Png => {
-            let scale = size.div_ceil(code.side);
-            png::write(code.side * scale, |x, y| code.dark(x / scale, y / scale))
-        }
+        Format::Png => png::write(code.side, size.div_ceil(code.side), |x, y| code.dark(x, y)),
         Format::Svg => svg(&code, size).into_bytes(),
         Format::Text => half_blocks(&code).into_bytes(),
     })

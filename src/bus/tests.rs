@@ -6,6 +6,7 @@ mod broker;
 mod browser;
 mod contract;
 mod order;
+mod pictures;
 mod policy;
 mod roles;
 mod secrets;

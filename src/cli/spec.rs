@@ -118,7 +118,7 @@ pub(super) const VERBS: &[Verb] = &[
                 "size",
                 "N",
                 Offer::Nothing,
-                "pixels on a side, 1 to 2000 (default: 250)",
+                "pixels on a side, 250 to 1000 (default: 250)",
             ),
             flag("static", "QR code of the address only; the code is typed"),
         ],

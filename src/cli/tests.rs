@@ -109,6 +109,8 @@ fn what_is_not_understood_is_refused_with_2_and_named() {
         ("qr --png a --svg b", "--svg"),
         ("qr --size 300", "--size"),
         ("qr --size big --png a", "big"),
+        ("qr --size 249 --png a", "250 to 1000"),
+        ("qr --size 1001 --svg a", "250 to 1000"),
         ("provision --with-key null", "null"),
         ("provision --upgrade-key auto", "auto"),
         ("provision --files relative", "absolute"),

@@ -93,15 +93,29 @@ fn the_format_information_says_level_m() {
 
 #[test]
 fn a_picture_is_at_least_as_large_as_asked_and_by_less_than_one_pixel_a_module() {
-    for size in [1, 41, 42, DEFAULT_SIZE, 999, MAX_SIZE] {
+    for size in [DEFAULT_SIZE, 287, 288, 300, 999, 1000] {
         let png = draw(ADDRESS, Format::Png, size).unwrap();
         let side = u32::from_be_bytes(png[16..20].try_into().unwrap());
         assert_eq!(side % 41, 0, "every module is a whole number of pixels");
         assert!((size..size + 41).contains(&side), "asked {size}, got {side}");
     }
+}
+
+#[test]
+fn pictures_are_small() {
+    assert!(draw(ADDRESS, Format::Png, 300).unwrap().len() <= 2000);
+    assert!(draw(ADDRESS, Format::Png, 1000).unwrap().len() <= 5000);
+    // The longest address there can be.
     let longest = "x".repeat(2331);
-    let png = draw(&longest, Format::Png, MAX_SIZE).unwrap();
-    assert!(u32::from_be_bytes(png[16..20].try_into().unwrap()) <= png::MAX_SIDE);
+    for (format, size, most) in [
+        (Format::Png, 250, 20_000),
+        (Format::Png, 1000, 50_000),
+        (Format::Svg, 1000, 200_000),
+        (Format::Text, 250, 60_000),
+    ] {
+        let length = draw(&longest, format, size).unwrap().len();
+        assert!(length <= most, "{format:?} at {size}: {length}");
+    }
 }
 
 #[test]

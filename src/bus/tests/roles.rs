@@ -248,7 +248,8 @@ async fn an_option_that_is_unknown_or_of_another_type_is_named_and_nothing_start
         ("GetQrCode", "format", true.into(), "format"),
         ("GetQrCode", "what", "secret".into(), "what"),
         ("GetQrCode", "size", 0u32.into(), "size"),
-        ("GetQrCode", "size", 2001u32.into(), "size"),
+        ("GetQrCode", "size", 249u32.into(), "from 250 to 1000"),
+        ("GetQrCode", "size", 1001u32.into(), "from 250 to 1000"),
         ("GetQrCode", "code-id", 7u32.into(), "code-id"),
         ("GetQrCode", "renew", true.into(), "renew"),
     ] {
