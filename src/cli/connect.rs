@@ -6,6 +6,8 @@ use zbus::names::BusName;
 
 use super::exit::{Exit, Failure};
 use super::note;
+use super::provision::host_key::lost_by_a_start;
+use super::site::Site;
 use super::systemd::Unit;
 use crate::bus::BusAddress;
 
@@ -25,17 +27,23 @@ pub(super) async fn connect_warned(bus: &BusAddress) -> Result<Connection, Failu
 /// keep the caller waiting for 25 s.
 pub(super) async fn connect_to_look(bus: &BusAddress) -> Result<(Connection, Option<String>), Failure> {
     let connected = connect(bus).await?;
-    if matches!(bus, BusAddress::System) {
-        let dbus = DBusProxy::new(&connected.0).await?;
-        let owned = dbus.name_has_owner(BusName::try_from(NAME)?).await;
-        if !owned.map_err(zbus::Error::from)? && Unit::read().is_some_and(|unit| unit.death().is_some()) {
-            return Err(Failure::new(Exit::Unreachable, "c2c-authd is not running"));
-        }
+    if matches!(bus, BusAddress::System)
+        && !is_owned(&connected.0).await?
+        && Unit::read().is_some_and(|unit| unit.death().is_some())
+    {
+        return Err(Failure::new(Exit::Unreachable, "c2c-authd is not running"));
     }
     Ok(connected)
 }
 
-/// Connects. Returns a warning when anybody could be answering.
+async fn is_owned(connection: &Connection) -> Result<bool, Failure> {
+    let dbus = DBusProxy::new(connection).await?;
+    let owned = dbus.name_has_owner(BusName::try_from(NAME)?).await;
+    Ok(owned.map_err(zbus::Error::from)?)
+}
+
+/// Connects. Returns a warning when anybody could be answering. A call would start a daemon that is not running; where that loses
+/// the key to its secrets, there is no call.
 async fn connect(bus: &BusAddress) -> Result<(Connection, Option<String>), Failure> {
     let unreachable =
         |error: zbus::Error| Failure::new(Exit::Unreachable, format!("{bus} cannot be reached ({error})"));
@@ -47,7 +55,17 @@ async fn connect(bus: &BusAddress) -> Result<(Connection, Option<String>), Failu
     let connection = builder.build().await.map_err(unreachable)?;
     let warning = match bus {
         // Its policy says who may own the name.
-        BusAddress::System => None,
+        BusAddress::System => {
+            if let Some(why) = lost_by_a_start(&Site::host())
+                && !is_owned(&connection).await?
+            {
+                return Err(Failure::new(
+                    Exit::Unreachable,
+                    format!("c2c-authd is not running, and was not started: {why}"),
+                ));
+            }
+            None
+        }
         BusAddress::Session | BusAddress::Address(_) => {
             let name = BusName::try_from(NAME)?;
             let dbus = DBusProxy::new(&connection).await?;

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::exit::{Exit, Failure};
 use super::mounts::{Ground, Mounts};
-use crate::config::{Config, ConfigError, System};
+use crate::config::{Config, ConfigError, MachineId, System};
 
 /// The daemon's user, unit and home.
 pub(super) const USER: &str = "c2c-authd";
@@ -25,6 +25,8 @@ pub(super) struct Site {
     pub(super) root_uid: u32,
     /// What is mounted.
     pub(super) mounts: Mounts,
+    /// As `systemd-creds` sees it, which knows only this machine's.
+    pub(super) machine: MachineId,
 }
 
 impl Site {
@@ -36,6 +38,7 @@ impl Site {
             service: uzers::get_user_by_name(USER).map(|user| (user.uid(), user.primary_group_id())),
             root_uid: 0,
             mounts: Mounts::of_process(),
+            machine: System::host().machine_id(),
         }
     }
 
@@ -120,6 +123,11 @@ impl Site {
             service: Some(us),
             root_uid: us.0,
             mounts: Mounts::parse("1 0 8:1 / / rw - ext4 /dev/root rw"),
+            // What seals in tests takes the real one. Where there is none nothing is sealed, and nothing else may depend on it.
+            machine: match System::host().machine_id() {
+                MachineId::Lasting(id) | MachineId::Transient(id) => MachineId::Lasting(id),
+                MachineId::Absent => MachineId::Lasting([1; 16]),
+            },
         }
     }
 }

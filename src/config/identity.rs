@@ -17,6 +17,28 @@ pub const APPLICATION_ID: [u8; 16] = [
     0x12, 0xd5, 0x57, 0xc1, 0xba, 0x21, 0x4d, 0x9e, 0xa1, 0x62, 0x43, 0xc1, 0x47, 0x1a, 0x37, 0xf2,
 ];
 
+/// `/etc/machine-id`, and how long it is worth something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MachineId {
+    /// The same after the next boot, as far as can be seen.
+    Lasting([u8; 16]),
+    /// Invented for this boot; the next one has another.
+    Transient([u8; 16]),
+    /// There is none: this is an image, or a system before its first boot.
+    Absent,
+}
+
+impl MachineId {
+    /// What systemd's `sd_id128_get_machine_app_specific` answers for this application.
+    #[must_use]
+    pub fn app_specific(&self, application: &[u8; 16]) -> Option<[u8; 16]> {
+        match self {
+            Self::Lasting(machine) | Self::Transient(machine) => Some(app_specific(machine, application)),
+            Self::Absent => None,
+        }
+    }
+}
+
 /// The machine that is configured: its files, below a root that tests put elsewhere.
 #[derive(Clone, Debug)]
 pub struct System {
@@ -61,6 +83,20 @@ impl System {
         }
     }
 
+    /// Its id. One that cannot be read is none.
+    #[must_use]
+    pub fn machine_id(&self) -> MachineId {
+        let path = self.path("/etc/machine-id");
+        let Some(machine) = read_line(&path).ok().and_then(|text| parse_id(&text)) else {
+            return MachineId::Absent;
+        };
+        if is_transient(&path).unwrap_or(false) {
+            MachineId::Transient(machine)
+        } else {
+            MachineId::Lasting(machine)
+        }
+    }
+
     fn id_in(&self, path: &Path) -> Result<ClientId, Missing> {
         let path = self.path(path);
         let text = read_line(&path)?;
@@ -86,7 +122,7 @@ impl System {
                 "the machine id is transient, so that the device would be another after each start; make /etc/machine-id persistent",
             ));
         }
-        Ok(ClientId(uuid(&app_specific(&machine))))
+        Ok(ClientId(uuid(&app_specific(&machine, &APPLICATION_ID))))
     }
 
     pub(super) fn firmware_version(&self, from: &VersionFrom) -> Result<Version, Missing> {
@@ -168,12 +204,12 @@ fn parse_id(text: &str) -> Option<[u8; 16]> {
     (id != 0).then(|| id.to_be_bytes())
 }
 
-fn app_specific(machine: &[u8; 16]) -> [u8; 16] {
+fn app_specific(machine: &[u8; 16], application: &[u8; 16]) -> [u8; 16] {
     // RFC 2104 §2: a key shorter than the block is filled up with zeros.
     let mut key = [0; 64];
     key[..16].copy_from_slice(machine);
     let mut mac = Hmac::<Sha256>::new(&key.into());
-    mac.update(&APPLICATION_ID);
+    mac.update(application);
     let mut id = [0; 16];
     id.copy_from_slice(&mac.finalize().into_bytes()[..16]);
     id[6] = (id[6] & 0x0f) | 0x40;

@@ -31,7 +31,7 @@ pub mod secrets;
 mod value;
 
 pub use error::{ConfigError, Place};
-pub use identity::{APPLICATION_ID, System};
+pub use identity::{APPLICATION_ID, MachineId, System};
 pub use provider::{Endpoints, FrameioC2c, Oauth, OauthCode, Provider};
 pub use value::{BaseUri, BodyKind, ClientAuth, Preset, duration, duration_text};
 

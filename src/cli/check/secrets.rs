@@ -4,8 +4,8 @@ use super::Finding;
 use crate::cli::provision::place::{Found, Kept, PLAIN_STORES, Which, find};
 use crate::cli::provision::seal::{Creds, Key};
 use crate::cli::site::Site;
-use crate::config::Config;
 use crate::config::secrets::shared_file_system;
+use crate::config::{Config, MachineId};
 use crate::core::Reason;
 use crate::daemon::words;
 
@@ -97,6 +97,14 @@ fn kept_well(site: &Site, which: Which, kept: &Kept) -> Finding {
                 check,
                 format!("{path} is bound to PCRs (measurements of the firmware), so that an update can lock it"),
                 format!("Run: c2c-authctl provision --upgrade-key {}", key.word()),
+            ),
+            key if key.needs_host() && matches!(site.machine, MachineId::Transient(_)) => Finding::warn(
+                check,
+                format!(
+                    "{path} is sealed with the host's key, but the machine id is transient: the next boot has another, and systemd \
+                     then deletes that key"
+                ),
+                "Make /etc/machine-id persistent; or run: c2c-authctl provision --files DIR, with a TPM: --upgrade-key tpm2",
             ),
             Key::Host if Creds(site).has_tpm().unwrap_or(false) => Finding::ok(
                 check,

@@ -6,8 +6,10 @@ use std::path::Path;
 
 use super::*;
 use crate::cli::args::{How, Provision};
+use crate::cli::provision::host_key::tests::{SEALED, with_key_of};
 use crate::cli::provision::seal::Key;
 use crate::cli::provision::store_for_tests;
+use crate::config::MachineId;
 
 struct World {
     _folder: tempfile::TempDir,
@@ -166,6 +168,34 @@ fn a_secret_in_clear_where_systemd_looks_for_sealed_ones_is_named() {
         let (_, line) = world.verdict("client-secret");
         assert!(!line.contains("TPM") && !line.contains("made-up"), "{line}");
     }
+}
+
+#[test]
+fn a_credential_of_another_machine_id_is_told_and_the_key_is_left() {
+    let mut world = World::new();
+    with_key_of(&mut world.site, 0x22);
+    let key = fs::read(world.site.host_key()).unwrap();
+    for (name, check) in [("client-secret", "client-secret"), ("state-key", "state-key")] {
+        let path = world.write(&format!("/etc/credstore.encrypted/c2c-authd.{name}"), SEALED);
+        let told = format!(
+            "{}: sealed under another machine id; bring that id and the key back",
+            path.display()
+        );
+        world.expect(check, Verdict::Fail, &told);
+    }
+    assert!(fs::read(world.site.host_key()).is_ok_and(|now| now == key));
+}
+
+#[test]
+#[ignore = "needs systemd-creds; .ci/run installs it and asks for these"]
+fn a_credential_that_goes_with_a_transient_machine_id_is_told() {
+    let mut world = World::new();
+    world.provision();
+    let MachineId::Lasting(id) = world.site.machine else {
+        panic!("this machine has no id that lasts");
+    };
+    world.site.machine = MachineId::Transient(id);
+    world.expect("state-key", Verdict::Warn, "machine id is transient");
 }
 
 #[test]

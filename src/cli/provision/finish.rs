@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::wait::{DEVICE, Seen, Settled, settle};
-use super::{Done, Report, ask, store};
+use super::{Done, Report, ask, host_key, store};
 use crate::cli::args::{How, Provision};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::site::{Site, UNIT, need_root};
@@ -20,7 +20,7 @@ pub(in crate::cli) fn provision(wanted: &Provision) -> Result<Exit, Failure> {
     wait_for_tpm(&site, &mut report);
     let mut complaint = None;
     if taken_up {
-        (report.unit, complaint) = take_up();
+        (report.unit, complaint) = take_up(&site);
     }
     if wanted.json {
         print(&to_json(&report)?)?;
@@ -61,7 +61,15 @@ fn wait_for_tpm(site: &Site, report: &mut Report) {
 }
 
 /// Makes the daemon read its secrets: one that runs is restarted, one that died, most likely of them, is started.
-fn take_up() -> (&'static str, Option<String>) {
+fn take_up(site: &Site) -> (&'static str, Option<String>) {
+    if let Some(why) = host_key::lost_by_a_start(site) {
+        return (
+            "left-alone",
+            Some(format!(
+                "the secrets are stored, but c2c-authd was not restarted: {why}"
+            )),
+        );
+    }
     let Some(unit) = Unit::read() else {
         return ("no-service-manager", None);
     };

@@ -16,12 +16,12 @@ use super::args::{How, Provision};
 use super::exit::{Exit, Failure};
 use super::mounts::Ground;
 use super::site::{Site, USER};
-use crate::config::Config;
 use crate::config::secrets::shared_file_system;
+use crate::config::{Config, MachineId};
 use crate::store::records_exist;
 use drop_in::DropIn;
 use place::{Kept, Plain, Which, find};
-use plan::{plan_client_id, plan_client_secret, plan_state_key};
+use plan::{plan_client_id, plan_client_secret, plan_state_key, refuse_early};
 use reseal::reseal;
 use seal::{Creds, CredsError, Key};
 use switch::{Names, carry_out};
@@ -31,6 +31,7 @@ pub(super) mod drop_in;
 mod finish;
 mod folder;
 mod home;
+pub(super) mod host_key;
 pub(super) mod keep;
 pub(super) mod place;
 mod plan;
@@ -159,6 +160,9 @@ enum Kind {
 impl Target {
     fn sealed(site: &Site, key: Option<Key>) -> Result<Self, Failure> {
         let home = home::store(site)?;
+        if key.is_some_and(Key::needs_host) {
+            Creds(site).usable_host_key().map_err(|error| refused(&error))?;
+        }
         // Nobody is refused who asked for it: an image may bring its host key back at each boot.
         let forgets = key.is_some_and(Key::needs_host) && !Creds(site).host_key_lasts();
         let warning = home.warning.or_else(|| {
@@ -170,11 +174,22 @@ impl Target {
                 )
             })
         });
+        let explicit = key.is_some();
+        let key = key.map_or_else(|| Creds(site).best_key(), Ok);
+        // It is the id of the image or one of this boot: nobody can tell.
+        let id = Path::new("/etc/machine-id");
+        let id_may_go = key.as_ref().is_ok_and(|key| key.needs_host()) && site.ground(id) == Ground::Volatile;
+        let warning = warning.or_else(|| {
+            id_may_go.then(|| {
+                format!(
+                    "{}, and the host key dies with it; unless the image brings the same id at each boot, use --with-key tpm2 or \
+                     --files DIR",
+                    home::gone(id)
+                )
+            })
+        });
         Ok(Self {
-            kind: Kind::Sealed {
-                explicit: key.is_some(),
-                key: key.map_or_else(|| Creds(site).best_key(), Ok),
-            },
+            kind: Kind::Sealed { key, explicit },
             directory: home.directory,
             warning,
         })
@@ -232,11 +247,12 @@ fn put_all(
     let look = |which| find(site, Some(config), which).map_err(|error| failed(&error));
     let found_secret = needs_secret.then(|| look(Which::ClientSecret)).transpose()?;
     let found_key = look(Which::StateKey)?;
-    if let Kind::Sealed { key: Err(error), .. } = &target.kind
-        && (found_key.is_none() || found_secret.as_ref().is_some_and(Option::is_none))
-    {
-        return Err(Failure::new(Exit::Failed, error.to_string()));
-    }
+    let sealable = found_secret
+        .as_ref()
+        .map(Option::as_ref)
+        .into_iter()
+        .chain([found_key.as_ref()]);
+    refuse_early(target, wanted.replace, sealable)?;
 
     let records = records_exist(&site.state_directory(Some(config)));
     let at_risk = keep::at_risk(site, target, &former, found_key.as_ref());
@@ -261,6 +277,10 @@ fn put_all(
     report.warnings.extend(strangers);
     report.warnings.extend(keep::warning(&kept, records && new_key));
     Ok(report)
+}
+
+fn refused(error: &CredsError) -> Failure {
+    Failure::new(Exit::Failed, format!("{error}. Nothing was changed"))
 }
 
 fn unusable(why: &str) -> Failure {
@@ -305,6 +325,9 @@ fn report(
         warnings.extend(left_in_clear(site, &config));
         let keys = keys_in_force(site, &config)?;
         needs_tpm = keys.iter().any(|key| key.needs_tpm());
+        if keys.iter().any(|key| key.needs_host()) && matches!(site.machine, MachineId::Transient(_)) {
+            warnings.push(CredsError::Transient.to_string());
+        }
         told(&keys)
     } else {
         let key = target.path(site, Which::StateKey);

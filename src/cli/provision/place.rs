@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::seal::{Creds, Header, Key, header};
+use super::seal::{Creds, CredsError, Header, Key, header};
 use crate::cli::site::Site;
-use crate::config::Config;
 use crate::config::secrets::{parse_client_secret, parse_state_key};
+use crate::config::{Config, MachineId};
 
 /// Which secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -194,6 +194,7 @@ fn open(site: &Site, which: Which, kept: &Kept, sealed: &[u8]) -> Result<Plain, 
                 which.what()
             )
         }),
+        Err(CredsError::SealedElsewhere(why)) => Err(format!("{}: {why}", kept.path().display())),
         Err(error) => Err(format!(
             "{}: {error}. {}",
             kept.path().display(),
@@ -219,9 +220,15 @@ fn why_closed(site: &Site, kept: &Kept) -> String {
         };
     };
     let host_key = site.host_key();
+    if key.needs_host() && site.machine == MachineId::Absent {
+        return "There is no machine id, and without one systemd does not read the host key; boot this system, or run: \
+                systemd-machine-id-setup"
+            .to_owned();
+    }
     if key.needs_host() && !host_key.exists() {
         return format!(
-            "The host key {} is missing; restore it from a backup, or {AGAIN}",
+            "The host key {} is missing; systemd deletes it when the machine id is another than when it was made. Bring back the \
+             key, and that id, from a backup, or {AGAIN}",
             host_key.display()
         );
     }

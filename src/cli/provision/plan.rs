@@ -2,7 +2,7 @@
 
 use super::drop_in::DropIn;
 use super::place::{Found, Plain, Which};
-use super::{Done, Move, Target, new_key, unusable};
+use super::{Done, Kind, Move, Target, new_key, refused, unusable};
 use crate::cli::args::Provision;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::site::Site;
@@ -26,6 +26,25 @@ pub(super) fn plan_client_id(config: &Config, wanted: &Provision, drop_in: &mut 
     };
     drop_in.client_id = Some(id.clone());
     Ok(done)
+}
+
+/// Refuses what could only be refused later, after the secret was asked for.
+pub(super) fn refuse_early<'a>(
+    target: &Target,
+    replace: bool,
+    mut found: impl Iterator<Item = Option<&'a Found>> + Clone,
+) -> Result<(), Failure> {
+    // Sealed anew is what is not there, and what does not open and is to be replaced.
+    let stays = |found: Option<&Found>| found.is_some_and(|found| found.content.is_ok() || !replace);
+    if let Kind::Sealed { key: Err(error), .. } = &target.kind
+        && !found.clone().all(stays)
+    {
+        return Err(refused(error));
+    }
+    match found.find_map(|found| found?.content.as_ref().err()) {
+        Some(why) if !replace => Err(unusable(why)),
+        _ => Ok(()),
+    }
 }
 
 /// The one that was given, into the place of what was found.

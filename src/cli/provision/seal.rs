@@ -10,9 +10,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use zeroize::Zeroizing;
 
+use super::host_key;
 use crate::cli::mounts::Ground;
 use crate::cli::program::program;
 use crate::cli::site::Site;
+use crate::config::MachineId;
 
 const PROGRAM: &str = "systemd-creds";
 
@@ -158,6 +160,26 @@ pub(in crate::cli) enum CredsError {
          with; make it persistent, or store the secrets as files: --files DIR"
     )]
     NoKey,
+    /// The host key would go with the machine id.
+    #[error(
+        "the machine id is transient: the next boot has another, and systemd then deletes the host key, and with it what is sealed. \
+         Make /etc/machine-id persistent, or use --with-key tpm2, or store the secrets as files: --files DIR"
+    )]
+    Transient,
+    /// Nothing can be sealed for a machine that is none yet.
+    #[error(
+        "there is no machine id, so this is an image, not a device: provision at first boot, or use --with-key tpm2"
+    )]
+    Image,
+    /// systemd would delete the host key, and with it what was sealed before.
+    #[error(
+        "{0} belongs to another machine id, and systemd deletes it if it reads it under this one. Bring that id back; or, if it is \
+         lost, move the file away and use --replace; or use --with-key tpm2, or --files DIR"
+    )]
+    Foreign(String),
+    /// The same for one credential.
+    #[error("{0}")]
+    SealedElsewhere(String),
 }
 
 /// The sealer of a machine.
@@ -177,6 +199,9 @@ impl Creds<'_> {
     }
 
     fn seal_to(self, name: &str, key: Key, pcrs: &str, plain: &[u8]) -> Result<Zeroizing<Vec<u8>>, CredsError> {
+        if key.needs_host() {
+            self.spared_host_key()?;
+        }
         let key = format!("--with-key={}", key.word());
         let name = format!("--name={name}");
         self.run(&["encrypt", &name, &key, pcrs, "-", "-"], plain)
@@ -184,17 +209,40 @@ impl Creds<'_> {
 
     /// Opens.
     pub(in crate::cli) fn open(self, name: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, CredsError> {
+        let reads_host_key = header(sealed).is_some_and(|header| host_key::is_read_for(header.key));
+        if reads_host_key && host_key::is_foreign(self.0) {
+            return Err(CredsError::SealedElsewhere(host_key::sealed_elsewhere(self.0)));
+        }
         let name = format!("--name={name}");
         self.run(&["decrypt", &name, "--newline=no", "-", "-"], sealed)
     }
 
     /// The best key that will be there after the next reboot. Not `--with-key=auto`, which may bind to signed PCRs.
     pub(in crate::cli) fn best_key(self) -> Result<Key, CredsError> {
-        match (self.has_tpm()?, self.host_key_lasts()) {
-            (true, true) => Ok(Key::HostTpm2),
-            (true, false) => Ok(Key::Tpm2),
-            (false, true) => Ok(Key::Host),
-            (false, false) => Err(CredsError::NoKey),
+        let host = self.usable_host_key();
+        match (self.has_tpm()?, host) {
+            (true, Ok(())) if self.host_key_lasts() => Ok(Key::HostTpm2),
+            (true, Ok(()) | Err(CredsError::Transient)) => Ok(Key::Tpm2),
+            (false, Ok(())) if self.host_key_lasts() => Ok(Key::Host),
+            (false, Ok(())) => Err(CredsError::NoKey),
+            (_, Err(error)) => Err(error),
+        }
+    }
+
+    /// Whether something may be sealed with the host's key: then the machine is the same one after the next boot, and the key its own.
+    pub(in crate::cli) fn usable_host_key(self) -> Result<(), CredsError> {
+        match self.0.machine {
+            MachineId::Lasting(_) => self.spared_host_key(),
+            MachineId::Transient(_) => Err(CredsError::Transient),
+            MachineId::Absent => Err(CredsError::Image),
+        }
+    }
+
+    fn spared_host_key(self) -> Result<(), CredsError> {
+        if host_key::is_foreign(self.0) {
+            Err(CredsError::Foreign(self.0.host_key().display().to_string()))
+        } else {
+            Ok(())
         }
     }
 

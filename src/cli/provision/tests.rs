@@ -11,6 +11,7 @@ use super::place::sealed_paths;
 use super::*;
 
 mod cuts;
+mod machine_id;
 mod read_only;
 mod sealing;
 

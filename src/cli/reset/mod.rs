@@ -17,6 +17,7 @@ use super::site::{Site, need_root};
 use super::status::Status;
 use super::{confirm, note, print, to_json};
 use crate::bus::BusAddress;
+use crate::cli::provision::host_key::lost_by_a_start;
 use crate::cli::provision::place::{Which, find};
 use crate::config::Config;
 use crate::core::{Body, Loaded, Reason, Record};
@@ -88,6 +89,13 @@ async fn reset(site: &Site, bus: &BusAddress, wanted: &FactoryReset) -> Result<R
         }
         warnings.push(format!(
             "the configuration cannot be read, so the default places are used: {error}"
+        ));
+    }
+    // The unit is started again afterwards; without the secrets nothing is lost by that.
+    if let (Some(why), false) = (lost_by_a_start(site), wanted.provisioning) {
+        return Err(Failure::new(
+            Exit::Failed,
+            format!("{why}. Nothing was removed; --provisioning removes the secrets too, and needs neither"),
         ));
     }
     let config = config.ok();

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::cli::provision::host_key::lost_by_a_start;
 use crate::cli::provision::place::{Which, find};
 use crate::cli::site::Site;
 use crate::cli::systemd::{Death, Unit};
@@ -30,7 +31,7 @@ impl Dead {
     pub(in crate::cli) fn look(site: &Site, error: String) -> Self {
         let unit = Unit::read();
         let credentials = match &unit {
-            Some(unit) if unit.lacks_credential() => closed(site),
+            Some(unit) if unit.lacks_credential() || lost_by_a_start(site).is_some() => closed(site),
             _ => Vec::new(),
         };
         Self::new(error, unit, credentials)
@@ -68,13 +69,13 @@ impl Dead {
         match &self.death {
             Some(death) => {
                 let _ = writeln!(out, "\n{}.", words::capital(&death.what));
-                for credential in &self.credentials {
-                    let _ = writeln!(out, "{credential}.");
-                }
-                // Each of them says the way out of its own cause.
+                // Each credential says the way out of its own cause.
                 if self.credentials.is_empty() {
                     let _ = writeln!(out, "{}.", death.cure);
                 }
+            }
+            None if !self.credentials.is_empty() => {
+                let _ = writeln!(out, "\nIt is not running, and was not started.");
             }
             None if unit.runs() => {
                 let _ = writeln!(
@@ -89,6 +90,9 @@ impl Dead {
                     "\nIt is not running, and the call did not start it. Run: systemctl start c2c-authd"
                 );
             }
+        }
+        for credential in &self.credentials {
+            let _ = writeln!(out, "{credential}.");
         }
         out
     }
@@ -134,6 +138,10 @@ mod tests {
         let told = [
             dead(None, &[]),
             dead(Some(unit("inactive", 0, 0)), &[]),
+            dead(
+                Some(unit("inactive", 0, 0)),
+                &["/etc/credstore.encrypted/c2c-authd.state-key: why, and the way out"],
+            ),
             dead(Some(unit("active", 0, 0)), &[]),
             dead(Some(unit("failed", 1, 78)), &[]),
             dead(Some(unit("failed", 1, 243)), &[]),

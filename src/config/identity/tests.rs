@@ -48,6 +48,22 @@ fn a_machine_id_that_is_not_set_is_refused() {
 }
 
 #[test]
+fn a_machine_id_is_told_from_none() {
+    let id = |files: &[(&str, &str)]| {
+        let (_root, system) = machine(files);
+        system.machine_id()
+    };
+    let set = [("etc/machine-id", "0123456789abcdef0123456789abcdef\n")];
+    let expected = 0x0123_4567_89ab_cdef_0123_4567_89ab_cdef_u128.to_be_bytes();
+    let (_root, system) = machine(&set);
+    assert_eq!(system.machine_id(), MachineId::Lasting(expected));
+    for text in ["", "uninitialized\n", "00000000000000000000000000000000\n"] {
+        assert_eq!(id(&[("etc/machine-id", text)]), MachineId::Absent, "{text:?}");
+    }
+    assert_eq!(id(&[]), MachineId::Absent);
+}
+
+#[test]
 fn a_machine_id_in_the_files_own_directory_is_not_transient() {
     let (root, _) = machine(&[("etc/machine-id", "")]);
     assert!(!is_transient(&root.path().join("etc/machine-id")).unwrap());

@@ -34,20 +34,20 @@ c2c-authctl check --offline
 
 # In clear, under our name: beside the sealed one it is told; without that one it ends the start, and is told again.
 mkdir -p /run/credstore
-for store in /etc/credstore /run/credstore; do
-    printf 'made-up-clear' >"$store/c2c-authd.client-secret"
+for plain in /etc/credstore /run/credstore; do
+    printf 'made-up-clear' >"$plain/c2c-authd.client-secret"
     systemctl restart "$UNIT"
     expect "the token" "$(token)" "$first"
-    expect_like "what check says" "$(c2c-authctl check --offline)" "warn  client-secret .*$store/c2c-authd.client-secret is not used"
+    expect_like "what check says" "$(c2c-authctl check --offline)" "warn  client-secret .*$plain/c2c-authd.client-secret is not used"
     mv "$STORE/c2c-authd.client-secret" /run/kept
     systemctl restart "$UNIT" 2>/dev/null && die "it started with a secret in clear"
     expect "how it ended" "$(unit ActiveState)/$(unit ExecMainStatus)" failed/243
     said=$(c2c-authctl status) || true
-    expect_like "what status says" "$said" "$store/c2c-authd.client-secret: .*remove it"
+    expect_like "what status says" "$said" "$plain/c2c-authd.client-secret: .*remove it"
     [[ $said != *TPM* ]] || die "status blames the TPM: $said"
     said=$(c2c-authctl check --offline) || true
-    expect_like "what check says" "$said" "FAIL  client-secret .*$store/c2c-authd.client-secret: .*remove it"
-    rm "$store/c2c-authd.client-secret"
+    expect_like "what check says" "$said" "FAIL  client-secret .*$plain/c2c-authd.client-secret: .*remove it"
+    rm "$plain/c2c-authd.client-secret"
     mv /run/kept "$STORE/c2c-authd.client-secret"
     systemctl reset-failed "$UNIT"
     systemctl start "$UNIT"

@@ -76,6 +76,8 @@ fn an_etc_that_forgets_is_not_where_secrets_go() {
     let world = World::mounted(&[("/etc", "tmpfs tmpfs rw")]);
     let report = world.provision(SECRET, &sealed()).unwrap();
     assert_eq!(report.place, Path::new("/var/lib/c2c-provision/credstore.encrypted"));
+    // So does the machine id then, or not: that is the image's to know.
+    assert!(report.warnings[0].contains("/etc/machine-id"), "{report:?}");
     // Where nothing lasts it is said.
     let world = World::mounted(&[("/etc", "tmpfs tmpfs rw"), ("/var", "tmpfs tmpfs rw")]);
     let report = world.provision(SECRET, &sealed()).unwrap();

@@ -6,6 +6,7 @@ use super::*;
 use crate::cli::args::{How, Provision};
 use crate::cli::durable::power;
 use crate::cli::provision::drop_in::DropIn;
+use crate::cli::provision::host_key::tests::{SEALED, with_key_of};
 use crate::cli::provision::{store_for_tests, try_store_for_tests, wait};
 
 const ALL_OF_IT: Wanted = Wanted {
@@ -83,6 +84,32 @@ fn copies_beside_a_file_that_the_image_names_go_too() {
     let config = site.config().unwrap();
     files::clear(&site, Some(&config), &site.state_directory(None), ALL_OF_IT).unwrap();
     assert_eq!(names(&site, "/factory"), [""; 0]);
+}
+
+#[tokio::test]
+async fn where_the_units_start_would_lose_the_key_nothing_is_removed() {
+    let fake = Fake::start().await;
+    fake.is_unpaired("unpaired");
+    let (_folder, mut site) = machine(&["record.0"]);
+    with_key_of(&mut site, 0x22);
+    let store = site.path("/etc/credstore.encrypted");
+    fs::create_dir_all(&store).unwrap();
+    fs::write(store.join("c2c-authd.state-key"), SEALED).unwrap();
+    let refused = reset(&site, &fake.address(), &WANTED).await.unwrap_err();
+    assert!(
+        refused.sentence.contains("bring that id and the key back") && refused.sentence.contains("--provisioning"),
+        "{refused}"
+    );
+    assert!(site.host_key().exists());
+    assert_eq!(left(&site), ["record.0"]);
+    // Without the secrets nothing needs the key.
+    let all = FactoryReset {
+        provisioning: true,
+        ..WANTED
+    };
+    reset(&site, &fake.address(), &all).await.unwrap();
+    assert!(site.host_key().exists(), "it is not ours");
+    assert_eq!(names(&site, "/etc/credstore.encrypted"), [""; 0]);
 }
 
 #[test]
