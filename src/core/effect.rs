@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::error_code::ErrorCode;
-use super::event::{FaultKind, LocalFault, Objection};
+use super::event::{FaultKind, LocalFault, Objection, Unusable};
 use super::record::{FlowRecord, PendingRevocation, Record, Revocable};
 use super::snapshot::{Reason, Snapshot};
 use super::token::{
@@ -267,6 +267,13 @@ pub enum Note {
         generation: Generation,
         /// Its life.
         lifetime: Duration,
+    },
+    /// The server's access token cannot be used; the refresh token beside it is kept.
+    TokenUnusable {
+        /// Why.
+        why: Unusable,
+        /// When the next one is asked for.
+        retry_in: Duration,
     },
     /// A refresh failed and will be retried.
     RefreshFailed {

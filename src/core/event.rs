@@ -262,12 +262,25 @@ pub enum ExchangeAnswer {
 /// RFC 6749 §5.1, with numbers already clamped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TokenGrant {
-    /// The bearer token.
-    pub access: AccessToken,
+    /// The bearer token, or why no use can be made of what came.
+    pub access: Result<AccessToken, Unusable>,
     /// The next refresh token, if one came.
     pub refresh: Option<RefreshToken>,
     /// 1 s – 90 days; the provider's default where the server says nothing usable.
     pub expires_in: Duration,
+}
+
+/// Why no use can be made of an access token whose answer is good otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unusable {
+    /// There is none, or no text.
+    Absent,
+    /// It has so many bytes, and [`TOKEN_MAX`](super::token::TOKEN_MAX) are taken.
+    TooLong(usize),
+    /// It holds what no header can carry (RFC 6749 appendix A.12 with RFC 6750 §2.1).
+    Characters,
+    /// It is of another kind than Bearer (RFC 6749 §7.1: a client must not use a kind that it does not know).
+    Kind,
 }
 
 /// Whether a connection stands ready for the refresh POST.

@@ -6,11 +6,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::event::TokenGrant;
 use super::policy::Policy;
-use super::record::{IntentMark, Pairing, TokenPair};
+use super::record::{IntentMark, Pairing, Stamp, TokenPair};
 use super::snapshot::DeviceInfo;
 use super::time::{BootId, BootTime, Now, WallTime};
-use super::token::{Generation, GrantId};
+use super::token::{Generation, GrantId, RefreshToken};
 use super::turn::Turn;
 
 /// What a token of unknown age is said to live for: long enough to start an upload, short enough to ask again soon.
@@ -19,6 +20,10 @@ const VOUCHED_LIFE: Duration = Duration::from_secs(60);
 /// How long a token of unknown age is served before it is replaced by one whose age is known: time synchronisation that
 /// works at all has worked by then.
 const UNKNOWN_AGE_LIMIT: Duration = Duration::from_secs(10 * 60);
+
+/// How long after an answer whose access token cannot be used the next is asked for: each refresh gives the same until a person
+/// changes something at the server, spends a refresh token and can lose its answer.
+const UNUSABLE_LIFE: Duration = Duration::from_secs(15 * 60);
 
 /// Uids kept of those that hold a generation. A board has a handful of uploaders; rather than keep more in growing memory, the
 /// right to reject is then granted to all.
@@ -167,24 +172,37 @@ impl Held {
         self.advisory = end.before(life.saturating_sub(open_after));
     }
 
+    /// Whether there is an access token to serve.
+    pub(super) const fn usable(&self) -> bool {
+        self.pair.access.is_some()
+    }
+
+    /// When another access token is asked for in the place of one that cannot be used.
+    pub(super) fn unusable_until(&self) -> Option<BootTime> {
+        match self.life {
+            Life::Until(end) => Some(end),
+            Life::Unknown { .. } => self.unknown_limit(),
+        }
+    }
+
     /// Life left, as far as is known: a vouched token of unknown age counts as [`VOUCHED_LIFE`], a refused one as dead.
     pub(super) fn left(&self, now: BootTime) -> Duration {
         match self.life {
-            _ if self.refused => Duration::ZERO,
+            _ if self.refused || !self.usable() => Duration::ZERO,
             Life::Until(end) => end.since(now),
             Life::Unknown { vouched: true, .. } => VOUCHED_LIFE,
             Life::Unknown { vouched: false, .. } => Duration::ZERO,
         }
     }
 
-    /// Ended or refused. A token of unknown age is not dead: nobody said so.
+    /// Ended, refused or of no use. A token of unknown age is not dead: nobody said so.
     pub(super) fn dead(&self, now: BootTime) -> bool {
-        self.refused || matches!(self.life, Life::Until(end) if end <= now)
+        self.refused || !self.usable() || matches!(self.life, Life::Until(end) if end <= now)
     }
 
     /// Whether its age is unknown and nothing vouches for it.
     pub(super) fn unvouched(&self) -> bool {
-        !self.refused && matches!(self.life, Life::Unknown { vouched: false, .. })
+        !self.refused && self.usable() && matches!(self.life, Life::Unknown { vouched: false, .. })
     }
 
     /// Younger than a quarter of its life: no caller's wish refreshes it.
@@ -247,11 +265,28 @@ impl Held {
     }
 }
 
+impl TokenGrant {
+    /// As it is to be stored. `old`: the refresh token that stays in force where no other came.
+    pub(super) fn into_pair(self, old: Option<&RefreshToken>, obtained: Stamp, t: &mut Turn<'_>) -> TokenPair {
+        let lifetime = if self.access.is_ok() {
+            self.expires_in
+        } else {
+            t.draw(UNUSABLE_LIFE * 9 / 10, UNUSABLE_LIFE * 11 / 10)
+        };
+        TokenPair {
+            access: self.access.ok(),
+            refresh: self.refresh.or_else(|| old.cloned()),
+            lifetime,
+            obtained,
+        }
+    }
+}
+
 /// Where a request that brought tokens stood in time.
-pub(super) fn stamp(boot: BootId, sent: BootTime, date: Option<WallTime>, now: Now) -> super::record::Stamp {
+pub(super) fn stamp(boot: BootId, sent: BootTime, date: Option<WallTime>, now: Now) -> Stamp {
     // Both clocks were read when the answer came; a second more covers what whole seconds lose.
     let since = now.boot.since(sent) + Duration::from_secs(1);
-    super::record::Stamp {
+    Stamp {
         boot,
         at: sent,
         wall: date.or(now.wall).map(|wall| wall.before(since)),

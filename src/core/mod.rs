@@ -45,7 +45,7 @@ pub use error_code::ErrorCode;
 pub use event::{
     Answer, Authorization, AuthorizeAnswer, Client, CodeAnswer, CodeGrant, Command, Event, ExchangeAnswer, Fault,
     FaultKind, LocalFault, Objection, PairingOptions, PollAnswer, PrepareAnswer, Redirect, RedirectOutcome,
-    RefreshAnswer, ResourceAnswer, RevokeAnswer, TokenGrant,
+    RefreshAnswer, ResourceAnswer, RevokeAnswer, TokenGrant, Unusable,
 };
 pub use policy::{GrantKind, Policy, Provisioning, RefreshMode};
 pub use record::{
@@ -56,7 +56,7 @@ pub use snapshot::{DeviceInfo, ErrorWord, PairingState, Reason, Snapshot, TokenS
 pub use time::{BootId, BootTime, ClockTrust, Now, WallTime};
 pub use token::{
     AccessToken, AuthorizationCode, CodeVerifier, DeviceCode, Generation, GrantId, RefreshToken, Secret,
-    StateParameter, UserCode,
+    StateParameter, TOKEN_MAX, UserCode,
 };
 
 /// Effects of one event, in order.

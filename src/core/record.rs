@@ -13,8 +13,8 @@ use super::token::{AccessToken, DeviceCode, Generation, GrantId, RefreshToken, U
 /// An access token, its refresh token if there is one, and when they began.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TokenPair {
-    /// The bearer token.
-    pub access: AccessToken,
+    /// The bearer token; `None` where the server's cannot be used, and then there is a refresh token.
+    pub access: Option<AccessToken>,
     /// Absent when the server granted no `offline` scope.
     pub refresh: Option<RefreshToken>,
     /// Life of the access token from [`TokenPair::obtained`], as granted.

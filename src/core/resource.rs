@@ -171,7 +171,9 @@ impl Core {
         if !probe && (!heartbeat || token.dead(now)) {
             return;
         }
-        let access = token.pair.access.clone();
+        let Some(access) = token.pair.access.clone() else {
+            return;
+        };
         let request = if probe {
             Request::Identify(access)
         } else {

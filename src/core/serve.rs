@@ -121,13 +121,16 @@ impl Core {
 
     fn reply_token(t: &mut Turn<'_>, call: CallId, held: Option<&Held>) {
         let now = t.at();
-        let answer = held.map_or(Err(CallError::NotPaired), |held| {
-            Ok(Reply::Token {
-                access: held.pair.access.clone(),
-                expires_in: held.left(now),
-                generation: held.generation,
-            })
-        });
+        let answer = match held {
+            None => Err(CallError::NotPaired),
+            Some(held) => held.pair.access.clone().map_or(Err(CallError::ServerError), |access| {
+                Ok(Reply::Token {
+                    access,
+                    expires_in: held.left(now),
+                    generation: held.generation,
+                })
+            }),
+        };
         t.reply(call, answer);
     }
 

@@ -7,6 +7,9 @@ use std::fmt;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
+/// Longest token or device code that is taken, stored, served and sent, in bytes. A token that lists 157 groups has 10 KB.
+pub const TOKEN_MAX: usize = 32 * 1024;
+
 /// A secret text.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Zeroize, ZeroizeOnDrop)]
 pub struct Secret(String);

@@ -215,12 +215,8 @@ impl Core {
             }) = &mut self.unpairing
                 && let Some(held) = &self.held
             {
-                *rescued = Some(TokenPair {
-                    access: grant.access.clone(),
-                    refresh: grant.refresh.clone().or_else(|| held.pair.refresh.clone()),
-                    lifetime: grant.expires_in,
-                    obtained: stamp(self.boot, mark.at, date, t.now),
-                });
+                let obtained = stamp(self.boot, mark.at, date, t.now);
+                *rescued = Some(grant.clone().into_pair(held.pair.refresh.as_ref(), obtained, t));
             }
             self.store_revocations(t);
         }
@@ -247,10 +243,10 @@ impl Core {
         } else {
             pair.lifetime
         };
-        let token = pair
-            .refresh
-            .clone()
-            .map_or_else(|| Revocable::Access(pair.access.clone()), Revocable::Refresh);
+        let refresh = pair.refresh.clone().map(Revocable::Refresh);
+        let Some(token) = refresh.or_else(|| pair.access.clone().map(Revocable::Access)) else {
+            return;
+        };
         let ends = pair.obtained.wall.map(|obtained| obtained.after(life));
         let pending = PendingRevocation { grant, token, ends };
         self.revocations.entries.push(Entry { pending, waits_for });

@@ -29,7 +29,7 @@ impl Core {
             .as_ref()
             .filter(|after| after.alive)
             .map(|after| &after.held);
-        let served = self.held.as_ref().or(after);
+        let served = self.held.as_ref().or(after).filter(|held| held.usable());
         Snapshot {
             pairing,
             reason,
@@ -78,6 +78,9 @@ impl Core {
         if held.pair.refresh.is_none() {
             return Reason::NoRefreshToken;
         }
+        if !held.usable() {
+            return Reason::ServerError;
+        }
         if !held.dead(now) {
             return Reason::None;
         }
@@ -97,6 +100,7 @@ impl Core {
         self.provisioning != Provisioning::Ready
             || self.client_rejected
             || held.pair.refresh.is_none()
+            || !held.usable()
             // Nobody is offline: something here is in the way, and does not mend itself.
             || (held.dead(now) && matches!(self.retry.failing(), Some(CallError::Local(_))))
             || held.refresh_ends.is_some_and(|end| {

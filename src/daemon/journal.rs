@@ -74,6 +74,8 @@ kinds! {
     PAIRED = "0689bdc1edb0430894efb0b91c475fa3" "paired",
     /// `Note::Refreshed`.
     REFRESHED = "8fd028cc304d4fa797f3486eeb1b107d" "refreshed",
+    /// `Note::TokenUnusable`.
+    TOKEN_UNUSABLE = "d60c9a5bd7741e39fc1667cf0d5e5d21" "token-unusable",
     /// `Note::RefreshFailed`.
     REFRESH_FAILED = "031e62e3372548ba898744fdca689d29" "refresh-failed",
     /// `Note::ClientRejected`.
@@ -246,6 +248,7 @@ impl From<&Note> for Entry {
                 ),
             )
             .generation(generation),
+            Note::TokenUnusable { why, retry_in } => objection::token_unusable(why, span(retry_in).as_str()),
             Note::RefreshFailed {
                 fault,
                 retry_in,

@@ -68,7 +68,7 @@ pub const fn reason(reason: Reason) -> Words {
         ),
         Reason::ServerError => words(
             "the server gave no usable answer; a captive portal may be in the way",
-            "Check the network; the device tries again by itself",
+            "Check the network, and the journal: journalctl -u c2c-authd; the device tries again by itself",
         ),
         Reason::LocalFault => words(
             "something on this device is in the way, or its configuration does not fit the server",

@@ -22,9 +22,6 @@ use zeroize::Zeroizing;
 use crate::core::FaultKind;
 use crate::oauth::{HttpRequest, HttpResponse, Origin};
 
-/// Longest body that is read. The longest answer of the protocol, `devices/me` with channels, stays below 8 KiB.
-const BODY_MAX: usize = 64 * 1024;
-
 /// Longest head that is read, and the most headers in it.
 const HEAD_MAX: usize = 32 * 1024;
 const HEADERS_MAX: usize = 64;
@@ -87,9 +84,10 @@ impl Connection {
         request: HttpRequest,
         deadline: Instant,
     ) -> Result<(HttpResponse, Self), FaultKind> {
+        let answer_max = request.answer_max;
         let message = message(request).ok_or(FaultKind::Offline)?;
         self.gate.open();
-        let garbage = match timeout_at(deadline, self.round_trip(message)).await {
+        let garbage = match timeout_at(deadline, self.round_trip(message, answer_max)).await {
             Ok(Ok(response)) => return Ok((response, self)),
             Ok(Err(error)) => error.is_parse(),
             Err(_) => false,
@@ -109,13 +107,13 @@ impl Connection {
         self.sender.ready().await
     }
 
-    async fn round_trip(&mut self, message: Request<Full<Bytes>>) -> hyper::Result<HttpResponse> {
+    async fn round_trip(&mut self, message: Request<Full<Bytes>>, answer_max: usize) -> hyper::Result<HttpResponse> {
         self.ready().await?;
         let (head, body) = self.sender.send_request(message).await?.into_parts();
         Ok(HttpResponse {
             status: head.status,
             headers: head.headers,
-            body: read(body).await?,
+            body: read(body, answer_max).await?,
         })
     }
 }
@@ -136,16 +134,16 @@ fn message(request: HttpRequest) -> Option<Request<Full<Bytes>>> {
 }
 
 /// The whole body, in one allocation that is wiped; `None` if it is too long.
-async fn read(mut body: Incoming) -> hyper::Result<Option<Zeroizing<Vec<u8>>>> {
+async fn read(mut body: Incoming, max: usize) -> hyper::Result<Option<Zeroizing<Vec<u8>>>> {
     let announced = body.size_hint().upper();
-    let expected = announced.map_or(BODY_MAX, |length| usize::try_from(length).unwrap_or(usize::MAX));
-    if expected > BODY_MAX {
+    let expected = announced.map_or(max, |length| usize::try_from(length).unwrap_or(usize::MAX));
+    if expected > max {
         return Ok(None);
     }
     let mut whole = Zeroizing::new(Vec::with_capacity(expected));
     while let Some(frame) = body.frame().await {
         if let Some(data) = frame?.data_ref() {
-            if data.len() > BODY_MAX - whole.len() {
+            if data.len() > max - whole.len() {
                 return Ok(None);
             }
             whole.extend_from_slice(data);

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::form::{Encoding, Fields};
 use super::grant::{self, CodeHabits, NoCode};
 use super::json::Object;
-use super::message::{BaseUri, ErrorBody, HttpRequest, HttpResponse, RETRY_AFTER_MAX};
+use super::message::{ANSWER_MAX, BaseUri, ErrorBody, HttpRequest, HttpResponse, RETRY_AFTER_MAX, TOKEN_ANSWER_MAX};
 use super::standard::{IDENTITY, declines, is_passing, is_throttled, poll_goes_on, rejects_client};
 use super::{Habits, Kind, text};
 use crate::core::{
@@ -182,6 +182,11 @@ impl FrameioC2c {
             path: self.settings.base.path(path),
             headers,
             body: Bytes::new(),
+            answer_max: if path == TOKEN_PATH {
+                TOKEN_ANSWER_MAX
+            } else {
+                ANSWER_MAX
+            },
         }
     }
 
@@ -282,7 +287,8 @@ fn prepare(response: &HttpResponse) -> PrepareAnswer {
 /// up token and the forgotten device are Frame.io's own words and are taken at exactly the status that goes with them.
 fn refresh(response: &HttpResponse) -> RefreshAnswer {
     if response.status.is_success() {
-        return match tokens(response) {
+        let life = FrameioC2c::HABITS.access_token_life;
+        return match response.object().and_then(|object| grant::renewed(&object, life)) {
             Some(grant) => RefreshAnswer::Granted(grant),
             None => RefreshAnswer::Failed(fault(response)),
         };

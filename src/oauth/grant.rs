@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::json::{Json, Object};
 use super::text;
-use crate::core::{AccessToken, CodeGrant, DeviceCode, RefreshToken, TokenGrant, UserCode};
+use crate::core::{AccessToken, CodeGrant, DeviceCode, RefreshToken, TokenGrant, Unusable, UserCode};
 
 /// Longest life believed of an access token.
 const TOKEN_LIFE_MAX: Duration = Duration::from_secs(90 * 86_400);
@@ -39,36 +39,52 @@ pub(super) enum NoCode {
     Unreadable,
 }
 
-/// RFC 6749 §5.1. `None` where something stands in the place of a token that is none: half a pair must not be stored.
+/// RFC 6749 §5.1, to a code: tokens where there were none. `None` where nothing can be kept, or where something stands in the
+/// place of a refresh token that is none: half a pair must not be stored.
 pub(super) fn tokens(object: &Object<'_>, default_life: Duration) -> Option<TokenGrant> {
-    let bearer = match object.get("token_type") {
-        Json::Null => true,
-        Json::Text(kind) => kind.eq_ignore_ascii_case("bearer"),
-        Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_) | Json::Odd => false,
-    };
-    if !bearer {
-        return None;
-    }
-    let access = object.text("access_token")?;
-    let access = text::credential(&access)?;
+    read(object, default_life).filter(|grant| grant.access.is_ok() || grant.refresh.is_some())
+}
+
+/// RFC 6749 §6, to a refresh token, which stays in force where no other comes. Then an access token at least has to be there, or
+/// any object would be such an answer.
+pub(super) fn renewed(object: &Object<'_>, default_life: Duration) -> Option<TokenGrant> {
+    read(object, default_life).filter(|grant| grant.refresh.is_some() || grant.access != Err(Unusable::Absent))
+}
+
+fn read(object: &Object<'_>, default_life: Duration) -> Option<TokenGrant> {
     let refresh = match object.get("refresh_token") {
         Json::Null => None,
         // An empty token is none (RFC 6749 appendix A.17).
         Json::Text(token) if token.is_empty() => None,
-        Json::Text(token) => Some(RefreshToken::new(text::credential(&token)?.to_owned())),
+        Json::Text(token) => Some(RefreshToken::new(text::credential(&token).ok()?.to_owned())),
         Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_) | Json::Odd => return None,
     };
     Some(TokenGrant {
-        access: AccessToken::new(access.to_owned()),
+        access: access(object),
         refresh,
         expires_in: life(&object.get("expires_in"), default_life, TOKEN_LIFE_MAX),
     })
 }
 
+fn access(object: &Object<'_>) -> Result<AccessToken, Unusable> {
+    let token = object.text("access_token").ok_or(Unusable::Absent)?;
+    let token = text::credential(&token)?;
+    let bearer = match object.get("token_type") {
+        Json::Null => true,
+        Json::Text(kind) => kind.eq_ignore_ascii_case("bearer"),
+        Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_) | Json::Odd => false,
+    };
+    if bearer {
+        Ok(AccessToken::new(token.to_owned()))
+    } else {
+        Err(Unusable::Kind)
+    }
+}
+
 /// RFC 8628 §3.2.
 pub(super) fn code(object: &Object<'_>, habits: &CodeHabits) -> Result<CodeGrant, NoCode> {
     let device_code = object.text("device_code").ok_or(NoCode::Unreadable)?;
-    let device_code = text::credential(&device_code).ok_or(NoCode::Unreadable)?;
+    let device_code = text::credential(&device_code).map_err(|_| NoCode::Unreadable)?;
     // Judged raw: a stripped code would be another code.
     let user_code = match object.get("user_code") {
         Json::Text(code) if (habits.user_code)(&code) => code,

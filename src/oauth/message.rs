@@ -17,6 +17,14 @@ use crate::core::{Fault, FaultKind, Objection, WallTime};
 /// No server may silence us for longer: a slip in a header must not cost more than a day.
 pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_secs(86_400);
 
+/// Longest body of an answer that is read. The longest of the protocol but for tokens, `devices/me` with channels, stays below
+/// 8 KiB.
+pub(super) const ANSWER_MAX: usize = 64 * 1024;
+
+/// Longest body of an answer that may bring tokens: two of the longest, and an access token that is too long to be taken must not
+/// cost the refresh token beside it.
+pub(super) const TOKEN_ANSWER_MAX: usize = 160 * 1024;
+
 /// Host and port of a server that speaks `https`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Origin {
@@ -58,6 +66,8 @@ pub struct HttpRequest {
     pub headers: HeaderMap,
     /// Holds secrets; wiped when the last clone is dropped.
     pub body: Bytes,
+    /// Longest body of its answer that is read.
+    pub answer_max: usize,
 }
 
 /// A complete answer.

@@ -18,7 +18,7 @@ use super::discovery::{Described, Issuer};
 use super::endpoint::Endpoint;
 use super::form::{Encoding, Fields};
 use super::grant;
-use super::message::{ErrorBody, HttpRequest, HttpResponse};
+use super::message::{ANSWER_MAX, ErrorBody, HttpRequest, HttpResponse, TOKEN_ANSWER_MAX};
 use crate::core::{Objection, PollAnswer, RefreshAnswer, RefreshToken, Revocable, RevokeAnswer, Secret, TokenGrant};
 
 /// Life of an access token whose answer does not say (RFC 6749 §5.1 leaves it to the documentation): one hour, the most
@@ -183,7 +183,9 @@ impl Server {
         if let (Dialect::FrameioApplications, Some(scope)) = (settings.dialect, &settings.scope) {
             fields.push(("scope", scope));
         }
-        self.form(settings.endpoints.token.as_ref(), &fields)
+        let mut request = self.form(settings.endpoints.token.as_ref(), &fields)?;
+        request.answer_max = TOKEN_ANSWER_MAX;
+        Some(request)
     }
 
     /// RFC 6749 §6. Without `scope`: to ask for what was asked for at first is an error where the user granted less.
@@ -206,7 +208,10 @@ impl Server {
     /// fault or a proxy's, and no verdict.
     pub(super) fn refreshed(&self, response: &HttpResponse) -> RefreshAnswer {
         if response.status.is_success() {
-            return tokens(response).map_or_else(|| RefreshAnswer::Failed(response.fault()), RefreshAnswer::Granted);
+            let renewed = response
+                .object()
+                .and_then(|object| grant::renewed(&object, ACCESS_TOKEN_LIFE));
+            return renewed.map_or_else(|| RefreshAnswer::Failed(response.fault()), RefreshAnswer::Granted);
         }
         match (response.status.as_u16(), response.error()) {
             (400 | 401 | 403, ErrorBody::Word(word)) if word == "invalid_grant" => RefreshAnswer::Dead,
@@ -332,6 +337,7 @@ pub(super) fn get(to: &Endpoint) -> HttpRequest {
         path: to.target().to_owned(),
         headers,
         body: Bytes::new(),
+        answer_max: ANSWER_MAX,
     }
 }
 

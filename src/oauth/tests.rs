@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::*;
 use crate::core::{
     AccessToken, CodeGrant, DeviceCode, DeviceInfo, ErrorCode, FaultKind, Objection, OpId, Revocable, Secret,
-    TokenGrant, WallTime,
+    TokenGrant, Unusable, WallTime,
 };
 
 mod answers;

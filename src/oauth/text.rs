@@ -2,11 +2,10 @@
 
 use hyper::http::Uri;
 
+use crate::core::{TOKEN_MAX, Unusable};
+
 /// Longest name shown or stored, in characters: D-Bus, journal and terminal need no more.
 const NAME_MAX: usize = 256;
-
-/// Longest token or device code, in bytes. A JWT with many claims stays below 4 KiB.
-const CREDENTIAL_MAX: usize = 8 * 1024;
 
 /// Longest address, in bytes: beyond it no QR code that a phone can read holds it.
 const URI_MAX: usize = 2048;
@@ -19,9 +18,13 @@ pub(super) fn name(raw: &str) -> String {
 
 /// A token or code fit for a header, a form and a record: visible ASCII only (RFC 6749 appendix A uses VSCHAR; a space
 /// would split an `Authorization` header).
-pub(super) fn credential(raw: &str) -> Option<&str> {
-    let fits = !raw.is_empty() && raw.len() <= CREDENTIAL_MAX && raw.bytes().all(|byte| byte.is_ascii_graphic());
-    fits.then_some(raw)
+pub(super) fn credential(raw: &str) -> Result<&str, Unusable> {
+    match raw.len() {
+        0 => Err(Unusable::Absent),
+        1..=TOKEN_MAX if raw.bytes().all(|byte| byte.is_ascii_graphic()) => Ok(raw),
+        1..=TOKEN_MAX => Err(Unusable::Characters),
+        length => Err(Unusable::TooLong(length)),
+    }
 }
 
 /// An address that a person may be sent to: absolute, `https`, no user information that could pass for a host.
@@ -75,12 +78,13 @@ mod tests {
 
     #[test]
     fn credentials_are_visible_ascii_of_bounded_length() {
-        assert_eq!(credential("aZ09-._~+/=!"), Some("aZ09-._~+/=!"));
-        for bad in ["", "a b", "a\nb", "a\u{7f}", "\u{e9}", "a\0"] {
-            assert_eq!(credential(bad), None, "{bad:?}");
+        assert_eq!(credential("aZ09-._~+/=!"), Ok("aZ09-._~+/=!"));
+        assert_eq!(credential(""), Err(Unusable::Absent));
+        for bad in ["a b", "a\nb", "a\u{7f}", "\u{e9}", "a\0"] {
+            assert_eq!(credential(bad), Err(Unusable::Characters), "{bad:?}");
         }
-        assert!(credential(&"a".repeat(CREDENTIAL_MAX)).is_some());
-        assert!(credential(&"a".repeat(CREDENTIAL_MAX + 1)).is_none());
+        assert!(credential(&"a".repeat(32_768)).is_ok());
+        assert_eq!(credential(&"a".repeat(32_769)), Err(Unusable::TooLong(32_769)));
     }
 
     #[test]

@@ -163,7 +163,7 @@ struct Pairing {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct TokenPair {
-    access: Hidden<AccessToken>,
+    access: Option<Hidden<AccessToken>>,
     refresh: Option<Hidden<RefreshToken>>,
     lifetime: Duration,
     obtained: Stamp,

@@ -22,7 +22,8 @@ use zeroize::Zeroizing;
 use super::key::{Identity, StateKey};
 
 /// Larger files are not read: no honest one comes near, and a damaged size must not cost memory.
-pub(super) const MAX_FILE: usize = 64 * 1024;
+/// Four tokens (a pair and its candidate, or the list of revocations), of which JSON escapes every character, leave room.
+pub(super) const MAX_FILE: usize = 288 * 1024;
 /// What fits into such a file.
 pub(super) const MAX_BODY: usize = MAX_FILE - HEADER - TAG;
 

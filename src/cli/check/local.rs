@@ -172,7 +172,7 @@ fn is_set_aside(name: &str) -> bool {
 fn room(directory: &Path) -> Finding {
     const CHECK: &str = "state";
     // Both generations, their successors, what was set aside, and the spare file.
-    const ENOUGH: u64 = 256 * 1024;
+    const ENOUGH: u64 = 512 * 1024;
     let name = directory.display();
     let space = match statvfs(directory) {
         Ok(space) => space,

@@ -122,7 +122,7 @@ fn rest(sim: &Sim) -> Option<Result<(), Violation>> {
     let record = world.disk.newest.as_ref().map(|record| &record.body);
     match (snapshot.paired, record) {
         (true, Some(Body::Paired(pairing))) => {
-            let pair = Pair::of_access(&pairing.pair.access);
+            let pair = Pair::of_pair(&pairing.pair);
             let settled = pairing.mark.is_none() && pairing.candidate.is_none();
             let lives = world.server.access_lives(pair, world.real);
             (settled && lives).then(|| no_ghost(world, Some(pair)))
@@ -218,7 +218,7 @@ fn serves(world: &World, pair: Pair) -> Result<(), Violation> {
     if !world.server.access_lives(pair, world.real) {
         return violation("i5_a_token_handed_out_at_rest_lives", format!("{pair:?} does not"));
     }
-    let on_disk = world.disk.paired().map(|pairing| Pair::of_access(&pairing.pair.access));
+    let on_disk = world.disk.paired().map(|pairing| Pair::of_pair(&pairing.pair));
     if on_disk != Some(pair) {
         return violation(
             "i1_the_disk_holds_what_is_handed_out",

@@ -190,7 +190,7 @@ impl History {
             }
             (Request::Poll(_), Answer::Poll(PollAnswer::Granted(tokens)))
             | (Request::Exchange { .. }, Answer::Exchange(ExchangeAnswer::Granted(tokens))) => {
-                self.delivered.push(Pair::of_access(&tokens.access));
+                self.delivered.push(Pair::of_grant(tokens));
                 self.hurry(Subject::Refresh);
             }
             (Request::Exchange { code, .. }, Answer::Exchange(ExchangeAnswer::Failed(fault)))
@@ -226,7 +226,7 @@ impl History {
     fn refresh_answered(&mut self, pair: Pair, answer: &RefreshAnswer, real: u64) {
         match answer {
             RefreshAnswer::Granted(tokens) => {
-                self.delivered.push(Pair::of_access(&tokens.access));
+                self.delivered.push(Pair::of_grant(tokens));
                 self.refreshed = Some(real);
                 self.hurry(Subject::Refresh);
             }
@@ -329,10 +329,7 @@ fn remember(pairs: &mut Vec<Pair>, pair: Pair) {
 /// The pairs that a record holds.
 pub(super) fn pairs_of(pairing: &Pairing) -> impl Iterator<Item = Pair> {
     let tokens = [Some(&pairing.pair), pairing.candidate.as_ref()];
-    tokens
-        .into_iter()
-        .flatten()
-        .map(|tokens| Pair::of_access(&tokens.access))
+    tokens.into_iter().flatten().map(Pair::of_pair)
 }
 
 /// The families of the pairs that a record holds.

@@ -404,7 +404,7 @@ fn i9_only_a_verdict_or_the_user_ends_a_pairing(world: &World, store: &Store) ->
     let Some(Body::Paired(pairing)) = world.last_record().map(|record| &record.body) else {
         return Ok(());
     };
-    let pair = Pair::of_access(&pairing.pair.access);
+    let pair = Pair::of_pair(&pairing.pair);
     let family = family_bit(pair.family);
     let history = &world.history;
     let ended = history.condemned & family != 0 || history.unwanted & family != 0;

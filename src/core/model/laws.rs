@@ -51,7 +51,7 @@ pub(super) fn a_candidate_takes_over_by_the_servers_word_alone(world: &World, st
     if before.candidate.as_ref() != Some(&after.pair) {
         return Ok(());
     }
-    let pair = Pair::of_access(&before.pair.access);
+    let pair = Pair::of_pair(&before.pair);
     let history = &world.history;
     let ended = history.condemned & family_bit(pair.family) != 0 || history.refused.contains(&pair);
     let spent = before.pair.refresh.is_none() && world.says_ended(&before.pair);
@@ -73,7 +73,7 @@ pub(super) fn a_living_candidate_does_not_give_way_to_a_dead_pair(world: &World,
         return Ok(());
     };
     let lives = |tokens: &TokenPair| {
-        let pair = Pair::of_access(&tokens.access);
+        let pair = Pair::of_pair(tokens);
         world.server.live().iter().any(|live| live.pair == pair)
     };
     let dropped = after.candidate.is_none() && after.pair == before.pair;
@@ -222,7 +222,7 @@ pub(super) fn a_living_token_is_handed_out_whatever_clients_say(
         return Ok(());
     };
     let history = &world.history;
-    let pair = Pair::of_access(&pairing.pair.access);
+    let pair = Pair::of_pair(&pairing.pair);
     let gone = (history.condemned | history.unwanted) & family_bit(pair.family) != 0;
     let moves = history.stopping || history.disk_failing || !world.stores.is_empty() || world.clock != Clock::Right;
     let lives = world
@@ -290,7 +290,7 @@ fn flow_is_gone(world: &World) -> bool {
 }
 
 pub(super) fn nothing_is_revoked_while_paired(world: &World, pair: Pair) -> Law {
-    let held = world.disk.paired().map(|pairing| Pair::of_access(&pairing.pair.access));
+    let held = world.disk.paired().map(|pairing| Pair::of_pair(&pairing.pair));
     // One that the server has ended is no pairing, although its tombstone is still on its way to the disk.
     let held = held.filter(|held| world.history.condemned & family_bit(held.family) == 0);
     hold!(

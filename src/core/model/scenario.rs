@@ -178,7 +178,7 @@ impl Scenario {
 
     fn tokens(&self, pair: Pair) -> TokenPair {
         TokenPair {
-            access: pair.access(),
+            access: Some(pair.access()),
             refresh: self.habits.offline.then(|| pair.refresh()),
             lifetime: self.habits.access_life,
             obtained: Stamp {

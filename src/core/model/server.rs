@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::core::{
     AccessToken, Authorization, AuthorizationCode, CodeGrant, CodeVerifier, DeviceCode, ExchangeAnswer, Objection,
-    PollAnswer, RefreshAnswer, RefreshToken, Revocable, StateParameter, TokenGrant, UserCode,
+    PollAnswer, RefreshAnswer, RefreshToken, Revocable, StateParameter, TokenGrant, TokenPair, UserCode,
 };
 
 /// Starts the text of every fake secret, so that one search over printed text finds each leak (I8).
@@ -34,6 +34,14 @@ impl Pair {
 
     pub(super) fn of_access(token: &AccessToken) -> Self {
         Self::parse(token.expose(), 'a')
+    }
+
+    pub(super) fn of_grant(grant: &TokenGrant) -> Self {
+        Self::of_access(grant.access.as_ref().expect("every token of the model can be used"))
+    }
+
+    pub(super) fn of_pair(pair: &TokenPair) -> Self {
+        Self::of_access(pair.access.as_ref().expect("every token of the model can be used"))
     }
 
     pub(super) fn of_refresh(token: &RefreshToken) -> Self {
@@ -366,7 +374,7 @@ impl Server {
 /// The server's answer that carries this pair.
 pub(super) fn grant(pair: Pair, habits: &Habits) -> TokenGrant {
     TokenGrant {
-        access: pair.access(),
+        access: Ok(pair.access()),
         refresh: habits.offline.then(|| pair.refresh()),
         expires_in: habits.access_life,
     }

@@ -220,7 +220,7 @@ impl World {
         let Some(Body::Paired(pairing)) = self.last_record().map(|record| &record.body) else {
             return false;
         };
-        let current = Pair::of_access(&pairing.pair.access);
+        let current = Pair::of_pair(&pairing.pair);
         self.flights.iter().any(|flight| match &flight.request {
             Request::Refresh { token, .. } => Pair::of_refresh(token) == current,
             _ => false,
@@ -246,7 +246,7 @@ impl World {
         if ask == Ask::RejectCurrent
             && let Some(pairing) = self.disk.paired()
         {
-            let pair = Pair::of_access(&pairing.pair.access);
+            let pair = Pair::of_pair(&pairing.pair);
             self.history.rejected = Some(Rejected { pair, asked: false });
         }
         if ask == Ask::Unpair {

@@ -115,12 +115,9 @@ impl Core {
             },
             ..DeviceInfo::default()
         };
-        let pair = TokenPair {
-            access: grant.access,
-            refresh: grant.refresh,
-            lifetime: grant.expires_in,
-            obtained: stamp(self.boot, sent, date, t.now),
-        };
+        let unusable = grant.access.as_ref().err().copied();
+        let pair = grant.into_pair(None, stamp(self.boot, sent, date, t.now), t);
+        self.told_unusable(t, unusable, &pair);
         let pairing = Pairing {
             pair,
             mark: None,
@@ -130,7 +127,7 @@ impl Core {
         // A refresh that was not sent would only be in the way; one that was runs on, and its outcome is dropped.
         self.abandon_unsent_refresh(t);
         self.revoke_replaced(t);
-        self.ledger.generation = self.ledger.generation.next();
+        self.count(&pairing.pair);
         self.ledger.grant.0 += 1;
         let store = self.store_pairing(t, pairing.clone(), Slots::Both);
         if let Some(flow) = &mut self.flow {
@@ -230,12 +227,7 @@ impl Core {
             self.approved(t, orphan.since, date, grant);
             return;
         }
-        let pair = TokenPair {
-            access: grant.access,
-            refresh: grant.refresh,
-            lifetime: grant.expires_in,
-            obtained: stamp(self.boot, orphan.since, date, t.now),
-        };
+        let pair = grant.into_pair(None, stamp(self.boot, orphan.since, date, t.now), t);
         if !self.policy.sole_grant {
             // Of no pairing that is or will be: nothing spares it.
             self.revoke_pair(t, GrantId::default(), &pair, None);

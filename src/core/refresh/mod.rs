@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::core::backoff::Cause;
 use crate::core::effect::{CallError, Effect, Note, OpId, Request, Slots};
-use crate::core::event::{Fault, FaultKind, Objection, PrepareAnswer, RefreshAnswer, TokenGrant};
+use crate::core::event::{Fault, FaultKind, Objection, PrepareAnswer, RefreshAnswer, TokenGrant, Unusable};
 use crate::core::held::{Held, stamp};
 use crate::core::record::{IntentMark, Pairing, TokenPair};
 use crate::core::snapshot::{ErrorWord, Reason};
@@ -213,14 +213,32 @@ impl Core {
     /// Step 5: durable before visible (I1).
     fn refresh_granted(&mut self, t: &mut Turn<'_>, mark: IntentMark, date: Option<WallTime>, grant: TokenGrant) {
         let Some(held) = &self.held else { return };
-        let incoming = TokenPair {
-            // RFC 6749 §6: a server that sends no new refresh token leaves the old one in force.
-            refresh: grant.refresh.or_else(|| held.pair.refresh.clone()),
-            access: grant.access,
-            lifetime: grant.expires_in,
-            obtained: stamp(self.boot, mark.at, date, t.now),
-        };
+        let old = held.pair.refresh.clone();
+        let obtained = stamp(self.boot, mark.at, date, t.now);
+        let unusable = grant.access.as_ref().err().copied();
+        // RFC 6749 §6: a server that sends no new refresh token leaves the old one in force.
+        let incoming = grant.into_pair(old.as_ref(), obtained, t);
+        self.told_unusable(t, unusable, &incoming);
         self.store_incoming(t, incoming, false);
+    }
+
+    /// The number of the token in a pair that was granted: the next one where there is a token.
+    pub(super) const fn count(&mut self, pair: &TokenPair) -> Generation {
+        if pair.access.is_some() {
+            self.ledger.generation = self.ledger.generation.next();
+        }
+        self.ledger.generation
+    }
+
+    /// Says of a pair that was granted why its access token cannot be used.
+    pub(super) fn told_unusable(&mut self, t: &mut Turn<'_>, why: Option<Unusable>, pair: &TokenPair) {
+        if let Some(why) = why {
+            self.fail_with(t, ErrorWord::ServerError);
+            t.note(Note::TokenUnusable {
+                why,
+                retry_in: pair.lifetime,
+            });
+        }
     }
 
     pub(super) fn store_incoming(&mut self, t: &mut Turn<'_>, pair: TokenPair, replaces: bool) {
@@ -233,8 +251,7 @@ impl Core {
             candidate: None,
             device: held.device.clone(),
         };
-        self.ledger.generation = self.ledger.generation.next();
-        let generation = self.ledger.generation;
+        let generation = self.count(&pair);
         let slots = if replaces { Slots::Both } else { Slots::One };
         let store = self.store_pairing(t, pairing, slots);
         let incoming = Incoming {
@@ -260,18 +277,18 @@ impl Core {
         };
         // Its own number, not the ledger's: a replacement may have taken the next one meanwhile.
         let generation = incoming.generation;
-        t.note(if incoming.replaces {
-            Note::Paired {
+        if incoming.replaces {
+            t.note(Note::Paired {
                 generation,
                 replaced: true,
                 refreshable: pairing.pair.refresh.is_some(),
-            }
-        } else {
-            Note::Refreshed {
+            });
+        } else if pairing.pair.access.is_some() {
+            t.note(Note::Refreshed {
                 generation,
                 lifetime: pairing.pair.lifetime,
-            }
-        });
+            });
+        }
         self.held = Some(Held::new(
             old.grant,
             generation,

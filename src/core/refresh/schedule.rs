@@ -127,6 +127,9 @@ impl Core {
 
     /// When a token that is not in doubt is to be refreshed.
     fn ordinary_wish(&self, held: &Held, waited_for: bool) -> Option<BootTime> {
+        if !held.usable() {
+            return held.unusable_until();
+        }
         let challenged = held.challenged().then(|| self.refused_limit.next());
         if waited_for && !held.refused {
             return Some(BootTime::default());

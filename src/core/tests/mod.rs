@@ -15,6 +15,7 @@ mod serving;
 mod storing;
 mod unasked;
 mod unpairing;
+mod unusable;
 
 use std::time::Duration;
 
@@ -70,7 +71,7 @@ pub(super) fn fault(kind: FaultKind) -> Fault {
 /// A pair as the server would grant it: `a1`/`r1`, `a2`/`r2`, …
 pub(super) fn grant(n: u32) -> TokenGrant {
     TokenGrant {
-        access: AccessToken::new(format!("a{n}")),
+        access: Ok(AccessToken::new(format!("a{n}"))),
         refresh: Some(RefreshToken::new(format!("r{n}"))),
         expires_in: secs(28_800),
     }

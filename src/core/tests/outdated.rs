@@ -87,14 +87,14 @@ fn a_2xx_that_left_before_a_second_pair_came_does_not_drop_it() {
         "the approval may have ended the first"
     );
     scene.probed(ResourceAnswer::Unauthorized);
-    assert_eq!(scene.on_disk().pair.access.expose(), "a2");
+    assert_eq!(scene.access_on_disk(), "a2");
     assert!(scene.core.snapshot().paired);
 
     let mut scene = crossed();
     beats(&mut scene, ResourceAnswer::Alive(None));
     scene.alive();
     assert!(scene.on_disk().candidate.is_none(), "taken after the second came");
-    assert_eq!(scene.on_disk().pair.access.expose(), "a1");
+    assert_eq!(scene.access_on_disk(), "a1");
 }
 
 #[test]
@@ -102,11 +102,11 @@ fn a_401_that_left_before_a_second_pair_came_does_not_adopt_it() {
     let mut scene = crossed();
     scene.get_token(None);
     beats(&mut scene, ResourceAnswer::Unauthorized);
-    assert_eq!(scene.on_disk().pair.access.expose(), "a1");
+    assert_eq!(scene.access_on_disk(), "a1");
     assert!(scene.on_disk().candidate.is_some());
     scene.alive();
     assert!(scene.on_disk().candidate.is_none());
-    assert_eq!(scene.on_disk().pair.access.expose(), "a1");
+    assert_eq!(scene.access_on_disk(), "a1");
     let call = scene.get_token(None);
     assert_eq!(scene.token(call), "a1");
 }
@@ -117,5 +117,5 @@ fn a_failure_that_left_before_a_second_pair_came_is_followed_by_a_probe() {
     beats(&mut scene, ResourceAnswer::Failed(fault(FaultKind::Lost)));
     scene.advance(secs(15));
     scene.probed(ResourceAnswer::Unauthorized);
-    assert_eq!(scene.on_disk().pair.access.expose(), "a2");
+    assert_eq!(scene.access_on_disk(), "a2");
 }

@@ -440,6 +440,6 @@ fn an_approval_after_a_cancelled_replacement_is_settled_by_a_probe() {
         let call = scene.get_token(None);
         assert_eq!(scene.token(call), survivor);
         assert!(scene.on_disk().candidate.is_none());
-        assert_eq!(scene.on_disk().pair.access.expose(), survivor);
+        assert_eq!(scene.access_on_disk(), survivor);
     }
 }

@@ -323,7 +323,7 @@ fn a_replaced_grant_is_revoked_once_the_new_one_is_durable() {
     assert_eq!(scene.revocations.len(), 1, "on the list before it gives way");
     assert!(!scene.out(is_revoke));
     let restarted = restart(&scene);
-    assert_eq!(restarted.on_disk().pair.access.expose(), "a1");
+    assert_eq!(restarted.access_on_disk(), "a1");
     assert!(
         restarted.revocations.is_empty(),
         "a crash in between leaves the old one alive"

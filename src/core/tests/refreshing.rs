@@ -84,11 +84,7 @@ fn a_store_that_fails_after_a_good_refresh_does_not_drop_the_tokens() {
     );
     scene.disk_works = true;
     scene.advance(secs(60));
-    assert_eq!(
-        scene.on_disk().pair.access.expose(),
-        "a2",
-        "storing is retried until it works"
-    );
+    assert_eq!(scene.access_on_disk(), "a2", "storing is retried until it works");
 }
 
 #[test]
@@ -252,7 +248,7 @@ fn shutdown_lets_a_sent_refresh_finish() {
     assert!(scene.out(is_refresh), "never cancelled");
     scene.refresh(RefreshAnswer::Granted(grant(2)));
     assert!(scene.drained);
-    assert_eq!(scene.on_disk().pair.access.expose(), "a2");
+    assert_eq!(scene.access_on_disk(), "a2");
 }
 
 #[test]

@@ -473,6 +473,11 @@ impl Scene {
         }
     }
 
+    /// The access token on disk.
+    pub(super) fn access_on_disk(&self) -> &str {
+        self.on_disk().pair.access.as_ref().unwrap().expose()
+    }
+
     pub(super) fn state(&self) -> (PairingState, Reason) {
         (self.core.snapshot().pairing, self.core.snapshot().reason)
     }

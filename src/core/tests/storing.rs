@@ -25,7 +25,7 @@ fn failures(scene: &Scene) -> usize {
 fn a_pair_from_the_runtime_directory_is_written_to_the_disk_at_once_and_once() {
     let restarted = spilled().restart();
     assert!(restarted.notes.contains(&Note::RecordSpilled { doubted: false }));
-    assert_eq!(restarted.on_disk().pair.access.expose(), "a2");
+    assert_eq!(restarted.access_on_disk(), "a2");
     assert_eq!(restarted.durable().kept, Kept::Twice);
     assert_eq!(restarted.spill, None);
     let mut again = restarted.reboot(true);
@@ -71,7 +71,7 @@ fn a_disk_that_still_fails_after_the_restart_is_told_and_tried_until_it_works() 
     restarted.disk_works = true;
     restarted.advance(secs(120));
     assert_eq!(restarted.durable().kept, Kept::Twice);
-    assert_eq!(restarted.on_disk().pair.access.expose(), "a2");
+    assert_eq!(restarted.access_on_disk(), "a2");
     assert!(restarted.notes.contains(&Note::StoreRecovered));
 }
 
@@ -86,6 +86,6 @@ fn a_pair_from_the_runtime_directory_beside_damaged_records_is_kept_and_doubted(
     assert_eq!(restarted.notes, [Note::RecordSpilled { doubted: true }]);
     assert!(restarted.core.snapshot().paired);
     assert_eq!(restarted.durable().kept, Kept::Twice);
-    assert_eq!(restarted.on_disk().pair.access.expose(), "a2");
+    assert_eq!(restarted.access_on_disk(), "a2");
     assert!(restarted.on_disk().mark.is_some(), "one of the two may have been newer");
 }

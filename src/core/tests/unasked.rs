@@ -57,10 +57,10 @@ fn a_rejection_does_not_decide_which_of_two_pairs_lives() {
         assert_eq!(scene.token(handed), "a1");
         let call = scene.reject(UPLOADER, 1);
         assert_eq!(scene.reply(call), Some(&Ok(Reply::Done)));
-        assert_eq!(scene.on_disk().pair.access.expose(), "a1", "the cancelled pair waits");
+        assert_eq!(scene.access_on_disk(), "a1", "the cancelled pair waits");
         scene.prepare(PrepareAnswer::Ready);
         scene.refresh(answer);
-        assert_eq!(scene.on_disk().pair.access.expose(), survivor);
+        assert_eq!(scene.access_on_disk(), survivor);
         assert!(scene.on_disk().candidate.is_none());
     }
 }
@@ -180,7 +180,7 @@ fn a_rejection_ends_no_pairing_that_cannot_be_refreshed() {
     }
     assert_eq!(fetched(&mut scene, UPLOADER), "a1");
     assert_eq!(*scene.core.snapshot(), before);
-    assert_eq!(scene.on_disk().pair.access.expose(), "a1");
+    assert_eq!(scene.access_on_disk(), "a1");
     let told = scene
         .notes
         .iter()

@@ -149,7 +149,7 @@ fn a_failed_unpair_keeps_what_a_refresh_brought_meanwhile() {
     assert_eq!(scene.token(waiting), "a2");
     let served = scene.get_token(None);
     assert_eq!(scene.token(served), "a2");
-    assert_eq!(scene.on_disk().pair.access.expose(), "a2");
+    assert_eq!(scene.access_on_disk(), "a2");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::core::{ErrorCode, Objection};
+use crate::core::{ErrorCode, Objection, TOKEN_MAX, Unusable};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -38,7 +38,11 @@ fn every_note() -> Vec<Note> {
                 generation,
                 lifetime: 480 * MINUTE,
             },
-            Note::Refreshed { .. } => Note::RefreshFailed {
+            Note::Refreshed { .. } => Note::TokenUnusable {
+                why: Unusable::TooLong(75_000),
+                retry_in: MINUTE,
+            },
+            Note::TokenUnusable { .. } => Note::RefreshFailed {
                 fault,
                 retry_in: MINUTE,
                 ambiguous: true,
@@ -209,6 +213,26 @@ fn what_the_server_objects_to_is_named_with_the_setting_that_cures_it() {
     let entry = Entry::from(&Note::CodeRefused { objection, word: None });
     assert!(entry.sentence.contains("provider.redirect-uri"), "{}", entry.sentence);
     assert_eq!(entry.level, Level::WARN);
+}
+
+#[test]
+fn a_token_that_cannot_be_used_is_told_with_its_size_or_its_fault() {
+    for (why, said) in [
+        (Unusable::TooLong(75_000), "a token of 75000 bytes, 32,768 are taken"),
+        (Unusable::Kind, "token_type is not Bearer"),
+        (Unusable::Characters, "characters that no token may hold"),
+        (Unusable::Absent, "holds none"),
+    ] {
+        let retry_in = 15 * MINUTE;
+        let entry = Entry::from(&Note::TokenUnusable { why, retry_in });
+        assert!(
+            entry.sentence.contains(said) && entry.sentence.contains("15 min"),
+            "{}",
+            entry.sentence
+        );
+        assert_eq!(entry.level, Level::ERROR);
+    }
+    assert_eq!(TOKEN_MAX, 32_768, "as the sentence says");
 }
 
 #[test]

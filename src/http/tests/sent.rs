@@ -106,18 +106,31 @@ const HEADERS_TOO_MANY: usize = 65;
 
 #[tokio::test]
 async fn a_body_beyond_the_limit_is_garbled_announced_or_not() {
-    let announced = "HTTP/1.1 200 OK\r\ncontent-length: 65537\r\n\r\n";
+    let announced = "HTTP/1.1 200 OK\r\ncontent-length: 163841\r\n\r\n";
     let endless = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n";
     let chunk = format!("8000\r\n{}\r\n", " ".repeat(0x8000));
     for steps in [
         vec![say(announced)],
-        vec![say(endless), say(&chunk), say(&chunk), say(&chunk)],
+        std::iter::once(say(endless))
+            .chain((0..6).map(|_| say(&chunk)))
+            .collect(),
     ] {
         assert_eq!(refresh_against(steps).await, refresh_failed(FaultKind::Garbled));
     }
-    let padded = format!("{PAIR}{}", " ".repeat(65_536 - PAIR.len()));
+    let padded = format!("{PAIR}{}", " ".repeat(163_840 - PAIR.len()));
     let answer = refresh_against(vec![answer("200 OK", &padded)]).await;
     assert!(matches!(answer, Answer::Refresh(RefreshAnswer::Granted(_))));
+}
+
+#[tokio::test]
+async fn an_answer_that_brings_no_tokens_has_64_kib_at_most() {
+    for (length, fits) in [(65_536, true), (65_537, false)] {
+        let body = format!("{{}}{}", " ".repeat(length - 2));
+        let mut server = Server::start([vec![Step::Take, answer("200 OK", &body)]]).await;
+        let outcome = client_of(&server).send(&identify()).await;
+        assert_eq!(outcome.answer.fault().is_none(), fits, "{length}");
+        assert_eq!(server.next().await, Seen::Accepted);
+    }
 }
 
 #[tokio::test]

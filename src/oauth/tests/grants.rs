@@ -164,7 +164,7 @@ fn an_approved_poll_brings_a_pair() {
     assert_eq!(
         poll(200, PAIR),
         PollAnswer::Granted(TokenGrant {
-            access: AccessToken::new("AT".to_owned()),
+            access: Ok(AccessToken::new("AT".to_owned())),
             refresh: Some(RefreshToken::new("RT".to_owned())),
             expires_in: Duration::from_secs(28_800),
         })
@@ -261,32 +261,120 @@ fn an_answer_too_long_to_read_is_judged_by_its_status_and_never_final() {
     }
 }
 
+/// What the three kinds make of a 2xx: of a refresh, and of what ends a pairing flow.
+fn granted(body: &str) -> [Option<TokenGrant>; 6] {
+    let kinds = [
+        provider_of(settings()),
+        standard::device(standard::server()),
+        standard::code(standard::server()),
+    ];
+    let all = kinds.into_iter().flat_map(|provider| {
+        let paired = match provider {
+            Provider::OauthCode(_) => Kind::Exchange,
+            Provider::FrameioC2c(_) | Provider::OauthDevice(_) => Kind::Poll,
+        };
+        [Kind::Refresh, paired].map(
+            |kind| match provider.answer(kind, &response(200, JSON, body.as_bytes())) {
+                Answer::Refresh(RefreshAnswer::Granted(grant))
+                | Answer::Poll(PollAnswer::Granted(grant))
+                | Answer::Exchange(ExchangeAnswer::Granted(grant)) => Some(grant),
+                other => {
+                    assert_eq!(other.fault(), Some(failed(FaultKind::Garbled)), "{kind:?}");
+                    None
+                }
+            },
+        )
+    });
+    all.collect::<Vec<_>>().try_into().unwrap()
+}
+
 #[test]
 fn half_a_pair_is_no_pair() {
     for body in [
         r"{}",
         r#"{"access_token":""}"#,
         r#"{"access_token":7}"#,
-        r#"{"access_token":"a b"}"#,
-        r#"{"access_token":"a\u0000"}"#,
-        r#"{"access_token":"é"}"#,
+        r#"{"status":"ok"}"#,
         r#"{"access_token":"AT","refresh_token":"R T"}"#,
         r#"{"access_token":"AT","refresh_token":7}"#,
-        r#"{"access_token":"AT","token_type":"mac"}"#,
-        r#"{"access_token":"AT","token_type":1}"#,
+        r#"{"access_token":"AT","refresh_token":["RT"]}"#,
+        r#"{"access_token":"AT","refresh_token":NaN}"#,
+        r#"{"access_token":"AT","refresh_token":"R\ud800"}"#,
+        r#"{"access_token":"A T","refresh_token":"R T"}"#,
         r#"[{"access_token":"AT"}]"#,
     ] {
-        assert_eq!(
-            refresh(200, JSON, body),
-            RefreshAnswer::Failed(failed(FaultKind::Garbled)),
-            "{body}"
-        );
+        assert_eq!(granted(body), [const { None }; 6], "{body}");
     }
-    let long = format!(r#"{{"access_token":"{}"}}"#, "a".repeat(8193));
-    assert_eq!(
-        refresh(200, JSON, &long),
-        RefreshAnswer::Failed(failed(FaultKind::Garbled))
-    );
+}
+
+/// Access tokens that are none, as an answer holds them, and why.
+fn unusable() -> [(String, Unusable); 9] {
+    [
+        (String::new(), Unusable::Absent),
+        (r#""access_token":"","#.to_owned(), Unusable::Absent),
+        (r#""access_token":{"a":1e999},"#.to_owned(), Unusable::Absent),
+        (r#""access_token":"A T","#.to_owned(), Unusable::Characters),
+        (r#""access_token":"a\ud800","#.to_owned(), Unusable::Characters),
+        (r#""access_token":"é","#.to_owned(), Unusable::Characters),
+        (r#""access_token":"AT","token_type":"mac","#.to_owned(), Unusable::Kind),
+        (r#""access_token":"AT","token_type":1,"#.to_owned(), Unusable::Kind),
+        (
+            format!(r#""access_token":"{}","#, "a".repeat(75_000)),
+            Unusable::TooLong(75_000),
+        ),
+    ]
+}
+
+#[test]
+fn a_refresh_token_is_kept_whatever_stands_beside_it() {
+    for (access, why) in unusable() {
+        for grant in granted(&format!(r#"{{{access}"expires_in":60,"refresh_token":"RT"}}"#)) {
+            let grant = grant.unwrap_or_else(|| panic!("{why:?}"));
+            assert_eq!(grant.access, Err(why));
+            assert_eq!(grant.refresh.unwrap().expose(), "RT");
+        }
+    }
+}
+
+#[test]
+fn a_refresh_token_stays_in_force_where_only_an_unusable_access_token_came() {
+    for (access, why) in unusable() {
+        let kinds = granted(&format!(r#"{{{access}"expires_in":60}}"#));
+        for (at, grant) in kinds.into_iter().enumerate() {
+            // A refresh, and then a code, which left nothing to keep.
+            let kept = at % 2 == 0 && why != Unusable::Absent;
+            assert_eq!(grant.is_some(), kept, "{why:?}");
+            assert!(grant.is_none_or(|grant| grant.access == Err(why) && grant.refresh.is_none()));
+        }
+    }
+}
+
+#[test]
+fn tokens_have_32768_bytes_at_most() {
+    for length in [8192, 8193, 32_768, 32_769] {
+        let fits = length <= 32_768;
+        let long = "a".repeat(length);
+        let unusable = Err(Unusable::TooLong(length));
+        for grant in granted(&format!(r#"{{"access_token":"{long}","refresh_token":"RT"}}"#)) {
+            let grant = grant.unwrap();
+            assert_eq!(grant.access.is_ok(), fits);
+            assert!(fits || grant.access == unusable, "{length}");
+        }
+        for body in [
+            format!(r#"{{"access_token":"AT","refresh_token":"{long}"}}"#),
+            format!(r#"{{"access_token":"{long}","refresh_token":"{long}"}}"#),
+        ] {
+            for grant in granted(&body) {
+                assert_eq!(grant.is_some(), fits, "{length}");
+                let Some(grant) = grant else { continue };
+                assert!(grant.access.is_ok());
+                assert_eq!(grant.refresh.unwrap().expose().len(), length);
+            }
+        }
+        let code = CODE.replace("\"DC\"", &format!("\"{long}\""));
+        let answer = answer(Kind::DeviceCode, 200, JSON, &code);
+        assert_eq!(answer.fault().is_none(), fits, "{length}");
+    }
 }
 
 #[test]
@@ -300,7 +388,7 @@ fn a_token_answer_is_read_leniently_where_nothing_hangs_on_it() {
         let RefreshAnswer::Granted(grant) = refresh(200, &[], body) else {
             panic!("{body}");
         };
-        assert_eq!((grant.access.expose(), grant.refresh), ("AT", None), "{body}");
+        assert_eq!((grant.access.unwrap().expose(), grant.refresh), ("AT", None), "{body}");
     }
 }
 

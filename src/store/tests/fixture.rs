@@ -36,7 +36,7 @@ pub(super) fn other_identity() -> Identity {
 
 pub(super) fn pair(n: u64) -> TokenPair {
     TokenPair {
-        access: AccessToken::new(format!("example access token {n}")),
+        access: Some(AccessToken::new(format!("example access token {n}"))),
         refresh: Some(RefreshToken::new(format!("example refresh token {n}"))),
         lifetime: Duration::from_secs(28_800),
         obtained: Stamp {

@@ -169,14 +169,18 @@ fn pairs() -> impl Strategy<Value = TokenPair> {
         at: BootTime::from_millis(at),
         wall: wall.map(WallTime::from_secs),
     });
-    (any::<String>(), any::<Option<String>>(), any::<Duration>(), stamp).prop_map(
-        |(access, refresh, lifetime, obtained)| TokenPair {
-            access: AccessToken::new(access),
+    (
+        any::<Option<String>>(),
+        any::<Option<String>>(),
+        any::<Duration>(),
+        stamp,
+    )
+        .prop_map(|(access, refresh, lifetime, obtained)| TokenPair {
+            access: access.map(AccessToken::new),
             refresh: refresh.map(RefreshToken::new),
             lifetime,
             obtained,
-        },
-    )
+        })
 }
 
 fn records() -> impl Strategy<Value = Record> {

@@ -58,7 +58,7 @@ fn run(program: &str, arguments: &[&str], path: &Path) -> bool {
 
 #[test]
 fn a_full_file_system_still_takes_a_record() {
-    let Some(small) = Small::mount("size=256k") else { return };
+    let Some(small) = Small::mount("size=1m") else { return };
     let spare = small.0.path().join("spare");
     let (mut store, _) = small.open();
     store.write(&one(paired(1))).unwrap();
@@ -77,7 +77,7 @@ fn a_full_file_system_still_takes_a_record() {
 
 #[test]
 fn a_file_system_without_any_room_keeps_what_it_has() {
-    let Some(small) = Small::mount("size=256k") else { return };
+    let Some(small) = Small::mount("size=1m") else { return };
     let (mut store, _) = small.open();
     store.write(&one(paired(1))).unwrap();
     fs::remove_file(small.0.path().join("spare")).unwrap();
@@ -92,7 +92,7 @@ fn a_file_system_without_any_room_keeps_what_it_has() {
 fn a_read_only_directory_is_read_and_refuses_writes() {
     let (device, _mounted) = if rustix::process::geteuid().is_root() {
         // Modes do not bind root.
-        let Some(small) = Small::mount("size=256k") else { return };
+        let Some(small) = Small::mount("size=1m") else { return };
         small.open().0.write(&one(paired(1))).unwrap();
         if !run("mount", &["-o", "remount,ro"], small.0.path()) {
             eprintln!("not tried: no right to mount");

@@ -58,7 +58,7 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
             REFRESH,
             asks(|_, effects| {
                 for pairing in effects.iter_mut().filter_map(paired_record) {
-                    let pair = Pair::of_access(&pairing.pair.access);
+                    let pair = Pair::of_pair(&pairing.pair);
                     if pairing.mark.is_none() && pair.turn > 0 {
                         pairing.pair.refresh = Some(
                             Pair {
