@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
 mod presets;
+mod rejections;
 mod way_back;
 mod world;
 

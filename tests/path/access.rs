@@ -61,7 +61,7 @@ async fn check(user: &User, may: &[&str]) {
 }
 
 /// Does something on a thread that is another user: the bus sees whoever connects.
-fn as_user<R: Send>(uid: u32, what: impl FnOnce() -> R + Send) -> R {
+pub(crate) fn as_user<R: Send>(uid: u32, what: impl FnOnce() -> R + Send) -> R {
     std::thread::scope(|scope| {
         let user = scope.spawn(move || {
             let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(uid));

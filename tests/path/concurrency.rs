@@ -109,22 +109,24 @@ async fn ten_rejections_of_a_dead_generation_and_a_late_one_cause_one_refresh() 
 #[tokio::test]
 async fn a_rejection_of_a_token_that_the_server_takes_causes_no_refresh_and_is_told() {
     let world = World::new(quick());
-    let mut daemon = world.start().await;
+    let daemon = world.start().await;
     let user = world.user().await;
     world.pair(&user).await;
-    world.restart_unvouched(&mut daemon).await;
+    world.seen(|truth| truth.requests(Endpoint::Me).next().is_some()).await;
     let token = user.token().await.unwrap();
     let before = probes(&world);
-    let caller = user.clone();
-    let first = tokio::spawn(async move { caller.reject(1).await });
-    world.server.release();
-    first.await.unwrap().unwrap();
+    user.reject(token.generation).await.unwrap();
+    assert_eq!(user.token().await.unwrap().access, token.access, "the server took it");
+    let probed = probes(&world);
+    assert!(
+        (before + 1..=before + 2).contains(&probed),
+        "that it took it before is no answer"
+    );
     for _ in 0..5 {
         user.reject(token.generation).await.unwrap();
     }
-    assert_eq!(user.token().await.unwrap().access, token.access);
     assert_eq!(refreshes(&world), 0);
-    assert_eq!(probes(&world), before, "one answer is good for 10 s");
+    assert_eq!(probes(&world), probed, "who was wrong is asked about again 10 s later");
     let uid = rustix::process::getuid().as_raw();
     let told = format!("C2C_CALLER_UID={uid}");
     daemon

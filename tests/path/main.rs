@@ -13,5 +13,6 @@ mod crashes;
 mod hostile_network;
 mod lost_answers;
 mod recorder;
+mod rejections;
 mod storage;
 mod world;

@@ -59,8 +59,7 @@ impl World {
         *daemon = self.start().await;
     }
 
-    /// Another daemon for the same device, whose first request to `devices/me` waits to be released: until then nothing
-    /// vouches for the token, which an answer would do for 10 s.
+    /// Another daemon for the same device, whose first request to `devices/me` waits to be released.
     pub(crate) async fn restart_unvouched(&self, daemon: &mut Process) {
         let probes = |truth: &c2c_sim::server::Truth| truth.requests(Endpoint::Me).count();
         self.seen(|truth| {
