@@ -9,7 +9,7 @@ use c2c_sim::rig::CLIENT_ID;
 use c2c_sim::server::{Endpoint, Fault, Options, Pause, Server, Stage, Truth};
 
 use crate::access::as_user;
-use crate::world::{LIMIT, Token, User, World, beside_pings, quick, side_by_side};
+use crate::world::{LIMIT, Token, User, World, beside_pings, quick};
 
 /// What the API takes. A request to it costs as much as this look at the server's books.
 type Api = Arc<dyn Fn(&Token) -> bool + Send + Sync>;
@@ -134,12 +134,7 @@ async fn right_after_a_refresh() {
 
 #[tokio::test]
 async fn a_dead_token_floods_nobody_right_after_the_server_took_it() {
-    let cases: [(&str, std::pin::Pin<Box<dyn Future<Output = ()> + Send>>); 3] = [
-        ("pairing", Box::pin(right_after_pairing())),
-        ("restart", Box::pin(right_after_a_restart())),
-        ("refresh", Box::pin(right_after_a_refresh())),
-    ];
-    side_by_side(cases.map(|(name, case)| (name.to_owned(), case))).await;
+    tokio::join!(right_after_pairing(), right_after_a_restart(), right_after_a_refresh());
 }
 
 fn runtime() -> tokio::runtime::Runtime {
