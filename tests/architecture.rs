@@ -39,6 +39,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("zbus", &["bus", "cli", "daemon"]),
     ("aes_gcm", &["store"]),
     ("toml", &["config"]),
+    // Users and groups of the system: a test's machine has its own.
+    ("uzers", &["config"]),
     ("tracing_subscriber", &["daemon"]),
     ("tracing_journald", &["daemon"]),
     ("sd_notify", &["daemon"]),

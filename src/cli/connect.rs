@@ -10,6 +10,7 @@ use super::provision::host_key::lost_by_a_start;
 use super::site::Site;
 use super::systemd::Unit;
 use crate::bus::BusAddress;
+use crate::config::accounts::{Accounts as _, Native};
 
 const NAME: &str = "org.cameratocloud.Auth1";
 const USER: &str = "c2c-authd";
@@ -70,7 +71,7 @@ async fn connect(bus: &BusAddress) -> Result<(Connection, Option<String>), Failu
             let name = BusName::try_from(NAME)?;
             let dbus = DBusProxy::new(&connection).await?;
             let owner = dbus.get_connection_unix_user(name).await.map_err(zbus::Error::from)?;
-            let service = uzers::get_user_by_name(USER).map(|user| user.uid());
+            let service = Native.user_named(USER).map(|user| user.uid);
             judge(owner, rustix::process::geteuid().as_raw(), service)
         }
     };

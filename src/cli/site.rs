@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::exit::{Exit, Failure};
 use super::mounts::{Ground, Mounts};
+use crate::config::accounts::{Accounts, Native};
 use crate::config::{Config, ConfigError, MachineId, System};
 
 /// The daemon's user, unit and home.
@@ -23,6 +25,8 @@ pub(super) struct Site {
     pub(super) service: Option<(u32, u32)>,
     /// Whom everything belongs to that the daemon must not be able to change.
     pub(super) root_uid: u32,
+    /// Users and groups.
+    pub(super) accounts: Arc<dyn Accounts>,
     /// What is mounted.
     pub(super) mounts: Mounts,
     /// As `systemd-creds` sees it, which knows only this machine's.
@@ -35,8 +39,9 @@ impl Site {
         Self {
             root: PathBuf::from("/"),
             environment: Vec::new(),
-            service: uzers::get_user_by_name(USER).map(|user| (user.uid(), user.primary_group_id())),
+            service: Native.user_named(USER).map(|user| (user.uid, user.gid)),
             root_uid: 0,
+            accounts: Arc::new(Native),
             mounts: Mounts::of_process(),
             machine: System::host().machine_id(),
         }
@@ -70,7 +75,12 @@ impl Site {
 
     /// What the daemon would read.
     pub(super) fn config(&self) -> Result<Config, ConfigError> {
-        Config::load(&System::at(&self.root))
+        Config::load(&self.system())
+    }
+
+    /// The machine for those who read a configuration.
+    pub(super) fn system(&self) -> System {
+        System::at(&self.root).with(Arc::clone(&self.accounts))
     }
 
     /// The state directory: the configured one, or the unit's.
@@ -122,6 +132,7 @@ impl Site {
             environment: vec![(HOST_KEY, root.join("var/lib/systemd/credential.secret").into())],
             service: Some(us),
             root_uid: us.0,
+            accounts: Arc::new(()),
             mounts: Mounts::parse("1 0 8:1 / / rw - ext4 /dev/root rw"),
             // What seals in tests takes the real one. Where there is none nothing is sealed, and nothing else may depend on it.
             machine: match System::host().machine_id() {

@@ -4,10 +4,12 @@ use std::fs;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
+use super::accounts::{Accounts, Native};
 use super::value::{ClientId, ClientIdFrom, Version, VersionFrom};
 
 /// Our application id for [`machine-id(5)`]'s application-specific ids. Part of every derived client id: never change it.
@@ -39,23 +41,33 @@ impl MachineId {
     }
 }
 
-/// The machine that is configured: its files, below a root that tests put elsewhere.
+/// The machine that is configured: its files, below a root that tests put elsewhere, and its users and groups.
 #[derive(Clone, Debug)]
 pub struct System {
     root: PathBuf,
+    pub(super) accounts: Arc<dyn Accounts>,
 }
 
 impl System {
     /// This machine.
     #[must_use]
     pub fn host() -> Self {
-        Self::at("/")
+        Self::at("/").with(Arc::new(Native))
     }
 
-    /// A machine whose files lie below `root`.
+    /// A machine whose files lie below `root`, without users and groups.
     #[must_use]
     pub fn at(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self {
+            root: root.into(),
+            accounts: Arc::new(()),
+        }
+    }
+
+    /// The same with these users and groups.
+    #[must_use]
+    pub fn with(self, accounts: Arc<dyn Accounts>) -> Self {
+        Self { accounts, ..self }
     }
 
     /// Where the absolute `path` of that machine is found.

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use crate::core::{GrantKind, Policy, RefreshMode};
 
+pub mod accounts;
 mod check;
 mod error;
 mod identity;

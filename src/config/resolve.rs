@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::core::RefreshMode;
 
+use super::accounts::Accounts;
 use super::error::{ConfigError, Place};
 use super::identity::{Missing, System};
 use super::layer::Layer;
@@ -33,8 +34,14 @@ pub(super) fn resolve(layers: Vec<Layer>, system: &System) -> Result<Config, Con
     let secrets = secrets(raw.secrets, &places)?;
     let refresh = refresh(&raw.refresh, &mut warnings);
     let access = Access {
-        ui: principals(raw.access.ui, "ui", "c2c-ui", &mut warnings),
-        uploader: principals(raw.access.uploader, "uploader", "c2c-uploader", &mut warnings),
+        ui: principals(raw.access.ui, "ui", "c2c-ui", &*system.accounts, &mut warnings),
+        uploader: principals(
+            raw.access.uploader,
+            "uploader",
+            "c2c-uploader",
+            &*system.accounts,
+            &mut warnings,
+        ),
     };
     Ok(Config {
         device,
@@ -239,7 +246,13 @@ fn refresh(raw: &raw::RefreshKeys, warnings: &mut Vec<String>) -> RefreshSetting
 }
 
 /// A name that is not known is no fault of the file: a board without an uploader has no group for it.
-fn principals(written: Option<Vec<Principal>>, role: &str, group: &str, warnings: &mut Vec<String>) -> Principals {
+fn principals(
+    written: Option<Vec<Principal>>,
+    role: &str,
+    group: &str,
+    accounts: &dyn Accounts,
+    warnings: &mut Vec<String>,
+) -> Principals {
     let mut found = Principals::default();
     for principal in written.unwrap_or_else(|| vec![Principal::Group(group.to_owned())]) {
         let mut unknown = |what: &str, name: &str| {
@@ -250,12 +263,12 @@ fn principals(written: Option<Vec<Principal>>, role: &str, group: &str, warnings
         match principal {
             Principal::Gid(gid) => found.gids.push(gid),
             Principal::Uid(uid) => found.uids.push(uid),
-            Principal::Group(name) => match uzers::get_group_by_name(&name) {
-                Some(group) => found.gids.push(group.gid()),
+            Principal::Group(name) => match accounts.group_named(&name) {
+                Some(group) => found.gids.push(group.gid),
                 None => unknown("group", &name),
             },
-            Principal::User(name) => match uzers::get_user_by_name(&name) {
-                Some(user) => found.uids.push(user.uid()),
+            Principal::User(name) => match accounts.user_named(&name) {
+                Some(user) => found.uids.push(user.uid),
                 None => unknown("user", &name),
             },
         }

@@ -3,8 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::accounts::tests::Made;
 use super::*;
 
 mod documented;
@@ -13,7 +15,7 @@ mod files;
 mod kinds;
 mod values;
 
-/// A machine with an os-release of version 12 and nothing else.
+/// A machine with an os-release of version 12, three users and two groups, and nothing else.
 struct Machine(tempfile::TempDir);
 
 impl Machine {
@@ -31,7 +33,11 @@ impl Machine {
     }
 
     fn system(&self) -> System {
-        System::at(self.0.path())
+        let accounts = Made::new(
+            &[("root", 0), ("daemon", 1), ("ann", 70)],
+            &[("wheel", 0), ("cameras", 71)],
+        );
+        System::at(self.0.path()).with(Arc::new(accounts))
     }
 
     fn load(&self) -> Result<Config, ConfigError> {

@@ -6,10 +6,10 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
-use uzers::os::unix::GroupExt as _;
 
 use super::Finding;
 use crate::cli::site::{Site, USER};
+use crate::config::accounts::Accounts;
 use crate::config::{Config, Principals};
 use crate::core::Reason;
 use crate::daemon::clock::Clock;
@@ -65,30 +65,26 @@ pub(super) fn users(site: &Site, config: Option<&Config>, found: &mut Vec<Findin
                 "Name an existing group or user in [access]; the package's groups are made by: systemd-sysusers",
             )
         } else {
-            Finding::ok(check, holders(role))
+            Finding::ok(check, holders(&*site.accounts, role))
         });
     }
 }
 
-fn holders(role: &Principals) -> String {
+fn holders(accounts: &dyn Accounts, role: &Principals) -> String {
     let users = role.uids.iter().map(|uid| {
-        let user = uzers::get_user_by_uid(*uid);
-        user.map_or_else(
-            || format!("uid {uid}"),
-            |user| format!("user {}", user.name().display()),
-        )
+        let user = accounts.user(*uid);
+        user.map_or_else(|| format!("uid {uid}"), |user| format!("user {}", user.name))
     });
     let groups = role.gids.iter().map(|gid| {
-        let Some(group) = uzers::get_group_by_gid(*gid) else {
+        let Some(group) = accounts.group(*gid) else {
             return format!("gid {gid}");
         };
-        let members: Vec<_> = group.members().iter().map(|name| name.to_string_lossy()).collect();
-        let members = if members.is_empty() {
+        let members = if group.members.is_empty() {
             "no members; services join it by SupplementaryGroups=".to_owned()
         } else {
-            members.join(", ")
+            group.members.join(", ")
         };
-        format!("group {} ({members})", group.name().display())
+        format!("group {} ({members})", group.name)
     });
     users.chain(groups).collect::<Vec<_>>().join(", ")
 }

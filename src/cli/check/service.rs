@@ -39,10 +39,10 @@ pub(super) fn bus_files(site: &Site, config: Option<&Config>, found: &mut Vec<Fi
         .into_iter()
         .flat_map(|config| [("ui", &config.access.ui), ("uploader", &config.access.uploader)])
     {
-        let groups = holders.gids.iter().filter_map(|gid| uzers::get_group_by_gid(*gid));
-        let groups = groups.map(|group| format!("group=\"{}\"", group.name().display()));
-        let users = holders.uids.iter().filter_map(|uid| uzers::get_user_by_uid(*uid));
-        let users = users.map(|user| format!("user=\"{}\"", user.name().display()));
+        let groups = holders.gids.iter().filter_map(|gid| site.accounts.group(*gid));
+        let groups = groups.map(|group| format!("group=\"{}\"", group.name));
+        let users = holders.uids.iter().filter_map(|uid| site.accounts.user(*uid));
+        let users = users.map(|user| format!("user=\"{}\"", user.name));
         for holder in groups.chain(users).filter(|holder| holder != "user=\"root\"") {
             if !policies.is_empty() && !policies.iter().any(|(_, text)| text.contains(&holder)) {
                 found.push(Finding::warn(

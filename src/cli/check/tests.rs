@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::*;
 use crate::cli::args::{How, Provision};
@@ -10,6 +11,7 @@ use crate::cli::provision::host_key::tests::{SEALED, with_key_of};
 use crate::cli::provision::seal::Key;
 use crate::cli::provision::store_for_tests;
 use crate::config::MachineId;
+use crate::config::accounts::tests::Made;
 
 struct World {
     _folder: tempfile::TempDir,
@@ -224,13 +226,46 @@ fn a_state_directory_that_others_can_write_is_a_fault_and_what_was_set_aside_is_
 
 #[test]
 fn a_role_that_the_bus_policy_does_not_know_is_told() {
-    let world = World::new();
+    let mut world = World::new();
     world.write(
         "/usr/share/dbus-1/system.d/x.conf",
         "own=\"org.cameratocloud.Auth1\" group=\"c2c-ui\"",
     );
-    world.write("/etc/c2c-authd/config.toml", "[access]\nui = [\"daemon\"]\n");
-    world.expect("bus-policy", Verdict::Warn, "group=\"daemon\"");
+    world.write("/etc/c2c-authd/config.toml", "[access]\nui = [\"studio\"]\n");
+    world.site.accounts = Arc::new(Made::new(&[], &[("c2c-ui", 71), ("studio", 72)]));
+    world.expect("bus-policy", Verdict::Warn, "group=\"studio\" the role ui");
+    let unknown = |world: &World| {
+        let found = world.look().into_iter();
+        let unknown = found.filter(|finding| finding.what.contains("does not let it through"));
+        unknown.map(|finding| finding.what).collect::<Vec<_>>()
+    };
+    assert_eq!(unknown(&world).len(), 1, "{:?}", unknown(&world));
+    // The default of the other role counts where its group exists.
+    world.site.accounts = Arc::new(Made::new(&[], &[("studio", 72), ("c2c-uploader", 73)]));
+    assert!(
+        unknown(&world)
+            .iter()
+            .any(|what| what.contains("group=\"c2c-uploader\""))
+    );
+    world.write("/etc/c2c-authd/config.toml", "");
+    world.site.accounts = Arc::new(Made::new(&[], &[("c2c-ui", 71)]));
+    assert_eq!(unknown(&world), [""; 0]);
+}
+
+#[test]
+fn who_holds_a_role_is_told_by_the_names_of_this_machine() {
+    let mut world = World::new();
+    world.expect("role-ui", Verdict::Warn, "nobody but root");
+    let mut made = Made::new(&[("ann", 70)], &[("c2c-ui", 71), ("c2c-uploader", 72)]);
+    made.groups[1].members = vec!["ann".to_owned(), "bob".to_owned()];
+    world.site.accounts = Arc::new(made);
+    world.expect("role-ui", Verdict::Ok, "group c2c-ui (no members");
+    world.expect("role-uploader", Verdict::Ok, "group c2c-uploader (ann, bob)");
+    world.write(
+        "/etc/c2c-authd/config.toml",
+        "[access]\nui = [\"user:ann\", \"uid:99\"]\n",
+    );
+    world.expect("role-ui", Verdict::Ok, "user ann, uid 99");
 }
 
 #[test]

@@ -16,7 +16,7 @@ use crate::cli::durable::{Staged, discard, make_directory};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::mounts::Ground;
 use crate::cli::site::Site;
-use crate::config::{Config, System};
+use crate::config::Config;
 
 const NAME: &str = "50-provision.toml";
 /// Begins the comments that name what may be in clear. The package's postrm reads them too.
@@ -86,7 +86,7 @@ impl DropIn {
         if !path.exists() {
             return Ok(Self::default());
         }
-        let written = Config::load_file(&path, &System::host())?;
+        let written = Config::load_file(&path, &site.system())?;
         let text = fs::read_to_string(&path).map_err(|error| failed(&path, &error))?;
         let mut strange = BTreeSet::new();
         let mut ours = |path: PathBuf| {
@@ -192,7 +192,7 @@ impl DropIn {
         // Read by the daemon, which is not root. It holds no secret.
         let staged =
             Staged::write(&path, self.text().as_bytes(), 0o644, None).map_err(|error| failed(&path, &error))?;
-        Config::load_file(staged.at(), &System::host()).map_err(|error| Failure::new(Exit::Usage, cause(&error)))?;
+        Config::load_file(staged.at(), &site.system()).map_err(|error| Failure::new(Exit::Usage, cause(&error)))?;
         Ok(Change {
             path,
             staged: Some(staged),

@@ -106,7 +106,7 @@ fn a_named_file_is_the_only_one_that_is_read() {
 
 #[test]
 fn a_named_file_must_exist() {
-    let error = Config::load_file(Path::new("/nowhere/config.toml"), &System::host()).unwrap_err();
+    let error = Config::load_file(Path::new("/nowhere/config.toml"), &Machine::new().system()).unwrap_err();
     assert_eq!(error.exit_code(), 78);
     assert!(
         error.to_string().starts_with("/nowhere/config.toml: cannot be read"),

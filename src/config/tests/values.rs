@@ -8,18 +8,18 @@ use super::*;
 
 #[test]
 fn roles_are_groups_users_and_numbers_and_may_be_empty() {
-    let config = good("[access]\nui = [\"root\", 1001, \"1002\", 1001]\nuploader = [\"user:root\", \"uid:1003\"]\n");
+    let config = good("[access]\nui = [\"cameras\", 1001, \"1002\", 1001]\nuploader = [\"user:ann\", \"uid:1003\"]\n");
     assert_eq!(
         config.access.ui,
         Principals {
             uids: vec![],
-            gids: vec![0, 1001, 1002]
+            gids: vec![71, 1001, 1002]
         }
     );
     assert_eq!(
         config.access.uploader,
         Principals {
-            uids: vec![0, 1003],
+            uids: vec![70, 1003],
             gids: vec![]
         }
     );

@@ -69,7 +69,7 @@ fn a_file_with_a_fault_is_refused_with_its_place() {
     std::fs::remove_file(file.directory.path().join("config.toml")).unwrap();
     let gone = Source {
         file: Some(file.directory.path().join("config.toml")),
-        system: System::host(),
+        system: System::at("/nowhere"),
     };
     assert!(gone.read_again(&current).is_err());
 }
