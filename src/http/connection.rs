@@ -22,9 +22,12 @@ use zeroize::Zeroizing;
 use crate::core::FaultKind;
 use crate::oauth::{HttpRequest, HttpResponse, Origin};
 
-/// Longest head that is read, and the most headers in it.
+/// Longest head that is read.
 const HEAD_MAX: usize = 32 * 1024;
-const HEADERS_MAX: usize = 64;
+
+/// As many as the head can hold: the shortest line is `a:` with its end. hyper wants a number and takes a hundred where none
+/// is given. It reserves address space for them while it reads a head, and uses no more memory than the lines need.
+const HEADERS_MAX: usize = HEAD_MAX / 4;
 
 /// A live connection. Dropping it closes it at once, whatever is in flight.
 pub struct Connection {
@@ -48,6 +51,7 @@ impl Connection {
         };
         let (sender, connection) = http1::Builder::new()
             .max_buf_size(HEAD_MAX)
+            .max_header_size(HEAD_MAX)
             .max_headers(HEADERS_MAX)
             .handshake(gated)
             .await
@@ -89,7 +93,14 @@ impl Connection {
         self.gate.open();
         let garbage = match timeout_at(deadline, self.round_trip(message, answer_max)).await {
             Ok(Ok(response)) => return Ok((response, self)),
-            Ok(Err(error)) => error.is_parse(),
+            Ok(Err(error)) => {
+                let garbage = error.is_parse();
+                if garbage {
+                    // One of hyper's fixed sentences, without a word of the server's.
+                    tracing::warn!(why = %error, limit = HEAD_MAX, "the head of the server's answer cannot be read");
+                }
+                garbage
+            }
             Err(_) => false,
         };
         // From here on no byte can leave any more, so the gate's word is final.

@@ -1,5 +1,6 @@
 //! What was sent and what was not, and what an answer on the wire is worth.
 
+use super::log::Log;
 use super::*;
 
 #[tokio::test]
@@ -88,21 +89,62 @@ async fn an_unframed_body_ends_with_a_proper_close() {
 
 #[tokio::test]
 async fn an_answer_that_is_not_http_is_garbled() {
-    let flood = format!("HTTP/1.1 200 OK\r\n{}\r\n", "a: b\r\n".repeat(HEADERS_TOO_MANY));
-    let long = format!("HTTP/1.1 200 OK\r\na: {}\r\n\r\n", "b".repeat(64 * 1024));
     for garbage in [
         "\u{0}\u{1}\u{2}\r\n\r\n",
         "SSH-2.0-OpenSSH\r\n",
         "<html></html>\r\n\r\n",
-        &flood,
-        &long,
     ] {
         let answer = refresh_against(vec![say(garbage)]).await;
         assert_eq!(answer, refresh_failed(FaultKind::Garbled), "{garbage:.20}");
     }
 }
 
-const HEADERS_TOO_MANY: usize = 65;
+/// The head of an answer that grants tokens, with these lines in it.
+fn head_with(lines: &str) -> String {
+    let length = PAIR.len();
+    format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n{lines}\r\n")
+}
+
+/// The same head with one long line, so that it has so many bytes.
+fn head_of(bytes: usize) -> String {
+    let rest = head_with("a: \r\n").len();
+    head_with(&format!("a: {}\r\n", "b".repeat(bytes - rest)))
+}
+
+#[tokio::test]
+async fn header_lines_are_bounded_by_their_length_and_not_by_their_number() {
+    let cookies: String = (0..70)
+        .map(|number| format!("set-cookie: c{number}=v; Path=/; Secure; HttpOnly\r\n"))
+        .collect();
+    for head in [
+        head_with(&cookies),
+        head_with(&"a:\r\n".repeat(8_000)),
+        head_of(32 * 1024),
+    ] {
+        let answer = refresh_against(vec![say(&format!("{head}{PAIR}"))]).await;
+        let granted = matches!(answer, Answer::Refresh(RefreshAnswer::Granted(_)));
+        assert!(granted, "{} bytes: {answer:?}", head.len());
+    }
+}
+
+#[tokio::test]
+async fn a_head_that_is_too_long_is_refused_with_a_reason() {
+    for head in [
+        head_of(32 * 1024 + 1),
+        head_of(64 * 1024),
+        head_with(&"a: b\r\n".repeat(6_000)),
+    ] {
+        let log = Log::start();
+        let answer = refresh_against(vec![say(&format!("{head}{PAIR}"))]).await;
+        assert_eq!(answer, refresh_failed(FaultKind::Garbled), "{} bytes", head.len());
+        let log = log.text();
+        let told = log
+            .lines()
+            .filter(|line| line.contains("head is too large limit=32768"));
+        let told = told.count();
+        assert_eq!(told, 1, "{log}");
+    }
+}
 
 #[tokio::test]
 async fn a_body_beyond_the_limit_is_garbled_announced_or_not() {
