@@ -144,23 +144,34 @@ fn message(request: HttpRequest) -> Option<Request<Full<Bytes>>> {
     Some(message)
 }
 
-/// The whole body, in one allocation that is wiped; `None` if it is too long.
+/// The whole body, in memory that is wiped; `None` if it is too long.
 async fn read(mut body: Incoming, max: usize) -> hyper::Result<Option<Zeroizing<Vec<u8>>>> {
-    let announced = body.size_hint().upper();
-    let expected = announced.map_or(max, |length| usize::try_from(length).unwrap_or(usize::MAX));
-    if expected > max {
+    let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
+    if announced > max {
         return Ok(None);
     }
-    let mut whole = Zeroizing::new(Vec::with_capacity(expected));
+    let mut whole = Zeroizing::new(Vec::new());
     while let Some(frame) = body.frame().await {
         if let Some(data) = frame?.data_ref() {
             if data.len() > max - whole.len() {
                 return Ok(None);
             }
-            whole.extend_from_slice(data);
+            append(&mut whole, data);
         }
     }
     Ok(Some(whole))
+}
+
+/// Takes memory for what has arrived, not for what is announced or allowed. Moves to more of it by hand, because a `Vec` that
+/// grows does not wipe what it leaves behind.
+pub(super) fn append(whole: &mut Zeroizing<Vec<u8>>, data: &[u8]) {
+    let length = whole.len() + data.len();
+    if length > whole.capacity() {
+        let mut larger = Zeroizing::new(Vec::with_capacity(length.max(2 * whole.capacity())));
+        larger.extend_from_slice(whole);
+        *whole = larger;
+    }
+    whole.extend_from_slice(data);
 }
 
 /// The task that moves the bytes.

@@ -68,3 +68,16 @@ async fn a_handshake_that_stalls_is_offline_at_the_limit() {
     assert_eq!(polling.await.unwrap().answer, poll_failed(FaultKind::Offline));
     assert_eq!(server.next().await, Seen::Left);
 }
+
+#[test]
+fn a_body_takes_memory_as_it_arrives() {
+    let mut whole = zeroize::Zeroizing::new(Vec::new());
+    let mut expected = Vec::new();
+    for (length, byte) in [(10, b'a'), (1, b'b'), (0, b'c'), (40_000, b'd'), (9, b'e')] {
+        let data = vec![byte; length];
+        connection::append(&mut whole, &data);
+        expected.extend_from_slice(&data);
+        assert!(whole.capacity() <= 2 * expected.len().max(10), "{}", whole.capacity());
+    }
+    assert_eq!(*whole, expected);
+}
