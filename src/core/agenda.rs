@@ -225,7 +225,7 @@ impl Core {
 
     /// Calls that waited for a pairing or a tombstone being written.
     fn take_up_deferred(&mut self, t: &mut Turn<'_>) {
-        let blocked = self.unpairing.is_some() || self.flow_succeeded();
+        let blocked = self.defers(t.at());
         for deferred in std::mem::take(&mut self.deferred) {
             if deferred.deadline <= t.at() {
                 t.reply(deferred.call, Err(CallError::Timeout));
@@ -244,6 +244,17 @@ impl Core {
         }
     }
 
+    /// Whether calls wait for a pairing or a tombstone being written, or for the answer to the last poll of a flow.
+    fn defers(&self, now: BootTime) -> bool {
+        let over = self.flow.as_ref().is_some_and(|flow| flow.is_over(now));
+        self.unpairing.is_some() || self.flow_succeeded() || over
+    }
+
+    fn deferred_due(&self, now: BootTime) -> Option<BootTime> {
+        let first = self.deferred.iter().map(|deferred| deferred.deadline).min()?;
+        Some(if self.defers(now) { first } else { first.min(now) })
+    }
+
     /// When something is due next, even if nothing happens.
     pub(super) fn agenda(&self, now: BootTime) -> Option<BootTime> {
         let end = |held: &super::Held| match held.life {
@@ -252,10 +263,10 @@ impl Core {
         };
         [
             self.disk_due(self.waited_for(now)),
-            self.deferred.iter().map(|deferred| deferred.deadline).min(),
+            self.deferred_due(now),
             self.durables.iter().map(|waiting| waiting.deadline).min(),
             self.unpair_deadline(),
-            self.flow_deadline(),
+            self.flow_deadline(now),
             self.revocation_deadline(),
             self.serve_deadline(now),
             self.resource_deadline(now),

@@ -119,6 +119,12 @@ fn rest(sim: &Sim) -> Option<Result<(), Violation>> {
     if (world.strangers || !snapshot.paired) && world.server.live().iter().any(revocable) {
         return None;
     }
+    if let Some(code) = world.history.promised {
+        return Some(Err(Violation {
+            rule: "an_approval_in_time_pairs",
+            what: format!("the user approved code {code} in time, and it was never polled again"),
+        }));
+    }
     let record = world.disk.newest.as_ref().map(|record| &record.body);
     match (snapshot.paired, record) {
         (true, Some(Body::Paired(pairing))) => {

@@ -29,6 +29,10 @@ pub(super) struct Pace {
     pub(super) not_before: u64,
     pub(super) ends: u64,
     last: u64,
+    /// It was polled after its end, in this process.
+    pub(super) polled_late: bool,
+    /// Its polls did not go as they should: nothing can be said of approvals.
+    pub(super) disturbed: bool,
 }
 
 /// What a server's `Retry-After` is about.
@@ -72,6 +76,12 @@ pub(super) struct Rejected {
 pub(super) struct History {
     pub(super) sends: Vec<Sends>,
     pub(super) paces: Vec<Pace>,
+    /// When any code was last polled.
+    pub(super) polled: Option<u64>,
+    /// When the last code request left.
+    code_sent: u64,
+    /// A code that the user approved while it was on show, at a server that would say so.
+    pub(super) promised: Option<u8>,
     /// What the server asked for patience with, and until when.
     pub(super) patience: Vec<(Subject, u64)>,
     /// The token that the one client rejected last, until a request that left later has ended.
@@ -127,15 +137,20 @@ impl History {
                 self.count_send(Pair::of_refresh(token), (real, boot));
             }
             Request::Poll(code) => {
+                self.polled = Some(real);
                 for pace in self.paces_of(code_id(code)) {
                     pace.last = real;
                     pace.not_before = real + pace.interval;
+                    pace.polled_late |= real >= pace.ends;
                 }
             }
             Request::Revoke(token) => {
                 self.tried |= family_bit(Pair::of_revocable(token).family);
             }
-            Request::DeviceCode => self.code_asked = true,
+            Request::DeviceCode => {
+                self.code_asked = true;
+                self.code_sent = real;
+            }
             Request::Exchange { code, .. } => self.spent.push(number(code.expose(), 'x')),
             Request::Identify(access) | Request::Heartbeat(access) => {
                 let pair = Pair::of_access(access);
@@ -174,17 +189,23 @@ impl History {
             self.rejected.take_if(|rejected| rejected.asked);
             self.resource_failing = matches!(answer, ResourceAnswer::Failed(_));
         }
+        self.keep_promise(request, answer, real);
         match (request, answer) {
             (Request::DeviceCode, Answer::Code(CodeAnswer::Granted(code))) => {
                 let interval = millis(code.interval);
+                let ends = self.code_sent + millis(code.expires_in);
                 self.paces.push(Pace {
                     code: code_id(&code.device_code),
                     interval,
-                    not_before: real + interval,
-                    ends: real + millis(code.expires_in),
+                    // A code that ends sooner than that is polled before its end.
+                    not_before: (real + interval).min(ends.saturating_sub(interval / 2)),
+                    ends,
                     last: real,
+                    polled_late: false,
+                    disturbed: self.code_sent != real,
                 });
-                if self.paces.len() > 2 {
+                // One on show, one before it, and those of which crashes left nothing.
+                if self.paces.len() > 8 {
                     self.paces.remove(0);
                 }
             }
@@ -279,6 +300,7 @@ impl History {
         for pace in self.paces_of(code_id(&flow.code.device_code)) {
             pace.interval = pace.interval.min(interval);
             pace.not_before = pace.not_before.min(pace.last + pace.interval);
+            pace.polled_late = false;
         }
     }
 
@@ -299,8 +321,42 @@ impl History {
         self.patience.retain(|(_, until)| *until > real);
     }
 
+    /// The user approved this code while it was on show.
+    pub(super) fn approved(&mut self, code: u8) {
+        let disturbed = |pace: &Pace| pace.code == code && pace.disturbed;
+        if self.promised.is_none() && !self.paces.iter().any(disturbed) {
+            self.promised = Some(code);
+        }
+    }
+
+    /// Something happened after which an approval may be lost, and nobody is to blame.
+    pub(super) fn disturb(&mut self) {
+        self.promised = None;
+        for pace in &mut self.paces {
+            pace.disturbed = true;
+        }
+    }
+
+    fn keep_promise(&mut self, request: &Request, answer: &Answer, real: u64) {
+        match (request, answer) {
+            (Request::Poll(code), Answer::Poll(PollAnswer::Granted(_))) => {
+                // An older approval pairs as well; a newer one is what the user needed because theirs was lost.
+                self.promised.take_if(|promised| *promised >= code_id(code));
+            }
+            (Request::Poll(code), Answer::Poll(PollAnswer::Pending | PollAnswer::Expired)) => {
+                let id = code_id(code);
+                if self.paces.iter().any(|pace| pace.code == id && pace.last != real) {
+                    self.disturb();
+                }
+            }
+            (Request::Poll(_), _) | (_, Answer::Code(CodeAnswer::ClientRejected(_))) => self.disturb(),
+            _ => {}
+        }
+    }
+
     /// Another process starts.
     pub(super) fn restarted(&mut self) {
+        self.disturb();
         self.patience.clear();
         self.rejected = None;
         self.resource_failing = false;

@@ -288,7 +288,14 @@ fn i4_polls_keep_their_interval(world: &World, code: u8) -> Law {
         pace.not_before - world.real,
         pace.interval
     );
-    hold!(world.real <= pace.ends, "polled after the code's end");
+    hold!(
+        world.real < pace.ends || !pace.polled_late,
+        "polled a second time after the code's end"
+    );
+    if let Some(last) = world.history.polled {
+        let apart = world.real - last;
+        hold!(apart >= world.interval, "two codes are polled {apart} ms apart");
+    }
     Ok(())
 }
 

@@ -111,6 +111,7 @@ pub(super) const FRAMEIO: Habits = Habits {
     code_life: Duration::from_secs(40),
     interval: Duration::from_secs(15),
     patience: Duration::from_secs(30),
+    honours: false,
 };
 
 /// The default configuration, without the heartbeat: it would only multiply moments.

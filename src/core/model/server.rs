@@ -83,6 +83,8 @@ pub(super) struct Habits {
     pub(super) interval: Duration,
     /// What a rate-limited answer asks for.
     pub(super) patience: Duration,
+    /// An approved code is answered after its end too.
+    pub(super) honours: bool,
 }
 
 /// A pairing that lives.
@@ -214,6 +216,11 @@ impl Server {
         }
     }
 
+    /// The number of the newest code.
+    pub(super) fn newest_code(&self) -> Option<u8> {
+        self.codes.last().map(|code| code.id)
+    }
+
     /// Whether the user has a code before them that waits for a decision.
     pub(super) fn awaits_consent(&self, real: u64) -> bool {
         let code = self.codes.last();
@@ -310,7 +317,8 @@ impl Server {
         let Some(code) = self.codes.iter_mut().find(|code| code.id == id) else {
             return PollAnswer::CodeUnknown(None);
         };
-        if real >= code.ends {
+        let honoured = habits.honours && code.consent == Consent::Approved;
+        if real >= code.ends && !honoured {
             return PollAnswer::Expired;
         }
         match code.consent {

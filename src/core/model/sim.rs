@@ -9,20 +9,23 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crate::core::{
-    Answer, Client, Command, Core, Effect, Event, Generation, Objection, PairingOptions, PairingState, Redirect,
-    RedirectOutcome, RefreshMode, StateParameter,
+    Answer, CallId, Client, Command, Core, Effect, Event, Generation, Objection, PairingOptions, PairingState, Prompt,
+    Redirect, RedirectOutcome, RefreshMode, Reply, StateParameter,
 };
 
 use super::disk::Restart;
 use super::invariants::{self, Moment, Turn, Violation};
 use super::network::kind_of;
 use super::scenario::{Budget, Scenario, boot_id};
-use super::server::{CANARY, authorization_code, state_of};
+use super::server::{CANARY, authorization_code, millis, number, state_of};
 use super::step::{Ask, Came, DiskFate, How, Kind, Step};
 use super::world::World;
 
 /// Longer than any access token lives.
 const LONG: Duration = Duration::from_hours(9);
+
+/// The last poll before a code's end is sent this long before it, where polls take no time.
+const LEAD: u64 = 1_500;
 
 /// Who calls.
 const CALLER: u32 = 1000;
@@ -141,14 +144,19 @@ impl Sim {
             }
             Step::Advance => self.advance(),
             Step::Sleep(secs) => {
+                self.world.history.disturb();
                 self.world.pass(u64::from(secs) * 1000, habits);
                 None
             }
             Step::Approve => {
+                if let Some(code) = self.shows_in_time() {
+                    self.world.history.approved(code);
+                }
                 self.world.server.consent(true);
                 None
             }
             Step::Deny => {
+                self.world.history.disturb();
                 self.world.server.consent(false);
                 None
             }
@@ -170,6 +178,7 @@ impl Sim {
                 Some(Event::PolicyChanged(policy))
             }
             Step::Shutdown => {
+                self.world.history.disturb();
                 self.world.history.stopping = true;
                 Some(Event::Shutdown)
             }
@@ -206,6 +215,25 @@ impl Sim {
         };
         // The calm path of I5 may approve a code, and ask, beyond the budget.
         *of(budget) = of(budget).saturating_sub(1);
+    }
+
+    /// The server's newest code, if it is on show and there is time for another poll: before its end, or after it where the
+    /// server still says then what the user said.
+    fn shows_in_time(&self) -> Option<u8> {
+        let mut core = self.core.clone();
+        let mut effects = Vec::new();
+        let ask = Event::Call(CallId(u64::MAX), Command::GetPairingCode);
+        core.handle(self.world.now(self.scenario.seed), ask, &mut effects);
+        let shown = effects.into_iter().find_map(|effect| match effect {
+            Effect::Reply(CallId(u64::MAX), Ok(Reply::Code(view))) => Some(view),
+            _ => None,
+        })?;
+        let Prompt::Code { user_code, .. } = &shown.prompt else {
+            return None;
+        };
+        let lead = if self.scenario.habits.honours { 0 } else { LEAD };
+        let id = number(user_code.expose(), 'u');
+        (millis(shown.expires_in) > lead && self.world.server.newest_code() == Some(id)).then_some(id)
     }
 
     fn redirect(&mut self, came: Came) -> Redirect {

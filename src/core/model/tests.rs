@@ -113,6 +113,11 @@ scenarios! {
         { asks: 2, faults: 1, consents: 1, waits: 5 },
         { asks: 2, faults: 2, consents: 1, waits: 5 },
         { asks: 2, faults: 2, consents: 1, waits: 5 };
+    an_approval_in_the_last_moment_pairs: Start::Fresh,
+        { asks: &[START, START_ONCE], habits: Habits { honours: true, ..FRAMEIO } },
+        { asks: 1, faults: 1, consents: 1, waits: 6 },
+        { asks: 2, faults: 1, consents: 2, stalls: 1, waits: 6 },
+        { asks: 2, faults: 2, consents: 2, stalls: 1, waits: 7 };
     pairing_survives_crashes: Start::Fresh,
         { asks: &[START, Ask::Cancel] },
         { asks: 2, crashes: 1, consents: 1, waits: 4 },

@@ -67,6 +67,8 @@ pub(super) struct World {
     pub(super) strangers: bool,
     /// No resource tells whether a token lives.
     pub(super) unasked: bool,
+    /// Least time between polls of whatever codes.
+    pub(super) interval: u64,
     pub(super) stores: VecDeque<Write>,
     pub(super) calls: Vec<OpenCall>,
     next_call: u64,
@@ -111,6 +113,7 @@ impl World {
             listeners: Vec::new(),
             strangers: !scenario.policy.sole_grant,
             unasked: !scenario.policy.can_probe,
+            interval: millis(scenario.habits.interval),
             stores: VecDeque::new(),
             calls: Vec::new(),
             next_call: 1,
@@ -248,6 +251,9 @@ impl World {
         {
             let pair = Pair::of_pair(&pairing.pair);
             self.history.rejected = Some(Rejected { pair, asked: false });
+        }
+        if matches!(ask, Ask::Unpair | Ask::Cancel) {
+            self.history.disturb();
         }
         if ask == Ask::Unpair {
             self.history.unwanted |= families_before(self.server.families());

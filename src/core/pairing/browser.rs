@@ -205,7 +205,7 @@ impl Core {
 
     fn exchanged(&mut self, t: &mut Turn<'_>, sent: BootTime, date: Option<WallTime>, grant: TokenGrant) {
         self.close_listener(t);
-        self.approved(t, sent, date, grant);
+        self.approved(t, sent, date, grant, String::new());
     }
 
     fn exchange_failed(&mut self, t: &mut Turn<'_>, fault: Fault) {

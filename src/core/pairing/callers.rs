@@ -69,10 +69,10 @@ impl Core {
 }
 
 impl Flow {
-    /// The code on show, while it lives.
+    /// The code on show, while it lives; with no time left while the answer to the flow's last poll is waited for.
     pub(super) fn view(&self, now: BootTime) -> Option<CodeView> {
         match &self.phase {
-            Phase::Showing(showing) if now < showing.code.ends => {
+            Phase::Showing(showing) if now < showing.ends(self.give_up) || self.is_over(now) => {
                 let code = &showing.code;
                 Some(CodeView {
                     id: code.id,
@@ -82,7 +82,7 @@ impl Flow {
                         verification_uri_complete: code.verification_uri_complete.clone(),
                     },
                     device_name: code.device_name.clone(),
-                    expires_in: code.ends.since(now),
+                    expires_in: showing.ends(self.give_up).since(now),
                 })
             }
             // A redirect came: there is nothing left to open.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Flow, Phase, Refused, Showing};
+use super::{Flow, OrphanPoll, Phase, Refused, Showing};
 use crate::core::Core;
 use crate::core::effect::{CallError, Effect, Note, OpId, Store};
 use crate::core::event::{CodeAnswer, CodeGrant, Fault, FaultKind, Objection};
@@ -82,8 +82,7 @@ impl Core {
         });
         flow.retry.reset();
         flow.reason = Reason::None;
-        // The first poll waits one interval: nobody types that fast, and servers throttle it.
-        let next_poll = t.at().after(grant.interval);
+        flow.pace.life = Some(grant.expires_in);
         flow.phase = Phase::Showing(Box::new(Showing {
             code: Code {
                 id,
@@ -96,10 +95,13 @@ impl Core {
                 ends: asked.after(grant.expires_in),
             },
             interval: grant.interval,
-            next_poll,
-            not_before: next_poll,
+            // The first poll waits one interval: nobody types that fast, and servers throttle it. A code that lives no longer
+            // than that is polled before its end all the same.
+            next_poll: t.at().after(grant.interval),
+            not_before: t.at(),
             poll: None,
             blips: 0,
+            done: false,
         }));
         self.store_flow(t);
     }
@@ -110,16 +112,20 @@ impl Core {
             give_up,
             renew,
             replace,
+            ended,
+            pace,
             ..
         }) = &self.flow
         else {
             return;
         };
+        // Two codes keep one pace, and the record knows but one of them: then no time of its own can be relied on.
+        let planned = ended.is_none().then(|| showing.due(pace)).flatten();
         let record = FlowRecord {
             boot: self.boot,
             code: showing.code.clone(),
             interval: showing.interval,
-            next_poll: showing.next_poll,
+            next_poll: planned.unwrap_or(t.at()),
             give_up: *give_up,
             renew: *renew,
             replace: *replace,
@@ -127,7 +133,7 @@ impl Core {
         self.store(t, Store::Flow(Some(Box::new(record))));
     }
 
-    /// The code's time is over, by our clock or by the server's word.
+    /// The code's time is over, by the server's word.
     pub(super) fn code_expired(&mut self, t: &mut Turn<'_>) {
         if let Some(flow) = &mut self.flow {
             flow.refused = Refused::default();
@@ -135,29 +141,102 @@ impl Core {
         self.code_ended(t, Reason::CodeExpired);
     }
 
-    /// The code on show ended, by its time or by the server's word. A poll still out may yet bring the approval.
+    /// The code on show ended by the server's word, or the redirect that it led to. Nothing of it is out.
     pub(super) fn code_ended(&mut self, t: &mut Turn<'_>, reason: Reason) {
         let Some(flow) = &mut self.flow else { return };
-        let poll = match &mut flow.phase {
-            Phase::Showing(showing) => showing.poll.take(),
-            Phase::Browsing(browsing) if flow.renew => {
-                t.emit(Effect::Cancel(browsing.listener));
-                None
+        let now = t.at();
+        let renews = match &flow.phase {
+            Phase::Showing(showing) => flow.renews(now, showing.interval),
+            Phase::Browsing(browsing) => {
+                if flow.renew {
+                    t.emit(Effect::Cancel(browsing.listener));
+                }
+                flow.renew
             }
-            Phase::Browsing(_) => None,
             Phase::Revoking | Phase::Resting { .. } | Phase::Asking { .. } | Phase::Storing { .. } => return,
         };
-        let id = flow.id;
-        if flow.renew {
+        if renews {
             flow.phase = Phase::Resting {
-                until: flow.may_ask(t.at()),
+                until: flow.may_ask(now),
             };
             flow.reason = reason;
-            self.orphan(id, poll);
             self.store(t, Store::Flow(None));
+        } else if let Some(ended) = flow.ended.take() {
+            flow.phase = Phase::Showing(ended);
         } else {
-            self.orphan(id, poll);
+            let reason = if flow.renew && reason == Reason::CodeExpired {
+                Reason::GaveUp
+            } else {
+                reason
+            };
             self.end_flow(t, reason);
+        }
+    }
+
+    /// The time of the code on show is over, by our clock, or that of the flow.
+    pub(super) fn end_what_is_over(&mut self, t: &mut Turn<'_>) {
+        let now = t.at();
+        if let Some(flow) = &mut self.flow
+            && flow.ended.as_ref().is_some_and(|ended| ended.done)
+        {
+            flow.ended = None;
+            if !matches!(flow.phase, Phase::Showing(_) | Phase::Storing { .. }) {
+                self.store(t, Store::Flow(None));
+            }
+        }
+        let Some(flow) = &mut self.flow else { return };
+        match &flow.phase {
+            Phase::Showing(showing) if showing.ends(flow.give_up) > now => {}
+            Phase::Showing(_) if !flow.is_over(now) => self.code_replaced(t),
+            Phase::Showing(showing) => {
+                if showing.done && flow.ended.is_none() {
+                    let reason = if flow.renew {
+                        Reason::GaveUp
+                    } else {
+                        Reason::CodeExpired
+                    };
+                    self.end_flow(t, reason);
+                }
+            }
+            Phase::Storing { .. } => {}
+            Phase::Browsing(_) if flow.exchanging() => {}
+            Phase::Revoking | Phase::Resting { .. } | Phase::Asking { .. } | Phase::Browsing(_) => {
+                if now >= flow.give_up {
+                    self.give_up(t);
+                }
+            }
+        }
+    }
+
+    /// Another code is asked for. Who approved the old one at the last moment is heard by its last poll.
+    fn code_replaced(&mut self, t: &mut Turn<'_>) {
+        let Some(mut flow) = self.flow.take() else { return };
+        let until = flow.may_ask(t.at());
+        if let Phase::Showing(showing) = std::mem::replace(&mut flow.phase, Phase::Resting { until }) {
+            let before = flow.ended.replace(showing).and_then(|before| before.poll);
+            if let Some((op, since)) = before {
+                let flow = flow.id;
+                self.orphans.push(OrphanPoll { op, flow, since });
+            }
+        }
+        flow.reason = Reason::CodeExpired;
+        flow.refused = Refused::default();
+        if flow.ended.as_ref().is_some_and(|ended| ended.done) {
+            flow.ended = None;
+            self.store(t, Store::Flow(None));
+        }
+        self.flow = Some(flow);
+    }
+
+    /// Nobody entered a code in time. What was approved in the last moments of the last code is still waited for.
+    fn give_up(&mut self, t: &mut Turn<'_>) {
+        let Some(flow) = &mut self.flow else { return };
+        let Some(ended) = flow.ended.take() else {
+            self.end_flow(t, Reason::GaveUp);
+            return;
+        };
+        if let Phase::Asking { op, .. } = std::mem::replace(&mut flow.phase, Phase::Showing(ended)) {
+            t.emit(Effect::Cancel(op));
         }
     }
 }

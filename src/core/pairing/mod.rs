@@ -1,8 +1,8 @@
 //! The pairing flow: RFC 8628 with Frame.io's habits, or RFC 6749 §4.1 by a browser.
 //!
-//! Codes live 120 s and are replaced until somebody enters one, gives up or cancels. The flow is kept in the runtime directory
-//! so that the code on the screen stays valid across a crash. Network blips never end it; a poll that was sent is never
-//! cancelled, and what it brings is accounted for even when the flow is gone.
+//! Codes live 120 s and are replaced until somebody enters one, gives up or cancels; who enters one at its last moment is heard.
+//! The flow is kept in the runtime directory so that the code on the screen stays valid across a crash. Network blips never end
+//! it; a poll that was sent is never cancelled, and what it brings is accounted for even when the flow is gone.
 
 use std::time::Duration;
 
@@ -10,10 +10,12 @@ mod browser;
 mod callers;
 mod code;
 mod poll;
+mod showing;
 mod throttle;
 
 use browser::Browsing;
 use callers::Caller;
+use showing::{Pace, Showing};
 pub(super) use throttle::Throttle;
 
 use crate::core::backoff::{Change, FLOOR, Retry};
@@ -21,7 +23,7 @@ use crate::core::effect::{CallError, CallId, Effect, Note, OpId, Reply, Request,
 use crate::core::error_code::ErrorCode;
 use crate::core::event::{Command, PairingOptions};
 use crate::core::policy::{GrantKind, Provisioning};
-use crate::core::record::{Code, FlowRecord, Pairing};
+use crate::core::record::{FlowRecord, Pairing};
 use crate::core::serve::CALL_LIMIT;
 use crate::core::snapshot::Reason;
 use crate::core::time::BootTime;
@@ -40,6 +42,9 @@ pub(super) struct Flow {
     replace: bool,
     give_up: BootTime,
     phase: Phase,
+    /// The code that was on show before, while its last poll is due or out.
+    ended: Option<Box<Showing>>,
+    pace: Pace,
     /// When a code was last asked for.
     asked: Option<BootTime>,
     /// Why no code is on show; [`Reason::None`] when all is well.
@@ -74,18 +79,6 @@ enum Phase {
     Storing { store: OpId, pairing: Box<Pairing> },
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Showing {
-    code: Code,
-    interval: Duration,
-    next_poll: BootTime,
-    /// The server's interval, or its wish for patience, allows no poll before (I4).
-    not_before: BootTime,
-    poll: Option<(OpId, BootTime)>,
-    /// Polls without a verdict in a row.
-    blips: u32,
-}
-
 /// A poll, or the spending of an authorization code, whose code is no longer on show.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct OrphanPoll {
@@ -99,7 +92,7 @@ impl Flow {
     /// once is not asked at once.
     fn may_ask(&self, now: BootTime) -> BootTime {
         let spaced = self.asked.map_or(BootTime::default(), |asked| asked.after(FLOOR));
-        now.max(self.retry.next()).max(spaced)
+        now.max(self.retry.next()).max(spaced).max(self.pace.may_ask())
     }
 }
 
@@ -142,13 +135,14 @@ impl Core {
     ) {
         let now = t.at();
         let starter = Caller { call, deadline };
-        if let Some(flow) = &mut self.flow {
+        let over = self.flow.as_ref().is_some_and(|flow| flow.is_over(now));
+        if let Some(flow) = self.flow.as_mut().filter(|_| !over) {
             flow.starters.push(starter);
             return;
         }
-        if self.unpairing.is_some() {
-            // The tombstone is being written: whether this device is paired, and what is to be revoked first, is known
-            // in a moment.
+        if self.unpairing.is_some() || over {
+            // The tombstone is being written, or the last poll of a flow is out: whether this device is paired, and what is
+            // to be revoked first, is known in a moment.
             self.deferred.push(Deferred {
                 call,
                 command: Command::StartPairing { caller, options },
@@ -180,6 +174,8 @@ impl Core {
             } else {
                 Phase::Resting { until: now }
             },
+            ended: None,
+            pace: Pace::default(),
             asked: None,
             reason: Reason::None,
             retry: Retry::default(),
@@ -193,7 +189,7 @@ impl Core {
     pub(super) fn resume_flow(&mut self, t: &mut Turn<'_>, record: FlowRecord) {
         let now = t.at();
         let fits = record.boot == self.boot
-            && now < record.give_up
+            && now < record.give_up.after(record.interval)
             && self.provisioning == Provisioning::Ready
             && (self.held.is_none() || record.replace);
         if !fits {
@@ -202,8 +198,13 @@ impl Core {
         }
         self.ids.code = self.ids.code.max(record.code.id);
         self.ids.flow += 1;
-        // The last poll before the crash is not on record; a whole interval from now keeps the server's pace (I4).
-        let next_poll = record.next_poll.max(now.after(record.interval));
+        // A poll that was planned and whose time has not come is the next one. Otherwise the last poll before the crash is
+        // not on record, and a whole interval from now keeps the server's pace (I4).
+        let next_poll = if record.next_poll > now {
+            record.next_poll
+        } else {
+            now.after(record.interval)
+        };
         self.flow = Some(Flow {
             id: self.ids.flow,
             renew: record.renew,
@@ -216,7 +217,13 @@ impl Core {
                 poll: None,
                 not_before: next_poll,
                 blips: 0,
+                done: false,
             })),
+            ended: None,
+            pace: Pace {
+                next: next_poll,
+                ..Pace::default()
+            },
             asked: None,
             reason: Reason::None,
             retry: Retry::default(),
@@ -259,9 +266,10 @@ impl Core {
 
     /// Ends the flow without a pairing, unless the user's approval is being written this moment.
     pub(super) fn end_flow(&mut self, t: &mut Turn<'_>, reason: Reason) {
-        let Some(flow) = self.flow.take_if(|flow| !matches!(flow.phase, Phase::Storing { .. })) else {
+        let Some(mut flow) = self.flow.take_if(|flow| !matches!(flow.phase, Phase::Storing { .. })) else {
             return;
         };
+        self.orphan(&mut flow);
         let error = if reason == Reason::ClientRejected {
             CallError::ClientRejected
         } else {
@@ -272,12 +280,8 @@ impl Core {
         }
         match flow.phase {
             Phase::Asking { op, .. } => t.emit(Effect::Cancel(op)),
-            Phase::Showing(showing) => self.orphan(flow.id, showing.poll),
-            Phase::Browsing(browsing) => {
-                t.emit(Effect::Cancel(browsing.listener));
-                self.orphan(flow.id, browsing.exchange.and_then(|exchange| exchange.sent));
-            }
-            Phase::Revoking | Phase::Resting { .. } | Phase::Storing { .. } => {}
+            Phase::Browsing(browsing) => t.emit(Effect::Cancel(browsing.listener)),
+            Phase::Showing(_) | Phase::Revoking | Phase::Resting { .. } | Phase::Storing { .. } => {}
         }
         if self.held.is_none() {
             self.idle = reason;
@@ -289,8 +293,18 @@ impl Core {
         self.store(t, Store::Flow(None));
     }
 
-    fn orphan(&mut self, flow: u64, poll: Option<(OpId, BootTime)>) {
-        if let Some((op, since)) = poll {
+    /// What the flow has out goes on without it.
+    fn orphan(&mut self, flow: &mut Flow) {
+        let exchange = match &mut flow.phase {
+            Phase::Browsing(browsing) => browsing.exchange.as_mut().and_then(|exchange| exchange.sent.take()),
+            Phase::Revoking
+            | Phase::Resting { .. }
+            | Phase::Asking { .. }
+            | Phase::Showing(_)
+            | Phase::Storing { .. } => None,
+        };
+        for (op, since) in flow.take_polls().into_iter().chain(exchange) {
+            let flow = flow.id;
             self.orphans.push(OrphanPoll { op, flow, since });
         }
     }
@@ -305,7 +319,9 @@ impl Core {
     /// A poll or an authorization code is out, of this flow or of one that ended.
     pub(super) fn polling(&self) -> bool {
         let current = self.flow.as_ref().is_some_and(|flow| {
-            flow.exchanging() || matches!(&flow.phase, Phase::Showing(showing) if showing.poll.is_some())
+            let ended = flow.ended.as_ref().is_some_and(|ended| ended.poll.is_some());
+            let shown = matches!(&flow.phase, Phase::Showing(showing) if showing.poll.is_some());
+            flow.exchanging() || ended || shown
         });
         current || !self.orphans.is_empty()
     }
@@ -315,16 +331,10 @@ impl Core {
         self.answer_starters(t);
         self.answer_completers(t);
         self.run_exchange(t);
+        self.end_what_is_over(t);
+        self.run_poll(t);
         let now = t.at();
         let may_start = self.may_start();
-        let Some(flow) = &mut self.flow else { return };
-        if now >= flow.give_up && !matches!(flow.phase, Phase::Storing { .. }) && !flow.exchanging() {
-            self.end_flow(t, Reason::GaveUp);
-            return;
-        }
-        if matches!(&flow.phase, Phase::Showing(showing) if showing.code.ends <= now) {
-            self.code_expired(t);
-        }
         let Some(flow) = &mut self.flow else { return };
         match &mut flow.phase {
             Phase::Resting { until } if *until <= now && may_start => {
@@ -340,17 +350,6 @@ impl Core {
                     flow.asked = Some(now);
                 }
             }
-            Phase::Showing(showing) if showing.poll.is_none() && showing.next_poll <= now && may_start => {
-                let device_code = showing.code.device_code.clone();
-                let op = self.request(t, Request::Poll(device_code));
-                if let Some(Flow {
-                    phase: Phase::Showing(showing),
-                    ..
-                }) = &mut self.flow
-                {
-                    showing.poll = Some((op, now));
-                }
-            }
             Phase::Revoking
             | Phase::Resting { .. }
             | Phase::Asking { .. }
@@ -361,23 +360,22 @@ impl Core {
     }
 
     /// When a flow is next due, even if nothing happens.
-    pub(super) fn flow_deadline(&self) -> Option<BootTime> {
+    pub(super) fn flow_deadline(&self, now: BootTime) -> Option<BootTime> {
         let flow = self.flow.as_ref()?;
         let may_start = self.may_start();
         let calls = flow.starters.iter().chain(&flow.completers);
         let call = calls.map(|starter| starter.deadline).min();
         let phase = match &flow.phase {
             Phase::Resting { until } if may_start => Some((*until).min(flow.give_up)),
-            Phase::Showing(showing) if showing.poll.is_none() && may_start => {
-                Some(showing.next_poll.min(showing.code.ends).min(flow.give_up))
-            }
-            Phase::Showing(showing) => Some(showing.code.ends.min(flow.give_up)),
+            // Past its end only the answer to its last poll is waited for.
+            Phase::Showing(showing) => Some(showing.ends(flow.give_up)).filter(|end| *end > now),
             Phase::Browsing(_) if flow.exchanging() => None,
             Phase::Browsing(browsing) if may_start => [browsing.due(), Some(flow.give_up)].into_iter().flatten().min(),
             Phase::Revoking | Phase::Asking { .. } | Phase::Resting { .. } | Phase::Browsing(_) => Some(flow.give_up),
             Phase::Storing { .. } => None,
         };
-        [call, phase].into_iter().flatten().min()
+        let poll = flow.poll_due().map(|(_, due)| due).filter(|_| may_start);
+        [call, phase, poll].into_iter().flatten().min()
     }
 
     /// The revocation that had to go first is done with, whatever came of it.
@@ -395,7 +393,8 @@ impl Core {
         if self.policy.sole_grant
             && let Some(flow) = &mut self.flow
             && matches!(flow.phase, Phase::Resting { .. })
-            // A poll of this flow that is still out may bring what a revocation would take along.
+            // A poll of this flow may yet bring what a revocation would take along.
+            && flow.ended.is_none()
             && !self.orphans.iter().any(|orphan| orphan.flow == flow.id)
             && self.revocations.press()
         {

@@ -1,10 +1,9 @@
 //! RFC 8628 §3.4–3.5: polling, and what an approval leads to, in time or late.
 
-use std::time::Duration;
-
+use super::showing::{Showing, Which};
 use super::{Flow, OrphanPoll, Phase};
 use crate::core::Core;
-use crate::core::effect::{CallError, Effect, Note, OpId, Slots, Store};
+use crate::core::effect::{CallError, Effect, Note, OpId, Request, Slots, Store};
 use crate::core::error_code::ErrorCode;
 use crate::core::event::{PollAnswer, TokenGrant};
 use crate::core::held::{Held, stamp};
@@ -14,12 +13,6 @@ use crate::core::snapshot::{DeviceInfo, ErrorWord, Reason};
 use crate::core::time::{BootTime, WallTime};
 use crate::core::token::GrantId;
 use crate::core::turn::Turn;
-
-/// RFC 8628 §3.5: `slow_down` adds 5 seconds, for this and all later polls.
-const SLOW_DOWN: Duration = Duration::from_secs(5);
-
-/// A poll that failed is repeated after up to this many intervals: RFC 8628 §3.5 asks for a backoff, 120 s allow little.
-const BLIP_FACTOR_CAP: u32 = 4;
 
 /// Codes in a row that the server refused, after which asking for yet another one is pointless.
 const REFUSED_CODES: u32 = 3;
@@ -40,26 +33,46 @@ impl Core {
             return;
         }
         let now = t.at();
-        let Some(Flow {
-            phase: Phase::Showing(showing),
-            ..
-        }) = &mut self.flow
-        else {
-            return;
+        let Some(flow) = &mut self.flow else { return };
+        let polled = |showing: &Showing| showing.poll.is_some_and(|(polled, _)| polled == op);
+        let which = if flow.ended.as_deref().is_some_and(polled) {
+            Which::Ended
+        } else {
+            Which::Shown
         };
+        let give_up = flow.give_up;
+        let Some(showing) = flow.polled(which) else { return };
         let Some((_, since)) = showing.poll.take_if(|(polled, _)| *polled == op) else {
             return;
         };
-        showing.next_poll = now.after(showing.interval);
-        showing.not_before = showing.next_poll;
+        showing.heard(now, since, showing.ends(give_up), &answer);
+        let interval = showing.interval;
+        flow.pace.next = flow.pace.next.max(now.after(interval));
+        flow.pace.took = now.since(since);
+        match which {
+            Which::Shown => self.shown_answered(t, since, date, answer),
+            Which::Ended => self.ended_answered(t, since, date, answer),
+        }
+    }
+
+    /// What the server says of the code on show.
+    fn shown_answered(&mut self, t: &mut Turn<'_>, since: BootTime, date: Option<WallTime>, answer: PollAnswer) {
+        let Some(flow) = &mut self.flow else { return };
+        let Phase::Showing(showing) = &flow.phase else { return };
+        // The last poll before the end is planned: that is what a restart must know (see `resume_flow`).
+        let due = showing.due(&flow.pace);
+        let last = due.is_some_and(|due| due != showing.next_poll && due < showing.ends(flow.give_up));
         match answer {
-            PollAnswer::Granted(grant) => self.approved(t, since, date, grant),
-            PollAnswer::Pending => showing.blips = 0,
-            PollAnswer::SlowDown(wish) => {
-                showing.blips = 0;
-                showing.interval += SLOW_DOWN;
-                showing.next_poll = now.after(showing.interval.max(wish.unwrap_or_default()));
-                showing.not_before = showing.next_poll;
+            PollAnswer::Granted(grant) => {
+                let name = showing.code.device_name.clone();
+                self.approved(t, since, date, grant, name);
+            }
+            PollAnswer::Pending => {
+                if last {
+                    self.store_flow(t);
+                }
+            }
+            PollAnswer::SlowDown(_) => {
                 t.note(Note::SlowedDown {
                     interval: showing.interval,
                 });
@@ -72,18 +85,58 @@ impl Core {
                     .and_then(|word| word.unless_it_repeats(code.device_code.secret()))
                     .and_then(|word| word.unless_it_repeats(code.user_code.secret()));
                 t.note(Note::CodeEnded { word: word.clone() });
-                self.code_refused(t, word);
+                if since >= showing.ends(flow.give_up) {
+                    // That a server forgets a code at its end is no refusal.
+                    self.code_expired(t);
+                } else {
+                    self.code_refused(t, word);
+                }
             }
-            PollAnswer::Denied => {
-                self.end_flow(t, Reason::Denied);
-            }
+            PollAnswer::Denied => self.end_flow(t, Reason::Denied),
             PollAnswer::ClientRejected(objection) => self.reject_flow(t, objection),
             PollAnswer::Failed(fault) => {
-                showing.blips = (showing.blips + 1).min(BLIP_FACTOR_CAP);
-                showing.not_before = now.after(showing.interval.max(fault.retry_after.unwrap_or_default()));
-                showing.next_poll = now.after(showing.interval * showing.blips).max(showing.not_before);
                 self.fault(t, fault.kind);
+                if last {
+                    self.store_flow(t);
+                }
             }
+        }
+    }
+
+    /// What the server says of the code that was on show before.
+    fn ended_answered(&mut self, t: &mut Turn<'_>, since: BootTime, date: Option<WallTime>, answer: PollAnswer) {
+        let Some(ended) = self.flow.as_mut().and_then(|flow| flow.ended.as_mut()) else {
+            return;
+        };
+        match answer {
+            PollAnswer::Granted(grant) => {
+                let name = ended.code.device_name.clone();
+                self.approved(t, since, date, grant, name);
+            }
+            // Who declined must not be shown another code.
+            PollAnswer::Denied => self.end_flow(t, Reason::Denied),
+            PollAnswer::Expired | PollAnswer::CodeUnknown(_) | PollAnswer::ClientRejected(_) => ended.done = true,
+            PollAnswer::Pending | PollAnswer::SlowDown(_) => {}
+            PollAnswer::Failed(fault) => self.fault(t, fault.kind),
+        }
+    }
+
+    /// Polls the code whose turn it is.
+    pub(super) fn run_poll(&mut self, t: &mut Turn<'_>) {
+        let now = t.at();
+        let may_start = self.may_start();
+        let Some(flow) = self.flow.as_mut().filter(|_| may_start) else {
+            return;
+        };
+        let Some((which, _)) = flow.poll_due().filter(|(_, due)| *due <= now) else {
+            return;
+        };
+        let Some(showing) = flow.polled(which) else { return };
+        let (device_code, interval) = (showing.code.device_code.clone(), showing.interval);
+        flow.pace.next = flow.pace.next.max(now.after(interval));
+        let op = self.request(t, Request::Poll(device_code));
+        if let Some(showing) = self.flow.as_mut().and_then(|flow| flow.polled(which)) {
+            showing.poll = Some((op, now));
         }
     }
 
@@ -102,17 +155,23 @@ impl Core {
     }
 
     /// The user approved. Both generations on disk take the new pair: what it replaces must not come back.
-    pub(super) fn approved(&mut self, t: &mut Turn<'_>, sent: BootTime, date: Option<WallTime>, grant: TokenGrant) {
-        let Some(flow) = &mut self.flow else { return };
+    pub(super) fn approved(
+        &mut self,
+        t: &mut Turn<'_>,
+        sent: BootTime,
+        date: Option<WallTime>,
+        grant: TokenGrant,
+        name: String,
+    ) {
+        let Some(mut flow) = self.flow.take() else { return };
+        if let Phase::Asking { op, .. } = &flow.phase {
+            t.emit(Effect::Cancel(*op));
+        }
+        self.orphan(&mut flow);
+        flow.ended = None;
+        self.flow = Some(flow);
         let device = DeviceInfo {
-            name: match &flow.phase {
-                Phase::Showing(showing) => showing.code.device_name.clone(),
-                Phase::Revoking
-                | Phase::Resting { .. }
-                | Phase::Asking { .. }
-                | Phase::Browsing(_)
-                | Phase::Storing { .. } => String::new(),
-            },
+            name,
             ..DeviceInfo::default()
         };
         let unusable = grant.access.as_ref().err().copied();
@@ -209,22 +268,11 @@ impl Core {
             .is_some_and(|flow| flow.id == orphan.flow && !matches!(flow.phase, Phase::Storing { .. }))
         {
             // The user was a moment late for a code, not for the flow.
-            if let Some(flow) = &mut self.flow {
-                match &mut flow.phase {
-                    Phase::Asking { op, .. } => t.emit(Effect::Cancel(*op)),
-                    Phase::Showing(showing) => {
-                        if let Some((op, since)) = showing.poll.take() {
-                            self.orphans.push(OrphanPoll {
-                                op,
-                                flow: orphan.flow,
-                                since,
-                            });
-                        }
-                    }
-                    Phase::Revoking | Phase::Resting { .. } | Phase::Browsing(_) | Phase::Storing { .. } => {}
-                }
-            }
-            self.approved(t, orphan.since, date, grant);
+            let name = match self.flow.as_mut().and_then(|flow| flow.polled(Which::Shown)) {
+                Some(showing) => showing.code.device_name.clone(),
+                None => String::new(),
+            };
+            self.approved(t, orphan.since, date, grant, name);
             return;
         }
         let pair = grant.into_pair(None, stamp(self.boot, orphan.since, date, t.now), t);

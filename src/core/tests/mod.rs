@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod insisting;
+mod last_poll;
 mod lost_answers;
 mod outdated;
 mod pacing;

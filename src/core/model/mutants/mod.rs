@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::core::{
     Answer, Body, CallError, Command, Effect, Event, ExchangeAnswer, FaultKind, Generation, GrantKind, Kept, Note,
-    OpId, PollAnswer, RefreshAnswer, Reply, Request, ResourceAnswer, Slots, Snapshot, Store,
+    OpId, RefreshAnswer, Reply, Request, ResourceAnswer, Slots, Snapshot, Store,
 };
 
 use super::explore::{Failure, explore};

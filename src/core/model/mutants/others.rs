@@ -232,6 +232,11 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
             }),
         ),
         (
+            "an_approval_in_time_pairs",
+            PAIR,
+            asks(|sim, _| sim.world.history.promised = Some(77)),
+        ),
+        (
             "a_code_is_spent_once_and_with_its_proof",
             BROWSER,
             told(|event| {
