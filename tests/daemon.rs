@@ -323,6 +323,55 @@ async fn signals_that_were_ignored_at_the_start_are_heeded() {
     }
 }
 
+/// The most memory that it ever had, in kB.
+fn peak(daemon: &Process) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", daemon.pid())).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    line.trim_end_matches("kB").trim().parse().unwrap()
+}
+
+#[tokio::test]
+async fn a_flood_of_pictures_costs_little_memory_and_holds_no_token_back() {
+    type Options<'a> = std::collections::HashMap<&'a str, Variant<'a>>;
+    let world = World::new(quick());
+    let daemon = world.start().await;
+    let connection = world.connect().await;
+    world.pair(&connection, &daemon).await;
+    let pairing = interface(&connection, "Pairing").await;
+    let replace: Options<'_> = [("replace", true.into())].into_iter().collect();
+    // Codes are throttled for a while; each try is a costly call, as a picture is.
+    while pairing.call_method("StartPairing", &(replace.clone(),)).await.is_err() {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let before = peak(&daemon);
+
+    let drawn = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let mut flood = tokio::task::JoinSet::new();
+    // Each of another size, so that each has to be drawn.
+    for size in 950..1000_u32 {
+        let (pairing, drawn) = (pairing.clone(), std::sync::Arc::clone(&drawn));
+        flood.spawn(async move {
+            let format = ["png", "svg", "text"][size as usize % 3];
+            let options: Options<'_> = [("size", size.into()), ("format", format.into())].into_iter().collect();
+            pairing.call_method("GetQrCode", &(options,)).await.unwrap();
+            drawn.fetch_add(1, std::sync::atomic::Ordering::Relaxed)
+        });
+    }
+    flood.join_next().await.unwrap().unwrap();
+    let early = drawn.load(std::sync::atomic::Ordering::Relaxed);
+    token(&connection).await.unwrap();
+    let late = drawn.load(std::sync::atomic::Ordering::Relaxed);
+    assert!(
+        late - early < 16,
+        "{early} pictures came before the token was asked for, {late} before it came"
+    );
+    while let Some(picture) = flood.join_next().await {
+        picture.unwrap();
+    }
+    let grown = peak(&daemon) - before;
+    assert!(grown < 4_000, "{grown} kB more than {before} kB");
+}
+
 #[tokio::test]
 async fn the_watchdog_is_fed_while_nothing_happens() {
     let world = World::new(quick());

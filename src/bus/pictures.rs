@@ -43,7 +43,7 @@ struct Kept {
 /// The right to draw.
 pub(super) struct Pen<'a> {
     pictures: &'a Pictures,
-    _pen: tokio::sync::MutexGuard<'a, ()>,
+    _turn: tokio::sync::MutexGuard<'a, ()>,
     /// As of the time before the code was asked for.
     ends: u64,
 }
@@ -51,10 +51,10 @@ pub(super) struct Pen<'a> {
 impl Pictures {
     /// Waits for those who asked before. Ask for the code only then: it may have changed in the meantime.
     pub(super) async fn pen(&self) -> Pen<'_> {
-        let pen = self.pen.lock().await;
+        let turn = self.pen.lock().await;
         Pen {
             pictures: self,
-            _pen: pen,
+            _turn: turn,
             ends: self.kept().ends,
         }
     }
@@ -112,8 +112,6 @@ impl Pen<'_> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "a test may panic")]
-
     use super::*;
 
     const KEY: Key = Key {

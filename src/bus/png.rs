@@ -81,7 +81,9 @@ impl Zlib {
             let [byte, rest @ ..] = run else { continue };
             self.literal(u32::from(*byte));
             if rest.len() < Self::SHORTEST {
-                rest.iter().for_each(|byte| self.literal(u32::from(*byte)));
+                for byte in rest {
+                    self.literal(u32::from(*byte));
+                }
             } else {
                 self.matches(rest.len(), 1);
             }

@@ -36,7 +36,7 @@ async fn run(runners: &[Runner]) -> (Ended<(), &'static str>, Vec<u64>, u64) {
             let tcp = Duration::from_secs(seconds.min(1));
             tokio::time::sleep(tcp).await;
             connected.store(true, Ordering::Relaxed);
-            tokio::time::sleep(Duration::from_secs(seconds.min(1_000)) - tcp).await;
+            tokio::time::sleep(Duration::from_secs(seconds.min(1_000)).saturating_sub(tcp)).await;
             end
         }
     })
