@@ -34,3 +34,9 @@ pub(crate) fn uuid() -> String {
         &hex[20..]
     )
 }
+
+/// At least so many bytes of it.
+pub(crate) fn padded(mut text: String, length: usize) -> String {
+    text.extend(std::iter::repeat_n('x', length.saturating_sub(text.len())));
+    text
+}

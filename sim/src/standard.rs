@@ -49,6 +49,10 @@ pub struct Habits {
     pub refuses_refresh: Option<&'static str>,
     /// What a poll for a code that was declined is refused with.
     pub declines_with: &'static str,
+    /// How many bytes an access token and a refresh token have, where that is more than they would have anyway.
+    pub token_lengths: (usize, usize),
+    /// The `Content-Type` of every answer that has a body.
+    pub label: &'static str,
 }
 
 impl Default for Habits {
@@ -62,6 +66,8 @@ impl Default for Habits {
             document: Document::Good,
             refuses_refresh: None,
             declines_with: "access_denied",
+            token_lengths: (0, 0),
+            label: "application/json",
         }
     }
 }
@@ -316,7 +322,7 @@ async fn run(state: Watched<State>, listener: TcpListener, certificates: Arc<Cer
 async fn answer(state: Watched<State>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
-    let (status, body) = state.update(|state| {
+    let (status, body, label) = state.update(|state| {
         let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
         let call = Call {
             method: head.method.clone(),
@@ -341,7 +347,7 @@ async fn answer(state: Watched<State>, request: Request<Incoming>) -> Result<Res
         state
             .log
             .push(format!("{} {path} {grant} {status} {error}", head.method));
-        (status, body)
+        (status, body, state.habits.label)
     });
     let text = if body.is_null() {
         String::new()
@@ -352,7 +358,7 @@ async fn answer(state: Watched<State>, request: Request<Incoming>) -> Result<Res
     let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or_default();
     // An empty answer has no type.
-    let typed = (!empty).then_some(("content-type", "application/json"));
+    let typed = (!empty).then_some(("content-type", label));
     for (name, value) in typed.into_iter().chain([("cache-control", "no-store")]) {
         response
             .headers_mut()

@@ -6,6 +6,7 @@
 
 mod presets;
 mod rejections;
+mod tokens;
 mod way_back;
 mod world;
 

@@ -13,7 +13,7 @@ use crate::world::{User, World, quick, side_by_side, text};
 const YEAR: i64 = 365 * 24 * 3600;
 
 /// A paired device, before its first refresh.
-async fn paired() -> (World, Process, User) {
+pub(crate) async fn paired() -> (World, Process, User) {
     let mut world = World::new(Options {
         access_life: Duration::from_secs(400),
         ..quick()
@@ -36,13 +36,13 @@ fn credential(world: &World) -> Pairing {
 }
 
 /// Makes a refresh due, now.
-async fn refresh(world: &mut World, daemon: &Process) {
+pub(crate) async fn refresh(world: &mut World, daemon: &Process) {
     world.set(&[("refresh", "at", "1%")]);
     world.reload(daemon).await;
 }
 
 /// The trouble is over: the device gets its new tokens without anybody's help, by the pairing it had.
-async fn recovers(world: &World, user: &User) {
+pub(crate) async fn recovers(world: &World, user: &User) {
     user.until_generation(2).await;
     let token = user.token().await.unwrap();
     assert_eq!(Some(token.access), world.live_access());
@@ -72,6 +72,15 @@ fn troubles() -> Vec<(String, Endpoint, Fault)> {
             Page::Json(400, json!({ "error": "temporarily_unavailable" })),
         ),
         ("hostile error", Page::Json(400, json!({ "error": hostile::string() }))),
+        (
+            "a verdict labelled HTML",
+            Page::Labelled(400, "text/html", json!({ "error": "invalid_grant" })),
+        ),
+        (
+            "a verdict labelled as text",
+            Page::Labelled(400, "text/plain", json!({ "error": "invalid_request" })),
+        ),
+        ("somebody else's JSON", Page::Json(200, json!({ "status": "ok" }))),
         ("no token in it", Page::Json(200, json!({ "expires_in": 28_800 }))),
     ];
     let mut all = Vec::new();

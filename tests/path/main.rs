@@ -16,3 +16,4 @@ mod recorder;
 mod rejections;
 mod storage;
 mod world;
+mod wrapping;

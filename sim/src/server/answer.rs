@@ -92,8 +92,12 @@ pub(super) fn from_reply(
         (Some(body), None) => body.to_string(),
         (Some(body), Some(edit)) => hostile::edited(body.clone(), edit),
     };
-    if reply.body.is_some() {
-        response = response.header(CONTENT_TYPE, JSON);
+    let label = match edit {
+        Some(Edit::Wrapped(wrapping)) => wrapping.label,
+        _ => JSON,
+    };
+    if reply.body.is_some() && !label.is_empty() {
+        response = response.header(CONTENT_TYPE, label);
     }
     finish(response, Payload::whole(body), state)
 }
@@ -131,6 +135,10 @@ pub(super) fn from_page(page: &Page, state: &State) -> Response<Payload> {
         Page::TruncatedJson => (
             Response::builder().header(CONTENT_TYPE, JSON),
             Payload::whole("{\"access_token\":\"truncated\",\"expires_in\":28800,\"refresh_to"),
+        ),
+        Page::Labelled(status, label, value) => (
+            Response::builder().status(*status).header(CONTENT_TYPE, *label),
+            Payload::whole(value.to_string()),
         ),
         Page::Json(status, value) => (
             Response::builder().status(*status).header(CONTENT_TYPE, JSON),

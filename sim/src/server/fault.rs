@@ -108,6 +108,8 @@ pub enum Page {
     TruncatedJson,
     /// This status with this JSON.
     Json(u16, Value),
+    /// This status with this JSON, labelled as this.
+    Labelled(u16, &'static str, Value),
 }
 
 /// A change to the API's own JSON answer.
@@ -123,6 +125,19 @@ pub enum Edit {
     HostileStrings,
     /// Every number is junk.
     JunkNumbers(Junk),
+    /// The object is whole, and oddly wrapped.
+    Wrapped(Wrapping),
+}
+
+/// What a whole JSON object is wrapped in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wrapping {
+    /// Its `Content-Type`; none where empty.
+    pub label: &'static str,
+    /// Whether a byte order mark stands before it.
+    pub mark: bool,
+    /// A member before its own, as written: `"x":1e999`.
+    pub member: &'static str,
 }
 
 /// What stands in `Date`.

@@ -238,8 +238,10 @@ impl State {
     /// Issues a pair to a unit, its access token good for `life`, and writes the answer.
     fn grant(&mut self, client_id: &str, offline: bool, life: Duration, now: SystemTime) -> Value {
         // Looks like a JWT, as the real one does; nobody is to read it.
+        let length = self.options.token_length;
         let access = format!("eyJhbGciOiJub25lIn0.{}.{}", random::text::<48>(), random::text::<24>());
-        let refresh = offline.then(random::uuid);
+        let access = random::padded(access, length);
+        let refresh = offline.then(|| random::padded(random::uuid(), length));
         let mut answer = json!({
             "access_token": access,
             "expires_in": seconds(life),

@@ -2,7 +2,7 @@
 
 use serde_json::{Number, Value};
 
-use super::fault::Edit;
+use super::fault::{Edit, Wrapping};
 
 /// Strings worth showing to no one. Each is also in the answer of [`Edit::HostileStrings`].
 pub const STRINGS: [&str; 6] = [
@@ -93,6 +93,13 @@ pub(super) fn edited(mut body: Value, edit: &Edit) -> String {
         }
         Edit::HostileStrings => replace_strings(&mut body),
         Edit::JunkNumbers(junk) => replace_numbers(&mut body, *junk),
+        Edit::Wrapped(Wrapping { mark, member, .. }) => {
+            let mut text = body.to_string();
+            if !member.is_empty() {
+                text = text.replacen('{', &format!("{{{member},"), 1);
+            }
+            return if *mark { format!("\u{feff}{text}") } else { text };
+        }
     }
     body.to_string().replace(&format!("\"{INFINITE}\""), "1e999")
 }

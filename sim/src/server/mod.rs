@@ -41,7 +41,7 @@ use tokio_rustls::TlsAcceptor;
 pub(crate) use self::certs::Certificates;
 pub use self::{
     certs::Tls,
-    fault::{Cut, DateHeader, Edit, Endpoint, Fault, Page, Pause, Stage, Times},
+    fault::{Cut, DateHeader, Edit, Endpoint, Fault, Page, Pause, Stage, Times, Wrapping},
     grants::CodeError,
     options::{Options, RateLimit},
     truth::{Counters, End, Entry, Issued, Kind, Live, Outcome, Truth, Violation},

@@ -255,7 +255,8 @@ impl State {
     }
 
     fn grant(&mut self, grant: u64, renewable: bool) -> (u16, Value) {
-        let access = token();
+        let (access_length, refresh_length) = self.habits.token_lengths;
+        let access = random::padded(token(), access_length);
         self.live.insert(access.clone(), grant);
         self.secrets.push((Secret::AccessToken, access.clone()));
         let kind = if self.habits.dialect == Dialect::Standard {
@@ -271,7 +272,7 @@ impl State {
             answer["expires_in"] = json!(life);
         }
         if renewable {
-            let refresh = token();
+            let refresh = random::padded(token(), refresh_length);
             self.live.insert(refresh.clone(), grant);
             self.secrets.push((Secret::RefreshToken, refresh.clone()));
             answer["refresh_token"] = json!(refresh);

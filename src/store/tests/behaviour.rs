@@ -3,7 +3,9 @@
 use std::fs;
 
 use super::fixture::*;
-use crate::core::{Loaded, MAX_REVOCATIONS, Store as Write};
+use crate::core::{
+    AccessToken, Body, DeviceCode, Loaded, MAX_REVOCATIONS, Record, RefreshToken, Revocable, Store as Write, TOKEN_MAX,
+};
 use crate::store::WriteError;
 
 #[test]
@@ -193,4 +195,63 @@ fn what_would_not_be_read_back_is_not_written() {
     assert!(matches!(store.write(&one(huge)), Err(WriteError::TooLarge { .. })));
     drop(store);
     assert_eq!(device.loaded(), Loaded::Current(paired(1)));
+}
+
+/// Of the greatest length, and of characters that JSON has to escape.
+fn longest() -> String {
+    "\"".repeat(TOKEN_MAX)
+}
+
+fn record_of_longest_tokens() -> Record {
+    let mut record = paired(1);
+    let Body::Paired(pairing) = &mut record.body else {
+        panic!("a pairing");
+    };
+    let candidate = pairing.candidate.as_mut().unwrap();
+    for pair in [&mut pairing.pair, candidate] {
+        pair.access = Some(AccessToken::new(longest()));
+        pair.refresh = Some(RefreshToken::new(longest()));
+    }
+    pairing.device.project_name = "\u{1f3a5}".repeat(256);
+    record
+}
+
+#[test]
+fn four_of_the_longest_tokens_fit_into_each_file() {
+    let mut list: Vec<_> = (0..MAX_REVOCATIONS as u64).map(revocation).collect();
+    for (at, entry) in list.iter_mut().enumerate() {
+        entry.token = if at % 2 == 0 {
+            Revocable::Refresh(RefreshToken::new(longest()))
+        } else {
+            Revocable::Access(AccessToken::new(longest()))
+        };
+    }
+    let mut flow = flow();
+    flow.code.device_code = DeviceCode::new(longest());
+    let device = Device::new();
+    let (mut store, _) = device.open();
+    store.write(&both(record_of_longest_tokens())).unwrap();
+    store.write(&Write::Revocations(list.clone())).unwrap();
+    store.write(&flow_write(flow.clone())).unwrap();
+    drop(store);
+    let (_, found) = device.open();
+    assert_eq!(found.record, Loaded::Current(record_of_longest_tokens()));
+    assert_eq!(found.revocations, list);
+    assert_eq!(found.flow, Some(flow));
+    let room = fs::metadata(device.file("spare")).unwrap().len();
+    let taken = fs::metadata(device.file("record.0")).unwrap().len();
+    assert!(
+        room >= taken,
+        "the spare file gives up room for one record: {room} for {taken}"
+    );
+}
+
+#[test]
+fn a_pairing_without_an_access_token_is_found_as_it_was_written() {
+    let mut record = paired(2);
+    if let Body::Paired(pairing) = &mut record.body {
+        pairing.pair.access = None;
+    }
+    let device = Device::with(&[one(paired(1)), one(record.clone())]);
+    assert_eq!(device.loaded(), Loaded::Current(record));
 }

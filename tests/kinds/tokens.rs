@@ -1,0 +1,97 @@
+//! Tokens of any size, and answers labelled as what they are not, at standard servers.
+
+use std::time::Instant;
+
+use c2c_sim::standard::Habits;
+
+use crate::world::{LIMIT, LOOK, World, error_name, short_lived};
+
+const KINDS: [&str; 2] = ["oauth-device", "oauth-code"];
+const SERVER_ERROR: &str = "org.cameratocloud.Auth1.Error.ServerError";
+
+async fn pair(world: &World, kind: &str) {
+    if kind == "oauth-code" {
+        world.pair_by_browser(&[]).await;
+    } else {
+        let code = world.start_pairing(&[]).await.unwrap();
+        assert!(world.server.decide(&code["user-code"], true));
+        world.until("PairingState", "paired").await;
+    }
+}
+
+async fn until_no_token_can_be_used(world: &World) {
+    let limit = Instant::now() + LIMIT;
+    while error_name(&world.token().await) != SERVER_ERROR {
+        assert!(Instant::now() < limit, "{:?}", world.server.log());
+        tokio::time::sleep(LOOK).await;
+    }
+    assert_eq!(world.word("PairingState").await, "paired");
+    assert_eq!(world.word("PairingReason").await, "server-error");
+}
+
+#[tokio::test]
+async fn long_tokens_and_labels_of_html_are_taken_by_both_kinds() {
+    for kind in KINDS {
+        let habits = Habits {
+            token_lengths: (32_768, 32_768),
+            label: "text/html; charset=utf-8",
+            ..short_lived()
+        };
+        let world = World::new(kind, habits).await;
+        let _daemon = world.start().await;
+        pair(&world, kind).await;
+        world.until_generation(2).await;
+        let (token, ..) = world.token().await.unwrap();
+        assert!(world.server.takes(&token) && token.len() == 32_768, "{kind}");
+        world.no_request_was_strange();
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_too_long_costs_no_pairing_of_either_kind() {
+    for kind in KINDS {
+        for rotates in [true, false] {
+            let habits = Habits {
+                rotates,
+                ..short_lived()
+            };
+            let world = World::new(kind, habits).await;
+            let mut daemon = world.start().await;
+            pair(&world, kind).await;
+            world.server.change(|habits| habits.token_lengths = (75_000, 0));
+            until_no_token_can_be_used(&world).await;
+            let refreshes = || {
+                world
+                    .server
+                    .log()
+                    .iter()
+                    .filter(|line| line.contains("refresh_token 200"))
+                    .count()
+            };
+            let sent = refreshes();
+            daemon.kill().unwrap();
+            let said = daemon.output().join("\n");
+            assert!(said.contains("a token of 75000 bytes, 32,768 are taken"), "{said}");
+            let _daemon = world.start().await;
+            until_no_token_can_be_used(&world).await;
+            assert_eq!(refreshes(), sent, "{kind}: no loop");
+            world.no_request_was_strange();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_device_of_either_kind_is_paired_without_a_usable_access_token() {
+    for kind in KINDS {
+        let habits = Habits {
+            token_lengths: (32_769, 0),
+            ..short_lived()
+        };
+        let world = World::new(kind, habits).await;
+        let _daemon = world.start().await;
+        pair(&world, kind).await;
+        until_no_token_can_be_used(&world).await;
+        assert_eq!(world.server.live_grants(), 1);
+        world.no_request_was_strange();
+    }
+}
