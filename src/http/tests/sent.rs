@@ -113,9 +113,7 @@ fn head_of(bytes: usize) -> String {
 
 #[tokio::test]
 async fn header_lines_are_bounded_by_their_length_and_not_by_their_number() {
-    let cookies: String = (0..70)
-        .map(|number| format!("set-cookie: c{number}=v; Path=/; Secure; HttpOnly\r\n"))
-        .collect();
+    let cookies = "set-cookie: some=value; Path=/; Secure; HttpOnly\r\n".repeat(70);
     for head in [
         head_with(&cookies),
         head_with(&"a:\r\n".repeat(8_000)),
