@@ -92,7 +92,7 @@ pub struct Known(Mutex<Table>);
 #[derive(Debug, Default)]
 struct Table {
     entries: HashMap<Box<str>, (u64, Arc<Caller>)>,
-    /// Counts insertions: the smallest number is the oldest entry. Tells connections apart where names would be long.
+    /// Counts insertions: the smallest number is the oldest entry.
     next: u64,
 }
 
@@ -103,8 +103,7 @@ impl Callers {
         Self::Bus(Known::default())
     }
 
-    /// Who sent this, and the number of its connection: later connections have greater ones, and none is used again. Asks the
-    /// bus once for each connection.
+    /// Who sent this, and the number of its connection. Asks the bus once for each connection.
     pub(super) async fn identify(
         &self,
         connection: &Connection,
@@ -118,9 +117,16 @@ impl Callers {
                     return Ok(found);
                 }
                 let caller = Arc::new(ask(connection, sender).await.ok_or_else(unknown)?);
-                let number = known.insert(sender, Arc::clone(&caller));
-                Ok((caller, number))
+                Ok(known.insert(sender, caller))
             }
+        }
+    }
+
+    /// The number of the newest connection on the bus; 0 where the bus does not tell.
+    pub(super) async fn newest(&self, connection: &Connection) -> u64 {
+        match self {
+            Self::Fixed(_) => 0,
+            Self::Bus(_) => newest(connection).await.unwrap_or_default(),
         }
     }
 
@@ -141,16 +147,16 @@ impl Known {
 
     fn get(&self, name: &str) -> Option<(Arc<Caller>, u64)> {
         let table = self.table();
-        let (number, caller) = table.entries.get(name)?;
-        Some((Arc::clone(caller), *number))
+        let (age, caller) = table.entries.get(name)?;
+        Some((Arc::clone(caller), number(name).unwrap_or(*age)))
     }
 
-    /// Two calls of one connection may both have asked the bus: the first number stands.
-    fn insert(&self, name: &str, caller: Arc<Caller>) -> u64 {
-        let mut table = self.table();
-        if let Some((number, _)) = table.entries.get(name) {
-            return *number;
+    /// Two calls of one connection may both have asked the bus: the first entry stands.
+    fn insert(&self, name: &str, caller: Arc<Caller>) -> (Arc<Caller>, u64) {
+        if let Some(found) = self.get(name) {
+            return found;
         }
+        let mut table = self.table();
         if table.entries.len() >= REMEMBERED {
             let oldest = table
                 .entries
@@ -161,10 +167,10 @@ impl Known {
                 table.entries.remove(&oldest);
             }
         }
-        let number = table.next;
+        let age = table.next;
         table.next += 1;
-        table.entries.insert(name.into(), (number, caller));
-        number
+        table.entries.insert(name.into(), (age, Arc::clone(&caller)));
+        (caller, number(name).unwrap_or(age))
     }
 
     fn forget(&self, name: &str) -> Option<u32> {
@@ -178,6 +184,23 @@ impl Known {
     pub(super) fn len(&self) -> usize {
         self.table().entries.len()
     }
+}
+
+/// The number of a connection: buses count them, and the last part of a unique name is that count, in a name like `:1.42`. Later
+/// connections have greater numbers, and none is used again. `None` for a bus that names them otherwise: there the order of
+/// their first calls has to do.
+fn number(name: &str) -> Option<u64> {
+    name.rsplit('.').next()?.parse().ok()
+}
+
+async fn newest(connection: &Connection) -> Option<u64> {
+    let bus = Some("org.freedesktop.DBus");
+    let call = connection.call_method(bus, "/org/freedesktop/DBus", bus, "ListNames", &());
+    let reply = tokio::time::timeout(CREDENTIALS_LIMIT, call).await.ok()?.ok()?;
+    let body = reply.body();
+    let names: Vec<&str> = body.deserialize().ok()?;
+    let unique = names.into_iter().filter(|name| name.starts_with(':'));
+    unique.filter_map(number).max()
 }
 
 async fn ask(connection: &Connection, sender: &UniqueName<'_>) -> Option<Caller> {
@@ -255,19 +278,20 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_keeps_its_number_and_later_ones_have_greater_numbers() {
+    fn connections_are_numbered_in_the_order_in_which_the_bus_made_them() {
+        let names = [":1.0", ":1.9", ":1.10", ":1.4294967296"];
+        let numbers = names.map(number);
+        assert!(numbers.is_sorted() && numbers[0] < numbers[3], "{numbers:?}");
+    }
+
+    #[test]
+    fn where_names_hold_no_number_the_first_calls_are_counted() {
         let known = Known::default();
-        let first = known.insert(":1.1", Arc::new(caller(5, &[])));
-        let second = known.insert(":1.2", Arc::new(caller(5, &[])));
+        let inserted = |name| known.insert(name, Arc::new(caller(5, &[]))).1;
+        let (first, second) = (inserted(":a"), inserted(":b"));
         assert!(first < second);
-        assert_eq!(
-            known.insert(":1.1", Arc::new(caller(5, &[]))),
-            first,
-            "asked twice at once"
-        );
-        assert_eq!(known.get(":1.1").map(|(_, number)| number), Some(first));
-        known.forget(":1.2");
-        assert!(known.insert(":1.3", Arc::new(caller(5, &[]))) > second);
+        assert_eq!(inserted(":a"), first, "asked twice at once");
+        assert_eq!(known.get(":b").map(|(_, number)| number), Some(second));
     }
 
     #[test]

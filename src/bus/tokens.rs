@@ -80,6 +80,7 @@ impl Tokens {
         let guest = self.0.admit(connection, &header, Role::Uploader, Cost::Telling).await?;
         let command = Command::RejectAccessToken {
             client: guest.client(),
+            newest: self.0.callers.newest(connection).await,
             generation: Generation(generation),
         };
         self.0.tell(command).await

@@ -66,7 +66,12 @@ impl Core {
             Command::CompletePairing(redirect) => self.complete_pairing(t, call, redirect),
             Command::Unpair => self.unpair(t, call),
             Command::GetAccessToken { client, min_validity } => self.get_access_token(t, call, client, min_validity),
-            Command::RejectAccessToken { client, generation } => {
+            Command::RejectAccessToken {
+                client,
+                newest,
+                generation,
+            } => {
+                self.resource.rejections.connected(newest);
                 self.reject_access_token(t, call, client, generation);
             }
         }

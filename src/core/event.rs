@@ -83,6 +83,8 @@ pub enum Command {
     RejectAccessToken {
         /// Who asks.
         client: Client,
+        /// The newest connection on the bus: what is beyond it came after the rejection. 0 where that is not known.
+        newest: u64,
         /// The generation that the API refused.
         generation: Generation,
     },

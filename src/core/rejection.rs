@@ -52,7 +52,7 @@ pub(super) struct Rejections {
     uids: BTreeMap<u32, Rejecting>,
     /// Calls of `RejectAccessToken` that wait for their probe.
     calls: Vec<RejectCall>,
-    /// The newest connection that asked for a token or rejected one.
+    /// The newest connection that there was.
     newest: u64,
 }
 
@@ -109,8 +109,13 @@ impl Rejections {
         let reconnected = self
             .rejecting(client.uid, now)
             .is_some_and(|rejecting| client.connection > rejecting.newest);
-        self.newest = self.newest.max(client.connection);
+        self.connected(client.connection);
         reconnected
+    }
+
+    /// There is a connection of this number.
+    pub(super) fn connected(&mut self, connection: u64) {
+        self.newest = self.newest.max(connection);
     }
 
     fn rejecting(&self, uid: u32, now: BootTime) -> Option<&Rejecting> {
@@ -120,7 +125,7 @@ impl Rejections {
     }
 
     fn rejected(&mut self, client: Client, generation: Generation, now: BootTime) {
-        self.newest = self.newest.max(client.connection);
+        self.connected(client.connection);
         if !self.uids.contains_key(&client.uid) && self.uids.len() >= MAX_UIDS {
             let oldest = self.uids.iter().min_by_key(|(_, rejecting)| rejecting.at);
             if let Some(uid) = oldest.map(|(uid, _)| *uid) {

@@ -232,6 +232,40 @@ fn committed(server: &Server) -> bool {
     server.truth(|truth| truth.counters().refreshes_committed > 0)
 }
 
+#[tokio::test]
+async fn only_the_connection_that_rejected_and_new_ones_of_its_uid_wait_for_a_slow_probe() {
+    let world = World::new(quick());
+    let _daemon = world.start().await;
+    let user = world.user().await;
+    world.pair(&user).await;
+    // Connected, and silent so far.
+    let quiet = world.user().await;
+    let token = user.token().await.unwrap();
+    world
+        .seen(|truth| truth.requests(Endpoint::Me).any(|entry| entry.verdict == "ok"))
+        .await;
+    let before = world.server.truth(probes);
+    let stall = Fault::Stall(Stage::BeforeCommit, Pause::UntilReleased);
+    world.server.fault(Endpoint::Me, stall);
+    let rejecting = {
+        let user = user.clone();
+        tokio::spawn(async move { user.reject(1).await })
+    };
+    world.seen(move |truth| probes(truth) > before).await;
+    let new = world.user().await;
+    let held = tokio::spawn(async move { new.token().await });
+    let own = tokio::spawn(async move { user.token().await });
+    for _ in 0..20 {
+        assert_eq!(quiet.token().await.unwrap().access, token.access);
+    }
+    assert!(!held.is_finished() && !own.is_finished() && !rejecting.is_finished());
+    world.server.release();
+    rejecting.await.unwrap().unwrap();
+    for call in [held, own] {
+        assert_eq!(call.await.unwrap().unwrap().access, token.access);
+    }
+}
+
 /// Takes every answer of the API for a 401. Counts its requests.
 async fn lies(user: User, requests: Arc<AtomicUsize>) {
     loop {

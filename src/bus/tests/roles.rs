@@ -141,6 +141,7 @@ async fn the_loop_gets_exactly_what_was_asked() {
         token(Some(seconds(u32::MAX.into()))),
         Command::RejectAccessToken {
             client,
+            newest: 0,
             generation: Generation(u64::MAX),
         },
     ] {

@@ -270,7 +270,11 @@ impl Sim {
             connection: 1,
         };
         let token = |min_validity| Command::GetAccessToken { client, min_validity };
-        let reject = |generation| Command::RejectAccessToken { client, generation };
+        let reject = |generation| Command::RejectAccessToken {
+            client,
+            newest: 0,
+            generation,
+        };
         match ask {
             Ask::Start { renew, replace } => Command::StartPairing {
                 caller: CALLER,

@@ -439,6 +439,24 @@ fn a_new_connection_is_held_while_a_probe_is_out_and_then_as_any_other() {
 }
 
 #[test]
+fn a_connection_that_was_there_before_the_rejection_is_not_new() {
+    let mut scene = Scene::paired();
+    let at = |connection| Client { uid: 0, connection };
+    scene.get_as(at(1));
+    scene.advance(secs(2));
+    scene.call(Command::RejectAccessToken {
+        client: at(1),
+        newest: 7,
+        generation: Generation(1),
+    });
+    assert!(scene.out(is_identify));
+    let first = scene.get_as(at(7));
+    assert_eq!(scene.token(first), "a1", "its first call, and it did not reject");
+    let new = scene.get_as(at(8));
+    assert!(scene.reply(new).is_none());
+}
+
+#[test]
 fn a_failed_probe_ends_the_hold_with_the_same_token_and_then_once_in_twenty_seconds() {
     let mut scene = Scene::paired();
     scene.get_token(None);

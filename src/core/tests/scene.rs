@@ -319,6 +319,7 @@ impl Scene {
     pub(super) fn reject_as(&mut self, client: Client, generation: u64) -> CallId {
         self.call(Command::RejectAccessToken {
             client,
+            newest: 0,
             generation: Generation(generation),
         })
     }

@@ -294,8 +294,8 @@ settled() {
 # serves_live: a question: the token that uploaders get is the one that the server takes.
 serves_live() { [ "$(token)" = "$(sim live "$CLIENT" access)" ]; }
 
-# rejected GENERATION: an uploader with a 401 that is true. The server was asked after the pairing, which counts for ten seconds:
-# an uploader whose requests still fail says so again, also when the daemon could not find out.
+# rejected GENERATION: an uploader with a 401 that is true. One whose requests still fail says so again, also when the daemon
+# could not find out.
 rejected() {
     local end=$((SECONDS + 60))
     while [ "$SECONDS" -lt "$end" ]; do
