@@ -64,8 +64,7 @@ impl Showing {
 
     /// The latest that a poll before the server's end of the code may leave.
     fn latest(&self, pace: &Pace) -> BootTime {
-        let lead = LEAD.max(pace.took + LEAD_OVER_POLL).min(self.interval / 2);
-        self.code.ends.before(lead)
+        self.code.ends.before(pace.lead().min(self.interval / 2))
     }
 
     /// When this code is polled next.
@@ -76,8 +75,8 @@ impl Showing {
         let last = self.latest(pace);
         let floor = self.not_before.max(pace.next);
         let wish = self.next_poll.max(floor);
-        let follows = wish.after(self.interval + pace.took);
-        // Where no other poll fits in between, this one is the last before the end.
+        // Where no other poll surely fits in between, this one is the last before the end. Polls do not take equally long.
+        let follows = wish.after(self.interval + pace.lead());
         Some(if follows > last { last.max(floor) } else { wish })
     }
 
@@ -110,6 +109,11 @@ impl Showing {
 }
 
 impl Pace {
+    /// How long a poll may take.
+    fn lead(&self) -> Duration {
+        LEAD.max(self.took + LEAD_OVER_POLL)
+    }
+
     /// The earliest that another code may be asked for, lest it ends before it can be polled.
     pub(super) fn may_ask(&self) -> BootTime {
         self.life

@@ -9,8 +9,8 @@ struct Server {
     life: u64,
     /// An approved code is answered after its end too.
     honours: bool,
-    /// How long a poll takes; it is looked at when it arrives.
-    takes: u64,
+    /// How long polls take in milliseconds, one after the other; each is looked at when it arrives.
+    takes: &'static [u64],
     /// Polls that are answered by `slow_down`, by number.
     slow: &'static [usize],
     /// Polls that fail before they are sent, by number.
@@ -21,7 +21,7 @@ const SERVER: Server = Server {
     interval: 5,
     life: 120,
     honours: false,
-    takes: 0,
+    takes: &[0],
     slow: &[],
     failing: &[],
 };
@@ -124,7 +124,8 @@ fn story(server: Server, approval: Option<u64>, told: Told) -> End {
             if !first {
                 interval = server.interval;
             }
-            answers.push((at + server.takes * 1000, op, answer));
+            let takes = server.takes[number % server.takes.len()];
+            answers.push((at + takes, op, answer));
         }
         while let Some(next) = answers.iter().position(|(due, ..)| *due <= at) {
             let (_, op, answer) = answers.remove(next);
@@ -183,12 +184,24 @@ fn a_slower_pace_and_slow_polls_lose_no_approval() {
             pairs_at(Server { slow, ..SERVER }, approval, Told::default());
         }
     }
+    for takes in [&[100, 1_500, 0, 700][..], &[0, 0, 0, 1_400], &[300, 900], &[100; 7]] {
+        for approval in 1..=117 {
+            pairs_at(Server { takes, ..SERVER }, approval, Told::default());
+        }
+    }
     // A poll of 4 s is to leave half an interval before the end, at most.
     for approval in 1..=117 {
-        pairs_at(Server { takes: 4, ..SERVER }, approval, Told::default());
+        pairs_at(
+            Server {
+                takes: &[4_000],
+                ..SERVER
+            },
+            approval,
+            Told::default(),
+        );
     }
     let honours = Server {
-        takes: 4,
+        takes: &[4_000],
         honours: true,
         ..SERVER
     };
