@@ -14,7 +14,7 @@ use super::snapshot::{ErrorWord, Reason};
 use super::time::{BootTime, WallTime};
 use super::turn::Turn;
 use super::view::{WARNINGS, warned_before_end};
-use super::{Core, Durable, Holds, Phase};
+use super::{Core, Durable, Holds, Phase, Tokens};
 
 /// A start makes at most a handful of others due (a tombstone, a revocation, a code); more would be a loop.
 const MAX_ROUNDS: usize = 8;
@@ -51,8 +51,8 @@ impl Core {
                     self.phase = Phase::Draining;
                 }
                 self.abandon_unsent_refresh(t);
-                if self.disk.record.unsure() && self.disk.record.writing.is_none() {
-                    self.store_current(t);
+                if self.disk.record.behind() && self.disk.record.writing.is_none() {
+                    self.store_current(t, Tokens::Same);
                 }
             }
         }
@@ -129,21 +129,21 @@ impl Core {
         }
         self.pairing_stored(t, op);
         self.tombstone_stored(t, op, ok);
-        self.durable(t, op, ok);
+        self.durable(t, op);
     }
 
-    /// Answers the calls that waited for this write.
-    fn durable(&mut self, t: &mut Turn<'_>, op: OpId, ok: bool) {
+    /// Answers the calls that waited for this write, each by what it promises: it may be a write of somebody else's.
+    fn durable(&mut self, t: &mut Turn<'_>, op: OpId) {
         for waiting in std::mem::take(&mut self.durables) {
             if waiting.after != op {
                 self.durables.push(waiting);
                 continue;
             }
             let broken = waiting.failed || self.disk.flow.unsure() || (waiting.record && self.disk.record.unsure());
-            let result = if ok && !broken {
-                Ok(Reply::Done)
-            } else {
+            let result = if broken {
                 Err(CallError::StorageFailed)
+            } else {
+                Ok(Reply::Done)
             };
             t.reply(waiting.call, result);
         }
@@ -200,8 +200,8 @@ impl Core {
         self.time_out_durables(t);
         self.warn(t);
         if self.disk_due(self.waited_for(now)).is_some_and(|at| at <= now) {
-            if self.disk.record.unsure() {
-                self.store_current(t);
+            if self.disk.record.behind() {
+                self.store_current(t, Tokens::Same);
             }
             if self.disk.revocations.unsure() {
                 self.store_revocations(t);
@@ -329,13 +329,16 @@ impl Core {
 
     /// When what the disk did not take is written again. `waited_for`: a caller is short of a token, which needs a mark.
     pub(super) fn disk_due(&self, waited_for: bool) -> Option<BootTime> {
-        let quiet = self.disk.record.writing.is_none() && self.unpairing.is_none() && self.may_start();
+        let quiet = self.disk.record.writing.is_none() && self.unpairing.is_none();
         let retry = &self.disk.retry;
-        (self.disk_behind() && quiet).then(|| if waited_for { retry.pressed() } else { retry.next() })
+        // The second half of what was begun before the end.
+        let half = self.disk.record.holds == Holds::Once && retry.failing().is_none();
+        let may = self.may_start() || (half && self.phase == Phase::Draining);
+        (self.disk_behind() && quiet && may).then(|| if waited_for { retry.pressed() } else { retry.next() })
     }
 
     pub(super) fn disk_behind(&self) -> bool {
-        self.disk.record.unsure() || self.disk.revocations.unsure()
+        self.disk.record.behind() || self.disk.revocations.unsure()
     }
 
     /// Whether the record on disk counts this send of the refresh token in hand. Then a crash finds nothing that it should
@@ -381,7 +384,7 @@ impl Core {
         let op = self.next_op();
         self.disk.last = Some(op);
         match &store {
-            Store::Record { .. } => self.disk.record.write(op, true),
+            Store::Record { .. } => {}
             Store::Revocations(list) => self.disk.revocations.write(op, !list.is_empty()),
             Store::Flow(flow) => {
                 self.disk.flow.write(op, flow.is_some());
@@ -399,49 +402,46 @@ impl Core {
         OpId(self.ids.op)
     }
 
-    pub(super) fn store_pairing(&mut self, t: &mut Turn<'_>, pairing: Pairing, slots: Slots) -> OpId {
-        self.store_record(t, Body::Paired(Box::new(pairing)), slots)
+    /// Writes a pairing into one generation. Where its tokens are new, the other follows as soon as that has ended
+    /// ([`Core::disk_due`]), and nobody waits for it.
+    pub(super) fn store_pairing(&mut self, t: &mut Turn<'_>, pairing: Pairing, tokens: Tokens) -> OpId {
+        self.store_record(t, Body::Paired(Box::new(pairing)), Slots::One, tokens)
     }
 
+    /// Writes a tombstone, into both generations at once: what was there before must not come back.
     pub(super) fn store_tombstone(&mut self, t: &mut Turn<'_>, reason: Reason) -> OpId {
-        self.store_record(t, Body::Tombstone(reason), Slots::Both)
+        self.store_record(t, Body::Tombstone(reason), Slots::Both, Tokens::New)
     }
 
-    fn store_record(&mut self, t: &mut Turn<'_>, body: Body, slots: Slots) -> OpId {
+    fn store_record(&mut self, t: &mut Turn<'_>, body: Body, slots: Slots, tokens: Tokens) -> OpId {
         self.disk.sends = match &body {
             Body::Paired(pairing) => pairing.mark.map_or(0, |mark| mark.sends),
             Body::Tombstone(_) => 0,
         };
-        let record = Record {
+        let record = Box::new(Record {
             generation: self.ledger.generation,
             grant: self.ledger.grant,
             floor: Some(t.now.floor),
             body,
-        };
-        self.store(
-            t,
-            Store::Record {
-                record: Box::new(record),
-                slots,
-            },
-        )
+        });
+        let op = self.store(t, Store::Record { record, slots });
+        self.disk.record.write_record(op, slots, tokens);
+        op
     }
 
-    /// Writes what memory holds. Both generations: the one before may be what a failed write left behind.
-    pub(super) fn store_current(&mut self, t: &mut Turn<'_>) {
-        let body = match &self.held {
-            Some(held) => {
-                let mut pairing = held.to_pairing(self.mark().or(held.ambiguous));
-                if let Refresh::Storing { incoming, .. } = &self.refresh {
-                    // The pair in hand is used up; the one on its way to disk must not be overwritten by it.
-                    pairing.pair = incoming.pair.clone();
-                    pairing.mark = None;
-                }
-                Body::Paired(Box::new(pairing))
-            }
-            None => Body::Tombstone(self.idle),
+    /// Writes what memory holds.
+    pub(super) fn store_current(&mut self, t: &mut Turn<'_>, tokens: Tokens) {
+        let Some(held) = &self.held else {
+            self.store_tombstone(t, self.idle);
+            return;
         };
-        self.store_record(t, body, Slots::Both);
+        let mut pairing = held.to_pairing(self.mark().or(held.ambiguous));
+        if let Refresh::Storing { incoming, .. } = &self.refresh {
+            // The pair in hand is used up; the one on its way to disk must not be overwritten by it.
+            pairing.pair = incoming.pair.clone();
+            pairing.mark = None;
+        }
+        self.store_pairing(t, pairing, tokens);
     }
 
     /// The mark of the transaction under way.

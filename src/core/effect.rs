@@ -337,7 +337,7 @@ pub enum Note {
         /// Why.
         reason: Reason,
     },
-    /// The newest record was damaged and the one before it is in use.
+    /// One generation of the record is damaged and the other is in use: it may be the one before.
     RecordFellBack,
     /// The record was found in the runtime directory alone, and is written to the state directory.
     RecordSpilled {

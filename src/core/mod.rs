@@ -9,6 +9,7 @@
 
 mod agenda;
 mod backoff;
+mod disk;
 pub mod effect;
 pub mod error_code;
 pub mod event;
@@ -32,6 +33,7 @@ mod unpair;
 mod view;
 
 use backoff::Retry;
+use disk::{Disk, File, Holds, Tokens};
 use held::Held;
 use pairing::{Flow, OrphanPoll, Throttle};
 use refresh::{Inhibitor, Refresh, RefusedLimit};
@@ -137,41 +139,6 @@ struct Ledger {
     grant: GrantId,
 }
 
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Disk {
-    /// The last write asked for, until it is answered: then, since writes end in order, all are.
-    last: Option<OpId>,
-    record: File,
-    revocations: File,
-    flow: File,
-    /// The last removal of a flow asked for, until it is answered.
-    removal: Option<OpId>,
-    retry: Retry,
-    /// The sends that the last record written by this process counts; it may hold a mark of which memory knows that the
-    /// server answered it.
-    sends: u32,
-}
-
-/// One of the store's files.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct File {
-    /// The last write asked for, until it is answered.
-    writing: Option<OpId>,
-    holds: Holds,
-}
-
-/// What is known of a file's content.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-enum Holds {
-    /// There is no such file.
-    #[default]
-    Nothing,
-    /// What memory holds, or will once the writes under way are done.
-    Current,
-    /// Anything between then and now: the last write failed, or a start found what memory holds elsewhere.
-    Unsure,
-}
-
 /// A call that waits for a write before it is looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Deferred {
@@ -193,48 +160,6 @@ struct Durable {
     record: bool,
     /// The removal of a flow, which it promises, failed.
     failed: bool,
-}
-
-impl File {
-    fn found(there: bool) -> Self {
-        Self {
-            writing: None,
-            holds: if there { Holds::Current } else { Holds::Nothing },
-        }
-    }
-
-    /// A record that a start found: what is not in both generations is written again.
-    const fn kept(kept: Kept) -> Self {
-        Self {
-            writing: None,
-            holds: match kept {
-                Kept::Twice => Holds::Current,
-                Kept::Once | Kept::Spilled => Holds::Unsure,
-            },
-        }
-    }
-
-    /// A write was asked for.
-    const fn write(&mut self, op: OpId, something: bool) {
-        self.writing = Some(op);
-        self.holds = if something { Holds::Current } else { Holds::Nothing };
-    }
-
-    /// A write was answered. Whether it was the last one of this file.
-    fn answered(&mut self, op: OpId, ok: bool) -> bool {
-        let last = self.writing == Some(op);
-        if last {
-            self.writing = None;
-            if !ok {
-                self.holds = Holds::Unsure;
-            }
-        }
-        last
-    }
-
-    fn unsure(&self) -> bool {
-        self.holds == Holds::Unsure
-    }
 }
 
 impl Core {
@@ -359,13 +284,15 @@ impl Core {
                     if !spilled {
                         t.note(Note::RecordFellBack);
                     }
-                    // It may also have shown its token to somebody: that number is taken.
-                    self.ledger.generation = self.ledger.generation.next();
-                    // The lost record may have held a newer pair: this refresh token may be spent, and was never «fine».
-                    pairing.mark.get_or_insert(IntentMark {
+                    // It may have shown a token to somebody under the next number. This one bears the number after that from
+                    // the next start on, for that is what its record will say.
+                    self.ledger.generation = self.ledger.generation.next().next();
+                    // The lost record may have been a newer pair, or the mark of a send of moments ago: this refresh token
+                    // may be spent, and was never «fine».
+                    pairing.mark = Some(IntentMark {
                         boot: self.boot,
                         at: t.at(),
-                        sends: 1,
+                        sends: pairing.mark.map_or(1, |mark| mark.sends),
                     });
                 }
                 self.held = Some(Held::new(

@@ -187,7 +187,7 @@ pub enum Loaded {
     Missing,
     /// The newest record.
     Current(Record),
-    /// The newest is damaged and this is the one before it: its refresh token may be used up (never «fine»).
+    /// The other is damaged and may have been the newer one: this refresh token may be used up (never «fine»).
     Previous(Record),
     /// Records exist and none can be read.
     Damaged,

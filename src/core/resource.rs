@@ -6,7 +6,6 @@
 
 use std::time::Duration;
 
-use super::Core;
 use super::backoff::{Change, Retry};
 use super::effect::{CallError, Effect, Note, OpId, Request};
 use super::event::ResourceAnswer;
@@ -16,6 +15,7 @@ use super::rejection::{PROBES_APART, Rejections};
 use super::snapshot::{ErrorWord, Reason};
 use super::time::{BootTime, WallTime};
 use super::turn::Turn;
+use super::{Core, Tokens};
 
 /// Longest wait between probes nobody waits for.
 const PROBE_CAP: Duration = Duration::from_secs(15 * 60);
@@ -61,6 +61,12 @@ impl Resource {
     /// When the next probe starts if somebody waits for it.
     pub(super) fn pressed(&self) -> BootTime {
         self.apart(self.retry.pressed())
+    }
+
+    /// When something may start that gives way to a probe from `from` on: not before there was room for that probe.
+    pub(super) fn after_a_probe(&self, from: BootTime, start: BootTime) -> BootTime {
+        let still_to_come = self.probed_at.is_some_and(|at| at < from);
+        if still_to_come { self.apart(start) } else { start }
     }
 
     fn apart(&self, start: BootTime) -> BootTime {
@@ -122,7 +128,11 @@ impl Core {
             }
         });
         let doubt = resource.rejections.wish().map(|at| at.max(resource.pressed()));
-        [wish, doubt].into_iter().flatten().min()
+        // A lost answer may be settled without another send.
+        let settled = self
+            .doubt_ends()
+            .map(|end| resource.apart(resource.retry.next()).max(end));
+        [wish, doubt, settled].into_iter().flatten().min()
     }
 
     /// When the next heartbeat is due.
@@ -220,9 +230,9 @@ impl Core {
                     if let Some(device) = device {
                         held.device = device;
                     }
-                    if !settling && !flight.outdated && held.candidate.take().is_some() {
-                        self.store_current(t);
-                    }
+                }
+                if !settling {
+                    self.settle_by_a_2xx(t, &flight);
                 }
             }
             ResourceAnswer::Unauthorized => {
@@ -252,6 +262,27 @@ impl Core {
                 self.fail_rejections(t, fault.call_error());
             }
         }
+    }
+
+    /// A request found the token alive. So a candidate that came before it left is the stale one; and a refresh whose answer
+    /// was lost was not carried out, for it would have ended this token, if the server had given up on it by then.
+    fn settle_by_a_2xx(&mut self, t: &mut Turn<'_>, flight: &Flight) {
+        let doubt_ended = self.doubt_ends().is_some_and(|end| flight.since >= end);
+        let Some(held) = &mut self.held else { return };
+        let stale = !flight.outdated && held.candidate.take().is_some();
+        let doubted = doubt_ended && held.ambiguous.take().is_some();
+        // A mark on its way to the disk is of the send that follows.
+        let marking = matches!(self.refresh, Refresh::Marking { .. });
+        if stale {
+            self.store_current(t, Tokens::New);
+        } else if doubted && !marking {
+            self.store_current(t, Tokens::Same);
+        }
+    }
+
+    /// Whether a request is out that carries the token.
+    pub(super) const fn resource_asked(&self) -> bool {
+        self.resource.op.is_some()
     }
 
     /// The server's 401: this access token's life is 0, whatever its dates say.

@@ -83,8 +83,8 @@ impl Core {
         }
         let Some(held) = &self.held else {
             // A tombstone that a crash or a failing disk may have left in one generation only is made whole first.
-            if self.disk.record.unsure() {
-                self.store_current(t);
+            if self.disk.record.behind() {
+                self.store_tombstone(t, self.idle);
             }
             self.done_when_durable(t, call, true);
             return;
@@ -273,8 +273,8 @@ impl Core {
     /// Which entry may be sent, and when.
     fn revocation_starts(&self) -> Option<(usize, BootTime)> {
         let free = self.revocations.op.is_none() && self.may_use_secret() && self.flow_lets_revoke();
-        // A pair that gave way to one that the disk did not take is all that a crash would leave.
-        let unsure = !self.policy.sole_grant && self.disk.record.unsure();
+        // A pair that gave way to one that both generations have yet to take may be all that is left one day.
+        let unsure = !self.policy.sole_grant && self.disk.record.behind();
         if !free || unsure || self.unpairing.is_some() {
             return None;
         }

@@ -330,7 +330,7 @@ impl From<&Note> for Entry {
             Note::RecordFellBack => Self::new(
                 Level::WARN,
                 RECORD_FELL_BACK,
-                "The newest record of the pairing is damaged; the previous one is in use and may be out of date.",
+                "A record of the pairing is damaged; the other one is in use and may be out of date.",
             ),
             Note::RecordSpilled { doubted } => Self::new(Level::WARN, RECORD_SPILLED, {
                 let doubt = if doubted {

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
@@ -36,6 +37,11 @@ pub(super) trait Folder {
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Makes all creations, links, renames and removals so far durable.
     fn sync(&self) -> io::Result<()>;
+
+    /// Waits before something is tried again.
+    fn pause(&self, by: Duration) {
+        std::thread::sleep(by);
+    }
 
     /// Writes a new version of `name` beside it, complete and durable, but not yet in force.
     fn stage(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
@@ -263,6 +269,11 @@ pub(super) fn is_damage(error: &io::Error) -> bool {
         Errno::NXIO,
     ];
     Errno::from_io_error(error).is_some_and(|errno| DAMAGE.contains(&errno))
+}
+
+/// Whether a failed read may go well the next time.
+pub(super) fn is_passing(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::IO)
 }
 
 /// Whether more room would have helped.

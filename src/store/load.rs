@@ -1,8 +1,11 @@
 //! What is on disk, and what that means. Reads only: no outcome here changes a byte.
 
+use std::io;
+use std::time::Duration;
+
 use super::body;
 use super::error::OpenError;
-use super::folder::{Folder, is_damage};
+use super::folder::{Folder, is_damage, is_passing};
 use super::seal::{Flaw, Kind, Sealer};
 use crate::core::{Kept, Loaded, Record};
 
@@ -14,6 +17,10 @@ pub(super) const SPILL: &str = "record.spill";
 pub(super) const REVOCATIONS: &str = "revocations";
 /// In the runtime directory: the pairing attempt.
 pub(super) const FLOW: &str = "flow";
+
+/// How often, and how far apart, what cannot be read is read again.
+const READ_AGAIN: usize = 3;
+const READ_APART: Duration = Duration::from_millis(100);
 
 /// What is behind a name.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,7 +72,7 @@ pub(super) fn find<F: Folder, T>(
     kind: Kind,
     parse: fn(&[u8]) -> Option<T>,
 ) -> Result<Found<T>, OpenError> {
-    let file = match folder.read(name) {
+    let file = match read_patiently(folder, name) {
         Ok(Some(file)) => file,
         Ok(None) => return Ok(Found::Absent),
         Err(error) if is_damage(&error) => return Ok(Found::Flawed(Flaw::Damaged)),
@@ -87,6 +94,20 @@ pub(super) fn find<F: Folder, T>(
         },
         Err(flaw) => Found::Flawed(flaw),
     })
+}
+
+/// Storage that has just been switched on, or is busy, may answer a read with an error once: before the content is given up,
+/// it is read again.
+fn read_patiently<F: Folder>(folder: &F, name: &str) -> io::Result<Option<Vec<u8>>> {
+    let mut found = folder.read(name);
+    for _ in 0..READ_AGAIN {
+        if !found.as_ref().is_err_and(is_passing) {
+            break;
+        }
+        folder.pause(READ_APART);
+        found = folder.read(name);
+    }
+    found
 }
 
 /// Everything known about the record after loading.

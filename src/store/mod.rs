@@ -10,6 +10,7 @@
 //! - When [`Store::write`] returns `Ok`, the new state is durable. When it fails or is cut at any step, the next start finds
 //!   either the old record or the new one, complete.
 //! - Whoever loads is told how well the record is kept ([`Kept`](crate::core::Kept)), so that it can be written again.
+//! - A write to one generation never touches the newer one: should it fail, what stands there is the record.
 //! - Loading never overwrites. Of two generations the newer is used; one that cannot be read makes the other «previous».
 //! - What cannot be read is renamed `record.<reason>.<n>` before anything is written in its place, and kept.
 //! - Only what opens under our key, for our identity and as the right kind of file is ever returned.

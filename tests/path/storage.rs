@@ -1,10 +1,12 @@
 //! What the disk did not take when it should have, and what it holds when one of its files is gone.
 
 use std::os::unix::fs::MetadataExt as _;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use c2c_authd::core::{Body, Kept, Loaded, Record, Stored};
 use c2c_sim::rig::Process;
+use c2c_sim::server::{Endpoint, Fault, Options, Pause, Stage};
 
 use crate::world::{LIMIT, User, World, quick};
 
@@ -92,4 +94,94 @@ async fn a_disk_that_fails_at_the_next_start_too_is_told_and_tried_until_it_work
     until_safe(&world, 2 * LIMIT).await;
     let told = |line: &str| line.contains("store-recovered");
     daemon.wait_output(told, LIMIT).await.unwrap();
+}
+
+/// A device with a young token whose refreshes come when `refresh` makes them due.
+async fn paired() -> (World, Process, User) {
+    let mut world = World::new(Options {
+        access_life: Duration::from_secs(2000),
+        ..quick()
+    });
+    world.set(&[("refresh", "replay-after", "1s")]);
+    let daemon = world.start().await;
+    let user = world.user().await;
+    world.pair(&user).await;
+    (world, daemon, user)
+}
+
+async fn refresh(world: &mut World, daemon: &Process) {
+    world.set(&[("refresh", "at", "1%")]);
+    world.reload(daemon).await;
+}
+
+fn calm(world: &mut World) {
+    world.set(&[("refresh", "at", "75%")]);
+}
+
+/// Overwrites four bytes of the newer generation.
+fn damage_newest(world: &World) {
+    let sequence = |path: &PathBuf| {
+        let bytes = std::fs::read(path).unwrap();
+        u64::from_be_bytes(bytes[10..18].try_into().unwrap())
+    };
+    let slots = ["record.0", "record.1"].map(|name| world.rig.state_directory().join(name));
+    let newest = slots.iter().max_by_key(|path| sequence(path)).unwrap();
+    let mut bytes = std::fs::read(newest).unwrap();
+    for byte in &mut bytes[100..104] {
+        *byte ^= 0xff;
+    }
+    std::fs::write(newest, bytes).unwrap();
+}
+
+fn sends(world: &World) -> usize {
+    world.server.truth(|truth| truth.requests(Endpoint::Refresh).count())
+}
+
+#[tokio::test]
+async fn one_damaged_file_after_a_refresh_costs_neither_the_pairing_nor_a_send() {
+    let (mut world, mut daemon, user) = paired().await;
+    refresh(&mut world, &daemon).await;
+    user.until_generation(2).await;
+    until_safe(&world, LIMIT).await;
+    calm(&mut world);
+    daemon.kill().unwrap();
+    damage_newest(&world);
+    assert!(matches!(world.after_power_off().record, Loaded::Previous(_)));
+    let sent = sends(&world);
+
+    daemon = world.start().await;
+    let user = world.user().await;
+    assert!(user.flag("Paired").await);
+    let told = |line: &str| line.contains("record-fell-back");
+    daemon.wait_output(told, LIMIT).await.unwrap();
+    assert_eq!(Some(user.token().await.unwrap().access), world.live_access());
+    // The doubt is written down first, and then settled.
+    let until = Instant::now() + LIMIT;
+    while !is_safe(&world, &world.after_power_off()) || world.pairing_on_disk().mark.is_some() {
+        assert!(Instant::now() < until, "{:?}", world.after_power_off());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(sends(&world), sent);
+    assert_eq!(Some(user.token().await.unwrap().access), world.live_access());
+    assert_eq!(world.server.truth(|truth| truth.violations().to_vec()), []);
+}
+
+#[tokio::test]
+async fn a_damaged_mark_of_a_refresh_that_was_carried_out_is_never_taken_for_fine() {
+    let (mut world, mut daemon, _user) = paired().await;
+    let cut = Fault::Stall(Stage::AfterCommit, Pause::UntilReleased);
+    world.server.fault(Endpoint::Refresh, cut);
+    refresh(&mut world, &daemon).await;
+    world.seen(|truth| truth.counters().refreshes_committed == 1).await;
+    daemon.kill().unwrap();
+    world.server.release();
+    damage_newest(&world);
+    let sent = sends(&world);
+
+    daemon = world.start().await;
+    let user = world.user().await;
+    user.until("Pairing", "PairingReason", "refresh-answer-lost").await;
+    assert_eq!(sends(&world), sent + 1, "resent once");
+    let lines = daemon.output();
+    assert!(lines.iter().any(|line| line.contains("record-fell-back")), "{lines:?}");
 }

@@ -7,7 +7,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::core::{Body, Effect, PairingState, Provisioning, Reason, Reply};
+use crate::core::{Body, Effect, Kept, PairingState, Provisioning, Reason, Reply};
 
 use super::history::family_bit;
 use super::invariants::Violation;
@@ -131,7 +131,7 @@ fn rest(sim: &Sim) -> Option<Result<(), Violation>> {
             let pair = Pair::of_pair(&pairing.pair);
             let settled = pairing.mark.is_none() && pairing.candidate.is_none();
             let lives = world.server.access_lives(pair, world.real);
-            (settled && lives).then(|| no_ghost(world, Some(pair)))
+            (settled && lives).then(|| kept_twice(world).and_then(|()| no_ghost(world, Some(pair))))
         }
         (true, Some(Body::Tombstone(_)) | None) => None,
         (false, Some(Body::Paired(_))) if snapshot.pairing == PairingState::Unpaired => None,
@@ -167,6 +167,18 @@ const fn needs_person(reason: Reason) -> bool {
 fn said(sim: &Sim) -> Result<(), Violation> {
     let snapshot = sim.core.snapshot();
     asked_for(sim, snapshot.attention || !needs_person(snapshot.reason))
+}
+
+/// One damaged file must not cost the pairing.
+fn kept_twice(world: &World) -> Result<(), Violation> {
+    let newest = world.disk.spill.as_ref().or(world.disk.newest.as_ref());
+    match newest.map_or(Kept::Twice, |newest| world.disk.keeps(newest)) {
+        Kept::Twice => Ok(()),
+        kept @ (Kept::Once | Kept::Spilled) => Err(Violation {
+            rule: "a_pairing_at_rest_is_in_both_generations",
+            what: format!("{kept:?}"),
+        }),
+    }
 }
 
 /// Nothing lives at the server that the device has forgotten, where that could be prevented.

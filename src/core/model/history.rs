@@ -268,6 +268,12 @@ impl History {
         self.sends.retain(|sends| sends.count > 0);
     }
 
+    /// A token was found alive by a request of this moment. A refresh that the server had given up on by then never ended it.
+    pub(super) fn outlived(&mut self, pair: Pair, asked: u64, server_limit: u64) {
+        self.sends
+            .retain(|sends| sends.pair != pair || asked < sends.last.0 + server_limit);
+    }
+
     /// The disk holds this record now.
     pub(super) fn written(&mut self, record: &Record) {
         self.durable_generation = self.durable_generation.max(record.generation);

@@ -319,7 +319,7 @@ pub(super) fn a_pending_revocation_goes_before_the_first_code_request(world: &Wo
     Ok(())
 }
 
-/// What only the runtime directory holds is on its way to the disk, or is tried again within a minute.
+/// What only the runtime directory holds is on its way to the disk, or is tried again within two minutes.
 pub(super) fn a_spilled_pairing_is_written_again(sim: &Sim) -> Law {
     let world = &sim.world;
     let alone = |spill: &Record| world.disk.keeps(spill) == Kept::Spilled;
@@ -327,7 +327,7 @@ pub(super) fn a_spilled_pairing_is_written_again(sim: &Sim) -> Law {
         return Ok(());
     }
     let written = |write: &Write| matches!(write.store, Store::Record { .. });
-    let soon = world.boot_time().after(Duration::from_mins(1));
+    let soon = world.boot_time().after(Duration::from_mins(2));
     hold!(
         world.stores.iter().any(written) || sim.core.next_deadline().is_some_and(|deadline| deadline <= soon),
         "nobody writes it, and the next deadline is {:?}",

@@ -137,6 +137,12 @@ impl World {
             self.listeners.push(flight.op);
         }
         self.history.answered(&flight.request, &answer, self.real);
+        if let (Request::Identify(access) | Request::Heartbeat(access), Answer::Resource(ResourceAnswer::Alive(_))) =
+            (&flight.request, &answer)
+        {
+            self.history
+                .outlived(Pair::of_access(access), flight.sent, SERVER_LIMIT);
+        }
         (answer, date)
     }
 

@@ -2,8 +2,7 @@
 
 use super::showing::{Showing, Which};
 use super::{Flow, OrphanPoll, Phase};
-use crate::core::Core;
-use crate::core::effect::{CallError, Effect, Note, OpId, Request, Slots, Store};
+use crate::core::effect::{CallError, Effect, Note, OpId, Request, Store};
 use crate::core::error_code::ErrorCode;
 use crate::core::event::{PollAnswer, TokenGrant};
 use crate::core::held::{Held, stamp};
@@ -13,6 +12,7 @@ use crate::core::snapshot::{DeviceInfo, ErrorWord, Reason};
 use crate::core::time::{BootTime, WallTime};
 use crate::core::token::GrantId;
 use crate::core::turn::Turn;
+use crate::core::{Core, Tokens};
 
 /// Codes in a row that the server refused, after which asking for yet another one is pointless.
 const REFUSED_CODES: u32 = 3;
@@ -154,7 +154,7 @@ impl Core {
         }
     }
 
-    /// The user approved. Both generations on disk take the new pair: what it replaces must not come back.
+    /// The user approved.
     pub(super) fn approved(
         &mut self,
         t: &mut Turn<'_>,
@@ -188,7 +188,7 @@ impl Core {
         self.revoke_replaced(t);
         self.count(&pairing.pair);
         self.ledger.grant.0 += 1;
-        let store = self.store_pairing(t, pairing.clone(), Slots::Both);
+        let store = self.store_pairing(t, pairing.clone(), Tokens::New);
         if let Some(flow) = &mut self.flow {
             flow.phase = Phase::Storing {
                 store,
@@ -296,7 +296,7 @@ impl Core {
     pub(in crate::core) fn keep_candidate(&mut self, t: &mut Turn<'_>, pair: TokenPair) {
         if let Some(held) = &mut self.held {
             held.candidate = Some(pair);
-            self.store_current(t);
+            self.store_current(t, Tokens::New);
             self.ask_which_lives(t);
         }
     }

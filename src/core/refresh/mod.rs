@@ -9,7 +9,7 @@ mod schedule;
 use std::time::Duration;
 
 use crate::core::backoff::Cause;
-use crate::core::effect::{CallError, Effect, Note, OpId, Request, Slots};
+use crate::core::effect::{CallError, Effect, Note, OpId, Request};
 use crate::core::event::{Fault, FaultKind, Objection, PrepareAnswer, RefreshAnswer, TokenGrant, Unusable};
 use crate::core::held::{Held, stamp};
 use crate::core::record::{IntentMark, Pairing, TokenPair};
@@ -17,7 +17,7 @@ use crate::core::snapshot::{ErrorWord, Reason};
 use crate::core::time::WallTime;
 use crate::core::token::Generation;
 use crate::core::turn::Turn;
-use crate::core::{Afterlife, Core};
+use crate::core::{Afterlife, Core, Tokens};
 
 use schedule::CLIENT_REJECTED_WAIT;
 pub(super) use schedule::RefusedLimit;
@@ -106,7 +106,7 @@ impl Core {
             self.send_refresh(t, op, mark);
             return;
         }
-        let store = self.store_pairing(t, body, Slots::One);
+        let store = self.store_pairing(t, body, Tokens::Same);
         self.refresh = Refresh::Marking {
             prepared: op,
             store,
@@ -252,8 +252,7 @@ impl Core {
             device: held.device.clone(),
         };
         let generation = self.count(&pair);
-        let slots = if replaces { Slots::Both } else { Slots::One };
-        let store = self.store_pairing(t, pairing, slots);
+        let store = self.store_pairing(t, pairing, Tokens::New);
         let incoming = Incoming {
             pair,
             generation,

@@ -105,12 +105,19 @@ impl Core {
             floor = self.disk_due(waited_for).map_or(floor, |disk| floor.max(disk));
         }
         let wish = match held.ambiguous {
+            // What is out may settle it without a send. Who is short of a token needs the send either way.
+            Some(_) if !waited_for && self.resource_asked() => return None,
             Some(mark) => {
                 let earliest = self.resend_after(mark, 0);
                 let wish = if waited_for || self.resend_hastened {
                     earliest
                 } else {
                     self.resend_after(mark, mark.sends.saturating_sub(1))
+                };
+                let wish = if waited_for {
+                    wish
+                } else {
+                    self.resource.after_a_probe(earliest, wish)
                 };
                 wish.max(retry)
             }
@@ -163,6 +170,13 @@ impl Core {
             BootTime::default()
         };
         from.after(wait)
+    }
+
+    /// From when on a 2xx says that an unanswered refresh was not carried out: the server has given up on it, and a send would
+    /// be due.
+    pub(in crate::core) fn doubt_ends(&self) -> Option<BootTime> {
+        let mark = self.held.as_ref()?.ambiguous?;
+        Some(self.resend_after(mark, 0))
     }
 
     /// Whether the token endpoint may be asked on behalf of the pairing in hand.

@@ -25,6 +25,10 @@ fn no_fault_touches_the_credential_on_disk() {
             scene.alive();
         }
         scene.advance(secs(3600));
+        if scene.out(is_identify) {
+            scene.alive();
+            scene.advance(secs(900));
+        }
         scene.refresh_to(2);
         assert_eq!(
             scene.core.snapshot().generation,
@@ -81,6 +85,8 @@ fn a_lost_answer_deletes_nothing_and_the_same_token_is_sent_again() {
     scene.advance(Duration::from_millis(39_900));
     assert!(!scene.out(is_prepare), "the server may still be at it");
     scene.advance(secs(60));
+    assert!(!scene.out(is_prepare), "a probe goes before the resend");
+    scene.unsettled();
     scene.prepare(PrepareAnswer::Ready);
     assert_eq!(scene.on_disk().mark.map(|mark| mark.sends), Some(2));
     match scene.take(is_refresh) {
@@ -100,7 +106,11 @@ fn resends_double_their_distance_up_to_an_hour() {
             scene.alive();
         }
         while !scene.out(is_prepare) {
-            scene.advance(secs(1));
+            if scene.out(is_identify) {
+                scene.unsettled();
+            } else {
+                scene.advance(secs(1));
+            }
         }
         scene.prepare(PrepareAnswer::Ready);
         distances.push(scene.now.since(last).as_secs());
@@ -166,9 +176,15 @@ fn a_refused_resend_leaves_the_first_send_in_doubt() {
     scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Lost)));
     scene.alive();
     scene.advance(secs(40));
+    scene.unsettled();
     scene.prepare(PrepareAnswer::Ready);
     scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Refused)));
+    scene.advance(secs(40));
+    scene.unsettled();
     scene.advance(secs(3600));
+    if scene.out(is_identify) {
+        scene.unsettled();
+    }
     scene.prepare(PrepareAnswer::Ready);
     scene.refresh(RefreshAnswer::Dead);
     assert_eq!(scene.state().1, Reason::RefreshAnswerLost);
@@ -203,4 +219,73 @@ fn only_a_verdict_ends_a_pairing_however_long_it_is_offline() {
     scene.prepare(PrepareAnswer::Ready);
     scene.refresh(RefreshAnswer::Dead);
     assert_eq!(scene.state().1, Reason::RefreshTokenExpired);
+}
+
+/// On demand nothing is due by itself, so that every send after the first would be a resend.
+fn lost_on_demand() -> Scene {
+    let mut scene = Scene::paired_with(Policy {
+        refresh: RefreshMode::OnDemand,
+        ..policy()
+    });
+    scene.advance(secs(27_000));
+    scene.get_token(None);
+    scene.prepare(PrepareAnswer::Ready);
+    scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Lost)));
+    scene
+}
+
+#[test]
+fn a_2xx_after_the_server_gave_up_settles_a_lost_answer_without_a_send() {
+    let mut scene = lost_on_demand();
+    scene.alive();
+    assert!(
+        scene.on_disk().mark.is_some(),
+        "too early to say more than that it serves"
+    );
+    scene.advance(secs(39));
+    assert!(scene.requests.is_empty());
+    scene.advance(secs(1));
+    scene.alive();
+    assert_eq!(scene.on_disk().mark, None);
+    scene.advance(secs(600));
+    assert!(scene.requests.is_empty());
+    let call = scene.get_token(None);
+    assert_eq!(scene.token(call), "a1");
+    scene.prepare(PrepareAnswer::Ready);
+    assert_eq!(
+        scene.on_disk().mark.map(|mark| mark.sends),
+        Some(1),
+        "a first send again"
+    );
+    scene.refresh(RefreshAnswer::Dead);
+    assert_eq!(scene.state().1, Reason::Revoked, "no answer was lost");
+}
+
+#[test]
+fn a_2xx_to_a_question_from_before_that_settles_nothing() {
+    let mut scene = lost_on_demand();
+    scene.alive();
+    scene.advance(secs(35));
+    scene.reject(UPLOADER, 1);
+    assert!(scene.out(is_identify));
+    scene.advance(secs(10));
+    assert!(!scene.out(is_prepare), "its answer is waited for");
+    scene.alive();
+    assert!(scene.on_disk().mark.is_some());
+    assert!(scene.out(is_identify), "and it is asked again");
+    scene.alive();
+    assert_eq!(scene.on_disk().mark, None);
+}
+
+#[test]
+fn who_is_short_of_a_token_does_not_wait_for_the_probe() {
+    let mut scene = sent();
+    scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Lost)));
+    scene.probed(ResourceAnswer::Unauthorized);
+    scene.advance(secs(35));
+    let call = scene.get_token(None);
+    scene.advance(secs(5));
+    assert!(scene.out(is_prepare) && !scene.out(is_identify));
+    scene.refresh_to(2);
+    assert_eq!(scene.token(call), "a2");
 }

@@ -125,6 +125,7 @@ fn a_crash_after_the_post_is_ambiguous_and_waits_for_the_server_to_give_up() {
     restarted.advance(secs(39));
     assert!(!restarted.out(is_prepare));
     restarted.advance(secs(2));
+    restarted.unsettled();
     restarted.prepare(PrepareAnswer::Ready);
     assert_eq!(
         restarted.on_disk().mark.map(|mark| mark.sends),
@@ -144,8 +145,9 @@ fn after_a_crash_the_wait_counts_from_the_restart_because_the_post_may_have_left
     let mut restarted = scene.restart();
     restarted.alive();
     restarted.advance(secs(39));
-    assert!(!restarted.out(is_prepare));
+    assert!(!restarted.out(is_identify) && !restarted.out(is_prepare));
     restarted.advance(secs(2));
+    restarted.unsettled();
     assert!(restarted.out(is_prepare));
 }
 
@@ -155,16 +157,24 @@ fn after_falling_back_no_generation_is_used_twice() {
     let mut stored = scene.stored();
     if let Loaded::Current(record) = stored.record {
         stored.record = Loaded::Previous(record);
+        stored.kept = Kept::Once;
     }
     scene.advance(secs(1));
     let mut fallen = Scene::start(policy(), Provisioning::Ready, stored, BOOT, scene.now.as_millis(), true);
     fallen.alive();
     fallen.advance(secs(41));
+    fallen.unsettled();
+    let again = fallen.reboot(true);
+    assert_eq!(
+        again.core.snapshot().generation,
+        Generation(3),
+        "the lost record may have shown a second token to somebody"
+    );
     fallen.refresh_to(2);
     assert_eq!(
         fallen.core.snapshot().generation,
-        Generation(3),
-        "the lost record may have shown a second token to somebody"
+        Generation(4),
+        "and the first one bears the third number from the next start on"
     );
 }
 
@@ -176,8 +186,9 @@ fn in_another_boot_the_resend_waits_until_40_seconds_of_uptime() {
     let mut rebooted = scene.reboot(true);
     rebooted.alive();
     rebooted.advance(secs(34));
-    assert!(!rebooted.out(is_prepare));
+    assert!(!rebooted.out(is_identify) && !rebooted.out(is_prepare));
     rebooted.advance(secs(1));
+    rebooted.unsettled();
     assert!(rebooted.out(is_prepare));
 }
 
@@ -188,6 +199,7 @@ fn a_record_that_fell_back_is_ambiguous_never_fine() {
     let mut stored = scene.stored();
     if let Loaded::Current(record) = stored.record {
         stored.record = Loaded::Previous(record);
+        stored.kept = Kept::Once;
     }
     let mut fallen = Scene::start(
         policy(),

@@ -407,6 +407,11 @@ impl Scene {
         self.probed(ResourceAnswer::Alive(None));
     }
 
+    /// The probe that could settle a lost answer brings none.
+    pub(super) fn unsettled(&mut self) {
+        self.probed(ResourceAnswer::Failed(fault(FaultKind::Offline)));
+    }
+
     /// What a process that is killed now finds when it starts again.
     pub(super) fn stored(&self) -> Stored {
         let newest = self.spill.as_ref().or(self.record.as_ref());

@@ -4,6 +4,7 @@ use std::cell::Cell;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use rustix::io::Errno;
 
@@ -27,6 +28,9 @@ pub(super) enum Fault {
 /// When it goes wrong: counts the steps of all folders that share it.
 pub(super) struct Plan {
     left: Cell<u32>,
+    /// So many reads fail with an input/output error.
+    unread: Cell<u32>,
+    paused: Cell<Duration>,
     fault: Fault,
     hit: Cell<bool>,
 }
@@ -36,6 +40,8 @@ impl Plan {
     pub(super) fn new(fault: Fault) -> Rc<Self> {
         Rc::new(Self {
             left: Cell::new(u32::MAX),
+            unread: Cell::new(0),
+            paused: Cell::default(),
             fault,
             hit: Cell::new(false),
         })
@@ -44,6 +50,16 @@ impl Plan {
     /// The fault comes after this many steps that go well.
     pub(super) fn arm(&self, steps: u32) {
         self.left.set(steps);
+    }
+
+    /// So many reads fail, from now on.
+    pub(super) fn unread(&self, reads: u32) {
+        self.unread.set(reads);
+    }
+
+    /// How long was waited before something was tried again.
+    pub(super) fn paused(&self) -> Duration {
+        self.paused.get()
     }
 
     pub(super) fn was_hit(&self) -> bool {
@@ -99,7 +115,16 @@ impl<F: Folder> Folder for Faulty<F> {
         self.inner.names()
     }
     fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
-        self.inner.read(name)
+        match self.plan.unread.get().checked_sub(1) {
+            Some(left) => {
+                self.plan.unread.set(left);
+                Err(Errno::IO.into())
+            }
+            None => self.inner.read(name),
+        }
+    }
+    fn pause(&self, by: Duration) {
+        self.plan.paused.set(self.plan.paused.get() + by);
     }
     fn create(&self, name: &str) -> io::Result<F::File> {
         let mut file = None;

@@ -75,6 +75,20 @@ fn a_full_file_system_still_takes_a_record() {
     assert!(spare.exists());
 }
 
+/// The mark, the pair and its copy.
+#[test]
+fn a_full_file_system_takes_a_whole_refresh() {
+    let Some(small) = Small::mount("size=1m") else { return };
+    let (mut store, _) = small.open();
+    store.write(&both(paired(1))).unwrap();
+    small.fill();
+    for record in [paired(2), paired(3), paired(3)] {
+        store.write(&one(record)).unwrap();
+    }
+    drop(store);
+    assert_eq!(small.open().1, Loaded::Current(paired(3)));
+}
+
 #[test]
 fn a_file_system_without_any_room_keeps_what_it_has() {
     let Some(small) = Small::mount("size=1m") else { return };

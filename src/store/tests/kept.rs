@@ -1,6 +1,7 @@
 //! In how many places the record in use lies, and what becomes of a spill.
 
 use std::fs;
+use std::time::Duration;
 
 use rustix::io::Errno;
 
@@ -158,5 +159,50 @@ fn a_spill_of_another_key_or_client_is_set_aside_and_not_destroyed() {
             let (_store, found) = device.open_as(Some(key()), identity(), BOOT).unwrap();
             assert_eq!(found.record, Loaded::Current(paired(2)), "and casts no doubt any more");
         }
+    }
+}
+
+#[test]
+fn what_cannot_be_read_at_first_is_read_three_times_more() {
+    for (failures, pauses) in [(0, 0), (1, 1), (3, 3)] {
+        let device = Device::with(&[both(paired(1))]);
+        let plan = Plan::new(Fault::ForGood);
+        plan.unread(failures);
+        let (_vault, found) = Place::open(&device, &plan);
+        assert_eq!(found.record, Loaded::Current(paired(1)), "{failures}");
+        assert_eq!(plan.paused(), Duration::from_millis(100) * pauses);
+    }
+    let device = Device::with(&[both(paired(1))]);
+    let plan = Plan::new(Fault::ForGood);
+    plan.unread(4);
+    let (_vault, found) = Place::open(&device, &plan);
+    assert_eq!(
+        found.record,
+        Loaded::Previous(paired(1)),
+        "one file is given up, the other read"
+    );
+    assert_eq!(plan.paused(), Duration::from_millis(300));
+}
+
+#[test]
+fn a_second_copy_that_fails_leaves_the_first_and_never_two_halves() {
+    for step in 0..6 {
+        let device = Device::with(&[both(paired(1)), one(paired(2))]);
+        let plan = Plan::new(Fault::Once(Errno::NOSPC));
+        let (mut vault, _) = Place::open(&device, &plan);
+        fs::remove_file(device.file("spare")).unwrap();
+        plan.arm(step);
+        let outcome = vault.write(&one(paired(2)));
+        drop(vault);
+        let (record, kept) = found(&device);
+        assert_eq!(record, Loaded::Current(paired(2)), "{step}");
+        assert!(outcome.is_err() || kept == Kept::Twice, "{step}: {kept:?}");
+        fs::remove_dir_all(device.runtime.path()).unwrap();
+        fs::create_dir(device.runtime.path()).unwrap();
+        assert_eq!(
+            found(&device).0,
+            Loaded::Current(paired(2)),
+            "{step}: after a power cut"
+        );
     }
 }

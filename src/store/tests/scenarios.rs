@@ -67,6 +67,20 @@ pub(super) fn scenarios() -> Vec<Scenario> {
         scenario("the first record", vec![], &[], one(paired(3)), third),
         scenario("the second record", vec![one(paired(1))], &[], one(paired(3)), third),
         scenario("a record after two", two(), &[], one(paired(3)), third),
+        scenario(
+            "a mark over a pair in both",
+            vec![both(paired(2))],
+            &[],
+            one(paired(3)),
+            third,
+        ),
+        scenario(
+            "the second copy",
+            vec![both(paired(1)), one(paired(2)), one(paired(3))],
+            &[],
+            one(paired(3)),
+            third,
+        ),
         scenario("a replacement", two(), &[], both(paired(3)), third),
         scenario("a tombstone", two(), &[], both(tombstone(3)), ended),
         scenario(

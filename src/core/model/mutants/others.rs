@@ -166,6 +166,20 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
             }),
         ),
         (
+            "a_pairing_at_rest_is_in_both_generations",
+            REFRESH,
+            asks(|sim, effects| {
+                // The second write is asked of nobody.
+                let newest = sim.world.disk.newest.clone();
+                effects.retain(|effect| match effect {
+                    Effect::Store(_, Store::Record { record, .. }) => {
+                        newest.as_ref().is_none_or(|newest| **record != *newest)
+                    }
+                    _ => true,
+                });
+            }),
+        ),
+        (
             "a_spilled_pairing_is_written_again",
             (
                 BEFORE_ADVISORY,
