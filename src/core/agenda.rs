@@ -19,8 +19,8 @@ use super::{Core, Durable, Holds, Phase, Tokens};
 /// A start makes at most a handful of others due (a tombstone, a revocation, a code); more would be a loop.
 const MAX_ROUNDS: usize = 8;
 
-/// Longest wait between tries to write what the disk did not take.
-const DISK_CAP: Duration = Duration::from_secs(120);
+/// Longest wait between tries to write what the disk did not take: it may be a pair that the next power cut would take.
+const DISK_CAP: Duration = Duration::from_secs(60);
 
 impl Core {
     /// Changes the state by one event.
@@ -34,7 +34,11 @@ impl Core {
             Event::Tick => {}
             Event::ClockStepped => {
                 if let Some(held) = &mut self.held {
+                    let known = !held.unvouched();
                     held.anchor(self.boot, &self.policy, t);
+                    if known && held.unvouched() {
+                        self.want_probe(t);
+                    }
                 }
                 self.hasten(t, Change::Clock);
             }
@@ -78,6 +82,9 @@ impl Core {
     }
 
     fn answered(&mut self, t: &mut Turn<'_>, op: OpId, date: Option<WallTime>, answer: Answer) {
+        if let (Some(date), Some(held)) = (date, &mut self.held) {
+            held.learn(date, &self.policy, t);
+        }
         let waited_for = self.waited_for(t.at());
         match answer {
             Answer::Code(answer) => self.code_answered(t, op, answer),
@@ -86,7 +93,7 @@ impl Core {
             Answer::Exchange(answer) => self.exchange_answered(t, op, date, answer),
             Answer::Prepare(answer) => {
                 if self.refresh == Refresh::Preparing(op) {
-                    self.prepared(t, op, answer, waited_for);
+                    self.prepared(t, op, answer);
                 }
             }
             Answer::Refresh(answer) => {
@@ -100,7 +107,7 @@ impl Core {
                 }
             }
             Answer::Revoke(answer) => self.revoke_answered(t, op, answer),
-            Answer::Resource(answer) => self.resource_answered(t, op, date, answer),
+            Answer::Resource(answer) => self.resource_answered(t, op, answer),
         }
     }
 

@@ -49,8 +49,8 @@ pub(super) struct Held {
     by_wall_clock: bool,
     /// When the refresh token is predicted to end; `None` while its age is unknown. A passed end saturates at boot.
     pub(super) refresh_ends: Option<BootTime>,
-    /// When the advisory window opens.
-    pub(super) advisory: BootTime,
+    /// How long before the token's end the advisory window opens. Drawn once, so that no step of a clock moves the window.
+    window: Duration,
     /// Who was handed this generation, and may therefore reject it.
     handed: Handed,
 }
@@ -62,8 +62,8 @@ pub(super) enum Life {
     Until(BootTime),
     /// Obtained in another boot, and no clock tells how long ago.
     Unknown {
-        /// Since when we do not know.
-        since: BootTime,
+        /// Since when we could know, had anybody told the time. `None` before the server was heard of.
+        since: Option<BootTime>,
         /// A resource took it, or there is none that could be asked.
         vouched: bool,
     },
@@ -97,79 +97,113 @@ impl Held {
             candidate: pairing.candidate,
             refused: false,
             rejected: false,
-            life: Life::Unknown {
-                since: t.at(),
-                vouched: !policy.can_probe,
-            },
+            // Concluded below.
+            life: Life::Until(BootTime::default()),
             by_wall_clock: false,
             refresh_ends: None,
-            advisory: BootTime::default(),
+            window: Duration::ZERO,
             handed: if restored {
                 Handed::Anyone
             } else {
                 Handed::To(BTreeSet::new())
             },
         };
+        held.follow(policy, t);
+        held.doubt(policy, t);
         held.anchor(boot, policy, t);
         held
     }
 
     /// Concludes both lives from this boot's clock, or else from the trusted wall clock.
-    pub(super) fn anchor(&mut self, boot: BootId, policy: &Policy, t: &mut Turn<'_>) {
+    pub(super) fn anchor(&mut self, boot: BootId, policy: &Policy, t: &Turn<'_>) {
         let now = t.now;
         if self.pair.obtained.boot == boot {
-            self.settle(self.pair.obtained.at.after(self.pair.lifetime), policy, t);
+            self.life = Life::Until(self.pair.obtained.at.after(self.pair.lifetime));
             self.refresh_ends = Some(self.pair.obtained.at.after(policy.refresh_token_life));
         } else if self.by_wall_clock || matches!(self.life, Life::Unknown { .. }) {
             // What a verified `Date` taught stands on boottime since, and no step of the clock touches it.
             if let Some(wall) = now.wall {
-                self.anchor_to(wall, policy, t);
+                self.anchor_to(wall, policy, now.boot);
                 self.by_wall_clock = matches!(self.life, Life::Until(_));
             } else if self.by_wall_clock {
-                self.by_wall_clock = false;
-                self.life = Life::Unknown {
-                    since: t.at(),
-                    vouched: !policy.can_probe,
-                };
-                self.refresh_ends = None;
+                self.doubt(policy, t);
             }
         }
     }
 
-    /// Another policy: the advisory window moves.
-    pub(super) fn follow(&mut self, policy: &Policy, t: &mut Turn<'_>) {
-        if let Life::Until(end) = self.life {
-            self.settle(end, policy, t);
+    /// The verified `Date` of an answer, whatever the answer: better than a wall clock, and than nothing.
+    pub(super) fn learn(&mut self, date: WallTime, policy: &Policy, t: &Turn<'_>) {
+        if self.uncertain() {
+            self.anchor_to(date, policy, t.at());
+            self.by_wall_clock &= matches!(self.life, Life::Unknown { .. });
         }
     }
 
-    /// Concludes both lives from a wall time that is now (the trusted clock's, or a verified `Date`).
-    fn anchor_to(&mut self, wall: WallTime, policy: &Policy, t: &mut Turn<'_>) {
-        let Some(obtained) = self.pair.obtained.wall else {
-            return;
-        };
-        // A clock behind the token's birth says nothing; the floor makes that rare.
-        let age = wall.since(obtained);
-        let now = t.at();
-        let end = |life: Duration| {
-            life.checked_sub(age)
-                .map_or(BootTime::default(), |left| now.after(left))
-        };
-        self.refresh_ends = Some(end(policy.refresh_token_life));
-        self.settle(end(self.pair.lifetime), policy, t);
+    /// Whether the age is unknown, or known by the wall clock alone.
+    fn uncertain(&self) -> bool {
+        self.by_wall_clock || matches!(self.life, Life::Unknown { .. })
     }
 
-    /// The end is known: place the advisory window, jittered by ±10 % of its distance so that devices switched on together
-    /// do not refresh together.
-    fn settle(&mut self, end: BootTime, policy: &Policy, t: &mut Turn<'_>) {
-        self.life = Life::Until(end);
+    /// The wall clock is not believed any more, and nothing else has told the age.
+    pub(super) fn doubt(&mut self, policy: &Policy, t: &Turn<'_>) {
+        self.by_wall_clock = false;
+        let asked = self.askable(policy);
+        // Where nobody can be asked it is taken to live, and its time counts from now.
+        self.life = Life::Unknown {
+            since: (!asked).then(|| t.at()),
+            vouched: !asked,
+        };
+        self.refresh_ends = None;
+    }
+
+    /// A resource refused the access token. Whether that tells how old it is, and nothing more: nobody knew for sure.
+    pub(super) fn ended_unnoticed(&mut self, now: BootTime) -> bool {
+        let unnoticed = self.uncertain();
+        if unnoticed {
+            self.by_wall_clock = false;
+            self.life = Life::Until(now);
+        }
+        unnoticed
+    }
+
+    /// Another policy: the advisory window moves. It is jittered by ±10 % of its distance so that devices switched on
+    /// together do not refresh together.
+    pub(super) fn follow(&mut self, policy: &Policy, t: &mut Turn<'_>) {
         let life = self.pair.lifetime;
         let open_after = life * u32::from(policy.refresh_at_percent) / 100;
         let jitter = open_after / 10;
         let open_after = t
             .draw(open_after.saturating_sub(jitter), open_after + jitter)
             .min(life * 95 / 100);
-        self.advisory = end.before(life.saturating_sub(open_after));
+        self.window = life.saturating_sub(open_after);
+    }
+
+    /// When the advisory window opens. A token of unknown age has none.
+    pub(super) fn advisory(&self) -> Option<BootTime> {
+        match self.life {
+            Life::Until(end) => Some(end.before(self.window)),
+            Life::Unknown { .. } => None,
+        }
+    }
+
+    /// Concludes both lives from a wall time that is now (the trusted clock's, or a verified `Date`).
+    fn anchor_to(&mut self, wall: WallTime, policy: &Policy, now: BootTime) {
+        let Some(obtained) = self.pair.obtained.wall else {
+            return;
+        };
+        // A clock behind the token's birth says nothing; the floor makes that rare.
+        let age = wall.since(obtained);
+        let end = |life: Duration| {
+            life.checked_sub(age)
+                .map_or(BootTime::default(), |left| now.after(left))
+        };
+        self.refresh_ends = Some(end(policy.refresh_token_life));
+        self.life = Life::Until(end(self.pair.lifetime));
+    }
+
+    /// Whether a resource can be asked about the access token.
+    pub(super) const fn askable(&self, policy: &Policy) -> bool {
+        policy.can_probe && self.usable()
     }
 
     /// Whether there is an access token to serve.
@@ -213,18 +247,40 @@ impl Held {
     /// When a token of unknown age is replaced although it works.
     pub(super) fn unknown_limit(&self) -> Option<BootTime> {
         match self.life {
-            Life::Unknown { since, .. } => Some(since.after(UNKNOWN_AGE_LIMIT)),
-            Life::Until(_) => None,
+            Life::Unknown { since: Some(since), .. } => Some(since.after(UNKNOWN_AGE_LIMIT)),
+            // Nobody can be asked, and the server was out of reach: the next connection tells from when it counts.
+            Life::Unknown {
+                since: None,
+                vouched: true,
+            } => Some(BootTime::default()),
+            Life::Unknown {
+                since: None,
+                vouched: false,
+            }
+            | Life::Until(_) => None,
         }
     }
 
-    /// A resource took the token. `date` is the verified time of that answer.
-    pub(super) fn vouch(&mut self, date: Option<WallTime>, policy: &Policy, t: &mut Turn<'_>) {
+    /// A connection to the server stands, or none could be had. Where nobody can be asked, that alone tells whether the time
+    /// could have been known.
+    pub(super) fn reached(&mut self, server: bool, now: BootTime) {
+        if let Life::Unknown { since, vouched: true } = &mut self.life {
+            *since = server.then(|| since.unwrap_or(now));
+        }
+    }
+
+    /// Whether the age is known by the wall clock alone, which anybody may have set.
+    pub(super) fn by_wall_clock(&self) -> bool {
+        self.by_wall_clock
+    }
+
+    /// A resource took the token, and its answer told no time that helps.
+    pub(super) fn vouch(&mut self, now: BootTime) {
         if let Life::Unknown { since, .. } = self.life {
-            self.life = Life::Unknown { since, vouched: true };
-            if let Some(date) = date {
-                self.anchor_to(date, policy, t);
-            }
+            self.life = Life::Unknown {
+                since: since.or(Some(now)),
+                vouched: true,
+            };
         }
     }
 

@@ -290,7 +290,11 @@ impl Core {
             return;
         }
         if generation < held.generation || held.dead(now) {
-            // Replaced already, or as good as replaced: that a dead token is refused is no news.
+            // Replaced already, or as good as replaced: that a dead token is refused is no news. If only the wall clock calls
+            // it dead, an answer may yet call it young.
+            if generation == held.generation && held.by_wall_clock() && held.may_reject(client.uid) {
+                self.resource.rejections.rejected(client, generation, now);
+            }
             t.reply(call, Ok(Reply::Done));
             return;
         }

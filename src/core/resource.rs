@@ -13,7 +13,7 @@ use super::held::Held;
 use super::refresh::Refresh;
 use super::rejection::{PROBES_APART, Rejections};
 use super::snapshot::{ErrorWord, Reason};
-use super::time::{BootTime, WallTime};
+use super::time::BootTime;
 use super::turn::Turn;
 use super::{Core, Tokens};
 
@@ -203,13 +203,7 @@ impl Core {
     }
 
     /// An answer about the token, if it is to the request that is out.
-    pub(super) fn resource_answered(
-        &mut self,
-        t: &mut Turn<'_>,
-        op: OpId,
-        date: Option<WallTime>,
-        answer: ResourceAnswer,
-    ) {
+    pub(super) fn resource_answered(&mut self, t: &mut Turn<'_>, op: OpId, answer: ResourceAnswer) {
         let Some(flight) = self.resource.op.take_if(|flight| flight.op == op) else {
             return;
         };
@@ -226,7 +220,7 @@ impl Core {
                     after.alive = true;
                 }
                 if let Some(held) = &mut self.held {
-                    held.vouch(date, &self.policy, t);
+                    held.vouch(now);
                     if let Some(device) = device {
                         held.device = device;
                     }
@@ -290,7 +284,7 @@ impl Core {
         if self.afterlife.take().is_some() {
             return;
         }
-        let settling = self.settling();
+        let (now, settling) = (t.at(), self.settling());
         let Some(held) = &mut self.held else { return };
         if held.refused {
             return;
@@ -303,6 +297,12 @@ impl Core {
         if let Some(candidate) = held.candidate.take() {
             // The cancelled replacement took this pair's place at the server.
             self.adopt_candidate(t, candidate);
+            return;
+        }
+        if held.ended_unnoticed(now) {
+            // No resource is broken, and no limit concerns it: nobody knew how old this token is.
+            self.asked = true;
+            self.end_if_unrefreshable(t);
             return;
         }
         held.refused = true;

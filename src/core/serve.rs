@@ -102,7 +102,7 @@ impl Core {
         Self::reply_token(t, waiter.call, self.held.as_ref());
         if let Some(held) = &mut self.held {
             held.hand_to(waiter.client.uid);
-            if self.policy.refresh == RefreshMode::OnDemand && held.advisory <= now {
+            if self.policy.refresh == RefreshMode::OnDemand && held.advisory().is_some_and(|opens| opens <= now) {
                 self.asked = true;
             }
         }

@@ -118,6 +118,8 @@ pub(super) struct History {
     pub(super) refreshed: Option<u64>,
     /// The flow that runs has asked for a code before.
     pub(super) code_asked: bool,
+    /// The answer that proved the last connection told the time.
+    pub(super) dated: bool,
     /// Sent since time last moved.
     pub(super) burst: u8,
     pub(super) published: Option<Snapshot>,

@@ -20,7 +20,7 @@ use super::laws::{
     d3_stale_answers_are_dropped, d4_publish_comes_before_replies, d4_what_changed_is_published_once,
     done_means_durable, drained_means_that_nothing_is_left, inhibit_and_release_alternate,
     nothing_is_revoked_while_paired, refreshes_are_five_seconds_apart, retry_after_is_waited_for,
-    shutdown_starts_nothing_new, the_snapshot_makes_sense,
+    shutdown_starts_nothing_new, the_snapshot_makes_sense, what_the_date_calls_young_is_not_refreshed,
 };
 use super::network::kind_of;
 use super::server::{CANARY, Pair, code_id};
@@ -89,6 +89,7 @@ pub(super) fn hold_at_effect(moment: &Moment<'_>) -> Result<(), Violation> {
                         i9_sends_are_counted_on_disk_first(world, pair);
                         a_resend_waits_for_the_server_to_give_up(world, pair);
                         refreshes_are_five_seconds_apart(world);
+                        what_the_date_calls_young_is_not_refreshed(world, pair);
                         a_refresh_uses_its_proven_connection(world, *on);
                         a_refresh_is_sent_only_while_inhibiting(world);
                     }

@@ -11,7 +11,7 @@ use crate::core::{
 use super::history::{Subject, family_bit};
 use super::invariants::{Law, hold};
 use super::network::kind_of;
-use super::scenario::REPLAY_AFTER;
+use super::scenario::{ACCESS_LIFE, REPLAY_AFTER};
 use super::server::{Pair, millis, number};
 use super::sim::Sim;
 use super::step::{Ask, Clock, Kind};
@@ -80,6 +80,24 @@ pub(super) fn a_living_candidate_does_not_give_way_to_a_dead_pair(world: &World,
     hold!(
         !dropped || lives(&before.pair) || !lives(candidate),
         "the one that lives is dropped for one that the server has forgotten"
+    );
+    Ok(())
+}
+
+/// Where the connection has just told the time, a token that lives long is renewed only because somebody refused it, or
+/// because an earlier send is in doubt.
+pub(super) fn what_the_date_calls_young_is_not_refreshed(world: &World, pair: Pair) -> Law {
+    let history = &world.history;
+    let marked = world.disk.paired().and_then(|pairing| pairing.mark);
+    let doubted = marked.is_some_and(|mark| mark.sends > 1);
+    if !history.dated || doubted || world.unasked || history.refused.contains(&pair) {
+        return Ok(());
+    }
+    let left = world.server.access_end(pair).map(|end| end.saturating_sub(world.real));
+    let most = millis(ACCESS_LIFE) * 35 / 100;
+    hold!(
+        left.is_none_or(|left| left <= most),
+        "{pair:?} lives for {left:?} ms more, and a `Date` told so"
     );
     Ok(())
 }

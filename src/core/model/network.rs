@@ -132,6 +132,7 @@ impl World {
         };
         if let Answer::Prepare(PrepareAnswer::Ready | PrepareAnswer::Busy(_)) = answer {
             self.prepared.push(flight.op);
+            self.history.dated = date.is_some();
         }
         if let Answer::Authorize(AuthorizeAnswer::Ready(_)) = answer {
             self.listeners.push(flight.op);

@@ -194,6 +194,7 @@ impl Kind {
                 How::Local,
                 How::Lost,
                 How::RateLimited,
+                How::Undated,
             ],
             Self::Heartbeat => &[
                 How::Offline,

@@ -14,13 +14,13 @@ use crate::core::event::{Fault, FaultKind, Objection, PrepareAnswer, RefreshAnsw
 use crate::core::held::{Held, stamp};
 use crate::core::record::{IntentMark, Pairing, TokenPair};
 use crate::core::snapshot::{ErrorWord, Reason};
-use crate::core::time::WallTime;
+use crate::core::time::{BootTime, WallTime};
 use crate::core::token::Generation;
 use crate::core::turn::Turn;
 use crate::core::{Afterlife, Core, Tokens};
 
-use schedule::CLIENT_REJECTED_WAIT;
 pub(super) use schedule::RefusedLimit;
+use schedule::{ADVISORY_CAP, CLIENT_REJECTED_WAIT};
 
 /// How long a sent refresh makes callers wait: the old token is about to die, and most answers are here by then.
 pub(super) const SENT_HOLD: Duration = Duration::from_secs(2);
@@ -65,13 +65,31 @@ pub(super) enum Inhibitor {
 impl Core {
     /// Step 1: a connection, proven alive before anything is risked on it.
     pub(super) fn start_refresh(&mut self, t: &mut Turn<'_>) {
-        self.asked = false;
+        // Who waits for it now may be gone when the connection stands, and the try goes on.
+        self.asked |= self.waited_for(t.at());
         let op = self.request(t, Request::Prepare);
         self.refresh = Refresh::Preparing(op);
     }
 
-    /// Steps 2 and 3: hold off shutdown; write down that the token may be spent from now on.
-    pub(super) fn prepared(&mut self, t: &mut Turn<'_>, op: OpId, answer: PrepareAnswer, waited_for: bool) {
+    /// Steps 2 and 3: hold off shutdown; write down that the token may be spent from now on. If what the connection told of
+    /// the time makes that needless, neither is done.
+    pub(super) fn prepared(&mut self, t: &mut Turn<'_>, op: OpId, answer: PrepareAnswer) {
+        let now = t.at();
+        self.refresh = Refresh::Idle;
+        self.judge_age(t, answer);
+        let waited_for = self.waited_for(now);
+        let wanted = self.still_wanted(now, waited_for);
+        self.asked = false;
+        if !wanted && !matches!(answer, PrepareAnswer::Failed(_)) {
+            t.emit(Effect::Cancel(op));
+            self.retry.relent(now);
+            if let PrepareAnswer::Busy(fault) = answer {
+                // Nobody needs it now. What the server asked for is remembered for when somebody does.
+                self.retry
+                    .failed(t, fault.call_error(), fault.cause(), fault.retry_after, ADVISORY_CAP);
+            }
+            return;
+        }
         let failed = match answer {
             PrepareAnswer::Ready => None,
             // A server that asks for patience gets it as long as nobody is short of a token.
@@ -83,7 +101,6 @@ impl Core {
         };
         if let Some(fault) = failed {
             t.emit(Effect::Cancel(op));
-            self.refresh = Refresh::Idle;
             // A request without a credential that nobody answered left nothing of ours behind.
             let cause = if fault.kind == FaultKind::Lost {
                 Cause::Unreached
@@ -112,6 +129,35 @@ impl Core {
             store,
             mark,
         };
+    }
+
+    /// What a connection tells of the token's age, beside the `Date` of its answer.
+    fn judge_age(&mut self, t: &Turn<'_>, answer: PrepareAnswer) {
+        let Some(held) = &mut self.held else { return };
+        let askable = held.askable(&self.policy);
+        match answer {
+            PrepareAnswer::Ready | PrepareAnswer::Busy(_) if askable => {
+                let decided = held.challenged() || held.ambiguous.is_some();
+                if held.by_wall_clock() && !decided {
+                    // It told no time, and a wrong clock must not cost a refresh: the token is asked about first.
+                    held.doubt(&self.policy, t);
+                    self.want_probe(t);
+                }
+            }
+            PrepareAnswer::Ready | PrepareAnswer::Busy(_) => held.reached(true, t.at()),
+            PrepareAnswer::Failed(fault) if fault.cause() == Cause::Unreached && !askable => {
+                held.reached(false, t.at());
+            }
+            PrepareAnswer::Failed(_) => {}
+        }
+    }
+
+    /// Whether a refresh is wanted by all that is known now that the connection stands.
+    fn still_wanted(&self, now: BootTime, waited_for: bool) -> bool {
+        self.held.as_ref().is_some_and(|held| {
+            let wish = self.ordinary_wish(held, waited_for);
+            held.ambiguous.is_some() || wish.is_some_and(|at| at <= now)
+        })
     }
 
     /// The mark is on disk, or is not: then nothing is sent, and the disk is tried before the network.

@@ -7,7 +7,7 @@ use crate::core::Core;
 use crate::core::backoff::{Cause, Change, FLOOR};
 use crate::core::effect::{CallError, Note};
 use crate::core::event::{Fault, FaultKind};
-use crate::core::held::{Held, Life};
+use crate::core::held::Held;
 use crate::core::policy::RefreshMode;
 use crate::core::record::IntentMark;
 use crate::core::snapshot::ErrorWord;
@@ -15,7 +15,7 @@ use crate::core::time::BootTime;
 use crate::core::turn::Turn;
 
 /// Longest wait between tries while the old token still serves.
-const ADVISORY_CAP: Duration = Duration::from_secs(15 * 60);
+pub(super) const ADVISORY_CAP: Duration = Duration::from_secs(15 * 60);
 
 /// Longest wait between tries once callers are short of a token.
 const MANDATORY_CAP: Duration = Duration::from_secs(2 * 60);
@@ -133,7 +133,7 @@ impl Core {
     }
 
     /// When a token that is not in doubt is to be refreshed.
-    fn ordinary_wish(&self, held: &Held, waited_for: bool) -> Option<BootTime> {
+    pub(super) fn ordinary_wish(&self, held: &Held, waited_for: bool) -> Option<BootTime> {
         if !held.usable() {
             return held.unusable_until();
         }
@@ -141,17 +141,17 @@ impl Core {
         if waited_for && !held.refused {
             return Some(BootTime::default());
         }
-        let scheduled = match self.policy.refresh {
-            RefreshMode::Eager => match held.life {
-                Life::Until(_) => Some(held.advisory),
-                Life::Unknown { .. } => held.unknown_limit(),
-            },
-            RefreshMode::OnDemand if self.asked => Some(held.advisory),
-            RefreshMode::OnDemand => held
-                .refresh_ends
+        // A probe that is out may yet tell the age.
+        let unknown = held.unknown_limit().filter(|_| self.probing_since().is_none());
+        let half = || {
+            held.refresh_ends
                 .map(|end| end.before(self.policy.refresh_token_life / 2))
-                .or(held.unknown_limit()),
         };
+        let scheduled = match self.policy.refresh {
+            RefreshMode::OnDemand if !self.asked => half(),
+            RefreshMode::Eager | RefreshMode::OnDemand => held.advisory(),
+        };
+        let scheduled = scheduled.or(unknown);
         [challenged, scheduled].into_iter().flatten().min()
     }
 

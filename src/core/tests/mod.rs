@@ -1,6 +1,7 @@
 //! Scenarios: the rules of pairing and refreshing, each as a short story with simulated time.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod clock;
 mod insisting;
 mod last_poll;
 mod lost_answers;

@@ -11,6 +11,8 @@ pub(super) struct Scene {
     pub(super) core: Core,
     pub(super) now: BootTime,
     pub(super) wall: bool,
+    /// Seconds since [`EPOCH`] that the wall clock showed, or would have, at boottime 0.
+    pub(super) wall_at_boot: u64,
     /// Effects since the last look.
     out: Effects,
     calls: u64,
@@ -54,6 +56,12 @@ impl Scene {
         Self::start(policy, provisioning, stored, BOOT, 1_000_000, true)
     }
 
+    /// Switched on in another boot, whose wall clock shows this many seconds since [`EPOCH`], if it is to be trusted.
+    pub(super) fn power_on(policy: Policy, stored: Stored, boot: u8, wall: Option<u64>) -> Self {
+        let boot = BootId([boot; 16]);
+        Self::start_on(policy, Provisioning::Ready, stored, boot, 5_000, wall, true)
+    }
+
     pub(super) fn start(
         policy: Policy,
         provisioning: Provisioning,
@@ -62,7 +70,7 @@ impl Scene {
         at: u64,
         wall: bool,
     ) -> Self {
-        Self::start_on(policy, provisioning, stored, boot, at, wall, true)
+        Self::start_on(policy, provisioning, stored, boot, at, wall.then_some(0), true)
     }
 
     /// A start on a disk that fails.
@@ -73,7 +81,7 @@ impl Scene {
             stored,
             BOOT,
             at.as_millis() + 1,
-            true,
+            Some(0),
             false,
         )
     }
@@ -84,7 +92,7 @@ impl Scene {
         stored: Stored,
         boot: BootId,
         at: u64,
-        wall: bool,
+        wall: Option<u64>,
         disk_works: bool,
     ) -> Self {
         let now = BootTime::from_millis(at);
@@ -99,12 +107,15 @@ impl Scene {
         };
         let (revocations, flow) = (stored.revocations.clone(), stored.flow.clone());
         let mut out = Effects::new();
-        let instant = Self::instant(now, wall);
+        let wall_at_boot = wall.unwrap_or(0);
+        let wall = wall.is_some();
+        let instant = Self::instant(now, wall, wall_at_boot);
         let core = Core::boot(policy, provisioning, boot, stored, instant, &mut out);
         let mut scene = Self {
             core,
             now,
             wall,
+            wall_at_boot,
             out,
             calls: 0,
             record,
@@ -165,8 +176,8 @@ impl Scene {
         scene
     }
 
-    fn instant(now: BootTime, wall: bool) -> Now {
-        let wall = wall.then(|| WallTime::from_secs(EPOCH + now.as_millis() / 1000));
+    fn instant(now: BootTime, wall: bool, wall_at_boot: u64) -> Now {
+        let wall = wall.then(|| WallTime::from_secs(EPOCH + wall_at_boot + now.as_millis() / 1000));
         Now {
             boot: now,
             wall,
@@ -176,7 +187,7 @@ impl Scene {
     }
 
     pub(super) fn event(&mut self, event: Event) {
-        let now = Self::instant(self.now, self.wall);
+        let now = Self::instant(self.now, self.wall, self.wall_at_boot);
         self.core.handle(now, event, &mut self.out);
         self.settle();
     }
@@ -240,7 +251,7 @@ impl Scene {
         {
             self.spill = Some(*record);
         }
-        let now = Self::instant(self.now, self.wall);
+        let now = Self::instant(self.now, self.wall, self.wall_at_boot);
         self.core.handle(
             now,
             Event::Stored {

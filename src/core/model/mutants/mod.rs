@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use crate::core::{
     Answer, Body, CallError, Command, Effect, Event, ExchangeAnswer, FaultKind, Generation, GrantKind, Kept, Note,
-    OpId, RefreshAnswer, Reply, Request, ResourceAnswer, Slots, Snapshot, Store,
+    OpId, Policy, RefreshAnswer, Reply, Request, ResourceAnswer, Slots, Snapshot, Store,
 };
 
 use super::explore::{Failure, explore};
@@ -188,7 +188,7 @@ fn mutants() -> Vec<Scenario> {
     }
     let hasty = scenario("a_resend_waits_for_the_server_to_give_up", FAULT, told(|_| {}));
     scenarios.push(Scenario {
-        policy: crate::core::Policy {
+        policy: Policy {
             replay_after: Duration::from_secs(10),
             // A 2xx to a probe so early would be taken for more than it says, which other laws report.
             can_probe: false,

@@ -11,6 +11,24 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
             asks(|sim, _| sim.world.history.refreshed = Some(sim.world.real)),
         ),
         (
+            "what_the_date_calls_young_is_not_refreshed",
+            (YOUNG, ONE_WAIT, &[]),
+            told(|event| {
+                if matches!(
+                    event,
+                    Event::Answered {
+                        answer: Answer::Resource(_),
+                        ..
+                    }
+                ) {
+                    *event = Event::PolicyChanged(Policy {
+                        refresh_at_percent: 1,
+                        ..eager()
+                    });
+                }
+            }),
+        ),
+        (
             "a_candidate_takes_over_by_the_servers_word_alone",
             (
                 Start::Candidate {
