@@ -194,7 +194,7 @@ impl Client {
             return Ok((Answer::Prepare(PrepareAnswer::Ready), connection));
         };
         let (response, mut connection) = self.traced(connection, request, deadline).await.map_err(fault)?;
-        *date = response.date();
+        *date = response.date_of_shared();
         let alive = timeout_at(deadline, connection.is_alive()).await;
         if alive != Ok(true) {
             // The server closes after each answer: then a fresh handshake is proof enough.

@@ -9,7 +9,9 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use hyper::http::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT,
+};
 use hyper::http::{HeaderMap, Method, StatusCode};
 use zeroize::Zeroizing;
 
@@ -176,6 +178,10 @@ impl FrameioC2c {
             HeaderValue::from_static(concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"))),
         );
         headers.insert(CLIENT_VERSION, self.version.clone());
+        if method == Method::GET {
+            // What they are asked for is how things are now.
+            headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+        }
         HttpRequest {
             origin: self.settings.base.origin().clone(),
             method,

@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
-use hyper::http::header::{CONTENT_TYPE, DATE, RETRY_AFTER};
+use hyper::http::header::{AGE, CONTENT_TYPE, DATE, RETRY_AFTER};
 use hyper::http::{HeaderMap, Method, StatusCode};
 use zeroize::Zeroizing;
 
@@ -177,9 +177,29 @@ impl fmt::Debug for HttpResponse {
 }
 
 impl HttpResponse {
-    /// When the server says it answered.
+    /// When the server says it answered. An answer that a cache has kept (RFC 9111 §5.1) tells no time: it left the server
+    /// long ago, by a clock of which nothing else is known.
     #[must_use]
     pub fn date(&self) -> Option<WallTime> {
+        let kept = self
+            .headers
+            .get_all(AGE)
+            .iter()
+            .any(|age| age.to_str().ok().and_then(|age| whole(age.trim())) != Some(0));
+        if kept { None } else { self.said() }
+    }
+
+    /// The same of an answer that caches share, because its request carried no credential: there any `Age` means a cache.
+    #[must_use]
+    pub fn date_of_shared(&self) -> Option<WallTime> {
+        if self.headers.contains_key(AGE) {
+            None
+        } else {
+            self.said()
+        }
+    }
+
+    fn said(&self) -> Option<WallTime> {
         date::parse(self.header(DATE.as_str())?)
     }
 
@@ -275,8 +295,12 @@ impl HttpResponse {
         let text = self.header(RETRY_AFTER.as_str())?;
         let wish = match whole(text) {
             Some(seconds) => Duration::from_secs(seconds),
-            // Relative to the server's clock: ours may be decades off. Without its `Date` the instant means nothing.
-            None => date::parse(text)?.since(self.date()?),
+            // Relative to the server's clock: ours may be decades off. Without its `Date` the instant means nothing. How long
+            // a cache kept the answer is over already.
+            None => {
+                let kept = Duration::from_secs(self.number(AGE.as_str()).unwrap_or_default());
+                date::parse(text)?.since(self.said()?.after(kept))
+            }
         };
         Some(wish.min(RETRY_AFTER_MAX))
     }

@@ -53,3 +53,27 @@ async fn no_secret_reaches_the_log_at_any_level() {
     );
     assert!(!log.contains("canary"), "{log}");
 }
+
+#[tokio::test]
+async fn a_proof_that_comes_from_a_cache_is_one_and_tells_no_time() {
+    let dated = |age: &str| {
+        say(&format!(
+            "HTTP/1.1 200 OK\r\ndate: Sun, 06 Nov 1994 08:49:37 GMT\r\n{age}content-length: 2\r\n\r\n{{}}"
+        ))
+    };
+    for (age, date) in [
+        ("", Some(WallTime::from_secs(784_111_777))),
+        ("age: 0\r\n", None),
+        ("age: 3600\r\n", None),
+    ] {
+        let mut server = Server::start([vec![Step::Take, dated(age)]]).await;
+        let prepared = client_of(&server).prepare().await;
+        assert_eq!(prepared.outcome.answer, Answer::Prepare(PrepareAnswer::Ready), "{age}");
+        assert_eq!(prepared.outcome.date, date, "{age}");
+        assert_eq!(server.next().await, Seen::Accepted);
+        let Seen::Request(text) = server.next().await else {
+            panic!("no request")
+        };
+        assert!(text.contains("\r\ncache-control: no-cache\r\n"), "{text}");
+    }
+}

@@ -144,6 +144,11 @@ fn the_servers_wish_for_quiet_is_read_and_capped() {
         ),
         (&[date, ("retry-after", "Sun, 06 Nov 1994 08:48:37 GMT")], 503, Some(0)),
         (&[("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT")], 503, None),
+        (
+            &[date, ("age", "20"), ("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT")],
+            503,
+            Some(40_000),
+        ),
         (&[("x-ratelimit-window", "1500")], 429, Some(1500)),
         (&[("x-ratelimit-window", "1500")], 503, None),
         (
@@ -178,4 +183,18 @@ fn the_date_of_an_answer_is_read() {
     assert_eq!(dated.date(), Some(WallTime::from_secs(784_111_777)));
     assert_eq!(response(200, &[("date", "yesterday")], b"").date(), None);
     assert_eq!(response(200, &[], b"").date(), None);
+}
+
+#[test]
+fn an_answer_that_a_cache_kept_tells_no_time() {
+    let date = ("date", "Sun, 06 Nov 1994 08:49:37 GMT");
+    for age in ["1", "3600", "99999999999999999999999", "-1", "soon", ""] {
+        let kept = response(200, &[date, ("age", age)], b"");
+        assert_eq!((kept.date(), kept.date_of_shared()), (None, None), "{age}");
+    }
+    let passed_on = response(200, &[date, ("age", "0")], b"");
+    assert_eq!(passed_on.date(), Some(WallTime::from_secs(784_111_777)));
+    assert_eq!(passed_on.date_of_shared(), None, "a cache was asked");
+    assert_eq!(response(200, &[date, ("age", "0"), ("age", "9")], b"").date(), None);
+    assert_eq!(response(200, &[date], b"").date_of_shared(), passed_on.date());
 }
