@@ -8,6 +8,7 @@
 mod access;
 mod bad_configuration;
 mod canaries;
+mod clock;
 mod concurrency;
 mod crashes;
 mod hostile_network;
