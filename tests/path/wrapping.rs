@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use c2c_authd::core::RefreshToken;
 use c2c_sim::server::{Edit, Endpoint, Fault, Options, Times, Wrapping};
 use serde_json::Value;
 
@@ -103,7 +104,7 @@ async fn is_told(world: &World, user: &User) {
     let kept = world.pairing_on_disk().pair;
     assert_eq!(kept.access, None);
     assert_eq!(
-        kept.refresh.as_ref().map(|token| token.expose()),
+        kept.refresh.as_ref().map(RefreshToken::expose),
         world.live_refresh().as_deref()
     );
 }

@@ -189,7 +189,7 @@ fn what_would_not_be_read_back_is_not_written() {
     let device = Device::with(&[one(paired(1))]);
     let (mut store, _) = device.open();
     let mut huge = paired(2);
-    if let crate::core::Body::Paired(pairing) = &mut huge.body {
+    if let Body::Paired(pairing) = &mut huge.body {
         pairing.device.name = "x".repeat(300 << 10);
     }
     assert!(matches!(store.write(&one(huge)), Err(WriteError::TooLarge { .. })));
