@@ -211,6 +211,9 @@ fn a_damaged_duplicate_costs_a_probe_and_no_send() {
     assert!(fallen.requests.is_empty(), "no send");
     assert_eq!(fallen.stores, quiet);
     fallen.advance(secs(4 * 3600));
+    // The wall clock alone tells the token's age, and the answer no time: the server is asked first.
+    fallen.prepare(PrepareAnswer::Ready);
+    fallen.probed(ResourceAnswer::Unauthorized);
     fallen.refresh_to(3);
     assert!(fallen.core.snapshot().paired);
 }
