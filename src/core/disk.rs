@@ -1,6 +1,6 @@
 //! What is known of the store's files while writes are under way, fail, and are made good.
 //!
-//! Must never: decide what is written, or when (that is the agenda's).
+//! Must never: decide what is written, or when (`storage.rs` does).
 
 use super::backoff::Retry;
 use super::effect::{OpId, Slots};

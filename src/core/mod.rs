@@ -24,6 +24,7 @@ mod rejection;
 mod resource;
 mod serve;
 pub mod snapshot;
+mod storage;
 #[cfg(test)]
 mod tests;
 pub mod time;
