@@ -42,6 +42,7 @@ impl Scenario {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "a list, an entry for each scenario")]
 pub(super) fn scenarios() -> Vec<Scenario> {
     let scenario = |name, before, damaged, what, after| Scenario {
         name,
