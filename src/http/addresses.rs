@@ -2,6 +2,7 @@
 //!
 //! Must never: end a try because another address exists; only a finished handshake and the limit of the whole do that.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -132,11 +133,47 @@ where
     .await
 }
 
+/// A reason to try a family second, the lesser first. A lost request may be chance; a family without a handshake takes time
+/// from every connection that is made beside it.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Mark {
+    RequestLost,
+    NoHandshake,
+}
+
+/// The lessons of earlier tries about IPv4 or IPv6.
+#[derive(Default)]
+struct Family {
+    served: Option<Instant>,
+    /// When a try last ended without a finished handshake, unless one has finished since. Nothing is asked about TCP: a lost
+    /// SYN takes as long as a lost certificate.
+    no_handshake: Option<Instant>,
+    /// When a request was last lost, unless a handshake has finished since.
+    request_lost: Option<Instant>,
+}
+
+impl Family {
+    fn mark(&self) -> Option<Mark> {
+        if self.no_handshake.is_some_and(is_recent) {
+            Some(Mark::NoHandshake)
+        } else if self.request_lost.is_some_and(is_recent) {
+            Some(Mark::RequestLost)
+        } else {
+            None
+        }
+    }
+
+    /// The lesser comes first: no mark, then the lesser mark. Where the marks are equal, the family that served last.
+    fn place(&self) -> Option<(Mark, Reverse<Option<Instant>>)> {
+        self.mark().map(|mark| (mark, Reverse(self.served)))
+    }
+}
+
 /// Failures of earlier tries. They change the order, and no address is ever left out.
 #[derive(Default)]
 pub(super) struct Memory {
-    /// When IPv4 and IPv6 last failed after TCP was up, where they did not succeed since.
-    families: [Option<Instant>; 2],
+    /// IPv4 and IPv6.
+    families: [Family; 2],
     /// Newest last.
     addresses: Vec<(SocketAddr, Instant)>,
 }
@@ -145,24 +182,19 @@ impl Memory {
     /// The order in which the addresses of a lookup are tried.
     ///
     /// RFC 8305 §4: families alternate, so that a network which advertises a dead one costs a single wait. The resolver's
-    /// preferred family comes first, unless it alone failed after connecting. Within a family, the resolver's order holds
-    /// among those that failed and among those that did not.
+    /// preferred family comes first, unless the other one has the better [place](Family::place). Within a family, the
+    /// resolver's order holds among those that failed and among those that did not.
     pub(super) fn order(&self, addresses: impl IntoIterator<Item = SocketAddr>) -> Vec<SocketAddr> {
-        let recent = |at: Instant| at.elapsed() < MEMORY;
         let mut seen = BTreeSet::new();
         let mut addresses: Vec<_> = addresses.into_iter().filter(|address| seen.insert(*address)).collect();
         let Some(preferred) = addresses.first().map(family) else {
             return addresses;
         };
-        let is_second = |family: usize| self.families[family].is_some_and(recent);
-        let first = if is_second(preferred) && !is_second(1 - preferred) {
-            1 - preferred
-        } else {
-            preferred
-        };
+        let [own, other] = [preferred, 1 - preferred].map(|family| self.families[family].place());
+        let first = if other < own { 1 - preferred } else { preferred };
         let has_failed = |address: &SocketAddr| {
             let mut failed = self.addresses.iter();
-            failed.any(|(other, at)| other == address && recent(*at))
+            failed.any(|(other, at)| other == address && is_recent(*at))
         };
         addresses.sort_by_cached_key(has_failed);
         let mut ranks = [0; 2];
@@ -175,33 +207,43 @@ impl Memory {
         addresses
     }
 
-    /// Whether the last word of the address's family is a failure after connecting, however long ago.
+    /// Whether the last word of the address's family is a failure, however long ago.
     pub(super) fn is_doubtful(&self, address: &SocketAddr) -> bool {
-        self.families[family(address)].is_some()
+        let family = &self.families[family(address)];
+        family.no_handshake.or(family.request_lost).is_some()
     }
 
     /// Learns from a race.
     pub(super) fn learn<T, E>(&mut self, ended: &Ended<T, E>) {
         for failed in &ended.failed {
-            self.fail(failed.address, failed.connected);
+            self.put_last(failed.address);
+            self.families[family(&failed.address)].no_handshake = Some(Instant::now());
         }
         if let Some((won, _)) = &ended.won {
             self.addresses.retain(|(address, _)| address != won);
-            self.families[family(won)] = None;
+            self.families[family(won)] = Family {
+                served: Some(Instant::now()),
+                ..Family::default()
+            };
         }
     }
 
-    /// This address failed, and whether it did after TCP was up.
-    pub(super) fn fail(&mut self, failed: SocketAddr, connected: bool) {
-        let now = Instant::now();
+    /// A request was lost behind this address: small packets pass there, and larger ones may not.
+    pub(super) fn lost(&mut self, address: SocketAddr) {
+        self.put_last(address);
+        self.families[family(&address)].request_lost = Some(Instant::now());
+    }
+
+    fn put_last(&mut self, failed: SocketAddr) {
         self.addresses.retain(|(address, _)| *address != failed);
-        self.addresses.push((failed, now));
+        self.addresses.push((failed, Instant::now()));
         let surplus = self.addresses.len().saturating_sub(REMEMBERED);
         self.addresses.drain(..surplus);
-        if connected {
-            self.families[family(&failed)] = Some(now);
-        }
     }
+}
+
+fn is_recent(at: Instant) -> bool {
+    at.elapsed() < MEMORY
 }
 
 fn family(address: &SocketAddr) -> usize {

@@ -245,7 +245,7 @@ impl Client {
                 tracing::debug!(%method, path, ?fault, millis, "not answered");
                 self.forget_warm();
                 if *fault == FaultKind::Lost {
-                    self.shared.tls.put_last(address);
+                    lock(&self.shared.tls.memory).lost(address);
                 }
             }
         }

@@ -218,11 +218,6 @@ impl Connector {
         ended.won.ok_or_else(|| judge(origin, &ended.failed))
     }
 
-    /// A request was lost behind this address: small packets pass there, and larger ones may not.
-    pub(super) fn put_last(&self, address: SocketAddr) {
-        lock(&self.memory).fail(address, true);
-    }
-
     async fn look_up(&self, origin: &Origin) -> io::Result<Vec<SocketAddr>> {
         #[cfg(test)]
         {

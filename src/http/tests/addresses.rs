@@ -120,12 +120,13 @@ fn ended(won: &[&str], failed: &[(&str, bool)]) -> Ended<(), ()> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_family_that_failed_after_connecting_is_second_for_ten_minutes() {
+async fn a_family_without_a_handshake_is_second_for_ten_minutes() {
     const USUAL: [&str; 4] = ["[::1]:1", "1.1.1.1:1", "[::2]:1", "2.2.2.2:1"];
     const SWAPPED: [&str; 4] = ["1.1.1.1:1", "[::2]:1", "2.2.2.2:1", "[::1]:1"];
     let v6 = "[::1]:1".parse().unwrap();
     let mut memory = Memory::default();
-    memory.learn(&ended(&["1.1.1.1:1"], &[("[::1]:1", true)]));
+    // TCP need not have been up: a lost SYN takes as long.
+    memory.learn(&ended(&["1.1.1.1:1"], &[("[::1]:1", false)]));
     assert_eq!(order(&memory, &USUAL), SWAPPED);
     tokio::time::advance(Duration::from_secs(599)).await;
     assert_eq!(order(&memory, &USUAL), SWAPPED);
@@ -137,16 +138,105 @@ async fn the_family_that_failed_after_connecting_is_second_for_ten_minutes() {
 }
 
 #[test]
-fn a_failure_before_tcp_or_of_both_families_leaves_the_resolvers_family_first() {
+fn a_failure_of_both_families_leaves_the_resolvers_family_first() {
     let list = ["[::1]:1", "1.1.1.1:1"];
-    for failed in [
-        [("[::1]:1", false), ("1.1.1.1:1", false)],
-        [("[::1]:1", false), ("1.1.1.1:1", true)],
-        [("[::1]:1", true), ("1.1.1.1:1", true)],
-    ] {
+    for failed in [[false, false], [false, true], [true, false], [true, true]] {
         let mut memory = Memory::default();
-        memory.learn(&ended(&[], &failed));
+        memory.learn(&ended(&[], &[("[::1]:1", failed[0]), ("1.1.1.1:1", failed[1])]));
         assert_eq!(order(&memory, &list), list, "{failed:?}");
+    }
+}
+
+/// The resolver's first family finishes no handshake, whether or not it takes TCP. The other one takes 2.5 s for each round
+/// trip: beside the wait for the first family, too little of the 10 s is left for a request.
+#[tokio::test(start_paused = true)]
+async fn a_request_lost_for_want_of_time_does_not_lead_back_to_a_silent_family() {
+    let round_trip = Duration::from_millis(2_500);
+    let list = addresses(&["[::1]:1", "1.1.1.1:1"]);
+    for [silent, slow] in [[list[0], list[1]], [list[1], list[0]]] {
+        for takes_tcp in [true, false] {
+            let mut memory = Memory::default();
+            let mut seconds = Vec::new();
+            for _ in 0..4 {
+                let start = Instant::now();
+                let deadline = start + CONNECT;
+                let ended: Ended<(), ()> = race(
+                    memory.order([silent, slow]),
+                    deadline,
+                    |address, connected| async move {
+                        let is_silent = address == silent;
+                        connected.store(!is_silent || takes_tcp, Ordering::Relaxed);
+                        let handshake = if is_silent { CONNECT * 2 } else { round_trip * 2 };
+                        tokio::time::sleep(handshake).await;
+                        Ok(())
+                    },
+                )
+                .await;
+                memory.learn(&ended);
+                assert_eq!(ended.won, Some((slow, ())));
+                let answered = timeout_at(deadline, tokio::time::sleep(round_trip)).await;
+                if answered.is_err() {
+                    memory.lost(slow);
+                }
+                seconds.push(start.elapsed().as_secs_f32());
+                tokio::time::advance(Duration::from_secs(120)).await;
+            }
+            assert_eq!(seconds, [10.0, 7.5, 7.5, 7.5], "{silent} takes TCP: {takes_tcp}");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_request_weighs_less_than_a_handshake_that_did_not_finish() {
+    const V6: &str = "[::1]:1";
+    const V4: &str = "1.1.1.1:1";
+    let [v6, v4] = [V6, V4].map(|address| address.parse().unwrap());
+    let mut memory = Memory::default();
+    memory.learn(&ended(&[V6], &[]));
+    memory.lost(v6);
+    assert_eq!(order(&memory, &[V6, V4]), [V4, V6], "the other has no mark");
+    memory.learn(&ended(&[V6], &[(V4, true)]));
+    memory.lost(v6);
+    assert_eq!(order(&memory, &[V4, V6]), [V6, V4], "the other has the worse mark");
+    memory.lost(v4);
+    assert_eq!(
+        order(&memory, &[V4, V6]),
+        [V6, V4],
+        "a lost request takes no worse mark away"
+    );
+    assert!(memory.is_doubtful(&v6) && memory.is_doubtful(&v4));
+    tokio::time::advance(Duration::from_secs(599)).await;
+    memory.lost(v6);
+    assert_eq!(order(&memory, &[V4, V6]), [V6, V4]);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert_eq!(order(&memory, &[V6, V4]), [V4, V6], "ten minutes later");
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_two_marked_families_the_one_that_served_last_is_first() {
+    const LISTS: [[&str; 2]; 2] = [["[::1]:1", "1.1.1.1:1"], ["1.1.1.1:1", "[::1]:1"]];
+    for [one, other] in LISTS {
+        let mut memory = Memory::default();
+        memory.learn(&ended(&[other], &[]));
+        tokio::time::advance(Duration::from_secs(1)).await;
+        memory.learn(&ended(&[one], &[]));
+        for list in LISTS {
+            assert_eq!(order(&memory, &list), list, "none is marked");
+        }
+        for address in [one, other] {
+            memory.lost(address.parse().unwrap());
+        }
+        for list in LISTS {
+            assert_eq!(order(&memory, &list), [one, other], "a request was lost on both");
+        }
+        memory.learn(&ended(&[], &[(one, true), (other, true)]));
+        for list in LISTS {
+            assert_eq!(order(&memory, &list), [one, other], "no handshake on both");
+        }
+        tokio::time::advance(Duration::from_secs(600)).await;
+        for list in LISTS {
+            assert_eq!(order(&memory, &list), list, "ten minutes later");
+        }
     }
 }
 
@@ -274,6 +364,23 @@ async fn an_address_behind_which_a_request_was_lost_comes_after_the_others() {
 }
 
 #[tokio::test]
+async fn a_request_lost_on_the_family_that_serves_does_not_put_the_silent_one_first() {
+    let server = Server::start([vec![Step::Take, Step::Cut]]).await;
+    let client = client_among(&server, &[]);
+    let own = loopback(server.port);
+    let silent = addresses(&["[::1]:1"])[0];
+    let tls = &client.shared.tls;
+    lock(&tls.memory).learn(&ended(&[], &[("[::1]:1", true)]));
+    let prepared = client.prepare().await;
+    assert_eq!(
+        prepared.outcome.answer,
+        Answer::Prepare(PrepareAnswer::Failed(fault(FaultKind::Lost)))
+    );
+    assert!(lock(&tls.memory).is_doubtful(&own), "the next handshake is in full");
+    assert_eq!(lock(&tls.memory).order([silent, own]), [own, silent]);
+}
+
+#[tokio::test]
 async fn refused_cut_and_garbled_handshakes_lead_on_at_once() {
     let (_socket, refused) = refusing();
     let plain = Server::start([vec![Step::Plain]]).await;
@@ -336,7 +443,7 @@ async fn a_family_that_failed_proves_itself_by_a_handshake_in_full() {
     let client = client_of(&server);
     for turn in 0..4 {
         if turn == 2 {
-            lock(&client.shared.tls.memory).fail(loopback(server.port), true);
+            lock(&client.shared.tls.memory).lost(loopback(server.port));
         }
         assert_eq!(client.send(&poll()).await.answer, STILL_PENDING);
         while server.next().await != Seen::Closed {}
