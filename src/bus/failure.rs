@@ -159,7 +159,8 @@ impl From<CallError> for Failure {
             ),
             CallError::ServerError => (
                 K::ServerError,
-                "the server gave no usable answer: a captive portal or an outage may be in the way; the daemon keeps trying",
+                "the server gave no usable answer (a captive portal? an outage?), or an access token that cannot be used; the daemon \
+                 keeps trying, and its journal tells which",
             ),
             CallError::Local(fault) => local(fault),
             CallError::StorageFailed => (

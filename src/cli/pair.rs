@@ -64,11 +64,16 @@ fn step(state: &str, reason: &str) -> Step {
 fn ending(exit: Exit, reason: &str) -> Failure {
     match Reason::from_word(reason).filter(|reason| *reason != Reason::None) {
         Some(reason) => {
-            let words::Words { what, cure } = words::reason(reason);
+            let words::Words { what, cure } = words::flow_end(reason);
             Failure::new(exit, format!("{what}. {cure}."))
         }
         None => Failure::new(exit, "pairing failed; see: c2c-authctl status"),
     }
+}
+
+/// A replacement that came to nothing ends in the pairing that was there before.
+fn still_paired() -> Failure {
+    Failure::new(Exit::Failed, "pairing failed; the device is still paired as before")
 }
 
 fn success(project: &str) -> String {
@@ -204,7 +209,11 @@ async fn not_begun(pairing: &PairingProxy<'_>, error: &zbus::Error, joined: bool
     match start(error) {
         // The bus's words are for programs.
         Start::Over if word_of(error) == Some("NoPairing") => {
-            Err(ending(Exit::Failed, &pairing.pairing_reason().await?))
+            let (state, reason) = (pairing.pairing_state().await?, pairing.pairing_reason().await?);
+            Err(match step(&state, &reason) {
+                Step::Paired => still_paired(),
+                _ => ending(Exit::Failed, &reason),
+            })
         }
         Start::Refused | Start::Over => Err(failure),
         Start::GoesOn => match pairing.pairing_state().await {
@@ -244,12 +253,8 @@ async fn follow(
         }
         Step::Paired => {
             screen.end_line();
-            // A replacement that came to nothing ends in the pairing that was there before.
             if TokensProxy::new(connection).await?.generation().await? == before {
-                return Ok(Some(Err(Failure::new(
-                    Exit::Failed,
-                    "pairing failed; the device is still paired as before",
-                ))));
+                return Ok(Some(Err(still_paired())));
             }
             print(&success(&project_name(connection).await?))?;
             Ok(Some(Ok(Exit::Ok)))

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::exit::{Exit, Failure};
 use super::proxy::{DeviceProxy, PairingProxy, TokensProxy};
 use super::words;
-use crate::core::{ErrorWord, PairingState, Reason, TokenState};
+use crate::core::{ErrorWord, Generation, PairingState, Reason, TokenState};
 
 pub(super) mod dead;
 
@@ -187,7 +187,7 @@ impl Status {
         let state = PairingState::from_word(&self.pairing_state);
         let told = state.map_or_else(
             || (reason != Reason::None).then(|| words::reason(reason)),
-            |state| words::explanation(state, reason, self.attention_needed),
+            |state| words::explanation(state, reason, self.attention_needed, Generation(self.generation)),
         );
         told.map_or(("", ""), |told| (told.what, told.cure))
     }

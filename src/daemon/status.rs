@@ -1,7 +1,7 @@
 //! The line of `systemctl status`: the state, why, and last what somebody has to do, if anything.
 
 use super::words::{self, Words};
-use crate::core::{PairingState, Reason, Snapshot, TokenState};
+use crate::core::{PairingState, Snapshot, TokenState};
 
 /// The sentence for a snapshot. Holds no secret and no pairing code, because a snapshot holds none (I8).
 #[must_use]
@@ -47,9 +47,9 @@ fn unpaired(snapshot: &Snapshot) -> String {
         TokenState::Valid | TokenState::Refreshing => " The last token is served until it expires.",
         TokenState::None | TokenState::Stale => "",
     };
-    match snapshot.reason {
-        Reason::None => format!("Not paired.{last_token}"),
-        reason => format!("Not paired: {}.{last_token}", words::reason(reason).what),
+    match explanation(snapshot) {
+        Some(Words { what, .. }) if !what.is_empty() => format!("Not paired: {what}.{last_token}"),
+        _ => format!("Not paired.{last_token}"),
     }
 }
 
@@ -77,7 +77,12 @@ fn because(snapshot: &Snapshot) -> String {
 }
 
 fn explanation(snapshot: &Snapshot) -> Option<Words> {
-    words::explanation(snapshot.pairing, snapshot.reason, snapshot.attention)
+    words::explanation(
+        snapshot.pairing,
+        snapshot.reason,
+        snapshot.attention,
+        snapshot.generation,
+    )
 }
 
 #[cfg(test)]

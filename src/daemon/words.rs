@@ -3,7 +3,7 @@
 //!
 //! Must never: hold anything but fixed text, so that no secret can slip in (I8).
 
-use crate::core::{ErrorWord, LocalFault, PairingState, Reason, TokenState};
+use crate::core::{ErrorWord, Generation, LocalFault, PairingState, Reason, TokenState};
 
 /// One explanation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,7 +19,7 @@ const fn words(what: &'static str, cure: &'static str) -> Words {
 }
 
 /// For those at the device's screen and for those at its shell.
-const PAIR: &str = "Pair this device, on its screen or by: c2c-authctl pair";
+pub(crate) const PAIR: &str = "Pair this device, on its screen or by: c2c-authctl pair";
 const ONLINE: &str =
     "Connect the device to the internet; after too long offline (14 days at Frame.io) it has to be paired again";
 const JOURNAL: &str = "See the journal: journalctl -u c2c-authd";
@@ -92,12 +92,37 @@ pub const fn reason(reason: Reason) -> Words {
     }
 }
 
+/// Why a flow ended without a pairing. Nothing goes on by itself then.
+#[must_use]
+pub const fn flow_end(why: Reason) -> Words {
+    match why {
+        Reason::CodeExpired => words(reason(why).what, PAIR),
+        Reason::Offline => words(
+            reason(why).what,
+            "Check the network, then pair this device, on its screen or by: c2c-authctl pair",
+        ),
+        Reason::ClockNotSet => words(
+            reason(why).what,
+            "Set the clock, or let NTP set it, then pair this device, on its screen or by: c2c-authctl pair",
+        ),
+        Reason::ServerError => words(
+            "the server refused several codes in a row, or the only one",
+            "Look at the journal (journalctl -u c2c-authd) for its error, then pair this device, on its screen or by: c2c-authctl pair",
+        ),
+        Reason::LocalFault => words(
+            reason(why).what,
+            "Look at the journal (journalctl -u c2c-authd), then pair this device, on its screen or by: c2c-authctl pair",
+        ),
+        other => reason(other),
+    }
+}
+
 /// What there is to say beside the state, and what to do. One answer for STATUS, `c2c-authctl status` and `check`.
 ///
-/// The reason decides. A paired device that needs a person without a reason has one cause left, the end of its refresh token: the
-/// last error may be of something else, and does not count.
+/// State and reason decide. A paired device that needs a person without a reason has one cause left, the end of its refresh token: the
+/// last error may be of something else, and does not count. `generation`: of the token that is served.
 #[must_use]
-pub const fn explanation(state: PairingState, why: Reason, attention: bool) -> Option<Words> {
+pub const fn explanation(state: PairingState, why: Reason, attention: bool, generation: Generation) -> Option<Words> {
     match (why, state) {
         // The flow began, or a code is being replaced: nothing to explain to anyone.
         (Reason::None | Reason::NeverPaired | Reason::CodeExpired, PairingState::RequestingCode) => None,
@@ -111,6 +136,13 @@ pub const fn explanation(state: PairingState, why: Reason, attention: bool) -> O
         )),
         (Reason::None, _) if attention => Some(words("", JOURNAL)),
         (Reason::None, _) => None,
+        (why, PairingState::Unpaired) => Some(flow_end(why)),
+        // A pairing always has one, unless the server's cannot be used.
+        (Reason::ServerError, PairingState::Paired) if generation.0 == Generation::NONE.0 => Some(words(
+            "the server's access token cannot be used",
+            "Look at the journal (journalctl -u c2c-authd) for its size or fault, and let the server issue another kind of token; \
+             the device asks again every 15 minutes",
+        )),
         (why, _) => Some(reason(why)),
     }
 }

@@ -137,6 +137,13 @@ fn an_end_without_success_says_why_and_what_to_do() {
             .contains("c2c-authctl status")
     );
     assert!(ending(Exit::Failed, "none").sentence.contains("c2c-authctl status"));
+    for reason in Reason::ALL {
+        let told = ending(Exit::Failed, reason.word()).sentence;
+        assert!(
+            !told.contains("portal") && !told.contains("tries again"),
+            "nothing goes on: {told}"
+        );
+    }
 }
 
 /// What a call would have to answer with for this tool to go on.
@@ -192,6 +199,14 @@ async fn every_error_of_a_start_is_followed_while_the_flow_goes_on_and_leaves_no
             "{kind:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_replacement_that_ends_at_its_start_is_not_told_as_the_end_of_the_pairing() {
+    let fake = Fake::start().await;
+    fake.refuse("StartPairing", FailureKind::NoPairing.name());
+    let failure = pair(&fake.client, true).await.unwrap_err();
+    assert!(failure.sentence.contains("still paired as before"), "{failure}");
 }
 
 #[tokio::test]

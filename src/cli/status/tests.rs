@@ -103,17 +103,17 @@ fn the_text_of_each_situation() {
 
 #[test]
 fn tool_and_unit_tell_one_cause_and_one_cure() {
-    use crate::core::{DeviceInfo, Generation, Snapshot};
+    use crate::core::{DeviceInfo, Snapshot};
     for &pairing in PairingState::ALL {
         for &reason in Reason::ALL {
-            for attention in [false, true] {
+            for (attention, generation) in [(false, 0), (true, 0), (false, 7), (true, 7)] {
                 let snapshot = Snapshot {
                     pairing,
                     reason,
                     paired: pairing == PairingState::Paired,
                     attention,
                     token: TokenState::None,
-                    generation: Generation(7),
+                    generation: Generation(generation),
                     device: DeviceInfo::default(),
                     // Of something else.
                     last_error: Some((ErrorWord::RateLimited, None)),
@@ -123,11 +123,12 @@ fn tool_and_unit_tell_one_cause_and_one_cure() {
                     pairing_reason: reason.word().to_owned(),
                     paired: snapshot.paired,
                     attention_needed: attention,
+                    generation,
                     ..paired()
                 };
                 let (told, cure) = status.told();
                 let sentence = crate::daemon::status::sentence(&snapshot);
-                let at = (pairing, reason, attention, &sentence);
+                let at = (pairing, reason, attention, generation, &sentence);
                 assert!(
                     cure.is_empty() || sentence.ends_with(&format!(" {cure}.")),
                     "{cure}: {at:?}"
@@ -142,6 +143,12 @@ fn tool_and_unit_tell_one_cause_and_one_cure() {
                 }
                 // A code that is asked for needs nobody yet.
                 let asking = pairing == PairingState::RequestingCode;
+                let shut_out = matches!(pairing, PairingState::Unpaired)
+                    || (pairing == PairingState::Paired && generation == 0 && reason == Reason::ServerError);
+                assert!(
+                    !shut_out || !format!("{told} {cure}").contains("portal"),
+                    "{told} {cure}: {at:?}"
+                );
                 assert!(!attention || asking || !cure.is_empty(), "nothing to do: {at:?}");
             }
         }

@@ -52,19 +52,25 @@ pub(super) fn code_ended(word: Option<&ErrorCode>) -> Entry {
     Entry::new(Level::WARN, CODE_ENDED, sentence)
 }
 
-/// No pairing came of it.
+/// No pairing came of it. The other places that tell of a server's refusal point here.
 pub(super) fn flow_ended(reason: Reason, word: Option<&ErrorCode>) -> Entry {
-    let words::Words { what, cure } = words::reason(reason);
-    let what = match word {
-        Some(_) => format!("the server refused several pairing codes in a row{}", named(word)),
-        None => what.to_owned(),
+    let sentence = match reason {
+        Reason::ServerError => {
+            let what = match word {
+                Some(_) => format!("the server refused several pairing codes in a row{}", named(word)),
+                None => format!("{}, with nothing that can be named here", words::flow_end(reason).what),
+            };
+            format!(
+                "Pairing failed: {what}. That may be the user's refusal in other words, or a setting at the server. {}.",
+                words::PAIR
+            )
+        }
+        reason => {
+            let words::Words { what, cure } = words::flow_end(reason);
+            format!("Pairing failed: {what}. {cure}.")
+        }
     };
-    Entry::new(
-        level::of_flow_end(reason),
-        FLOW_ENDED,
-        format!("Pairing failed: {what}. {cure}."),
-    )
-    .reason(reason)
+    Entry::new(level::of_flow_end(reason), FLOW_ENDED, sentence).reason(reason)
 }
 
 fn named(word: Option<&ErrorCode>) -> String {

@@ -256,6 +256,33 @@ fn a_word_of_no_standard_is_named_and_nobody_is_sent_to_look_for_a_portal() {
 }
 
 #[test]
+fn the_entry_of_a_flow_that_the_server_ended_points_to_no_other_place_and_promises_no_retry() {
+    let reason = Reason::ServerError;
+    for (word, said) in [
+        (
+            ErrorCode::new("out_of_codes"),
+            "Pairing failed: the server refused several pairing codes in a row, with the error \"out_of_codes\". That may be the \
+             user's refusal in other words, or a setting at the server. Pair this device, on its screen or by: c2c-authctl pair.",
+        ),
+        (
+            None,
+            "Pairing failed: the server refused several codes in a row, or the only one, with nothing that can be named here. \
+             That may be the user's refusal in other words, or a setting at the server. Pair this device, on its screen or by: \
+             c2c-authctl pair.",
+        ),
+    ] {
+        assert_eq!(Entry::from(&Note::FlowEnded { reason, word }).sentence, said);
+    }
+    for &reason in Reason::ALL {
+        let sentence = Entry::from(&Note::FlowEnded { reason, word: None }).sentence;
+        assert!(
+            !sentence.contains("tries again") && !sentence.contains("newest code"),
+            "{sentence}"
+        );
+    }
+}
+
+#[test]
 fn spans_are_written_for_people() {
     let cases = [
         (Duration::from_millis(100), "less than a second"),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::core::{DeviceInfo, ErrorWord, Generation, WallTime};
+use crate::core::{DeviceInfo, ErrorWord, Generation, Reason, WallTime};
 
 fn snapshot(pairing: PairingState, reason: Reason) -> Snapshot {
     Snapshot {
@@ -121,6 +121,45 @@ fn a_lost_pairing_says_why_and_what_to_do() {
     );
     snapshot.token = TokenState::Valid;
     assert!(sentence(&snapshot).contains("The last token is served until it expires."));
+}
+
+#[test]
+fn after_a_flow_ended_nobody_is_told_to_wait() {
+    for &reason in Reason::ALL {
+        let text = sentence(&snapshot(PairingState::Unpaired, reason));
+        assert!(
+            !text.contains("tries again") && !text.contains("newest code"),
+            "nothing goes on: {text}"
+        );
+    }
+    assert_eq!(
+        sentence(&snapshot(PairingState::Unpaired, Reason::ServerError)),
+        "Not paired: the server refused several codes in a row, or the only one. Look at the journal (journalctl -u c2c-authd) for \
+         its error, then pair this device, on its screen or by: c2c-authctl pair."
+    );
+    let asking = sentence(&snapshot(PairingState::RequestingCode, Reason::ServerError));
+    assert!(
+        asking.contains("portal") && asking.contains("tries again by itself"),
+        "{asking}"
+    );
+}
+
+#[test]
+fn an_access_token_that_cannot_be_used_is_not_blamed_on_the_network() {
+    let mut snapshot = snapshot(PairingState::Paired, Reason::ServerError);
+    snapshot.attention = true;
+    snapshot.token = TokenState::Stale;
+    snapshot.generation = Generation::NONE;
+    assert_eq!(
+        sentence(&snapshot),
+        "Paired; access token expired, waiting for a new one: the server's access token cannot be used. Attention needed. Look at \
+         the journal (journalctl -u c2c-authd) for its size or fault, and let the server issue another kind of token; the device \
+         asks again every 15 minutes."
+    );
+    // One that could be used has ended, and no answer brings another.
+    snapshot.generation = Generation(7);
+    let text = sentence(&snapshot);
+    assert!(text.contains("no usable answer") && text.contains("portal"), "{text}");
 }
 
 #[test]
