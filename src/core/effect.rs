@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::error_code::ErrorCode;
-use super::event::{FaultKind, LocalFault, Objection, Unusable};
+use super::event::{FaultKind, LocalFault, Objection, TokenKind, Unusable};
 use super::record::{FlowRecord, PendingRevocation, Record, Revocable};
 use super::snapshot::{Reason, Snapshot};
 use super::token::{
@@ -268,11 +268,13 @@ pub enum Note {
         /// Its life.
         lifetime: Duration,
     },
-    /// The server's access token cannot be used; the refresh token beside it is kept.
+    /// A token of the server's cannot be used; the one beside it is kept.
     TokenUnusable {
+        /// Which.
+        token: TokenKind,
         /// Why.
         why: Unusable,
-        /// When the next one is asked for.
+        /// When the pair is renewed, or ends.
         retry_in: Duration,
     },
     /// A refresh failed and will be retried.

@@ -266,13 +266,22 @@ pub enum ExchangeAnswer {
 pub struct TokenGrant {
     /// The bearer token, or why no use can be made of what came.
     pub access: Result<AccessToken, Unusable>,
-    /// The next refresh token, if one came.
-    pub refresh: Option<RefreshToken>,
+    /// The next refresh token, if one came; or why no use can be made of it. Then the one before it is spent all the same.
+    pub refresh: Result<Option<RefreshToken>, Unusable>,
     /// 1 s – 90 days; the provider's default where the server says nothing usable.
     pub expires_in: Duration,
 }
 
-/// Why no use can be made of an access token whose answer is good otherwise.
+/// Which token of a grant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum TokenKind {
+    /// The bearer token.
+    Access,
+    /// The one that renews it.
+    Refresh,
+}
+
+/// Why no use can be made of a token whose answer is good otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Unusable {
     /// There is none, or no text.

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::event::TokenGrant;
+use super::event::{TokenGrant, TokenKind, Unusable};
 use super::policy::Policy;
 use super::record::{IntentMark, Pairing, Stamp, TokenPair};
 use super::snapshot::DeviceInfo;
@@ -322,6 +322,13 @@ impl Held {
 }
 
 impl TokenGrant {
+    /// The tokens of it that cannot be used.
+    pub(super) fn unusable(&self) -> impl Iterator<Item = (TokenKind, Unusable)> + use<> {
+        let access = self.access.as_ref().err().map(|why| (TokenKind::Access, *why));
+        let refresh = self.refresh.as_ref().err().map(|why| (TokenKind::Refresh, *why));
+        access.into_iter().chain(refresh)
+    }
+
     /// As it is to be stored. `old`: the refresh token that stays in force where no other came.
     pub(super) fn into_pair(self, old: Option<&RefreshToken>, obtained: Stamp, t: &mut Turn<'_>) -> TokenPair {
         let lifetime = if self.access.is_ok() {
@@ -331,7 +338,8 @@ impl TokenGrant {
         };
         TokenPair {
             access: self.access.ok(),
-            refresh: self.refresh.or_else(|| old.cloned()),
+            // A token that came and cannot be used has replaced the old one at the server.
+            refresh: self.refresh.map_or(None, |new| new.or_else(|| old.cloned())),
             lifetime,
             obtained,
         }

@@ -48,7 +48,7 @@ pub use error_code::ErrorCode;
 pub use event::{
     Answer, Authorization, AuthorizeAnswer, Client, CodeAnswer, CodeGrant, Command, Event, ExchangeAnswer, Fault,
     FaultKind, LocalFault, Objection, PairingOptions, PollAnswer, PrepareAnswer, Redirect, RedirectOutcome,
-    RefreshAnswer, ResourceAnswer, RevokeAnswer, TokenGrant, Unusable,
+    RefreshAnswer, ResourceAnswer, RevokeAnswer, TokenGrant, TokenKind, Unusable,
 };
 pub use policy::{GrantKind, Policy, Provisioning, RefreshMode};
 pub use record::{

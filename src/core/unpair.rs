@@ -205,7 +205,7 @@ impl Core {
         };
         entry.waits_for = None;
         if let RefreshAnswer::Granted(grant) = answer {
-            if let Some(refresh) = &grant.refresh {
+            if let Ok(Some(refresh)) = &grant.refresh {
                 entry.pending.token = Revocable::Refresh(refresh.clone());
             }
             if let Some(Unpairing {

@@ -248,7 +248,9 @@ impl From<&Note> for Entry {
                 ),
             )
             .generation(generation),
-            Note::TokenUnusable { why, retry_in } => objection::token_unusable(why, span(retry_in).as_str()),
+            Note::TokenUnusable { token, why, retry_in } => {
+                objection::token_unusable(token, why, span(retry_in).as_str())
+            }
             Note::RefreshFailed {
                 fault,
                 retry_in,

@@ -39,31 +39,34 @@ pub(super) enum NoCode {
     Unreadable,
 }
 
-/// RFC 6749 §5.1, to a code: tokens where there were none. `None` where nothing can be kept, or where something stands in the
-/// place of a refresh token that is none: half a pair must not be stored.
+/// RFC 6749 §5.1, to a code: tokens where there were none. `None` where nothing can be kept.
 pub(super) fn tokens(object: &Object<'_>, default_life: Duration) -> Option<TokenGrant> {
-    read(object, default_life).filter(|grant| grant.access.is_ok() || grant.refresh.is_some())
+    Some(read(object, default_life)).filter(|grant| grant.access.is_ok() || matches!(grant.refresh, Ok(Some(_))))
 }
 
 /// RFC 6749 §6, to a refresh token, which stays in force where no other comes. Then an access token at least has to be there, or
 /// any object would be such an answer.
 pub(super) fn renewed(object: &Object<'_>, default_life: Duration) -> Option<TokenGrant> {
-    read(object, default_life).filter(|grant| grant.refresh.is_some() || grant.access != Err(Unusable::Absent))
+    Some(read(object, default_life)).filter(|grant| match &grant.refresh {
+        Ok(Some(_)) => true,
+        Ok(None) => grant.access != Err(Unusable::Absent),
+        Err(_) => grant.access.is_ok(),
+    })
 }
 
-fn read(object: &Object<'_>, default_life: Duration) -> Option<TokenGrant> {
+fn read(object: &Object<'_>, default_life: Duration) -> TokenGrant {
     let refresh = match object.get("refresh_token") {
-        Json::Null => None,
-        // An empty token is none (RFC 6749 appendix A.17).
-        Json::Text(token) if token.is_empty() => None,
-        Json::Text(token) => Some(RefreshToken::new(text::credential(&token).ok()?.to_owned())),
-        Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_) | Json::Odd => return None,
+        // Some servers write `false` where they give none. An empty token is none (RFC 6749 appendix A.17).
+        Json::Null | Json::Bool(_) => Ok(None),
+        Json::Text(token) if token.is_empty() => Ok(None),
+        Json::Text(token) => text::credential(&token).map(|token| Some(RefreshToken::new(token.to_owned()))),
+        Json::Number(_) | Json::List(_) | Json::Object(_) | Json::Odd => Err(Unusable::Characters),
     };
-    Some(TokenGrant {
+    TokenGrant {
         access: access(object),
         refresh,
         expires_in: life(&object.get("expires_in"), default_life, TOKEN_LIFE_MAX),
-    })
+    }
 }
 
 fn access(object: &Object<'_>) -> Result<AccessToken, Unusable> {

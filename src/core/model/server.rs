@@ -383,7 +383,7 @@ impl Server {
 pub(super) fn grant(pair: Pair, habits: &Habits) -> TokenGrant {
     TokenGrant {
         access: Ok(pair.access()),
-        refresh: habits.offline.then(|| pair.refresh()),
+        refresh: Ok(habits.offline.then(|| pair.refresh())),
         expires_in: habits.access_life,
     }
 }

@@ -174,7 +174,7 @@ impl Core {
             name,
             ..DeviceInfo::default()
         };
-        let unusable = grant.access.as_ref().err().copied();
+        let unusable = grant.unusable();
         let pair = grant.into_pair(None, stamp(self.boot, sent, date, t.now), t);
         self.told_unusable(t, unusable, &pair);
         let pairing = Pairing {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::core::backoff::Cause;
 use crate::core::effect::{CallError, Effect, Note, OpId, Request};
-use crate::core::event::{Fault, FaultKind, Objection, PrepareAnswer, RefreshAnswer, TokenGrant, Unusable};
+use crate::core::event::{Fault, FaultKind, Objection, PrepareAnswer, RefreshAnswer, TokenGrant, TokenKind, Unusable};
 use crate::core::held::{Held, stamp};
 use crate::core::record::{IntentMark, Pairing, TokenPair};
 use crate::core::snapshot::{ErrorWord, Reason};
@@ -261,7 +261,7 @@ impl Core {
         let Some(held) = &self.held else { return };
         let old = held.pair.refresh.clone();
         let obtained = stamp(self.boot, mark.at, date, t.now);
-        let unusable = grant.access.as_ref().err().copied();
+        let unusable = grant.unusable();
         // RFC 6749 §6: a server that sends no new refresh token leaves the old one in force.
         let incoming = grant.into_pair(old.as_ref(), obtained, t);
         self.told_unusable(t, unusable, &incoming);
@@ -276,11 +276,17 @@ impl Core {
         self.ledger.generation
     }
 
-    /// Says of a pair that was granted why its access token cannot be used.
-    pub(super) fn told_unusable(&mut self, t: &mut Turn<'_>, why: Option<Unusable>, pair: &TokenPair) {
-        if let Some(why) = why {
+    /// Says of a pair that was granted which of its tokens cannot be used, and why.
+    pub(super) fn told_unusable(
+        &mut self,
+        t: &mut Turn<'_>,
+        unusable: impl Iterator<Item = (TokenKind, Unusable)>,
+        pair: &TokenPair,
+    ) {
+        for (token, why) in unusable {
             self.fail_with(t, ErrorWord::ServerError);
             t.note(Note::TokenUnusable {
+                token,
                 why,
                 retry_in: pair.lifetime,
             });

@@ -74,7 +74,7 @@ pub(super) fn fault(kind: FaultKind) -> Fault {
 pub(super) fn grant(n: u32) -> TokenGrant {
     TokenGrant {
         access: Ok(AccessToken::new(format!("a{n}"))),
-        refresh: Some(RefreshToken::new(format!("r{n}"))),
+        refresh: Ok(Some(RefreshToken::new(format!("r{n}")))),
         expires_in: secs(28_800),
     }
 }

@@ -358,7 +358,7 @@ fn a_refresh_answer_without_a_refresh_token_keeps_the_one_in_hand() {
     scene.advance(secs(28_800 * 83 / 100));
     scene.prepare(PrepareAnswer::Ready);
     scene.refresh(RefreshAnswer::Granted(TokenGrant {
-        refresh: None,
+        refresh: Ok(None),
         ..grant(2)
     }));
     assert_eq!(scene.on_disk().pair.refresh, Some(RefreshToken::new("r1".into())));

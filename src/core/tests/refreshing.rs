@@ -285,7 +285,7 @@ fn without_a_refresh_token_the_access_tokens_end_is_the_pairings() {
     scene.show_code();
     scene.advance(secs(5));
     scene.poll(PollAnswer::Granted(TokenGrant {
-        refresh: None,
+        refresh: Ok(None),
         ..grant(1)
     }));
     scene.alive();

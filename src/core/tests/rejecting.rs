@@ -150,7 +150,7 @@ fn a_401_without_a_refresh_token_ends_the_pairing() {
     scene.show_code();
     scene.advance(secs(5));
     scene.poll(PollAnswer::Granted(TokenGrant {
-        refresh: None,
+        refresh: Ok(None),
         ..grant(1)
     }));
     scene.probed(ResourceAnswer::Unauthorized);

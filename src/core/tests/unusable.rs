@@ -77,11 +77,38 @@ fn a_refresh_keeps_the_refresh_token_whatever_came_beside_it() {
 #[test]
 fn a_refresh_token_that_stays_in_force_is_kept_as_well() {
     let answer = TokenGrant {
-        refresh: None,
+        refresh: Ok(None),
         ..without_access(2, TOO_LONG)
     };
     let mut scene = refreshed_without_access(policy(), answer);
     assert_paired_without_access(&mut scene, 1);
+}
+
+#[test]
+fn an_access_token_is_served_to_its_end_beside_a_refresh_token_that_cannot_be_used() {
+    let answer = || TokenGrant {
+        refresh: Err(TOO_LONG),
+        ..grant(2)
+    };
+    let refreshed = refreshed_without_access(policy(), answer());
+    let mut paired = Scene::unpaired();
+    paired.start_pairing(false);
+    paired.show_code();
+    paired.advance(secs(5));
+    paired.poll(PollAnswer::Granted(answer()));
+    for mut scene in [refreshed, paired] {
+        assert_eq!(told(&scene), [TOO_LONG]);
+        // The one before it is spent at the server, and must not be sent again.
+        assert_eq!(scene.on_disk().pair.refresh, None);
+        scene.alive();
+        let call = scene.get_token(None);
+        assert_eq!(scene.token(call), "a2");
+        assert_eq!(scene.state(), (PairingState::Paired, Reason::NoRefreshToken));
+        assert!(scene.core.snapshot().attention);
+        scene.advance(secs(28_800));
+        assert!(!scene.out(is_prepare) && !scene.out(is_refresh));
+        assert_eq!(scene.state(), (PairingState::Unpaired, Reason::NoRefreshToken));
+    }
 }
 
 #[test]

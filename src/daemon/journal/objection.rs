@@ -6,7 +6,7 @@
 use tracing::Level;
 
 use super::{CLIENT_REJECTED, CODE_ENDED, CODE_REFUSED, Entry, FLOW_ENDED, TOKEN_UNUSABLE, level, words};
-use crate::core::{ErrorCode, Objection, Reason, Unusable};
+use crate::core::{ErrorCode, Objection, Reason, TokenKind, Unusable};
 
 /// No request of this client will be taken before somebody acts.
 pub(super) fn client_rejected(objection: Objection, paired: bool) -> Entry {
@@ -29,17 +29,23 @@ pub(super) fn code_refused(objection: Objection, word: Option<&ErrorCode>) -> En
 }
 
 /// Tokens came, and uploads cannot work with them.
-pub(super) fn token_unusable(why: Unusable, retry_in: &str) -> Entry {
+pub(super) fn token_unusable(token: TokenKind, why: Unusable, retry_in: &str) -> Entry {
     let what = match why {
         Unusable::Absent => "its answer holds none".to_owned(),
         Unusable::TooLong(length) => format!("a token of {length} bytes, 32,768 are taken"),
         Unusable::Characters => "it holds characters that no token may hold".to_owned(),
         Unusable::Kind => "its token_type is not Bearer".to_owned(),
     };
-    let sentence = format!(
-        "The server's access token cannot be used: {what}. The refresh token beside it is kept, and so is the pairing. \
-         Let the server issue another kind of token. The next one is requested in {retry_in}."
-    );
+    let sentence = match token {
+        TokenKind::Access => format!(
+            "The server's access token cannot be used: {what}. The refresh token beside it is kept, and so is the pairing. \
+             Let the server issue another kind of token. The next one is requested in {retry_in}."
+        ),
+        TokenKind::Refresh => format!(
+            "The server's refresh token cannot be used: {what}. The access token beside it is served to its end in \
+             {retry_in}; then the pairing ends. Let the server issue another kind of token, and pair again."
+        ),
+    };
     Entry::new(Level::ERROR, TOKEN_UNUSABLE, sentence)
 }
 

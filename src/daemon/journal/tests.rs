@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::core::{ErrorCode, Objection, TOKEN_MAX, Unusable};
+use crate::core::{ErrorCode, Objection, TOKEN_MAX, TokenKind, Unusable};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -39,6 +39,7 @@ fn every_note() -> Vec<Note> {
                 lifetime: 480 * MINUTE,
             },
             Note::Refreshed { .. } => Note::TokenUnusable {
+                token: TokenKind::Access,
                 why: Unusable::TooLong(75_000),
                 retry_in: MINUTE,
             },
@@ -224,13 +225,16 @@ fn a_token_that_cannot_be_used_is_told_with_its_size_or_its_fault() {
         (Unusable::Absent, "holds none"),
     ] {
         let retry_in = 15 * MINUTE;
-        let entry = Entry::from(&Note::TokenUnusable { why, retry_in });
-        assert!(
-            entry.sentence.contains(said) && entry.sentence.contains("15 min"),
-            "{}",
-            entry.sentence
-        );
-        assert_eq!(entry.level, Level::ERROR);
+        for (token, what) in [
+            (TokenKind::Access, "access token cannot be used"),
+            (TokenKind::Refresh, "refresh token cannot be used"),
+        ] {
+            let entry = Entry::from(&Note::TokenUnusable { token, why, retry_in });
+            for part in [said, what, "15 min"] {
+                assert!(entry.sentence.contains(part), "{}", entry.sentence);
+            }
+            assert_eq!(entry.level, Level::ERROR);
+        }
     }
     assert_eq!(TOKEN_MAX, 32_768, "as the sentence says");
 }

@@ -165,7 +165,7 @@ fn an_approved_poll_brings_a_pair() {
         poll(200, PAIR),
         PollAnswer::Granted(TokenGrant {
             access: Ok(AccessToken::new("AT".to_owned())),
-            refresh: Some(RefreshToken::new("RT".to_owned())),
+            refresh: Ok(Some(RefreshToken::new("RT".to_owned()))),
             expires_in: Duration::from_secs(28_800),
         })
     );
@@ -289,18 +289,15 @@ fn granted(body: &str) -> [Option<TokenGrant>; 6] {
 }
 
 #[test]
-fn half_a_pair_is_no_pair() {
+fn what_holds_no_token_that_can_be_used_is_no_grant() {
     for body in [
         r"{}",
         r#"{"access_token":""}"#,
         r#"{"access_token":7}"#,
         r#"{"status":"ok"}"#,
-        r#"{"access_token":"AT","refresh_token":"R T"}"#,
-        r#"{"access_token":"AT","refresh_token":7}"#,
-        r#"{"access_token":"AT","refresh_token":["RT"]}"#,
-        r#"{"access_token":"AT","refresh_token":NaN}"#,
-        r#"{"access_token":"AT","refresh_token":"R\ud800"}"#,
+        r#"{"refresh_token":"R T"}"#,
         r#"{"access_token":"A T","refresh_token":"R T"}"#,
+        r#"{"access_token":"AT","token_type":"mac","refresh_token":7}"#,
         r#"[{"access_token":"AT"}]"#,
     ] {
         assert_eq!(granted(body), [const { None }; 6], "{body}");
@@ -331,7 +328,7 @@ fn a_refresh_token_is_kept_whatever_stands_beside_it() {
         for grant in granted(&format!(r#"{{{access}"expires_in":60,"refresh_token":"RT"}}"#)) {
             let grant = grant.unwrap_or_else(|| panic!("{why:?}"));
             assert_eq!(grant.access, Err(why));
-            assert_eq!(grant.refresh.unwrap().expose(), "RT");
+            assert_eq!(grant.refresh.unwrap().unwrap().expose(), "RT");
         }
     }
 }
@@ -344,7 +341,18 @@ fn a_refresh_token_stays_in_force_where_only_an_unusable_access_token_came() {
             // A refresh, and then a code, which left nothing to keep.
             let kept = at % 2 == 0 && why != Unusable::Absent;
             assert_eq!(grant.is_some(), kept, "{why:?}");
-            assert!(grant.is_none_or(|grant| grant.access == Err(why) && grant.refresh.is_none()));
+            assert!(grant.is_none_or(|grant| grant.access == Err(why) && grant.refresh == Ok(None)));
+        }
+    }
+}
+
+#[test]
+fn an_access_token_is_kept_beside_a_refresh_token_that_cannot_be_used() {
+    for refresh in [r#""R T""#, "7", "[\"RT\"]", "{}", "NaN", r#""R\ud800""#] {
+        for grant in granted(&format!(r#"{{"access_token":"AT","refresh_token":{refresh}}}"#)) {
+            let grant = grant.unwrap_or_else(|| panic!("{refresh}"));
+            assert_eq!(grant.access.unwrap().expose(), "AT");
+            assert_eq!(grant.refresh, Err(Unusable::Characters), "{refresh}");
         }
     }
 }
@@ -360,16 +368,21 @@ fn tokens_have_32768_bytes_at_most() {
             assert_eq!(grant.access.is_ok(), fits);
             assert!(fits || grant.access == unusable, "{length}");
         }
-        for body in [
-            format!(r#"{{"access_token":"AT","refresh_token":"{long}"}}"#),
-            format!(r#"{{"access_token":"{long}","refresh_token":"{long}"}}"#),
-        ] {
-            for grant in granted(&body) {
-                assert_eq!(grant.is_some(), fits, "{length}");
-                let Some(grant) = grant else { continue };
-                assert!(grant.access.is_ok());
-                assert_eq!(grant.refresh.unwrap().expose().len(), length);
-            }
+        for grant in granted(&format!(r#"{{"access_token":"AT","refresh_token":"{long}"}}"#)) {
+            let grant = grant.unwrap();
+            assert!(grant.access.is_ok());
+            let refresh = grant.refresh.map(|token| token.unwrap().expose().len());
+            assert_eq!(
+                refresh,
+                if fits {
+                    Ok(length)
+                } else {
+                    Err(Unusable::TooLong(length))
+                }
+            );
+        }
+        for grant in granted(&format!(r#"{{"access_token":"{long}","refresh_token":"{long}"}}"#)) {
+            assert_eq!(grant.is_some(), fits, "{length}");
         }
         let code = CODE.replace("\"DC\"", &format!("\"{long}\""));
         let answer = answer(Kind::DeviceCode, 200, JSON, &code);
@@ -382,13 +395,18 @@ fn a_token_answer_is_read_leniently_where_nothing_hangs_on_it() {
     for body in [
         r#"{"access_token":"AT"}"#,
         r#"{"access_token":"AT","refresh_token":null,"token_type":null}"#,
+        r#"{"access_token":"AT","refresh_token":false}"#,
         r#"{"access_token":"AT","refresh_token":"","token_type":"BEARER","scope":["x"],"more":{"a":[1,{}]}}"#,
         r#" {"access_token":"old","access_token":"AT"} "#,
     ] {
         let RefreshAnswer::Granted(grant) = refresh(200, &[], body) else {
             panic!("{body}");
         };
-        assert_eq!((grant.access.unwrap().expose(), grant.refresh), ("AT", None), "{body}");
+        assert_eq!(
+            (grant.access.unwrap().expose(), grant.refresh),
+            ("AT", Ok(None)),
+            "{body}"
+        );
     }
 }
 

@@ -40,7 +40,9 @@ fn what_grants_is_taken_whatever_it_is_labelled() {
                 let told = |answer: Answer| match answer {
                     Answer::Refresh(RefreshAnswer::Granted(grant))
                     | Answer::Poll(PollAnswer::Granted(grant))
-                    | Answer::Exchange(ExchangeAnswer::Granted(grant)) => grant.refresh.unwrap().expose().to_owned(),
+                    | Answer::Exchange(ExchangeAnswer::Granted(grant)) => {
+                        grant.refresh.unwrap().unwrap().expose().to_owned()
+                    }
                     Answer::Code(CodeAnswer::Granted(code)) => code.device_code.expose().to_owned(),
                     other => panic!("{} {headers:?} {other:?}", provider.name()),
                 };

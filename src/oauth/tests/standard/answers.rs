@@ -82,7 +82,7 @@ fn an_answer_without_refresh_token_or_lifetime_is_good() {
     let Answer::Refresh(RefreshAnswer::Granted(grant)) = answer else {
         panic!("{answer:?}")
     };
-    assert_eq!((grant.refresh, grant.expires_in), (None, Duration::from_secs(3600)));
+    assert_eq!((grant.refresh, grant.expires_in), (Ok(None), Duration::from_secs(3600)));
 }
 
 /// With 0 at its word, a device without a refresh token would be paired for a second, and one with it would refresh without end.
