@@ -44,7 +44,7 @@ async fn is_owned(connection: &Connection) -> Result<bool, Failure> {
 }
 
 /// Connects. Returns a warning when anybody could be answering. A call would start a daemon that is not running; where that loses
-/// the key to its secrets, there is no call.
+/// the key to its secrets, and root asks, there is no call.
 async fn connect(bus: &BusAddress) -> Result<(Connection, Option<String>), Failure> {
     let unreachable =
         |error: zbus::Error| Failure::new(Exit::Unreachable, format!("{bus} cannot be reached ({error})"));

@@ -2,7 +2,7 @@
 //!
 //! systemd binds this file to the machine id, and deletes it when it is read under another one. It does so for whoever asks:
 //! `systemd-creds`, and the service manager for a unit with a credential. All that was sealed with the key is lost then. So this is
-//! looked at first, and where the key would go neither is called.
+//! looked at first, and where the key would go neither is called. Only root can look: for others the key is never foreign.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -18,7 +18,7 @@ const APPLICATION_ID: [u8; 16] = [
     0xd3, 0xac, 0xec, 0xba, 0x0d, 0xad, 0x4c, 0xdf, 0xb8, 0xc9, 0x38, 0x15, 0x28, 0x93, 0x6c, 0x58,
 ];
 
-/// Whether systemd would delete the key if it read it now.
+/// Whether systemd would delete the key if it read it now. `false` where it cannot be read.
 pub(in crate::cli) fn is_foreign(site: &Site) -> bool {
     let path = site.host_key();
     // systemd follows no link, refuses what is no file or has no key in it, and reads nothing without a machine id.
