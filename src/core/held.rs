@@ -62,7 +62,7 @@ pub(super) enum Life {
     Until(BootTime),
     /// Obtained in another boot, and no clock tells how long ago.
     Unknown {
-        /// Since when we could know, had anybody told the time. `None` before the server was heard of.
+        /// Since when we could know, had anybody told the time. `None` before a server was heard of.
         since: Option<BootTime>,
         /// A resource took it, or there is none that could be asked.
         vouched: bool,
@@ -261,10 +261,10 @@ impl Held {
         }
     }
 
-    /// A connection to the server stands, or none could be had. Where nobody can be asked, that alone tells whether the time
-    /// could have been known.
+    /// A server was reached, and what it said or failed to say told no time: no probe may ever tell more. Or no connection could
+    /// be had, which counts where nobody can be asked.
     pub(super) fn reached(&mut self, server: bool, now: BootTime) {
-        if let Life::Unknown { since, vouched: true } = &mut self.life {
+        if let Life::Unknown { since, .. } = &mut self.life {
             *since = server.then(|| since.unwrap_or(now));
         }
     }

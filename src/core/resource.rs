@@ -250,6 +250,9 @@ impl Core {
                 if !flight.heartbeat || self.resource.rejections.any() {
                     self.resource.wanted = true;
                 }
+                if let Some(held) = self.held.as_mut().filter(|_| !fault.kind.unsent()) {
+                    held.reached(true, now);
+                }
                 self.resource
                     .retry
                     .failed(t, fault.call_error(), fault.cause(), fault.retry_after, PROBE_CAP);

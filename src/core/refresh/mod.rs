@@ -136,15 +136,18 @@ impl Core {
         let Some(held) = &mut self.held else { return };
         let askable = held.askable(&self.policy);
         match answer {
-            PrepareAnswer::Ready | PrepareAnswer::Busy(_) if askable => {
+            PrepareAnswer::Ready | PrepareAnswer::Busy(_) => {
                 let decided = held.challenged() || held.ambiguous.is_some();
-                if held.by_wall_clock() && !decided {
+                let doubted = askable && held.by_wall_clock() && !decided;
+                if doubted {
                     // It told no time, and a wrong clock must not cost a refresh: the token is asked about first.
                     held.doubt(&self.policy, t);
+                }
+                held.reached(true, t.at());
+                if doubted {
                     self.want_probe(t);
                 }
             }
-            PrepareAnswer::Ready | PrepareAnswer::Busy(_) => held.reached(true, t.at()),
             PrepareAnswer::Failed(fault) if fault.cause() == Cause::Unreached && !askable => {
                 held.reached(false, t.at());
             }

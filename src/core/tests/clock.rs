@@ -26,6 +26,8 @@ struct Board {
     /// Whether answers carry a `Date` that counts.
     dated: bool,
     network: bool,
+    /// How `devices/me` fails, if it does.
+    ill: Option<FaultKind>,
     refreshes: usize,
     probes: usize,
     /// Probes before the first refresh.
@@ -66,6 +68,7 @@ impl Board {
             real,
             dated: true,
             network: true,
+            ill: None,
             refreshes: 0,
             probes: 0,
             probes_before: 0,
@@ -108,6 +111,8 @@ impl Board {
                     self.probes_before += usize::from(self.refreshes == 0);
                     Answer::Resource(if !self.network {
                         ResourceAnswer::Failed(fault(FaultKind::Offline))
+                    } else if let Some(kind) = self.ill {
+                        ResourceAnswer::Failed(fault(kind))
                     } else if lives {
                         ResourceAnswer::Alive(None)
                     } else {
@@ -430,4 +435,60 @@ fn a_pairing_without_a_usable_access_token_is_refreshed_without_a_clock_too() {
     assert_eq!((board.refreshes, board.probes), (0, 0));
     board.pass(60);
     assert_eq!(board.refreshes, 1);
+}
+
+#[test]
+fn a_resource_that_gives_no_verdict_does_not_keep_a_token_in_doubt() {
+    // Where the connection of the refresh stood, even a resource that cannot be reached tells that nobody will say more.
+    let ill = [
+        (Wall::Right, FaultKind::Offline),
+        (Wall::Right, FaultKind::Refused),
+        (Wall::Absent, FaultKind::Refused),
+        (Wall::Absent, FaultKind::RateLimited),
+        (Wall::Absent, FaultKind::Garbled),
+        (Wall::Absent, FaultKind::Lost),
+    ];
+    for (wall, kind) in ill {
+        for mode in both_modes() {
+            let what = format!("{:?}, {wall:?}, {kind:?}", mode.refresh);
+            let mut board = Board::on(&mode, 2, 10 * HOUR, wall);
+            board.dated = false;
+            board.ill = Some(kind);
+            board.scene.get_token(None);
+            board.pass(595);
+            assert_eq!((board.refreshes, board.scene.stores), (0, 0), "{what}");
+            board.pass(60);
+            assert_eq!(board.refreshes, 1, "{what}");
+            assert_eq!(board.token(), "a2", "{what}");
+        }
+    }
+}
+
+#[test]
+fn who_asks_all_the_time_does_not_put_that_off() {
+    let mut board = Board::on(&policy(), 2, 10 * HOUR, Wall::Right);
+    board.dated = false;
+    board.ill = Some(FaultKind::Refused);
+    for _ in 0..66 {
+        board.scene.get_token(None);
+        board.pass(10);
+    }
+    assert_eq!(board.refreshes, 1);
+    assert_eq!(board.token(), "a2");
+}
+
+#[test]
+fn a_network_that_was_never_there_begins_no_ten_minutes() {
+    for kind in [FaultKind::Offline, FaultKind::Untrusted, FaultKind::ClockNotSet] {
+        let mut board = Board::on(&policy(), 2, HOUR, Wall::Absent);
+        board.dated = false;
+        // A captive portal, say.
+        board.ill = Some(kind);
+        board.pass(30 * 60);
+        board.ill = None;
+        board.scene.event(Event::NetworkUp);
+        assert_eq!(board.token(), "a1");
+        board.pass(570);
+        assert_eq!((board.refreshes, board.scene.stores), (0, 0), "{kind:?}");
+    }
 }
