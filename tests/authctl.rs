@@ -310,6 +310,7 @@ fn a_code_on_show_is_to_be_had_as_text_picture_and_drawing() {
     let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
     assert_eq!(mode & 0o7777, 0o600, "who reads it can bind the device");
     assert!(world.run("qr --svg -").out.contains("<svg"));
+    assert!(world.run("qr --svg /dev/fd/1").out.contains("<svg"), "a pipe stays one");
     let nowhere = world.run("qr --png /nowhere/code.png");
     assert_eq!(nowhere.code, Some(1));
     assert!(nowhere.err.contains("/nowhere/code.png"), "{}", nowhere.err);

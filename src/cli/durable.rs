@@ -166,7 +166,7 @@ fn directory_of(path: &Path) -> io::Result<&Path> {
 }
 
 /// Whether no file can have this name. [`Path`] overlooks a slash at the end.
-fn names_a_directory(path: &Path) -> bool {
+pub(super) fn names_a_directory(path: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();
     path.file_name().is_none() || bytes.ends_with(b"/") || bytes.ends_with(b"/.")
 }

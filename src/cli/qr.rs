@@ -1,11 +1,16 @@
 //! `qr`: the current code as a QR code, on the terminal or in a file.
 
+use std::fs::{self, File};
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 
+use rustix::fs::{OFlags, PROC_SUPER_MAGIC, statfs};
+use rustix::io::Errno;
 use zbus::Connection;
 
 use super::args::Qr;
-use super::durable::Staged;
+use super::durable::{Staged, names_a_directory};
 use super::exit::{Exit, Failure, word_of};
 use super::pair::on_white;
 use super::print;
@@ -47,10 +52,78 @@ pub(super) async fn qr(connection: &Connection, wanted: &Qr) -> Result<Exit, Fai
             .and_then(|()| out.flush())
             .map_err(failed("standard output".to_owned()))?;
     } else {
-        // Whoever reads it can bind the device to a project of their own.
-        Staged::write(path, &picture, 0o600, None)
-            .and_then(Staged::commit)
-            .map_err(failed(path.display().to_string()))?;
+        write(path, &picture).map_err(failed(path.display().to_string()))?;
     }
     Ok(Exit::Ok)
 }
+
+/// Writes to what a user's name leads to. A file is replaced as a whole, so that nobody reads half of it, and keeps owner and mode;
+/// a new one is its owner's alone, because whoever reads it can bind the device to a project of their own. A FIFO, a device and
+/// an open descriptor are written and stay what they are.
+fn write(path: &Path, picture: &[u8]) -> io::Result<()> {
+    let no_file = || io::Error::new(io::ErrorKind::InvalidInput, "this is not the name of a file");
+    if names_a_directory(path) {
+        return Err(no_file());
+    }
+    // The kernel goes there first: it refuses a stranger's link in a directory where everybody may write.
+    let found = match fs::metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        found => Some(found?),
+    };
+    let (path, is_descriptor) = followed(path)?;
+    let Some(found) = found else {
+        return Staged::write(&path, picture, 0o600, None).and_then(Staged::commit);
+    };
+    if found.is_dir() {
+        return Err(no_file());
+    }
+    if is_descriptor || !found.is_file() {
+        // Never made here, and never cut: others write to it as well.
+        return File::options()
+            .append(true)
+            .custom_flags(OFlags::NOCTTY.bits().cast_signed())
+            .open(&path)?
+            .write_all(picture);
+    }
+    let owner = Some((found.uid(), found.gid()));
+    match Staged::write(&path, picture, found.mode() & 0o777, owner).and_then(Staged::commit) {
+        // The file is the user's to write, and its directory or its owner is not, or it is a mount of its own.
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::ResourceBusy
+            ) =>
+        {
+            let mut file = File::options().write(true).truncate(true).open(&path)?;
+            file.write_all(picture)?;
+            file.sync_all()
+        }
+        done => done,
+    }
+}
+
+/// Where the links lead from this name, the target may be absent; `true` where that is an open descriptor (`/dev/stdout`), whose
+/// link's text is no name.
+fn followed(path: &Path) -> io::Result<(PathBuf, bool)> {
+    // As many as Linux follows.
+    const LINKS: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..=LINKS {
+        let above = match path.parent() {
+            Some(above) if !above.as_os_str().is_empty() => above,
+            _ => Path::new("."),
+        };
+        match fs::read_link(&path) {
+            Ok(_) if statfs(above)?.f_type == PROC_SUPER_MAGIC => return Ok((path, true)),
+            Ok(to) => path = above.join(to),
+            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::NotFound) => {
+                return Ok((path, false));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(Errno::LOOP.into())
+}
+
+#[cfg(test)]
+mod tests;
