@@ -205,6 +205,10 @@ fn what_is_allowed_is_not_found() {
             "use crate::core::Fault;\nuse crate::oauth::Message;\nuse hyper::Request;",
         ),
         ("src/daemon/run.rs", "use crate::{bus, config, http, oauth, store};"),
+        (
+            "src/core/x.rs",
+            "fn f(x: &X) -> impl Iterator<Item = E> + use<> { let a = x.a().map(|why| (Kind::A, *why)); a }",
+        ),
         ("src/lib.rs", "pub mod core;\npub mod bus;"),
     ];
     for (path, text) in innocent {
@@ -332,7 +336,8 @@ fn paths(path: &str, text: &str) -> Vec<String> {
                 }
             }
             "macro_rules" if next(1) == "!" => local.push(next(2).to_owned()),
-            "use" => {
+            // `impl Trait + use<'a>` captures, and imports nothing.
+            "use" if next(1) != "<" => {
                 let end = (at..tokens.len())
                     .find(|end| tokens[*end] == ";")
                     .unwrap_or(tokens.len());
