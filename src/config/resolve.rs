@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::core::RefreshMode;
+use crate::core::{RefreshMode, SERVER_IS_DONE};
 
 use super::accounts::Accounts;
 use super::error::{ConfigError, Place};
@@ -14,9 +14,6 @@ use super::value::{
     Between, ClientId, Heartbeat, Kind, Percent, Principal, Refresh, VersionFrom, duration_text, is_bare_mac,
 };
 use super::{Access, Config, Device, Principals, RefreshSettings, SecretFiles, State, Tls};
-
-/// The server gives up on a request after 30 s; 10 s more for its clock and ours.
-const SERVER_IS_DONE: Duration = Duration::from_secs(40);
 
 /// Lays the files over each other, the last on top, and decides.
 pub(super) fn resolve(layers: Vec<Layer>, system: &System) -> Result<Config, ConfigError> {

@@ -50,7 +50,7 @@ pub use event::{
     FaultKind, LocalFault, Objection, PairingOptions, PollAnswer, PrepareAnswer, Redirect, RedirectOutcome,
     RefreshAnswer, ResourceAnswer, RevokeAnswer, TokenGrant, TokenKind, Unusable,
 };
-pub use policy::{GrantKind, Policy, Provisioning, RefreshMode};
+pub use policy::{GrantKind, Policy, Provisioning, RefreshMode, SERVER_IS_DONE};
 pub use record::{
     Body, Code, FlowRecord, IntentMark, Kept, Loaded, MAX_REVOCATIONS, Pairing, PendingRevocation, Record, Revocable,
     Stamp, Stored, TokenPair,
@@ -87,6 +87,8 @@ pub struct Core {
     asked: bool,
     /// The network came back: a resend need not wait for its doubled time.
     resend_hastened: bool,
+    /// When a mark of another boot was read from the disk.
+    mark_found: BootTime,
     client_rejected: bool,
     /// Warnings given about the refresh token's age.
     aged: usize,
@@ -202,6 +204,7 @@ impl Core {
             last_refreshed: None,
             asked: false,
             resend_hastened: false,
+            mark_found: BootTime::default(),
             client_rejected: false,
             aged: 0,
             flow: None,
@@ -277,9 +280,11 @@ impl Core {
         match record.body {
             Body::Tombstone(reason) => self.idle = reason,
             Body::Paired(mut pairing) => {
-                if let Some(mark) = pairing.mark.as_mut().filter(|mark| mark.boot == self.boot) {
+                match &mut pairing.mark {
                     // Written when the mark was on its way to disk; the POST may have left as late as the crash.
-                    mark.at = t.at();
+                    Some(mark) if mark.boot == self.boot => mark.at = t.at(),
+                    Some(_) => self.mark_found = t.at(),
+                    None => {}
                 }
                 if fell_back {
                     if !spilled {

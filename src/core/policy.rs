@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// The server gives up on a request after 30 s; 10 s more for its clock and ours.
+pub const SERVER_IS_DONE: Duration = Duration::from_secs(40);
+
 /// Everything the core is told about how to behave. Changes only by [`Event::PolicyChanged`](super::event::Event).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Policy {

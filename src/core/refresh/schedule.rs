@@ -8,7 +8,7 @@ use crate::core::backoff::{Cause, Change, FLOOR};
 use crate::core::effect::{CallError, Note};
 use crate::core::event::{Fault, FaultKind};
 use crate::core::held::Held;
-use crate::core::policy::RefreshMode;
+use crate::core::policy::{RefreshMode, SERVER_IS_DONE};
 use crate::core::record::IntentMark;
 use crate::core::snapshot::ErrorWord;
 use crate::core::time::BootTime;
@@ -114,11 +114,9 @@ impl Core {
                 } else {
                     self.resend_after(mark, mark.sends.saturating_sub(1))
                 };
-                let wish = if waited_for {
-                    wish
-                } else {
-                    self.resource.after_a_probe(earliest, wish)
-                };
+                // A probe goes first where it can settle the doubt by then.
+                let probe = self.doubt_ends().filter(|end| !waited_for && *end <= wish);
+                let wish = probe.map_or(wish, |end| self.resource.after_a_probe(end, wish));
                 wish.max(retry)
             }
             None => self.ordinary_wish(held, waited_for)?.max(retry),
@@ -172,11 +170,16 @@ impl Core {
         from.after(wait)
     }
 
-    /// From when on a 2xx says that an unanswered refresh was not carried out: the server has given up on it, and a send would
-    /// be due.
+    /// From when on a 2xx says that an unanswered refresh was not carried out: the server has given up on it. Where a boot has no
+    /// identity a mark of «another boot» may be of a moment before this process began.
     pub(in crate::core) fn doubt_ends(&self) -> Option<BootTime> {
         let mark = self.held.as_ref()?.ambiguous?;
-        Some(self.resend_after(mark, 0))
+        let from = if mark.boot == self.boot {
+            mark.at
+        } else {
+            self.mark_found
+        };
+        Some(from.after(self.policy.replay_after.max(SERVER_IS_DONE)))
     }
 
     /// Whether the token endpoint may be asked on behalf of the pairing in hand.

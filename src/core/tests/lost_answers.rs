@@ -289,3 +289,70 @@ fn who_is_short_of_a_token_does_not_wait_for_the_probe() {
     scene.refresh_to(2);
     assert_eq!(scene.token(call), "a2");
 }
+
+/// Until the server has given up on the send: no connection can be had, and a 2xx settles nothing.
+fn settles_after(scene: &mut Scene, wait: Duration) {
+    let end = scene.now.after(wait);
+    while scene.now < end {
+        if scene.out(is_prepare) {
+            scene.prepare(PrepareAnswer::Failed(fault(FaultKind::Offline)));
+        }
+        if scene.out(is_identify) {
+            scene.alive();
+        }
+        assert!(scene.on_disk().mark.is_some(), "the server may still be at it");
+        scene.advance(secs(1));
+    }
+    scene.alive();
+    assert_eq!(scene.on_disk().mark, None);
+}
+
+#[test]
+fn a_2xx_settles_nothing_before_the_server_has_given_up_whatever_replay_after_says() {
+    for replay_after in [1, 20, 39, 40] {
+        let mut scene = Scene::paired_with(Policy {
+            refresh: RefreshMode::OnDemand,
+            replay_after: secs(replay_after),
+            ..policy()
+        });
+        scene.advance(secs(27_000));
+        scene.get_token(None);
+        scene.prepare(PrepareAnswer::Ready);
+        scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Lost)));
+        scene.alive();
+        settles_after(&mut scene, secs(40));
+    }
+}
+
+#[test]
+fn a_resend_that_comes_before_a_2xx_can_settle_waits_for_no_probe() {
+    let mut scene = Scene::paired_with(Policy {
+        replay_after: secs(2),
+        ..policy()
+    });
+    scene.advance(secs(28_800 * 83 / 100));
+    scene.prepare(PrepareAnswer::Ready);
+    scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Lost)));
+    scene.alive();
+    // The pace of retries allows it by then.
+    scene.advance(secs(15));
+    assert!(!scene.out(is_identify));
+    scene.refresh_to(2);
+    assert_eq!(scene.on_disk().mark, None);
+}
+
+#[test]
+fn a_mark_of_another_boot_is_not_settled_before_the_process_is_40_seconds_old() {
+    // Where a boot has no identity each start is «another boot», and the send may be of a moment ago.
+    let mut scene = lost_on_demand();
+    scene.alive();
+    let uptime = scene.now.as_millis() + 1_000;
+    let on_demand = Policy {
+        refresh: RefreshMode::OnDemand,
+        ..policy()
+    };
+    let boot = BootId([2; 16]);
+    let mut restarted = Scene::start(on_demand, Provisioning::Ready, scene.stored(), boot, uptime, true);
+    assert!(restarted.out(is_identify));
+    settles_after(&mut restarted, secs(40));
+}
