@@ -214,7 +214,7 @@ impl Core {
 
     /// Calls that waited for a pairing or a tombstone being written.
     fn take_up_deferred(&mut self, t: &mut Turn<'_>) {
-        let blocked = self.defers(t.at());
+        let blocked = self.defers();
         for deferred in std::mem::take(&mut self.deferred) {
             if deferred.deadline <= t.at() {
                 t.reply(deferred.call, Err(CallError::Timeout));
@@ -233,15 +233,14 @@ impl Core {
         }
     }
 
-    /// Whether calls wait for a pairing or a tombstone being written, or for the answer to the last poll of a flow.
-    fn defers(&self, now: BootTime) -> bool {
-        let over = self.flow.as_ref().is_some_and(|flow| flow.is_over(now));
-        self.unpairing.is_some() || self.flow_succeeded() || over
+    /// Whether calls wait for a pairing or a tombstone being written.
+    fn defers(&self) -> bool {
+        self.unpairing.is_some() || self.flow_succeeded()
     }
 
     fn deferred_due(&self, now: BootTime) -> Option<BootTime> {
         let first = self.deferred.iter().map(|deferred| deferred.deadline).min()?;
-        Some(if self.defers(now) { first } else { first.min(now) })
+        Some(if self.defers() { first } else { first.min(now) })
     }
 
     /// When something is due next, even if nothing happens.

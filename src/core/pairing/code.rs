@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use super::callers::Caller;
 use super::{Flow, OrphanPoll, Phase, Refused, Showing};
 use crate::core::Core;
+use crate::core::backoff::Retry;
 use crate::core::effect::{CallError, Effect, Note, OpId, Store};
-use crate::core::event::{CodeAnswer, CodeGrant, Fault, FaultKind, Objection};
+use crate::core::event::{CodeAnswer, CodeGrant, Fault, FaultKind, Objection, PairingOptions};
 use crate::core::record::{Code, FlowRecord};
 use crate::core::snapshot::{ErrorWord, Reason};
 use crate::core::time::BootTime;
@@ -187,7 +189,7 @@ impl Core {
         let Some(flow) = &mut self.flow else { return };
         match &flow.phase {
             Phase::Showing(showing) if showing.ends(flow.give_up) > now => {}
-            Phase::Showing(_) if !flow.is_over(now) => self.code_replaced(t),
+            Phase::Showing(_) if !flow.is_over(now) => self.code_replaced(t, Reason::CodeExpired),
             Phase::Showing(showing) => {
                 if showing.done && flow.ended.is_none() {
                     let reason = if flow.renew {
@@ -208,8 +210,28 @@ impl Core {
         }
     }
 
+    /// A flow that only waits for the answer to its last poll goes on as the one that is asked for now. So a person waits for
+    /// nobody's answer, and who approved the code before is heard as with any code that is replaced.
+    pub(super) fn start_over(&mut self, t: &mut Turn<'_>, starter: Caller, options: PairingOptions, give_up: BootTime) {
+        let Some(flow) = &mut self.flow else { return };
+        if let Phase::Showing(showing) = &mut flow.phase {
+            // The flow's end was the code's; a longer flow does not make it live again. Its last poll keeps its interval.
+            if let Some(due) = showing.due(&flow.pace) {
+                showing.not_before = due.min(showing.next_poll).max(showing.not_before);
+            }
+            showing.code.ends = showing.ends(flow.give_up);
+        }
+        flow.renew = options.renew;
+        flow.replace = options.replace;
+        flow.started = t.at();
+        flow.give_up = give_up;
+        flow.retry = Retry::default();
+        flow.starters.push(starter);
+        self.code_replaced(t, Reason::None);
+    }
+
     /// Another code is asked for. Who approved the old one at the last moment is heard by its last poll.
-    fn code_replaced(&mut self, t: &mut Turn<'_>) {
+    fn code_replaced(&mut self, t: &mut Turn<'_>, reason: Reason) {
         let Some(mut flow) = self.flow.take() else { return };
         let until = flow.may_ask(t.at());
         if let Phase::Showing(showing) = std::mem::replace(&mut flow.phase, Phase::Resting { until }) {
@@ -219,7 +241,7 @@ impl Core {
                 self.orphans.push(OrphanPoll { op, flow, since });
             }
         }
-        flow.reason = Reason::CodeExpired;
+        flow.reason = reason;
         flow.refused = Refused::default();
         if flow.ended.as_ref().is_some_and(|ended| ended.done) {
             flow.ended = None;

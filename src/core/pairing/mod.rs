@@ -18,7 +18,7 @@ use callers::Caller;
 use showing::{Pace, Showing};
 pub(super) use throttle::Throttle;
 
-use crate::core::backoff::{Change, FLOOR, Retry};
+use crate::core::backoff::{Change, Retry};
 use crate::core::effect::{CallError, CallId, Effect, Note, OpId, Reply, Request, Store};
 use crate::core::error_code::ErrorCode;
 use crate::core::event::{Command, PairingOptions};
@@ -40,6 +40,8 @@ pub(super) struct Flow {
     id: u64,
     renew: bool,
     replace: bool,
+    /// When it was last asked for: a start during the wait for the last answer takes the flow over.
+    started: BootTime,
     give_up: BootTime,
     phase: Phase,
     /// The code that was on show before, while its last poll is due or out.
@@ -87,15 +89,6 @@ pub(super) struct OrphanPoll {
     since: BootTime,
 }
 
-impl Flow {
-    /// The earliest that a code may be asked for: not before the server's wish or our backoff, and a server whose codes end at
-    /// once is not asked at once.
-    fn may_ask(&self, now: BootTime) -> BootTime {
-        let spaced = self.asked.map_or(BootTime::default(), |asked| asked.after(FLOOR));
-        now.max(self.retry.next()).max(spaced).max(self.pace.may_ask())
-    }
-}
-
 /// What the snapshot shows of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FlowView {
@@ -140,9 +133,9 @@ impl Core {
             flow.starters.push(starter);
             return;
         }
-        if self.unpairing.is_some() || over {
-            // The tombstone is being written, or the last poll of a flow is out: whether this device is paired, and what is
-            // to be revoked first, is known in a moment.
+        if self.unpairing.is_some() {
+            // The tombstone is being written: whether this device is paired, and what is to be revoked first, is known in a
+            // moment.
             self.deferred.push(Deferred {
                 call,
                 command: Command::StartPairing { caller, options },
@@ -162,13 +155,19 @@ impl Core {
             .give_up_after
             .unwrap_or(self.policy.give_up_after)
             .clamp(GIVE_UP.0, GIVE_UP.1);
+        let give_up = now.after(give_up_after);
+        if over {
+            self.start_over(t, starter, options, give_up);
+            return;
+        }
         self.ids.flow += 1;
         let revoking = self.policy.sole_grant && self.revocations.press();
         self.flow = Some(Flow {
             id: self.ids.flow,
             renew: options.renew,
             replace: options.replace,
-            give_up: now.after(give_up_after),
+            started: now,
+            give_up,
             phase: if revoking {
                 Phase::Revoking
             } else {
@@ -209,6 +208,7 @@ impl Core {
             id: self.ids.flow,
             renew: record.renew,
             replace: record.replace,
+            started: BootTime::default(),
             give_up: record.give_up,
             phase: Phase::Showing(Box::new(Showing {
                 code: record.code,

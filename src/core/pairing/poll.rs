@@ -48,7 +48,10 @@ impl Core {
         showing.heard(now, since, showing.ends(give_up), &answer);
         let interval = showing.interval;
         flow.pace.next = flow.pace.next.max(now.after(interval));
-        flow.pace.took = now.since(since);
+        // How long a lost poll was waited for tells nothing of the next one.
+        if !matches!(answer, PollAnswer::Failed(_)) {
+            flow.pace.took = now.since(since);
+        }
         match which {
             Which::Shown => self.shown_answered(t, since, date, answer),
             Which::Ended => self.ended_answered(t, since, date, answer),
@@ -105,17 +108,19 @@ impl Core {
 
     /// What the server says of the code that was on show before.
     fn ended_answered(&mut self, t: &mut Turn<'_>, since: BootTime, date: Option<WallTime>, answer: PollAnswer) {
-        let Some(ended) = self.flow.as_mut().and_then(|flow| flow.ended.as_mut()) else {
-            return;
-        };
+        let Some(flow) = &mut self.flow else { return };
+        let Some(ended) = &mut flow.ended else { return };
+        let former = ended.code.ends <= flow.started;
         match answer {
             PollAnswer::Granted(grant) => {
                 let name = ended.code.device_name.clone();
                 self.approved(t, since, date, grant, name);
             }
-            // Who declined must not be shown another code.
-            PollAnswer::Denied => self.end_flow(t, Reason::Denied),
-            PollAnswer::Expired | PollAnswer::CodeUnknown(_) | PollAnswer::ClientRejected(_) => ended.done = true,
+            // Who declined must not be shown another code, but for one that somebody asked for after the end of this one.
+            PollAnswer::Denied if !former => self.end_flow(t, Reason::Denied),
+            PollAnswer::Denied | PollAnswer::Expired | PollAnswer::CodeUnknown(_) | PollAnswer::ClientRejected(_) => {
+                ended.done = true;
+            }
             PollAnswer::Pending | PollAnswer::SlowDown(_) => {}
             PollAnswer::Failed(fault) => self.fault(t, fault.kind),
         }

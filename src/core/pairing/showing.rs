@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::{Flow, Phase};
+use crate::core::backoff::FLOOR;
 use crate::core::effect::OpId;
 use crate::core::event::PollAnswer;
 use crate::core::record::Code;
@@ -17,7 +18,8 @@ const SLOW_DOWN: Duration = Duration::from_secs(5);
 /// A poll that failed is repeated after up to this many intervals: RFC 8628 §3.5 asks for a backoff, 120 s allow little.
 const BLIP_FACTOR_CAP: u32 = 4;
 
-/// The last poll before a code's end leaves this long for its way, or as long as the poll before took and a little more.
+/// The last poll before a code's end leaves this long for its way, or as long as the poll before took and a little more. It
+/// is at most half the interval: a poll that was slow says little of the next one.
 const LEAD: Duration = Duration::from_millis(1_500);
 const LEAD_OVER_POLL: Duration = Duration::from_millis(500);
 
@@ -41,7 +43,7 @@ pub(super) struct Showing {
 pub(super) struct Pace {
     /// No code is polled before.
     pub(super) next: BootTime,
-    /// How long the last poll took.
+    /// How long the last poll took that was answered.
     pub(super) took: Duration,
     /// Life of the last code, where it is known.
     pub(super) life: Option<Duration>,
@@ -75,8 +77,9 @@ impl Showing {
         let last = self.latest(pace);
         let floor = self.not_before.max(pace.next);
         let wish = self.next_poll.max(floor);
-        // Where no other poll surely fits in between, this one is the last before the end. Polls do not take equally long.
-        let follows = wish.after(self.interval + pace.lead());
+        // Where no other poll surely fits in between, this one is the last before the end. Polls do not take equally long, and
+        // none is put off for long on the word of one.
+        let follows = wish.after(self.interval + pace.lead().min(self.interval));
         Some(if follows > last { last.max(floor) } else { wish })
     }
 
@@ -104,7 +107,8 @@ impl Showing {
         }
         self.not_before = now.after(self.interval.max(wish));
         self.next_poll = now.after(self.interval * factor).max(self.not_before);
-        self.done = since >= end || now.after(wish) > end.after(self.interval);
+        // An answer that is late itself is no wish for patience: the last poll leaves at the code's end or after it.
+        self.done = since >= end || now.after(wish) > end.max(now).after(self.interval);
     }
 }
 
@@ -122,6 +126,13 @@ impl Pace {
 }
 
 impl Flow {
+    /// The earliest that a code may be asked for: not before the server's wish or our backoff, and a server whose codes end at
+    /// once is not asked at once.
+    pub(super) fn may_ask(&self, now: BootTime) -> BootTime {
+        let spaced = self.asked.map_or(BootTime::default(), |asked| asked.after(FLOOR));
+        now.max(self.retry.next()).max(spaced).max(self.pace.may_ask())
+    }
+
     /// Whether a code that ends at this moment is replaced: the next one has to live for longer than an interval.
     pub(super) fn renews(&self, at: BootTime, interval: Duration) -> bool {
         self.renew && self.give_up.since(at) > interval

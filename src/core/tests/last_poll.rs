@@ -15,6 +15,8 @@ struct Server {
     slow: &'static [usize],
     /// Polls that fail before they are sent, by number.
     failing: &'static [usize],
+    /// Polls that do not arrive, by number, and after how many milliseconds they are given up.
+    lost: &'static [(usize, u64)],
 }
 
 const SERVER: Server = Server {
@@ -24,6 +26,7 @@ const SERVER: Server = Server {
     takes: &[0],
     slow: &[],
     failing: &[],
+    lost: &[],
 };
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -102,6 +105,11 @@ fn story(server: Server, approval: Option<u64>, told: Told) -> End {
             if server.failing.contains(&number) {
                 let answer = PollAnswer::Failed(fault(FaultKind::Offline));
                 answers.push((at, op, answer));
+                continue;
+            }
+            if let Some((_, takes)) = server.lost.iter().find(|(lost, _)| *lost == number) {
+                let answer = PollAnswer::Failed(fault(FaultKind::Lost));
+                answers.push((at + takes, op, answer));
                 continue;
             }
             let first = code.expose() == "d1";
@@ -392,17 +400,319 @@ fn while_the_last_answer_is_waited_for_the_code_is_shown_with_no_time_left() {
         "{:?}",
         scene.reply(call)
     );
+}
+
+/// The times that the polls of a story take, where the last of `number` takes `slow` milliseconds.
+fn slow_at(number: usize, slow: u64) -> &'static [u64] {
+    let mut takes = vec![0; number + 1];
+    takes[number] = slow;
+    Box::leak(takes.into_boxed_slice())
+}
+
+/// The three ways in which the time of a code ends.
+fn ways_to_end(life: u64) -> [Told; 3] {
+    let once = Told {
+        renew_off: true,
+        ..Told::default()
+    };
+    let give_up = Told {
+        give_up: Some(life),
+        ..Told::default()
+    };
+    [Told::default(), once, give_up]
+}
+
+#[test]
+fn a_slow_poll_before_the_end_is_followed_by_one_that_leaves_after_it() {
+    for slow in [1_600, 6_600, 20_000, 34_000] {
+        // Polls leave at 5, 10, .. 110 and 118.5 s.
+        let server = Server {
+            honours: true,
+            takes: slow_at(23, slow),
+            ..SERVER
+        };
+        for told in ways_to_end(120) {
+            for approval in 111..=120 {
+                pairs_at(server, approval, told);
+            }
+            if told.renew_off || told.give_up.is_some() {
+                let end = story(server, None, told);
+                let last = end.polls.last().unwrap().0;
+                assert!(last >= 120_000 && last <= 118_500 + slow + 5_000, "{end:?}");
+                assert!(end.ended_at <= last + 100, "one poll after the end: {end:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_poll_that_is_lost_before_the_end_is_followed_by_one_that_leaves_after_it() {
+    // Polls leave at 5, 10, .. 90 and 98.5 s.
+    for lost in [&[(19, 35_000)][..], &[(19, 2_000)], &[(18, 35_000)], &[(18, 9_000)]] {
+        let server = Server {
+            life: 100,
+            honours: true,
+            lost,
+            ..SERVER
+        };
+        for told in ways_to_end(100) {
+            for approval in 81..=100 {
+                pairs_at(server, approval, told);
+            }
+        }
+    }
+}
+
+#[test]
+fn more_patience_than_an_interval_after_the_end_is_not_waited_for() {
+    let mut scene = Scene::unpaired();
+    scene.call(Command::StartPairing {
+        caller: UI,
+        options: ONCE,
+    });
+    scene.show_code();
+    until_last_poll(&mut scene);
+    let wish = Fault {
+        retry_after: Some(secs(8)),
+        ..fault(FaultKind::RateLimited)
+    };
+    scene.poll(PollAnswer::Failed(wish));
+    scene.advance(secs(2));
+    assert_eq!(scene.state(), (PairingState::Unpaired, Reason::CodeExpired));
+}
+
+#[test]
+fn one_slow_or_lost_poll_does_not_stop_polling() {
+    // The ninth poll leaves at 45 s.
+    for duration in [4_000, 15_000, 35_000, 45_000] {
+        let lost: &'static [(usize, u64)] = Box::leak(Box::new([(9, duration)]));
+        let slow = slow_at(9, duration);
+        for server in [Server { lost, ..SERVER }, Server { takes: slow, ..SERVER }] {
+            let answered = 45_000 + duration;
+            let end = story(server, Some(answered + 2_000), Told::default());
+            assert!(end.paired && end.ended_at <= answered + 5_000, "{duration} ms: {end:?}");
+            end.keeps_the_pace();
+        }
+    }
+}
+
+#[test]
+fn after_a_lost_poll_near_the_end_the_next_one_still_comes_in_time() {
+    for number in 18..=22 {
+        let lost: &'static [(usize, u64)] = Box::leak(Box::new([(number, 3_000)]));
+        for approval in 80..=117 {
+            pairs_at(Server { lost, ..SERVER }, approval, Told::default());
+        }
+    }
+}
+
+const ONCE: PairingOptions = PairingOptions {
+    renew: false,
+    replace: false,
+    give_up_after: None,
+    timeout: None,
+};
+const RENEWING: PairingOptions = PairingOptions { renew: true, ..ONCE };
+
+/// Goes on to 118.5 s after the first code, where its last poll before its end leaves.
+fn until_last_poll(scene: &mut Scene) {
+    let begin = scene.now;
+    for at in (0..=118_500).step_by(500) {
+        scene.advance(begin.after(Duration::from_millis(at)).since(scene.now));
+        if scene.out(is_poll) && at < 118_500 {
+            scene.poll(PollAnswer::Pending);
+        }
+    }
+    assert!(scene.out(is_poll));
+}
+
+/// A flow whose code has ended while a poll for it is out.
+fn over_with_a_poll_out() -> (Scene, OpId) {
+    let mut scene = Scene::unpaired();
+    scene.call(Command::StartPairing {
+        caller: UI,
+        options: ONCE,
+    });
+    scene.show_code();
+    until_last_poll(&mut scene);
+    let (op, _) = scene.take(is_poll).unwrap();
+    scene.advance(secs(3));
+    assert_eq!(scene.state(), (PairingState::AwaitingUser, Reason::None));
+    (scene, op)
+}
+
+fn answer_poll(scene: &mut Scene, op: OpId, answer: PollAnswer) {
+    let answer = Answer::Poll(answer);
+    scene.event(Event::Answered { op, date: None, answer });
+}
+
+#[test]
+fn who_starts_during_the_wait_for_the_last_answer_gets_a_code_at_once() {
+    let (mut scene, _) = over_with_a_poll_out();
+    let options = PairingOptions {
+        give_up_after: Some(secs(300)),
+        timeout: Some(secs(1)),
+        ..RENEWING
+    };
     let again = scene.call(Command::StartPairing { caller: OTHER, options });
-    assert!(scene.reply(again).is_none(), "nobody is shown a code that has ended");
-    scene.advance(secs(4));
-    scene.poll(PollAnswer::Expired);
-    assert_eq!(
-        scene.state(),
-        (PairingState::RequestingCode, Reason::None),
-        "who asked meanwhile is served now"
+    assert_eq!(scene.state(), (PairingState::RequestingCode, Reason::None));
+    assert!(scene.out(is_code) && scene.reply(again).is_none());
+    scene.show_code();
+    let Some(Ok(Reply::Started {
+        renew,
+        give_up_in,
+        code,
+        ..
+    })) = scene.reply(again)
+    else {
+        panic!("{:?}", scene.reply(again));
+    };
+    assert!(
+        *renew && *give_up_in == secs(300) && code.expires_in == secs(120),
+        "the options of this call"
     );
+}
+
+#[test]
+fn a_start_during_the_wait_that_runs_out_of_time_still_starts_a_flow() {
+    for answer in [
+        PollAnswer::Pending,
+        PollAnswer::Expired,
+        PollAnswer::Failed(fault(FaultKind::Lost)),
+    ] {
+        let (mut scene, op) = over_with_a_poll_out();
+        let options = PairingOptions {
+            timeout: Some(secs(1)),
+            ..RENEWING
+        };
+        let again = scene.call(Command::StartPairing { caller: UI, options });
+        scene.advance(secs(1));
+        assert_eq!(scene.reply(again), Some(&Err(CallError::Timeout)));
+        scene.advance(secs(2));
+        answer_poll(&mut scene, op, answer);
+        assert_eq!(scene.state(), (PairingState::RequestingCode, Reason::None));
+        scene.show_code();
+        scene.advance(secs(300));
+        assert_ne!(scene.state().0, PairingState::Unpaired, "the flow is one that renews");
+    }
+}
+
+#[test]
+fn an_approval_of_the_code_before_pairs_also_after_another_start() {
+    // By the poll that is out, and by the one that follows it; before and after the new code is shown.
+    for (pending_first, shown) in [(false, false), (false, true), (true, false), (true, true)] {
+        let (mut scene, op) = over_with_a_poll_out();
+        scene.call(Command::StartPairing {
+            caller: UI,
+            options: ONCE,
+        });
+        if shown {
+            scene.show_code();
+        }
+        if pending_first {
+            answer_poll(&mut scene, op, PollAnswer::Pending);
+            scene.advance(secs(5));
+            assert!(scene.out(is_poll), "one more poll for the code that has ended");
+            scene.poll(PollAnswer::Granted(grant(1)));
+        } else {
+            answer_poll(&mut scene, op, PollAnswer::Granted(grant(1)));
+        }
+        assert_eq!(scene.state().0, PairingState::Paired);
+        assert!(!scene.out(is_revoke));
+    }
+}
+
+#[test]
+fn who_declined_the_code_before_does_not_end_the_flow_of_another_start() {
+    let (mut scene, op) = over_with_a_poll_out();
+    let again = scene.call(Command::StartPairing {
+        caller: UI,
+        options: ONCE,
+    });
+    answer_poll(&mut scene, op, PollAnswer::Denied);
+    assert_eq!(scene.state(), (PairingState::RequestingCode, Reason::None));
     scene.show_code();
     assert!(matches!(scene.reply(again), Some(Ok(Reply::Started { .. }))));
+    scene.advance(secs(5));
+    scene.poll(PollAnswer::Denied);
+    assert_eq!(scene.state(), (PairingState::Unpaired, Reason::Denied));
+}
+
+#[test]
+fn cancel_after_another_start_revokes_what_the_code_before_brings() {
+    let (mut scene, op) = over_with_a_poll_out();
+    scene.call(Command::StartPairing {
+        caller: UI,
+        options: ONCE,
+    });
+    scene.show_code();
+    scene.call(Command::CancelPairing);
+    answer_poll(&mut scene, op, PollAnswer::Granted(grant(1)));
+    assert!(!scene.core.snapshot().paired && scene.out(is_revoke));
+}
+
+#[test]
+fn a_start_that_is_refused_leaves_the_wait_for_the_last_answer_alone() {
+    let mut scene = Scene::paired();
+    let options = PairingOptions { replace: true, ..ONCE };
+    scene.call(Command::StartPairing { caller: UI, options });
+    scene.show_code();
+    until_last_poll(&mut scene);
+    scene.advance(secs(3));
+    let again = scene.call(Command::StartPairing {
+        caller: UI,
+        options: ONCE,
+    });
+    assert_eq!(scene.reply(again), Some(&Err(CallError::AlreadyPaired)));
+    assert_eq!(scene.state(), (PairingState::AwaitingUser, Reason::None));
+    scene.poll(PollAnswer::Granted(grant(2)));
+    assert_eq!(scene.state().0, PairingState::Paired);
+}
+
+#[test]
+fn after_a_give_up_within_a_codes_life_another_start_does_not_poll_the_old_code_on() {
+    let mut scene = Scene::unpaired();
+    let options = PairingOptions {
+        give_up_after: Some(secs(60)),
+        ..RENEWING
+    };
+    scene.call(Command::StartPairing { caller: UI, options });
+    scene.show_code();
+    let begin = scene.now;
+    while scene.now < begin.after(secs(61)) {
+        scene.advance(secs(1));
+        if scene.out(is_poll) && scene.now < begin.after(secs(60)) {
+            scene.poll(PollAnswer::Pending);
+        }
+    }
+    let polled_after_the_end = scene.out(is_poll);
+    scene.call(Command::StartPairing { caller: UI, options });
+    let second = CodeGrant {
+        device_code: DeviceCode::new("d2".into()),
+        user_code: UserCode::new("543210".into()),
+        verification_uri: "https://next.frame.io/pair".into(),
+        verification_uri_complete: None,
+        device_name: "cam".into(),
+        expires_in: secs(120),
+        interval: secs(5),
+    };
+    scene.answer(is_code, Answer::Code(CodeAnswer::Granted(second)));
+    let mut old = u32::from(polled_after_the_end);
+    let mut new = 0;
+    if polled_after_the_end {
+        scene.poll(PollAnswer::Pending);
+    }
+    for _ in 0..50 {
+        scene.advance(secs(1));
+        while let Some((op, Request::Poll(code))) = scene.take(is_poll) {
+            *(if code.expose() == "d2" { &mut new } else { &mut old }) += 1;
+            answer_poll(&mut scene, op, PollAnswer::Pending);
+        }
+    }
+    assert!(
+        old == 1 && new >= 8,
+        "{old} polls of the code before, {new} of the new one"
+    );
 }
 
 #[test]
