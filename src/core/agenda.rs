@@ -93,7 +93,7 @@ impl Core {
                 if self.orphan_refreshed(t, op, date, &answer) {
                     return;
                 }
-                if let Refresh::Sent { op: sent, mark } = self.refresh
+                if let Refresh::Sent { op: sent, mark, .. } = self.refresh
                     && sent == op
                 {
                     self.refreshed(t, mark, date, answer, waited_for);

@@ -97,7 +97,7 @@ impl Core {
         };
         self.abandon_unsent_refresh(t);
         let flying = match self.refresh {
-            Refresh::Sent { op, mark } => Some((op, mark)),
+            Refresh::Sent { op, mark, .. } => Some((op, mark)),
             Refresh::Idle | Refresh::Preparing(_) | Refresh::Marking { .. } | Refresh::Storing { .. } => None,
         };
         if flying.is_some() {
@@ -180,7 +180,9 @@ impl Core {
         if let Some(incoming) = unpairing.rescued {
             self.store_incoming(t, incoming, false);
         } else if let Some((op, mark)) = unpairing.flying {
-            self.refresh = Refresh::Sent { op, mark };
+            // Which of the two came first is forgotten; to ask costs a probe.
+            let outdated = self.held.as_ref().is_some_and(|held| held.candidate.is_some());
+            self.refresh = Refresh::Sent { op, mark, outdated };
         }
         if let Some(late) = unpairing.late {
             self.keep_candidate(t, late);

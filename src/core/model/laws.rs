@@ -62,7 +62,7 @@ pub(super) fn a_candidate_takes_over_by_the_servers_word_alone(world: &World, st
     Ok(())
 }
 
-/// The pair that a cancelled replacement brought is dropped because the other one lives, never because it lived once.
+/// The pair that a cancelled replacement brought is dropped because the one that stays lives, never because it lived once.
 pub(super) fn a_living_candidate_does_not_give_way_to_a_dead_pair(world: &World, store: &Store) -> Law {
     let (Some(Body::Paired(before)), Store::Record { record, .. }) =
         (world.last_record().map(|record| &record.body), store)
@@ -76,9 +76,9 @@ pub(super) fn a_living_candidate_does_not_give_way_to_a_dead_pair(world: &World,
         let pair = Pair::of_pair(tokens);
         world.server.live().iter().any(|live| live.pair == pair)
     };
-    let dropped = after.candidate.is_none() && after.pair == before.pair;
+    let dropped = after.candidate.is_none() && after.pair != *candidate;
     hold!(
-        !dropped || lives(&before.pair) || !lives(candidate),
+        !dropped || lives(&after.pair) || !lives(candidate),
         "the one that lives is dropped for one that the server has forgotten"
     );
     Ok(())

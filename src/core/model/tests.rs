@@ -163,6 +163,11 @@ scenarios! {
         { asks: 2, consents: 1, waits: 3 },
         { asks: 2, faults: 1, crashes: 1, consents: 1, waits: 2 },
         { asks: 2, faults: 1, crashes: 1, consents: 1, stalls: 1, waits: 3 };
+    an_old_refresh_does_not_tell_which_of_two_lives: BEFORE_ADVISORY,
+        { asks: &[REPLACE, Ask::Cancel], habits: Habits { exclusive: true, interval: Duration::from_secs(5), ..FRAMEIO } },
+        { asks: 2, consents: 1, stalls: 2, waits: 1 },
+        { asks: 2, faults: 1, consents: 1, stalls: 2, waits: 1 },
+        { asks: 2, faults: 1, crashes: 1, consents: 1, stalls: 2, waits: 2 };
     an_old_answer_does_not_tell_which_of_two_lives: YOUNG,
         { asks: &[REPLACE, Ask::Cancel], habits: Habits { exclusive: true, interval: Duration::from_secs(5), ..FRAMEIO } },
         { asks: 2, consents: 1, stalls: 2 },

@@ -301,6 +301,9 @@ impl Core {
     pub(in crate::core) fn keep_candidate(&mut self, t: &mut Turn<'_>, pair: TokenPair) {
         if let Some(held) = &mut self.held {
             held.candidate = Some(pair);
+            if let Refresh::Sent { outdated, .. } = &mut self.refresh {
+                *outdated = true;
+            }
             self.store_current(t, Tokens::New);
             self.ask_which_lives(t);
         }

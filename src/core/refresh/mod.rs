@@ -39,8 +39,8 @@ pub(super) enum Refresh {
         store: OpId,
         mark: IntentMark,
     },
-    /// The POST is out.
-    Sent { op: OpId, mark: IntentMark },
+    /// The POST is out. `outdated`: a second pair came after it left, and it cannot tell which of the two lives.
+    Sent { op: OpId, mark: IntentMark, outdated: bool },
     /// The new pair is being written; the old one is dead.
     Storing { store: OpId, incoming: Incoming },
 }
@@ -187,7 +187,11 @@ impl Core {
         self.resend_hastened = false;
         let op = self.request(t, Request::Refresh { on: prepared, token });
         let mark = IntentMark { at: t.at(), ..mark };
-        self.refresh = Refresh::Sent { op, mark };
+        self.refresh = Refresh::Sent {
+            op,
+            mark,
+            outdated: false,
+        };
     }
 
     /// The POST ended.
@@ -199,14 +203,20 @@ impl Core {
         answer: RefreshAnswer,
         waited_for: bool,
     ) {
-        self.refresh = Refresh::Idle;
+        let sent = std::mem::take(&mut self.refresh);
         if self.flow_succeeded() {
             // A newer pairing is on its way to disk and must not be overwritten by news of the one it replaces.
             self.release(t);
             return;
         }
         match answer {
-            RefreshAnswer::Granted(grant) => self.refresh_granted(t, mark, date, grant),
+            RefreshAnswer::Granted(grant) => {
+                if let (Refresh::Sent { outdated: false, .. }, Some(held)) = (sent, &mut self.held) {
+                    // It left after the other pair came, and worked: that one is stale.
+                    held.candidate = None;
+                }
+                self.refresh_granted(t, mark, date, grant);
+            }
             RefreshAnswer::Dead => {
                 self.release(t);
                 self.verdict(t);
@@ -297,13 +307,11 @@ impl Core {
     }
 
     pub(super) fn store_incoming(&mut self, t: &mut Turn<'_>, pair: TokenPair, replaces: bool) {
-        let Some(held) = &mut self.held else { return };
-        held.candidate = None;
-        // A refresh that worked proves the pairing in hand; the other pair is the stale one.
+        let Some(held) = &self.held else { return };
         let pairing = Pairing {
             pair: pair.clone(),
             mark: None,
-            candidate: None,
+            candidate: held.candidate.clone(),
             device: held.device.clone(),
         };
         let generation = self.count(&pair);
@@ -325,7 +333,7 @@ impl Core {
         let pairing = Pairing {
             pair: incoming.pair,
             mark: None,
-            // One that came in while this pair was being written.
+            // One that came in after the refresh left, or while this pair was being written.
             candidate: old.candidate,
             device: old.device,
         };

@@ -1,5 +1,6 @@
 //! An answer tells of the time at which its request left: what came later it does not settle.
 
+use super::refreshing::sent;
 use super::*;
 
 #[test]
@@ -118,4 +119,103 @@ fn a_failure_that_left_before_a_second_pair_came_is_followed_by_a_probe() {
     scene.advance(secs(15));
     scene.probed(ResourceAnswer::Unauthorized);
     assert_eq!(scene.access_on_disk(), "a2");
+}
+
+/// A refresh is out when the user, who cancelled the replacement a moment ago, approves it all the same.
+fn approved_while_a_refresh_is_out(mut scene: Scene) -> Scene {
+    assert!(scene.out(is_refresh));
+    scene.start_pairing(true);
+    scene.show_code();
+    scene.advance(secs(5));
+    scene.call(Command::CancelPairing);
+    scene.poll(PollAnswer::Granted(grant(3)));
+    assert!(scene.on_disk().candidate.is_some());
+    scene
+}
+
+#[test]
+fn a_refresh_that_left_before_a_second_pair_came_does_not_drop_it() {
+    let mut scene = approved_while_a_refresh_is_out(sent());
+    scene.refresh(RefreshAnswer::Granted(grant(2)));
+    assert_eq!(scene.access_on_disk(), "a2");
+    assert!(
+        scene.on_disk().candidate.is_some(),
+        "the approval may have ended what the refresh brought"
+    );
+    scene.probed(ResourceAnswer::Unauthorized);
+    assert_eq!(scene.access_on_disk(), "a3");
+    assert!(scene.core.snapshot().paired);
+
+    let mut scene = approved_while_a_refresh_is_out(sent());
+    scene.refresh(RefreshAnswer::Granted(grant(2)));
+    let mut scene = scene.restart();
+    scene.alive();
+    assert_eq!(scene.access_on_disk(), "a2");
+    assert!(scene.on_disk().candidate.is_none(), "taken after the second came");
+}
+
+#[test]
+fn nor_does_it_after_an_unpairing_that_failed() {
+    let mut scene = approved_while_a_refresh_is_out(sent());
+    scene.disk_works = false;
+    let call = scene.call(Command::Unpair);
+    assert_eq!(scene.error(call), CallError::StorageFailed);
+    scene.disk_works = true;
+    scene.refresh(RefreshAnswer::Granted(grant(2)));
+    assert!(scene.on_disk().candidate.is_some());
+
+    // The answer comes while the tombstone is being written.
+    let mut scene = approved_while_a_refresh_is_out(sent());
+    (scene.disk_works, scene.hold_stores) = (false, true);
+    let call = scene.call(Command::Unpair);
+    scene.refresh(RefreshAnswer::Granted(grant(2)));
+    while scene.reply(call).is_none() {
+        scene.finish_store();
+    }
+    assert_eq!(scene.error(call), CallError::StorageFailed);
+    (scene.disk_works, scene.hold_stores) = (true, false);
+    scene.event(Event::Tick);
+    scene.probed(ResourceAnswer::Unauthorized);
+    assert_eq!(scene.access_on_disk(), "a3");
+}
+
+#[test]
+fn where_nobody_can_be_asked_the_next_refresh_settles_it() {
+    let mut scene = Scene::paired().reboot_with(
+        Policy {
+            can_probe: false,
+            ..policy()
+        },
+        true,
+    );
+    scene.advance(secs(28_800 * 83 / 100));
+    scene.prepare(PrepareAnswer::Ready);
+    let mut scene = approved_while_a_refresh_is_out(scene);
+    scene.refresh(RefreshAnswer::Granted(grant(2)));
+    assert_eq!(scene.access_on_disk(), "a2");
+    scene.advance(secs(28_800 * 83 / 100));
+    scene.prepare(PrepareAnswer::Ready);
+    scene.refresh(RefreshAnswer::Dead);
+    assert_eq!(scene.access_on_disk(), "a3");
+}
+
+#[test]
+fn a_refresh_that_left_after_a_second_pair_came_drops_it() {
+    let mut scene = Scene::paired();
+    scene.start_pairing(true);
+    scene.show_code();
+    scene.advance(secs(5));
+    scene.call(Command::CancelPairing);
+    scene.poll(PollAnswer::Granted(grant(3)));
+    while !scene.out(is_prepare) {
+        if scene.out(is_identify) {
+            scene.unsettled();
+        }
+        scene.advance(secs(60));
+    }
+    assert!(scene.on_disk().candidate.is_some());
+    scene.prepare(PrepareAnswer::Ready);
+    scene.refresh(RefreshAnswer::Granted(grant(2)));
+    assert_eq!(scene.access_on_disk(), "a2");
+    assert!(scene.on_disk().candidate.is_none());
 }
