@@ -284,8 +284,13 @@ impl Core {
         if !self.policy.sole_grant {
             // Of no pairing that is or will be: nothing spares it.
             self.revoke_pair(t, GrantId::default(), &pair, None);
-        } else if self.flow_succeeded() {
-            // A newer approval of the same device is being written: at the server this pair is gone.
+        } else if let Some(Flow {
+            phase: Phase::Storing { pairing, .. },
+            ..
+        }) = &mut self.flow
+        {
+            // The user approved two codes. Which came later at the server, and so lives, a probe tells once the first is stored.
+            pairing.candidate = Some(pair);
         } else if let Some(unpairing) = &mut self.unpairing {
             unpairing.late = Some(pair.clone());
             self.revoke_pair(t, self.ledger.grant, &pair, None);

@@ -738,3 +738,34 @@ fn cancel_while_the_last_answer_is_out_revokes_what_it_brings() {
     scene.poll(PollAnswer::Granted(grant(1)));
     assert!(!scene.core.snapshot().paired && scene.out(is_revoke));
 }
+
+#[test]
+fn of_two_codes_that_were_both_approved_a_probe_tells_which_one_lives() {
+    for second_lives in [false, true] {
+        let (mut scene, first) = over_with_a_poll_out();
+        scene.call(Command::StartPairing {
+            caller: UI,
+            options: ONCE,
+        });
+        scene.show_code();
+        while !scene.out(is_poll) {
+            scene.advance(secs(1));
+        }
+        let (second, _) = scene.take(is_poll).unwrap();
+        scene.hold_stores = true;
+        answer_poll(&mut scene, first, PollAnswer::Granted(grant(1)));
+        answer_poll(&mut scene, second, PollAnswer::Granted(grant(2)));
+        while scene.stores_pending() {
+            scene.finish_store();
+        }
+        scene.hold_stores = false;
+        assert_eq!(scene.state().0, PairingState::Paired);
+        assert!(scene.on_disk().candidate.is_some() && !scene.out(is_revoke));
+        if second_lives {
+            scene.probed(ResourceAnswer::Unauthorized);
+        }
+        scene.alive();
+        assert_eq!(scene.access_on_disk(), if second_lives { "a2" } else { "a1" });
+        assert!(scene.on_disk().candidate.is_none());
+    }
+}
