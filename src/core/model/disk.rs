@@ -71,6 +71,8 @@ impl Disk {
     pub(super) fn write_half(&mut self, record: &Record) {
         self.damaged = false;
         self.foreign = false;
+        // It is older than this half, and the store goes by age.
+        self.spill = None;
         self.previous = self.newest.take();
         self.newest = Some(record.clone());
     }

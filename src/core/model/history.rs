@@ -86,6 +86,8 @@ pub(super) struct History {
     pub(super) patience: Vec<(Subject, u64)>,
     /// The token that the one client rejected last, until a request that left later has ended.
     pub(super) rejected: Option<Rejected>,
+    /// When a resource last took an access token. Who was wrong is asked about again only 10 s later.
+    pub(super) taken: Option<u64>,
     /// The last request that carried an access token brought no verdict.
     pub(super) resource_failing: bool,
     /// Access tokens whose refusal the core was told.
@@ -190,6 +192,9 @@ impl History {
         if let Answer::Resource(answer) = answer {
             self.rejected.take_if(|rejected| rejected.asked);
             self.resource_failing = matches!(answer, ResourceAnswer::Failed(_));
+            if matches!(answer, ResourceAnswer::Alive(_)) {
+                self.taken = self.rejected.map(|_| real);
+            }
         }
         self.keep_promise(request, answer, real);
         match (request, answer) {
@@ -367,6 +372,7 @@ impl History {
         self.disturb();
         self.patience.clear();
         self.rejected = None;
+        self.taken = None;
         self.resource_failing = false;
         self.refused.clear();
         self.refreshed = None;
