@@ -4,7 +4,8 @@
 # be written again the daemon goes on by itself. Nothing is lost at any time.
 
 mkdir -p "$STATE"
-mount -t tmpfs -o size=128k,mode=0700,uid="$(id -u c2c-authd)",gid="$(id -g c2c-authd)" tmpfs "$STATE"
+# Room for the daemon's reserve, and no more than a moment of ballast.
+mount -t tmpfs -o size=1m,mode=0700,uid="$(id -u c2c-authd)",gid="$(id -g c2c-authd)" tmpfs "$STATE"
 sim_start
 provision
 refreshing_often
@@ -13,7 +14,7 @@ pair
 
 # A refresh may just free a block, or hold a file open: until it is so.
 fill() {
-    head -c 256k /dev/zero >>"$STATE/ballast" 2>/dev/null || true
+    head -c 2m /dev/zero >>"$STATE/ballast" 2>/dev/null || true
     is 0 room
 }
 room() { df --output=avail "$STATE" | tail -n 1 | tr -d ' '; }
