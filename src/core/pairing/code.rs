@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::callers::Caller;
 use super::{Flow, OrphanPoll, Phase, Refused, Showing};
 use crate::core::Core;
-use crate::core::backoff::Retry;
 use crate::core::effect::{CallError, Effect, Note, OpId, Store};
 use crate::core::event::{CodeAnswer, CodeGrant, Fault, FaultKind, Objection, PairingOptions};
 use crate::core::record::{Code, FlowRecord};
@@ -225,7 +224,7 @@ impl Core {
         flow.replace = options.replace;
         flow.started = t.at();
         flow.give_up = give_up;
-        flow.retry = Retry::default();
+        flow.retry.relent(t.at());
         flow.starters.push(starter);
         self.code_replaced(t, Reason::None);
     }

@@ -769,3 +769,36 @@ fn of_two_codes_that_were_both_approved_a_probe_tells_which_one_lives() {
         assert!(scene.on_disk().candidate.is_none());
     }
 }
+
+#[test]
+fn another_start_waits_for_as_long_as_the_server_asked() {
+    let mut scene = Scene::unpaired();
+    let start = |give_up_after| Command::StartPairing {
+        caller: UI,
+        options: PairingOptions {
+            give_up_after,
+            ..RENEWING
+        },
+    };
+    scene.call(start(Some(secs(135))));
+    scene.show_code();
+    until_last_poll(&mut scene);
+    scene.take(is_poll).unwrap();
+    scene.advance(Duration::from_millis(1500));
+    let patience = Fault {
+        retry_after: Some(secs(30)),
+        ..fault(FaultKind::RateLimited)
+    };
+    scene.answer(is_code, Answer::Code(CodeAnswer::Failed(patience)));
+    scene.advance(secs(20));
+    assert_eq!(
+        scene.state().0,
+        PairingState::AwaitingUser,
+        "only the last poll is waited for"
+    );
+    scene.call(start(None));
+    scene.advance(secs(9));
+    assert!(!scene.out(is_code));
+    scene.advance(secs(1));
+    assert!(scene.out(is_code));
+}
