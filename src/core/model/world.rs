@@ -236,7 +236,8 @@ impl World {
             Store::Record { record, .. } => Some(&**record),
             Store::Revocations(_) | Store::Flow(_) => None,
         });
-        queued.or(self.disk.newest.as_ref())
+        // A spill is newer than what it stands in for.
+        queued.or(self.disk.spill.as_ref()).or(self.disk.newest.as_ref())
     }
 
     // What clients do.
