@@ -16,7 +16,7 @@
 //!
 //! | module | owns | imports |
 //! |---|---|---|
-//! | [`core`] | every decision, without IO | nothing |
+//! | the crate `c2c-auth-core` | every decision, without IO | nothing |
 //! | `oauth` | requests and verdicts as pure functions | `core` |
 //! | `config` | the validated configuration | `core` |
 //! | `http` | one bounded request at a time, over TLS | `core`, `oauth` |
@@ -27,7 +27,7 @@
 //! | `daemon` | the loop, clocks, the service manager, the journal | everything but `cli` |
 //!
 //! `bus`, `http`, `listener` and `store` never import each other: what must be combined is an effect. `tests/architecture.rs` holds this;
-//! the compiler holds the wall around the core (`cargo check --lib --no-default-features`).
+//! the compiler holds the boundary of the core, which is a crate of its own.
 //!
 //! # What always holds
 //!
@@ -74,21 +74,11 @@
 //!
 //! More: `docs/architecture.md`, `docs/refreshing.md`.
 
-pub mod core;
-
-#[cfg(feature = "shell")]
 pub mod bus;
-#[cfg(feature = "shell")]
 pub mod cli;
-#[cfg(feature = "shell")]
 pub mod config;
-#[cfg(feature = "shell")]
 pub mod daemon;
-#[cfg(feature = "shell")]
 pub mod http;
-#[cfg(feature = "shell")]
 pub mod listener;
-#[cfg(feature = "shell")]
 pub mod oauth;
-#[cfg(feature = "shell")]
 pub mod store;

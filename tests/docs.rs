@@ -82,10 +82,10 @@ fn the_configuration_shown_in_the_readme_is_taken() {
 #[test]
 fn every_reason_error_and_event_is_explained_to_the_operator() {
     let text = read("docs/operating.md");
-    let words = c2c_authd::core::Reason::ALL
+    let words = c2c_auth_core::Reason::ALL
         .iter()
         .map(|reason| reason.word())
-        .chain(c2c_authd::core::ErrorWord::ALL.iter().map(|error| error.word()))
+        .chain(c2c_auth_core::ErrorWord::ALL.iter().map(|error| error.word()))
         .chain(
             c2c_authd::daemon::journal::Kind::ALL
                 .iter()
@@ -171,7 +171,7 @@ fn block(text: &str, language: &str) -> Option<String> {
 /// Names of all functions under a test attribute, and of the model's scenarios, which a macro makes into tests.
 fn tests() -> BTreeSet<String> {
     let mut files = Vec::new();
-    for folder in ["src", "sim/src", "sim/tests", "tests"] {
+    for folder in ["src", "core/src", "sim/src", "sim/tests", "tests"] {
         walk(&root().join(folder), &mut files);
     }
     let mut found = BTreeSet::new();

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use c2c_auth_core::Reason;
 use c2c_authd::bus::TOKEN_HANDED_OUT;
-use c2c_authd::core::Reason;
 use c2c_authd::daemon::exit::Code;
 use c2c_authd::daemon::journal::{Kind, TOKEN_HANDED_OUT as HANDED_OUT};
 

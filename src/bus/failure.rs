@@ -8,7 +8,7 @@ use std::borrow::Cow;
 use zbus::message::{Header, Message};
 use zbus::names::ErrorName;
 
-use crate::core::{CallError, LocalFault};
+use c2c_auth_core::{CallError, LocalFault};
 
 /// The error names of the contract. The bus's own where they are exact, ours for the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -17,7 +17,7 @@ use super::outbox::Outbox;
 use super::pictures::Pictures;
 use super::throttle::{Cost, Throttle, Ticket};
 use super::{About, Call, ReadRedirect};
-use crate::core::{CallError, Client, Command, Reply};
+use c2c_auth_core::{CallError, Client, Command, Reply};
 
 /// The core answers within 20 s. This is for the case that it does not: a stuck loop must not hang its callers too.
 const ANSWER_LIMIT: Duration = Duration::from_secs(21);

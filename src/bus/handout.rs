@@ -7,7 +7,7 @@ use tracing::info;
 use zbus::{Connection, ObjectPath};
 
 use super::access::Caller;
-use crate::core::Generation;
+use c2c_auth_core::Generation;
 
 /// `MESSAGE_ID=` and `C2C_EVENT=` of the line. The id is API: never changed.
 pub const TOKEN_HANDED_OUT: (&str, &str) = ("ac21ab928ae249ee923003f523d89912", "token-handed-out");

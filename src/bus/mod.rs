@@ -41,7 +41,7 @@ pub use access::{Access, Caller, Callers, Principal, Role};
 pub use failure::{Failure, FailureKind};
 pub use handout::TOKEN_HANDED_OUT;
 
-use crate::core::{CallError, Command, PairingState, Redirect, Reply, Snapshot};
+use c2c_auth_core::{CallError, Command, PairingState, Redirect, Reply, Snapshot};
 use front::Front;
 pub use logind::Lock;
 use outbox::Outbox;

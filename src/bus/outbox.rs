@@ -17,7 +17,7 @@ use zbus::{Connection, Message, Variant};
 
 use super::text::without_nul;
 use super::{DEVICE, OBJECT, PAIRING, TOKENS};
-use crate::core::{Generation, Snapshot};
+use c2c_auth_core::{Generation, Snapshot};
 
 /// States that may wait for a slow bus. Beyond it the newest replaces the one before it: the world then misses a step in
 /// between, never the last one.
@@ -134,7 +134,7 @@ fn clean(mut snapshot: Snapshot) -> Snapshot {
 /// `LastError` on the wire: a word, and seconds since 1970 or 0.
 pub(super) fn last_error(snapshot: &Snapshot) -> (&'static str, u64) {
     snapshot.last_error.map_or(("none", 0), |(word, at)| {
-        (word.word(), at.map_or(0, crate::core::WallTime::as_secs))
+        (word.word(), at.map_or(0, c2c_auth_core::WallTime::as_secs))
     })
 }
 

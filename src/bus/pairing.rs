@@ -18,7 +18,7 @@ use super::qr::{self, Format};
 use super::text::without_nul;
 use super::throttle::Cost;
 use super::whole_seconds;
-use crate::core::{CallError, CodeView, Command, PairingOptions, Prompt, Reply};
+use c2c_auth_core::{CallError, CodeView, Command, PairingOptions, Prompt, Reply};
 
 pub(super) struct Pairing(pub(super) Arc<Front>);
 

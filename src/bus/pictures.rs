@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::failure::{Failure, FailureKind};
 use super::qr::{self, Format};
-use crate::core::CallError;
+use c2c_auth_core::CallError;
 
 /// A picture holds the code as surely as the text does: it is wiped too.
 #[derive(Clone)]

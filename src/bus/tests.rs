@@ -24,7 +24,7 @@ use zbus::export::futures_core::Stream;
 use zbus::{Connection, Guid, Message, MessageStream, OwnedVariant, Variant};
 
 use super::*;
-use crate::core::{
+use c2c_auth_core::{
     AccessToken, AuthorizationCode, CodeView, DeviceInfo, Generation, PairingState, Prompt, Reason, RedirectOutcome,
     StateParameter, TokenState, UserCode,
 };

@@ -13,7 +13,7 @@ use super::failure::Failure;
 use super::front::Front;
 use super::throttle::Cost;
 use super::whole_seconds;
-use crate::core::{AccessToken, CallError, Command, Generation, Reply};
+use c2c_auth_core::{AccessToken, CallError, Command, Generation, Reply};
 
 pub(super) struct Tokens(pub(super) Arc<Front>);
 

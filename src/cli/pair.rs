@@ -14,7 +14,7 @@ use super::exit::{Exit, Failure, word_of};
 use super::proxy::{DeviceProxy, Options, PairingProxy, TokensProxy};
 use super::{note, print, words};
 use crate::bus::FailureKind;
-use crate::core::{PairingState, Reason};
+use c2c_auth_core::{PairingState, Reason};
 use code::Code;
 use screen::Screen;
 pub(super) use screen::on_white;

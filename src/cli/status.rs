@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::exit::{Exit, Failure};
 use super::proxy::{DeviceProxy, PairingProxy, TokensProxy};
 use super::words;
-use crate::core::{ErrorWord, Generation, PairingState, Reason, TokenState};
+use c2c_auth_core::{ErrorWord, Generation, PairingState, Reason, TokenState};
 
 pub(super) mod dead;
 

@@ -8,7 +8,7 @@ use super::args::How;
 use super::provision::seal::Key;
 use super::*;
 use crate::bus::BusAddress;
-use crate::core::{ErrorWord, Reason};
+use c2c_auth_core::{ErrorWord, Reason};
 
 fn parse(line: &str) -> Result<Args, Failure> {
     Args::parse(line.split_whitespace().map(Into::into))

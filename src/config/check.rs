@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::core::RefreshMode;
+use c2c_auth_core::RefreshMode;
 
 use super::value::duration_text;
 use super::{Config, Endpoints, Oauth, Preset, Principals, Provider};

@@ -17,7 +17,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::core::{GrantKind, Policy, RefreshMode};
+use c2c_auth_core::{GrantKind, Policy, RefreshMode};
 
 pub mod accounts;
 mod check;

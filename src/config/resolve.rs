@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::core::{RefreshMode, SERVER_IS_DONE};
+use c2c_auth_core::{RefreshMode, SERVER_IS_DONE};
 
 use super::accounts::Accounts;
 use super::error::{ConfigError, Place};

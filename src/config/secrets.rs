@@ -18,7 +18,7 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use rustix::fs::{OFlags, RenameFlags};
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::core::Secret;
+use c2c_auth_core::Secret;
 
 use super::SecretFiles;
 

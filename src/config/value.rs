@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
-use crate::core::RefreshMode;
+use c2c_auth_core::RefreshMode;
 
 mod access;
 mod device;

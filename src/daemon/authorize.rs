@@ -10,13 +10,13 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::bus::Call;
-use crate::core::{
-    Answer, Authorization, AuthorizeAnswer, CallError, CodeVerifier, Command, Fault, FaultKind, LocalFault, Redirect,
-    StateParameter, UserCode,
-};
 use crate::http::Client;
 use crate::listener::{Bound, Listener, Verdict, Wires};
 use crate::oauth::{Kind, OauthCode, Provider, RedirectError, pkce};
+use c2c_auth_core::{
+    Answer, Authorization, AuthorizeAnswer, CallError, CodeVerifier, Command, Fault, FaultKind, LocalFault, Redirect,
+    StateParameter, UserCode,
+};
 
 /// How long a browser's answer waits for the loop: as long as a call may take.
 const TURN: Duration = Duration::from_secs(20);
@@ -129,7 +129,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
     use super::*;
-    use crate::core::{RedirectOutcome, Reply};
+    use c2c_auth_core::{RedirectOutcome, Reply};
 
     fn call() -> Call {
         Call {

@@ -14,12 +14,12 @@ use super::journal::{ADVICE, Entry};
 use crate::bus::{self, Principal};
 use crate::config::secrets::{self, SecretError};
 use crate::config::{self, BodyKind, Config, ConfigError};
-use crate::core::{BootId, Loaded, Provisioning, Secret, Stored, WallTime};
 use crate::oauth::{
     self, BaseUri, ClientAuth, Dialect, Encoding, Endpoint, Endpoints, FrameioC2c, Issuer, OauthCode, OauthDevice,
     Provider, RedirectUri, ServerSettings,
 };
 use crate::store::{Directories, Identity, OpenError, StateKey, Store, records_exist};
+use c2c_auth_core::{BootId, Loaded, Provisioning, Secret, Stored, WallTime};
 
 /// What the device was given on the production line, as far as it was.
 #[derive(Debug)]

@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::core::{BootId, BootTime, ClockTrust, Now, WallTime};
+use c2c_auth_core::{BootId, BootTime, ClockTrust, Now, WallTime};
 
 /// No clock that is earlier than this can be right: the software did not exist yet.
 ///

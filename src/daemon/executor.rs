@@ -19,13 +19,13 @@ use super::inhibit::Inhibitor;
 use super::journal::Entry;
 use super::writer::Writer;
 use crate::bus::{Bus, Call};
-use crate::core::{
-    Answer, CallError, CallId, Command, Effect, Effects, Event, Fault, FaultKind, OpId, PairingState, RefreshAnswer,
-    Reply, Request,
-};
 use crate::http::{Client, Connection, Outcome, Prepared};
 use crate::listener::Listener;
 use crate::store::Store;
+use c2c_auth_core::{
+    Answer, CallError, CallId, Command, Effect, Effects, Event, Fault, FaultKind, OpId, PairingState, RefreshAnswer,
+    Reply, Request,
+};
 
 type Answerer = oneshot::Sender<Result<Reply, CallError>>;
 
@@ -234,7 +234,7 @@ pub fn writer(store: Store) -> io::Result<Writer> {
 }
 
 /// One write, on the thread where it may block.
-fn write(store: &mut Store, what: &crate::core::Store) -> bool {
+fn write(store: &mut Store, what: &c2c_auth_core::Store) -> bool {
     store
         .write(what)
         // The core notes that writing fails, once; why it fails is known only here.

@@ -8,7 +8,7 @@ use std::future::{self, Future};
 
 use tokio::task::{AbortHandle, JoinSet};
 
-use crate::core::OpId;
+use c2c_auth_core::OpId;
 
 /// What a cancellation does to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tracing::Level;
 
 use super::words;
-use crate::core::{FaultKind, Generation, Note, PairingState, Reason};
+use c2c_auth_core::{FaultKind, Generation, Note, PairingState, Reason};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $id:literal $word:literal,)+) => {

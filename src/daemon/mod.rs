@@ -51,9 +51,9 @@ use tracing::Level;
 
 use crate::bus::{self, BusAddress, Wiring};
 use crate::config::System;
-use crate::core::{Core, Effects};
 use crate::http::{Client, FloorClock, TlsSettings};
 use args::{Action, Args};
+use c2c_auth_core::{Core, Effects};
 use clock::Clock;
 use ears::{Ears, Sources};
 use environment::Environment;

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use sd_notify::NotifyState;
 
-use crate::core::BootTime;
+use c2c_auth_core::BootTime;
 
 /// How long the manager is asked to wait while draining, counted from each request. Three times the interval in which the
 /// loop renews it, so that a busy disk does not get us killed with a refresh in flight.

@@ -26,8 +26,8 @@ use super::status;
 use super::timer::Deadline;
 use crate::bus::{Access, Call};
 use crate::config::Config;
-use crate::core::{Core, Effects, Event, WallTime};
 use crate::http::{FloorClock, LONGEST};
+use c2c_auth_core::{Core, Effects, Event, WallTime};
 
 /// How long the end may take. What is out has its own limit: the longest is an exchange or a poll that has no connection yet when
 /// the end begins (a refresh has one). What it brings has to be stored, and a disk that takes longer than the rest will not take it

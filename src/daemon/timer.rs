@@ -14,7 +14,7 @@ use rustix::time::{
 use tokio::io::unix::AsyncFd;
 
 use super::readiness;
-use crate::core::BootTime;
+use c2c_auth_core::BootTime;
 
 const ZERO: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 

@@ -3,7 +3,7 @@
 //!
 //! Must never: hold anything but fixed text, so that no secret can slip in (I8).
 
-use crate::core::{ErrorWord, Generation, LocalFault, PairingState, Reason, TokenState};
+use c2c_auth_core::{ErrorWord, Generation, LocalFault, PairingState, Reason, TokenState};
 
 /// One explanation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use std::thread;
 
 use tokio::sync::mpsc;
 
-use crate::core::{OpId, Store};
+use c2c_auth_core::{OpId, Store};
 
 /// Depth of a write: sealing a record of a few KiB and a handful of system calls.
 const STACK: usize = 256 * 1024;

@@ -19,8 +19,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 use zeroize::Zeroizing;
 
-use crate::core::FaultKind;
 use crate::oauth::{HttpRequest, HttpResponse, Origin};
+use c2c_auth_core::FaultKind;
 
 /// Longest head that is read.
 const HEAD_MAX: usize = 32 * 1024;

@@ -18,8 +18,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{CONNECT, Client, Connection, fault, lock};
-use crate::core::{Fault, FaultKind, LocalFault};
 use crate::oauth::{HttpRequest, HttpResponse, Kind, Provider, Unfit};
+use c2c_auth_core::{Fault, FaultKind, LocalFault};
 
 /// All places together, connections included. Beside the limit of the request that waits, so that a slow link which needs half a
 /// minute for both gets there; what was learned until then is kept.

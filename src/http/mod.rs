@@ -33,8 +33,8 @@ pub use tls::{FloorClock, TlsError, TlsSettings};
 
 use describe::{Described, Known};
 
-use crate::core::{Answer, Fault, FaultKind, PrepareAnswer, RefreshToken, Request, WallTime};
 use crate::oauth::{HttpRequest, HttpResponse, Kind, Origin, Provider, TOKEN_LIMIT};
+use c2c_auth_core::{Answer, Fault, FaultKind, PrepareAnswer, RefreshToken, Request, WallTime};
 
 /// How long name lookup, TCP and TLS may take together. A caller waits 20 s at most, and something must be left for the
 /// request itself.

@@ -17,10 +17,10 @@ use std::path::Path;
 use server::{Seen, Server, Step};
 
 use super::*;
-use crate::core::{
+use crate::oauth::{BaseUri, Encoding, FrameioC2c, Settings};
+use c2c_auth_core::{
     AccessToken, CodeAnswer, DeviceCode, PollAnswer, RefreshAnswer, ResourceAnswer, Revocable, RevokeAnswer, Secret,
 };
-use crate::oauth::{BaseUri, Encoding, FrameioC2c, Settings};
 
 const PENDING: &str = r#"{"error":"authorization_pending"}"#;
 const PAIR: &str = r#"{"access_token":"canary-new-access","expires_in":28800,"refresh_token":"canary-new-refresh"}"#;

@@ -26,8 +26,8 @@ use tower_service::Service;
 use super::addresses::{Failed, Memory, race};
 use super::dial::{Dialer, Unreachable, look_up};
 use super::lock;
-use crate::core::{FaultKind, WallTime};
 use crate::oauth::Origin;
+use c2c_auth_core::{FaultKind, WallTime};
 
 /// One server and its tickets: rustls keeps up to eight for each.
 const SESSIONS: usize = 8;

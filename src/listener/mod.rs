@@ -36,8 +36,8 @@ use tokio::task::{AbortHandle, JoinSet, yield_now};
 use tokio::time::{Instant, timeout, timeout_at};
 use zeroize::Zeroizing;
 
-use crate::core::{CallError, Redirect, StateParameter};
 use crate::oauth::{RedirectError, RedirectUri};
+use c2c_auth_core::{CallError, Redirect, StateParameter};
 use page::Page;
 use request::{Head, Judged, Wanted};
 

@@ -1,6 +1,6 @@
 //! What a browser is shown. Fixed words: nothing of a request ever comes back.
 
-use crate::core::{CallError, RedirectOutcome};
+use c2c_auth_core::{CallError, RedirectOutcome};
 
 /// A response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

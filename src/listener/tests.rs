@@ -7,8 +7,8 @@ use std::sync::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use super::*;
-use crate::core::{AuthorizationCode, RedirectOutcome};
 use crate::oauth::{ClientAuth, Dialect, Endpoints, OauthCode, ServerSettings};
+use c2c_auth_core::{AuthorizationCode, RedirectOutcome};
 
 mod addresses;
 mod crowds;

@@ -3,7 +3,7 @@
 //! The two obsolete forms are as good as no date: a date here only ever adds knowledge, and a guess at a two-digit year
 //! could move the time floor.
 
-use crate::core::WallTime;
+use c2c_auth_core::WallTime;
 
 const DAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 const MONTHS: [&str; 12] = [

@@ -21,7 +21,7 @@ use super::json::Object;
 use super::message::{ANSWER_MAX, BaseUri, ErrorBody, HttpRequest, HttpResponse, RETRY_AFTER_MAX, TOKEN_ANSWER_MAX};
 use super::standard::{IDENTITY, declines, is_passing, is_throttled, poll_goes_on, rejects_client};
 use super::{Habits, Kind, text};
-use crate::core::{
+use c2c_auth_core::{
     AccessToken, Answer, CodeAnswer, DeviceInfo, ErrorCode, Fault, PollAnswer, PrepareAnswer, RefreshAnswer,
     RefreshToken, Request, ResourceAnswer, Revocable, RevokeAnswer, Secret, TokenGrant,
 };

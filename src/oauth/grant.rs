@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::json::{Json, Object};
 use super::text;
-use crate::core::{AccessToken, CodeGrant, DeviceCode, RefreshToken, TokenGrant, Unusable, UserCode};
+use c2c_auth_core::{AccessToken, CodeGrant, DeviceCode, RefreshToken, TokenGrant, Unusable, UserCode};
 
 /// Longest life believed of an access token.
 const TOKEN_LIFE_MAX: Duration = Duration::from_secs(90 * 86_400);

@@ -12,7 +12,7 @@ use super::date;
 use super::endpoint::https;
 use super::json::{Json, Object};
 use super::standard::objection;
-use crate::core::{Fault, FaultKind, Objection, WallTime};
+use c2c_auth_core::{Fault, FaultKind, Objection, WallTime};
 
 /// No server may silence us for longer: a slip in a header must not cost more than a day.
 pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_secs(86_400);

@@ -4,7 +4,7 @@
 //! Must never: open a connection, read a clock, draw a random number, let a server's string through uncleaned.
 //!
 //! Invariants:
-//! - A terminal verdict ([`RefreshAnswer::Dead`](crate::core::RefreshAnswer)) needs a parsed protocol error of an exact
+//! - A terminal verdict ([`RefreshAnswer::Dead`](c2c_auth_core::RefreshAnswer)) needs a parsed protocol error of an exact
 //!   shape and status at the token endpoint (I9). HTML, redirects, 429, 5xx and everything unreadable are faults.
 //! - Every text that leaves here is capped and free of control, bidi and zero-width characters; every number is clamped.
 //! - Nothing a server can send makes a function here panic.
@@ -43,7 +43,7 @@ pub use oauth_device::OauthDevice;
 pub use redirect::{REDIRECT_MAX, RedirectError, RedirectUri, RedirectUriError};
 pub use standard::{ACCESS_TOKEN_LIFE, ClientAuth, Dialect, Endpoints, ServerSettings};
 
-use crate::core::{
+use c2c_auth_core::{
     Answer, AuthorizeAnswer, CodeAnswer, ErrorCode, ExchangeAnswer, Fault, FaultKind, PollAnswer, PrepareAnswer,
     Redirect, RefreshAnswer, RefreshToken, Request, ResourceAnswer, RevokeAnswer, Secret,
 };

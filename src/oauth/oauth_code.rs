@@ -9,7 +9,7 @@ use super::message::{ErrorBody, HttpRequest, HttpResponse};
 use super::pkce;
 use super::redirect::{From, RedirectError, RedirectUri};
 use super::standard::{Dialect, Server, ServerSettings, is_passing, is_throttled, objection, rejects_client, tokens};
-use crate::core::{AuthorizationCode, CodeVerifier, ErrorCode, ExchangeAnswer, Redirect, StateParameter};
+use c2c_auth_core::{AuthorizationCode, CodeVerifier, ErrorCode, ExchangeAnswer, Redirect, StateParameter};
 
 /// See the module.
 #[derive(Clone, Debug)]

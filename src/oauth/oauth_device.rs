@@ -6,7 +6,7 @@ use super::grant::{self, CodeHabits, NoCode};
 use super::message::{ErrorBody, HttpRequest, HttpResponse};
 use super::standard::{Server, ServerSettings, declines, is_passing, is_throttled, poll_goes_on, rejects_flow, tokens};
 use super::text;
-use crate::core::{CodeAnswer, DeviceCode, ErrorCode, PollAnswer};
+use c2c_auth_core::{CodeAnswer, DeviceCode, ErrorCode, PollAnswer};
 
 const CODES: CodeHabits = CodeHabits {
     user_code: is_fit_to_show,

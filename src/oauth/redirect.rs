@@ -9,7 +9,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use zeroize::Zeroizing;
 
 use super::standard::{declines, rejects_flow};
-use crate::core::{AuthorizationCode, Redirect, RedirectOutcome, StateParameter};
+use c2c_auth_core::{AuthorizationCode, Redirect, RedirectOutcome, StateParameter};
 
 /// Longest address that is read. RFC 9110 §4.1 recommends 8000 octets at least; the listener reads no more.
 pub const REDIRECT_MAX: usize = 8 * 1024;

@@ -19,7 +19,7 @@ use super::endpoint::Endpoint;
 use super::form::{Encoding, Fields};
 use super::grant;
 use super::message::{ANSWER_MAX, ErrorBody, HttpRequest, HttpResponse, TOKEN_ANSWER_MAX};
-use crate::core::{Objection, PollAnswer, RefreshAnswer, RefreshToken, Revocable, RevokeAnswer, Secret, TokenGrant};
+use c2c_auth_core::{Objection, PollAnswer, RefreshAnswer, RefreshToken, Revocable, RevokeAnswer, Secret, TokenGrant};
 
 /// Life of an access token whose answer does not say (RFC 6749 §5.1 leaves it to the documentation): one hour, the most
 /// common one. Too short costs a refresh, too long a 401.

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use zeroize::Zeroizing;
 
 use super::*;
-use crate::core::{
+use c2c_auth_core::{
     AccessToken, CodeGrant, DeviceCode, DeviceInfo, ErrorCode, FaultKind, Objection, OpId, Revocable, Secret,
     TokenGrant, Unusable, WallTime,
 };

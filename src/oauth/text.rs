@@ -2,7 +2,7 @@
 
 use hyper::http::Uri;
 
-use crate::core::{TOKEN_MAX, Unusable};
+use c2c_auth_core::{TOKEN_MAX, Unusable};
 
 /// Longest name shown or stored, in characters: D-Bus, journal and terminal need no more.
 const NAME_MAX: usize = 256;

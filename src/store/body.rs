@@ -12,41 +12,39 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use super::seal::MAX_BODY;
-use crate::core::{
-    self, AccessToken, BootId, BootTime, DeviceCode, Generation, GrantId, RefreshToken, UserCode, WallTime,
-};
+use c2c_auth_core::{AccessToken, BootId, BootTime, DeviceCode, Generation, GrantId, RefreshToken, UserCode, WallTime};
 
 /// The sealed form of the record; `None` if it is larger than what is read back.
-pub(super) fn write_record(record: &core::Record) -> Option<Zeroizing<Vec<u8>>> {
+pub(super) fn write_record(record: &c2c_auth_core::Record) -> Option<Zeroizing<Vec<u8>>> {
     write(&Record::of(record))
 }
 
-/// The sealed form of the list; `None` if it holds more than [`core::MAX_REVOCATIONS`] or is too large.
-pub(super) fn write_revocations(list: &[core::PendingRevocation]) -> Option<Zeroizing<Vec<u8>>> {
-    if list.len() > core::MAX_REVOCATIONS {
+/// The sealed form of the list; `None` if it holds more than [`c2c_auth_core::MAX_REVOCATIONS`] or is too large.
+pub(super) fn write_revocations(list: &[c2c_auth_core::PendingRevocation]) -> Option<Zeroizing<Vec<u8>>> {
+    if list.len() > c2c_auth_core::MAX_REVOCATIONS {
         return None;
     }
     write(&list.iter().map(PendingRevocation::of).collect::<Vec<_>>())
 }
 
 /// The sealed form of the flow; `None` if it is too large.
-pub(super) fn write_flow(flow: &core::FlowRecord) -> Option<Zeroizing<Vec<u8>>> {
+pub(super) fn write_flow(flow: &c2c_auth_core::FlowRecord) -> Option<Zeroizing<Vec<u8>>> {
     write(&FlowRecord::of(flow))
 }
 
 /// `None`: not a body of this version.
-pub(super) fn read_record(body: &[u8]) -> Option<core::Record> {
+pub(super) fn read_record(body: &[u8]) -> Option<c2c_auth_core::Record> {
     read::<Record>(body).map(Mirror::back)
 }
 
 /// `None`: not a body of this version.
-pub(super) fn read_revocations(body: &[u8]) -> Option<Vec<core::PendingRevocation>> {
+pub(super) fn read_revocations(body: &[u8]) -> Option<Vec<c2c_auth_core::PendingRevocation>> {
     let list = read::<Vec<PendingRevocation>>(body)?;
-    (list.len() <= core::MAX_REVOCATIONS).then(|| list.back())
+    (list.len() <= c2c_auth_core::MAX_REVOCATIONS).then(|| list.back())
 }
 
 /// `None`: not a body of this version.
-pub(super) fn read_flow(body: &[u8]) -> Option<core::FlowRecord> {
+pub(super) fn read_flow(body: &[u8]) -> Option<c2c_auth_core::FlowRecord> {
     read::<FlowRecord>(body).map(Mirror::back)
 }
 
@@ -118,7 +116,7 @@ impl<'de, T: Text> Deserialize<'de> for Hidden<T> {
 }
 
 /// A word of the D-Bus contract: never renamed, so fit for the disk.
-struct Reason(core::Reason);
+struct Reason(c2c_auth_core::Reason);
 
 impl Serialize for Reason {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -129,7 +127,7 @@ impl Serialize for Reason {
 impl<'de> Deserialize<'de> for Reason {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let word = String::deserialize(deserializer)?;
-        core::Reason::from_word(&word)
+        c2c_auth_core::Reason::from_word(&word)
             .map(Self)
             .ok_or_else(|| serde::de::Error::custom("unknown reason"))
     }
@@ -242,13 +240,13 @@ trait Mirror<C> {
 
 macro_rules! mirror {
     ($($name:ident { $($field:ident),+ })+) => {$(
-        impl Mirror<core::$name> for $name {
-            fn of(core::$name { $($field),+ }: &core::$name) -> Self {
+        impl Mirror<c2c_auth_core::$name> for $name {
+            fn of(c2c_auth_core::$name { $($field),+ }: &c2c_auth_core::$name) -> Self {
                 Self { $($field: Mirror::of($field)),+ }
             }
-            fn back(self) -> core::$name {
+            fn back(self) -> c2c_auth_core::$name {
                 let Self { $($field),+ } = self;
-                core::$name { $($field: $field.back()),+ }
+                c2c_auth_core::$name { $($field: $field.back()),+ }
             }
         }
     )+};
@@ -266,32 +264,32 @@ mirror! {
     Code { id, device_code, user_code, verification_uri, verification_uri_complete, device_name, ends }
 }
 
-impl Mirror<core::Body> for Body {
-    fn of(original: &core::Body) -> Self {
+impl Mirror<c2c_auth_core::Body> for Body {
+    fn of(original: &c2c_auth_core::Body) -> Self {
         match original {
-            core::Body::Tombstone(reason) => Self::Tombstone(Reason(*reason)),
-            core::Body::Paired(pairing) => Self::Paired(Mirror::of(pairing)),
+            c2c_auth_core::Body::Tombstone(reason) => Self::Tombstone(Reason(*reason)),
+            c2c_auth_core::Body::Paired(pairing) => Self::Paired(Mirror::of(pairing)),
         }
     }
-    fn back(self) -> core::Body {
+    fn back(self) -> c2c_auth_core::Body {
         match self {
-            Self::Tombstone(reason) => core::Body::Tombstone(reason.0),
-            Self::Paired(pairing) => core::Body::Paired(pairing.back()),
+            Self::Tombstone(reason) => c2c_auth_core::Body::Tombstone(reason.0),
+            Self::Paired(pairing) => c2c_auth_core::Body::Paired(pairing.back()),
         }
     }
 }
 
-impl Mirror<core::Revocable> for Revocable {
-    fn of(original: &core::Revocable) -> Self {
+impl Mirror<c2c_auth_core::Revocable> for Revocable {
+    fn of(original: &c2c_auth_core::Revocable) -> Self {
         match original {
-            core::Revocable::Refresh(token) => Self::Refresh(Mirror::of(token)),
-            core::Revocable::Access(token) => Self::Access(Mirror::of(token)),
+            c2c_auth_core::Revocable::Refresh(token) => Self::Refresh(Mirror::of(token)),
+            c2c_auth_core::Revocable::Access(token) => Self::Access(Mirror::of(token)),
         }
     }
-    fn back(self) -> core::Revocable {
+    fn back(self) -> c2c_auth_core::Revocable {
         match self {
-            Self::Refresh(token) => core::Revocable::Refresh(token.back()),
-            Self::Access(token) => core::Revocable::Access(token.back()),
+            Self::Refresh(token) => c2c_auth_core::Revocable::Refresh(token.back()),
+            Self::Access(token) => c2c_auth_core::Revocable::Access(token.back()),
         }
     }
 }

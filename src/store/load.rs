@@ -7,7 +7,7 @@ use super::body;
 use super::error::OpenError;
 use super::folder::{Folder, is_damage, is_passing};
 use super::seal::{Flaw, Kind, Sealer};
-use crate::core::{Kept, Loaded, Record};
+use c2c_auth_core::{Kept, Loaded, Record};
 
 /// The two generations.
 pub(super) const SLOTS: [&str; 2] = ["record.0", "record.1"];

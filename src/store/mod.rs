@@ -9,12 +9,12 @@
 //! Invariants:
 //! - When [`Store::write`] returns `Ok`, the new state is durable. When it fails or is cut at any step, the next start finds
 //!   either the old record or the new one, complete.
-//! - Whoever loads is told how well the record is kept ([`Kept`](crate::core::Kept)), so that it can be written again.
+//! - Whoever loads is told how well the record is kept ([`Kept`](c2c_auth_core::Kept)), so that it can be written again.
 //! - A write to one generation never touches the newer one: should it fail, what stands there is the record.
 //! - Loading never overwrites. Of two generations the newer is used; one that cannot be read makes the other «previous».
 //! - What cannot be read is renamed `record.<reason>.<n>` before anything is written in its place, and kept.
 //! - Only what opens under our key, for our identity and as the right kind of file is ever returned.
-//! - With [`Slots::Both`](crate::core::Slots::Both) nothing that was there before can come back.
+//! - With [`Slots::Both`](c2c_auth_core::Slots::Both) nothing that was there before can come back.
 //!
 //! | file | where | what |
 //! |---|---|---|
@@ -40,7 +40,7 @@ use std::path::{Path, PathBuf};
 pub use error::{KeyError, OpenError, WriteError};
 pub use key::{Identity, StateKey};
 
-use crate::core::{self, BootId};
+use c2c_auth_core::BootId;
 use folder::Directory;
 use seal::Sealer;
 use vault::Vault;
@@ -62,13 +62,13 @@ impl Store {
     ///
     /// # Errors
     /// [`OpenError`] if a directory cannot be used or read. Content that cannot be used is no error but an outcome:
-    /// [`core::Loaded`].
+    /// [`c2c_auth_core::Loaded`].
     pub fn open(
         dirs: Directories,
         key: Option<StateKey>,
         identity: Identity,
         boot: BootId,
-    ) -> Result<(Self, core::Stored), OpenError> {
+    ) -> Result<(Self, c2c_auth_core::Stored), OpenError> {
         let state = Directory::open(dirs.state)?;
         state.lock()?;
         let runtime = dirs.runtime.map(Directory::open).transpose()?;
@@ -82,7 +82,7 @@ impl Store {
     /// # Errors
     /// [`WriteError`]: nothing of the write can be relied on, and the next start finds the record as it was before or as it
     /// was to be. Trying again is safe.
-    pub fn write(&mut self, what: &core::Store) -> Result<(), WriteError> {
+    pub fn write(&mut self, what: &c2c_auth_core::Store) -> Result<(), WriteError> {
         self.0.write(what)
     }
 }
@@ -121,7 +121,7 @@ impl fmt::Debug for Lock {
 ///
 /// # Errors
 /// [`OpenError`] if a directory or a file in it is out of reach.
-pub fn peek(dirs: &Directories, key: &StateKey, identity: Identity) -> Result<core::Loaded, OpenError> {
+pub fn peek(dirs: &Directories, key: &StateKey, identity: Identity) -> Result<c2c_auth_core::Loaded, OpenError> {
     let state = Directory::look(dirs.state.clone())?;
     let runtime = match dirs.runtime.clone().map(Directory::look).transpose() {
         Err(OpenError::Missing { .. }) => None,

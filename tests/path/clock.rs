@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use c2c_authd::core::{Body, BootId, Loaded, Record, Slots, Stamp, Store as Write, WallTime};
+use c2c_auth_core::{Body, BootId, Loaded, Record, Slots, Stamp, Store as Write, WallTime};
 use c2c_authd::store::{Directories, Identity, StateKey, Store};
 use c2c_sim::rig::CLIENT_ID;
 use c2c_sim::server::{Endpoint, Tls, Truth};

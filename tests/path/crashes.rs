@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use c2c_authd::core::{Body, Loaded, Reason, Record};
+use c2c_auth_core::{Body, Loaded, Reason, Record};
 use c2c_sim::rig::{CLIENT_ID, Process};
 use c2c_sim::server::{Endpoint, Fault, Options, Pause, Stage};
 

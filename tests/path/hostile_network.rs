@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use c2c_authd::core::{DeviceInfo, Pairing};
+use c2c_auth_core::{DeviceInfo, Pairing};
 use c2c_sim::rig::Process;
 use c2c_sim::server::{Cut, DateHeader, Edit, Endpoint, Fault, Options, Page, Times, Tls, hostile};
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use c2c_authd::core::{Body, Loaded, Reason, Record};
+use c2c_auth_core::{Body, Loaded, Reason, Record};
 use c2c_sim::server::{Endpoint, Fault, Options, Page, Times};
 
 use crate::world::{World, error_name, quick};

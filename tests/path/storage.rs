@@ -4,7 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use c2c_authd::core::{Body, Kept, Loaded, Record, Stored};
+use c2c_auth_core::{Body, Kept, Loaded, Record, Stored};
 use c2c_sim::rig::Process;
 use c2c_sim::server::{Endpoint, Fault, Options, Pause, Stage};
 

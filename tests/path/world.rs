@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use c2c_authd::core::{Body, BootId, Loaded, Pairing, Record, Stored};
+use c2c_auth_core::{Body, BootId, Loaded, Pairing, Record, Stored};
 use c2c_authd::store::{Directories, Identity, StateKey, Store};
 use c2c_sim::bus::TestBus;
 use c2c_sim::rig::{CLIENT_ID, Process, Rig};

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use c2c_authd::core::RefreshToken;
+use c2c_auth_core::RefreshToken;
 use c2c_sim::server::{Edit, Endpoint, Fault, Options, Times, Wrapping};
 use serde_json::Value;
 

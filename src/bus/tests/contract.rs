@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use zbus_xml::{Annotation, Arg, ArgDirection, Interface, Node, PropertyAccess};
 
 use super::*;
-use crate::core::ErrorWord;
+use c2c_auth_core::ErrorWord;
 
 pub(super) const CONTRACT: &str = include_str!("../../../dbus/org.cameratocloud.Auth1.xml");
 

@@ -1,7 +1,7 @@
 //! What is emitted, when, and in which order (D4).
 
 use super::*;
-use crate::core::{ErrorWord, WallTime};
+use c2c_auth_core::{ErrorWord, WallTime};
 
 type Change = (String, HashMap<String, OwnedVariant>, Vec<String>);
 

@@ -2,7 +2,7 @@
 
 use super::contract::contract;
 use super::*;
-use crate::core::{Client, LocalFault, PairingOptions};
+use c2c_auth_core::{Client, LocalFault, PairingOptions};
 
 /// A well-formed call of every method in the contract.
 async fn call_any(pair: &mut Pair, interface: &'static str, method: &'static str) -> zbus::Result<Message> {

@@ -11,9 +11,9 @@ use super::Finding;
 use crate::cli::site::{Site, USER};
 use crate::config::accounts::Accounts;
 use crate::config::{Config, Principals};
-use crate::core::Reason;
 use crate::daemon::clock::Clock;
 use crate::daemon::words;
+use c2c_auth_core::Reason;
 
 /// The same parser as the daemon's.
 pub(super) fn configuration(site: &Site, found: &mut Vec<Finding>) -> Option<Config> {

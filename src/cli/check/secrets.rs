@@ -6,8 +6,8 @@ use crate::cli::provision::seal::{Creds, Key};
 use crate::cli::site::Site;
 use crate::config::secrets::shared_file_system;
 use crate::config::{Config, MachineId};
-use crate::core::Reason;
 use crate::daemon::words;
+use c2c_auth_core::Reason;
 
 /// Looks for both as the daemon would, and opens them.
 pub(super) fn secrets(site: &Site, config: Option<&Config>, found: &mut Vec<Finding>) {

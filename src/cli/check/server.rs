@@ -13,10 +13,10 @@ use tracing::{Event, Metadata, Subscriber};
 use super::Finding;
 use crate::cli::words;
 use crate::config::Config;
-use crate::core::{Answer, FaultKind, PrepareAnswer, Reason};
 use crate::daemon::boot;
 use crate::daemon::clock::Clock;
 use crate::http::{Client, FloorClock, Outcome, TlsSettings};
+use c2c_auth_core::{Answer, FaultKind, PrepareAnswer, Reason};
 
 /// As long as the daemon waits for a connection.
 const LIMIT: Duration = Duration::from_secs(10);
@@ -210,7 +210,7 @@ impl Visit for Errors<'_> {
 mod tests {
     use super::*;
     use crate::cli::check::Verdict;
-    use crate::core::{Fault, LocalFault, WallTime};
+    use c2c_auth_core::{Fault, LocalFault, WallTime};
 
     fn found(answer: PrepareAnswer, date: Option<u64>) -> Vec<Finding> {
         found_at(answer, date, None)

@@ -103,7 +103,7 @@ fn the_text_of_each_situation() {
 
 #[test]
 fn tool_and_unit_tell_one_cause_and_one_cure() {
-    use crate::core::{DeviceInfo, Snapshot};
+    use c2c_auth_core::{DeviceInfo, Snapshot};
     for &pairing in PairingState::ALL {
         for &reason in Reason::ALL {
             for (attention, generation) in [(false, 0), (true, 0), (false, 7), (true, 7)] {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::*;
-use crate::core::RefreshMode;
+use c2c_auth_core::RefreshMode;
 
 #[test]
 fn a_board_without_any_file_is_not_provisioned_and_otherwise_ready() {

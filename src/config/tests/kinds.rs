@@ -1,7 +1,7 @@
 //! The rules of each kind of provider.
 
 use super::*;
-use crate::core::GrantKind;
+use c2c_auth_core::GrantKind;
 
 #[test]
 fn a_client_of_its_own_wins_over_the_units_id() {

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 use crate::config::System;
-use crate::core::{Body, Generation, GrantId, Reason, Record};
+use c2c_auth_core::{Body, Generation, GrantId, Reason, Record};
 
 /// A device on disk: a configuration, a state directory, credentials.
 struct Device {
@@ -145,9 +145,9 @@ fn without_a_client_id_nothing_on_disk_is_taken_for_foreign() {
     };
     let named = device.config(ID);
     let (mut store, _) = open(&named);
-    let what = crate::core::Store::Record {
+    let what = c2c_auth_core::Store::Record {
         record: Box::new(record.clone()),
-        slots: crate::core::Slots::Both,
+        slots: c2c_auth_core::Slots::Both,
     };
     store.write(&what).unwrap();
     drop(store);

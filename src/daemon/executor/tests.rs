@@ -10,16 +10,16 @@ use tokio::sync::{mpsc, watch};
 use super::*;
 use crate::bus::{self, BusAddress};
 use crate::config::System;
-use crate::core::{
-    Body, BootId, CodeAnswer, DeviceCode, Generation, GrantId, Loaded, PollAnswer, PrepareAnswer, Reason, Record,
-    RefreshToken, Slots, Snapshot, TokenState,
-};
 use crate::daemon::boot;
 use crate::daemon::clock::Clock;
 use crate::daemon::reload::Source;
 use crate::http::{FloorClock, TlsSettings};
 use crate::oauth::{ClientAuth, Dialect, Endpoints, Issuer, OauthDevice, Provider, ServerSettings};
 use crate::store::{Directories, Identity, StateKey};
+use c2c_auth_core::{
+    Body, BootId, CodeAnswer, DeviceCode, Generation, GrantId, Loaded, PollAnswer, PrepareAnswer, Reason, Record,
+    RefreshToken, Slots, Snapshot, TokenState,
+};
 
 /// The executor between a real bus, a real server and a real directory; only the core is missing: effects are made by hand.
 struct Bench {
@@ -42,7 +42,7 @@ impl Bench {
         }
         .read()
         .unwrap();
-        let secret = crate::core::Secret::new(server.client_secret());
+        let secret = c2c_auth_core::Secret::new(server.client_secret());
         let provider = Arc::new(boot::provider(&config, Some(secret)).unwrap());
         let clock = Arc::new(FloorClock::new(Clock::new(None).floor()));
         let client = Client::new(
@@ -100,7 +100,7 @@ impl Bench {
     }
 }
 
-fn open(rig: &Rig) -> (Store, crate::core::Stored) {
+fn open(rig: &Rig) -> (Store, c2c_auth_core::Stored) {
     let directories = Directories {
         state: rig.state_directory(),
         runtime: Some(rig.runtime_directory()),
@@ -129,7 +129,7 @@ fn snapshot() -> Snapshot {
         attention: false,
         token: TokenState::None,
         generation: Generation::NONE,
-        device: crate::core::DeviceInfo::default(),
+        device: c2c_auth_core::DeviceInfo::default(),
         last_error: None,
     }
 }
@@ -231,7 +231,7 @@ async fn writes_are_answered_in_order_and_are_on_disk() {
     let write = |op, generation| {
         Effect::Store(
             OpId(op),
-            crate::core::Store::Record {
+            c2c_auth_core::Store::Record {
                 record: Box::new(record(generation)),
                 slots: Slots::One,
             },
@@ -240,7 +240,7 @@ async fn writes_are_answered_in_order_and_are_on_disk() {
     bench.carry_out([
         write(1, 1),
         write(2, 2),
-        Effect::Store(OpId(3), crate::core::Store::Flow(None)),
+        Effect::Store(OpId(3), c2c_auth_core::Store::Flow(None)),
     ]);
     for op in 1..=3 {
         assert_eq!(bench.executor.next().await, Event::Stored { op: OpId(op), ok: true });
@@ -254,7 +254,7 @@ async fn writes_are_answered_in_order_and_are_on_disk() {
 async fn a_write_that_fails_is_answered_as_failed() {
     let mut bench = Bench::new().await;
     std::fs::remove_dir_all(bench.rig.state_directory()).unwrap();
-    let what = crate::core::Store::Record {
+    let what = c2c_auth_core::Store::Record {
         record: Box::new(record(1)),
         slots: Slots::Both,
     };

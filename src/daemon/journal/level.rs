@@ -2,7 +2,7 @@
 
 use tracing::Level;
 
-use crate::core::{FaultKind, Reason};
+use c2c_auth_core::{FaultKind, Reason};
 
 /// Being offline is ordinary; what a person could look into is a warning.
 pub(super) const fn of_fault(fault: FaultKind) -> Level {

@@ -6,7 +6,7 @@
 use tracing::Level;
 
 use super::{CLIENT_REJECTED, CODE_ENDED, CODE_REFUSED, Entry, FLOW_ENDED, TOKEN_UNUSABLE, level, words};
-use crate::core::{ErrorCode, Objection, Reason, TokenKind, Unusable};
+use c2c_auth_core::{ErrorCode, Objection, Reason, TokenKind, Unusable};
 
 /// No request of this client will be taken before somebody acts.
 pub(super) fn client_rejected(objection: Objection, paired: bool) -> Entry {

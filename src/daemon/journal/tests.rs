@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::core::{ErrorCode, Objection, TOKEN_MAX, TokenKind, Unusable};
+use c2c_auth_core::{ErrorCode, Objection, TOKEN_MAX, TokenKind, Unusable};
 
 const MINUTE: Duration = Duration::from_secs(60);
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::core::{DeviceInfo, ErrorWord, Generation, Reason, WallTime};
+use c2c_auth_core::{DeviceInfo, ErrorWord, Generation, Reason, WallTime};
 
 fn snapshot(pairing: PairingState, reason: Reason) -> Snapshot {
     Snapshot {

@@ -8,8 +8,8 @@ mod throughout;
 
 use super::log::Log;
 use super::*;
-use crate::core::LocalFault;
 use crate::oauth::{ClientAuth, Dialect, Endpoint, Endpoints, Issuer, OauthCode, RedirectUri, ServerSettings};
+use c2c_auth_core::LocalFault;
 
 const OPENID: &str = "GET /.well-known/openid-configuration HTTP/1.1";
 const OAUTH: &str = "GET /.well-known/oauth-authorization-server HTTP/1.1";

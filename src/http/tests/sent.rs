@@ -47,7 +47,7 @@ async fn a_close_that_arrived_while_nobody_looked_is_seen_before_the_refresh_is_
 async fn a_refresh_without_a_connection_is_not_sent() {
     let server = Server::start([]).await;
     let request = Request::Refresh {
-        on: crate::core::OpId(1),
+        on: c2c_auth_core::OpId(1),
         token: token(),
     };
     let outcome = client_of(&server).send(&request).await;

@@ -1,7 +1,7 @@
 //! The address that a browser comes back with: anybody may have written it.
 
 use super::*;
-use crate::core::{Redirect, RedirectOutcome};
+use c2c_auth_core::{Redirect, RedirectOutcome};
 
 fn provider(redirect: &str, issuer: Option<&str>) -> OauthCode {
     let settings = ServerSettings {

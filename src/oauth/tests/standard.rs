@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::core::{AuthorizationCode, CodeVerifier, RefreshToken, StateParameter};
+use c2c_auth_core::{AuthorizationCode, CodeVerifier, RefreshToken, StateParameter};
 
 mod answers;
 mod described;

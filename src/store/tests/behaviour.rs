@@ -3,10 +3,10 @@
 use std::fs;
 
 use super::fixture::*;
-use crate::core::{
+use crate::store::WriteError;
+use c2c_auth_core::{
     AccessToken, Body, DeviceCode, Loaded, MAX_REVOCATIONS, Record, RefreshToken, Revocable, Store as Write, TOKEN_MAX,
 };
-use crate::store::WriteError;
 
 #[test]
 fn a_store_works_on_a_thread_of_its_own() {

@@ -5,7 +5,7 @@ use std::fs;
 use proptest::prelude::*;
 
 use super::fixture::*;
-use crate::core::{Loaded, Store as Write};
+use c2c_auth_core::{Loaded, Store as Write};
 
 #[derive(Clone, Debug)]
 enum Harm {

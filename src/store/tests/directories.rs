@@ -4,8 +4,8 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 
 use super::fixture::*;
-use crate::core::Loaded;
 use crate::store::{Directories, OpenError, Store};
+use c2c_auth_core::Loaded;
 
 fn refusal(directories: Directories) -> OpenError {
     Store::open(directories, Some(key()), identity(), BOOT).unwrap_err()

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 use super::faulty::{Fault, Place, Plan};
 use super::fixture::*;
 use super::scenarios::{Run, at_every_step};
-use crate::core::{Loaded, Store as Write};
+use c2c_auth_core::{Loaded, Store as Write};
 
 fn check_device(fault: Fault) {
     at_every_step(fault, |scenario, device: &Device, Run { outcome, states, .. }| {

@@ -9,10 +9,10 @@ use std::time::Duration;
 use rustix::io::Errno;
 
 use super::fixture::*;
-use crate::core::{Kept, Store as Write, Stored};
 use crate::store::folder::{Directory, Folder};
 use crate::store::seal::Sealer;
 use crate::store::vault::Vault;
+use c2c_auth_core::{Kept, Store as Write, Stored};
 
 /// How a step goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::core::{
+use crate::store::{Directories, Identity, OpenError, StateKey, Store};
+use c2c_auth_core::{
     AccessToken, Body, BootId, BootTime, Code, DeviceCode, DeviceInfo, FlowRecord, Generation, GrantId, IntentMark,
     Kept, Loaded, Pairing, PendingRevocation, Reason, Record, RefreshToken, Revocable, Slots, Stamp, Store as Write,
     Stored, TokenPair, UserCode, WallTime,
 };
-use crate::store::{Directories, Identity, OpenError, StateKey, Store};
 
 /// The two generations.
 pub(super) const SLOTS: [&str; 2] = ["record.0", "record.1"];

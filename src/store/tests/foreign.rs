@@ -3,8 +3,8 @@
 use std::fs;
 
 use super::fixture::*;
-use crate::core::{Loaded, Store as Write};
 use crate::store::WriteError;
+use c2c_auth_core::{Loaded, Store as Write};
 
 #[test]
 fn another_key_is_told_from_damage_and_its_record_comes_back_with_it() {

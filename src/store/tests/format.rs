@@ -7,12 +7,12 @@ use proptest::prelude::*;
 use zeroize::Zeroizing;
 
 use super::fixture::*;
-use crate::core::{
+use crate::store::body;
+use crate::store::seal::{Flaw, Kind, MAX_BODY, MAX_FILE, Sealer};
+use c2c_auth_core::{
     AccessToken, Body, BootId, BootTime, DeviceInfo, Generation, GrantId, IntentMark, Pairing, Reason, Record,
     RefreshToken, Stamp, TokenPair, WallTime,
 };
-use crate::store::body;
-use crate::store::seal::{Flaw, Kind, MAX_BODY, MAX_FILE, Sealer};
 
 const NONCE: [u8; 12] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12];
 

@@ -11,8 +11,8 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use super::fixture::*;
-use crate::core::Loaded;
 use crate::store::{Directories, Store, WriteError};
+use c2c_auth_core::Loaded;
 
 /// A small file system of its own, gone when dropped.
 struct Small(TempDir);

@@ -7,8 +7,8 @@ use rustix::io::Errno;
 
 use super::faulty::{Fault, Place, Plan};
 use super::fixture::*;
-use crate::core::{Body, Kept, Loaded, Record, Store as Write};
 use crate::store::{Identity, StateKey};
+use c2c_auth_core::{Body, Kept, Loaded, Record, Store as Write};
 
 /// As [`paired`], before a refresh was announced.
 fn unmarked(n: u64) -> Record {

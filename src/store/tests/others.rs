@@ -4,8 +4,8 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use super::fixture::*;
-use crate::core::{Loaded, Store as Write};
 use crate::store::records_exist;
+use c2c_auth_core::{Loaded, Store as Write};
 
 #[test]
 fn files_are_for_their_owner_only() {

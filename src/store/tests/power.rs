@@ -13,8 +13,8 @@ use rustix::io::Errno;
 
 use super::faulty::{Fault, Place, Plan};
 use super::scenarios::{Run, at_every_step, scenarios};
-use crate::core::Stored;
 use crate::store::folder::Folder;
+use c2c_auth_core::Stored;
 
 #[derive(Clone)]
 struct Node {

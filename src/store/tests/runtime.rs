@@ -3,8 +3,8 @@
 use std::fs;
 
 use super::fixture::*;
-use crate::core::{Loaded, Store as Write};
 use crate::store::{Directories, Store};
+use c2c_auth_core::{Loaded, Store as Write};
 
 #[test]
 fn a_flow_goes_on_after_a_restart() {

@@ -2,9 +2,9 @@
 
 use super::faulty::{Fault, Place, Plan};
 use super::fixture::*;
-use crate::core::{Loaded, Store as Write, Stored};
 use crate::store::error::WriteError;
 use crate::store::folder::Folder as _;
+use c2c_auth_core::{Loaded, Store as Write, Stored};
 
 /// What is there, and what is written then.
 pub(super) struct Scenario {

@@ -3,8 +3,8 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::core::{BootId, Generation, GrantId, Slots, Store};
 use crate::store::Identity;
+use c2c_auth_core::{BootId, Generation, GrantId, Slots, Store};
 
 /// A device with its client id and its state key, as a file, and in the state directory what the daemon writes when it unpairs.
 fn unpaired_before() -> (tempfile::TempDir, Site) {

@@ -1,0 +1,356 @@
+//! When to try again: decorrelated jitter between a floor and a cap, never zero (I7), never before the server's own wish.
+
+use std::time::Duration;
+
+use super::effect::CallError;
+use super::event::{Fault, FaultKind, LocalFault};
+use super::time::BootTime;
+use super::turn::Turn;
+
+/// No two tries of the same thing are closer than this, whoever presses: a person waiting does not notice five seconds, a
+/// server under ten thousand devices does.
+pub(super) const FLOOR: Duration = Duration::from_secs(5);
+
+/// The longest that a waiting caller waits for the next try of what was refused.
+const REFUSED_CAP: Duration = Duration::from_secs(120);
+
+/// The same where the server was not reached: a try costs it nothing, and the network may be back at any moment.
+const UNREACHED_CAP: Duration = Duration::from_secs(20);
+
+/// Nobody's haste cures a wrong secret.
+const LASTING: Duration = Duration::from_secs(15 * 60);
+
+/// How a try failed, as far as it sets the pace of the next ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Cause {
+    /// Somebody answered, or may have got what we sent: a server, or the disk.
+    Refused,
+    /// Nothing of ours left.
+    Unreached,
+    /// It needs a person, and not another try.
+    Lasting,
+}
+
+/// What may have cured a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// Another network, which may lead to another server.
+    Network,
+    /// Another wall clock, or another trust in it.
+    Clock,
+}
+
+/// A failing thing's memory of its failures.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Retry {
+    last: Option<Failure>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Failure {
+    error: CallError,
+    cause: Cause,
+    at: BootTime,
+    /// The drawn delay, from which the next one is drawn.
+    delay: Duration,
+    next: BootTime,
+    /// How soon after `at` a waiting caller may have the next try.
+    pressed: Duration,
+    /// `Retry-After`: nobody may press past it.
+    not_before: BootTime,
+    /// What `pressed` is after the next failure of each cause. A refusal that a lost connection follows is not forgotten.
+    next_refused: Duration,
+    next_unreached: Duration,
+}
+
+impl Retry {
+    /// Records a failure and draws the next try. Returns the wait.
+    pub(super) fn failed(
+        &mut self,
+        t: &mut Turn<'_>,
+        error: CallError,
+        cause: Cause,
+        retry_after: Option<Duration>,
+        cap: Duration,
+    ) -> Duration {
+        let now = t.at();
+        let before = self.last.as_ref();
+        let previous = before.map_or(FLOOR, |failure| failure.delay);
+        let (mut refused, mut unreached) =
+            before.map_or((FLOOR, FLOOR), |failure| (failure.next_refused, failure.next_unreached));
+        let pressed = match cause {
+            Cause::Refused => doubled(&mut refused, REFUSED_CAP),
+            Cause::Unreached => doubled(&mut unreached, UNREACHED_CAP),
+            Cause::Lasting => LASTING,
+        };
+        // Nobody waits for less than a caller who presses would.
+        let least = pressed.min(cap);
+        let delay = t.draw(least, (previous * 3).min(cap).max(least));
+        // A later failure that names no time does not take back what an earlier one asked for.
+        let wished = now.after(retry_after.unwrap_or_default());
+        let not_before = self.not_before().max(wished);
+        let next = now.after(delay).max(not_before);
+        self.last = Some(Failure {
+            error,
+            cause,
+            at: now,
+            delay,
+            next,
+            pressed,
+            not_before,
+            next_refused: refused,
+            next_unreached: unreached,
+        });
+        next.since(now)
+    }
+
+    /// Records a failure that lasts until a person ends it, or the server mends its own.
+    pub(super) fn failed_for(&mut self, t: &mut Turn<'_>, error: CallError, wait: Duration) {
+        self.failed(t, error, Cause::Lasting, None, wait);
+        if let Some(failure) = &mut self.last {
+            failure.delay = wait;
+            failure.next = failure.at.after(wait).max(failure.not_before);
+        }
+    }
+
+    /// All is well again.
+    pub(super) fn reset(&mut self) {
+        self.last = None;
+    }
+
+    /// The failures are forgotten; a time that the server asked for is not.
+    pub(super) fn relent(&mut self, now: BootTime) {
+        self.last.take_if(|failure| failure.not_before <= now);
+        if let Some(failure) = &mut self.last {
+            failure.delay = FLOOR;
+            failure.next = failure.not_before;
+        }
+    }
+
+    pub(super) fn failing(&self) -> Option<CallError> {
+        self.last.as_ref().map(|failure| failure.error)
+    }
+
+    /// The next try if nobody presses; boot itself where nothing failed.
+    pub(super) fn next(&self) -> BootTime {
+        self.last.as_ref().map_or(BootTime::default(), |failure| failure.next)
+    }
+
+    /// The next try if somebody waits for it. How often they ask changes nothing: it counts from the failure.
+    pub(super) fn pressed(&self) -> BootTime {
+        self.last.as_ref().map_or(BootTime::default(), |failure| {
+            failure
+                .next
+                .min(failure.at.after(failure.pressed))
+                .max(failure.not_before)
+        })
+    }
+
+    /// The earliest that any haste allows.
+    pub(super) fn not_before(&self) -> BootTime {
+        self.last
+            .as_ref()
+            .map_or(BootTime::default(), |failure| failure.not_before)
+    }
+
+    /// Circumstances improved: try by `by`, within the bounds of [`Retry::pressed`].
+    pub(super) fn hasten(&mut self, by: BootTime) {
+        let pressed = self.pressed();
+        if let Some(failure) = &mut self.last {
+            failure.next = failure.next.min(by.max(pressed));
+        }
+    }
+
+    /// Whether this may have cured the failure. If so, its pace begins anew.
+    pub(super) fn cured_by(&mut self, change: Change) -> bool {
+        let Some(failure) = &mut self.last else { return true };
+        let cured = match change {
+            Change::Network => failure.cause != Cause::Lasting,
+            Change::Clock => failure.error == CallError::ClockNotSet,
+        };
+        if cured {
+            failure.delay = FLOOR;
+            failure.pressed = FLOOR;
+            failure.next_refused = FLOOR;
+            failure.next_unreached = FLOOR;
+        }
+        cured
+    }
+}
+
+/// The wait, which is twice as long the next time.
+fn doubled(wait: &mut Duration, cap: Duration) -> Duration {
+    let next = (*wait * 2).min(cap);
+    std::mem::replace(wait, next)
+}
+
+impl Fault {
+    /// What a waiting caller is told.
+    pub(super) const fn call_error(self) -> CallError {
+        match self.kind {
+            FaultKind::Offline | FaultKind::Untrusted | FaultKind::Lost => CallError::Offline,
+            FaultKind::ClockNotSet => CallError::ClockNotSet,
+            FaultKind::Local(fault) => CallError::Local(fault),
+            FaultKind::Garbled | FaultKind::RateLimited | FaultKind::Refused => CallError::ServerError,
+        }
+    }
+
+    /// What it means for the pace of the next tries.
+    pub(super) const fn cause(self) -> Cause {
+        match self.kind {
+            FaultKind::Offline
+            | FaultKind::ClockNotSet
+            | FaultKind::Untrusted
+            | FaultKind::Local(LocalFault::PortTaken | LocalFault::NoListener | LocalFault::NoEntropy) => {
+                Cause::Unreached
+            }
+            // What a server says of itself is an answer, too.
+            FaultKind::Local(LocalFault::AnotherIssuer | LocalFault::NoEndpoint | LocalFault::NoS256)
+            | FaultKind::Lost
+            | FaultKind::Garbled
+            | FaultKind::RateLimited
+            | FaultKind::Refused => Cause::Refused,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::{Now, WallTime};
+
+    const CAP: Duration = Duration::from_secs(120);
+
+    /// The waits of a thing that fails `times` times in a row, each time at the moment it was put off to.
+    fn waits(entropy: u64, times: usize) -> Vec<Duration> {
+        let mut retry = Retry::default();
+        let mut at = BootTime::from_millis(1_000_000);
+        (0..times)
+            .map(|_| {
+                let now = Now {
+                    boot: at,
+                    wall: None,
+                    floor: WallTime::from_secs(0),
+                    entropy,
+                };
+                let mut out = Vec::new();
+                let wait = retry.failed(
+                    &mut Turn::new(now, &mut out),
+                    CallError::Offline,
+                    Cause::Unreached,
+                    None,
+                    CAP,
+                );
+                at = at.after(wait);
+                wait
+            })
+            .collect()
+    }
+
+    #[test]
+    fn waits_keep_floor_and_cap_grow_and_differ_between_devices() {
+        let fleet: Vec<_> = (0..200).map(|device| waits(device * 7919, 12)).collect();
+        for waits in &fleet {
+            assert!(waits.iter().all(|wait| (FLOOR..=CAP).contains(wait)), "{waits:?}");
+        }
+        let mean = |n: usize| fleet.iter().map(|waits| waits[n]).sum::<Duration>() / 200;
+        assert!(mean(0) < Duration::from_secs(15), "the first is short: {:?}", mean(0));
+        assert!(mean(11) > Duration::from_secs(40), "the later are long: {:?}", mean(11));
+        let mut first: Vec<_> = fleet.iter().map(|waits| waits[0]).collect();
+        first.sort_unstable();
+        first.dedup();
+        assert!(
+            first.len() > 100,
+            "two devices seldom come back together: {}",
+            first.len()
+        );
+    }
+
+    #[test]
+    fn the_servers_wish_holds_against_haste_and_against_later_failures() {
+        let mut retry = Retry::default();
+        let at = |secs: u64| BootTime::from_millis(1_000_000 + secs * 1000);
+        let now = |boot| Now {
+            boot,
+            wall: None,
+            floor: WallTime::from_secs(0),
+            entropy: 1,
+        };
+        let mut out = Vec::new();
+        let wish = Some(Duration::from_secs(300));
+        let mut failed = |retry: &mut Retry, secs, wish| {
+            let t = &mut Turn::new(now(at(secs)), &mut out);
+            retry.failed(t, CallError::ServerError, Cause::Refused, wish, CAP);
+        };
+        failed(&mut retry, 0, wish);
+        retry.hasten(at(1));
+        assert_eq!((retry.next(), retry.pressed()), (at(300), at(300)));
+        assert!(retry.cured_by(Change::Network));
+        retry.hasten(at(1));
+        assert_eq!((retry.next(), retry.pressed()), (at(300), at(300)));
+        failed(&mut retry, 10, None);
+        assert_eq!(retry.not_before(), at(300));
+        retry.reset();
+        assert_eq!(retry.not_before(), BootTime::default());
+    }
+
+    #[test]
+    fn haste_never_goes_below_the_floor() {
+        let mut retry = Retry::default();
+        let boot = BootTime::from_millis(1_000_000);
+        let now = Now {
+            boot,
+            wall: None,
+            floor: WallTime::from_secs(0),
+            entropy: u64::MAX,
+        };
+        let mut out = Vec::new();
+        let t = &mut Turn::new(now, &mut out);
+        retry.failed(t, CallError::Offline, Cause::Unreached, None, CAP);
+        retry.hasten(boot);
+        assert_eq!(retry.next(), boot.after(FLOOR).min(retry.next()));
+        assert_eq!(retry.pressed(), boot.after(FLOOR));
+    }
+
+    /// Fails in this way, each time at the earliest that a waiting caller may have, and tells those waits.
+    fn pressed(retry: &mut Retry, causes: &[Cause]) -> Vec<u64> {
+        let mut at = retry.pressed().max(BootTime::from_millis(1_000_000));
+        let mut out = Vec::new();
+        let mut waits = Vec::new();
+        for cause in causes {
+            let now = Now {
+                boot: at,
+                wall: None,
+                floor: WallTime::from_secs(0),
+                entropy: u64::MAX / 3,
+            };
+            retry.failed(&mut Turn::new(now, &mut out), CallError::ServerError, *cause, None, CAP);
+            assert!(retry.pressed() <= retry.next());
+            waits.push(retry.pressed().since(at).as_secs());
+            at = retry.pressed();
+        }
+        waits
+    }
+
+    #[test]
+    fn who_presses_waits_longer_with_each_refusal_and_for_the_network_at_most_twenty_seconds() {
+        use Cause::{Lasting, Refused, Unreached};
+        let refused = [5, 10, 20, 40, 80, 120, 120];
+        assert_eq!(pressed(&mut Retry::default(), &[Refused; 7]), refused);
+        assert_eq!(pressed(&mut Retry::default(), &[Unreached; 5]), [5, 10, 20, 20, 20]);
+        let both = [Refused, Refused, Unreached, Refused, Unreached, Refused];
+        assert_eq!(pressed(&mut Retry::default(), &both), [5, 10, 5, 20, 10, 40]);
+        assert_eq!(pressed(&mut Retry::default(), &[Lasting; 2]), [CAP.as_secs(); 2]);
+    }
+
+    #[test]
+    fn a_change_of_network_begins_the_pace_anew_and_cures_no_wrong_secret() {
+        let mut retry = Retry::default();
+        pressed(&mut retry, &[Cause::Refused; 6]);
+        assert!(!retry.cured_by(Change::Clock));
+        assert!(retry.cured_by(Change::Network));
+        assert_eq!(pressed(&mut retry, &[Cause::Refused; 3]), [5, 10, 20]);
+        pressed(&mut retry, &[Cause::Lasting]);
+        assert!(!retry.cured_by(Change::Network));
+    }
+}

@@ -1,0 +1,354 @@
+//! The decisions, without IO.
+//!
+//! Owns: the pairing flow, the refresh transaction, what a caller is served, what is revoked, and when each of these happens.
+//! Must never: read a clock, draw a random number, lock, spawn, open, send. Time and entropy come in with each event; what is
+//! to be done goes out as effects. It is a crate of its own, so that the compiler holds its boundary.
+//!
+//! After each event the core looks at its state as a whole and starts whatever is due (`Core::run`); handlers only change
+//! the state. So there is one place where each thing starts, and nothing has to remember to start it.
+
+mod agenda;
+mod backoff;
+mod disk;
+pub mod effect;
+pub mod error_code;
+pub mod event;
+mod held;
+#[cfg(test)]
+mod model;
+mod pairing;
+pub mod policy;
+pub mod record;
+mod refresh;
+mod rejection;
+mod resource;
+mod serve;
+pub mod snapshot;
+mod storage;
+#[cfg(test)]
+mod tests;
+pub mod time;
+pub mod token;
+mod turn;
+mod unpair;
+mod view;
+
+use backoff::Retry;
+use disk::{Disk, File, Holds, Tokens};
+use held::Held;
+use pairing::{Flow, OrphanPoll, Throttle};
+use refresh::{Inhibitor, Refresh, RefusedLimit};
+use resource::Resource;
+use serve::Waiter;
+use turn::Turn;
+use unpair::{Revocations, Unpairing};
+
+pub use effect::{CallError, CallId, CodeView, Effect, Note, OpId, Prompt, Reply, Request, Slots, Store};
+pub use error_code::ErrorCode;
+pub use event::{
+    Answer, Authorization, AuthorizeAnswer, Client, CodeAnswer, CodeGrant, Command, Event, ExchangeAnswer, Fault,
+    FaultKind, LocalFault, Objection, PairingOptions, PollAnswer, PrepareAnswer, Redirect, RedirectOutcome,
+    RefreshAnswer, ResourceAnswer, RevokeAnswer, TokenGrant, TokenKind, Unusable,
+};
+pub use policy::{GrantKind, Policy, Provisioning, RefreshMode, SERVER_IS_DONE};
+pub use record::{
+    Body, Code, FlowRecord, IntentMark, Kept, Loaded, MAX_REVOCATIONS, Pairing, PendingRevocation, Record, Revocable,
+    Stamp, Stored, TokenPair,
+};
+pub use snapshot::{DeviceInfo, ErrorWord, PairingState, Reason, Snapshot, TokenState};
+pub use time::{BootId, BootTime, ClockTrust, Now, WallTime};
+pub use token::{
+    AccessToken, AuthorizationCode, CodeVerifier, DeviceCode, Generation, GrantId, RefreshToken, Secret,
+    StateParameter, TOKEN_MAX, UserCode,
+};
+
+/// Effects of one event, in order.
+pub type Effects = Vec<Effect>;
+
+/// The machine.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Core {
+    policy: Policy,
+    provisioning: Provisioning,
+    boot: BootId,
+    ids: Ids,
+    ledger: Ledger,
+    /// Why there is no pairing, while there is none.
+    idle: Reason,
+    held: Option<Held>,
+    /// The old access token after a verdict ended its pairing: served to its end if a probe finds it alive.
+    afterlife: Option<Afterlife>,
+    refresh: Refresh,
+    inhibitor: Inhibitor,
+    retry: Retry,
+    refused_limit: RefusedLimit,
+    last_refreshed: Option<BootTime>,
+    /// On demand: somebody was served from the advisory window.
+    asked: bool,
+    /// The network came back: a resend need not wait for its doubled time.
+    resend_hastened: bool,
+    /// When a mark of another boot was read from the disk.
+    mark_found: BootTime,
+    client_rejected: bool,
+    /// Warnings given about the refresh token's age.
+    aged: usize,
+    flow: Option<Flow>,
+    orphans: Vec<OrphanPoll>,
+    /// Calls whose answer waits for a write.
+    durables: Vec<Durable>,
+    /// Commands that wait for a pairing or a tombstone being written this moment.
+    deferred: Vec<Deferred>,
+    throttle: Throttle,
+    resource: Resource,
+    waiters: Vec<Waiter>,
+    revocations: Revocations,
+    unpairing: Option<Unpairing>,
+    disk: Disk,
+    last_error: Option<(ErrorWord, Option<WallTime>)>,
+    phase: Phase,
+    snapshot: Snapshot,
+    deadline: Option<BootTime>,
+}
+
+/// The last of an access token whose pairing is over.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Afterlife {
+    held: Held,
+    /// A probe after the verdict found it alive.
+    alive: bool,
+}
+
+/// From boot to the end of the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Phase {
+    Running,
+    /// Nothing new is started.
+    Draining,
+    /// Nothing is left that must be finished.
+    Drained,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Ids {
+    op: u64,
+    code: u64,
+    flow: u64,
+}
+
+/// What every record carries, whatever it says besides.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Ledger {
+    generation: Generation,
+    grant: GrantId,
+}
+
+/// A call that waits for a write before it is looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Deferred {
+    call: CallId,
+    command: Command,
+    /// The end of the call's time.
+    deadline: BootTime,
+}
+
+/// A call that is answered when a write is done.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Durable {
+    call: CallId,
+    /// Writes end in order: when this one has, those before it have too.
+    after: OpId,
+    /// The end of the call's time: a disk that hangs must not hang its callers.
+    deadline: BootTime,
+    /// The record has to be right as well.
+    record: bool,
+    /// The removal of a flow, which it promises, failed.
+    failed: bool,
+}
+
+impl Core {
+    /// Starts from what is stored. Effects go out as for any event.
+    #[must_use]
+    pub fn boot(
+        policy: Policy,
+        provisioning: Provisioning,
+        boot: BootId,
+        stored: Stored,
+        now: Now,
+        out: &mut Effects,
+    ) -> Self {
+        let living = match &stored.record {
+            Loaded::Current(record) | Loaded::Previous(record) => {
+                matches!(record.body, Body::Paired(_)).then_some(record.grant)
+            }
+            Loaded::Missing | Loaded::Damaged | Loaded::KeyUnavailable | Loaded::Foreign => None,
+        };
+        let sole_grant = policy.sole_grant;
+        let listed = stored.revocations.len();
+        let mut core = Self {
+            policy,
+            provisioning,
+            boot,
+            // Codes of an earlier process must not be mistaken for ours: start somewhere else each time.
+            ids: Ids {
+                code: now.entropy & 0xffff_ffff,
+                ..Ids::default()
+            },
+            ledger: Ledger::default(),
+            idle: Reason::NeverPaired,
+            held: None,
+            afterlife: None,
+            refresh: Refresh::Idle,
+            inhibitor: Inhibitor::Free,
+            retry: Retry::default(),
+            refused_limit: RefusedLimit::default(),
+            last_refreshed: None,
+            asked: false,
+            resend_hastened: false,
+            mark_found: BootTime::default(),
+            client_rejected: false,
+            aged: 0,
+            flow: None,
+            orphans: Vec::new(),
+            durables: Vec::new(),
+            deferred: Vec::new(),
+            throttle: Throttle::default(),
+            resource: Resource::default(),
+            waiters: Vec::new(),
+            revocations: Revocations::restore(stored.revocations, living, sole_grant),
+            unpairing: None,
+            disk: Disk {
+                revocations: File::found(listed > 0),
+                flow: File::found(stored.flow.is_some()),
+                ..Disk::default()
+            },
+            last_error: None,
+            phase: Phase::Running,
+            snapshot: Snapshot {
+                pairing: PairingState::Unpaired,
+                reason: Reason::None,
+                paired: false,
+                attention: false,
+                token: TokenState::None,
+                generation: Generation::NONE,
+                device: DeviceInfo::default(),
+                last_error: None,
+            },
+            deadline: None,
+        };
+        let mut t = Turn::new(now, out);
+        core.restore(&mut t, stored.record, stored.kept);
+        if core.revocations.differ_from(listed) {
+            core.store_revocations(&mut t);
+        }
+        if let Some(flow) = stored.flow {
+            core.resume_flow(&mut t, flow);
+        }
+        core.run(&mut t);
+        core.snapshot = core.view(now.boot);
+        core.deadline = core.agenda(now.boot);
+        t.emit(Effect::Publish(Box::new(core.snapshot.clone())));
+        t.finish();
+        core
+    }
+
+    fn restore(&mut self, t: &mut Turn<'_>, loaded: Loaded, kept: Kept) {
+        let (record, fell_back) = match loaded {
+            Loaded::Current(record) => (record, false),
+            Loaded::Previous(record) => (record, true),
+            Loaded::Missing => return,
+            Loaded::Damaged => return self.unusable(t, Reason::RecordDamaged),
+            Loaded::KeyUnavailable => {
+                let reason = match self.provisioning {
+                    Provisioning::StateKeyMissing => Reason::StateKeyMissing,
+                    Provisioning::Ready | Provisioning::ClientIdMissing | Provisioning::ClientSecretMissing => {
+                        Reason::StateKeyMismatch
+                    }
+                };
+                return self.unusable(t, reason);
+            }
+            Loaded::Foreign => return self.unusable(t, Reason::ForeignRecord),
+        };
+        self.disk.record = File::kept(kept);
+        let spilled = kept == Kept::Spilled;
+        if spilled {
+            t.note(Note::RecordSpilled { doubted: fell_back });
+        }
+        self.ledger = Ledger {
+            generation: record.generation,
+            grant: record.grant,
+        };
+        match record.body {
+            Body::Tombstone(reason) => self.idle = reason,
+            Body::Paired(mut pairing) => {
+                match &mut pairing.mark {
+                    // Written when the mark was on its way to disk; the POST may have left as late as the crash.
+                    Some(mark) if mark.boot == self.boot => mark.at = t.at(),
+                    Some(_) => self.mark_found = t.at(),
+                    None => {}
+                }
+                if fell_back {
+                    if !spilled {
+                        t.note(Note::RecordFellBack);
+                    }
+                    // It may have shown a token to somebody under the next number. This one bears the number after that from
+                    // the next start on, for that is what its record will say.
+                    self.ledger.generation = self.ledger.generation.next().next();
+                    // The lost record may have been a newer pair, or the mark of a send of moments ago: this refresh token
+                    // may be spent, and was never «fine».
+                    pairing.mark = Some(IntentMark {
+                        boot: self.boot,
+                        at: t.at(),
+                        sends: pairing.mark.map_or(1, |mark| mark.sends),
+                    });
+                }
+                self.held = Some(Held::new(
+                    record.grant,
+                    record.generation,
+                    *pairing,
+                    self.boot,
+                    &self.policy,
+                    t,
+                    true,
+                ));
+                self.idle = Reason::None;
+                self.reschedule_heartbeat(t);
+                self.want_probe(t);
+            }
+        }
+    }
+
+    fn unusable(&mut self, t: &mut Turn<'_>, reason: Reason) {
+        self.idle = reason;
+        t.note(Note::RecordUnusable { reason });
+    }
+
+    /// One event in, its effects out.
+    pub fn handle(&mut self, now: Now, event: Event, out: &mut Effects) {
+        let mut t = Turn::new(now, out);
+        self.take(&mut t, event);
+        self.run(&mut t);
+        let view = self.view(now.boot);
+        if view != self.snapshot {
+            self.snapshot = view;
+            t.emit(Effect::Publish(Box::new(self.snapshot.clone())));
+        }
+        let drained = self.drain(&mut t);
+        self.deadline = self.agenda(now.boot);
+        t.finish();
+        if drained {
+            out.push(Effect::Drained);
+        }
+    }
+
+    /// When [`Event::Tick`] is due. `None`: nothing is scheduled.
+    #[must_use]
+    pub const fn next_deadline(&self) -> Option<BootTime> {
+        self.deadline
+    }
+
+    /// What the world may see.
+    #[must_use]
+    pub const fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+}

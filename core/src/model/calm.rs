@@ -1,0 +1,247 @@
+//! I5: never wedged.
+//!
+//! The witness of «a path leads to» is one path: from now on the disk works, every request ends as it truly should, the user
+//! agrees to a code on show, and otherwise time passes. It must lead to rest: paired with a token that lives at the server and
+//! is handed out when asked for, or unpaired with a reason. On the way no pairing ends but by a verdict, which
+//! [`super::invariants`] sees to.
+
+use std::collections::BTreeSet;
+
+use crate::{Body, Effect, Kept, PairingState, Provisioning, Reason, Reply};
+
+use super::history::family_bit;
+use super::invariants::Violation;
+use super::scenario::Budget;
+use super::server::{Live, Pair};
+use super::sim::Sim;
+use super::step::{Ask, Came, DiskFate, How, Kind, Step};
+use super::world::World;
+
+/// Far more than any way to rest needs, even with hourly retries.
+const LONGEST: usize = 120;
+
+/// States known to lead to rest.
+#[derive(Debug, Default)]
+pub(super) struct Calm {
+    known: BTreeSet<u64>,
+}
+
+impl Calm {
+    /// Follows the calm path from here. On failure the steps of the path are given too.
+    pub(super) fn leads_to_rest(&mut self, from: &Sim) -> Result<(), (Violation, Vec<Step>)> {
+        let mut sim = from.clone();
+        // Two states that differ only in what may still go wrong have one calm path.
+        sim.world.budget = Budget::default();
+        let mut path = Vec::new();
+        let mut keys = Vec::new();
+        let mut effects = Vec::new();
+        loop {
+            let key = sim.key();
+            if self.known.contains(&key) {
+                break;
+            }
+            keys.push(key);
+            if let Some(verdict) = rest(&sim) {
+                verdict.map_err(|violation| (violation, path.clone()))?;
+                let mut asking = path.clone();
+                if handed_out(&sim, &mut asking).map_err(|violation| (violation, asking))? {
+                    break;
+                }
+            }
+            let Some(step) = next(&sim).filter(|_| path.len() < LONGEST) else {
+                return Err((wedged(&sim), path));
+            };
+            path.push(step);
+            sim.apply(step, &mut effects)
+                .map_err(|violation| (violation, path.clone()))?;
+        }
+        self.known.extend(keys);
+        Ok(())
+    }
+}
+
+fn wedged(sim: &Sim) -> Violation {
+    let snapshot = sim.core.snapshot();
+    Violation {
+        rule: "i5_never_wedged",
+        what: format!(
+            "no rest: {:?}/{:?}, token {:?}, attention {}, deadline {:?}",
+            snapshot.pairing,
+            snapshot.reason,
+            snapshot.token,
+            snapshot.attention,
+            sim.core.next_deadline()
+        ),
+    }
+}
+
+/// The calm world's next step.
+fn next(sim: &Sim) -> Option<Step> {
+    let world = &sim.world;
+    if !world.stores.is_empty() {
+        return Some(Step::Disk(DiskFate::Done));
+    }
+    if let Some(kind) = Kind::ALL.into_iter().find(|kind| world.flies(*kind)) {
+        return Some(Step::Answer(kind, How::Truth));
+    }
+    if world.server.returns() {
+        return Some(Step::Ask(Ask::Redirect(Came::Back)));
+    }
+    if world.server.awaits_consent(world.real) && sim.flow_runs() {
+        return Some(Step::Approve);
+    }
+    sim.can_advance().then_some(Step::Advance)
+}
+
+/// `None`: not at rest. Otherwise whether the rest is a good one.
+fn rest(sim: &Sim) -> Option<Result<(), Violation>> {
+    let (world, snapshot) = (&sim.world, sim.core.snapshot());
+    if world.history.drained {
+        return Some(Ok(()));
+    }
+    let (stopping, unwritten) = (world.history.stopping, world.history.disk_failing);
+    if world.busy() || sim.flow_runs() || stopping || unwritten || !world.calls.is_empty() {
+        return None;
+    }
+    if sim.scenario.provisioning != Provisioning::Ready {
+        // Without what is missing nothing can be asked of the server. The user is told.
+        return Some(asked_for(sim, snapshot.attention));
+    }
+    let to_be_revoked = |live: &Live| {
+        let pending = world.disk.revocations.iter();
+        pending
+            .map(|pending| Pair::of_revocable(&pending.token))
+            .any(|pair| pair == live.pair)
+    };
+    // One that the server refused to revoke, or whose removal from the list the disk did not take, is for the next start.
+    let excused = |live: &Live| world.history.excused & family_bit(live.pair.family) != 0;
+    let revocable = |live: &Live| to_be_revoked(live) && !excused(live);
+    if (world.strangers || !snapshot.paired) && world.server.live().iter().any(revocable) {
+        return None;
+    }
+    if let Some(code) = world.history.promised {
+        return Some(Err(Violation {
+            rule: "an_approval_in_time_pairs",
+            what: format!("the user approved code {code} in time, and it was never polled again"),
+        }));
+    }
+    let record = world.disk.newest.as_ref().map(|record| &record.body);
+    match (snapshot.paired, record) {
+        (true, Some(Body::Paired(pairing))) => {
+            let pair = Pair::of_pair(&pairing.pair);
+            let settled = pairing.mark.is_none() && pairing.candidate.is_none();
+            let lives = world.server.access_lives(pair, world.real);
+            (settled && lives).then(|| kept_twice(world).and_then(|()| no_ghost(world, Some(pair))))
+        }
+        (true, Some(Body::Tombstone(_)) | None) => None,
+        (false, Some(Body::Paired(_))) if snapshot.pairing == PairingState::Unpaired => None,
+        (false, _) => Some(said(sim).and_then(|()| no_ghost(world, None))),
+    }
+}
+
+fn asked_for(sim: &Sim, asked: bool) -> Result<(), Violation> {
+    if asked {
+        return Ok(());
+    }
+    Err(Violation {
+        rule: "i5_unpaired_says_what_a_person_must_do",
+        what: format!("{:?}", sim.core.snapshot()),
+    })
+}
+
+/// Whether only a person can mend what ended the pairing.
+const fn needs_person(reason: Reason) -> bool {
+    matches!(
+        reason,
+        Reason::Revoked
+            | Reason::RefreshTokenExpired
+            | Reason::RefreshAnswerLost
+            | Reason::NoRefreshToken
+            | Reason::ClientRejected
+            | Reason::RecordDamaged
+            | Reason::ForeignRecord
+    )
+}
+
+/// Unpaired by no wish of the user: they are told to do something. That a reason is given holds in every state.
+fn said(sim: &Sim) -> Result<(), Violation> {
+    let snapshot = sim.core.snapshot();
+    asked_for(sim, snapshot.attention || !needs_person(snapshot.reason))
+}
+
+/// One damaged file must not cost the pairing.
+fn kept_twice(world: &World) -> Result<(), Violation> {
+    let newest = world.disk.spill.as_ref().or(world.disk.newest.as_ref());
+    match newest.map_or(Kept::Twice, |newest| world.disk.keeps(newest)) {
+        Kept::Twice => Ok(()),
+        kept @ (Kept::Once | Kept::Spilled) => Err(Violation {
+            rule: "a_pairing_at_rest_is_in_both_generations",
+            what: format!("{kept:?}"),
+        }),
+    }
+}
+
+/// Nothing lives at the server that the device has forgotten, where that could be prevented.
+fn no_ghost(world: &World, held: Option<Pair>) -> Result<(), Violation> {
+    // Of what the server condemned the device has nothing left to revoke it by.
+    let excused = world.history.excused | world.history.condemned;
+    let ghost = world.server.live().iter().find(|live| {
+        let known = world.history.delivered.contains(&live.pair);
+        known && Some(live.pair) != held && excused & family_bit(live.pair.family) == 0
+    });
+    match ghost {
+        None => Ok(()),
+        Some(ghost) => Err(Violation {
+            rule: "no_ghost_device_in_the_project",
+            what: format!("{:?} lives at the server, and nobody will ever revoke it", ghost.pair),
+        }),
+    }
+}
+
+/// Whether whoever asks now gets a token. If they get one, it must live.
+fn handed_out(at: &Sim, path: &mut Vec<Step>) -> Result<bool, Violation> {
+    let unprovisioned = at.scenario.provisioning != Provisioning::Ready;
+    if unprovisioned || at.world.history.drained || !at.core.snapshot().paired {
+        return Ok(true);
+    }
+    let mut sim = at.clone();
+    let mut step = Step::Ask(Ask::Token);
+    let mut effects = Vec::new();
+    for _ in 0..LONGEST {
+        path.push(step);
+        sim.apply(step, &mut effects)?;
+        let reply = effects.iter().find_map(|effect| match effect {
+            Effect::Reply(_, reply) => Some(reply),
+            _ => None,
+        });
+        match reply {
+            Some(Ok(Reply::Token { access, .. })) => {
+                let pair = Pair::of_access(access);
+                return serves(&sim.world, pair).map(|()| true);
+            }
+            Some(_) => return Ok(false),
+            None => {}
+        }
+        match next(&sim) {
+            Some(next) => step = next,
+            None => break,
+        }
+    }
+    Err(wedged(&sim))
+}
+
+/// What is handed out at rest lives, and is what the next start would hand out too.
+fn serves(world: &World, pair: Pair) -> Result<(), Violation> {
+    let violation = |rule, what| Err(Violation { rule, what });
+    if !world.server.access_lives(pair, world.real) {
+        return violation("i5_a_token_handed_out_at_rest_lives", format!("{pair:?} does not"));
+    }
+    let on_disk = world.disk.paired().map(|pairing| Pair::of_pair(&pairing.pair));
+    if on_disk != Some(pair) {
+        return violation(
+            "i1_the_disk_holds_what_is_handed_out",
+            format!("{pair:?}, on disk {on_disk:?}"),
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! Which steps are possible now, within the budget. What each does is in [`super::sim`].
+//!
+//! Must never change the world, or leave out a step for what the core would make of it: what is not offered is never explored.
+
+use crate::{Slots, Store};
+
+use super::sim::Sim;
+use super::step::{Ask, Came, Clock, DiskFate, How, Kind, Leftover, Step};
+
+impl Sim {
+    /// Every step that is possible now, within the budget.
+    pub(super) fn enabled(&self, steps: &mut Vec<Step>) {
+        let (world, budget) = (&self.world, &self.world.budget);
+        if !world.history.drained {
+            self.enabled_ends(steps);
+            self.enabled_time(steps);
+            self.enabled_people(steps);
+        }
+        if budget.crashes > 0 {
+            self.enabled_crashes(steps);
+        }
+    }
+
+    fn enabled_ends(&self, steps: &mut Vec<Step>) {
+        let (world, budget) = (&self.world, &self.world.budget);
+        for kind in Kind::ALL {
+            if world.flies(kind) {
+                steps.push(Step::Answer(kind, How::Truth));
+                if world.was_outlived(kind) {
+                    steps.push(Step::Answer(kind, How::TruthByNow));
+                }
+                if budget.faults > 0 {
+                    let carried_out = world.was_carried_out(kind);
+                    let possible = |how: &How| {
+                        let clock = *how != How::ClockNotSet || world.clock == Clock::Untrusted;
+                        clock && (!carried_out || how.carries_out())
+                    };
+                    let faults = kind.faults().iter().filter(|how| possible(how));
+                    steps.extend(faults.map(|how| Step::Answer(kind, *how)));
+                }
+            }
+        }
+        if !world.stores.is_empty() {
+            steps.push(Step::Disk(DiskFate::Done));
+            if budget.disk > 0 {
+                steps.push(Step::Disk(DiskFate::Failed));
+                steps.push(Step::Disk(DiskFate::FailedThere));
+            }
+        }
+    }
+
+    fn enabled_time(&self, steps: &mut Vec<Step>) {
+        let (world, budget) = (&self.world, &self.world.budget);
+        let patience = if world.busy() { budget.stalls } else { budget.waits };
+        if self.due() || (patience > 0 && self.next_moment().is_some()) {
+            steps.push(Step::Advance);
+        }
+        if budget.sleeps > 0 && !world.busy() && world.calls.is_empty() {
+            steps.extend(self.scenario.sleeps.iter().map(|secs| Step::Sleep(*secs)));
+        }
+        if budget.stalls > 0 && world.flies(Kind::Refresh) {
+            steps.push(Step::Rotate);
+        }
+        if world.server.straggler(world.real).is_some() {
+            steps.push(Step::Straggle);
+        }
+        if budget.nudges > 0 {
+            steps.push(Step::NetworkUp);
+        }
+        if budget.clocks > 0 {
+            let other = self.scenario.clocks.iter().filter(|clock| **clock != world.clock);
+            steps.extend(other.map(|clock| Step::ClockStepped(*clock)));
+        }
+    }
+
+    fn enabled_people(&self, steps: &mut Vec<Step>) {
+        let (world, budget) = (&self.world, &self.world.budget);
+        if budget.asks > 0 {
+            steps.extend(self.scenario.asks.iter().map(|ask| Step::Ask(*ask)));
+        }
+        if world.server.returns() {
+            steps.push(Step::Ask(Ask::Redirect(Came::Back)));
+        }
+        if budget.consents > 0 && world.server.awaits_consent(world.real) {
+            steps.extend([Step::Approve, Step::Deny]);
+        }
+        if budget.forgets > 0 && !world.server.live().is_empty() {
+            steps.push(Step::Forget);
+        }
+        if budget.reloads > 0 {
+            steps.push(Step::Reload);
+        }
+        if budget.shutdowns > 0 && !world.history.stopping {
+            steps.push(Step::Shutdown);
+        }
+    }
+
+    fn enabled_crashes(&self, steps: &mut Vec<Step>) {
+        let queued = u8::try_from(self.world.stores.len()).unwrap_or(u8::MAX);
+        let leftovers: &[Leftover] = if self.world.flies(Kind::Refresh) {
+            &[Leftover::Dropped, Leftover::CarriedOut, Leftover::Late]
+        } else if self.world.flies(Kind::Poll) || self.world.flies(Kind::Exchange) || self.world.flies(Kind::Revoke) {
+            &[Leftover::Dropped, Leftover::CarriedOut]
+        } else {
+            &[Leftover::Dropped]
+        };
+        for stored in 0..=queued {
+            let half = self
+                .world
+                .stores
+                .get(usize::from(stored))
+                .is_some_and(|write| matches!(write.store, Store::Record { slots: Slots::Both, .. }));
+            for torn in [false, true].into_iter().filter(|torn| !torn || half) {
+                for server in leftovers {
+                    steps.extend(self.scenario.restarts.iter().map(|restart| Step::Crash {
+                        stored,
+                        torn,
+                        server: *server,
+                        restart: *restart,
+                    }));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! The network: how a request ends, whatever the server made of it.
+
+use std::time::Duration;
+
+use crate::{
+    Answer, AuthorizeAnswer, CodeAnswer, ExchangeAnswer, Fault, FaultKind, LocalFault, Objection, OpId, PollAnswer,
+    PrepareAnswer, RefreshAnswer, Request, ResourceAnswer, RevokeAnswer, WallTime,
+};
+
+use super::scenario::device;
+use super::server::{self, Habits, Pair, Server};
+use super::step::{How, Kind, Leftover};
+use super::world::World;
+
+/// How long a request that spends something may take (35 s), and any other: the driver's own limits.
+const SPENDING_LIMIT: u64 = 35_000;
+const OTHER_LIMIT: u64 = 15_000;
+
+/// The server gives a request up after this long: later it cannot be carried out any more.
+const SERVER_LIMIT: u64 = 30_000;
+
+/// How far a request got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Progress {
+    /// The server has yet to see it, or to look at it.
+    OnItsWay,
+    /// The refresh was carried out, and the answer is on its way back: a new pair, or that the old token is dead.
+    Done(Option<Pair>),
+}
+
+/// A request on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Flight {
+    pub(super) op: OpId,
+    pub(super) request: Request,
+    /// When it must have ended.
+    pub(super) limit: u64,
+    sent: u64,
+    /// Whether the access token that it carries, if it does, lived then.
+    lived: bool,
+    progress: Progress,
+}
+
+impl Flight {
+    pub(super) fn new(op: OpId, request: &Request, real: u64, server: &Server) -> Self {
+        let spends = kind_of(request).spends();
+        Self {
+            op,
+            request: request.clone(),
+            limit: real + if spends { SPENDING_LIMIT } else { OTHER_LIMIT },
+            sent: real,
+            lived: carried(request).is_some_and(|pair| server.access_lives(pair, real)),
+            progress: Progress::OnItsWay,
+        }
+    }
+
+    /// Whether a resource that looks at the request only now says something else than it would have at first.
+    pub(super) fn outlived(&self, server: &Server, real: u64) -> bool {
+        carried(&self.request).is_some_and(|pair| server.access_lives(pair, real) != self.lived)
+    }
+
+    /// Whether the server is done with it, and only its answer is on its way.
+    pub(super) const fn carried_out(&self) -> bool {
+        matches!(self.progress, Progress::Done(_))
+    }
+}
+
+impl World {
+    /// Takes the oldest request of this kind off its way.
+    pub(super) fn land(&mut self, kind: Kind) -> Option<Flight> {
+        let at = self
+            .flights
+            .iter()
+            .position(|flight| kind_of(&flight.request) == kind)?;
+        Some(self.flights.remove(at))
+    }
+
+    pub(super) fn rotate_early(&mut self, habits: &Habits) {
+        let real = self.real;
+        for flight in &mut self.flights {
+            if let Request::Refresh { token, .. } = &flight.request
+                && flight.progress == Progress::OnItsWay
+            {
+                flight.progress = Progress::Done(self.server.rotate(Pair::of_refresh(token), habits, real));
+            }
+        }
+    }
+
+    /// The answer to a request, and the `Date` that came with it.
+    pub(super) fn answer(&mut self, flight: &Flight, how: How, habits: &Habits) -> (Answer, Option<WallTime>) {
+        let truth = how.carries_out().then(|| self.carry_out(flight, how, habits));
+        let date = match how {
+            How::Undated
+            | How::Offline
+            | How::Untrusted
+            | How::ClockNotSet
+            | How::Local
+            | How::Lost
+            | How::LostAfter
+            | How::LostLate => None,
+            How::Truth
+            | How::TruthByNow
+            | How::Garbled
+            | How::GarbledAfter
+            | How::RateLimited
+            | How::Throttled
+            | How::Refused
+            | How::ClientRejected
+            | How::SlowDown
+            | How::BadCode => Some(self.date()),
+        };
+        if how == How::LostLate
+            && let Request::Refresh { token, .. } = &flight.request
+        {
+            self.server
+                .leave_on_its_way(Pair::of_refresh(token), flight.sent + SERVER_LIMIT);
+        }
+        let answer = match how {
+            How::Truth | How::TruthByNow | How::Undated => truth.expect("carried out above"),
+            How::Offline => failed(flight, FaultKind::Offline, None),
+            How::Untrusted => failed(flight, FaultKind::Untrusted, None),
+            How::ClockNotSet => failed(flight, FaultKind::ClockNotSet, None),
+            How::Local => failed(flight, FaultKind::Local(local(flight)), None),
+            How::Lost | How::LostAfter | How::LostLate => failed(flight, FaultKind::Lost, None),
+            How::Garbled | How::GarbledAfter => failed(flight, FaultKind::Garbled, None),
+            How::RateLimited => failed(flight, FaultKind::RateLimited, Some(habits.patience)),
+            How::Throttled => failed(flight, FaultKind::RateLimited, None),
+            How::Refused => refused(flight),
+            How::ClientRejected => rejected(flight),
+            How::SlowDown => Answer::Poll(PollAnswer::SlowDown(None)),
+            How::BadCode => Answer::Code(CodeAnswer::BadUserCode),
+        };
+        if let Answer::Prepare(PrepareAnswer::Ready | PrepareAnswer::Busy(_)) = answer {
+            self.prepared.push(flight.op);
+            self.history.dated = date.is_some();
+        }
+        if let Answer::Authorize(AuthorizeAnswer::Ready(_)) = answer {
+            self.listeners.push(flight.op);
+        }
+        self.history.answered(&flight.request, &answer, self.real);
+        if let (Request::Identify(access) | Request::Heartbeat(access), Answer::Resource(ResourceAnswer::Alive(_))) =
+            (&flight.request, &answer)
+        {
+            self.history
+                .outlived(Pair::of_access(access), flight.sent, SERVER_LIMIT);
+        }
+        (answer, date)
+    }
+
+    fn carry_out(&mut self, flight: &Flight, how: How, habits: &Habits) -> Answer {
+        let real = self.real;
+        match &flight.request {
+            Request::DeviceCode => Answer::Code(CodeAnswer::Granted(self.server.new_code(habits, real))),
+            Request::Poll(code) => Answer::Poll(self.server.poll(code, habits, real)),
+            Request::Authorize => Answer::Authorize(AuthorizeAnswer::Ready(self.server.new_request())),
+            Request::Exchange { code, verifier, .. } => {
+                Answer::Exchange(self.server.exchange(code, verifier, habits, real))
+            }
+            Request::Prepare => Answer::Prepare(PrepareAnswer::Ready),
+            Request::Refresh { token, .. } => {
+                let outcome = match flight.progress {
+                    Progress::OnItsWay => self.server.rotate(Pair::of_refresh(token), habits, real),
+                    Progress::Done(outcome) => outcome,
+                };
+                Answer::Refresh(server::refresh_answer(outcome, habits))
+            }
+            Request::Revoke(token) => {
+                self.server.revoke(token);
+                Answer::Revoke(RevokeAnswer::Done)
+            }
+            Request::Identify(access) | Request::Heartbeat(access) => {
+                let lives = match how {
+                    How::TruthByNow => self.server.access_lives(Pair::of_access(access), real),
+                    _ => flight.lived,
+                };
+                Answer::Resource(if lives {
+                    ResourceAnswer::Alive(Some(device()))
+                } else {
+                    ResourceAnswer::Unauthorized
+                })
+            }
+        }
+    }
+
+    /// What becomes of a request whose sender died.
+    pub(super) fn leave(&mut self, flight: &Flight, leftover: Leftover, habits: &Habits) {
+        let spends = kind_of(&flight.request).spends() || matches!(flight.request, Request::Revoke(_));
+        match (leftover, &flight.request) {
+            (Leftover::CarriedOut, _) if spends => {
+                self.carry_out(flight, How::Truth, habits);
+            }
+            (Leftover::Late, Request::Refresh { token, .. }) if !flight.carried_out() => {
+                self.server
+                    .leave_on_its_way(Pair::of_refresh(token), flight.sent + SERVER_LIMIT);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The access token that a request carries.
+fn carried(request: &Request) -> Option<Pair> {
+    match request {
+        Request::Identify(access) | Request::Heartbeat(access) => Some(Pair::of_access(access)),
+        _ => None,
+    }
+}
+
+/// What of this device can keep such a request from being sent.
+const fn local(flight: &Flight) -> LocalFault {
+    match &flight.request {
+        Request::Authorize => LocalFault::PortTaken,
+        _ => LocalFault::NoEndpoint,
+    }
+}
+
+fn failed(flight: &Flight, kind: FaultKind, retry_after: Option<Duration>) -> Answer {
+    let fault = Fault { kind, retry_after };
+    match &flight.request {
+        Request::DeviceCode => Answer::Code(CodeAnswer::Failed(fault)),
+        Request::Poll(_) => Answer::Poll(PollAnswer::Failed(fault)),
+        Request::Authorize => Answer::Authorize(AuthorizeAnswer::Failed(fault)),
+        Request::Exchange { .. } => Answer::Exchange(ExchangeAnswer::Failed(fault)),
+        Request::Prepare if kind == FaultKind::RateLimited => Answer::Prepare(PrepareAnswer::Busy(fault)),
+        Request::Prepare => Answer::Prepare(PrepareAnswer::Failed(fault)),
+        Request::Refresh { .. } => Answer::Refresh(RefreshAnswer::Failed(fault)),
+        Request::Revoke(_) => Answer::Revoke(RevokeAnswer::Failed(fault)),
+        Request::Identify(_) | Request::Heartbeat(_) => Answer::Resource(ResourceAnswer::Failed(fault)),
+    }
+}
+
+/// Why a request ended without a verdict, to be changed.
+pub(super) const fn fault_mut(answer: &mut Answer) -> Option<&mut Fault> {
+    match answer {
+        Answer::Code(CodeAnswer::Failed(fault))
+        | Answer::Poll(PollAnswer::Failed(fault))
+        | Answer::Authorize(AuthorizeAnswer::Failed(fault))
+        | Answer::Exchange(ExchangeAnswer::Failed(fault))
+        | Answer::Prepare(PrepareAnswer::Failed(fault) | PrepareAnswer::Busy(fault))
+        | Answer::Refresh(RefreshAnswer::Failed(fault))
+        | Answer::Revoke(RevokeAnswer::Failed(fault))
+        | Answer::Resource(ResourceAnswer::Failed(fault)) => Some(fault),
+        _ => None,
+    }
+}
+
+fn refused(flight: &Flight) -> Answer {
+    match &flight.request {
+        Request::Revoke(_) => Answer::Revoke(RevokeAnswer::Refused),
+        Request::Prepare => Answer::Prepare(PrepareAnswer::Ready),
+        _ => failed(flight, FaultKind::Refused, None),
+    }
+}
+
+fn rejected(flight: &Flight) -> Answer {
+    match &flight.request {
+        Request::DeviceCode => Answer::Code(CodeAnswer::ClientRejected(Objection::Client)),
+        Request::Poll(_) => Answer::Poll(PollAnswer::ClientRejected(Objection::Client)),
+        Request::Refresh { .. } => Answer::Refresh(RefreshAnswer::ClientRejected(Objection::Client)),
+        Request::Exchange { .. } => Answer::Exchange(ExchangeAnswer::ClientRejected(Objection::Client)),
+        Request::Authorize | Request::Prepare | Request::Revoke(_) | Request::Identify(_) | Request::Heartbeat(_) => {
+            refused(flight)
+        }
+    }
+}
+
+/// The kind of a request.
+pub(super) const fn kind_of(request: &Request) -> Kind {
+    match request {
+        Request::DeviceCode => Kind::Code,
+        Request::Poll(_) => Kind::Poll,
+        Request::Authorize => Kind::Authorize,
+        Request::Exchange { .. } => Kind::Exchange,
+        Request::Prepare => Kind::Prepare,
+        Request::Refresh { .. } => Kind::Refresh,
+        Request::Revoke(_) => Kind::Revoke,
+        Request::Identify(_) => Kind::Identify,
+        Request::Heartbeat(_) => Kind::Heartbeat,
+    }
+}

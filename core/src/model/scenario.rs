@@ -1,0 +1,206 @@
+//! Where an exploration starts and how much may go wrong in it.
+
+use std::time::Duration;
+
+use crate::{
+    Body, BootId, BootTime, DeviceInfo, Generation, GrantId, GrantKind, Pairing, Policy, Provisioning, Record,
+    RefreshMode, Stamp, TokenPair, WallTime,
+};
+
+use super::disk::Restart;
+use super::mutants::Mutant;
+use super::server::{Habits, Pair};
+use super::step::{Ask, Clock};
+
+/// How many of each kind of trouble a trace may hold. They make the exploration finite.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Budget {
+    /// Calls of clients.
+    pub(super) asks: u8,
+    /// Requests that do not end as they truly should.
+    pub(super) faults: u8,
+    /// Stores that fail.
+    pub(super) disk: u8,
+    /// Deaths of the daemon.
+    pub(super) crashes: u8,
+    /// Times that the clock moves while something is under way.
+    pub(super) stalls: u8,
+    /// Decisions of the user about a code.
+    pub(super) consents: u8,
+    /// Removals of the device from its project.
+    pub(super) forgets: u8,
+    /// Routes that appear.
+    pub(super) nudges: u8,
+    /// Steps of the wall clock.
+    pub(super) clocks: u8,
+    /// Suspends.
+    pub(super) sleeps: u8,
+    /// Reloads.
+    pub(super) reloads: u8,
+    /// Orders to end.
+    pub(super) shutdowns: u8,
+    /// Times that the clock goes on to the next deadline while nothing is under way. Without this no exploration would end:
+    /// there is always another refresh.
+    pub(super) waits: u8,
+}
+
+/// What the disk and the server hold in the beginning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Start {
+    /// Nothing, anywhere.
+    Fresh,
+    /// A record that was made for another provider or client.
+    Foreign,
+    /// A pairing whose access token is this old.
+    Paired {
+        /// Age of the access token.
+        age: Duration,
+    },
+    /// The same, and beside it the pair that a cancelled replacement brought in.
+    Candidate {
+        /// Age of both access tokens.
+        age: Duration,
+    },
+}
+
+/// One exploration.
+#[derive(Debug)]
+pub(super) struct Scenario {
+    /// For messages.
+    pub(super) name: &'static str,
+    /// The core's policy.
+    pub(super) policy: Policy,
+    /// What the integrator provided.
+    pub(super) provisioning: Provisioning,
+    /// The server.
+    pub(super) habits: Habits,
+    /// The beginning.
+    pub(super) start: Start,
+    /// What may go wrong.
+    pub(super) budget: Budget,
+    /// What clients may call.
+    pub(super) asks: &'static [Ask],
+    /// How the daemon may come back.
+    pub(super) restarts: &'static [Restart],
+    /// Spans that the machine may sleep for, in seconds.
+    pub(super) sleeps: &'static [u32],
+    /// Mixed into the entropy of each input; `None` makes it the same always, so that fewer states differ.
+    pub(super) seed: Option<u64>,
+    /// The clock in the beginning.
+    pub(super) clock: Clock,
+    /// What the clock may be set to.
+    pub(super) clocks: &'static [Clock],
+    /// What stands between core and world, if the laws themselves are on trial.
+    pub(super) mutant: Option<Mutant>,
+}
+
+/// The wall clock at the model's beginning, in seconds since the epoch: any time after the build date would do.
+pub(super) const EPOCH: u64 = 2_000_000_000;
+
+/// Boottime at the first moment of each boot: later than zero, earlier than any wait.
+pub(super) const BOOTED_AT: u64 = 5_000;
+
+/// Eight hours, as Frame.io grants.
+pub(super) const ACCESS_LIFE: Duration = Duration::from_hours(8);
+
+/// Frame.io, with codes short enough that two of them fit into one exploration.
+pub(super) const FRAMEIO: Habits = Habits {
+    access_life: ACCESS_LIFE,
+    offline: true,
+    exclusive: false,
+    code_life: Duration::from_secs(40),
+    interval: Duration::from_secs(15),
+    patience: Duration::from_secs(30),
+    honours: false,
+};
+
+/// The default configuration, without the heartbeat: it would only multiply moments.
+pub(super) fn eager() -> Policy {
+    Policy {
+        grant: GrantKind::Device,
+        sole_grant: true,
+        refresh: RefreshMode::Eager,
+        refresh_at_percent: 75,
+        min_validity: Duration::from_mins(1),
+        replay_after: REPLAY_AFTER,
+        give_up_after: Duration::from_mins(1),
+        heartbeat: None,
+        refresh_token_life: Duration::from_hours(14 * 24),
+        can_probe: true,
+        can_revoke: true,
+    }
+}
+
+/// No resend of a refresh token comes sooner; what the server still holds of the send before is gone by then.
+pub(super) const REPLAY_AFTER: Duration = Duration::from_secs(40);
+
+impl Scenario {
+    /// Nothing goes wrong, nobody calls.
+    pub(super) fn new(name: &'static str, start: Start) -> Self {
+        Self {
+            name,
+            policy: eager(),
+            provisioning: Provisioning::Ready,
+            habits: FRAMEIO,
+            start,
+            budget: Budget::default(),
+            asks: &[],
+            restarts: &[Restart::Process, Restart::Power { clock: Clock::Right }],
+            sleeps: &[],
+            seed: None,
+            clock: Clock::Right,
+            clocks: &[Clock::Right, Clock::Untrusted],
+            mutant: None,
+        }
+    }
+
+    /// Age of the model's world when the daemon starts.
+    pub(super) fn begin(&self) -> Duration {
+        match self.start {
+            Start::Fresh | Start::Foreign => Duration::ZERO,
+            Start::Paired { age } | Start::Candidate { age } => age,
+        }
+    }
+
+    /// The record that a pairing at the model's beginning left.
+    pub(super) fn record(&self, pair: Pair, candidate: Option<Pair>) -> Record {
+        Record {
+            generation: Generation(1),
+            grant: GrantId(1),
+            floor: Some(WallTime::from_secs(EPOCH)),
+            body: Body::Paired(Box::new(Pairing {
+                pair: self.tokens(pair),
+                mark: None,
+                candidate: candidate.map(|pair| self.tokens(pair)),
+                device: device(),
+            })),
+        }
+    }
+
+    fn tokens(&self, pair: Pair) -> TokenPair {
+        TokenPair {
+            access: Some(pair.access()),
+            refresh: self.habits.offline.then(|| pair.refresh()),
+            lifetime: self.habits.access_life,
+            obtained: Stamp {
+                boot: boot_id(0),
+                at: BootTime::from_millis(BOOTED_AT),
+                wall: Some(WallTime::from_secs(EPOCH)),
+            },
+        }
+    }
+}
+
+/// The identity of the n-th boot.
+pub(super) const fn boot_id(number: u8) -> BootId {
+    BootId([number; 16])
+}
+
+/// What this server says about every device.
+pub(super) fn device() -> DeviceInfo {
+    DeviceInfo {
+        name: String::from("camera"),
+        project_id: String::from("p1"),
+        project_name: String::from("project"),
+    }
+}

@@ -1,0 +1,287 @@
+//! RFC 6749 §4.1 with RFC 7636 and RFC 8252: a browser goes to the authorization endpoint and comes back with a code.
+//!
+//! The redirect comes through the loopback listener or through `CompletePairing`; both are calls, and both are answered when
+//! the pairing is durable. A redirect that does not answer the request on show changes nothing. A code is spent once: it is
+//! sent again only where a complete answer, or the lack of a connection, shows that it was not carried out (§4.1.2).
+//!
+//! Such a flow is not kept across a restart: its listener, and with it the address that the browser would come back to, is gone.
+
+use std::time::Duration;
+
+use super::callers::Caller;
+use super::code::{CODE_CAP, fault_reason};
+use super::{Flow, OrphanPoll, Phase};
+use crate::Core;
+use crate::effect::{CallError, CallId, CodeView, Effect, Note, OpId, Prompt, Request};
+use crate::event::{Authorization, AuthorizeAnswer, ExchangeAnswer, Fault, Redirect, RedirectOutcome, TokenGrant};
+use crate::policy::GrantKind;
+use crate::serve::CALL_LIMIT;
+use crate::snapshot::{ErrorWord, Reason};
+use crate::time::{BootTime, WallTime};
+use crate::token::AuthorizationCode;
+use crate::turn::Turn;
+
+/// An authorization request that a browser may answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Browsing {
+    pub(super) id: u64,
+    /// The `Authorize` under which the listener lives; cancelled when this phase is left.
+    pub(super) listener: OpId,
+    authorization: Authorization,
+    pub(super) exchange: Option<Exchange>,
+}
+
+/// A code that came back.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Exchange {
+    code: AuthorizationCode,
+    pub(super) sent: Option<(OpId, BootTime)>,
+    /// When it is to be sent, while it is not.
+    pub(super) due: BootTime,
+}
+
+impl Core {
+    /// A browser can be sent on its way, or not yet.
+    pub(crate) fn authorize_answered(&mut self, t: &mut Turn<'_>, op: OpId, answer: AuthorizeAnswer) {
+        let Some(flow) = &mut self.flow else { return };
+        if !matches!(flow.phase, Phase::Asking { op: asked, .. } if asked == op) {
+            return;
+        }
+        match answer {
+            AuthorizeAnswer::Ready(authorization) => {
+                self.ids.code += 1;
+                t.note(Note::CodeShown {
+                    expires_in: flow.give_up.since(t.at()),
+                });
+                flow.retry.reset();
+                flow.reason = Reason::None;
+                flow.phase = Phase::Browsing(Box::new(Browsing {
+                    id: self.ids.code,
+                    listener: op,
+                    authorization,
+                    exchange: None,
+                }));
+            }
+            AuthorizeAnswer::Failed(fault) => self.code_request_failed(t, fault),
+        }
+    }
+
+    /// `CompletePairing`, or a browser at the listener.
+    pub(crate) fn complete_pairing(&mut self, t: &mut Turn<'_>, call: CallId, redirect: Redirect) {
+        let now = t.at();
+        if self.policy.grant != GrantKind::Code {
+            t.reply(call, Err(CallError::NotByRedirect));
+            return;
+        }
+        if !self.may_start() {
+            t.reply(call, Err(CallError::Timeout));
+            return;
+        }
+        let Some(flow) = &mut self.flow else {
+            t.reply(call, Err(CallError::NoPairing));
+            return;
+        };
+        let browsing = match &mut flow.phase {
+            Phase::Browsing(browsing)
+                if browsing.exchange.is_none() && browsing.authorization.state == redirect.state =>
+            {
+                browsing
+            }
+            Phase::Revoking
+            | Phase::Resting { .. }
+            | Phase::Asking { .. }
+            | Phase::Showing(_)
+            | Phase::Browsing(_)
+            | Phase::Storing { .. } => {
+                t.note(Note::StrayRedirect);
+                t.reply(call, Err(CallError::WrongState));
+                return;
+            }
+        };
+        flow.completers.push(Caller {
+            call,
+            deadline: now.after(CALL_LIMIT),
+        });
+        match redirect.outcome {
+            RedirectOutcome::Code(code) => {
+                browsing.exchange = Some(Exchange {
+                    code,
+                    sent: None,
+                    due: now,
+                });
+            }
+            RedirectOutcome::Denied => self.end_flow(t, Reason::Denied),
+            RedirectOutcome::ClientRejected(objection) => self.reject_flow(t, objection),
+            RedirectOutcome::Failed => {
+                self.fail_with(t, ErrorWord::ServerError);
+                self.refuse_completers(t, CallError::ServerError);
+                self.code_ended(t, Reason::ServerError);
+            }
+        }
+    }
+
+    /// Sends the code that came back, once it is due.
+    pub(super) fn run_exchange(&mut self, t: &mut Turn<'_>) {
+        let now = t.at();
+        let may_start = self.may_start();
+        let Some(Flow {
+            phase: Phase::Browsing(browsing),
+            ..
+        }) = &self.flow
+        else {
+            return;
+        };
+        let Some(exchange) = &browsing.exchange else { return };
+        if exchange.sent.is_some() || exchange.due > now || !may_start {
+            return;
+        }
+        let request = Request::Exchange {
+            code: exchange.code.clone(),
+            verifier: browsing.authorization.verifier.clone(),
+            redirect_uri: browsing.authorization.redirect_uri.clone(),
+            state: browsing.authorization.state.clone(),
+        };
+        let op = self.request(t, request);
+        if let Some(Flow {
+            phase: Phase::Browsing(browsing),
+            ..
+        }) = &mut self.flow
+            && let Some(exchange) = &mut browsing.exchange
+        {
+            exchange.sent = Some((op, now));
+        }
+    }
+
+    /// RFC 6749 §5 answered.
+    pub(crate) fn exchange_answered(
+        &mut self,
+        t: &mut Turn<'_>,
+        op: OpId,
+        date: Option<WallTime>,
+        answer: ExchangeAnswer,
+    ) {
+        let granted = |answer| match answer {
+            ExchangeAnswer::Granted(grant) => Some(grant),
+            ExchangeAnswer::Dead(..) | ExchangeAnswer::ClientRejected(_) | ExchangeAnswer::Failed(_) => None,
+        };
+        if let Some(orphan) = self.take_orphan(op) {
+            if let Some(grant) = granted(answer) {
+                self.orphan_granted(t, &orphan, date, grant);
+            }
+            return;
+        }
+        let Some(Flow {
+            phase: Phase::Browsing(browsing),
+            ..
+        }) = &mut self.flow
+        else {
+            return;
+        };
+        let Some(exchange) = &mut browsing.exchange else { return };
+        let Some((_, since)) = exchange.sent.take_if(|(sent, _)| *sent == op) else {
+            return;
+        };
+        match answer {
+            ExchangeAnswer::Granted(grant) => self.exchanged(t, since, date, grant),
+            ExchangeAnswer::Dead(objection, word) => {
+                let asked = &browsing.authorization;
+                let word = word
+                    .and_then(|word| word.unless_it_repeats(exchange.code.secret()))
+                    .and_then(|word| word.unless_it_repeats(asked.verifier.secret()))
+                    .and_then(|word| word.unless_it_repeats(asked.state.secret()));
+                t.note(Note::CodeRefused {
+                    objection,
+                    word: word.clone(),
+                });
+                self.refuse_completers(t, CallError::ServerError);
+                self.code_refused(t, word);
+            }
+            ExchangeAnswer::ClientRejected(objection) => self.reject_flow(t, objection),
+            ExchangeAnswer::Failed(fault) => self.exchange_failed(t, fault),
+        }
+    }
+
+    fn exchanged(&mut self, t: &mut Turn<'_>, sent: BootTime, date: Option<WallTime>, grant: TokenGrant) {
+        self.close_listener(t);
+        self.approved(t, sent, date, grant, String::new());
+    }
+
+    fn exchange_failed(&mut self, t: &mut Turn<'_>, fault: Fault) {
+        self.fault(t, fault.kind);
+        if fault.kind.ambiguous() {
+            // §4.1.2: a code that may have been spent must not be sent again; what it may have bought is out of reach.
+            t.note(Note::ExchangeFailed {
+                fault: fault.kind,
+                retry_in: None,
+            });
+            self.refuse_completers(t, fault.call_error());
+            self.code_ended(t, fault_reason(fault));
+            return;
+        }
+        let Some(flow) = &mut self.flow else { return };
+        let wait = flow
+            .retry
+            .failed(t, fault.call_error(), fault.cause(), fault.retry_after, CODE_CAP);
+        if let Phase::Browsing(browsing) = &mut flow.phase
+            && let Some(exchange) = &mut browsing.exchange
+        {
+            exchange.due = t.at().after(wait);
+        }
+        t.note(Note::ExchangeFailed {
+            fault: fault.kind,
+            retry_in: Some(wait),
+        });
+    }
+
+    /// The request on show leads nowhere: those who brought its redirect hear why.
+    fn refuse_completers(&mut self, t: &mut Turn<'_>, error: CallError) {
+        if let Some(flow) = &mut self.flow {
+            for completer in std::mem::take(&mut flow.completers) {
+                t.reply(completer.call, Err(error));
+            }
+        }
+    }
+
+    /// No redirect can answer this request any more.
+    pub(super) fn close_listener(&self, t: &mut Turn<'_>) {
+        if let Some(Flow {
+            phase: Phase::Browsing(browsing),
+            ..
+        }) = &self.flow
+        {
+            t.emit(Effect::Cancel(browsing.listener));
+        }
+    }
+
+    pub(super) fn take_orphan(&mut self, op: OpId) -> Option<OrphanPoll> {
+        let at = self.orphans.iter().position(|orphan| orphan.op == op)?;
+        Some(self.orphans.remove(at))
+    }
+}
+
+impl Flow {
+    /// Whether a code that came back is being spent this moment: the flow's end waits for its answer.
+    pub(super) fn exchanging(&self) -> bool {
+        matches!(&self.phase, Phase::Browsing(browsing)
+            if browsing.exchange.as_ref().is_some_and(|exchange| exchange.sent.is_some()))
+    }
+}
+
+impl Browsing {
+    pub(super) fn view(&self, left: Duration) -> CodeView {
+        CodeView {
+            id: self.id,
+            prompt: Prompt::Browser {
+                authorization_uri: self.authorization.authorization_uri.clone(),
+            },
+            device_name: String::new(),
+            expires_in: left,
+        }
+    }
+
+    /// When a code that came back is to be sent.
+    pub(super) fn due(&self) -> Option<BootTime> {
+        let exchange = self.exchange.as_ref()?;
+        exchange.sent.is_none().then_some(exchange.due)
+    }
+}

@@ -1,0 +1,310 @@
+//! RFC 8628 §3.4–3.5: polling, and what an approval leads to, in time or late.
+
+use super::showing::{Showing, Which};
+use super::{Flow, OrphanPoll, Phase};
+use crate::effect::{CallError, Effect, Note, OpId, Request, Store};
+use crate::error_code::ErrorCode;
+use crate::event::{PollAnswer, TokenGrant};
+use crate::held::{Held, stamp};
+use crate::record::{Pairing, TokenPair};
+use crate::refresh::{Refresh, RefusedLimit};
+use crate::snapshot::{DeviceInfo, ErrorWord, Reason};
+use crate::time::{BootTime, WallTime};
+use crate::token::GrantId;
+use crate::turn::Turn;
+use crate::{Core, Tokens};
+
+/// Codes in a row that the server refused, after which asking for yet another one is pointless.
+const REFUSED_CODES: u32 = 3;
+
+impl Core {
+    /// RFC 8628 §3.5 answered.
+    pub(crate) fn poll_answered(&mut self, t: &mut Turn<'_>, op: OpId, date: Option<WallTime>, answer: PollAnswer) {
+        if let Some(orphan) = self.take_orphan(op) {
+            if let PollAnswer::Granted(grant) = answer {
+                self.orphan_granted(t, &orphan, date, grant);
+            }
+            return;
+        }
+        let now = t.at();
+        let Some(flow) = &mut self.flow else { return };
+        let polled = |showing: &Showing| showing.poll.is_some_and(|(polled, _)| polled == op);
+        let which = if flow.ended.as_deref().is_some_and(polled) {
+            Which::Ended
+        } else {
+            Which::Shown
+        };
+        let give_up = flow.give_up;
+        let Some(showing) = flow.polled(which) else { return };
+        let Some((_, since)) = showing.poll.take_if(|(polled, _)| *polled == op) else {
+            return;
+        };
+        showing.heard(now, since, showing.ends(give_up), &answer);
+        let interval = showing.interval;
+        flow.pace.next = flow.pace.next.max(now.after(interval));
+        // How long a lost poll was waited for tells nothing of the next one.
+        if !matches!(answer, PollAnswer::Failed(_)) {
+            flow.pace.took = now.since(since);
+        }
+        match which {
+            Which::Shown => self.shown_answered(t, since, date, answer),
+            Which::Ended => self.ended_answered(t, since, date, answer),
+        }
+    }
+
+    /// What the server says of the code on show.
+    fn shown_answered(&mut self, t: &mut Turn<'_>, since: BootTime, date: Option<WallTime>, answer: PollAnswer) {
+        let Some(flow) = &mut self.flow else { return };
+        let Phase::Showing(showing) = &flow.phase else { return };
+        // The last poll before the end is planned: that is what a restart must know (see `resume_flow`).
+        let due = showing.due(&flow.pace);
+        let last = due.is_some_and(|due| due != showing.next_poll && due < showing.ends(flow.give_up));
+        match answer {
+            PollAnswer::Granted(grant) => {
+                let name = showing.code.device_name.clone();
+                self.approved(t, since, date, grant, name);
+            }
+            PollAnswer::Pending => {
+                if last {
+                    self.store_flow(t);
+                }
+            }
+            PollAnswer::SlowDown(_) => {
+                t.note(Note::SlowedDown {
+                    interval: showing.interval,
+                });
+                self.store_flow(t);
+            }
+            PollAnswer::Expired => self.code_expired(t),
+            PollAnswer::CodeUnknown(word) => {
+                let code = &showing.code;
+                let word = word
+                    .and_then(|word| word.unless_it_repeats(code.device_code.secret()))
+                    .and_then(|word| word.unless_it_repeats(code.user_code.secret()));
+                t.note(Note::CodeEnded { word: word.clone() });
+                if since >= showing.ends(flow.give_up) {
+                    // That a server forgets a code at its end is no refusal.
+                    self.code_expired(t);
+                } else {
+                    self.code_refused(t, word);
+                }
+            }
+            PollAnswer::Denied => self.end_flow(t, Reason::Denied),
+            PollAnswer::ClientRejected(objection) => self.reject_flow(t, objection),
+            PollAnswer::Failed(fault) => {
+                self.fault(t, fault.kind);
+                if last {
+                    self.store_flow(t);
+                }
+            }
+        }
+    }
+
+    /// What the server says of the code that was on show before.
+    fn ended_answered(&mut self, t: &mut Turn<'_>, since: BootTime, date: Option<WallTime>, answer: PollAnswer) {
+        let Some(flow) = &mut self.flow else { return };
+        let Some(ended) = &mut flow.ended else { return };
+        let former = ended.code.ends <= flow.started;
+        match answer {
+            PollAnswer::Granted(grant) => {
+                let name = ended.code.device_name.clone();
+                self.approved(t, since, date, grant, name);
+            }
+            // Who declined must not be shown another code, but for one that somebody asked for after the end of this one.
+            PollAnswer::Denied if !former => self.end_flow(t, Reason::Denied),
+            PollAnswer::Denied | PollAnswer::Expired | PollAnswer::CodeUnknown(_) | PollAnswer::ClientRejected(_) => {
+                ended.done = true;
+            }
+            PollAnswer::Pending | PollAnswer::SlowDown(_) => {}
+            PollAnswer::Failed(fault) => self.fault(t, fault.kind),
+        }
+    }
+
+    /// Polls the code whose turn it is.
+    pub(super) fn run_poll(&mut self, t: &mut Turn<'_>) {
+        let now = t.at();
+        let may_start = self.may_start();
+        let Some(flow) = self.flow.as_mut().filter(|_| may_start) else {
+            return;
+        };
+        let Some((which, _)) = flow.poll_due().filter(|(_, due)| *due <= now) else {
+            return;
+        };
+        let Some(showing) = flow.polled(which) else { return };
+        let (device_code, interval) = (showing.code.device_code.clone(), showing.interval);
+        flow.pace.next = flow.pace.next.max(now.after(interval));
+        let op = self.request(t, Request::Poll(device_code));
+        if let Some(showing) = self.flow.as_mut().and_then(|flow| flow.polled(which)) {
+            showing.poll = Some((op, now));
+        }
+    }
+
+    /// The server ended the code by an error that says neither that its time is over nor that the user declined. That may be
+    /// the user's no in words that nobody knows here, so it is not answered by one code after the other.
+    pub(super) fn code_refused(&mut self, t: &mut Turn<'_>, word: Option<ErrorCode>) {
+        let Some(flow) = &mut self.flow else { return };
+        flow.refused.codes += 1;
+        flow.refused.word = word;
+        if flow.refused.codes >= REFUSED_CODES {
+            self.fail_with(t, ErrorWord::ServerError);
+            self.end_flow(t, Reason::ServerError);
+        } else {
+            self.code_ended(t, Reason::CodeExpired);
+        }
+    }
+
+    /// The user approved.
+    pub(super) fn approved(
+        &mut self,
+        t: &mut Turn<'_>,
+        sent: BootTime,
+        date: Option<WallTime>,
+        grant: TokenGrant,
+        name: String,
+    ) {
+        let Some(mut flow) = self.flow.take() else { return };
+        if let Phase::Asking { op, .. } = &flow.phase {
+            t.emit(Effect::Cancel(*op));
+        }
+        self.orphan(&mut flow);
+        flow.ended = None;
+        self.flow = Some(flow);
+        let device = DeviceInfo {
+            name,
+            ..DeviceInfo::default()
+        };
+        let unusable = grant.unusable();
+        let pair = grant.into_pair(None, stamp(self.boot, sent, date, t.now), t);
+        self.told_unusable(t, unusable, &pair);
+        let pairing = Pairing {
+            pair,
+            mark: None,
+            candidate: None,
+            device,
+        };
+        // A refresh that was not sent would only be in the way; one that was runs on, and its outcome is dropped.
+        self.abandon_unsent_refresh(t);
+        self.revoke_replaced(t);
+        self.count(&pairing.pair);
+        self.ledger.grant.0 += 1;
+        let store = self.store_pairing(t, pairing.clone(), Tokens::New);
+        if let Some(flow) = &mut self.flow {
+            flow.phase = Phase::Storing {
+                store,
+                pairing: Box::new(pairing),
+            };
+        }
+    }
+
+    /// Where two grants of a device are strangers, the one that gives way is revoked. It goes on the list before the new
+    /// pairing goes on disk: if a crash comes in between, the entry is of the living grant and is dropped.
+    fn revoke_replaced(&mut self, t: &mut Turn<'_>) {
+        let Some(held) = self.held.as_ref().filter(|_| !self.policy.sole_grant) else {
+            return;
+        };
+        let grant = held.grant;
+        let (newest, flying) = match &self.refresh {
+            Refresh::Storing { incoming, .. } => (incoming.pair.clone(), None),
+            Refresh::Sent { op, .. } => (held.pair.clone(), Some(*op)),
+            Refresh::Idle | Refresh::Preparing(_) | Refresh::Marking { .. } => (held.pair.clone(), None),
+        };
+        self.revoke_pair(t, grant, &newest, flying);
+    }
+
+    /// The new pairing is on disk, or the disk fails and memory is all there is.
+    pub(crate) fn pairing_stored(&mut self, t: &mut Turn<'_>, op: OpId) {
+        let stored = matches!(&self.flow, Some(Flow { phase: Phase::Storing { store, .. }, .. }) if *store == op);
+        if !stored {
+            return;
+        }
+        let Some(mut flow) = self.flow.take() else { return };
+        flow.completed(t);
+        let Phase::Storing { pairing, .. } = flow.phase else {
+            return;
+        };
+        for starter in flow.starters {
+            t.reply(starter.call, Err(CallError::AlreadyPaired));
+        }
+        self.store(t, Store::Flow(None));
+        if self.policy.sole_grant {
+            self.revocations.forget();
+            self.store_revocations(t);
+        }
+        let replaced = self.held.is_some();
+        self.install(t, *pairing, replaced);
+    }
+
+    /// Takes a new grant into use.
+    pub(crate) fn install(&mut self, t: &mut Turn<'_>, pairing: Pairing, replaced: bool) {
+        self.abandon_unsent_refresh(t);
+        self.release(t);
+        self.refresh = Refresh::Idle;
+        let refreshable = pairing.pair.refresh.is_some();
+        let (grant, generation) = (self.ledger.grant, self.ledger.generation);
+        self.held = Some(Held::new(grant, generation, pairing, self.boot, &self.policy, t, false));
+        self.idle = Reason::None;
+        self.last_refreshed = Some(t.at());
+        self.refused_limit = RefusedLimit::default();
+        t.note(Note::Paired {
+            generation,
+            replaced,
+            refreshable,
+        });
+        self.new_token(t);
+    }
+
+    /// An approval came for a code that is no longer on show.
+    pub(super) fn orphan_granted(
+        &mut self,
+        t: &mut Turn<'_>,
+        orphan: &OrphanPoll,
+        date: Option<WallTime>,
+        grant: TokenGrant,
+    ) {
+        if self
+            .flow
+            .as_ref()
+            .is_some_and(|flow| flow.id == orphan.flow && !matches!(flow.phase, Phase::Storing { .. }))
+        {
+            // The user was a moment late for a code, not for the flow.
+            let name = match self.flow.as_mut().and_then(|flow| flow.polled(Which::Shown)) {
+                Some(showing) => showing.code.device_name.clone(),
+                None => String::new(),
+            };
+            self.approved(t, orphan.since, date, grant, name);
+            return;
+        }
+        let pair = grant.into_pair(None, stamp(self.boot, orphan.since, date, t.now), t);
+        if !self.policy.sole_grant {
+            // Of no pairing that is or will be: nothing spares it.
+            self.revoke_pair(t, GrantId::default(), &pair, None);
+        } else if let Some(Flow {
+            phase: Phase::Storing { pairing, .. },
+            ..
+        }) = &mut self.flow
+        {
+            // The user approved two codes. Which came later at the server, and so lives, a probe tells once the first is stored.
+            pairing.candidate = Some(pair);
+        } else if let Some(unpairing) = &mut self.unpairing {
+            unpairing.late = Some(pair.clone());
+            self.revoke_pair(t, self.ledger.grant, &pair, None);
+        } else if self.held.is_some() {
+            self.keep_candidate(t, pair);
+        } else {
+            // No ghost device in somebody's project.
+            self.revoke_pair(t, self.ledger.grant, &pair, None);
+        }
+    }
+
+    /// Same device at the server: to revoke this pair could take the living one along. A probe tells which of the two lives.
+    pub(crate) fn keep_candidate(&mut self, t: &mut Turn<'_>, pair: TokenPair) {
+        if let Some(held) = &mut self.held {
+            held.candidate = Some(pair);
+            if let Refresh::Sent { outdated, .. } = &mut self.refresh {
+                *outdated = true;
+            }
+            self.store_current(t, Tokens::New);
+            self.ask_which_lives(t);
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! A code that is polled: when its next poll is due, and which one is its last.
+//!
+//! A server may forget a code at its end. So the last poll before it comes as late as is safe, and what was approved after that
+//! shows in one more poll, as soon as the interval allows. All polls of a flow keep one pace (I4), whichever code they are for.
+
+use std::time::Duration;
+
+use super::{Flow, Phase};
+use crate::backoff::FLOOR;
+use crate::effect::OpId;
+use crate::event::PollAnswer;
+use crate::record::Code;
+use crate::time::BootTime;
+
+/// RFC 8628 §3.5: `slow_down` adds 5 seconds, for this and all later polls.
+const SLOW_DOWN: Duration = Duration::from_secs(5);
+
+/// A poll that failed is repeated after up to this many intervals: RFC 8628 §3.5 asks for a backoff, 120 s allow little.
+const BLIP_FACTOR_CAP: u32 = 4;
+
+/// The last poll before a code's end leaves this long for its way, or as long as the poll before took and a little more. It
+/// is at most half the interval: a poll that was slow says little of the next one.
+const LEAD: Duration = Duration::from_millis(1_500);
+const LEAD_OVER_POLL: Duration = Duration::from_millis(500);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Showing {
+    pub(super) code: Code,
+    pub(super) interval: Duration,
+    /// When the next poll is wished for; [`Showing::due`] tells when it is sent.
+    pub(super) next_poll: BootTime,
+    /// The server's interval, or its wish for patience, allows no poll before (I4).
+    pub(super) not_before: BootTime,
+    pub(super) poll: Option<(OpId, BootTime)>,
+    /// Polls without a verdict in a row.
+    pub(super) blips: u32,
+    /// Nothing more is asked about this code: it was polled after its end, or the server wants more patience than is left.
+    pub(super) done: bool,
+}
+
+/// What all polls of a flow have in common.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Pace {
+    /// No code is polled before.
+    pub(super) next: BootTime,
+    /// How long the last poll took that was answered.
+    pub(super) took: Duration,
+    /// Life of the last code, where it is known.
+    pub(super) life: Option<Duration>,
+}
+
+/// Which code of a flow is polled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Which {
+    /// The one on show.
+    Shown,
+    /// The one that was on show before it.
+    Ended,
+}
+
+impl Showing {
+    /// When the code ends for us: nobody waits for its approval any longer than the flow lasts.
+    pub(super) fn ends(&self, give_up: BootTime) -> BootTime {
+        self.code.ends.min(give_up)
+    }
+
+    /// The latest that a poll before the server's end of the code may leave.
+    fn latest(&self, pace: &Pace) -> BootTime {
+        self.code.ends.before(pace.lead().min(self.interval / 2))
+    }
+
+    /// When this code is polled next.
+    pub(super) fn due(&self, pace: &Pace) -> Option<BootTime> {
+        if self.done || self.poll.is_some() {
+            return None;
+        }
+        let last = self.latest(pace);
+        let floor = self.not_before.max(pace.next);
+        let wish = self.next_poll.max(floor);
+        // Where no other poll surely fits in between, this one is the last before the end. Polls do not take equally long, and
+        // none is put off for long on the word of one.
+        let follows = wish.after(self.interval + pace.lead().min(self.interval));
+        Some(if follows > last { last.max(floor) } else { wish })
+    }
+
+    /// What was asked at `since` is answered: when the next may come.
+    pub(super) fn heard(&mut self, now: BootTime, since: BootTime, end: BootTime, answer: &PollAnswer) {
+        let mut wish = Duration::ZERO;
+        let mut factor = 1;
+        match answer {
+            PollAnswer::SlowDown(patience) => {
+                self.blips = 0;
+                self.interval += SLOW_DOWN;
+                wish = patience.unwrap_or_default();
+            }
+            PollAnswer::Failed(fault) => {
+                self.blips = (self.blips + 1).min(BLIP_FACTOR_CAP);
+                factor = self.blips;
+                wish = fault.retry_after.unwrap_or_default();
+            }
+            PollAnswer::Granted(_)
+            | PollAnswer::Pending
+            | PollAnswer::Expired
+            | PollAnswer::Denied
+            | PollAnswer::CodeUnknown(_)
+            | PollAnswer::ClientRejected(_) => self.blips = 0,
+        }
+        self.not_before = now.after(self.interval.max(wish));
+        self.next_poll = now.after(self.interval * factor).max(self.not_before);
+        // An answer that is late itself is no wish for patience: the last poll leaves at the code's end or after it.
+        self.done = since >= end || now.after(wish) > end.max(now).after(self.interval);
+    }
+}
+
+impl Pace {
+    /// How long a poll may take.
+    fn lead(&self) -> Duration {
+        LEAD.max(self.took + LEAD_OVER_POLL)
+    }
+
+    /// The earliest that another code may be asked for, lest it ends before it can be polled.
+    pub(super) fn may_ask(&self) -> BootTime {
+        self.life
+            .map_or(BootTime::default(), |life| self.next.before(life.saturating_sub(LEAD)))
+    }
+}
+
+impl Flow {
+    /// The earliest that a code may be asked for: not before the server's wish or our backoff, and a server whose codes end at
+    /// once is not asked at once.
+    pub(super) fn may_ask(&self, now: BootTime) -> BootTime {
+        let spaced = self.asked.map_or(BootTime::default(), |asked| asked.after(FLOOR));
+        now.max(self.retry.next()).max(spaced).max(self.pace.may_ask())
+    }
+
+    /// Whether a code that ends at this moment is replaced: the next one has to live for longer than an interval.
+    pub(super) fn renews(&self, at: BootTime, interval: Duration) -> bool {
+        self.renew && self.give_up.since(at) > interval
+    }
+
+    /// Whether the code on show has ended and no other one follows: only the answer to its last poll is waited for.
+    pub(crate) fn is_over(&self, now: BootTime) -> bool {
+        match &self.phase {
+            Phase::Showing(showing) => {
+                let end = showing.ends(self.give_up);
+                end <= now && (self.give_up <= now || !self.renews(end, showing.interval))
+            }
+            Phase::Revoking
+            | Phase::Resting { .. }
+            | Phase::Asking { .. }
+            | Phase::Browsing(_)
+            | Phase::Storing { .. } => false,
+        }
+    }
+
+    /// The next poll: of which code, and when.
+    pub(super) fn poll_due(&self) -> Option<(Which, BootTime)> {
+        let shown = match &self.phase {
+            Phase::Showing(showing) => showing.due(&self.pace).map(|due| (due, showing.latest(&self.pace))),
+            Phase::Storing { .. } => return None,
+            Phase::Revoking | Phase::Resting { .. } | Phase::Asking { .. } | Phase::Browsing(_) => None,
+        };
+        let ended = self.ended.as_ref().and_then(|ended| {
+            let due = ended.due(&self.pace)?;
+            // A code that lives is not pushed past its end by one that has ended.
+            let pushes = |(shown, latest): (BootTime, BootTime)| shown <= latest && due.after(ended.interval) > latest;
+            (!shown.is_some_and(pushes)).then_some(due)
+        });
+        let shown = shown.map(|(due, _)| due);
+        match (shown, ended) {
+            (Some(shown), Some(ended)) if shown < ended => Some((Which::Shown, shown)),
+            (_, Some(ended)) => Some((Which::Ended, ended)),
+            (Some(shown), None) => Some((Which::Shown, shown)),
+            (None, None) => None,
+        }
+    }
+
+    /// The code of that kind.
+    pub(super) fn polled(&mut self, which: Which) -> Option<&mut Showing> {
+        match (which, &mut self.phase) {
+            (Which::Shown, Phase::Showing(showing)) => Some(showing),
+            (Which::Ended, _) => self.ended.as_deref_mut(),
+            (Which::Shown, _) => None,
+        }
+    }
+
+    /// Takes the polls that are out, of whatever code.
+    pub(super) fn take_polls(&mut self) -> Vec<(OpId, BootTime)> {
+        let shown = self.polled(Which::Shown).and_then(|showing| showing.poll.take());
+        let ended = self.polled(Which::Ended).and_then(|ended| ended.poll.take());
+        shown.into_iter().chain(ended).collect()
+    }
+}

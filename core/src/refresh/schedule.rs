@@ -1,0 +1,243 @@
+//! When a refresh starts: two windows, resends, retries, and what limits them.
+
+use std::time::Duration;
+
+use super::Refresh;
+use crate::Core;
+use crate::backoff::{Cause, Change, FLOOR};
+use crate::effect::{CallError, Note};
+use crate::event::{Fault, FaultKind};
+use crate::held::Held;
+use crate::policy::{RefreshMode, SERVER_IS_DONE};
+use crate::record::IntentMark;
+use crate::snapshot::ErrorWord;
+use crate::time::BootTime;
+use crate::turn::Turn;
+
+/// Longest wait between tries while the old token still serves.
+pub(super) const ADVISORY_CAP: Duration = Duration::from_secs(15 * 60);
+
+/// Longest wait between tries once callers are short of a token.
+const MANDATORY_CAP: Duration = Duration::from_secs(2 * 60);
+
+/// Longest wait between resends of one refresh token.
+const RESEND_CAP: Duration = Duration::from_secs(3600);
+
+/// A wrong secret is cured by a person, not by haste; yet without one (a server's fault, since mended) the daemon must find
+/// its way back by itself (I5).
+pub(super) const CLIENT_REJECTED_WAIT: Duration = Duration::from_secs(3600);
+
+/// Spread of a returning network's load: ten thousand devices come back together.
+const NETWORK_UP_SPREAD: Duration = Duration::from_secs(30 * 60);
+
+/// How far apart refreshes are that a 401 asked for, or a client's word of one, while new tokens are refused too.
+const REFUSED_SPACING: Duration = Duration::from_secs(5 * 60);
+const REFUSED_SPACING_CAP: Duration = Duration::from_secs(3600);
+
+/// What limits refreshes that only a 401 asks for: a token endpoint must not be driven by a broken resource.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct RefusedLimit {
+    /// When the last such refresh brought a token: one that brings none costs the server nothing and the daemon its token.
+    last: Option<BootTime>,
+    spacing: Duration,
+    /// The token in hand came from such a refresh and no resource took it yet.
+    unproven: bool,
+}
+
+impl Default for RefusedLimit {
+    fn default() -> Self {
+        Self {
+            last: None,
+            spacing: REFUSED_SPACING,
+            unproven: false,
+        }
+    }
+}
+
+impl RefusedLimit {
+    fn next(&self) -> BootTime {
+        self.last.map_or(BootTime::default(), |last| last.after(self.spacing))
+    }
+
+    /// A refresh that a 401, or a client's word of one, asked for brought a token.
+    pub(super) const fn spent(&mut self, now: BootTime) {
+        self.last = Some(now);
+        self.unproven = true;
+    }
+
+    pub(crate) fn refused(&mut self) {
+        if self.unproven {
+            self.spacing = (self.spacing * 2).min(REFUSED_SPACING_CAP);
+        }
+        self.unproven = false;
+    }
+
+    pub(crate) fn taken(&mut self) {
+        self.unproven = false;
+        self.spacing = REFUSED_SPACING;
+    }
+}
+
+impl Core {
+    /// When the next refresh starts, if one is to start at all.
+    ///
+    /// `waited_for`: a caller is short of a token.
+    pub(crate) fn refresh_starts(&self, waited_for: bool) -> Option<BootTime> {
+        let held = self.held.as_ref()?;
+        held.pair.refresh.as_ref()?;
+        if self.refresh != Refresh::Idle || !self.may_refresh() {
+            return None;
+        }
+        let spacing = self
+            .last_refreshed
+            .map_or(BootTime::default(), |last| last.after(FLOOR));
+        let retry = if waited_for {
+            self.retry.pressed()
+        } else {
+            self.retry.next()
+        };
+        let mut floor = spacing.max(self.retry.not_before());
+        if self.disk_behind() || self.disk.retry.failing().is_some() {
+            // No connection for a mark that cannot be written: the disk is tried first, and nothing else until it answers.
+            if self.disk.record.writing.is_some() {
+                return None;
+            }
+            floor = self.disk_due(waited_for).map_or(floor, |disk| floor.max(disk));
+        }
+        let wish = match held.ambiguous {
+            // What is out may settle it without a send. Who is short of a token needs the send either way.
+            Some(_) if !waited_for && self.resource_asked() => return None,
+            Some(mark) => {
+                let earliest = self.resend_after(mark, 0);
+                let wish = if waited_for || self.resend_hastened {
+                    earliest
+                } else {
+                    self.resend_after(mark, mark.sends.saturating_sub(1))
+                };
+                // A probe goes first where it can settle the doubt by then.
+                let probe = self.doubt_ends().filter(|end| !waited_for && *end <= wish);
+                let wish = probe.map_or(wish, |end| self.resource.after_a_probe(end, wish));
+                wish.max(retry)
+            }
+            None => self.ordinary_wish(held, waited_for)?.max(retry),
+        };
+        Some(wish.max(floor))
+    }
+
+    /// Why a caller has no token, once no try fits into its time.
+    pub(crate) fn refresh_error(&self) -> CallError {
+        let disk = self.disk.retry.failing();
+        disk.or(self.retry.failing()).unwrap_or(CallError::ServerError)
+    }
+
+    /// When a token that is not in doubt is to be refreshed.
+    pub(super) fn ordinary_wish(&self, held: &Held, waited_for: bool) -> Option<BootTime> {
+        if !held.usable() {
+            return held.unusable_until();
+        }
+        let challenged = held.challenged().then(|| self.refused_limit.next());
+        if waited_for && !held.refused {
+            return Some(BootTime::default());
+        }
+        // A probe that is out may yet tell the age.
+        let unknown = held.unknown_limit().filter(|_| self.probing_since().is_none());
+        let half = || {
+            held.refresh_ends
+                .map(|end| end.before(self.policy.refresh_token_life / 2))
+        };
+        let scheduled = match self.policy.refresh {
+            RefreshMode::OnDemand if !self.asked => half(),
+            RefreshMode::Eager | RefreshMode::OnDemand => held.advisory(),
+        };
+        let scheduled = scheduled.or(unknown);
+        [challenged, scheduled].into_iter().flatten().min()
+    }
+
+    /// When the refresh token of an unanswered send may be sent again, `doublings` beyond the configured wait.
+    fn resend_after(&self, mark: IntentMark, doublings: u32) -> BootTime {
+        let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
+        let wait = self
+            .policy
+            .replay_after
+            .saturating_mul(factor)
+            .min(RESEND_CAP.max(self.policy.replay_after));
+        // In another boot nobody knows how long ago the send was; the server has given up on it by then at the latest.
+        let from = if mark.boot == self.boot {
+            mark.at
+        } else {
+            BootTime::default()
+        };
+        from.after(wait)
+    }
+
+    /// From when on a 2xx says that an unanswered refresh was not carried out: the server has given up on it. Where a boot has no
+    /// identity a mark of «another boot» may be of a moment before this process began.
+    pub(crate) fn doubt_ends(&self) -> Option<BootTime> {
+        let mark = self.held.as_ref()?.ambiguous?;
+        let from = if mark.boot == self.boot {
+            mark.at
+        } else {
+            self.mark_found
+        };
+        Some(from.after(self.policy.replay_after.max(SERVER_IS_DONE)))
+    }
+
+    /// Whether the token endpoint may be asked on behalf of the pairing in hand.
+    pub(super) fn may_refresh(&self) -> bool {
+        self.may_use_secret() && self.unpairing.is_none() && !self.flow_succeeded()
+    }
+
+    pub(super) fn refresh_failed(&mut self, t: &mut Turn<'_>, fault: Fault, cause: Cause, waited_for: bool) {
+        self.fault(t, fault.kind);
+        let (dead, resend) = self
+            .held
+            .as_ref()
+            .map_or((false, None), |held| (held.dead(t.at()), held.ambiguous));
+        let cap = if dead || waited_for {
+            MANDATORY_CAP
+        } else {
+            ADVISORY_CAP
+        };
+        let wait = self.retry.failed(t, fault.call_error(), cause, fault.retry_after, cap);
+        let retry_in = self.refresh_starts(waited_for).map_or(wait, |next| next.since(t.at()));
+        t.note(Note::RefreshFailed {
+            fault: fault.kind,
+            retry_in,
+            ambiguous: resend.is_some(),
+            sends: resend.map_or(0, |mark| mark.sends),
+        });
+    }
+
+    /// The network may be back.
+    pub(crate) fn hasten_refresh(&mut self, t: &mut Turn<'_>, change: Change, waited_for: bool) {
+        let Some(held) = &self.held else { return };
+        if !self.retry.cured_by(change) {
+            return;
+        }
+        let now = t.at();
+        if waited_for || held.dead(now) || held.left(now) < self.policy.min_validity {
+            self.retry.hasten(now);
+            self.resend_hastened = true;
+        } else {
+            let by = now.after(t.draw(Duration::ZERO, NETWORK_UP_SPREAD));
+            self.retry.hasten(by);
+        }
+    }
+
+    pub(crate) fn fault(&mut self, t: &Turn<'_>, kind: FaultKind) {
+        let word = match kind {
+            FaultKind::Offline => ErrorWord::Offline,
+            FaultKind::ClockNotSet => ErrorWord::ClockNotSet,
+            FaultKind::Untrusted => ErrorWord::TlsUntrusted,
+            FaultKind::Lost => ErrorWord::AnswerLost,
+            FaultKind::Garbled | FaultKind::Refused => ErrorWord::ServerError,
+            FaultKind::RateLimited => ErrorWord::RateLimited,
+            FaultKind::Local(_) => ErrorWord::LocalFault,
+        };
+        self.fail_with(t, word);
+    }
+
+    pub(crate) fn fail_with(&mut self, t: &Turn<'_>, word: ErrorWord) {
+        self.last_error = Some((word, t.now.wall));
+    }
+}
