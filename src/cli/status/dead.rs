@@ -153,6 +153,39 @@ mod tests {
         insta::assert_snapshot!(told.join("----\n"));
     }
 
+    /// `tests/contract` sees `unit` and `death` only where systemd runs.
+    #[test]
+    fn the_json_without_a_daemon_is_a_stable_interface() {
+        let dead = Dead::new(
+            "c2c-authd is not running".to_owned(),
+            Some(unit("failed", 1, 78)),
+            vec!["a sentence".to_owned()],
+        );
+        insta::assert_snapshot!(serde_json::to_string_pretty(&dead).unwrap(), @r#"
+        {
+          "running": false,
+          "error": "c2c-authd is not running",
+          "unit": {
+            "load-state": "loaded",
+            "active-state": "failed",
+            "result": "exit-code",
+            "exec-main-code": 1,
+            "exec-main-status": 78,
+            "status-text": "",
+            "unit-file-state": "",
+            "restarts": 0
+          },
+          "death": {
+            "what": "its configuration or a secret is wrong",
+            "cure": "Fix it (see c2c-authd --check-config), then: systemctl restart c2c-authd"
+          },
+          "credentials": [
+            "a sentence"
+          ]
+        }
+        "#);
+    }
+
     #[test]
     fn credentials_that_do_not_open_are_named() {
         let folder = tempfile::tempdir().unwrap();
