@@ -1,4 +1,4 @@
-# Completes c2c-authctl in bash. Written from the tool's own table by src/cli/spec/tests.rs.
+# Completes c2c-authctl in bash. Written from the tool's own table by src/ctl/spec/tests.rs.
 
 _c2c_authctl() {
     local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} verb='' i

@@ -1,4 +1,4 @@
-# Completes c2c-authctl in fish. Written from the tool's own table by src/cli/spec/tests.rs.
+# Completes c2c-authctl in fish. Written from the tool's own table by src/ctl/spec/tests.rs.
 
 set --local verbs status pair complete cancel unpair token qr watch check provision factory-reset
 complete --command c2c-authctl --no-files

@@ -23,8 +23,8 @@
 //! | `listener` | waits for a browser on this machine | `core`, `oauth` |
 //! | `store` | what survives, sealed and atomic | `core` |
 //! | `bus` | authorize, parse, send, answer | `core` |
-//! | `cli` | `c2c-authctl` | everything but `listener` |
-//! | `daemon` | the loop, clocks, the service manager, the journal | everything but `cli` |
+//! | `ctl` | `c2c-authctl` | everything but `listener` |
+//! | `daemon` | the loop, clocks, the service manager, the journal | everything but `ctl` |
 //!
 //! `bus`, `http`, `listener` and `store` never import each other: what must be combined is an effect. `tests/architecture.rs` holds this;
 //! the compiler holds the boundary of the core, which is a crate of its own.
@@ -75,8 +75,8 @@
 //! More: `docs/architecture.md`, `docs/refreshing.md`.
 
 pub mod bus;
-pub mod cli;
 pub mod config;
+pub mod ctl;
 pub mod daemon;
 pub mod http;
 pub mod listener;

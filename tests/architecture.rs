@@ -17,12 +17,12 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("http", &["core", "oauth"]),
     ("listener", &["core", "oauth"]),
     // `check` reaches the server by the daemon's own client, and so sees what the daemon would see; `harden` serves every command.
-    ("cli", &["core", "config", "bus", "store", "http", "oauth", "daemon"]),
+    ("ctl", &["core", "config", "bus", "store", "http", "oauth", "daemon"]),
     (
         "daemon",
         &["core", "oauth", "config", "store", "bus", "http", "listener"],
     ),
-    ("bin", &["cli", "daemon"]),
+    ("bin", &["ctl", "daemon"]),
 ];
 
 /// Crates that belong to one folder's job, and who may name them outside of tests.
@@ -36,7 +36,7 @@ const CRATES: &[(&str, &[&str])] = &[
     // The servers of tests alone: hyper-rustls carries TLS.
     ("tokio_rustls", &[]),
     ("tower_service", &["http"]),
-    ("zbus", &["bus", "cli", "daemon"]),
+    ("zbus", &["bus", "ctl", "daemon"]),
     ("aes_gcm", &["store"]),
     ("toml", &["config"]),
     // Users and groups of the system: a test's machine has its own.

@@ -1,7 +1,7 @@
-//! The operator's tool; see [`c2c_authd::cli`].
+//! The operator's tool; see [`c2c_authd::ctl`].
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    c2c_authd::cli::main()
+    c2c_authd::ctl::main()
 }

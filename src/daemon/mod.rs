@@ -1,6 +1,6 @@
 //! The shell around the core: boot order, the one loop, and everything the loop needs from the kernel and from systemd.
 //!
-//! Knows every part but `cli`; only `cli` (and the binary) knows it. Must never: decide anything about pairings or tokens (the
+//! Knows every part but `ctl`; only `ctl` (and the binary) knows it. Must never: decide anything about pairings or tokens (the
 //! core does), wait for the network before READY, hold a lock.
 //!
 //! | file | what |

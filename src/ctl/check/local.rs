@@ -1,0 +1,204 @@
+//! What can be checked on the machine itself: configuration, users, state directory, clock.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use rustix::fs::{StatVfsMountFlags, statvfs};
+
+use super::Finding;
+use crate::config::accounts::Accounts;
+use crate::config::{Config, Principals};
+use crate::ctl::site::{Site, USER};
+use crate::daemon::clock::Clock;
+use crate::daemon::words;
+use c2c_auth_core::Reason;
+
+/// The same parser as the daemon's.
+pub(super) fn configuration(site: &Site, found: &mut Vec<Finding>) -> Option<Config> {
+    let config = match site.config() {
+        Ok(config) => config,
+        Err(error) => {
+            found.push(Finding::fail("configuration", error.to_string(), ""));
+            return None;
+        }
+    };
+    let files: Vec<_> = config.files.iter().map(|file| file.display().to_string()).collect();
+    let told = if files.is_empty() {
+        "no file; every value is its default".to_owned()
+    } else {
+        files.join(" < ")
+    };
+    found.push(Finding::ok("configuration", told));
+    found.extend(
+        config
+            .warnings
+            .iter()
+            .map(|warning| Finding::warn("configuration", warning, "")),
+    );
+    found.push(config.device.client_id.as_ref().map_or_else(
+        || {
+            let told = words::reason(Reason::ClientIdMissing);
+            Finding::fail("client-id", told.what, told.cure)
+        },
+        |id| Finding::ok("client-id", id),
+    ));
+    Some(config)
+}
+
+/// The daemon's user, and who holds a role.
+pub(super) fn users(site: &Site, config: Option<&Config>, found: &mut Vec<Finding>) {
+    found.push(match site.service {
+        Some((uid, _)) => Finding::ok("user", format!("{USER} (uid {uid})")),
+        None => Finding::fail("user", format!("there is no user {USER}"), "Run: systemd-sysusers"),
+    });
+    let Some(config) = config else { return };
+    for (check, role) in [
+        ("role-ui", &config.access.ui),
+        ("role-uploader", &config.access.uploader),
+    ] {
+        found.push(if role.uids.is_empty() && role.gids.is_empty() {
+            Finding::warn(
+                check,
+                "nobody but root holds this role",
+                "Name an existing group or user in [access]; the package's groups are made by: systemd-sysusers",
+            )
+        } else {
+            Finding::ok(check, holders(&*site.accounts, role))
+        });
+    }
+}
+
+fn holders(accounts: &dyn Accounts, role: &Principals) -> String {
+    let users = role.uids.iter().map(|uid| {
+        let user = accounts.user(*uid);
+        user.map_or_else(|| format!("uid {uid}"), |user| format!("user {}", user.name))
+    });
+    let groups = role.gids.iter().map(|gid| {
+        let Some(group) = accounts.group(*gid) else {
+            return format!("gid {gid}");
+        };
+        let members = if group.members.is_empty() {
+            "no members; services join it by SupplementaryGroups=".to_owned()
+        } else {
+            group.members.join(", ")
+        };
+        format!("group {} ({members})", group.name)
+    });
+    users.chain(groups).collect::<Vec<_>>().join(", ")
+}
+
+/// Whose the state directory is, whether it can be written, and what was set aside in it.
+pub(super) fn state(site: &Site, config: Option<&Config>, found: &mut Vec<Finding>) {
+    const CHECK: &str = "state";
+    let directory = site.state_directory(config);
+    let name = directory.display();
+    let metadata = match fs::metadata(&directory) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            found.push(if config.is_some_and(|config| config.state.directory.is_some()) {
+                Finding::fail(
+                    CHECK,
+                    format!("{name} does not exist"),
+                    "Create it, owned by c2c-authd, mode 0700",
+                )
+            } else {
+                Finding::ok(CHECK, format!("{name} is created at the first start"))
+            });
+            return;
+        }
+        Err(error) => return found.push(Finding::fail(CHECK, format!("{name}: {error}"), "")),
+    };
+    match site.service {
+        Some((uid, _)) if uid != metadata.uid() => found.push(Finding::fail(
+            CHECK,
+            format!(
+                "{name} belongs to uid {}, and the daemon runs as uid {uid}",
+                metadata.uid()
+            ),
+            format!("Run: chown -R {USER}: {name}"),
+        )),
+        _ if metadata.mode() & 0o022 != 0 => found.push(Finding::fail(
+            CHECK,
+            format!(
+                "{name} can be written by others (mode {:04o})",
+                metadata.mode() & 0o7777
+            ),
+            format!("Run: chmod 0700 {name}"),
+        )),
+        _ => found.push(room(&directory)),
+    }
+    // Others than root and the daemon may not look in.
+    let names = fs::read_dir(&directory).map(|entries| {
+        let names = entries
+            .flatten()
+            .map(|entry| entry.file_name().to_string_lossy().into_owned());
+        names.collect::<Vec<_>>()
+    });
+    let names = names.unwrap_or_default();
+    let mut aside: Vec<_> = names
+        .iter()
+        .filter(|name| is_set_aside(name))
+        .map(String::as_str)
+        .collect();
+    aside.sort_unstable();
+    if !aside.is_empty() {
+        found.push(Finding::warn(
+            CHECK,
+            format!("unusable records were set aside: {}", aside.join(", ")),
+            "The journal says why: journalctl -u c2c-authd C2C_EVENT=record-unusable; to remove them: c2c-authctl factory-reset",
+        ));
+    }
+    if names.iter().any(|name| name == "revocations") {
+        found.push(Finding::warn(
+            CHECK,
+            "a former pairing has yet to be revoked at the server",
+            "Connect the device to the internet; the daemon does it by itself",
+        ));
+    }
+}
+
+/// `record.damaged.1`, and not `record.0`.
+fn is_set_aside(name: &str) -> bool {
+    let mut parts = name.split('.');
+    matches!(parts.next(), Some("record" | "revocations")) && parts.count() == 2
+}
+
+fn room(directory: &Path) -> Finding {
+    const CHECK: &str = "state";
+    // Both generations, their successors, what was set aside, and the spare file.
+    const ENOUGH: u64 = 512 * 1024;
+    let name = directory.display();
+    let space = match statvfs(directory) {
+        Ok(space) => space,
+        Err(error) => return Finding::warn(CHECK, format!("{name}: {error}"), ""),
+    };
+    let free = space.f_bavail.saturating_mul(space.f_frsize);
+    if space.f_flag.contains(StatVfsMountFlags::RDONLY) {
+        Finding::fail(
+            CHECK,
+            format!("{name} is on a file system that is mounted read-only"),
+            "Mount it read-write, or set state.directory to a writable place",
+        )
+    } else if free < ENOUGH {
+        Finding::fail(CHECK, format!("{name} has only {free} bytes left"), "Free some space")
+    } else {
+        Finding::ok(CHECK, format!("{name}, {} MiB free", free / 1024 / 1024))
+    }
+}
+
+/// Whether it can be right at all; the server's word on it comes with the server.
+pub(super) fn clock(found: &mut Vec<Finding>) {
+    let floor = Clock::new(None).floor().as_secs();
+    let now = super::server::now();
+    found.push(if now < floor {
+        Finding::fail(
+            "clock",
+            "the clock is set before the build date of this software",
+            "Set it, or let NTP set it",
+        )
+    } else {
+        Finding::ok("clock", "later than the build date")
+    });
+}

@@ -1,0 +1,285 @@
+//! The server as the daemon would reach it, with the daemon's own client: name, TLS, and its clock against ours. Sends no
+//! credential.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::net::lookup_host;
+use tokio::time::timeout;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+use super::Finding;
+use crate::config::Config;
+use crate::ctl::words;
+use crate::daemon::boot;
+use crate::daemon::clock::Clock;
+use crate::http::{Client, FloorClock, Outcome, TlsSettings};
+use c2c_auth_core::{Answer, FaultKind, PrepareAnswer, Reason};
+
+/// As long as the daemon waits for a connection.
+const LIMIT: Duration = Duration::from_secs(10);
+
+/// Seconds since 1970 by the system's clock.
+pub(super) fn now() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
+}
+
+/// Looks from here to there.
+pub(super) async fn server(config: &Config, found: &mut Vec<Finding>) {
+    let provider = match boot::provider(config, None) {
+        Ok(provider) => provider,
+        Err(failure) => return found.push(Finding::fail("server", failure.sentence, "")),
+    };
+    let Some(origin) = provider.first_origin() else {
+        return found.push(Finding::fail("server", "the configuration names no server", ""));
+    };
+    let (host, port) = (origin.dial_host().to_owned(), origin.port());
+    match timeout(LIMIT, lookup_host((host.as_str(), port))).await {
+        Ok(Ok(addresses)) => {
+            let mut addresses: Vec<_> = addresses.map(|address| address.ip().to_string()).collect();
+            addresses.dedup();
+            found.push(Finding::ok("dns", format!("{host} is {}", addresses.join(", "))));
+        }
+        Ok(Err(error)) => {
+            let cure = "Check the network and /etc/resolv.conf; without a network, use --offline";
+            return found.push(Finding::fail("dns", format!("{host} has no address: {error}"), cure));
+        }
+        Err(_) => {
+            let cure = "Check the network and the name servers in /etc/resolv.conf";
+            return found.push(Finding::fail("dns", format!("no name server answers for {host}"), cure));
+        }
+    }
+    let clock = Clock::new(None);
+    let floor = FloorClock::new(clock.floor());
+    let trusted = now() >= clock.floor().as_secs();
+    floor.set(clock.floor(), trusted);
+    let settings = TlsSettings {
+        ca_file: config.tls.ca_file.clone(),
+        clock: Arc::new(floor),
+    };
+    let client = match Client::new(Arc::new(provider), settings) {
+        Ok(client) => client,
+        Err(error) => return found.push(Finding::fail("tls", error.to_string(), "")),
+    };
+    let heard = Heard::default();
+    let listening = tracing::subscriber::set_default(heard.clone());
+    let outcome = client.prepare().await.outcome;
+    drop(listening);
+    let nowhere = client.nowhere_described();
+    judge(
+        &host,
+        &outcome,
+        nowhere.as_deref(),
+        heard.last().as_deref(),
+        now(),
+        found,
+    );
+}
+
+/// `nowhere`: the places at which the server says that it has no description of itself.
+fn judge(
+    host: &str,
+    outcome: &Outcome,
+    nowhere: Option<&str>,
+    heard: Option<&str>,
+    now: u64,
+    found: &mut Vec<Finding>,
+) {
+    let because = heard.map_or_else(String::new, |heard| format!(" ({heard})"));
+    let fault = match &outcome.answer {
+        Answer::Prepare(PrepareAnswer::Ready) => {
+            found.push(Finding::ok("tls", format!("{host} is trusted and answers")));
+            None
+        }
+        Answer::Prepare(PrepareAnswer::Busy(fault)) => {
+            found.push(Finding::ok("tls", format!("{host} is trusted")));
+            let what = match fault.kind {
+                FaultKind::RateLimited => "it asks for fewer requests",
+                _ => "it is in trouble",
+            };
+            found.push(Finding::warn("server", what, "It is tried again by itself"));
+            None
+        }
+        Answer::Prepare(PrepareAnswer::Failed(fault)) => Some(fault.kind),
+        _ => Some(FaultKind::Garbled),
+    };
+    let told = |reason| words::reason(reason);
+    match fault {
+        None => {}
+        Some(FaultKind::ClockNotSet) => {
+            let told = told(Reason::ClockNotSet);
+            found.push(Finding::fail("tls", format!("{}{because}", told.what), told.cure));
+        }
+        Some(FaultKind::Untrusted) => found.push(Finding::fail(
+            "tls",
+            format!("the certificate of {host} is not trusted{because}"),
+            "Check the clock, the network (does something in between inspect traffic?), the package ca-certificates, and \
+             tls.ca-file in the configuration",
+        )),
+        Some(FaultKind::Offline) => {
+            let told = told(Reason::Offline);
+            found.push(Finding::fail("tls", format!("{}{because}", told.what), "Check the network, and whether it lets TLS through"));
+        }
+        Some(FaultKind::Local(_)) => {
+            let told = told(Reason::LocalFault);
+            let cure = "Compare [provider] with what the server says of itself";
+            found.push(Finding::fail("server", format!("{}{because}", told.what), cure));
+        }
+        Some(FaultKind::Refused) if let Some(places) = nowhere => {
+            let what = format!("{host} answers, and has no description of itself at {places}");
+            let cure = "Compare provider.issuer with what the server publishes, path included (Keycloak's ends in /realms/NAME), or \
+                        write the endpoints";
+            found.push(Finding::fail("server", what, cure));
+        }
+        Some(FaultKind::Lost | FaultKind::Garbled | FaultKind::RateLimited | FaultKind::Refused) => {
+            let told = told(Reason::ServerError);
+            found.push(Finding::fail("server", format!("{}{because}", told.what), "Check the network"));
+        }
+    }
+    if let Some(date) = outcome.date {
+        found.push(compare(now, date.as_secs()));
+    }
+}
+
+/// Against the verified `Date`.
+fn compare(ours: u64, theirs: u64) -> Finding {
+    const CHECK: &str = "clock";
+    const FINE: u64 = 60;
+    // Beyond, the daemon distrusts the clock.
+    const ODD: u64 = 600;
+    const CURE: &str = "Set it, or let it find a time server";
+    let off = ours.abs_diff(theirs);
+    let side = if ours < theirs { "behind" } else { "ahead of" };
+    match off {
+        0..=FINE => Finding::ok(CHECK, "agrees with the server's"),
+        _ if off <= ODD => Finding::warn(CHECK, format!("{off} s {side} the server's"), CURE),
+        _ => Finding::fail(CHECK, format!("{off} s {side} the server's"), CURE),
+    }
+}
+
+/// Why a connection failed: the client says it to the log and nowhere else.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Option<String>>>);
+
+impl Heard {
+    fn last(&self) -> Option<String> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Subscriber for Heard {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event()
+            && metadata
+                .target()
+                .starts_with(concat!(env!("CARGO_CRATE_NAME"), "::http"))
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        event.record(&mut Errors(&self.0));
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+struct Errors<'a>(&'a Mutex<Option<String>>);
+
+impl Visit for Errors<'_> {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        if matches!(field.name(), "error" | "why") {
+            *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{value:?}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ctl::check::Verdict;
+    use c2c_auth_core::{Fault, LocalFault, WallTime};
+
+    fn found(answer: PrepareAnswer, date: Option<u64>) -> Vec<Finding> {
+        found_at(answer, date, None)
+    }
+
+    fn found_at(answer: PrepareAnswer, date: Option<u64>, nowhere: Option<&str>) -> Vec<Finding> {
+        let outcome = Outcome {
+            date: date.map(WallTime::from_secs),
+            answer: Answer::Prepare(answer),
+        };
+        let mut found = Vec::new();
+        judge("example.org", &outcome, nowhere, Some("why"), 1_000_000, &mut found);
+        found
+    }
+
+    #[test]
+    fn the_clock_is_held_against_the_servers() {
+        let verdict = |date| {
+            found(PrepareAnswer::Ready, Some(date))
+                .pop()
+                .map(|last| (last.check, last.verdict))
+        };
+        assert_eq!(verdict(1_000_030), Some(("clock", Verdict::Ok)));
+        assert_eq!(verdict(999_500), Some(("clock", Verdict::Warn)));
+        assert_eq!(verdict(2_000_000), Some(("clock", Verdict::Fail)));
+    }
+
+    #[test]
+    fn each_fault_fails_with_a_reason_and_a_cure() {
+        for kind in [
+            FaultKind::Offline,
+            FaultKind::ClockNotSet,
+            FaultKind::Untrusted,
+            FaultKind::Lost,
+            FaultKind::Garbled,
+            FaultKind::RateLimited,
+            FaultKind::Refused,
+            FaultKind::Local(LocalFault::AnotherIssuer),
+        ] {
+            let fault = Fault {
+                kind,
+                retry_after: None,
+            };
+            let found = found(PrepareAnswer::Failed(fault), None);
+            assert_eq!(found.len(), 1, "{found:?}");
+            assert_eq!(found[0].verdict, Verdict::Fail);
+            assert!(
+                found[0].what.contains("(why)") && !found[0].cure.is_empty(),
+                "{found:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_issuer_without_a_description_is_not_blamed_on_the_network() {
+        let refused = PrepareAnswer::Failed(Fault {
+            kind: FaultKind::Refused,
+            retry_after: None,
+        });
+        let found = found_at(
+            refused,
+            None,
+            Some("https://example.org/.well-known/openid-configuration"),
+        );
+        let line = found[0].line();
+        assert!(found.len() == 1 && found[0].verdict == Verdict::Fail, "{found:?}");
+        assert!(
+            line.contains(".well-known/") && line.contains("provider.issuer") && !line.contains("network"),
+            "{line}"
+        );
+    }
+}

@@ -1,0 +1,151 @@
+//! The bus and the service manager: files that must be installed, the unit, and the daemon itself if it answers.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::Finding;
+use crate::bus::BusAddress;
+use crate::config::Config;
+use crate::ctl::connect::connect_to_look;
+use crate::ctl::exit::Exit;
+use crate::ctl::site::Site;
+use crate::ctl::status::Status;
+use crate::ctl::systemd::Unit;
+
+const NAME: &str = "org.cameratocloud.Auth1";
+
+/// The policy, for each role, and what starts the daemon when it is called.
+pub(super) fn bus_files(site: &Site, config: Option<&Config>, found: &mut Vec<Finding>) {
+    let policies: Vec<_> = [
+        "/usr/share/dbus-1/system.d",
+        "/usr/local/share/dbus-1/system.d",
+        "/etc/dbus-1/system.d",
+    ]
+    .into_iter()
+    .flat_map(|directory| policies_in(&site.path(directory)))
+    .collect();
+    let own = format!("own=\"{NAME}\"");
+    if policies.iter().any(|(_, text)| text.contains(&own)) {
+        let paths: Vec<_> = policies.iter().map(|(path, _)| path.display().to_string()).collect();
+        found.push(Finding::ok("bus-policy", paths.join(", ")));
+    } else {
+        found.push(Finding::fail(
+            "bus-policy",
+            format!("no bus policy lets the daemon own {NAME}"),
+            format!("Install dbus/{NAME}.conf into /usr/share/dbus-1/system.d, then: systemctl reload dbus"),
+        ));
+    }
+    for (role, holders) in config
+        .into_iter()
+        .flat_map(|config| [("ui", &config.access.ui), ("uploader", &config.access.uploader)])
+    {
+        let groups = holders.gids.iter().filter_map(|gid| site.accounts.group(*gid));
+        let groups = groups.map(|group| format!("group=\"{}\"", group.name));
+        let users = holders.uids.iter().filter_map(|uid| site.accounts.user(*uid));
+        let users = users.map(|user| format!("user=\"{}\"", user.name));
+        for holder in groups.chain(users).filter(|holder| holder != "user=\"root\"") {
+            if !policies.is_empty() && !policies.iter().any(|(_, text)| text.contains(&holder)) {
+                found.push(Finding::warn(
+                    "bus-policy",
+                    format!("[access] gives {holder} the role {role}, but the bus policy does not let it through"),
+                    "Copy the role's block of the policy into a file of your own in /etc/dbus-1/system.d",
+                ));
+            }
+        }
+    }
+    let activation = site.path(format!("/usr/share/dbus-1/system-services/{NAME}.service"));
+    found.push(match fs::read_to_string(&activation) {
+        Ok(text)
+            if text
+                .lines()
+                .any(|line| line.trim() == "SystemdService=c2c-authd.service") =>
+        {
+            Finding::ok("activation", activation.display().to_string())
+        }
+        Ok(_) => Finding::warn(
+            "activation",
+            format!("{} does not name c2c-authd.service", activation.display()),
+            "Install the package's file again",
+        ),
+        Err(error) => Finding::warn(
+            "activation",
+            format!("{}: {error}; calls do not start the daemon", activation.display()),
+            "Install it, or enable the unit",
+        ),
+    });
+}
+
+/// Those that speak of us.
+fn policies_in(directory: &std::path::Path) -> Vec<(PathBuf, String)> {
+    let entries = fs::read_dir(directory).into_iter().flatten().flatten();
+    let mut found: Vec<_> = entries
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "conf"))
+        .filter_map(|path| {
+            let text = fs::read_to_string(&path).ok()?;
+            text.contains(NAME).then_some((path, text))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// Systemd's word first: it tells why nobody answers.
+pub(super) async fn unit_and_daemon(bus: &BusAddress, found: &mut Vec<Finding>) {
+    let unit = Unit::read();
+    found.push(match &unit {
+        None => Finding::warn(
+            "unit",
+            "systemd does not answer",
+            "Ignore this if the system does not run systemd",
+        ),
+        Some(unit) => judge(unit),
+    });
+    let status = match connect_to_look(bus).await {
+        Ok((connection, warning)) => {
+            found.extend(warning.map(|warning| Finding::warn("daemon", warning, "")));
+            Status::read(&connection).await
+        }
+        Err(failure) => Err(failure),
+    };
+    found.push(match status {
+        Ok(status) => answered(&status),
+        Err(failure) if failure.exit == Exit::Denied => {
+            Finding::warn("daemon", "it refuses this user", "Run this as root")
+        }
+        Err(failure) => Finding::fail("daemon", failure.sentence, ""),
+    });
+}
+
+fn judge(unit: &Unit) -> Finding {
+    const CHECK: &str = "unit";
+    if let Some(death) = unit.death() {
+        return Finding::fail(CHECK, death.what, death.cure);
+    }
+    match (unit.active_state.as_str(), unit.restarts) {
+        ("active", 0) => Finding::ok(CHECK, "active"),
+        ("active", restarts) => Finding::warn(
+            CHECK,
+            format!("active; restarted {restarts} times since it was last started by hand"),
+            "See the journal: journalctl -u c2c-authd",
+        ),
+        ("inactive", _) => Finding::ok(
+            CHECK,
+            format!("inactive ({}), started when somebody calls", unit.file_state),
+        ),
+        (state, _) => Finding::warn(CHECK, state, "See: systemctl status c2c-authd"),
+    }
+}
+
+fn answered(status: &Status) -> Finding {
+    const CHECK: &str = "daemon";
+    let (what, cure) = status.told();
+    if status.exit() == Exit::NotProvisioned {
+        return Finding::fail(CHECK, what, cure);
+    }
+    if status.attention_needed {
+        Finding::warn(CHECK, what, cure)
+    } else {
+        Finding::ok(CHECK, what)
+    }
+}

@@ -1,0 +1,284 @@
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::*;
+use crate::config::MachineId;
+use crate::config::accounts::tests::Made;
+use crate::ctl::args::{How, Provision};
+use crate::ctl::provision::host_key::tests::{SEALED, with_key_of};
+use crate::ctl::provision::seal::Key;
+use crate::ctl::provision::store_for_tests;
+
+struct World {
+    _folder: tempfile::TempDir,
+    site: Site,
+}
+
+impl World {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let site = Site::at(folder.path());
+        Self { _folder: folder, site }
+    }
+
+    fn write(&self, path: &str, text: &str) -> std::path::PathBuf {
+        let path = self.site.path(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// What is found without a server, a bus and a service manager.
+    fn look(&self) -> Vec<Finding> {
+        let mut found = Vec::new();
+        let config = local::configuration(&self.site, &mut found);
+        local::users(&self.site, config.as_ref(), &mut found);
+        secrets::secrets(&self.site, config.as_ref(), &mut found);
+        local::state(&self.site, config.as_ref(), &mut found);
+        service::bus_files(&self.site, config.as_ref(), &mut found);
+        found
+    }
+
+    /// The worst that is said of one thing.
+    fn verdict(&self, check: &str) -> (Verdict, String) {
+        let found = self.look();
+        let worst = found
+            .iter()
+            .filter(|finding| finding.check == check)
+            .max_by_key(|finding| finding.verdict);
+        let worst = worst.unwrap_or_else(|| panic!("{check} was not looked at: {found:?}"));
+        (worst.verdict, worst.line())
+    }
+
+    #[track_caller]
+    fn expect(&self, check: &str, verdict: Verdict, named: &str) {
+        let (found, line) = self.verdict(check);
+        assert!(found == verdict && line.contains(named), "{line}");
+    }
+
+    fn provision(&self) {
+        let wanted = Provision {
+            how: How::Sealed(Some(Key::Host)),
+            client_id: Some("SN-1".to_owned()),
+            ..Provision::default()
+        };
+        store_for_tests(&self.site, &wanted, "made-up-secret");
+    }
+}
+
+#[test]
+fn a_bare_machine_fails_in_each_thing_that_it_lacks() {
+    let world = World::new();
+    world.expect("client-id", Verdict::Fail, "client-id-from");
+    world.expect("client-secret", Verdict::Fail, "c2c-authctl provision");
+    world.expect("state-key", Verdict::Fail, "c2c-authctl provision");
+    world.expect("bus-policy", Verdict::Fail, "Install");
+    world.expect("activation", Verdict::Warn, "Install");
+    world.expect("state", Verdict::Ok, "first start");
+}
+
+#[test]
+#[ignore = "needs systemd-creds; .ci/run installs it and asks for these"]
+fn a_machine_that_was_provisioned_and_installed_has_nothing_to_fear() {
+    let world = World::new();
+    world.provision();
+    world.write(
+        "/etc/c2c-authd/config.d/20.toml",
+        "[access]\nui = [\"uid:0\"]\nuploader = [\"uid:0\"]\n",
+    );
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for (from, to) in [
+        ("dbus/org.cameratocloud.Auth1.conf", "/usr/share/dbus-1/system.d"),
+        (
+            "dbus/org.cameratocloud.Auth1.service",
+            "/usr/share/dbus-1/system-services",
+        ),
+    ] {
+        let from = root.join(from);
+        let to = format!("{to}/{}", from.file_name().unwrap().to_str().unwrap());
+        world.write(&to, &fs::read_to_string(from).unwrap());
+    }
+    world.write("/etc/os-release", "VERSION_ID=1.2.3\n");
+    let found = world.look();
+    let bad: Vec<_> = found.iter().filter(|finding| finding.verdict != Verdict::Ok).collect();
+    assert!(bad.is_empty(), "{bad:?}");
+}
+
+#[test]
+fn a_bad_configuration_is_told_with_its_line() {
+    let world = World::new();
+    world.write("/etc/c2c-authd/config.toml", "[refresh]\nminvalidity = \"1s\"\n");
+    world.expect("configuration", Verdict::Fail, "config.toml:2");
+}
+
+#[test]
+#[ignore = "needs systemd-creds; .ci/run installs it and asks for these"]
+fn a_secret_that_does_not_open_says_why() {
+    let world = World::new();
+    world.provision();
+    world.expect("client-secret", Verdict::Ok, "sealed with");
+    fs::remove_file(world.site.host_key()).unwrap();
+    world.expect("client-secret", Verdict::Fail, "is missing");
+    world.expect("state-key", Verdict::Fail, "is missing");
+}
+
+#[test]
+#[ignore = "needs systemd-creds; .ci/run installs it and asks for these"]
+fn a_host_key_that_others_can_read_is_a_fault() {
+    let world = World::new();
+    world.provision();
+    fs::set_permissions(world.site.host_key(), fs::Permissions::from_mode(0o444)).unwrap();
+    world.expect("client-secret", Verdict::Fail, "chmod 0400");
+}
+
+#[test]
+fn credentials_of_other_services_are_nothing_of_ours() {
+    let world = World::new();
+    for store in [
+        "/etc/credstore.encrypted",
+        "/etc/credstore",
+        "/run/credstore",
+        "/usr/lib/credstore.encrypted",
+    ] {
+        for name in ["client-secret", "state-key"] {
+            world.write(&format!("{store}/{name}"), "of another service");
+        }
+    }
+    for check in ["client-secret", "state-key"] {
+        let (verdict, line) = world.verdict(check);
+        assert!(verdict == Verdict::Fail && !line.contains("credstore"), "{line}");
+    }
+}
+
+#[test]
+fn a_secret_in_clear_where_systemd_looks_for_sealed_ones_is_named() {
+    for store in [
+        "/etc/credstore",
+        "/run/credstore",
+        "/usr/lib/credstore",
+        "/run/credentials/@system",
+    ] {
+        let world = World::new();
+        let path = world.write(&format!("{store}/c2c-authd.client-secret"), "made-up-secret");
+        let told = format!("{}: ", path.display());
+        world.expect("client-secret", Verdict::Fail, &told);
+        world.expect("client-secret", Verdict::Fail, "(243); remove it");
+        let (_, line) = world.verdict("client-secret");
+        assert!(!line.contains("TPM") && !line.contains("made-up"), "{line}");
+    }
+}
+
+#[test]
+fn a_credential_of_another_machine_id_is_told_and_the_key_is_left() {
+    let mut world = World::new();
+    with_key_of(&mut world.site, 0x22);
+    let key = fs::read(world.site.host_key()).unwrap();
+    for (name, check) in [("client-secret", "client-secret"), ("state-key", "state-key")] {
+        let path = world.write(&format!("/etc/credstore.encrypted/c2c-authd.{name}"), SEALED);
+        let told = format!(
+            "{}: sealed under another machine id; bring that id and the key back",
+            path.display()
+        );
+        world.expect(check, Verdict::Fail, &told);
+    }
+    assert!(fs::read(world.site.host_key()).is_ok_and(|now| now == key));
+}
+
+#[test]
+#[ignore = "needs systemd-creds; .ci/run installs it and asks for these"]
+fn a_credential_that_goes_with_a_transient_machine_id_is_told() {
+    let mut world = World::new();
+    world.provision();
+    let MachineId::Lasting(id) = world.site.machine else {
+        panic!("this machine has no id that lasts");
+    };
+    world.site.machine = MachineId::Transient(id);
+    world.expect("state-key", Verdict::Warn, "machine id is transient");
+}
+
+#[test]
+#[ignore = "needs systemd-creds; .ci/run installs it and asks for these"]
+fn a_secret_in_clear_beside_the_sealed_one_is_named() {
+    let world = World::new();
+    world.provision();
+    let path = world.write("/etc/credstore/c2c-authd.client-secret", "made-up-secret");
+    let told = format!("{} is not used", path.display());
+    world.expect("client-secret", Verdict::Warn, &told);
+}
+
+#[test]
+fn a_state_directory_that_others_can_write_is_a_fault_and_what_was_set_aside_is_told() {
+    let world = World::new();
+    let aside = world.write("/var/lib/c2c-authd/record.damaged.1", "");
+    world.write("/var/lib/c2c-authd/record.0", "");
+    let directory = aside.parent().unwrap();
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o700)).unwrap();
+    world.expect("state", Verdict::Warn, "record.damaged.1");
+    world.write("/var/lib/c2c-authd/revocations", "");
+    world.expect("state", Verdict::Warn, "yet to be revoked");
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o777)).unwrap();
+    world.expect("state", Verdict::Fail, "chmod 0700");
+}
+
+#[test]
+fn a_role_that_the_bus_policy_does_not_know_is_told() {
+    let mut world = World::new();
+    world.write(
+        "/usr/share/dbus-1/system.d/x.conf",
+        "own=\"org.cameratocloud.Auth1\" group=\"c2c-ui\"",
+    );
+    world.write("/etc/c2c-authd/config.toml", "[access]\nui = [\"studio\"]\n");
+    world.site.accounts = Arc::new(Made::new(&[], &[("c2c-ui", 71), ("studio", 72)]));
+    world.expect("bus-policy", Verdict::Warn, "group=\"studio\" the role ui");
+    let unknown = |world: &World| {
+        let found = world.look().into_iter();
+        let unknown = found.filter(|finding| finding.what.contains("does not let it through"));
+        unknown.map(|finding| finding.what).collect::<Vec<_>>()
+    };
+    assert_eq!(unknown(&world).len(), 1, "{:?}", unknown(&world));
+    // The default of the other role counts where its group exists.
+    world.site.accounts = Arc::new(Made::new(&[], &[("studio", 72), ("c2c-uploader", 73)]));
+    assert!(
+        unknown(&world)
+            .iter()
+            .any(|what| what.contains("group=\"c2c-uploader\""))
+    );
+    world.write("/etc/c2c-authd/config.toml", "");
+    world.site.accounts = Arc::new(Made::new(&[], &[("c2c-ui", 71)]));
+    assert_eq!(unknown(&world), [""; 0]);
+}
+
+#[test]
+fn who_holds_a_role_is_told_by_the_names_of_this_machine() {
+    let mut world = World::new();
+    world.expect("role-ui", Verdict::Warn, "nobody but root");
+    let mut made = Made::new(&[("ann", 70)], &[("c2c-ui", 71), ("c2c-uploader", 72)]);
+    made.groups[1].members = vec!["ann".to_owned(), "bob".to_owned()];
+    world.site.accounts = Arc::new(made);
+    world.expect("role-ui", Verdict::Ok, "group c2c-ui (no members");
+    world.expect("role-uploader", Verdict::Ok, "group c2c-uploader (ann, bob)");
+    world.write(
+        "/etc/c2c-authd/config.toml",
+        "[access]\nui = [\"user:ann\", \"uid:99\"]\n",
+    );
+    world.expect("role-ui", Verdict::Ok, "user ann, uid 99");
+}
+
+#[test]
+fn the_report_is_a_line_for_each_and_its_worst_is_the_whole() {
+    let report = Report::new(vec![
+        Finding::ok("a", "fine"),
+        Finding::warn("b", "so\nso.", "Look"),
+        Finding::fail("c", "bad", "Do this"),
+    ]);
+    assert_eq!(report.verdict, Verdict::Fail);
+    assert_eq!(
+        report.text(),
+        "ok    a              fine\nwarn  b              so so. Look\nFAIL  c              bad. Do this\n\nFailed: 1; warnings: 1.\n"
+    );
+    assert_eq!(Report::new(Vec::new()).text(), "\nAll is well.\n");
+}

@@ -1,0 +1,396 @@
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
+
+//! The contract as a daemon: it knows of itself only what the XML says, answers every call with values of the XML's types,
+//! and refuses one that the XML does not know.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use c2c_sim::bus::TestBus;
+use zbus::connection::Builder;
+use zbus::message::Type;
+use zbus::proxy::CacheProperties;
+use zbus::{Connection, Message, MessageStream, OwnedVariant, fdo};
+use zbus_xml::{ArgDirection, Node};
+
+use super::*;
+use crate::bus::BusAddress;
+
+const XML: &str = include_str!("../../../dbus/org.cameratocloud.Auth1.xml");
+const PATH: &str = "/org/cameratocloud/Auth1";
+
+/// How long a call may take that is to come at all.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Every member of the contract that was touched, such as `Tokens.GetAccessToken`.
+type Touched = Arc<Mutex<BTreeSet<String>>>;
+
+/// What is not as it otherwise is.
+#[derive(Default)]
+struct Script {
+    /// Member, the error's last word, and whether only after `Unpair`.
+    refusals: Vec<(&'static str, &'static str, bool)>,
+    /// Not paired, for this reason.
+    unpaired: Option<&'static str>,
+    /// Whether a code is on show.
+    flow: Flow,
+    /// Every method that was called, in order, and was not refused by its types.
+    calls: Vec<String>,
+}
+
+/// When a flow is under way.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::ctl) enum Flow {
+    /// Never.
+    #[default]
+    None,
+    /// From `StartPairing` on, whatever that answers.
+    AfterStart,
+    /// Somebody else started it.
+    Always,
+}
+
+impl Script {
+    fn pairing_state(&self) -> &'static str {
+        let called = |member: &str| self.calls.iter().any(|call| call == member);
+        match (self.flow, self.unpaired) {
+            (Flow::AfterStart, _) if called("StartPairing") => "awaiting-user",
+            (Flow::Always, _) => "awaiting-user",
+            (Flow::None | Flow::AfterStart, Some(_)) => "unpaired",
+            (Flow::None | Flow::AfterStart, None) => "paired",
+        }
+    }
+}
+
+/// On a real bus.
+pub(in crate::ctl) struct Fake {
+    pub(in crate::ctl) client: Connection,
+    server: Connection,
+    touched: Touched,
+    script: Arc<Mutex<Script>>,
+    bus: TestBus,
+}
+
+impl Fake {
+    pub(in crate::ctl) async fn start() -> Self {
+        let bus = TestBus::start().unwrap();
+        let requests = Builder::address(bus.address()).build_message_stream().await.unwrap();
+        let server = Connection::from(&requests);
+        server.request_name("org.cameratocloud.Auth1").await.unwrap();
+        let touched = Touched::default();
+        let script = Arc::<Mutex<Script>>::default();
+        tokio::spawn(serve(requests, server.clone(), touched.clone(), script.clone()));
+        let client = Builder::address(bus.address()).build().await.unwrap();
+        Self {
+            client,
+            server,
+            touched,
+            script,
+            bus,
+        }
+    }
+
+    /// Where it is.
+    pub(in crate::ctl) fn address(&self) -> BusAddress {
+        BusAddress::Address(self.bus.address().to_owned())
+    }
+
+    /// From now on this method ends with this error of the contract: the last word of one of ours, or a whole name.
+    pub(in crate::ctl) fn refuse(&self, member: &'static str, word: &'static str) {
+        self.script.lock().unwrap().refusals.push((member, word, false));
+    }
+
+    /// The same, once `Unpair` was called.
+    pub(in crate::ctl) fn refuse_after_unpair(&self, member: &'static str, word: &'static str) {
+        self.script.lock().unwrap().refusals.push((member, word, true));
+    }
+
+    /// It is not paired, for this reason.
+    pub(in crate::ctl) fn is_unpaired(&self, reason: &'static str) {
+        self.script.lock().unwrap().unpaired = Some(reason);
+    }
+
+    /// Whether its state names a flow.
+    pub(in crate::ctl) fn has_a_flow(&self, flow: Flow) {
+        self.script.lock().unwrap().flow = flow;
+    }
+
+    /// What was called, refused or not.
+    pub(in crate::ctl) fn calls(&self) -> Vec<String> {
+        self.script.lock().unwrap().calls.clone()
+    }
+
+    /// Until this method is called.
+    pub(in crate::ctl) async fn called(&self, member: &str) {
+        // Real time, whatever the runtime's clock does: nothing here sets a timer.
+        let limit = Instant::now() + LIMIT;
+        while !self.calls().iter().any(|call| call == member) {
+            assert!(Instant::now() < limit, "{member} was never called: {:?}", self.calls());
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// The signal alone.
+    pub(in crate::ctl) async fn flow_changed(&self, state: &str, reason: &str) {
+        self.emit(
+            "org.cameratocloud.Auth1.Pairing",
+            "PairingStateChanged",
+            &(state, reason),
+        )
+        .await;
+    }
+
+    /// Its name is gone for a moment.
+    pub(in crate::ctl) async fn restart(&self) {
+        self.server.release_name("org.cameratocloud.Auth1").await.unwrap();
+        self.server.request_name("org.cameratocloud.Auth1").await.unwrap();
+    }
+
+    async fn emit<B: serde::Serialize + zbus::DynamicType>(&self, interface: &str, member: &str, body: &B) {
+        let message = Message::signal(PATH, interface, member).build(body).unwrap();
+        assert_eq!(
+            message.body().signature().to_string_no_parens(),
+            signal_signature(interface, member)
+        );
+        self.server.send(&message).await.unwrap();
+    }
+}
+
+async fn serve(mut requests: MessageStream, connection: Connection, touched: Touched, script: Arc<Mutex<Script>>) {
+    let node = Node::from_reader(XML.as_bytes()).unwrap();
+    while let Some(message) = next(&mut requests).await {
+        if message.message_type() != Type::MethodCall {
+            continue;
+        }
+        if let Some(member) = message.header().member() {
+            script.lock().unwrap().calls.push(member.to_string());
+        }
+        if let Some(word) = refused(&message, &touched, &script) {
+            let name = match word {
+                whole if whole.contains('.') => whole.to_owned(),
+                word => format!("org.cameratocloud.Auth1.Error.{word}"),
+            };
+            let text = format!("refused with {word}");
+            connection.reply_error(&message.header(), name, &text).await.unwrap();
+            continue;
+        }
+        // A refusal is an answer: who waits for one would wait for ever.
+        let answered = answer(&node, &message, &connection, &touched, &script).await;
+        if let Err(why) = answered {
+            connection
+                .reply_dbus_error(&message.header(), fdo::Error::Failed(why))
+                .await
+                .unwrap();
+        }
+    }
+}
+
+fn refused(message: &Message, touched: &Touched, script: &Mutex<Script>) -> Option<&'static str> {
+    let header = message.header();
+    let member = header.member()?.as_str();
+    let unpaired = touched.lock().unwrap().contains("Pairing.Unpair");
+    let script = script.lock().unwrap();
+    let found = script
+        .refusals
+        .iter()
+        .find(|(name, _, after)| *name == member && (unpaired || !after));
+    found.map(|(_, word, _)| *word)
+}
+
+async fn answer(
+    node: &Node<'_>,
+    message: &Message,
+    connection: &Connection,
+    touched: &Touched,
+    script: &Mutex<Script>,
+) -> Result<(), String> {
+    let header = message.header();
+    let (interface, member) = (header.interface().unwrap().as_str(), header.member().unwrap().as_str());
+    let known = |name: &str| node.interfaces().iter().find(|known| known.name() == name);
+    let touch = |interface: &str, member: &str| {
+        let short = interface.rsplit('.').next().unwrap();
+        touched.lock().unwrap().insert(format!("{short}.{member}"));
+    };
+    let arguments = message.body();
+    if interface == "org.freedesktop.DBus.Properties" {
+        let (of, one) = match member {
+            "GetAll" => (arguments.deserialize::<&str>().unwrap(), None),
+            "Get" => arguments
+                .deserialize()
+                .map(|(of, one): (&str, &str)| (of, Some(one)))
+                .unwrap(),
+            _ => return Err("properties are read only".to_owned()),
+        };
+        let mut all = HashMap::new();
+        for property in known(of).ok_or("no such interface")?.properties() {
+            let name = property.name().to_string();
+            let value = property_value(&name, &property.ty().to_string(), &script.lock().unwrap())?;
+            all.insert(name, value);
+        }
+        let sent = if let Some(one) = one {
+            touch(of, one);
+            connection
+                .reply(&header, &all.remove(one).ok_or("no such property")?)
+                .await
+        } else {
+            connection.reply(&header, &all).await
+        };
+        return sent.map_err(|error| error.to_string());
+    }
+    let method = known(interface).and_then(|found| found.methods().find(|method| method.name() == member));
+    let method = method.ok_or_else(|| format!("{interface}.{member} is not in the contract"))?;
+    let types = |direction: ArgDirection| -> String {
+        let of = method.args().iter().filter(|arg| arg.direction() == Some(direction));
+        of.map(|arg| arg.ty().to_string()).collect()
+    };
+    let sent = arguments.signature().to_string_no_parens();
+    if sent != types(ArgDirection::In) {
+        return Err(format!("{member} was called with {sent}"));
+    }
+    touch(interface, member);
+    let sent = match types(ArgDirection::Out).as_str() {
+        "" => connection.reply(&header, &()).await,
+        "a{sv}" => connection.reply(&header, &code()).await,
+        "say" => connection.reply(&header, &("text/plain", b"qr".as_slice())).await,
+        "sut" => connection.reply(&header, &("token", 60_u32, 7_u64)).await,
+        other => return Err(format!("{member} answers with {other}")),
+    };
+    sent.map_err(|error| error.to_string())
+}
+
+async fn next(stream: &mut MessageStream) -> Option<Message> {
+    use zbus::export::futures_core::Stream;
+    std::future::poll_fn(|context| std::pin::Pin::new(&mut *stream).poll_next(context))
+        .await?
+        .ok()
+}
+
+fn property_value(name: &str, signature: &str, script: &Script) -> Result<OwnedVariant, String> {
+    let unpaired = script.unpaired;
+    let value: Variant<'_> = match signature {
+        "b" => (name == "Paired" && unpaired.is_none()).into(),
+        "t" => 7_u64.into(),
+        "(st)" => ("offline", 1_700_000_000_u64).into(),
+        "s" => match name {
+            "PairingState" => script.pairing_state().into(),
+            "PairingReason" => unpaired.unwrap_or("none").into(),
+            "TokenState" => "valid".into(),
+            name => name.to_owned().into(),
+        },
+        other => return Err(format!("{name} is of type {other}")),
+    };
+    value.try_into().map_err(|error: zbus::Error| error.to_string())
+}
+
+fn code() -> HashMap<&'static str, Variant<'static>> {
+    HashMap::from([
+        ("code-id", 3_u64.into()),
+        ("user-code", "123456".into()),
+        ("verification-uri", "https://example.com/pair".into()),
+        ("device-name", "Cam".into()),
+        ("expires-in", 120_u32.into()),
+    ])
+}
+
+fn signal_signature(interface: &str, member: &str) -> String {
+    let node = Node::from_reader(XML.as_bytes()).unwrap();
+    let interface = node
+        .interfaces()
+        .iter()
+        .find(|known| known.name() == interface)
+        .unwrap();
+    let signal = interface.signals().find(|known| known.name() == member).unwrap();
+    signal.args().iter().map(|arg| arg.ty().to_string()).collect()
+}
+
+/// All members of the XML.
+fn contract() -> BTreeSet<String> {
+    let node = Node::from_reader(XML.as_bytes()).unwrap();
+    let mut members = BTreeSet::new();
+    for interface in node.interfaces() {
+        let short = interface.name().rsplit('.').next().unwrap().to_owned();
+        members.extend(interface.methods().map(|method| format!("{short}.{}", method.name())));
+        members.extend(
+            interface
+                .properties()
+                .map(|property| format!("{short}.{}", property.name())),
+        );
+        members.extend(interface.signals().map(|signal| format!("{short}.{}", signal.name())));
+    }
+    members
+}
+
+#[tokio::test]
+async fn the_proxies_have_every_member_of_the_contract_with_its_types() {
+    let fake = Fake::start().await;
+    // Without a cache each getter asks for its own property, which is what is to be seen.
+    let no = CacheProperties::No;
+    let pairing = PairingProxy::builder(&fake.client)
+        .cache_properties(no)
+        .build()
+        .await
+        .unwrap();
+    let tokens = TokensProxy::builder(&fake.client)
+        .cache_properties(no)
+        .build()
+        .await
+        .unwrap();
+    let device = DeviceProxy::builder(&fake.client)
+        .cache_properties(no)
+        .build()
+        .await
+        .unwrap();
+
+    assert_eq!(pairing.start_pairing(Options::new()).await.unwrap().len(), 5);
+    assert!(pairing.get_pairing_code().await.unwrap().contains_key("user-code"));
+    assert_eq!(pairing.get_qr_code(Options::new()).await.unwrap().1, b"qr");
+    pairing.cancel_pairing().await.unwrap();
+    pairing.unpair().await.unwrap();
+    pairing.complete_pairing("http://127.0.0.1/").await.unwrap();
+    assert_eq!(tokens.get_access_token(0).await.unwrap(), ("token".to_owned(), 60, 7));
+    tokens.reject_access_token(7).await.unwrap();
+
+    assert_eq!(pairing.pairing_state().await.unwrap(), "paired");
+    assert_eq!(pairing.pairing_reason().await.unwrap(), "none");
+    assert!(pairing.paired().await.unwrap());
+    assert!(!pairing.attention_needed().await.unwrap());
+    assert_eq!(tokens.token_state().await.unwrap(), "valid");
+    assert_eq!(tokens.generation().await.unwrap(), 7);
+    assert_eq!(device.client_id().await.unwrap(), "ClientId");
+    assert_eq!(device.device_name().await.unwrap(), "DeviceName");
+    assert_eq!(device.project_id().await.unwrap(), "ProjectId");
+    assert_eq!(device.project_name().await.unwrap(), "ProjectName");
+    assert_eq!(device.firmware_version().await.unwrap(), "FirmwareVersion");
+    assert_eq!(device.daemon_version().await.unwrap(), "DaemonVersion");
+    assert_eq!(device.provider().await.unwrap(), "Provider");
+    assert_eq!(
+        device.last_error().await.unwrap(),
+        ("offline".to_owned(), 1_700_000_000)
+    );
+
+    let mut flows = pairing.receive_flow_changed().await.unwrap();
+    let mut changes = tokens.receive_access_token_changed().await.unwrap();
+    fake.flow_changed("unpaired", "denied").await;
+    fake.emit("org.cameratocloud.Auth1.Tokens", "AccessTokenChanged", &8_u64)
+        .await;
+    let (flow, change) = {
+        use zbus::export::futures_core::Stream;
+        let flow = std::future::poll_fn(|context| std::pin::Pin::new(&mut flows).poll_next(context))
+            .await
+            .unwrap();
+        let change = std::future::poll_fn(|context| std::pin::Pin::new(&mut changes).poll_next(context))
+            .await
+            .unwrap();
+        (flow, change)
+    };
+    assert_eq!(
+        (flow.args().unwrap().state, flow.args().unwrap().reason),
+        ("unpaired", "denied")
+    );
+    assert_eq!(change.args().unwrap().generation, 8);
+
+    let mut touched = fake.touched.lock().unwrap().clone();
+    touched.extend(["Pairing.PairingStateChanged", "Tokens.AccessTokenChanged"].map(str::to_owned));
+    assert_eq!(touched, contract());
+}

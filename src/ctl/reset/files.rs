@@ -1,0 +1,228 @@
+//! The daemon's files, by name: which are removed, and which say that the server is still to be told.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::config::Config;
+use crate::ctl::durable::{discard, is_directory, without_stage};
+use crate::ctl::provision::drop_in::DropIn;
+use crate::ctl::provision::keep::copies;
+use crate::ctl::provision::place::{Which, find, sealed_paths};
+use crate::ctl::provision::wait::{self, Forgotten};
+use crate::ctl::site::Site;
+use crate::store::{Lock, OpenError};
+
+/// Tokens the server has yet to hear about, as `src/store` names them.
+const REVOCATIONS: &str = "revocations";
+const RECORDS: [&str; 2] = ["record.0", "record.1"];
+/// A record for which the state directory had no room.
+const SPILL: &str = "record.spill";
+
+/// What is to go beside what always goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    /// Also records that may be tombstones.
+    pub(super) records: bool,
+    /// Also what the server did not hear of.
+    pub(super) revocations: bool,
+    /// Also the secrets and the client id.
+    pub(super) provisioning: bool,
+}
+
+/// What went.
+#[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that say nothing of each other")]
+pub(super) struct Outcome {
+    /// For people.
+    pub(super) removed: Vec<String>,
+    /// For people, with the reason.
+    pub(super) kept: Vec<String>,
+    /// What is not ours to remove: one sentence each.
+    pub(super) left: Vec<String>,
+    /// There were records that might have been a pairing.
+    pub(super) had_records: bool,
+    /// Records that the daemon could not use and kept, and that are gone now: another pairing each, as far as is known.
+    pub(super) set_aside: Vec<String>,
+    /// The server has yet to hear of something, and can.
+    pub(super) pending: bool,
+    /// A file of the unit went, which its manager has to hear of.
+    pub(super) unit_changed: bool,
+    /// It would have, and now will not.
+    pub(super) gave_up_revocations: bool,
+}
+
+/// Whether the server has yet to hear of something.
+pub(super) fn pending(state: &Path) -> bool {
+    state.join(REVOCATIONS).exists()
+}
+
+/// Whether there are records, which may be a pairing.
+pub(super) fn records(site: &Site, state: &Path) -> bool {
+    let there = |path: &Path| !matches!(path.try_exists(), Ok(false));
+    RECORDS.iter().any(|name| there(&state.join(name))) || there(&site.runtime_directory().join(SPILL))
+}
+
+/// Whether there is anything of the daemon's.
+pub(super) fn any(state: &Path) -> io::Result<bool> {
+    Ok(names(state)?.iter().any(|name| is_ours(name)))
+}
+
+/// Removes. Fails, with nothing changed, while a daemon holds the state directory.
+pub(super) fn clear(site: &Site, config: Option<&Config>, state: &Path, wanted: Wanted) -> io::Result<Outcome> {
+    let mut outcome = Outcome::default();
+    let _lock = lock(state)?;
+    outcome.pending = pending(state) && !wanted.revocations;
+    for name in names(state)? {
+        let is_record = RECORDS.contains(&name.as_str());
+        outcome.had_records |= is_record;
+        if is_record && !wanted.records {
+            outcome
+                .kept
+                .push(format!("{name} (holds no token, only the latest known time)"));
+        } else if name == REVOCATIONS && outcome.pending {
+            outcome.kept.push(format!("{name} (revocations still to be sent)"));
+        } else if is_ours(&name) {
+            // Also one that was set aside: nobody will send it any more.
+            outcome.gave_up_revocations |= without_stage(&name).starts_with(REVOCATIONS);
+            if is_set_aside(&name) {
+                outcome.set_aside.push(name.clone());
+            }
+            take(&state.join(&name), &mut outcome)?;
+        } else {
+            outcome.left.push(format!(
+                "{} is not c2c-authd's and was left",
+                state.join(&name).display()
+            ));
+        }
+    }
+    let runtime = site.runtime_directory();
+    for name in names(&runtime)?.iter().filter(|name| is_ours(name)) {
+        outcome.had_records |= name == SPILL;
+        take(&runtime.join(name), &mut outcome)?;
+    }
+    if wanted.provisioning {
+        forget_provisioning(site, config, &mut outcome)?;
+    }
+    Ok(outcome)
+}
+
+/// A directory that is not there needs none.
+fn lock(state: &Path) -> io::Result<Option<Lock>> {
+    match Lock::take(state) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(OpenError::Missing { .. }) => Ok(None),
+        Err(OpenError::Locked { .. }) => Err(io::Error::other(format!(
+            "{} is in use by a c2c-authd that systemd does not run; stop it, then run the command again",
+            state.display()
+        ))),
+        Err(error) => Err(io::Error::other(error)),
+    }
+}
+
+fn names(directory: &Path) -> io::Result<Vec<String>> {
+    let entries = match std::fs::read_dir(directory) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(named(directory, &error)),
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        names.push(entry?.file_name().to_string_lossy().into_owned());
+    }
+    names.sort();
+    Ok(names)
+}
+
+/// Whether the daemon makes files of this name.
+fn is_ours(name: &str) -> bool {
+    let name = without_stage(name);
+    matches!(name, "spare" | "flow" | REVOCATIONS)
+        || ["record.", "revocations."].iter().any(|stem| name.starts_with(stem))
+}
+
+/// `record.damaged.1`, `record.foreign.2` …
+fn is_set_aside(name: &str) -> bool {
+    name.strip_prefix("record.")
+        .and_then(|rest| rest.split_once('.'))
+        .is_some_and(|(_, number)| number.parse::<u32>().is_ok())
+}
+
+fn take(path: &Path, outcome: &mut Outcome) -> io::Result<()> {
+    if discard(path).map_err(|error| named(path, &error))? {
+        outcome.removed.push(path.display().to_string());
+    }
+    Ok(())
+}
+
+/// A directory of that name is somebody else's, and no reason to stop half-way at each attempt.
+fn take_secret(path: &Path, outcome: &mut Outcome) -> io::Result<()> {
+    if is_directory(path) {
+        outcome
+            .left
+            .push(format!("{} is a directory, and was left", path.display()));
+        return Ok(());
+    }
+    take(path, outcome)
+}
+
+/// What `provision` stored. What came with the image stays, and is told. The drop-in goes last: it names the others.
+fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outcome) -> io::Result<()> {
+    let loaded = DropIn::load(site);
+    if let Err(why) = &loaded {
+        // It may name files in clear, and is the only list of them.
+        outcome.left.push(format!(
+            "{} cannot be read and was left ({why}): remove the files that it names, then the file itself",
+            DropIn::path(site).display()
+        ));
+    }
+    let readable = loaded.is_ok();
+    let drop_in = loaded.unwrap_or_default();
+    outcome.left.extend(drop_in.strangers(site));
+    for path in drop_in.clear_files() {
+        take_secret(&site.path(path), outcome)?;
+    }
+    // Former state keys too, wherever they were in clear: with one of them and a copy of the records a pairing could be read. The
+    // image may name a file of ours without our drop-in, where there is no room for that.
+    let by_image = config.and_then(|config| Which::StateKey.configured(config));
+    let keys = drop_in.state_key.as_deref().into_iter().chain(by_image);
+    let keys = keys.chain(drop_in.kept_beside.iter().map(PathBuf::as_path));
+    for path in keys
+        .map(|path| site.path(path))
+        .chain(sealed_paths(site, Which::StateKey))
+    {
+        for (_, copy) in copies(&path).map_err(|error| named(&path, &error))? {
+            take_secret(&copy, outcome)?;
+        }
+    }
+    for which in [Which::ClientSecret, Which::StateKey] {
+        for path in sealed_paths(site, which) {
+            take_secret(&path, outcome)?;
+        }
+        if let Ok(Some(found)) = find(site, config, which) {
+            outcome.left.push(format!(
+                "the {} in {} was not stored by provision, and was left; unless it comes with the image, remove it by hand",
+                which.what(),
+                found.kept.path().display()
+            ));
+        }
+    }
+    let waits = wait::path(site);
+    match wait::forget(site).map_err(|error| named(&waits, &error))? {
+        Forgotten::Nothing => {}
+        Forgotten::Removed => {
+            outcome.unit_changed = true;
+            outcome.removed.push(waits.display().to_string());
+        }
+        Forgotten::NotOurs => outcome
+            .left
+            .push(format!("{} is not provision's and was left", waits.display())),
+    }
+    for path in DropIn::paths(site).into_iter().filter(|_| readable) {
+        take(&path, outcome)?;
+    }
+    Ok(())
+}
+
+fn named(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
+}
