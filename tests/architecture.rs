@@ -1,6 +1,6 @@
 //! The walls of the house: who may import whom, what the core may not even name, and how long a file may be.
 //!
-//! The compiler keeps other crates out of the core, which is a crate of its own; it does not keep `bus`, `http` and
+//! The compiler keeps other crates out of the core, which is a crate of its own; it does not keep `bus`, `transport` and
 //! `store` apart, nor the standard library's clock, files and locks out of the core. This test does, by reading the paths that
 //! each file under `src/` names, in `use` and in the middle of code.
 
@@ -14,13 +14,16 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("config", &["core"]),
     ("store", &["core"]),
     ("bus", &["core"]),
-    ("http", &["core", "oauth"]),
+    ("transport", &["core", "oauth"]),
     ("listener", &["core", "oauth"]),
     // `check` reaches the server by the daemon's own client, and so sees what the daemon would see; `harden` serves every command.
-    ("ctl", &["core", "config", "bus", "store", "http", "oauth", "daemon"]),
+    (
+        "ctl",
+        &["core", "config", "bus", "store", "transport", "oauth", "daemon"],
+    ),
     (
         "daemon",
-        &["core", "oauth", "config", "store", "bus", "http", "listener"],
+        &["core", "oauth", "config", "store", "bus", "transport", "listener"],
     ),
     ("bin", &["ctl", "daemon"]),
 ];
@@ -28,14 +31,14 @@ const IMPORTS: &[(&str, &[&str])] = &[
 /// Crates that belong to one folder's job, and who may name them outside of tests.
 const CRATES: &[(&str, &[&str])] = &[
     // `oauth` speaks of methods, headers and addresses, and opens no connection.
-    ("hyper", &["http", "oauth"]),
-    ("hyper_util", &["http"]),
-    ("hyper_rustls", &["http"]),
-    ("http_body_util", &["http"]),
-    ("rustls", &["http", "daemon"]),
+    ("hyper", &["transport", "oauth"]),
+    ("hyper_util", &["transport"]),
+    ("hyper_rustls", &["transport"]),
+    ("http_body_util", &["transport"]),
+    ("rustls", &["transport", "daemon"]),
     // The servers of tests alone: hyper-rustls carries TLS.
     ("tokio_rustls", &[]),
-    ("tower_service", &["http"]),
+    ("tower_service", &["transport"]),
     ("zbus", &["bus", "ctl", "daemon"]),
     ("aes_gcm", &["store"]),
     ("toml", &["config"]),
@@ -149,14 +152,18 @@ fn a_planted_violation_is_found() {
         ),
         (
             "src/bus/mod.rs",
-            "use crate::{\n    core::Policy,\n    http::{self, Client},\n};",
-            "http",
+            "use crate::{\n    core::Policy,\n    transport::{self, Client},\n};",
+            "transport",
         ),
         ("src/bus/mod.rs", "use super::store::Vault;", "store"),
-        ("src/http/tls.rs", "fn f(v: &crate::store::Vault) {}", "store"),
-        ("src/http/tls.rs", "use c2c_authd::bus::Bus;", "bus"),
-        ("src/store/vault/tests.rs", "use crate::http::Client;", "http"),
-        ("src/oauth/mod.rs", "type T = Option<crate::http::Client>;", "http"),
+        ("src/transport/tls.rs", "fn f(v: &crate::store::Vault) {}", "store"),
+        ("src/transport/tls.rs", "use c2c_authd::bus::Bus;", "bus"),
+        ("src/store/vault/tests.rs", "use crate::transport::Client;", "transport"),
+        (
+            "src/oauth/mod.rs",
+            "type T = Option<crate::transport::Client>;",
+            "transport",
+        ),
         ("src/oauth/mod.rs", "pub use zbus::Connection;", "zbus"),
         (
             "src/config/mod.rs",
@@ -201,10 +208,13 @@ fn what_is_allowed_is_not_found() {
             "mod b;\nmacro_rules! m { () => {} }\npub use m;\nenum E { A }\nuse E::*;\nuse b::C;\nuse self::b::D;\nuse super::e::F;",
         ),
         (
-            "src/http/mod.rs",
+            "src/transport/mod.rs",
             "use crate::core::Fault;\nuse crate::oauth::Message;\nuse hyper::Request;",
         ),
-        ("src/daemon/run.rs", "use crate::{bus, config, http, oauth, store};"),
+        (
+            "src/daemon/run.rs",
+            "use crate::{bus, config, oauth, store, transport};",
+        ),
         (
             "src/core/x.rs",
             "fn f(x: &X) -> impl Iterator<Item = E> + use<> { let a = x.a().map(|why| (Kind::A, *why)); a }",

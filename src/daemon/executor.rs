@@ -19,9 +19,9 @@ use super::inhibit::Inhibitor;
 use super::journal::Entry;
 use super::writer::Writer;
 use crate::bus::{Bus, Call};
-use crate::http::{Client, Connection, Outcome, Prepared};
 use crate::listener::Listener;
 use crate::store::Store;
+use crate::transport::{Client, Connection, Outcome, Prepared};
 use c2c_auth_core::{
     Answer, CallError, CallId, Command, Effect, Effects, Event, Fault, FaultKind, OpId, PairingState, RefreshAnswer,
     Reply, Request,

@@ -51,7 +51,7 @@ use tracing::Level;
 
 use crate::bus::{self, BusAddress, Wiring};
 use crate::config::System;
-use crate::http::{Client, FloorClock, TlsSettings};
+use crate::transport::{Client, FloorClock, TlsSettings};
 use args::{Action, Args};
 use c2c_auth_core::{Core, Effects};
 use clock::Clock;

@@ -26,7 +26,7 @@ use super::status;
 use super::timer::Deadline;
 use crate::bus::{Access, Call};
 use crate::config::Config;
-use crate::http::{FloorClock, LONGEST};
+use crate::transport::{FloorClock, LONGEST};
 use c2c_auth_core::{Core, Effects, Event, WallTime};
 
 /// How long the end may take. What is out has its own limit: the longest is an exchange or a poll that has no connection yet when

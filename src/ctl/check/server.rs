@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::ctl::words;
 use crate::daemon::boot;
 use crate::daemon::clock::Clock;
-use crate::http::{Client, FloorClock, Outcome, TlsSettings};
+use crate::transport::{Client, FloorClock, Outcome, TlsSettings};
 use c2c_auth_core::{Answer, FaultKind, PrepareAnswer, Reason};
 
 /// As long as the daemon waits for a connection.

@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 use super::log::Log;
 use super::*;
-use crate::http::addresses::{Ended, Failed, Memory, race};
+use crate::transport::addresses::{Ended, Failed, Memory, race};
 
 fn addresses(list: &[&str]) -> Vec<SocketAddr> {
     list.iter().map(|address| address.parse().unwrap()).collect()
