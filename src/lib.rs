@@ -20,13 +20,13 @@
 //! | `oauth` | requests and verdicts as pure functions | `core` |
 //! | `config` | the validated configuration | `core` |
 //! | `transport` | one bounded request at a time, over TLS | `core`, `oauth` |
-//! | `listener` | waits for a browser on this machine | `core`, `oauth` |
+//! | `loopback` | waits for a browser on this machine | `core`, `oauth` |
 //! | `store` | what survives, sealed and atomic | `core` |
 //! | `bus` | authorize, parse, send, answer | `core` |
-//! | `ctl` | `c2c-authctl` | everything but `listener` |
+//! | `ctl` | `c2c-authctl` | everything but `loopback` |
 //! | `daemon` | the loop, clocks, the service manager, the journal | everything but `ctl` |
 //!
-//! `bus`, `transport`, `listener` and `store` never import each other: what must be combined is an effect. `tests/architecture.rs` holds this;
+//! `bus`, `transport`, `loopback` and `store` never import each other: what must be combined is an effect. `tests/architecture.rs` holds this;
 //! the compiler holds the boundary of the core, which is a crate of its own.
 //!
 //! # What always holds
@@ -78,7 +78,7 @@ pub mod bus;
 pub mod config;
 pub mod ctl;
 pub mod daemon;
-pub mod listener;
+pub mod loopback;
 pub mod oauth;
 pub mod store;
 pub mod transport;

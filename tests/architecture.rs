@@ -15,7 +15,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("store", &["core"]),
     ("bus", &["core"]),
     ("transport", &["core", "oauth"]),
-    ("listener", &["core", "oauth"]),
+    ("loopback", &["core", "oauth"]),
     // `check` reaches the server by the daemon's own client, and so sees what the daemon would see; `harden` serves every command.
     (
         "ctl",
@@ -23,7 +23,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ),
     (
         "daemon",
-        &["core", "oauth", "config", "store", "bus", "transport", "listener"],
+        &["core", "oauth", "config", "store", "bus", "transport", "loopback"],
     ),
     ("bin", &["ctl", "daemon"]),
 ];

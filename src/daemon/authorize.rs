@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::bus::Call;
-use crate::listener::{Bound, Listener, Verdict, Wires};
+use crate::loopback::{Bound, Listener, Verdict, Wires};
 use crate::oauth::{Kind, OauthCode, Provider, RedirectError, pkce};
 use crate::transport::Client;
 use c2c_auth_core::{

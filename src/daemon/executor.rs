@@ -19,7 +19,7 @@ use super::inhibit::Inhibitor;
 use super::journal::Entry;
 use super::writer::Writer;
 use crate::bus::{Bus, Call};
-use crate::listener::Listener;
+use crate::loopback::Listener;
 use crate::store::Store;
 use crate::transport::{Client, Connection, Outcome, Prepared};
 use c2c_auth_core::{
