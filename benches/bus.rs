@@ -10,7 +10,7 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use c2c_sim::rig::User;
+use c2c_testkit::rig::User;
 use support::{LIMIT, Method, Outcome, World, connect, figure, heading, median, range};
 use tokio::task::JoinSet;
 use zbus::Connection;

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use c2c_sim::rig::{CLIENT_ID, Process};
+use c2c_testkit::rig::{CLIENT_ID, Process};
 use support::{LIMIT, Method, Outcome, World, connect, figure, heading, median, range, tokens};
 use zbus::Connection;
 

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use c2c_sim::bus::TestBus;
-use c2c_sim::rig::{CLIENT_ID, Notifications, Process, Rig};
-use c2c_sim::server::{Options, Server};
+use c2c_testkit::bus::TestBus;
+use c2c_testkit::rig::{CLIENT_ID, Notifications, Process, Rig};
+use c2c_testkit::server::{Options, Server};
 
 const DAEMON: &str = env!("CARGO_BIN_EXE_c2c-authd");
 const TOOL: &str = env!("CARGO_BIN_EXE_c2c-authctl");

@@ -6,9 +6,9 @@ use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use c2c_sim::bus::TestBus;
-use c2c_sim::rig::{Notifications, Process, Rig};
-use c2c_sim::server::{Cut, Endpoint, Fault, Options, Pause, Server, Stage};
+use c2c_testkit::bus::TestBus;
+use c2c_testkit::rig::{Notifications, Process, Rig};
+use c2c_testkit::server::{Cut, Endpoint, Fault, Options, Pause, Server, Stage};
 use rustix::process::Signal;
 use zbus::Variant;
 use zbus::proxy::{CacheProperties, Proxy};
@@ -266,7 +266,7 @@ async fn a_refused_reload_names_the_key_and_a_good_one_clears_it() {
         .rig
         .configure(|config| {
             config
-                .set("device", "client-id", c2c_sim::rig::CLIENT_ID)
+                .set("device", "client-id", c2c_testkit::rig::CLIENT_ID)
                 .set("refresh", "at", "50%");
         })
         .unwrap();

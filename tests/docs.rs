@@ -176,7 +176,7 @@ fn block(text: &str, language: &str) -> Option<String> {
 /// Names of all functions under a test attribute, and of the model's scenarios, which a macro makes into tests.
 fn tests() -> BTreeSet<String> {
     let mut files = Vec::new();
-    for folder in ["src", "core/src", "sim/src", "sim/tests", "tests"] {
+    for folder in ["src", "core/src", "testkit/src", "testkit/tests", "tests"] {
         walk(&root().join(folder), &mut files);
     }
     let mut found = BTreeSet::new();

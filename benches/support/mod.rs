@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use c2c_sim::bus::{BusPolicy, DbusDaemon, TestBus};
-use c2c_sim::rig::{Process, Rig};
-use c2c_sim::server::{Options, Server};
+use c2c_testkit::bus::{BusPolicy, DbusDaemon, TestBus};
+use c2c_testkit::rig::{Process, Rig};
+use c2c_testkit::server::{Options, Server};
 use zbus::connection::Builder;
 use zbus::{Connection, Message, Variant};
 

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use c2c_sim::rig::User;
+use c2c_testkit::rig::User;
 
 use crate::Trouble;
 use crate::binaries::{Binaries, open_to_all};

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
 
-use c2c_sim::bus::TestBus;
-use c2c_sim::page::Page;
-use c2c_sim::rig::{CLIENT_ID, Process, Rig};
-use c2c_sim::server::{Options, Server, Truth};
+use c2c_testkit::bus::TestBus;
+use c2c_testkit::page::Page;
+use c2c_testkit::rig::{CLIENT_ID, Process, Rig};
+use c2c_testkit::server::{Options, Server, Truth};
 
 use crate::Trouble;
 use crate::actor::Actor;

@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use c2c_sim::server::Endpoint;
+use c2c_testkit::server::Endpoint;
 
 use crate::args::Wishes;
 use crate::binaries::{self, Binaries};

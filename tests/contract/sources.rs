@@ -5,9 +5,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use c2c_sim::bus::TestBus;
-use c2c_sim::rig::{Notifications, Process, Rig};
-use c2c_sim::server::{Options, Server};
+use c2c_testkit::bus::TestBus;
+use c2c_testkit::rig::{Notifications, Process, Rig};
+use c2c_testkit::server::{Options, Server};
 
 const DAEMON: &str = env!("CARGO_BIN_EXE_c2c-authd");
 const TOOL: &str = env!("CARGO_BIN_EXE_c2c-authctl");

@@ -13,7 +13,7 @@ mod world;
 use std::net::TcpStream;
 use std::process::Stdio;
 
-use c2c_sim::standard::{Document, Habits, Secret};
+use c2c_testkit::standard::{Document, Habits, Secret};
 use tokio::io::AsyncWriteExt as _;
 
 use world::{LIMIT, LOOK, REFRESH, World, error_name, host, listens, open, port, say, short_lived};

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use c2c_sim::standard::{Client, Habits};
+use c2c_testkit::standard::{Client, Habits};
 
 use crate::world::{LIMIT, LOOK, World, open};
 

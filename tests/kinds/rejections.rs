@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use c2c_sim::standard::Habits;
+use c2c_testkit::standard::Habits;
 use zbus::Connection;
 
 use super::world::{LIMIT, World};

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use c2c_sim::standard::Habits;
+use c2c_testkit::standard::Habits;
 
 use crate::world::{LIMIT, LOOK, World, error_name, short_lived};
 

@@ -9,9 +9,9 @@ use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use c2c_sim::bus::TestBus;
-use c2c_sim::rig::{Process, Rig};
-use c2c_sim::server::{Options, Server};
+use c2c_testkit::bus::TestBus;
+use c2c_testkit::rig::{Process, Rig};
+use c2c_testkit::server::{Options, Server};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use zbus::proxy::{CacheProperties, Proxy};
 use zbus::{OwnedVariant, Variant};

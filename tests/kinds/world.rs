@@ -7,9 +7,9 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use c2c_sim::bus::TestBus;
-use c2c_sim::rig::{Process, Rig};
-use c2c_sim::standard::{CLIENT, Client, Habits, Standard};
+use c2c_testkit::bus::TestBus;
+use c2c_testkit::rig::{Process, Rig};
+use c2c_testkit::standard::{CLIENT, Client, Habits, Standard};
 use zbus::proxy::{CacheProperties, Proxy};
 use zbus::{DBusError as _, OwnedVariant, Variant};
 

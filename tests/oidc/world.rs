@@ -5,8 +5,8 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Instant;
 
-use c2c_sim::bus::TestBus;
-use c2c_sim::rig::{Process, Rig};
+use c2c_testkit::bus::TestBus;
+use c2c_testkit::rig::{Process, Rig};
 use serde_json::Value;
 use zbus::proxy::{CacheProperties, Proxy};
 use zbus::{DBusError as _, OwnedVariant, Variant};

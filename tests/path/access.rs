@@ -4,7 +4,7 @@
 
 use std::collections::HashMap;
 
-use c2c_sim::rig::Process;
+use c2c_testkit::rig::Process;
 use rustix::fs::{Gid, Uid};
 use zbus::Variant;
 

@@ -4,8 +4,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use c2c_sim::rig::Rig;
-use c2c_sim::server::{Options, Server};
+use c2c_testkit::rig::Rig;
+use c2c_testkit::server::{Options, Server};
 
 use crate::world::DAEMON;
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use c2c_sim::rig::{CLIENT_ID, Process};
-use c2c_sim::server::{Cut, Endpoint, Fault, Kind, Options, Page, Pause, Stage, Truth};
+use c2c_testkit::rig::{CLIENT_ID, Process};
+use c2c_testkit::server::{Cut, Endpoint, Fault, Kind, Options, Page, Pause, Stage, Truth};
 use serde_json::json;
 use zbus::Variant;
 

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use c2c_auth_core::{Body, BootId, Loaded, Record, Slots, Stamp, Store as Write, WallTime};
 use c2c_authd::store::{Directories, Identity, StateKey, Store};
-use c2c_sim::rig::CLIENT_ID;
-use c2c_sim::server::{Endpoint, Tls, Truth};
+use c2c_testkit::rig::CLIENT_ID;
+use c2c_testkit::server::{Endpoint, Tls, Truth};
 
 use crate::world::{LIMIT, World, error_name, quick, side_by_side};
 

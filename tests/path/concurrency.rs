@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use c2c_sim::rig::CLIENT_ID;
-use c2c_sim::server::{Endpoint, Fault, Options, Page, Pause, Stage, Times};
+use c2c_testkit::rig::CLIENT_ID;
+use c2c_testkit::server::{Endpoint, Fault, Options, Page, Pause, Stage, Times};
 
 use crate::world::{Token, User, World, beside_pings, quick};
 
@@ -139,7 +139,7 @@ async fn a_rejection_of_a_token_that_the_server_takes_causes_no_refresh_and_is_t
 }
 
 /// A device that is about to refresh, and whose old token is good for a while.
-async fn about_to_refresh(fault: impl FnOnce(&World)) -> (World, c2c_sim::rig::Process, User, Token) {
+async fn about_to_refresh(fault: impl FnOnce(&World)) -> (World, c2c_testkit::rig::Process, User, Token) {
     let mut world = World::new(Options {
         access_life: Duration::from_secs(200),
         ..quick()
@@ -226,8 +226,9 @@ async fn a_caller_has_its_answer_at_once_while_a_refresh_is_retried() {
         world.server.faults(Endpoint::Refresh, Times::Next(1), unavailable);
     })
     .await;
-    let refused = |truth: &c2c_sim::server::Truth| {
-        let answered = |entry: &c2c_sim::server::Entry| entry.outcome == c2c_sim::server::Outcome::Answered(503);
+    let refused = |truth: &c2c_testkit::server::Truth| {
+        let answered =
+            |entry: &c2c_testkit::server::Entry| entry.outcome == c2c_testkit::server::Outcome::Answered(503);
         truth.requests(Endpoint::Refresh).any(answered)
     };
     world.seen(refused).await;

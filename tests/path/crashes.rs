@@ -10,8 +10,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use c2c_auth_core::{Body, Loaded, Reason, Record};
-use c2c_sim::rig::{CLIENT_ID, Process};
-use c2c_sim::server::{Endpoint, Fault, Options, Pause, Stage};
+use c2c_testkit::rig::{CLIENT_ID, Process};
+use c2c_testkit::server::{Endpoint, Fault, Options, Pause, Stage};
 
 use crate::world::{DAEMON, LIMIT, User, World, error_name};
 
@@ -71,7 +71,7 @@ impl Life<'_> {
     /// Lets a random time pass: from the server's seeing a request of this kind (if it comes soon), or from now.
     async fn moment(&mut self, seen: Option<Endpoint>, before: usize, micros: u64) {
         if let Some(endpoint) = seen {
-            let more = move |truth: &c2c_sim::server::Truth| truth.requests(endpoint).count() > before;
+            let more = move |truth: &c2c_testkit::server::Truth| truth.requests(endpoint).count() > before;
             let came = self.world.server.wait_for(more, Duration::from_secs(5)).await;
             self.note(format_args!("the server saw {endpoint:?}: {}", came.is_ok()));
         }
@@ -286,7 +286,7 @@ impl Life<'_> {
         } else {
             assert_eq!(user.word("Pairing", "PairingReason").await, "unpaired");
             // No ghost device stays in the project.
-            let gone = |truth: &c2c_sim::server::Truth| truth.live(CLIENT_ID).refresh.is_none();
+            let gone = |truth: &c2c_testkit::server::Truth| truth.live(CLIENT_ID).refresh.is_none();
             self.world.seen(gone).await;
             assert_eq!(
                 error_name(&user.token().await),

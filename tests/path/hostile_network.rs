@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use c2c_auth_core::{DeviceInfo, Pairing};
-use c2c_sim::rig::Process;
-use c2c_sim::server::{Cut, DateHeader, Edit, Endpoint, Fault, Options, Page, Times, Tls, hostile};
+use c2c_testkit::rig::Process;
+use c2c_testkit::server::{Cut, DateHeader, Edit, Endpoint, Fault, Options, Page, Times, Tls, hostile};
 use serde_json::{Value, json};
 
 use crate::world::{User, World, quick, side_by_side, text};
@@ -106,9 +106,9 @@ async fn survives(endpoint: Endpoint, fault: Fault) {
         world.server.fault_everywhere(fault);
     }
     refresh(&mut world, &daemon).await;
-    let struck = move |truth: &c2c_sim::server::Truth| {
-        let over = |entry: &&c2c_sim::server::Entry| {
-            entry.fault.is_some() && entry.outcome != c2c_sim::server::Outcome::InFlight
+    let struck = move |truth: &c2c_testkit::server::Truth| {
+        let over = |entry: &&c2c_testkit::server::Entry| {
+            entry.fault.is_some() && entry.outcome != c2c_testkit::server::Outcome::InFlight
         };
         truth.requests(endpoint).filter(over).count() >= 1
     };
@@ -266,7 +266,7 @@ async fn hostile_strings_never_reach_the_bus_the_status_or_the_log() {
     // The name of the project comes from `devices/me`.
     world
         .seen(|truth| {
-            let answered = c2c_sim::server::Outcome::Answered(200);
+            let answered = c2c_testkit::server::Outcome::Answered(200);
             truth.requests(Endpoint::Me).any(|entry| entry.outcome == answered)
         })
         .await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use c2c_auth_core::{Body, Loaded, Reason, Record};
-use c2c_sim::server::{Endpoint, Fault, Options, Page, Times};
+use c2c_testkit::server::{Endpoint, Fault, Options, Page, Times};
 
 use crate::world::{World, error_name, quick};
 
@@ -78,13 +78,13 @@ async fn ends_and_pairs_again(fault: Fault) {
 
 #[tokio::test]
 async fn a_cut_after_commit_is_told_and_mended_by_pairing_again() {
-    use c2c_sim::server::Cut;
+    use c2c_testkit::server::Cut;
     ends_and_pairs_again(Fault::Cut(Cut::AfterCommit)).await;
 }
 
 #[tokio::test]
 async fn an_answer_cut_in_its_middle_is_told_and_mended_by_pairing_again() {
-    use c2c_sim::server::Cut;
+    use c2c_testkit::server::Cut;
     ends_and_pairs_again(Fault::Cut(Cut::MidBody)).await;
 }
 
@@ -95,7 +95,7 @@ async fn a_gateway_that_gave_up_waiting_is_told_and_mended_by_pairing_again() {
 
 #[tokio::test]
 async fn a_cut_before_commit_costs_nothing() {
-    use c2c_sim::server::Cut;
+    use c2c_testkit::server::Cut;
     let world = doomed(Fault::Cut(Cut::BeforeCommit));
     let _daemon = world.start().await;
     let user = world.user().await;
@@ -111,7 +111,7 @@ async fn a_cut_before_commit_costs_nothing() {
 
 #[tokio::test]
 async fn while_nobody_answers_a_dead_token_is_served_to_nobody_after_its_401() {
-    use c2c_sim::server::Cut;
+    use c2c_testkit::server::Cut;
     let world = doomed(Fault::Cut(Cut::AfterCommit));
     // The resends are lost, too: the question stays open.
     world

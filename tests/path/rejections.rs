@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use c2c_sim::rig::CLIENT_ID;
-use c2c_sim::server::{Endpoint, Fault, Options, Pause, Server, Stage, Truth};
+use c2c_testkit::rig::CLIENT_ID;
+use c2c_testkit::server::{Endpoint, Fault, Options, Pause, Server, Stage, Truth};
 
 use crate::access::as_user;
 use crate::world::{LIMIT, Token, User, World, beside_pings, quick};
@@ -195,7 +195,7 @@ fn a_refresh_that_was_carried_out_and_answers_ten_seconds_later_floods_nobody() 
     });
     let me = rustix::process::getuid().as_raw();
     let uploaders: Vec<_> = uids.iter().map(|uid| format!("uid:{}", uid.unwrap_or(me))).collect();
-    let change = |config: &mut c2c_sim::rig::Config| {
+    let change = |config: &mut c2c_testkit::rig::Config| {
         config
             .set("access", "uploader", &uploaders[..])
             .set("access", "ui", [format!("uid:{me}").as_str()]);

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use c2c_auth_core::{Body, Kept, Loaded, Record, Stored};
-use c2c_sim::rig::Process;
-use c2c_sim::server::{Endpoint, Fault, Options, Pause, Stage};
+use c2c_testkit::rig::Process;
+use c2c_testkit::server::{Endpoint, Fault, Options, Pause, Stage};
 
 use crate::world::{LIMIT, User, World, quick};
 

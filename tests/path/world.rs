@@ -6,9 +6,9 @@ use std::time::{Duration, Instant};
 
 use c2c_auth_core::{Body, BootId, Loaded, Pairing, Record, Stored};
 use c2c_authd::store::{Directories, Identity, StateKey, Store};
-use c2c_sim::bus::TestBus;
-use c2c_sim::rig::{CLIENT_ID, Process, Rig};
-use c2c_sim::server::{Endpoint, Fault, Options, Outcome, Pause, Server, Stage};
+use c2c_testkit::bus::TestBus;
+use c2c_testkit::rig::{CLIENT_ID, Process, Rig};
+use c2c_testkit::server::{Endpoint, Fault, Options, Outcome, Pause, Server, Stage};
 use zbus::proxy::{CacheProperties, Proxy};
 use zbus::{DBusError as _, OwnedVariant, Variant};
 
@@ -38,7 +38,7 @@ impl World {
 
     /// Sets keys of the configuration: section, key, value.
     pub(crate) fn set(&mut self, keys: &[(&str, &str, &str)]) {
-        let change = |config: &mut c2c_sim::rig::Config| {
+        let change = |config: &mut c2c_testkit::rig::Config| {
             for (section, key, value) in keys {
                 config.set(section, key, *value);
             }
@@ -61,7 +61,7 @@ impl World {
 
     /// Another daemon for the same device, whose first request to `devices/me` waits to be released.
     pub(crate) async fn restart_unvouched(&self, daemon: &mut Process) {
-        let probes = |truth: &c2c_sim::server::Truth| truth.requests(Endpoint::Me).count();
+        let probes = |truth: &c2c_testkit::server::Truth| truth.requests(Endpoint::Me).count();
         self.seen(|truth| {
             truth
                 .requests(Endpoint::Me)
@@ -100,7 +100,7 @@ impl World {
     }
 
     /// Waits until the server has seen something.
-    pub(crate) async fn seen(&self, until: impl FnMut(&c2c_sim::server::Truth) -> bool + Send + 'static) {
+    pub(crate) async fn seen(&self, until: impl FnMut(&c2c_testkit::server::Truth) -> bool + Send + 'static) {
         self.server.wait_for(until, LIMIT).await.unwrap();
     }
 

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use c2c_auth_core::RefreshToken;
-use c2c_sim::server::{Edit, Endpoint, Fault, Options, Times, Wrapping};
+use c2c_testkit::server::{Edit, Endpoint, Fault, Options, Times, Wrapping};
 use serde_json::Value;
 
 use crate::hostile_network::{paired, recovers, refresh};
@@ -68,7 +68,7 @@ async fn works_with_tokens_of(length: usize) {
     // The resource takes it: the header can carry it.
     world
         .seen(|truth| {
-            let answered = c2c_sim::server::Outcome::Answered(200);
+            let answered = c2c_testkit::server::Outcome::Answered(200);
             truth.requests(Endpoint::Me).any(|entry| entry.outcome == answered)
         })
         .await;

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use c2c_sim::rig::CLIENT_ID;
-use c2c_sim::server::{Endpoint, Entry, Outcome, Truth};
+use c2c_testkit::rig::CLIENT_ID;
+use c2c_testkit::server::{Endpoint, Entry, Outcome, Truth};
 
 use super::{Story, must};
 use crate::Trouble;

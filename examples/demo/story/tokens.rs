@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use c2c_sim::rig::{CLIENT_ID, FIRMWARE_VERSION};
-use c2c_sim::server::{Endpoint, Truth};
+use c2c_testkit::rig::{CLIENT_ID, FIRMWARE_VERSION};
+use c2c_testkit::server::{Endpoint, Truth};
 
 use super::{Story, must};
 use crate::Trouble;

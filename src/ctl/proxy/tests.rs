@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use c2c_sim::bus::TestBus;
+use c2c_testkit::bus::TestBus;
 use zbus::connection::Builder;
 use zbus::message::Type;
 use zbus::proxy::CacheProperties;

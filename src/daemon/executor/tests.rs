@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use c2c_sim::bus::TestBus;
-use c2c_sim::rig::Rig;
-use c2c_sim::server::{Endpoint, Options, Server};
+use c2c_testkit::bus::TestBus;
+use c2c_testkit::rig::Rig;
+use c2c_testkit::server::{Endpoint, Options, Server};
 use tokio::sync::{mpsc, watch};
 
 use super::*;

@@ -26,7 +26,7 @@ REQUIRED_DISTRO_FEATURES = "systemd"
 PACKAGECONFIG ??= ""
 PACKAGECONFIG[webpki-roots] = "--features webpki-roots"
 
-# Only the package itself: its test world (sim/) is a member of the same workspace and belongs in no image.
+# Only the package itself: its test world (testkit/) is a member of the same workspace and belongs in no image.
 CARGO_BUILD_FLAGS:append = " --package c2c-authd --bins"
 # Stripping is OE's, which keeps the symbols for ${PN}-dbg.
 export CARGO_PROFILE_RELEASE_STRIP = "none"

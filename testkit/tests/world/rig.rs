@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use c2c_sim::{
+use c2c_testkit::{
     rig::{Notifications, Process, ProcessError, Rig, User},
     server::{Options, Server},
 };

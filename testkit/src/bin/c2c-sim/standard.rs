@@ -2,7 +2,7 @@
 
 use std::{error::Error, path::PathBuf};
 
-use c2c_sim::standard::{Habits, Secret, Standard};
+use c2c_testkit::standard::{Habits, Secret, Standard};
 
 use crate::{
     USAGE,

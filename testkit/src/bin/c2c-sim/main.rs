@@ -27,7 +27,7 @@ use std::{
     time::Duration,
 };
 
-use c2c_sim::{
+use c2c_testkit::{
     page::Page,
     server::{Options, Server},
 };

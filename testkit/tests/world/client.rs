@@ -3,7 +3,7 @@
 use std::{io, sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use c2c_sim::server::{Options, Server};
+use c2c_testkit::server::{Options, Server};
 use http_body_util::{BodyExt, Full};
 use hyper::{HeaderMap, Request, client::conn::http1};
 use hyper_util::rt::TokioIo;

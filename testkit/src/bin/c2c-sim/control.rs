@@ -5,7 +5,7 @@
 
 use std::{error::Error, fmt::Write as _, time::Duration};
 
-use c2c_sim::server::{Cut, Endpoint, Fault, Issued, Kind, Page, Pause, Server, Stage, Times, Tls, Truth};
+use c2c_testkit::server::{Cut, Endpoint, Fault, Issued, Kind, Page, Pause, Server, Stage, Times, Tls, Truth};
 
 /// What can be said.
 const VERBS: &str = "waiting | approve CODE|any [PROJECT] | deny CODE|any | forget ID | end-access-token ID | \
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn what_is_done_is_found_in_the_truth() {
-        let server = Server::start(c2c_sim::server::Options::default()).expect("the server starts");
+        let server = Server::start(c2c_testkit::server::Options::default()).expect("the server starts");
         assert_eq!(obey(&server, &["count", "pairings"]).expect("a number"), "0");
         assert_eq!(
             obey(&server, &["secrets"]).expect("the secret alone"),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::client::{Answer, Client, ID, SOON, server};
-use c2c_sim::server::{
+use c2c_testkit::server::{
     Cut, DateHeader, Edit, Endpoint, Fault, Outcome, Page, Pause, Server, Stage, Times, Tls, Violation,
     hostile::{self, Junk},
 };
@@ -253,7 +253,7 @@ async fn refused_connections_come_back_on_the_same_port() {
     );
     server.cut_connections();
     assert!(open.get("/health").await.is_err());
-    assert_eq!(server.truth(c2c_sim::server::Truth::open_connections), 0);
+    assert_eq!(server.truth(c2c_testkit::server::Truth::open_connections), 0);
 }
 
 #[tokio::test]

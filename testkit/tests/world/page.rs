@@ -6,7 +6,7 @@ use std::{
 };
 
 use crate::client::{Answer, Client, server};
-use c2c_sim::{page::Page, server::Server};
+use c2c_testkit::{page::Page, server::Server};
 
 fn exchange(page: &Page, request: &str, body: &str) -> String {
     let address = page.plain_url().replace("http://", "").replace("/pair", "");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::client::{Client, DEVICE_GRANT, ID, server};
-use c2c_sim::server::{CodeError, End, Endpoint, Kind, Options, Outcome, RateLimit, Server, Violation};
+use c2c_testkit::server::{CodeError, End, Endpoint, Kind, Options, Outcome, RateLimit, Server, Violation};
 use http_body_util::Full;
 use hyper::Request;
 

@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, pin::Pin};
 
-use c2c_sim::bus::{BusPolicy, DbusDaemon, TestBus};
+use c2c_testkit::bus::{BusPolicy, DbusDaemon, TestBus};
 use futures_core::Stream;
 use zbus::{
     Connection, MessageStream,
