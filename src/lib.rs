@@ -24,7 +24,8 @@
 //! | `store` | what survives, sealed and atomic | `core` |
 //! | `bus` | authorize, parse, send, answer | `core` |
 //! | `ctl` | `c2c-authctl` | everything but `loopback` |
-//! | `daemon` | the loop, clocks, the service manager, the journal | everything but `ctl` |
+//! | `system` | what the kernel and systemd tell, and are told | `core` |
+//! | `daemon` | the loop, effects, the journal | everything but `ctl` |
 //!
 //! `bus`, `transport`, `loopback` and `store` never import each other: what must be combined is an effect. `tests/architecture.rs` holds this;
 //! the compiler holds the boundary of the core, which is a crate of its own.
@@ -81,4 +82,5 @@ pub mod daemon;
 pub mod loopback;
 pub mod oauth;
 pub mod store;
+pub mod system;
 pub mod transport;

@@ -13,17 +13,36 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("oauth", &["core"]),
     ("config", &["core"]),
     ("store", &["core"]),
+    ("system", &["core"]),
     ("bus", &["core"]),
     ("transport", &["core", "oauth"]),
     ("loopback", &["core", "oauth"]),
     // `check` reaches the server by the daemon's own client, and so sees what the daemon would see; `harden` serves every command.
     (
         "ctl",
-        &["core", "config", "bus", "store", "transport", "oauth", "daemon"],
+        &[
+            "core",
+            "system",
+            "config",
+            "bus",
+            "store",
+            "transport",
+            "oauth",
+            "daemon",
+        ],
     ),
     (
         "daemon",
-        &["core", "oauth", "config", "store", "bus", "transport", "loopback"],
+        &[
+            "core",
+            "system",
+            "oauth",
+            "config",
+            "store",
+            "bus",
+            "transport",
+            "loopback",
+        ],
     ),
     ("bin", &["ctl", "daemon"]),
 ];
@@ -44,9 +63,9 @@ const CRATES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     // Users and groups of the system: a test's machine has its own.
     ("uzers", &["config"]),
-    ("tracing_subscriber", &["daemon"]),
-    ("tracing_journald", &["daemon"]),
-    ("sd_notify", &["daemon"]),
+    ("tracing_subscriber", &["system"]),
+    ("tracing_journald", &["system"]),
+    ("sd_notify", &["system"]),
 ];
 
 /// All that the core may name of the world, besides itself: no clock, no lock, no file, no socket, no random order.

@@ -15,7 +15,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use zbus::Connection;
 
 use crate::bus::BusAddress;
-use crate::daemon::{harden, words};
+use crate::daemon::words;
+use crate::system::harden;
 
 mod args;
 mod check;

@@ -8,7 +8,6 @@ use std::path::{Path, PathBuf};
 
 use tracing::Level;
 
-use super::environment::Environment;
 use super::exit::{Code, Failure};
 use super::journal::{ADVICE, Entry};
 use crate::bus::{self, Principal};
@@ -19,6 +18,7 @@ use crate::oauth::{
     Provider, RedirectUri, ServerSettings,
 };
 use crate::store::{Directories, Identity, OpenError, StateKey, Store, records_exist};
+use crate::system::environment::Environment;
 use c2c_auth_core::{BootId, Loaded, Provisioning, Secret, Stored, WallTime};
 
 /// What the device was given on the production line, as far as it was.

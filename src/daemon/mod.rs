@@ -5,11 +5,9 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `args`, `environment`, `exit` | the process's edges |
-//! | `log`, `journal`, `status`, `words` | what people read |
-//! | `clock`, `timer`, `netlink`, `signals`, `ears`, `readiness` | what the kernel tells |
-//! | `notify` | what systemd is told |
-//! | `boot`, `reload`, `harden` | configuration, secrets and store, once and again |
+//! | `args`, `exit` | the process's edges |
+//! | `journal`, `status`, `words` | what people read |
+//! | `boot`, `reload` | configuration, secrets and store, once and again |
 //! | `executor`, `authorize`, `flights`, `writer`, `inhibit` | effects carried out |
 //! | `run` | the loop |
 //!
@@ -19,24 +17,14 @@
 pub mod args;
 mod authorize;
 pub mod boot;
-pub mod clock;
-pub mod ears;
-pub mod environment;
 pub mod executor;
 pub mod exit;
 pub mod flights;
-pub mod harden;
 pub mod inhibit;
 pub mod journal;
-pub mod log;
-pub mod netlink;
-pub mod notify;
-mod readiness;
 pub mod reload;
 pub mod run;
-pub mod signals;
 pub mod status;
-pub mod timer;
 pub mod words;
 pub mod writer;
 
@@ -51,20 +39,21 @@ use tracing::Level;
 
 use crate::bus::{self, BusAddress, Wiring};
 use crate::config::System;
+use crate::system::clock::Clock;
+use crate::system::environment::Environment;
+use crate::system::events::{Ears, Sources};
+use crate::system::notify::{Notifier, Watchdog};
+use crate::system::signals::Signals;
+use crate::system::timer::{Deadline, StepWatch};
+use crate::system::{clock, harden, log, netlink};
 use crate::transport::{Client, FloorClock, TlsSettings};
 use args::{Action, Args};
 use c2c_auth_core::{Core, Effects};
-use clock::Clock;
-use ears::{Ears, Sources};
-use environment::Environment;
 use executor::Executor;
 use exit::{Code, Failure};
 use journal::Entry;
-use notify::{Notifier, Watchdog};
 use reload::Source;
 use run::{Daemon, Settings};
-use signals::Signals;
-use timer::{Deadline, StepWatch};
 
 /// The whole program.
 #[must_use]

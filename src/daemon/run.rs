@@ -14,18 +14,18 @@ use tokio::time::{Instant, sleep_until};
 use tracing::Level;
 
 use super::boot;
-use super::clock::Clock;
-use super::ears::{Ears, News};
 use super::executor::{Done, Executor};
 use super::exit::{Code, Failure};
 use super::journal::{self, Entry};
-use super::notify::{EXTEND_BY, Notifier, Watchdog};
 use super::reload::Source;
-use super::signals::Wish;
 use super::status;
-use super::timer::Deadline;
 use crate::bus::{Access, Call};
 use crate::config::Config;
+use crate::system::clock::Clock;
+use crate::system::events::{Ears, News};
+use crate::system::notify::{EXTEND_BY, Notifier, Watchdog};
+use crate::system::signals::Wish;
+use crate::system::timer::Deadline;
 use crate::transport::{FloorClock, LONGEST};
 use c2c_auth_core::{Core, Effects, Event, WallTime};
 

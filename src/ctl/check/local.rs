@@ -11,8 +11,8 @@ use super::Finding;
 use crate::config::accounts::Accounts;
 use crate::config::{Config, Principals};
 use crate::ctl::site::{Site, USER};
-use crate::daemon::clock::Clock;
 use crate::daemon::words;
+use crate::system::clock::Clock;
 use c2c_auth_core::Reason;
 
 /// The same parser as the daemon's.

@@ -14,7 +14,7 @@ use super::Finding;
 use crate::config::Config;
 use crate::ctl::words;
 use crate::daemon::boot;
-use crate::daemon::clock::Clock;
+use crate::system::clock::Clock;
 use crate::transport::{Client, FloorClock, Outcome, TlsSettings};
 use c2c_auth_core::{Answer, FaultKind, PrepareAnswer, Reason};
 

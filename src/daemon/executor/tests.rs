@@ -11,10 +11,10 @@ use super::*;
 use crate::bus::{self, BusAddress};
 use crate::config::System;
 use crate::daemon::boot;
-use crate::daemon::clock::Clock;
 use crate::daemon::reload::Source;
 use crate::oauth::{ClientAuth, Dialect, Endpoints, Issuer, OauthDevice, Provider, ServerSettings};
 use crate::store::{Directories, Identity, StateKey};
+use crate::system::clock::Clock;
 use crate::transport::{FloorClock, TlsSettings};
 use c2c_auth_core::{
     Body, BootId, CodeAnswer, DeviceCode, Generation, GrantId, Loaded, PollAnswer, PrepareAnswer, Reason, Record,

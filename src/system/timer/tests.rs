@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::*;
-use crate::daemon::clock::Clock;
+use crate::system::clock::Clock;
 
 fn now() -> BootTime {
     Clock::new(None).now().boot
