@@ -24,8 +24,9 @@
 //! | `store` | what survives, sealed and atomic | `core` |
 //! | `bus` | authorize, parse, send, answer | `core` |
 //! | `ctl` | `c2c-authctl` | everything but `loopback` |
+//! | `messages` | words of the contract, and their sentences | `core` |
 //! | `system` | what the kernel and systemd tell, and are told | `core` |
-//! | `daemon` | the loop, effects, the journal | everything but `ctl` |
+//! | `daemon` | the loop, effects | everything but `ctl` |
 //!
 //! `bus`, `transport`, `loopback` and `store` never import each other: what must be combined is an effect. `tests/architecture.rs` holds this;
 //! the compiler holds the boundary of the core, which is a crate of its own.
@@ -80,6 +81,7 @@ pub mod config;
 pub mod ctl;
 pub mod daemon;
 pub mod loopback;
+pub mod messages;
 pub mod oauth;
 pub mod store;
 pub mod system;

@@ -10,18 +10,20 @@ use std::path::{Path, PathBuf};
 /// What each folder may import from this crate, besides itself.
 const IMPORTS: &[(&str, &[&str])] = &[
     ("core", &[]),
+    ("messages", &["core"]),
+    ("system", &["core"]),
     ("oauth", &["core"]),
     ("config", &["core"]),
     ("store", &["core"]),
-    ("system", &["core"]),
     ("bus", &["core"]),
     ("transport", &["core", "oauth"]),
     ("loopback", &["core", "oauth"]),
-    // `check` reaches the server by the daemon's own client, and so sees what the daemon would see; `harden` serves every command.
+    // `check` reaches the server by the daemon's own client, and so sees what the daemon would see.
     (
         "ctl",
         &[
             "core",
+            "messages",
             "system",
             "config",
             "bus",
@@ -35,6 +37,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
         "daemon",
         &[
             "core",
+            "messages",
             "system",
             "oauth",
             "config",

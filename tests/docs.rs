@@ -92,7 +92,7 @@ fn every_reason_error_and_event_is_explained_to_the_operator() {
         )
         // One row of the table has both; tests/contract reads there which id has which word.
         .chain(
-            c2c_authd::daemon::journal::Kind::ALL
+            c2c_authd::messages::journal::Kind::ALL
                 .iter()
                 .map(|kind| format!("{}` | `{}", kind.word, kind.id)),
         );

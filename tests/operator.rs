@@ -9,7 +9,7 @@ use std::path::Path;
 use c2c_auth_core::Reason;
 use c2c_authd::bus::TOKEN_HANDED_OUT;
 use c2c_authd::daemon::exit::Code;
-use c2c_authd::daemon::journal::{Kind, TOKEN_HANDED_OUT as HANDED_OUT};
+use c2c_authd::messages::journal::{Kind, TOKEN_HANDED_OUT as HANDED_OUT};
 
 fn read(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);

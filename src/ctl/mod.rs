@@ -15,7 +15,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use zbus::Connection;
 
 use crate::bus::BusAddress;
-use crate::daemon::words;
+use crate::messages::words;
 use crate::system::harden;
 
 mod args;

@@ -9,10 +9,10 @@ use std::path::{Path, PathBuf};
 use tracing::Level;
 
 use super::exit::{Code, Failure};
-use super::journal::{ADVICE, Entry};
 use crate::bus::{self, Principal};
 use crate::config::secrets::{self, SecretError};
 use crate::config::{self, BodyKind, Config, ConfigError};
+use crate::messages::journal::{ADVICE, Entry};
 use crate::oauth::{
     self, BaseUri, ClientAuth, Dialect, Encoding, Endpoint, Endpoints, FrameioC2c, Issuer, OauthCode, OauthDevice,
     Provider, RedirectUri, ServerSettings,

@@ -16,10 +16,10 @@ use tokio::sync::{mpsc, oneshot};
 use super::authorize::authorize;
 use super::flights::{Flights, OnCancel};
 use super::inhibit::Inhibitor;
-use super::journal::Entry;
 use super::writer::Writer;
 use crate::bus::{Bus, Call};
 use crate::loopback::Listener;
+use crate::messages::journal::Entry;
 use crate::store::Store;
 use crate::transport::{Client, Connection, Outcome, Prepared};
 use c2c_auth_core::{

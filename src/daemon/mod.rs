@@ -6,7 +6,7 @@
 //! | file | what |
 //! |---|---|
 //! | `args`, `exit` | the process's edges |
-//! | `journal`, `status`, `words` | what people read |
+//! | `status` | what the service manager shows |
 //! | `boot`, `reload` | configuration, secrets and store, once and again |
 //! | `executor`, `authorize`, `flights`, `writer`, `inhibit` | effects carried out |
 //! | `run` | the loop |
@@ -21,11 +21,9 @@ pub mod executor;
 pub mod exit;
 pub mod flights;
 pub mod inhibit;
-pub mod journal;
 pub mod reload;
 pub mod run;
 pub mod status;
-pub mod words;
 pub mod writer;
 
 use std::io::{self, Write};
@@ -39,6 +37,7 @@ use tracing::Level;
 
 use crate::bus::{self, BusAddress, Wiring};
 use crate::config::System;
+use crate::messages::journal::{self, Entry};
 use crate::system::clock::Clock;
 use crate::system::environment::Environment;
 use crate::system::events::{Ears, Sources};
@@ -51,7 +50,6 @@ use args::{Action, Args};
 use c2c_auth_core::{Core, Effects};
 use executor::Executor;
 use exit::{Code, Failure};
-use journal::Entry;
 use reload::Source;
 use run::{Daemon, Settings};
 

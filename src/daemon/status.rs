@@ -1,6 +1,6 @@
 //! The line of `systemctl status`: the state, why, and last what somebody has to do, if anything.
 
-use super::words::{self, Words};
+use crate::messages::words::{self, Words};
 use c2c_auth_core::{PairingState, Snapshot, TokenState};
 
 /// The sentence for a snapshot. Holds no secret and no pairing code, because a snapshot holds none (I8).

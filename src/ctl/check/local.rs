@@ -11,7 +11,7 @@ use super::Finding;
 use crate::config::accounts::Accounts;
 use crate::config::{Config, Principals};
 use crate::ctl::site::{Site, USER};
-use crate::daemon::words;
+use crate::messages::words;
 use crate::system::clock::Clock;
 use c2c_auth_core::Reason;
 

@@ -6,7 +6,7 @@ use crate::config::{Config, MachineId};
 use crate::ctl::provision::place::{Found, Kept, PLAIN_STORES, Which, find};
 use crate::ctl::provision::seal::{Creds, Key};
 use crate::ctl::site::Site;
-use crate::daemon::words;
+use crate::messages::words;
 use c2c_auth_core::Reason;
 
 /// Looks for both as the daemon would, and opens them.

@@ -8,7 +8,7 @@ use crate::ctl::provision::host_key::lost_by_a_start;
 use crate::ctl::provision::place::{Which, find};
 use crate::ctl::site::Site;
 use crate::ctl::systemd::{Death, Unit};
-use crate::daemon::words;
+use crate::messages::words;
 
 /// A daemon that does not answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
