@@ -22,7 +22,7 @@
 //! | `transport` | one bounded request at a time, over TLS | `core`, `oauth` |
 //! | `loopback` | waits for a browser on this machine | `core`, `oauth` |
 //! | `store` | what survives, sealed and atomic | `core` |
-//! | `bus` | authorize, parse, send, answer | `core` |
+//! | `bus` | authorize, parse, send, answer | `core`, `messages` |
 //! | `ctl` | `c2c-authctl` | everything but `loopback` |
 //! | `messages` | words of the contract, and their sentences | `core` |
 //! | `system` | what the kernel and systemd tell, and are told | `core` |
@@ -76,13 +76,26 @@
 //!
 //! More: `docs/architecture.md`, `docs/refreshing.md`.
 
-pub mod bus;
-pub mod config;
-pub mod ctl;
-pub mod daemon;
-pub mod loopback;
-pub mod messages;
-pub mod oauth;
-pub mod store;
-pub mod system;
-pub mod transport;
+mod bus;
+mod config;
+mod ctl;
+mod daemon;
+mod loopback;
+mod messages;
+mod oauth;
+mod store;
+mod system;
+mod transport;
+
+pub use ctl::main as ctl;
+pub use daemon::main as daemon;
+
+/// What the integration tests take: they read and write the daemon's files, and hold its words against the documents.
+#[doc(hidden)]
+pub mod for_tests {
+    pub use crate::config::{Config, System};
+    pub use crate::daemon::args::HELP;
+    pub use crate::daemon::exit::Code;
+    pub use crate::messages::journal::Kind;
+    pub use crate::store::{Directories, Identity, StateKey, Store, peek};
+}

@@ -15,7 +15,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("oauth", &["core"]),
     ("config", &["core"]),
     ("store", &["core"]),
-    ("bus", &["core"]),
+    ("bus", &["core", "messages"]),
     ("transport", &["core", "oauth"]),
     ("loopback", &["core", "oauth"]),
     // `check` reaches the server by the daemon's own client, and so sees what the daemon would see.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use c2c_authd::config::{Config, System};
+use c2c_authd::for_tests::{Config, System};
 
 /// The pages: four by name, and whatever lies in `docs/`.
 fn pages() -> Vec<String> {
@@ -92,7 +92,7 @@ fn every_reason_error_and_event_is_explained_to_the_operator() {
         )
         // One row of the table has both; tests/contract reads there which id has which word.
         .chain(
-            c2c_authd::messages::journal::Kind::ALL
+            c2c_authd::for_tests::Kind::ALL
                 .iter()
                 .map(|kind| format!("{}` | `{}", kind.word, kind.id)),
         );

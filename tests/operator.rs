@@ -7,9 +7,7 @@ use std::fs;
 use std::path::Path;
 
 use c2c_auth_core::Reason;
-use c2c_authd::bus::TOKEN_HANDED_OUT;
-use c2c_authd::daemon::exit::Code;
-use c2c_authd::messages::journal::{Kind, TOKEN_HANDED_OUT as HANDED_OUT};
+use c2c_authd::for_tests::{Code, Kind};
 
 fn read(path: &str) -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
@@ -30,7 +28,7 @@ fn has_word(page: &str, word: &str) -> bool {
 #[test]
 fn the_daemons_page_has_every_option_exit_code_reason_and_event() {
     let page = page("man/c2c-authd.8");
-    let help = c2c_authd::daemon::args::HELP;
+    let help = c2c_authd::for_tests::HELP;
     let options = help.split_whitespace().filter_map(|word| word.strip_prefix("--"));
     for option in options {
         assert!(page.contains(&format!(".It Fl -{option}")), "--{option}");
@@ -137,9 +135,4 @@ fn the_catalog_explains_in_eight_lines_and_leaves_no_field_to_be_filled_in() {
         let lines = body.trim().lines().count();
         assert!(lines <= 8, "{id} has {lines} lines");
     }
-}
-
-#[test]
-fn bus_and_journal_agree_on_what_a_handed_out_token_is_called() {
-    assert_eq!(TOKEN_HANDED_OUT, (HANDED_OUT.id, HANDED_OUT.word));
 }

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    c2c_authd::daemon::main()
+    c2c_authd::daemon()
 }

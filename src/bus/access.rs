@@ -23,7 +23,7 @@ const CREDENTIALS_LIMIT: Duration = Duration::from_secs(5);
 
 /// What a caller can be allowed to do. Device information is open to everybody whom the bus lets read properties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
+pub(crate) enum Role {
     /// Pair, cancel, unpair, show codes.
     Ui,
     /// Fetch tokens, report refused ones.
@@ -32,7 +32,7 @@ pub enum Role {
 
 /// A user or a group, by number: names are resolved where the configuration is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Principal {
+pub(crate) enum Principal {
     /// A user id.
     Uid(u32),
     /// A group id, primary or supplementary.
@@ -41,7 +41,7 @@ pub enum Principal {
 
 /// Which users and groups hold which role. root holds all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Access {
+pub(crate) struct Access {
     /// Holders of [`Role::Ui`].
     pub ui: Vec<Principal>,
     /// Holders of [`Role::Uploader`].
@@ -51,7 +51,7 @@ pub struct Access {
 impl Access {
     /// Whether this caller holds this role.
     #[must_use]
-    pub fn permits(&self, role: Role, caller: &Caller) -> bool {
+    pub(crate) fn permits(&self, role: Role, caller: &Caller) -> bool {
         let holders = match role {
             Role::Ui => &self.ui,
             Role::Uploader => &self.uploader,
@@ -66,7 +66,7 @@ impl Access {
 
 /// Whoever calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
+pub(crate) struct Caller {
     /// The user.
     pub uid: u32,
     /// All groups, or none where the bus does not report them completely.
@@ -77,17 +77,18 @@ pub struct Caller {
 
 /// Where the identity of callers comes from.
 #[derive(Debug)]
-pub enum Callers {
+pub(crate) enum Callers {
     /// The bus vouches for each connection.
     Bus(Known),
     /// A connection without a bus: its one peer is known beforehand.
+    #[cfg(test)]
     Fixed(Arc<Caller>),
 }
 
 /// Callers that the bus has vouched for, by unique name. Unique names are never reused, so an entry cannot become wrong,
 /// only useless.
 #[derive(Debug, Default)]
-pub struct Known(Mutex<Table>);
+pub(crate) struct Known(Mutex<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
@@ -99,8 +100,17 @@ struct Table {
 impl Callers {
     /// With a bus.
     #[must_use]
-    pub fn bus() -> Self {
+    pub(crate) fn bus() -> Self {
         Self::Bus(Known::default())
+    }
+
+    /// There is a bus that says which of them is gone.
+    pub(super) const fn are_on_a_bus(&self) -> bool {
+        match self {
+            Self::Bus(_) => true,
+            #[cfg(test)]
+            Self::Fixed(_) => false,
+        }
     }
 
     /// Who sent this, and the number of its connection. Asks the bus once for each connection.
@@ -110,6 +120,7 @@ impl Callers {
         sender: Option<&UniqueName<'_>>,
     ) -> Result<(Arc<Caller>, u64), Failure> {
         match (self, sender) {
+            #[cfg(test)]
             (Self::Fixed(caller), _) => Ok((Arc::clone(caller), 0)),
             (Self::Bus(_), None) => Err(unknown()),
             (Self::Bus(known), Some(sender)) => {
@@ -125,6 +136,7 @@ impl Callers {
     /// The number of the newest connection on the bus; 0 where the bus does not tell.
     pub(super) async fn newest(&self, connection: &Connection) -> u64 {
         match self {
+            #[cfg(test)]
             Self::Fixed(_) => 0,
             Self::Bus(_) => newest(connection).await.unwrap_or_default(),
         }
@@ -134,6 +146,7 @@ impl Callers {
     pub(super) fn forget(&self, name: &str) -> Option<u32> {
         match self {
             Self::Bus(known) => known.forget(name),
+            #[cfg(test)]
             Self::Fixed(_) => None,
         }
     }

@@ -12,7 +12,7 @@ use c2c_auth_core::{CallError, LocalFault};
 
 /// The error names of the contract. The bus's own where they are exact, ours for the rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum FailureKind {
+pub(crate) enum FailureKind {
     /// The caller does not hold the role, or the bus does not say who it is.
     AccessDenied,
     /// An unknown option, an option of another type, an impossible value.
@@ -49,7 +49,7 @@ pub enum FailureKind {
 
 impl FailureKind {
     /// Every kind, in the order of the contract.
-    pub const ALL: &'static [Self] = &[
+    pub(crate) const ALL: &'static [Self] = &[
         Self::AccessDenied,
         Self::InvalidArgs,
         Self::LimitsExceeded,
@@ -70,7 +70,7 @@ impl FailureKind {
 
     /// The D-Bus error name.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::AccessDenied => "org.freedesktop.DBus.Error.AccessDenied",
             Self::InvalidArgs => "org.freedesktop.DBus.Error.InvalidArgs",
@@ -93,7 +93,7 @@ impl FailureKind {
 
     /// The other way round, for clients.
     #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
+    pub(crate) fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|kind| kind.name() == name)
     }
 }
@@ -101,7 +101,7 @@ impl FailureKind {
 /// One failed call: a name for programs, a text for people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
-pub struct Failure {
+pub(crate) struct Failure {
     kind: FailureKind,
     text: Cow<'static, str>,
 }
@@ -109,16 +109,16 @@ pub struct Failure {
 impl Failure {
     /// Of this kind, in these words. The words must not hold a secret.
     #[must_use]
-    pub fn new(kind: FailureKind, text: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(kind: FailureKind, text: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,
             text: text.into(),
         }
     }
 
-    /// For programs.
-    #[must_use]
-    pub const fn kind(&self) -> FailureKind {
+    /// For programs, which read it as the error's name.
+    #[cfg(test)]
+    pub(crate) const fn kind(&self) -> FailureKind {
         self.kind
     }
 

@@ -7,10 +7,8 @@ use tracing::info;
 use zbus::{Connection, ObjectPath};
 
 use super::access::Caller;
+use crate::messages::journal::TOKEN_HANDED_OUT;
 use c2c_auth_core::Generation;
-
-/// `MESSAGE_ID=` and `C2C_EVENT=` of the line. The id is API: never changed.
-pub const TOKEN_HANDED_OUT: (&str, &str) = ("ac21ab928ae249ee923003f523d89912", "token-handed-out");
 
 /// Users remembered for the current generation. One more is logged each time rather than forgotten.
 const USERS: usize = 64;
@@ -60,8 +58,8 @@ async fn log(connection: Connection, caller: Arc<Caller>, generation: Generation
     let unit = unit.as_deref().unwrap_or("unknown");
     let pid = caller.pid.map_or_else(|| "unknown".to_owned(), |pid| pid.to_string());
     info!(
-        MESSAGE_ID = TOKEN_HANDED_OUT.0,
-        C2C_EVENT = TOKEN_HANDED_OUT.1,
+        MESSAGE_ID = TOKEN_HANDED_OUT.id,
+        C2C_EVENT = TOKEN_HANDED_OUT.word,
         C2C_GENERATION = generation.0,
         C2C_CALLER_UID = caller.uid,
         C2C_CALLER_PID = pid,

@@ -15,7 +15,7 @@ const LIMIT: Duration = Duration::from_secs(2);
 
 /// What is held off for as long as this lives.
 #[derive(Debug)]
-pub struct Lock {
+pub(crate) struct Lock {
     _shutdown: Option<OwnedFd>,
     _sleep: Option<OwnedFd>,
 }

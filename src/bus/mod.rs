@@ -21,7 +21,7 @@ mod outbox;
 mod pairing;
 mod pictures;
 mod png;
-pub mod qr;
+pub(crate) mod qr;
 mod text;
 mod throttle;
 mod tokens;
@@ -37,35 +37,35 @@ use zbus::export::futures_core::Stream;
 use zbus::message::Type as MessageType;
 use zbus::{Connection, MatchRule, MessageStream};
 
-pub use access::{Access, Caller, Callers, Principal, Role};
-pub use failure::{Failure, FailureKind};
-pub use handout::TOKEN_HANDED_OUT;
+pub(crate) use access::{Access, Principal};
+pub(crate) use failure::FailureKind;
 
+use access::Callers;
 use c2c_auth_core::{CallError, Command, PairingState, Redirect, Reply, Snapshot};
 use front::Front;
-pub use logind::Lock;
+pub(crate) use logind::Lock;
 use outbox::Outbox;
 
 /// The well-known name.
-pub const NAME: &str = "org.cameratocloud.Auth1";
+pub(crate) const NAME: &str = "org.cameratocloud.Auth1";
 /// The one object.
-pub const OBJECT: &str = "/org/cameratocloud/Auth1";
+pub(crate) const OBJECT: &str = "/org/cameratocloud/Auth1";
 /// The interface of the role «ui».
-pub const PAIRING: &str = "org.cameratocloud.Auth1.Pairing";
+pub(crate) const PAIRING: &str = "org.cameratocloud.Auth1.Pairing";
 /// The interface of the role «uploader».
-pub const TOKENS: &str = "org.cameratocloud.Auth1.Tokens";
+pub(crate) const TOKENS: &str = "org.cameratocloud.Auth1.Tokens";
 /// The interface of every role.
-pub const DEVICE: &str = "org.cameratocloud.Auth1.Device";
+pub(crate) const DEVICE: &str = "org.cameratocloud.Auth1.Device";
 
 /// How many calls may lie in the queue to the loop. Several times what one uid may have open, so that one uid cannot fill it.
-pub const CALL_QUEUE: usize = 1024;
+pub(crate) const CALL_QUEUE: usize = 1024;
 
 /// How long the last answers may take when the daemon leaves the bus.
 const LEAVE_LIMIT: Duration = Duration::from_secs(1);
 
 /// A call on its way to the loop. Every one is answered exactly once; one whose `reply` is dropped is answered with an error.
 #[derive(Debug)]
-pub struct Call {
+pub(crate) struct Call {
     /// What is asked, with the uid where that matters.
     pub command: Command,
     /// Where the answer goes. Nobody may be left to take it.
@@ -74,7 +74,7 @@ pub struct Call {
 
 /// What does not change while the daemon runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct About {
+pub(crate) struct About {
     /// `ClientId`; empty if there is none.
     pub client_id: String,
     /// `FirmwareVersion`; empty if there is none.
@@ -87,10 +87,10 @@ pub struct About {
 
 /// Reads the address at the end of the OAuth code flow: `None` where there is no such flow, else what it brings, or why it
 /// brings nothing, in words that do not repeat it.
-pub type ReadRedirect = Box<dyn Fn(&str) -> Option<Result<Redirect, String>> + Send + Sync>;
+pub(crate) type ReadRedirect = Box<dyn Fn(&str) -> Option<Result<Redirect, String>> + Send + Sync>;
 
 /// What the bus is given by the rest of the daemon.
-pub struct Wiring {
+pub(crate) struct Wiring {
     /// Who may call; may change at any time.
     pub access: watch::Receiver<Arc<Access>>,
     /// Where calls of clients go. Should hold [`CALL_QUEUE`] of them.
@@ -101,7 +101,7 @@ pub struct Wiring {
 
 /// Which bus.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum BusAddress {
+pub(crate) enum BusAddress {
     /// The system's; `DBUS_SYSTEM_BUS_ADDRESS` may say where it is.
     #[default]
     System,
@@ -134,7 +134,7 @@ impl std::fmt::Display for BusAddress {
 /// What can go wrong with the bus itself.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum BusError {
+pub(crate) enum BusError {
     /// No connection.
     #[error("{bus} cannot be reached: {source}; is it running?")]
     Unreachable {
@@ -168,7 +168,7 @@ pub enum BusError {
 
 /// The daemon's place on the bus. Dropping it ends its tasks.
 #[derive(Debug)]
-pub struct Bus {
+pub(crate) struct Bus {
     connection: Connection,
     front: Arc<Front>,
     tasks: JoinSet<()>,
@@ -183,7 +183,12 @@ pub struct Bus {
 ///
 /// # Errors
 /// [`BusError::Unreachable`], [`BusError::NameTaken`], [`BusError::NameForbidden`].
-pub async fn serve(address: &BusAddress, about: About, wiring: Wiring, first: Snapshot) -> Result<Bus, BusError> {
+pub(crate) async fn serve(
+    address: &BusAddress,
+    about: About,
+    wiring: Wiring,
+    first: Snapshot,
+) -> Result<Bus, BusError> {
     let builder = match address {
         BusAddress::System => Builder::system(),
         BusAddress::Session => Builder::session(),
@@ -208,7 +213,7 @@ pub async fn serve(address: &BusAddress, about: About, wiring: Wiring, first: Sn
 ///
 /// # Errors
 /// What zbus says.
-pub async fn serve_on(
+pub(crate) async fn serve_on(
     builder: Builder<'_>,
     callers: Callers,
     mut about: About,
@@ -246,7 +251,7 @@ pub async fn serve_on(
         .await?;
 
     let mut tasks = JoinSet::new();
-    if let Callers::Bus(_) = front.callers {
+    if front.callers.are_on_a_bus() {
         let departures = departures(&connection).await?;
         let front = Arc::clone(&front);
         tasks.spawn(async move { forget_departed(departures, &front).await });
@@ -265,7 +270,7 @@ pub async fn serve_on(
 impl Bus {
     /// Shows a new state to the world: properties at once, then their signals, then the answers of calls that end after
     /// this (D4). Never waits.
-    pub fn publish(&self, snapshot: Snapshot) {
+    pub(crate) fn publish(&self, snapshot: Snapshot) {
         if snapshot.pairing != PairingState::AwaitingUser {
             self.front.pictures.forget();
         }
@@ -273,7 +278,7 @@ impl Bus {
     }
 
     /// Resolves when the connection is lost.
-    pub fn closed(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
+    pub(crate) fn closed(&self) -> impl Future<Output = ()> + Send + 'static + use<> {
         let connection = self.connection.clone();
         async move { connection.closed().await }
     }
@@ -282,12 +287,12 @@ impl Bus {
     ///
     /// # Errors
     /// [`BusError::NoInhibitor`].
-    pub fn inhibit(&self) -> impl Future<Output = Result<Lock, BusError>> + Send + 'static + use<> {
+    pub(crate) fn inhibit(&self) -> impl Future<Output = Result<Lock, BusError>> + Send + 'static + use<> {
         logind::inhibit(self.connection.clone())
     }
 
     /// Gives the name back and lets the last signals and answers out, for at most a second.
-    pub async fn leave(mut self) {
+    pub(crate) async fn leave(mut self) {
         let leave = async {
             self.front.outbox.flushed().await;
             // A lost connection has no name to give back.

@@ -12,14 +12,14 @@ use super::png;
 const QUIET_ZONE: u32 = 4;
 
 /// Side in pixels unless asked for otherwise: Frame.io's own recommendation for a code on a camera's screen.
-pub const DEFAULT_SIZE: u32 = 250;
+pub(crate) const DEFAULT_SIZE: u32 = 250;
 
 /// Sides that can be asked for, in pixels. Smaller is not read from a screen, larger is a screen's own work: a QR code can be enlarged.
-pub const SIZES: std::ops::RangeInclusive<u32> = 250..=1000;
+pub(crate) const SIZES: std::ops::RangeInclusive<u32> = 250..=1000;
 
 /// How to draw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Format {
+pub(crate) enum Format {
     /// A picture of whole pixels.
     #[default]
     Png,
@@ -32,7 +32,7 @@ pub enum Format {
 impl Format {
     /// The word for it in options.
     #[must_use]
-    pub fn from_word(word: &str) -> Option<Self> {
+    pub(crate) fn from_word(word: &str) -> Option<Self> {
         match word {
             "png" => Some(Self::Png),
             "svg" => Some(Self::Svg),
@@ -43,7 +43,7 @@ impl Format {
 
     /// What the bytes are.
     #[must_use]
-    pub const fn media_type(self) -> &'static str {
+    pub(crate) const fn media_type(self) -> &'static str {
         match self {
             Self::Png => "image/png",
             Self::Svg => "image/svg+xml",
@@ -54,7 +54,7 @@ impl Format {
 
 /// Draws `text`, at least `size` pixels (within [`SIZES`]) on a side. `None`: longer than any QR code holds (2331 bytes).
 #[must_use]
-pub fn draw(text: &str, format: Format, size: u32) -> Option<Vec<u8>> {
+pub(crate) fn draw(text: &str, format: Format, size: u32) -> Option<Vec<u8>> {
     let code = encode(text)?;
     let size = size.clamp(*SIZES.start(), *SIZES.end());
     Some(match format {

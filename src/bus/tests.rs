@@ -23,6 +23,7 @@ use zbus::connection::socket::Channel;
 use zbus::export::futures_core::Stream;
 use zbus::{Connection, Guid, Message, MessageStream, OwnedVariant, Variant};
 
+use super::access::Caller;
 use super::*;
 use c2c_auth_core::{
     AccessToken, AuthorizationCode, CodeView, DeviceInfo, Generation, PairingState, Prompt, Reason, RedirectOutcome,

@@ -42,7 +42,7 @@ pub trait Accounts: fmt::Debug + Send + Sync {
 
 /// This machine's own, from wherever it has them (`nsswitch.conf`).
 #[derive(Clone, Copy, Debug)]
-pub struct Native;
+pub(crate) struct Native;
 
 impl Accounts for Native {
     fn user_named(&self, name: &str) -> Option<User> {

@@ -15,7 +15,7 @@ use super::value::{ClientId, ClientIdFrom, Version, VersionFrom};
 /// Our application id for [`machine-id(5)`]'s application-specific ids. Part of every derived client id: never change it.
 ///
 /// [`machine-id(5)`]: https://www.freedesktop.org/software/systemd/man/latest/machine-id.html
-pub const APPLICATION_ID: [u8; 16] = [
+pub(crate) const APPLICATION_ID: [u8; 16] = [
     0x12, 0xd5, 0x57, 0xc1, 0xba, 0x21, 0x4d, 0x9e, 0xa1, 0x62, 0x43, 0xc1, 0x47, 0x1a, 0x37, 0xf2,
 ];
 

@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use c2c_auth_core::{GrantKind, Policy, RefreshMode};
 
-pub mod accounts;
+pub(crate) mod accounts;
 mod check;
 mod error;
 mod identity;
@@ -28,13 +28,14 @@ mod load;
 mod provider;
 mod raw;
 mod resolve;
-pub mod secrets;
+pub(crate) mod secrets;
 mod value;
 
-pub use error::{ConfigError, Place};
-pub use identity::{APPLICATION_ID, MachineId, System};
-pub use provider::{Endpoints, FrameioC2c, Oauth, OauthCode, Provider};
-pub use value::{BaseUri, BodyKind, ClientAuth, Preset, duration, duration_text};
+pub(crate) use error::ConfigError;
+pub(crate) use identity::MachineId;
+pub use identity::System;
+pub(crate) use provider::{Endpoints, Oauth, Provider};
+pub(crate) use value::{BodyKind, ClientAuth, Preset, duration, duration_text};
 
 /// A configuration that is good as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -23,11 +23,11 @@ use c2c_auth_core::Secret;
 use super::SecretFiles;
 
 /// The 32 random bytes that seal the record.
-pub type StateKeyBytes = Zeroizing<[u8; 32]>;
+pub(crate) type StateKeyBytes = Zeroizing<[u8; 32]>;
 
 /// A secret is there and cannot be used.
 #[derive(Debug, thiserror::Error)]
-pub enum SecretError {
+pub(crate) enum SecretError {
     /// The operating system does not let us read it.
     #[error("{}: the {what} cannot be read ({source}); {}", path.display(), read_cure(source))]
     Unreadable {
@@ -83,7 +83,7 @@ pub enum SecretError {
 impl SecretError {
     /// The code of `sysexits.h`: 77 (`EX_NOPERM`) for access, owner and mode; 78 (`EX_CONFIG`) for the rest.
     #[must_use]
-    pub fn exit_code(&self) -> u8 {
+    pub(crate) fn exit_code(&self) -> u8 {
         match self {
             Self::Owner { .. } | Self::Mode { .. } => 77,
             Self::Unreadable { source, .. } | Self::Create { source, .. }
@@ -108,7 +108,7 @@ fn read_cure(error: &io::Error) -> &'static str {
 ///
 /// # Errors
 /// It is there and cannot be used: 1–1024 visible ASCII characters, one line.
-pub fn client_secret(files: &SecretFiles, credentials: Option<&Path>) -> Result<Option<Secret>, SecretError> {
+pub(crate) fn client_secret(files: &SecretFiles, credentials: Option<&Path>) -> Result<Option<Secret>, SecretError> {
     const WHAT: &str = "client secret";
     let source = Place {
         what: WHAT,
@@ -131,7 +131,7 @@ pub fn client_secret(files: &SecretFiles, credentials: Option<&Path>) -> Result<
 ///
 /// # Errors
 /// What is wrong, in words that repeat nothing of it.
-pub fn parse_client_secret(content: &[u8]) -> Result<Secret, &'static str> {
+pub(crate) fn parse_client_secret(content: &[u8]) -> Result<Secret, &'static str> {
     let text = str::from_utf8(trim(content)).map_err(|_| "it is not text; it must be one line, as it was issued")?;
     if text.is_empty() {
         return Err("it is empty; it must be one line, as it was issued");
@@ -146,7 +146,7 @@ pub fn parse_client_secret(content: &[u8]) -> Result<Secret, &'static str> {
 ///
 /// # Errors
 /// It is there and cannot be used: 32 bytes, raw or as base64, not all zero.
-pub fn state_key(files: &SecretFiles, credentials: Option<&Path>) -> Result<Option<StateKeyBytes>, SecretError> {
+pub(crate) fn state_key(files: &SecretFiles, credentials: Option<&Path>) -> Result<Option<StateKeyBytes>, SecretError> {
     const WHAT: &str = "state key";
     let source = Place {
         what: WHAT,
@@ -169,7 +169,7 @@ pub fn state_key(files: &SecretFiles, credentials: Option<&Path>) -> Result<Opti
 ///
 /// # Errors
 /// What is wrong, in words that repeat nothing of it.
-pub fn parse_state_key(content: &[u8]) -> Result<StateKeyBytes, &'static str> {
+pub(crate) fn parse_state_key(content: &[u8]) -> Result<StateKeyBytes, &'static str> {
     let key = decode_key(content)
         .ok_or("it must be 32 random bytes, raw or as base64; make one with: head -c 32 /dev/urandom")?;
     if key.iter().all(|byte| *byte == 0) {
@@ -208,7 +208,7 @@ fn decode_key(content: &[u8]) -> Option<StateKeyBytes> {
 ///
 /// # Errors
 /// Something is there already, or it cannot be written.
-pub fn create_state_key(path: &Path, records_exist: bool) -> Result<Option<StateKeyBytes>, SecretError> {
+pub(crate) fn create_state_key(path: &Path, records_exist: bool) -> Result<Option<StateKeyBytes>, SecretError> {
     if records_exist {
         return Ok(None);
     }
@@ -250,7 +250,7 @@ fn create(path: &Path) -> io::Result<StateKeyBytes> {
 
 /// A warning when the key lies on the file system of the records it seals. `None` also when that cannot be found out.
 #[must_use]
-pub fn shared_file_system(key: &Path, state_directory: &Path) -> Option<String> {
+pub(crate) fn shared_file_system(key: &Path, state_directory: &Path) -> Option<String> {
     let device = |path: &Path| fs::metadata(path).ok().map(|found| found.dev());
     (device(key)? == device(state_directory)?).then(|| {
         format!(

@@ -21,10 +21,10 @@ mod uri;
 pub(super) use access::Principal;
 pub(super) use device::{ClientId, ClientIdFrom, Version, VersionFrom, is_bare_mac};
 pub(super) use duration::Between;
-pub use duration::{duration, duration_text};
-pub use oauth::{ClientAuth, Preset};
+pub(crate) use duration::{duration, duration_text};
+pub(crate) use oauth::{ClientAuth, Preset};
 pub(super) use oauth::{Endpoint, Issuer, OauthClientId, RedirectUri};
-pub use uri::BaseUri;
+pub(crate) use uri::BaseUri;
 pub(super) use uri::UriPath;
 
 /// A value that is written as a TOML string.

@@ -28,7 +28,7 @@ mod mounts;
 mod pair;
 mod program;
 mod provision;
-pub mod proxy;
+pub(crate) mod proxy;
 mod qr;
 mod reset;
 mod site;

@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use zbus::{OwnedVariant, Variant};
 
 /// Options of a call, and what it answers with.
-pub type Options<'a> = HashMap<&'a str, Variant<'a>>;
+pub(crate) type Options<'a> = HashMap<&'a str, Variant<'a>>;
 /// A dictionary as it comes from the bus.
-pub type Answer = HashMap<String, OwnedVariant>;
+pub(crate) type Answer = HashMap<String, OwnedVariant>;
 
 /// Pair, cancel, unpair.
 #[zbus::proxy(

@@ -35,7 +35,7 @@ Exit codes: 0 stopped on request, 64 wrong usage, 70 internal fault, 74 state un
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
+pub(crate) enum Action {
     /// Be the daemon.
     Serve,
     /// Only judge the configuration.
@@ -48,7 +48,7 @@ pub enum Action {
 
 /// The parsed command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Args {
+pub(crate) struct Args {
     /// What to do.
     pub action: Action,
     /// `--config`.
@@ -62,7 +62,7 @@ impl Args {
     ///
     /// # Errors
     /// [`Code::Usage`] for anything unknown, incomplete or not UTF-8 where text is needed.
-    pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Self, Failure> {
+    pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Self, Failure> {
         parse(args).map_err(|error| Failure::new(Code::Usage, format!("{error}; see c2c-authd --help")))
     }
 }

@@ -23,7 +23,7 @@ use c2c_auth_core::{BootId, Loaded, Provisioning, Secret, Stored, WallTime};
 
 /// What the device was given on the production line, as far as it was.
 #[derive(Debug)]
-pub struct Provisioned {
+pub(crate) struct Provisioned {
     /// For the wire.
     pub client_secret: Option<Secret>,
     /// For the store.
@@ -34,7 +34,7 @@ pub struct Provisioned {
 ///
 /// # Errors
 /// [`Code::Config`] if nobody says.
-pub fn directories(config: &Config, environment: &Environment) -> Result<Directories, Failure> {
+pub(crate) fn directories(config: &Config, environment: &Environment) -> Result<Directories, Failure> {
     let state = config.state.directory.clone().or_else(|| environment.state.clone()).ok_or_else(|| {
         Failure::new(
             Code::Config,
@@ -51,7 +51,7 @@ pub fn directories(config: &Config, environment: &Environment) -> Result<Directo
 ///
 /// # Errors
 /// What is there and cannot be used: [`Code::NoPermission`] or [`Code::Config`].
-pub fn provision(config: &Config, environment: &Environment, state: &Path) -> Result<Provisioned, Failure> {
+pub(crate) fn provision(config: &Config, environment: &Environment, state: &Path) -> Result<Provisioned, Failure> {
     let credentials = environment.credentials.as_deref();
     // A public client's is never sent, and need not be fit to be.
     let client_secret = if config.provider.needs_client_secret() {
@@ -83,13 +83,13 @@ fn key_file(config: &Config, credentials: Option<&Path>) -> Option<PathBuf> {
 }
 
 /// Logs something that is allowed but probably not meant.
-pub fn advise(sentence: impl Into<String>) {
+pub(crate) fn advise(sentence: impl Into<String>) {
     Entry::new(Level::WARN, ADVICE, sentence).write();
 }
 
 /// What is missing, in the order in which a production line would add it.
 #[must_use]
-pub const fn provisioning(config: &Config, provisioned: &Provisioned) -> Provisioning {
+pub(crate) const fn provisioning(config: &Config, provisioned: &Provisioned) -> Provisioning {
     if config.device.client_id.is_none() {
         Provisioning::ClientIdMissing
     } else if config.provider.needs_client_secret() && provisioned.client_secret.is_none() {
@@ -109,7 +109,7 @@ pub const fn provisioning(config: &Config, provisioned: &Provisioned) -> Provisi
 /// # Errors
 /// The state directory is in use ([`Code::TempFail`]), not ours ([`Code::NoPermission`]), absent or unreadable
 /// ([`Code::Io`]).
-pub fn open_store(
+pub(crate) fn open_store(
     config: &Config,
     provider: &Provider,
     key: Option<StateKey>,
@@ -127,13 +127,13 @@ pub fn open_store(
 
 /// Whose records this device writes.
 #[must_use]
-pub fn identity(provider: &Provider, client_id: &str) -> Identity {
+pub(crate) fn identity(provider: &Provider, client_id: &str) -> Identity {
     Identity::new(provider.name(), &provider.issuer(), client_id)
 }
 
 /// The latest time that the record knows to be past.
 #[must_use]
-pub const fn stored_floor(stored: &Stored) -> Option<WallTime> {
+pub(crate) const fn stored_floor(stored: &Stored) -> Option<WallTime> {
     match &stored.record {
         Loaded::Current(record) | Loaded::Previous(record) => record.floor,
         Loaded::Missing | Loaded::Damaged | Loaded::KeyUnavailable | Loaded::Foreign => None,
@@ -144,7 +144,7 @@ pub const fn stored_floor(stored: &Stored) -> Option<WallTime> {
 ///
 /// # Errors
 /// [`Code::Config`] for what cannot be put on the wire.
-pub fn provider(config: &Config, client_secret: Option<Secret>) -> Result<Provider, Failure> {
+pub(crate) fn provider(config: &Config, client_secret: Option<Secret>) -> Result<Provider, Failure> {
     match &config.provider {
         config::Provider::FrameioC2c(frameio) => {
             let settings = oauth::Settings {
@@ -209,7 +209,6 @@ fn server_settings(
             revocation: endpoint("revocation-endpoint", &server.endpoints.revocation)?,
         },
         dialect,
-        refresh_token_life: server.refresh_token_life,
     })
 }
 
@@ -224,7 +223,7 @@ fn read<T, E: std::fmt::Display>(
 
 /// The bus's view of `[access]`.
 #[must_use]
-pub fn access(config: &Config) -> bus::Access {
+pub(crate) fn access(config: &Config) -> bus::Access {
     let holders = |role: &config::Principals| {
         let uids = role.uids.iter().copied().map(Principal::Uid);
         uids.chain(role.gids.iter().copied().map(Principal::Gid)).collect()
@@ -237,7 +236,7 @@ pub fn access(config: &Config) -> bus::Access {
 
 /// What stays the same on the bus while the daemon runs.
 #[must_use]
-pub fn about(config: &Config) -> bus::About {
+pub(crate) fn about(config: &Config) -> bus::About {
     bus::About {
         client_id: config.device.client_id.clone().unwrap_or_default(),
         firmware_version: config.device.firmware_version.clone(),

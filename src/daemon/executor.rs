@@ -30,7 +30,7 @@ use c2c_auth_core::{
 type Answerer = oneshot::Sender<Result<Reply, CallError>>;
 
 /// See the module.
-pub struct Executor {
+pub(crate) struct Executor {
     client: Client,
     bus: Bus,
     flights: Flights<Landed>,
@@ -49,7 +49,7 @@ pub struct Executor {
 
 /// What carrying out a list of effects came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Done {
+pub(crate) struct Done {
     /// The world was shown another state.
     pub published: bool,
     /// Nothing is left that must be finished.
@@ -78,7 +78,13 @@ impl From<Outcome> for Landed {
 impl Executor {
     /// With nothing under way.
     #[must_use]
-    pub fn new(client: Client, bus: Bus, writer: Writer, state: PairingState, calls: mpsc::Sender<Call>) -> Self {
+    pub(crate) fn new(
+        client: Client,
+        bus: Bus,
+        writer: Writer,
+        state: PairingState,
+        calls: mpsc::Sender<Call>,
+    ) -> Self {
         Self {
             client,
             bus,
@@ -95,7 +101,7 @@ impl Executor {
     }
 
     /// Takes a call in: the event for the core, and the caller kept until its answer.
-    pub fn admit(&mut self, call: Call) -> (CallId, Command) {
+    pub(crate) fn admit(&mut self, call: Call) -> (CallId, Command) {
         let id = CallId(self.next_call);
         self.next_call += 1;
         self.callers.push((id, call.reply));
@@ -103,7 +109,7 @@ impl Executor {
     }
 
     /// Carries out all of it, in order, without waiting. Leaves the list empty, for the next event.
-    pub fn carry_out(&mut self, effects: &mut Effects) -> Done {
+    pub(crate) fn carry_out(&mut self, effects: &mut Effects) -> Done {
         let mut done = Done::default();
         for effect in effects.drain(..) {
             match effect {
@@ -126,7 +132,7 @@ impl Executor {
     }
 
     /// Waits for the next end of a request or a write; for ever while there is none. Cancel safe.
-    pub async fn next(&mut self) -> Event {
+    pub(crate) async fn next(&mut self) -> Event {
         tokio::select! {
             (op, landed) = self.flights.next() => {
                 if let Some(connection) = landed.connection {
@@ -142,19 +148,13 @@ impl Executor {
         }
     }
 
-    /// The bus, for what is no effect of the core's.
-    #[must_use]
-    pub const fn bus(&self) -> &Bus {
-        &self.bus
-    }
-
     /// The end has begun: nothing new is learned of the server, so that what is out ends within its own limit.
-    pub fn wind_down(&self) {
+    pub(crate) fn wind_down(&self) {
         self.client.wind_down();
     }
 
     /// The end: the last signals and answers go out, whatever is still under way is cut.
-    pub async fn leave(self) {
+    pub(crate) async fn leave(self) {
         // Callers without an answer get one: the bus answers for a reply that is dropped.
         drop(self.callers);
         self.bus.leave().await;
@@ -229,7 +229,7 @@ fn unsent() -> Landed {
 ///
 /// # Errors
 /// There can be no further thread.
-pub fn writer(store: Store) -> io::Result<Writer> {
+pub(crate) fn writer(store: Store) -> io::Result<Writer> {
     Writer::start(store, write)
 }
 

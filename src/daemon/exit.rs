@@ -23,7 +23,7 @@ pub enum Code {
 
 /// Why the daemon ends before its time.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// For the service manager.
     pub code: Code,
     /// For people: one sentence that names the thing and the cure. Holds no secret (I8).
@@ -33,7 +33,7 @@ pub struct Failure {
 impl Failure {
     /// A failure with its sentence; line breaks, which a STATUS cannot carry, become spaces.
     #[must_use]
-    pub fn new(code: Code, sentence: impl fmt::Display) -> Self {
+    pub(crate) fn new(code: Code, sentence: impl fmt::Display) -> Self {
         let sentence = sentence.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
         Self { code, sentence }
     }

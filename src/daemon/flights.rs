@@ -12,7 +12,7 @@ use c2c_auth_core::OpId;
 
 /// What a cancellation does to a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OnCancel {
+pub(crate) enum OnCancel {
     /// It is cut; the server will see a closed connection.
     Abort,
     /// It goes on, because the server may already have acted on it; only its answer is dropped.
@@ -21,7 +21,7 @@ pub enum OnCancel {
 
 /// Requests under way, each with an outcome of type `T`.
 #[derive(Debug)]
-pub struct Flights<T> {
+pub(crate) struct Flights<T> {
     tasks: JoinSet<(OpId, T)>,
     wanted: BTreeMap<OpId, (AbortHandle, OnCancel)>,
 }
@@ -29,7 +29,7 @@ pub struct Flights<T> {
 impl<T: Send + 'static> Flights<T> {
     /// None.
     #[must_use]
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             tasks: JoinSet::new(),
             wanted: BTreeMap::new(),
@@ -37,13 +37,13 @@ impl<T: Send + 'static> Flights<T> {
     }
 
     /// Starts one. It makes progress whether or not [`Flights::next`] is polled.
-    pub fn start(&mut self, op: OpId, on_cancel: OnCancel, request: impl Future<Output = T> + Send + 'static) {
+    pub(crate) fn start(&mut self, op: OpId, on_cancel: OnCancel, request: impl Future<Output = T> + Send + 'static) {
         let handle = self.tasks.spawn(async move { (op, request.await) });
         self.wanted.insert(op, (handle, on_cancel));
     }
 
     /// No outcome is wanted any more. Unknown and ended requests are ignored: the cancellation and the outcome may cross.
-    pub fn cancel(&mut self, op: OpId) {
+    pub(crate) fn cancel(&mut self, op: OpId) {
         match self.wanted.remove(&op) {
             Some((handle, OnCancel::Abort)) => handle.abort(),
             Some((_, OnCancel::Finish)) | None => {}
@@ -51,7 +51,7 @@ impl<T: Send + 'static> Flights<T> {
     }
 
     /// Waits for the next outcome that is wanted; for ever while nothing is under way. Cancel safe.
-    pub async fn next(&mut self) -> (OpId, T) {
+    pub(crate) async fn next(&mut self) -> (OpId, T) {
         loop {
             match self.tasks.join_next().await {
                 Some(Ok((op, outcome))) if self.wanted.remove(&op).is_some() => return (op, outcome),

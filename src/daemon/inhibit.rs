@@ -14,13 +14,16 @@ const LONGEST: Duration = Duration::from_secs(60);
 
 /// Holds at most one lock.
 #[derive(Debug, Default)]
-pub struct Inhibitor {
+pub(crate) struct Inhibitor {
     task: Option<AbortHandle>,
 }
 
 impl Inhibitor {
     /// Asks for a lock by running `ask`, unless one is held or being asked for.
-    pub fn take<L: Send, E: Display + Send>(&mut self, ask: impl Future<Output = Result<L, E>> + Send + 'static) {
+    pub(crate) fn take<L: Send, E: Display + Send>(
+        &mut self,
+        ask: impl Future<Output = Result<L, E>> + Send + 'static,
+    ) {
         if self.task.as_ref().is_some_and(|task| !task.is_finished()) {
             return;
         }
@@ -37,7 +40,7 @@ impl Inhibitor {
     }
 
     /// Lets go, also of a lock that is still being asked for.
-    pub fn release(&mut self) {
+    pub(crate) fn release(&mut self) {
         if let Some(task) = self.task.take() {
             task.abort();
         }

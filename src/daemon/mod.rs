@@ -14,17 +14,17 @@
 //! Boot order: arguments, logging, own memory made safe, configuration, secrets, store, core, listeners, bus (objects, then
 //! the name), READY, loop. Whatever is slow comes later: the system's roots of trust are read with the first connection.
 
-pub mod args;
+pub(crate) mod args;
 mod authorize;
-pub mod boot;
-pub mod executor;
-pub mod exit;
-pub mod flights;
-pub mod inhibit;
-pub mod reload;
-pub mod run;
-pub mod status;
-pub mod writer;
+pub(crate) mod boot;
+pub(crate) mod executor;
+pub(crate) mod exit;
+pub(crate) mod flights;
+pub(crate) mod inhibit;
+pub(crate) mod reload;
+pub(crate) mod run;
+pub(crate) mod status;
+pub(crate) mod writer;
 
 use std::io::{self, Write};
 use std::path::Path;

@@ -9,7 +9,7 @@ use crate::config::{Config, ConfigError, System};
 
 /// Where the configuration comes from: the same place each time.
 #[derive(Clone, Debug)]
-pub struct Source {
+pub(crate) struct Source {
     /// `--config`; `None` reads the usual places with their drop-ins.
     pub file: Option<PathBuf>,
     /// The system whose files are read.
@@ -21,7 +21,7 @@ impl Source {
     ///
     /// # Errors
     /// The first fault found.
-    pub fn read(&self) -> Result<Config, ConfigError> {
+    pub(crate) fn read(&self) -> Result<Config, ConfigError> {
         match &self.file {
             Some(file) => Config::load_file(file, &self.system),
             None => Config::load(&self.system),
@@ -32,7 +32,7 @@ impl Source {
     ///
     /// # Errors
     /// Why it cannot, as a sentence that names the key or the file.
-    pub fn read_again(&self, current: &Config) -> Result<Config, String> {
+    pub(crate) fn read_again(&self, current: &Config) -> Result<Config, String> {
         let new = self.read().map_err(|error| error.to_string())?;
         match restart_needed(current, &new) {
             Some(key) => Err(format!("a change of {key} needs a restart")),

@@ -36,7 +36,7 @@ const DRAIN_LIMIT: Duration = LONGEST.saturating_add(Duration::from_secs(10));
 
 /// The configuration in force, and how another comes to be.
 #[derive(Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// In force.
     pub config: Config,
     /// Where it came from.
@@ -48,7 +48,7 @@ pub struct Settings {
 }
 
 /// The daemon, ready to serve.
-pub struct Daemon {
+pub(crate) struct Daemon {
     /// The decisions.
     pub core: Core,
     /// Effects that were not carried out yet: those of the boot.
@@ -92,7 +92,7 @@ impl Daemon {
     ///
     /// # Errors
     /// Why the daemon ended although nobody asked it to.
-    pub async fn run(mut self, notifier: &mut Notifier) -> Result<(), Failure> {
+    pub(crate) async fn run(mut self, notifier: &mut Notifier) -> Result<(), Failure> {
         let mut drain: Option<Drain> = None;
         let mut done = self.executor.carry_out(&mut self.effects);
         self.tell(notifier);

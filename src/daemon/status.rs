@@ -5,7 +5,7 @@ use c2c_auth_core::{PairingState, Snapshot, TokenState};
 
 /// The sentence for a snapshot. Holds no secret and no pairing code, because a snapshot holds none (I8).
 #[must_use]
-pub fn sentence(snapshot: &Snapshot) -> String {
+pub(crate) fn sentence(snapshot: &Snapshot) -> String {
     let mut line = state(snapshot);
     if snapshot.attention {
         line.push_str(" Attention needed.");

@@ -18,7 +18,7 @@ const STACK: usize = 256 * 1024;
 
 /// The queue in front of a store.
 #[derive(Debug)]
-pub struct Writer {
+pub(crate) struct Writer {
     ask: queue::Sender<(OpId, Store)>,
     ended: mpsc::UnboundedReceiver<(OpId, bool)>,
     /// Writes without an answer.
@@ -30,7 +30,7 @@ impl Writer {
     ///
     /// # Errors
     /// There can be no further thread.
-    pub fn start<S: Send + 'static>(mut store: S, write: fn(&mut S, &Store) -> bool) -> io::Result<Self> {
+    pub(crate) fn start<S: Send + 'static>(mut store: S, write: fn(&mut S, &Store) -> bool) -> io::Result<Self> {
         let (ask, asked) = queue::channel::<(OpId, Store)>();
         let (tell, ended) = mpsc::unbounded_channel();
         thread::Builder::new()
@@ -47,7 +47,7 @@ impl Writer {
     }
 
     /// Asks for a write.
-    pub fn push(&mut self, op: OpId, what: Store) {
+    pub(crate) fn push(&mut self, op: OpId, what: Store) {
         // The thread ends before this only by a panic, which ends the process.
         if self.ask.send((op, what)).is_ok() {
             self.open += 1;
@@ -55,7 +55,7 @@ impl Writer {
     }
 
     /// Waits for the end of the oldest write; for ever while there is none. Cancel safe.
-    pub async fn next(&mut self) -> (OpId, bool) {
+    pub(crate) async fn next(&mut self) -> (OpId, bool) {
         if self.open > 0
             && let Some(ended) = self.ended.recv().await
         {

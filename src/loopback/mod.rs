@@ -68,13 +68,13 @@ const HANDED_MAX: usize = 32;
 const PORT_TRIES: usize = 16;
 
 /// What becomes of a browser's answer: the core's verdict, when there is one.
-pub type Verdict = Pin<Box<dyn Future<Output = Result<(), CallError>> + Send>>;
+pub(crate) type Verdict = Pin<Box<dyn Future<Output = Result<(), CallError>> + Send>>;
 
 /// Reads the whole address that a browser asks for.
-pub type Read = Box<dyn Fn(&str) -> Result<Redirect, RedirectError> + Send + Sync>;
+pub(crate) type Read = Box<dyn Fn(&str) -> Result<Redirect, RedirectError> + Send + Sync>;
 
 /// How a listener is wired to the rest.
-pub struct Wires {
+pub(crate) struct Wires {
     /// The flow's own `state`.
     pub state: StateParameter,
     /// Reads what a browser brings.
@@ -85,7 +85,7 @@ pub struct Wires {
 
 /// Sockets that listen; connections wait in the kernel until [`Bound::serve`].
 #[derive(Debug)]
-pub struct Bound {
+pub(crate) struct Bound {
     sockets: Vec<TcpListener>,
     redirect: RedirectUri,
 }
@@ -93,14 +93,14 @@ pub struct Bound {
 /// A listener at work. Dropping it closes the sockets and cuts every connection but those whose request was handed on: they
 /// still get their page.
 #[derive(Debug)]
-pub struct Listener {
+pub(crate) struct Listener {
     _task: JoinSet<()>,
 }
 
 /// Why nobody listens.
 #[derive(Debug, thiserror::Error)]
 #[error("{} cannot be listened on ({source}){}", self.what(), self.cure())]
-pub struct ListenError {
+pub(crate) struct ListenError {
     /// Which; 0 where any would have done.
     port: u16,
     /// The address that this machine does not have, and that a browser would go to.
@@ -133,7 +133,7 @@ impl ListenError {
 
     /// Whether somebody else has the port.
     #[must_use]
-    pub fn is_taken(&self) -> bool {
+    pub(crate) fn is_taken(&self) -> bool {
         self.source.kind() == io::ErrorKind::AddrInUse
     }
 }
@@ -146,7 +146,7 @@ impl Bound {
     ///
     /// # Errors
     /// [`ListenError`].
-    pub fn to(redirect: &RedirectUri) -> Result<Self, ListenError> {
+    pub(crate) fn to(redirect: &RedirectUri) -> Result<Self, ListenError> {
         Self::by(redirect, &listen)
     }
 
@@ -182,13 +182,13 @@ impl Bound {
 
     /// The address with the port of this flow, as it goes to the server.
     #[must_use]
-    pub const fn redirect_uri(&self) -> &RedirectUri {
+    pub(crate) const fn redirect_uri(&self) -> &RedirectUri {
         &self.redirect
     }
 
     /// Serves until the listener is dropped.
     #[must_use]
-    pub fn serve(self, wires: Wires) -> Listener {
+    pub(crate) fn serve(self, wires: Wires) -> Listener {
         let desk = Arc::new(Desk {
             wanted: Wanted {
                 host: self.redirect.host_header(),

@@ -53,7 +53,6 @@ impl Bench {
             issuer: None,
             endpoints: Endpoints::default(),
             dialect: Dialect::Standard,
-            refresh_token_life: Duration::from_secs(1),
         };
         let provider = OauthCode::new(settings, redirect);
         let (sender, handed) = mpsc::unbounded_channel();

@@ -17,7 +17,7 @@ use c2c_auth_core::{FaultKind, Generation, Note, PairingState, Reason};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $id:literal $word:literal,)+) => {
-        $($(#[$doc])* pub const $name: Kind = Kind { id: $id, word: $word };)+
+        $($(#[$doc])* pub(crate) const $name: Kind = Kind { id: $id, word: $word };)+
 
         impl Kind {
             /// Every kind there is.
@@ -108,13 +108,13 @@ kinds! {
     RECORD_SPILLED = "72c9ee8b68134797b567cf0e4c17799c" "record-spilled",
     /// `Note::FlowResumed`.
     FLOW_RESUMED = "7a2154d6db6d497eb0f8259585d1a98a" "flow-resumed",
-    /// Written by the bus, which knows the caller; see [`crate::bus::TOKEN_HANDED_OUT`].
+    /// Written by the bus, which knows the caller; see `bus/handout.rs`.
     TOKEN_HANDED_OUT = "ac21ab928ae249ee923003f523d89912" "token-handed-out",
 }
 
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub(crate) struct Entry {
     /// Priority.
     pub level: Level,
     /// Which kind.
@@ -134,7 +134,7 @@ pub struct Entry {
 impl Entry {
     /// An entry with no more than a sentence.
     #[must_use]
-    pub fn new(level: Level, kind: Kind, sentence: impl Into<String>) -> Self {
+    pub(crate) fn new(level: Level, kind: Kind, sentence: impl Into<String>) -> Self {
         Self {
             level,
             kind,
@@ -148,7 +148,7 @@ impl Entry {
 
     /// Adds the state.
     #[must_use]
-    pub fn in_state(mut self, state: PairingState) -> Self {
+    pub(crate) fn in_state(mut self, state: PairingState) -> Self {
         self.state = Some(state);
         self
     }
@@ -164,7 +164,7 @@ impl Entry {
     }
 
     /// Writes it.
-    pub fn write(&self) {
+    pub(crate) fn write(&self) {
         // The priority of a callsite is part of its static metadata, hence one callsite for each.
         macro_rules! at {
             ($level:ident) => {

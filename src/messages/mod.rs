@@ -3,5 +3,5 @@
 //! Owns: reasons, errors, OAuth error codes and journal entries, each as a word, a sentence and a cure. Must never: hold a
 //! token, know the bus.
 
-pub mod journal;
-pub mod words;
+pub(crate) mod journal;
+pub(crate) mod words;

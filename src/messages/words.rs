@@ -7,7 +7,7 @@ use c2c_auth_core::{ErrorWord, Generation, LocalFault, PairingState, Reason, Tok
 
 /// One explanation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Words {
+pub(crate) struct Words {
     /// What happened: a clause that begins small and has no full stop.
     pub what: &'static str,
     /// What to do: a sentence without its full stop; empty where there is nothing to do.
@@ -27,7 +27,7 @@ const PROVISION: &str = "Run: c2c-authctl provision";
 
 /// Why the pairing state is what it is.
 #[must_use]
-pub const fn reason(reason: Reason) -> Words {
+pub(crate) const fn reason(reason: Reason) -> Words {
     match reason {
         Reason::None => words("nothing to explain", ""),
         Reason::NeverPaired => words("this device was never paired", PAIR),
@@ -94,7 +94,7 @@ pub const fn reason(reason: Reason) -> Words {
 
 /// Why a flow ended without a pairing. Nothing goes on by itself then.
 #[must_use]
-pub const fn flow_end(why: Reason) -> Words {
+pub(crate) const fn flow_end(why: Reason) -> Words {
     match why {
         Reason::CodeExpired => words(reason(why).what, PAIR),
         Reason::Offline => words(
@@ -122,7 +122,12 @@ pub const fn flow_end(why: Reason) -> Words {
 /// State and reason decide. A paired device that needs a person without a reason has one cause left, the end of its refresh token: the
 /// last error may be of something else, and does not count. `generation`: of the token that is served.
 #[must_use]
-pub const fn explanation(state: PairingState, why: Reason, attention: bool, generation: Generation) -> Option<Words> {
+pub(crate) const fn explanation(
+    state: PairingState,
+    why: Reason,
+    attention: bool,
+    generation: Generation,
+) -> Option<Words> {
     match (why, state) {
         // The flow began, or a code is being replaced: nothing to explain to anyone.
         (Reason::None | Reason::NeverPaired | Reason::CodeExpired, PairingState::RequestingCode) => None,
@@ -149,7 +154,7 @@ pub const fn explanation(state: PairingState, why: Reason, attention: bool, gene
 
 /// Where the flow stands.
 #[must_use]
-pub const fn pairing_state(state: PairingState) -> &'static str {
+pub(crate) const fn pairing_state(state: PairingState) -> &'static str {
     match state {
         PairingState::Unprovisioned => "not provisioned: something is missing on the device",
         PairingState::Unpaired => "not paired",
@@ -161,7 +166,7 @@ pub const fn pairing_state(state: PairingState) -> &'static str {
 
 /// What a caller for a token would find.
 #[must_use]
-pub const fn token_state(state: TokenState) -> &'static str {
+pub(crate) const fn token_state(state: TokenState) -> &'static str {
     match state {
         TokenState::None => "none",
         TokenState::Valid => "valid",
@@ -172,7 +177,7 @@ pub const fn token_state(state: TokenState) -> &'static str {
 
 /// The last thing that went wrong, and what to do when it needs a person for another reason than the pairing's.
 #[must_use]
-pub const fn error(word: ErrorWord) -> Words {
+pub(crate) const fn error(word: ErrorWord) -> Words {
     match word {
         ErrorWord::Offline => words("the server could not be reached", ONLINE),
         ErrorWord::ClockNotSet => words("the clock was not set", reason(Reason::ClockNotSet).cure),
@@ -200,7 +205,7 @@ pub const fn error(word: ErrorWord) -> Words {
 
 /// What is in the way on the device itself.
 #[must_use]
-pub const fn local(fault: LocalFault) -> &'static str {
+pub(crate) const fn local(fault: LocalFault) -> &'static str {
     match fault {
         LocalFault::PortTaken => "another process has the port of provider.redirect-uri",
         LocalFault::NoListener => "the address of provider.redirect-uri cannot be listened on",
@@ -213,7 +218,7 @@ pub const fn local(fault: LocalFault) -> &'static str {
 
 /// The clause as the beginning of a sentence.
 #[must_use]
-pub fn capital(clause: &str) -> String {
+pub(crate) fn capital(clause: &str) -> String {
     let mut letters = clause.chars();
     let first = letters.next().map(|first| first.to_ascii_uppercase());
     first.into_iter().chain(letters).collect()

@@ -18,7 +18,7 @@ pub(super) const REVOCATION: &str = "revocation_endpoint";
 
 /// The server's name for itself: an `https` address without query and fragment, compared letter by letter.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Issuer {
+pub(crate) struct Issuer {
     text: String,
     address: Endpoint,
 }
@@ -37,7 +37,7 @@ pub(super) struct Described {
 
 /// Why a document is not believed. The words go to the journal; nothing of the document does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unfit {
+pub(crate) enum Unfit {
     /// Not a JSON object.
     #[error("it is no JSON object")]
     Unreadable,
@@ -60,7 +60,7 @@ impl Issuer {
     ///
     /// # Errors
     /// [`UriError`], in words for the person who wrote it.
-    pub fn parse(text: &str) -> Result<Self, UriError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, UriError> {
         if text.contains('?') {
             return Err(UriError::Surplus);
         }
@@ -72,7 +72,7 @@ impl Issuer {
 
     /// As it was written.
     #[must_use]
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.text
     }
 

@@ -12,7 +12,7 @@ const ENDPOINT_MAX: usize = 2048;
 
 /// `https://host[:port]/path[?query]`. RFC 6749 §3.1 and §3.2: a query is kept, a fragment is not allowed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Endpoint {
+pub(crate) struct Endpoint {
     origin: Origin,
     target: String,
 }
@@ -22,7 +22,7 @@ impl Endpoint {
     ///
     /// # Errors
     /// [`UriError`], in words for the person who wrote it.
-    pub fn parse(text: &str) -> Result<Self, UriError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, UriError> {
         if text.len() > ENDPOINT_MAX || !text.bytes().all(plain) {
             return Err(UriError::Malformed);
         }
@@ -38,7 +38,7 @@ impl Endpoint {
 
     /// Host and port.
     #[must_use]
-    pub const fn origin(&self) -> &Origin {
+    pub(crate) const fn origin(&self) -> &Origin {
         &self.origin
     }
 

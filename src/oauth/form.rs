@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 /// How a form travels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Encoding {
+pub(crate) enum Encoding {
     /// RFC 7578.
     #[default]
     Multipart,

@@ -20,7 +20,7 @@ use super::grant::{self, CodeHabits, NoCode};
 use super::json::Object;
 use super::message::{ANSWER_MAX, BaseUri, ErrorBody, HttpRequest, HttpResponse, RETRY_AFTER_MAX, TOKEN_ANSWER_MAX};
 use super::standard::{IDENTITY, declines, is_passing, is_throttled, poll_goes_on, rejects_client};
-use super::{Habits, Kind, text};
+use super::{Kind, text};
 use c2c_auth_core::{
     AccessToken, Answer, CodeAnswer, DeviceInfo, ErrorCode, Fault, PollAnswer, PrepareAnswer, RefreshAnswer,
     RefreshToken, Request, ResourceAnswer, Revocable, RevokeAnswer, Secret, TokenGrant,
@@ -36,6 +36,9 @@ const CODES: CodeHabits = CodeHabits {
     names_the_device: true,
 };
 
+/// Life of an access token whose answer does not say.
+const ACCESS_TOKEN_LIFE: Duration = Duration::from_secs(28_800);
+
 const TOKEN_PATH: &str = "/v2/auth/token";
 const REVOKE_PATH: &str = "/v2/auth/revoke";
 const IDENTIFY_PATH: &str = "/v2/devices/me";
@@ -47,7 +50,7 @@ const URL_PAIRING: HeaderName = HeaderName::from_static("x-client-platypus-enabl
 
 /// What the integrator configures.
 #[derive(Clone, Debug)]
-pub struct Settings {
+pub(crate) struct Settings {
     /// Usually `https://api.frame.io`.
     pub base: BaseUri,
     /// Space-delimited: `asset_create offline`.
@@ -68,7 +71,7 @@ pub struct Settings {
 
 /// Why settings make no provider.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum SettingsError {
+pub(crate) enum SettingsError {
     /// It would not fit into a header.
     #[error("the firmware version {0:?} is not plain text; write it as SemVer, for example \"2.16.4\"")]
     ClientVersion(String),
@@ -79,25 +82,17 @@ pub enum SettingsError {
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub struct FrameioC2c {
+pub(crate) struct FrameioC2c {
     settings: Settings,
     version: HeaderValue,
 }
 
 impl FrameioC2c {
-    pub(super) const HABITS: Habits = Habits {
-        can_probe: true,
-        can_revoke: true,
-        can_heartbeat: true,
-        refresh_token_life: Duration::from_secs(14 * 86_400),
-        access_token_life: Duration::from_secs(28_800),
-    };
-
     /// Checks what could not be put on the wire.
     ///
     /// # Errors
     /// [`SettingsError`], naming the setting.
-    pub fn new(settings: Settings) -> Result<Self, SettingsError> {
+    pub(crate) fn new(settings: Settings) -> Result<Self, SettingsError> {
         let version = HeaderValue::from_str(&settings.client_version)
             .ok()
             .filter(|version| !version.is_empty())
@@ -293,7 +288,7 @@ fn prepare(response: &HttpResponse) -> PrepareAnswer {
 /// up token and the forgotten device are Frame.io's own words and are taken at exactly the status that goes with them.
 fn refresh(response: &HttpResponse) -> RefreshAnswer {
     if response.status.is_success() {
-        let life = FrameioC2c::HABITS.access_token_life;
+        let life = ACCESS_TOKEN_LIFE;
         return match response.object().and_then(|object| grant::renewed(&object, life)) {
             Some(grant) => RefreshAnswer::Granted(grant),
             None => RefreshAnswer::Failed(fault(response)),
@@ -356,7 +351,7 @@ fn resource(response: &HttpResponse, alive: impl FnOnce() -> Option<Option<Devic
 }
 
 fn tokens(response: &HttpResponse) -> Option<TokenGrant> {
-    grant::tokens(&response.object()?, FrameioC2c::HABITS.access_token_life)
+    grant::tokens(&response.object()?, ACCESS_TOKEN_LIFE)
 }
 
 /// All of it is for display; whatever is missing is left empty.

@@ -14,7 +14,7 @@ use super::{Kind, Provider};
 impl Provider {
     /// Where the token endpoint lives: the connection that a refresh is prepared on. `None` until it was discovered.
     #[must_use]
-    pub fn token_origin(&self) -> Option<&Origin> {
+    pub(crate) fn token_origin(&self) -> Option<&Origin> {
         match self {
             Self::FrameioC2c(provider) => Some(provider.base().origin()),
             Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => {
@@ -25,7 +25,7 @@ impl Provider {
 
     /// The server that is spoken to first.
     #[must_use]
-    pub fn first_origin(&self) -> Option<&Origin> {
+    pub(crate) fn first_origin(&self) -> Option<&Origin> {
         self.token_origin().or_else(|| {
             let issuer = self.standard()?.settings.issuer.as_ref()?;
             Some(issuer.address().origin())
@@ -34,18 +34,8 @@ impl Provider {
 
     /// What this request needs to know of its server and does not.
     #[must_use]
-    pub fn lacks(&self, kind: Kind) -> Option<Unfit> {
+    pub(crate) fn lacks(&self, kind: Kind) -> Option<Unfit> {
         self.standard()?.lacks(kind)
-    }
-
-    /// The places of the server's own description, to be asked in order until nothing is lacking for this request. Empty where
-    /// nothing is, and where the server has no name to be asked by.
-    #[must_use]
-    pub fn discovery(&self, kind: Kind) -> Vec<HttpRequest> {
-        if self.lacks(kind).is_none() {
-            return Vec::new();
-        }
-        self.documents()
     }
 
     /// Whether the server's own description should be read before this request although the request lacks nothing.
@@ -53,26 +43,26 @@ impl Provider {
     /// A new pairing by code does not depend on it, but is safer with it: only there a server says that its answers at the
     /// redirect always name it (RFC 9207 §3), and that it knows PKCE methods and S256 is none of them.
     #[must_use]
-    pub fn wants_description(&self, kind: Kind) -> bool {
+    pub(crate) fn wants_description(&self, kind: Kind) -> bool {
         let is_named = |server: &Server| server.settings.issuer.is_some();
         kind == Kind::Authorize && !self.is_described() && self.standard().is_some_and(is_named)
     }
 
     /// Whether this holds what the server told of itself.
     #[must_use]
-    pub fn is_described(&self) -> bool {
+    pub(crate) fn is_described(&self) -> bool {
         self.standard().is_some_and(|server| server.described.is_some())
     }
 
     /// Whether the address that this request goes to is not written but left to the server to tell.
     #[must_use]
-    pub fn leaves_to_server(&self, kind: Kind) -> bool {
+    pub(crate) fn leaves_to_server(&self, kind: Kind) -> bool {
         self.standard().is_some_and(|server| server.leaves_to_server(kind))
     }
 
     /// All places of the server's own description.
     #[must_use]
-    pub fn documents(&self) -> Vec<HttpRequest> {
+    pub(crate) fn documents(&self) -> Vec<HttpRequest> {
         let issuer = self.standard().and_then(|server| server.settings.issuer.as_ref());
         let places = issuer.into_iter().flat_map(Issuer::documents);
         places.map(|place| standard::get(&place)).collect()
@@ -82,7 +72,7 @@ impl Provider {
     ///
     /// # Errors
     /// [`Unfit`], where the document is not to be believed. Whether it is enough, [`Provider::lacks`] tells.
-    pub fn learn(&self, response: &HttpResponse) -> Result<Self, Unfit> {
+    pub(crate) fn learn(&self, response: &HttpResponse) -> Result<Self, Unfit> {
         let object = response
             .object()
             .filter(|_| response.status.is_success())
@@ -100,7 +90,7 @@ impl Provider {
 
     /// The same provider, of whose server no place tells any more than this.
     #[must_use]
-    pub fn described_throughout(&self) -> Self {
+    pub(crate) fn described_throughout(&self) -> Self {
         let mut learned = self.clone();
         if let Some(server) = learned.standard_mut() {
             server.throughout = true;

@@ -27,21 +27,21 @@ pub(super) const TOKEN_ANSWER_MAX: usize = 160 * 1024;
 
 /// Host and port of a server that speaks `https`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Origin {
+pub(crate) struct Origin {
     host: String,
     port: u16,
 }
 
 /// The address under which a provider's paths live: `https://host[:port][/prefix]`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct BaseUri {
+pub(crate) struct BaseUri {
     origin: Origin,
     prefix: String,
 }
 
 /// Why a text is no usable base URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UriError {
+pub(crate) enum UriError {
     /// Not of the form of a URI.
     #[error("not a URI; write it as \"https://host\" or \"https://host:port/prefix\"")]
     Malformed,
@@ -55,7 +55,7 @@ pub enum UriError {
 
 /// A request, ready for a connection to [`HttpRequest::origin`].
 #[derive(Clone)]
-pub struct HttpRequest {
+pub(crate) struct HttpRequest {
     /// Where it goes.
     pub origin: Origin,
     /// How.
@@ -71,7 +71,7 @@ pub struct HttpRequest {
 }
 
 /// A complete answer.
-pub struct HttpResponse {
+pub(crate) struct HttpResponse {
     /// The status line's number.
     pub status: StatusCode,
     /// All headers.
@@ -100,13 +100,13 @@ impl Origin {
 
     /// As in the URI: an IPv6 address keeps its brackets.
     #[must_use]
-    pub fn host(&self) -> &str {
+    pub(crate) fn host(&self) -> &str {
         &self.host
     }
 
     /// As name lookup and TLS want it: an IPv6 address without brackets.
     #[must_use]
-    pub fn dial_host(&self) -> &str {
+    pub(crate) fn dial_host(&self) -> &str {
         self.host
             .strip_prefix('[')
             .and_then(|host| host.strip_suffix(']'))
@@ -115,7 +115,7 @@ impl Origin {
 
     /// The TCP port.
     #[must_use]
-    pub const fn port(&self) -> u16 {
+    pub(crate) const fn port(&self) -> u16 {
         self.port
     }
 }
@@ -135,7 +135,7 @@ impl BaseUri {
     ///
     /// # Errors
     /// [`UriError`], in words for the person who wrote it.
-    pub fn parse(text: &str) -> Result<Self, UriError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, UriError> {
         let (uri, origin) = https(text)?;
         if uri.query().is_some() {
             return Err(UriError::Surplus);
@@ -148,7 +148,7 @@ impl BaseUri {
 
     /// Host and port.
     #[must_use]
-    pub const fn origin(&self) -> &Origin {
+    pub(crate) const fn origin(&self) -> &Origin {
         &self.origin
     }
 
@@ -180,7 +180,7 @@ impl HttpResponse {
     /// When the server says it answered. An answer that a cache has kept (RFC 9111 §5.1) tells no time: it left the server
     /// long ago, by a clock of which nothing else is known.
     #[must_use]
-    pub fn date(&self) -> Option<WallTime> {
+    pub(crate) fn date(&self) -> Option<WallTime> {
         let kept = self
             .headers
             .get_all(AGE)
@@ -191,7 +191,7 @@ impl HttpResponse {
 
     /// The same of an answer that caches share, because its request carried no credential: there any `Age` means a cache.
     #[must_use]
-    pub fn date_of_shared(&self) -> Option<WallTime> {
+    pub(crate) fn date_of_shared(&self) -> Option<WallTime> {
         if self.headers.contains_key(AGE) {
             None
         } else {
@@ -205,7 +205,7 @@ impl HttpResponse {
 
     /// The answer as a fault: what it means where it is no verdict.
     #[must_use]
-    pub fn fault(&self) -> Fault {
+    pub(crate) fn fault(&self) -> Fault {
         Fault {
             kind: match self.status.as_u16() {
                 429 => FaultKind::RateLimited,
@@ -256,7 +256,7 @@ impl HttpResponse {
 
     /// What the server has against the request, where it says so in the protocol's words.
     #[must_use]
-    pub fn objection(&self) -> Option<Objection> {
+    pub(crate) fn objection(&self) -> Option<Objection> {
         match self.error() {
             ErrorBody::Word(word) => Some(objection(&word)),
             ErrorBody::Detailed(_) | ErrorBody::Unreadable => None,

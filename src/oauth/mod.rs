@@ -24,7 +24,7 @@ mod learn;
 mod message;
 mod oauth_code;
 mod oauth_device;
-pub mod pkce;
+pub(crate) mod pkce;
 mod redirect;
 mod standard;
 #[cfg(test)]
@@ -33,15 +33,15 @@ mod text;
 
 use std::time::Duration;
 
-pub use discovery::{Issuer, Unfit};
-pub use endpoint::Endpoint;
-pub use form::Encoding;
-pub use frameio_c2c::{FrameioC2c, Settings, SettingsError};
-pub use message::{BaseUri, HttpRequest, HttpResponse, Origin, UriError};
-pub use oauth_code::OauthCode;
-pub use oauth_device::OauthDevice;
-pub use redirect::{REDIRECT_MAX, RedirectError, RedirectUri, RedirectUriError};
-pub use standard::{ACCESS_TOKEN_LIFE, ClientAuth, Dialect, Endpoints, ServerSettings};
+pub(crate) use discovery::{Issuer, Unfit};
+pub(crate) use endpoint::Endpoint;
+pub(crate) use form::Encoding;
+pub(crate) use frameio_c2c::{FrameioC2c, Settings};
+pub(crate) use message::{BaseUri, HttpRequest, HttpResponse, Origin};
+pub(crate) use oauth_code::OauthCode;
+pub(crate) use oauth_device::OauthDevice;
+pub(crate) use redirect::{REDIRECT_MAX, RedirectError, RedirectUri};
+pub(crate) use standard::{ClientAuth, Dialect, Endpoints, ServerSettings};
 
 use c2c_auth_core::{
     Answer, AuthorizeAnswer, CodeAnswer, ErrorCode, ExchangeAnswer, Fault, FaultKind, PollAnswer, PrepareAnswer,
@@ -49,7 +49,7 @@ use c2c_auth_core::{
 };
 
 /// The server's own limit is 30 s, after which it answers 500: waiting a little longer turns «lost» into an answer.
-pub const TOKEN_LIMIT: Duration = Duration::from_secs(35);
+pub(crate) const TOKEN_LIMIT: Duration = Duration::from_secs(35);
 
 /// Requests that can be repeated at no risk.
 const ORDINARY_LIMIT: Duration = Duration::from_secs(15);
@@ -59,7 +59,7 @@ const PREPARE_LIMIT: Duration = Duration::from_secs(10);
 
 /// The kind of server the device is paired with.
 #[derive(Clone, Debug)]
-pub enum Provider {
+pub(crate) enum Provider {
     /// Frame.io Camera to Cloud: RFC 8628 with habits of its own.
     FrameioC2c(FrameioC2c),
     /// Any server with RFC 8628.
@@ -70,7 +70,7 @@ pub enum Provider {
 
 /// Which request an answer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Kind {
+pub(crate) enum Kind {
     /// [`Request::DeviceCode`].
     DeviceCode,
     /// [`Request::Poll`].
@@ -91,25 +91,22 @@ pub enum Kind {
     Exchange,
 }
 
-/// What the core's policy has to know about a provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Habits {
-    /// A resource tells whether an access token lives.
-    pub can_probe: bool,
-    /// Tokens can be revoked.
-    pub can_revoke: bool,
-    /// The server expects reports of presence.
-    pub can_heartbeat: bool,
-    /// Predicted life of a refresh token.
-    pub refresh_token_life: Duration,
-    /// Life of an access token whose answer does not say.
-    pub access_token_life: Duration,
+impl Kind {
+    /// How long an exchange may take once a connection stands; for [`Self::Prepare`], with the connecting.
+    #[must_use]
+    pub(crate) const fn limit(self) -> Duration {
+        match self {
+            Self::Poll | Self::Refresh | Self::Exchange => TOKEN_LIMIT,
+            Self::Prepare => PREPARE_LIMIT,
+            Self::DeviceCode | Self::Revoke | Self::Identify | Self::Heartbeat | Self::Authorize => ORDINARY_LIMIT,
+        }
+    }
 }
 
 impl Provider {
     /// The word for it in the configuration, on the bus and in the record's identity.
     #[must_use]
-    pub const fn name(&self) -> &'static str {
+    pub(crate) const fn name(&self) -> &'static str {
         match self {
             Self::FrameioC2c(_) => "frameio-c2c",
             Self::OauthDevice(_) => "oauth-device",
@@ -119,7 +116,7 @@ impl Provider {
 
     /// The server, as part of the record's identity: two servers never share a record.
     #[must_use]
-    pub fn issuer(&self) -> String {
+    pub(crate) fn issuer(&self) -> String {
         match self {
             Self::FrameioC2c(provider) => provider.base().to_string(),
             Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => {
@@ -128,30 +125,11 @@ impl Provider {
         }
     }
 
-    /// What the core's policy has to know.
-    #[must_use]
-    pub const fn habits(&self) -> Habits {
-        match self {
-            Self::FrameioC2c(_) => FrameioC2c::HABITS,
-            Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => server.habits(),
-        }
-    }
-
-    /// How long an exchange may take once a connection stands; for [`Kind::Prepare`], with the connecting.
-    #[must_use]
-    pub const fn limit(&self, kind: Kind) -> Duration {
-        match kind {
-            Kind::Poll | Kind::Refresh | Kind::Exchange => TOKEN_LIMIT,
-            Kind::Prepare => PREPARE_LIMIT,
-            Kind::DeviceCode | Kind::Revoke | Kind::Identify | Kind::Heartbeat | Kind::Authorize => ORDINARY_LIMIT,
-        }
-    }
-
     /// The request on the wire; `None` where this provider has no such request, or a token is not fit for a header.
     ///
     /// `entropy` makes the multipart boundary; it need not be secret.
     #[must_use]
-    pub fn request(&self, request: &Request, entropy: [u8; 16]) -> Option<HttpRequest> {
+    pub(crate) fn request(&self, request: &Request, entropy: [u8; 16]) -> Option<HttpRequest> {
         let server = match self {
             Self::FrameioC2c(provider) => return provider.request(request, entropy),
             Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => server,
@@ -186,7 +164,7 @@ impl Provider {
 
     /// The request of [`Request::Refresh`], whose connection is chosen elsewhere.
     #[must_use]
-    pub fn refresh(&self, token: &RefreshToken, entropy: [u8; 16]) -> Option<HttpRequest> {
+    pub(crate) fn refresh(&self, token: &RefreshToken, entropy: [u8; 16]) -> Option<HttpRequest> {
         match self {
             Self::FrameioC2c(provider) => provider.refresh(token, entropy),
             Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => server.refresh(token),
@@ -195,7 +173,7 @@ impl Provider {
 
     /// What a complete answer means.
     #[must_use]
-    pub fn answer(&self, kind: Kind, response: &HttpResponse) -> Answer {
+    pub(crate) fn answer(&self, kind: Kind, response: &HttpResponse) -> Answer {
         // A server that repeats what it was sent must not get the client secret into the journal.
         let named = |word: Option<ErrorCode>| match self.client_secret() {
             Some(secret) => word.and_then(|word| word.unless_it_repeats(secret)),
@@ -237,7 +215,7 @@ impl Provider {
 
     /// What it means that there is no such request at this server.
     #[must_use]
-    pub const fn unsendable(&self, kind: Kind) -> Answer {
+    pub(crate) const fn unsendable(&self, kind: Kind) -> Answer {
         match (self, kind) {
             // RFC 7009 is optional: a server without the endpoint will never take it.
             (Self::OauthDevice(_) | Self::OauthCode(_), Kind::Revoke) => Answer::Revoke(RevokeAnswer::Refused),
@@ -255,7 +233,7 @@ impl Provider {
 
     /// Reads the address that the browser was sent to at the end of the code grant; `None` where there is no such grant.
     #[must_use]
-    pub fn redirected(&self, address: &str) -> Option<Result<Redirect, RedirectError>> {
+    pub(crate) fn redirected(&self, address: &str) -> Option<Result<Redirect, RedirectError>> {
         match self {
             Self::FrameioC2c(_) | Self::OauthDevice(_) => None,
             Self::OauthCode(provider) => Some(provider.redirected(address)),
@@ -266,7 +244,7 @@ impl Provider {
 impl Kind {
     /// The kind of a request.
     #[must_use]
-    pub const fn of(request: &Request) -> Self {
+    pub(crate) const fn of(request: &Request) -> Self {
         match request {
             Request::DeviceCode => Self::DeviceCode,
             Request::Poll(_) => Self::Poll,
@@ -282,7 +260,7 @@ impl Kind {
 
     /// The answer to a request of this kind that came to no verdict.
     #[must_use]
-    pub const fn failed(self, fault: Fault) -> Answer {
+    pub(crate) const fn failed(self, fault: Fault) -> Answer {
         match self {
             Self::DeviceCode => Answer::Code(CodeAnswer::Failed(fault)),
             Self::Poll => Answer::Poll(PollAnswer::Failed(fault)),
@@ -298,7 +276,7 @@ impl Kind {
     /// Whether another request to the same server follows within seconds, so that the connection is worth keeping: the
     /// next poll after a code or a poll, `devices/me` after a new token.
     #[must_use]
-    pub const fn is_followed(self) -> bool {
+    pub(crate) const fn is_followed(self) -> bool {
         match self {
             Self::DeviceCode | Self::Poll | Self::Exchange | Self::Refresh => true,
             Self::Authorize | Self::Prepare | Self::Revoke | Self::Identify | Self::Heartbeat => false,

@@ -13,7 +13,7 @@ use c2c_auth_core::{AuthorizationCode, CodeVerifier, ErrorCode, ExchangeAnswer, 
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub struct OauthCode {
+pub(crate) struct OauthCode {
     pub(super) server: Server,
     pub(super) redirect: RedirectUri,
 }
@@ -21,7 +21,7 @@ pub struct OauthCode {
 impl OauthCode {
     /// Takes the settings as they are: addresses are checked where they are read.
     #[must_use]
-    pub fn new(settings: ServerSettings, redirect: RedirectUri) -> Self {
+    pub(crate) fn new(settings: ServerSettings, redirect: RedirectUri) -> Self {
         Self {
             server: Server::new(settings),
             redirect,
@@ -30,7 +30,7 @@ impl OauthCode {
 
     /// The redirect URI as it was registered.
     #[must_use]
-    pub const fn redirect_uri(&self) -> &RedirectUri {
+    pub(crate) const fn redirect_uri(&self) -> &RedirectUri {
         &self.redirect
     }
 
@@ -38,7 +38,12 @@ impl OauthCode {
     ///
     /// `redirect` is the registered address with the port of this flow's listener.
     #[must_use]
-    pub fn authorization(&self, redirect: &RedirectUri, state: &str, verifier: &str) -> Option<Zeroizing<String>> {
+    pub(crate) fn authorization(
+        &self,
+        redirect: &RedirectUri,
+        state: &str,
+        verifier: &str,
+    ) -> Option<Zeroizing<String>> {
         let settings = &self.server.settings;
         let mut query = form_urlencoded::Serializer::new(String::new());
         query
@@ -104,7 +109,7 @@ impl OauthCode {
     ///
     /// # Errors
     /// [`RedirectError`]: it is nothing that this flow could have brought about.
-    pub fn redirected(&self, address: &str) -> Result<Redirect, RedirectError> {
+    pub(crate) fn redirected(&self, address: &str) -> Result<Redirect, RedirectError> {
         let issuer = self.server.settings.issuer.as_ref();
         let from = From {
             issuer: issuer.map(super::Issuer::as_str),

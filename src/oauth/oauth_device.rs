@@ -24,12 +24,12 @@ const USER_CODE_MAX: usize = 64;
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub struct OauthDevice(pub(super) Server);
+pub(crate) struct OauthDevice(pub(super) Server);
 
 impl OauthDevice {
     /// Takes the settings as they are: addresses are checked where they are read.
     #[must_use]
-    pub fn new(settings: ServerSettings) -> Self {
+    pub(crate) fn new(settings: ServerSettings) -> Self {
         Self(Server::new(settings))
     }
 

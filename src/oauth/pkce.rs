@@ -7,11 +7,11 @@ use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
 /// Random bytes in a `state` and in a verifier: 256 bits, as RFC 7636 §7.1 recommends.
-pub const RANDOM: usize = 32;
+pub(crate) const RANDOM: usize = 32;
 
 /// A `state` or a verifier: 43 characters of the unreserved set (RFC 7636 §4.1), fit for every query.
 #[must_use]
-pub fn word(random: &[u8; RANDOM]) -> Zeroizing<String> {
+pub(crate) fn word(random: &[u8; RANDOM]) -> Zeroizing<String> {
     Zeroizing::new(URL_SAFE_NO_PAD.encode(random))
 }
 

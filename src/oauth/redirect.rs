@@ -12,14 +12,14 @@ use super::standard::{declines, rejects_flow};
 use c2c_auth_core::{AuthorizationCode, Redirect, RedirectOutcome, StateParameter};
 
 /// Longest address that is read. RFC 9110 §4.1 recommends 8000 octets at least; the listener reads no more.
-pub const REDIRECT_MAX: usize = 8 * 1024;
+pub(crate) const REDIRECT_MAX: usize = 8 * 1024;
 
 /// The ways to name this very machine. RFC 8252 §8.3 advises against the name `localhost`, but some servers take no other.
 const LOOPBACK: [&str; 3] = ["127.0.0.1", "[::1]", "localhost"];
 
 /// A redirect URI as it was registered with the server.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct RedirectUri {
+pub(crate) struct RedirectUri {
     /// `http`, `https` or a private-use scheme, in small letters.
     scheme: String,
     /// Host as written, without port; may be empty with a private-use scheme.
@@ -32,7 +32,7 @@ pub struct RedirectUri {
 
 /// Why a text is no usable redirect URI. Each ends with the cure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RedirectUriError {
+pub(crate) enum RedirectUriError {
     /// Not of the form of a URI.
     #[error("this is no address; write for example \"http://127.0.0.1/callback\"")]
     Malformed,
@@ -49,7 +49,7 @@ pub enum RedirectUriError {
 
 /// Why an address brings nothing. No text quotes the address: it may hold a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-pub enum RedirectError {
+pub(crate) enum RedirectError {
     /// Longer than [`REDIRECT_MAX`].
     #[error("the address is too long")]
     TooLong,
@@ -84,7 +84,7 @@ impl RedirectUri {
     ///
     /// # Errors
     /// [`RedirectUriError`], in words for the person who wrote it.
-    pub fn parse(text: &str) -> Result<Self, RedirectUriError> {
+    pub(crate) fn parse(text: &str) -> Result<Self, RedirectUriError> {
         let fit = |byte: u8| byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte);
         if text.len() > 2048 || !text.bytes().all(fit) {
             return Err(RedirectUriError::Malformed);
@@ -134,14 +134,14 @@ impl RedirectUri {
 
     /// Whether the browser comes back to this machine, where a listener can wait for it.
     #[must_use]
-    pub fn is_loopback(&self) -> bool {
+    pub(crate) fn is_loopback(&self) -> bool {
         self.scheme == "http" && LOOPBACK.iter().any(|name| self.host.eq_ignore_ascii_case(name))
     }
 
     /// The one address of this machine that a browser goes to. None where it is a name, for which a browser tries both, or
     /// elsewhere.
     #[must_use]
-    pub fn loopback_address(&self) -> Option<IpAddr> {
+    pub(crate) fn loopback_address(&self) -> Option<IpAddr> {
         match (self.scheme.as_str(), self.host.as_str()) {
             ("http", "127.0.0.1") => Some(Ipv4Addr::LOCALHOST.into()),
             ("http", "[::1]") => Some(Ipv6Addr::LOCALHOST.into()),
@@ -151,19 +151,19 @@ impl RedirectUri {
 
     /// The port that was written. RFC 8252 §7.3: without one, a loopback address may have any.
     #[must_use]
-    pub const fn port(&self) -> Option<u16> {
+    pub(crate) const fn port(&self) -> Option<u16> {
         self.port
     }
 
     /// The path that a browser asks for.
     #[must_use]
-    pub fn path(&self) -> &str {
+    pub(crate) fn path(&self) -> &str {
         if self.path.is_empty() { "/" } else { &self.path }
     }
 
     /// The address of a flow whose listener has this port.
     #[must_use]
-    pub fn at_port(&self, port: u16) -> Self {
+    pub(crate) fn at_port(&self, port: u16) -> Self {
         Self {
             port: Some(port),
             ..self.clone()
@@ -172,7 +172,7 @@ impl RedirectUri {
 
     /// What the `Host` header of a browser that comes here says (RFC 9110 §7.2).
     #[must_use]
-    pub fn host_header(&self) -> String {
+    pub(crate) fn host_header(&self) -> String {
         let host = self.host.to_ascii_lowercase();
         match self.port {
             Some(port) if port != 80 => format!("{host}:{port}"),

@@ -13,7 +13,6 @@ use hyper::http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, 
 use hyper::http::{HeaderMap, Method, StatusCode};
 use zeroize::Zeroizing;
 
-use super::Habits;
 use super::discovery::{Described, Issuer};
 use super::endpoint::Endpoint;
 use super::form::{Encoding, Fields};
@@ -23,14 +22,14 @@ use c2c_auth_core::{Objection, PollAnswer, RefreshAnswer, RefreshToken, Revocabl
 
 /// Life of an access token whose answer does not say (RFC 6749 §5.1 leaves it to the documentation): one hour, the most
 /// common one. Too short costs a refresh, too long a 401.
-pub const ACCESS_TOKEN_LIFE: Duration = Duration::from_secs(3600);
+pub(crate) const ACCESS_TOKEN_LIFE: Duration = Duration::from_secs(3600);
 
 /// RFC 9110 §12.5.3: without this wish any encoding will do, and none is decoded here.
 pub(super) const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
 /// How the client proves who it is at the token endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ClientAuth {
+pub(crate) enum ClientAuth {
     /// `client_secret_post`: id and secret in the form.
     Post,
     /// `client_secret_basic`: id and secret in the `Authorization` header.
@@ -41,7 +40,7 @@ pub enum ClientAuth {
 
 /// Where a known server departs from the standard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Dialect {
+pub(crate) enum Dialect {
     /// Nowhere.
     #[default]
     Standard,
@@ -53,7 +52,7 @@ pub enum Dialect {
 
 /// The addresses of a server; those that are absent come from its discovery document, if it has one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Endpoints {
+pub(crate) struct Endpoints {
     /// RFC 6749 §3.2.
     pub token: Option<Endpoint>,
     /// RFC 8628 §3.1.
@@ -88,7 +87,7 @@ impl Endpoints {
 
 /// What the integrator configures of a standard server.
 #[derive(Clone, Debug)]
-pub struct ServerSettings {
+pub(crate) struct ServerSettings {
     /// The client's identifier; empty while unprovisioned (the core then asks for nothing).
     pub client_id: String,
     /// Its secret; absent for public clients and while unprovisioned.
@@ -103,8 +102,6 @@ pub struct ServerSettings {
     pub endpoints: Endpoints,
     /// Its departures.
     pub dialect: Dialect,
-    /// Predicted life of a refresh token; no standard answer tells it.
-    pub refresh_token_life: Duration,
 }
 
 /// What the two standard kinds share.
@@ -127,18 +124,6 @@ impl Server {
             settings,
             described: None,
             throughout: false,
-        }
-    }
-
-    pub(super) const fn habits(&self) -> Habits {
-        Habits {
-            // There is no resource that every server has.
-            can_probe: false,
-            // With discovery it shows later; a revocation that has nowhere to go is then refused.
-            can_revoke: self.settings.endpoints.revocation.is_some() || self.settings.issuer.is_some(),
-            can_heartbeat: false,
-            refresh_token_life: self.settings.refresh_token_life,
-            access_token_life: ACCESS_TOKEN_LIFE,
         }
     }
 

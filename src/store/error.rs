@@ -70,14 +70,3 @@ pub enum WriteError {
         source: io::Error,
     },
 }
-
-/// What was given as a state key is none. Says nothing about its content.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum KeyError {
-    /// Neither 32 bytes nor the base64 of 32 bytes.
-    #[error("the state key must be 32 random bytes, raw or in base64")]
-    Shape,
-    /// All bytes are zero: what a power cut leaves of a file that was never synced.
-    #[error("the state key is all zeros, so it was never written to disk: provision it again")]
-    Zero,
-}

@@ -2,19 +2,8 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::alphabet;
-use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use sha2::{Digest as _, Sha256};
-use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
-
-use super::error::KeyError;
-
-/// People make keys with `openssl rand -base64 32` as well as with tools that leave the padding out.
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &alphabet::STANDARD,
-    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
-);
+use zeroize::{Zeroize, ZeroizeOnDrop};
 
 /// The key everything on disk is sealed with: wiped when dropped, redacted when printed.
 #[derive(Zeroize, ZeroizeOnDrop)]
@@ -28,33 +17,6 @@ impl StateKey {
     #[must_use]
     pub const fn from_bytes(bytes: [u8; Self::LEN]) -> Self {
         Self(bytes)
-    }
-
-    /// Reads what a credential or key file holds: 32 raw bytes, or their base64 with at most one newline at the end. The
-    /// two cannot be confused, because base64 of 32 bytes is longer than 32 bytes.
-    ///
-    /// # Errors
-    /// [`KeyError`] if it is neither, or all zeros.
-    pub fn parse(text: &[u8]) -> Result<Self, KeyError> {
-        let mut key = Self([0; Self::LEN]);
-        if text.len() == Self::LEN {
-            key.0.copy_from_slice(text);
-        } else {
-            let text = text.strip_suffix(b"\n").unwrap_or(text);
-            // One group more than a key needs, so that a longer text fails by its length and not in the decoder.
-            let mut decoded = Zeroizing::new([0; Self::LEN + 4]);
-            let len = BASE64
-                .decode_slice(text, &mut decoded[..])
-                .map_err(|_| KeyError::Shape)?;
-            if len != Self::LEN {
-                return Err(KeyError::Shape);
-            }
-            key.0.copy_from_slice(&decoded[..len]);
-        }
-        if key.0 == [0; Self::LEN] {
-            return Err(KeyError::Zero);
-        }
-        Ok(key)
     }
 
     pub(super) const fn expose(&self) -> &[u8; Self::LEN] {

@@ -37,7 +37,7 @@ mod vault;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-pub use error::{KeyError, OpenError, WriteError};
+pub(crate) use error::{OpenError, WriteError};
 pub use key::{Identity, StateKey};
 
 use c2c_auth_core::BootId;
@@ -94,7 +94,7 @@ impl fmt::Debug for Store {
 }
 
 /// The lock on the state directory, for somebody who is not the daemon. Held until dropped.
-pub struct Lock {
+pub(crate) struct Lock {
     _directory: Directory,
 }
 
@@ -103,7 +103,7 @@ impl Lock {
     ///
     /// # Errors
     /// [`OpenError::Locked`] while a daemon runs; others if the directory cannot be opened.
-    pub fn take(state: &Path) -> Result<Self, OpenError> {
+    pub(crate) fn take(state: &Path) -> Result<Self, OpenError> {
         let directory = Directory::look(state.to_owned())?;
         directory.lock()?;
         Ok(Self { _directory: directory })
@@ -134,7 +134,7 @@ pub fn peek(dirs: &Directories, key: &StateKey, identity: Identity) -> Result<c2
 /// Whether anything in a state directory was ever sealed, so that a new state key would orphan it. `true` if that cannot be
 /// told.
 #[must_use]
-pub fn records_exist(dir: &Path) -> bool {
+pub(crate) fn records_exist(dir: &Path) -> bool {
     match std::fs::read_dir(dir) {
         Ok(entries) => {
             let names: Result<Vec<_>, _> = entries

@@ -32,7 +32,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The clocks, and what is known about their truth.
 #[derive(Debug)]
-pub struct Clock {
+pub(crate) struct Clock {
     trust: ClockTrust,
     /// Where the floor stood when the day began in which it may move by one step, and when that was.
     day: (WallTime, BootTime),
@@ -42,7 +42,7 @@ pub struct Clock {
 
 /// What a verified `Date` did to the judgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct DateEffect {
+pub(crate) struct DateEffect {
     /// The wall clock is believed now and was not before, or the other way round.
     pub trust_changed: bool,
     /// The floor moved.
@@ -52,7 +52,7 @@ pub struct DateEffect {
 impl Clock {
     /// Starts from the floor that the record holds, if there is one.
     #[must_use]
-    pub fn new(stored: Option<WallTime>) -> Self {
+    pub(crate) fn new(stored: Option<WallTime>) -> Self {
         let trust = ClockTrust::new(BUILD_DATE, stored);
         let last = boottime();
         Self {
@@ -64,7 +64,7 @@ impl Clock {
     }
 
     /// Reads the clock of deadlines.
-    pub fn boot(&mut self) -> BootTime {
+    pub(crate) fn boot(&mut self) -> BootTime {
         // The kernel promises that CLOCK_BOOTTIME never goes back. Emulated kernels have been seen to break that, and the
         // core's schedule rests on it.
         self.last = self.last.max(boottime());
@@ -72,7 +72,7 @@ impl Clock {
     }
 
     /// Reads both clocks and draws fresh entropy.
-    pub fn now(&mut self) -> Now {
+    pub(crate) fn now(&mut self) -> Now {
         Now {
             boot: self.boot(),
             wall: self.trust.judge(system_time()),
@@ -83,18 +83,18 @@ impl Clock {
 
     /// The earliest time it can be.
     #[must_use]
-    pub const fn floor(&self) -> WallTime {
+    pub(crate) const fn floor(&self) -> WallTime {
         self.trust.floor()
     }
 
     /// A `Date` came over verified TLS.
-    pub fn date(&mut self, date: WallTime, max_advance: Duration) -> DateEffect {
+    pub(crate) fn date(&mut self, date: WallTime, max_advance: Duration) -> DateEffect {
         let boot = self.boot();
         self.date_against(boot, system_time(), date, max_advance)
     }
 
     /// The system clock was stepped: earlier contradictions concern another clock.
-    pub fn stepped(&mut self) {
+    pub(crate) fn stepped(&mut self) {
         self.trust.stepped();
     }
 
@@ -153,12 +153,12 @@ impl Entropy {
 }
 
 /// Where the kernel tells the identity of this boot. `ProcSubset=pid` hides it.
-pub const KERNEL_BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+pub(crate) const KERNEL_BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// Which boot this is: by the kernel, else by a random id kept in the runtime directory (which does not survive a boot, but
 /// survives the daemon), else random, so that every start looks like a new boot and no flow is resumed.
 #[must_use]
-pub fn boot_id(kernel: &Path, runtime: Option<&Path>) -> BootId {
+pub(crate) fn boot_id(kernel: &Path, runtime: Option<&Path>) -> BootId {
     if let Some(id) = read_id(kernel) {
         return id;
     }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 /// The directories of `systemd.exec(5)`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Environment {
+pub(crate) struct Environment {
     /// `$STATE_DIRECTORY`.
     pub state: Option<PathBuf>,
     /// `$RUNTIME_DIRECTORY`. Without one, nothing of a pairing in progress survives the process.
@@ -18,7 +18,7 @@ pub struct Environment {
 impl Environment {
     /// The process's own.
     #[must_use]
-    pub fn of_process() -> Self {
+    pub(crate) fn of_process() -> Self {
         Self::read(|name| std::env::var_os(name))
     }
 

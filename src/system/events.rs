@@ -14,11 +14,11 @@ use super::signals::{Signals, Wish};
 use super::timer::StepWatch;
 
 /// Resolves when the connection to the bus is lost.
-pub type Closed = Pin<Box<dyn Future<Output = ()> + Send>>;
+pub(crate) type Closed = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What is listened to.
 #[derive(Debug)]
-pub struct Sources {
+pub(crate) struct Sources {
     /// Steps of the system clock.
     pub steps: Option<StepWatch>,
     /// Hints that the network may be back.
@@ -29,7 +29,7 @@ pub struct Sources {
 
 /// What was heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum News {
+pub(crate) enum News {
     /// Somebody set the system clock.
     ClockStepped,
     /// The network may be back.
@@ -42,7 +42,7 @@ pub enum News {
 
 /// The listening task. Ends with this.
 #[derive(Debug)]
-pub struct Ears {
+pub(crate) struct Ears {
     news: mpsc::Receiver<io::Result<News>>,
     _task: JoinSet<()>,
 }
@@ -50,7 +50,7 @@ pub struct Ears {
 impl Ears {
     /// Starts listening. Must be called inside a runtime.
     #[must_use]
-    pub fn open(mut sources: Sources, closed: Closed) -> Self {
+    pub(crate) fn open(mut sources: Sources, closed: Closed) -> Self {
         let (tell, news) = mpsc::channel(1);
         let mut closed = Some(closed);
         let mut task = JoinSet::new();
@@ -70,7 +70,7 @@ impl Ears {
     ///
     /// # Errors
     /// The kernel's timer failed. It is the last thing that is heard.
-    pub async fn next(&mut self) -> io::Result<News> {
+    pub(crate) async fn next(&mut self) -> io::Result<News> {
         match self.news.recv().await {
             Some(news) => news,
             None => future::pending().await,

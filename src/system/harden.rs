@@ -8,7 +8,7 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior,
 ///
 /// Best effort: a kernel or sandbox that refuses is told and does not keep the device from working. Programs that are called
 /// inherit the limit on core dumps.
-pub fn protect_memory(complain: impl Fn(String)) {
+pub(crate) fn protect_memory(complain: impl Fn(String)) {
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
         complain(format!("the process stays dumpable: {error}"));
     }
@@ -27,7 +27,7 @@ pub fn protect_memory(complain: impl Fn(String)) {
 /// would live on without doing its work, and systemd would not know.
 ///
 /// Says where, and not what: a panic's message may quote the data that caused it.
-pub fn die_on_panic(program: &'static str) {
+pub(crate) fn die_on_panic(program: &'static str) {
     std::panic::set_hook(Box::new(move |panic| {
         // Not through tracing: it may be tracing that panicked.
         let mut stderr = std::io::stderr().lock();

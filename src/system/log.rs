@@ -21,7 +21,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 const IDENTIFIER: &str = "c2c-authd";
 
 /// Installs logging for the process. To be called once; a second call changes nothing.
-pub fn init() {
+pub(crate) fn init() {
     let wanted = std::env::var("C2C_LOG").ok();
     let level = wanted.as_deref().map_or(Some(LevelFilter::INFO), parse_level);
     let ours = Targets::new().with_target(env!("CARGO_CRATE_NAME"), level.unwrap_or(LevelFilter::INFO));

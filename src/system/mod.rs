@@ -3,13 +3,13 @@
 //! Owns: the clocks, the timer, the netlink socket, signals, the notification socket, the process's own hardening, its
 //! environment and its log. Must never: know a token, decide anything.
 
-pub mod clock;
-pub mod environment;
-pub mod events;
-pub mod harden;
-pub mod log;
-pub mod netlink;
-pub mod notify;
+pub(crate) mod clock;
+pub(crate) mod environment;
+pub(crate) mod events;
+pub(crate) mod harden;
+pub(crate) mod log;
+pub(crate) mod netlink;
+pub(crate) mod notify;
 mod readiness;
-pub mod signals;
-pub mod timer;
+pub(crate) mod signals;
+pub(crate) mod timer;

@@ -52,7 +52,7 @@ const ADDRESSES: usize = 64;
 ///
 /// # Errors
 /// Where the sandbox or kernel has no route netlink. The daemon then lives without hints.
-pub fn listen() -> io::Result<mpsc::Receiver<()>> {
+pub(crate) fn listen() -> io::Result<mpsc::Receiver<()>> {
     let fd = socket_with(
         AddressFamily::NETLINK,
         SocketType::RAW,

@@ -18,11 +18,11 @@ use c2c_auth_core::BootTime;
 
 /// How long the manager is asked to wait while draining, counted from each request. Three times the interval in which the
 /// loop renews it, so that a busy disk does not get us killed with a refresh in flight.
-pub const EXTEND_BY: Duration = Duration::from_secs(15);
+pub(crate) const EXTEND_BY: Duration = Duration::from_secs(15);
 
 /// Speaks to the service manager, if there is one.
 #[derive(Debug)]
-pub struct Notifier {
+pub(crate) struct Notifier {
     socket: Option<UnixDatagram>,
     status: String,
 }
@@ -30,7 +30,7 @@ pub struct Notifier {
 impl Notifier {
     /// Connects to `$NOTIFY_SOCKET`.
     #[must_use]
-    pub fn from_environment() -> Self {
+    pub(crate) fn from_environment() -> Self {
         let address = std::env::var_os("NOTIFY_SOCKET").unwrap_or_default();
         if address.is_empty() {
             return Self::silent();
@@ -43,7 +43,7 @@ impl Notifier {
 
     /// Speaks to nobody.
     #[must_use]
-    pub const fn silent() -> Self {
+    pub(crate) const fn silent() -> Self {
         Self {
             socket: None,
             status: String::new(),
@@ -54,7 +54,7 @@ impl Notifier {
     ///
     /// # Errors
     /// When the address is of an unknown kind or nobody listens there.
-    pub fn to(address: &OsStr) -> io::Result<Self> {
+    pub(crate) fn to(address: &OsStr) -> io::Result<Self> {
         let address = match address.as_bytes() {
             [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
             [b'/', ..] => SocketAddr::from_pathname(address)?,
@@ -74,12 +74,12 @@ impl Notifier {
     }
 
     /// The daemon can serve.
-    pub fn ready(&self) {
+    pub(crate) fn ready(&self) {
         self.send(&[NotifyState::Ready]);
     }
 
     /// A reload began; [`Notifier::ready`] ends it, whatever came of it. One datagram, as systemd ≥ 253 demands.
-    pub fn reloading(&self) {
+    pub(crate) fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
             Ok(when) => self.send(&[NotifyState::Reloading, when]),
             Err(error) => tracing::warn!("no monotonic clock: {error}"),
@@ -87,19 +87,19 @@ impl Notifier {
     }
 
     /// The end began.
-    pub fn stopping(&self) {
+    pub(crate) fn stopping(&self) {
         self.send(&[NotifyState::Stopping]);
     }
 
     /// Work is going on that should not be cut; see [`EXTEND_BY`].
-    pub fn extend(&self) {
+    pub(crate) fn extend(&self) {
         self.send(&[NotifyState::ExtendTimeoutUsec(
             u32::try_from(EXTEND_BY.as_micros()).unwrap_or(u32::MAX),
         )]);
     }
 
     /// Shows a sentence in `systemctl status`. Sent only when it is another than the last one.
-    pub fn status(&mut self, sentence: &str) {
+    pub(crate) fn status(&mut self, sentence: &str) {
         if self.status != sentence {
             self.send(&[NotifyState::Status(sentence)]);
             sentence.clone_into(&mut self.status);
@@ -130,7 +130,7 @@ impl Notifier {
 /// It shares the loop's one kernel timer with the core, so that an idle daemon is woken once for each feeding. That timer
 /// counts through suspend and the manager's does not: after one it is fed early, which does no harm.
 #[derive(Debug)]
-pub struct Watchdog {
+pub(crate) struct Watchdog {
     every: Duration,
     due: BootTime,
 }
@@ -138,7 +138,7 @@ pub struct Watchdog {
 impl Watchdog {
     /// The watchdog that the manager asked for, if it did. Half of its patience is ours (`sd_watchdog_enabled(3)`).
     #[must_use]
-    pub fn from_environment() -> Option<Self> {
+    pub(crate) fn from_environment() -> Option<Self> {
         sd_notify::watchdog_enabled()
             .filter(|patience| !patience.is_zero())
             .map(|patience| Self::new(patience / 2))
@@ -146,7 +146,7 @@ impl Watchdog {
 
     /// Feeds once per interval, the first time at once.
     #[must_use]
-    pub fn new(every: Duration) -> Self {
+    pub(crate) fn new(every: Duration) -> Self {
         Self {
             // A deadline has whole milliseconds; less than one would be no interval at all.
             every: every.max(Duration::from_millis(1)),
@@ -155,7 +155,7 @@ impl Watchdog {
     }
 
     /// An iteration of the loop was completed.
-    pub fn progress(&mut self, now: BootTime, notifier: &Notifier) {
+    pub(crate) fn progress(&mut self, now: BootTime, notifier: &Notifier) {
         if now >= self.due {
             notifier.watchdog();
             self.due = now.after(self.every);
@@ -164,7 +164,7 @@ impl Watchdog {
 
     /// When an iteration is wanted for the watchdog's sake alone.
     #[must_use]
-    pub const fn due(&self) -> BootTime {
+    pub(crate) const fn due(&self) -> BootTime {
         self.due
     }
 }

@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub(crate) enum Wish {
     /// SIGTERM or SIGINT: end, after what must be finished.
     Terminate,
     /// SIGHUP: read the configuration again.
@@ -16,7 +16,7 @@ pub enum Wish {
 
 /// The listeners.
 #[derive(Debug)]
-pub struct Signals {
+pub(crate) struct Signals {
     term: Signal,
     int: Signal,
     hup: Signal,
@@ -27,7 +27,7 @@ impl Signals {
     ///
     /// # Errors
     /// Those of `sigaction(2)` and of the pipe behind it.
-    pub fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self {
             term: signal(SignalKind::terminate())?,
             int: signal(SignalKind::interrupt())?,
@@ -36,7 +36,7 @@ impl Signals {
     }
 
     /// Waits for the next one. Cancel safe.
-    pub async fn next(&mut self) -> Wish {
+    pub(crate) async fn next(&mut self) -> Wish {
         tokio::select! {
             _ = self.term.recv() => Wish::Terminate,
             _ = self.int.recv() => Wish::Terminate,

@@ -20,7 +20,7 @@ const ZERO: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
 /// The core's deadline.
 #[derive(Debug)]
-pub struct Deadline {
+pub(crate) struct Deadline {
     fd: AsyncFd<OwnedFd>,
     armed: Option<BootTime>,
 }
@@ -30,7 +30,7 @@ impl Deadline {
     ///
     /// # Errors
     /// Those of `timerfd_create(2)`.
-    pub fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
             fd: create(TimerfdClockId::Boottime)?,
             armed: None,
@@ -41,7 +41,7 @@ impl Deadline {
     ///
     /// # Errors
     /// Those of `timerfd_settime(2)`.
-    pub fn arm(&mut self, deadline: Option<BootTime>) -> io::Result<()> {
+    pub(crate) fn arm(&mut self, deadline: Option<BootTime>) -> io::Result<()> {
         if self.armed == deadline {
             return Ok(());
         }
@@ -69,7 +69,7 @@ impl Deadline {
     ///
     /// # Errors
     /// Those of `read(2)`; none is expected.
-    pub async fn expired(&mut self) -> io::Result<()> {
+    pub(crate) async fn expired(&mut self) -> io::Result<()> {
         match wait(&self.fd).await {
             Ok(()) => {
                 self.armed = None;
@@ -82,7 +82,7 @@ impl Deadline {
 
 /// Notices steps of the system clock.
 #[derive(Debug)]
-pub struct StepWatch {
+pub(crate) struct StepWatch {
     fd: AsyncFd<OwnedFd>,
 }
 
@@ -91,7 +91,7 @@ impl StepWatch {
     ///
     /// # Errors
     /// Those of `timerfd_create(2)` and `timerfd_settime(2)`.
-    pub fn new() -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<Self> {
         let fd = create(TimerfdClockId::Realtime)?;
         // The end of time, as the kernel sees it: it clamps. The timer stays armed, and on the kernel's list of those to be
         // told, across any number of steps.
@@ -114,7 +114,7 @@ impl StepWatch {
     ///
     /// # Errors
     /// Those of `read(2)` but `ECANCELED`; none is expected.
-    pub async fn stepped(&self) -> io::Result<()> {
+    pub(crate) async fn stepped(&self) -> io::Result<()> {
         match wait(&self.fd).await {
             Err(error) if error.raw_os_error() == Some(Errno::CANCELED.raw_os_error()) => Ok(()),
             // A clock set to the end of time makes even this timer expire: that, too, was a step.

@@ -30,7 +30,7 @@ const HEAD_MAX: usize = 32 * 1024;
 const HEADERS_MAX: usize = HEAD_MAX / 4;
 
 /// A live connection. Dropping it closes it at once, whatever is in flight.
-pub struct Connection {
+pub(crate) struct Connection {
     origin: Origin,
     address: SocketAddr,
     sender: http1::SendRequest<Full<Bytes>>,

@@ -77,7 +77,7 @@ impl Client {
     ///
     /// # Errors
     /// A fault that is never ambiguous.
-    pub async fn resolve(&self, kind: Kind) -> Result<Arc<Provider>, Fault> {
+    pub(crate) async fn resolve(&self, kind: Kind) -> Result<Arc<Provider>, Fault> {
         let described = self.described(kind).await?;
         if let Some(connection) = described.connection {
             self.keep_warm(connection);
@@ -153,7 +153,7 @@ impl Client {
     /// Where the server would describe itself, if it never did and every one of these places said that there is nothing (404, 410):
     /// then the issuer in the configuration is hardly the server's own.
     #[must_use]
-    pub fn nowhere_described(&self) -> Option<String> {
+    pub(crate) fn nowhere_described(&self) -> Option<String> {
         let provider = self.provider();
         let places = provider.documents();
         let known = lock(&self.shared.known);

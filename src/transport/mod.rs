@@ -28,8 +28,8 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-pub use connection::Connection;
-pub use tls::{FloorClock, TlsError, TlsSettings};
+pub(crate) use connection::Connection;
+pub(crate) use tls::{FloorClock, TlsError, TlsSettings};
 
 use describe::{Described, Known};
 
@@ -41,7 +41,7 @@ use c2c_auth_core::{Answer, Fault, FaultKind, PrepareAnswer, RefreshToken, Reque
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// The longest that a request runs once the end has begun: no answer is waited for longer than one of the token endpoint.
-pub const LONGEST: Duration = CONNECT.saturating_add(TOKEN_LIMIT);
+pub(crate) const LONGEST: Duration = CONNECT.saturating_add(TOKEN_LIMIT);
 
 /// How long an idle connection is trusted. Polls come every 5 s; middleboxes forget a silent connection after a minute, some
 /// sooner, and what is then sent into it stalls until the limit.
@@ -49,7 +49,7 @@ const WARM: Duration = Duration::from_secs(30);
 
 /// Sends what the core asks for. Cheap to clone; meant for a current-thread runtime with `tokio::spawn`.
 #[derive(Clone)]
-pub struct Client {
+pub(crate) struct Client {
     shared: Arc<Shared>,
 }
 
@@ -71,7 +71,7 @@ struct Warm {
 
 /// How a request ended.
 #[derive(Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     /// The `Date` of the answer; it came over verified TLS, as everything does here.
     pub date: Option<WallTime>,
     /// What it means.
@@ -79,7 +79,7 @@ pub struct Outcome {
 }
 
 /// How a `Prepare` ended.
-pub struct Prepared {
+pub(crate) struct Prepared {
     /// For the core.
     pub outcome: Outcome,
     /// For [`Client::refresh`]; present unless the answer is [`PrepareAnswer::Failed`]. Dropping it closes it.
@@ -91,7 +91,7 @@ impl Client {
     ///
     /// # Errors
     /// [`TlsError`], naming the file and the cure.
-    pub fn new(provider: Arc<Provider>, tls: TlsSettings) -> Result<Self, TlsError> {
+    pub(crate) fn new(provider: Arc<Provider>, tls: TlsSettings) -> Result<Self, TlsError> {
         let tls = tls::Connector::new(tls, provider.first_origin())?;
         Ok(Self {
             shared: Arc::new(Shared {
@@ -106,20 +106,20 @@ impl Client {
 
     /// The provider, with all that is known of its server.
     #[must_use]
-    pub fn provider(&self) -> Arc<Provider> {
+    pub(crate) fn provider(&self) -> Arc<Provider> {
         let known = lock(&self.shared.known);
         Arc::clone(known.provider.as_ref().unwrap_or(&self.shared.provider))
     }
 
     /// The end has begun: a description of the server that is waited for, now or later, is none. Requests that are out, and
     /// those that know where to go, run to their own limits.
-    pub fn wind_down(&self) {
+    pub(crate) fn wind_down(&self) {
         self.shared.ending.send_replace(true);
     }
 
     /// Brings up a connection to the token endpoint and proves it by a request without a credential. Always a fresh one:
     /// a refresh is rare, and nothing is known of how long a server still keeps an old one.
-    pub async fn prepare(&self) -> Prepared {
+    pub(crate) async fn prepare(&self) -> Prepared {
         let mut date = None;
         let (answer, connection) = match self.prove(&mut date).await {
             Ok((answer, connection)) => (answer, Some(connection)),
@@ -135,7 +135,7 @@ impl Client {
     /// [`FaultKind::Offline`]: nothing was sent.
     ///
     /// Meant to be spawned: whoever drops this future in flight has an ambiguous refresh.
-    pub async fn refresh(&self, on: Connection, token: &RefreshToken) -> Outcome {
+    pub(crate) async fn refresh(&self, on: Connection, token: &RefreshToken) -> Outcome {
         match self.provider().refresh(token, entropy()) {
             // The server has moved since the connection was made.
             Some(request) if request.origin != *on.origin() => self.judge(Kind::Refresh, Err(FaultKind::Offline)),
@@ -146,7 +146,7 @@ impl Client {
 
     /// Everything else, on a warm connection where there is one. A [`Request::Refresh`] needs the connection of its
     /// `Prepare`; here it finds none, so nothing is sent.
-    pub async fn send(&self, request: &Request) -> Outcome {
+    pub(crate) async fn send(&self, request: &Request) -> Outcome {
         let kind = Kind::of(request);
         match kind {
             Kind::Prepare => return self.prepare().await.outcome,
@@ -176,7 +176,7 @@ impl Client {
 
     async fn prove(&self, date: &mut Option<WallTime>) -> Result<(Answer, Connection), Fault> {
         let Described { provider, connection } = self.described(Kind::Prepare).await?;
-        let deadline = Instant::now() + provider.limit(Kind::Prepare);
+        let deadline = Instant::now() + Kind::Prepare.limit();
         let origin = provider.token_origin().ok_or_else(|| fault(FaultKind::Refused))?;
         // On this one an answer came a moment ago: that is proof.
         let warm = match connection.filter(|warm| warm.origin() == origin) {
@@ -216,7 +216,7 @@ impl Client {
     }
 
     async fn exchange(&self, kind: Kind, on: Connection, request: HttpRequest) -> Result<HttpResponse, FaultKind> {
-        let deadline = Instant::now() + self.shared.provider.limit(kind);
+        let deadline = Instant::now() + kind.limit();
         let (response, connection) = self.traced(on, request, deadline).await?;
         if kind.is_followed() {
             self.keep_warm(connection);

@@ -33,7 +33,7 @@ use c2c_auth_core::{FaultKind, WallTime};
 const SESSIONS: usize = 8;
 
 /// How to trust.
-pub struct TlsSettings {
+pub(crate) struct TlsSettings {
     /// PEM roots that replace the system's.
     pub ca_file: Option<PathBuf>,
     /// The time that certificates are checked at; the daemon keeps it up to date.
@@ -42,7 +42,7 @@ pub struct TlsSettings {
 
 /// Why no TLS can be spoken.
 #[derive(Debug, thiserror::Error)]
-pub enum TlsError {
+pub(crate) enum TlsError {
     /// `ca-file` cannot be read.
     #[error("[tls] ca-file {path:?} cannot be read: {source}")]
     CaFileUnreadable {
@@ -71,7 +71,7 @@ pub enum TlsError {
 }
 
 /// The time that certificates are checked at: the later of the system's clock and the floor.
-pub struct FloorClock {
+pub(crate) struct FloorClock {
     floor: AtomicU64,
     trusted: AtomicBool,
     system: fn() -> u64,
@@ -80,7 +80,7 @@ pub struct FloorClock {
 impl FloorClock {
     /// Starts with an untrusted system clock.
     #[must_use]
-    pub fn new(floor: WallTime) -> Self {
+    pub(crate) fn new(floor: WallTime) -> Self {
         Self {
             floor: AtomicU64::new(floor.as_secs()),
             trusted: AtomicBool::new(false),
@@ -98,7 +98,7 @@ impl FloorClock {
     }
 
     /// The daemon's present knowledge: the earliest time it can be, and whether the system clock is believed.
-    pub fn set(&self, floor: WallTime, trusted: bool) {
+    pub(crate) fn set(&self, floor: WallTime, trusted: bool) {
         self.floor.store(floor.as_secs(), Ordering::Relaxed);
         self.trusted.store(trusted, Ordering::Relaxed);
     }

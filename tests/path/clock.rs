@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use c2c_auth_core::{Body, BootId, Loaded, Record, Slots, Stamp, Store as Write, WallTime};
-use c2c_authd::store::{Directories, Identity, StateKey, Store};
+use c2c_authd::for_tests::{Directories, Identity, StateKey, Store};
 use c2c_testkit::rig::CLIENT_ID;
 use c2c_testkit::server::{Endpoint, Tls, Truth};
 

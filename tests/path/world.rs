@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use c2c_auth_core::{Body, BootId, Loaded, Pairing, Record, Stored};
-use c2c_authd::store::{Directories, Identity, StateKey, Store};
+use c2c_authd::for_tests::{Directories, Identity, StateKey, Store};
 use c2c_testkit::bus::TestBus;
 use c2c_testkit::rig::{CLIENT_ID, Process, Rig};
 use c2c_testkit::server::{Endpoint, Fault, Options, Outcome, Pause, Server, Stage};

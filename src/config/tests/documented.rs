@@ -94,7 +94,7 @@ fn the_shipped_file_as_it_is_changes_nothing() {
 
 #[test]
 fn the_documented_application_id_is_the_one_in_the_code() {
-    let hex = format!("{:032x}", u128::from_be_bytes(APPLICATION_ID));
+    let hex = format!("{:032x}", u128::from_be_bytes(identity::APPLICATION_ID));
     assert!(DOCUMENTED.contains(&hex), "{hex}");
 }
 

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use proptest::prelude::*;
 
+use super::super::value::BaseUri;
 use super::*;
 
 #[test]

@@ -10,7 +10,7 @@ use super::{Text, TextVisitor};
 ///
 /// # Errors
 /// A sentence for people that says how a duration is written.
-pub fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| !c.is_ascii_digit());
     let (number, unit) = (digits, text[digits.len()..].trim_start());
     let wrong =
@@ -39,7 +39,7 @@ pub fn duration(text: &str) -> Result<Duration, String> {
 
 /// Writes a duration as [`duration`] reads it, in the largest unit that is exact.
 #[must_use]
-pub fn duration_text(duration: Duration) -> String {
+pub(crate) fn duration_text(duration: Duration) -> String {
     let millis = duration.as_millis();
     [("d", 86_400_000), ("h", 3_600_000), ("min", 60_000), ("s", 1_000)]
         .into_iter()

@@ -216,7 +216,6 @@ fn undescribed(issuer: &str, ca_file: std::path::PathBuf) -> Client {
         issuer: Some(Issuer::parse(issuer).unwrap()),
         endpoints: Endpoints::default(),
         dialect: Dialect::Standard,
-        refresh_token_life: std::time::Duration::from_secs(86_400),
     };
     let tls = TlsSettings {
         ca_file: Some(ca_file),

@@ -1,6 +1,7 @@
 //! The address that a browser comes back with: anybody may have written it.
 
 use super::*;
+use crate::oauth::redirect::RedirectUriError;
 use c2c_auth_core::{Redirect, RedirectOutcome};
 
 fn provider(redirect: &str, issuer: Option<&str>) -> OauthCode {
@@ -12,7 +13,6 @@ fn provider(redirect: &str, issuer: Option<&str>) -> OauthCode {
         issuer: issuer.map(|issuer| Issuer::parse(issuer).unwrap()),
         endpoints: Endpoints::default(),
         dialect: Dialect::Standard,
-        refresh_token_life: Duration::from_secs(1),
     };
     OauthCode::new(settings, RedirectUri::parse(redirect).unwrap())
 }

@@ -1,6 +1,8 @@
 //! What is sent to Frame.io's device API.
 
 use super::*;
+use crate::oauth::frameio_c2c::SettingsError;
+use crate::oauth::message::UriError;
 
 #[test]
 fn a_base_uri_is_https_with_host_port_and_prefix() {

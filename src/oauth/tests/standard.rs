@@ -30,7 +30,6 @@ pub(super) fn server() -> ServerSettings {
             revocation: Some(at("/revoke")),
         },
         dialect: Dialect::Standard,
-        refresh_token_life: Duration::from_secs(30 * 86_400),
     }
 }
 

@@ -1,47 +1,8 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use proptest::prelude::*;
-
 use super::*;
 
 const RAW: [u8; 32] = *b"an example key, 32 bytes of text";
-const TEXT: &[u8] = b"YW4gZXhhbXBsZSBrZXksIDMyIGJ5dGVzIG9mIHRleHQ=";
-
-#[test]
-fn a_key_is_read_raw_or_as_base64_with_one_newline() {
-    for text in [
-        RAW.to_vec(),
-        TEXT.to_vec(),
-        TEXT.strip_suffix(b"=").unwrap().to_vec(),
-        [TEXT, b"\n"].concat(),
-    ] {
-        assert_eq!(StateKey::parse(&text).unwrap().expose(), &RAW);
-    }
-}
-
-#[test]
-fn what_is_no_key_is_refused() {
-    for text in [
-        &b""[..],
-        b"\n",
-        &RAW[1..],
-        &[&RAW[..], b"\n"].concat(),
-        &TEXT[..40],
-        &[TEXT, b"\n\n"].concat(),
-        &[TEXT, b" "].concat(),
-        &[b" ", TEXT].concat(),
-        &[TEXT, TEXT].concat(),
-        b"YW4gZXhhbXBsZSBrZXksIDMyIGJ5dGVzIG9mIHRleHQgYW5k",
-    ] {
-        assert_eq!(StateKey::parse(text).unwrap_err(), KeyError::Shape);
-    }
-}
-
-#[test]
-fn a_key_of_zeros_is_refused_as_never_written() {
-    assert_eq!(StateKey::parse(&[0; 32]).unwrap_err(), KeyError::Zero);
-    assert_eq!(StateKey::parse(&[b'A'; 43]).unwrap_err(), KeyError::Zero);
-}
 
 #[test]
 fn a_key_prints_nothing_of_itself() {
@@ -75,11 +36,4 @@ fn an_identity_never_changes() {
         .map(|byte| u8::from_str_radix(byte, 16).unwrap())
         .collect();
     assert_eq!(identity.bytes()[..], expected);
-}
-
-proptest! {
-    #[test]
-    fn anything_may_be_given_as_a_key(text in prop::collection::vec(any::<u8>(), 0..100)) {
-        let _ = StateKey::parse(&text);
-    }
 }

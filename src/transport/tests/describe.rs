@@ -43,7 +43,6 @@ fn client(server: &Server, written: Endpoints) -> Client {
         issuer: Some(Issuer::parse(&server.base()).unwrap()),
         endpoints: written,
         dialect: Dialect::Standard,
-        refresh_token_life: Duration::from_secs(86_400),
     };
     let provider = OauthCode::new(settings, RedirectUri::parse("http://127.0.0.1/callback").unwrap());
     let tls = TlsSettings {

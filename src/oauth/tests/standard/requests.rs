@@ -222,7 +222,6 @@ fn revocation_is_that_of_rfc_7009_where_there_is_an_endpoint() {
     without.endpoints.revocation = None;
     let provider = code(without);
     assert!(provider.request(&refresh, ENTROPY).is_none());
-    assert!(!provider.habits().can_revoke);
     assert_eq!(
         provider.unsendable(Kind::Revoke),
         Answer::Revoke(RevokeAnswer::Refused),
