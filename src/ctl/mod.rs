@@ -15,7 +15,6 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use zbus::Connection;
 
 use crate::bus::BusAddress;
-use crate::messages::words;
 use crate::system::harden;
 
 mod args;

@@ -12,8 +12,9 @@ use zbus::{Connection, DBusError as _};
 
 use super::exit::{Exit, Failure, word_of};
 use super::proxy::{DeviceProxy, Options, PairingProxy, TokensProxy};
-use super::{note, print, words};
+use super::{note, print};
 use crate::bus::FailureKind;
+use crate::messages;
 use c2c_auth_core::{PairingState, Reason};
 use code::Code;
 use screen::Screen;
@@ -48,7 +49,7 @@ fn step(state: &str, reason: &str) -> Step {
         Some(PairingState::RequestingCode) => match Reason::from_word(reason) {
             Some(Reason::CodeExpired) => Step::Wait("The code expired; asking for a new one.".to_owned()),
             Some(Reason::None) | None => Step::Wait(String::new()),
-            Some(reason) => Step::Wait(words::capital(words::reason(reason).what) + "."),
+            Some(reason) => Step::Wait(messages::capital(messages::reason(reason).what) + "."),
         },
         Some(PairingState::AwaitingUser) => Step::Show,
         Some(PairingState::Paired) => Step::Paired,
@@ -64,7 +65,7 @@ fn step(state: &str, reason: &str) -> Step {
 fn ending(exit: Exit, reason: &str) -> Failure {
     match Reason::from_word(reason).filter(|reason| *reason != Reason::None) {
         Some(reason) => {
-            let words::Words { what, cure } = words::flow_end(reason);
+            let messages::Words { what, cure } = messages::flow_end(reason);
             Failure::new(exit, format!("{what}. {cure}."))
         }
         None => Failure::new(exit, "pairing failed; see: c2c-authctl status"),

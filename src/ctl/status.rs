@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use super::exit::{Exit, Failure};
 use super::proxy::{DeviceProxy, PairingProxy, TokensProxy};
-use super::words;
+use crate::messages;
 use c2c_auth_core::{ErrorWord, Generation, PairingState, Reason, TokenState};
 
 pub(super) mod dead;
@@ -109,7 +109,7 @@ impl Status {
         let state = PairingState::from_word(&self.pairing_state);
         row(
             "pairing",
-            state.map_or(&*self.pairing_state, |state| words::pairing_state(state)),
+            state.map_or(&*self.pairing_state, |state| messages::pairing_state(state)),
         );
         let project = match (self.project_name.as_str(), self.project_id.as_str()) {
             (name, "") => name.to_owned(),
@@ -129,13 +129,13 @@ impl Status {
         row("firmware", &self.firmware_version);
         row("server", &self.provider);
         let token =
-            TokenState::from_word(&self.token_state).map_or(&*self.token_state, |state| words::token_state(state));
+            TokenState::from_word(&self.token_state).map_or(&*self.token_state, |state| messages::token_state(state));
         match (self.token_state.as_str(), self.generation) {
             ("none", _) | (_, 0) => row("token", token),
             (_, generation) => row("token", &format!("{token}, number {generation}")),
         }
         if let Some(LastError { word, time }) = &self.last_error {
-            let told = ErrorWord::from_word(word).map_or(&**word, |word| words::error(word).what);
+            let told = ErrorWord::from_word(word).map_or(&**word, |word| messages::error(word).what);
             match time {
                 Some(time) => row("last error", &format!("{told}, {}", ago(now, *time))),
                 None => row("last error", told),
@@ -144,7 +144,7 @@ impl Status {
         row("daemon", &self.daemon_version);
         let (reason, cure) = self.explanation();
         if !reason.is_empty() {
-            let _ = writeln!(out, "\n{}.", words::capital(reason));
+            let _ = writeln!(out, "\n{}.", messages::capital(reason));
         }
         if !cure.is_empty() {
             let _ = writeln!(out, "{}{cure}.", if reason.is_empty() { "\n" } else { "" });
@@ -186,8 +186,8 @@ impl Status {
         // A state of a newer daemon explains nothing by itself.
         let state = PairingState::from_word(&self.pairing_state);
         let told = state.map_or_else(
-            || (reason != Reason::None).then(|| words::reason(reason)),
-            |state| words::explanation(state, reason, self.attention_needed, Generation(self.generation)),
+            || (reason != Reason::None).then(|| messages::reason(reason)),
+            |state| messages::explanation(state, reason, self.attention_needed, Generation(self.generation)),
         );
         told.map_or(("", ""), |told| (told.what, told.cure))
     }

@@ -8,6 +8,7 @@ use super::args::How;
 use super::provision::seal::Key;
 use super::*;
 use crate::bus::BusAddress;
+use crate::messages;
 use c2c_auth_core::{ErrorWord, Reason};
 
 fn parse(line: &str) -> Result<Args, Failure> {
@@ -262,13 +263,13 @@ fn unpairing_names_what_is_lost() {
 fn every_reason_has_words_of_its_own_and_every_ending_a_cure() {
     let mut seen = BTreeSet::new();
     for reason in Reason::ALL.iter().copied().filter(|reason| *reason != Reason::None) {
-        let told = words::reason(reason);
+        let told = messages::reason(reason);
         assert!(!told.what.is_empty() && !told.cure.is_empty(), "{reason:?}");
         assert!(!told.what.ends_with('.') && !told.cure.ends_with('.'), "{reason:?}");
         assert!(seen.insert(told.what), "{reason:?} says what another says");
     }
     for word in ErrorWord::ALL.iter().copied() {
-        let told = words::error(word);
+        let told = messages::error(word);
         assert!(!told.what.is_empty() && !told.cure.is_empty(), "{word:?}");
     }
 }

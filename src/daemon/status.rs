@@ -1,6 +1,6 @@
 //! The line of `systemctl status`: the state, why, and last what somebody has to do, if anything.
 
-use crate::messages::words::{self, Words};
+use crate::messages::{self, Words};
 use c2c_auth_core::{PairingState, Snapshot, TokenState};
 
 /// The sentence for a snapshot. Holds no secret and no pairing code, because a snapshot holds none (I8).
@@ -21,7 +21,7 @@ pub(crate) fn sentence(snapshot: &Snapshot) -> String {
 
 fn state(snapshot: &Snapshot) -> String {
     match snapshot.pairing {
-        PairingState::Unprovisioned => format!("Not provisioned: {}.", words::reason(snapshot.reason).what),
+        PairingState::Unprovisioned => format!("Not provisioned: {}.", messages::reason(snapshot.reason).what),
         PairingState::Unpaired => unpaired(snapshot),
         PairingState::RequestingCode if snapshot.paired => {
             format!(
@@ -77,7 +77,7 @@ fn because(snapshot: &Snapshot) -> String {
 }
 
 fn explanation(snapshot: &Snapshot) -> Option<Words> {
-    words::explanation(
+    messages::explanation(
         snapshot.pairing,
         snapshot.reason,
         snapshot.attention,

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tracing::Level;
 
-use super::words;
+use super::{self as messages, Words};
 use c2c_auth_core::{FaultKind, Generation, Note, PairingState, Reason};
 
 macro_rules! kinds {
@@ -259,7 +259,7 @@ impl From<&Note> for Entry {
             } => refresh_failed(fault, retry_in, ambiguous, sends),
             Note::ClientRejected { objection, paired } => objection::client_rejected(objection, paired),
             Note::PairingLost { reason } => Self::new(Level::ERROR, PAIRING_LOST, {
-                let words::Words { what, cure } = words::reason(reason);
+                let Words { what, cure } = messages::reason(reason);
                 format!("The pairing is lost: {what}. {cure}.")
             })
             .reason(reason),
@@ -325,8 +325,8 @@ impl From<&Note> for Entry {
                 ),
             ),
             Note::RecordUnusable { reason } => Self::new(Level::ERROR, RECORD_UNUSABLE, {
-                let words::Words { what, cure } = words::reason(reason);
-                format!("{}; it is kept but not used. {cure}.", words::capital(what))
+                let Words { what, cure } = messages::reason(reason);
+                format!("{}; it is kept but not used. {cure}.", messages::capital(what))
             })
             .reason(reason),
             Note::RecordFellBack => Self::new(
@@ -359,7 +359,7 @@ fn paired(generation: Generation, replaced: bool, refreshable: bool) -> Entry {
     if refreshable {
         Entry::new(Level::INFO, PAIRED, format!("{how}."))
     } else {
-        let words::Words { what, cure } = words::reason(Reason::NoRefreshToken);
+        let Words { what, cure } = messages::reason(Reason::NoRefreshToken);
         let sentence = format!("{how}, but {what}. {cure}.");
         Entry::new(Level::WARN, PAIRED, sentence)
     }
@@ -406,7 +406,7 @@ const fn explain_fault(fault: FaultKind) -> &'static str {
         FaultKind::Garbled => "the server failed, or its answer does not follow the protocol",
         FaultKind::RateLimited => "the server asks for fewer requests",
         FaultKind::Refused => "the server did not carry out the request",
-        FaultKind::Local(fault) => words::local(fault),
+        FaultKind::Local(fault) => messages::local(fault),
     }
 }
 

@@ -4,4 +4,7 @@
 //! token, know the bus.
 
 pub(crate) mod journal;
-pub(crate) mod words;
+mod reason;
+
+use reason::{PAIR, local};
+pub(crate) use reason::{Words, capital, error, explanation, flow_end, pairing_state, reason, token_state};

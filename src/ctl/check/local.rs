@@ -11,7 +11,7 @@ use super::Finding;
 use crate::config::accounts::Accounts;
 use crate::config::{Config, Principals};
 use crate::ctl::site::{Site, USER};
-use crate::messages::words;
+use crate::messages;
 use crate::system::clock::Clock;
 use c2c_auth_core::Reason;
 
@@ -39,7 +39,7 @@ pub(super) fn configuration(site: &Site, found: &mut Vec<Finding>) -> Option<Con
     );
     found.push(config.device.client_id.as_ref().map_or_else(
         || {
-            let told = words::reason(Reason::ClientIdMissing);
+            let told = messages::reason(Reason::ClientIdMissing);
             Finding::fail("client-id", told.what, told.cure)
         },
         |id| Finding::ok("client-id", id),

@@ -6,7 +6,7 @@ use crate::config::{Config, MachineId};
 use crate::ctl::provision::place::{Found, Kept, PLAIN_STORES, Which, find};
 use crate::ctl::provision::seal::{Creds, Key};
 use crate::ctl::site::Site;
-use crate::messages::words;
+use crate::messages;
 use c2c_auth_core::Reason;
 
 /// Looks for both as the daemon would, and opens them.
@@ -73,7 +73,7 @@ fn missing(config: Option<&Config>, which: Which) -> Finding {
         }
         Which::StateKey => Reason::StateKeyMissing,
     };
-    let told = words::reason(reason);
+    let told = messages::reason(reason);
     Finding::fail(which.name(), told.what, told.cure)
 }
 

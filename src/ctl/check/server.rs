@@ -12,8 +12,8 @@ use tracing::{Event, Metadata, Subscriber};
 
 use super::Finding;
 use crate::config::Config;
-use crate::ctl::words;
 use crate::daemon::boot;
+use crate::messages;
 use crate::system::clock::Clock;
 use crate::transport::{Client, FloorClock, Outcome, TlsSettings};
 use c2c_auth_core::{Answer, FaultKind, PrepareAnswer, Reason};
@@ -107,7 +107,7 @@ fn judge(
         Answer::Prepare(PrepareAnswer::Failed(fault)) => Some(fault.kind),
         _ => Some(FaultKind::Garbled),
     };
-    let told = |reason| words::reason(reason);
+    let told = |reason| messages::reason(reason);
     match fault {
         None => {}
         Some(FaultKind::ClockNotSet) => {

@@ -8,7 +8,7 @@ use crate::ctl::provision::host_key::lost_by_a_start;
 use crate::ctl::provision::place::{Which, find};
 use crate::ctl::site::Site;
 use crate::ctl::systemd::{Death, Unit};
-use crate::messages::words;
+use crate::messages;
 
 /// A daemon that does not answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -68,7 +68,7 @@ impl Dead {
         }
         match &self.death {
             Some(death) => {
-                let _ = writeln!(out, "\n{}.", words::capital(&death.what));
+                let _ = writeln!(out, "\n{}.", messages::capital(&death.what));
                 // Each credential says the way out of its own cause.
                 if self.credentials.is_empty() {
                     let _ = writeln!(out, "{}.", death.cure);

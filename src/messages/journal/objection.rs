@@ -5,7 +5,7 @@
 
 use tracing::Level;
 
-use super::{CLIENT_REJECTED, CODE_ENDED, CODE_REFUSED, Entry, FLOW_ENDED, TOKEN_UNUSABLE, level, words};
+use super::{CLIENT_REJECTED, CODE_ENDED, CODE_REFUSED, Entry, FLOW_ENDED, TOKEN_UNUSABLE, Words, level, messages};
 use c2c_auth_core::{ErrorCode, Objection, Reason, TokenKind, Unusable};
 
 /// No request of this client will be taken before somebody acts.
@@ -64,15 +64,18 @@ pub(super) fn flow_ended(reason: Reason, word: Option<&ErrorCode>) -> Entry {
         Reason::ServerError => {
             let what = match word {
                 Some(_) => format!("the server refused several pairing codes in a row{}", named(word)),
-                None => format!("{}, with nothing that can be named here", words::flow_end(reason).what),
+                None => format!(
+                    "{}, with nothing that can be named here",
+                    messages::flow_end(reason).what
+                ),
             };
             format!(
                 "Pairing failed: {what}. That may be the user's refusal in other words, or a setting at the server. {}.",
-                words::PAIR
+                messages::PAIR
             )
         }
         reason => {
-            let words::Words { what, cure } = words::flow_end(reason);
+            let Words { what, cure } = messages::flow_end(reason);
             format!("Pairing failed: {what}. {cure}.")
         }
     };
