@@ -75,7 +75,11 @@ fn requests(world: &World, begins: &str) -> usize {
         .count()
 }
 
+/// Makes `to` hold what `from` holds, and no more: a record that came later would win.
 fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(to).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
     for entry in fs::read_dir(from).unwrap() {
         let entry = entry.unwrap();
         fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
