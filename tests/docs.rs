@@ -68,6 +68,24 @@ fn every_test_named_as_evidence_exists() {
 }
 
 #[test]
+fn every_file_named_in_where_is_exists() {
+    let text = read("docs/where-is.md");
+    let named: Vec<_> = text
+        .split('`')
+        .skip(1)
+        .step_by(2)
+        .filter(|name| name.contains('/'))
+        .collect();
+    assert!(named.len() > 30, "docs/where-is.md names only {} files", named.len());
+    for name in named {
+        assert!(
+            root().join(name).is_file(),
+            "docs/where-is.md names {name}, which is not there"
+        );
+    }
+}
+
+#[test]
 fn the_configuration_shown_in_the_readme_is_taken() {
     let text = read("README.md");
     let shown = block(&text, "toml").unwrap_or_default();
