@@ -1,9 +1,10 @@
 //! Each event to the room it belongs to, then everything that is due; and when something is due next.
 
 use super::backoff::Change;
-use super::effect::{CallError, CallId, Effect, Note, OpId, Reply, Request};
+use super::effect::{CallError, Effect, Note, Reply, Request};
 use super::event::{Answer, Command, Event};
 use super::held::Life;
+use super::op::{CallId, OpId};
 use super::policy::Provisioning;
 use super::refresh::Refresh;
 use super::serve::CALL_LIMIT;

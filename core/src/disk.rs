@@ -3,7 +3,8 @@
 //! Must never: decide what is written, or when (`storage.rs` does).
 
 use super::backoff::Retry;
-use super::effect::{OpId, Slots};
+use super::effect::Slots;
+use super::op::OpId;
 use super::record::Kept;
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

@@ -4,19 +4,12 @@ use std::time::Duration;
 
 use super::error_code::ErrorCode;
 use super::event::{FaultKind, LocalFault, Objection, TokenKind, Unusable};
+use super::op::{CallId, OpId};
 use super::record::{FlowRecord, PendingRevocation, Record, Revocable};
 use super::snapshot::{Reason, Snapshot};
 use super::token::{
     AccessToken, AuthorizationCode, CodeVerifier, DeviceCode, Generation, RefreshToken, StateParameter, UserCode,
 };
-
-/// Names a request or a store. Never reused within a process.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct OpId(pub u64);
-
-/// Names a call; chosen by the driver, unique within a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct CallId(pub u64);
 
 /// One output. The driver carries them out in order (D1).
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::effect::{CallId, OpId};
 use super::error_code::ErrorCode;
+use super::op::{CallId, OpId};
 use super::policy::Policy;
 use super::snapshot::DeviceInfo;
 use super::time::WallTime;

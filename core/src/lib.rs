@@ -16,6 +16,7 @@ pub mod event;
 mod held;
 #[cfg(test)]
 mod model;
+pub mod op;
 mod pairing;
 pub mod policy;
 pub mod record;
@@ -43,13 +44,14 @@ use serve::Waiter;
 use turn::Turn;
 use unpair::{Revocations, Unpairing};
 
-pub use effect::{CallError, CallId, CodeView, Effect, Note, OpId, Prompt, Reply, Request, Slots, Store};
+pub use effect::{CallError, CodeView, Effect, Note, Prompt, Reply, Request, Slots, Store};
 pub use error_code::ErrorCode;
 pub use event::{
     Answer, Authorization, AuthorizeAnswer, Client, CodeAnswer, CodeGrant, Command, Event, ExchangeAnswer, Fault,
     FaultKind, LocalFault, Objection, PairingOptions, PollAnswer, PrepareAnswer, Redirect, RedirectOutcome,
     RefreshAnswer, ResourceAnswer, RevokeAnswer, TokenGrant, TokenKind, Unusable,
 };
+pub use op::{CallId, OpId};
 pub use policy::{GrantKind, Policy, Provisioning, RefreshMode, SERVER_IS_DONE};
 pub use record::{
     Body, Code, FlowRecord, IntentMark, Kept, Loaded, MAX_REVOCATIONS, Pairing, PendingRevocation, Record, Revocable,

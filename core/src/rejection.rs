@@ -12,8 +12,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Core;
-use super::effect::{CallError, CallId, Note, Reply};
+use super::effect::{CallError, Note, Reply};
 use super::event::Client;
+use super::op::CallId;
 use super::refresh::Refresh;
 use super::serve::CALL_LIMIT;
 use super::time::BootTime;

@@ -7,9 +7,10 @@
 use std::time::Duration;
 
 use super::backoff::{Change, Retry};
-use super::effect::{CallError, Effect, Note, OpId, Request};
+use super::effect::{CallError, Effect, Note, Request};
 use super::event::ResourceAnswer;
 use super::held::Held;
+use super::op::OpId;
 use super::refresh::Refresh;
 use super::rejection::{PROBES_APART, Rejections};
 use super::snapshot::{ErrorWord, Reason};

@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 use super::Core;
-use super::effect::{CallError, CallId, Reply};
+use super::effect::{CallError, Reply};
 use super::event::Client;
 use super::held::{Held, Life};
+use super::op::CallId;
 use super::policy::{Provisioning, RefreshMode};
 use super::refresh::{Refresh, SENT_HOLD};
 use super::time::BootTime;

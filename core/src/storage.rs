@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::backoff::Cause;
 use super::disk::{Holds, Tokens};
-use super::effect::{CallError, Effect, Note, OpId, Slots, Store};
+use super::effect::{CallError, Effect, Note, Slots, Store};
+use super::op::OpId;
 use super::record::{Body, IntentMark, Pairing, Record};
 use super::refresh::Refresh;
 use super::snapshot::{ErrorWord, Reason};

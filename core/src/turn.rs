@@ -4,7 +4,8 @@
 
 use std::time::Duration;
 
-use super::effect::{CallError, CallId, Effect, Note, Reply};
+use super::effect::{CallError, Effect, Note, Reply};
+use super::op::CallId;
 use super::time::{BootTime, Now};
 
 /// What the handlers of one event share.

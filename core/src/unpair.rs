@@ -7,9 +7,10 @@
 use std::time::Duration;
 
 use super::backoff::{Change, Retry};
-use super::effect::{CallError, CallId, Note, OpId, Reply, Request, Store};
+use super::effect::{CallError, Note, Reply, Request, Store};
 use super::event::{Command, Fault, RefreshAnswer, RevokeAnswer};
 use super::held::stamp;
+use super::op::{CallId, OpId};
 use super::policy::Provisioning;
 use super::record::{IntentMark, MAX_REVOCATIONS, PendingRevocation, Revocable, TokenPair};
 use super::refresh::Refresh;

@@ -4,7 +4,8 @@
 
 use super::{Flow, Phase};
 use crate::Core;
-use crate::effect::{CallError, CallId, CodeView, Prompt, Reply};
+use crate::effect::{CallError, CodeView, Prompt, Reply};
+use crate::op::CallId;
 use crate::time::BootTime;
 use crate::turn::Turn;
 

@@ -19,9 +19,10 @@ use showing::{Pace, Showing};
 pub(super) use throttle::Throttle;
 
 use crate::backoff::{Change, Retry};
-use crate::effect::{CallError, CallId, Effect, Note, OpId, Reply, Request, Store};
+use crate::effect::{CallError, Effect, Note, Reply, Request, Store};
 use crate::error_code::ErrorCode;
 use crate::event::{Command, PairingOptions};
+use crate::op::{CallId, OpId};
 use crate::policy::{GrantKind, Provisioning};
 use crate::record::{FlowRecord, Pairing};
 use crate::serve::CALL_LIMIT;

@@ -2,10 +2,11 @@
 
 use super::showing::{Showing, Which};
 use super::{Flow, OrphanPoll, Phase};
-use crate::effect::{CallError, Effect, Note, OpId, Request, Store};
+use crate::effect::{CallError, Effect, Note, Request, Store};
 use crate::error_code::ErrorCode;
 use crate::event::{PollAnswer, TokenGrant};
 use crate::held::{Held, stamp};
+use crate::op::OpId;
 use crate::record::{Pairing, TokenPair};
 use crate::refresh::{Refresh, RefusedLimit};
 use crate::snapshot::{DeviceInfo, ErrorWord, Reason};

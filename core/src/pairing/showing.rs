@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::{Flow, Phase};
 use crate::backoff::FLOOR;
-use crate::effect::OpId;
 use crate::event::PollAnswer;
+use crate::op::OpId;
 use crate::record::Code;
 use crate::time::BootTime;
 

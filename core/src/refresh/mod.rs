@@ -9,9 +9,10 @@ mod schedule;
 use std::time::Duration;
 
 use crate::backoff::Cause;
-use crate::effect::{CallError, Effect, Note, OpId, Request};
+use crate::effect::{CallError, Effect, Note, Request};
 use crate::event::{Fault, FaultKind, Objection, PrepareAnswer, RefreshAnswer, TokenGrant, TokenKind, Unusable};
 use crate::held::{Held, stamp};
+use crate::op::OpId;
 use crate::record::{IntentMark, Pairing, TokenPair};
 use crate::snapshot::{ErrorWord, Reason};
 use crate::time::{BootTime, WallTime};
