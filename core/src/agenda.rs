@@ -8,10 +8,11 @@ use super::op::{CallId, OpId};
 use super::policy::Provisioning;
 use super::refresh::Refresh;
 use super::serve::CALL_LIMIT;
+use super::storage::Tokens;
 use super::time::{BootTime, WallTime};
 use super::turn::Turn;
 use super::view::{WARNINGS, warned_before_end};
-use super::{Core, Durable, Phase, Tokens};
+use super::{Core, Durable, Phase};
 
 /// A start makes at most a handful of others due (a tombstone, a revocation, a code); more would be a loop.
 const MAX_ROUNDS: usize = 8;
@@ -49,7 +50,7 @@ impl Core {
                     self.phase = Phase::Draining;
                 }
                 self.abandon_unsent_refresh(t);
-                if self.disk.record.behind() && self.disk.record.writing.is_none() {
+                if self.storage.record_behind() && !self.storage.writes_record() {
                     self.store_current(t, Tokens::Same);
                 }
             }
@@ -105,42 +106,15 @@ impl Core {
         }
     }
 
-    fn stored(&mut self, t: &mut Turn<'_>, op: OpId, ok: bool) {
-        self.disk.last = self.disk.last.filter(|last| *last != op);
-        let of_record = self.disk.record.answered(op, ok);
-        let of_list = self.disk.revocations.answered(op, ok);
-        self.disk.flow.answered(op, ok);
-        if self.disk.removal.take_if(|removal| *removal == op).is_some() && !ok {
-            for waiting in &mut self.durables {
-                waiting.failed = true;
-            }
-        }
-        if of_record || (of_list && (!ok || !self.disk.record.unsure())) {
-            self.disk_answered(t, ok);
-        }
-        match self.refresh.clone() {
-            Refresh::Marking { prepared, store, mark } if store == op => self.marked(t, prepared, mark, ok),
-            // I1's one exception: where the disk fails, memory serves, and writing is retried until it works.
-            Refresh::Storing { store, incoming } if store == op => self.adopt_incoming(t, incoming),
-            Refresh::Idle
-            | Refresh::Preparing(_)
-            | Refresh::Marking { .. }
-            | Refresh::Sent { .. }
-            | Refresh::Storing { .. } => {}
-        }
-        self.pairing_stored(t, op);
-        self.tombstone_stored(t, op, ok);
-        self.durable(t, op);
-    }
-
     /// Answers the calls that waited for this write, each by what it promises: it may be a write of somebody else's.
-    fn durable(&mut self, t: &mut Turn<'_>, op: OpId) {
+    pub(super) fn durable(&mut self, t: &mut Turn<'_>, op: OpId) {
         for waiting in std::mem::take(&mut self.durables) {
             if waiting.after != op {
                 self.durables.push(waiting);
                 continue;
             }
-            let broken = waiting.failed || self.disk.flow.unsure() || (waiting.record && self.disk.record.unsure());
+            let broken =
+                waiting.failed || self.storage.flow_unknown() || (waiting.record && self.storage.record_unknown());
             let result = if broken {
                 Err(CallError::StorageFailed)
             } else {
@@ -150,9 +124,16 @@ impl Core {
         }
     }
 
+    /// The removal of a flow failed, which calls were promised.
+    pub(super) fn flow_removal_failed(&mut self) {
+        for waiting in &mut self.durables {
+            waiting.failed = true;
+        }
+    }
+
     /// Answers a call once everything asked of the disk so far is done.
     pub(super) fn done_when_durable(&mut self, t: &mut Turn<'_>, call: CallId, record: bool) {
-        match self.disk.last {
+        match self.storage.newest_write() {
             Some(after) => self.durables.push(Durable {
                 call,
                 after,
@@ -185,10 +166,10 @@ impl Core {
         self.time_out_durables(t);
         self.warn(t);
         if self.disk_due(self.waited_for(now)).is_some_and(|at| at <= now) {
-            if self.disk.record.behind() {
+            if self.storage.record_behind() {
                 self.store_current(t, Tokens::Same);
             }
-            if self.disk.revocations.unsure() {
+            if self.storage.revocations_unknown() {
                 self.store_revocations(t);
             }
         }
@@ -198,7 +179,7 @@ impl Core {
         self.start_resource(t);
         self.examine_by_refresh();
         self.serve(t);
-        if self.refresh_starts(self.waited_for(now)).is_some_and(|at| at <= now) && !self.disk_behind() {
+        if self.refresh_starts(self.waited_for(now)).is_some_and(|at| at <= now) && !self.storage.behind() {
             self.start_refresh(t);
             self.examine_by_refresh();
         }
@@ -215,7 +196,7 @@ impl Core {
 
     /// Calls that waited for a pairing or a tombstone being written.
     fn take_up_deferred(&mut self, t: &mut Turn<'_>) {
-        let blocked = self.defers();
+        let blocked = self.storage.pending().puts_commands_off();
         for deferred in std::mem::take(&mut self.deferred) {
             if deferred.deadline <= t.at() {
                 t.reply(deferred.call, Err(CallError::Timeout));
@@ -234,14 +215,13 @@ impl Core {
         }
     }
 
-    /// Whether calls wait for a pairing or a tombstone being written.
-    fn defers(&self) -> bool {
-        self.unpairing.is_some() || self.flow_succeeded()
-    }
-
     fn deferred_due(&self, now: BootTime) -> Option<BootTime> {
         let first = self.deferred.iter().map(|deferred| deferred.deadline).min()?;
-        Some(if self.defers() { first } else { first.min(now) })
+        Some(if self.storage.pending().puts_commands_off() {
+            first
+        } else {
+            first.min(now)
+        })
     }
 
     /// When something is due next, even if nothing happens.
@@ -275,7 +255,7 @@ impl Core {
             || matches!(self.refresh, Refresh::Sent { .. })
             || self.polling()
             || self.revocations.waiting()
-            || self.disk.last.is_some();
+            || self.storage.newest_write().is_some();
         if busy {
             return false;
         }
@@ -309,12 +289,6 @@ impl Core {
         held.pair.refresh.as_ref()?;
         let left = (self.aged < WARNINGS).then(|| warned_before_end(self.aged, self.policy.refresh_token_life))?;
         held.refresh_ends.map(|end| end.before(left))
-    }
-
-    /// Whether a record that somebody else composed (a refreshed pair, a tombstone, a new pairing) is on its way to disk:
-    /// until it is there, nothing may be concluded that would be written over it.
-    pub(super) fn settling(&self) -> bool {
-        matches!(self.refresh, Refresh::Storing { .. }) || self.unpairing.is_some() || self.flow_succeeded()
     }
 
     /// Whether anything new may be started.

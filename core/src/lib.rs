@@ -9,7 +9,6 @@
 
 mod agenda;
 mod backoff;
-mod disk;
 pub mod effect;
 pub mod error_code;
 pub mod event;
@@ -35,12 +34,12 @@ mod unpair;
 mod view;
 
 use backoff::Retry;
-use disk::{Disk, File, Holds, Tokens};
 use held::Held;
 use pairing::{Flow, OrphanPoll, Throttle};
 use refresh::{Inhibitor, Refresh, RefusedLimit};
 use resource::Resource;
 use serve::Waiter;
+use storage::Storage;
 use turn::Turn;
 use unpair::{Revocations, Unpairing};
 
@@ -105,7 +104,7 @@ pub struct Core {
     waiters: Vec<Waiter>,
     revocations: Revocations,
     unpairing: Option<Unpairing>,
-    disk: Disk,
+    storage: Storage,
     last_error: Option<(ErrorWord, Option<WallTime>)>,
     phase: Phase,
     snapshot: Snapshot,
@@ -218,11 +217,7 @@ impl Core {
             waiters: Vec::new(),
             revocations: Revocations::restore(stored.revocations, living, sole_grant),
             unpairing: None,
-            disk: Disk {
-                revocations: File::found(listed > 0),
-                flow: File::found(stored.flow.is_some()),
-                ..Disk::default()
-            },
+            storage: Storage::found(listed > 0, stored.flow.is_some()),
             last_error: None,
             phase: Phase::Running,
             snapshot: Snapshot {
@@ -270,7 +265,7 @@ impl Core {
             }
             Loaded::Foreign => return self.unusable(t, Reason::ForeignRecord),
         };
-        self.disk.record = File::kept(kept);
+        self.storage.found_record(kept);
         let spilled = kept == Kept::Spilled;
         if spilled {
             t.note(Note::RecordSpilled { doubted: fell_back });

@@ -408,7 +408,7 @@ impl Core {
         deadline: BootTime,
         now: BootTime,
     ) -> Option<BootTime> {
-        let replacing = self.refresh != Refresh::Idle || self.settling();
+        let replacing = self.refresh != Refresh::Idle || !self.storage.pending().may_conclude();
         let rejections = &self.resource.rejections;
         if let Some(rejection) = rejections.open.get(&client.connection) {
             let starts = (rejection.stage != Stage::Unanswered)

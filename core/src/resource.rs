@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::Core;
 use super::backoff::{Change, Retry};
 use super::effect::{CallError, Effect, Note, Request};
 use super::event::ResourceAnswer;
@@ -14,9 +15,9 @@ use super::op::OpId;
 use super::refresh::Refresh;
 use super::rejection::{PROBES_APART, Rejections};
 use super::snapshot::{ErrorWord, Reason};
+use super::storage::Tokens;
 use super::time::BootTime;
 use super::turn::Turn;
-use super::{Core, Tokens};
 
 /// Longest wait between probes nobody waits for.
 const PROBE_CAP: Duration = Duration::from_secs(15 * 60);
@@ -149,7 +150,7 @@ impl Core {
     /// Whether a request may carry the token now: not while a refresh is out, nor while the pairing is being given up.
     pub(super) fn resource_free(&self) -> bool {
         let refreshing = matches!(self.refresh, Refresh::Sent { .. });
-        self.resource.op.is_none() && !refreshing && !self.settling() && self.may_start()
+        self.resource.op.is_none() && !refreshing && self.storage.pending().may_probe() && self.may_start()
     }
 
     fn unvouched_waiters(&self) -> bool {
@@ -212,7 +213,7 @@ impl Core {
         self.resource.heartbeat_at = self.policy.heartbeat.map(|interval| now.after(interval));
         match answer {
             ResourceAnswer::Alive(device) => {
-                let settling = self.settling();
+                let may_conclude = self.storage.pending().may_conclude();
                 self.resource.wanted &= flight.heartbeat || flight.outdated;
                 self.resource.retry.reset();
                 self.refused_limit.taken();
@@ -226,7 +227,7 @@ impl Core {
                         held.device = device;
                     }
                 }
-                if !settling {
+                if may_conclude {
                     self.settle_by_a_2xx(t, &flight);
                 }
             }
@@ -288,12 +289,12 @@ impl Core {
         if self.afterlife.take().is_some() {
             return;
         }
-        let (now, settling) = (t.at(), self.settling());
+        let (now, may_conclude) = (t.at(), self.storage.pending().may_conclude());
         let Some(held) = &mut self.held else { return };
         if held.refused {
             return;
         }
-        if settling && held.candidate.is_some() {
+        if !may_conclude && held.candidate.is_some() {
             // Asked again if both pairs are still there once the record is.
             self.resource.wanted = true;
             return;
@@ -320,7 +321,7 @@ impl Core {
     /// Without a refresh token the access token's end is the pairing's.
     pub(super) fn end_if_unrefreshable(&mut self, t: &mut Turn<'_>) {
         let now = t.at();
-        if self.settling() {
+        if !self.storage.pending().may_conclude() {
             return;
         }
         let over = |held: &Held| held.pair.refresh.is_none() && held.dead(now);

@@ -1,15 +1,17 @@
-//! Every write: which record it carries, what is written again after a failure, and when.
+//! Every write: which record it carries, what is known of the files, what is written again after a failure, and when.
 //!
-//! Owns: the composition of a record from memory, and the retries of the disk. [`Disk`](super::disk::Disk) keeps what is known of
-//! the files. Must never: write over a record that another part of the core has on its way to disk.
+//! Owns: the writes that are not answered yet, each with its purpose; what each file holds; the composition of a record from
+//! memory; the retries. Must never: write over a record that another part of the core has on its way to disk.
+//!
+//! Invariant: writes are answered in order (D2), so that the newest unanswered one tells what the disk will hold.
 
 use std::time::Duration;
 
-use super::backoff::Cause;
-use super::disk::{Holds, Tokens};
+use super::backoff::{Cause, Retry};
 use super::effect::{CallError, Effect, Note, Slots, Store};
+use super::event::Command;
 use super::op::OpId;
-use super::record::{Body, IntentMark, Pairing, Record};
+use super::record::{Body, IntentMark, Kept, Pairing, Record};
 use super::refresh::Refresh;
 use super::snapshot::{ErrorWord, Reason};
 use super::time::BootTime;
@@ -19,56 +21,382 @@ use super::{Core, Phase};
 /// Longest wait between tries to write what the disk did not take: it may be a pair that the next power cut would take.
 const DISK_CAP: Duration = Duration::from_secs(60);
 
+/// What is on its way to disk, and what is known of the files there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Storage {
+    /// Writes without an answer, in order.
+    unanswered: Vec<Write>,
+    record: File,
+    revocations: File,
+    flow: File,
+    retry: Retry,
+    /// The sends that the last record written by this process counts; it may hold a mark of which memory knows that the
+    /// server answered it.
+    sends: u32,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Write {
+    op: OpId,
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum What {
+    Record(Pending),
+    Revocations,
+    Flow,
+    FlowRemoval,
+}
+
+/// What the newest record on its way to disk is for. Until it is there, nothing may be concluded that would be written over it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Pending {
+    /// Nothing but what memory holds already: a repeated write, or the tombstone of a pairing that the server ended.
+    Nothing,
+    /// The mark of the refresh that is sent next.
+    IntentMark,
+    /// What a refresh brought, or the candidate that takes the place of a dead pair.
+    RefreshedPair,
+    /// What the user approved.
+    NewPairing,
+    /// What `Unpair` writes.
+    Tombstone,
+}
+
+impl Pending {
+    /// Whether what is known of the tokens in hand may be concluded, and written.
+    pub(super) const fn may_conclude(self) -> bool {
+        match self {
+            Self::Nothing | Self::IntentMark => true,
+            Self::RefreshedPair | Self::NewPairing | Self::Tombstone => false,
+        }
+    }
+
+    /// Whether the token endpoint may be asked on behalf of the pairing in hand.
+    pub(super) const fn may_refresh(self) -> bool {
+        match self {
+            Self::Nothing | Self::IntentMark | Self::RefreshedPair => true,
+            Self::NewPairing | Self::Tombstone => false,
+        }
+    }
+
+    /// Whether a probe or a heartbeat may be sent.
+    pub(super) const fn may_probe(self) -> bool {
+        match self {
+            Self::Nothing | Self::IntentMark => true,
+            Self::RefreshedPair | Self::NewPairing | Self::Tombstone => false,
+        }
+    }
+
+    /// Whether a revocation may be sent.
+    pub(super) const fn may_revoke(self) -> bool {
+        match self {
+            Self::Nothing | Self::IntentMark | Self::RefreshedPair => true,
+            // Until it is on disk, what was there before is all that a crash would leave.
+            Self::NewPairing | Self::Tombstone => false,
+        }
+    }
+
+    /// Whether commands that were put off wait on.
+    pub(super) const fn puts_commands_off(self) -> bool {
+        match self {
+            Self::Nothing | Self::IntentMark | Self::RefreshedPair => false,
+            Self::NewPairing | Self::Tombstone => true,
+        }
+    }
+
+    /// Whether this command waits until the record is on disk.
+    pub(super) const fn puts_off(self, command: &Command) -> bool {
+        match self {
+            Self::Nothing | Self::IntentMark | Self::RefreshedPair => false,
+            Self::NewPairing => matches!(command, Command::CancelPairing | Command::Unpair),
+            Self::Tombstone => matches!(command, Command::StartPairing { .. }),
+        }
+    }
+}
+
+/// One of the store's files.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct File {
+    /// Once the writes under way are done.
+    state: FileState,
+    /// Should the last of them fail.
+    on_failure: FileState,
+}
+
+/// What is known of a file's content.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+enum FileState {
+    /// There is no such file.
+    #[default]
+    Absent,
+    /// It holds what memory holds.
+    UpToDate,
+    /// Of the record: one generation holds the tokens that memory holds, and the other is to follow.
+    OneGeneration,
+    /// Anything between then and now: the last write failed, or a start found what memory holds elsewhere.
+    Unknown,
+}
+
+/// Which tokens a record carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tokens {
+    /// Those of the record before it.
+    Same,
+    /// Others.
+    New,
+}
+
+impl Storage {
+    /// As the store found the files at boot. The record is told by [`Storage::found_record`].
+    pub(super) fn found(revocations: bool, flow: bool) -> Self {
+        let file = |there| File {
+            state: if there { FileState::UpToDate } else { FileState::Absent },
+            ..File::default()
+        };
+        Self {
+            revocations: file(revocations),
+            flow: file(flow),
+            ..Self::default()
+        }
+    }
+
+    /// A record that a start found: what is not in both generations is written again.
+    pub(super) fn found_record(&mut self, kept: Kept) {
+        self.record.state = match kept {
+            Kept::Twice => FileState::UpToDate,
+            Kept::Once => FileState::OneGeneration,
+            Kept::Spilled => FileState::Unknown,
+        };
+    }
+
+    /// What the newest record on its way to disk is for.
+    pub(super) fn pending(&self) -> Pending {
+        let records = self.unanswered.iter().rev().filter_map(|write| match write.what {
+            What::Record(Pending::Nothing) | What::Revocations | What::Flow | What::FlowRemoval => None,
+            What::Record(purpose) => Some(purpose),
+        });
+        records.into_iter().next().unwrap_or(Pending::Nothing)
+    }
+
+    /// The refresh that the mark on its way was for is not sent.
+    pub(super) fn withdraw_mark(&mut self) {
+        for write in &mut self.unanswered {
+            if write.what == What::Record(Pending::IntentMark) {
+                write.what = What::Record(Pending::Nothing);
+            }
+        }
+    }
+
+    /// The newest write without an answer. Since writes end in order, all are done when it is.
+    pub(super) fn newest_write(&self) -> Option<OpId> {
+        self.unanswered.last().map(|write| write.op)
+    }
+
+    fn writes(&self, file: fn(What) -> bool) -> bool {
+        self.unanswered.iter().any(|write| file(write.what))
+    }
+
+    pub(super) fn writes_record(&self) -> bool {
+        self.writes(|what| matches!(what, What::Record(_)))
+    }
+
+    /// Whether a flow may still be in its file once all is done, or how that ends is not known yet.
+    pub(super) fn flow_unsettled(&self) -> bool {
+        self.flow_unknown() || self.writes(|what| matches!(what, What::Flow | What::FlowRemoval))
+    }
+
+    pub(super) fn flow_unknown(&self) -> bool {
+        self.flow.state == FileState::Unknown
+    }
+
+    /// Whether a flow is in its file once all is done.
+    pub(super) fn has_flow(&self) -> bool {
+        self.flow.state != FileState::Absent
+    }
+
+    pub(super) fn has_revocations(&self) -> bool {
+        self.revocations.state != FileState::Absent
+    }
+
+    pub(super) fn revocations_unknown(&self) -> bool {
+        self.revocations.state == FileState::Unknown
+    }
+
+    pub(super) fn record_unknown(&self) -> bool {
+        self.record.state == FileState::Unknown
+    }
+
+    /// Whether the record is to be written again: what memory holds is not where it is to be.
+    pub(super) fn record_behind(&self) -> bool {
+        matches!(self.record.state, FileState::OneGeneration | FileState::Unknown)
+    }
+
+    /// Whether something is to be written again.
+    pub(super) fn behind(&self) -> bool {
+        self.record_behind() || self.revocations_unknown()
+    }
+
+    /// The tombstone failed: one of the two generations may hold it.
+    pub(super) fn tombstone_failed(&mut self) {
+        self.record.state = FileState::Unknown;
+    }
+
+    /// Why writing fails, while it does.
+    pub(super) fn failing(&self) -> Option<CallError> {
+        self.retry.failing()
+    }
+
+    /// Whether the record on disk counts this send of the refresh token in hand. Then a crash finds nothing that it should
+    /// not, and there is nothing to write.
+    pub(super) fn counts(&self, sends: u32) -> bool {
+        self.record.state == FileState::UpToDate && !self.writes_record() && self.sends >= sends
+    }
+
+    /// A write of the record is asked for.
+    fn write_record(&mut self, op: OpId, slots: Slots, tokens: Tokens, purpose: Pending) {
+        // How a write under way will end nobody knows yet.
+        let before = match tokens {
+            Tokens::Same if !self.writes_record() => self.record.state,
+            Tokens::Same | Tokens::New => FileState::Unknown,
+        };
+        self.record.state = match (slots, before) {
+            (Slots::Both, _) | (Slots::One, FileState::OneGeneration | FileState::UpToDate) => FileState::UpToDate,
+            (Slots::One, FileState::Absent | FileState::Unknown) => FileState::OneGeneration,
+        };
+        // The generation that gives way is never the newer one.
+        self.record.on_failure = if before == FileState::OneGeneration {
+            FileState::OneGeneration
+        } else {
+            FileState::Unknown
+        };
+        self.push(op, What::Record(purpose));
+    }
+
+    fn push(&mut self, op: OpId, what: What) {
+        self.unanswered.push(Write { op, what });
+    }
+
+    /// A write was answered: what it was, and whether no other one of the same file is on its way.
+    fn answered(&mut self, op: OpId, ok: bool) -> Option<(What, bool)> {
+        let at = self.unanswered.iter().position(|write| write.op == op)?;
+        let what = self.unanswered.drain(..=at).next_back()?.what;
+        let (file, last) = match what {
+            What::Record(_) => (
+                &mut self.record,
+                !self
+                    .unanswered
+                    .iter()
+                    .any(|write| matches!(write.what, What::Record(_))),
+            ),
+            What::Revocations => (
+                &mut self.revocations,
+                !self.unanswered.iter().any(|write| write.what == What::Revocations),
+            ),
+            What::Flow | What::FlowRemoval => (
+                &mut self.flow,
+                !self
+                    .unanswered
+                    .iter()
+                    .any(|write| matches!(write.what, What::Flow | What::FlowRemoval)),
+            ),
+        };
+        if last && !ok {
+            file.state = file.on_failure;
+        }
+        Some((what, last))
+    }
+}
+
+impl File {
+    /// A write of the whole file is asked for.
+    const fn write(&mut self, something: bool) {
+        self.state = if something {
+            FileState::UpToDate
+        } else {
+            FileState::Absent
+        };
+        self.on_failure = FileState::Unknown;
+    }
+}
+
 impl Core {
+    /// A write was answered.
+    pub(super) fn stored(&mut self, t: &mut Turn<'_>, op: OpId, ok: bool) {
+        let Some((what, last)) = self.storage.answered(op, ok) else {
+            return;
+        };
+        match what {
+            What::Record(purpose) => {
+                if last {
+                    self.disk_answered(t, ok);
+                }
+                match purpose {
+                    Pending::Nothing => {}
+                    Pending::IntentMark => self.marked(t, ok),
+                    // I1's one exception: where the disk fails, memory serves, and writing is retried until it works.
+                    Pending::RefreshedPair => self.adopt_incoming(t),
+                    Pending::NewPairing => self.pairing_stored(t),
+                    Pending::Tombstone => self.tombstone_stored(t, ok),
+                }
+            }
+            What::Revocations => {
+                if last && (!ok || !self.storage.record_unknown()) {
+                    self.disk_answered(t, ok);
+                }
+            }
+            What::Flow => {}
+            What::FlowRemoval => {
+                if !ok && !self.storage.writes(|what| what == What::FlowRemoval) {
+                    self.flow_removal_failed();
+                }
+            }
+        }
+        self.durable(t, op);
+    }
+
     /// A write of the record or of the list of revocations was answered.
-    pub(super) fn disk_answered(&mut self, t: &mut Turn<'_>, ok: bool) {
+    fn disk_answered(&mut self, t: &mut Turn<'_>, ok: bool) {
+        let retry = &mut self.storage.retry;
         if ok {
-            if self.disk.retry.failing().is_some() {
+            if retry.failing().is_some() {
                 t.note(Note::StoreRecovered);
             }
-            self.disk.retry.reset();
+            retry.reset();
         } else {
-            self.fail_with(t, ErrorWord::StorageFailed);
-            if self.disk.retry.failing().is_none() {
+            if retry.failing().is_none() {
                 t.note(Note::StoreFailed);
             }
-            let error = CallError::StorageFailed;
-            self.disk.retry.failed(t, error, Cause::Refused, None, DISK_CAP);
+            retry.failed(t, CallError::StorageFailed, Cause::Refused, None, DISK_CAP);
+            self.fail_with(t, ErrorWord::StorageFailed);
         }
     }
 
     /// When what the disk did not take is written again. `waited_for`: a caller is short of a token, which needs a mark.
     pub(super) fn disk_due(&self, waited_for: bool) -> Option<BootTime> {
-        let quiet = self.disk.record.writing.is_none() && self.unpairing.is_none();
-        let retry = &self.disk.retry;
+        let storage = &self.storage;
+        let retry = &storage.retry;
         // The second half of what was begun before the end.
-        let half = self.disk.record.holds == Holds::Once && retry.failing().is_none();
+        let half = storage.record.state == FileState::OneGeneration && retry.failing().is_none();
         let may = self.may_start() || (half && self.phase == Phase::Draining);
-        (self.disk_behind() && quiet && may).then(|| if waited_for { retry.pressed() } else { retry.next() })
-    }
-
-    pub(super) fn disk_behind(&self) -> bool {
-        self.disk.record.behind() || self.disk.revocations.unsure()
-    }
-
-    /// Whether the record on disk counts this send of the refresh token in hand. Then a crash finds nothing that it should
-    /// not, and there is nothing to write.
-    pub(super) fn disk_counts(&self, sends: u32) -> bool {
-        let there = self.disk.record.holds == Holds::Current && self.disk.record.writing.is_none();
-        there && self.disk.sends >= sends
+        (storage.behind() && !storage.writes_record() && may)
+            .then(|| if waited_for { retry.pressed() } else { retry.next() })
     }
 
     pub(super) fn store(&mut self, t: &mut Turn<'_>, store: Store) -> OpId {
         let op = self.next_op();
-        self.disk.last = Some(op);
         match &store {
+            // Told by the one that composes it.
             Store::Record { .. } => {}
-            Store::Revocations(list) => self.disk.revocations.write(op, !list.is_empty()),
+            Store::Revocations(list) => {
+                self.storage.revocations.write(!list.is_empty());
+                self.storage.push(op, What::Revocations);
+            }
             Store::Flow(flow) => {
-                self.disk.flow.write(op, flow.is_some());
-                if flow.is_none() {
-                    self.disk.removal = Some(op);
-                }
+                self.storage.flow.write(flow.is_some());
+                self.storage
+                    .push(op, if flow.is_some() { What::Flow } else { What::FlowRemoval });
             }
         }
         t.emit(Effect::Store(op, store));
@@ -77,17 +405,17 @@ impl Core {
 
     /// Writes a pairing into one generation. Where its tokens are new, the other follows as soon as that has ended
     /// ([`Core::disk_due`]), and nobody waits for it.
-    pub(super) fn store_pairing(&mut self, t: &mut Turn<'_>, pairing: Pairing, tokens: Tokens) -> OpId {
-        self.store_record(t, Body::Paired(Box::new(pairing)), Slots::One, tokens)
+    pub(super) fn store_pairing(&mut self, t: &mut Turn<'_>, pairing: Pairing, tokens: Tokens, purpose: Pending) {
+        self.store_record(t, Body::Paired(Box::new(pairing)), Slots::One, tokens, purpose);
     }
 
     /// Writes a tombstone, into both generations at once: what was there before must not come back.
-    pub(super) fn store_tombstone(&mut self, t: &mut Turn<'_>, reason: Reason) -> OpId {
-        self.store_record(t, Body::Tombstone(reason), Slots::Both, Tokens::New)
+    pub(super) fn store_tombstone(&mut self, t: &mut Turn<'_>, reason: Reason, purpose: Pending) {
+        self.store_record(t, Body::Tombstone(reason), Slots::Both, Tokens::New, purpose);
     }
 
-    fn store_record(&mut self, t: &mut Turn<'_>, body: Body, slots: Slots, tokens: Tokens) -> OpId {
-        self.disk.sends = match &body {
+    fn store_record(&mut self, t: &mut Turn<'_>, body: Body, slots: Slots, tokens: Tokens, purpose: Pending) {
+        self.storage.sends = match &body {
             Body::Paired(pairing) => pairing.mark.map_or(0, |mark| mark.sends),
             Body::Tombstone(_) => 0,
         };
@@ -98,23 +426,22 @@ impl Core {
             body,
         });
         let op = self.store(t, Store::Record { record, slots });
-        self.disk.record.write_record(op, slots, tokens);
-        op
+        self.storage.write_record(op, slots, tokens, purpose);
     }
 
     /// Writes what memory holds.
     pub(super) fn store_current(&mut self, t: &mut Turn<'_>, tokens: Tokens) {
         let Some(held) = &self.held else {
-            self.store_tombstone(t, self.idle);
+            self.store_tombstone(t, self.idle, Pending::Nothing);
             return;
         };
         let mut pairing = held.to_pairing(self.mark().or(held.ambiguous));
-        if let Refresh::Storing { incoming, .. } = &self.refresh {
+        if let Refresh::Storing { incoming } = &self.refresh {
             // The pair in hand is used up; the one on its way to disk must not be overwritten by it.
             pairing.pair = incoming.pair.clone();
             pairing.mark = None;
         }
-        self.store_pairing(t, pairing, tokens);
+        self.store_pairing(t, pairing, tokens, Pending::Nothing);
     }
 
     /// The mark of the transaction under way.

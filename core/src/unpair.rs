@@ -16,10 +16,11 @@ use super::record::{IntentMark, MAX_REVOCATIONS, PendingRevocation, Revocable, T
 use super::refresh::Refresh;
 use super::serve::CALL_LIMIT;
 use super::snapshot::Reason;
+use super::storage::Pending;
 use super::time::{BootTime, WallTime};
 use super::token::GrantId;
 use super::turn::Turn;
-use super::{Core, Deferred, Holds};
+use super::{Core, Deferred};
 
 /// Longest wait between tries to revoke: nobody waits for it, and the token has days.
 const REVOKE_CAP: Duration = Duration::from_secs(3600);
@@ -32,7 +33,6 @@ const NETWORK_UP_SPREAD: Duration = Duration::from_secs(30 * 60);
 pub(super) struct Unpairing {
     /// Who waits for it, and until when.
     calls: Vec<(CallId, BootTime)>,
-    tombstone: OpId,
     /// The refresh that was out when the user unpaired.
     flying: Option<(OpId, IntentMark)>,
     /// What it brought, should the tombstone fail.
@@ -68,7 +68,7 @@ impl Core {
             t.reply(call, Err(CallError::NotProvisioned));
             return;
         }
-        if self.flow_succeeded() {
+        if self.storage.pending().puts_off(&Command::Unpair) {
             // A pairing that is being written this moment is unpaired as soon as it stands.
             self.deferred.push(Deferred {
                 call,
@@ -84,8 +84,8 @@ impl Core {
         }
         let Some(held) = &self.held else {
             // A tombstone that a crash or a failing disk may have left in one generation only is made whole first.
-            if self.disk.record.behind() {
-                self.store_tombstone(t, self.idle);
+            if self.storage.record_behind() {
+                self.store_tombstone(t, self.idle, Pending::Nothing);
             }
             self.done_when_durable(t, call, true);
             return;
@@ -111,10 +111,9 @@ impl Core {
             // Nobody knows which of the two lives; neither may stay behind in the project.
             self.revoke_pair(t, grant, &candidate, None);
         }
-        let tombstone = self.store_tombstone(t, Reason::Unpaired);
+        self.store_tombstone(t, Reason::Unpaired, Pending::Tombstone);
         self.unpairing = Some(Unpairing {
             calls: vec![(call, deadline)],
-            tombstone,
             flying,
             rescued: None,
             late: None,
@@ -139,8 +138,8 @@ impl Core {
     }
 
     /// The tombstone is on disk, or is not.
-    pub(super) fn tombstone_stored(&mut self, t: &mut Turn<'_>, op: OpId, ok: bool) {
-        let Some(unpairing) = self.unpairing.take_if(|unpairing| unpairing.tombstone == op) else {
+    pub(super) fn tombstone_stored(&mut self, t: &mut Turn<'_>, ok: bool) {
+        let Some(unpairing) = self.unpairing.take() else {
             return;
         };
         if !ok {
@@ -154,7 +153,7 @@ impl Core {
         self.retry.reset();
         self.forget_resource(t);
         t.note(Note::Unpaired);
-        if self.disk.flow.unsure() || self.disk.flow.writing.is_some() {
+        if self.storage.flow_unsettled() {
             self.forget_flow_file(t);
             for (call, _) in unpairing.calls {
                 self.done_when_durable(t, call, false);
@@ -177,7 +176,7 @@ impl Core {
         self.revocations.entries.retain(|entry| entry.pending.grant != grant);
         self.store_revocations(t);
         // One of the two generations may hold the tombstone.
-        self.disk.record.holds = Holds::Unsure;
+        self.storage.tombstone_failed();
         if let Some(incoming) = unpairing.rescued {
             self.store_incoming(t, incoming, false);
         } else if let Some((op, mark)) = unpairing.flying {
@@ -267,7 +266,7 @@ impl Core {
             .iter()
             .map(|entry| entry.pending.clone())
             .collect();
-        if list.is_empty() && self.disk.revocations.holds == Holds::Nothing {
+        if list.is_empty() && !self.storage.has_revocations() {
             return;
         }
         self.store(t, Store::Revocations(list));
@@ -277,8 +276,8 @@ impl Core {
     fn revocation_starts(&self) -> Option<(usize, BootTime)> {
         let free = self.revocations.op.is_none() && self.may_use_secret() && self.flow_lets_revoke();
         // A pair that gave way to one that both generations have yet to take may be all that is left one day.
-        let unsure = !self.policy.sole_grant && self.disk.record.behind();
-        if !free || unsure || self.unpairing.is_some() {
+        let unsure = !self.policy.sole_grant && self.storage.record_behind();
+        if !free || unsure || !self.storage.pending().may_revoke() {
             return None;
         }
         let ready = self

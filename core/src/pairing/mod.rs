@@ -29,7 +29,7 @@ use crate::serve::CALL_LIMIT;
 use crate::snapshot::Reason;
 use crate::time::BootTime;
 use crate::turn::Turn;
-use crate::{Core, Deferred, Holds};
+use crate::{Core, Deferred};
 
 /// Range of `give-up-after`.
 const GIVE_UP: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 3600));
@@ -79,7 +79,7 @@ enum Phase {
     /// An address for a browser is on show.
     Browsing(Box<Browsing>),
     /// The user approved; the new pair is being written.
-    Storing { store: OpId, pairing: Box<Pairing> },
+    Storing { pairing: Box<Pairing> },
 }
 
 /// A poll, or the spending of an authorization code, whose code is no longer on show.
@@ -134,12 +134,13 @@ impl Core {
             flow.starters.push(starter);
             return;
         }
-        if self.unpairing.is_some() {
+        let command = Command::StartPairing { caller, options };
+        if self.storage.pending().puts_off(&command) {
             // The tombstone is being written: whether this device is paired, and what is to be revoked first, is known in a
             // moment.
             self.deferred.push(Deferred {
                 call,
-                command: Command::StartPairing { caller, options },
+                command,
                 deadline,
             });
             return;
@@ -243,7 +244,7 @@ impl Core {
 
     /// `CancelPairing`. Answered when no crash can bring the flow back.
     pub(super) fn cancel_pairing(&mut self, t: &mut Turn<'_>, call: CallId) {
-        if self.flow_succeeded() {
+        if self.storage.pending().puts_off(&Command::CancelPairing) {
             // The user's approval is being written this moment: too late to cancel, and `Unpair` undoes it. The answer
             // waits until the flow is durably over.
             self.deferred.push(Deferred {
@@ -260,7 +261,7 @@ impl Core {
 
     /// Removes a flow's file that an earlier removal may have left.
     pub(super) fn forget_flow_file(&mut self, t: &mut Turn<'_>) {
-        if self.flow.is_none() && self.disk.flow.holds != Holds::Nothing {
+        if self.flow.is_none() && self.storage.has_flow() {
             self.store(t, Store::Flow(None));
         }
     }
@@ -308,13 +309,6 @@ impl Core {
             let flow = flow.id;
             self.orphans.push(OrphanPoll { op, flow, since });
         }
-    }
-
-    /// Whether the user approved and only the disk is missing.
-    pub(super) fn flow_succeeded(&self) -> bool {
-        self.flow
-            .as_ref()
-            .is_some_and(|flow| matches!(flow.phase, Phase::Storing { .. }))
     }
 
     /// A poll or an authorization code is out, of this flow or of one that ended.
@@ -407,11 +401,11 @@ impl Core {
     pub(super) fn flow_lets_revoke(&self) -> bool {
         self.flow.as_ref().is_none_or(|flow| match flow.phase {
             Phase::Revoking => true,
-            // Until the new pairing is on disk the one it replaces is all that a crash would leave.
-            Phase::Storing { .. } => false,
-            Phase::Resting { .. } | Phase::Asking { .. } | Phase::Showing(_) | Phase::Browsing(_) => {
-                !self.policy.sole_grant
-            }
+            Phase::Resting { .. }
+            | Phase::Asking { .. }
+            | Phase::Showing(_)
+            | Phase::Browsing(_)
+            | Phase::Storing { .. } => !self.policy.sole_grant,
         })
     }
 

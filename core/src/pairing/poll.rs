@@ -2,6 +2,7 @@
 
 use super::showing::{Showing, Which};
 use super::{Flow, OrphanPoll, Phase};
+use crate::Core;
 use crate::effect::{CallError, Effect, Note, Request, Store};
 use crate::error_code::ErrorCode;
 use crate::event::{PollAnswer, TokenGrant};
@@ -10,10 +11,10 @@ use crate::op::OpId;
 use crate::record::{Pairing, TokenPair};
 use crate::refresh::{Refresh, RefusedLimit};
 use crate::snapshot::{DeviceInfo, ErrorWord, Reason};
+use crate::storage::{Pending, Tokens};
 use crate::time::{BootTime, WallTime};
 use crate::token::GrantId;
 use crate::turn::Turn;
-use crate::{Core, Tokens};
 
 /// Codes in a row that the server refused, after which asking for yet another one is pointless.
 const REFUSED_CODES: u32 = 3;
@@ -188,10 +189,9 @@ impl Core {
         self.revoke_replaced(t);
         self.count(&pairing.pair);
         self.ledger.grant.0 += 1;
-        let store = self.store_pairing(t, pairing.clone(), Tokens::New);
+        self.store_pairing(t, pairing.clone(), Tokens::New, Pending::NewPairing);
         if let Some(flow) = &mut self.flow {
             flow.phase = Phase::Storing {
-                store,
                 pairing: Box::new(pairing),
             };
         }
@@ -213,12 +213,11 @@ impl Core {
     }
 
     /// The new pairing is on disk, or the disk fails and memory is all there is.
-    pub(crate) fn pairing_stored(&mut self, t: &mut Turn<'_>, op: OpId) {
-        let stored = matches!(&self.flow, Some(Flow { phase: Phase::Storing { store, .. }, .. }) if *store == op);
-        if !stored {
+    pub(crate) fn pairing_stored(&mut self, t: &mut Turn<'_>) {
+        let storing = |flow: &mut Flow| matches!(flow.phase, Phase::Storing { .. });
+        let Some(mut flow) = self.flow.take_if(storing) else {
             return;
-        }
-        let Some(mut flow) = self.flow.take() else { return };
+        };
         flow.completed(t);
         let Phase::Storing { pairing, .. } = flow.phase else {
             return;

@@ -15,10 +15,11 @@ use crate::held::{Held, stamp};
 use crate::op::OpId;
 use crate::record::{IntentMark, Pairing, TokenPair};
 use crate::snapshot::{ErrorWord, Reason};
+use crate::storage::{Pending, Tokens};
 use crate::time::{BootTime, WallTime};
 use crate::token::Generation;
 use crate::turn::Turn;
-use crate::{Afterlife, Core, Tokens};
+use crate::{Afterlife, Core};
 
 pub(super) use schedule::RefusedLimit;
 use schedule::{ADVISORY_CAP, CLIENT_REJECTED_WAIT};
@@ -35,15 +36,11 @@ pub(super) enum Refresh {
     /// The connection is being brought up.
     Preparing(OpId),
     /// The intent mark is being written.
-    Marking {
-        prepared: OpId,
-        store: OpId,
-        mark: IntentMark,
-    },
+    Marking { prepared: OpId, mark: IntentMark },
     /// The POST is out. `outdated`: a second pair came after it left, and it cannot tell which of the two lives.
     Sent { op: OpId, mark: IntentMark, outdated: bool },
     /// The new pair is being written; the old one is dead.
-    Storing { store: OpId, incoming: Incoming },
+    Storing { incoming: Incoming },
 }
 
 /// A pair on its way to disk.
@@ -120,16 +117,12 @@ impl Core {
         };
         let body = held.to_pairing(Some(mark));
         self.inhibit(t);
-        if self.disk_counts(mark.sends) {
+        if self.storage.counts(mark.sends) {
             self.send_refresh(t, op, mark);
             return;
         }
-        let store = self.store_pairing(t, body, Tokens::Same);
-        self.refresh = Refresh::Marking {
-            prepared: op,
-            store,
-            mark,
-        };
+        self.store_pairing(t, body, Tokens::Same, Pending::IntentMark);
+        self.refresh = Refresh::Marking { prepared: op, mark };
     }
 
     /// What a connection tells of the token's age, beside the `Date` of its answer.
@@ -165,7 +158,10 @@ impl Core {
     }
 
     /// The mark is on disk, or is not: then nothing is sent, and the disk is tried before the network.
-    pub(super) fn marked(&mut self, t: &mut Turn<'_>, prepared: OpId, mark: IntentMark, ok: bool) {
+    pub(super) fn marked(&mut self, t: &mut Turn<'_>, ok: bool) {
+        let Refresh::Marking { prepared, mark } = self.refresh else {
+            return;
+        };
         if ok {
             self.send_refresh(t, prepared, mark);
         } else {
@@ -205,7 +201,7 @@ impl Core {
         waited_for: bool,
     ) {
         let sent = std::mem::take(&mut self.refresh);
-        if self.flow_succeeded() {
+        if self.storage.pending() == Pending::NewPairing {
             // A newer pairing is on its way to disk and must not be overwritten by news of the one it replaces.
             self.release(t);
             return;
@@ -316,19 +312,21 @@ impl Core {
             device: held.device.clone(),
         };
         let generation = self.count(&pair);
-        let store = self.store_pairing(t, pairing, Tokens::New);
+        self.store_pairing(t, pairing, Tokens::New, Pending::RefreshedPair);
         let incoming = Incoming {
             pair,
             generation,
             replaces,
         };
-        self.refresh = Refresh::Storing { store, incoming };
+        self.refresh = Refresh::Storing { incoming };
     }
 
     /// Step 6: on disk (or the disk fails, and memory is all there is): show it.
-    pub(super) fn adopt_incoming(&mut self, t: &mut Turn<'_>, incoming: Incoming) {
+    pub(super) fn adopt_incoming(&mut self, t: &mut Turn<'_>) {
+        let Refresh::Storing { incoming } = std::mem::take(&mut self.refresh) else {
+            return;
+        };
         self.release(t);
-        self.refresh = Refresh::Idle;
         let Some(old) = self.held.take() else { return };
         let challenged = old.challenged();
         let pairing = Pairing {
@@ -406,7 +404,7 @@ impl Core {
         self.idle = reason;
         self.retry.reset();
         let patience = self.forget_resource(t);
-        self.store_tombstone(t, reason);
+        self.store_tombstone(t, reason, Pending::Nothing);
         if self.policy.can_probe && !held.dead(t.at()) && reason != Reason::NoRefreshToken {
             self.afterlife = Some(Afterlife { held, alive: false });
             self.want_probe_of_the_same(t, patience);
@@ -441,6 +439,7 @@ impl Core {
             Refresh::Marking { prepared, .. } => {
                 t.emit(Effect::Cancel(prepared));
                 self.release(t);
+                self.storage.withdraw_mark();
                 self.refresh = Refresh::Idle;
             }
             Refresh::Idle | Refresh::Sent { .. } | Refresh::Storing { .. } => {}

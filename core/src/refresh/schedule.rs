@@ -97,9 +97,9 @@ impl Core {
             self.retry.next()
         };
         let mut floor = spacing.max(self.retry.not_before());
-        if self.disk_behind() || self.disk.retry.failing().is_some() {
+        if self.storage.behind() || self.storage.failing().is_some() {
             // No connection for a mark that cannot be written: the disk is tried first, and nothing else until it answers.
-            if self.disk.record.writing.is_some() {
+            if self.storage.writes_record() {
                 return None;
             }
             floor = self.disk_due(waited_for).map_or(floor, |disk| floor.max(disk));
@@ -126,8 +126,10 @@ impl Core {
 
     /// Why a caller has no token, once no try fits into its time.
     pub(crate) fn refresh_error(&self) -> CallError {
-        let disk = self.disk.retry.failing();
-        disk.or(self.retry.failing()).unwrap_or(CallError::ServerError)
+        self.storage
+            .failing()
+            .or(self.retry.failing())
+            .unwrap_or(CallError::ServerError)
     }
 
     /// When a token that is not in doubt is to be refreshed.
@@ -184,7 +186,7 @@ impl Core {
 
     /// Whether the token endpoint may be asked on behalf of the pairing in hand.
     pub(super) fn may_refresh(&self) -> bool {
-        self.may_use_secret() && self.unpairing.is_none() && !self.flow_succeeded()
+        self.may_use_secret() && self.storage.pending().may_refresh()
     }
 
     pub(super) fn refresh_failed(&mut self, t: &mut Turn<'_>, fault: Fault, cause: Cause, waited_for: bool) {
