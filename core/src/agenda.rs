@@ -1,18 +1,18 @@
 //! Each event to the room it belongs to, then everything that is due; and when something is due next.
 
 use super::backoff::Change;
-use super::effect::{CallError, Effect, Note, Reply, Request};
+use super::calls::Kind;
+use super::effect::{CallError, Effect, Note, Request};
 use super::event::{Answer, Command, Event};
 use super::held::Life;
 use super::op::{CallId, OpId};
 use super::policy::Provisioning;
 use super::refresh::Refresh;
-use super::serve::CALL_LIMIT;
 use super::storage::Tokens;
 use super::time::{BootTime, WallTime};
 use super::turn::Turn;
 use super::view::{WARNINGS, warned_before_end};
-use super::{Core, Durable, Phase};
+use super::{Core, Phase};
 
 /// A start makes at most a handful of others due (a tombstone, a revocation, a code); more would be a loop.
 const MAX_ROUNDS: usize = 8;
@@ -57,7 +57,7 @@ impl Core {
         }
     }
 
-    fn command(&mut self, t: &mut Turn<'_>, call: CallId, command: Command) {
+    pub(super) fn command(&mut self, t: &mut Turn<'_>, call: CallId, command: Command) {
         match command {
             Command::StartPairing { caller, options } => self.start_pairing(t, call, caller, options),
             Command::GetPairingCode => self.get_pairing_code(t, call),
@@ -106,45 +106,6 @@ impl Core {
         }
     }
 
-    /// Answers the calls that waited for this write, each by what it promises: it may be a write of somebody else's.
-    pub(super) fn durable(&mut self, t: &mut Turn<'_>, op: OpId) {
-        for waiting in std::mem::take(&mut self.durables) {
-            if waiting.after != op {
-                self.durables.push(waiting);
-                continue;
-            }
-            let broken =
-                waiting.failed || self.storage.flow_unknown() || (waiting.record && self.storage.record_unknown());
-            let result = if broken {
-                Err(CallError::StorageFailed)
-            } else {
-                Ok(Reply::Done)
-            };
-            t.reply(waiting.call, result);
-        }
-    }
-
-    /// The removal of a flow failed, which calls were promised.
-    pub(super) fn flow_removal_failed(&mut self) {
-        for waiting in &mut self.durables {
-            waiting.failed = true;
-        }
-    }
-
-    /// Answers a call once everything asked of the disk so far is done.
-    pub(super) fn done_when_durable(&mut self, t: &mut Turn<'_>, call: CallId, record: bool) {
-        match self.storage.newest_write() {
-            Some(after) => self.durables.push(Durable {
-                call,
-                after,
-                deadline: t.at().after(CALL_LIMIT),
-                record,
-                failed: false,
-            }),
-            None => t.reply(call, Ok(Reply::Done)),
-        }
-    }
-
     /// Starts everything that is due, and what that makes due in turn.
     pub(super) fn run(&mut self, t: &mut Turn<'_>) {
         let now = t.at();
@@ -162,8 +123,9 @@ impl Core {
         if self.afterlife.as_ref().is_some_and(|after| after.held.dead(now)) {
             self.forget_resource(t);
         }
-        self.take_up_deferred(t);
-        self.time_out_durables(t);
+        self.retry_commands(t);
+        self.answer_due(t, Kind::Durable);
+        self.answer_due(t, Kind::Unpaired);
         self.warn(t);
         if self.disk_due(self.waited_for(now)).is_some_and(|at| at <= now) {
             if self.storage.record_behind() {
@@ -178,50 +140,11 @@ impl Core {
         // The probe before the callers: whether they wait for it is judged by its being out.
         self.start_resource(t);
         self.examine_by_refresh();
-        self.serve(t);
+        self.answer_due(t, Kind::Token);
         if self.refresh_starts(self.waited_for(now)).is_some_and(|at| at <= now) && !self.storage.behind() {
             self.start_refresh(t);
             self.examine_by_refresh();
         }
-    }
-
-    /// Calls whose write takes longer than they may.
-    fn time_out_durables(&mut self, t: &mut Turn<'_>) {
-        let now = t.at();
-        for waiting in self.durables.extract_if(.., |waiting| waiting.deadline <= now) {
-            t.reply(waiting.call, Err(CallError::Timeout));
-        }
-        self.time_out_unpairing(t);
-    }
-
-    /// Calls that waited for a pairing or a tombstone being written.
-    fn take_up_deferred(&mut self, t: &mut Turn<'_>) {
-        let blocked = self.storage.pending().puts_commands_off();
-        for deferred in std::mem::take(&mut self.deferred) {
-            if deferred.deadline <= t.at() {
-                t.reply(deferred.call, Err(CallError::Timeout));
-                continue;
-            }
-            if blocked {
-                self.deferred.push(deferred);
-                continue;
-            }
-            match deferred.command {
-                Command::StartPairing { caller, options } => {
-                    self.start_pairing_by(t, deferred.call, caller, options, deferred.deadline);
-                }
-                command => self.command(t, deferred.call, command),
-            }
-        }
-    }
-
-    fn deferred_due(&self, now: BootTime) -> Option<BootTime> {
-        let first = self.deferred.iter().map(|deferred| deferred.deadline).min()?;
-        Some(if self.storage.pending().puts_commands_off() {
-            first
-        } else {
-            first.min(now)
-        })
     }
 
     /// When something is due next, even if nothing happens.
@@ -232,12 +155,15 @@ impl Core {
         };
         [
             self.disk_due(self.waited_for(now)),
-            self.deferred_due(now),
-            self.durables.iter().map(|waiting| waiting.deadline).min(),
-            self.unpair_deadline(),
+            self.call_due(Kind::Retry, now),
+            self.call_due(Kind::Durable, now),
+            self.call_due(Kind::Unpaired, now),
+            self.calls.deadline(Kind::PairingCode),
+            self.call_due(Kind::RedirectResult, now),
+            self.call_due(Kind::ProbeResult, now),
             self.flow_deadline(now),
             self.revocation_deadline(),
-            self.serve_deadline(now),
+            self.call_due(Kind::Token, now),
             self.resource_deadline(now),
             self.refresh_starts(self.waited_for(now)),
             self.warning_due(),
@@ -249,20 +175,12 @@ impl Core {
         .min()
     }
 
-    /// After `Shutdown`: whether all that must not be cut has ended. Says so once.
-    pub(super) fn drain(&mut self, t: &mut Turn<'_>) -> bool {
-        let busy = self.phase == Phase::Running
-            || matches!(self.refresh, Refresh::Sent { .. })
+    /// Whether something is under way that must not be cut.
+    pub(super) fn busy(&self) -> bool {
+        matches!(self.refresh, Refresh::Sent { .. })
             || self.polling()
             || self.revocations.waiting()
-            || self.storage.newest_write().is_some();
-        if busy {
-            return false;
-        }
-        self.end_waiters(t);
-        self.answer_reject_calls(t, Err(CallError::Timeout));
-        self.end_starters(t);
-        std::mem::replace(&mut self.phase, Phase::Drained) == Phase::Draining
+            || self.storage.newest_write().is_some()
     }
 
     /// Circumstances changed: what failed and may be cured by that is tried earlier than planned.

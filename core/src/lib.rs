@@ -9,6 +9,7 @@
 
 mod agenda;
 mod backoff;
+mod calls;
 pub mod effect;
 pub mod error_code;
 pub mod event;
@@ -34,11 +35,11 @@ mod unpair;
 mod view;
 
 use backoff::Retry;
+use calls::Calls;
 use held::Held;
 use pairing::{Flow, OrphanPoll, Throttle};
 use refresh::{Inhibitor, Refresh, RefusedLimit};
 use resource::Resource;
-use serve::Waiter;
 use storage::Storage;
 use turn::Turn;
 use unpair::{Revocations, Unpairing};
@@ -95,13 +96,9 @@ pub struct Core {
     aged: usize,
     flow: Option<Flow>,
     orphans: Vec<OrphanPoll>,
-    /// Calls whose answer waits for a write.
-    durables: Vec<Durable>,
-    /// Commands that wait for a pairing or a tombstone being written this moment.
-    deferred: Vec<Deferred>,
+    calls: Calls,
     throttle: Throttle,
     resource: Resource,
-    waiters: Vec<Waiter>,
     revocations: Revocations,
     unpairing: Option<Unpairing>,
     storage: Storage,
@@ -141,29 +138,6 @@ struct Ids {
 struct Ledger {
     generation: Generation,
     grant: GrantId,
-}
-
-/// A call that waits for a write before it is looked at.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Deferred {
-    call: CallId,
-    command: Command,
-    /// The end of the call's time.
-    deadline: BootTime,
-}
-
-/// A call that is answered when a write is done.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Durable {
-    call: CallId,
-    /// Writes end in order: when this one has, those before it have too.
-    after: OpId,
-    /// The end of the call's time: a disk that hangs must not hang its callers.
-    deadline: BootTime,
-    /// The record has to be right as well.
-    record: bool,
-    /// The removal of a flow, which it promises, failed.
-    failed: bool,
 }
 
 impl Core {
@@ -210,11 +184,9 @@ impl Core {
             aged: 0,
             flow: None,
             orphans: Vec::new(),
-            durables: Vec::new(),
-            deferred: Vec::new(),
+            calls: Calls::default(),
             throttle: Throttle::default(),
             resource: Resource::default(),
-            waiters: Vec::new(),
             revocations: Revocations::restore(stored.revocations, living, sole_grant),
             unpairing: None,
             storage: Storage::found(listed > 0, stored.flow.is_some()),

@@ -12,11 +12,11 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::Core;
+use super::calls::{CALL_LIMIT, Judgement, Kind, PendingCall, Wants};
 use super::effect::{CallError, Note, Reply};
 use super::event::Client;
 use super::op::CallId;
 use super::refresh::Refresh;
-use super::serve::CALL_LIMIT;
 use super::time::BootTime;
 use super::token::Generation;
 use super::turn::Turn;
@@ -51,8 +51,6 @@ pub(super) struct Rejections {
     /// By connection.
     open: BTreeMap<u64, Rejection>,
     uids: BTreeMap<u32, Rejecting>,
-    /// Calls of `RejectAccessToken` that wait for their probe.
-    calls: Vec<RejectCall>,
     /// The newest connection that there was.
     newest: u64,
 }
@@ -93,15 +91,6 @@ struct Rejecting {
     wrong: Option<BootTime>,
     /// It is in the journal.
     told: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct RejectCall {
-    call: CallId,
-    uid: u32,
-    deadline: BootTime,
-    /// A request that left later is out.
-    asked: bool,
 }
 
 impl Rejections {
@@ -173,9 +162,6 @@ impl Rejections {
                 stage @ (Stage::Asked | Stage::AskedBefore) => stage,
             };
         }
-        for call in &mut self.calls {
-            call.asked = true;
-        }
     }
 
     /// That request ended without telling anything.
@@ -195,9 +181,6 @@ impl Rejections {
                 Stage::AskedBefore => Stage::Fresh,
                 stage @ (Stage::Fresh | Stage::Unanswered) => stage,
             };
-        }
-        for call in &mut self.calls {
-            call.asked = false;
         }
     }
 
@@ -251,17 +234,12 @@ impl Rejections {
     pub(super) fn forget(&mut self) {
         *self = Self {
             newest: self.newest,
-            calls: std::mem::take(&mut self.calls),
             ..Self::default()
         };
     }
 
     pub(super) fn any(&self) -> bool {
         !self.open.is_empty()
-    }
-
-    pub(super) fn call_deadline(&self) -> Option<BootTime> {
-        self.calls.iter().map(|call| call.deadline).min()
     }
 
     /// Whether this is the first complaint of this uid that is worth a line in the journal.
@@ -309,12 +287,11 @@ impl Core {
             t.reply(call, Ok(Reply::Done));
             return;
         }
-        self.resource.rejections.calls.push(RejectCall {
-            call,
-            uid: client.uid,
-            deadline: now.after(CALL_LIMIT),
-            asked: false,
-        });
+        let wants = Wants::ProbeResult {
+            caller: client.uid,
+            examined: false,
+        };
+        self.calls.push(call, now.after(CALL_LIMIT), wants);
     }
 
     /// Where nobody can be asked, a client's word is worth one refresh within the limit, and no more: it takes the token from
@@ -342,41 +319,27 @@ impl Core {
                 t.note(Note::RejectionUnfounded { caller, generation });
             }
         }
-        for call in rejections.calls.extract_if(.., |call| call.asked) {
-            t.reply(call.call, Ok(Reply::Done));
-        }
+        self.calls.answer_examined(t);
     }
 
     /// The probe brought no verdict.
     pub(super) fn fail_rejections(&mut self, t: &mut Turn<'_>, error: CallError) {
         self.resource.rejections.unanswered();
-        self.answer_reject_calls(t, Err(error));
+        self.calls.answer(t, Kind::ProbeResult, Err(error));
     }
 
-    /// Answers every call of `RejectAccessToken`.
-    pub(super) fn answer_reject_calls(&mut self, t: &mut Turn<'_>, answer: Result<(), CallError>) {
-        for call in std::mem::take(&mut self.resource.rejections.calls) {
-            t.reply(call.call, answer.map(|()| Reply::Done));
-        }
-    }
-
-    /// Answers the calls of `RejectAccessToken` whose probe is put off or whose time is over.
-    pub(super) fn answer_put_off(&mut self, t: &mut Turn<'_>) {
-        let now = t.at();
+    /// What a call of `RejectAccessToken` is due whose probe was not answered yet.
+    pub(super) fn judge_rejection(&self, call: &PendingCall, caller: u32, now: BootTime) -> Judgement {
         if self.token_in_hand().is_none_or(|token| token.dead(now)) {
-            return self.answer_reject_calls(t, Ok(()));
+            return Judgement::Answer(Ok(Reply::Done));
         }
-        for call in std::mem::take(&mut self.resource.rejections.calls) {
-            let soon = |start: BootTime| start <= now.after(PROBES_APART);
-            if call.deadline <= now {
-                t.reply(call.call, Err(CallError::Timeout));
-            } else if self.resource.busy() || self.examined_at(call.uid).is_some_and(soon) {
-                self.resource.rejections.calls.push(call);
-            } else {
-                let failing = self.resource.failing().filter(|_| self.resource_free());
-                t.reply(call.call, failing.map_or(Ok(Reply::Done), Err));
-            }
+        let soon = |start: BootTime| start <= now.after(PROBES_APART);
+        if now >= call.deadline || self.resource.busy() || self.examined_at(caller).is_some_and(soon) {
+            return call.until_deadline(now);
         }
+        // The probe is put off.
+        let failing = self.resource.failing().filter(|_| self.resource_free());
+        Judgement::Answer(failing.map_or(Ok(Reply::Done), Err))
     }
 
     /// Where no resource can be asked, the refresh is what examines a rejection: it ends the doubt, or fails.
@@ -386,8 +349,10 @@ impl Core {
         }
         if self.refresh == Refresh::Idle {
             self.resource.rejections.unanswered();
+            self.calls.unexamined();
         } else {
             self.resource.rejections.asked();
+            self.calls.examining();
         }
     }
 

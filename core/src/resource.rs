@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::Core;
 use super::backoff::{Change, Retry};
+use super::calls::Kind;
 use super::effect::{CallError, Effect, Note, Request};
 use super::event::ResourceAnswer;
 use super::held::Held;
@@ -154,7 +155,7 @@ impl Core {
     }
 
     fn unvouched_waiters(&self) -> bool {
-        !self.waiters.is_empty() && self.held.as_ref().is_some_and(Held::unvouched)
+        self.calls.of(Kind::Token).next().is_some() && self.held.as_ref().is_some_and(Held::unvouched)
     }
 
     pub(super) fn resource_deadline(&self, now: BootTime) -> Option<BootTime> {
@@ -163,8 +164,7 @@ impl Core {
             .as_ref()
             .filter(|held| !held.dead(now))
             .and_then(|_| self.heartbeat_starts());
-        let calls = self.resource.rejections.call_deadline();
-        [self.probe_starts(now, self.unvouched_waiters()), alive, calls]
+        [self.probe_starts(now, self.unvouched_waiters()), alive]
             .into_iter()
             .flatten()
             .min()
@@ -173,8 +173,7 @@ impl Core {
     /// Starts what is due.
     pub(super) fn start_resource(&mut self, t: &mut Turn<'_>) {
         let now = t.at();
-        self.answer_put_off(t);
-
+        self.answer_due(t, Kind::ProbeResult);
         let probe = self
             .probe_starts(now, self.unvouched_waiters())
             .is_some_and(|start| start <= now);
@@ -202,6 +201,7 @@ impl Core {
             self.resource.probed_at = Some(now);
         }
         self.resource.rejections.asked();
+        self.calls.examining();
     }
 
     /// An answer about the token, if it is to the request that is out.
@@ -238,6 +238,7 @@ impl Core {
                     // Which of the two pairs lives now, only a request that leaves now can tell.
                     self.resource.wanted = true;
                     self.resource.rejections.unasked();
+                    self.calls.unexamined();
                     return;
                 }
                 // A token that ended while it was asked about was refused for its age, and that decides nothing.
@@ -245,7 +246,7 @@ impl Core {
                     self.token_refused(t);
                 }
                 self.resource.rejections.unasked();
-                self.answer_reject_calls(t, Ok(()));
+                self.calls.answer(t, Kind::ProbeResult, Ok(()));
             }
             ResourceAnswer::Failed(fault) => {
                 self.fault(t, fault.kind);
@@ -349,7 +350,7 @@ impl Core {
         }
         // Should the refresh fail, the doubt remains.
         self.resource.rejections.unasked();
-        self.answer_reject_calls(t, Ok(()));
+        self.calls.answer(t, Kind::ProbeResult, Ok(()));
     }
 
     /// The token in hand is another one, or none: nothing asked before concerns it. Returns what was to be waited for, which
@@ -358,7 +359,7 @@ impl Core {
         if let Some(flight) = self.resource.op.take() {
             t.emit(Effect::Cancel(flight.op));
         }
-        self.answer_reject_calls(t, Ok(()));
+        self.calls.answer(t, Kind::ProbeResult, Ok(()));
         self.resource.rejections.forget();
         self.resource.wanted = false;
         self.resource.probed_at = None;

@@ -349,7 +349,7 @@ impl Core {
             What::Flow => {}
             What::FlowRemoval => {
                 if !ok && !self.storage.writes(|what| what == What::FlowRemoval) {
-                    self.flow_removal_failed();
+                    self.calls.flow_removal_failed();
                 }
             }
         }

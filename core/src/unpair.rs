@@ -6,21 +6,21 @@
 
 use std::time::Duration;
 
+use super::Core;
 use super::backoff::{Change, Retry};
-use super::effect::{CallError, Note, Reply, Request, Store};
+use super::calls::{CALL_LIMIT, Kind, Wants};
+use super::effect::{CallError, Note, Request, Store};
 use super::event::{Command, Fault, RefreshAnswer, RevokeAnswer};
 use super::held::stamp;
 use super::op::{CallId, OpId};
 use super::policy::Provisioning;
 use super::record::{IntentMark, MAX_REVOCATIONS, PendingRevocation, Revocable, TokenPair};
 use super::refresh::Refresh;
-use super::serve::CALL_LIMIT;
 use super::snapshot::Reason;
 use super::storage::Pending;
 use super::time::{BootTime, WallTime};
 use super::token::GrantId;
 use super::turn::Turn;
-use super::{Core, Deferred};
 
 /// Longest wait between tries to revoke: nobody waits for it, and the token has days.
 const REVOKE_CAP: Duration = Duration::from_secs(3600);
@@ -31,8 +31,6 @@ const NETWORK_UP_SPREAD: Duration = Duration::from_secs(30 * 60);
 /// `Unpair` under way: the tombstone is being written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Unpairing {
-    /// Who waits for it, and until when.
-    calls: Vec<(CallId, BootTime)>,
     /// The refresh that was out when the user unpaired.
     flying: Option<(OpId, IntentMark)>,
     /// What it brought, should the tombstone fail.
@@ -60,8 +58,8 @@ impl Core {
     /// `Unpair`.
     pub(super) fn unpair(&mut self, t: &mut Turn<'_>, call: CallId) {
         let deadline = t.at().after(CALL_LIMIT);
-        if let Some(unpairing) = &mut self.unpairing {
-            unpairing.calls.push((call, deadline));
+        if self.unpairing.is_some() {
+            self.calls.push(call, deadline, Wants::Unpaired);
             return;
         }
         if self.provisioning == Provisioning::StateKeyMissing {
@@ -70,11 +68,7 @@ impl Core {
         }
         if self.storage.pending().puts_off(&Command::Unpair) {
             // A pairing that is being written this moment is unpaired as soon as it stands.
-            self.deferred.push(Deferred {
-                call,
-                command: Command::Unpair,
-                deadline,
-            });
+            self.calls.push(call, deadline, Wants::Retry(Command::Unpair));
             return;
         }
         self.end_flow(t, Reason::Unpaired);
@@ -112,29 +106,12 @@ impl Core {
             self.revoke_pair(t, grant, &candidate, None);
         }
         self.store_tombstone(t, Reason::Unpaired, Pending::Tombstone);
+        self.calls.push(call, deadline, Wants::Unpaired);
         self.unpairing = Some(Unpairing {
-            calls: vec![(call, deadline)],
             flying,
             rescued: None,
             late: None,
         });
-    }
-
-    /// When the first call that waits for the tombstone runs out of time.
-    pub(super) fn unpair_deadline(&self) -> Option<BootTime> {
-        let calls = self.unpairing.iter().flat_map(|unpairing| &unpairing.calls);
-        calls.map(|(_, deadline)| *deadline).min()
-    }
-
-    pub(super) fn time_out_unpairing(&mut self, t: &mut Turn<'_>) {
-        let now = t.at();
-        let calls = self.unpairing.iter_mut().flat_map(|unpairing| {
-            let over = |(_, deadline): &mut (CallId, BootTime)| *deadline <= now;
-            unpairing.calls.extract_if(.., over)
-        });
-        for (call, _) in calls {
-            t.reply(call, Err(CallError::Timeout));
-        }
     }
 
     /// The tombstone is on disk, or is not.
@@ -155,21 +132,17 @@ impl Core {
         t.note(Note::Unpaired);
         if self.storage.flow_unsettled() {
             self.forget_flow_file(t);
-            for (call, _) in unpairing.calls {
-                self.done_when_durable(t, call, false);
+            for call in self.calls.take(Kind::Unpaired) {
+                self.done_when_durable(t, call.call, false);
             }
             return;
         }
-        for (call, _) in unpairing.calls {
-            t.reply(call, Ok(Reply::Done));
-        }
+        self.calls.answer(t, Kind::Unpaired, Ok(()));
     }
 
     /// Nothing has changed: neither here, nor at the server.
     fn unpair_failed(&mut self, t: &mut Turn<'_>, unpairing: Unpairing) {
-        for (call, _) in unpairing.calls {
-            t.reply(call, Err(CallError::StorageFailed));
-        }
+        self.calls.answer(t, Kind::Unpaired, Err(CallError::StorageFailed));
         let Some(grant) = self.held.as_ref().map(|held| held.grant) else {
             return;
         };

@@ -8,15 +8,14 @@
 
 use std::time::Duration;
 
-use super::callers::Caller;
 use super::code::{CODE_CAP, fault_reason};
 use super::{Flow, OrphanPoll, Phase};
 use crate::Core;
+use crate::calls::{CALL_LIMIT, Kind, Wants};
 use crate::effect::{CallError, CodeView, Effect, Note, Prompt, Request};
 use crate::event::{Authorization, AuthorizeAnswer, ExchangeAnswer, Fault, Redirect, RedirectOutcome, TokenGrant};
 use crate::op::{CallId, OpId};
 use crate::policy::GrantKind;
-use crate::serve::CALL_LIMIT;
 use crate::snapshot::{ErrorWord, Reason};
 use crate::time::{BootTime, WallTime};
 use crate::token::AuthorizationCode;
@@ -99,10 +98,7 @@ impl Core {
                 return;
             }
         };
-        flow.completers.push(Caller {
-            call,
-            deadline: now.after(CALL_LIMIT),
-        });
+        self.calls.push(call, now.after(CALL_LIMIT), Wants::RedirectResult);
         match redirect.outcome {
             RedirectOutcome::Code(code) => {
                 browsing.exchange = Some(Exchange {
@@ -115,7 +111,7 @@ impl Core {
             RedirectOutcome::ClientRejected(objection) => self.reject_flow(t, objection),
             RedirectOutcome::Failed => {
                 self.fail_with(t, ErrorWord::ServerError);
-                self.refuse_completers(t, CallError::ServerError);
+                self.calls.answer(t, Kind::RedirectResult, Err(CallError::ServerError));
                 self.code_ended(t, Reason::ServerError);
             }
         }
@@ -194,7 +190,7 @@ impl Core {
                     objection,
                     word: word.clone(),
                 });
-                self.refuse_completers(t, CallError::ServerError);
+                self.calls.answer(t, Kind::RedirectResult, Err(CallError::ServerError));
                 self.code_refused(t, word);
             }
             ExchangeAnswer::ClientRejected(objection) => self.reject_flow(t, objection),
@@ -215,7 +211,7 @@ impl Core {
                 fault: fault.kind,
                 retry_in: None,
             });
-            self.refuse_completers(t, fault.call_error());
+            self.calls.answer(t, Kind::RedirectResult, Err(fault.call_error()));
             self.code_ended(t, fault_reason(fault));
             return;
         }
@@ -232,15 +228,6 @@ impl Core {
             fault: fault.kind,
             retry_in: Some(wait),
         });
-    }
-
-    /// The request on show leads nowhere: those who brought its redirect hear why.
-    fn refuse_completers(&mut self, t: &mut Turn<'_>, error: CallError) {
-        if let Some(flow) = &mut self.flow {
-            for completer in std::mem::take(&mut flow.completers) {
-                t.reply(completer.call, Err(error));
-            }
-        }
     }
 
     /// No redirect can answer this request any more.

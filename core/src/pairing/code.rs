@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::callers::Caller;
 use super::{Flow, OrphanPoll, Phase, Refused, Showing};
 use crate::Core;
 use crate::effect::{CallError, Effect, Note, Store};
@@ -212,7 +211,7 @@ impl Core {
 
     /// A flow that only waits for the answer to its last poll goes on as the one that is asked for now. So a person waits for
     /// nobody's answer, and who approved the code before is heard as with any code that is replaced.
-    pub(super) fn start_over(&mut self, t: &mut Turn<'_>, starter: Caller, options: PairingOptions, give_up: BootTime) {
+    pub(super) fn start_over(&mut self, t: &mut Turn<'_>, options: PairingOptions, give_up: BootTime) {
         let Some(flow) = &mut self.flow else { return };
         if let Phase::Showing(showing) = &mut flow.phase {
             // The flow's end was the code's; a longer flow does not make it live again. Its last poll keeps its interval.
@@ -226,7 +225,6 @@ impl Core {
         flow.started = t.at();
         flow.give_up = give_up;
         flow.retry.relent(t.at());
-        flow.starters.push(starter);
         self.code_replaced(t, Reason::None);
     }
 

@@ -7,29 +7,27 @@
 use std::time::Duration;
 
 mod browser;
-mod callers;
 mod code;
 mod poll;
 mod showing;
 mod throttle;
 
 use browser::Browsing;
-use callers::Caller;
 use showing::{Pace, Showing};
 pub(super) use throttle::Throttle;
 
+use crate::Core;
 use crate::backoff::{Change, Retry};
+use crate::calls::{CALL_LIMIT, Judgement, Kind, PendingCall, Wants};
 use crate::effect::{CallError, Effect, Note, Reply, Request, Store};
 use crate::error_code::ErrorCode;
 use crate::event::{Command, PairingOptions};
 use crate::op::{CallId, OpId};
 use crate::policy::{GrantKind, Provisioning};
 use crate::record::{FlowRecord, Pairing};
-use crate::serve::CALL_LIMIT;
 use crate::snapshot::Reason;
 use crate::time::BootTime;
 use crate::turn::Turn;
-use crate::{Core, Deferred};
 
 /// Range of `give-up-after`.
 const GIVE_UP: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 3600));
@@ -54,9 +52,6 @@ pub(super) struct Flow {
     reason: Reason,
     retry: Retry,
     refused: Refused,
-    starters: Vec<Caller>,
-    /// Calls that brought a redirect.
-    completers: Vec<Caller>,
 }
 
 /// Codes that the server refused, one after the other, and by which error the last of them.
@@ -128,21 +123,16 @@ impl Core {
         deadline: BootTime,
     ) {
         let now = t.at();
-        let starter = Caller { call, deadline };
         let over = self.flow.as_ref().is_some_and(|flow| flow.is_over(now));
-        if let Some(flow) = self.flow.as_mut().filter(|_| !over) {
-            flow.starters.push(starter);
+        if self.flow.is_some() && !over {
+            self.calls.push(call, deadline, Wants::PairingCode);
             return;
         }
         let command = Command::StartPairing { caller, options };
         if self.storage.pending().puts_off(&command) {
             // The tombstone is being written: whether this device is paired, and what is to be revoked first, is known in a
             // moment.
-            self.deferred.push(Deferred {
-                call,
-                command,
-                deadline,
-            });
+            self.calls.push(call, deadline, Wants::Retry(command));
             return;
         }
         if self.held.is_some() && !options.replace {
@@ -158,8 +148,9 @@ impl Core {
             .unwrap_or(self.policy.give_up_after)
             .clamp(GIVE_UP.0, GIVE_UP.1);
         let give_up = now.after(give_up_after);
+        self.calls.push(call, deadline, Wants::PairingCode);
         if over {
-            self.start_over(t, starter, options, give_up);
+            self.start_over(t, options, give_up);
             return;
         }
         self.ids.flow += 1;
@@ -181,8 +172,6 @@ impl Core {
             reason: Reason::None,
             retry: Retry::default(),
             refused: Refused::default(),
-            starters: vec![starter],
-            completers: Vec::new(),
         });
     }
 
@@ -230,8 +219,6 @@ impl Core {
             reason: Reason::None,
             retry: Retry::default(),
             refused: Refused::default(),
-            starters: Vec::new(),
-            completers: Vec::new(),
         });
         t.note(Note::FlowResumed);
     }
@@ -247,11 +234,8 @@ impl Core {
         if self.storage.pending().puts_off(&Command::CancelPairing) {
             // The user's approval is being written this moment: too late to cancel, and `Unpair` undoes it. The answer
             // waits until the flow is durably over.
-            self.deferred.push(Deferred {
-                call,
-                command: Command::CancelPairing,
-                deadline: t.at().after(CALL_LIMIT),
-            });
+            let deadline = t.at().after(CALL_LIMIT);
+            self.calls.push(call, deadline, Wants::Retry(Command::CancelPairing));
             return;
         }
         self.end_flow(t, Reason::Cancelled);
@@ -277,9 +261,8 @@ impl Core {
         } else {
             CallError::NoPairing
         };
-        for starter in flow.starters.iter().chain(&flow.completers) {
-            t.reply(starter.call, Err(error));
-        }
+        self.calls.answer(t, Kind::PairingCode, Err(error));
+        self.calls.answer(t, Kind::RedirectResult, Err(error));
         match flow.phase {
             Phase::Asking { op, .. } => t.emit(Effect::Cancel(op)),
             Phase::Browsing(browsing) => t.emit(Effect::Cancel(browsing.listener)),
@@ -323,8 +306,8 @@ impl Core {
 
     /// Starts what is due.
     pub(super) fn run_flow(&mut self, t: &mut Turn<'_>) {
-        self.answer_starters(t);
-        self.answer_completers(t);
+        self.answer_due(t, Kind::PairingCode);
+        self.answer_due(t, Kind::RedirectResult);
         self.run_exchange(t);
         self.end_what_is_over(t);
         self.run_poll(t);
@@ -358,8 +341,6 @@ impl Core {
     pub(super) fn flow_deadline(&self, now: BootTime) -> Option<BootTime> {
         let flow = self.flow.as_ref()?;
         let may_start = self.may_start();
-        let calls = flow.starters.iter().chain(&flow.completers);
-        let call = calls.map(|starter| starter.deadline).min();
         let phase = match &flow.phase {
             Phase::Resting { until } if may_start => Some((*until).min(flow.give_up)),
             // Past its end only the answer to its last poll is waited for.
@@ -370,7 +351,7 @@ impl Core {
             Phase::Storing { .. } => None,
         };
         let poll = flow.poll_due().map(|(_, due)| due).filter(|_| may_start);
-        [call, phase, poll].into_iter().flatten().min()
+        [phase, poll].into_iter().flatten().min()
     }
 
     /// The revocation that had to go first is done with, whatever came of it.
@@ -430,6 +411,35 @@ impl Core {
             }
             Phase::Revoking | Phase::Asking { .. } | Phase::Showing(_) | Phase::Storing { .. } => {}
         }
+    }
+
+    /// What a call of `StartPairing` is due.
+    pub(super) fn judge_starter(&self, call: &PendingCall, now: BootTime) -> Judgement {
+        let Some(flow) = &self.flow else {
+            return call.until_deadline(now);
+        };
+        if let Some(code) = flow.view(now) {
+            return Judgement::Answer(Ok(Reply::Started {
+                code,
+                renew: flow.renew,
+                replace: flow.replace,
+                give_up_in: flow.give_up.since(now),
+            }));
+        }
+        if now < call.deadline
+            && let (Some(error), Phase::Resting { until }) = (flow.retry.failing(), &flow.phase)
+            && *until > call.deadline
+        {
+            // No further try fits into this call's time: do not make anyone wait for nothing.
+            return Judgement::Answer(Err(error));
+        }
+        call.or_at_deadline(now, self.flow_error())
+    }
+
+    /// Why a call has nothing of the flow at the end of its time.
+    pub(super) fn flow_error(&self) -> CallError {
+        let failing = self.flow.as_ref().and_then(|flow| flow.retry.failing());
+        failing.unwrap_or(CallError::Timeout)
     }
 
     pub(super) fn flow_view(&self) -> Option<FlowView> {

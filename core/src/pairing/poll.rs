@@ -3,6 +3,7 @@
 use super::showing::{Showing, Which};
 use super::{Flow, OrphanPoll, Phase};
 use crate::Core;
+use crate::calls::Kind;
 use crate::effect::{CallError, Effect, Note, Request, Store};
 use crate::error_code::ErrorCode;
 use crate::event::{PollAnswer, TokenGrant};
@@ -215,16 +216,12 @@ impl Core {
     /// The new pairing is on disk, or the disk fails and memory is all there is.
     pub(crate) fn pairing_stored(&mut self, t: &mut Turn<'_>) {
         let storing = |flow: &mut Flow| matches!(flow.phase, Phase::Storing { .. });
-        let Some(mut flow) = self.flow.take_if(storing) else {
-            return;
-        };
-        flow.completed(t);
+        let Some(flow) = self.flow.take_if(storing) else { return };
+        self.calls.answer(t, Kind::RedirectResult, Ok(()));
         let Phase::Storing { pairing, .. } = flow.phase else {
             return;
         };
-        for starter in flow.starters {
-            t.reply(starter.call, Err(CallError::AlreadyPaired));
-        }
+        self.calls.answer(t, Kind::PairingCode, Err(CallError::AlreadyPaired));
         self.store(t, Store::Flow(None));
         if self.policy.sole_grant {
             self.revocations.forget();

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::{Flow, Phase};
 use crate::backoff::FLOOR;
+use crate::effect::{CodeView, Prompt};
 use crate::event::PollAnswer;
 use crate::op::OpId;
 use crate::record::Code;
@@ -136,6 +137,33 @@ impl Flow {
     /// Whether a code that ends at this moment is replaced: the next one has to live for longer than an interval.
     pub(super) fn renews(&self, at: BootTime, interval: Duration) -> bool {
         self.renew && self.give_up.since(at) > interval
+    }
+
+    /// The code on show, while it lives; with no time left while the answer to the flow's last poll is waited for.
+    pub(super) fn view(&self, now: BootTime) -> Option<CodeView> {
+        match &self.phase {
+            Phase::Showing(showing) if now < showing.ends(self.give_up) || self.is_over(now) => {
+                let code = &showing.code;
+                Some(CodeView {
+                    id: code.id,
+                    prompt: Prompt::Code {
+                        user_code: code.user_code.clone(),
+                        verification_uri: code.verification_uri.clone(),
+                        verification_uri_complete: code.verification_uri_complete.clone(),
+                    },
+                    device_name: code.device_name.clone(),
+                    expires_in: showing.ends(self.give_up).since(now),
+                })
+            }
+            // A redirect came: there is nothing left to open.
+            Phase::Browsing(browsing) if browsing.exchange.is_none() => Some(browsing.view(self.give_up.since(now))),
+            Phase::Browsing(_)
+            | Phase::Showing(_)
+            | Phase::Revoking
+            | Phase::Resting { .. }
+            | Phase::Asking { .. }
+            | Phase::Storing { .. } => None,
+        }
     }
 
     /// Whether the code on show has ended and no other one follows: only the answer to its last poll is waited for.

@@ -1,0 +1,292 @@
+//! The calls that have no answer yet: one list, one judge, one time-out.
+//!
+//! Owns: what each call waits for, and until when. After every event each call is judged anew from the state alone, so that
+//! nothing has to remember why a caller waits, and none can be forgotten (I6). What a caller of `GetAccessToken` gets is in
+//! `serve.rs`.
+//!
+//! Invariant: the list is in the order of [`Kind`], and within a kind in that of arrival. Answers go out in that order.
+
+use std::time::Duration;
+
+use super::effect::{CallError, Reply};
+use super::event::{Client, Command};
+use super::op::{CallId, OpId};
+use super::time::BootTime;
+use super::turn::Turn;
+use super::{Core, Phase};
+
+/// Longest any call may take: half of the 25 s after which common D-Bus bindings give up would be too short for a slow
+/// mobile link, and 25 s itself would lose the race.
+pub(super) const CALL_LIMIT: Duration = Duration::from_secs(20);
+
+/// All calls that wait.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Calls {
+    pending: Vec<PendingCall>,
+}
+
+/// A call without an answer.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct PendingCall {
+    pub(super) call: CallId,
+    /// The end of the call's time: nothing that hangs must hang its callers.
+    pub(super) deadline: BootTime,
+    pub(super) wants: Wants,
+}
+
+/// What a call waits for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Wants {
+    /// The end of a write, before the command is looked at.
+    Retry(Command),
+    /// The end of a write; with `record`, the record has to be right as well.
+    Durable {
+        /// Writes end in order: when this one has, those before it have too.
+        after: OpId,
+        record: bool,
+        /// The removal of a flow, which the answer promises, failed.
+        failed: bool,
+    },
+    /// The tombstone.
+    Unpaired,
+    /// A code to show.
+    PairingCode,
+    /// What becomes of the redirect that it brought.
+    RedirectResult,
+    /// What a probe says of the token that it rejected. `examined`: a request that left later is out.
+    ProbeResult { caller: u32, examined: bool },
+    /// An access token.
+    Token(TokenCall),
+}
+
+/// A call of `GetAccessToken`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct TokenCall {
+    pub(super) client: Client,
+    /// The first call of a connection that may be a rejecting program come back.
+    pub(super) reconnected: bool,
+    pub(super) min_validity: Option<Duration>,
+}
+
+/// The kinds of what calls want, in the order in which they are answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Retry,
+    Durable,
+    Unpaired,
+    PairingCode,
+    RedirectResult,
+    ProbeResult,
+    Token,
+}
+
+/// What a call is due.
+pub(super) enum Judgement {
+    Answer(Result<Reply, CallError>),
+    /// The access token of the pairing.
+    Token,
+    /// The access token that outlived its pairing.
+    ResidualToken,
+    /// Nothing before this instant, unless something happens.
+    WaitUntil(BootTime),
+}
+
+impl Wants {
+    const fn kind(&self) -> Kind {
+        match self {
+            Self::Retry(_) => Kind::Retry,
+            Self::Durable { .. } => Kind::Durable,
+            Self::Unpaired => Kind::Unpaired,
+            Self::PairingCode => Kind::PairingCode,
+            Self::RedirectResult => Kind::RedirectResult,
+            Self::ProbeResult { .. } => Kind::ProbeResult,
+            Self::Token(_) => Kind::Token,
+        }
+    }
+}
+
+impl PendingCall {
+    /// Waits for what it wants, as long as it may.
+    pub(super) fn until_deadline(&self, now: BootTime) -> Judgement {
+        self.or_at_deadline(now, CallError::Timeout)
+    }
+
+    /// The same, and why it has nothing then.
+    pub(super) fn or_at_deadline(&self, now: BootTime, error: CallError) -> Judgement {
+        if now >= self.deadline {
+            Judgement::Answer(Err(error))
+        } else {
+            Judgement::WaitUntil(self.deadline)
+        }
+    }
+}
+
+impl Calls {
+    pub(super) fn push(&mut self, call: CallId, deadline: BootTime, wants: Wants) {
+        self.put(PendingCall { call, deadline, wants });
+    }
+
+    fn put(&mut self, call: PendingCall) {
+        let kind = call.wants.kind();
+        let at = self.pending.partition_point(|other| other.wants.kind() <= kind);
+        self.pending.insert(at, call);
+    }
+
+    /// When the time of the first call of this kind is over.
+    pub(super) fn deadline(&self, kind: Kind) -> Option<BootTime> {
+        self.of(kind).map(|call| call.deadline).min()
+    }
+
+    pub(super) fn of(&self, kind: Kind) -> impl Iterator<Item = &PendingCall> {
+        self.pending.iter().filter(move |call| call.wants.kind() == kind)
+    }
+
+    pub(super) fn take(&mut self, kind: Kind) -> Vec<PendingCall> {
+        self.pending.extract_if(.., |call| call.wants.kind() == kind).collect()
+    }
+
+    /// A request that examines the token left.
+    pub(super) fn examining(&mut self) {
+        self.set_examined(true);
+    }
+
+    /// That request told nothing.
+    pub(super) fn unexamined(&mut self) {
+        self.set_examined(false);
+    }
+
+    fn set_examined(&mut self, now: bool) {
+        for call in &mut self.pending {
+            if let Wants::ProbeResult { examined, .. } = &mut call.wants {
+                *examined = now;
+            }
+        }
+    }
+
+    /// Answers the calls whose rejection was examined.
+    pub(super) fn answer_examined(&mut self, t: &mut Turn<'_>) {
+        let examined = |call: &mut PendingCall| matches!(call.wants, Wants::ProbeResult { examined: true, .. });
+        for call in self.pending.extract_if(.., examined) {
+            t.reply(call.call, Ok(Reply::Done));
+        }
+    }
+
+    /// Answers all calls of a kind.
+    pub(super) fn answer(&mut self, t: &mut Turn<'_>, kind: Kind, answer: Result<(), CallError>) {
+        for call in self.take(kind) {
+            t.reply(call.call, answer.map(|()| Reply::Done));
+        }
+    }
+
+    /// The removal of a flow failed, which calls were promised.
+    pub(super) fn flow_removal_failed(&mut self) {
+        for call in &mut self.pending {
+            if let Wants::Durable { failed, .. } = &mut call.wants {
+                *failed = true;
+            }
+        }
+    }
+
+    /// Answers who waits for the server or a user, because the daemon ends. A flow's file stays: it goes on after a restart.
+    pub(super) fn end(&mut self, t: &mut Turn<'_>) {
+        for kind in [Kind::Token, Kind::ProbeResult, Kind::PairingCode, Kind::RedirectResult] {
+            self.answer(t, kind, Err(CallError::Timeout));
+        }
+    }
+}
+
+impl Core {
+    /// Answers every call of this kind that is due an answer.
+    pub(super) fn answer_due(&mut self, t: &mut Turn<'_>, kind: Kind) {
+        let now = t.at();
+        for call in self.calls.take(kind) {
+            match (self.judge(&call, now), call.wants) {
+                (Judgement::WaitUntil(_), wants) => self.calls.push(call.call, call.deadline, wants),
+                (Judgement::Answer(answer), _) => t.reply(call.call, answer),
+                (Judgement::Token, Wants::Token(wants)) => self.hand_out(t, call.call, &wants),
+                (Judgement::ResidualToken, Wants::Token(wants)) => self.hand_out_residual(t, call.call, &wants),
+                (Judgement::Token | Judgement::ResidualToken, _) => {}
+            }
+        }
+    }
+
+    /// Takes up the commands that waited for a pairing or a tombstone being written, all of them once that has ended.
+    pub(super) fn retry_commands(&mut self, t: &mut Turn<'_>) {
+        let put_off = self.storage.pending().puts_commands_off();
+        for call in self.calls.take(Kind::Retry) {
+            match call.wants {
+                _ if call.deadline <= t.at() => t.reply(call.call, Err(CallError::Timeout)),
+                Wants::Retry(Command::StartPairing { caller, options }) if !put_off => {
+                    self.start_pairing_by(t, call.call, caller, options, call.deadline);
+                }
+                Wants::Retry(command) if !put_off => self.command(t, call.call, command),
+                wants => self.calls.push(call.call, call.deadline, wants),
+            }
+        }
+    }
+
+    /// When a call of this kind is next due to be judged, even if nothing happens.
+    pub(super) fn call_due(&self, kind: Kind, now: BootTime) -> Option<BootTime> {
+        let due = |call: &PendingCall| match self.judge(call, now) {
+            Judgement::WaitUntil(until) => until,
+            Judgement::Answer(_) | Judgement::Token | Judgement::ResidualToken => now,
+        };
+        self.calls.of(kind).map(due).min()
+    }
+
+    fn judge(&self, call: &PendingCall, now: BootTime) -> Judgement {
+        match &call.wants {
+            Wants::Retry(_) if !self.storage.pending().puts_commands_off() => Judgement::WaitUntil(now),
+            Wants::Retry(_) | Wants::Durable { .. } | Wants::Unpaired => call.until_deadline(now),
+            Wants::PairingCode => self.judge_starter(call, now),
+            Wants::RedirectResult => call.or_at_deadline(now, self.flow_error()),
+            Wants::ProbeResult { caller, .. } => self.judge_rejection(call, *caller, now),
+            Wants::Token(wants) => self.judge_token(call, wants, now),
+        }
+    }
+
+    /// Answers the calls that waited for this write, each by what it promises: it may be a write of somebody else's.
+    pub(super) fn durable(&mut self, t: &mut Turn<'_>, op: OpId) {
+        for call in self.calls.take(Kind::Durable) {
+            match call.wants {
+                Wants::Durable { after, record, failed } if after == op => {
+                    let storage = &self.storage;
+                    let broken = failed || storage.flow_unknown() || (record && storage.record_unknown());
+                    t.reply(
+                        call.call,
+                        if broken {
+                            Err(CallError::StorageFailed)
+                        } else {
+                            Ok(Reply::Done)
+                        },
+                    );
+                }
+                wants => self.calls.push(call.call, call.deadline, wants),
+            }
+        }
+    }
+
+    /// Answers a call once everything asked of the disk so far is done.
+    pub(super) fn done_when_durable(&mut self, t: &mut Turn<'_>, call: CallId, record: bool) {
+        match self.storage.newest_write() {
+            Some(after) => {
+                let wants = Wants::Durable {
+                    after,
+                    record,
+                    failed: false,
+                };
+                self.calls.push(call, t.at().after(CALL_LIMIT), wants);
+            }
+            None => t.reply(call, Ok(Reply::Done)),
+        }
+    }
+
+    /// After `Shutdown`: whether all that must not be cut has ended. Says so once.
+    pub(super) fn drain(&mut self, t: &mut Turn<'_>) -> bool {
+        if self.phase == Phase::Running || self.busy() {
+            return false;
+        }
+        self.calls.end(t);
+        std::mem::replace(&mut self.phase, Phase::Drained) == Phase::Draining
+    }
+}
