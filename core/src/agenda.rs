@@ -2,16 +2,14 @@
 
 use super::backoff::Change;
 use super::calls::Kind;
-use super::effect::{CallError, Effect, Note, Request};
+use super::effect::{CallError, Effect, Request};
 use super::event::{Answer, Command, Event};
 use super::held::Life;
 use super::op::{CallId, OpId};
 use super::policy::Provisioning;
-use super::refresh::Refresh;
 use super::storage::Tokens;
 use super::time::{BootTime, WallTime};
 use super::turn::Turn;
-use super::view::{WARNINGS, warned_before_end};
 use super::{Core, Phase};
 
 /// A start makes at most a handful of others due (a tombstone, a revocation, a code); more would be a loop.
@@ -86,21 +84,8 @@ impl Core {
             Answer::Poll(answer) => self.poll_answered(t, op, date, answer),
             Answer::Authorize(answer) => self.authorize_answered(t, op, answer),
             Answer::Exchange(answer) => self.exchange_answered(t, op, date, answer),
-            Answer::Prepare(answer) => {
-                if self.refresh == Refresh::Preparing(op) {
-                    self.prepared(t, op, answer);
-                }
-            }
-            Answer::Refresh(answer) => {
-                if self.orphan_refreshed(t, op, date, &answer) {
-                    return;
-                }
-                if let Refresh::Sent { op: sent, mark, .. } = self.refresh
-                    && sent == op
-                {
-                    self.refreshed(t, mark, date, answer, waited_for);
-                }
-            }
+            Answer::Prepare(answer) => self.prepared(t, op, answer),
+            Answer::Refresh(answer) => self.refreshed(t, op, date, answer, waited_for),
             Answer::Revoke(answer) => self.revoke_answered(t, op, answer),
             Answer::Resource(answer) => self.resource_answered(t, op, answer),
         }
@@ -177,7 +162,7 @@ impl Core {
 
     /// Whether something is under way that must not be cut.
     pub(super) fn busy(&self) -> bool {
-        matches!(self.refresh, Refresh::Sent { .. })
+        self.refresh.sent().is_some()
             || self.polling()
             || self.revocations.waiting()
             || self.storage.newest_write().is_some()
@@ -190,23 +175,6 @@ impl Core {
         self.hasten_refresh(t, change, waited_for);
         self.hasten_resource(t, change);
         self.hasten_revocations(t, change);
-    }
-
-    /// The refresh token grows old without a refresh: say so while there is time to act.
-    fn warn(&mut self, t: &mut Turn<'_>) {
-        while self.warning_due().is_some_and(|at| at <= t.at()) {
-            let life = self.policy.refresh_token_life;
-            let age = life.saturating_sub(warned_before_end(self.aged, life));
-            self.aged += 1;
-            t.note(Note::RefreshTokenAging { age });
-        }
-    }
-
-    fn warning_due(&self) -> Option<BootTime> {
-        let held = self.held.as_ref()?;
-        held.pair.refresh.as_ref()?;
-        let left = (self.aged < WARNINGS).then(|| warned_before_end(self.aged, self.policy.refresh_token_life))?;
-        held.refresh_ends.map(|end| end.before(left))
     }
 
     /// Whether anything new may be started.

@@ -34,11 +34,10 @@ mod turn;
 mod unpair;
 mod view;
 
-use backoff::Retry;
 use calls::Calls;
 use held::Held;
 use pairing::{Flow, OrphanPoll, Throttle};
-use refresh::{Inhibitor, Refresh, RefusedLimit};
+use refresh::Refresh;
 use resource::Resource;
 use storage::Storage;
 use turn::Turn;
@@ -81,19 +80,6 @@ pub struct Core {
     /// The old access token after a verdict ended its pairing: served to its end if a probe finds it alive.
     afterlife: Option<Afterlife>,
     refresh: Refresh,
-    inhibitor: Inhibitor,
-    retry: Retry,
-    refused_limit: RefusedLimit,
-    last_refreshed: Option<BootTime>,
-    /// On demand: somebody was served from the advisory window.
-    asked: bool,
-    /// The network came back: a resend need not wait for its doubled time.
-    resend_hastened: bool,
-    /// When a mark of another boot was read from the disk.
-    mark_found: BootTime,
-    client_rejected: bool,
-    /// Warnings given about the refresh token's age.
-    aged: usize,
     flow: Option<Flow>,
     orphans: Vec<OrphanPoll>,
     calls: Calls,
@@ -172,16 +158,7 @@ impl Core {
             idle: Reason::NeverPaired,
             held: None,
             afterlife: None,
-            refresh: Refresh::Idle,
-            inhibitor: Inhibitor::Free,
-            retry: Retry::default(),
-            refused_limit: RefusedLimit::default(),
-            last_refreshed: None,
-            asked: false,
-            resend_hastened: false,
-            mark_found: BootTime::default(),
-            client_rejected: false,
-            aged: 0,
+            refresh: Refresh::default(),
             flow: None,
             orphans: Vec::new(),
             calls: Calls::default(),
@@ -252,7 +229,7 @@ impl Core {
                 match &mut pairing.mark {
                     // Written when the mark was on its way to disk; the POST may have left as late as the crash.
                     Some(mark) if mark.boot == self.boot => mark.at = t.at(),
-                    Some(_) => self.mark_found = t.at(),
+                    Some(_) => self.refresh.found_mark(t.at()),
                     None => {}
                 }
                 if fell_back {

@@ -16,7 +16,6 @@ use super::calls::{CALL_LIMIT, Judgement, Kind, PendingCall, Wants};
 use super::effect::{CallError, Note, Reply};
 use super::event::Client;
 use super::op::CallId;
-use super::refresh::Refresh;
 use super::time::BootTime;
 use super::token::Generation;
 use super::turn::Turn;
@@ -304,9 +303,9 @@ impl Core {
         let first = !held.challenged();
         held.rejected = true;
         if first {
-            self.refused_limit.refused();
+            self.refresh.token_rejected();
             // After a lost answer it may well be true: the next resend need not wait for longer than it must.
-            self.resend_hastened = true;
+            self.refresh.hasten_resend();
         }
     }
 
@@ -347,7 +346,7 @@ impl Core {
         if self.policy.can_probe {
             return;
         }
-        if self.refresh == Refresh::Idle {
+        if self.refresh.is_idle() {
             self.resource.rejections.unanswered();
             self.calls.unexamined();
         } else {
@@ -373,7 +372,7 @@ impl Core {
         deadline: BootTime,
         now: BootTime,
     ) -> Option<BootTime> {
-        let replacing = self.refresh != Refresh::Idle || !self.storage.pending().may_conclude();
+        let replacing = !self.refresh.is_idle() || !self.storage.pending().may_conclude();
         let rejections = &self.resource.rejections;
         if let Some(rejection) = rejections.open.get(&client.connection) {
             let starts = (rejection.stage != Stage::Unanswered)

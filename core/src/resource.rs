@@ -13,7 +13,6 @@ use super::effect::{CallError, Effect, Note, Request};
 use super::event::ResourceAnswer;
 use super::held::Held;
 use super::op::OpId;
-use super::refresh::Refresh;
 use super::rejection::{PROBES_APART, Rejections};
 use super::snapshot::{ErrorWord, Reason};
 use super::storage::Tokens;
@@ -150,8 +149,10 @@ impl Core {
 
     /// Whether a request may carry the token now: not while a refresh is out, nor while the pairing is being given up.
     pub(super) fn resource_free(&self) -> bool {
-        let refreshing = matches!(self.refresh, Refresh::Sent { .. });
-        self.resource.op.is_none() && !refreshing && self.storage.pending().may_probe() && self.may_start()
+        self.resource.op.is_none()
+            && self.refresh.sent().is_none()
+            && self.storage.pending().may_probe()
+            && self.may_start()
     }
 
     fn unvouched_waiters(&self) -> bool {
@@ -216,7 +217,7 @@ impl Core {
                 let may_conclude = self.storage.pending().may_conclude();
                 self.resource.wanted &= flight.heartbeat || flight.outdated;
                 self.resource.retry.reset();
-                self.refused_limit.taken();
+                self.refresh.token_accepted();
                 self.refute_rejections(t);
                 if let Some(after) = &mut self.afterlife {
                     after.alive = true;
@@ -272,7 +273,7 @@ impl Core {
         let stale = !flight.outdated && held.candidate.take().is_some();
         let doubted = doubt_ended && held.ambiguous.take().is_some();
         // A mark on its way to the disk is of the send that follows.
-        let marking = matches!(self.refresh, Refresh::Marking { .. });
+        let marking = self.refresh.is_marking();
         if stale {
             self.store_current(t, Tokens::New);
         } else if doubted && !marking {
@@ -307,13 +308,13 @@ impl Core {
         }
         if held.ended_unnoticed(now) {
             // No resource is broken, and no limit concerns it: nobody knew how old this token is.
-            self.asked = true;
+            self.refresh.demand();
             self.end_if_unrefreshable(t);
             return;
         }
         held.refused = true;
         let generation = held.generation;
-        self.refused_limit.refused();
+        self.refresh.token_rejected();
         t.note(Note::TokenRefused { generation });
         self.fail_with(t, ErrorWord::TokenRefused);
         self.end_if_unrefreshable(t);

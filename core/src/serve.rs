@@ -11,7 +11,7 @@ use super::event::Client;
 use super::held::{Held, Life};
 use super::op::CallId;
 use super::policy::{Provisioning, RefreshMode};
-use super::refresh::{Refresh, SENT_HOLD};
+use super::refresh::SENT_HOLD;
 use super::time::BootTime;
 use super::turn::Turn;
 
@@ -52,7 +52,7 @@ impl Core {
         if let Some(held) = &mut self.held {
             held.hand_to(wants.client.uid);
             if self.policy.refresh == RefreshMode::OnDemand && held.advisory().is_some_and(|opens| opens <= now) {
-                self.asked = true;
+                self.refresh.demand();
             }
         }
         self.note_hand_out(wants, now);
@@ -79,7 +79,7 @@ impl Core {
         };
         if held.unvouched() && self.policy.can_probe {
             self.judge_unconfirmed(call, now)
-        } else if matches!(self.refresh, Refresh::Storing { .. }) {
+        } else if self.refresh.is_storing() {
             // The token in hand is dead and the next one all but on disk.
             call.until_deadline(now)
         } else if let Some(until) = self
@@ -110,7 +110,7 @@ impl Core {
         if self.provisioning != Provisioning::Ready {
             return Judgement::Answer(Err(CallError::NotProvisioned));
         }
-        if self.refresh != Refresh::Idle {
+        if !self.refresh.is_idle() {
             return call.until_deadline(now);
         }
         match self.refresh_starts(true) {
@@ -142,7 +142,7 @@ impl Core {
     /// A token of unknown age that nothing vouches for: the probe decides.
     fn judge_unconfirmed(&self, call: &PendingCall, now: BootTime) -> Judgement {
         let starts = || self.probe_starts(now, true).is_some_and(|start| start <= call.deadline);
-        if now >= call.deadline || self.probing_since().is_some() || starts() || self.refresh != Refresh::Idle {
+        if now >= call.deadline || self.probing_since().is_some() || starts() || !self.refresh.is_idle() {
             call.until_deadline(now)
         } else {
             Judgement::Answer(Err(self.resource_error()))
@@ -157,7 +157,7 @@ impl Core {
 
     /// Until when callers wait although the token in hand would do: it may be dying this very moment.
     fn hold(&self, held: &Held) -> Option<BootTime> {
-        if let Refresh::Sent { mark, .. } = &self.refresh {
+        if let Some((_, mark)) = self.refresh.sent() {
             return Some(mark.at.after(SENT_HOLD));
         }
         // An unanswered refresh, and the probe that tells whether the old token survived it is under way.

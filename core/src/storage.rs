@@ -11,8 +11,7 @@ use super::backoff::{Cause, Retry};
 use super::effect::{CallError, Effect, Note, Slots, Store};
 use super::event::Command;
 use super::op::OpId;
-use super::record::{Body, IntentMark, Kept, Pairing, Record};
-use super::refresh::Refresh;
+use super::record::{Body, Kept, Pairing, Record};
 use super::snapshot::{ErrorWord, Reason};
 use super::time::BootTime;
 use super::turn::Turn;
@@ -435,20 +434,12 @@ impl Core {
             self.store_tombstone(t, self.idle, Pending::Nothing);
             return;
         };
-        let mut pairing = held.to_pairing(self.mark().or(held.ambiguous));
-        if let Refresh::Storing { incoming } = &self.refresh {
+        let mut pairing = held.to_pairing(self.refresh.mark().or(held.ambiguous));
+        if let Some(incoming) = self.refresh.incoming() {
             // The pair in hand is used up; the one on its way to disk must not be overwritten by it.
-            pairing.pair = incoming.pair.clone();
+            pairing.pair = incoming.clone();
             pairing.mark = None;
         }
         self.store_pairing(t, pairing, tokens, Pending::Nothing);
-    }
-
-    /// The mark of the transaction under way.
-    const fn mark(&self) -> Option<IntentMark> {
-        match &self.refresh {
-            Refresh::Marking { mark, .. } | Refresh::Sent { mark, .. } => Some(*mark),
-            Refresh::Idle | Refresh::Preparing(_) | Refresh::Storing { .. } => None,
-        }
     }
 }

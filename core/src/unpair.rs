@@ -15,7 +15,6 @@ use super::held::stamp;
 use super::op::{CallId, OpId};
 use super::policy::Provisioning;
 use super::record::{IntentMark, MAX_REVOCATIONS, PendingRevocation, Revocable, TokenPair};
-use super::refresh::Refresh;
 use super::snapshot::Reason;
 use super::storage::Pending;
 use super::time::{BootTime, WallTime};
@@ -86,18 +85,9 @@ impl Core {
         };
         let grant = held.grant;
         let candidate = held.candidate.clone();
-        let newest = match &self.refresh {
-            Refresh::Storing { incoming, .. } => incoming.pair.clone(),
-            Refresh::Idle | Refresh::Preparing(_) | Refresh::Marking { .. } | Refresh::Sent { .. } => held.pair.clone(),
-        };
+        let newest = self.refresh.incoming().unwrap_or(&held.pair).clone();
         self.abandon_unsent_refresh(t);
-        let flying = match self.refresh {
-            Refresh::Sent { op, mark, .. } => Some((op, mark)),
-            Refresh::Idle | Refresh::Preparing(_) | Refresh::Marking { .. } | Refresh::Storing { .. } => None,
-        };
-        if flying.is_some() {
-            self.refresh = Refresh::Idle;
-        }
+        let flying = self.refresh.detach();
         // A person does not wait for the pace of an earlier failure.
         self.revocations.retry.relent(t.at());
         self.revoke_pair(t, grant, &newest, flying.map(|(op, _)| op));
@@ -127,7 +117,7 @@ impl Core {
         if self.flow.is_none() {
             self.idle = Reason::Unpaired;
         }
-        self.retry.reset();
+        self.refresh.forget_failures();
         self.forget_resource(t);
         t.note(Note::Unpaired);
         if self.storage.flow_unsettled() {
@@ -152,10 +142,10 @@ impl Core {
         self.storage.tombstone_failed();
         if let Some(incoming) = unpairing.rescued {
             self.store_incoming(t, incoming, false);
-        } else if let Some((op, mark)) = unpairing.flying {
+        } else if let Some(sent) = unpairing.flying {
             // Which of the two came first is forgotten; to ask costs a probe.
             let outdated = self.held.as_ref().is_some_and(|held| held.candidate.is_some());
-            self.refresh = Refresh::Sent { op, mark, outdated };
+            self.refresh.reattach(sent, outdated);
         }
         if let Some(late) = unpairing.late {
             self.keep_candidate(t, late);
@@ -203,7 +193,7 @@ impl Core {
                 RefreshAnswer::Granted(_) | RefreshAnswer::Dead => {}
             }
         }
-        self.release(t);
+        self.refresh.release(t);
         self.revoke_before_code();
         true
     }

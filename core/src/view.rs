@@ -1,25 +1,12 @@
 //! The snapshot, derived from the state after each event: nothing visible is kept twice.
 
-use std::time::Duration;
-
 use super::Core;
 use super::effect::CallError;
 use super::pairing::FlowView;
 use super::policy::Provisioning;
-use super::refresh::Refresh;
+use super::refresh::first_warning_lead;
 use super::snapshot::{DeviceInfo, PairingState, Reason, Snapshot, TokenState};
 use super::time::BootTime;
-
-/// How many warnings there are before the refresh token's predicted end.
-pub(super) const WARNINGS: usize = 3;
-
-/// How long before that end the warning of this number comes: after 10, 12 and 13 days of Frame.io's 14, closer to the end where a
-/// life is shorter, and never earlier than a person needs to act.
-pub(super) fn warned_before_end(number: usize, life: Duration) -> Duration {
-    const DAYS: [u32; WARNINGS] = [4, 2, 1];
-    let days = DAYS[number.min(WARNINGS - 1)];
-    (Duration::from_secs(24 * 3600) * days).min(life / 14 * days)
-}
 
 impl Core {
     pub(super) fn view(&self, now: BootTime) -> Snapshot {
@@ -72,7 +59,7 @@ impl Core {
         if let Some(reason) = self.provisioning_reason() {
             return reason;
         }
-        if self.client_rejected {
+        if self.refresh.client_rejected() {
             return Reason::ClientRejected;
         }
         if held.pair.refresh.is_none() {
@@ -84,7 +71,7 @@ impl Core {
         if !held.dead(now) {
             return Reason::None;
         }
-        match self.retry.failing() {
+        match self.refresh.failing() {
             Some(CallError::Offline) => Reason::Offline,
             Some(CallError::ClockNotSet) => Reason::ClockNotSet,
             Some(CallError::ServerError) => Reason::ServerError,
@@ -98,13 +85,13 @@ impl Core {
             return self.provisioning != Provisioning::Ready || verdict_needs_person(self.idle);
         };
         self.provisioning != Provisioning::Ready
-            || self.client_rejected
+            || self.refresh.client_rejected()
             || held.pair.refresh.is_none()
             || !held.usable()
             // Nobody is offline: something here is in the way, and does not mend itself.
-            || (held.dead(now) && matches!(self.retry.failing(), Some(CallError::Local(_))))
+            || (held.dead(now) && matches!(self.refresh.failing(), Some(CallError::Local(_))))
             || held.refresh_ends.is_some_and(|end| {
-                end.before(warned_before_end(0, self.policy.refresh_token_life)) <= now
+                end.before(first_warning_lead(self.policy.refresh_token_life)) <= now
             })
     }
 
@@ -116,7 +103,7 @@ impl Core {
                 TokenState::None
             };
         };
-        if self.refresh != Refresh::Idle {
+        if !self.refresh.is_idle() {
             TokenState::Refreshing
         } else if held.dead(now) {
             TokenState::Stale

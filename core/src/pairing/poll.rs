@@ -10,7 +10,6 @@ use crate::event::{PollAnswer, TokenGrant};
 use crate::held::{Held, stamp};
 use crate::op::OpId;
 use crate::record::{Pairing, TokenPair};
-use crate::refresh::{Refresh, RefusedLimit};
 use crate::snapshot::{DeviceInfo, ErrorWord, Reason};
 use crate::storage::{Pending, Tokens};
 use crate::time::{BootTime, WallTime};
@@ -205,11 +204,8 @@ impl Core {
             return;
         };
         let grant = held.grant;
-        let (newest, flying) = match &self.refresh {
-            Refresh::Storing { incoming, .. } => (incoming.pair.clone(), None),
-            Refresh::Sent { op, .. } => (held.pair.clone(), Some(*op)),
-            Refresh::Idle | Refresh::Preparing(_) | Refresh::Marking { .. } => (held.pair.clone(), None),
-        };
+        let newest = self.refresh.incoming().unwrap_or(&held.pair).clone();
+        let flying = self.refresh.sent().map(|(op, _)| op);
         self.revoke_pair(t, grant, &newest, flying);
     }
 
@@ -234,14 +230,11 @@ impl Core {
     /// Takes a new grant into use.
     pub(crate) fn install(&mut self, t: &mut Turn<'_>, pairing: Pairing, replaced: bool) {
         self.abandon_unsent_refresh(t);
-        self.release(t);
-        self.refresh = Refresh::Idle;
+        self.refresh.start_anew(t);
         let refreshable = pairing.pair.refresh.is_some();
         let (grant, generation) = (self.ledger.grant, self.ledger.generation);
         self.held = Some(Held::new(grant, generation, pairing, self.boot, &self.policy, t, false));
         self.idle = Reason::None;
-        self.last_refreshed = Some(t.at());
-        self.refused_limit = RefusedLimit::default();
         t.note(Note::Paired {
             generation,
             replaced,
@@ -297,9 +290,7 @@ impl Core {
     pub(crate) fn keep_candidate(&mut self, t: &mut Turn<'_>, pair: TokenPair) {
         if let Some(held) = &mut self.held {
             held.candidate = Some(pair);
-            if let Refresh::Sent { outdated, .. } = &mut self.refresh {
-                *outdated = true;
-            }
+            self.refresh.outdate();
             self.store_current(t, Tokens::New);
             self.ask_which_lives(t);
         }

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use super::Refresh;
 use crate::Core;
 use crate::backoff::{Cause, Change, FLOOR};
 use crate::effect::{CallError, Note};
@@ -30,54 +29,6 @@ pub(super) const CLIENT_REJECTED_WAIT: Duration = Duration::from_secs(3600);
 /// Spread of a returning network's load: ten thousand devices come back together.
 const NETWORK_UP_SPREAD: Duration = Duration::from_secs(30 * 60);
 
-/// How far apart refreshes are that a 401 asked for, or a client's word of one, while new tokens are refused too.
-const REFUSED_SPACING: Duration = Duration::from_secs(5 * 60);
-const REFUSED_SPACING_CAP: Duration = Duration::from_secs(3600);
-
-/// What limits refreshes that only a 401 asks for: a token endpoint must not be driven by a broken resource.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct RefusedLimit {
-    /// When the last such refresh brought a token: one that brings none costs the server nothing and the daemon its token.
-    last: Option<BootTime>,
-    spacing: Duration,
-    /// The token in hand came from such a refresh and no resource took it yet.
-    unproven: bool,
-}
-
-impl Default for RefusedLimit {
-    fn default() -> Self {
-        Self {
-            last: None,
-            spacing: REFUSED_SPACING,
-            unproven: false,
-        }
-    }
-}
-
-impl RefusedLimit {
-    fn next(&self) -> BootTime {
-        self.last.map_or(BootTime::default(), |last| last.after(self.spacing))
-    }
-
-    /// A refresh that a 401, or a client's word of one, asked for brought a token.
-    pub(super) const fn spent(&mut self, now: BootTime) {
-        self.last = Some(now);
-        self.unproven = true;
-    }
-
-    pub(crate) fn refused(&mut self) {
-        if self.unproven {
-            self.spacing = (self.spacing * 2).min(REFUSED_SPACING_CAP);
-        }
-        self.unproven = false;
-    }
-
-    pub(crate) fn taken(&mut self) {
-        self.unproven = false;
-        self.spacing = REFUSED_SPACING;
-    }
-}
-
 impl Core {
     /// When the next refresh starts, if one is to start at all.
     ///
@@ -85,18 +36,19 @@ impl Core {
     pub(crate) fn refresh_starts(&self, waited_for: bool) -> Option<BootTime> {
         let held = self.held.as_ref()?;
         held.pair.refresh.as_ref()?;
-        if self.refresh != Refresh::Idle || !self.may_refresh() {
+        if !self.refresh.is_idle() || !self.may_refresh() {
             return None;
         }
         let spacing = self
+            .refresh
             .last_refreshed
             .map_or(BootTime::default(), |last| last.after(FLOOR));
         let retry = if waited_for {
-            self.retry.pressed()
+            self.refresh.retry.pressed()
         } else {
-            self.retry.next()
+            self.refresh.retry.next()
         };
-        let mut floor = spacing.max(self.retry.not_before());
+        let mut floor = spacing.max(self.refresh.retry.not_before());
         if self.storage.behind() || self.storage.failing().is_some() {
             // No connection for a mark that cannot be written: the disk is tried first, and nothing else until it answers.
             if self.storage.writes_record() {
@@ -109,7 +61,7 @@ impl Core {
             Some(_) if !waited_for && self.resource_asked() => return None,
             Some(mark) => {
                 let earliest = self.resend_after(mark, 0);
-                let wish = if waited_for || self.resend_hastened {
+                let wish = if waited_for || self.refresh.resend_hastened {
                     earliest
                 } else {
                     self.resend_after(mark, mark.sends.saturating_sub(1))
@@ -128,7 +80,7 @@ impl Core {
     pub(crate) fn refresh_error(&self) -> CallError {
         self.storage
             .failing()
-            .or(self.retry.failing())
+            .or(self.refresh.retry.failing())
             .unwrap_or(CallError::ServerError)
     }
 
@@ -137,7 +89,7 @@ impl Core {
         if !held.usable() {
             return held.unusable_until();
         }
-        let challenged = held.challenged().then(|| self.refused_limit.next());
+        let challenged = held.challenged().then(|| self.refresh.limit.next());
         if waited_for && !held.refused {
             return Some(BootTime::default());
         }
@@ -148,7 +100,7 @@ impl Core {
                 .map(|end| end.before(self.policy.refresh_token_life / 2))
         };
         let scheduled = match self.policy.refresh {
-            RefreshMode::OnDemand if !self.asked => half(),
+            RefreshMode::OnDemand if !self.refresh.asked => half(),
             RefreshMode::Eager | RefreshMode::OnDemand => held.advisory(),
         };
         let scheduled = scheduled.or(unknown);
@@ -179,7 +131,7 @@ impl Core {
         let from = if mark.boot == self.boot {
             mark.at
         } else {
-            self.mark_found
+            self.refresh.mark_found
         };
         Some(from.after(self.policy.replay_after.max(SERVER_IS_DONE)))
     }
@@ -200,7 +152,10 @@ impl Core {
         } else {
             ADVISORY_CAP
         };
-        let wait = self.retry.failed(t, fault.call_error(), cause, fault.retry_after, cap);
+        let wait = self
+            .refresh
+            .retry
+            .failed(t, fault.call_error(), cause, fault.retry_after, cap);
         let retry_in = self.refresh_starts(waited_for).map_or(wait, |next| next.since(t.at()));
         t.note(Note::RefreshFailed {
             fault: fault.kind,
@@ -213,16 +168,16 @@ impl Core {
     /// The network may be back.
     pub(crate) fn hasten_refresh(&mut self, t: &mut Turn<'_>, change: Change, waited_for: bool) {
         let Some(held) = &self.held else { return };
-        if !self.retry.cured_by(change) {
+        if !self.refresh.retry.cured_by(change) {
             return;
         }
         let now = t.at();
         if waited_for || held.dead(now) || held.left(now) < self.policy.min_validity {
-            self.retry.hasten(now);
-            self.resend_hastened = true;
+            self.refresh.retry.hasten(now);
+            self.refresh.resend_hastened = true;
         } else {
             let by = now.after(t.draw(Duration::ZERO, NETWORK_UP_SPREAD));
-            self.retry.hasten(by);
+            self.refresh.retry.hasten(by);
         }
     }
 

@@ -1,0 +1,411 @@
+//! One refresh, step by step.
+//!
+//! Must never: send without a mark on disk (I9), or send twice at a time (I2).
+
+use super::schedule::{ADVISORY_CAP, CLIENT_REJECTED_WAIT};
+use super::{Incoming, State};
+use crate::backoff::Cause;
+use crate::effect::{CallError, Effect, Note, Request};
+use crate::event::{Fault, FaultKind, Objection, PrepareAnswer, RefreshAnswer, TokenGrant, TokenKind, Unusable};
+use crate::held::{Held, stamp};
+use crate::op::OpId;
+use crate::record::{IntentMark, Pairing, TokenPair};
+use crate::snapshot::{ErrorWord, Reason};
+use crate::storage::{Pending, Tokens};
+use crate::time::{BootTime, WallTime};
+use crate::token::Generation;
+use crate::turn::Turn;
+use crate::{Afterlife, Core};
+
+impl Core {
+    /// Step 1: a connection, proven alive before anything is risked on it.
+    pub(crate) fn start_refresh(&mut self, t: &mut Turn<'_>) {
+        // Who waits for it now may be gone when the connection stands, and the try goes on.
+        self.refresh.asked |= self.waited_for(t.at());
+        let op = self.request(t, Request::Prepare);
+        self.refresh.state = State::Preparing(op);
+    }
+
+    /// Steps 2 and 3: hold off shutdown; write down that the token may be spent from now on. If what the connection told of
+    /// the time makes that needless, neither is done.
+    pub(crate) fn prepared(&mut self, t: &mut Turn<'_>, op: OpId, answer: PrepareAnswer) {
+        if self.refresh.state != State::Preparing(op) {
+            return;
+        }
+        let now = t.at();
+        self.refresh.state = State::Idle;
+        self.judge_age(t, answer);
+        let waited_for = self.waited_for(now);
+        let wanted = self.still_wanted(now, waited_for);
+        self.refresh.asked = false;
+        if !wanted && !matches!(answer, PrepareAnswer::Failed(_)) {
+            t.emit(Effect::Cancel(op));
+            self.refresh.retry.relent(now);
+            if let PrepareAnswer::Busy(fault) = answer {
+                // Nobody needs it now. What the server asked for is remembered for when somebody does.
+                self.refresh
+                    .retry
+                    .failed(t, fault.call_error(), fault.cause(), fault.retry_after, ADVISORY_CAP);
+            }
+            return;
+        }
+        let failed = match answer {
+            PrepareAnswer::Ready => None,
+            // A server that asks for patience gets it as long as nobody is short of a token.
+            PrepareAnswer::Busy(fault) => {
+                let short = waited_for || self.held.as_ref().is_none_or(|held| held.dead(t.at()));
+                (!short).then_some(fault)
+            }
+            PrepareAnswer::Failed(fault) => Some(fault),
+        };
+        if let Some(fault) = failed {
+            t.emit(Effect::Cancel(op));
+            // A request without a credential that nobody answered left nothing of ours behind.
+            let cause = if fault.kind == FaultKind::Lost {
+                Cause::Unreached
+            } else {
+                fault.cause()
+            };
+            self.refresh_failed(t, fault, cause, waited_for);
+            return;
+        }
+        let Some(held) = &self.held else { return };
+        let sends = held.ambiguous.map_or(0, |mark| mark.sends).saturating_add(1);
+        let mark = IntentMark {
+            boot: self.boot,
+            at: t.at(),
+            sends,
+        };
+        let body = held.to_pairing(Some(mark));
+        self.refresh.inhibit(t);
+        if self.storage.counts(mark.sends) {
+            self.send_refresh(t, op, mark);
+            return;
+        }
+        self.store_pairing(t, body, Tokens::Same, Pending::IntentMark);
+        self.refresh.state = State::Marking { prepared: op, mark };
+    }
+
+    /// What a connection tells of the token's age, beside the `Date` of its answer.
+    fn judge_age(&mut self, t: &Turn<'_>, answer: PrepareAnswer) {
+        let Some(held) = &mut self.held else { return };
+        let askable = held.askable(&self.policy);
+        match answer {
+            PrepareAnswer::Ready | PrepareAnswer::Busy(_) => {
+                let decided = held.challenged() || held.ambiguous.is_some();
+                let doubted = askable && held.by_wall_clock() && !decided;
+                if doubted {
+                    // It told no time, and a wrong clock must not cost a refresh: the token is asked about first.
+                    held.doubt(&self.policy, t);
+                }
+                held.reached(true, t.at());
+                if doubted {
+                    self.want_probe(t);
+                }
+            }
+            PrepareAnswer::Failed(fault) if fault.cause() == Cause::Unreached && !askable => {
+                held.reached(false, t.at());
+            }
+            PrepareAnswer::Failed(_) => {}
+        }
+    }
+
+    /// Whether a refresh is wanted by all that is known now that the connection stands.
+    fn still_wanted(&self, now: BootTime, waited_for: bool) -> bool {
+        self.held.as_ref().is_some_and(|held| {
+            let wish = self.ordinary_wish(held, waited_for);
+            held.ambiguous.is_some() || wish.is_some_and(|at| at <= now)
+        })
+    }
+
+    /// The mark is on disk, or is not: then nothing is sent, and the disk is tried before the network.
+    pub(crate) fn marked(&mut self, t: &mut Turn<'_>, ok: bool) {
+        let State::Marking { prepared, mark } = self.refresh.state else {
+            return;
+        };
+        if ok {
+            self.send_refresh(t, prepared, mark);
+        } else {
+            self.refresh.state = State::Idle;
+            t.emit(Effect::Cancel(prepared));
+            self.refresh.release(t);
+        }
+    }
+
+    /// Step 4: the POST, on that very connection.
+    fn send_refresh(&mut self, t: &mut Turn<'_>, prepared: OpId, mark: IntentMark) {
+        self.refresh.state = State::Idle;
+        let token = self.held.as_ref().and_then(|held| held.pair.refresh.clone());
+        let (true, Some(token)) = (self.may_refresh(), token) else {
+            t.emit(Effect::Cancel(prepared));
+            self.refresh.release(t);
+            return;
+        };
+        self.yield_resource(t);
+        self.refresh.resend_hastened = false;
+        let op = self.request(t, Request::Refresh { on: prepared, token });
+        let mark = IntentMark { at: t.at(), ..mark };
+        self.refresh.state = State::Sent {
+            op,
+            mark,
+            outdated: false,
+        };
+    }
+
+    /// The POST ended.
+    pub(crate) fn refreshed(
+        &mut self,
+        t: &mut Turn<'_>,
+        op: OpId,
+        date: Option<WallTime>,
+        answer: RefreshAnswer,
+        waited_for: bool,
+    ) {
+        if self.orphan_refreshed(t, op, date, &answer) {
+            return;
+        }
+        let State::Sent {
+            op: sent,
+            mark,
+            outdated,
+        } = self.refresh.state
+        else {
+            return;
+        };
+        if sent != op {
+            return;
+        }
+        self.refresh.state = State::Idle;
+        if self.storage.pending() == Pending::NewPairing {
+            // A newer pairing is on its way to disk and must not be overwritten by news of the one it replaces.
+            self.refresh.release(t);
+            return;
+        }
+        match answer {
+            RefreshAnswer::Granted(grant) => {
+                if let (false, Some(held)) = (outdated, &mut self.held) {
+                    // It left after the other pair came, and worked: that one is stale.
+                    held.candidate = None;
+                }
+                self.refresh_granted(t, mark, date, grant);
+            }
+            RefreshAnswer::Dead => {
+                self.refresh.release(t);
+                self.verdict(t);
+            }
+            RefreshAnswer::ClientRejected(objection) => {
+                self.refresh.release(t);
+                self.refresh_rejected(t, mark, objection);
+            }
+            RefreshAnswer::Failed(fault) => {
+                self.refresh.release(t);
+                self.sent_refresh_failed(t, mark, fault, waited_for);
+            }
+        }
+    }
+
+    /// The POST came back with «not this client».
+    pub(crate) fn refresh_rejected(&mut self, t: &mut Turn<'_>, mark: IntentMark, objection: Objection) {
+        self.unanswered(mark);
+        self.refresh.client_rejected = true;
+        self.fail_with(t, ErrorWord::ClientRejected);
+        t.note(Note::ClientRejected {
+            objection,
+            paired: true,
+        });
+        let wait = t.draw(CLIENT_REJECTED_WAIT * 9 / 10, CLIENT_REJECTED_WAIT * 11 / 10);
+        self.refresh.retry.failed_for(t, CallError::ClientRejected, wait);
+    }
+
+    /// The POST came back without a verdict, or not at all.
+    pub(crate) fn sent_refresh_failed(&mut self, t: &mut Turn<'_>, mark: IntentMark, fault: Fault, waited_for: bool) {
+        if fault.kind.ambiguous() {
+            if let Some(held) = &mut self.held {
+                held.ambiguous = Some(mark);
+            }
+            // The old access token tells whether the server carried it out.
+            self.want_probe(t);
+        } else if !fault.kind.unsent() {
+            self.unanswered(mark);
+        }
+        // The server was there a moment ago, whatever became of this connection.
+        self.refresh_failed(t, fault, Cause::Refused, waited_for);
+    }
+
+    /// An answer that is no verdict on this send. An earlier send that stays unanswered stays so; this one counts for it.
+    fn unanswered(&mut self, mark: IntentMark) {
+        if let Some(held) = &mut self.held
+            && held.ambiguous.is_some()
+        {
+            held.ambiguous = Some(mark);
+        }
+    }
+
+    /// Step 5: durable before visible (I1).
+    fn refresh_granted(&mut self, t: &mut Turn<'_>, mark: IntentMark, date: Option<WallTime>, grant: TokenGrant) {
+        let Some(held) = &self.held else { return };
+        let old = held.pair.refresh.clone();
+        let obtained = stamp(self.boot, mark.at, date, t.now);
+        let unusable = grant.unusable();
+        // RFC 6749 §6: a server that sends no new refresh token leaves the old one in force.
+        let incoming = grant.into_pair(old.as_ref(), obtained, t);
+        self.told_unusable(t, unusable, &incoming);
+        self.store_incoming(t, incoming, false);
+    }
+
+    /// The number of the token in a pair that was granted: the next one where there is a token.
+    pub(crate) const fn count(&mut self, pair: &TokenPair) -> Generation {
+        if pair.access.is_some() {
+            self.ledger.generation = self.ledger.generation.next();
+        }
+        self.ledger.generation
+    }
+
+    /// Says of a pair that was granted which of its tokens cannot be used, and why.
+    pub(crate) fn told_unusable(
+        &mut self,
+        t: &mut Turn<'_>,
+        unusable: impl Iterator<Item = (TokenKind, Unusable)>,
+        pair: &TokenPair,
+    ) {
+        for (token, why) in unusable {
+            self.fail_with(t, ErrorWord::ServerError);
+            t.note(Note::TokenUnusable {
+                token,
+                why,
+                retry_in: pair.lifetime,
+            });
+        }
+    }
+
+    pub(crate) fn store_incoming(&mut self, t: &mut Turn<'_>, pair: TokenPair, replaces: bool) {
+        let Some(held) = &self.held else { return };
+        let pairing = Pairing {
+            pair: pair.clone(),
+            mark: None,
+            candidate: held.candidate.clone(),
+            device: held.device.clone(),
+        };
+        let generation = self.count(&pair);
+        self.store_pairing(t, pairing, Tokens::New, Pending::RefreshedPair);
+        let incoming = Incoming {
+            pair,
+            generation,
+            replaces,
+        };
+        self.refresh.state = State::Storing(incoming);
+    }
+
+    /// Step 6: on disk (or the disk fails, and memory is all there is): show it.
+    pub(crate) fn adopt_incoming(&mut self, t: &mut Turn<'_>) {
+        let State::Storing(incoming) = std::mem::take(&mut self.refresh.state) else {
+            return;
+        };
+        self.refresh.release(t);
+        let Some(old) = self.held.take() else { return };
+        let challenged = old.challenged();
+        let pairing = Pairing {
+            pair: incoming.pair,
+            mark: None,
+            // One that came in after the refresh left, or while this pair was being written.
+            candidate: old.candidate,
+            device: old.device,
+        };
+        // Its own number, not the ledger's: a replacement may have taken the next one meanwhile.
+        let generation = incoming.generation;
+        if incoming.replaces {
+            t.note(Note::Paired {
+                generation,
+                replaced: true,
+                refreshable: pairing.pair.refresh.is_some(),
+            });
+        } else if pairing.pair.access.is_some() {
+            t.note(Note::Refreshed {
+                generation,
+                lifetime: pairing.pair.lifetime,
+            });
+        }
+        self.held = Some(Held::new(
+            old.grant,
+            generation,
+            pairing,
+            self.boot,
+            &self.policy,
+            t,
+            false,
+        ));
+        self.refresh.last_refreshed = Some(t.at());
+        if challenged && !incoming.replaces {
+            self.refresh.limit.refreshed(t.at());
+        } else if !self.policy.can_probe && !incoming.replaces {
+            // The token before lived to its ordinary refresh, and nobody said a word: no resource could tell more.
+            self.refresh.limit.accepted();
+        }
+        self.new_token(t);
+    }
+
+    /// A token nobody has used yet is in hand: all earlier trouble concerns another one.
+    pub(crate) fn new_token(&mut self, t: &mut Turn<'_>) {
+        self.refresh.retry.reset();
+        self.refresh.asked = false;
+        self.refresh.resend_hastened = false;
+        self.refresh.client_rejected = false;
+        self.refresh.warnings_given = 0;
+        self.forget_resource(t);
+        self.want_probe(t);
+    }
+
+    /// «This refresh token is worth nothing.»
+    fn verdict(&mut self, t: &mut Turn<'_>) {
+        if let Some(candidate) = self.held.as_mut().and_then(|held| held.candidate.take()) {
+            self.adopt_candidate(t, candidate);
+            return;
+        }
+        let Some(held) = self.held.take() else { return };
+        let reason = if held.ambiguous.is_some() {
+            Reason::RefreshAnswerLost
+        } else if held.refresh_token_ended(t.at()) {
+            Reason::RefreshTokenExpired
+        } else {
+            Reason::Revoked
+        };
+        self.end_pairing(t, held, reason);
+    }
+
+    /// The pairing is over by the server's word: a tombstone, and the last of the access token if it still lives.
+    pub(crate) fn end_pairing(&mut self, t: &mut Turn<'_>, held: Held, reason: Reason) {
+        self.fail_with(t, ErrorWord::PairingLost);
+        t.note(Note::PairingLost { reason });
+        self.idle = reason;
+        self.refresh.retry.reset();
+        let patience = self.forget_resource(t);
+        self.store_tombstone(t, reason, Pending::Nothing);
+        if self.policy.can_probe && !held.dead(t.at()) && reason != Reason::NoRefreshToken {
+            self.afterlife = Some(Afterlife { held, alive: false });
+            self.want_probe_of_the_same(t, patience);
+        }
+    }
+
+    /// The other pair is the living one: it takes this one's place as a refreshed one would.
+    pub(crate) fn adopt_candidate(&mut self, t: &mut Turn<'_>, candidate: TokenPair) {
+        self.abandon_unsent_refresh(t);
+        self.store_incoming(t, candidate, true);
+    }
+
+    /// Leaves a transaction that has not been sent; a sent one runs on.
+    pub(crate) fn abandon_unsent_refresh(&mut self, t: &mut Turn<'_>) {
+        match self.refresh.state {
+            State::Preparing(op) => {
+                t.emit(Effect::Cancel(op));
+                self.refresh.state = State::Idle;
+            }
+            State::Marking { prepared, .. } => {
+                t.emit(Effect::Cancel(prepared));
+                self.refresh.release(t);
+                self.storage.withdraw_mark();
+                self.refresh.state = State::Idle;
+            }
+            State::Idle | State::Sent { .. } | State::Storing(_) => {}
+        }
+    }
+}
