@@ -68,7 +68,7 @@ impl Core {
                 newest,
                 generation,
             } => {
-                self.resource.rejections.connected(newest);
+                self.probe.connected(newest);
                 self.reject_access_token(t, call, client, generation);
             }
         }
@@ -87,7 +87,7 @@ impl Core {
             Answer::Prepare(answer) => self.prepared(t, op, answer),
             Answer::Refresh(answer) => self.refreshed(t, op, date, answer, waited_for),
             Answer::Revoke(answer) => self.revoke_answered(t, op, answer),
-            Answer::Resource(answer) => self.resource_answered(t, op, answer),
+            Answer::Resource(answer) => self.probe_answered(t, op, answer),
         }
     }
 
@@ -106,7 +106,7 @@ impl Core {
         let now = t.at();
         self.end_if_unrefreshable(t);
         if self.afterlife.as_ref().is_some_and(|after| after.held.dead(now)) {
-            self.forget_resource(t);
+            self.forget_probe(t);
         }
         self.retry_commands(t);
         self.answer_due(t, Kind::Durable);
@@ -123,7 +123,7 @@ impl Core {
         self.start_revocation(t);
         self.run_flow(t);
         // The probe before the callers: whether they wait for it is judged by its being out.
-        self.start_resource(t);
+        self.start_probe(t);
         self.examine_by_refresh();
         self.answer_due(t, Kind::Token);
         if self.refresh_starts(self.waited_for(now)).is_some_and(|at| at <= now) && !self.storage.behind() {
@@ -149,7 +149,7 @@ impl Core {
             self.flow_deadline(now),
             self.revocation_deadline(),
             self.call_due(Kind::Token, now),
-            self.resource_deadline(now),
+            self.probe_deadline(now),
             self.refresh_starts(self.waited_for(now)),
             self.warning_due(),
             self.held.as_ref().and_then(end),
@@ -173,7 +173,7 @@ impl Core {
         let waited_for = self.waited_for(t.at());
         self.hasten_flow(t, change);
         self.hasten_refresh(t, change, waited_for);
-        self.hasten_resource(t, change);
+        self.hasten_probe(t, change);
         self.hasten_revocations(t, change);
     }
 

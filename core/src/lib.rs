@@ -19,10 +19,9 @@ mod model;
 pub mod op;
 mod pairing;
 pub mod policy;
+mod probe;
 pub mod record;
 mod refresh;
-mod rejection;
-mod resource;
 mod serve;
 pub mod snapshot;
 mod storage;
@@ -37,8 +36,8 @@ mod view;
 use calls::Calls;
 use held::Held;
 use pairing::{Flow, OrphanPoll, Throttle};
+use probe::Probe;
 use refresh::Refresh;
-use resource::Resource;
 use storage::Storage;
 use turn::Turn;
 use unpair::{Revocations, Unpairing};
@@ -84,7 +83,7 @@ pub struct Core {
     orphans: Vec<OrphanPoll>,
     calls: Calls,
     throttle: Throttle,
-    resource: Resource,
+    probe: Probe,
     revocations: Revocations,
     unpairing: Option<Unpairing>,
     storage: Storage,
@@ -163,7 +162,7 @@ impl Core {
             orphans: Vec::new(),
             calls: Calls::default(),
             throttle: Throttle::default(),
-            resource: Resource::default(),
+            probe: Probe::default(),
             revocations: Revocations::restore(stored.revocations, living, sole_grant),
             unpairing: None,
             storage: Storage::found(listed > 0, stored.flow.is_some()),

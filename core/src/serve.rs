@@ -25,7 +25,7 @@ impl Core {
     ) {
         let wants = Wants::Token(TokenCall {
             client,
-            reconnected: self.resource.rejections.arrived(client, t.at()),
+            reconnected: self.probe.arrived(client, t.at()),
             min_validity,
         });
         self.calls.push(call, t.at().after(CALL_LIMIT), wants);
@@ -69,7 +69,7 @@ impl Core {
     }
 
     fn note_hand_out(&mut self, wants: &TokenCall, now: BootTime) {
-        self.resource.rejections.handed(wants.client, wants.reconnected, now);
+        self.probe.handed(wants.client, wants.reconnected, now);
     }
 
     /// What a call of `GetAccessToken` is due.
@@ -134,7 +134,8 @@ impl Core {
                 .map_or(Judgement::ResidualToken, Judgement::WaitUntil);
         }
         let hold = self
-            .probing_since()
+            .probe
+            .since()
             .map(|since| since.after(SENT_HOLD).min(call.deadline));
         hold.filter(|hold| now < *hold).map_or(none, Judgement::WaitUntil)
     }
@@ -142,10 +143,10 @@ impl Core {
     /// A token of unknown age that nothing vouches for: the probe decides.
     fn judge_unconfirmed(&self, call: &PendingCall, now: BootTime) -> Judgement {
         let starts = || self.probe_starts(now, true).is_some_and(|start| start <= call.deadline);
-        if now >= call.deadline || self.probing_since().is_some() || starts() || !self.refresh.is_idle() {
+        if now >= call.deadline || self.probe.since().is_some() || starts() || !self.refresh.is_idle() {
             call.until_deadline(now)
         } else {
-            Judgement::Answer(Err(self.resource_error()))
+            Judgement::Answer(Err(self.probe.error()))
         }
     }
 
@@ -161,7 +162,7 @@ impl Core {
             return Some(mark.at.after(SENT_HOLD));
         }
         // An unanswered refresh, and the probe that tells whether the old token survived it is under way.
-        let since = held.ambiguous.and_then(|_| self.probing_since())?;
+        let since = held.ambiguous.and_then(|_| self.probe.since())?;
         (!held.refused).then(|| since.after(SENT_HOLD))
     }
 

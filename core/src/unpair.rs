@@ -73,7 +73,7 @@ impl Core {
         self.end_flow(t, Reason::Unpaired);
         self.forget_flow_file(t);
         if self.afterlife.is_some() {
-            self.forget_resource(t);
+            self.forget_probe(t);
         }
         let Some(held) = &self.held else {
             // A tombstone that a crash or a failing disk may have left in one generation only is made whole first.
@@ -118,7 +118,7 @@ impl Core {
             self.idle = Reason::Unpaired;
         }
         self.refresh.forget_failures();
-        self.forget_resource(t);
+        self.forget_probe(t);
         t.note(Note::Unpaired);
         if self.storage.flow_unsettled() {
             self.forget_flow_file(t);

@@ -58,7 +58,7 @@ impl Core {
         }
         let wish = match held.ambiguous {
             // What is out may settle it without a send. Who is short of a token needs the send either way.
-            Some(_) if !waited_for && self.resource_asked() => return None,
+            Some(_) if !waited_for && self.probe.busy() => return None,
             Some(mark) => {
                 let earliest = self.resend_after(mark, 0);
                 let wish = if waited_for || self.refresh.resend_hastened {
@@ -68,7 +68,7 @@ impl Core {
                 };
                 // A probe goes first where it can settle the doubt by then.
                 let probe = self.doubt_ends().filter(|end| !waited_for && *end <= wish);
-                let wish = probe.map_or(wish, |end| self.resource.after_a_probe(end, wish));
+                let wish = probe.map_or(wish, |end| self.probe.after_a_probe(end, wish));
                 wish.max(retry)
             }
             None => self.ordinary_wish(held, waited_for)?.max(retry),
@@ -94,7 +94,7 @@ impl Core {
             return Some(BootTime::default());
         }
         // A probe that is out may yet tell the age.
-        let unknown = held.unknown_limit().filter(|_| self.probing_since().is_none());
+        let unknown = held.unknown_limit().filter(|_| self.probe.since().is_none());
         let half = || {
             held.refresh_ends
                 .map(|end| end.before(self.policy.refresh_token_life / 2))

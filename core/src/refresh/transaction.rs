@@ -141,7 +141,7 @@ impl Core {
             self.refresh.release(t);
             return;
         };
-        self.yield_resource(t);
+        self.yield_probe(t);
         self.refresh.resend_hastened = false;
         let op = self.request(t, Request::Refresh { on: prepared, token });
         let mark = IntentMark { at: t.at(), ..mark };
@@ -351,7 +351,7 @@ impl Core {
         self.refresh.resend_hastened = false;
         self.refresh.client_rejected = false;
         self.refresh.warnings_given = 0;
-        self.forget_resource(t);
+        self.forget_probe(t);
         self.want_probe(t);
     }
 
@@ -378,7 +378,7 @@ impl Core {
         t.note(Note::PairingLost { reason });
         self.idle = reason;
         self.refresh.retry.reset();
-        let patience = self.forget_resource(t);
+        let patience = self.forget_probe(t);
         self.store_tombstone(t, reason, Pending::Nothing);
         if self.policy.can_probe && !held.dead(t.at()) && reason != Reason::NoRefreshToken {
             self.afterlife = Some(Afterlife { held, alive: false });

@@ -11,14 +11,14 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::Core;
-use super::calls::{CALL_LIMIT, Judgement, Kind, PendingCall, Wants};
-use super::effect::{CallError, Note, Reply};
-use super::event::Client;
-use super::op::CallId;
-use super::time::BootTime;
-use super::token::Generation;
-use super::turn::Turn;
+use crate::Core;
+use crate::calls::{CALL_LIMIT, Judgement, Kind, PendingCall, Wants};
+use crate::effect::{CallError, Note, Reply};
+use crate::event::Client;
+use crate::op::CallId;
+use crate::time::BootTime;
+use crate::token::Generation;
+use crate::turn::Turn;
 
 /// Probes of one token are at least this far apart, whoever asks for them.
 pub(super) const PROBES_APART: Duration = Duration::from_secs(1);
@@ -250,7 +250,7 @@ impl Rejections {
 
 impl Core {
     /// `RejectAccessToken`.
-    pub(super) fn reject_access_token(
+    pub(crate) fn reject_access_token(
         &mut self,
         t: &mut Turn<'_>,
         call: CallId,
@@ -271,7 +271,7 @@ impl Core {
             // Replaced already, or as good as replaced: that a dead token is refused is no news. If only the wall clock calls
             // it dead, an answer may yet call it young.
             if generation == held.generation && held.by_wall_clock() && held.may_reject(client.uid) {
-                self.resource.rejections.rejected(client, generation, now);
+                self.probe.rejections.rejected(client, generation, now);
             }
             t.reply(call, Ok(Reply::Done));
             return;
@@ -280,7 +280,7 @@ impl Core {
             t.reply(call, Err(CallError::NotYours));
             return;
         }
-        self.resource.rejections.rejected(client, generation, now);
+        self.probe.rejections.rejected(client, generation, now);
         if !self.policy.can_probe {
             self.reject_unasked(t, client.uid, generation);
             t.reply(call, Ok(Reply::Done));
@@ -297,7 +297,7 @@ impl Core {
     /// no other client, ends no pairing that cannot be refreshed, and does not decide which of two pairs lives.
     fn reject_unasked(&mut self, t: &mut Turn<'_>, caller: u32, generation: Generation) {
         let Some(held) = &mut self.held else { return };
-        if self.resource.rejections.tell(caller) {
+        if self.probe.rejections.tell(caller) {
             t.note(Note::RejectionUnchecked { caller, generation });
         }
         let first = !held.challenged();
@@ -311,8 +311,8 @@ impl Core {
 
     /// The server took the token: who rejected it before that request left was wrong. Told once for each uid and token,
     /// however often it insists.
-    pub(super) fn refute_rejections(&mut self, t: &mut Turn<'_>) {
-        let rejections = &mut self.resource.rejections;
+    pub(crate) fn refute_rejections(&mut self, t: &mut Turn<'_>) {
+        let rejections = &mut self.probe.rejections;
         for (caller, generation) in rejections.refuted(t.at()) {
             if rejections.tell(caller) {
                 t.note(Note::RejectionUnfounded { caller, generation });
@@ -322,35 +322,35 @@ impl Core {
     }
 
     /// The probe brought no verdict.
-    pub(super) fn fail_rejections(&mut self, t: &mut Turn<'_>, error: CallError) {
-        self.resource.rejections.unanswered();
+    pub(crate) fn fail_rejections(&mut self, t: &mut Turn<'_>, error: CallError) {
+        self.probe.rejections.unanswered();
         self.calls.answer(t, Kind::ProbeResult, Err(error));
     }
 
     /// What a call of `RejectAccessToken` is due whose probe was not answered yet.
-    pub(super) fn judge_rejection(&self, call: &PendingCall, caller: u32, now: BootTime) -> Judgement {
+    pub(crate) fn judge_rejection(&self, call: &PendingCall, caller: u32, now: BootTime) -> Judgement {
         if self.token_in_hand().is_none_or(|token| token.dead(now)) {
             return Judgement::Answer(Ok(Reply::Done));
         }
         let soon = |start: BootTime| start <= now.after(PROBES_APART);
-        if now >= call.deadline || self.resource.busy() || self.examined_at(caller).is_some_and(soon) {
+        if now >= call.deadline || self.probe.busy() || self.examined_at(caller).is_some_and(soon) {
             return call.until_deadline(now);
         }
         // The probe is put off.
-        let failing = self.resource.failing().filter(|_| self.resource_free());
+        let failing = self.probe.failing().filter(|_| self.may_probe());
         Judgement::Answer(failing.map_or(Ok(Reply::Done), Err))
     }
 
     /// Where no resource can be asked, the refresh is what examines a rejection: it ends the doubt, or fails.
-    pub(super) fn examine_by_refresh(&mut self) {
+    pub(crate) fn examine_by_refresh(&mut self) {
         if self.policy.can_probe {
             return;
         }
         if self.refresh.is_idle() {
-            self.resource.rejections.unanswered();
+            self.probe.rejections.unanswered();
             self.calls.unexamined();
         } else {
-            self.resource.rejections.asked();
+            self.probe.rejections.asked();
             self.calls.examining();
         }
     }
@@ -360,12 +360,12 @@ impl Core {
         if !self.policy.can_probe {
             return self.refresh_starts(false);
         }
-        let pause = self.resource.rejections.pause_ends(uid);
-        self.resource_free().then(|| self.resource.pressed().max(pause))
+        let pause = self.probe.rejections.pause_ends(uid);
+        self.may_probe().then(|| self.probe.pressed().max(pause))
     }
 
     /// Until when a caller of `GetAccessToken` waits because of a rejection, although the token in hand would do.
-    pub(super) fn held_until(
+    pub(crate) fn held_until(
         &self,
         client: Client,
         reconnected: bool,
@@ -373,12 +373,12 @@ impl Core {
         now: BootTime,
     ) -> Option<BootTime> {
         let replacing = !self.refresh.is_idle() || !self.storage.pending().may_conclude();
-        let rejections = &self.resource.rejections;
+        let rejections = &self.probe.rejections;
         if let Some(rejection) = rejections.open.get(&client.connection) {
             let starts = (rejection.stage != Stage::Unanswered)
                 .then(|| self.examined_at(rejection.uid))
                 .flatten();
-            let examined = replacing || self.resource.busy() || starts.is_some_and(|start| start <= deadline);
+            let examined = replacing || self.probe.busy() || starts.is_some_and(|start| start <= deadline);
             return if examined {
                 Some(deadline)
             } else {
@@ -386,7 +386,7 @@ impl Core {
             };
         }
         let rejecting = rejections.rejecting(client.uid, now).filter(|_| reconnected)?;
-        if replacing || self.resource.probing() {
+        if replacing || self.probe.probing() {
             Some(deadline)
         } else {
             rejecting.handed.map(|at| at.after(NEW_APART).min(deadline))

@@ -4,39 +4,41 @@
 //! terminal; it makes the token's life 0 and leads to at most one refresh. An answer tells of the time at which its request
 //! left: it settles no question that came later.
 
+mod rejection;
+
 use std::time::Duration;
 
-use super::Core;
-use super::backoff::{Change, Retry};
-use super::calls::Kind;
-use super::effect::{CallError, Effect, Note, Request};
-use super::event::ResourceAnswer;
-use super::held::Held;
-use super::op::OpId;
-use super::rejection::{PROBES_APART, Rejections};
-use super::snapshot::{ErrorWord, Reason};
-use super::storage::Tokens;
-use super::time::BootTime;
-use super::turn::Turn;
+use crate::Core;
+use crate::backoff::{Change, Retry};
+use crate::calls::Kind;
+use crate::effect::{CallError, Effect, Note, Request};
+use crate::event::{Client, Fault, ResourceAnswer};
+use crate::held::Held;
+use crate::op::OpId;
+use crate::snapshot::{DeviceInfo, ErrorWord, Reason};
+use crate::storage::Tokens;
+use crate::time::BootTime;
+use crate::turn::Turn;
+use rejection::{PROBES_APART, Rejections};
 
 /// Longest wait between probes nobody waits for.
 const PROBE_CAP: Duration = Duration::from_secs(15 * 60);
 
 /// The one request that may carry the access token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Resource {
-    op: Option<Flight>,
+pub(super) struct Probe {
+    in_flight: Option<InFlight>,
     /// Somebody wants to know whether the token lives, or who we are.
     wanted: bool,
     retry: Retry,
     /// When the last probe of the token in hand left.
     probed_at: Option<BootTime>,
     heartbeat_at: Option<BootTime>,
-    pub(super) rejections: Rejections,
+    rejections: Rejections,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Flight {
+struct InFlight {
     op: OpId,
     since: BootTime,
     heartbeat: bool,
@@ -44,20 +46,45 @@ struct Flight {
     outdated: bool,
 }
 
-impl Resource {
+impl Probe {
     /// Whether a request that carries the token is out.
     pub(super) fn busy(&self) -> bool {
-        self.op.is_some()
+        self.in_flight.is_some()
     }
 
     /// Whether a probe is out.
     pub(super) fn probing(&self) -> bool {
-        self.op.as_ref().is_some_and(|flight| !flight.heartbeat)
+        self.in_flight.as_ref().is_some_and(|flight| !flight.heartbeat)
     }
 
     /// Why the last request brought no verdict, while that is so.
     pub(super) fn failing(&self) -> Option<CallError> {
         self.retry.failing()
+    }
+
+    /// Since when a request that carries the token is out, if one is.
+    pub(super) fn since(&self) -> Option<BootTime> {
+        self.in_flight.as_ref().map(|flight| flight.since)
+    }
+
+    /// Why nothing is known of the token.
+    pub(super) fn error(&self) -> CallError {
+        self.retry.failing().unwrap_or(CallError::Offline)
+    }
+
+    /// There is a connection of this number.
+    pub(super) fn connected(&mut self, connection: u64) {
+        self.rejections.connected(connection);
+    }
+
+    /// A call of `GetAccessToken` came. Whether it is the first of a connection that may be a rejecting program come back.
+    pub(super) fn arrived(&mut self, client: Client, now: BootTime) -> bool {
+        self.rejections.arrived(client, now)
+    }
+
+    /// A client gets the token in hand.
+    pub(super) fn handed(&mut self, client: Client, reconnected: bool, now: BootTime) {
+        self.rejections.handed(client, reconnected, now);
     }
 
     /// When the next probe starts if somebody waits for it.
@@ -85,7 +112,7 @@ impl Core {
 
     /// A second pair of the same device came, and a probe tells which of the two lives. What is out already left too early.
     pub(super) fn ask_which_lives(&mut self, t: &Turn<'_>) {
-        if let Some(flight) = &mut self.resource.op {
+        if let Some(flight) = &mut self.probe.in_flight {
             flight.outdated = true;
         }
         self.want_probe(t);
@@ -93,47 +120,35 @@ impl Core {
 
     /// Somebody wants to know whether the token lives.
     pub(super) fn want_probe(&mut self, t: &Turn<'_>) {
-        self.resource.wanted = self.policy.can_probe;
-        self.resource.retry.hasten(t.at());
+        self.probe.wanted = self.policy.can_probe;
+        self.probe.retry.hasten(t.at());
     }
 
     /// The pairing ended and its token may outlive it: asked at once, but not before the server wants to hear about it again.
     pub(super) fn want_probe_of_the_same(&mut self, t: &Turn<'_>, mut patience: Retry) {
         patience.relent(t.at());
-        self.resource.retry = patience;
-        self.resource.wanted = true;
-    }
-
-    /// Whether a probe is out, and since when.
-    pub(super) fn probing_since(&self) -> Option<BootTime> {
-        self.resource.op.as_ref().map(|flight| flight.since)
-    }
-
-    /// Why nothing is known of the token.
-    pub(super) fn resource_error(&self) -> CallError {
-        self.resource.retry.failing().unwrap_or(CallError::Offline)
+        self.probe.retry = patience;
+        self.probe.wanted = true;
     }
 
     /// When the next probe starts. A token that is dead by its own dates is not asked about: its 401 would say nothing.
     pub(super) fn probe_starts(&self, now: BootTime, waited_for: bool) -> Option<BootTime> {
         let token = self.token_in_hand()?;
-        if !self.resource_free() || !self.policy.can_probe || token.dead(now) {
+        if !self.may_probe() || !self.policy.can_probe || token.dead(now) {
             return None;
         }
-        let resource = &self.resource;
-        let wanted = resource.wanted || (waited_for && token.unvouched());
+        let probe = &self.probe;
+        let wanted = probe.wanted || (waited_for && token.unvouched());
         let wish = wanted.then(|| {
             if waited_for {
-                resource.pressed()
+                probe.pressed()
             } else {
-                resource.apart(resource.retry.next())
+                probe.apart(probe.retry.next())
             }
         });
-        let doubt = resource.rejections.wish().map(|at| at.max(resource.pressed()));
+        let doubt = probe.rejections.wish().map(|at| at.max(probe.pressed()));
         // A lost answer may be settled without another send.
-        let settled = self
-            .doubt_ends()
-            .map(|end| resource.apart(resource.retry.next()).max(end));
+        let settled = self.doubt_ends().map(|end| probe.apart(probe.retry.next()).max(end));
         [wish, doubt, settled].into_iter().flatten().min()
     }
 
@@ -141,15 +156,15 @@ impl Core {
     fn heartbeat_starts(&self) -> Option<BootTime> {
         self.policy.heartbeat?;
         let held = self.held.as_ref()?;
-        (self.resource_free() && !held.refused && !held.unvouched())
-            .then_some(self.resource.heartbeat_at)
+        (self.may_probe() && !held.refused && !held.unvouched())
+            .then_some(self.probe.heartbeat_at)
             .flatten()
-            .map(|at| at.max(self.resource.retry.not_before()))
+            .map(|at| at.max(self.probe.retry.not_before()))
     }
 
     /// Whether a request may carry the token now: not while a refresh is out, nor while the pairing is being given up.
-    pub(super) fn resource_free(&self) -> bool {
-        self.resource.op.is_none()
+    pub(super) fn may_probe(&self) -> bool {
+        self.probe.in_flight.is_none()
             && self.refresh.sent().is_none()
             && self.storage.pending().may_probe()
             && self.may_start()
@@ -159,7 +174,7 @@ impl Core {
         self.calls.of(Kind::Token).next().is_some() && self.held.as_ref().is_some_and(Held::unvouched)
     }
 
-    pub(super) fn resource_deadline(&self, now: BootTime) -> Option<BootTime> {
+    pub(super) fn probe_deadline(&self, now: BootTime) -> Option<BootTime> {
         let alive = self
             .held
             .as_ref()
@@ -172,7 +187,7 @@ impl Core {
     }
 
     /// Starts what is due.
-    pub(super) fn start_resource(&mut self, t: &mut Turn<'_>) {
+    pub(super) fn start_probe(&mut self, t: &mut Turn<'_>) {
         let now = t.at();
         self.answer_due(t, Kind::ProbeResult);
         let probe = self
@@ -192,82 +207,87 @@ impl Core {
             Request::Heartbeat(access)
         };
         let op = self.request(t, request);
-        self.resource.op = Some(Flight {
+        self.probe.in_flight = Some(InFlight {
             op,
             since: now,
             heartbeat: !probe,
             outdated: false,
         });
         if probe {
-            self.resource.probed_at = Some(now);
+            self.probe.probed_at = Some(now);
         }
-        self.resource.rejections.asked();
+        self.probe.rejections.asked();
         self.calls.examining();
     }
 
     /// An answer about the token, if it is to the request that is out.
-    pub(super) fn resource_answered(&mut self, t: &mut Turn<'_>, op: OpId, answer: ResourceAnswer) {
-        let Some(flight) = self.resource.op.take_if(|flight| flight.op == op) else {
+    pub(super) fn probe_answered(&mut self, t: &mut Turn<'_>, op: OpId, answer: ResourceAnswer) {
+        let Some(flight) = self.probe.in_flight.take_if(|flight| flight.op == op) else {
             return;
         };
-        let now = t.at();
-        self.resource.heartbeat_at = self.policy.heartbeat.map(|interval| now.after(interval));
+        self.reschedule_heartbeat(t);
         match answer {
-            ResourceAnswer::Alive(device) => {
-                let may_conclude = self.storage.pending().may_conclude();
-                self.resource.wanted &= flight.heartbeat || flight.outdated;
-                self.resource.retry.reset();
-                self.refresh.token_accepted();
-                self.refute_rejections(t);
-                if let Some(after) = &mut self.afterlife {
-                    after.alive = true;
-                }
-                if let Some(held) = &mut self.held {
-                    held.vouch(now);
-                    if let Some(device) = device {
-                        held.device = device;
-                    }
-                }
-                if may_conclude {
-                    self.settle_by_a_2xx(t, &flight);
-                }
-            }
-            ResourceAnswer::Unauthorized => {
-                self.resource.wanted = false;
-                self.resource.retry.reset();
-                if flight.outdated && self.held.as_ref().is_some_and(|held| held.candidate.is_some()) {
-                    // Which of the two pairs lives now, only a request that leaves now can tell.
-                    self.resource.wanted = true;
-                    self.resource.rejections.unasked();
-                    self.calls.unexamined();
-                    return;
-                }
-                // A token that ended while it was asked about was refused for its age, and that decides nothing.
-                if self.token_in_hand().is_some_and(|token| !token.dead(now)) {
-                    self.token_refused(t);
-                }
-                self.resource.rejections.unasked();
-                self.calls.answer(t, Kind::ProbeResult, Ok(()));
-            }
-            ResourceAnswer::Failed(fault) => {
-                self.fault(t, fault.kind);
-                if !flight.heartbeat || self.resource.rejections.any() {
-                    self.resource.wanted = true;
-                }
-                if let Some(held) = self.held.as_mut().filter(|_| !fault.kind.unsent()) {
-                    held.reached(true, now);
-                }
-                self.resource
-                    .retry
-                    .failed(t, fault.call_error(), fault.cause(), fault.retry_after, PROBE_CAP);
-                self.fail_rejections(t, fault.call_error());
+            ResourceAnswer::Alive(device) => self.token_accepted(t, &flight, device),
+            ResourceAnswer::Unauthorized => self.token_rejected(t, &flight),
+            ResourceAnswer::Failed(fault) => self.probe_failed(t, &flight, fault),
+        }
+    }
+
+    fn token_accepted(&mut self, t: &mut Turn<'_>, flight: &InFlight, device: Option<DeviceInfo>) {
+        let may_conclude = self.storage.pending().may_conclude();
+        self.probe.wanted &= flight.heartbeat || flight.outdated;
+        self.probe.retry.reset();
+        self.refresh.token_accepted();
+        self.refute_rejections(t);
+        if let Some(after) = &mut self.afterlife {
+            after.alive = true;
+        }
+        if let Some(held) = &mut self.held {
+            held.vouch(t.at());
+            if let Some(device) = device {
+                held.device = device;
             }
         }
+        if may_conclude {
+            self.settle_by_a_2xx(t, flight);
+        }
+    }
+
+    fn token_rejected(&mut self, t: &mut Turn<'_>, flight: &InFlight) {
+        self.probe.wanted = false;
+        self.probe.retry.reset();
+        if flight.outdated && self.held.as_ref().is_some_and(|held| held.candidate.is_some()) {
+            // Which of the two pairs lives now, only a request that leaves now can tell.
+            self.probe.wanted = true;
+            self.probe.rejections.unasked();
+            self.calls.unexamined();
+            return;
+        }
+        // A token that ended while it was asked about was refused for its age, and that decides nothing.
+        if self.token_in_hand().is_some_and(|token| !token.dead(t.at())) {
+            self.token_refused(t);
+        }
+        self.probe.rejections.unasked();
+        self.calls.answer(t, Kind::ProbeResult, Ok(()));
+    }
+
+    fn probe_failed(&mut self, t: &mut Turn<'_>, flight: &InFlight, fault: Fault) {
+        self.fault(t, fault.kind);
+        if !flight.heartbeat || self.probe.rejections.any() {
+            self.probe.wanted = true;
+        }
+        if let Some(held) = self.held.as_mut().filter(|_| !fault.kind.unsent()) {
+            held.reached(true, t.at());
+        }
+        self.probe
+            .retry
+            .failed(t, fault.call_error(), fault.cause(), fault.retry_after, PROBE_CAP);
+        self.fail_rejections(t, fault.call_error());
     }
 
     /// A request found the token alive. So a candidate that came before it left is the stale one; and a refresh whose answer
     /// was lost was not carried out, for it would have ended this token, if the server had given up on it by then.
-    fn settle_by_a_2xx(&mut self, t: &mut Turn<'_>, flight: &Flight) {
+    fn settle_by_a_2xx(&mut self, t: &mut Turn<'_>, flight: &InFlight) {
         let doubt_ended = self.doubt_ends().is_some_and(|end| flight.since >= end);
         let Some(held) = &mut self.held else { return };
         let stale = !flight.outdated && held.candidate.take().is_some();
@@ -279,11 +299,6 @@ impl Core {
         } else if doubted && !marking {
             self.store_current(t, Tokens::Same);
         }
-    }
-
-    /// Whether a request is out that carries the token.
-    pub(super) const fn resource_asked(&self) -> bool {
-        self.resource.op.is_some()
     }
 
     /// The server's 401: this access token's life is 0, whatever its dates say.
@@ -298,7 +313,7 @@ impl Core {
         }
         if !may_conclude && held.candidate.is_some() {
             // Asked again if both pairs are still there once the record is.
-            self.resource.wanted = true;
+            self.probe.wanted = true;
             return;
         }
         if let Some(candidate) = held.candidate.take() {
@@ -340,44 +355,44 @@ impl Core {
     }
 
     /// A refresh goes out: no other request may carry the token meanwhile.
-    pub(super) fn yield_resource(&mut self, t: &mut Turn<'_>) {
-        if let Some(flight) = self.resource.op.take() {
+    pub(super) fn yield_probe(&mut self, t: &mut Turn<'_>) {
+        if let Some(flight) = self.probe.in_flight.take() {
             t.emit(Effect::Cancel(flight.op));
             if flight.heartbeat {
-                self.resource.heartbeat_at = self.policy.heartbeat.map(|interval| t.at().after(interval));
+                self.probe.heartbeat_at = self.policy.heartbeat.map(|interval| t.at().after(interval));
             } else {
-                self.resource.wanted = true;
+                self.probe.wanted = true;
             }
         }
         // Should the refresh fail, the doubt remains.
-        self.resource.rejections.unasked();
+        self.probe.rejections.unasked();
         self.calls.answer(t, Kind::ProbeResult, Ok(()));
     }
 
     /// The token in hand is another one, or none: nothing asked before concerns it. Returns what was to be waited for, which
     /// concerns the old one still.
-    pub(super) fn forget_resource(&mut self, t: &mut Turn<'_>) -> Retry {
-        if let Some(flight) = self.resource.op.take() {
+    pub(super) fn forget_probe(&mut self, t: &mut Turn<'_>) -> Retry {
+        if let Some(flight) = self.probe.in_flight.take() {
             t.emit(Effect::Cancel(flight.op));
         }
         self.calls.answer(t, Kind::ProbeResult, Ok(()));
-        self.resource.rejections.forget();
-        self.resource.wanted = false;
-        self.resource.probed_at = None;
-        self.resource.heartbeat_at = self.policy.heartbeat.map(|interval| t.at().after(interval));
+        self.probe.rejections.forget();
+        self.probe.wanted = false;
+        self.probe.probed_at = None;
+        self.probe.heartbeat_at = self.policy.heartbeat.map(|interval| t.at().after(interval));
         self.afterlife = None;
-        std::mem::take(&mut self.resource.retry)
+        std::mem::take(&mut self.probe.retry)
     }
 
     /// The network may be back.
-    pub(super) fn hasten_resource(&mut self, t: &Turn<'_>, change: Change) {
-        if self.resource.retry.cured_by(change) {
-            self.resource.retry.hasten(t.at());
+    pub(super) fn hasten_probe(&mut self, t: &Turn<'_>, change: Change) {
+        if self.probe.retry.cured_by(change) {
+            self.probe.retry.hasten(t.at());
         }
     }
 
     /// Another policy: the heartbeat follows it from now on.
     pub(super) fn reschedule_heartbeat(&mut self, t: &Turn<'_>) {
-        self.resource.heartbeat_at = self.policy.heartbeat.map(|interval| t.at().after(interval));
+        self.probe.heartbeat_at = self.policy.heartbeat.map(|interval| t.at().after(interval));
     }
 }
