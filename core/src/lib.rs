@@ -22,6 +22,7 @@ pub mod policy;
 mod probe;
 pub mod record;
 mod refresh;
+mod revocation;
 mod serve;
 pub mod snapshot;
 mod storage;
@@ -30,7 +31,7 @@ mod tests;
 pub mod time;
 pub mod token;
 mod turn;
-mod unpair;
+mod unpairing;
 mod view;
 
 use calls::Calls;
@@ -38,9 +39,10 @@ use held::Held;
 use pairing::{Flow, OrphanPoll, Throttle};
 use probe::Probe;
 use refresh::Refresh;
+use revocation::Revocations;
 use storage::Storage;
 use turn::Turn;
-use unpair::{Revocations, Unpairing};
+use unpairing::Unpairing;
 
 pub use effect::{CallError, CodeView, Effect, Note, Prompt, Reply, Request, Slots, Store};
 pub use error_code::ErrorCode;

@@ -276,7 +276,7 @@ impl Core {
             // The user approved two codes. Which came later at the server, and so lives, a probe tells once the first is stored.
             pairing.candidate = Some(pair);
         } else if let Some(unpairing) = &mut self.unpairing {
-            unpairing.late = Some(pair.clone());
+            unpairing.hold_back(pair.clone());
             self.revoke_pair(t, self.ledger.grant, &pair, None);
         } else if self.held.is_some() {
             self.keep_candidate(t, pair);

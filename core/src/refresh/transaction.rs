@@ -161,7 +161,7 @@ impl Core {
         answer: RefreshAnswer,
         waited_for: bool,
     ) {
-        if self.orphan_refreshed(t, op, date, &answer) {
+        if self.detached_refreshed(t, op, date, &answer) {
             return;
         }
         let State::Sent {

@@ -1,0 +1,223 @@
+//! Tokens that the server has yet to be told to forget (RFC 7009).
+//!
+//! Owns: the list, and when each entry is sent. Must never: send an entry whose refresh is still out, for whichever refresh token
+//! is the newest then is to be revoked; or one that could take a living pairing along.
+
+use std::time::Duration;
+
+use super::Core;
+use super::backoff::{Change, Retry};
+use super::effect::{Note, Request, Store};
+use super::event::{Fault, RefreshAnswer, RevokeAnswer};
+use super::op::OpId;
+use super::record::{MAX_REVOCATIONS, PendingRevocation, Revocable, TokenPair};
+use super::time::{BootTime, WallTime};
+use super::token::GrantId;
+use super::turn::Turn;
+
+/// Longest wait between tries to revoke: nobody waits for it, and the token has days.
+const REVOKE_CAP: Duration = Duration::from_secs(3600);
+
+/// Spread of a returning network's load; see the refresh schedule.
+const NETWORK_UP_SPREAD: Duration = Duration::from_secs(30 * 60);
+
+/// Tokens the server has yet to hear about.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Revocations {
+    entries: Vec<Entry>,
+    sent: Option<(OpId, Revocable)>,
+    retry: Retry,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Entry {
+    pending: PendingRevocation,
+    /// A refresh of this grant is out: whichever refresh token is the newest then is to be revoked.
+    waits_for: Option<OpId>,
+}
+
+impl Revocations {
+    /// What the store kept. An entry of the living grant was written by an unpairing or a replacement that a crash undid; where
+    /// a device has but one grant, any entry beside a living one concerns what is the same device at the server.
+    pub(super) fn restore(list: Vec<PendingRevocation>, living: Option<GrantId>, sole_grant: bool) -> Self {
+        let entries = list
+            .into_iter()
+            .filter(|pending| living.is_none_or(|living| !sole_grant && pending.grant != living))
+            .map(|pending| Entry {
+                pending,
+                waits_for: None,
+            })
+            .collect();
+        Self {
+            entries,
+            ..Self::default()
+        }
+    }
+
+    /// Whether less is left than was stored.
+    pub(super) fn differ_from(&self, stored: usize) -> bool {
+        self.entries.len() != stored
+    }
+
+    /// A new pairing stands: the same device at the server, so nothing is left to revoke.
+    pub(super) fn forget(&mut self) {
+        self.entries.clear();
+    }
+
+    /// Somebody wants to pair: whether a revocation goes first, at once.
+    pub(super) fn press(&mut self) -> bool {
+        self.retry.reset();
+        self.sent.is_some() || self.entries.iter().any(|entry| entry.waits_for.is_none())
+    }
+
+    /// Whether a refresh of a given-up pairing is still out.
+    pub(super) fn waiting(&self) -> bool {
+        self.entries.iter().any(|entry| entry.waits_for.is_some())
+    }
+
+    /// A person does not wait for the pace of an earlier failure.
+    pub(super) fn forget_failures(&mut self, now: BootTime) {
+        self.retry.relent(now);
+    }
+
+    /// This grant lives after all.
+    pub(super) fn spare(&mut self, grant: GrantId) {
+        self.entries.retain(|entry| entry.pending.grant != grant);
+    }
+
+    /// A refresh ended: its entry learns the newest token. Whether an entry waited for it.
+    pub(super) fn refreshed(&mut self, op: OpId, answer: &RefreshAnswer) -> bool {
+        let Some(entry) = self.entries.iter_mut().find(|entry| entry.waits_for == Some(op)) else {
+            return false;
+        };
+        entry.waits_for = None;
+        if let RefreshAnswer::Granted(grant) = answer
+            && let Ok(Some(refresh)) = &grant.refresh
+        {
+            entry.pending.token = Revocable::Refresh(refresh.clone());
+        }
+        true
+    }
+
+    /// Drops what has ended by the wall clock, and what can never be sent. Whether there was any.
+    fn prune(&mut self, wall: Option<WallTime>, can_revoke: bool) -> bool {
+        let before = self.entries.len();
+        self.entries.retain(|entry| {
+            let ended = wall.zip(entry.pending.ends).is_some_and(|(now, ends)| now >= ends);
+            entry.waits_for.is_some() || (can_revoke && !ended)
+        });
+        self.entries.len() < before
+    }
+
+    fn list(&self) -> Vec<PendingRevocation> {
+        self.entries.iter().map(|entry| entry.pending.clone()).collect()
+    }
+}
+
+impl Core {
+    /// Puts a pair on the list.
+    pub(super) fn revoke_pair(&mut self, t: &mut Turn<'_>, grant: GrantId, pair: &TokenPair, waits_for: Option<OpId>) {
+        if !self.policy.can_revoke && waits_for.is_none() {
+            return;
+        }
+        let life = if pair.refresh.is_some() {
+            self.policy.refresh_token_life
+        } else {
+            pair.lifetime
+        };
+        let refresh = pair.refresh.clone().map(Revocable::Refresh);
+        let Some(token) = refresh.or_else(|| pair.access.clone().map(Revocable::Access)) else {
+            return;
+        };
+        let ends = pair.obtained.wall.map(|obtained| obtained.after(life));
+        let pending = PendingRevocation { grant, token, ends };
+        self.revocations.entries.push(Entry { pending, waits_for });
+        if self.revocations.entries.len() > MAX_REVOCATIONS {
+            self.revocations.entries.remove(0);
+            t.note(Note::RevocationDropped);
+        }
+        self.store_revocations(t);
+    }
+
+    pub(super) fn store_revocations(&mut self, t: &mut Turn<'_>) {
+        let list = self.revocations.list();
+        if list.is_empty() && !self.storage.has_revocations() {
+            return;
+        }
+        self.store(t, Store::Revocations(list));
+    }
+
+    /// Which entry may be sent, and when.
+    fn revocation_starts(&self) -> Option<(usize, BootTime)> {
+        let free = self.revocations.sent.is_none() && self.may_use_secret() && self.flow_lets_revoke();
+        // A pair that gave way to one that both generations have yet to take may be all that is left one day.
+        let unsure = !self.policy.sole_grant && self.storage.record_behind();
+        if !free || unsure || !self.storage.pending().may_revoke() {
+            return None;
+        }
+        let ready = self
+            .revocations
+            .entries
+            .iter()
+            .position(|entry| entry.waits_for.is_none())?;
+        Some((ready, self.revocations.retry.next()))
+    }
+
+    pub(super) fn revocation_deadline(&self) -> Option<BootTime> {
+        self.revocation_starts().map(|(_, start)| start)
+    }
+
+    /// Starts what is due.
+    pub(super) fn start_revocation(&mut self, t: &mut Turn<'_>) {
+        if self.revocations.prune(t.now.wall, self.policy.can_revoke) {
+            t.note(Note::RevocationDropped);
+            self.store_revocations(t);
+        }
+        let Some((at, start)) = self.revocation_starts() else {
+            if self.revocations.sent.is_none() {
+                self.revocation_tried(t);
+            }
+            return;
+        };
+        if start <= t.at() {
+            let token = self.revocations.entries[at].pending.token.clone();
+            let op = self.request(t, Request::Revoke(token.clone()));
+            self.revocations.sent = Some((op, token));
+        }
+    }
+
+    /// RFC 7009 §2.2 answered.
+    pub(super) fn revoke_answered(&mut self, t: &mut Turn<'_>, op: OpId, answer: RevokeAnswer) {
+        let Some((_, token)) = self.revocations.sent.take_if(|(sent, _)| *sent == op) else {
+            return;
+        };
+        match answer {
+            RevokeAnswer::Done | RevokeAnswer::Refused => {
+                self.revocations.entries.retain(|entry| entry.pending.token != token);
+                self.revocations.retry.reset();
+                self.store_revocations(t);
+                t.note(if answer == RevokeAnswer::Done {
+                    Note::Revoked
+                } else {
+                    Note::RevocationDropped
+                });
+            }
+            RevokeAnswer::Failed(fault) => self.revoke_failed(t, fault),
+        }
+    }
+
+    fn revoke_failed(&mut self, t: &mut Turn<'_>, fault: Fault) {
+        self.revocations
+            .retry
+            .failed(t, fault.call_error(), fault.cause(), fault.retry_after, REVOKE_CAP);
+        self.revocation_tried(t);
+    }
+
+    /// The network may be back.
+    pub(super) fn hasten_revocations(&mut self, t: &mut Turn<'_>, change: Change) {
+        if self.revocations.retry.cured_by(change) {
+            let by = t.at().after(t.draw(Duration::ZERO, NETWORK_UP_SPREAD));
+            self.revocations.retry.hasten(by);
+        }
+    }
+}

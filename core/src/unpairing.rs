@@ -1,0 +1,167 @@
+//! Giving a pairing up: first the disk, then the answer, then the server.
+//!
+//! The token to revoke is written before the tombstone, so that a crash in between leaves a live pairing and an entry that
+//! is recognized as not to be sent. After the tombstone nothing on this device brings the pairing back; telling the server is
+//! tried until the token's end (`revocation.rs`).
+//!
+//! Owns: what came in for the pairing while the tombstone is being written, should that fail. Must never: write anything over the
+//! tombstone.
+
+use super::Core;
+use super::calls::{CALL_LIMIT, Kind, Wants};
+use super::effect::{CallError, Note};
+use super::event::{Command, RefreshAnswer};
+use super::held::stamp;
+use super::op::{CallId, OpId};
+use super::policy::Provisioning;
+use super::record::{IntentMark, TokenPair};
+use super::snapshot::Reason;
+use super::storage::Pending;
+use super::time::WallTime;
+use super::turn::Turn;
+
+/// `Unpair` under way: the tombstone is being written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Unpairing {
+    /// The refresh that was out when the user unpaired.
+    detached: Option<(OpId, IntentMark)>,
+    /// What it brought.
+    refreshed: Option<TokenPair>,
+    /// What a poll of the flow that `Unpair` ended brought.
+    candidate: Option<TokenPair>,
+}
+
+impl Unpairing {
+    /// A second pair came: it is kept until the tombstone is written.
+    pub(super) fn hold_back(&mut self, candidate: TokenPair) {
+        self.candidate = Some(candidate);
+    }
+}
+
+impl Core {
+    /// `Unpair`.
+    pub(super) fn unpair(&mut self, t: &mut Turn<'_>, call: CallId) {
+        let deadline = t.at().after(CALL_LIMIT);
+        if self.unpairing.is_some() {
+            self.calls.push(call, deadline, Wants::Unpaired);
+            return;
+        }
+        if self.provisioning == Provisioning::StateKeyMissing {
+            t.reply(call, Err(CallError::NotProvisioned));
+            return;
+        }
+        if self.storage.pending().puts_off(&Command::Unpair) {
+            // A pairing that is being written this moment is unpaired as soon as it stands.
+            self.calls.push(call, deadline, Wants::Retry(Command::Unpair));
+            return;
+        }
+        self.end_flow(t, Reason::Unpaired);
+        self.forget_flow_file(t);
+        if self.afterlife.is_some() {
+            self.forget_probe(t);
+        }
+        let Some(held) = &self.held else {
+            // A tombstone that a crash or a failing disk may have left in one generation only is made whole first.
+            if self.storage.record_behind() {
+                self.store_tombstone(t, self.idle, Pending::Nothing);
+            }
+            self.done_when_durable(t, call, true);
+            return;
+        };
+        let grant = held.grant;
+        let candidate = held.candidate.clone();
+        let newest = self.refresh.incoming().unwrap_or(&held.pair).clone();
+        self.abandon_unsent_refresh(t);
+        let detached = self.refresh.detach();
+        // A person does not wait for the pace of an earlier failure.
+        self.revocations.forget_failures(t.at());
+        self.revoke_pair(t, grant, &newest, detached.map(|(op, _)| op));
+        if let Some(candidate) = candidate {
+            // Nobody knows which of the two lives; neither may stay behind in the project.
+            self.revoke_pair(t, grant, &candidate, None);
+        }
+        self.store_tombstone(t, Reason::Unpaired, Pending::Tombstone);
+        self.calls.push(call, deadline, Wants::Unpaired);
+        self.unpairing = Some(Unpairing {
+            detached,
+            refreshed: None,
+            candidate: None,
+        });
+    }
+
+    /// The tombstone is on disk, or is not.
+    pub(super) fn tombstone_stored(&mut self, t: &mut Turn<'_>, ok: bool) {
+        let Some(unpairing) = self.unpairing.take() else {
+            return;
+        };
+        if !ok {
+            self.unpair_failed(t, unpairing);
+            return;
+        }
+        self.held = None;
+        if self.flow.is_none() {
+            self.idle = Reason::Unpaired;
+        }
+        self.refresh.forget_failures();
+        self.forget_probe(t);
+        t.note(Note::Unpaired);
+        if self.storage.flow_unsettled() {
+            self.forget_flow_file(t);
+            for call in self.calls.take(Kind::Unpaired) {
+                self.done_when_durable(t, call.call, false);
+            }
+        } else {
+            self.calls.answer(t, Kind::Unpaired, Ok(()));
+        }
+    }
+
+    /// Nothing has changed: neither here, nor at the server.
+    fn unpair_failed(&mut self, t: &mut Turn<'_>, unpairing: Unpairing) {
+        self.calls.answer(t, Kind::Unpaired, Err(CallError::StorageFailed));
+        let Some(held) = &self.held else { return };
+        // Which of the two came first is forgotten; to ask costs a probe.
+        let outdated = held.candidate.is_some();
+        self.revocations.spare(held.grant);
+        self.store_revocations(t);
+        self.storage.tombstone_failed();
+        if let Some(refreshed) = unpairing.refreshed {
+            self.store_incoming(t, refreshed, false);
+        } else if let Some(detached) = unpairing.detached {
+            self.refresh.reattach(detached, outdated);
+        }
+        if let Some(candidate) = unpairing.candidate {
+            self.keep_candidate(t, candidate);
+        }
+    }
+
+    /// A refresh that was out when its pairing was given up has ended. Whether `op` was one.
+    pub(super) fn detached_refreshed(
+        &mut self,
+        t: &mut Turn<'_>,
+        op: OpId,
+        date: Option<WallTime>,
+        answer: &RefreshAnswer,
+    ) -> bool {
+        if !self.revocations.refreshed(op, answer) {
+            return false;
+        }
+        let mark = self.unpairing.as_mut().and_then(|unpairing| unpairing.detached.take());
+        // Should the tombstone fail, the pairing goes on with what this taught.
+        match (answer, mark) {
+            (RefreshAnswer::Granted(grant), mark) => {
+                if let (Some(mark), Some(unpairing), Some(held)) = (mark, &mut self.unpairing, &self.held) {
+                    let obtained = stamp(self.boot, mark.1.at, date, t.now);
+                    let pair = grant.clone().into_pair(held.pair.refresh.as_ref(), obtained, t);
+                    unpairing.refreshed = Some(pair);
+                }
+                self.store_revocations(t);
+            }
+            (RefreshAnswer::Failed(fault), Some((_, mark))) => self.sent_refresh_failed(t, mark, *fault, false),
+            (RefreshAnswer::ClientRejected(objection), Some((_, mark))) => self.refresh_rejected(t, mark, *objection),
+            (RefreshAnswer::Failed(_) | RefreshAnswer::ClientRejected(_) | RefreshAnswer::Dead, _) => {}
+        }
+        self.refresh.release(t);
+        self.revoke_before_code();
+        true
+    }
+}
