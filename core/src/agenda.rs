@@ -146,7 +146,7 @@ impl Core {
             self.calls.deadline(Kind::PairingCode),
             self.call_due(Kind::RedirectResult, now),
             self.call_due(Kind::ProbeResult, now),
-            self.flow_deadline(now),
+            self.flow_due(now),
             self.revocation_deadline(),
             self.call_due(Kind::Token, now),
             self.probe_deadline(now),

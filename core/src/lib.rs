@@ -36,7 +36,7 @@ mod view;
 
 use calls::Calls;
 use held::Held;
-use pairing::{Flow, OrphanPoll, Throttle};
+use pairing::Flows;
 use probe::Probe;
 use refresh::Refresh;
 use revocation::Revocations;
@@ -81,10 +81,8 @@ pub struct Core {
     /// The old access token after a verdict ended its pairing: served to its end if a probe finds it alive.
     afterlife: Option<Afterlife>,
     refresh: Refresh,
-    flow: Option<Flow>,
-    orphans: Vec<OrphanPoll>,
+    pairing: Flows,
     calls: Calls,
-    throttle: Throttle,
     probe: Probe,
     revocations: Revocations,
     unpairing: Option<Unpairing>,
@@ -160,10 +158,8 @@ impl Core {
             held: None,
             afterlife: None,
             refresh: Refresh::default(),
-            flow: None,
-            orphans: Vec::new(),
+            pairing: Flows::default(),
             calls: Calls::default(),
-            throttle: Throttle::default(),
             probe: Probe::default(),
             revocations: Revocations::restore(stored.revocations, living, sole_grant),
             unpairing: None,

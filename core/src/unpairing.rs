@@ -99,9 +99,7 @@ impl Core {
             return;
         }
         self.held = None;
-        if self.flow.is_none() {
-            self.idle = Reason::Unpaired;
-        }
+        self.idle = Reason::Unpaired;
         self.refresh.forget_failures();
         self.forget_probe(t);
         t.note(Note::Unpaired);

@@ -6,25 +6,28 @@
 
 use std::time::Duration;
 
-mod browser;
-mod code;
+mod device_code;
+mod flow;
+mod late_poll;
 mod poll;
+mod rate_limit;
+mod redirect;
 mod showing;
-mod throttle;
 
-use browser::Browsing;
-use showing::{Pace, Showing};
-pub(super) use throttle::Throttle;
+pub(super) use flow::FlowView;
+use flow::{Action, Flow, Step};
+use late_poll::LatePoll;
+use rate_limit::CodeRateLimit;
+use showing::Showing;
 
 use crate::Core;
-use crate::backoff::{Change, Retry};
+use crate::backoff::Change;
 use crate::calls::{CALL_LIMIT, Judgement, Kind, PendingCall, Wants};
 use crate::effect::{CallError, Effect, Note, Reply, Request, Store};
-use crate::error_code::ErrorCode;
 use crate::event::{Command, PairingOptions};
-use crate::op::{CallId, OpId};
+use crate::op::CallId;
 use crate::policy::{GrantKind, Provisioning};
-use crate::record::{FlowRecord, Pairing};
+use crate::record::FlowRecord;
 use crate::snapshot::Reason;
 use crate::time::BootTime;
 use crate::turn::Turn;
@@ -32,66 +35,12 @@ use crate::turn::Turn;
 /// Range of `give-up-after`.
 const GIVE_UP: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 3600));
 
-/// A running flow.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Flow {
-    /// Tells a poll of this flow from one of an earlier flow.
-    id: u64,
-    renew: bool,
-    replace: bool,
-    /// When it was last asked for: a start during the wait for the last answer takes the flow over.
-    started: BootTime,
-    give_up: BootTime,
-    phase: Phase,
-    /// The code that was on show before, while its last poll is due or out.
-    ended: Option<Box<Showing>>,
-    pace: Pace,
-    /// When a code was last asked for.
-    asked: Option<BootTime>,
-    /// Why no code is on show; [`Reason::None`] when all is well.
-    reason: Reason,
-    retry: Retry,
-    refused: Refused,
-}
-
-/// Codes that the server refused, one after the other, and by which error the last of them.
+/// The flow, if one runs, and what is left of those before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Refused {
-    codes: u32,
-    word: Option<ErrorCode>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Phase {
-    /// The last pairing's revocation goes first: afterwards it could hit the new one.
-    Revoking,
-    /// No request is out; the next one waits for its time.
-    Resting { until: BootTime },
-    /// A code was asked for.
-    Asking { op: OpId, since: BootTime },
-    /// A code is on show.
-    Showing(Box<Showing>),
-    /// An address for a browser is on show.
-    Browsing(Box<Browsing>),
-    /// The user approved; the new pair is being written.
-    Storing { pairing: Box<Pairing> },
-}
-
-/// A poll, or the spending of an authorization code, whose code is no longer on show.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct OrphanPoll {
-    op: OpId,
-    flow: u64,
-    since: BootTime,
-}
-
-/// What the snapshot shows of a flow.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum FlowView {
-    /// No code to show yet.
-    Requesting(Reason),
-    /// A code is on show.
-    Awaiting,
+pub(super) struct Flows {
+    flow: Option<Flow>,
+    late_polls: Vec<LatePoll>,
+    rate_limit: CodeRateLimit,
 }
 
 impl Core {
@@ -123,8 +72,8 @@ impl Core {
         deadline: BootTime,
     ) {
         let now = t.at();
-        let over = self.flow.as_ref().is_some_and(|flow| flow.is_over(now));
-        if self.flow.is_some() && !over {
+        let over = self.pairing.flow.as_ref().is_some_and(|flow| flow.is_over(now));
+        if self.pairing.flow.is_some() && !over {
             self.calls.push(call, deadline, Wants::PairingCode);
             return;
         }
@@ -139,7 +88,7 @@ impl Core {
             t.reply(call, Err(CallError::AlreadyPaired));
             return;
         }
-        if !self.throttle.admit(caller, now) {
+        if !self.pairing.rate_limit.admit(caller, now) {
             t.reply(call, Err(CallError::TooOften));
             return;
         }
@@ -155,23 +104,15 @@ impl Core {
         }
         self.ids.flow += 1;
         let revoking = self.policy.sole_grant && self.revocations.press();
-        self.flow = Some(Flow {
-            id: self.ids.flow,
-            renew: options.renew,
-            replace: options.replace,
+        let step = if revoking {
+            Step::Revoking
+        } else {
+            Step::Resting { until: now }
+        };
+        let (renew, replace) = (options.renew, options.replace);
+        self.pairing.flow = Some(Flow {
             started: now,
-            give_up,
-            phase: if revoking {
-                Phase::Revoking
-            } else {
-                Phase::Resting { until: now }
-            },
-            ended: None,
-            pace: Pace::default(),
-            asked: None,
-            reason: Reason::None,
-            retry: Retry::default(),
-            refused: Refused::default(),
+            ..Flow::new(self.ids.flow, renew, replace, give_up, step)
         });
     }
 
@@ -195,37 +136,24 @@ impl Core {
         } else {
             now.after(record.interval)
         };
-        self.flow = Some(Flow {
-            id: self.ids.flow,
-            renew: record.renew,
-            replace: record.replace,
-            started: BootTime::default(),
-            give_up: record.give_up,
-            phase: Phase::Showing(Box::new(Showing {
-                code: record.code,
-                interval: record.interval,
-                next_poll,
-                poll: None,
-                not_before: next_poll,
-                blips: 0,
-                done: false,
-            })),
-            ended: None,
-            pace: Pace {
-                next: next_poll,
-                ..Pace::default()
-            },
-            asked: None,
-            reason: Reason::None,
-            retry: Retry::default(),
-            refused: Refused::default(),
-        });
+        let step = Step::Showing(Box::new(Showing {
+            code: record.code,
+            interval: record.interval,
+            next_poll,
+            poll: None,
+            not_before: next_poll,
+            blips: 0,
+            done: false,
+        }));
+        let mut flow = Flow::new(self.ids.flow, record.renew, record.replace, record.give_up, step);
+        flow.pace.next = next_poll;
+        self.pairing.flow = Some(flow);
         t.note(Note::FlowResumed);
     }
 
     /// `GetPairingCode`.
     pub(super) fn get_pairing_code(&self, t: &mut Turn<'_>, call: CallId) {
-        let view = self.flow.as_ref().and_then(|flow| flow.view(t.at()));
+        let view = self.pairing.flow.as_ref().and_then(|flow| flow.view(t.at()));
         t.reply(call, view.map(Reply::Code).ok_or(CallError::NoPairing));
     }
 
@@ -245,17 +173,21 @@ impl Core {
 
     /// Removes a flow's file that an earlier removal may have left.
     pub(super) fn forget_flow_file(&mut self, t: &mut Turn<'_>) {
-        if self.flow.is_none() && self.storage.has_flow() {
+        if self.pairing.flow.is_none() && self.storage.has_flow() {
             self.store(t, Store::Flow(None));
         }
     }
 
     /// Ends the flow without a pairing, unless the user's approval is being written this moment.
     pub(super) fn end_flow(&mut self, t: &mut Turn<'_>, reason: Reason) {
-        let Some(mut flow) = self.flow.take_if(|flow| !matches!(flow.phase, Phase::Storing { .. })) else {
+        let Some(mut flow) = self
+            .pairing
+            .flow
+            .take_if(|flow| !matches!(flow.step, Step::Storing { .. }))
+        else {
             return;
         };
-        self.orphan(&mut flow);
+        self.let_go(&mut flow);
         let error = if reason == Reason::ClientRejected {
             CallError::ClientRejected
         } else {
@@ -263,10 +195,10 @@ impl Core {
         };
         self.calls.answer(t, Kind::PairingCode, Err(error));
         self.calls.answer(t, Kind::RedirectResult, Err(error));
-        match flow.phase {
-            Phase::Asking { op, .. } => t.emit(Effect::Cancel(op)),
-            Phase::Browsing(browsing) => t.emit(Effect::Cancel(browsing.listener)),
-            Phase::Showing(_) | Phase::Revoking | Phase::Resting { .. } | Phase::Storing { .. } => {}
+        match flow.step {
+            Step::Asking { op, .. } => t.emit(Effect::Cancel(op)),
+            Step::Browsing(browsing) => t.emit(Effect::Cancel(browsing.listener)),
+            Step::Showing(_) | Step::Revoking | Step::Resting { .. } | Step::Storing { .. } => {}
         }
         if self.held.is_none() {
             self.idle = reason;
@@ -278,144 +210,118 @@ impl Core {
         self.store(t, Store::Flow(None));
     }
 
-    /// What the flow has out goes on without it.
-    fn orphan(&mut self, flow: &mut Flow) {
-        let exchange = match &mut flow.phase {
-            Phase::Browsing(browsing) => browsing.exchange.as_mut().and_then(|exchange| exchange.sent.take()),
-            Phase::Revoking
-            | Phase::Resting { .. }
-            | Phase::Asking { .. }
-            | Phase::Showing(_)
-            | Phase::Storing { .. } => None,
-        };
-        for (op, since) in flow.take_polls().into_iter().chain(exchange) {
-            let flow = flow.id;
-            self.orphans.push(OrphanPoll { op, flow, since });
-        }
-    }
-
     /// A poll or an authorization code is out, of this flow or of one that ended.
     pub(super) fn polling(&self) -> bool {
-        let current = self.flow.as_ref().is_some_and(|flow| {
+        let current = self.pairing.flow.as_ref().is_some_and(|flow| {
             let ended = flow.ended.as_ref().is_some_and(|ended| ended.poll.is_some());
-            let shown = matches!(&flow.phase, Phase::Showing(showing) if showing.poll.is_some());
+            let shown = matches!(&flow.step, Step::Showing(showing) if showing.poll.is_some());
             flow.exchanging() || ended || shown
         });
-        current || !self.orphans.is_empty()
+        current || !self.pairing.late_polls.is_empty()
     }
 
     /// Starts what is due.
     pub(super) fn run_flow(&mut self, t: &mut Turn<'_>) {
         self.answer_due(t, Kind::PairingCode);
         self.answer_due(t, Kind::RedirectResult);
-        self.run_exchange(t);
-        self.end_what_is_over(t);
-        self.run_poll(t);
-        let now = t.at();
-        let may_start = self.may_start();
-        let Some(flow) = &mut self.flow else { return };
-        match &mut flow.phase {
-            Phase::Resting { until } if *until <= now && may_start => {
-                let op = self.request(
-                    t,
-                    match self.policy.grant {
-                        GrantKind::Device => Request::DeviceCode,
-                        GrantKind::Code => Request::Authorize,
-                    },
-                );
-                if let Some(flow) = &mut self.flow {
-                    flow.phase = Phase::Asking { op, since: now };
-                    flow.asked = Some(now);
-                }
+        while let Some((at, action)) = self.next_action(t.at())
+            && at <= t.at()
+        {
+            match action {
+                Action::SpendCode => self.spend_code(t),
+                Action::ForgetEnded => self.forget_ended_code(t),
+                Action::ReplaceCode => self.code_replaced(t, Reason::CodeExpired),
+                Action::End(reason) => self.end_flow(t, reason),
+                Action::GiveUp => self.give_up(t),
+                Action::Poll(which) => self.poll(t, which),
+                Action::RequestCode => self.request_code(t),
             }
-            Phase::Revoking
-            | Phase::Resting { .. }
-            | Phase::Asking { .. }
-            | Phase::Showing(_)
-            | Phase::Browsing(_)
-            | Phase::Storing { .. } => {}
         }
     }
 
     /// When a flow is next due, even if nothing happens.
-    pub(super) fn flow_deadline(&self, now: BootTime) -> Option<BootTime> {
-        let flow = self.flow.as_ref()?;
-        let may_start = self.may_start();
-        let phase = match &flow.phase {
-            Phase::Resting { until } if may_start => Some((*until).min(flow.give_up)),
-            // Past its end only the answer to its last poll is waited for.
-            Phase::Showing(showing) => Some(showing.ends(flow.give_up)).filter(|end| *end > now),
-            Phase::Browsing(_) if flow.exchanging() => None,
-            Phase::Browsing(browsing) if may_start => [browsing.due(), Some(flow.give_up)].into_iter().flatten().min(),
-            Phase::Revoking | Phase::Asking { .. } | Phase::Resting { .. } | Phase::Browsing(_) => Some(flow.give_up),
-            Phase::Storing { .. } => None,
+    pub(super) fn flow_due(&self, now: BootTime) -> Option<BootTime> {
+        self.next_action(now).map(|(at, _)| at)
+    }
+
+    fn next_action(&self, now: BootTime) -> Option<(BootTime, Action)> {
+        self.pairing.flow.as_ref()?.due(now, self.may_start())
+    }
+
+    fn request_code(&mut self, t: &mut Turn<'_>) {
+        let request = match self.policy.grant {
+            GrantKind::Device => Request::DeviceCode,
+            GrantKind::Code => Request::Authorize,
         };
-        let poll = flow.poll_due().map(|(_, due)| due).filter(|_| may_start);
-        [phase, poll].into_iter().flatten().min()
+        let op = self.request(t, request);
+        if let Some(flow) = &mut self.pairing.flow {
+            flow.step = Step::Asking { op, since: t.at() };
+            flow.asked = Some(t.at());
+        }
     }
 
     /// The revocation that had to go first is done with, whatever came of it.
     pub(super) fn revocation_tried(&mut self, t: &Turn<'_>) {
-        if let Some(flow) = &mut self.flow
-            && flow.phase == Phase::Revoking
+        if let Some(flow) = &mut self.pairing.flow
+            && flow.step == Step::Revoking
         {
             let until = flow.may_ask(t.at());
-            flow.phase = Phase::Resting { until };
+            flow.step = Step::Resting { until };
         }
     }
 
     /// A revocation that had to wait for its refresh is ready: it goes before a code that has not been asked for yet.
     pub(super) fn revoke_before_code(&mut self) {
         if self.policy.sole_grant
-            && let Some(flow) = &mut self.flow
-            && matches!(flow.phase, Phase::Resting { .. })
+            && let Some(flow) = &mut self.pairing.flow
+            && matches!(flow.step, Step::Resting { .. })
             // A poll of this flow may yet bring what a revocation would take along.
             && flow.ended.is_none()
-            && !self.orphans.iter().any(|orphan| orphan.flow == flow.id)
+            && !self.pairing.late_polls.iter().any(|orphan| orphan.flow == flow.id)
             && self.revocations.press()
         {
-            flow.phase = Phase::Revoking;
+            flow.step = Step::Revoking;
         }
     }
 
     /// Whether revocations may be sent. Where a device has but one grant they wait, once a flow is past them, for its end.
     pub(super) fn flow_lets_revoke(&self) -> bool {
-        self.flow.as_ref().is_none_or(|flow| match flow.phase {
-            Phase::Revoking => true,
-            Phase::Resting { .. }
-            | Phase::Asking { .. }
-            | Phase::Showing(_)
-            | Phase::Browsing(_)
-            | Phase::Storing { .. } => !self.policy.sole_grant,
+        self.pairing.flow.as_ref().is_none_or(|flow| match flow.step {
+            Step::Revoking => true,
+            Step::Resting { .. }
+            | Step::Asking { .. }
+            | Step::Showing(_)
+            | Step::Browsing(_)
+            | Step::Storing { .. } => !self.policy.sole_grant,
         })
     }
 
     /// The network may be back.
     pub(super) fn hasten_flow(&mut self, t: &Turn<'_>, change: Change) {
         let now = t.at();
-        let Some(flow) = &mut self.flow else { return };
+        let Some(flow) = &mut self.pairing.flow else { return };
         if !flow.retry.cured_by(change) {
             return;
         }
         flow.retry.hasten(now);
         let may_ask = flow.may_ask(now);
-        match &mut flow.phase {
-            Phase::Resting { until } => *until = (*until).min(may_ask),
-            Phase::Showing(showing) if showing.blips > 0 => {
+        match &mut flow.step {
+            Step::Resting { until } => *until = (*until).min(may_ask),
+            Step::Showing(showing) if showing.blips > 0 => {
                 showing.next_poll = showing.not_before.max(now);
             }
-            Phase::Browsing(browsing) => {
+            Step::Browsing(browsing) => {
                 if let Some(exchange) = &mut browsing.exchange {
                     exchange.due = exchange.due.min(flow.retry.next().max(now));
                 }
             }
-            Phase::Revoking | Phase::Asking { .. } | Phase::Showing(_) | Phase::Storing { .. } => {}
+            Step::Revoking | Step::Asking { .. } | Step::Showing(_) | Step::Storing { .. } => {}
         }
     }
 
     /// What a call of `StartPairing` is due.
     pub(super) fn judge_starter(&self, call: &PendingCall, now: BootTime) -> Judgement {
-        let Some(flow) = &self.flow else {
+        let Some(flow) = &self.pairing.flow else {
             return call.until_deadline(now);
         };
         if let Some(code) = flow.view(now) {
@@ -427,7 +333,7 @@ impl Core {
             }));
         }
         if now < call.deadline
-            && let (Some(error), Phase::Resting { until }) = (flow.retry.failing(), &flow.phase)
+            && let (Some(error), Step::Resting { until }) = (flow.retry.failing(), &flow.step)
             && *until > call.deadline
         {
             // No further try fits into this call's time: do not make anyone wait for nothing.
@@ -438,14 +344,14 @@ impl Core {
 
     /// Why a call has nothing of the flow at the end of its time.
     pub(super) fn flow_error(&self) -> CallError {
-        let failing = self.flow.as_ref().and_then(|flow| flow.retry.failing());
+        let failing = self.pairing.flow.as_ref().and_then(|flow| flow.retry.failing());
         failing.unwrap_or(CallError::Timeout)
     }
 
     pub(super) fn flow_view(&self) -> Option<FlowView> {
-        self.flow.as_ref().map(|flow| match flow.phase {
-            Phase::Revoking | Phase::Resting { .. } | Phase::Asking { .. } => FlowView::Requesting(flow.reason),
-            Phase::Showing(_) | Phase::Browsing(_) | Phase::Storing { .. } => FlowView::Awaiting,
+        self.pairing.flow.as_ref().map(|flow| match flow.step {
+            Step::Revoking | Step::Resting { .. } | Step::Asking { .. } => FlowView::Requesting(flow.reason),
+            Step::Showing(_) | Step::Browsing(_) | Step::Storing { .. } => FlowView::Awaiting,
         })
     }
 }

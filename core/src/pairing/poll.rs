@@ -1,7 +1,7 @@
 //! RFC 8628 §3.4–3.5: polling, and what an approval leads to, in time or late.
 
 use super::showing::{Showing, Which};
-use super::{Flow, OrphanPoll, Phase};
+use super::{Flow, Step};
 use crate::Core;
 use crate::calls::Kind;
 use crate::effect::{CallError, Effect, Note, Request, Store};
@@ -9,11 +9,10 @@ use crate::error_code::ErrorCode;
 use crate::event::{PollAnswer, TokenGrant};
 use crate::held::{Held, stamp};
 use crate::op::OpId;
-use crate::record::{Pairing, TokenPair};
+use crate::record::Pairing;
 use crate::snapshot::{DeviceInfo, ErrorWord, Reason};
 use crate::storage::{Pending, Tokens};
 use crate::time::{BootTime, WallTime};
-use crate::token::GrantId;
 use crate::turn::Turn;
 
 /// Codes in a row that the server refused, after which asking for yet another one is pointless.
@@ -22,14 +21,14 @@ const REFUSED_CODES: u32 = 3;
 impl Core {
     /// RFC 8628 §3.5 answered.
     pub(crate) fn poll_answered(&mut self, t: &mut Turn<'_>, op: OpId, date: Option<WallTime>, answer: PollAnswer) {
-        if let Some(orphan) = self.take_orphan(op) {
+        if let Some(orphan) = self.take_late_poll(op) {
             if let PollAnswer::Granted(grant) = answer {
-                self.orphan_granted(t, &orphan, date, grant);
+                self.late_granted(t, &orphan, date, grant);
             }
             return;
         }
         let now = t.at();
-        let Some(flow) = &mut self.flow else { return };
+        let Some(flow) = &mut self.pairing.flow else { return };
         let polled = |showing: &Showing| showing.poll.is_some_and(|(polled, _)| polled == op);
         let which = if flow.ended.as_deref().is_some_and(polled) {
             Which::Ended
@@ -56,8 +55,8 @@ impl Core {
 
     /// What the server says of the code on show.
     fn shown_answered(&mut self, t: &mut Turn<'_>, since: BootTime, date: Option<WallTime>, answer: PollAnswer) {
-        let Some(flow) = &mut self.flow else { return };
-        let Phase::Showing(showing) = &flow.phase else { return };
+        let Some(flow) = &mut self.pairing.flow else { return };
+        let Step::Showing(showing) = &flow.step else { return };
         // The last poll before the end is planned: that is what a restart must know (see `resume_flow`).
         let due = showing.due(&flow.pace);
         let last = due.is_some_and(|due| due != showing.next_poll && due < showing.ends(flow.give_up));
@@ -104,7 +103,7 @@ impl Core {
 
     /// What the server says of the code that was on show before.
     fn ended_answered(&mut self, t: &mut Turn<'_>, since: BootTime, date: Option<WallTime>, answer: PollAnswer) {
-        let Some(flow) = &mut self.flow else { return };
+        let Some(flow) = &mut self.pairing.flow else { return };
         let Some(ended) = &mut flow.ended else { return };
         let former = ended.code.ends <= flow.started;
         match answer {
@@ -122,29 +121,21 @@ impl Core {
         }
     }
 
-    /// Polls the code whose turn it is.
-    pub(super) fn run_poll(&mut self, t: &mut Turn<'_>) {
-        let now = t.at();
-        let may_start = self.may_start();
-        let Some(flow) = self.flow.as_mut().filter(|_| may_start) else {
-            return;
-        };
-        let Some((which, _)) = flow.poll_due().filter(|(_, due)| *due <= now) else {
-            return;
-        };
+    /// Polls this code.
+    pub(super) fn poll(&mut self, t: &mut Turn<'_>, which: Which) {
+        let op = self.next_op();
+        let Some(flow) = &mut self.pairing.flow else { return };
         let Some(showing) = flow.polled(which) else { return };
+        showing.poll = Some((op, t.at()));
         let (device_code, interval) = (showing.code.device_code.clone(), showing.interval);
-        flow.pace.next = flow.pace.next.max(now.after(interval));
-        let op = self.request(t, Request::Poll(device_code));
-        if let Some(showing) = self.flow.as_mut().and_then(|flow| flow.polled(which)) {
-            showing.poll = Some((op, now));
-        }
+        flow.pace.next = flow.pace.next.max(t.at().after(interval));
+        t.emit(Effect::Request(op, Request::Poll(device_code)));
     }
 
     /// The server ended the code by an error that says neither that its time is over nor that the user declined. That may be
     /// the user's no in words that nobody knows here, so it is not answered by one code after the other.
     pub(super) fn code_refused(&mut self, t: &mut Turn<'_>, word: Option<ErrorCode>) {
-        let Some(flow) = &mut self.flow else { return };
+        let Some(flow) = &mut self.pairing.flow else { return };
         flow.refused.codes += 1;
         flow.refused.word = word;
         if flow.refused.codes >= REFUSED_CODES {
@@ -164,13 +155,15 @@ impl Core {
         grant: TokenGrant,
         name: String,
     ) {
-        let Some(mut flow) = self.flow.take() else { return };
-        if let Phase::Asking { op, .. } = &flow.phase {
+        let Some(mut flow) = self.pairing.flow.take() else {
+            return;
+        };
+        if let Step::Asking { op, .. } = &flow.step {
             t.emit(Effect::Cancel(*op));
         }
-        self.orphan(&mut flow);
+        self.let_go(&mut flow);
         flow.ended = None;
-        self.flow = Some(flow);
+        self.pairing.flow = Some(flow);
         let device = DeviceInfo {
             name,
             ..DeviceInfo::default()
@@ -190,8 +183,8 @@ impl Core {
         self.count(&pairing.pair);
         self.ledger.grant.0 += 1;
         self.store_pairing(t, pairing.clone(), Tokens::New, Pending::NewPairing);
-        if let Some(flow) = &mut self.flow {
-            flow.phase = Phase::Storing {
+        if let Some(flow) = &mut self.pairing.flow {
+            flow.step = Step::Storing {
                 pairing: Box::new(pairing),
             };
         }
@@ -211,10 +204,12 @@ impl Core {
 
     /// The new pairing is on disk, or the disk fails and memory is all there is.
     pub(crate) fn pairing_stored(&mut self, t: &mut Turn<'_>) {
-        let storing = |flow: &mut Flow| matches!(flow.phase, Phase::Storing { .. });
-        let Some(flow) = self.flow.take_if(storing) else { return };
+        let storing = |flow: &mut Flow| matches!(flow.step, Step::Storing { .. });
+        let Some(flow) = self.pairing.flow.take_if(storing) else {
+            return;
+        };
         self.calls.answer(t, Kind::RedirectResult, Ok(()));
-        let Phase::Storing { pairing, .. } = flow.phase else {
+        let Step::Storing { pairing, .. } = flow.step else {
             return;
         };
         self.calls.answer(t, Kind::PairingCode, Err(CallError::AlreadyPaired));
@@ -241,58 +236,5 @@ impl Core {
             refreshable,
         });
         self.new_token(t);
-    }
-
-    /// An approval came for a code that is no longer on show.
-    pub(super) fn orphan_granted(
-        &mut self,
-        t: &mut Turn<'_>,
-        orphan: &OrphanPoll,
-        date: Option<WallTime>,
-        grant: TokenGrant,
-    ) {
-        if self
-            .flow
-            .as_ref()
-            .is_some_and(|flow| flow.id == orphan.flow && !matches!(flow.phase, Phase::Storing { .. }))
-        {
-            // The user was a moment late for a code, not for the flow.
-            let name = match self.flow.as_mut().and_then(|flow| flow.polled(Which::Shown)) {
-                Some(showing) => showing.code.device_name.clone(),
-                None => String::new(),
-            };
-            self.approved(t, orphan.since, date, grant, name);
-            return;
-        }
-        let pair = grant.into_pair(None, stamp(self.boot, orphan.since, date, t.now), t);
-        if !self.policy.sole_grant {
-            // Of no pairing that is or will be: nothing spares it.
-            self.revoke_pair(t, GrantId::default(), &pair, None);
-        } else if let Some(Flow {
-            phase: Phase::Storing { pairing, .. },
-            ..
-        }) = &mut self.flow
-        {
-            // The user approved two codes. Which came later at the server, and so lives, a probe tells once the first is stored.
-            pairing.candidate = Some(pair);
-        } else if let Some(unpairing) = &mut self.unpairing {
-            unpairing.hold_back(pair.clone());
-            self.revoke_pair(t, self.ledger.grant, &pair, None);
-        } else if self.held.is_some() {
-            self.keep_candidate(t, pair);
-        } else {
-            // No ghost device in somebody's project.
-            self.revoke_pair(t, self.ledger.grant, &pair, None);
-        }
-    }
-
-    /// Same device at the server: to revoke this pair could take the living one along. A probe tells which of the two lives.
-    pub(crate) fn keep_candidate(&mut self, t: &mut Turn<'_>, pair: TokenPair) {
-        if let Some(held) = &mut self.held {
-            held.candidate = Some(pair);
-            self.refresh.outdate();
-            self.store_current(t, Tokens::New);
-            self.ask_which_lives(t);
-        }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::{Flow, Phase};
+use super::{Flow, Step};
 use crate::backoff::FLOOR;
 use crate::effect::{CodeView, Prompt};
 use crate::event::PollAnswer;
@@ -141,8 +141,8 @@ impl Flow {
 
     /// The code on show, while it lives; with no time left while the answer to the flow's last poll is waited for.
     pub(super) fn view(&self, now: BootTime) -> Option<CodeView> {
-        match &self.phase {
-            Phase::Showing(showing) if now < showing.ends(self.give_up) || self.is_over(now) => {
+        match &self.step {
+            Step::Showing(showing) if now < showing.ends(self.give_up) || self.is_over(now) => {
                 let code = &showing.code;
                 Some(CodeView {
                     id: code.id,
@@ -156,37 +156,35 @@ impl Flow {
                 })
             }
             // A redirect came: there is nothing left to open.
-            Phase::Browsing(browsing) if browsing.exchange.is_none() => Some(browsing.view(self.give_up.since(now))),
-            Phase::Browsing(_)
-            | Phase::Showing(_)
-            | Phase::Revoking
-            | Phase::Resting { .. }
-            | Phase::Asking { .. }
-            | Phase::Storing { .. } => None,
+            Step::Browsing(browsing) if browsing.exchange.is_none() => Some(browsing.view(self.give_up.since(now))),
+            Step::Browsing(_)
+            | Step::Showing(_)
+            | Step::Revoking
+            | Step::Resting { .. }
+            | Step::Asking { .. }
+            | Step::Storing { .. } => None,
         }
     }
 
     /// Whether the code on show has ended and no other one follows: only the answer to its last poll is waited for.
     pub(crate) fn is_over(&self, now: BootTime) -> bool {
-        match &self.phase {
-            Phase::Showing(showing) => {
+        match &self.step {
+            Step::Showing(showing) => {
                 let end = showing.ends(self.give_up);
                 end <= now && (self.give_up <= now || !self.renews(end, showing.interval))
             }
-            Phase::Revoking
-            | Phase::Resting { .. }
-            | Phase::Asking { .. }
-            | Phase::Browsing(_)
-            | Phase::Storing { .. } => false,
+            Step::Revoking | Step::Resting { .. } | Step::Asking { .. } | Step::Browsing(_) | Step::Storing { .. } => {
+                false
+            }
         }
     }
 
     /// The next poll: of which code, and when.
     pub(super) fn poll_due(&self) -> Option<(Which, BootTime)> {
-        let shown = match &self.phase {
-            Phase::Showing(showing) => showing.due(&self.pace).map(|due| (due, showing.latest(&self.pace))),
-            Phase::Storing { .. } => return None,
-            Phase::Revoking | Phase::Resting { .. } | Phase::Asking { .. } | Phase::Browsing(_) => None,
+        let shown = match &self.step {
+            Step::Showing(showing) => showing.due(&self.pace).map(|due| (due, showing.latest(&self.pace))),
+            Step::Storing { .. } => return None,
+            Step::Revoking | Step::Resting { .. } | Step::Asking { .. } | Step::Browsing(_) => None,
         };
         let ended = self.ended.as_ref().and_then(|ended| {
             let due = ended.due(&self.pace)?;
@@ -205,8 +203,8 @@ impl Flow {
 
     /// The code of that kind.
     pub(super) fn polled(&mut self, which: Which) -> Option<&mut Showing> {
-        match (which, &mut self.phase) {
-            (Which::Shown, Phase::Showing(showing)) => Some(showing),
+        match (which, &mut self.step) {
+            (Which::Shown, Step::Showing(showing)) => Some(showing),
             (Which::Ended, _) => self.ended.as_deref_mut(),
             (Which::Shown, _) => None,
         }

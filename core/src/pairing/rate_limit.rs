@@ -7,16 +7,16 @@ use crate::time::BootTime;
 
 /// Per uid: 5 s apart, 30 an hour. Renewals and retries do not count.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Throttle {
+pub(super) struct CodeRateLimit {
     /// The least recent first.
     callers: Vec<(u32, Vec<BootTime>)>,
 }
 
 /// Uids remembered at once. The least recent gives way; a board has one or two UI processes.
-const THROTTLED_CALLERS: usize = 16;
+const REMEMBERED_CALLERS: usize = 16;
 const PER_HOUR: usize = 30;
 
-impl Throttle {
+impl CodeRateLimit {
     pub(super) fn admit(&mut self, caller: u32, now: BootTime) -> bool {
         let known = self.callers.iter().position(|(uid, _)| *uid == caller);
         let mut entry = known.map_or_else(|| (caller, Vec::new()), |at| self.callers.remove(at));
@@ -27,7 +27,7 @@ impl Throttle {
             entry.1.push(now);
         }
         self.callers.push(entry);
-        if self.callers.len() > THROTTLED_CALLERS {
+        if self.callers.len() > REMEMBERED_CALLERS {
             self.callers.remove(0);
         }
         admitted

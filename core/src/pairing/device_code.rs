@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Flow, OrphanPoll, Phase, Refused, Showing};
+use super::flow::{Flow, Refused, Step};
+use super::late_poll::LatePoll;
+use super::showing::Showing;
 use crate::Core;
 use crate::effect::{CallError, Effect, Note, Store};
 use crate::event::{CodeAnswer, CodeGrant, Fault, FaultKind, Objection, PairingOptions};
@@ -18,8 +20,8 @@ pub(super) const CODE_CAP: Duration = Duration::from_secs(20);
 impl Core {
     /// RFC 8628 §3.2 answered.
     pub(crate) fn code_answered(&mut self, t: &mut Turn<'_>, op: OpId, answer: CodeAnswer) {
-        let Some(flow) = &mut self.flow else { return };
-        let Phase::Asking { op: asked, since } = flow.phase else {
+        let Some(flow) = &mut self.pairing.flow else { return };
+        let Step::Asking { op: asked, since } = flow.step else {
             return;
         };
         if asked != op {
@@ -61,13 +63,13 @@ impl Core {
     }
 
     fn rest(&mut self, t: &mut Turn<'_>, fault: Fault, reason: Reason) -> Duration {
-        let Some(flow) = &mut self.flow else {
+        let Some(flow) = &mut self.pairing.flow else {
             return Duration::ZERO;
         };
         let wait = flow
             .retry
             .failed(t, fault.call_error(), fault.cause(), fault.retry_after, CODE_CAP);
-        flow.phase = Phase::Resting {
+        flow.step = Step::Resting {
             until: t.at().after(wait),
         };
         flow.reason = reason;
@@ -77,14 +79,14 @@ impl Core {
     fn show_code(&mut self, t: &mut Turn<'_>, asked: BootTime, grant: CodeGrant) {
         self.ids.code += 1;
         let id = self.ids.code;
-        let Some(flow) = &mut self.flow else { return };
+        let Some(flow) = &mut self.pairing.flow else { return };
         t.note(Note::CodeShown {
             expires_in: grant.expires_in,
         });
         flow.retry.reset();
         flow.reason = Reason::None;
         flow.pace.life = Some(grant.expires_in);
-        flow.phase = Phase::Showing(Box::new(Showing {
+        flow.step = Step::Showing(Box::new(Showing {
             code: Code {
                 id,
                 device_code: grant.device_code,
@@ -109,14 +111,14 @@ impl Core {
 
     pub(super) fn store_flow(&mut self, t: &mut Turn<'_>) {
         let Some(Flow {
-            phase: Phase::Showing(showing),
+            step: Step::Showing(showing),
             give_up,
             renew,
             replace,
             ended,
             pace,
             ..
-        }) = &self.flow
+        }) = &self.pairing.flow
         else {
             return;
         };
@@ -136,7 +138,7 @@ impl Core {
 
     /// The code's time is over, by the server's word.
     pub(super) fn code_expired(&mut self, t: &mut Turn<'_>) {
-        if let Some(flow) = &mut self.flow {
+        if let Some(flow) = &mut self.pairing.flow {
             flow.refused = Refused::default();
         }
         self.code_ended(t, Reason::CodeExpired);
@@ -144,26 +146,26 @@ impl Core {
 
     /// The code on show ended by the server's word, or the redirect that it led to. Nothing of it is out.
     pub(super) fn code_ended(&mut self, t: &mut Turn<'_>, reason: Reason) {
-        let Some(flow) = &mut self.flow else { return };
+        let Some(flow) = &mut self.pairing.flow else { return };
         let now = t.at();
-        let renews = match &flow.phase {
-            Phase::Showing(showing) => flow.renews(now, showing.interval),
-            Phase::Browsing(browsing) => {
+        let renews = match &flow.step {
+            Step::Showing(showing) => flow.renews(now, showing.interval),
+            Step::Browsing(browsing) => {
                 if flow.renew {
                     t.emit(Effect::Cancel(browsing.listener));
                 }
                 flow.renew
             }
-            Phase::Revoking | Phase::Resting { .. } | Phase::Asking { .. } | Phase::Storing { .. } => return,
+            Step::Revoking | Step::Resting { .. } | Step::Asking { .. } | Step::Storing { .. } => return,
         };
         if renews {
-            flow.phase = Phase::Resting {
+            flow.step = Step::Resting {
                 until: flow.may_ask(now),
             };
             flow.reason = reason;
             self.store(t, Store::Flow(None));
         } else if let Some(ended) = flow.ended.take() {
-            flow.phase = Phase::Showing(ended);
+            flow.step = Step::Showing(ended);
         } else {
             let reason = if flow.renew && reason == Reason::CodeExpired {
                 Reason::GaveUp
@@ -174,46 +176,20 @@ impl Core {
         }
     }
 
-    /// The time of the code on show is over, by our clock, or that of the flow.
-    pub(super) fn end_what_is_over(&mut self, t: &mut Turn<'_>) {
-        let now = t.at();
-        if let Some(flow) = &mut self.flow
-            && flow.ended.as_ref().is_some_and(|ended| ended.done)
-        {
-            flow.ended = None;
-            if !matches!(flow.phase, Phase::Showing(_) | Phase::Storing { .. }) {
-                self.store(t, Store::Flow(None));
-            }
-        }
-        let Some(flow) = &mut self.flow else { return };
-        match &flow.phase {
-            Phase::Showing(showing) if showing.ends(flow.give_up) > now => {}
-            Phase::Showing(_) if !flow.is_over(now) => self.code_replaced(t, Reason::CodeExpired),
-            Phase::Showing(showing) => {
-                if showing.done && flow.ended.is_none() {
-                    let reason = if flow.renew {
-                        Reason::GaveUp
-                    } else {
-                        Reason::CodeExpired
-                    };
-                    self.end_flow(t, reason);
-                }
-            }
-            Phase::Storing { .. } => {}
-            Phase::Browsing(_) if flow.exchanging() => {}
-            Phase::Revoking | Phase::Resting { .. } | Phase::Asking { .. } | Phase::Browsing(_) => {
-                if now >= flow.give_up {
-                    self.give_up(t);
-                }
-            }
+    /// Nothing more is asked about the code that was on show before.
+    pub(super) fn forget_ended_code(&mut self, t: &mut Turn<'_>) {
+        let Some(flow) = &mut self.pairing.flow else { return };
+        flow.ended = None;
+        if !matches!(flow.step, Step::Showing(_) | Step::Storing { .. }) {
+            self.store(t, Store::Flow(None));
         }
     }
 
     /// A flow that only waits for the answer to its last poll goes on as the one that is asked for now. So a person waits for
     /// nobody's answer, and who approved the code before is heard as with any code that is replaced.
     pub(super) fn start_over(&mut self, t: &mut Turn<'_>, options: PairingOptions, give_up: BootTime) {
-        let Some(flow) = &mut self.flow else { return };
-        if let Phase::Showing(showing) = &mut flow.phase {
+        let Some(flow) = &mut self.pairing.flow else { return };
+        if let Step::Showing(showing) = &mut flow.step {
             // The flow's end was the code's; a longer flow does not make it live again. Its last poll keeps its interval.
             if let Some(due) = showing.due(&flow.pace) {
                 showing.not_before = due.min(showing.next_poll).max(showing.not_before);
@@ -229,14 +205,16 @@ impl Core {
     }
 
     /// Another code is asked for. Who approved the old one at the last moment is heard by its last poll.
-    fn code_replaced(&mut self, t: &mut Turn<'_>, reason: Reason) {
-        let Some(mut flow) = self.flow.take() else { return };
+    pub(super) fn code_replaced(&mut self, t: &mut Turn<'_>, reason: Reason) {
+        let Some(mut flow) = self.pairing.flow.take() else {
+            return;
+        };
         let until = flow.may_ask(t.at());
-        if let Phase::Showing(showing) = std::mem::replace(&mut flow.phase, Phase::Resting { until }) {
+        if let Step::Showing(showing) = std::mem::replace(&mut flow.step, Step::Resting { until }) {
             let before = flow.ended.replace(showing).and_then(|before| before.poll);
             if let Some((op, since)) = before {
                 let flow = flow.id;
-                self.orphans.push(OrphanPoll { op, flow, since });
+                self.pairing.late_polls.push(LatePoll { op, flow, since });
             }
         }
         flow.reason = reason;
@@ -245,17 +223,17 @@ impl Core {
             flow.ended = None;
             self.store(t, Store::Flow(None));
         }
-        self.flow = Some(flow);
+        self.pairing.flow = Some(flow);
     }
 
     /// Nobody entered a code in time. What was approved in the last moments of the last code is still waited for.
-    fn give_up(&mut self, t: &mut Turn<'_>) {
-        let Some(flow) = &mut self.flow else { return };
+    pub(super) fn give_up(&mut self, t: &mut Turn<'_>) {
+        let Some(flow) = &mut self.pairing.flow else { return };
         let Some(ended) = flow.ended.take() else {
             self.end_flow(t, Reason::GaveUp);
             return;
         };
-        if let Phase::Asking { op, .. } = std::mem::replace(&mut flow.phase, Phase::Showing(ended)) {
+        if let Step::Asking { op, .. } = std::mem::replace(&mut flow.step, Step::Showing(ended)) {
             t.emit(Effect::Cancel(op));
         }
     }

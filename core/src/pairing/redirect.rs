@@ -8,8 +8,8 @@
 
 use std::time::Duration;
 
-use super::code::{CODE_CAP, fault_reason};
-use super::{Flow, OrphanPoll, Phase};
+use super::device_code::{CODE_CAP, fault_reason};
+use super::{Flow, Step};
 use crate::Core;
 use crate::calls::{CALL_LIMIT, Kind, Wants};
 use crate::effect::{CallError, CodeView, Effect, Note, Prompt, Request};
@@ -25,7 +25,7 @@ use crate::turn::Turn;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Browsing {
     pub(super) id: u64,
-    /// The `Authorize` under which the listener lives; cancelled when this phase is left.
+    /// The `Authorize` under which the listener lives; cancelled when this step is left.
     pub(super) listener: OpId,
     authorization: Authorization,
     pub(super) exchange: Option<Exchange>,
@@ -43,8 +43,8 @@ pub(super) struct Exchange {
 impl Core {
     /// A browser can be sent on its way, or not yet.
     pub(crate) fn authorize_answered(&mut self, t: &mut Turn<'_>, op: OpId, answer: AuthorizeAnswer) {
-        let Some(flow) = &mut self.flow else { return };
-        if !matches!(flow.phase, Phase::Asking { op: asked, .. } if asked == op) {
+        let Some(flow) = &mut self.pairing.flow else { return };
+        if !matches!(flow.step, Step::Asking { op: asked, .. } if asked == op) {
             return;
         }
         match answer {
@@ -55,7 +55,7 @@ impl Core {
                 });
                 flow.retry.reset();
                 flow.reason = Reason::None;
-                flow.phase = Phase::Browsing(Box::new(Browsing {
+                flow.step = Step::Browsing(Box::new(Browsing {
                     id: self.ids.code,
                     listener: op,
                     authorization,
@@ -77,22 +77,22 @@ impl Core {
             t.reply(call, Err(CallError::Timeout));
             return;
         }
-        let Some(flow) = &mut self.flow else {
+        let Some(flow) = &mut self.pairing.flow else {
             t.reply(call, Err(CallError::NoPairing));
             return;
         };
-        let browsing = match &mut flow.phase {
-            Phase::Browsing(browsing)
+        let browsing = match &mut flow.step {
+            Step::Browsing(browsing)
                 if browsing.exchange.is_none() && browsing.authorization.state == redirect.state =>
             {
                 browsing
             }
-            Phase::Revoking
-            | Phase::Resting { .. }
-            | Phase::Asking { .. }
-            | Phase::Showing(_)
-            | Phase::Browsing(_)
-            | Phase::Storing { .. } => {
+            Step::Revoking
+            | Step::Resting { .. }
+            | Step::Asking { .. }
+            | Step::Showing(_)
+            | Step::Browsing(_)
+            | Step::Storing { .. } => {
                 t.note(Note::StrayRedirect);
                 t.reply(call, Err(CallError::WrongState));
                 return;
@@ -117,36 +117,26 @@ impl Core {
         }
     }
 
-    /// Sends the code that came back, once it is due.
-    pub(super) fn run_exchange(&mut self, t: &mut Turn<'_>) {
-        let now = t.at();
-        let may_start = self.may_start();
+    /// Sends the code that came back.
+    pub(super) fn spend_code(&mut self, t: &mut Turn<'_>) {
+        let op = self.next_op();
         let Some(Flow {
-            phase: Phase::Browsing(browsing),
+            step: Step::Browsing(browsing),
             ..
-        }) = &self.flow
+        }) = &mut self.pairing.flow
         else {
             return;
         };
-        let Some(exchange) = &browsing.exchange else { return };
-        if exchange.sent.is_some() || exchange.due > now || !may_start {
-            return;
-        }
+        let asked = &browsing.authorization;
+        let Some(exchange) = &mut browsing.exchange else { return };
+        exchange.sent = Some((op, t.at()));
         let request = Request::Exchange {
             code: exchange.code.clone(),
-            verifier: browsing.authorization.verifier.clone(),
-            redirect_uri: browsing.authorization.redirect_uri.clone(),
-            state: browsing.authorization.state.clone(),
+            verifier: asked.verifier.clone(),
+            redirect_uri: asked.redirect_uri.clone(),
+            state: asked.state.clone(),
         };
-        let op = self.request(t, request);
-        if let Some(Flow {
-            phase: Phase::Browsing(browsing),
-            ..
-        }) = &mut self.flow
-            && let Some(exchange) = &mut browsing.exchange
-        {
-            exchange.sent = Some((op, now));
-        }
+        t.emit(Effect::Request(op, request));
     }
 
     /// RFC 6749 §5 answered.
@@ -161,16 +151,16 @@ impl Core {
             ExchangeAnswer::Granted(grant) => Some(grant),
             ExchangeAnswer::Dead(..) | ExchangeAnswer::ClientRejected(_) | ExchangeAnswer::Failed(_) => None,
         };
-        if let Some(orphan) = self.take_orphan(op) {
+        if let Some(orphan) = self.take_late_poll(op) {
             if let Some(grant) = granted(answer) {
-                self.orphan_granted(t, &orphan, date, grant);
+                self.late_granted(t, &orphan, date, grant);
             }
             return;
         }
         let Some(Flow {
-            phase: Phase::Browsing(browsing),
+            step: Step::Browsing(browsing),
             ..
-        }) = &mut self.flow
+        }) = &mut self.pairing.flow
         else {
             return;
         };
@@ -215,11 +205,11 @@ impl Core {
             self.code_ended(t, fault_reason(fault));
             return;
         }
-        let Some(flow) = &mut self.flow else { return };
+        let Some(flow) = &mut self.pairing.flow else { return };
         let wait = flow
             .retry
             .failed(t, fault.call_error(), fault.cause(), fault.retry_after, CODE_CAP);
-        if let Phase::Browsing(browsing) = &mut flow.phase
+        if let Step::Browsing(browsing) = &mut flow.step
             && let Some(exchange) = &mut browsing.exchange
         {
             exchange.due = t.at().after(wait);
@@ -233,25 +223,12 @@ impl Core {
     /// No redirect can answer this request any more.
     pub(super) fn close_listener(&self, t: &mut Turn<'_>) {
         if let Some(Flow {
-            phase: Phase::Browsing(browsing),
+            step: Step::Browsing(browsing),
             ..
-        }) = &self.flow
+        }) = &self.pairing.flow
         {
             t.emit(Effect::Cancel(browsing.listener));
         }
-    }
-
-    pub(super) fn take_orphan(&mut self, op: OpId) -> Option<OrphanPoll> {
-        let at = self.orphans.iter().position(|orphan| orphan.op == op)?;
-        Some(self.orphans.remove(at))
-    }
-}
-
-impl Flow {
-    /// Whether a code that came back is being spent this moment: the flow's end waits for its answer.
-    pub(super) fn exchanging(&self) -> bool {
-        matches!(&self.phase, Phase::Browsing(browsing)
-            if browsing.exchange.as_ref().is_some_and(|exchange| exchange.sent.is_some()))
     }
 }
 
@@ -265,11 +242,5 @@ impl Browsing {
             device_name: String::new(),
             expires_in: left,
         }
-    }
-
-    /// When a code that came back is to be sent.
-    pub(super) fn due(&self) -> Option<BootTime> {
-        let exchange = self.exchange.as_ref()?;
-        exchange.sent.is_none().then_some(exchange.due)
     }
 }
