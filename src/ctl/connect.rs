@@ -1,6 +1,9 @@
 //! The connection, and whether its peer is really the daemon.
 
+use std::time::Duration;
+
 use zbus::Connection;
+use zbus::connection::Builder;
 use zbus::fdo::DBusProxy;
 use zbus::names::BusName;
 
@@ -14,6 +17,10 @@ use crate::config::accounts::{Accounts as _, Native};
 
 const NAME: &str = "org.cameratocloud.Auth1";
 const USER: &str = "c2c-authd";
+
+/// The daemon answers within 20 s, and dbus-daemon says after 25 s that it could not start one. This is for a daemon that
+/// hangs, and for a bus that loses a call to one that is just leaving.
+const CALL_LIMIT: Duration = Duration::from_secs(30);
 
 /// Connects, and warns when anybody could be answering.
 pub(super) async fn connect_warned(bus: &BusAddress) -> Result<Connection, Failure> {
@@ -49,11 +56,11 @@ async fn connect(bus: &BusAddress) -> Result<(Connection, Option<String>), Failu
     let unreachable =
         |error: zbus::Error| Failure::new(Exit::Unreachable, format!("{bus} cannot be reached ({error})"));
     let builder = match bus {
-        BusAddress::System => zbus::connection::Builder::system(),
-        BusAddress::Session => zbus::connection::Builder::session(),
-        BusAddress::Address(address) => zbus::connection::Builder::address(address.as_str()),
+        BusAddress::System => Builder::system(),
+        BusAddress::Session => Builder::session(),
+        BusAddress::Address(address) => Builder::address(address.as_str()),
     };
-    let connection = builder.build().await.map_err(unreachable)?;
+    let connection = limited(builder).build().await.map_err(unreachable)?;
     let warning = match bus {
         // Its policy says who may own the name.
         BusAddress::System => {
@@ -78,6 +85,11 @@ async fn connect(bus: &BusAddress) -> Result<(Connection, Option<String>), Failu
     Ok((connection, warning))
 }
 
+/// Nothing waits longer than [`CALL_LIMIT`] for an answer.
+fn limited(builder: Builder<'_>) -> Builder<'_> {
+    builder.method_timeout(CALL_LIMIT)
+}
+
 /// On a bus without our policy whoever comes first owns the name.
 fn judge(owner: u32, us: u32, service: Option<u32>) -> Option<String> {
     let expected = owner == 0 || owner == us || Some(owner) == service;
@@ -87,7 +99,37 @@ fn judge(owner: u32, us: u32, service: Option<u32>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::judge;
+    use super::*;
+    use crate::ctl::exit::is_unanswered;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_daemon_that_hangs_is_told_after_half_a_minute() {
+        let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("a pair of sockets");
+        let guid = zbus::Guid::generate();
+        let server = Builder::unix_stream(theirs).server(guid).p2p();
+        let client = limited(Builder::unix_stream(ours).p2p());
+        let (client, server) = tokio::join!(client.build(), server.build());
+        let (client, _silent) = (client.expect("a client"), server.expect("a server"));
+        let begun = tokio::time::Instant::now();
+        let answer = client
+            .call_method(
+                None::<&str>,
+                "/org/cameratocloud/Auth1",
+                None::<&str>,
+                "GetPairingCode",
+                &(),
+            )
+            .await;
+        let error = answer.expect_err("nobody answers");
+        assert!(is_unanswered(&error), "{error}");
+        assert_eq!(begun.elapsed(), CALL_LIMIT);
+        let told = Failure::from(error);
+        assert_eq!(told.exit, Exit::Unreachable);
+        assert_eq!(
+            told.sentence,
+            "c2c-authd did not answer; see: systemctl status c2c-authd"
+        );
+    }
 
     #[test]
     fn root_ourselves_and_the_service_user_are_expected_owners_and_nobody_else() {

@@ -1,6 +1,7 @@
 //! How the tool ends: a number for scripts, a sentence for people.
 
 use std::fmt;
+use std::io;
 use std::process::ExitCode;
 
 /// What a script can act on. Documented in `--help`; numbers never change.
@@ -72,6 +73,15 @@ pub(super) fn word_of(error: &zbus::Error) -> Option<&str> {
     }
 }
 
+/// The call got no answer: the daemon left with it, or hangs.
+pub(super) fn is_unanswered(error: &zbus::Error) -> bool {
+    match error {
+        zbus::Error::FDO(known) => matches!(**known, zbus::fdo::Error::NoReply(_)),
+        zbus::Error::InputOutput(error) => error.kind() == io::ErrorKind::TimedOut,
+        _ => false,
+    }
+}
+
 /// The command that helps with an error of the daemon's own.
 fn cure(word: Option<&str>) -> &'static str {
     match word {
@@ -89,6 +99,12 @@ impl From<zbus::Error> for Failure {
             Self::new(
                 Exit::Unreachable,
                 "c2c-authd is not running and cannot be started; see: systemctl status c2c-authd",
+            )
+        };
+        let silent = || {
+            Self::new(
+                Exit::Unreachable,
+                "c2c-authd did not answer; see: systemctl status c2c-authd",
             )
         };
         match &error {
@@ -114,10 +130,7 @@ impl From<zbus::Error> for Failure {
                         "access denied ({text}); run this as root, or as a user who has the role in [access] of the configuration"
                     ),
                 ),
-                fdo::Error::NoReply(_) | fdo::Error::Disconnected(_) => Self::new(
-                    Exit::Unreachable,
-                    "c2c-authd did not answer; see: systemctl status c2c-authd",
-                ),
+                fdo::Error::NoReply(_) | fdo::Error::Disconnected(_) => silent(),
                 fdo::Error::ServiceUnknown(_)
                 | fdo::Error::NameHasNoOwner(_)
                 // What dbus-daemon says, after 25 s, of a unit that fails when it is called.
@@ -133,6 +146,7 @@ impl From<zbus::Error> for Failure {
                     Self::new(Exit::Failed, text)
                 }
             },
+            zbus::Error::InputOutput(error) if error.kind() == io::ErrorKind::TimedOut => silent(),
             zbus::Error::InputOutput(_) | zbus::Error::Handshake(_) | zbus::Error::Address(_) => {
                 Self::new(Exit::Unreachable, format!("the bus cannot be reached ({error})"))
             }

@@ -10,7 +10,7 @@ use zbus::export::futures_core::Stream;
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, DBusError as _};
 
-use super::exit::{Exit, Failure, word_of};
+use super::exit::{Exit, Failure, is_unanswered, word_of};
 use super::proxy::{DeviceProxy, Options, PairingProxy, TokensProxy};
 use super::{note, print};
 use crate::bus::FailureKind;
@@ -168,7 +168,10 @@ pub(super) async fn pair(connection: &Connection, replace: bool) -> Result<Exit,
                         screen.say("c2c-authd left the bus; waiting for it to come back.");
                         continue;
                     }
-                    Some(_) => (pairing.pairing_state().await?, pairing.pairing_reason().await?),
+                    Some(_) => (
+                        ask(|| pairing.pairing_state()).await?,
+                        ask(|| pairing.pairing_reason()).await?,
+                    ),
                 },
                 _ = screen.clock.tick() => {
                     screen.count_down();
@@ -226,6 +229,14 @@ async fn not_begun(pairing: &PairingProxy<'_>, error: &zbus::Error, joined: bool
             Ok(_) => Err(failure),
             Err(_) => Err(give_up(pairing, joined, failure).await),
         },
+    }
+}
+
+/// Asks, and asks again where the answer was lost: a daemon that restarts takes calls with it, and the next one answers.
+async fn ask<T, F: Future<Output = zbus::Result<T>>>(call: impl Fn() -> F) -> zbus::Result<T> {
+    match call().await {
+        Err(error) if is_unanswered(&error) => call().await,
+        answer => answer,
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
+use super::ask;
 use super::code::Code;
 use crate::ctl::exit::{Failure, word_of};
 use crate::ctl::proxy::{Options, PairingProxy};
@@ -46,7 +47,7 @@ impl<'a> Screen<'a> {
 
     /// Asks for the code on show, and shows it if it is another one.
     pub(super) async fn refresh(&mut self) -> Result<(), Failure> {
-        match self.pairing.get_pairing_code().await {
+        match ask(|| self.pairing.get_pairing_code()).await {
             Ok(answer) => self.show(Code::from_answer(&answer)?).await,
             // Gone in the meantime; the signal that says so is on its way.
             Err(error) if word_of(&error) == Some("NoPairing") => Ok(()),
@@ -87,7 +88,7 @@ impl<'a> Screen<'a> {
         ]
         .into_iter()
         .collect();
-        match self.pairing.get_qr_code(options).await {
+        match ask(|| self.pairing.get_qr_code(options.clone())).await {
             Ok((_, data)) => Ok(String::from_utf8_lossy(&data).into_owned()),
             Err(error) if word_of(&error) == Some("NoPairing") => Ok(String::new()),
             Err(error) => Err(error.into()),

@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
+use std::future::ready;
+
 use zbus::Variant;
 
 use super::*;
@@ -266,4 +268,29 @@ fn a_flow_of_somebody_else_is_recognised() {
 #[test]
 fn the_qr_code_is_black_on_white_on_any_terminal() {
     assert_eq!(on_white("▀\n▄\n"), "\x1b[30;107m▀\x1b[0m\n\x1b[30;107m▄\x1b[0m\n");
+}
+
+#[tokio::test]
+async fn a_question_whose_answer_was_lost_is_asked_once_more() {
+    let lost = || zbus::Error::FDO(Box::new(zbus::fdo::Error::NoReply("gone".to_owned())));
+    let calls = std::cell::Cell::new(0);
+    let second = ask(|| {
+        calls.set(calls.get() + 1);
+        ready(if calls.get() == 1 { Err(lost()) } else { Ok("an answer") })
+    });
+    assert_eq!(second.await.unwrap(), "an answer");
+    calls.set(0);
+    let never = ask(|| {
+        calls.set(calls.get() + 1);
+        ready(Err::<(), _>(lost()))
+    });
+    assert!(never.await.is_err());
+    assert_eq!(calls.get(), 2);
+    calls.set(0);
+    let refused = ask(|| {
+        calls.set(calls.get() + 1);
+        ready(Err::<(), _>(zbus::Error::Unsupported))
+    });
+    assert!(refused.await.is_err());
+    assert_eq!(calls.get(), 1, "an answer is an answer");
 }
