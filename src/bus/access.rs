@@ -13,7 +13,8 @@ use zbus::Connection;
 use zbus::fdo::ConnectionCredentials;
 use zbus::names::UniqueName;
 
-use super::failure::{Failure, FailureKind};
+use super::failure::Failure;
+use crate::messages::contract::FailureKind;
 
 /// Connections whose owner is remembered. Beyond it the oldest is asked for again: slower, never wrong.
 const REMEMBERED: usize = 256;

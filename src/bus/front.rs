@@ -11,12 +11,13 @@ use zbus::Connection;
 use zbus::message::Header;
 
 use super::access::{Access, Caller, Callers, Role};
-use super::failure::{Failure, FailureKind};
+use super::failure::Failure;
 use super::handout::Handouts;
 use super::outbox::Outbox;
 use super::pictures::Pictures;
 use super::throttle::{Cost, Throttle, Ticket};
 use super::{About, Call, ReadRedirect};
+use crate::messages::contract::FailureKind;
 use c2c_auth_core::{CallError, Client, Command, Reply};
 
 /// The core answers within 20 s. This is for the case that it does not: a stuck loop must not hang its callers too.

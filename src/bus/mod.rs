@@ -38,24 +38,13 @@ use zbus::message::Type as MessageType;
 use zbus::{Connection, MatchRule, MessageStream};
 
 pub(crate) use access::{Access, Principal};
-pub(crate) use failure::FailureKind;
 
+use crate::messages::contract::{BusAddress, NAME, OBJECT};
 use access::Callers;
 use c2c_auth_core::{CallError, Command, PairingState, Redirect, Reply, Snapshot};
 use front::Front;
 pub(crate) use logind::Lock;
 use outbox::Outbox;
-
-/// The well-known name.
-pub(crate) const NAME: &str = "org.cameratocloud.Auth1";
-/// The one object.
-pub(crate) const OBJECT: &str = "/org/cameratocloud/Auth1";
-/// The interface of the role «ui».
-pub(crate) const PAIRING: &str = "org.cameratocloud.Auth1.Pairing";
-/// The interface of the role «uploader».
-pub(crate) const TOKENS: &str = "org.cameratocloud.Auth1.Tokens";
-/// The interface of every role.
-pub(crate) const DEVICE: &str = "org.cameratocloud.Auth1.Device";
 
 /// How many calls may lie in the queue to the loop. Several times what one uid may have open, so that one uid cannot fill it.
 pub(crate) const CALL_QUEUE: usize = 1024;
@@ -97,38 +86,6 @@ pub(crate) struct Wiring {
     pub calls: mpsc::Sender<Call>,
     /// What `CompletePairing` reads with.
     pub redirects: ReadRedirect,
-}
-
-/// Which bus.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) enum BusAddress {
-    /// The system's; `DBUS_SYSTEM_BUS_ADDRESS` may say where it is.
-    #[default]
-    System,
-    /// The user session's.
-    Session,
-    /// A D-Bus address, e.g. `unix:path=/run/bus`.
-    Address(String),
-}
-
-impl From<&str> for BusAddress {
-    fn from(text: &str) -> Self {
-        match text {
-            "system" => Self::System,
-            "session" => Self::Session,
-            address => Self::Address(address.to_owned()),
-        }
-    }
-}
-
-impl std::fmt::Display for BusAddress {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::System => f.write_str("the system bus"),
-            Self::Session => f.write_str("the session bus"),
-            Self::Address(address) => write!(f, "the bus at {address}"),
-        }
-    }
 }
 
 /// What can go wrong with the bus itself.

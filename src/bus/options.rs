@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use zbus::Variant;
 
-use super::failure::{Failure, FailureKind};
+use super::failure::Failure;
 use super::text::quote;
+use crate::messages::contract::FailureKind;
 
 /// Options not yet read.
 pub(super) struct Options<'a>(HashMap<&'a str, Variant<'a>>);

@@ -16,7 +16,7 @@ use zbus::names::UniqueName;
 use zbus::{Connection, Message, Variant};
 
 use super::text::without_nul;
-use super::{DEVICE, OBJECT, PAIRING, TOKENS};
+use crate::messages::contract::{DEVICE, OBJECT, PAIRING, TOKENS};
 use c2c_auth_core::{Generation, Snapshot};
 
 /// States that may wait for a slow bus. Beyond it the newest replaces the one before it: the world then misses a step in

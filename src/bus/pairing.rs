@@ -10,7 +10,7 @@ use zbus::{Connection, SerializeDict, Type, Variant, interface};
 use zeroize::Zeroizing;
 
 use super::access::Role;
-use super::failure::{Failure, FailureKind};
+use super::failure::Failure;
 use super::front::Front;
 use super::options::{Options, invalid};
 use super::pictures::{Key, Picture};
@@ -18,6 +18,7 @@ use super::qr::{self, Format};
 use super::text::without_nul;
 use super::throttle::Cost;
 use super::whole_seconds;
+use crate::messages::contract::{FailureKind, QR_SIZES};
 use c2c_auth_core::{CallError, CodeView, Command, PairingOptions, Prompt, Reply};
 
 pub(super) struct Pairing(pub(super) Arc<Front>);
@@ -131,11 +132,11 @@ fn qr_options(options: HashMap<&str, Variant<'_>>) -> Result<QrOptions, Failure>
         code_id: options.u64("code-id")?,
     };
     options.end("\"format\", \"what\", \"size\", \"code-id\"")?;
-    if !qr::SIZES.contains(&parsed.size) {
+    if !QR_SIZES.contains(&parsed.size) {
         return Err(invalid(format!(
             "the option \"size\" is a number of pixels from {} to {}",
-            qr::SIZES.start(),
-            qr::SIZES.end()
+            QR_SIZES.start(),
+            QR_SIZES.end()
         )));
     }
     Ok(parsed)

@@ -9,8 +9,9 @@ use std::thread;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use super::failure::{Failure, FailureKind};
+use super::failure::Failure;
 use super::qr::{self, Format};
+use crate::messages::contract::FailureKind;
 use c2c_auth_core::CallError;
 
 /// A picture holds the code as surely as the text does: it is wiped too.

@@ -7,15 +7,13 @@ use std::fmt::Write;
 use qrcodegen::{Mask, QrCode, QrCodeEcc, QrSegment, Version};
 
 use super::png;
+use crate::messages::contract::QR_SIZES;
 
 /// ISO/IEC 18004 asks for four modules of white around the code.
 const QUIET_ZONE: u32 = 4;
 
 /// Side in pixels unless asked for otherwise: Frame.io's own recommendation for a code on a camera's screen.
 pub(crate) const DEFAULT_SIZE: u32 = 250;
-
-/// Sides that can be asked for, in pixels. Smaller is not read from a screen, larger is a screen's own work: a QR code can be enlarged.
-pub(crate) const SIZES: std::ops::RangeInclusive<u32> = 250..=1000;
 
 /// How to draw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,11 +50,11 @@ impl Format {
     }
 }
 
-/// Draws `text`, at least `size` pixels (within [`SIZES`]) on a side. `None`: longer than any QR code holds (2331 bytes).
+/// Draws `text`, at least `size` pixels (within [`QR_SIZES`]) on a side. `None`: longer than any QR code holds (2331 bytes).
 #[must_use]
 pub(crate) fn draw(text: &str, format: Format, size: u32) -> Option<Vec<u8>> {
     let code = encode(text)?;
-    let size = size.clamp(*SIZES.start(), *SIZES.end());
+    let size = size.clamp(*QR_SIZES.start(), *QR_SIZES.end());
     Some(match format {
         Format::Png => png::write(code.side, size.div_ceil(code.side), |x, y| code.dark(x, y)),
         Format::Svg => svg(&code, size).into_bytes(),

@@ -25,6 +25,7 @@ use zbus::{Connection, Guid, Message, MessageStream, OwnedVariant, Variant};
 
 use super::access::Caller;
 use super::*;
+use crate::messages::contract::{DEVICE, FailureKind, PAIRING, TOKENS};
 use c2c_auth_core::{
     AccessToken, AuthorizationCode, CodeView, DeviceInfo, Generation, PairingState, Prompt, Reason, RedirectOutcome,
     StateParameter, TokenState, UserCode,

@@ -16,7 +16,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::failure::{Failure, FailureKind};
+use super::failure::Failure;
+use crate::messages::contract::FailureKind;
 
 /// Calls of one uid that may be open at once, in each lane. Twice what a busy uploader was seen to need (64 clients of one user).
 pub(super) const WAITING: u32 = 128;

@@ -9,8 +9,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use super::exit::{Exit, Failure};
 use super::provision::seal::Key;
 use super::spec::{GLOBAL, Offer, Opt, VERBS, Value, Verb};
-use crate::bus::BusAddress;
-use crate::bus::qr::SIZES;
+use crate::messages::contract::{BusAddress, QR_SIZES};
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -285,8 +284,8 @@ fn qr(given: &Given) -> Result<Qr, lexopt::Error> {
         (None, None) => None,
     };
     let size = given.value("size").map(|size| size.parse()).transpose()?;
-    if size.is_some_and(|size| !SIZES.contains(&size)) {
-        return Err(format!("--size is from {} to {} pixels", SIZES.start(), SIZES.end()).into());
+    if size.is_some_and(|size| !QR_SIZES.contains(&size)) {
+        return Err(format!("--size is from {} to {} pixels", QR_SIZES.start(), QR_SIZES.end()).into());
     }
     if size.is_some() && file.is_none() {
         return Err("--size is for --png and --svg".into());

@@ -12,10 +12,9 @@ use super::note;
 use super::provision::host_key::lost_by_a_start;
 use super::site::Site;
 use super::systemd::Unit;
-use crate::bus::BusAddress;
 use crate::config::accounts::{Accounts as _, Native};
+use crate::messages::contract::{BusAddress, NAME};
 
-const NAME: &str = "org.cameratocloud.Auth1";
 const USER: &str = "c2c-authd";
 
 /// The daemon answers within 20 s, and dbus-daemon says after 25 s that it could not start one. This is for a daemon that

@@ -14,7 +14,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use zbus::Connection;
 
-use crate::bus::BusAddress;
+use crate::messages::contract::BusAddress;
 use crate::system::harden;
 
 mod args;

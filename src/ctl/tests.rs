@@ -7,8 +7,8 @@ use zbus::{Message, fdo};
 use super::args::How;
 use super::provision::seal::Key;
 use super::*;
-use crate::bus::BusAddress;
 use crate::messages;
+use crate::messages::contract::BusAddress;
 use c2c_auth_core::{ErrorWord, Reason};
 
 fn parse(line: &str) -> Result<Args, Failure> {

@@ -15,14 +15,7 @@ use zbus::{Connection, MatchRule, Message, MessageStream, OwnedVariant, Variant}
 
 use super::exit::{Exit, Failure};
 use super::pair::Interrupted;
-
-const NAME: &str = "org.cameratocloud.Auth1";
-const PATH: &str = "/org/cameratocloud/Auth1";
-const INTERFACES: [&str; 3] = [
-    "org.cameratocloud.Auth1.Pairing",
-    "org.cameratocloud.Auth1.Tokens",
-    "org.cameratocloud.Auth1.Device",
-];
+use crate::messages::contract::{DEVICE, NAME, OBJECT, PAIRING, TOKENS};
 
 /// The command. Ends well when it is interrupted, and when nobody reads any more.
 pub(super) async fn watch(connection: &Connection, json: bool) -> Result<Exit, Failure> {
@@ -32,7 +25,7 @@ pub(super) async fn watch(connection: &Connection, json: bool) -> Result<Exit, F
         .msg_type(zbus::message::Type::Signal)
         .sender(NAME)
         .interface("org.freedesktop.DBus.Properties")
-        .path(PATH)
+        .path(OBJECT)
         .build()?;
     let mut changes = MessageStream::for_match_rule(signals, connection, None).await?;
     let mut owners = DBusProxy::new(connection)
@@ -82,11 +75,11 @@ type Values = BTreeMap<String, serde_json::Value>;
 async fn read(connection: &Connection) -> Result<Values, Failure> {
     let properties = PropertiesProxy::builder(connection)
         .destination(BusName::try_from(NAME)?)
-        .path(PATH)
+        .path(OBJECT)
         .build()
         .await?;
     let mut values = Values::from([("running".to_owned(), true.into())]);
-    for interface in INTERFACES {
+    for interface in [PAIRING, TOKENS, DEVICE] {
         let interface = InterfaceName::try_from(interface)?;
         let all = properties.get_all(interface).await.map_err(zbus::Error::from)?;
         values.extend(all.into_iter().map(|(name, value)| (kebab(&name), plain(&value))));

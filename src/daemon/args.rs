@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use lexopt::{Arg, Parser, ValueExt};
 
 use super::exit::{Code, Failure};
-use crate::bus::BusAddress;
+use crate::messages::contract::BusAddress;
 
 /// What `--help` prints.
 pub const HELP: &str = "\

@@ -35,8 +35,9 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 use tracing::Level;
 
-use crate::bus::{self, BusAddress, Wiring};
+use crate::bus::{self, Wiring};
 use crate::config::System;
+use crate::messages::contract::BusAddress;
 use crate::messages::journal::{self, Entry};
 use crate::system::clock::Clock;
 use crate::system::environment::Environment;

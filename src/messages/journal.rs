@@ -406,7 +406,7 @@ const fn explain_fault(fault: FaultKind) -> &'static str {
         FaultKind::Garbled => "the server failed, or its answer does not follow the protocol",
         FaultKind::RateLimited => "the server asks for fewer requests",
         FaultKind::Refused => "the server did not carry out the request",
-        FaultKind::Local(fault) => messages::local(fault),
+        FaultKind::Local(fault) => messages::local(fault).clause,
     }
 }
 

@@ -3,8 +3,12 @@
 //! Owns: reasons, errors, OAuth error codes and journal entries, each as a word, a sentence and a cure. Must never: hold a
 //! token, know the bus.
 
+mod call_error;
+pub(crate) mod contract;
 pub(crate) mod journal;
 mod reason;
 
-use reason::{PAIR, local};
+pub(crate) use call_error::call_error;
+use call_error::local;
+use reason::PAIR;
 pub(crate) use reason::{Words, capital, error, explanation, flow_end, pairing_state, reason, token_state};

@@ -3,7 +3,7 @@
 //!
 //! Must never: hold anything but fixed text, so that no secret can slip in (I8).
 
-use c2c_auth_core::{ErrorWord, Generation, LocalFault, PairingState, Reason, TokenState};
+use c2c_auth_core::{ErrorWord, Generation, PairingState, Reason, TokenState};
 
 /// One explanation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,19 +200,6 @@ pub(crate) const fn error(word: ErrorWord) -> Words {
         ),
         ErrorWord::PairingLost => words("the server refused for good to renew the tokens", PAIR),
         ErrorWord::TokenRefused => words("the server refused an access token before its end", JOURNAL),
-    }
-}
-
-/// What is in the way on the device itself.
-#[must_use]
-pub(crate) const fn local(fault: LocalFault) -> &'static str {
-    match fault {
-        LocalFault::PortTaken => "another process has the port of provider.redirect-uri",
-        LocalFault::NoListener => "the address of provider.redirect-uri cannot be listened on",
-        LocalFault::NoEntropy => "the system gives no random bytes",
-        LocalFault::AnotherIssuer => "the server's name for itself differs from provider.issuer",
-        LocalFault::NoEndpoint => "the server's metadata lacks an endpoint that this provider.kind needs",
-        LocalFault::NoS256 => "the server does not support the PKCE method S256",
     }
 }
 

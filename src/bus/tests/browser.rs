@@ -93,7 +93,7 @@ async fn an_address_that_says_nothing_never_reaches_the_loop_and_is_not_repeated
 
 #[tokio::test(start_paused = true)]
 async fn how_a_redirect_ended_is_told_by_the_names_of_the_contract() {
-    use FailureKind as K;
+    use crate::messages::contract::FailureKind as K;
     let mut pair = Pair::settled(everybody(), unpaired()).await;
     for (error, kind) in [
         (CallError::WrongState, K::InvalidArgs),

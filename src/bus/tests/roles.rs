@@ -264,7 +264,7 @@ async fn an_option_that_is_unknown_or_of_another_type_is_named_and_nothing_start
 
 #[tokio::test(start_paused = true)]
 async fn each_error_of_the_core_has_its_name_and_a_text_with_a_cure() {
-    use FailureKind as K;
+    use crate::messages::contract::FailureKind as K;
     // A new error does not compile here before it has its place in the list as well.
     let kind_of = |error| match error {
         CallError::NotProvisioned => K::NotProvisioned,

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::exit::{Exit, Failure};
 use super::site::Site;
 use super::{print, to_json};
-use crate::bus::BusAddress;
+use crate::messages::contract::BusAddress;
 
 mod local;
 mod secrets;

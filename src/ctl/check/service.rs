@@ -4,15 +4,13 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::Finding;
-use crate::bus::BusAddress;
 use crate::config::Config;
 use crate::ctl::connect::connect_to_look;
 use crate::ctl::exit::Exit;
 use crate::ctl::site::Site;
 use crate::ctl::status::Status;
 use crate::ctl::systemd::Unit;
-
-const NAME: &str = "org.cameratocloud.Auth1";
+use crate::messages::contract::{BusAddress, NAME};
 
 /// The policy, for each role, and what starts the daemon when it is called.
 pub(super) fn bus_files(site: &Site, config: Option<&Config>, found: &mut Vec<Finding>) {

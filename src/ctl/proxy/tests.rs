@@ -15,7 +15,7 @@ use zbus::{Connection, Message, MessageStream, OwnedVariant, fdo};
 use zbus_xml::{ArgDirection, Node};
 
 use super::*;
-use crate::bus::BusAddress;
+use crate::messages::contract::BusAddress;
 
 const XML: &str = include_str!("../../../dbus/org.cameratocloud.Auth1.xml");
 const PATH: &str = "/org/cameratocloud/Auth1";

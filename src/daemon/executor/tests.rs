@@ -8,10 +8,11 @@ use c2c_testkit::server::{Endpoint, Options, Server};
 use tokio::sync::{mpsc, watch};
 
 use super::*;
-use crate::bus::{self, BusAddress};
+use crate::bus;
 use crate::config::System;
 use crate::daemon::boot;
 use crate::daemon::reload::Source;
+use crate::messages::contract::{self, BusAddress};
 use crate::oauth::{ClientAuth, Dialect, Endpoints, Issuer, OauthDevice, Provider, ServerSettings};
 use crate::store::{Directories, Identity, StateKey};
 use crate::system::clock::Clock;
@@ -270,7 +271,7 @@ async fn a_call_gets_the_answer_that_the_core_gives_it_and_sees_the_state_before
         .unwrap();
     let unpair = tokio::spawn({
         let client = client.clone();
-        async move { call(&client, bus::PAIRING, "Unpair").await }
+        async move { call(&client, contract::PAIRING, "Unpair").await }
     });
     let (id, command) = bench.executor.admit(bench.calls.recv().await.unwrap());
     assert_eq!(command, Command::Unpair);
@@ -294,7 +295,7 @@ async fn a_call_that_is_open_at_the_end_gets_an_error() {
         .build()
         .await
         .unwrap();
-    let cancel = tokio::spawn(async move { call(&client, bus::PAIRING, "CancelPairing").await });
+    let cancel = tokio::spawn(async move { call(&client, contract::PAIRING, "CancelPairing").await });
     bench.executor.admit(bench.calls.recv().await.unwrap());
     assert!(bench.carry_out([Effect::Drained]).drained);
     bench.executor.leave().await;
@@ -303,6 +304,6 @@ async fn a_call_that_is_open_at_the_end_gets_an_error() {
 
 async fn call(client: &zbus::Connection, interface: &str, method: &str) -> zbus::Result<zbus::Message> {
     client
-        .call_method(Some(bus::NAME), bus::OBJECT, Some(interface), method, &())
+        .call_method(Some(contract::NAME), contract::OBJECT, Some(interface), method, &())
         .await
 }

@@ -1,0 +1,119 @@
+//! What a caller is told when the core refuses a call: the error's name for programs, its text for people.
+//!
+//! Owns: one row for each call error and for each fault of the device. Must never: hold anything but fixed text, so that no
+//! code and no token can slip in (I8).
+
+use super::contract::FailureKind as K;
+use c2c_auth_core::{CallError, LocalFault};
+
+/// The error's name, and what is wrong with what to do about it.
+#[must_use]
+pub(crate) const fn call_error(error: CallError) -> (K, &'static str) {
+    match error {
+        CallError::NotProvisioned => (
+            K::NotProvisioned,
+            "this device is not provisioned: PairingReason names what is missing",
+        ),
+        CallError::NotPaired => (K::NotPaired, "this device is not paired: call StartPairing"),
+        CallError::AlreadyPaired => (
+            K::AlreadyPaired,
+            "this device is already paired: call Unpair first, or StartPairing with the option \"replace\"",
+        ),
+        CallError::NoPairing => (K::NoPairing, "no pairing is in progress: call StartPairing"),
+        CallError::Offline => (
+            K::Offline,
+            "the server cannot be reached: check the network; the daemon keeps trying",
+        ),
+        CallError::ClockNotSet => (
+            K::ClockNotSet,
+            "the clock is not set, so the server's certificate cannot be checked: set the clock or wait for NTP",
+        ),
+        CallError::ClientRejected => (
+            K::ClientRejected,
+            "the server refuses this client: its id, its secret or what it asks for",
+        ),
+        CallError::ServerError => (
+            K::ServerError,
+            "the server gave no usable answer (a captive portal? an outage?), or an access token that cannot be used; the daemon \
+             keeps trying, and its journal tells which",
+        ),
+        CallError::Local(fault) => {
+            let fault = local(fault);
+            (fault.name, fault.told)
+        }
+        CallError::StorageFailed => (
+            K::StorageFailed,
+            "the state directory cannot be written: check its free space and mount",
+        ),
+        CallError::Timeout => (
+            K::Timeout,
+            "not finished in time; the work continues, watch the properties",
+        ),
+        CallError::NotByRedirect => (
+            K::NotSupported,
+            "this kind of provider is paired by a code, not by a redirect: call GetPairingCode and show the code",
+        ),
+        CallError::WrongState => (
+            K::InvalidArgs,
+            "this address does not answer the current authorization request: open the one that GetPairingCode returns",
+        ),
+        CallError::UnknownGeneration => (
+            K::InvalidArgs,
+            "there never was a token of this generation: pass the one that GetAccessToken returned",
+        ),
+        CallError::NotYours => (
+            K::AccessDenied,
+            "the token of this generation was never handed to this user: call GetAccessToken first",
+        ),
+        CallError::TooOften => (
+            K::LimitsExceeded,
+            "too many pairing codes were requested: at most one in 5 s, and 30 an hour",
+        ),
+    }
+}
+
+/// A fault of the device itself. The daemon keeps trying all the same.
+#[derive(Clone, Copy)]
+pub(super) struct Local {
+    /// The clause for the journal.
+    pub clause: &'static str,
+    name: K,
+    told: &'static str,
+}
+
+/// What is to be fixed on the device.
+pub(super) const fn local(fault: LocalFault) -> Local {
+    match fault {
+        LocalFault::PortTaken => Local {
+            clause: "another process has the port of provider.redirect-uri",
+            name: K::AddressInUse,
+            told: "another process has the port of provider.redirect-uri: free it, or change provider.redirect-uri",
+        },
+        LocalFault::NoListener => Local {
+            clause: "the address of provider.redirect-uri cannot be listened on",
+            name: K::Failed,
+            told: "the address of provider.redirect-uri cannot be listened on; see: journalctl -u c2c-authd",
+        },
+        LocalFault::NoEntropy => Local {
+            clause: "the system gives no random bytes",
+            name: K::Failed,
+            told: "the system gives no random bytes, without which no pairing is secure: call again in a moment",
+        },
+        LocalFault::AnotherIssuer => Local {
+            clause: "the server's name for itself differs from provider.issuer",
+            name: K::NotSupported,
+            told: "the server's metadata names another issuer: set provider.issuer exactly as the server names itself",
+        },
+        LocalFault::NoEndpoint => Local {
+            clause: "the server's metadata lacks an endpoint that this provider.kind needs",
+            name: K::NotSupported,
+            told: "the server's metadata lacks an endpoint that this provider.kind needs: set it in [provider], or choose another kind",
+        },
+        LocalFault::NoS256 => Local {
+            clause: "the server does not support the PKCE method S256",
+            name: K::NotSupported,
+            told: "the server does not support the PKCE method S256, without which a code could be stolen: this provider.kind cannot \
+             be used with it",
+        },
+    }
+}
