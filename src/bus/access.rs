@@ -13,8 +13,8 @@ use zbus::Connection;
 use zbus::fdo::ConnectionCredentials;
 use zbus::names::UniqueName;
 
-use super::failure::Failure;
-use crate::messages::contract::FailureKind;
+use super::error_reply::ErrorReply;
+use crate::messages::contract::ErrorName;
 
 /// Connections whose owner is remembered. Beyond it the oldest is asked for again: slower, never wrong.
 const REMEMBERED: usize = 256;
@@ -119,7 +119,7 @@ impl Callers {
         &self,
         connection: &Connection,
         sender: Option<&UniqueName<'_>>,
-    ) -> Result<(Arc<Caller>, u64), Failure> {
+    ) -> Result<(Arc<Caller>, u64), ErrorReply> {
         match (self, sender) {
             #[cfg(test)]
             (Self::Fixed(caller), _) => Ok((Arc::clone(caller), 0)),
@@ -234,9 +234,9 @@ async fn ask(connection: &Connection, sender: &UniqueName<'_>) -> Option<Caller>
     })
 }
 
-fn unknown() -> Failure {
-    Failure::new(
-        FailureKind::AccessDenied,
+fn unknown() -> ErrorReply {
+    ErrorReply::new(
+        ErrorName::AccessDenied,
         "the bus does not say who calls, so nothing is allowed: this needs a bus that implements GetConnectionCredentials",
     )
 }

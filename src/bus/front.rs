@@ -11,13 +11,13 @@ use zbus::Connection;
 use zbus::message::Header;
 
 use super::access::{Access, Caller, Callers, Role};
-use super::failure::Failure;
+use super::error_reply::ErrorReply;
 use super::handout::Handouts;
 use super::outbox::Outbox;
 use super::pictures::Pictures;
 use super::throttle::{Cost, Throttle, Ticket};
 use super::{About, Call, ReadRedirect};
-use crate::messages::contract::FailureKind;
+use crate::messages::contract::ErrorName;
 use c2c_auth_core::{CallError, Client, Command, Reply};
 
 /// The core answers within 20 s. This is for the case that it does not: a stuck loop must not hang its callers too.
@@ -66,7 +66,7 @@ impl Front {
         header: &Header<'_>,
         role: Role,
         cost: Cost,
-    ) -> Result<Guest<'_>, Failure> {
+    ) -> Result<Guest<'_>, ErrorReply> {
         let (caller, number) = self.callers.identify(connection, header.sender()).await?;
         if !self.access.borrow().permits(role, &caller) {
             return Err(refused(role));
@@ -80,26 +80,26 @@ impl Front {
     }
 
     /// Asks the loop. The answer comes after every signal that follows from it (D4).
-    pub(super) async fn ask(&self, command: Command) -> Result<Reply, Failure> {
+    pub(super) async fn ask(&self, command: Command) -> Result<Reply, ErrorReply> {
         let (reply, mut answer) = oneshot::channel();
         // Not `send`: a full queue means that the loop is behind, and waiting callers would only hide that.
         self.calls
             .try_send(Call { command, reply })
             .map_err(|error| match error {
-                mpsc::error::TrySendError::Full(_) => Failure::new(
-                    FailureKind::LimitsExceeded,
+                mpsc::error::TrySendError::Full(_) => ErrorReply::new(
+                    ErrorName::LimitsExceeded,
                     "too many calls are waiting: call again in a moment",
                 ),
-                mpsc::error::TrySendError::Closed(_) => Failure::ending(),
+                mpsc::error::TrySendError::Closed(_) => ErrorReply::ending(),
             })?;
         // Most answers come from the loop's memory. Let it have its turn first: an answer that is there at the first look
         // needs no timer, and a timer here is a write and a wake-up of its own for each call.
         one_turn().await;
         let early = match answer.try_recv() {
-            Ok(answer) if self.outbox.is_flushed() => return answer.map_err(Failure::from),
+            Ok(answer) if self.outbox.is_flushed() => return answer.map_err(ErrorReply::from),
             Ok(answer) => Some(answer),
             Err(oneshot::error::TryRecvError::Empty) => None,
-            Err(oneshot::error::TryRecvError::Closed) => return Err(Failure::ending()),
+            Err(oneshot::error::TryRecvError::Closed) => return Err(ErrorReply::ending()),
         };
         let answered = async {
             let answer = match early {
@@ -110,17 +110,17 @@ impl Front {
             answer
         };
         match tokio::time::timeout(ANSWER_LIMIT, answered).await {
-            Ok(Ok(answer)) => answer.map_err(Failure::from),
-            Ok(Err(_)) => Err(Failure::ending()),
+            Ok(Ok(answer)) => answer.map_err(ErrorReply::from),
+            Ok(Err(_)) => Err(ErrorReply::ending()),
             Err(_) => Err(CallError::Timeout.into()),
         }
     }
 
     /// For methods that answer with nothing.
-    pub(super) async fn tell(&self, command: Command) -> Result<(), Failure> {
+    pub(super) async fn tell(&self, command: Command) -> Result<(), ErrorReply> {
         match self.ask(command).await? {
             Reply::Done => Ok(()),
-            Reply::Started { .. } | Reply::Code(_) | Reply::Token { .. } => Err(Failure::ending()),
+            Reply::Started { .. } | Reply::Code(_) | Reply::Token { .. } => Err(ErrorReply::ending()),
         }
     }
 }
@@ -138,7 +138,7 @@ async fn one_turn() {
     .await;
 }
 
-fn refused(role: Role) -> Failure {
+fn refused(role: Role) -> ErrorReply {
     let text = match role {
         Role::Ui => {
             "only the role \"ui\" may do this: add this program's user to the group c2c-ui (or to [access] ui) and connect again"
@@ -148,5 +148,5 @@ fn refused(role: Role) -> Failure {
              uploader) and connect again"
         }
     };
-    Failure::new(FailureKind::AccessDenied, text)
+    ErrorReply::new(ErrorName::AccessDenied, text)
 }

@@ -12,7 +12,7 @@
 
 mod access;
 mod device;
-mod failure;
+mod error_reply;
 mod front;
 mod handout;
 mod logind;

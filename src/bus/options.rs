@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use zbus::Variant;
 
-use super::failure::Failure;
+use super::error_reply::ErrorReply;
 use super::text::quote;
-use crate::messages::contract::FailureKind;
+use crate::messages::contract::ErrorName;
 
 /// Options not yet read.
 pub(super) struct Options<'a>(HashMap<&'a str, Variant<'a>>);
@@ -16,21 +16,21 @@ impl<'a> Options<'a> {
         Self(options)
     }
 
-    pub(super) fn bool(&mut self, key: &str) -> Result<Option<bool>, Failure> {
+    pub(super) fn bool(&mut self, key: &str) -> Result<Option<bool>, ErrorReply> {
         self.take(key, "b", |value| match value {
             Variant::Bool(value) => Some(value),
             _ => None,
         })
     }
 
-    pub(super) fn u32(&mut self, key: &str) -> Result<Option<u32>, Failure> {
+    pub(super) fn u32(&mut self, key: &str) -> Result<Option<u32>, ErrorReply> {
         self.take(key, "u", |value| match value {
             Variant::U32(value) => Some(value),
             _ => None,
         })
     }
 
-    pub(super) fn u64(&mut self, key: &str) -> Result<Option<u64>, Failure> {
+    pub(super) fn u64(&mut self, key: &str) -> Result<Option<u64>, ErrorReply> {
         self.take(key, "t", |value| match value {
             Variant::U64(value) => Some(value),
             _ => None,
@@ -43,7 +43,7 @@ impl<'a> Options<'a> {
         key: &str,
         words: &str,
         parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<Option<T>, Failure> {
+    ) -> Result<Option<T>, ErrorReply> {
         let word = self.take(key, "s", |value| match value {
             Variant::Str(value) => Some(value),
             _ => None,
@@ -58,7 +58,7 @@ impl<'a> Options<'a> {
     }
 
     /// Nothing may be left: a misspelt option must not be ignored in silence.
-    pub(super) fn end(self, known: &str) -> Result<(), Failure> {
+    pub(super) fn end(self, known: &str) -> Result<(), ErrorReply> {
         match self.0.keys().min() {
             None => Ok(()),
             Some(key) => {
@@ -75,7 +75,7 @@ impl<'a> Options<'a> {
         key: &str,
         signature: &str,
         convert: impl FnOnce(Variant<'a>) -> Option<T>,
-    ) -> Result<Option<T>, Failure> {
+    ) -> Result<Option<T>, ErrorReply> {
         match self.0.remove(key) {
             None => Ok(None),
             Some(value) => convert(value).map(Some).ok_or_else(|| {
@@ -87,6 +87,6 @@ impl<'a> Options<'a> {
     }
 }
 
-pub(super) fn invalid(text: String) -> Failure {
-    Failure::new(FailureKind::InvalidArgs, text)
+pub(super) fn invalid(text: String) -> ErrorReply {
+    ErrorReply::new(ErrorName::InvalidArgs, text)
 }

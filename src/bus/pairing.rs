@@ -10,7 +10,7 @@ use zbus::{Connection, SerializeDict, Type, Variant, interface};
 use zeroize::Zeroizing;
 
 use super::access::Role;
-use super::failure::Failure;
+use super::error_reply::ErrorReply;
 use super::front::Front;
 use super::options::{Options, invalid};
 use super::pictures::{Key, Picture};
@@ -18,7 +18,7 @@ use super::qr::{self, Format};
 use super::text::without_nul;
 use super::throttle::Cost;
 use super::whole_seconds;
-use crate::messages::contract::{FailureKind, QR_SIZES};
+use crate::messages::contract::{ErrorName, QR_SIZES};
 use c2c_auth_core::{CallError, CodeView, Command, PairingOptions, Prompt, Reply};
 
 pub(super) struct Pairing(pub(super) Arc<Front>);
@@ -101,7 +101,7 @@ struct QrOptions {
     code_id: Option<u64>,
 }
 
-fn start_options(options: HashMap<&str, Variant<'_>>) -> Result<PairingOptions, Failure> {
+fn start_options(options: HashMap<&str, Variant<'_>>) -> Result<PairingOptions, ErrorReply> {
     let mut options = Options::new(options);
     let seconds = |value: Option<u32>| value.map(|seconds| Duration::from_secs(seconds.into()));
     let parsed = PairingOptions {
@@ -114,7 +114,7 @@ fn start_options(options: HashMap<&str, Variant<'_>>) -> Result<PairingOptions, 
     Ok(parsed)
 }
 
-fn qr_options(options: HashMap<&str, Variant<'_>>) -> Result<QrOptions, Failure> {
+fn qr_options(options: HashMap<&str, Variant<'_>>) -> Result<QrOptions, ErrorReply> {
     let mut options = Options::new(options);
     let what = |word: &str| match word {
         "complete" => Some(What::Complete),
@@ -143,10 +143,10 @@ fn qr_options(options: HashMap<&str, Variant<'_>>) -> Result<QrOptions, Failure>
 }
 
 /// What the picture of a code says.
-fn qr_text(code: &CodeView, options: &QrOptions) -> Result<Zeroizing<String>, Failure> {
+fn qr_text(code: &CodeView, options: &QrOptions) -> Result<Zeroizing<String>, ErrorReply> {
     if options.code_id.is_some_and(|id| id != code.id) {
-        return Err(Failure::new(
-            FailureKind::NoPairing,
+        return Err(ErrorReply::new(
+            ErrorName::NoPairing,
             "this is no longer the code on show: call GetPairingCode for the present one",
         ));
     }
@@ -162,14 +162,14 @@ fn qr_text(code: &CodeView, options: &QrOptions) -> Result<Zeroizing<String>, Fa
         (What::Complete, Some(uri), _) => uri.expose(),
         (What::Uri, _, Some(uri)) => uri.as_str(),
         (What::Uri, _, None) => {
-            return Err(Failure::new(
-                FailureKind::NotSupported,
+            return Err(ErrorReply::new(
+                ErrorName::NotSupported,
                 "this kind of provider has no address without the request inside: ask for \"what\" = \"complete\"",
             ));
         }
         (What::Complete, None, _) => {
-            return Err(Failure::new(
-                FailureKind::NotSupported,
+            return Err(ErrorReply::new(
+                ErrorName::NotSupported,
                 "the server gave no address with the code inside: set [provider] url-pairing = true, or ask for \
                  \"what\" = \"uri\" and show the code beside it",
             ));
@@ -187,7 +187,7 @@ impl Pairing {
         options: HashMap<&str, Variant<'_>>,
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
-    ) -> Result<CodeReply, Failure> {
+    ) -> Result<CodeReply, ErrorReply> {
         let guest = self.0.admit(connection, &header, Role::Ui, Cost::Costly).await?;
         let command = Command::StartPairing {
             caller: guest.caller.uid,
@@ -206,7 +206,7 @@ impl Pairing {
                 reply.give_up_after = Some(whole_seconds(give_up_in));
                 Ok(reply)
             }
-            Reply::Done | Reply::Code(_) | Reply::Token { .. } => Err(Failure::ending()),
+            Reply::Done | Reply::Code(_) | Reply::Token { .. } => Err(ErrorReply::ending()),
         }
     }
 
@@ -216,7 +216,7 @@ impl Pairing {
         &self,
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
-    ) -> Result<CodeReply, Failure> {
+    ) -> Result<CodeReply, ErrorReply> {
         let _guest = self.0.admit(connection, &header, Role::Ui, Cost::Free).await?;
         self.code().await.map(CodeReply::new)
     }
@@ -228,7 +228,7 @@ impl Pairing {
         options: HashMap<&str, Variant<'_>>,
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
-    ) -> Result<(&'static str, Picture), Failure> {
+    ) -> Result<(&'static str, Picture), ErrorReply> {
         let _guest = self.0.admit(connection, &header, Role::Ui, Cost::Costly).await?;
         let options = qr_options(options)?;
         let pen = self.0.pictures.pen().await;
@@ -253,7 +253,7 @@ impl Pairing {
         &self,
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ErrorReply> {
         let _guest = self.0.admit(connection, &header, Role::Ui, Cost::Telling).await?;
         self.0.tell(Command::CancelPairing).await
     }
@@ -263,7 +263,7 @@ impl Pairing {
         &self,
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ErrorReply> {
         let _guest = self.0.admit(connection, &header, Role::Ui, Cost::Free).await?;
         self.0.tell(Command::Unpair).await
     }
@@ -274,12 +274,12 @@ impl Pairing {
         redirect_uri: &str,
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ErrorReply> {
         // Costly: nobody guesses a `state`, but nobody needs many tries either.
         let _guest = self.0.admit(connection, &header, Role::Ui, Cost::Costly).await?;
         match (self.0.redirects)(redirect_uri) {
             Some(Ok(redirect)) => self.0.tell(Command::CompletePairing(redirect)).await,
-            Some(Err(why)) => Err(Failure::new(FailureKind::InvalidArgs, why)),
+            Some(Err(why)) => Err(ErrorReply::new(ErrorName::InvalidArgs, why)),
             None => Err(CallError::NotByRedirect.into()),
         }
     }
@@ -315,10 +315,10 @@ impl Pairing {
 }
 
 impl Pairing {
-    async fn code(&self) -> Result<CodeView, Failure> {
+    async fn code(&self) -> Result<CodeView, ErrorReply> {
         match self.0.ask(Command::GetPairingCode).await? {
             Reply::Code(code) => Ok(code),
-            Reply::Done | Reply::Started { .. } | Reply::Token { .. } => Err(Failure::ending()),
+            Reply::Done | Reply::Started { .. } | Reply::Token { .. } => Err(ErrorReply::ending()),
         }
     }
 }

@@ -9,9 +9,9 @@ use std::thread;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use super::failure::Failure;
+use super::error_reply::ErrorReply;
 use super::qr::{self, Format};
-use crate::messages::contract::FailureKind;
+use crate::messages::contract::ErrorName;
 use c2c_auth_core::CallError;
 
 /// A picture holds the code as surely as the text does: it is wiped too.
@@ -80,7 +80,7 @@ impl Pictures {
 
 impl Pen<'_> {
     /// The picture that was drawn last, or a new one of this text.
-    pub(super) async fn draw(self, key: Key, text: Zeroizing<String>) -> Result<Picture, Failure> {
+    pub(super) async fn draw(self, key: Key, text: Zeroizing<String>) -> Result<Picture, ErrorReply> {
         if let Some((kept, picture)) = &self.pictures.kept().last
             && *kept == key
         {
@@ -96,12 +96,12 @@ impl Pen<'_> {
             .name("c2c-picture".to_owned())
             .spawn(work)
             .map_err(|_| {
-                Failure::new(
-                    FailureKind::LimitsExceeded,
+                ErrorReply::new(
+                    ErrorName::LimitsExceeded,
                     "the system gives no thread to draw with: call again in a moment",
                 )
             })?;
-        let drawn = drawn.await.map_err(|_| Failure::ending())?;
+        let drawn = drawn.await.map_err(|_| ErrorReply::ending())?;
         let picture = Picture(Arc::new(Zeroizing::new(drawn.ok_or(CallError::ServerError)?)));
         let mut kept = self.pictures.kept();
         if kept.ends == self.ends {

@@ -25,7 +25,7 @@ use zbus::{Connection, Guid, Message, MessageStream, OwnedVariant, Variant};
 
 use super::access::Caller;
 use super::*;
-use crate::messages::contract::{DEVICE, FailureKind, PAIRING, TOKENS};
+use crate::messages::contract::{DEVICE, ErrorName, PAIRING, TOKENS};
 use c2c_auth_core::{
     AccessToken, AuthorizationCode, CodeView, DeviceInfo, Generation, PairingState, Prompt, Reason, RedirectOutcome,
     StateParameter, TokenState, UserCode,
@@ -270,14 +270,14 @@ fn dictionary(message: &Message) -> HashMap<String, OwnedVariant> {
 }
 
 /// Name and text of a failed call.
-fn failure(result: zbus::Result<Message>) -> (FailureKind, String) {
+fn failure(result: zbus::Result<Message>) -> (ErrorName, String) {
     use zbus::DBusError;
     let (name, text) = match result.unwrap_err() {
         zbus::Error::MethodError(name, text, _) => (name.to_string(), text),
         zbus::Error::FDO(error) => (error.name().to_string(), error.description().map(str::to_owned)),
         other => panic!("{other}"),
     };
-    let kind = FailureKind::from_name(&name).unwrap_or_else(|| panic!("{name} is not in the contract"));
+    let kind = ErrorName::from_name(&name).unwrap_or_else(|| panic!("{name} is not in the contract"));
     (kind, text.unwrap_or_default())
 }
 

@@ -16,8 +16,8 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::failure::Failure;
-use crate::messages::contract::FailureKind;
+use super::error_reply::ErrorReply;
+use crate::messages::contract::ErrorName;
 
 /// Calls of one uid that may be open at once, in each lane. Twice what a busy uploader was seen to need (64 clients of one user).
 pub(super) const WAITING: u32 = 128;
@@ -112,7 +112,7 @@ enum Verdict {
 
 impl Throttle {
     /// Lets a call of `uid` in, after a pause where pace demands one.
-    pub(super) async fn admit(&self, uid: u32, cost: Cost) -> Result<Ticket<'_>, Failure> {
+    pub(super) async fn admit(&self, uid: u32, cost: Cost) -> Result<Ticket<'_>, ErrorReply> {
         let now = Instant::now();
         let (verdict, ticket) = self.judge(uid, cost, now);
         let (at, outcome) = match verdict {
@@ -124,8 +124,8 @@ impl Throttle {
         }
         match (outcome, ticket) {
             (Ok(()), Some(ticket)) => Ok(ticket),
-            (Err(why), _) => Err(Failure::new(FailureKind::LimitsExceeded, why)),
-            (Ok(()), None) => Err(Failure::ending()),
+            (Err(why), _) => Err(ErrorReply::new(ErrorName::LimitsExceeded, why)),
+            (Ok(()), None) => Err(ErrorReply::ending()),
         }
     }
 

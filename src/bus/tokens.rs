@@ -9,7 +9,7 @@ use zbus::object_server::SignalEmitter;
 use zbus::{Connection, Signature, Type, interface};
 
 use super::access::Role;
-use super::failure::Failure;
+use super::error_reply::ErrorReply;
 use super::front::Front;
 use super::throttle::Cost;
 use super::whole_seconds;
@@ -23,7 +23,7 @@ pub(super) struct Bearer(AccessToken);
 
 impl Bearer {
     /// A token that D-Bus cannot carry is no token: better none than a shorter one.
-    fn new(token: AccessToken) -> Result<Self, Failure> {
+    fn new(token: AccessToken) -> Result<Self, ErrorReply> {
         if token.expose().contains('\0') {
             return Err(CallError::ServerError.into());
         }
@@ -50,7 +50,7 @@ impl Tokens {
         min_validity: u32,
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
-    ) -> Result<(Bearer, u32, u64), Failure> {
+    ) -> Result<(Bearer, u32, u64), ErrorReply> {
         let guest = self.0.admit(connection, &header, Role::Uploader, Cost::Free).await?;
         let command = Command::GetAccessToken {
             client: guest.client(),
@@ -66,7 +66,7 @@ impl Tokens {
                 self.0.handouts.note(connection, &guest.caller, generation).await;
                 Ok((bearer, whole_seconds(expires_in), generation.0))
             }
-            Reply::Done | Reply::Started { .. } | Reply::Code(_) => Err(Failure::ending()),
+            Reply::Done | Reply::Started { .. } | Reply::Code(_) => Err(ErrorReply::ending()),
         }
     }
 
@@ -76,7 +76,7 @@ impl Tokens {
         generation: u64,
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), ErrorReply> {
         let guest = self.0.admit(connection, &header, Role::Uploader, Cost::Telling).await?;
         let command = Command::RejectAccessToken {
             client: guest.client(),

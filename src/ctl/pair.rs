@@ -14,7 +14,7 @@ use super::exit::{Exit, Failure, is_unanswered, word_of};
 use super::proxy::{DeviceProxy, Options, PairingProxy, TokensProxy};
 use super::{note, print};
 use crate::messages;
-use crate::messages::contract::FailureKind;
+use crate::messages::contract::ErrorName;
 use c2c_auth_core::{PairingState, Reason};
 use code::Code;
 use screen::Screen;
@@ -97,14 +97,14 @@ enum Start {
 }
 
 fn start(error: &zbus::Error) -> Start {
-    use FailureKind as K;
+    use ErrorName as K;
     let name = match error {
         zbus::Error::MethodError(name, ..) => name.as_str().to_owned(),
         zbus::Error::FDO(known) => known.name().to_string(),
         // The connection itself.
         _ => return Start::Refused,
     };
-    match FailureKind::from_name(&name) {
+    match ErrorName::from_name(&name) {
         Some(K::AccessDenied | K::InvalidArgs | K::LimitsExceeded | K::NotProvisioned | K::AlreadyPaired) => {
             Start::Refused
         }

@@ -3,7 +3,7 @@
 //! Owns: one row for each call error and for each fault of the device. Must never: hold anything but fixed text, so that no
 //! code and no token can slip in (I8).
 
-use super::contract::FailureKind as K;
+use super::contract::ErrorName as K;
 use c2c_auth_core::{CallError, LocalFault};
 
 /// The error's name, and what is wrong with what to do about it.

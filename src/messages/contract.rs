@@ -25,11 +25,11 @@ macro_rules! error_names {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)+) => {
         /// The error names of the contract: the bus's own where they are exact, ours for the rest.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-        pub(crate) enum FailureKind {
+        pub(crate) enum ErrorName {
             $($(#[$doc])* $variant,)+
         }
 
-        impl FailureKind {
+        impl ErrorName {
             /// Every name, in the order of the contract.
             #[cfg(test)]
             pub(crate) const ALL: &'static [Self] = &[$(Self::$variant,)+];

@@ -155,7 +155,7 @@ async fn the_bus_vouches_for_uid_groups_and_pid_and_is_asked_once() {
     assert_eq!(identity.groups, groups);
 
     let denied = callers.identify(&daemon.bus.connection, None).await.unwrap_err();
-    assert_eq!(denied.kind(), FailureKind::AccessDenied, "a message without a sender");
+    assert_eq!(denied.kind(), ErrorName::AccessDenied, "a message without a sender");
     let nobody = zbus::names::UniqueName::try_from(":9.999").unwrap();
     let denied = callers
         .identify(&daemon.bus.connection, Some(&nobody))
@@ -163,7 +163,7 @@ async fn the_bus_vouches_for_uid_groups_and_pid_and_is_asked_once() {
         .unwrap_err();
     assert_eq!(
         denied.kind(),
-        FailureKind::AccessDenied,
+        ErrorName::AccessDenied,
         "a sender that the bus does not know"
     );
 }
@@ -197,11 +197,11 @@ async fn without_a_role_a_real_caller_is_refused_on_every_interface() {
     }
     assert_eq!(
         failure(call(&client, TOKENS, "GetAccessToken", &(0u32,)).await).0,
-        FailureKind::AccessDenied
+        ErrorName::AccessDenied
     );
     assert_eq!(
         failure(call(&client, PAIRING, "Unpair", &()).await).0,
-        FailureKind::AccessDenied
+        ErrorName::AccessDenied
     );
     assert!(daemon.calls.is_empty());
 }

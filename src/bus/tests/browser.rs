@@ -59,7 +59,7 @@ async fn a_qr_code_holds_the_address_to_open() {
 
     let call = pair.call(PAIRING, "GetQrCode", (text("uri"),));
     answer_next(&mut pair, Ok(Reply::Code(browsing()))).await;
-    assert_eq!(failure(call.await.unwrap()).0, FailureKind::NotSupported);
+    assert_eq!(failure(call.await.unwrap()).0, ErrorName::NotSupported);
 }
 
 #[tokio::test(start_paused = true)]
@@ -80,20 +80,20 @@ async fn an_address_that_says_nothing_never_reaches_the_loop_and_is_not_repeated
     let mut pair = Pair::settled(everybody(), unpaired()).await;
     let bad = "http://evil.example/?code=canary-stray&state=canary-stray";
     let (kind, text) = failure(pair.answered(PAIRING, "CompletePairing", (bad,)).await);
-    assert_eq!(kind, FailureKind::InvalidArgs);
+    assert_eq!(kind, ErrorName::InvalidArgs);
     assert!(
         text.len() > 30 && !text.contains("canary") && !text.contains("evil"),
         "{text}"
     );
     let none = "http://127.0.0.1/none";
     let (kind, _) = failure(pair.answered(PAIRING, "CompletePairing", (none,)).await);
-    assert_eq!(kind, FailureKind::NotSupported);
+    assert_eq!(kind, ErrorName::NotSupported);
     assert!(pair.calls.try_recv().is_err());
 }
 
 #[tokio::test(start_paused = true)]
 async fn how_a_redirect_ended_is_told_by_the_names_of_the_contract() {
-    use crate::messages::contract::FailureKind as K;
+    use crate::messages::contract::ErrorName as K;
     let mut pair = Pair::settled(everybody(), unpaired()).await;
     for (error, kind) in [
         (CallError::WrongState, K::InvalidArgs),

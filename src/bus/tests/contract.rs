@@ -136,16 +136,16 @@ fn every_word_and_every_error_is_in_the_contract_and_none_else() {
     let named = section.split_whitespace().filter(|word| word.contains(".Error."));
     assert_eq!(
         named.collect::<Vec<_>>(),
-        FailureKind::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>()
+        ErrorName::ALL.iter().map(|kind| kind.name()).collect::<Vec<_>>()
     );
 }
 
 #[test]
 fn every_error_name_leads_back_to_its_kind() {
-    for kind in FailureKind::ALL {
-        assert_eq!(FailureKind::from_name(kind.name()), Some(*kind));
+    for kind in ErrorName::ALL {
+        assert_eq!(ErrorName::from_name(kind.name()), Some(*kind));
     }
-    assert_eq!(FailureKind::from_name("org.freedesktop.DBus.Error.NoReply"), None);
+    assert_eq!(ErrorName::from_name("org.freedesktop.DBus.Error.NoReply"), None);
 }
 
 #[test]

@@ -117,7 +117,7 @@ async fn no_answer_overtakes_its_signals_even_when_they_are_stuck() {
     let asked = pair.calls.recv().await.unwrap();
     pair.bus.publish(paired());
     asked.reply.send(Ok(Reply::Done)).unwrap();
-    assert_eq!(failure(call.await.unwrap()).0, FailureKind::Timeout);
+    assert_eq!(failure(call.await.unwrap()).0, ErrorName::Timeout);
 }
 
 #[tokio::test(start_paused = true)]

@@ -50,7 +50,7 @@ async fn each_method_is_for_its_role_and_for_root_and_for_nobody_else() {
         for (interface, method) in methods() {
             let may = if interface == PAIRING { ui } else { uploader };
             let result = call_any(&mut pair, interface, method).await;
-            let denied = result.is_err() && failure(result).0 == FailureKind::AccessDenied;
+            let denied = result.is_err() && failure(result).0 == ErrorName::AccessDenied;
             assert_eq!(denied, !may, "{who} calls {method}");
         }
         assert!(pair.calls.try_recv().is_err());
@@ -62,7 +62,7 @@ async fn a_stranger_never_reaches_the_loop() {
     let mut pair = Pair::settled(caller(1002, &[100]), paired()).await;
     for (interface, method) in methods() {
         let (kind, text) = failure(call_any(&mut pair, interface, method).await);
-        assert_eq!(kind, FailureKind::AccessDenied);
+        assert_eq!(kind, ErrorName::AccessDenied);
         assert!(
             text.contains("add this program's user to the group c2c-"),
             "the text names the cure: {text}"
@@ -79,7 +79,7 @@ async fn a_reload_of_the_roles_holds_from_the_next_call_on() {
     pair.access.send_replace(Arc::default());
     assert_eq!(
         failure(pair.answered(TOKENS, "GetAccessToken", (0u32,)).await).0,
-        FailureKind::AccessDenied
+        ErrorName::AccessDenied
     );
     pair.access.send_replace(Arc::new(Access {
         ui: Vec::new(),
@@ -219,7 +219,7 @@ async fn a_qr_code_comes_in_three_formats_and_only_of_the_code_on_show() {
     let stale = options([("code-id", 6u64.into())]);
     assert_eq!(
         failure(pair.answered(PAIRING, "GetQrCode", (stale,)).await).0,
-        FailureKind::NoPairing
+        ErrorName::NoPairing
     );
 
     let plain = without_complete_uri();
@@ -232,7 +232,7 @@ async fn a_qr_code_comes_in_three_formats_and_only_of_the_code_on_show() {
         .send(Ok(Reply::Code(plain)))
         .unwrap();
     let (kind, text) = failure(call.await.unwrap());
-    assert_eq!(kind, FailureKind::NotSupported);
+    assert_eq!(kind, ErrorName::NotSupported);
     assert!(text.contains("url-pairing"), "{text}");
 }
 
@@ -255,7 +255,7 @@ async fn an_option_that_is_unknown_or_of_another_type_is_named_and_nothing_start
         ("GetQrCode", "renew", true.into(), "renew"),
     ] {
         let (kind, text) = failure(pair.answered(PAIRING, method, (options([(key, value)]),)).await);
-        assert_eq!(kind, FailureKind::InvalidArgs, "{method} {key}");
+        assert_eq!(kind, ErrorName::InvalidArgs, "{method} {key}");
         assert!(text.contains(told), "{method} {key}: {text}");
     }
     drop(pair.bus);
@@ -264,7 +264,7 @@ async fn an_option_that_is_unknown_or_of_another_type_is_named_and_nothing_start
 
 #[tokio::test(start_paused = true)]
 async fn each_error_of_the_core_has_its_name_and_a_text_with_a_cure() {
-    use crate::messages::contract::FailureKind as K;
+    use crate::messages::contract::ErrorName as K;
     // A new error does not compile here before it has its place in the list as well.
     let kind_of = |error| match error {
         CallError::NotProvisioned => K::NotProvisioned,
@@ -330,17 +330,17 @@ async fn a_stuck_loop_hangs_nobody_and_a_gone_one_says_so() {
     let start = tokio::time::Instant::now();
     let call = pair.call(TOKENS, "GetAccessToken", (0u32,));
     let kept = pair.calls.recv().await.unwrap();
-    assert_eq!(failure(call.await.unwrap()).0, FailureKind::Timeout);
+    assert_eq!(failure(call.await.unwrap()).0, ErrorName::Timeout);
     assert_eq!((tokio::time::Instant::now() - start).as_secs(), 21);
     drop(kept);
 
     let call = pair.call(TOKENS, "GetAccessToken", (0u32,));
     drop(pair.calls.recv().await.unwrap());
-    assert_eq!(failure(call.await.unwrap()).0, FailureKind::Failed);
+    assert_eq!(failure(call.await.unwrap()).0, ErrorName::Failed);
     pair.calls.close();
     assert_eq!(
         failure(pair.call(TOKENS, "GetAccessToken", (0u32,)).await.unwrap()).0,
-        FailureKind::Failed
+        ErrorName::Failed
     );
 }
 
@@ -349,7 +349,7 @@ async fn a_full_queue_refuses_instead_of_waiting() {
     let mut pair = Pair::with_queue(everybody(), paired(), 1).await;
     let first = pair.call(TOKENS, "GetAccessToken", (0u32,));
     let second = pair.call(TOKENS, "GetAccessToken", (0u32,));
-    assert_eq!(failure(second.await.unwrap()).0, FailureKind::LimitsExceeded);
+    assert_eq!(failure(second.await.unwrap()).0, ErrorName::LimitsExceeded);
     let call = pair.calls.recv().await.unwrap();
     let good = answer(&call.command);
     call.reply.send(Ok(good)).unwrap();
@@ -375,7 +375,7 @@ async fn one_uid_may_have_many_calls_open_but_not_without_end() {
         match call.await.unwrap() {
             Ok(_) => good += 1,
             Err(error) => {
-                assert_eq!(failure(Err(error)).0, FailureKind::LimitsExceeded);
+                assert_eq!(failure(Err(error)).0, ErrorName::LimitsExceeded);
                 limited += 1;
             }
         }
@@ -401,7 +401,7 @@ async fn rejections_and_cancelling_get_through_while_as_many_calls_wait_as_may()
     assert!(pair.answered(PAIRING, "CancelPairing", ()).await.is_ok());
     assert_eq!(
         failure(pair.answered(TOKENS, "GetAccessToken", (0u32,)).await).0,
-        FailureKind::LimitsExceeded
+        ErrorName::LimitsExceeded
     );
     for call in open {
         let good = answer(&call.command);

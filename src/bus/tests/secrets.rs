@@ -126,7 +126,7 @@ async fn a_nul_never_reaches_the_wire() {
     pair.calls.recv().await.unwrap().reply.send(Ok(broken)).unwrap();
     assert_eq!(
         failure(call.await.unwrap()).0,
-        FailureKind::ServerError,
+        ErrorName::ServerError,
         "a token that lost a byte is no token"
     );
 }

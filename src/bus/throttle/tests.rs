@@ -10,7 +10,7 @@ async fn take(throttle: &Throttle, uid: u32, cost: Cost, count: u32) -> Vec<Tick
     tickets
 }
 
-fn kind(result: Result<Ticket<'_>, Failure>) -> FailureKind {
+fn kind(result: Result<Ticket<'_>, ErrorReply>) -> ErrorName {
     result.unwrap_err().kind()
 }
 
@@ -29,7 +29,7 @@ async fn one_waiting_call_too_many_is_refused_after_a_while_and_a_finished_one_m
     let throttle = Throttle::default();
     let mut tickets = take(&throttle, 1, Cost::Free, WAITING).await;
     let start = Instant::now();
-    assert_eq!(kind(throttle.admit(1, Cost::Free).await), FailureKind::LimitsExceeded);
+    assert_eq!(kind(throttle.admit(1, Cost::Free).await), ErrorName::LimitsExceeded);
     assert_eq!(Instant::now() - start, HOLD, "a tight loop is slowed down");
     assert!(
         throttle.admit(2, Cost::Free).await.is_ok(),
@@ -46,10 +46,7 @@ async fn who_waits_for_answers_can_still_tell_and_has_a_limit_for_that_too() {
     let start = Instant::now();
     let telling = take(&throttle, 1, Cost::Telling, WAITING).await;
     assert_eq!(Instant::now(), start);
-    assert_eq!(
-        kind(throttle.admit(1, Cost::Telling).await),
-        FailureKind::LimitsExceeded
-    );
+    assert_eq!(kind(throttle.admit(1, Cost::Telling).await), ErrorName::LimitsExceeded);
     drop(waiting);
     assert!(
         throttle.admit(1, Cost::Free).await.is_ok(),
@@ -64,11 +61,11 @@ async fn who_waits_for_answers_can_still_tell_and_has_a_limit_for_that_too() {
 async fn costly_calls_are_refused_when_their_budget_is_spent_and_allowed_when_it_refills() {
     let throttle = Throttle::default();
     drop(take(&throttle, 1, Cost::Costly, COSTLY_IN_A_ROW).await);
-    assert_eq!(kind(throttle.admit(1, Cost::Costly).await), FailureKind::LimitsExceeded);
+    assert_eq!(kind(throttle.admit(1, Cost::Costly).await), ErrorName::LimitsExceeded);
     assert!(throttle.admit(1, Cost::Free).await.is_ok(), "the rest goes on");
     tokio::time::advance(COSTLY_EVERY).await;
     assert!(throttle.admit(1, Cost::Costly).await.is_ok());
-    assert_eq!(kind(throttle.admit(1, Cost::Costly).await), FailureKind::LimitsExceeded);
+    assert_eq!(kind(throttle.admit(1, Cost::Costly).await), ErrorName::LimitsExceeded);
 }
 
 #[tokio::test(start_paused = true)]
@@ -97,7 +94,7 @@ async fn reconnecting_does_not_refill_a_budget() {
     let throttle = Throttle::default();
     drop(take(&throttle, 1, Cost::Costly, COSTLY_IN_A_ROW).await);
     throttle.retire(1);
-    assert_eq!(kind(throttle.admit(1, Cost::Costly).await), FailureKind::LimitsExceeded);
+    assert_eq!(kind(throttle.admit(1, Cost::Costly).await), ErrorName::LimitsExceeded);
     tokio::time::advance(COSTLY_EVERY * COSTLY_IN_A_ROW).await;
     throttle.retire(1);
     assert_eq!(throttle.users(), 0, "what owes nothing is forgotten");
@@ -122,6 +119,6 @@ async fn the_table_never_grows_beyond_its_size_and_a_waiting_user_keeps_its_entr
     }
     assert_eq!(
         kind(throttle.admit(99_999, Cost::Free).await),
-        FailureKind::LimitsExceeded
+        ErrorName::LimitsExceeded
     );
 }

@@ -149,8 +149,8 @@ fn an_end_without_success_says_why_and_what_to_do() {
 }
 
 /// What a call would have to answer with for this tool to go on.
-fn is_followed(kind: FailureKind) -> bool {
-    use FailureKind as K;
+fn is_followed(kind: ErrorName) -> bool {
+    use ErrorName as K;
     match kind {
         K::NotSupported
         | K::Timeout
@@ -173,7 +173,7 @@ fn is_followed(kind: FailureKind) -> bool {
 
 #[tokio::test]
 async fn every_error_of_a_start_is_followed_while_the_flow_goes_on_and_leaves_no_flow_otherwise() {
-    for kind in FailureKind::ALL {
+    for kind in ErrorName::ALL {
         let fake = Fake::start().await;
         fake.refuse("StartPairing", kind.name());
         fake.has_a_flow(Flow::AfterStart);
@@ -206,14 +206,14 @@ async fn every_error_of_a_start_is_followed_while_the_flow_goes_on_and_leaves_no
 #[tokio::test]
 async fn a_replacement_that_ends_at_its_start_is_not_told_as_the_end_of_the_pairing() {
     let fake = Fake::start().await;
-    fake.refuse("StartPairing", FailureKind::NoPairing.name());
+    fake.refuse("StartPairing", ErrorName::NoPairing.name());
     let failure = pair(&fake.client, true).await.unwrap_err();
     assert!(failure.sentence.contains("still paired as before"), "{failure}");
 }
 
 #[tokio::test]
 async fn a_tool_that_cannot_go_on_ends_what_it_started_or_says_how() {
-    let failed = FailureKind::Failed.name();
+    let failed = ErrorName::Failed.name();
     for (flow, cancel_fails, cancels, says) in [
         (Flow::AfterStart, false, true, "Cancelled."),
         (

@@ -6,24 +6,23 @@
 use std::borrow::Cow;
 
 use zbus::message::{Header, Message};
-use zbus::names::ErrorName;
 
 use crate::messages;
-use crate::messages::contract::FailureKind;
+use crate::messages::contract::ErrorName;
 use c2c_auth_core::CallError;
 
 /// One failed call: a name for programs, a text for people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
-pub(crate) struct Failure {
-    kind: FailureKind,
+pub(crate) struct ErrorReply {
+    kind: ErrorName,
     text: Cow<'static, str>,
 }
 
-impl Failure {
+impl ErrorReply {
     /// Of this kind, in these words. The words must not hold a secret.
     #[must_use]
-    pub(crate) fn new(kind: FailureKind, text: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn new(kind: ErrorName, text: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,
             text: text.into(),
@@ -32,20 +31,20 @@ impl Failure {
 
     /// For programs, which read it as the error's name.
     #[cfg(test)]
-    pub(crate) const fn kind(&self) -> FailureKind {
+    pub(crate) const fn kind(&self) -> ErrorName {
         self.kind
     }
 
     /// The loop is gone or answered with something else: only a daemon that is ending does that.
     pub(super) const fn ending() -> Self {
         Self {
-            kind: FailureKind::Failed,
+            kind: ErrorName::Failed,
             text: Cow::Borrowed("c2c-authd is shutting down; call again in a moment"),
         }
     }
 }
 
-impl From<CallError> for Failure {
+impl From<CallError> for ErrorReply {
     fn from(error: CallError) -> Self {
         let (kind, text) = messages::call_error(error);
         Self {
@@ -55,13 +54,13 @@ impl From<CallError> for Failure {
     }
 }
 
-impl zbus::DBusError for Failure {
+impl zbus::DBusError for ErrorReply {
     fn create_reply(&self, call: &Header<'_>) -> zbus::Result<Message> {
         Message::error(call, self.kind.name()).build(&(&*self.text,))
     }
 
-    fn name(&self) -> ErrorName<'_> {
-        ErrorName::from_static_str_unchecked(self.kind.name())
+    fn name(&self) -> zbus::names::ErrorName<'_> {
+        zbus::names::ErrorName::from_static_str_unchecked(self.kind.name())
     }
 
     fn description(&self) -> Option<&str> {
