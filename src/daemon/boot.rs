@@ -6,13 +6,12 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tracing::Level;
-
+use super::entry;
 use super::exit::{Code, Failure};
 use crate::bus::{self, Principal};
 use crate::config::secrets::{self, SecretError};
 use crate::config::{self, BodyKind, Config, ConfigError};
-use crate::messages::journal::{ADVICE, Entry};
+use crate::messages::journal::{ADVICE, Entry, Priority};
 use crate::oauth::{
     self, BaseUri, ClientAuth, Dialect, Encoding, Endpoint, Endpoints, FrameioC2c, Issuer, OauthCode, OauthDevice,
     Provider, RedirectUri, ServerSettings,
@@ -84,7 +83,7 @@ fn key_file(config: &Config, credentials: Option<&Path>) -> Option<PathBuf> {
 
 /// Logs something that is allowed but probably not meant.
 pub(crate) fn advise(sentence: impl Into<String>) {
-    Entry::new(Level::WARN, ADVICE, sentence).write();
+    entry::write(&Entry::new(Priority::Warning, ADVICE, sentence));
 }
 
 /// What is missing, in the order in which a production line would add it.

@@ -14,6 +14,7 @@ use std::io;
 use tokio::sync::{mpsc, oneshot};
 
 use super::authorize::authorize;
+use super::entry;
 use super::flights::{Flights, OnCancel};
 use super::inhibit::Inhibitor;
 use super::writer::Writer;
@@ -124,7 +125,7 @@ impl Executor {
                     done.published = true;
                 }
                 Effect::Reply(id, answer) => self.reply(id, answer),
-                Effect::Note(note) => Entry::from(&note).in_state(self.state).write(),
+                Effect::Note(note) => entry::write(&Entry::from(&note).in_state(self.state)),
                 Effect::Drained => done.drained = true,
             }
         }

@@ -5,7 +5,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `args`, `exit` | the process's edges |
+//! | `args`, `exit`, `entry` | the process's edges |
 //! | `status` | what the service manager shows |
 //! | `boot`, `reload` | configuration, secrets and store, once and again |
 //! | `executor`, `authorize`, `flights`, `writer`, `inhibit` | effects carried out |
@@ -17,6 +17,7 @@
 pub(crate) mod args;
 mod authorize;
 pub(crate) mod boot;
+mod entry;
 pub(crate) mod executor;
 pub(crate) mod exit;
 pub(crate) mod flights;
@@ -32,13 +33,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
-use tracing::Level;
-
 use crate::bus::{self, Wiring};
 use crate::config::System;
 use crate::messages::contract::BusAddress;
-use crate::messages::journal::{self, Entry};
+use crate::messages::journal::{self, Entry, Priority};
 use crate::system::clock::Clock;
 use crate::system::environment::Environment;
 use crate::system::events::{Ears, Sources};
@@ -53,6 +51,7 @@ use executor::Executor;
 use exit::{Code, Failure};
 use reload::Source;
 use run::{Daemon, Settings};
+use tokio::sync::{mpsc, watch};
 
 /// The whole program.
 #[must_use]
@@ -103,7 +102,7 @@ fn serve(bus: &BusAddress, source: Source) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            Entry::new(Level::ERROR, journal::FAILED, &failure.sentence).write();
+            entry::write(&Entry::new(Priority::Error, journal::FAILED, &failure.sentence));
             // Stays visible in `systemctl status` after the end.
             notifier.status(&failure.sentence);
             failure.code.into()

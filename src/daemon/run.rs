@@ -9,18 +9,15 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, sleep_until};
-use tracing::Level;
-
 use super::boot;
+use super::entry;
 use super::executor::{Done, Executor};
 use super::exit::{Code, Failure};
 use super::reload::Source;
 use super::status;
 use crate::bus::{Access, Call};
 use crate::config::Config;
-use crate::messages::journal::{self, Entry};
+use crate::messages::journal::{self, Entry, Priority};
 use crate::system::clock::Clock;
 use crate::system::events::{Ears, News};
 use crate::system::notify::{EXTEND_BY, Notifier, Watchdog};
@@ -28,6 +25,8 @@ use crate::system::signals::Wish;
 use crate::system::timer::Deadline;
 use crate::transport::{FloorClock, LONGEST};
 use c2c_auth_core::{Core, Effects, Event, WallTime};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
 
 /// How long the end may take. What is out has its own limit: the longest is an exchange or a poll that has no connection yet when
 /// the end begins (a refresh has one). What it brings has to be stored, and a disk that takes longer than the rest will not take it
@@ -97,13 +96,9 @@ impl Daemon {
         let mut done = self.executor.carry_out(&mut self.effects);
         self.tell(notifier);
         notifier.ready();
-        Entry::new(
-            Level::INFO,
-            journal::STARTED,
-            format!("c2c-authd {} started.", env!("CARGO_PKG_VERSION")),
-        )
-        .in_state(self.core.snapshot().pairing)
-        .write();
+        let started = format!("c2c-authd {} started.", env!("CARGO_PKG_VERSION"));
+        let started = Entry::new(Priority::Info, journal::STARTED, started);
+        entry::write(&started.in_state(self.core.snapshot().pairing));
         loop {
             if done.published && drain.is_none() {
                 self.tell(notifier);
@@ -135,8 +130,9 @@ impl Daemon {
                 // Nothing hurries a drain, and there is nothing left to configure.
                 Input::News(News::Wish(_)) => Done::default(),
                 Input::News(News::BusClosed) => {
-                    Entry::new(Level::ERROR, journal::BUS_LOST, "The connection to the bus was lost.").write();
-                    let lost = Failure::new(Code::TempFail, "The connection to the bus was lost.");
+                    let lost = "The connection to the bus was lost.";
+                    entry::write(&Entry::new(Priority::Error, journal::BUS_LOST, lost));
+                    let lost = Failure::new(Code::TempFail, lost);
                     match &mut drain {
                         Some(_) => Done::default(),
                         None => self.end(&mut drain, Some(lost), notifier),
@@ -151,7 +147,7 @@ impl Daemon {
                 }
                 Input::DrainOver => {
                     let sentence = "Ending with work unfinished: it took too long. The next start takes it up.";
-                    Entry::new(Level::WARN, journal::DRAIN_CUT, sentence).write();
+                    entry::write(&Entry::new(Priority::Warning, journal::DRAIN_CUT, sentence));
                     break;
                 }
             };
@@ -218,9 +214,8 @@ impl Daemon {
         notifier.stopping();
         notifier.status("Stopping, once what must not be cut is finished.");
         notifier.extend();
-        Entry::new(Level::INFO, journal::STOPPING, "Stopping.")
-            .in_state(self.core.snapshot().pairing)
-            .write();
+        let stopping = Entry::new(Priority::Info, journal::STOPPING, "Stopping.");
+        entry::write(&stopping.in_state(self.core.snapshot().pairing));
         *drain = Some(Drain {
             because,
             over: now + DRAIN_LIMIT,
@@ -242,17 +237,13 @@ impl Daemon {
                 for warning in &settings.config.warnings {
                     boot::advise(warning);
                 }
-                Entry::new(
-                    Level::INFO,
-                    journal::RELOADED,
-                    "The configuration was read again and is in force.",
-                )
-                .write();
+                let reloaded = "The configuration was read again and is in force.";
+                entry::write(&Entry::new(Priority::Info, journal::RELOADED, reloaded));
                 policy.map_or_else(Done::default, |policy| self.step(Event::PolicyChanged(policy)))
             }
             Err(why) => {
                 let sentence = format!("The new configuration is refused, the previous one stays in force: {why}");
-                Entry::new(Level::WARN, journal::RELOAD_REFUSED, &sentence).write();
+                entry::write(&Entry::new(Priority::Warning, journal::RELOAD_REFUSED, &sentence));
                 settings.refusal = Some(sentence);
                 Done::default()
             }

@@ -5,12 +5,10 @@
 //! will not work until somebody acts; *warning*, that it may come to that or that something should be checked; being offline
 //! is normal for a camera and no more than *info*.
 
-mod level;
-mod objection;
+mod priority;
+mod refusals;
 
 use std::time::Duration;
-
-use tracing::Level;
 
 use super::{self as messages, Words};
 use c2c_auth_core::{FaultKind, Generation, Note, PairingState, Reason};
@@ -112,11 +110,19 @@ kinds! {
     TOKEN_HANDED_OUT = "ac21ab928ae249ee923003f523d89912" "token-handed-out",
 }
 
+/// How urgent an entry is; see the head of this file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Priority {
+    Error,
+    Warning,
+    Info,
+}
+
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     /// Priority.
-    pub level: Level,
+    pub priority: Priority,
     /// Which kind.
     pub kind: Kind,
     /// `MESSAGE=`.
@@ -134,9 +140,9 @@ pub(crate) struct Entry {
 impl Entry {
     /// An entry with no more than a sentence.
     #[must_use]
-    pub(crate) fn new(level: Level, kind: Kind, sentence: impl Into<String>) -> Self {
+    pub(crate) fn new(priority: Priority, kind: Kind, sentence: impl Into<String>) -> Self {
         Self {
-            level,
+            priority,
             kind,
             sentence: sentence.into(),
             state: None,
@@ -162,32 +168,6 @@ impl Entry {
         self.generation = Some(generation);
         self
     }
-
-    /// Writes it.
-    pub(crate) fn write(&self) {
-        // The priority of a callsite is part of its static metadata, hence one callsite for each.
-        macro_rules! at {
-            ($level:ident) => {
-                tracing::event!(
-                    Level::$level,
-                    MESSAGE_ID = self.kind.id,
-                    C2C_EVENT = self.kind.word,
-                    C2C_STATE = self.state.map(PairingState::word),
-                    C2C_REASON = self.reason.map(Reason::word),
-                    C2C_GENERATION = self.generation.map(|generation| generation.0),
-                    C2C_CALLER_UID = self.caller,
-                    "{}",
-                    self.sentence
-                )
-            };
-        }
-        match self.level {
-            Level::ERROR => at!(ERROR),
-            Level::WARN => at!(WARN),
-            Level::INFO => at!(INFO),
-            Level::DEBUG | Level::TRACE => at!(DEBUG),
-        }
-    }
 }
 
 impl From<&Note> for Entry {
@@ -198,12 +178,12 @@ impl From<&Note> for Entry {
     fn from(note: &Note) -> Self {
         match *note {
             Note::CodeShown { expires_in } => Self::new(
-                Level::INFO,
+                Priority::Info,
                 CODE_SHOWN,
                 format!("A pairing code is shown for {}.", span(expires_in)),
             ),
             Note::CodeRequestFailed { fault, retry_in } => Self::new(
-                level::of_fault(fault),
+                priority::of_fault(fault),
                 CODE_REQUEST_FAILED,
                 format!(
                     "No pairing code: {}. Trying again in {}.",
@@ -212,34 +192,34 @@ impl From<&Note> for Entry {
                 ),
             ),
             Note::BadUserCode => Self::new(
-                Level::WARN,
+                Priority::Warning,
                 BAD_USER_CODE,
                 "The server sent a malformed pairing code; it is not shown, and another one is requested.",
             ),
             Note::StrayRedirect => Self::new(
-                Level::WARN,
+                Priority::Warning,
                 STRAY_REDIRECT,
                 "A redirect arrived that does not answer the current authorization request, or arrived again; pairing continues.",
             ),
             Note::ExchangeFailed { fault, retry_in } => exchange_failed(fault, retry_in),
-            Note::CodeRefused { objection, ref word } => objection::code_refused(objection, word.as_ref()),
-            Note::CodeEnded { ref word } => objection::code_ended(word.as_ref()),
+            Note::CodeRefused { objection, ref word } => refusals::code_refused(objection, word.as_ref()),
+            Note::CodeEnded { ref word } => refusals::code_ended(word.as_ref()),
             Note::SlowedDown { interval } => Self::new(
-                Level::INFO,
+                Priority::Info,
                 SLOWED_DOWN,
                 format!(
                     "The server asks for fewer polls: one every {} from now on.",
                     span(interval)
                 ),
             ),
-            Note::FlowEnded { reason, ref word } => objection::flow_ended(reason, word.as_ref()),
+            Note::FlowEnded { reason, ref word } => refusals::flow_ended(reason, word.as_ref()),
             Note::Paired {
                 generation,
                 replaced,
                 refreshable,
             } => paired(generation, replaced, refreshable),
             Note::Refreshed { generation, lifetime } => Self::new(
-                Level::INFO,
+                Priority::Info,
                 REFRESHED,
                 format!(
                     "Refreshed: access token {} is valid for {}.",
@@ -249,7 +229,7 @@ impl From<&Note> for Entry {
             )
             .generation(generation),
             Note::TokenUnusable { token, why, retry_in } => {
-                objection::token_unusable(token, why, span(retry_in).as_str())
+                refusals::token_unusable(token, why, span(retry_in).as_str())
             }
             Note::RefreshFailed {
                 fault,
@@ -257,20 +237,20 @@ impl From<&Note> for Entry {
                 ambiguous,
                 sends,
             } => refresh_failed(fault, retry_in, ambiguous, sends),
-            Note::ClientRejected { objection, paired } => objection::client_rejected(objection, paired),
-            Note::PairingLost { reason } => Self::new(Level::ERROR, PAIRING_LOST, {
+            Note::ClientRejected { objection, paired } => refusals::client_rejected(objection, paired),
+            Note::PairingLost { reason } => Self::new(Priority::Error, PAIRING_LOST, {
                 let Words { what, cure } = messages::reason(reason);
                 format!("The pairing is lost: {what}. {cure}.")
             })
             .reason(reason),
-            Note::Unpaired => Self::new(Level::INFO, UNPAIRED, "Unpaired on request."),
+            Note::Unpaired => Self::new(Priority::Info, UNPAIRED, "Unpaired on request."),
             Note::Revoked => Self::new(
-                Level::INFO,
+                Priority::Info,
                 REVOKED,
                 "The server revoked the tokens of a former pairing.",
             ),
             Note::RevocationDropped => Self::new(
-                Level::WARN,
+                Priority::Warning,
                 REVOCATION_DROPPED,
                 "The tokens of a former pairing could not be revoked at the server and are left to expire. If that matters, \
                  remove the device at the server.",
@@ -278,7 +258,7 @@ impl From<&Note> for Entry {
             Note::RejectionUnfounded { caller, generation } => Self {
                 caller: Some(caller),
                 ..Self::new(
-                    Level::WARN,
+                    Priority::Warning,
                     REJECTION_UNFOUNDED,
                     format!(
                         "Uid {caller} rejected access token {}. The server was asked after that and took it; nothing was refreshed.",
@@ -290,7 +270,7 @@ impl From<&Note> for Entry {
             Note::RejectionUnchecked { caller, generation } => Self {
                 caller: Some(caller),
                 ..Self::new(
-                    Level::WARN,
+                    Priority::Warning,
                     REJECTION_UNCHECKED,
                     format!(
                         "Uid {caller} rejected access token {}, which cannot be checked here; it is used until a refresh replaces it.",
@@ -300,41 +280,41 @@ impl From<&Note> for Entry {
                 .generation(generation)
             },
             Note::TokenRefused { generation } => Self::new(
-                Level::WARN,
+                Priority::Warning,
                 TOKEN_REFUSED,
                 format!("The server refused access token {} before it expired.", generation.0),
             )
             .generation(generation),
             Note::StoreFailed => Self::new(
-                Level::ERROR,
+                Priority::Error,
                 STORE_FAILED,
                 "The state directory cannot be written; tokens are kept in memory and writing is retried. Check its free space \
                  and mount; c2c-authctl check names it.",
             ),
             Note::StoreRecovered => Self::new(
-                Level::INFO,
+                Priority::Info,
                 STORE_RECOVERED,
                 "The state directory can be written again.",
             ),
             Note::RefreshTokenAging { age } => Self::new(
-                Level::WARN,
+                Priority::Warning,
                 REFRESH_TOKEN_AGING,
                 format!(
                     "No refresh has succeeded for {}. Bring the device online, or its pairing will expire.",
                     span(age)
                 ),
             ),
-            Note::RecordUnusable { reason } => Self::new(Level::ERROR, RECORD_UNUSABLE, {
+            Note::RecordUnusable { reason } => Self::new(Priority::Error, RECORD_UNUSABLE, {
                 let Words { what, cure } = messages::reason(reason);
                 format!("{}; it is kept but not used. {cure}.", messages::capital(what))
             })
             .reason(reason),
             Note::RecordFellBack => Self::new(
-                Level::WARN,
+                Priority::Warning,
                 RECORD_FELL_BACK,
                 "A record of the pairing is damaged; the other one is in use and may be out of date.",
             ),
-            Note::RecordSpilled { doubted } => Self::new(Level::WARN, RECORD_SPILLED, {
+            Note::RecordSpilled { doubted } => Self::new(Priority::Warning, RECORD_SPILLED, {
                 let doubt = if doubted {
                     " A record in the state directory is damaged, so it may be out of date."
                 } else {
@@ -346,7 +326,7 @@ impl From<&Note> for Entry {
                 )
             }),
             Note::FlowResumed => Self::new(
-                Level::INFO,
+                Priority::Info,
                 FLOW_RESUMED,
                 "Pairing continues after the restart; the code is still valid.",
             ),
@@ -357,20 +337,23 @@ impl From<&Note> for Entry {
 fn paired(generation: Generation, replaced: bool, refreshable: bool) -> Entry {
     let how = if replaced { "Paired anew" } else { "Paired" };
     if refreshable {
-        Entry::new(Level::INFO, PAIRED, format!("{how}."))
+        Entry::new(Priority::Info, PAIRED, format!("{how}."))
     } else {
         let Words { what, cure } = messages::reason(Reason::NoRefreshToken);
         let sentence = format!("{how}, but {what}. {cure}.");
-        Entry::new(Level::WARN, PAIRED, sentence)
+        Entry::new(Priority::Warning, PAIRED, sentence)
     }
     .generation(generation)
 }
 
 fn refresh_failed(fault: FaultKind, retry_in: Duration, ambiguous: bool, sends: u32) -> Entry {
-    let (level, outcome) = if ambiguous {
-        (Level::WARN, " The server may have renewed the tokens all the same.")
+    let (priority, outcome) = if ambiguous {
+        (
+            Priority::Warning,
+            " The server may have renewed the tokens all the same.",
+        )
     } else {
-        (level::of_fault(fault), "")
+        (priority::of_fault(fault), "")
     };
     let count = if sends > 1 {
         format!(" This refresh token was sent {sends} times.")
@@ -382,7 +365,7 @@ fn refresh_failed(fault: FaultKind, retry_in: Duration, ambiguous: bool, sends: 
         explain_fault(fault),
         span(retry_in)
     );
-    Entry::new(level, REFRESH_FAILED, sentence)
+    Entry::new(priority, REFRESH_FAILED, sentence)
 }
 
 fn exchange_failed(fault: FaultKind, retry_in: Option<Duration>) -> Entry {
@@ -394,7 +377,7 @@ fn exchange_failed(fault: FaultKind, retry_in: Option<Duration>) -> Entry {
         "The user approved, but the server issued no tokens: {}. {next}",
         explain_fault(fault)
     );
-    Entry::new(level::of_fault(fault), EXCHANGE_FAILED, sentence)
+    Entry::new(priority::of_fault(fault), EXCHANGE_FAILED, sentence)
 }
 
 const fn explain_fault(fault: FaultKind) -> &'static str {

@@ -6,6 +6,7 @@
 mod call_error;
 pub(crate) mod contract;
 pub(crate) mod journal;
+mod oauth_error;
 mod reason;
 
 pub(crate) use call_error::call_error;

@@ -14,7 +14,7 @@ pub(crate) struct Words {
     pub cure: &'static str,
 }
 
-const fn words(what: &'static str, cure: &'static str) -> Words {
+pub(super) const fn words(what: &'static str, cure: &'static str) -> Words {
     Words { what, cure }
 }
 

@@ -139,36 +139,36 @@ fn being_offline_is_information_and_a_lost_pairing_is_an_error() {
         ambiguous: false,
         sends: 0,
     };
-    assert_eq!(Entry::from(&offline).level, Level::INFO);
+    assert_eq!(Entry::from(&offline).priority, Priority::Info);
     let ambiguous = Note::RefreshFailed {
         fault: FaultKind::Lost,
         retry_in: MINUTE,
         ambiguous: true,
         sends: 1,
     };
-    assert_eq!(Entry::from(&ambiguous).level, Level::WARN);
+    assert_eq!(Entry::from(&ambiguous).priority, Priority::Warning);
     assert_eq!(
         Entry::from(&Note::PairingLost {
             reason: Reason::Revoked
         })
-        .level,
-        Level::ERROR
+        .priority,
+        Priority::Error
     );
     assert_eq!(
         Entry::from(&Note::FlowEnded {
             reason: Reason::Cancelled,
             word: None,
         })
-        .level,
-        Level::INFO
+        .priority,
+        Priority::Info
     );
     assert_eq!(
         Entry::from(&Note::FlowEnded {
             reason: Reason::ClientRejected,
             word: None,
         })
-        .level,
-        Level::ERROR
+        .priority,
+        Priority::Error
     );
 }
 
@@ -213,7 +213,7 @@ fn what_the_server_objects_to_is_named_with_the_setting_that_cures_it() {
     assert!(!sentence.contains("pairing"), "there is none: {sentence}");
     let entry = Entry::from(&Note::CodeRefused { objection, word: None });
     assert!(entry.sentence.contains("provider.redirect-uri"), "{}", entry.sentence);
-    assert_eq!(entry.level, Level::WARN);
+    assert_eq!(entry.priority, Priority::Warning);
 }
 
 #[test]
@@ -233,7 +233,7 @@ fn a_token_that_cannot_be_used_is_told_with_its_size_or_its_fault() {
             for part in [said, what, "15 min"] {
                 assert!(entry.sentence.contains(part), "{}", entry.sentence);
             }
-            assert_eq!(entry.level, Level::ERROR);
+            assert_eq!(entry.priority, Priority::Error);
         }
     }
     assert_eq!(TOKEN_MAX, 32_768, "as the sentence says");

@@ -1,25 +1,24 @@
 //! How urgent an entry is, where its cause decides that.
 
-use tracing::Level;
-
+use super::Priority;
 use c2c_auth_core::{FaultKind, Reason};
 
 /// Being offline is ordinary; what a person could look into is a warning.
-pub(super) const fn of_fault(fault: FaultKind) -> Level {
+pub(super) const fn of_fault(fault: FaultKind) -> Priority {
     match fault {
-        FaultKind::Offline => Level::INFO,
+        FaultKind::Offline => Priority::Info,
         FaultKind::ClockNotSet
         | FaultKind::Untrusted
         | FaultKind::Lost
         | FaultKind::Garbled
         | FaultKind::RateLimited
         | FaultKind::Refused
-        | FaultKind::Local(_) => Level::WARN,
+        | FaultKind::Local(_) => Priority::Warning,
     }
 }
 
 /// What users decide is information; what keeps users from pairing is not.
-pub(super) const fn of_flow_end(reason: Reason) -> Level {
+pub(super) const fn of_flow_end(reason: Reason) -> Priority {
     match reason {
         Reason::None
         | Reason::NeverPaired
@@ -27,7 +26,7 @@ pub(super) const fn of_flow_end(reason: Reason) -> Level {
         | Reason::Cancelled
         | Reason::Denied
         | Reason::GaveUp
-        | Reason::Unpaired => Level::INFO,
+        | Reason::Unpaired => Priority::Info,
         Reason::Revoked
         | Reason::RefreshTokenExpired
         | Reason::RefreshAnswerLost
@@ -35,13 +34,13 @@ pub(super) const fn of_flow_end(reason: Reason) -> Level {
         | Reason::Offline
         | Reason::ClockNotSet
         | Reason::ServerError
-        | Reason::LocalFault => Level::WARN,
+        | Reason::LocalFault => Priority::Warning,
         Reason::ClientRejected
         | Reason::ClientIdMissing
         | Reason::ClientSecretMissing
         | Reason::StateKeyMissing
         | Reason::StateKeyMismatch
         | Reason::ForeignRecord
-        | Reason::RecordDamaged => Level::ERROR,
+        | Reason::RecordDamaged => Priority::Error,
     }
 }
