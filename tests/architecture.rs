@@ -1,54 +1,14 @@
-//! The walls of the house: who may import whom, what the core may not even name, and how long a file may be.
+//! Which folder may import which, which folder may name a crate, and how long a file may be.
 //!
-//! The compiler keeps other crates out of the core, which is a crate of its own; it does not keep `bus`, `transport` and
-//! `store` apart, nor the standard library's clock, files and locks out of the core. This test does, by reading the paths that
-//! each file under `src/` names, in `use` and in the middle of code.
+//! The compiler keeps other crates out of the core. It does not keep the folders under `src/` apart, nor the standard library's
+//! clock, files and locks out of the core. This test does: it collects every path that a file names, in `use`, in code and in
+//! macros, and holds it against the table in `docs/architecture.md`.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What each folder may import from this crate, besides itself.
-const IMPORTS: &[(&str, &[&str])] = &[
-    ("core", &[]),
-    ("messages", &["core"]),
-    ("system", &["core"]),
-    ("oauth", &["core"]),
-    ("config", &["core"]),
-    ("store", &["core"]),
-    ("bus", &["core", "messages"]),
-    ("transport", &["core", "oauth"]),
-    ("loopback", &["core", "oauth"]),
-    // `check` reaches the server by the daemon's own client, and so sees what the daemon would see.
-    (
-        "ctl",
-        &[
-            "core",
-            "messages",
-            "system",
-            "config",
-            "bus",
-            "store",
-            "transport",
-            "oauth",
-            "daemon",
-        ],
-    ),
-    (
-        "daemon",
-        &[
-            "core",
-            "messages",
-            "system",
-            "oauth",
-            "config",
-            "store",
-            "bus",
-            "transport",
-            "loopback",
-        ],
-    ),
-    ("bin", &["ctl", "daemon"]),
-];
+use proc_macro2::{TokenStream, TokenTree};
 
 /// Crates that belong to one folder's job, and who may name them outside of tests.
 const CRATES: &[(&str, &[&str])] = &[
@@ -66,15 +26,14 @@ const CRATES: &[(&str, &[&str])] = &[
     ("toml", &["config"]),
     // Users and groups of the system: a test's machine has its own.
     ("uzers", &["config"]),
+    // Neither words nor pure parts log.
+    ("tracing", &["system", "transport", "loopback", "bus", "daemon", "ctl"]),
     ("tracing_subscriber", &["system"]),
     ("tracing_journald", &["system"]),
     ("sd_notify", &["system"]),
 ];
 
-/// All that the core may name of the world, besides itself: no clock, no lock, no file, no socket, no random order.
-const CORE_CRATES: &[&str] = &["std", "zeroize"];
-/// Its tests have tools.
-const CORE_TEST_CRATES: &[&str] = &["std", "zeroize", "insta", "proptest"];
+/// What the core may not name: no clock, no lock, no file, no socket, no random order.
 const CORE_NEVER: &[&str] = &[
     "std::cell",
     "std::collections::HashMap",
@@ -120,39 +79,36 @@ fn every_file_fits_one_sitting() {
 
 #[test]
 fn every_folder_has_a_rule() {
-    let known = |name: &str| IMPORTS.iter().any(|(folder, _)| *folder == name);
+    let imports = imports();
     for (path, _) in sources() {
         let folder = folder_of(&path);
         assert!(
-            folder.is_none_or(|folder| known(&folder)),
-            "{path} is in a folder that has no rule"
+            folder.is_none_or(|folder| imports.contains_key(folder)),
+            "{path} is in a folder that docs/architecture.md has no row for"
         );
     }
 }
 
-/// A password hash takes its memory on purpose: one in the path of a start or a write would be most of what the daemon may have.
-/// The store's key is derived from a key, not from a password.
+/// A row of the table imports from rows above it, so no two folders import each other, however long the way round.
 #[test]
-fn nothing_hashes_passwords() {
-    const HASHES: [&str; 6] = ["argon2", "rust-argon2", "bcrypt", "scrypt", "pbkdf2", "balloon-hash"];
-    let lock = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock"))
-        .expect("the lock file is committed");
-    let names: Vec<_> = lock
-        .lines()
-        .filter_map(|line| line.strip_prefix("name = \"")?.strip_suffix('"'))
-        .collect();
-    assert!(names.contains(&"sha2"), "the lock file was read");
-    for name in names {
-        assert!(!HASHES.contains(&name), "{name} is among the dependencies");
+fn imports_never_turn_back() {
+    let page = architecture();
+    let folders: Vec<_> = rows(&page).map(|(folder, _)| folder).collect();
+    let imports = imports();
+    for (place, folder) in folders.iter().enumerate() {
+        for import in &imports[*folder] {
+            assert!(
+                folders[..place].contains(&import.as_str()),
+                "{folder} imports {import} from below it"
+            );
+        }
     }
 }
 
-/// The reader is what could fail without anybody noticing, so it is shown what it must find.
+/// A reader that overlooks something fails silently, so it is shown what it must find.
 #[test]
 fn a_planted_violation_is_found() {
     let planted = [
-        ("src/core/x.rs", "use tokio::time::sleep;", "tokio"),
-        ("src/core/x.rs", "use crate::bus;", "bus"),
         (
             "src/core/x.rs",
             "use std::{fmt, time::{Duration, Instant}};",
@@ -165,19 +121,26 @@ fn a_planted_violation_is_found() {
         ),
         ("src/core/x.rs", "use std::collections::HashMap as Map;", "HashMap"),
         ("src/core/x.rs", "use std::sync::*;", "std::sync::*"),
-        ("src/core/x.rs", "use ::rustix::fs;", "rustix"),
-        ("src/core/a/b.rs", "use super::super::super::store::Vault;", "store"),
-        (
-            "src/core/x.rs",
-            "#[cfg(test)]\nmod tests {\n    use super::super::super::oauth::Grant;\n}",
-            "oauth",
-        ),
         (
             "src/bus/mod.rs",
             "use crate::{\n    core::Policy,\n    transport::{self, Client},\n};",
             "transport",
         ),
         ("src/bus/mod.rs", "use super::store::Vault;", "store"),
+        ("src/bus/a/b.rs", "use super::super::super::store::Vault;", "store"),
+        (
+            "src/bus/x.rs",
+            "#[cfg(test)]\nmod tests {\n    use super::super::super::oauth::Grant;\n}",
+            "oauth",
+        ),
+        ("src/bus/x.rs", "use ::rustls::ClientConfig;", "rustls"),
+        ("src/bus/x.rs", "use rustls;", "rustls"),
+        (
+            "src/oauth/x.rs",
+            "use c2c_auth_core::Core;\nfn f(x: u8) { x as crate::bus::T }",
+            "bus",
+        ),
+        ("src/messages/x.rs", "fn f() { tracing::info!(\"told\") }", "tracing"),
         ("src/transport/tls.rs", "fn f(v: &crate::store::Vault) {}", "store"),
         ("src/transport/tls.rs", "use c2c_authd::bus::Bus;", "bus"),
         ("src/store/vault/tests.rs", "use crate::transport::Client;", "transport"),
@@ -214,11 +177,11 @@ fn what_is_allowed_is_not_found() {
             "use std::{fmt, time::Duration, collections::{BTreeMap, VecDeque}};",
         ),
         (
-            "src/core/x.rs",
-            "// use tokio::time;\n/* use crate::bus; /* nested */ */ const S: &str = \"crate::bus\";",
+            "src/oauth/x.rs",
+            "// use zbus::Connection;\n/* use crate::bus; /* nested */ */ const S: &str = \"crate::bus\";",
         ),
         (
-            "src/core/x.rs",
+            "src/oauth/x.rs",
             "const R: &str = r#\"use crate::bus; \"quoted\" \"#; const C: char = '\"';",
         ),
         (
@@ -291,47 +254,131 @@ fn violations(path: &str, text: &str) -> Vec<String> {
     let Some(folder) = folder_of(path) else {
         return Vec::new();
     };
-    let allowed = IMPORTS
+    let imports = imports();
+    let allowed = imports.get(folder).map_or(&[][..], Vec::as_slice);
+    let stream: TokenStream = text.parse().unwrap_or_else(|error| panic!("{path}: {error}"));
+    let mut named = Vec::new();
+    collect(stream, &module_of(path), &[], &mut named);
+    named
         .iter()
-        .find(|(name, _)| *name == folder)
-        .map_or(&[][..], |(_, imports)| imports);
-    let mut broken = Vec::new();
-    for named in paths(path, text) {
-        let segments: Vec<&str> = named.split("::").collect();
-        let wrong = match segments[..] {
-            ["crate", other, ..] => {
-                let is_folder = IMPORTS.iter().any(|(name, _)| *name == other);
-                is_folder && other != folder && !allowed.contains(&other)
-            }
-            [name, ..] if folder == "core" => !core_may_name(path, name, &named),
-            [name, ..] => {
-                let foreign = |(owned, owners): &(&str, &[&str])| *owned == name && !owners.contains(&folder.as_str());
-                !is_test(path) && CRATES.iter().any(foreign)
-            }
-            [] => false,
-        };
-        if wrong {
-            broken.push(format!("{path}: `{folder}` must not name `{named}`"));
-        }
-    }
-    broken
+        .filter(
+            |named| match &named.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+                ["crate", other, ..] => {
+                    *other != folder && imports.contains_key(*other) && !allowed.iter().any(|name| name == other)
+                }
+                ["std", ..] => folder == "core" && CORE_NEVER.iter().any(|never| reaches(&named.join("::"), never)),
+                [name, ..] => {
+                    let foreign = |(owned, owners): &(&str, &[&str])| owned == name && !owners.contains(&folder);
+                    !is_test(path) && CRATES.iter().any(foreign)
+                }
+                [] => false,
+            },
+        )
+        .map(|named| format!("{path}: `{folder}` must not name `{}`", named.join("::")))
+        .collect()
 }
 
-fn core_may_name(path: &str, name: &str, named: &str) -> bool {
-    let crates = if is_test(path) { CORE_TEST_CRATES } else { CORE_CRATES };
-    let never = CORE_NEVER.iter().any(|never| {
-        let below = |long: &str, short: &str| long == short || long.starts_with(&format!("{short}::"));
-        // A glob names everything below it.
-        let glob = named.strip_suffix("::*").is_some_and(|parent| below(never, parent));
-        glob || below(named, never)
-    });
-    crates.contains(&name) && !never
+/// Whether a path names this item, something below it, or everything around it.
+fn reaches(named: &str, item: &str) -> bool {
+    let below = |long: &str, short: &str| {
+        long.strip_prefix(short)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+    };
+    below(named, item) || named.strip_suffix("::*").is_some_and(|parent| below(item, parent))
+}
+
+/// All paths of some tokens, from the root of a crate. `around` is what stands in front of the braces of a `use`.
+fn collect(tokens: TokenStream, module: &[String], around: &[String], found: &mut Vec<Vec<String>>) {
+    let tokens: Vec<_> = tokens.into_iter().collect();
+    let is = |at: usize, sign| matches!(tokens.get(at), Some(TokenTree::Punct(punct)) if punct.as_char() == sign);
+    let word = |at: usize| match tokens.get(at) {
+        Some(TokenTree::Ident(ident)) => ident.to_string(),
+        _ => String::new(),
+    };
+    let mut at = 0;
+    while at < tokens.len() {
+        let before = word(at.wrapping_sub(1));
+        match &tokens[at] {
+            TokenTree::Group(group) if word(at.wrapping_sub(2)) == "mod" => {
+                collect(group.stream(), &[module, &[before]].concat(), &[], found);
+            }
+            TokenTree::Group(group) => collect(group.stream(), module, &[], found),
+            // In braces `as` gives a name; elsewhere a path may follow it.
+            TokenTree::Ident(ident) if ident == "use" || ident == "as" => {}
+            TokenTree::Ident(ident) if around.is_empty() || before != "as" => {
+                let mut path = [around, &[ident.to_string()]].concat();
+                while is(at + 1, ':') && is(at + 2, ':') {
+                    match tokens.get(at + 3) {
+                        Some(TokenTree::Ident(name)) => path.push(name.to_string()),
+                        Some(TokenTree::Punct(sign)) if sign.as_char() == '*' => path.push("*".to_owned()),
+                        Some(TokenTree::Group(group)) => collect(group.stream(), module, &path, found),
+                        _ => break,
+                    }
+                    at += 3;
+                }
+                if path.len() > 1 || before == "use" {
+                    found.push(absolute(module, &path));
+                }
+            }
+            _ => {}
+        }
+        at += 1;
+    }
+}
+
+/// A path from the root: `crate::…` for this crate's, with the core as a folder; else with the name of the crate in front.
+fn absolute(module: &[String], path: &[String]) -> Vec<String> {
+    let below = |module: &[String], rest| [&["crate".to_owned()], module, rest].concat();
+    match path[0].as_str() {
+        "c2c_auth_core" => below(&["core".to_owned()], &path[1..]),
+        "crate" | "c2c_authd" => below(&[], &path[1..]),
+        "self" => below(module, &path[1..]),
+        "super" => {
+            let supers = path.iter().take_while(|name| *name == "super").count();
+            below(&module[..module.len().saturating_sub(supers)], &path[supers..])
+        }
+        _ => path.to_vec(),
+    }
+}
+
+/// The module that a file is.
+fn module_of(path: &str) -> Vec<String> {
+    let below = path
+        .trim_start_matches("src/")
+        .trim_end_matches(".rs")
+        .trim_end_matches("/mod");
+    below.split('/').map(str::to_owned).collect()
+}
+
+fn architecture() -> String {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/architecture.md");
+    fs::read_to_string(&page).unwrap_or_else(|error| panic!("{}: {error}", page.display()))
+}
+
+/// The rows of the table of folders: a folder, and what it may import.
+fn rows(page: &str) -> impl Iterator<Item = (&str, &str)> {
+    let table = page
+        .lines()
+        .skip_while(|line| !line.starts_with("| folder | owns | may import |"));
+    table.skip(2).map_while(|row| {
+        let mut cells = row.strip_prefix("| `")?.split(" | ");
+        let folder = cells.next()?.trim_matches(['`', '/']).trim_start_matches("src/");
+        Some((folder, cells.last()?.trim_end_matches(" |")))
+    })
+}
+
+/// What each folder may import from this crate, besides itself.
+fn imports() -> BTreeMap<String, Vec<String>> {
+    let page = architecture();
+    let names = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect();
+    rows(&page)
+        .map(|(folder, cell)| (folder.to_owned(), names(cell)))
+        .collect()
 }
 
 /// The folder under `src/` that a file belongs to; `None` for `lib.rs`, which only declares them.
-fn folder_of(path: &str) -> Option<String> {
-    let below = path.strip_prefix("src/")?;
-    Some(below.split_once('/')?.0.to_owned())
+fn folder_of(path: &str) -> Option<&str> {
+    Some(path.strip_prefix("src/")?.split_once('/')?.0)
 }
 
 /// Files that are compiled for tests only.
@@ -346,231 +393,4 @@ fn too_long(path: &str, text: &str) -> Option<String> {
     let own = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
     let lines = own.lines().count();
     (lines > LONGEST).then(|| format!("{path} has {lines} lines without its tests, more than {LONGEST}"))
-}
-
-/// The absolute paths a file names: `crate::…` for this crate's, else with the crate's name in front.
-fn paths(path: &str, text: &str) -> Vec<String> {
-    let tokens = tokens(text);
-    let mut module = module_of(path);
-    let mut inner: Vec<usize> = Vec::new();
-    let mut local: Vec<String> = Vec::new();
-    let (mut depth, mut at) = (0_usize, 0_usize);
-    let mut found = Vec::new();
-    while at < tokens.len() {
-        let next = |ahead: usize| tokens.get(at + ahead).map_or("", String::as_str);
-        match tokens[at].as_str() {
-            "mod" if is_word(next(1)) => {
-                local.push(next(1).to_owned());
-                if next(2) == "{" {
-                    module.push(next(1).to_owned());
-                    inner.push(depth);
-                    depth += 1;
-                    at += 2;
-                }
-            }
-            "macro_rules" if next(1) == "!" => local.push(next(2).to_owned()),
-            // `impl Trait + use<'a>` captures, and imports nothing.
-            "use" if next(1) != "<" => {
-                let end = (at..tokens.len())
-                    .find(|end| tokens[*end] == ";")
-                    .unwrap_or(tokens.len());
-                for named in expand(&tokens[at + 1..end]) {
-                    found.extend(absolute(&module, &named, true));
-                }
-                at = end;
-            }
-            "{" => depth += 1,
-            "}" => {
-                depth = depth.saturating_sub(1);
-                if inner.last() == Some(&depth) {
-                    inner.pop();
-                    module.pop();
-                }
-            }
-            word if is_word(word) && next(1) == "::" && (at == 0 || tokens[at - 1] != "::") => {
-                let mut named = vec![word.to_owned()];
-                while tokens.get(at + 1).is_some_and(|token| token == "::")
-                    && tokens.get(at + 2).is_some_and(|token| is_word(token))
-                {
-                    named.push(tokens[at + 2].clone());
-                    at += 2;
-                }
-                found.extend(absolute(&module, &named, false));
-            }
-            _ => {}
-        }
-        at += 1;
-    }
-    // `use b::C` beside `mod b;`, `use m` beside `macro_rules! m` and `use Kind::*` beside `enum Kind` are paths of this file.
-    found.retain(|named| {
-        let first = named.split("::").next().unwrap_or_default();
-        !first.starts_with(char::is_uppercase) && !local.iter().any(|name| name == first)
-    });
-    found
-}
-
-/// Where in the crate a file's items are.
-fn module_of(path: &str) -> Vec<String> {
-    let below = path.trim_start_matches("src/").trim_end_matches(".rs");
-    let mut module: Vec<String> = below.split('/').map(str::to_owned).collect();
-    if module.last().is_some_and(|name| name == "mod" || name == "lib") {
-        module.pop();
-    }
-    module
-}
-
-/// What a path means here. In the middle of code, only what begins with a keyword or a small letter and is known as a crate can
-/// be told from a module or type of the file; in `use` everything else is a crate.
-fn absolute(module: &[String], named: &[String], imported: bool) -> Option<String> {
-    let first = named.first()?.as_str();
-    let below = |parents: usize, rest: &[String]| {
-        let kept = &module[..module.len().saturating_sub(parents)];
-        Some([&["crate".to_owned()], kept, rest].concat().join("::"))
-    };
-    match first {
-        "c2c_auth_core" => Some(
-            [&["crate".to_owned(), "core".to_owned()], &named[1..]]
-                .concat()
-                .join("::"),
-        ),
-        "crate" | "c2c_authd" => Some([&["crate".to_owned()], &named[1..]].concat().join("::")),
-        "self" => below(0, &named[1..]),
-        "super" => {
-            let supers = named.iter().take_while(|name| *name == "super").count();
-            below(supers, &named[supers..])
-        }
-        _ if imported => Some(named.join("::")),
-        _ => {
-            let krate = first == "std" || first == "tokio" || CRATES.iter().any(|(name, _)| *name == first);
-            krate.then(|| named.join("::"))
-        }
-    }
-}
-
-/// Every single path of a `use` tree.
-fn expand(tokens: &[String]) -> Vec<Vec<String>> {
-    let mut found = Vec::new();
-    let mut prefixes: Vec<Vec<String>> = vec![Vec::new()];
-    let mut current: Vec<String> = Vec::new();
-    let mut tokens = tokens.iter();
-    while let Some(token) = tokens.next() {
-        match token.as_str() {
-            "{" => {
-                prefixes.push(current.clone());
-            }
-            "}" | "," => {
-                let prefix = prefixes.last().cloned().unwrap_or_default();
-                if current.len() > prefix.len() {
-                    found.push(current.clone());
-                }
-                if token == "}" {
-                    // What was before the brace is no path of its own.
-                    prefixes.pop();
-                    current = prefix;
-                    let outer = prefixes.last().cloned().unwrap_or_default();
-                    current.truncate(outer.len());
-                } else {
-                    current = prefix;
-                }
-            }
-            "as" => {
-                tokens.next();
-            }
-            "self" if !current.is_empty() => found.push(current.clone()),
-            word if is_word(word) || word == "*" => current.push(word.to_owned()),
-            _ => {}
-        }
-    }
-    let prefix = prefixes.last().map_or(0, Vec::len);
-    if current.len() > prefix {
-        found.push(current);
-    }
-    found
-}
-
-fn is_word(token: &str) -> bool {
-    token.starts_with(|c: char| c.is_alphabetic() || c == '_')
-}
-
-/// The words and signs of a file, without comments, texts and characters.
-fn tokens(text: &str) -> Vec<String> {
-    let chars: Vec<char> = text.chars().collect();
-    let starts = |at: usize, what: &str| what.chars().enumerate().all(|(i, c)| chars.get(at + i) == Some(&c));
-    let mut found = Vec::new();
-    let mut at = 0;
-    while at < chars.len() {
-        let c = chars[at];
-        if starts(at, "//") {
-            at += chars[at..].iter().take_while(|c| **c != '\n').count();
-        } else if starts(at, "/*") {
-            let mut depth = 0;
-            loop {
-                if starts(at, "/*") {
-                    depth += 1;
-                    at += 2;
-                } else if starts(at, "*/") {
-                    depth -= 1;
-                    at += 2;
-                } else {
-                    at += 1;
-                }
-                if depth == 0 || at >= chars.len() {
-                    break;
-                }
-            }
-        } else if let Some(end) = raw_text_end(&chars, at) {
-            at = end;
-        } else if c == '"' {
-            at += 1;
-            while at < chars.len() && chars[at] != '"' {
-                at += if chars[at] == '\\' { 2 } else { 1 };
-            }
-            at += 1;
-        } else if c == '\'' {
-            // A character, or the name of a lifetime.
-            at += match (chars.get(at + 1), chars.get(at + 2)) {
-                (Some('\\'), _) => 2 + chars[at + 2..].iter().skip(1).take_while(|c| **c != '\'').count() + 2,
-                (Some(_), Some('\'')) => 3,
-                _ => 1,
-            };
-        } else if c.is_alphanumeric() || c == '_' {
-            let word: String = chars[at..]
-                .iter()
-                .take_while(|c| c.is_alphanumeric() || **c == '_')
-                .collect();
-            at += word.chars().count();
-            found.push(word);
-        } else if starts(at, "::") {
-            found.push(String::from("::"));
-            at += 2;
-        } else {
-            if !c.is_whitespace() {
-                found.push(c.to_string());
-            }
-            at += 1;
-        }
-    }
-    found
-}
-
-/// Where a raw text that begins here ends.
-fn raw_text_end(chars: &[char], at: usize) -> Option<usize> {
-    let before = at.checked_sub(1).and_then(|before| chars.get(before));
-    if before.is_some_and(|c| c.is_alphanumeric() || *c == '_') {
-        return None;
-    }
-    let mut open = at + usize::from(chars.get(at) == Some(&'b'));
-    if chars.get(open) != Some(&'r') {
-        return None;
-    }
-    open += 1;
-    let hashes = chars[open..].iter().take_while(|c| **c == '#').count();
-    open += hashes;
-    if chars.get(open) != Some(&'"') {
-        return None;
-    }
-    let closes =
-        |end: usize| chars[end] == '"' && chars[end + 1..].iter().take(hashes).filter(|c| **c == '#').count() == hashes;
-    let end = (open + 1..chars.len()).find(|end| closes(*end))?;
-    Some(end + 1 + hashes)
 }
