@@ -8,10 +8,10 @@ use c2c_testkit::rig::Process;
 use rustix::fs::{Gid, Uid};
 use zbus::Variant;
 
-use crate::world::{User, World, error_name, quick};
+use super::world::{User, World, error_name, quick};
 
 const DENIED: &str = "org.freedesktop.DBus.Error.AccessDenied";
-const XML: &str = include_str!("../../dbus/org.cameratocloud.Auth1.xml");
+const XML: &str = include_str!("../../../dbus/org.cameratocloud.Auth1.xml");
 
 /// Uids of nobody, for the three kinds of users.
 const UI: u32 = 61_235;

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 use c2c_testkit::rig::CLIENT_ID;
 use c2c_testkit::server::{Endpoint, Fault, Options, Pause, Server, Stage, Truth};
 
-use crate::access::as_user;
-use crate::world::{LIMIT, Token, User, World, beside_pings, quick};
+use super::access::as_user;
+use super::world::{LIMIT, Token, User, World, beside_pings, quick};
 
 /// What the API takes. A request to it costs as much as this look at the server's books.
 type Api = Arc<dyn Fn(&Token) -> bool + Send + Sync>;

@@ -12,8 +12,8 @@ use c2c_testkit::server::{Cut, Endpoint, Fault, Kind, Options, Page, Pause, Stag
 use serde_json::json;
 use zbus::Variant;
 
-use crate::recorder::{Message, Recorder};
-use crate::world::{DAEMON, LIMIT, User, World, quick};
+use super::recorder::{Message, Recorder};
+use super::world::{DAEMON, LIMIT, User, World, quick};
 
 /// A secret, and the methods whose answers are meant to carry it.
 struct Canary {

@@ -1,7 +1,5 @@
 //! The operator's tool as its own process, against the real daemon: what it prints, and what a script learns from it.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::fs;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};

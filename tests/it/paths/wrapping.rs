@@ -6,8 +6,8 @@ use c2c_auth_core::RefreshToken;
 use c2c_testkit::server::{Edit, Endpoint, Fault, Options, Times, Wrapping};
 use serde_json::Value;
 
-use crate::hostile_network::{paired, recovers, refresh};
-use crate::world::{LIMIT, User, World, error_name, quick, side_by_side};
+use super::hostile_network::{paired, recovers, refresh};
+use super::world::{LIMIT, User, World, error_name, quick, side_by_side};
 
 const SERVER_ERROR: &str = "org.cameratocloud.Auth1.Error.ServerError";
 

@@ -8,7 +8,7 @@ use c2c_auth_core::{Body, Kept, Loaded, Record, Stored};
 use c2c_testkit::rig::Process;
 use c2c_testkit::server::{Endpoint, Fault, Options, Pause, Stage};
 
-use crate::world::{LIMIT, User, World, quick};
+use super::world::{LIMIT, User, World, quick};
 
 /// Whether a start after a power-off would find the pairing that the server knows, in both generations.
 fn is_safe(world: &World, stored: &Stored) -> bool {

@@ -1,8 +1,6 @@
 //! The two standard kinds end to end: the real daemon between a bus, a standard server over TLS and a browser.
 //!
-//! (Frame.io's own kind has `tests/path`; third-party servers and a real browser have `tests/oidc`.)
-
-#![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
+//! (Frame.io's own kind has `paths`; third-party servers and a real browser have `tests/oidc`.)
 
 mod presets;
 mod rejections;

@@ -1,7 +1,5 @@
 //! The real daemon as its own process, as systemd and an operator see it: notifications, signals, exit codes, one sentence.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;

@@ -5,7 +5,7 @@ use std::time::Duration;
 use c2c_auth_core::{Body, Loaded, Reason, Record};
 use c2c_testkit::server::{Endpoint, Fault, Options, Page, Times};
 
-use crate::world::{World, error_name, quick};
+use super::world::{World, error_name, quick};
 
 /// A device whose next refresh, due a second after pairing, meets this fault.
 fn doomed(fault: Fault) -> World {

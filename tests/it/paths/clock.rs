@@ -8,7 +8,7 @@ use c2c_authd::for_tests::{Directories, Identity, StateKey, Store};
 use c2c_testkit::rig::CLIENT_ID;
 use c2c_testkit::server::{Endpoint, Tls, Truth};
 
-use crate::world::{LIMIT, World, error_name, quick, side_by_side};
+use super::world::{LIMIT, World, error_name, quick, side_by_side};
 
 const HOUR: i64 = 3600;
 

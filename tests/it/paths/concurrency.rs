@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use c2c_testkit::rig::CLIENT_ID;
 use c2c_testkit::server::{Endpoint, Fault, Options, Page, Pause, Stage, Times};
 
-use crate::world::{Token, User, World, beside_pings, quick};
+use super::world::{Token, User, World, beside_pings, quick};
 
 /// A device with its token, and ten users.
 async fn ten(world: &World) -> Vec<User> {
@@ -115,6 +115,7 @@ async fn a_rejection_of_a_token_that_the_server_takes_causes_no_refresh_and_is_t
     world.seen(|truth| truth.requests(Endpoint::Me).next().is_some()).await;
     let token = user.token().await.unwrap();
     let before = probes(&world);
+    let begun = Instant::now();
     user.reject(token.generation).await.unwrap();
     assert_eq!(user.token().await.unwrap().access, token.access, "the server took it");
     let probed = probes(&world);
@@ -126,13 +127,18 @@ async fn a_rejection_of_a_token_that_the_server_takes_causes_no_refresh_and_is_t
         user.reject(token.generation).await.unwrap();
     }
     assert_eq!(refreshes(&world), 0);
-    assert_eq!(probes(&world), probed, "who was wrong is asked about again 10 s later");
+    // A busy machine may need more than 10 s for these calls.
+    let again = usize::try_from(begun.elapsed().as_secs() / 10).unwrap();
+    assert!(
+        probes(&world) <= probed + again,
+        "who was wrong is asked about again 10 s later"
+    );
     let uid = rustix::process::getuid().as_raw();
     let told = format!("C2C_CALLER_UID={uid}");
     daemon
         .wait_output(
             move |line| line.contains("rejection-unfounded") && line.contains(&told),
-            crate::world::LIMIT,
+            super::world::LIMIT,
         )
         .await
         .unwrap();

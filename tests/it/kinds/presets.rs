@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use c2c_testkit::standard::{Client, Habits};
 
-use crate::world::{LIMIT, LOOK, World, open};
+use super::world::{LIMIT, LOOK, World, open};
 
 /// Holds what form-encoding changes and what separates it from the id: half-hearted encoding would show.
 const SECRET: &str = "made-up:+%25&=no/secret";

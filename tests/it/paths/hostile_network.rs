@@ -8,7 +8,7 @@ use c2c_testkit::rig::Process;
 use c2c_testkit::server::{Cut, DateHeader, Edit, Endpoint, Fault, Options, Page, Times, Tls, hostile};
 use serde_json::{Value, json};
 
-use crate::world::{User, World, quick, side_by_side, text};
+use super::world::{User, World, quick, side_by_side, text};
 
 const YEAR: i64 = 365 * 24 * 3600;
 
@@ -114,7 +114,7 @@ async fn survives(endpoint: Endpoint, fault: Fault) {
     };
     world.seen(struck).await;
     // The daemon has drawn its conclusion when it says that it will try again.
-    let log = daemon.wait_output(|line| line.contains("refresh-failed"), crate::world::LIMIT);
+    let log = daemon.wait_output(|line| line.contains("refresh-failed"), super::world::LIMIT);
     log.await.unwrap();
     assert_eq!(credential(&world), before, "the credential on disk");
     assert!(user.flag("Paired").await);
@@ -142,7 +142,7 @@ async fn a_rate_limit_changes_no_credential_and_its_window_is_kept() {
         .fault(Endpoint::Refresh, Fault::Instead(Page::TooManyRequests(None)));
     refresh(&mut world, &daemon).await;
     let failed = |line: &str| line.contains("refresh-failed");
-    let told = daemon.wait_output(failed, crate::world::LIMIT).await.unwrap();
+    let told = daemon.wait_output(failed, super::world::LIMIT).await.unwrap();
     assert!(told.contains("1 min"), "{told}");
     assert_eq!(credential(&world), before, "the credential on disk");
     assert_eq!(user.last_error().await, "rate-limited");
@@ -159,7 +159,7 @@ async fn survives_tls(tls: Tls) {
     world
         .seen(move |truth| truth.counters().handshakes_failed > failed)
         .await;
-    let log = daemon.wait_output(|line| line.contains("refresh-failed"), crate::world::LIMIT);
+    let log = daemon.wait_output(|line| line.contains("refresh-failed"), super::world::LIMIT);
     log.await.unwrap();
     assert_eq!(credential(&world), before, "the credential on disk");
     assert_eq!(user.last_error().await, "tls-untrusted");
@@ -175,7 +175,7 @@ async fn no_absence_of_the_server_changes_the_credential() {
     world.server.refuse_connections();
     world.server.cut_connections();
     refresh(&mut world, &daemon).await;
-    let log = daemon.wait_output(|line| line.contains("refresh-failed"), crate::world::LIMIT);
+    let log = daemon.wait_output(|line| line.contains("refresh-failed"), super::world::LIMIT);
     log.await.unwrap();
     assert_eq!(credential(&world), before, "the credential on disk");
     world.server.accept_connections();
@@ -270,7 +270,7 @@ async fn hostile_strings_never_reach_the_bus_the_status_or_the_log() {
             truth.requests(Endpoint::Me).any(|entry| entry.outcome == answered)
         })
         .await;
-    let limit = std::time::Instant::now() + crate::world::LIMIT;
+    let limit = std::time::Instant::now() + super::world::LIMIT;
     while user.word("Device", "ProjectName").await.is_empty() {
         assert!(std::time::Instant::now() < limit, "{}", user.told().await);
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -298,7 +298,7 @@ async fn shows_the_code_after(odd: &'static str) {
     // Asks again until there is a code as promised, or its own time is over; the flow goes on in any case.
     let _ = user.start_pairing(&[]).await;
     assert_eq!(user.last_error().await, "bad-user-code");
-    let limit = std::time::Instant::now() + crate::world::LIMIT;
+    let limit = std::time::Instant::now() + super::world::LIMIT;
     let shown = loop {
         let pairing = user.ours("Pairing").await;
         if let Ok(answer) = pairing.call_method("GetPairingCode", &()).await {

@@ -1,7 +1,7 @@
 //! The power goes at any moment of a device's life. After each, what the disk and the device say is compared with what the
 //! server knows: a pairing may be lost only where the server carried out a refresh and its answer had not been stored.
 //!
-//! `C2C_KILLS=200 cargo test --test path crashes -- --nocapture` is the long run; `C2C_SEED=N` repeats one seed with its trace.
+//! `C2C_KILLS=200 cargo test --test it paths::crashes -- --nocapture` is the long run; `C2C_SEED=N` repeats one seed with its trace.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -13,7 +13,7 @@ use c2c_auth_core::{Body, Loaded, Reason, Record};
 use c2c_testkit::rig::{CLIENT_ID, Process};
 use c2c_testkit::server::{Endpoint, Fault, Options, Pause, Stage};
 
-use crate::world::{DAEMON, LIMIT, User, World, error_name};
+use super::world::{DAEMON, LIMIT, User, World, error_name};
 
 /// Kills in the life of one device: pairing, refreshing, rejecting, unpairing.
 const KILLS_EACH: usize = 4;

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use c2c_testkit::standard::Habits;
 
-use crate::world::{LIMIT, LOOK, World, error_name, short_lived};
+use super::world::{LIMIT, LOOK, World, error_name, short_lived};
 
 const KINDS: [&str; 2] = ["oauth-device", "oauth-code"];
 const SERVER_ERROR: &str = "org.cameratocloud.Auth1.Error.ServerError";

@@ -3,8 +3,6 @@
 //!
 //! One module for each thing that is to be shown; [`world`] is the common ground.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
-
 mod access;
 mod bad_configuration;
 mod canaries;
