@@ -212,11 +212,7 @@ fn server_settings(
 }
 
 /// A value of `[provider]`, in the wire's own type. Configuration has checked it; where the two disagree, the wire wins.
-fn read<T, E: std::fmt::Display>(
-    key: &str,
-    text: &str,
-    parse: impl FnOnce(&str) -> Result<T, E>,
-) -> Result<T, Failure> {
+fn read<T>(key: &str, text: &str, parse: impl FnOnce(&str) -> Result<T, oauth::UriError>) -> Result<T, Failure> {
     parse(text).map_err(|why| Failure::new(Code::Config, format!("provider.{key}: {why}")))
 }
 

@@ -3,25 +3,15 @@
 //! A document counts only if it was found where the issuer's name says and names that very issuer (RFC 8414 §3.3): else
 //! whoever can place a file on a host could send our credentials elsewhere.
 
-use std::fmt;
-
-use super::endpoint::Endpoint;
 use super::json::{Json, Object};
-use super::message::UriError;
 use super::standard::Endpoints;
+use super::uri::{Endpoint, Issuer};
 
 /// The names of endpoints in a document.
 pub(super) const TOKEN: &str = "token_endpoint";
 pub(super) const DEVICE_AUTHORIZATION: &str = "device_authorization_endpoint";
 pub(super) const AUTHORIZATION: &str = "authorization_endpoint";
 pub(super) const REVOCATION: &str = "revocation_endpoint";
-
-/// The server's name for itself: an `https` address without query and fragment, compared letter by letter.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Issuer {
-    text: String,
-    address: Endpoint,
-}
 
 /// What is believed of documents, beside the endpoints.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,50 +46,20 @@ pub(crate) enum Unfit {
 }
 
 impl Issuer {
-    /// Reads a configured issuer.
-    ///
-    /// # Errors
-    /// [`UriError`], in words for the person who wrote it.
-    pub(crate) fn parse(text: &str) -> Result<Self, UriError> {
-        if text.contains('?') {
-            return Err(UriError::Surplus);
-        }
-        Ok(Self {
-            address: Endpoint::parse(text)?,
-            text: text.to_owned(),
-        })
-    }
-
-    /// As it was written.
-    #[must_use]
-    pub(crate) fn as_str(&self) -> &str {
-        &self.text
-    }
-
-    pub(super) const fn address(&self) -> &Endpoint {
-        &self.address
-    }
-
     /// Where its document may be, in the order in which they are asked: behind the issuer (`OpenID` Connect Discovery §4), because
     /// there it is at nearly every server, then as RFC 8414 §3.1 has it, between host and path. Its §5 has `OpenID`'s document
     /// there too; without a path the two are one place. The name of RFC 8414 behind a path is in no standard.
     pub(super) fn documents(&self) -> impl Iterator<Item = Endpoint> + use<> {
-        let path = self.address.target().trim_end_matches('/').to_owned();
-        let origin = self.address.origin().to_string();
+        let path = self.address().target().trim_end_matches('/').to_owned();
+        let origin = self.address().origin().to_string();
         let inserted = (!path.is_empty()).then(|| format!("/.well-known/openid-configuration{path}"));
         let places = [
             Some(format!("{path}/.well-known/openid-configuration")),
             Some(format!("/.well-known/oauth-authorization-server{path}")),
             inserted,
         ];
-        let at = move |target: String| Endpoint::parse(&format!("https://{origin}{target}")).ok();
+        let at = move |target: String| Endpoint::told(&format!("https://{origin}{target}"));
         places.into_iter().flatten().filter_map(at)
-    }
-}
-
-impl fmt::Display for Issuer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
     }
 }
 
@@ -113,7 +73,7 @@ pub(super) fn read(object: &Object<'_>, issuer: &Issuer) -> Result<(Endpoints, D
     let mut endpoint = |name: &'static str| {
         let read = match object.get(name) {
             Json::Null => return None,
-            Json::Text(text) => Endpoint::parse(&text).ok(),
+            Json::Text(text) => Endpoint::told(&text),
             Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_) | Json::Odd => None,
         };
         if read.is_none() {

@@ -18,8 +18,9 @@ use zeroize::Zeroizing;
 use super::form::{Encoding, Fields};
 use super::grant::{self, CodeHabits, NoCode};
 use super::json::Object;
-use super::message::{ANSWER_MAX, BaseUri, ErrorBody, HttpRequest, HttpResponse, RETRY_AFTER_MAX, TOKEN_ANSWER_MAX};
+use super::message::{ANSWER_MAX, ErrorBody, HttpRequest, HttpResponse, RETRY_AFTER_MAX, TOKEN_ANSWER_MAX};
 use super::standard::{IDENTITY, declines, is_passing, is_throttled, poll_goes_on, rejects_client};
+use super::uri::BaseUri;
 use super::{Kind, text};
 use c2c_auth_core::{
     AccessToken, Answer, CodeAnswer, DeviceInfo, ErrorCode, Fault, PollAnswer, PrepareAnswer, RefreshAnswer,

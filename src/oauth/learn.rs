@@ -3,12 +3,12 @@
 //! A request asks for what it needs and for nothing more: whatever is wrong with the description elsewhere, a pairing that
 //! lives is refreshed as long as the token endpoint is known.
 
-use super::discovery::{self, AUTHORIZATION, DEVICE_AUTHORIZATION, Issuer, REVOCATION, TOKEN, Unfit};
-use super::endpoint::Endpoint;
-use super::message::{HttpRequest, HttpResponse, Origin};
+use super::discovery::{self, AUTHORIZATION, DEVICE_AUTHORIZATION, REVOCATION, TOKEN, Unfit};
+use super::message::{HttpRequest, HttpResponse};
 use super::oauth_code::OauthCode;
 use super::oauth_device::OauthDevice;
 use super::standard::{self, Server};
+use super::uri::{Endpoint, Issuer, Origin};
 use super::{Kind, Provider};
 
 impl Provider {

@@ -9,9 +9,9 @@ use hyper::http::{HeaderMap, Method, StatusCode};
 use zeroize::Zeroizing;
 
 use super::date;
-use super::endpoint::https;
 use super::json::{Json, Object};
 use super::standard::objection;
+use super::uri::Origin;
 use c2c_auth_core::{Fault, FaultKind, Objection, WallTime};
 
 /// No server may silence us for longer: a slip in a header must not cost more than a day.
@@ -24,34 +24,6 @@ pub(super) const ANSWER_MAX: usize = 64 * 1024;
 /// Longest body of an answer that may bring tokens: two of the longest, and an access token that is too long to be taken must not
 /// cost the refresh token beside it.
 pub(super) const TOKEN_ANSWER_MAX: usize = 160 * 1024;
-
-/// Host and port of a server that speaks `https`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Origin {
-    host: String,
-    port: u16,
-}
-
-/// The address under which a provider's paths live: `https://host[:port][/prefix]`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct BaseUri {
-    origin: Origin,
-    prefix: String,
-}
-
-/// Why a text is no usable base URI.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum UriError {
-    /// Not of the form of a URI.
-    #[error("not a URI; write it as \"https://host\" or \"https://host:port/prefix\"")]
-    Malformed,
-    /// Credentials over anything else could be read on the way.
-    #[error("only \"https://\" is spoken; change the scheme")]
-    NotHttps,
-    /// User information, a query or a fragment.
-    #[error("it holds what must not be there; remove user, fragment and, from a base URI, the query")]
-    Surplus,
-}
 
 /// A request, ready for a connection to [`HttpRequest::origin`].
 #[derive(Clone)]
@@ -88,80 +60,6 @@ pub(super) enum ErrorBody {
     Detailed(f64),
     /// Neither: no verdict can be drawn from it.
     Unreadable,
-}
-
-impl Origin {
-    pub(super) fn new(host: &str, port: u16) -> Self {
-        Self {
-            host: host.to_ascii_lowercase(),
-            port,
-        }
-    }
-
-    /// As in the URI: an IPv6 address keeps its brackets.
-    #[must_use]
-    pub(crate) fn host(&self) -> &str {
-        &self.host
-    }
-
-    /// As name lookup and TLS want it: an IPv6 address without brackets.
-    #[must_use]
-    pub(crate) fn dial_host(&self) -> &str {
-        self.host
-            .strip_prefix('[')
-            .and_then(|host| host.strip_suffix(']'))
-            .unwrap_or(&self.host)
-    }
-
-    /// The TCP port.
-    #[must_use]
-    pub(crate) const fn port(&self) -> u16 {
-        self.port
-    }
-}
-
-impl fmt::Display for Origin {
-    /// The `Host` header's form (RFC 9110 §7.2): the default port is left out.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.port {
-            443 => f.write_str(&self.host),
-            port => write!(f, "{}:{port}", self.host),
-        }
-    }
-}
-
-impl BaseUri {
-    /// Reads a configured base URI.
-    ///
-    /// # Errors
-    /// [`UriError`], in words for the person who wrote it.
-    pub(crate) fn parse(text: &str) -> Result<Self, UriError> {
-        let (uri, origin) = https(text)?;
-        if uri.query().is_some() {
-            return Err(UriError::Surplus);
-        }
-        Ok(Self {
-            origin,
-            prefix: uri.path().trim_end_matches('/').to_owned(),
-        })
-    }
-
-    /// Host and port.
-    #[must_use]
-    pub(crate) const fn origin(&self) -> &Origin {
-        &self.origin
-    }
-
-    /// The path on the wire of an absolute path of the API.
-    pub(super) fn path(&self, path: &str) -> String {
-        format!("{}{path}", self.prefix)
-    }
-}
-
-impl fmt::Display for BaseUri {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "https://{}{}", self.origin, self.prefix)
-    }
 }
 
 impl fmt::Debug for HttpRequest {

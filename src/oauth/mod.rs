@@ -15,7 +15,6 @@
 
 mod date;
 mod discovery;
-mod endpoint;
 mod form;
 mod frameio_c2c;
 mod grant;
@@ -30,18 +29,19 @@ mod standard;
 #[cfg(test)]
 mod tests;
 mod text;
+mod uri;
 
 use std::time::Duration;
 
-pub(crate) use discovery::{Issuer, Unfit};
-pub(crate) use endpoint::Endpoint;
+pub(crate) use discovery::Unfit;
 pub(crate) use form::Encoding;
 pub(crate) use frameio_c2c::{FrameioC2c, Settings};
-pub(crate) use message::{BaseUri, HttpRequest, HttpResponse, Origin};
+pub(crate) use message::{HttpRequest, HttpResponse};
 pub(crate) use oauth_code::OauthCode;
 pub(crate) use oauth_device::OauthDevice;
-pub(crate) use redirect::{REDIRECT_MAX, RedirectError, RedirectUri};
+pub(crate) use redirect::{REDIRECT_MAX, RedirectError};
 pub(crate) use standard::{ClientAuth, Dialect, Endpoints, ServerSettings};
+pub(crate) use uri::{BaseUri, Endpoint, Issuer, Origin, RedirectUri, UriError};
 
 use c2c_auth_core::{
     Answer, AuthorizeAnswer, CodeAnswer, ErrorCode, ExchangeAnswer, Fault, FaultKind, PollAnswer, PrepareAnswer,

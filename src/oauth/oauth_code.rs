@@ -7,8 +7,9 @@ use zeroize::Zeroizing;
 
 use super::message::{ErrorBody, HttpRequest, HttpResponse};
 use super::pkce;
-use super::redirect::{From, RedirectError, RedirectUri};
+use super::redirect::{From, RedirectError};
 use super::standard::{Dialect, Server, ServerSettings, is_passing, is_throttled, objection, rejects_client, tokens};
+use super::uri::{Issuer, RedirectUri};
 use c2c_auth_core::{AuthorizationCode, CodeVerifier, ErrorCode, ExchangeAnswer, Redirect, StateParameter};
 
 /// See the module.
@@ -112,7 +113,7 @@ impl OauthCode {
     pub(crate) fn redirected(&self, address: &str) -> Result<Redirect, RedirectError> {
         let issuer = self.server.settings.issuer.as_ref();
         let from = From {
-            issuer: issuer.map(super::Issuer::as_str),
+            issuer: issuer.map(Issuer::as_str),
             always: self.server.described.as_ref().is_some_and(|said| said.names_issuer),
         };
         self.redirect.read(address, from)

@@ -13,11 +13,11 @@ use hyper::http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, 
 use hyper::http::{HeaderMap, Method, StatusCode};
 use zeroize::Zeroizing;
 
-use super::discovery::{Described, Issuer};
-use super::endpoint::Endpoint;
+use super::discovery::Described;
 use super::form::{Encoding, Fields};
 use super::grant;
 use super::message::{ANSWER_MAX, ErrorBody, HttpRequest, HttpResponse, TOKEN_ANSWER_MAX};
+use super::uri::{Endpoint, Issuer};
 use c2c_auth_core::{Objection, PollAnswer, RefreshAnswer, RefreshToken, Revocable, RevokeAnswer, Secret, TokenGrant};
 
 /// Life of an access token whose answer does not say (RFC 6749 §5.1 leaves it to the documentation): one hour, the most

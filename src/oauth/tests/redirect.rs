@@ -1,7 +1,6 @@
 //! The address that a browser comes back with: anybody may have written it.
 
 use super::*;
-use crate::oauth::redirect::RedirectUriError;
 use c2c_auth_core::{Redirect, RedirectOutcome};
 
 fn provider(redirect: &str, issuer: Option<&str>) -> OauthCode {
@@ -167,20 +166,20 @@ fn a_redirect_uri_says_where_to_listen() {
     assert_eq!(uri("http://[::1]/cb").at_port(5).to_string(), "http://[::1]:5/cb");
     assert_eq!(uri("com.example.app:/cb").to_string(), "com.example.app:/cb");
     for (bad, why) in [
-        ("", RedirectUriError::Malformed),
-        ("/cb", RedirectUriError::Malformed),
-        ("http://", RedirectUriError::Malformed),
-        ("http:/cb", RedirectUriError::Malformed),
-        ("1x:/cb", RedirectUriError::Malformed),
-        ("http://127.0.0.1:0/", RedirectUriError::Malformed),
-        ("http://127.0.0.1:x/", RedirectUriError::Malformed),
-        ("http://[::1/", RedirectUriError::Malformed),
-        ("http://127.0.0.1/a b", RedirectUriError::Malformed),
-        ("http://127.0.0.1/?a", RedirectUriError::Surplus),
-        ("http://127.0.0.1/#a", RedirectUriError::Surplus),
-        ("http://u@127.0.0.1/", RedirectUriError::Surplus),
-        ("http://192.0.2.1/cb", RedirectUriError::InClear),
-        ("http://localhost.example/cb", RedirectUriError::InClear),
+        ("", UriError::NoScheme),
+        ("/cb", UriError::NoScheme),
+        ("http://", UriError::Host),
+        ("http:/cb", UriError::NoHost),
+        ("1x:/cb", UriError::Scheme),
+        ("http://127.0.0.1:0/", UriError::Port),
+        ("http://127.0.0.1:x/", UriError::Port),
+        ("http://[::1/", UriError::Bracket),
+        ("http://127.0.0.1/a b", UriError::RedirectCharacter),
+        ("http://127.0.0.1/?a", UriError::RedirectSurplus),
+        ("http://127.0.0.1/#a", UriError::RedirectSurplus),
+        ("http://u@127.0.0.1/", UriError::RedirectSurplus),
+        ("http://192.0.2.1/cb", UriError::InClear),
+        ("http://localhost.example/cb", UriError::InClear),
     ] {
         assert_eq!(RedirectUri::parse(bad), Err(why), "{bad}");
     }

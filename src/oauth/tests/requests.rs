@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::oauth::frameio_c2c::SettingsError;
-use crate::oauth::message::UriError;
 
 #[test]
 fn a_base_uri_is_https_with_host_port_and_prefix() {
@@ -22,16 +21,17 @@ fn a_base_uri_is_https_with_host_port_and_prefix() {
     );
 
     for (bad, why) in [
-        ("", UriError::Malformed),
-        ("api.frame.io", UriError::Malformed),
-        ("https://", UriError::Malformed),
-        ("https://h:99999", UriError::Malformed),
-        ("https://h:0", UriError::Malformed),
-        ("https://h:", UriError::Malformed),
+        ("", UriError::NotHttps),
+        ("api.frame.io", UriError::NotHttps),
+        ("https://", UriError::Host),
+        ("https://h:99999", UriError::Port),
+        ("https://h:0", UriError::Port),
+        ("https://h:", UriError::Port),
         ("http://api.frame.io", UriError::NotHttps),
-        ("https://me@api.frame.io", UriError::Surplus),
+        ("https://me@api.frame.io", UriError::User),
         ("https://api.frame.io/?a=b", UriError::Surplus),
         ("https://api.frame.io/#f", UriError::Surplus),
+        ("https://api.frame.io/`", UriError::Malformed),
     ] {
         assert_eq!(BaseUri::parse(bad), Err(why), "{bad:?}");
     }
