@@ -18,7 +18,7 @@
 //! |---|---|---|
 //! | the crate `c2c-auth-core` | every decision, without IO | nothing |
 //! | `oauth` | requests and verdicts as pure functions | `core` |
-//! | `config` | the validated configuration | `core` |
+//! | `config` | the validated configuration | `core`, `oauth` |
 //! | `transport` | one bounded request at a time, over TLS | `core`, `oauth` |
 //! | `loopback` | waits for a browser on this machine | `core`, `oauth` |
 //! | `store` | what survives, sealed and atomic | `core` |

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use c2c_auth_core::RefreshMode;
 
-use super::value::duration_text;
-use super::{Config, Endpoints, Oauth, Preset, Principals, Provider};
+use super::value::{Word as _, duration_text};
+use super::{Config, Principals, Provider};
+use crate::oauth::{Endpoint, Endpoints, Issuer, ProviderSettings, ServerSettings};
 
 impl Config {
     /// The configuration as it holds, for people: the files, every value, then the warnings. Ends with a line feed.
@@ -92,9 +93,9 @@ impl Config {
     /// Whom the device talks to, and how.
     fn server(&self) -> Vec<String> {
         let kind = self.provider.kind();
-        match &self.provider {
-            Provider::FrameioC2c(frameio) => vec![
-                row("provider", &format!("{kind} at {}", frameio.base_uri)),
+        match &self.provider.settings {
+            ProviderSettings::FrameioC2c(frameio) => vec![
+                row("provider", &format!("{kind} at {}", frameio.base)),
                 row("scope", &frameio.scope),
                 row(
                     "device code",
@@ -108,34 +109,33 @@ impl Config {
                         }
                     ),
                 ),
-                row("bodies", frameio.body.word()),
+                row("bodies", frameio.encoding.word()),
             ],
-            Provider::OauthDevice(server) => standard(kind, server),
-            Provider::OauthCode(code) => {
-                let mut lines = standard(kind, &code.server);
-                lines.push(row("preset", code.preset.map_or("none", Preset::word)));
-                lines.push(row("redirect URI", &code.redirect_uri));
+            ProviderSettings::OauthDevice(server) => standard(kind, server, &self.provider),
+            ProviderSettings::OauthCode(server, redirect) => {
+                let mut lines = standard(kind, server, &self.provider);
+                lines.push(row("preset", server.dialect.word()));
+                lines.push(row("redirect URI", &redirect.to_string()));
                 lines
             }
         }
     }
 }
 
-fn standard(kind: &str, server: &Oauth) -> Vec<String> {
+fn standard(kind: &str, server: &ServerSettings, provider: &Provider) -> Vec<String> {
     let Endpoints {
         token,
         device_authorization,
         authorization,
         revocation,
     } = &server.endpoints;
-    let place = match (&server.issuer, token) {
-        (Some(issuer), _) => issuer.as_str(),
-        (None, Some(token)) => token,
-        (None, None) => "nowhere",
-    };
+    let issuer = server.issuer.as_ref().map(Issuer::as_str);
+    let place = issuer
+        .or_else(|| token.as_ref().map(Endpoint::as_str))
+        .unwrap_or("nowhere");
     let mut lines = vec![
         row("provider", &format!("{kind} at {place}")),
-        row("client auth", server.client_auth.word()),
+        row("client auth", server.auth.word()),
         row("scope", server.scope.as_deref().unwrap_or("left to the server")),
     ];
     for (name, address) in [
@@ -144,10 +144,10 @@ fn standard(kind: &str, server: &Oauth) -> Vec<String> {
         ("token endpoint", token),
         ("revoke endpoint", revocation),
     ] {
-        lines.extend(address.as_ref().map(|address| row(name, address)));
+        lines.extend(address.as_ref().map(|address| row(name, address.as_str())));
     }
-    lines.push(row("refresh token", &duration_text(server.refresh_token_life)));
-    if server.separate_grants {
+    lines.push(row("refresh token", &duration_text(provider.refresh_token_life)));
+    if provider.separate_grants {
         lines.push(row("grants", "one for each approval"));
     }
     lines

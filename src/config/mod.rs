@@ -17,6 +17,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::oauth::ProviderSettings;
 use c2c_auth_core::{GrantKind, Policy, RefreshMode};
 
 pub(crate) mod accounts;
@@ -34,8 +35,8 @@ mod value;
 pub(crate) use error::ConfigError;
 pub(crate) use identity::MachineId;
 pub use identity::System;
-pub(crate) use provider::{Endpoints, Oauth, Provider};
-pub(crate) use value::{BodyKind, ClientAuth, Preset, duration, duration_text};
+pub(crate) use provider::Provider;
+pub(crate) use value::{duration, duration_text};
 
 /// A configuration that is good as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +44,7 @@ pub struct Config {
     /// What this device is.
     pub device: Device,
     /// Whom it talks to, and how.
-    pub provider: Provider,
+    pub(crate) provider: Provider,
     /// How the server's certificate is checked.
     pub tls: Tls,
     /// Where secrets come from that are no credentials of the service manager.
@@ -127,18 +128,18 @@ impl Config {
     #[must_use]
     pub const fn policy(&self) -> Policy {
         Policy {
-            grant: match self.provider {
-                Provider::FrameioC2c(_) | Provider::OauthDevice(_) => GrantKind::Device,
-                Provider::OauthCode(_) => GrantKind::Code,
+            grant: match self.provider.settings {
+                ProviderSettings::FrameioC2c(_) | ProviderSettings::OauthDevice(_) => GrantKind::Device,
+                ProviderSettings::OauthCode(..) => GrantKind::Code,
             },
-            sole_grant: self.provider.sole_grant(),
+            sole_grant: !self.provider.separate_grants,
             refresh: self.refresh.mode,
             refresh_at_percent: self.refresh.at_percent,
             min_validity: self.refresh.min_validity,
             replay_after: self.refresh.replay_after,
             give_up_after: self.give_up_after,
             heartbeat: self.heartbeat,
-            refresh_token_life: self.provider.refresh_token_life(),
+            refresh_token_life: self.provider.refresh_token_life,
             can_probe: self.provider.can_probe(),
             can_revoke: self.provider.can_revoke(),
         }

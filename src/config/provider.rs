@@ -5,148 +5,68 @@ use std::time::Duration;
 use super::error::ConfigError;
 use super::raw;
 use super::resolve::Places;
-use super::value::{
-    BaseUri, Between, BodyKind, ClientAuth, Endpoint, Issuer, Kind, Preset, RedirectUri, Scope, UriPath,
+use super::value::{Between, Kind, OauthClientId, Scope, UriPath, Word as _};
+use crate::oauth::{
+    ClientAuth, Dialect, Encoding, Endpoint, Endpoints, Issuer, ProviderSettings, ServerSettings, Settings,
 };
 
-/// Whom the device talks to.
+/// Whom the device talks to, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Provider {
-    /// `kind = "frameio-c2c"`.
-    FrameioC2c(FrameioC2c),
-    /// `kind = "oauth-device"`: any server with the device grant of RFC 8628.
-    OauthDevice(Oauth),
-    /// `kind = "oauth-code"`: any server with the code grant of RFC 6749.
-    OauthCode(OauthCode),
-}
-
-/// The device grant of Frame.io Camera to Cloud.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FrameioC2c {
-    /// What every path is appended to.
-    pub base_uri: BaseUri,
-    /// Words with one space between two.
-    pub scope: String,
-    /// Whether to ask for `verification_uri_complete`.
-    pub url_pairing: bool,
-    /// Begins with `/`.
-    pub device_code_path: String,
-    /// How bodies are encoded.
-    pub body: BodyKind,
-}
-
-/// A standard server.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Oauth {
-    /// As it is written here; [`super::Device::client_id`] is the one that holds.
-    pub client_id: Option<String>,
-    /// How the client proves who it is.
-    pub client_auth: ClientAuth,
-    /// The server's name: where it describes itself, and what its answers may say.
-    pub issuer: Option<String>,
-    /// Where it is, as far as that is configured.
-    pub endpoints: Endpoints,
-    /// Words with one space between two; `None` leaves it to the server.
-    pub scope: Option<String>,
+pub(crate) struct Provider {
+    /// As it is written here: [`super::Device`] has the client id and version that hold, and the secret is no setting.
+    pub settings: ProviderSettings,
     /// Predicted life of a refresh token.
     pub refresh_token_life: Duration,
-    /// Each approval is a grant of its own: to revoke one leaves the others alone.
+    /// Each approval is a grant of its own: to revoke one leaves the others alone. Frame.io knows a device by its client id, and
+    /// many standard servers keep one session for each user and client.
     pub separate_grants: bool,
 }
-
-/// A standard server with the code grant.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OauthCode {
-    /// The server.
-    pub server: Oauth,
-    /// A server whose habits are known.
-    pub preset: Option<Preset>,
-    /// Where the browser comes back to.
-    pub redirect_uri: String,
-}
-
-/// Addresses, as text that was checked to be `https`.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Endpoints {
-    /// RFC 6749 §3.2.
-    pub token: Option<String>,
-    /// RFC 8628 §3.1.
-    pub device_authorization: Option<String>,
-    /// RFC 6749 §3.1.
-    pub authorization: Option<String>,
-    /// RFC 7009 §2.
-    pub revocation: Option<String>,
-}
-
-/// How long a refresh token is expected to live where nobody says.
-const REFRESH_TOKEN_LIFE: Duration = Duration::from_secs(30 * 86_400);
-
-const REDIRECT_URI: &str = "http://127.0.0.1/callback";
 
 impl Provider {
     /// The word in the configuration and on the bus.
     #[must_use]
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::FrameioC2c(_) => "frameio-c2c",
-            Self::OauthDevice(_) => "oauth-device",
-            Self::OauthCode(_) => "oauth-code",
-        }
+    pub(crate) const fn kind(&self) -> &'static str {
+        self.settings.name()
     }
 
     /// Whether pairing and refreshing need a client secret.
     #[must_use]
-    pub const fn needs_client_secret(&self) -> bool {
-        match self {
-            Self::FrameioC2c(_) => true,
-            Self::OauthDevice(server) | Self::OauthCode(OauthCode { server, .. }) => {
-                !matches!(server.client_auth, ClientAuth::None)
-            }
-        }
+    pub(crate) fn needs_client_secret(&self) -> bool {
+        self.standard().is_none_or(|server| server.auth != ClientAuth::None)
     }
 
     /// The client id that is written in this section.
-    pub(super) const fn client_id(&self) -> Option<&String> {
-        match self {
-            Self::FrameioC2c(_) => None,
-            Self::OauthDevice(server) | Self::OauthCode(OauthCode { server, .. }) => server.client_id.as_ref(),
-        }
-    }
-
-    /// Predicted life of a refresh token.
-    #[must_use]
-    pub const fn refresh_token_life(&self) -> Duration {
-        match self {
-            Self::FrameioC2c(_) => Duration::from_secs(14 * 86_400),
-            Self::OauthDevice(server) | Self::OauthCode(OauthCode { server, .. }) => server.refresh_token_life,
-        }
-    }
-
-    /// Whether two pairings of this device are one grant at the server, so that to revoke one could end the other. Frame.io knows a
-    /// device by its client id; many standard servers keep one session for each user and client.
-    pub(super) const fn sole_grant(&self) -> bool {
-        match self {
-            Self::FrameioC2c(_) => true,
-            Self::OauthDevice(server) | Self::OauthCode(OauthCode { server, .. }) => !server.separate_grants,
-        }
+    pub(super) fn client_id(&self) -> Option<&String> {
+        self.standard()
+            .map(|server| &server.client_id)
+            .filter(|id| !id.is_empty())
     }
 
     /// Whether a resource tells if a token lives: `GET /v2/devices/me`. Standard servers have none that is common to all.
     pub(super) const fn can_probe(&self) -> bool {
-        matches!(self, Self::FrameioC2c(_))
+        self.standard().is_none()
     }
 
     /// Whether tokens can be ended at the server. Where the server describes itself it shows later; a revocation that has
     /// nowhere to go is then given up.
     #[must_use]
-    pub const fn can_revoke(&self) -> bool {
-        match self {
-            Self::FrameioC2c(_) => true,
-            Self::OauthDevice(server) | Self::OauthCode(OauthCode { server, .. }) => {
-                server.endpoints.revocation.is_some() || server.issuer.is_some()
-            }
+    pub(crate) const fn can_revoke(&self) -> bool {
+        match self.standard() {
+            None => true,
+            Some(server) => server.endpoints.revocation.is_some() || server.issuer.is_some(),
         }
     }
+
+    const fn standard(&self) -> Option<&ServerSettings> {
+        match &self.settings {
+            ProviderSettings::FrameioC2c(_) => None,
+            ProviderSettings::OauthDevice(server) | ProviderSettings::OauthCode(server, _) => Some(server),
+        }
+    }
+}
+
+const fn days(days: u64) -> Duration {
+    Duration::from_secs(days * 86_400)
 }
 
 /// What is written, as it holds.
@@ -157,49 +77,61 @@ pub(super) fn provider(
 ) -> Result<Provider, ConfigError> {
     let kind = raw.kind.unwrap_or(Kind::FrameioC2c);
     foreign_keys(&raw, kind, places)?;
-    match kind {
-        Kind::FrameioC2c => Ok(Provider::FrameioC2c(FrameioC2c {
-            base_uri: raw.base_uri.unwrap_or_else(BaseUri::frameio),
-            scope: raw
-                .scope
-                .map_or_else(|| "asset_create offline".to_owned(), |Scope(words)| words),
-            url_pairing: raw.url_pairing.unwrap_or(true),
-            device_code_path: raw
-                .device_code_path
-                .map_or_else(|| "/v2/auth/device/code".to_owned(), |UriPath(path)| path),
-            body: raw.body.unwrap_or(BodyKind::Multipart),
-        })),
-        Kind::OauthDevice => {
-            let server = server(raw);
-            let Endpoints {
-                token,
-                device_authorization,
-                ..
-            } = &server.endpoints;
-            if server.issuer.is_none() && (token.is_none() || device_authorization.is_none()) {
-                return Err(places.bad(
-                    "provider.kind",
-                    "this kind needs to know its server; write provider.issuer, or both provider.token-endpoint and \
-                     provider.device-authorization-endpoint"
-                        .to_owned(),
-                ));
-            }
-            Ok(Provider::OauthDevice(server))
-        }
-        Kind::OauthCode => code(raw, places, warnings).map(Provider::OauthCode),
+    let written_life = raw.refresh_token_life.map(|Between(life)| life);
+    let separate_grants = raw.separate_grants.unwrap_or(false);
+    let (settings, life) = match kind {
+        Kind::FrameioC2c => (ProviderSettings::FrameioC2c(frameio(raw)), days(14)),
+        Kind::OauthDevice => (ProviderSettings::OauthDevice(device(raw, places)?), days(30)),
+        Kind::OauthCode => code(raw, places, warnings)?,
+    };
+    Ok(Provider {
+        settings,
+        refresh_token_life: written_life.unwrap_or(life),
+        separate_grants,
+    })
+}
+
+fn frameio(raw: raw::Provider) -> Settings {
+    Settings {
+        base: raw.base_uri.unwrap_or_default(),
+        scope: raw
+            .scope
+            .map_or_else(|| "asset_create offline".to_owned(), |Scope(words)| words),
+        url_pairing: raw.url_pairing.unwrap_or(true),
+        device_code_path: raw
+            .device_code_path
+            .map_or_else(|| "/v2/auth/device/code".to_owned(), |UriPath(path)| path),
+        encoding: raw.body.unwrap_or(Encoding::Multipart),
+        client_id: String::new(),
+        client_secret: None,
+        client_version: String::new(),
     }
 }
 
-fn code(mut raw: raw::Provider, places: &Places, warnings: &mut Vec<String>) -> Result<OauthCode, ConfigError> {
+fn device(raw: raw::Provider, places: &Places) -> Result<ServerSettings, ConfigError> {
+    let server = server(raw);
+    let endpoints = &server.endpoints;
+    if server.issuer.is_none() && (endpoints.token.is_none() || endpoints.device_authorization.is_none()) {
+        return Err(places.bad(
+            "provider.kind",
+            "this kind needs to know its server; write provider.issuer, or both provider.token-endpoint and \
+             provider.device-authorization-endpoint"
+                .to_owned(),
+        ));
+    }
+    Ok(server)
+}
+
+/// With the predicted life of this server's refresh tokens.
+fn code(
+    mut raw: raw::Provider,
+    places: &Places,
+    warnings: &mut Vec<String>,
+) -> Result<(ProviderSettings, Duration), ConfigError> {
     let preset = raw.preset;
-    let life_is_written = raw.refresh_token_life.is_some();
     let token_is_written = raw.token_endpoint.is_some();
-    let redirect = raw.redirect_uri.take().unwrap_or_else(|| RedirectUri {
-        text: REDIRECT_URI.to_owned(),
-        loopback: true,
-        privileged: false,
-    });
-    if redirect.privileged {
+    let redirect = raw.redirect_uri.take().unwrap_or_default();
+    if redirect.is_loopback() && redirect.port().is_some_and(|port| port < 1024) {
         warnings.push(
             "provider.redirect-uri: the daemon may not listen on a port below 1024, unless net.ipv4.ip_unprivileged_port_start \
              is lower; write a port from 1024 on"
@@ -207,16 +139,13 @@ fn code(mut raw: raw::Provider, places: &Places, warnings: &mut Vec<String>) -> 
         );
     }
     let mut server = server(raw);
+    let mut life = days(30);
     if let Some(preset) = preset {
-        let life = server.refresh_token_life;
-        apply(preset, &mut server, warnings);
+        life = apply(preset, &mut server, warnings);
         if !token_is_written {
             foreign_issuer(preset, &server, places)?;
         }
-        if life_is_written {
-            server.refresh_token_life = life;
-        }
-        if preset == Preset::AdobeIms && redirect.loopback {
+        if preset == Dialect::AdobeIms && redirect.is_loopback() {
             return Err(places.bad(
                 "provider.preset",
                 "Adobe IMS takes no redirect URI of this machine; write the https address or scheme that is registered \
@@ -225,10 +154,8 @@ fn code(mut raw: raw::Provider, places: &Places, warnings: &mut Vec<String>) -> 
             ));
         }
     }
-    let Endpoints {
-        token, authorization, ..
-    } = &server.endpoints;
-    if server.issuer.is_none() && (token.is_none() || authorization.is_none()) {
+    let endpoints = &server.endpoints;
+    if server.issuer.is_none() && (endpoints.token.is_none() || endpoints.authorization.is_none()) {
         return Err(places.bad(
             "provider.kind",
             "this kind needs to know its server; write provider.issuer, or both provider.authorization-endpoint and \
@@ -236,74 +163,69 @@ fn code(mut raw: raw::Provider, places: &Places, warnings: &mut Vec<String>) -> 
                 .to_owned(),
         ));
     }
-    Ok(OauthCode {
-        server,
-        preset,
-        redirect_uri: redirect.text,
-    })
+    Ok((ProviderSettings::OauthCode(server, redirect), life))
 }
 
-fn server(raw: raw::Provider) -> Oauth {
-    let address = |endpoint: Option<Endpoint>| endpoint.map(|Endpoint(text)| text);
-    Oauth {
-        client_id: raw.client_id.map(|id| id.0),
+fn server(raw: raw::Provider) -> ServerSettings {
+    ServerSettings {
+        client_id: raw.client_id.map(|OauthClientId(id)| id).unwrap_or_default(),
+        client_secret: None,
         // RFC 6749 §2.3.1: the one way that every server must know.
-        client_auth: raw.client_auth.unwrap_or(ClientAuth::Basic),
-        issuer: raw.issuer.map(|Issuer(text)| text),
+        auth: raw.client_auth.unwrap_or(ClientAuth::Basic),
+        issuer: raw.issuer,
         endpoints: Endpoints {
-            token: address(raw.token_endpoint),
-            device_authorization: address(raw.device_authorization_endpoint),
-            authorization: address(raw.authorization_endpoint),
-            revocation: address(raw.revocation_endpoint),
+            token: raw.token_endpoint,
+            device_authorization: raw.device_authorization_endpoint,
+            authorization: raw.authorization_endpoint,
+            revocation: raw.revocation_endpoint,
         },
         scope: raw.scope.map(|Scope(words)| words),
-        refresh_token_life: raw.refresh_token_life.map_or(REFRESH_TOKEN_LIFE, |Between(life)| life),
-        separate_grants: raw.separate_grants.unwrap_or(false),
+        dialect: raw.preset.unwrap_or_default(),
     }
 }
 
-/// Fills in what is known of a server; what is written stays.
-fn apply(preset: Preset, server: &mut Oauth, warnings: &mut Vec<String>) {
-    let (authorization, token, revocation, offline, days) = match preset {
-        Preset::FrameioApplications => (
+/// Fills in what is known of a server; what is written stays. The life of its refresh tokens.
+fn apply(preset: Dialect, server: &mut ServerSettings, warnings: &mut Vec<String>) -> Duration {
+    let (authorization, token, revocation, offline, life) = match preset {
+        // No preset is called so.
+        Dialect::Standard => return days(30),
+        Dialect::FrameioApplications => (
             "https://applications.frame.io/oauth2/auth",
             "https://applications.frame.io/oauth2/token",
             None,
             "offline",
-            30,
+            days(30),
         ),
-        Preset::AdobeIms => (
+        Dialect::AdobeIms => (
             "https://ims-na1.adobelogin.com/ims/authorize/v2",
             "https://ims-na1.adobelogin.com/ims/token/v3",
             Some("https://ims-na1.adobelogin.com/ims/revoke"),
             "offline_access",
-            14,
+            days(14),
         ),
     };
-    let endpoints = &mut server.endpoints;
-    endpoints.authorization.get_or_insert_with(|| authorization.to_owned());
-    endpoints.token.get_or_insert_with(|| token.to_owned());
-    endpoints.revocation = endpoints.revocation.take().or_else(|| revocation.map(str::to_owned));
-    server.refresh_token_life = Duration::from_secs(days * 86_400);
+    let at = |address: &str| Endpoint::parse(address).ok();
+    server.endpoints.fill(&Endpoints {
+        token: at(token),
+        device_authorization: None,
+        authorization: at(authorization),
+        revocation: revocation.and_then(at),
+    });
     let asked = server.scope.as_deref().unwrap_or_default();
     if !asked.split(' ').any(|word| word == offline) {
         warnings.push(format!(
             "provider.scope: without \"{offline}\" this server gives no refresh token, and the device must be paired again when its token ends"
         ));
     }
+    life
 }
 
 /// The issuer of one server beside the addresses of another: left over where a preset was added. It would be asked for what it
 /// says of the other, and no answer of the other would be believed.
-fn foreign_issuer(preset: Preset, server: &Oauth, places: &Places) -> Result<(), ConfigError> {
-    let host = |address: &Option<String>| {
-        let rest = address.as_deref()?.strip_prefix("https://")?;
-        let host = rest.split('/').next().unwrap_or(rest).to_ascii_lowercase();
-        Some(host.strip_suffix(":443").unwrap_or(&host).to_owned())
-    };
-    let token = host(&server.endpoints.token).unwrap_or_default();
-    match host(&server.issuer) {
-        Some(issuer) if issuer != token => Err(places.bad(
+fn foreign_issuer(preset: Dialect, server: &ServerSettings, places: &Places) -> Result<(), ConfigError> {
+    let issuer = server.issuer.as_ref().map(Issuer::address);
+    match (issuer.map(Endpoint::origin), server.endpoints.token.as_ref().map(Endpoint::origin)) {
+        (Some(issuer), Some(token)) if issuer != token => Err(places.bad(
             "provider.issuer",
             format!(
                 "this is another server than that of provider.preset = \"{}\", which is {token}; if that \
@@ -311,7 +233,7 @@ fn foreign_issuer(preset: Preset, server: &Oauth, places: &Places) -> Result<(),
                 preset.word()
             ),
         )),
-        Some(_) | None => Ok(()),
+        (Some(_) | None, Some(_) | None) => Ok(()),
     }
 }
 

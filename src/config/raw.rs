@@ -3,9 +3,10 @@
 use serde::Deserialize;
 
 use super::value::{
-    AbsolutePath, BaseUri, Between, BodyKind, ClientAuth, ClientId, ClientIdFrom, Endpoint, Heartbeat, Issuer, Kind,
-    OauthClientId, Percent, Preset, Principal, RedirectUri, Refresh, Scope, UriPath, Version, VersionFrom,
+    AbsolutePath, Between, ClientId, ClientIdFrom, Heartbeat, Kind, OauthClientId, Percent, Principal, Refresh, Scope,
+    UriPath, Version, VersionFrom,
 };
+use crate::oauth::{BaseUri, ClientAuth, Dialect, Encoding, Endpoint, Issuer, RedirectUri};
 
 /// A section, its keys as they are written, and how a later file's keys lie over an earlier one's.
 macro_rules! section {
@@ -41,7 +42,7 @@ section!(Provider {
     scope: Scope,
     url_pairing: bool,
     device_code_path: UriPath,
-    body: BodyKind,
+    body: Encoding,
     client_id: OauthClientId,
     client_auth: ClientAuth,
     issuer: Issuer,
@@ -50,7 +51,7 @@ section!(Provider {
     authorization_endpoint: Endpoint,
     revocation_endpoint: Endpoint,
     redirect_uri: RedirectUri,
-    preset: Preset,
+    preset: Dialect,
     refresh_token_life: Between<3_600, 31_536_000>,
     separate_grants: bool,
 });

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use c2c_auth_core::{RefreshMode, SERVER_IS_DONE};
-
 use super::accounts::Accounts;
 use super::error::{ConfigError, Place};
 use super::identity::{Missing, System};
@@ -14,6 +12,8 @@ use super::value::{
     Between, ClientId, Heartbeat, Kind, Percent, Principal, Refresh, VersionFrom, duration_text, is_bare_mac,
 };
 use super::{Access, Config, Device, Principals, RefreshSettings, SecretFiles, State, Tls};
+use crate::oauth::ProviderSettings;
+use c2c_auth_core::{RefreshMode, SERVER_IS_DONE};
 
 /// Lays the files over each other, the last on top, and decides.
 pub(super) fn resolve(layers: Vec<Layer>, system: &System) -> Result<Config, ConfigError> {
@@ -107,9 +107,11 @@ fn device(
         },
         firmware_version: match version {
             (Some(version), _) => version.0,
-            (None, from) => match provider {
-                Provider::FrameioC2c(_) => firmware_version(from.as_ref(), places, system, warnings)?,
-                Provider::OauthDevice(_) | Provider::OauthCode(_) => shown_version(from.as_ref(), system, warnings),
+            (None, from) => match provider.settings {
+                ProviderSettings::FrameioC2c(_) => firmware_version(from.as_ref(), places, system, warnings)?,
+                ProviderSettings::OauthDevice(_) | ProviderSettings::OauthCode(..) => {
+                    shown_version(from.as_ref(), system, warnings)
+                }
             },
         },
     })
@@ -136,7 +138,7 @@ fn client_id(
             Err(Missing::Refused(why)) => return Err(places.bad("device.client-id-from", why)),
         },
     };
-    if matches!(provider, Provider::FrameioC2c(_)) && is_bare_mac(&id) {
+    if matches!(provider.settings, ProviderSettings::FrameioC2c(_)) && is_bare_mac(&id) {
         warnings.push(format!(
             "the client id {id} could be a MAC address, which Frame.io does not allow; if it is one, use a serial number or a UUID"
         ));
@@ -189,12 +191,12 @@ fn heartbeat(
     provider: &Provider,
     places: &Places,
 ) -> Result<Option<Duration>, ConfigError> {
-    let kind = match provider {
-        Provider::FrameioC2c(_) => {
+    let kind = match provider.settings {
+        ProviderSettings::FrameioC2c(_) => {
             return Ok(written.map_or(Some(Duration::from_secs(120)), |Heartbeat(interval)| interval));
         }
-        Provider::OauthDevice(_) => Kind::OauthDevice,
-        Provider::OauthCode(_) => Kind::OauthCode,
+        ProviderSettings::OauthDevice(_) => Kind::OauthDevice,
+        ProviderSettings::OauthCode(..) => Kind::OauthCode,
     };
     match written {
         Some(Heartbeat(Some(_))) => {

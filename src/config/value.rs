@@ -10,22 +10,19 @@ use std::time::Duration;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
+use crate::oauth::{BaseUri, ClientAuth, Dialect, Encoding, Endpoint, Issuer, RedirectUri};
 use c2c_auth_core::RefreshMode;
 
 mod access;
 mod device;
 mod duration;
-mod oauth;
-mod uri;
+mod server;
 
 pub(super) use access::Principal;
 pub(super) use device::{ClientId, ClientIdFrom, Version, VersionFrom, is_bare_mac};
 pub(super) use duration::Between;
 pub(crate) use duration::{duration, duration_text};
-pub(crate) use oauth::{ClientAuth, Preset};
-pub(super) use oauth::{Endpoint, Issuer, OauthClientId, RedirectUri};
-pub(crate) use uri::BaseUri;
-pub(super) use uri::UriPath;
+pub(super) use server::{OauthClientId, UriPath};
 
 /// A value that is written as a TOML string.
 pub(super) trait Text: Sized {
@@ -34,6 +31,31 @@ pub(super) trait Text: Sized {
 
     /// Reads it, or says what is wrong and how to write it.
     fn read(text: &str) -> Result<Self, String>;
+}
+
+/// A value that is one of a few words.
+pub(super) trait Word: Copy + PartialEq + 'static {
+    /// Each with its value.
+    const WORDS: &'static [(&'static str, Self)];
+    /// As [`Text::EXPECTED`].
+    const EXPECTED: &'static str;
+
+    /// The word in the configuration; "none" for a value that is written by leaving the key out.
+    fn word(self) -> &'static str {
+        let found = Self::WORDS.iter().find(|(_, value)| *value == self);
+        found.map_or("none", |(word, _)| word)
+    }
+}
+
+impl<T: Word> Text for T {
+    const EXPECTED: &'static str = T::EXPECTED;
+
+    fn read(text: &str) -> Result<Self, String> {
+        let found = T::WORDS.iter().find(|(word, _)| *word == text);
+        found
+            .map(|(_, value)| *value)
+            .ok_or_else(|| format!("{text:?} is not known; it must be {}", T::EXPECTED))
+    }
 }
 
 struct TextVisitor<T>(std::marker::PhantomData<T>);
@@ -100,16 +122,12 @@ impl Text for Percent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Refresh(pub(super) RefreshMode);
 
-impl Text for Refresh {
+impl Word for Refresh {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("eager", Self(RefreshMode::Eager)),
+        ("on-demand", Self(RefreshMode::OnDemand)),
+    ];
     const EXPECTED: &'static str = "\"eager\" or \"on-demand\"";
-
-    fn read(text: &str) -> Result<Self, String> {
-        match text {
-            "eager" => Ok(Self(RefreshMode::Eager)),
-            "on-demand" => Ok(Self(RefreshMode::OnDemand)),
-            _ => Err(format!("{text:?} is not known; it must be \"eager\" or \"on-demand\"")),
-        }
-    }
 }
 
 /// RFC 6749 §3.3: words of visible ASCII without `"` and `\`, one space between two.
@@ -132,37 +150,6 @@ impl Text for Scope {
     }
 }
 
-/// How the bodies of the token and device code requests are encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BodyKind {
-    /// `multipart/form-data`, what Frame.io documents.
-    Multipart,
-    /// `application/x-www-form-urlencoded`, RFC 6749's own.
-    UrlEncoded,
-}
-
-impl BodyKind {
-    /// The word in the configuration.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Multipart => "multipart",
-            Self::UrlEncoded => "urlencoded",
-        }
-    }
-}
-
-impl Text for BodyKind {
-    const EXPECTED: &'static str = "\"multipart\" or \"urlencoded\"";
-
-    fn read(text: &str) -> Result<Self, String> {
-        [Self::Multipart, Self::UrlEncoded]
-            .into_iter()
-            .find(|kind| kind.word() == text)
-            .ok_or_else(|| format!("{text:?} is not known; it must be \"multipart\" or \"urlencoded\""))
-    }
-}
-
 /// `[provider] kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -171,25 +158,13 @@ pub(super) enum Kind {
     OauthCode,
 }
 
-impl Kind {
-    pub(super) const fn word(self) -> &'static str {
-        match self {
-            Self::FrameioC2c => "frameio-c2c",
-            Self::OauthDevice => "oauth-device",
-            Self::OauthCode => "oauth-code",
-        }
-    }
-}
-
-impl Text for Kind {
+impl Word for Kind {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("frameio-c2c", Self::FrameioC2c),
+        ("oauth-device", Self::OauthDevice),
+        ("oauth-code", Self::OauthCode),
+    ];
     const EXPECTED: &'static str = "\"frameio-c2c\", \"oauth-device\" or \"oauth-code\"";
-
-    fn read(text: &str) -> Result<Self, String> {
-        [Self::FrameioC2c, Self::OauthDevice, Self::OauthCode]
-            .into_iter()
-            .find(|kind| kind.word() == text)
-            .ok_or_else(|| format!("{text:?} is not known; it must be {}", Self::EXPECTED))
-    }
 }
 
 /// A path of this machine. Relative ones would depend on who starts the daemon.
@@ -218,13 +193,13 @@ deserialize_text!(
     BaseUri,
     UriPath,
     Scope,
-    BodyKind,
+    Encoding,
     Kind,
     AbsolutePath,
     ClientIdFrom,
     VersionFrom,
     ClientAuth,
-    Preset,
+    Dialect,
     OauthClientId,
     Issuer,
     Endpoint,

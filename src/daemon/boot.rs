@@ -10,12 +10,9 @@ use super::entry;
 use super::exit::{Code, Failure};
 use crate::bus::{self, Principal};
 use crate::config::secrets::{self, SecretError};
-use crate::config::{self, BodyKind, Config, ConfigError};
+use crate::config::{self, Config, ConfigError};
 use crate::messages::journal::{ADVICE, Entry, Priority};
-use crate::oauth::{
-    self, BaseUri, ClientAuth, Dialect, Encoding, Endpoint, Endpoints, FrameioC2c, Issuer, OauthCode, OauthDevice,
-    Provider, RedirectUri, ServerSettings,
-};
+use crate::oauth::{FrameioC2c, OauthCode, OauthDevice, Provider, ProviderSettings, ServerSettings, Settings};
 use crate::store::{Directories, Identity, OpenError, StateKey, Store, records_exist};
 use crate::system::environment::Environment;
 use c2c_auth_core::{BootId, Loaded, Provisioning, Secret, Stored, WallTime};
@@ -88,7 +85,7 @@ pub(crate) fn advise(sentence: impl Into<String>) {
 
 /// What is missing, in the order in which a production line would add it.
 #[must_use]
-pub(crate) const fn provisioning(config: &Config, provisioned: &Provisioned) -> Provisioning {
+pub(crate) fn provisioning(config: &Config, provisioned: &Provisioned) -> Provisioning {
     if config.device.client_id.is_none() {
         Provisioning::ClientIdMissing
     } else if config.provider.needs_client_secret() && provisioned.client_secret.is_none() {
@@ -139,81 +136,33 @@ pub(crate) const fn stored_floor(stored: &Stored) -> Option<WallTime> {
     }
 }
 
-/// The wire's view of the configuration.
+/// The wire's view of the configuration: its settings, with the client that holds.
 ///
 /// # Errors
 /// [`Code::Config`] for what cannot be put on the wire.
 pub(crate) fn provider(config: &Config, client_secret: Option<Secret>) -> Result<Provider, Failure> {
-    match &config.provider {
-        config::Provider::FrameioC2c(frameio) => {
-            let settings = oauth::Settings {
-                base: read("base-uri", &frameio.base_uri.to_string(), BaseUri::parse)?,
-                scope: frameio.scope.clone(),
-                url_pairing: frameio.url_pairing,
-                device_code_path: frameio.device_code_path.clone(),
-                encoding: match frameio.body {
-                    BodyKind::Multipart => Encoding::Multipart,
-                    BodyKind::UrlEncoded => Encoding::Urlencoded,
-                },
-                client_id: config.device.client_id.clone().unwrap_or_default(),
+    let client_id = config.device.client_id.clone().unwrap_or_default();
+    let server = |settings: &ServerSettings| ServerSettings {
+        client_id: client_id.clone(),
+        client_secret: client_secret.clone(),
+        ..settings.clone()
+    };
+    Ok(match &config.provider.settings {
+        ProviderSettings::FrameioC2c(settings) => {
+            let settings = Settings {
+                client_id,
                 client_secret,
                 client_version: config.device.firmware_version.clone(),
+                ..settings.clone()
             };
-            FrameioC2c::new(settings)
-                .map(Provider::FrameioC2c)
-                .map_err(|why| Failure::new(Code::Config, why))
+            let frameio = FrameioC2c::new(settings).map_err(|why| Failure::new(Code::Config, why))?;
+            Provider::FrameioC2c(frameio)
         }
-        config::Provider::OauthDevice(server) => {
-            let settings = server_settings(config, server, Dialect::Standard, client_secret)?;
-            Ok(Provider::OauthDevice(OauthDevice::new(settings)))
+        ProviderSettings::OauthDevice(settings) => Provider::OauthDevice(OauthDevice::new(server(settings))),
+        ProviderSettings::OauthCode(settings, redirect) => {
+            Provider::OauthCode(OauthCode::new(server(settings), redirect.clone()))
         }
-        config::Provider::OauthCode(code) => {
-            let dialect = match code.preset {
-                None => Dialect::Standard,
-                Some(config::Preset::FrameioApplications) => Dialect::FrameioApplications,
-                Some(config::Preset::AdobeIms) => Dialect::AdobeIms,
-            };
-            let settings = server_settings(config, &code.server, dialect, client_secret)?;
-            let redirect = read("redirect-uri", &code.redirect_uri, RedirectUri::parse)?;
-            Ok(Provider::OauthCode(OauthCode::new(settings, redirect)))
-        }
-    }
-}
-
-fn server_settings(
-    config: &Config,
-    server: &config::Oauth,
-    dialect: Dialect,
-    client_secret: Option<Secret>,
-) -> Result<ServerSettings, Failure> {
-    let endpoint = |key, text: &Option<String>| {
-        let text = text.as_deref();
-        text.map(|text| read(key, text, Endpoint::parse)).transpose()
-    };
-    let issuer = server.issuer.as_deref();
-    Ok(ServerSettings {
-        client_id: config.device.client_id.clone().unwrap_or_default(),
-        client_secret,
-        auth: match server.client_auth {
-            config::ClientAuth::Post => ClientAuth::Post,
-            config::ClientAuth::Basic => ClientAuth::Basic,
-            config::ClientAuth::None => ClientAuth::None,
-        },
-        scope: server.scope.clone(),
-        issuer: issuer.map(|text| read("issuer", text, Issuer::parse)).transpose()?,
-        endpoints: Endpoints {
-            token: endpoint("token-endpoint", &server.endpoints.token)?,
-            device_authorization: endpoint("device-authorization-endpoint", &server.endpoints.device_authorization)?,
-            authorization: endpoint("authorization-endpoint", &server.endpoints.authorization)?,
-            revocation: endpoint("revocation-endpoint", &server.endpoints.revocation)?,
-        },
-        dialect,
     })
-}
-
-/// A value of `[provider]`, in the wire's own type. Configuration has checked it; where the two disagree, the wire wins.
-fn read<T>(key: &str, text: &str, parse: impl FnOnce(&str) -> Result<T, oauth::UriError>) -> Result<T, Failure> {
-    parse(text).map_err(|why| Failure::new(Code::Config, format!("provider.{key}: {why}")))
 }
 
 /// The bus's view of `[access]`.

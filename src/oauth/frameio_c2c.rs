@@ -50,7 +50,7 @@ const CLIENT_VERSION: HeaderName = HeaderName::from_static("x-client-version");
 const URL_PAIRING: HeaderName = HeaderName::from_static("x-client-platypus-enabled");
 
 /// What the integrator configures.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
     /// Usually `https://api.frame.io`.
     pub base: BaseUri,

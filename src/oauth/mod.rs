@@ -48,6 +48,10 @@ use c2c_auth_core::{
     Redirect, RefreshAnswer, RefreshToken, Request, ResourceAnswer, RevokeAnswer, Secret,
 };
 
+const FRAMEIO_C2C: &str = "frameio-c2c";
+const OAUTH_DEVICE: &str = "oauth-device";
+const OAUTH_CODE: &str = "oauth-code";
+
 /// The server's own limit is 30 s, after which it answers 500: waiting a little longer turns «lost» into an answer.
 pub(crate) const TOKEN_LIMIT: Duration = Duration::from_secs(35);
 
@@ -56,6 +60,29 @@ const ORDINARY_LIMIT: Duration = Duration::from_secs(15);
 
 /// Half of what a caller waits in all, so that the POST has the other half.
 const PREPARE_LIMIT: Duration = Duration::from_secs(10);
+
+/// What is configured of the server, for each kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ProviderSettings {
+    /// Frame.io Camera to Cloud.
+    FrameioC2c(Settings),
+    /// Any server with RFC 8628.
+    OauthDevice(ServerSettings),
+    /// Any server with the code grant of RFC 6749, and where the browser comes back to.
+    OauthCode(ServerSettings, RedirectUri),
+}
+
+impl ProviderSettings {
+    /// As [`Provider::name`].
+    #[must_use]
+    pub(crate) const fn name(&self) -> &'static str {
+        match self {
+            Self::FrameioC2c(_) => FRAMEIO_C2C,
+            Self::OauthDevice(_) => OAUTH_DEVICE,
+            Self::OauthCode(..) => OAUTH_CODE,
+        }
+    }
+}
 
 /// The kind of server the device is paired with.
 #[derive(Clone, Debug)]
@@ -108,9 +135,9 @@ impl Provider {
     #[must_use]
     pub(crate) const fn name(&self) -> &'static str {
         match self {
-            Self::FrameioC2c(_) => "frameio-c2c",
-            Self::OauthDevice(_) => "oauth-device",
-            Self::OauthCode(_) => "oauth-code",
+            Self::FrameioC2c(_) => FRAMEIO_C2C,
+            Self::OauthDevice(_) => OAUTH_DEVICE,
+            Self::OauthCode(_) => OAUTH_CODE,
         }
     }
 

@@ -65,7 +65,7 @@ pub(crate) struct Endpoints {
 
 impl Endpoints {
     /// Takes from `found` what is not known yet.
-    pub(super) fn fill(&mut self, found: &Self) {
+    pub(crate) fn fill(&mut self, found: &Self) {
         let Self {
             token,
             device_authorization,
@@ -86,7 +86,7 @@ impl Endpoints {
 }
 
 /// What the integrator configures of a standard server.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ServerSettings {
     /// The client's identifier; empty while unprovisioned (the core then asks for nothing).
     pub client_id: String,

@@ -1,6 +1,7 @@
 //! The rules of each kind of provider.
 
 use super::*;
+use crate::oauth::{Endpoint, ProviderSettings};
 use c2c_auth_core::GrantKind;
 
 #[test]
@@ -101,31 +102,36 @@ fn a_public_client_needs_no_secret() {
 
 #[test]
 fn a_preset_knows_its_server_and_gives_way_to_what_is_written() {
-    let code = |text: &str| match good(&format!("[provider]\nkind = \"oauth-code\"\n{text}")).provider {
-        Provider::OauthCode(code) => code,
-        other => panic!("{other:?}"),
+    let code = |text: &str| {
+        let provider = good(&format!("[provider]\nkind = \"oauth-code\"\n{text}")).provider;
+        match provider.settings {
+            ProviderSettings::OauthCode(server, redirect) => (server.endpoints, redirect, provider.refresh_token_life),
+            other => panic!("{other:?}"),
+        }
     };
-    let frameio = code("preset = \"frameio-applications\"\nscope = \"offline asset.create\"\n");
-    let endpoints = &frameio.server.endpoints;
+    let (endpoints, redirect, _) = code("preset = \"frameio-applications\"\nscope = \"offline asset.create\"\n");
     assert_eq!(
-        endpoints.token.as_deref(),
+        endpoints.token.as_ref().map(Endpoint::as_str),
         Some("https://applications.frame.io/oauth2/token")
     );
     assert_eq!(
-        (endpoints.revocation.as_deref(), frameio.redirect_uri.as_str()),
+        (endpoints.revocation, redirect.to_string().as_str()),
         (None, "http://127.0.0.1/callback")
     );
-    let adobe = code(
+    let (endpoints, _, life) = code(
         "preset = \"adobe-ims\"\nredirect-uri = \"https://a.example/cb\"\ntoken-endpoint = \"https://a.example/t\"\n",
     );
-    assert_eq!(adobe.server.endpoints.token.as_deref(), Some("https://a.example/t"));
     assert_eq!(
-        adobe.server.endpoints.revocation.as_deref(),
+        endpoints.token.as_ref().map(Endpoint::as_str),
+        Some("https://a.example/t")
+    );
+    assert_eq!(
+        endpoints.revocation.as_ref().map(Endpoint::as_str),
         Some("https://ims-na1.adobelogin.com/ims/revoke")
     );
-    assert_eq!(adobe.server.refresh_token_life, Duration::from_secs(14 * 86_400));
-    let written = code("preset = \"frameio-applications\"\nrefresh-token-life = \"7d\"\n");
-    assert_eq!(written.server.refresh_token_life, Duration::from_secs(7 * 86_400));
+    assert_eq!(life, Duration::from_secs(14 * 86_400));
+    let (_, _, life) = code("preset = \"frameio-applications\"\nrefresh-token-life = \"7d\"\n");
+    assert_eq!(life, Duration::from_secs(7 * 86_400));
 }
 
 #[test]
@@ -203,6 +209,7 @@ fn redirect_uris_are_of_this_machine_or_safe_on_the_way() {
         "://x",
         "x://",
         "1x:/cb",
+        "x://h!st/",
         "com.example.app:cb",
     ] {
         assert!(!accepted(uri), "{uri}");

@@ -8,6 +8,7 @@ use super::Unpaired;
 use super::files::Outcome;
 use crate::config::{Provider, duration_text};
 use crate::ctl::exit::Exit;
+use crate::oauth::ProviderSettings;
 
 /// How the server learned that the pairing is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -86,18 +87,18 @@ pub(super) fn told(
 /// What is left at a server that was not told. How long it lasts is told where the configuration says it.
 pub(super) fn remains(provider: Option<&Provider>) -> String {
     const DAY: u64 = 86_400;
-    let life = |provider: &Provider| match provider.refresh_token_life() {
+    let life = |provider: &Provider| match provider.refresh_token_life {
         life if life.as_secs() == DAY => "a day".to_owned(),
         life if life.as_secs().is_multiple_of(DAY) => format!("{} days", life.as_secs() / DAY),
         life => duration_text(life),
     };
     match provider {
-        Some(provider @ Provider::FrameioC2c(_)) => format!(
+        Some(provider) if matches!(provider.settings, ProviderSettings::FrameioC2c(_)) => format!(
             "The server was not told: its tokens expire within {}. If that matters, remove the device in the project's settings \
              in Frame.io.\n",
             life(provider)
         ),
-        Some(provider @ (Provider::OauthDevice(_) | Provider::OauthCode(_))) => format!(
+        Some(provider) => format!(
             "The server was not told: its tokens expire, as far as is known, within {}. If that matters, withdraw this \
              device's access at the server, in the account that approved it.\n",
             life(provider)

@@ -157,51 +157,6 @@ fn without_a_client_id_nothing_on_disk_is_taken_for_foreign() {
     assert_eq!(stored_floor(&stored), Some(WallTime::from_secs(2_000_000_000)));
 }
 
-/// Two places read it, the configuration with file and line and the wire for comparing; they must agree.
-#[test]
-fn configuration_and_wire_agree_on_what_a_redirect_uri_is() {
-    let device = Device::new();
-    for (text, good) in [
-        ("http://127.0.0.1/callback", true),
-        ("http://127.0.0.1:8080/callback", true),
-        ("http://[::1]/cb", true),
-        ("http://LOCALHOST/cb", true),
-        ("https://App.Example/cb", true),
-        ("https://app.example:8443/cb", true),
-        ("com.example.app:/cb", true),
-        ("com.example.app:///cb", true),
-        ("com.example.app://host/cb", true),
-        ("http://192.0.2.1/cb", false),
-        ("http://localhost.example/cb", false),
-        ("http://127.0.0.1:0/cb", false),
-        ("http:///cb", false),
-        ("https:///cb", false),
-        ("https:/cb", false),
-        ("com.example.app:", false),
-        ("com.example.app://", false),
-        ("https://a.example/cb?x", false),
-        ("https://a.example/cb#x", false),
-        ("https://u@a.example/cb", false),
-        ("/cb", false),
-        ("", false),
-    ] {
-        let file = device.path("redirect.toml");
-        let written = format!(
-            "[device]\nfirmware-version = \"1.2.3\"\n{ID}[provider]\nkind = \"oauth-code\"\nissuer = \
-             \"https://a.example\"\nredirect-uri = {text:?}\n"
-        );
-        std::fs::write(&file, written).unwrap();
-        let config = Config::load_file(&file, &System::at(device.directory.path()));
-        assert_eq!(config.is_ok(), good, "configuration: {text}");
-        assert_eq!(RedirectUri::parse(text).is_ok(), good, "wire: {text}");
-        if let Ok(config) = config {
-            assert!(provider(&config, None).is_ok(), "{text}");
-            // As it is registered, so it is sent.
-            assert_eq!(RedirectUri::parse(text).unwrap().to_string(), text);
-        }
-    }
-}
-
 #[test]
 fn roles_are_handed_to_the_bus_by_number() {
     let device = Device::new();

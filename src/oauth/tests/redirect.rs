@@ -186,6 +186,38 @@ fn a_redirect_uri_says_where_to_listen() {
 }
 
 #[test]
+fn what_is_registered_is_taken_and_sent_as_it_is() {
+    for (text, good) in [
+        ("http://127.0.0.1/callback", true),
+        ("http://127.0.0.1:8080/callback", true),
+        ("http://[::1]/cb", true),
+        ("http://LOCALHOST/cb", true),
+        ("https://App.Example/cb", true),
+        ("https://app.example:8443/cb", true),
+        ("com.example.app:/cb", true),
+        ("com.example.app:///cb", true),
+        ("com.example.app://host/cb", true),
+        ("http://192.0.2.1/cb", false),
+        ("http://localhost.example/cb", false),
+        ("http://127.0.0.1:0/cb", false),
+        ("http:///cb", false),
+        ("https:///cb", false),
+        ("https:/cb", false),
+        ("com.example.app:", false),
+        ("com.example.app://", false),
+        ("https://a.example/cb?x", false),
+        ("https://a.example/cb#x", false),
+        ("https://u@a.example/cb", false),
+        ("/cb", false),
+        ("", false),
+    ] {
+        let read = RedirectUri::parse(text);
+        assert_eq!(read.is_ok(), good, "{text}");
+        assert!(read.is_err() || read.unwrap().to_string() == text, "{text}");
+    }
+}
+
+#[test]
 fn other_kinds_have_no_redirect() {
     assert!(provider_of(settings()).redirected(HERE).is_none());
 }
