@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use zbus::interface;
 
-use super::front::Front;
+use super::gateway::Gateway;
 use super::outbox::last_error;
 
-pub(super) struct Device(pub(super) Arc<Front>);
+pub(super) struct Device(pub(super) Arc<Gateway>);
 
 #[interface(name = "org.cameratocloud.Auth1.Device")]
 impl Device {

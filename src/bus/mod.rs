@@ -13,7 +13,7 @@
 mod access;
 mod device;
 mod error_reply;
-mod front;
+mod gateway;
 mod handout;
 mod logind;
 mod options;
@@ -42,7 +42,7 @@ pub(crate) use access::{Access, Principal};
 use crate::messages::contract::{BusAddress, NAME, OBJECT};
 use access::Callers;
 use c2c_auth_core::{CallError, Command, PairingState, Redirect, Reply, Snapshot};
-use front::Front;
+use gateway::Gateway;
 pub(crate) use logind::Lock;
 use outbox::Outbox;
 
@@ -127,7 +127,7 @@ pub(crate) enum BusError {
 #[derive(Debug)]
 pub(crate) struct Bus {
     connection: Connection,
-    front: Arc<Front>,
+    gateway: Arc<Gateway>,
     tasks: JoinSet<()>,
 }
 
@@ -185,7 +185,7 @@ pub(crate) async fn serve_on(
     ] {
         text::without_nul(text);
     }
-    let front = Arc::new(Front {
+    let gateway = Arc::new(Gateway {
         about,
         access: wiring.access,
         callers,
@@ -197,9 +197,9 @@ pub(crate) async fn serve_on(
         redirects: wiring.redirects,
     });
     let connection = builder
-        .serve_at(OBJECT, pairing::Pairing(Arc::clone(&front)))
-        .serve_at(OBJECT, tokens::Tokens(Arc::clone(&front)))
-        .serve_at(OBJECT, device::Device(Arc::clone(&front)))
+        .serve_at(OBJECT, pairing::Pairing(Arc::clone(&gateway)))
+        .serve_at(OBJECT, tokens::Tokens(Arc::clone(&gateway)))
+        .serve_at(OBJECT, device::Device(Arc::clone(&gateway)))
         // Nobody takes the name from a running daemon, and it takes it from nobody: two with one record would be fatal.
         .allow_name_replacements(false)
         .replace_existing_names(false)
@@ -208,18 +208,18 @@ pub(crate) async fn serve_on(
         .await?;
 
     let mut tasks = JoinSet::new();
-    if front.callers.are_on_a_bus() {
+    if gateway.callers.are_on_a_bus() {
         let departures = departures(&connection).await?;
-        let front = Arc::clone(&front);
-        tasks.spawn(async move { forget_departed(departures, &front).await });
+        let gateway = Arc::clone(&gateway);
+        tasks.spawn(async move { forget_departed(departures, &gateway).await });
     }
     tasks.spawn({
-        let (connection, front) = (connection.clone(), Arc::clone(&front));
-        async move { front.outbox.run(&connection).await }
+        let (connection, gateway) = (connection.clone(), Arc::clone(&gateway));
+        async move { gateway.outbox.run(&connection).await }
     });
     Ok(Bus {
         connection,
-        front,
+        gateway,
         tasks,
     })
 }
@@ -229,9 +229,9 @@ impl Bus {
     /// this (D4). Never waits.
     pub(crate) fn publish(&self, snapshot: Snapshot) {
         if snapshot.pairing != PairingState::AwaitingUser {
-            self.front.pictures.forget();
+            self.gateway.pictures.forget();
         }
-        self.front.outbox.publish(snapshot);
+        self.gateway.outbox.publish(snapshot);
     }
 
     /// Resolves when the connection is lost.
@@ -251,7 +251,7 @@ impl Bus {
     /// Gives the name back and lets the last signals and answers out, for at most a second.
     pub(crate) async fn leave(mut self) {
         let leave = async {
-            self.front.outbox.flushed().await;
+            self.gateway.outbox.flushed().await;
             // A lost connection has no name to give back.
             let _ = self.connection.release_name(NAME).await;
             self.tasks.shutdown().await;
@@ -273,15 +273,15 @@ async fn departures(connection: &Connection) -> zbus::Result<MessageStream> {
     MessageStream::for_match_rule(rule, connection, None).await
 }
 
-async fn forget_departed(mut departures: MessageStream, front: &Front) {
+async fn forget_departed(mut departures: MessageStream, gateway: &Gateway) {
     while let Some(message) = std::future::poll_fn(|context| Pin::new(&mut departures).poll_next(context)).await {
         let Ok(message) = message else { return };
         let body = message.body();
         let Ok((name, _, _)) = body.deserialize::<(&str, &str, &str)>() else {
             continue;
         };
-        if let Some(uid) = front.callers.forget(name) {
-            front.throttle.retire(uid);
+        if let Some(uid) = gateway.callers.forget(name) {
+            gateway.throttle.retire(uid);
         }
     }
 }

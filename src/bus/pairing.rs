@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::access::Role;
 use super::error_reply::ErrorReply;
-use super::front::Front;
+use super::gateway::Gateway;
 use super::options::{Options, invalid};
 use super::pictures::{Key, Picture};
 use super::qr::{self, Format};
@@ -21,7 +21,7 @@ use super::whole_seconds;
 use crate::messages::contract::{ErrorName, QR_SIZES};
 use c2c_auth_core::{CallError, CodeView, Command, PairingOptions, Prompt, Reply};
 
-pub(super) struct Pairing(pub(super) Arc<Front>);
+pub(super) struct Pairing(pub(super) Arc<Gateway>);
 
 /// A code as the `ui` role sees it; with the flow's options where a flow was started.
 #[derive(SerializeDict, Type)]
@@ -188,12 +188,12 @@ impl Pairing {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<CodeReply, ErrorReply> {
-        let guest = self.0.admit(connection, &header, Role::Ui, Cost::Costly).await?;
+        let admission = self.0.authorize(connection, &header, Role::Ui, Cost::Costly).await?;
         let command = Command::StartPairing {
-            caller: guest.caller.uid,
+            caller: admission.caller.uid,
             options: start_options(options)?,
         };
-        match self.0.ask(command).await? {
+        match self.0.call(command).await? {
             Reply::Started {
                 code,
                 renew,
@@ -217,7 +217,7 @@ impl Pairing {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<CodeReply, ErrorReply> {
-        let _guest = self.0.admit(connection, &header, Role::Ui, Cost::Free).await?;
+        let _admission = self.0.authorize(connection, &header, Role::Ui, Cost::Free).await?;
         self.code().await.map(CodeReply::new)
     }
 
@@ -229,7 +229,7 @@ impl Pairing {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(&'static str, Picture), ErrorReply> {
-        let _guest = self.0.admit(connection, &header, Role::Ui, Cost::Costly).await?;
+        let _admission = self.0.authorize(connection, &header, Role::Ui, Cost::Costly).await?;
         let options = qr_options(options)?;
         let pen = self.0.pictures.pen().await;
         let code = self.code().await?;
@@ -254,7 +254,7 @@ impl Pairing {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), ErrorReply> {
-        let _guest = self.0.admit(connection, &header, Role::Ui, Cost::Telling).await?;
+        let _admission = self.0.authorize(connection, &header, Role::Ui, Cost::Telling).await?;
         self.0.tell(Command::CancelPairing).await
     }
 
@@ -264,7 +264,7 @@ impl Pairing {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), ErrorReply> {
-        let _guest = self.0.admit(connection, &header, Role::Ui, Cost::Free).await?;
+        let _admission = self.0.authorize(connection, &header, Role::Ui, Cost::Free).await?;
         self.0.tell(Command::Unpair).await
     }
 
@@ -276,7 +276,7 @@ impl Pairing {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), ErrorReply> {
         // Costly: nobody guesses a `state`, but nobody needs many tries either.
-        let _guest = self.0.admit(connection, &header, Role::Ui, Cost::Costly).await?;
+        let _admission = self.0.authorize(connection, &header, Role::Ui, Cost::Costly).await?;
         match (self.0.redirects)(redirect_uri) {
             Some(Ok(redirect)) => self.0.tell(Command::CompletePairing(redirect)).await,
             Some(Err(why)) => Err(ErrorReply::new(ErrorName::InvalidArgs, why)),
@@ -316,7 +316,7 @@ impl Pairing {
 
 impl Pairing {
     async fn code(&self) -> Result<CodeView, ErrorReply> {
-        match self.0.ask(Command::GetPairingCode).await? {
+        match self.0.call(Command::GetPairingCode).await? {
             Reply::Code(code) => Ok(code),
             Reply::Done | Reply::Started { .. } | Reply::Token { .. } => Err(ErrorReply::ending()),
         }

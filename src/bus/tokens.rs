@@ -10,12 +10,12 @@ use zbus::{Connection, Signature, Type, interface};
 
 use super::access::Role;
 use super::error_reply::ErrorReply;
-use super::front::Front;
+use super::gateway::Gateway;
 use super::throttle::Cost;
 use super::whole_seconds;
 use c2c_auth_core::{AccessToken, CallError, Command, Generation, Reply};
 
-pub(super) struct Tokens(pub(super) Arc<Front>);
+pub(super) struct Tokens(pub(super) Arc<Gateway>);
 
 /// The one answer that may carry an access token. Goes into the message straight from the wiping type, without another
 /// copy of ours; the message's own buffer is zbus's, and the bus copies it too.
@@ -51,19 +51,22 @@ impl Tokens {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(Bearer, u32, u64), ErrorReply> {
-        let guest = self.0.admit(connection, &header, Role::Uploader, Cost::Free).await?;
+        let admission = self
+            .0
+            .authorize(connection, &header, Role::Uploader, Cost::Free)
+            .await?;
         let command = Command::GetAccessToken {
-            client: guest.client(),
+            client: admission.client(),
             min_validity: (min_validity != 0).then(|| Duration::from_secs(min_validity.into())),
         };
-        match self.0.ask(command).await? {
+        match self.0.call(command).await? {
             Reply::Token {
                 access,
                 expires_in,
                 generation,
             } => {
                 let bearer = Bearer::new(access)?;
-                self.0.handouts.note(connection, &guest.caller, generation).await;
+                self.0.handouts.note(connection, &admission.caller, generation).await;
                 Ok((bearer, whole_seconds(expires_in), generation.0))
             }
             Reply::Done | Reply::Started { .. } | Reply::Code(_) => Err(ErrorReply::ending()),
@@ -77,9 +80,12 @@ impl Tokens {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), ErrorReply> {
-        let guest = self.0.admit(connection, &header, Role::Uploader, Cost::Telling).await?;
+        let admission = self
+            .0
+            .authorize(connection, &header, Role::Uploader, Cost::Telling)
+            .await?;
         let command = Command::RejectAccessToken {
-            client: guest.client(),
+            client: admission.client(),
             newest: self.0.callers.newest(connection).await,
             generation: Generation(generation),
         };

@@ -87,7 +87,7 @@ async fn start(broker: &Broker, access: Access) -> Result<Daemon, BusError> {
 
 impl Daemon {
     fn known(&self) -> usize {
-        match &self.bus.front.callers {
+        match &self.bus.gateway.callers {
             Callers::Bus(known) => known.len(),
             Callers::Fixed(_) => unreachable!("it is on a bus"),
         }
@@ -139,7 +139,7 @@ async fn the_bus_vouches_for_uid_groups_and_pid_and_is_asked_once() {
     }
     assert_eq!(daemon.known(), 1);
 
-    let callers = &daemon.bus.front.callers;
+    let callers = &daemon.bus.gateway.callers;
     let name = client.unique_name().unwrap();
     let (identity, _) = callers.identify(&daemon.bus.connection, Some(&**name)).await.unwrap();
     assert_eq!(identity.uid, rustix::process::getuid().as_raw());
@@ -178,12 +178,12 @@ async fn a_caller_is_forgotten_when_it_leaves_the_bus() {
             .await
             .unwrap();
     }
-    assert_eq!((daemon.known(), daemon.bus.front.throttle.users()), (2, 1));
+    assert_eq!((daemon.known(), daemon.bus.gateway.throttle.users()), (2, 1));
     drop(first);
     eventually(|| daemon.known() == 1).await;
-    assert_eq!(daemon.bus.front.throttle.users(), 1, "the uid still has a connection");
+    assert_eq!(daemon.bus.gateway.throttle.users(), 1, "the uid still has a connection");
     drop(second);
-    eventually(|| daemon.known() == 0 && daemon.bus.front.throttle.users() == 0).await;
+    eventually(|| daemon.known() == 0 && daemon.bus.gateway.throttle.users() == 0).await;
 }
 
 #[tokio::test]

@@ -237,6 +237,6 @@ async fn a_lost_connection_is_noticed_and_publishing_goes_on_without_it() {
     pair.client.close().await.unwrap();
     closed.await;
     pair.bus.publish(paired());
-    pair.bus.front.outbox.flushed().await;
+    pair.bus.gateway.outbox.flushed().await;
     pair.bus.leave().await;
 }

@@ -72,10 +72,10 @@ async fn the_kept_picture_goes_with_its_code() {
     for after in [unpaired(), paired()] {
         pair.bus.publish(awaiting.clone());
         pair.answered(PAIRING, "GetQrCode", (no_options(),)).await.unwrap();
-        assert!(pair.bus.front.pictures.keeps_one());
+        assert!(pair.bus.gateway.pictures.keeps_one());
         pair.bus.publish(awaiting.clone());
-        assert!(pair.bus.front.pictures.keeps_one(), "the code is still on show");
+        assert!(pair.bus.gateway.pictures.keeps_one(), "the code is still on show");
         pair.bus.publish(after);
-        assert!(!pair.bus.front.pictures.keeps_one());
+        assert!(!pair.bus.gateway.pictures.keeps_one());
     }
 }

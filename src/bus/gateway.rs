@@ -23,7 +23,7 @@ use c2c_auth_core::{CallError, Client, Command, Reply};
 /// The core answers within 20 s. This is for the case that it does not: a stuck loop must not hang its callers too.
 const ANSWER_LIMIT: Duration = Duration::from_secs(21);
 
-pub(super) struct Front {
+pub(super) struct Gateway {
     pub(super) about: About,
     pub(super) access: watch::Receiver<Arc<Access>>,
     pub(super) callers: Callers,
@@ -35,20 +35,20 @@ pub(super) struct Front {
     pub(super) redirects: ReadRedirect,
 }
 
-impl std::fmt::Debug for Front {
+impl std::fmt::Debug for Gateway {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Front").finish_non_exhaustive()
+        f.debug_struct("Gateway").finish_non_exhaustive()
     }
 }
 
 /// A caller that was let in, for the length of its call.
-pub(super) struct Guest<'a> {
+pub(super) struct Admission<'a> {
     pub(super) caller: Arc<Caller>,
     connection: u64,
     _ticket: Ticket<'a>,
 }
 
-impl Guest<'_> {
+impl Admission<'_> {
     /// As the core knows it.
     pub(super) fn client(&self) -> Client {
         Client {
@@ -58,21 +58,21 @@ impl Guest<'_> {
     }
 }
 
-impl Front {
+impl Gateway {
     /// Lets a caller in, or says why not.
-    pub(super) async fn admit(
+    pub(super) async fn authorize(
         &self,
         connection: &Connection,
         header: &Header<'_>,
         role: Role,
         cost: Cost,
-    ) -> Result<Guest<'_>, ErrorReply> {
+    ) -> Result<Admission<'_>, ErrorReply> {
         let (caller, number) = self.callers.identify(connection, header.sender()).await?;
         if !self.access.borrow().permits(role, &caller) {
             return Err(refused(role));
         }
         let ticket = self.throttle.admit(caller.uid, cost).await?;
-        Ok(Guest {
+        Ok(Admission {
             caller,
             connection: number,
             _ticket: ticket,
@@ -80,7 +80,7 @@ impl Front {
     }
 
     /// Asks the loop. The answer comes after every signal that follows from it (D4).
-    pub(super) async fn ask(&self, command: Command) -> Result<Reply, ErrorReply> {
+    pub(super) async fn call(&self, command: Command) -> Result<Reply, ErrorReply> {
         let (reply, mut answer) = oneshot::channel();
         // Not `send`: a full queue means that the loop is behind, and waiting callers would only hide that.
         self.calls
@@ -94,7 +94,7 @@ impl Front {
             })?;
         // Most answers come from the loop's memory. Let it have its turn first: an answer that is there at the first look
         // needs no timer, and a timer here is a write and a wake-up of its own for each call.
-        one_turn().await;
+        yield_once().await;
         let early = match answer.try_recv() {
             Ok(answer) if self.outbox.is_flushed() => return answer.map_err(ErrorReply::from),
             Ok(answer) => Some(answer),
@@ -118,7 +118,7 @@ impl Front {
 
     /// For methods that answer with nothing.
     pub(super) async fn tell(&self, command: Command) -> Result<(), ErrorReply> {
-        match self.ask(command).await? {
+        match self.call(command).await? {
             Reply::Done => Ok(()),
             Reply::Started { .. } | Reply::Code(_) | Reply::Token { .. } => Err(ErrorReply::ending()),
         }
@@ -126,7 +126,7 @@ impl Front {
 }
 
 /// Goes to the end of the queue of tasks that are ready to run. Unlike `yield_now` it does not look for events in between.
-async fn one_turn() {
+async fn yield_once() {
     let mut taken = false;
     std::future::poll_fn(|context| {
         if std::mem::replace(&mut taken, true) {
