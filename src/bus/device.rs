@@ -5,7 +5,7 @@ use std::sync::Arc;
 use zbus::interface;
 
 use super::gateway::Gateway;
-use super::outbox::last_error;
+use super::signal_queue::last_error;
 
 pub(super) struct Device(pub(super) Arc<Gateway>);
 
@@ -20,19 +20,19 @@ impl Device {
     /// The name that the server shows for this device; empty when not known.
     #[zbus(property)]
     fn device_name(&self) -> String {
-        self.0.outbox.visible().device.name.clone()
+        self.0.signals.visible().device.name.clone()
     }
 
     /// The project the device is paired with; empty when not known.
     #[zbus(property)]
     fn project_id(&self) -> String {
-        self.0.outbox.visible().device.project_id.clone()
+        self.0.signals.visible().device.project_id.clone()
     }
 
     /// The project's name, which its owner may change; empty when not known.
     #[zbus(property)]
     fn project_name(&self) -> String {
-        self.0.outbox.visible().device.project_name.clone()
+        self.0.signals.visible().device.project_name.clone()
     }
 
     /// The device's firmware, as the server is told; empty when none is configured.
@@ -56,6 +56,6 @@ impl Device {
     /// The last thing that went wrong: a word, and seconds since 1970 (0: not known).
     #[zbus(property)]
     fn last_error(&self) -> (&'static str, u64) {
-        last_error(&self.0.outbox.visible())
+        last_error(&self.0.signals.visible())
     }
 }

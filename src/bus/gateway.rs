@@ -13,8 +13,8 @@ use zbus::message::Header;
 use super::access::{Access, Caller, Callers, Role};
 use super::error_reply::ErrorReply;
 use super::handout::Handouts;
-use super::outbox::Outbox;
 use super::pictures::Pictures;
+use super::signal_queue::SignalQueue;
 use super::throttle::{Cost, Throttle, Ticket};
 use super::{About, Call, ReadRedirect};
 use crate::messages::contract::ErrorName;
@@ -29,7 +29,7 @@ pub(super) struct Gateway {
     pub(super) callers: Callers,
     pub(super) throttle: Throttle,
     pub(super) handouts: Handouts,
-    pub(super) outbox: Outbox,
+    pub(super) signals: SignalQueue,
     pub(super) pictures: Pictures,
     pub(super) calls: mpsc::Sender<Call>,
     pub(super) redirects: ReadRedirect,
@@ -96,7 +96,7 @@ impl Gateway {
         // needs no timer, and a timer here is a write and a wake-up of its own for each call.
         yield_once().await;
         let early = match answer.try_recv() {
-            Ok(answer) if self.outbox.is_flushed() => return answer.map_err(ErrorReply::from),
+            Ok(answer) if self.signals.is_flushed() => return answer.map_err(ErrorReply::from),
             Ok(answer) => Some(answer),
             Err(oneshot::error::TryRecvError::Empty) => None,
             Err(oneshot::error::TryRecvError::Closed) => return Err(ErrorReply::ending()),
@@ -106,7 +106,7 @@ impl Gateway {
                 Some(answer) => Ok(answer),
                 None => answer.await,
             };
-            self.outbox.flushed().await;
+            self.signals.flushed().await;
             answer
         };
         match tokio::time::timeout(ANSWER_LIMIT, answered).await {

@@ -17,11 +17,11 @@ mod gateway;
 mod handout;
 mod logind;
 mod options;
-mod outbox;
 mod pairing;
 mod pictures;
 mod png;
 pub(crate) mod qr;
+mod signal_queue;
 mod text;
 mod throttle;
 mod tokens;
@@ -44,7 +44,7 @@ use access::Callers;
 use c2c_auth_core::{CallError, Command, PairingState, Redirect, Reply, Snapshot};
 use gateway::Gateway;
 pub(crate) use logind::Lock;
-use outbox::Outbox;
+use signal_queue::SignalQueue;
 
 /// How many calls may lie in the queue to the loop. Several times what one uid may have open, so that one uid cannot fill it.
 pub(crate) const CALL_QUEUE: usize = 1024;
@@ -191,7 +191,7 @@ pub(crate) async fn serve_on(
         callers,
         throttle: throttle::Throttle::default(),
         handouts: handout::Handouts::default(),
-        outbox: Outbox::new(first),
+        signals: SignalQueue::new(first),
         pictures: pictures::Pictures::default(),
         calls: wiring.calls,
         redirects: wiring.redirects,
@@ -215,7 +215,7 @@ pub(crate) async fn serve_on(
     }
     tasks.spawn({
         let (connection, gateway) = (connection.clone(), Arc::clone(&gateway));
-        async move { gateway.outbox.run(&connection).await }
+        async move { gateway.signals.run(&connection).await }
     });
     Ok(Bus {
         connection,
@@ -231,7 +231,7 @@ impl Bus {
         if snapshot.pairing != PairingState::AwaitingUser {
             self.gateway.pictures.forget();
         }
-        self.gateway.outbox.publish(snapshot);
+        self.gateway.signals.publish(snapshot);
     }
 
     /// Resolves when the connection is lost.
@@ -251,7 +251,7 @@ impl Bus {
     /// Gives the name back and lets the last signals and answers out, for at most a second.
     pub(crate) async fn leave(mut self) {
         let leave = async {
-            self.gateway.outbox.flushed().await;
+            self.gateway.signals.flushed().await;
             // A lost connection has no name to give back.
             let _ = self.connection.release_name(NAME).await;
             self.tasks.shutdown().await;

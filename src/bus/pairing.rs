@@ -287,29 +287,29 @@ impl Pairing {
     /// Where the pairing flow stands.
     #[zbus(property)]
     fn pairing_state(&self) -> &'static str {
-        self.0.outbox.visible().pairing.word()
+        self.0.signals.visible().pairing.word()
     }
 
     /// A credential exists, whatever a flow does beside it.
     #[zbus(property)]
     fn paired(&self) -> bool {
-        self.0.outbox.visible().paired
+        self.0.signals.visible().paired
     }
 
     /// Why `PairingState` is what it is.
     #[zbus(property)]
     fn pairing_reason(&self) -> &'static str {
-        self.0.outbox.visible().reason.word()
+        self.0.signals.visible().reason.word()
     }
 
     /// A person has to do something, now or soon.
     #[zbus(property)]
     fn attention_needed(&self) -> bool {
-        self.0.outbox.visible().attention
+        self.0.signals.visible().attention
     }
 
     /// `PairingState` or `PairingReason` changed.
-    // Declared for introspection, the outbox emits it. Its own name in Rust: zbus makes a `pairing_state_changed` of the property.
+    // Declared for introspection, the signal queue emits it. Its own name in Rust: zbus makes a `pairing_state_changed` of the property.
     #[zbus(signal, name = "PairingStateChanged")]
     async fn state_changed(emitter: &SignalEmitter<'_>, state: &str, reason: &str) -> zbus::Result<()>;
 }

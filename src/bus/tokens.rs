@@ -95,17 +95,17 @@ impl Tokens {
     /// What `GetAccessToken` would find.
     #[zbus(property)]
     fn token_state(&self) -> &'static str {
-        self.0.outbox.visible().token.word()
+        self.0.signals.visible().token.word()
     }
 
     /// Of the token that `GetAccessToken` would answer with; 0 while there is none.
     #[zbus(property)]
     fn generation(&self) -> u64 {
-        self.0.outbox.visible().generation.0
+        self.0.signals.visible().generation.0
     }
 
     /// There is a new token, and earlier ones are worthless.
-    // Declared for introspection, the outbox emits it.
+    // Declared for introspection, the signal queue emits it.
     #[zbus(signal)]
     async fn access_token_changed(emitter: &SignalEmitter<'_>, generation: u64) -> zbus::Result<()>;
 }

@@ -82,10 +82,10 @@ async fn properties_come_before_signals_and_signals_before_the_answer() {
 
 #[tokio::test(start_paused = true)]
 async fn an_answer_waits_for_what_was_published_before_it_and_for_nothing_else() {
-    let outbox = Outbox::new(unpaired());
+    let signals = SignalQueue::new(unpaired());
     let limit = Duration::from_secs(3600);
     assert!(
-        tokio::time::timeout(limit, outbox.flushed()).await.is_err(),
+        tokio::time::timeout(limit, signals.flushed()).await.is_err(),
         "the first state is not out yet"
     );
 
@@ -98,15 +98,15 @@ async fn an_answer_waits_for_what_was_published_before_it_and_for_nothing_else()
         .unwrap();
     let connection = Builder::authenticated_socket(ours, guid).p2p().build().await.unwrap();
     assert!(
-        tokio::time::timeout(limit, outbox.run(&connection)).await.is_err(),
+        tokio::time::timeout(limit, signals.run(&connection)).await.is_err(),
         "runs for ever"
     );
-    outbox.flushed().await;
+    signals.flushed().await;
 
-    outbox.publish(unpaired());
-    outbox.flushed().await;
-    outbox.publish(paired());
-    assert!(tokio::time::timeout(limit, outbox.flushed()).await.is_err());
+    signals.publish(unpaired());
+    signals.flushed().await;
+    signals.publish(paired());
+    assert!(tokio::time::timeout(limit, signals.flushed()).await.is_err());
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,6 +237,6 @@ async fn a_lost_connection_is_noticed_and_publishing_goes_on_without_it() {
     pair.client.close().await.unwrap();
     closed.await;
     pair.bus.publish(paired());
-    pair.bus.gateway.outbox.flushed().await;
+    pair.bus.gateway.signals.flushed().await;
     pair.bus.leave().await;
 }

@@ -2,7 +2,7 @@
 //!
 //! Owns the visible [`Snapshot`] (getters read it) and the one task that emits signals. The order is D4's: properties
 //! first, then signals, then the answer of the call that caused them. Hence the rule for every answer: wait for
-//! [`Outbox::flushed`] before giving it. With nothing to emit that is two loads and no wait.
+//! [`SignalQueue::flushed`] before giving it. With nothing to emit that is two loads and no wait.
 //!
 //! Invariants: one change of state is one `PropertiesChanged` for each interface it touches; no message holds a code, a
 //! token or a NUL; a bus that does not read costs a bounded queue, never the loop.
@@ -26,7 +26,7 @@ const QUEUED: usize = 64;
 type Changed<'a> = BTreeMap<&'static str, Variant<'a>>;
 
 #[derive(Debug)]
-pub(super) struct Outbox {
+pub(super) struct SignalQueue {
     visible: watch::Sender<Arc<Snapshot>>,
     queue: Mutex<VecDeque<(u64, Arc<Snapshot>)>>,
     /// Serial of the newest state handed in, and of the newest one emitted.
@@ -35,7 +35,7 @@ pub(super) struct Outbox {
     wake: Notify,
 }
 
-impl Outbox {
+impl SignalQueue {
     /// Begins with a state that is emitted once when the task runs.
     pub(super) fn new(first: Snapshot) -> Self {
         let first = Arc::new(clean(first));
