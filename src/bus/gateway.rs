@@ -12,10 +12,10 @@ use zbus::message::Header;
 
 use super::access::{Access, Caller, Callers, Role};
 use super::error_reply::ErrorReply;
-use super::handout::Handouts;
 use super::pictures::Pictures;
 use super::signal_queue::SignalQueue;
 use super::throttle::{Cost, Throttle, Ticket};
+use super::token_audit::TokenAudit;
 use super::{About, Call, ReadRedirect};
 use crate::messages::contract::ErrorName;
 use c2c_auth_core::{CallError, Client, Command, Reply};
@@ -28,7 +28,7 @@ pub(super) struct Gateway {
     pub(super) access: watch::Receiver<Arc<Access>>,
     pub(super) callers: Callers,
     pub(super) throttle: Throttle,
-    pub(super) handouts: Handouts,
+    pub(super) audit: TokenAudit,
     pub(super) signals: SignalQueue,
     pub(super) pictures: Pictures,
     pub(super) calls: mpsc::Sender<Call>,

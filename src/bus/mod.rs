@@ -14,7 +14,6 @@ mod access;
 mod device;
 mod error_reply;
 mod gateway;
-mod handout;
 mod logind;
 mod options;
 mod pairing;
@@ -24,6 +23,7 @@ pub(crate) mod qr;
 mod signal_queue;
 mod text;
 mod throttle;
+mod token_audit;
 mod tokens;
 
 use std::pin::Pin;
@@ -190,7 +190,7 @@ pub(crate) async fn serve_on(
         access: wiring.access,
         callers,
         throttle: throttle::Throttle::default(),
-        handouts: handout::Handouts::default(),
+        audit: token_audit::TokenAudit::default(),
         signals: SignalQueue::new(first),
         pictures: pictures::Pictures::default(),
         calls: wiring.calls,

@@ -66,7 +66,7 @@ impl Tokens {
                 generation,
             } => {
                 let bearer = Bearer::new(access)?;
-                self.0.handouts.note(connection, &admission.caller, generation).await;
+                self.0.audit.note(connection, &admission.caller, generation).await;
                 Ok((bearer, whole_seconds(expires_in), generation.0))
             }
             Reply::Done | Reply::Started { .. } | Reply::Code(_) => Err(ErrorReply::ending()),

@@ -106,7 +106,7 @@ kinds! {
     RECORD_SPILLED = "72c9ee8b68134797b567cf0e4c17799c" "record-spilled",
     /// `Note::FlowResumed`.
     FLOW_RESUMED = "7a2154d6db6d497eb0f8259585d1a98a" "flow-resumed",
-    /// Written by the bus, which knows the caller; see `bus/handout.rs`.
+    /// Written by the bus, which knows the caller; see `bus/token_audit.rs`.
     TOKEN_HANDED_OUT = "ac21ab928ae249ee923003f523d89912" "token-handed-out",
 }
 

@@ -18,9 +18,9 @@ const UNIT_LIMIT: Duration = Duration::from_secs(2);
 
 /// Who already got the current generation.
 #[derive(Debug, Default)]
-pub(super) struct Handouts(Mutex<(Generation, Vec<u32>)>);
+pub(super) struct TokenAudit(Mutex<(Generation, Vec<u32>)>);
 
-impl Handouts {
+impl TokenAudit {
     /// Notes that `caller` is about to get a token of `generation`; logs it the first time.
     ///
     /// Which unit it is in is asked in a task of its own, for whose answer the caller does not wait. But the question leaves
@@ -106,22 +106,22 @@ mod tests {
 
     #[test]
     fn a_user_is_new_once_for_each_generation() {
-        let handouts = Handouts::default();
-        assert!(handouts.first(5, Generation(1)));
-        assert!(!handouts.first(5, Generation(1)));
-        assert!(handouts.first(6, Generation(1)));
-        assert!(handouts.first(5, Generation(2)));
-        assert!(!handouts.first(5, Generation(2)));
+        let audit = TokenAudit::default();
+        assert!(audit.first(5, Generation(1)));
+        assert!(!audit.first(5, Generation(1)));
+        assert!(audit.first(6, Generation(1)));
+        assert!(audit.first(5, Generation(2)));
+        assert!(!audit.first(5, Generation(2)));
     }
 
     #[test]
     fn memory_is_bounded_and_the_journal_misses_nobody() {
-        let handouts = Handouts::default();
+        let audit = TokenAudit::default();
         for uid in 0..1000 {
-            assert!(handouts.first(uid, Generation(1)));
+            assert!(audit.first(uid, Generation(1)));
         }
-        assert!(handouts.0.lock().is_ok_and(|current| current.1.len() == USERS));
-        assert!(handouts.first(999, Generation(1)));
+        assert!(audit.0.lock().is_ok_and(|current| current.1.len() == USERS));
+        assert!(audit.first(999, Generation(1)));
     }
 
     #[test]
