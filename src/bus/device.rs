@@ -14,7 +14,7 @@ impl Device {
     /// The unit's identifier at the server; empty when there is none.
     #[zbus(property(emits_changed_signal = "const"))]
     fn client_id(&self) -> &str {
-        &self.0.about.client_id
+        &self.0.facts.client_id
     }
 
     /// The name that the server shows for this device; empty when not known.
@@ -38,19 +38,19 @@ impl Device {
     /// The device's firmware, as the server is told; empty when none is configured.
     #[zbus(property(emits_changed_signal = "const"))]
     fn firmware_version(&self) -> &str {
-        &self.0.about.firmware_version
+        &self.0.facts.firmware_version
     }
 
     /// The version of c2c-authd.
     #[zbus(property(emits_changed_signal = "const"))]
     fn daemon_version(&self) -> &str {
-        &self.0.about.daemon_version
+        &self.0.facts.daemon_version
     }
 
     /// The kind of provider, e.g. "frameio-c2c".
     #[zbus(property(emits_changed_signal = "const"))]
     fn provider(&self) -> &str {
-        &self.0.about.provider
+        &self.0.facts.provider
     }
 
     /// The last thing that went wrong: a word, and seconds since 1970 (0: not known).

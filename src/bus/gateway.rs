@@ -16,7 +16,7 @@ use super::pictures::Pictures;
 use super::signal_queue::SignalQueue;
 use super::throttle::{Cost, Throttle, Ticket};
 use super::token_audit::TokenAudit;
-use super::{About, Call, ReadRedirect};
+use super::{Call, DeviceFacts, ReadRedirect};
 use crate::messages::contract::ErrorName;
 use c2c_auth_core::{CallError, Client, Command, Reply};
 
@@ -24,7 +24,7 @@ use c2c_auth_core::{CallError, Client, Command, Reply};
 const ANSWER_LIMIT: Duration = Duration::from_secs(21);
 
 pub(super) struct Gateway {
-    pub(super) about: About,
+    pub(super) facts: DeviceFacts,
     pub(super) access: watch::Receiver<Arc<Access>>,
     pub(super) callers: Callers,
     pub(super) throttle: Throttle,

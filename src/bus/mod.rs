@@ -63,7 +63,7 @@ pub(crate) struct Call {
 
 /// What does not change while the daemon runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct About {
+pub(crate) struct DeviceFacts {
     /// `ClientId`; empty if there is none.
     pub client_id: String,
     /// `FirmwareVersion`; empty if there is none.
@@ -142,7 +142,7 @@ pub(crate) struct Bus {
 /// [`BusError::Unreachable`], [`BusError::NameTaken`], [`BusError::NameForbidden`].
 pub(crate) async fn serve(
     address: &BusAddress,
-    about: About,
+    facts: DeviceFacts,
     wiring: Wiring,
     first: Snapshot,
 ) -> Result<Bus, BusError> {
@@ -161,7 +161,7 @@ pub(crate) async fn serve(
             source,
         },
     };
-    serve_on(builder, Callers::bus(), about, wiring, first)
+    serve_on(builder, Callers::bus(), facts, wiring, first)
         .await
         .map_err(explain)
 }
@@ -173,20 +173,20 @@ pub(crate) async fn serve(
 pub(crate) async fn serve_on(
     builder: Builder<'_>,
     callers: Callers,
-    mut about: About,
+    mut facts: DeviceFacts,
     wiring: Wiring,
     first: Snapshot,
 ) -> zbus::Result<Bus> {
     for text in [
-        &mut about.client_id,
-        &mut about.firmware_version,
-        &mut about.daemon_version,
-        &mut about.provider,
+        &mut facts.client_id,
+        &mut facts.firmware_version,
+        &mut facts.daemon_version,
+        &mut facts.provider,
     ] {
         text::without_nul(text);
     }
     let gateway = Arc::new(Gateway {
-        about,
+        facts,
         access: wiring.access,
         callers,
         throttle: throttle::Throttle::default(),

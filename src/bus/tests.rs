@@ -105,8 +105,8 @@ fn answer(command: &Command) -> Reply {
     }
 }
 
-fn about() -> About {
-    About {
+fn facts() -> DeviceFacts {
+    DeviceFacts {
         client_id: "SN-000123".into(),
         firmware_version: "2.16.4".into(),
         daemon_version: "0.1.0".into(),
@@ -183,7 +183,7 @@ impl Pair {
         let (access, roles) = watch::channel(Arc::new(access()));
         let builder = Builder::authenticated_socket(ours, guid).p2p();
         let callers = Callers::Fixed(Arc::new(caller));
-        let bus = serve_on(builder, callers, about(), wiring(roles, to_loop), first)
+        let bus = serve_on(builder, callers, facts(), wiring(roles, to_loop), first)
             .await
             .unwrap();
         Self {

@@ -180,8 +180,8 @@ pub(crate) fn access(config: &Config) -> bus::Access {
 
 /// What stays the same on the bus while the daemon runs.
 #[must_use]
-pub(crate) fn about(config: &Config) -> bus::About {
-    bus::About {
+pub(crate) fn facts(config: &Config) -> bus::DeviceFacts {
+    bus::DeviceFacts {
         client_id: config.device.client_id.clone().unwrap_or_default(),
         firmware_version: config.device.firmware_version.clone(),
         daemon_version: env!("CARGO_PKG_VERSION").to_owned(),

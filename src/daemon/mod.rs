@@ -178,7 +178,7 @@ async fn boot(address: &BusAddress, source: Source) -> Result<Daemon, Failure> {
         calls: sender.clone(),
         redirects: authorize::reader(client.clone()),
     };
-    let bus = bus::serve(address, boot::about(&config), wiring, snapshot).await?;
+    let bus = bus::serve(address, boot::facts(&config), wiring, snapshot).await?;
     let ears = Ears::open(sources, Box::pin(bus.closed()));
     let writer = executor::writer(store).map_err(|error| {
         let sentence = format!("cannot start a thread for the store: {error}; check TasksMax= of the unit");

@@ -77,7 +77,7 @@ struct Daemon {
 async fn start(broker: &Broker, access: Access) -> Result<Daemon, BusError> {
     let (to_loop, calls) = mpsc::channel(CALL_QUEUE);
     let (access, roles) = watch::channel(Arc::new(access));
-    let bus = serve(&broker.address, about(), wiring(roles, to_loop), paired()).await?;
+    let bus = serve(&broker.address, facts(), wiring(roles, to_loop), paired()).await?;
     Ok(Daemon {
         bus,
         calls,
@@ -310,7 +310,7 @@ async fn a_missing_bus_is_explained() {
     let (_access, roles) = watch::channel(Arc::default());
     let nowhere = format!("unix:path={}/bus", directory.path().display());
     let address = BusAddress::from(nowhere.as_str());
-    let error = serve(&address, about(), wiring(roles, to_loop), paired())
+    let error = serve(&address, facts(), wiring(roles, to_loop), paired())
         .await
         .unwrap_err();
     assert!(matches!(error, BusError::Unreachable { .. }), "{error:?}");

@@ -62,7 +62,7 @@ impl Bench {
             calls: sender.clone(),
             redirects: crate::daemon::authorize::reader(client.clone()),
         };
-        let front = bus::serve(&address, boot::about(&config), wiring, snapshot())
+        let front = bus::serve(&address, boot::facts(&config), wiring, snapshot())
             .await
             .unwrap();
         let executor = Executor::new(
