@@ -14,7 +14,7 @@ use super::access::{Access, Caller, Callers, Role};
 use super::error_reply::ErrorReply;
 use super::pictures::Pictures;
 use super::signal_queue::SignalQueue;
-use super::throttle::{Cost, Throttle, Ticket};
+use super::throttle::{Permit, RateLimit, Weight};
 use super::token_audit::TokenAudit;
 use super::{Call, DeviceFacts, ReadRedirect};
 use crate::messages::contract::ErrorName;
@@ -27,7 +27,7 @@ pub(super) struct Gateway {
     pub(super) facts: DeviceFacts,
     pub(super) access: watch::Receiver<Arc<Access>>,
     pub(super) callers: Callers,
-    pub(super) throttle: Throttle,
+    pub(super) throttle: RateLimit,
     pub(super) audit: TokenAudit,
     pub(super) signals: SignalQueue,
     pub(super) pictures: Pictures,
@@ -45,7 +45,7 @@ impl std::fmt::Debug for Gateway {
 pub(super) struct Admission<'a> {
     pub(super) caller: Arc<Caller>,
     connection: u64,
-    _ticket: Ticket<'a>,
+    _permit: Permit<'a>,
 }
 
 impl Admission<'_> {
@@ -65,17 +65,17 @@ impl Gateway {
         connection: &Connection,
         header: &Header<'_>,
         role: Role,
-        cost: Cost,
+        weight: Weight,
     ) -> Result<Admission<'_>, ErrorReply> {
         let (caller, number) = self.callers.identify(connection, header.sender()).await?;
         if !self.access.borrow().permits(role, &caller) {
             return Err(refused(role));
         }
-        let ticket = self.throttle.admit(caller.uid, cost).await?;
+        let permit = self.throttle.admit(caller.uid, weight).await?;
         Ok(Admission {
             caller,
             connection: number,
-            _ticket: ticket,
+            _permit: permit,
         })
     }
 

@@ -189,7 +189,7 @@ pub(crate) async fn serve_on(
         facts,
         access: wiring.access,
         callers,
-        throttle: throttle::Throttle::default(),
+        throttle: throttle::RateLimit::default(),
         audit: token_audit::TokenAudit::default(),
         signals: SignalQueue::new(first),
         pictures: pictures::Pictures::default(),

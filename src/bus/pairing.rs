@@ -16,7 +16,7 @@ use super::options::{Options, invalid};
 use super::pictures::{Key, Picture};
 use super::qr::{self, Format};
 use super::text::without_nul;
-use super::throttle::Cost;
+use super::throttle::Weight;
 use super::whole_seconds;
 use crate::messages::contract::{ErrorName, QR_SIZES};
 use c2c_auth_core::{CallError, CodeView, Command, PairingOptions, Prompt, Reply};
@@ -188,7 +188,7 @@ impl Pairing {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<CodeReply, ErrorReply> {
-        let admission = self.0.authorize(connection, &header, Role::Ui, Cost::Costly).await?;
+        let admission = self.0.authorize(connection, &header, Role::Ui, Weight::Costly).await?;
         let command = Command::StartPairing {
             caller: admission.caller.uid,
             options: start_options(options)?,
@@ -217,7 +217,7 @@ impl Pairing {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<CodeReply, ErrorReply> {
-        let _admission = self.0.authorize(connection, &header, Role::Ui, Cost::Free).await?;
+        let _admission = self.0.authorize(connection, &header, Role::Ui, Weight::Free).await?;
         self.code().await.map(CodeReply::new)
     }
 
@@ -229,7 +229,7 @@ impl Pairing {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(&'static str, Picture), ErrorReply> {
-        let _admission = self.0.authorize(connection, &header, Role::Ui, Cost::Costly).await?;
+        let _admission = self.0.authorize(connection, &header, Role::Ui, Weight::Costly).await?;
         let options = qr_options(options)?;
         let pen = self.0.pictures.pen().await;
         let code = self.code().await?;
@@ -254,7 +254,7 @@ impl Pairing {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), ErrorReply> {
-        let _admission = self.0.authorize(connection, &header, Role::Ui, Cost::Telling).await?;
+        let _admission = self.0.authorize(connection, &header, Role::Ui, Weight::Telling).await?;
         self.0.tell(Command::CancelPairing).await
     }
 
@@ -264,7 +264,7 @@ impl Pairing {
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), ErrorReply> {
-        let _admission = self.0.authorize(connection, &header, Role::Ui, Cost::Free).await?;
+        let _admission = self.0.authorize(connection, &header, Role::Ui, Weight::Free).await?;
         self.0.tell(Command::Unpair).await
     }
 
@@ -276,7 +276,7 @@ impl Pairing {
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(), ErrorReply> {
         // Costly: nobody guesses a `state`, but nobody needs many tries either.
-        let _admission = self.0.authorize(connection, &header, Role::Ui, Cost::Costly).await?;
+        let _admission = self.0.authorize(connection, &header, Role::Ui, Weight::Costly).await?;
         match (self.0.redirects)(redirect_uri) {
             Some(Ok(redirect)) => self.0.tell(Command::CompletePairing(redirect)).await,
             Some(Err(why)) => Err(ErrorReply::new(ErrorName::InvalidArgs, why)),

@@ -2,14 +2,14 @@
 //!
 //! Three limits, all per uid, all in one table of fixed size:
 //! - **Waiting.** So many calls may be open at once; more are refused. The refusal itself is held back, so that a caller
-//!   in a tight loop is slowed down by it. Calls that tell the daemon something ([`Cost::Telling`]) have a limit of their
+//!   in a tight loop is slowed down by it. Calls that tell the daemon something ([`Weight::Telling`]) have a limit of their
 //!   own: they are possible however many other calls of that uid wait for an answer.
 //! - **Costly calls** (a code request, a picture) come out of a budget that refills with time.
 //! - **Pace.** All callers share one connection to the bus, first come, first served; a flood is therefore felt by others
 //!   long before the daemon is busy. While calls of more than one uid arrive, each uid is served at a limited pace, far
 //!   above what an honest uploader needs. A uid that is alone is not held back at all.
 //!
-//! Invariant: a ticket is in the table exactly as long as its call is open.
+//! Invariant: a permit is in the table exactly as long as its call is open.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -44,7 +44,7 @@ const USERS: usize = 64;
 
 /// What a call costs besides its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cost {
+pub(super) enum Weight {
     /// Answered from memory, or idempotent.
     Free,
     /// Asks the server, or draws.
@@ -61,7 +61,7 @@ enum Lane {
     Telling,
 }
 
-impl Cost {
+impl Weight {
     const fn lane(self) -> Lane {
         match self {
             Self::Free | Self::Costly => Lane::Asking,
@@ -71,7 +71,7 @@ impl Cost {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Throttle(Mutex<Table>);
+pub(super) struct RateLimit(Mutex<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
@@ -99,8 +99,8 @@ struct User {
 /// An admitted call. Dropping it makes room for the next.
 #[derive(Debug)]
 #[must_use]
-pub(super) struct Ticket<'a> {
-    throttle: &'a Throttle,
+pub(super) struct Permit<'a> {
+    throttle: &'a RateLimit,
     uid: u32,
     lane: Lane,
 }
@@ -110,11 +110,11 @@ enum Verdict {
     Refuse { at: Instant, why: &'static str },
 }
 
-impl Throttle {
+impl RateLimit {
     /// Lets a call of `uid` in, after a pause where pace demands one.
-    pub(super) async fn admit(&self, uid: u32, cost: Cost) -> Result<Ticket<'_>, ErrorReply> {
+    pub(super) async fn admit(&self, uid: u32, weight: Weight) -> Result<Permit<'_>, ErrorReply> {
         let now = Instant::now();
-        let (verdict, ticket) = self.judge(uid, cost, now);
+        let (verdict, permit) = self.judge(uid, weight, now);
         let (at, outcome) = match verdict {
             Verdict::Go { at } => (at, Ok(())),
             Verdict::Refuse { at, why } => (at, Err(why)),
@@ -122,8 +122,8 @@ impl Throttle {
         if at > now {
             tokio::time::sleep_until(at).await;
         }
-        match (outcome, ticket) {
-            (Ok(()), Some(ticket)) => Ok(ticket),
+        match (outcome, permit) {
+            (Ok(()), Some(permit)) => Ok(permit),
             (Err(why), _) => Err(ErrorReply::new(ErrorName::LimitsExceeded, why)),
             (Ok(()), None) => Err(ErrorReply::ending()),
         }
@@ -134,7 +134,7 @@ impl Throttle {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn judge(&self, uid: u32, cost: Cost, now: Instant) -> (Verdict, Option<Ticket<'_>>) {
+    fn judge(&self, uid: u32, weight: Weight, now: Instant) -> (Verdict, Option<Permit<'_>>) {
         let mut table = self.table();
         let several = table.several(uid, now);
         let Some(user) = table.user(uid, now) else {
@@ -142,14 +142,14 @@ impl Throttle {
             return (Verdict::Refuse { at: now, why }, None);
         };
         user.seen = now;
-        let verdict = user.judge(cost, several, now);
-        let lane = cost.lane();
-        let ticket = user.enter(lane).then_some(Ticket {
+        let verdict = user.judge(weight, several, now);
+        let lane = weight.lane();
+        let permit = user.enter(lane).then_some(Permit {
             throttle: self,
             uid,
             lane,
         });
-        (verdict, ticket)
+        (verdict, permit)
     }
 
     /// A user's last connection is gone. What it still owes is remembered: connecting anew must not refill a budget.
@@ -218,14 +218,14 @@ impl User {
         self.asking == 0 && self.telling == 0
     }
 
-    fn judge(&mut self, cost: Cost, several: bool, now: Instant) -> Verdict {
-        let waiting = *self.waiting(cost.lane());
+    fn judge(&mut self, weight: Weight, several: bool, now: Instant) -> Verdict {
+        let waiting = *self.waiting(weight.lane());
         if waiting >= WAITING {
             let why = "too many calls of this user are waiting: wait for answers before calling again";
             let at = if waiting < HELD { now + HOLD } else { now };
             return Verdict::Refuse { at, why };
         }
-        if cost == Cost::Costly {
+        if weight == Weight::Costly {
             let full = self.budget_full.max(now) + COSTLY_EVERY;
             if full - now > COSTLY_EVERY * COSTLY_IN_A_ROW {
                 let why = "this user calls too often: at most 8 such calls a second";
@@ -256,7 +256,7 @@ impl User {
     }
 }
 
-impl Drop for Ticket<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         let mut table = self.throttle.table();
         if let Some(user) = table.users.iter_mut().find(|user| user.uid == self.uid) {

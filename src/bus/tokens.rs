@@ -11,7 +11,7 @@ use zbus::{Connection, Signature, Type, interface};
 use super::access::Role;
 use super::error_reply::ErrorReply;
 use super::gateway::Gateway;
-use super::throttle::Cost;
+use super::throttle::Weight;
 use super::whole_seconds;
 use c2c_auth_core::{AccessToken, CallError, Command, Generation, Reply};
 
@@ -53,7 +53,7 @@ impl Tokens {
     ) -> Result<(Bearer, u32, u64), ErrorReply> {
         let admission = self
             .0
-            .authorize(connection, &header, Role::Uploader, Cost::Free)
+            .authorize(connection, &header, Role::Uploader, Weight::Free)
             .await?;
         let command = Command::GetAccessToken {
             client: admission.client(),
@@ -82,7 +82,7 @@ impl Tokens {
     ) -> Result<(), ErrorReply> {
         let admission = self
             .0
-            .authorize(connection, &header, Role::Uploader, Cost::Telling)
+            .authorize(connection, &header, Role::Uploader, Weight::Telling)
             .await?;
         let command = Command::RejectAccessToken {
             client: admission.client(),
