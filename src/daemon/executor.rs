@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::authorize::authorize;
 use super::entry;
-use super::flights::{Flights, OnCancel};
+use super::in_flight::{InFlight, OnCancel};
 use super::inhibit::Inhibitor;
 use super::writer::Writer;
 use crate::bus::{Bus, Call};
@@ -34,7 +34,7 @@ type Answerer = oneshot::Sender<Result<Reply, CallError>>;
 pub(crate) struct Executor {
     client: Client,
     bus: Bus,
-    flights: Flights<Landed>,
+    in_flight: InFlight<Completed>,
     prepared: BTreeMap<OpId, Connection>,
     /// Where a browser is awaited, each under the request that made it.
     listeners: BTreeMap<OpId, Listener>,
@@ -58,7 +58,7 @@ pub(crate) struct Done {
 }
 
 /// A request that ended, with what it leaves behind.
-struct Landed {
+struct Completed {
     outcome: Outcome,
     /// Of a `Prepare`.
     connection: Option<Connection>,
@@ -66,7 +66,7 @@ struct Landed {
     listener: Option<Listener>,
 }
 
-impl From<Outcome> for Landed {
+impl From<Outcome> for Completed {
     fn from(outcome: Outcome) -> Self {
         Self {
             outcome,
@@ -89,7 +89,7 @@ impl Executor {
         Self {
             client,
             bus,
-            flights: Flights::new(),
+            in_flight: InFlight::new(),
             prepared: BTreeMap::new(),
             listeners: BTreeMap::new(),
             calls,
@@ -135,14 +135,14 @@ impl Executor {
     /// Waits for the next end of a request or a write; for ever while there is none. Cancel safe.
     pub(crate) async fn next(&mut self) -> Event {
         tokio::select! {
-            (op, landed) = self.flights.next() => {
-                if let Some(connection) = landed.connection {
+            (op, completed) = self.in_flight.next() => {
+                if let Some(connection) = completed.connection {
                     self.prepared.insert(op, connection);
                 }
-                if let Some(listener) = landed.listener {
+                if let Some(listener) = completed.listener {
                     self.listeners.insert(op, listener);
                 }
-                let Outcome { date, answer } = landed.outcome;
+                let Outcome { date, answer } = completed.outcome;
                 Event::Answered { op, date, answer }
             }
             (op, ok) = self.writer.next() => Event::Stored { op, ok },
@@ -164,18 +164,18 @@ impl Executor {
     fn request(&mut self, op: OpId, request: Request) {
         let client = self.client.clone();
         match request {
-            Request::Prepare => self.flights.start(op, OnCancel::Abort, async move {
+            Request::Prepare => self.in_flight.start(op, OnCancel::Abort, async move {
                 let Prepared { outcome, connection } = client.prepare().await;
-                Landed {
+                Completed {
                     connection,
-                    ..Landed::from(outcome)
+                    ..Completed::from(outcome)
                 }
             }),
             Request::Refresh { on, token } => match self.prepared.remove(&on) {
-                Some(connection) => self.flights.start(op, OnCancel::Finish, async move {
+                Some(connection) => self.in_flight.start(op, OnCancel::Finish, async move {
                     client.refresh(connection, &token).await.into()
                 }),
-                None => self.flights.start(op, OnCancel::Finish, async { unsent() }),
+                None => self.in_flight.start(op, OnCancel::Finish, async { unsent() }),
             },
             Request::Poll(_) | Request::Exchange { .. } => self.send(op, OnCancel::Finish, request),
             Request::DeviceCode | Request::Revoke(_) | Request::Identify(_) | Request::Heartbeat(_) => {
@@ -183,11 +183,11 @@ impl Executor {
             }
             Request::Authorize => {
                 let calls = self.calls.clone();
-                self.flights.start(op, OnCancel::Abort, async move {
+                self.in_flight.start(op, OnCancel::Abort, async move {
                     let (answer, listener) = authorize(client, calls).await;
-                    Landed {
+                    Completed {
                         listener,
-                        ..Landed::from(Outcome { date: None, answer })
+                        ..Completed::from(Outcome { date: None, answer })
                     }
                 });
             }
@@ -196,12 +196,12 @@ impl Executor {
 
     fn send(&mut self, op: OpId, on_cancel: OnCancel, request: Request) {
         let client = self.client.clone();
-        self.flights
+        self.in_flight
             .start(op, on_cancel, async move { client.send(&request).await.into() });
     }
 
     fn cancel(&mut self, op: OpId) {
-        self.flights.cancel(op);
+        self.in_flight.cancel(op);
         self.prepared.remove(&op);
         self.listeners.remove(&op);
     }
@@ -217,7 +217,7 @@ impl Executor {
 }
 
 /// A refresh that has no connection to go out on.
-fn unsent() -> Landed {
+fn unsent() -> Completed {
     let fault = Fault {
         kind: FaultKind::Offline,
         retry_after: None,

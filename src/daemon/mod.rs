@@ -8,7 +8,7 @@
 //! | `args`, `exit`, `entry` | the process's edges |
 //! | `status` | what the service manager shows |
 //! | `boot`, `reload` | configuration, secrets and store, once and again |
-//! | `executor`, `authorize`, `flights`, `writer`, `inhibit` | effects carried out |
+//! | `executor`, `authorize`, `in_flight`, `writer`, `inhibit` | effects carried out |
 //! | `run` | the loop |
 //!
 //! Boot order: arguments, logging, own memory made safe, configuration, secrets, store, core, listeners, bus (objects, then
@@ -20,7 +20,7 @@ pub(crate) mod boot;
 mod entry;
 pub(crate) mod executor;
 pub(crate) mod exit;
-pub(crate) mod flights;
+pub(crate) mod in_flight;
 pub(crate) mod inhibit;
 pub(crate) mod reload;
 pub(crate) mod run;

@@ -21,12 +21,12 @@ pub(crate) enum OnCancel {
 
 /// Requests under way, each with an outcome of type `T`.
 #[derive(Debug)]
-pub(crate) struct Flights<T> {
+pub(crate) struct InFlight<T> {
     tasks: JoinSet<(OpId, T)>,
     wanted: BTreeMap<OpId, (AbortHandle, OnCancel)>,
 }
 
-impl<T: Send + 'static> Flights<T> {
+impl<T: Send + 'static> InFlight<T> {
     /// None.
     #[must_use]
     pub(crate) fn new() -> Self {
@@ -36,7 +36,7 @@ impl<T: Send + 'static> Flights<T> {
         }
     }
 
-    /// Starts one. It makes progress whether or not [`Flights::next`] is polled.
+    /// Starts one. It makes progress whether or not [`InFlight::next`] is polled.
     pub(crate) fn start(&mut self, op: OpId, on_cancel: OnCancel, request: impl Future<Output = T> + Send + 'static) {
         let handle = self.tasks.spawn(async move { (op, request.await) });
         self.wanted.insert(op, (handle, on_cancel));
@@ -67,7 +67,7 @@ impl<T: Send + 'static> Flights<T> {
     }
 }
 
-impl<T: Send + 'static> Default for Flights<T> {
+impl<T: Send + 'static> Default for InFlight<T> {
     fn default() -> Self {
         Self::new()
     }
@@ -84,28 +84,28 @@ mod tests {
 
     #[tokio::test]
     async fn outcomes_come_as_they_end_each_once() {
-        let mut flights = Flights::new();
+        let mut in_flight = InFlight::new();
         let (first, slow) = oneshot::channel();
-        flights.start(OpId(1), OnCancel::Abort, async move { slow.await.unwrap() });
-        flights.start(OpId(2), OnCancel::Finish, async { "quick" });
-        assert_eq!(flights.next().await, (OpId(2), "quick"));
+        in_flight.start(OpId(1), OnCancel::Abort, async move { slow.await.unwrap() });
+        in_flight.start(OpId(2), OnCancel::Finish, async { "quick" });
+        assert_eq!(in_flight.next().await, (OpId(2), "quick"));
         first.send("slow").unwrap();
-        assert_eq!(flights.next().await, (OpId(1), "slow"));
-        assert!(flights.wanted.is_empty());
+        assert_eq!(in_flight.next().await, (OpId(1), "slow"));
+        assert!(in_flight.wanted.is_empty());
     }
 
     #[tokio::test]
     async fn a_cancelled_request_is_cut_and_has_no_outcome() {
-        let mut flights = Flights::new();
+        let mut in_flight = InFlight::new();
         let (alive, mut cut) = oneshot::channel::<()>();
-        flights.start(OpId(1), OnCancel::Abort, async move {
+        in_flight.start(OpId(1), OnCancel::Abort, async move {
             let _alive = alive;
             future::pending::<&str>().await
         });
         yield_now().await;
-        flights.cancel(OpId(1));
-        flights.start(OpId(2), OnCancel::Abort, async { "next" });
-        assert_eq!(flights.next().await.0, OpId(2));
+        in_flight.cancel(OpId(1));
+        in_flight.start(OpId(2), OnCancel::Abort, async { "next" });
+        assert_eq!(in_flight.next().await.0, OpId(2));
         assert!(
             cut.try_recv()
                 .is_err_and(|error| error == oneshot::error::TryRecvError::Closed)
@@ -114,29 +114,29 @@ mod tests {
 
     #[tokio::test]
     async fn a_refresh_whose_answer_nobody_wants_still_runs_to_its_end() {
-        let mut flights = Flights::new();
+        let mut in_flight = InFlight::new();
         let (answer, waits) = oneshot::channel::<()>();
         let (done, finished) = oneshot::channel();
-        flights.start(OpId(1), OnCancel::Finish, async move {
+        in_flight.start(OpId(1), OnCancel::Finish, async move {
             waits.await.unwrap();
             done.send(()).unwrap();
             "dropped"
         });
-        flights.cancel(OpId(1));
-        flights.start(OpId(2), OnCancel::Abort, async move {
+        in_flight.cancel(OpId(1));
+        in_flight.start(OpId(2), OnCancel::Abort, async move {
             finished.await.unwrap();
             "after"
         });
         answer.send(()).unwrap();
-        assert_eq!(flights.next().await, (OpId(2), "after"));
+        assert_eq!(in_flight.next().await, (OpId(2), "after"));
     }
 
     #[tokio::test]
     async fn cancelling_what_ended_or_never_was_is_harmless() {
-        let mut flights = Flights::new();
-        flights.cancel(OpId(7));
-        flights.start(OpId(8), OnCancel::Abort, async {});
-        flights.next().await;
-        flights.cancel(OpId(8));
+        let mut in_flight = InFlight::new();
+        in_flight.cancel(OpId(7));
+        in_flight.start(OpId(8), OnCancel::Abort, async {});
+        in_flight.next().await;
+        in_flight.cancel(OpId(8));
     }
 }
