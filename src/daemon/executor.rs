@@ -17,7 +17,7 @@ use super::authorize::authorize;
 use super::entry;
 use super::in_flight::{InFlight, OnCancel};
 use super::inhibit::Inhibitor;
-use super::writer::Writer;
+use super::store_thread::StoreThread;
 use crate::bus::{Bus, Call};
 use crate::loopback::Listener;
 use crate::messages::journal::Entry;
@@ -40,7 +40,7 @@ pub(crate) struct Executor {
     listeners: BTreeMap<OpId, Listener>,
     /// For the listeners: a browser's answer is a call like any other.
     calls: mpsc::Sender<Call>,
-    writer: Writer,
+    store_thread: StoreThread,
     /// In the order of their numbers. A handful, usually one: an allocation for each would be dearer than moving them up.
     callers: Vec<(CallId, Answerer)>,
     next_call: u64,
@@ -82,7 +82,7 @@ impl Executor {
     pub(crate) fn new(
         client: Client,
         bus: Bus,
-        writer: Writer,
+        store_thread: StoreThread,
         state: PairingState,
         calls: mpsc::Sender<Call>,
     ) -> Self {
@@ -93,7 +93,7 @@ impl Executor {
             prepared: BTreeMap::new(),
             listeners: BTreeMap::new(),
             calls,
-            writer,
+            store_thread,
             callers: Vec::new(),
             next_call: 0,
             inhibitor: Inhibitor::default(),
@@ -116,7 +116,7 @@ impl Executor {
             match effect {
                 Effect::Request(op, request) => self.request(op, request),
                 Effect::Cancel(op) => self.cancel(op),
-                Effect::Store(op, what) => self.writer.push(op, what),
+                Effect::Store(op, what) => self.store_thread.push(op, what),
                 Effect::Inhibit => self.inhibitor.take(self.bus.inhibit()),
                 Effect::Release => self.inhibitor.release(),
                 Effect::Publish(snapshot) => {
@@ -145,7 +145,7 @@ impl Executor {
                 let Outcome { date, answer } = completed.outcome;
                 Event::Answered { op, date, answer }
             }
-            (op, ok) = self.writer.next() => Event::Stored { op, ok },
+            (op, ok) = self.store_thread.next() => Event::Stored { op, ok },
         }
     }
 
@@ -230,8 +230,8 @@ fn unsent() -> Completed {
 ///
 /// # Errors
 /// There can be no further thread.
-pub(crate) fn writer(store: Store) -> io::Result<Writer> {
-    Writer::start(store, write)
+pub(crate) fn store_thread(store: Store) -> io::Result<StoreThread> {
+    StoreThread::start(store, write)
 }
 
 /// One write, on the thread where it may block.

@@ -8,7 +8,7 @@
 //! | `args`, `exit`, `entry` | the process's edges |
 //! | `status` | what the service manager shows |
 //! | `boot`, `reload` | configuration, secrets and store, once and again |
-//! | `executor`, `authorize`, `in_flight`, `writer`, `inhibit` | effects carried out |
+//! | `executor`, `authorize`, `in_flight`, `store_thread`, `inhibit` | effects carried out |
 //! | `run` | the loop |
 //!
 //! Boot order: arguments, logging, own memory made safe, configuration, secrets, store, core, listeners, bus (objects, then
@@ -25,7 +25,7 @@ pub(crate) mod inhibit;
 pub(crate) mod reload;
 pub(crate) mod run;
 pub(crate) mod status;
-pub(crate) mod writer;
+pub(crate) mod store_thread;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -180,7 +180,7 @@ async fn boot(address: &BusAddress, source: Source) -> Result<Daemon, Failure> {
     };
     let bus = bus::serve(address, boot::facts(&config), wiring, snapshot).await?;
     let ears = Ears::open(sources, Box::pin(bus.closed()));
-    let writer = executor::writer(store).map_err(|error| {
+    let store_thread = executor::store_thread(store).map_err(|error| {
         let sentence = format!("cannot start a thread for the store: {error}; check TasksMax= of the unit");
         Failure::new(Code::TempFail, sentence)
     })?;
@@ -189,7 +189,7 @@ async fn boot(address: &BusAddress, source: Source) -> Result<Daemon, Failure> {
         effects,
         clock,
         floor,
-        executor: Executor::new(client, bus, writer, state, sender),
+        executor: Executor::new(client, bus, store_thread, state, sender),
         calls,
         deadline,
         ears,

@@ -68,7 +68,7 @@ impl Bench {
         let executor = Executor::new(
             client,
             front,
-            writer(open(&rig).0).unwrap(),
+            store_thread(open(&rig).0).unwrap(),
             PairingState::Unpaired,
             sender,
         );

@@ -18,14 +18,14 @@ const STACK: usize = 256 * 1024;
 
 /// The queue in front of a store.
 #[derive(Debug)]
-pub(crate) struct Writer {
+pub(crate) struct StoreThread {
     ask: queue::Sender<(OpId, Store)>,
     ended: mpsc::UnboundedReceiver<(OpId, bool)>,
     /// Writes without an answer.
     open: usize,
 }
 
-impl Writer {
+impl StoreThread {
     /// Starts the thread, on which `write` may block. `true` means durable. It ends with this.
     ///
     /// # Errors
@@ -94,33 +94,33 @@ mod tests {
     async fn writes_are_done_one_at_a_time_in_order_and_answered_once() {
         let (begun, log) = channel();
         let (go, gate) = channel();
-        let mut writer = Writer::start(Disk { begun, go: gate }, write).unwrap();
+        let mut store_thread = StoreThread::start(Disk { begun, go: gate }, write).unwrap();
         for op in 1..=3 {
-            writer.push(OpId(op), empty());
+            store_thread.push(OpId(op), empty());
         }
         log.recv().unwrap();
         assert!(log.try_recv().is_err(), "the second began before the first ended");
         for (op, ok) in [(1, true), (2, false), (3, true)] {
             go.send(ok).unwrap();
-            assert_eq!(writer.next().await, (OpId(op), ok));
+            assert_eq!(store_thread.next().await, (OpId(op), ok));
         }
         assert_eq!(log.try_iter().count(), 2);
-        assert_eq!(writer.open, 0);
+        assert_eq!(store_thread.open, 0);
     }
 
     #[tokio::test]
     async fn a_wait_that_is_given_up_loses_no_answer() {
         let (begun, _log) = channel();
         let (go, gate) = channel();
-        let mut writer = Writer::start(Disk { begun, go: gate }, write).unwrap();
-        writer.push(OpId(1), empty());
+        let mut store_thread = StoreThread::start(Disk { begun, go: gate }, write).unwrap();
+        store_thread.push(OpId(1), empty());
         tokio::select! {
             biased;
-            _ = writer.next() => panic!("answered before it was written"),
+            _ = store_thread.next() => panic!("answered before it was written"),
             () = tokio::task::yield_now() => {}
         }
         go.send(true).unwrap();
-        assert_eq!(writer.next().await, (OpId(1), true));
+        assert_eq!(store_thread.next().await, (OpId(1), true));
     }
 
     #[test]
@@ -135,9 +135,9 @@ mod tests {
         let (go, gate) = channel();
         go.send(true).unwrap();
         let ended = runtime.block_on(async {
-            let mut writer = Writer::start(Disk { begun, go: gate }, write).unwrap();
-            writer.push(OpId(1), empty());
-            writer.next().await
+            let mut store_thread = StoreThread::start(Disk { begun, go: gate }, write).unwrap();
+            store_thread.push(OpId(1), empty());
+            store_thread.next().await
         });
         assert_eq!(ended, (OpId(1), true));
         let_go.send(()).unwrap();
