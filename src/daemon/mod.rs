@@ -8,7 +8,7 @@
 //! | `args`, `exit`, `entry` | the process's edges |
 //! | `status` | what the service manager shows |
 //! | `boot`, `reload` | configuration, secrets and store, once and again |
-//! | `executor`, `authorize`, `in_flight`, `store_thread`, `inhibit` | effects carried out |
+//! | `effects`, `authorize`, `in_flight`, `store_thread`, `inhibit` | effects carried out |
 //! | `run` | the loop |
 //!
 //! Boot order: arguments, logging, own memory made safe, configuration, secrets, store, core, listeners, bus (objects, then
@@ -17,8 +17,8 @@
 pub(crate) mod args;
 mod authorize;
 pub(crate) mod boot;
+pub(crate) mod effects;
 mod entry;
-pub(crate) mod executor;
 pub(crate) mod exit;
 pub(crate) mod in_flight;
 pub(crate) mod inhibit;
@@ -47,7 +47,7 @@ use crate::system::{clock, harden, log, netlink};
 use crate::transport::{Client, FloorClock, TlsSettings};
 use args::{Action, Args};
 use c2c_auth_core::{Core, Effects};
-use executor::Executor;
+use effects::EffectRunner;
 use exit::{Code, Failure};
 use reload::Source;
 use run::{Daemon, Settings};
@@ -180,7 +180,7 @@ async fn boot(address: &BusAddress, source: Source) -> Result<Daemon, Failure> {
     };
     let bus = bus::serve(address, boot::facts(&config), wiring, snapshot).await?;
     let ears = Ears::open(sources, Box::pin(bus.closed()));
-    let store_thread = executor::store_thread(store).map_err(|error| {
+    let store_thread = effects::store_thread(store).map_err(|error| {
         let sentence = format!("cannot start a thread for the store: {error}; check TasksMax= of the unit");
         Failure::new(Code::TempFail, sentence)
     })?;
@@ -189,7 +189,7 @@ async fn boot(address: &BusAddress, source: Source) -> Result<Daemon, Failure> {
         effects,
         clock,
         floor,
-        executor: Executor::new(client, bus, store_thread, state, sender),
+        runner: EffectRunner::new(client, bus, store_thread, state, sender),
         calls,
         deadline,
         ears,

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::boot;
+use super::effects::{Done, EffectRunner};
 use super::entry;
-use super::executor::{Done, Executor};
 use super::exit::{Code, Failure};
 use super::reload::Source;
 use super::status;
@@ -57,7 +57,7 @@ pub(crate) struct Daemon {
     /// The time that certificates are checked at.
     pub floor: Arc<FloorClock>,
     /// Hands and feet.
-    pub executor: Executor,
+    pub runner: EffectRunner,
     /// Calls of clients.
     pub calls: mpsc::Receiver<Call>,
     /// The core's deadline, or the watchdog's, whichever comes first.
@@ -93,7 +93,7 @@ impl Daemon {
     /// Why the daemon ended although nobody asked it to.
     pub(crate) async fn run(mut self, notifier: &mut Notifier) -> Result<(), Failure> {
         let mut drain: Option<Drain> = None;
-        let mut done = self.executor.carry_out(&mut self.effects);
+        let mut done = self.runner.carry_out(&mut self.effects);
         self.tell(notifier);
         notifier.ready();
         let started = format!("c2c-authd {} started.", env!("CARGO_PKG_VERSION"));
@@ -115,7 +115,7 @@ impl Daemon {
             done = match self.next(drain.as_ref()).await.map_err(|error| broken(&error))? {
                 Input::Event(event) => self.step_with_date(event),
                 Input::Call(call) => {
-                    let (id, command) = self.executor.admit(call);
+                    let (id, command) = self.runner.admit(call);
                     self.step(Event::Call(id, command))
                 }
                 Input::Deadline => self.tick(),
@@ -154,7 +154,7 @@ impl Daemon {
         }
         // They hold on to the connection that is about to be closed.
         drop(self.ears);
-        self.executor.leave().await;
+        self.runner.leave().await;
         drain.and_then(|drain| drain.because).map_or(Ok(()), Err)
     }
 
@@ -163,7 +163,7 @@ impl Daemon {
         // them keeps the rest waiting.
         tokio::select! {
             biased;
-            event = self.executor.next() => Ok(Input::Event(event)),
+            event = self.runner.next() => Ok(Input::Event(event)),
             news = self.ears.next() => news.map(Input::News),
             expired = self.deadline.expired() => expired.map(|()| Input::Deadline),
             () = at(drain.map(|drain| drain.extend)) => Ok(Input::ExtendDrain),
@@ -177,7 +177,7 @@ impl Daemon {
         // Whether a certificate's dates count is asked in the middle of a handshake, long after this.
         self.floor.set(self.clock.floor(), now.wall.is_some());
         self.core.handle(now, event, &mut self.effects);
-        self.executor.carry_out(&mut self.effects)
+        self.runner.carry_out(&mut self.effects)
     }
 
     /// The timer is the core's and the watchdog's; the core hears of it only when its own deadline has come.
@@ -221,7 +221,7 @@ impl Daemon {
             over: now + DRAIN_LIMIT,
             extend: now + EXTEND_BY / 3,
         });
-        self.executor.wind_down();
+        self.runner.wind_down();
         self.step(Event::Shutdown)
     }
 

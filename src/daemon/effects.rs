@@ -1,7 +1,7 @@
 //! Carries out what the core decides, in order (D1), and keeps nothing of its own opinion.
 //!
 //! Owns: requests under way, prepared connections and listeners, the queue of writes, whoever waits for an answer, the inhibitor lock.
-//! Must never: wait inside [`Executor::carry_out`], decide, or let an effect go by without its outcome.
+//! Must never: wait inside [`EffectRunner::carry_out`], decide, or let an effect go by without its outcome.
 //!
 //! - Each request has exactly one outcome unless it was cancelled (D3). A refresh whose connection is not there any more
 //!   ends as «nothing was sent».
@@ -31,7 +31,7 @@ use c2c_auth_core::{
 type Answerer = oneshot::Sender<Result<Reply, CallError>>;
 
 /// See the module.
-pub(crate) struct Executor {
+pub(crate) struct EffectRunner {
     client: Client,
     bus: Bus,
     in_flight: InFlight<Completed>,
@@ -76,7 +76,7 @@ impl From<Outcome> for Completed {
     }
 }
 
-impl Executor {
+impl EffectRunner {
     /// With nothing under way.
     #[must_use]
     pub(crate) fn new(

@@ -22,9 +22,9 @@ use c2c_auth_core::{
     RefreshToken, Slots, Snapshot, TokenState,
 };
 
-/// The executor between a real bus, a real server and a real directory; only the core is missing: effects are made by hand.
+/// The runner between a real bus, a real server and a real directory; only the core is missing: effects are made by hand.
 struct Bench {
-    executor: Executor,
+    runner: EffectRunner,
     calls: mpsc::Receiver<Call>,
     server: Server,
     bus: TestBus,
@@ -65,7 +65,7 @@ impl Bench {
         let front = bus::serve(&address, boot::facts(&config), wiring, snapshot())
             .await
             .unwrap();
-        let executor = Executor::new(
+        let runner = EffectRunner::new(
             client,
             front,
             store_thread(open(&rig).0).unwrap(),
@@ -73,7 +73,7 @@ impl Bench {
             sender,
         );
         Self {
-            executor,
+            runner,
             calls,
             server,
             bus,
@@ -84,13 +84,13 @@ impl Bench {
 
     fn carry_out(&mut self, effects: impl IntoIterator<Item = Effect>) -> Done {
         let mut effects: Effects = effects.into_iter().collect();
-        let done = self.executor.carry_out(&mut effects);
+        let done = self.runner.carry_out(&mut effects);
         assert!(effects.is_empty());
         done
     }
 
     async fn answer(&mut self) -> (OpId, Answer) {
-        match self.executor.next().await {
+        match self.runner.next().await {
             Event::Answered { op, answer, .. } => (op, answer),
             other => panic!("{other:?}"),
         }
@@ -106,7 +106,7 @@ fn open(rig: &Rig) -> (Store, c2c_auth_core::Stored) {
         state: rig.state_directory(),
         runtime: Some(rig.runtime_directory()),
     };
-    // The thread of an executor that was dropped a moment ago may still hold the lock.
+    // The thread of an runner that was dropped a moment ago may still hold the lock.
     let until = std::time::Instant::now() + std::time::Duration::from_secs(10);
     loop {
         let opened = Store::open(
@@ -177,7 +177,7 @@ async fn a_request_is_answered_with_the_servers_date_and_a_cancelled_one_is_not(
     let mut bench = Bench::new().await;
     let ask = |op| Effect::Request(OpId(op), Request::DeviceCode);
     bench.carry_out([ask(1), Effect::Cancel(OpId(1)), ask(2)]);
-    let Event::Answered { op, date, answer } = bench.executor.next().await else {
+    let Event::Answered { op, date, answer } = bench.runner.next().await else {
         panic!("no answer")
     };
     assert_eq!(op, OpId(2));
@@ -191,14 +191,14 @@ async fn the_end_does_not_wait_for_a_description_of_the_server() {
     // It takes connections and says nothing.
     let mute = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let issuer = format!("https://{}", mute.local_addr().unwrap());
-    bench.executor.client = undescribed(&issuer, bench.server.ca_file());
+    bench.runner.client = undescribed(&issuer, bench.server.ca_file());
     let begun = std::time::Instant::now();
     bench.carry_out([Effect::Request(
         OpId(1),
         Request::Poll(DeviceCode::new("made-up".to_owned())),
     )]);
     tokio::task::yield_now().await;
-    bench.executor.wind_down();
+    bench.runner.wind_down();
     let (_, answer) = bench.answer().await;
     assert!(
         matches!(&answer, Answer::Poll(PollAnswer::Failed(fault)) if fault.kind.unsent()),
@@ -243,10 +243,10 @@ async fn writes_are_answered_in_order_and_are_on_disk() {
         Effect::Store(OpId(3), c2c_auth_core::Store::Flow(None)),
     ]);
     for op in 1..=3 {
-        assert_eq!(bench.executor.next().await, Event::Stored { op: OpId(op), ok: true });
+        assert_eq!(bench.runner.next().await, Event::Stored { op: OpId(op), ok: true });
     }
-    let Bench { executor, rig, .. } = bench;
-    executor.leave().await;
+    let Bench { runner, rig, .. } = bench;
+    runner.leave().await;
     assert_eq!(open(&rig).1.record, Loaded::Current(record(2)));
 }
 
@@ -259,7 +259,7 @@ async fn a_write_that_fails_is_answered_as_failed() {
         slots: Slots::Both,
     };
     bench.carry_out([Effect::Store(OpId(1), what)]);
-    assert_eq!(bench.executor.next().await, Event::Stored { op: OpId(1), ok: false });
+    assert_eq!(bench.runner.next().await, Event::Stored { op: OpId(1), ok: false });
 }
 
 #[tokio::test]
@@ -273,7 +273,7 @@ async fn a_call_gets_the_answer_that_the_core_gives_it_and_sees_the_state_before
         let client = client.clone();
         async move { call(&client, contract::PAIRING, "Unpair").await }
     });
-    let (id, command) = bench.executor.admit(bench.calls.recv().await.unwrap());
+    let (id, command) = bench.runner.admit(bench.calls.recv().await.unwrap());
     assert_eq!(command, Command::Unpair);
     let mut after = snapshot();
     after.reason = Reason::Unpaired;
@@ -296,9 +296,9 @@ async fn a_call_that_is_open_at_the_end_gets_an_error() {
         .await
         .unwrap();
     let cancel = tokio::spawn(async move { call(&client, contract::PAIRING, "CancelPairing").await });
-    bench.executor.admit(bench.calls.recv().await.unwrap());
+    bench.runner.admit(bench.calls.recv().await.unwrap());
     assert!(bench.carry_out([Effect::Drained]).drained);
-    bench.executor.leave().await;
+    bench.runner.leave().await;
     assert!(cancel.await.unwrap().is_err());
 }
 
