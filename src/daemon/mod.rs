@@ -39,7 +39,7 @@ use crate::messages::contract::BusAddress;
 use crate::messages::journal::{self, Entry, Priority};
 use crate::system::clock::Clock;
 use crate::system::environment::Environment;
-use crate::system::events::{Ears, Sources};
+use crate::system::events::{Sources, SystemEvents};
 use crate::system::notify::{Notifier, Watchdog};
 use crate::system::signals::Signals;
 use crate::system::timer::{Deadline, StepWatch};
@@ -168,7 +168,7 @@ async fn boot(address: &BusAddress, source: Source) -> Result<Daemon, Failure> {
     floor.set(clock.floor(), now.wall.is_some());
     let core = Core::boot(config.policy(), provisioning, boot_id, stored, now, &mut effects);
 
-    let (deadline, sources) = senses()?;
+    let (deadline, sources) = open_sources()?;
     let (access, who) = watch::channel(Arc::new(boot::access(&config)));
     let (sender, calls) = mpsc::channel(bus::CALL_QUEUE);
     let snapshot = core.snapshot().clone();
@@ -179,7 +179,7 @@ async fn boot(address: &BusAddress, source: Source) -> Result<Daemon, Failure> {
         redirects: authorize::reader(client.clone()),
     };
     let bus = bus::serve(address, boot::facts(&config), wiring, snapshot).await?;
-    let ears = Ears::open(sources, Box::pin(bus.closed()));
+    let system_events = SystemEvents::open(sources, Box::pin(bus.closed()));
     let store_thread = effects::store_thread(store).map_err(|error| {
         let sentence = format!("cannot start a thread for the store: {error}; check TasksMax= of the unit");
         Failure::new(Code::TempFail, sentence)
@@ -192,7 +192,7 @@ async fn boot(address: &BusAddress, source: Source) -> Result<Daemon, Failure> {
         runner: EffectRunner::new(client, bus, store_thread, state, sender),
         calls,
         deadline,
-        ears,
+        system_events,
         settings: Settings {
             config,
             source,
@@ -204,7 +204,7 @@ async fn boot(address: &BusAddress, source: Source) -> Result<Daemon, Failure> {
 }
 
 /// What listens to the kernel. Without its timer the daemon cannot work; without the rest it works less well.
-fn senses() -> Result<(Deadline, Sources), Failure> {
+fn open_sources() -> Result<(Deadline, Sources), Failure> {
     let fatal = |what: &str, error: io::Error| Failure::new(Code::Internal, format!("no {what}: {error}"));
     let deadline = Deadline::new().map_err(|error| fatal("timer on CLOCK_BOOTTIME", error))?;
     let sources = Sources {

@@ -19,9 +19,9 @@ use crate::bus::{Access, Call};
 use crate::config::Config;
 use crate::messages::journal::{self, Entry, Priority};
 use crate::system::clock::Clock;
-use crate::system::events::{Ears, News};
+use crate::system::events::{SystemEvent, SystemEvents};
 use crate::system::notify::{EXTEND_BY, Notifier, Watchdog};
-use crate::system::signals::Wish;
+use crate::system::signals::SignalRequest;
 use crate::system::timer::Deadline;
 use crate::transport::{FloorClock, LONGEST};
 use c2c_auth_core::{Core, Effects, Event, WallTime};
@@ -63,7 +63,7 @@ pub(crate) struct Daemon {
     /// The core's deadline, or the watchdog's, whichever comes first.
     pub deadline: Deadline,
     /// What else there is to hear.
-    pub ears: Ears,
+    pub system_events: SystemEvents,
     /// The configuration.
     pub settings: Settings,
     /// The service manager's watchdog.
@@ -74,7 +74,7 @@ enum Input {
     Event(Event),
     Call(Call),
     Deadline,
-    News(News),
+    System(SystemEvent),
     ExtendDrain,
     DrainOver,
 }
@@ -119,17 +119,19 @@ impl Daemon {
                     self.step(Event::Call(id, command))
                 }
                 Input::Deadline => self.tick(),
-                Input::News(News::ClockStepped) => {
+                Input::System(SystemEvent::ClockStepped) => {
                     tracing::debug!("the system clock was stepped");
                     self.clock.stepped();
                     self.step(Event::ClockStepped)
                 }
-                Input::News(News::NetworkUp) => self.step(Event::NetworkUp),
-                Input::News(News::Wish(Wish::Terminate)) if drain.is_none() => self.end(&mut drain, None, notifier),
-                Input::News(News::Wish(Wish::Reload)) if drain.is_none() => self.reload(notifier),
+                Input::System(SystemEvent::NetworkUp) => self.step(Event::NetworkUp),
+                Input::System(SystemEvent::Signal(SignalRequest::Terminate)) if drain.is_none() => {
+                    self.end(&mut drain, None, notifier)
+                }
+                Input::System(SystemEvent::Signal(SignalRequest::Reload)) if drain.is_none() => self.reload(notifier),
                 // Nothing hurries a drain, and there is nothing left to configure.
-                Input::News(News::Wish(_)) => Done::default(),
-                Input::News(News::BusClosed) => {
+                Input::System(SystemEvent::Signal(_)) => Done::default(),
+                Input::System(SystemEvent::BusClosed) => {
                     let lost = "The connection to the bus was lost.";
                     entry::write(&Entry::new(Priority::Error, journal::BUS_LOST, lost));
                     let lost = Failure::new(Code::TempFail, lost);
@@ -153,7 +155,7 @@ impl Daemon {
             };
         }
         // They hold on to the connection that is about to be closed.
-        drop(self.ears);
+        drop(self.system_events);
         self.runner.leave().await;
         drain.and_then(|drain| drain.because).map_or(Ok(()), Err)
     }
@@ -164,7 +166,7 @@ impl Daemon {
         tokio::select! {
             biased;
             event = self.runner.next() => Ok(Input::Event(event)),
-            news = self.ears.next() => news.map(Input::News),
+            event = self.system_events.next() => event.map(Input::System),
             expired = self.deadline.expired() => expired.map(|()| Input::Deadline),
             () = at(drain.map(|drain| drain.extend)) => Ok(Input::ExtendDrain),
             () = at(drain.map(|drain| drain.over)) => Ok(Input::DrainOver),

@@ -10,7 +10,7 @@ use std::pin::Pin;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::signals::{Signals, Wish};
+use super::signals::{SignalRequest, Signals};
 use super::timer::StepWatch;
 
 /// Resolves when the connection to the bus is lost.
@@ -29,29 +29,29 @@ pub(crate) struct Sources {
 
 /// What was heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum News {
+pub(crate) enum SystemEvent {
     /// Somebody set the system clock.
     ClockStepped,
     /// The network may be back.
     NetworkUp,
     /// A signal.
-    Wish(Wish),
+    Signal(SignalRequest),
     /// The connection to the bus is lost. Said once.
     BusClosed,
 }
 
 /// The listening task. Ends with this.
 #[derive(Debug)]
-pub(crate) struct Ears {
-    news: mpsc::Receiver<io::Result<News>>,
+pub(crate) struct SystemEvents {
+    events: mpsc::Receiver<io::Result<SystemEvent>>,
     _task: JoinSet<()>,
 }
 
-impl Ears {
+impl SystemEvents {
     /// Starts listening. Must be called inside a runtime.
     #[must_use]
     pub(crate) fn open(mut sources: Sources, closed: Closed) -> Self {
-        let (tell, news) = mpsc::channel(1);
+        let (tell, events) = mpsc::channel(1);
         let mut closed = Some(closed);
         let mut task = JoinSet::new();
         task.spawn(async move {
@@ -63,32 +63,32 @@ impl Ears {
                 }
             }
         });
-        Self { news, _task: task }
+        Self { events, _task: task }
     }
 
-    /// Waits for the next piece of news. Cancel safe.
+    /// Waits for the next event. Cancel safe.
     ///
     /// # Errors
     /// The kernel's timer failed. It is the last thing that is heard.
-    pub(crate) async fn next(&mut self) -> io::Result<News> {
-        match self.news.recv().await {
-            Some(news) => news,
+    pub(crate) async fn next(&mut self) -> io::Result<SystemEvent> {
+        match self.events.recv().await {
+            Some(event) => event,
             None => future::pending().await,
         }
     }
 }
 
-async fn listen(sources: &mut Sources, closed: &mut Option<Closed>) -> io::Result<News> {
+async fn listen(sources: &mut Sources, closed: &mut Option<Closed>) -> io::Result<SystemEvent> {
     let Sources {
         steps,
         network,
         signals,
     } = sources;
     tokio::select! {
-        stepped = step_of(steps.as_ref()) => stepped.map(|()| News::ClockStepped),
-        () = hint_of(network) => Ok(News::NetworkUp),
-        wish = signals.next() => Ok(News::Wish(wish)),
-        () = end_of(closed) => Ok(News::BusClosed),
+        stepped = step_of(steps.as_ref()) => stepped.map(|()| SystemEvent::ClockStepped),
+        () = hint_of(network) => Ok(SystemEvent::NetworkUp),
+        request = signals.next() => Ok(SystemEvent::Signal(request)),
+        () = end_of(closed) => Ok(SystemEvent::BusClosed),
     }
 }
 
@@ -132,17 +132,17 @@ mod tests {
             network: Some(network),
             signals: Signals::listen().unwrap(),
         };
-        let mut ears = Ears::open(sources, Box::pin(future::ready(())));
-        assert_eq!(ears.next().await.unwrap(), News::BusClosed);
+        let mut system_events = SystemEvents::open(sources, Box::pin(future::ready(())));
+        assert_eq!(system_events.next().await.unwrap(), SystemEvent::BusClosed);
         for _ in 0..2 {
             hint.send(()).await.unwrap();
-            assert_eq!(ears.next().await.unwrap(), News::NetworkUp);
+            assert_eq!(system_events.next().await.unwrap(), SystemEvent::NetworkUp);
         }
         // With nobody left to give hints the rest is still heard, and nothing is heard twice.
         drop(hint);
         tokio::select! {
             biased;
-            news = ears.next() => panic!("{news:?}"),
+            event = system_events.next() => panic!("{event:?}"),
             () = tokio::task::yield_now() => {}
         }
     }

@@ -7,7 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wish {
+pub(crate) enum SignalRequest {
     /// SIGTERM or SIGINT: end, after what must be finished.
     Terminate,
     /// SIGHUP: read the configuration again.
@@ -36,11 +36,11 @@ impl Signals {
     }
 
     /// Waits for the next one. Cancel safe.
-    pub(crate) async fn next(&mut self) -> Wish {
+    pub(crate) async fn next(&mut self) -> SignalRequest {
         tokio::select! {
-            _ = self.term.recv() => Wish::Terminate,
-            _ = self.int.recv() => Wish::Terminate,
-            _ = self.hup.recv() => Wish::Reload,
+            _ = self.term.recv() => SignalRequest::Terminate,
+            _ = self.int.recv() => SignalRequest::Terminate,
+            _ = self.hup.recv() => SignalRequest::Reload,
         }
     }
 }
@@ -58,6 +58,6 @@ mod tests {
         // SIGHUP is harmless to the other tests of this process once a listener exists.
         let mut signals = Signals::listen().unwrap();
         kill_process(getpid(), Number::HUP).unwrap();
-        assert_eq!(signals.next().await, Wish::Reload);
+        assert_eq!(signals.next().await, SignalRequest::Reload);
     }
 }
