@@ -42,7 +42,7 @@ use crate::system::environment::Environment;
 use crate::system::events::{Sources, SystemEvents};
 use crate::system::notify::{Notifier, Watchdog};
 use crate::system::signals::Signals;
-use crate::system::timer::{Deadline, StepWatch};
+use crate::system::timer::{ClockStepWatch, Deadline};
 use crate::system::{clock, harden, log, netlink};
 use crate::transport::{Client, FloorClock, TlsSettings};
 use args::{Action, Args};
@@ -208,7 +208,7 @@ fn open_sources() -> Result<(Deadline, Sources), Failure> {
     let fatal = |what: &str, error: io::Error| Failure::new(Code::Internal, format!("no {what}: {error}"));
     let deadline = Deadline::new().map_err(|error| fatal("timer on CLOCK_BOOTTIME", error))?;
     let sources = Sources {
-        steps: lesser("steps of the clock go unnoticed", StepWatch::new()),
+        steps: lesser("steps of the clock go unnoticed", ClockStepWatch::new()),
         network: lesser(
             "the return of the network goes unnoticed until the next retry",
             netlink::listen(),

@@ -111,7 +111,7 @@ impl Daemon {
             }
             let feeding = self.watchdog.as_ref().map(Watchdog::due);
             let wake = self.core.next_deadline().into_iter().chain(feeding).min();
-            self.deadline.arm(wake).map_err(|error| broken(&error))?;
+            self.deadline.set(wake).map_err(|error| broken(&error))?;
             done = match self.next(drain.as_ref()).await.map_err(|error| broken(&error))? {
                 Input::Event(event) => self.step_with_date(event),
                 Input::Call(call) => {

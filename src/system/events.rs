@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
 use super::signals::{SignalRequest, Signals};
-use super::timer::StepWatch;
+use super::timer::ClockStepWatch;
 
 /// Resolves when the connection to the bus is lost.
 pub(crate) type Closed = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -20,7 +20,7 @@ pub(crate) type Closed = Pin<Box<dyn Future<Output = ()> + Send>>;
 #[derive(Debug)]
 pub(crate) struct Sources {
     /// Steps of the system clock.
-    pub steps: Option<StepWatch>,
+    pub steps: Option<ClockStepWatch>,
     /// Hints that the network may be back.
     pub network: Option<mpsc::Receiver<()>>,
     /// The signals.
@@ -92,7 +92,7 @@ async fn listen(sources: &mut Sources, closed: &mut Option<Closed>) -> io::Resul
     }
 }
 
-async fn step_of(steps: Option<&StepWatch>) -> io::Result<()> {
+async fn step_of(steps: Option<&ClockStepWatch>) -> io::Result<()> {
     match steps {
         Some(steps) => steps.stepped().await,
         None => future::pending().await,

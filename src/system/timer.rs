@@ -41,7 +41,7 @@ impl Deadline {
     ///
     /// # Errors
     /// Those of `timerfd_settime(2)`.
-    pub(crate) fn arm(&mut self, deadline: Option<BootTime>) -> io::Result<()> {
+    pub(crate) fn set(&mut self, deadline: Option<BootTime>) -> io::Result<()> {
         if self.armed == deadline {
             return Ok(());
         }
@@ -82,11 +82,11 @@ impl Deadline {
 
 /// Notices steps of the system clock.
 #[derive(Debug)]
-pub(crate) struct StepWatch {
+pub(crate) struct ClockStepWatch {
     fd: AsyncFd<OwnedFd>,
 }
 
-impl StepWatch {
+impl ClockStepWatch {
     /// Starts watching. Must be called inside a runtime with IO.
     ///
     /// # Errors

@@ -21,7 +21,7 @@ fn a_deadline_fires_at_its_time_and_not_before() {
     runtime().block_on(async {
         let mut timer = Deadline::new().unwrap();
         let at = now().after(Duration::from_millis(20));
-        timer.arm(Some(at)).unwrap();
+        timer.set(Some(at)).unwrap();
         timer.expired().await.unwrap();
         assert!(now() >= at);
         assert_eq!(timer.armed, None);
@@ -33,7 +33,7 @@ fn a_deadline_in_the_past_fires_at_once() {
     runtime().block_on(async {
         for past in [BootTime::from_millis(0), BootTime::from_millis(1), now()] {
             let mut timer = Deadline::new().unwrap();
-            timer.arm(Some(past)).unwrap();
+            timer.set(Some(past)).unwrap();
             timer.expired().await.unwrap();
         }
     });
@@ -43,11 +43,11 @@ fn a_deadline_in_the_past_fires_at_once() {
 fn a_deadline_can_be_brought_forward_and_armed_again() {
     runtime().block_on(async {
         let mut timer = Deadline::new().unwrap();
-        timer.arm(Some(now().after(Duration::from_hours(1)))).unwrap();
-        timer.arm(Some(now().after(Duration::from_millis(5)))).unwrap();
+        timer.set(Some(now().after(Duration::from_hours(1)))).unwrap();
+        timer.set(Some(now().after(Duration::from_millis(5)))).unwrap();
         timer.expired().await.unwrap();
         let again = now().after(Duration::from_millis(5));
-        timer.arm(Some(again)).unwrap();
+        timer.set(Some(again)).unwrap();
         timer.expired().await.unwrap();
         assert!(now() >= again);
     });
@@ -57,14 +57,14 @@ fn a_deadline_can_be_brought_forward_and_armed_again() {
 fn a_disarmed_or_postponed_deadline_stays_silent() {
     runtime().block_on(async {
         let mut silent = Deadline::new().unwrap();
-        silent.arm(Some(now().after(Duration::from_millis(5)))).unwrap();
-        silent.arm(None).unwrap();
+        silent.set(Some(now().after(Duration::from_millis(5)))).unwrap();
+        silent.set(None).unwrap();
         let mut postponed = Deadline::new().unwrap();
-        postponed.arm(Some(BootTime::from_millis(0))).unwrap();
+        postponed.set(Some(BootTime::from_millis(0))).unwrap();
         // The end of time must neither be refused nor wrap around into the past.
-        postponed.arm(Some(BootTime::from_millis(u64::MAX))).unwrap();
+        postponed.set(Some(BootTime::from_millis(u64::MAX))).unwrap();
         let mut witness = Deadline::new().unwrap();
-        witness.arm(Some(now().after(Duration::from_millis(30)))).unwrap();
+        witness.set(Some(now().after(Duration::from_millis(30)))).unwrap();
         tokio::select! {
             biased;
             _ = silent.expired() => panic!("disarmed, yet fired"),
@@ -77,9 +77,9 @@ fn a_disarmed_or_postponed_deadline_stays_silent() {
 #[test]
 fn the_step_watch_is_silent_while_nobody_sets_the_clock() {
     runtime().block_on(async {
-        let watch = StepWatch::new().unwrap();
+        let watch = ClockStepWatch::new().unwrap();
         let mut witness = Deadline::new().unwrap();
-        witness.arm(Some(now().after(Duration::from_millis(30)))).unwrap();
+        witness.set(Some(now().after(Duration::from_millis(30)))).unwrap();
         tokio::select! {
             biased;
             outcome = watch.stepped() => panic!("no step, yet {outcome:?}"),
