@@ -78,9 +78,9 @@ fn spawn(fd: OwnedFd) -> io::Result<mpsc::Receiver<()>> {
 }
 
 async fn watch(socket: AsyncFd<OwnedFd>, hints: mpsc::Sender<()>) {
-    let mut news = News::default();
+    let mut reader = NetlinkReader::default();
     loop {
-        match receive(&socket, &mut news).await {
+        match receive(&socket, &mut reader).await {
             Ok(false) => continue,
             Ok(true) => {}
             Err(error) => {
@@ -90,7 +90,7 @@ async fn watch(socket: AsyncFd<OwnedFd>, hints: mpsc::Sender<()>) {
         }
         // The monotonic clock is right here: a device asleep has nothing to debounce.
         tokio::time::sleep(DEBOUNCE).await;
-        while let Some(Ok(_)) = drain(socket.as_fd(), &mut news) {}
+        while let Some(Ok(_)) = drain(socket.as_fd(), &mut reader) {}
         if hints.send(()).await.is_err() {
             return;
         }
@@ -98,10 +98,10 @@ async fn watch(socket: AsyncFd<OwnedFd>, hints: mpsc::Sender<()>) {
 }
 
 /// Waits for one datagram; says whether it held a hint.
-async fn receive(socket: &AsyncFd<OwnedFd>, news: &mut News) -> io::Result<bool> {
+async fn receive(socket: &AsyncFd<OwnedFd>, reader: &mut NetlinkReader) -> io::Result<bool> {
     loop {
         let mut ready = socket.readable().await?;
-        match drain(socket.as_fd(), news) {
+        match drain(socket.as_fd(), reader) {
             Some(outcome) => return outcome,
             None => ready.clear_ready(),
         }
@@ -109,16 +109,16 @@ async fn receive(socket: &AsyncFd<OwnedFd>, news: &mut News) -> io::Result<bool>
 }
 
 /// Takes one datagram, if one is there.
-fn drain(socket: impl AsFd, news: &mut News) -> Option<io::Result<bool>> {
+fn drain(socket: impl AsFd, reader: &mut NetlinkReader) -> Option<io::Result<bool>> {
     // Larger than what one multicast message holds; what is cut off was not needed (the headers come first).
     let mut buffer = [0; 8192];
     match recv(socket, &mut buffer, RecvFlags::empty()) {
-        Ok((_, length)) => Some(Ok(news.read(&buffer[..length.min(8192)]))),
+        Ok((_, length)) => Some(Ok(reader.read(&buffer[..length.min(8192)]))),
         Err(Errno::AGAIN) => None,
         Err(Errno::INTR) => Some(Ok(false)),
         // The kernel dropped news: it may have been what we wait for, and the state of links and addresses is unknown.
         Err(Errno::NOBUFS) => {
-            *news = News::default();
+            *reader = NetlinkReader::default();
             Some(Ok(true))
         }
         Err(error) => Some(Err(error.into())),
@@ -128,12 +128,12 @@ fn drain(socket: impl AsFd, news: &mut News) -> Option<io::Result<bool>> {
 /// Reads messages, and remembers which links carry traffic and which addresses there are: the kernel repeats `RTM_NEWLINK` for
 /// every detail of a link, a Wi-Fi scan included, and `RTM_NEWADDR` for every renewal of a lease.
 #[derive(Debug, Default)]
-struct News {
+struct NetlinkReader {
     running: BTreeSet<i32>,
     addresses: BTreeSet<(u32, Vec<u8>)>,
 }
 
-impl News {
+impl NetlinkReader {
     /// Whether a datagram holds a hint. Whatever is malformed ends the reading, silently: it is the kernel's.
     fn read(&mut self, mut datagram: &[u8]) -> bool {
         let mut hint = false;

@@ -32,28 +32,28 @@ fn link(kind: u16, index: i32, flags: u32) -> Vec<u8> {
 
 #[test]
 fn a_default_route_is_a_hint_and_other_routes_are_not() {
-    let mut news = News::default();
-    assert!(news.read(&route(0, RTN_UNICAST, 0)));
-    assert!(!news.read(&route(24, RTN_UNICAST, 0)));
-    assert!(!news.read(&route(0, 7, 0)), "unreachable");
-    assert!(!news.read(&route(0, RTN_UNICAST, RTM_F_CLONED)));
+    let mut reader = NetlinkReader::default();
+    assert!(reader.read(&route(0, RTN_UNICAST, 0)));
+    assert!(!reader.read(&route(24, RTN_UNICAST, 0)));
+    assert!(!reader.read(&route(0, 7, 0)), "unreachable");
+    assert!(!reader.read(&route(0, RTN_UNICAST, RTM_F_CLONED)));
     let mut removed = route(0, RTN_UNICAST, 0);
     removed[4..6].copy_from_slice(&25_u16.to_ne_bytes()); // RTM_DELROUTE
-    assert!(!news.read(&removed));
+    assert!(!reader.read(&removed));
 }
 
 #[test]
 fn a_link_is_a_hint_when_it_comes_up_and_not_when_it_is_repeated() {
-    let mut news = News::default();
-    assert!(!news.read(&link(RTM_NEWLINK, 2, 0)));
-    assert!(news.read(&link(RTM_NEWLINK, 2, IFF_RUNNING)));
-    assert!(!news.read(&link(RTM_NEWLINK, 2, IFF_RUNNING)), "a scan");
-    assert!(news.read(&link(RTM_NEWLINK, 3, IFF_RUNNING)), "another link");
-    assert!(!news.read(&link(RTM_NEWLINK, 2, 0)), "cable out");
-    assert!(news.read(&link(RTM_NEWLINK, 2, IFF_RUNNING)), "cable in");
-    assert!(!news.read(&link(RTM_DELLINK, 2, IFF_RUNNING)));
-    assert!(news.read(&link(RTM_NEWLINK, 2, IFF_RUNNING)), "replugged");
-    assert!(!news.read(&link(RTM_NEWLINK, 1, IFF_RUNNING | IFF_LOOPBACK)));
+    let mut reader = NetlinkReader::default();
+    assert!(!reader.read(&link(RTM_NEWLINK, 2, 0)));
+    assert!(reader.read(&link(RTM_NEWLINK, 2, IFF_RUNNING)));
+    assert!(!reader.read(&link(RTM_NEWLINK, 2, IFF_RUNNING)), "a scan");
+    assert!(reader.read(&link(RTM_NEWLINK, 3, IFF_RUNNING)), "another link");
+    assert!(!reader.read(&link(RTM_NEWLINK, 2, 0)), "cable out");
+    assert!(reader.read(&link(RTM_NEWLINK, 2, IFF_RUNNING)), "cable in");
+    assert!(!reader.read(&link(RTM_DELLINK, 2, IFF_RUNNING)));
+    assert!(reader.read(&link(RTM_NEWLINK, 2, IFF_RUNNING)), "replugged");
+    assert!(!reader.read(&link(RTM_NEWLINK, 1, IFF_RUNNING | IFF_LOOPBACK)));
 }
 
 fn address(kind: u16, index: u32, flags: u8, scope: u8, address: &[u8]) -> Vec<u8> {
@@ -71,44 +71,44 @@ fn address(kind: u16, index: u32, flags: u8, scope: u8, address: &[u8]) -> Vec<u
 
 #[test]
 fn an_address_is_a_hint_when_it_is_new_usable_and_reaches_beyond_its_link() {
-    let mut news = News::default();
+    let mut reader = NetlinkReader::default();
     let one = [192, 0, 2, 1];
-    assert!(news.read(&address(RTM_NEWADDR, 2, 0, 0, &one)));
-    assert!(!news.read(&address(RTM_NEWADDR, 2, 0, 0, &one)), "a renewed lease");
-    assert!(news.read(&address(RTM_NEWADDR, 3, 0, 0, &one)), "on another link");
-    assert!(!news.read(&address(RTM_DELADDR, 2, 0, 0, &one)));
-    assert!(news.read(&address(RTM_NEWADDR, 2, 0, 0, &one)), "back again");
-    assert!(!news.read(&address(RTM_NEWADDR, 2, 0, RT_SCOPE_LINK, &[169, 254, 0, 1])));
+    assert!(reader.read(&address(RTM_NEWADDR, 2, 0, 0, &one)));
+    assert!(!reader.read(&address(RTM_NEWADDR, 2, 0, 0, &one)), "a renewed lease");
+    assert!(reader.read(&address(RTM_NEWADDR, 3, 0, 0, &one)), "on another link");
+    assert!(!reader.read(&address(RTM_DELADDR, 2, 0, 0, &one)));
+    assert!(reader.read(&address(RTM_NEWADDR, 2, 0, 0, &one)), "back again");
+    assert!(!reader.read(&address(RTM_NEWADDR, 2, 0, RT_SCOPE_LINK, &[169, 254, 0, 1])));
     assert!(
-        !news.read(&address(RTM_NEWADDR, 1, 0, 254, &[127, 0, 0, 1])),
+        !reader.read(&address(RTM_NEWADDR, 1, 0, 254, &[127, 0, 0, 1])),
         "the host's own"
     );
     let six = [0x20, 1, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
-    assert!(!news.read(&address(RTM_NEWADDR, 2, IFA_F_TENTATIVE, 0, &six)));
+    assert!(!reader.read(&address(RTM_NEWADDR, 2, IFA_F_TENTATIVE, 0, &six)));
     assert!(
-        !news.read(&address(RTM_NEWADDR, 2, IFA_F_DADFAILED, 0, &six)),
+        !reader.read(&address(RTM_NEWADDR, 2, IFA_F_DADFAILED, 0, &six)),
         "another's"
     );
-    assert!(news.read(&address(RTM_NEWADDR, 2, 0, 0, &six)));
+    assert!(reader.read(&address(RTM_NEWADDR, 2, 0, 0, &six)));
 }
 
 #[test]
 fn addresses_are_remembered_up_to_a_limit() {
-    let mut news = News::default();
+    let mut reader = NetlinkReader::default();
     for index in 0..10_000 {
-        assert!(news.read(&address(RTM_NEWADDR, index, 0, 0, &[192, 0, 2, 1])));
-        assert!(news.addresses.len() <= ADDRESSES);
+        assert!(reader.read(&address(RTM_NEWADDR, index, 0, 0, &[192, 0, 2, 1])));
+        assert!(reader.addresses.len() <= ADDRESSES);
     }
 }
 
 #[test]
 fn every_message_of_a_datagram_is_read() {
-    let mut news = News::default();
+    let mut reader = NetlinkReader::default();
     let mut datagram = route(24, RTN_UNICAST, 0);
     datagram.extend(link(RTM_NEWLINK, 2, IFF_RUNNING));
     datagram.extend(route(16, RTN_UNICAST, 0));
-    assert!(news.read(&datagram));
-    assert!(news.running.contains(&2));
+    assert!(reader.read(&datagram));
+    assert!(reader.running.contains(&2));
 }
 
 #[test]
@@ -120,14 +120,14 @@ fn no_bytes_whatever_make_the_reader_fail() {
     ]
     .concat();
     for cut in 0..whole.len() {
-        News::default().read(&whole[..cut]);
+        NetlinkReader::default().read(&whole[..cut]);
     }
     for length in [0_u32, 1, 15, 16, 17, u32::MAX] {
         let mut bytes = whole.clone();
         bytes[..4].copy_from_slice(&length.to_ne_bytes());
-        News::default().read(&bytes);
+        NetlinkReader::default().read(&bytes);
     }
-    assert!(!News::default().read(&[0; 64]));
+    assert!(!NetlinkReader::default().read(&[0; 64]));
 }
 
 #[tokio::test(start_paused = true)]
