@@ -6,6 +6,7 @@
 //! - [`page`]: the web page on which a person approves or denies a code, for the demo.
 //! - [`bus`]: a private message bus, in process or a real `dbus-daemon`.
 //! - [`rig`]: directories, secrets, a configuration and a life cycle for the real daemon binary.
+//! - [`harness`], [`user`]: all of these around one daemon, and who calls it over the bus.
 //! - [`watched`]: how tests await any of it without sleeping.
 //!
 //! Each part runs on threads of its own and stops when its handle is dropped, so that a harness that kills daemons from
@@ -15,10 +16,12 @@
 //! loopback and private sockets, hold a secret that is not a made-up one.
 
 pub mod bus;
+pub mod harness;
 pub mod page;
 pub mod rig;
 pub mod server;
 pub mod standard;
+pub mod user;
 pub mod watched;
 
 mod random;

@@ -6,19 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use c2c_testkit::bus::TestBus;
-use c2c_testkit::rig::{CLIENT_ID, Notifications, Process, Rig};
-use c2c_testkit::server::{Options, Server};
+use c2c_testkit::harness::{Harness, LIMIT, quick};
+use c2c_testkit::rig::{CLIENT_ID, Notifications, Process};
 
-const DAEMON: &str = env!("CARGO_BIN_EXE_c2c-authd");
+use crate::DAEMON;
+
 const TOOL: &str = env!("CARGO_BIN_EXE_c2c-authctl");
-const LIMIT: Duration = Duration::from_secs(40);
-
-struct World {
-    server: Server,
-    bus: TestBus,
-    rig: Rig,
-}
 
 /// What a command left behind.
 struct Done {
@@ -27,87 +20,64 @@ struct Done {
     err: String,
 }
 
-impl World {
-    /// Polls come fast enough for a test.
-    fn new() -> Self {
-        let server = Server::start(Options {
-            interval: Duration::from_secs(1),
-            ..Options::default()
-        })
-        .unwrap();
-        let rig = Rig::new(&server).unwrap();
-        Self {
-            bus: TestBus::start().unwrap(),
-            server,
-            rig,
-        }
-    }
+fn command(world: &Harness, line: &str) -> Command {
+    let mut command = Command::new(TOOL);
+    command
+        .args(["--bus", world.bus.address()])
+        .args(line.split(' '))
+        .env_clear();
+    command
+}
 
-    fn daemon(&self) -> Process {
-        let daemon = self.rig.spawn(Path::new(DAEMON), self.bus.address()).unwrap();
-        daemon.wait_ready_blocking(LIMIT).unwrap();
-        daemon
+fn run(world: &Harness, line: &str) -> Done {
+    let output = command(world, line).output().unwrap();
+    Done {
+        code: output.status.code(),
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
     }
+}
 
-    fn command(&self, line: &str) -> Command {
-        let mut command = Command::new(TOOL);
-        command
-            .args(["--bus", self.bus.address()])
-            .args(line.split(' '))
-            .env_clear();
-        command
-    }
+/// A command that goes on.
+fn start(world: &Harness, line: &str) -> Process {
+    let directory = tempfile::tempdir().unwrap();
+    let notifications = Notifications::listen(&directory.path().join("unused")).unwrap();
+    Process::spawn(&mut command(world, line), notifications).unwrap()
+}
 
-    fn run(&self, line: &str) -> Done {
-        let output = self.command(line).output().unwrap();
-        Done {
-            code: output.status.code(),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
+/// The code that a `pair` shows.
+fn shown(pair: &Process) -> String {
+    let code = shown_for(pair, 0);
+    let output = pair.output();
+    assert!(
+        output.iter().any(|line| line.contains('█') || line.contains('▀')),
+        "a QR code: {output:?}"
+    );
+    code
+}
 
-    /// A command that goes on.
-    fn start(&self, line: &str) -> Process {
-        let directory = tempfile::tempdir().unwrap();
-        let notifications = Notifications::listen(&directory.path().join("unused")).unwrap();
-        Process::spawn(&mut self.command(line), notifications).unwrap()
-    }
+/// The first code that a `pair` shows and that has at least so many seconds left.
+fn shown_for(pair: &Process, least: u64) -> String {
+    let life = |line: &str| {
+        let (_, rest) = line.strip_prefix("The code ")?.split_once(" for ")?;
+        rest.strip_suffix(" s.")?.parse::<u64>().ok()
+    };
+    let long = |line: &str| life(line).is_some_and(|left| left >= least);
+    pair.wait_output_blocking(long, LIMIT).unwrap();
+    let output = pair.output();
+    let end = output.iter().position(|line| long(line)).unwrap();
+    let above = output[..end].iter().rposition(|line| line.ends_with(" and enter"));
+    output[above.unwrap() + 2].trim().to_owned()
+}
 
-    /// The code that a `pair` shows.
-    fn shown(pair: &Process) -> String {
-        let code = Self::shown_for(pair, 0);
-        let output = pair.output();
-        assert!(
-            output.iter().any(|line| line.contains('█') || line.contains('▀')),
-            "a QR code: {output:?}"
-        );
-        code
-    }
-
-    /// The first code that a `pair` shows and that has at least so many seconds left.
-    fn shown_for(pair: &Process, least: u64) -> String {
-        let life = |line: &str| {
-            let (_, rest) = line.strip_prefix("The code ")?.split_once(" for ")?;
-            rest.strip_suffix(" s.")?.parse::<u64>().ok()
-        };
-        let long = |line: &str| life(line).is_some_and(|left| left >= least);
-        pair.wait_output_blocking(long, LIMIT).unwrap();
-        let output = pair.output();
-        let end = output.iter().position(|line| long(line)).unwrap();
-        let above = output[..end].iter().rposition(|line| line.ends_with(" and enter"));
-        output[above.unwrap() + 2].trim().to_owned()
-    }
-
-    /// A daemon that is paired. Another one than that which asked for the code: codes are throttled for a while.
-    fn paired(&self) -> Process {
-        let first = self.daemon();
-        let mut pair = self.start("pair");
-        self.server.approve(&Self::shown(&pair)).unwrap();
-        assert_eq!(ended(&mut pair), Some(0), "{:?}", pair.output());
-        drop(first);
-        self.daemon()
-    }
+/// A daemon that is paired. Another one than that which asked for the code: codes are throttled for a while.
+fn paired(world: &Harness) -> Process {
+    let first = world.start_blocking();
+    let mut pair = start(world, "pair");
+    world.server.approve(&shown(&pair)).unwrap();
+    assert_eq!(ended(&mut pair), Some(0), "{:?}", pair.output());
+    drop(first);
+    world.start_blocking()
 }
 
 fn ended(process: &mut Process) -> Option<i32> {
@@ -116,35 +86,35 @@ fn ended(process: &mut Process) -> Option<i32> {
 
 #[test]
 fn from_pairing_to_a_token_to_unpairing() {
-    let world = World::new();
-    let _daemon = world.daemon();
-    let before = world.run("status");
+    let world = Harness::c2c(DAEMON, quick());
+    let _daemon = world.start_blocking();
+    let before = run(&world, "status");
     assert_eq!(before.code, Some(3), "{}", before.err);
     assert!(
         before.out.contains("never paired") && before.out.contains(CLIENT_ID),
         "{}",
         before.out
     );
-    let refused = world.run("token");
+    let refused = run(&world, "token");
     assert_eq!((refused.code, refused.out.as_str()), (Some(3), ""));
 
-    let mut pair = world.start("pair");
-    world.server.approve(&World::shown(&pair)).unwrap();
+    let mut pair = start(&world, "pair");
+    world.server.approve(&shown(&pair)).unwrap();
     assert_eq!(ended(&mut pair), Some(0), "{:?}", pair.output());
     pair.wait_output_blocking(|line| line == "Paired with Testbed.", LIMIT)
         .unwrap();
 
-    let status = world.run("status");
+    let status = run(&world, "status");
     assert_eq!(status.code, Some(0));
     assert!(status.out.starts_with("Paired with Testbed"), "{}", status.out);
-    let json = world.run("status --json");
+    let json = run(&world, "status --json");
     let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
     assert_eq!(
         (&json["paired"], &json["project-name"]),
         (&true.into(), &"Testbed".into())
     );
 
-    let token = world.run("token --min-validity 10min");
+    let token = run(&world, "token --min-validity 10min");
     let live = world
         .server
         .truth(|truth| truth.live(CLIENT_ID).access.unwrap().to_owned());
@@ -154,38 +124,38 @@ fn from_pairing_to_a_token_to_unpairing() {
     );
     assert!(!status.out.contains(&live));
 
-    let again = world.run("pair");
+    let again = run(&world, "pair");
     assert_eq!(again.code, Some(1));
     assert!(again.err.contains("--replace"), "{}", again.err);
-    let unasked = world.run("unpair");
+    let unasked = run(&world, "unpair");
     assert_eq!(unasked.code, Some(2), "nobody to ask: {}", unasked.err);
     assert!(unasked.err.contains("--yes"));
-    assert_eq!(world.run("status").code, Some(0), "and nothing has changed");
-    assert_eq!(world.run("unpair --yes").code, Some(0));
-    assert_eq!(world.run("status").code, Some(3));
-    assert_eq!(world.run("unpair --yes").code, Some(0), "idempotent");
+    assert_eq!(run(&world, "status").code, Some(0), "and nothing has changed");
+    assert_eq!(run(&world, "unpair --yes").code, Some(0));
+    assert_eq!(run(&world, "status").code, Some(3));
+    assert_eq!(run(&world, "unpair --yes").code, Some(0), "idempotent");
 }
 
 #[test]
 fn an_interrupted_pair_cancels_what_it_started() {
-    let world = World::new();
-    let _daemon = world.daemon();
-    let mut pair = world.start("pair");
-    World::shown(&pair);
+    let world = Harness::c2c(DAEMON, quick());
+    let _daemon = world.start_blocking();
+    let mut pair = start(&world, "pair");
+    shown(&pair);
     pair.terminate().unwrap();
     assert_eq!(ended(&mut pair), Some(130));
-    let status = world.run("status");
+    let status = run(&world, "status");
     assert!(status.out.contains("cancelled on this device"), "{}", status.out);
 }
 
 #[test]
 fn an_interrupted_pair_leaves_the_flow_of_another_alone() {
-    let world = World::new();
-    let _daemon = world.daemon();
-    let mut first = world.start("pair");
-    let code = World::shown(&first);
-    let mut second = world.start("pair");
-    assert_eq!(World::shown(&second), code, "the running flow's code");
+    let world = Harness::c2c(DAEMON, quick());
+    let _daemon = world.start_blocking();
+    let mut first = start(&world, "pair");
+    let code = shown(&first);
+    let mut second = start(&world, "pair");
+    assert_eq!(shown(&second), code, "the running flow's code");
     second.terminate().unwrap();
     assert_eq!(ended(&mut second), Some(130));
     world.server.approve(&code).unwrap();
@@ -194,24 +164,24 @@ fn an_interrupted_pair_leaves_the_flow_of_another_alone() {
 
 #[test]
 fn cancel_ends_a_pair_that_waits() {
-    let world = World::new();
-    let _daemon = world.daemon();
-    let mut pair = world.start("pair");
-    World::shown(&pair);
-    let cancel = world.run("cancel");
+    let world = Harness::c2c(DAEMON, quick());
+    let _daemon = world.start_blocking();
+    let mut pair = start(&world, "pair");
+    shown(&pair);
+    let cancel = run(&world, "cancel");
     assert_eq!((cancel.code, cancel.out.as_str()), (Some(0), "Cancelled.\n"));
     assert_eq!(ended(&mut pair), Some(1));
-    let again = world.run("cancel");
+    let again = run(&world, "cancel");
     assert_eq!(again.code, Some(0));
     assert!(again.out.contains("nothing to cancel"), "{}", again.out);
 }
 
 #[test]
 fn a_declined_pairing_says_so() {
-    let world = World::new();
-    let _daemon = world.daemon();
-    let mut pair = world.start("pair");
-    world.server.deny(&World::shown(&pair)).unwrap();
+    let world = Harness::c2c(DAEMON, quick());
+    let _daemon = world.start_blocking();
+    let mut pair = start(&world, "pair");
+    world.server.deny(&shown(&pair)).unwrap();
     assert_eq!(ended(&mut pair), Some(1));
     pair.wait_output_blocking(|line| line.contains("declined at the server"), LIMIT)
         .unwrap();
@@ -219,19 +189,19 @@ fn a_declined_pairing_says_so() {
 
 #[test]
 fn a_code_that_runs_out_is_followed_by_the_next() {
-    let world = World::new();
+    let world = Harness::c2c(DAEMON, quick());
     world
         .server
         .set_options(|options| options.code_life = Duration::from_secs(3));
-    let _daemon = world.daemon();
-    let mut pair = world.start("pair");
-    let first = World::shown_for(&pair, 0);
+    let _daemon = world.start_blocking();
+    let mut pair = start(&world, "pair");
+    let first = shown_for(&pair, 0);
     world
         .server
         .set_options(|options| options.code_life = Duration::from_secs(120));
     pair.wait_output_blocking(|line| line.contains("The code expired"), LIMIT)
         .unwrap();
-    let next = World::shown_for(&pair, 60);
+    let next = shown_for(&pair, 60);
     assert_ne!(next, first);
     world.server.approve(&next).unwrap();
     assert_eq!(ended(&mut pair), Some(0), "{:?}", pair.output());
@@ -239,90 +209,93 @@ fn a_code_that_runs_out_is_followed_by_the_next() {
 
 #[test]
 fn a_declined_replacement_is_no_success_and_leaves_the_pairing() {
-    let world = World::new();
-    let _daemon = world.paired();
-    let mut pair = world.start("pair --replace");
-    world.server.deny(&World::shown(&pair)).unwrap();
+    let world = Harness::c2c(DAEMON, quick());
+    let _daemon = paired(&world);
+    let mut pair = start(&world, "pair --replace");
+    world.server.deny(&shown(&pair)).unwrap();
     assert_eq!(ended(&mut pair), Some(1), "{:?}", pair.output());
     pair.wait_output_blocking(|line| line.contains("paired as before"), LIMIT)
         .unwrap();
-    assert_eq!(world.run("token").code, Some(0));
+    assert_eq!(run(&world, "token").code, Some(0));
 }
 
 #[test]
 fn a_replacement_that_is_approved_is_a_success() {
-    let world = World::new();
-    let _daemon = world.paired();
-    let mut pair = world.start("pair --replace");
-    world.server.approve_into(&World::shown(&pair), "Second Unit").unwrap();
+    let world = Harness::c2c(DAEMON, quick());
+    let _daemon = paired(&world);
+    let mut pair = start(&world, "pair --replace");
+    world.server.approve_into(&shown(&pair), "Second Unit").unwrap();
     assert_eq!(ended(&mut pair), Some(0), "{:?}", pair.output());
 }
 
 #[test]
 fn a_device_without_its_secret_is_told_as_not_provisioned() {
-    let world = World::new();
+    let world = Harness::c2c(DAEMON, quick());
     world.rig.remove_credential("client-secret").unwrap();
-    let _daemon = world.daemon();
-    let status = world.run("status");
+    let _daemon = world.start_blocking();
+    let status = run(&world, "status");
     assert_eq!(status.code, Some(4));
     assert!(status.out.contains("No client secret is provisioned"), "{}", status.out);
-    assert_eq!(world.run("pair").code, Some(4));
+    assert_eq!(run(&world, "pair").code, Some(4));
 }
 
 #[test]
 fn a_bus_without_the_daemon_is_told_with_7() {
-    let world = World::new();
+    let world = Harness::c2c(DAEMON, quick());
     for line in ["pair", "cancel", "unpair --yes", "token", "qr", "watch"] {
-        let done = world.run(line);
+        let done = run(&world, line);
         assert_eq!(done.code, Some(7), "{line}: {}", done.err);
         assert!(done.err.contains("systemctl status c2c-authd"), "{}", done.err);
     }
-    let status = world.run("status");
+    let status = run(&world, "status");
     assert_eq!((status.code, status.err.as_str()), (Some(7), ""));
     assert!(status.out.starts_with("c2c-authd does not answer."), "{}", status.out);
-    let json: serde_json::Value = serde_json::from_str(&world.run("status --json").out).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&run(&world, "status --json").out).unwrap();
     assert_eq!(json["running"], false);
     assert!(json["error"].as_str().unwrap().contains("not running"), "{json}");
 }
 
 #[test]
 fn a_code_on_show_is_to_be_had_as_text_picture_and_drawing() {
-    let world = World::new();
-    let _daemon = world.daemon();
-    let none = world.run("qr");
+    let world = Harness::c2c(DAEMON, quick());
+    let _daemon = world.start_blocking();
+    let none = run(&world, "qr");
     assert_eq!((none.code, none.out.as_str()), (Some(1), ""));
     assert!(none.err.contains("c2c-authctl pair"), "{}", none.err);
-    let pair = world.start("pair");
-    World::shown(&pair);
-    let text = world.run("qr");
+    let pair = start(&world, "pair");
+    shown(&pair);
+    let text = run(&world, "qr");
     assert!(text.code == Some(0) && text.out.contains('█'), "{}", text.err);
-    assert_ne!(world.run("qr --static").out, text.out);
+    assert_ne!(run(&world, "qr --static").out, text.out);
 
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("code.png");
-    let done = world.run(&format!("qr --png {} --size 400", path.display()));
+    let done = run(&world, &format!("qr --png {} --size 400", path.display()));
     assert_eq!((done.code, done.out.as_str(), done.err.as_str()), (Some(0), "", ""));
     let picture = fs::read(&path).unwrap();
     assert!(picture.starts_with(b"\x89PNG\r\n\x1a\n"));
     assert!(u32::from_be_bytes(picture[16..20].try_into().unwrap()) >= 400);
     let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(&path).unwrap().permissions());
     assert_eq!(mode & 0o7777, 0o600, "who reads it can bind the device");
-    assert!(world.run("qr --svg -").out.contains("<svg"));
-    assert!(world.run("qr --svg /dev/fd/1").out.contains("<svg"), "a pipe stays one");
-    let nowhere = world.run("qr --png /nowhere/code.png");
+    assert!(run(&world, "qr --svg -").out.contains("<svg"));
+    assert!(
+        run(&world, "qr --svg /dev/fd/1").out.contains("<svg"),
+        "a pipe stays one"
+    );
+    let nowhere = run(&world, "qr --png /nowhere/code.png");
     assert_eq!(nowhere.code, Some(1));
     assert!(nowhere.err.contains("/nowhere/code.png"), "{}", nowhere.err);
 }
 
 #[test]
 fn a_picture_goes_to_a_name_of_any_form_and_to_no_directory() {
-    let world = World::new();
-    let _daemon = world.daemon();
-    let pair = world.start("pair");
-    World::shown(&pair);
+    let world = Harness::c2c(DAEMON, quick());
+    let _daemon = world.start_blocking();
+    let pair = start(&world, "pair");
+    shown(&pair);
     let folder = tempfile::tempdir().unwrap();
     let run = |line: &str| {
-        let output = world.command(line).current_dir(folder.path()).output().unwrap();
+        let output = command(&world, line).current_dir(folder.path()).output().unwrap();
         (output.status.code(), String::from_utf8(output.stderr).unwrap())
     };
     let absolute = folder.path().join("absolute.png").display().to_string();
@@ -359,9 +332,9 @@ struct Onlooker {
 }
 
 impl Onlooker {
-    fn new(world: &World, terminal: bool) -> Self {
+    fn new(world: &Harness, terminal: bool) -> Self {
         use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-        let mut command = world.command("pair");
+        let mut command = command(world, "pair");
         command.stderr(std::process::Stdio::null());
         let (tool, mut stream): (_, Box<dyn std::io::Read + Send>) = if terminal {
             let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
@@ -423,13 +396,13 @@ fn has_ink(line: &str) -> bool {
 #[test]
 fn each_code_is_shown_once_in_a_pipe_and_on_a_terminal() {
     for terminal in [false, true] {
-        let world = World::new();
-        let _daemon = world.daemon();
+        let world = Harness::c2c(DAEMON, quick());
+        let _daemon = world.start_blocking();
         let first = Onlooker::new(&world, terminal);
         let code = another(&world, "");
         let joined = Onlooker::new(&world, terminal);
         // Another one that joins, so that it is known when the one before it has.
-        World::shown(&world.start("pair"));
+        shown(&start(&world, "pair"));
         world.server.approve(&code).unwrap();
         for onlooker in [first, joined] {
             let output = onlooker.end(0);
@@ -442,11 +415,11 @@ fn each_code_is_shown_once_in_a_pipe_and_on_a_terminal() {
 #[test]
 fn a_code_is_not_shown_again_by_a_denial_a_renewal_or_a_restart() {
     for terminal in [false, true] {
-        let world = World::new();
+        let world = Harness::c2c(DAEMON, quick());
         world
             .server
             .set_options(|options| options.code_life = Duration::from_secs(3));
-        let daemon = world.daemon();
+        let daemon = world.start_blocking();
         let onlooker = Onlooker::new(&world, terminal);
         let first = another(&world, "");
         world
@@ -454,10 +427,10 @@ fn a_code_is_not_shown_again_by_a_denial_a_renewal_or_a_restart() {
             .set_options(|options| options.code_life = Duration::from_secs(120));
         let second = another(&world, &first);
         // A shown code outlives the daemon.
-        World::shown_for(&world.start("pair"), 60);
+        shown_for(&start(&world, "pair"), 60);
         drop(daemon);
-        let _daemon = world.daemon();
-        World::shown_for(&world.start("pair"), 60);
+        let _daemon = world.start_blocking();
+        shown_for(&start(&world, "pair"), 60);
         world.server.deny(&second).unwrap();
         let output = onlooker.end(1);
         assert_eq!(codes(&output), 2, "{output}");
@@ -465,7 +438,7 @@ fn a_code_is_not_shown_again_by_a_denial_a_renewal_or_a_restart() {
 }
 
 /// The newest code that the server has given out, once that is not this one.
-fn another(world: &World, than: &str) -> String {
+fn another(world: &Harness, than: &str) -> String {
     let end = std::time::Instant::now() + LIMIT;
     loop {
         let newest = world.server.waiting().pop().map(|waiting| waiting.user_code);
@@ -479,18 +452,18 @@ fn another(world: &World, than: &str) -> String {
 
 #[test]
 fn watching_shows_each_change_and_the_daemon_going_and_ends_well() {
-    let world = World::new();
-    let daemon = world.daemon();
-    let mut lines = world.start("watch");
-    let mut json = world.start("watch --json");
+    let world = Harness::c2c(DAEMON, quick());
+    let daemon = world.start_blocking();
+    let mut lines = start(&world, "watch");
+    let mut json = start(&world, "watch --json");
     let sees = |watch: &Process, what: &str| watch.wait_output_blocking(|line| line.contains(what), LIMIT).unwrap();
     sees(
         &lines,
         "running yes, pairing-state unpaired, pairing-reason never-paired, paired no",
     );
     sees(&json, "\"never-paired\"");
-    let mut pair = world.start("pair");
-    let code = World::shown(&pair);
+    let mut pair = start(&world, "pair");
+    let code = shown(&pair);
     sees(&lines, "pairing-state awaiting-user");
     world.server.approve(&code).unwrap();
     assert_eq!(ended(&mut pair), Some(0));
@@ -498,7 +471,7 @@ fn watching_shows_each_change_and_the_daemon_going_and_ends_well() {
     sees(&json, "\"Testbed\"");
     drop(daemon);
     sees(&lines, "running no");
-    let _daemon = world.daemon();
+    let _daemon = world.start_blocking();
     sees(&lines, "running yes");
     let states: Vec<_> = json
         .output()
@@ -522,15 +495,15 @@ fn watching_shows_each_change_and_the_daemon_going_and_ends_well() {
 
 #[test]
 fn a_check_of_a_machine_without_c2c_authd_fails_and_says_so_line_by_line() {
-    let world = World::new();
-    let check = world.run("check --offline");
+    let world = Harness::c2c(DAEMON, quick());
+    let check = run(&world, "check --offline");
     assert_eq!(check.code, Some(1), "{}", check.err);
     assert!(
         check.out.lines().any(|line| line.starts_with("FAIL  daemon ")),
         "{}",
         check.out
     );
-    let json: serde_json::Value = serde_json::from_str(&world.run("check --json --offline").out).unwrap();
+    let json: serde_json::Value = serde_json::from_str(&run(&world, "check --json --offline").out).unwrap();
     assert_eq!(json["verdict"], "fail");
     let checks = json["checks"].as_array().unwrap();
     assert!(
@@ -543,11 +516,11 @@ fn a_check_of_a_machine_without_c2c_authd_fails_and_says_so_line_by_line() {
 
 #[test]
 fn what_changes_the_machine_needs_a_yes_or_a_person() {
-    let world = World::new();
-    let refused = world.run("factory-reset");
+    let world = Harness::c2c(DAEMON, quick());
+    let refused = run(&world, "factory-reset");
     // As root there is nobody to ask; anybody else is not even asked.
     assert!(matches!(refused.code, Some(2 | 6)), "{}", refused.err);
-    let refused = world.run("provision --files /nowhere/at/all");
+    let refused = run(&world, "provision --files /nowhere/at/all");
     assert!(matches!(refused.code, Some(1 | 2 | 6)), "{}", refused.err);
     assert!(!Path::new("/nowhere").exists());
 }

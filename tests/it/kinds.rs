@@ -2,40 +2,48 @@
 //!
 //! (Frame.io's own kind has `paths`; third-party servers and a real browser have `tests/oidc`.)
 
+mod browser;
 mod presets;
 mod rejections;
 mod tokens;
 mod way_back;
-mod world;
 
 use std::net::TcpStream;
 use std::process::Stdio;
 
+use c2c_testkit::harness::{Harness, LIMIT, LOOK};
 use c2c_testkit::standard::{Document, Habits, Secret};
+use c2c_testkit::user::{Token, error_name};
 use tokio::io::AsyncWriteExt as _;
 
-use world::{LIMIT, LOOK, REFRESH, World, error_name, host, listens, open, port, say, short_lived};
+use crate::DAEMON;
+use browser::{REFRESH, host, left_behind, listens, open, pair_by_browser, port, replace, say, short_lived};
 
 #[tokio::test]
 async fn a_device_pairs_by_code_refreshes_and_is_revoked() {
-    let world = World::new("oauth-device", short_lived()).await;
+    let world = Harness::device(DAEMON, short_lived());
+    let user = world.user().await;
     let mut daemon = world.start().await;
     assert_eq!(
-        world.word("PairingState").await,
+        user.word("Pairing", "PairingState").await,
         "unpaired",
         "a public client needs no secret"
     );
-    let code = world.start_pairing(&[]).await.unwrap();
+    let code = user.code(&[]).await.unwrap();
     assert!(world.server.decide(&code["user-code"], true));
-    world.until("PairingState", "paired").await;
-    let (first, _, generation) = world.token().await.unwrap();
+    user.until("Pairing", "PairingState", "paired").await;
+    let Token {
+        access: first,
+        generation,
+        ..
+    } = user.token().await.unwrap();
     assert!(world.server.takes(&first) && generation == 1);
-    world.until_generation(2).await;
-    assert!(world.server.takes(&world.token().await.unwrap().0));
+    user.until_generation(2).await;
+    assert!(world.server.takes(&user.token().await.unwrap().access));
     daemon.kill().unwrap();
     let _daemon = world.start().await;
-    world.until_generation(3).await;
-    world.pairing("Unpair").await.unwrap();
+    user.until_generation(3).await;
+    user.unpair().await.unwrap();
     world.server.seen("POST /revoke", 1, LIMIT).await.unwrap();
     assert_eq!(world.server.live_grants(), 0);
     world.no_request_was_strange();
@@ -47,11 +55,12 @@ async fn who_declines_is_heard_in_the_words_of_entra_id() {
         declines_with: "authorization_declined",
         ..Habits::default()
     };
-    let world = World::new("oauth-device", habits).await;
+    let world = Harness::device(DAEMON, habits);
+    let user = world.user().await;
     let _daemon = world.start().await;
-    let code = world.start_pairing(&[]).await.unwrap();
+    let code = user.code(&[]).await.unwrap();
     assert!(world.server.decide(&code["user-code"], false));
-    world.until("PairingReason", "denied").await;
+    user.until("Pairing", "PairingReason", "denied").await;
     assert_eq!(world.server.secrets(Secret::UserCode).len(), 1, "no second code");
     world.no_request_was_strange();
 }
@@ -62,9 +71,10 @@ async fn a_no_in_unknown_words_ends_after_three_codes_and_is_named() {
         declines_with: "bad_verification_code",
         ..Habits::default()
     };
-    let world = World::new("oauth-device", habits).await;
+    let world = Harness::device(DAEMON, habits);
+    let user = world.user().await;
     let mut daemon = world.start().await;
-    world.start_pairing(&[]).await.unwrap();
+    user.code(&[]).await.unwrap();
     for codes in 1..=3 {
         // Each code waits for a while before somebody declines it.
         world
@@ -82,8 +92,8 @@ async fn a_no_in_unknown_words_ends_after_three_codes_and_is_named() {
             .await
             .unwrap();
     }
-    world.until("PairingReason", "server-error").await;
-    assert_eq!(world.word("PairingState").await, "unpaired");
+    user.until("Pairing", "PairingReason", "server-error").await;
+    assert_eq!(user.word("Pairing", "PairingState").await, "unpaired");
     assert_eq!(world.server.secrets(Secret::UserCode).len(), 3);
     daemon.kill().unwrap();
     let said = daemon.output().join("\n");
@@ -97,10 +107,11 @@ async fn a_no_in_unknown_words_ends_after_three_codes_and_is_named() {
 
 #[tokio::test]
 async fn a_browser_on_the_board_pairs_among_strangers() {
-    let world = World::new("oauth-code", short_lived()).await;
+    let world = Harness::code(DAEMON, short_lived());
+    let user = world.user().await;
     let daemon = world.start().await;
-    let code = world.start_pairing(&[]).await.unwrap();
-    assert_eq!(world.word("PairingState").await, "awaiting-user");
+    let code = user.code(&[]).await.unwrap();
+    assert_eq!(user.word("Pairing", "PairingState").await, "awaiting-user");
     let back = world.server.browse(&code["authorization-uri"], true).unwrap();
 
     // A hostile process on the board: pages of its own, guesses, a flood, connections that say nothing.
@@ -120,22 +131,23 @@ async fn a_browser_on_the_board_pairs_among_strangers() {
         silent
     });
     let silent = hostile.await.unwrap();
-    assert_eq!(world.word("PairingState").await, "awaiting-user");
+    assert_eq!(user.word("Pairing", "PairingState").await, "awaiting-user");
 
     assert!(listens(&daemon, port(&back)));
     let page = open(back.clone()).await;
     drop(silent);
     assert!(page.contains("is paired"), "{page}");
-    assert_eq!(world.word("PairingState").await, "paired");
+    assert_eq!(user.word("Pairing", "PairingState").await, "paired");
     assert!(!listens(&daemon, port(&back)), "the listener ends with the flow");
-    world.until_generation(2).await;
-    assert!(world.server.takes(&world.token().await.unwrap().0));
+    user.until_generation(2).await;
+    assert!(world.server.takes(&user.token().await.unwrap().access));
     world.no_request_was_strange();
 }
 
 #[tokio::test]
 async fn a_browser_elsewhere_pairs_through_the_bus_and_only_with_the_right_answer() {
-    let mut world = World::new("oauth-code", Habits::default()).await;
+    let mut world = Harness::code(DAEMON, Habits::default());
+    let user = world.user().await;
     world
         .rig
         .configure(|config| {
@@ -143,9 +155,9 @@ async fn a_browser_elsewhere_pairs_through_the_bus_and_only_with_the_right_answe
         })
         .unwrap();
     let _daemon = world.start().await;
-    let none = world.complete("com.example.camera:/callback?state=x&code=y").await;
+    let none = user.complete("com.example.camera:/callback?state=x&code=y").await;
     assert_eq!(error_name(&none), "org.cameratocloud.Auth1.Error.NoPairing");
-    let code = world.start_pairing(&[]).await.unwrap();
+    let code = user.code(&[]).await.unwrap();
     let back = world.server.browse(&code["authorization-uri"], true).unwrap();
     for stray in [
         back.replace("com.example.camera", "com.example.other"),
@@ -155,14 +167,14 @@ async fn a_browser_elsewhere_pairs_through_the_bus_and_only_with_the_right_answe
         back.split("&state").next().unwrap().to_owned(),
     ] {
         assert_ne!(stray, back);
-        let refused = world.complete(&stray).await;
+        let refused = user.complete(&stray).await;
         assert_eq!(
             error_name(&refused),
             "org.freedesktop.DBus.Error.InvalidArgs",
             "{stray}"
         );
     }
-    assert_eq!(world.word("PairingState").await, "awaiting-user");
+    assert_eq!(user.word("Pairing", "PairingState").await, "awaiting-user");
     // Through the tool, as an operator does: by its standard input, where nobody can read along.
     let mut tool = tokio::process::Command::new(env!("CARGO_BIN_EXE_c2c-authctl"))
         .args(["--bus", world.bus.address(), "complete"])
@@ -181,37 +193,39 @@ async fn a_browser_elsewhere_pairs_through_the_bus_and_only_with_the_right_answe
         (Some(0), &b"Paired.\n"[..]),
         "{ended:?}"
     );
-    assert_eq!(world.word("PairingState").await, "paired");
+    assert_eq!(user.word("Pairing", "PairingState").await, "paired");
     world.no_request_was_strange();
 }
 
 #[tokio::test]
 async fn a_decline_a_cancel_and_another_try_leave_nothing_behind() {
-    let world = World::new("oauth-code", Habits::default()).await;
+    let world = Harness::code(DAEMON, Habits::default());
+    let user = world.user().await;
     let daemon = world.start().await;
-    let code = world.start_pairing(&[]).await.unwrap();
+    let code = user.code(&[]).await.unwrap();
     let back = world.server.browse(&code["authorization-uri"], false).unwrap();
     assert!(open(back).await.contains("You declined"));
-    world.until("PairingReason", "denied").await;
+    user.until("Pairing", "PairingReason", "denied").await;
 
-    let code = world.start_pairing_when_it_may(&[]).await;
+    let code = user.code_when_it_may(&[]).await;
     let back = world.server.browse(&code["authorization-uri"], true).unwrap();
     assert!(listens(&daemon, port(&back)));
-    world.pairing("CancelPairing").await.unwrap();
+    user.cancel().await.unwrap();
     assert!(!listens(&daemon, port(&back)), "the listener ends with the cancel");
-    let late = world.complete(&back).await;
+    let late = user.complete(&back).await;
     assert_eq!(error_name(&late), "org.cameratocloud.Auth1.Error.NoPairing");
     assert_eq!(world.server.live_grants(), 0);
-    assert_eq!(world.word("PairingReason").await, "cancelled");
+    assert_eq!(user.word("Pairing", "PairingReason").await, "cancelled");
 }
 
 #[tokio::test]
 async fn a_pairing_that_is_replaced_is_not_revoked_where_grants_may_be_one() {
-    let world = World::new("oauth-code", Habits::default()).await;
+    let world = Harness::code(DAEMON, Habits::default());
+    let user = world.user().await;
     let daemon = world.start().await;
-    world.pair_by_browser(&[]).await;
-    world.replace().await;
-    let (kept, _, _) = world.token().await.unwrap();
+    pair_by_browser(&world, &user, &[]).await;
+    replace(&world, &user).await;
+    let kept = user.token().await.unwrap().access;
     assert!(world.server.takes(&kept));
     drop(daemon);
     assert_eq!(
@@ -224,7 +238,8 @@ async fn a_pairing_that_is_replaced_is_not_revoked_where_grants_may_be_one() {
 
 #[tokio::test]
 async fn a_pairing_that_is_replaced_is_revoked_where_grants_are_known_to_be_separate() {
-    let mut world = World::new("oauth-code", Habits::default()).await;
+    let mut world = Harness::code(DAEMON, Habits::default());
+    let user = world.user().await;
     world
         .rig
         .configure(|config| {
@@ -232,10 +247,10 @@ async fn a_pairing_that_is_replaced_is_revoked_where_grants_are_known_to_be_sepa
         })
         .unwrap();
     let _daemon = world.start().await;
-    world.pair_by_browser(&[]).await;
-    let (old, _, _) = world.token().await.unwrap();
-    world.replace().await;
-    let (new, _, _) = world.token().await.unwrap();
+    pair_by_browser(&world, &user, &[]).await;
+    let old = user.token().await.unwrap().access;
+    replace(&world, &user).await;
+    let new = user.token().await.unwrap().access;
     world.server.seen("POST /revoke", 1, LIMIT).await.unwrap();
     assert!(world.server.takes(&new) && !world.server.takes(&old));
     assert_eq!(world.server.live_grants(), 1);
@@ -247,35 +262,37 @@ async fn a_refresh_without_a_new_refresh_token_keeps_the_old_one() {
         rotates: false,
         ..short_lived()
     };
-    let world = World::new("oauth-code", habits).await;
+    let world = Harness::code(DAEMON, habits);
+    let user = world.user().await;
     let _daemon = world.start().await;
-    world.pair_by_browser(&[]).await;
-    world.until_generation(3).await;
+    pair_by_browser(&world, &user, &[]).await;
+    user.until_generation(3).await;
     world.no_request_was_strange();
 }
 
 #[tokio::test]
 async fn only_invalid_grant_ends_a_pairing() {
-    let world = World::new("oauth-device", short_lived()).await;
+    let world = Harness::device(DAEMON, short_lived());
+    let user = world.user().await;
     let _daemon = world.start().await;
-    let code = world.start_pairing(&[]).await.unwrap();
+    let code = user.code(&[]).await.unwrap();
     assert!(world.server.decide(&code["user-code"], true));
-    world.until("PairingState", "paired").await;
+    user.until("Pairing", "PairingState", "paired").await;
     world
         .server
         .change(|habits| habits.refuses_refresh = Some("invalid_request"));
     let refused = async {
         world.server.seen(REFRESH, 2, LIMIT).await.unwrap();
-        assert_eq!(world.word("PairingState").await, "paired");
+        assert_eq!(user.word("Pairing", "PairingState").await, "paired");
         world
             .server
             .change(|habits| habits.refuses_refresh = Some("invalid_grant"));
-        world.until("PairingState", "unpaired").await;
+        user.until("Pairing", "PairingState", "unpaired").await;
     };
     // Who needs a token and has none that lives waits for the next try, which then comes sooner.
     let asking = async {
         loop {
-            let _ = world.token().await;
+            let _ = user.token().await;
             tokio::time::sleep(LOOK).await;
         }
     };
@@ -283,9 +300,9 @@ async fn only_invalid_grant_ends_a_pairing() {
         () = refused => {}
         () = asking => {}
     }
-    assert_eq!(world.word("PairingReason").await, "revoked");
+    assert_eq!(user.word("Pairing", "PairingReason").await, "revoked");
     assert_eq!(
-        error_name(&world.token().await),
+        error_name(&user.token().await),
         "org.cameratocloud.Auth1.Error.NotPaired"
     );
 }
@@ -296,10 +313,11 @@ async fn a_lifetime_that_nobody_tells_is_an_hour() {
         token_life: None,
         ..Habits::default()
     };
-    let world = World::new("oauth-code", habits).await;
+    let world = Harness::code(DAEMON, habits);
+    let user = world.user().await;
     let _daemon = world.start().await;
-    world.pair_by_browser(&[]).await;
-    let (_, left, _) = world.token().await.unwrap();
+    pair_by_browser(&world, &user, &[]).await;
+    let left = user.token().await.unwrap().expires_in;
     assert!((3500..=3600).contains(&left), "{left}");
 }
 
@@ -309,33 +327,35 @@ async fn a_server_that_does_not_describe_itself_is_an_error_that_passes() {
         document: Document::Absent,
         ..Habits::default()
     };
-    let world = World::new("oauth-code", habits).await;
+    let world = Harness::code(DAEMON, habits);
+    let user = world.user().await;
     let _daemon = world.start().await;
-    let refused = world.start_pairing(&[("timeout", 5_u32.into())]).await;
+    let refused = user.code(&[("timeout", 5_u32.into())]).await;
     assert_eq!(error_name(&refused), "org.cameratocloud.Auth1.Error.ServerError");
     world.server.change(|habits| habits.document = Document::Good);
-    world.until("PairingState", "awaiting-user").await;
+    user.until("Pairing", "PairingState", "awaiting-user").await;
 }
 
 /// A server whose description has this fault, named by these words.
 async fn is_told_as_unfit(document: Document, words: &str) {
-    let world = World::new("oauth-code", short_lived()).await;
+    let world = Harness::code(DAEMON, short_lived());
+    let user = world.user().await;
     world.server.change(|habits| habits.document = document);
     let daemon = world.start().await;
-    let refused = world.start_pairing(&[("timeout", 5_u32.into())]).await;
+    let refused = user.code(&[("timeout", 5_u32.into())]).await;
     assert_eq!(error_name(&refused), "org.freedesktop.DBus.Error.NotSupported");
     assert!(format!("{refused:?}").contains(words), "{refused:?}");
-    assert_eq!(world.word("PairingReason").await, "local-fault");
+    assert_eq!(user.word("Pairing", "PairingReason").await, "local-fault");
     let told = |line: &str| line.contains("the server's description of itself is not");
     daemon.wait_output(told, LIMIT).await.unwrap();
     world.server.change(|habits| *habits = short_lived());
-    world.until("PairingState", "awaiting-user").await;
-    world.pair_by_browser(&[]).await;
+    user.until("Pairing", "PairingState", "awaiting-user").await;
+    pair_by_browser(&world, &user, &[]).await;
     // What keeps a new pairing away does not end one that lives.
     world.server.change(|habits| habits.document = Document::Plain);
     drop(daemon);
     let _daemon = world.start().await;
-    world.until_generation(2).await;
+    user.until_generation(2).await;
 }
 
 #[tokio::test]
@@ -355,7 +375,8 @@ async fn a_port_that_is_taken_is_told_and_tried_again() {
     let free = (own..own + 100).find_map(|port| std::net::TcpListener::bind(("127.0.0.1", port)).ok());
     let taken = free.unwrap();
     let port = taken.local_addr().unwrap().port();
-    let mut world = World::new("oauth-code", Habits::default()).await;
+    let mut world = Harness::code(DAEMON, Habits::default());
+    let user = world.user().await;
     world
         .rig
         .configure(|config| {
@@ -364,30 +385,31 @@ async fn a_port_that_is_taken_is_told_and_tried_again() {
         })
         .unwrap();
     let _daemon = world.start().await;
-    let refused = world.start_pairing(&[("timeout", 5_u32.into())]).await;
+    let refused = user.code(&[("timeout", 5_u32.into())]).await;
     assert_eq!(error_name(&refused), "org.freedesktop.DBus.Error.AddressInUse");
     let told = format!("{refused:?}");
     assert!(
         told.contains("another process has the port") && told.contains("provider.redirect-uri"),
         "{told}"
     );
-    assert_eq!(world.word("PairingReason").await, "local-fault");
+    assert_eq!(user.word("Pairing", "PairingReason").await, "local-fault");
     drop(taken);
-    world.until("PairingState", "awaiting-user").await;
-    world.pair_by_browser(&[]).await;
+    user.until("Pairing", "PairingState", "awaiting-user").await;
+    pair_by_browser(&world, &user, &[]).await;
 }
 
 #[tokio::test]
 async fn no_secret_of_a_pairing_by_browser_is_logged_or_kept_in_clear() {
-    let world = World::new("oauth-code", Habits::default()).await;
+    let world = Harness::code(DAEMON, Habits::default());
+    let user = world.user().await;
     let mut daemon = world.start().await;
-    let code = world.start_pairing(&[]).await.unwrap();
+    let code = user.code(&[]).await.unwrap();
     let address = &code["authorization-uri"];
     let back = world.server.browse(address, true).unwrap();
     // A stray one first: what is refused must not be logged either.
-    assert!(world.complete(&back.replace("state=", "state=x")).await.is_err());
+    assert!(user.complete(&back.replace("state=", "state=x")).await.is_err());
     assert!(open(back.clone()).await.contains("is paired"));
-    let (token, _, _) = world.token().await.unwrap();
+    let token = user.token().await.unwrap().access;
     let value = |of: &str, key: &str| {
         let after = of.split(&format!("{key}=")).nth(1).unwrap();
         after.split('&').next().unwrap().to_owned()
@@ -400,7 +422,7 @@ async fn no_secret_of_a_pairing_by_browser_is_logged_or_kept_in_clear() {
     ];
     daemon.terminate().unwrap();
     daemon.wait_exit(LIMIT).await.unwrap();
-    let left = world.left_behind(&daemon);
+    let left = left_behind(&world, &daemon);
     let logged = left.windows(6).any(|window| window == b"/token");
     assert!(logged, "this test can fail: {:?}", daemon.output());
     for secret in secrets {
@@ -411,10 +433,11 @@ async fn no_secret_of_a_pairing_by_browser_is_logged_or_kept_in_clear() {
 
 #[tokio::test]
 async fn tokens_of_one_client_are_never_sent_as_anothers() {
-    let mut world = World::new("oauth-code", short_lived()).await;
+    let mut world = Harness::code(DAEMON, short_lived());
+    let user = world.user().await;
     let mut daemon = world.start().await;
-    world.pair_by_browser(&[]).await;
-    let (token, _, _) = world.token().await.unwrap();
+    pair_by_browser(&world, &user, &[]).await;
+    let token = user.token().await.unwrap().access;
     for (key, value) in [
         ("client-id", "another-app".to_owned()),
         ("issuer", format!("{}/tenant", world.server.issuer())),
@@ -432,9 +455,9 @@ async fn tokens_of_one_client_are_never_sent_as_anothers() {
             })
             .unwrap();
         daemon = world.start().await;
-        assert_eq!(world.word("PairingReason").await, "foreign-record", "{key}");
+        assert_eq!(user.word("Pairing", "PairingReason").await, "foreign-record", "{key}");
         assert_eq!(
-            error_name(&world.token().await),
+            error_name(&user.token().await),
             "org.cameratocloud.Auth1.Error.NotPaired"
         );
         assert_eq!(world.server.log().len(), asked, "nothing was sent");
@@ -443,6 +466,6 @@ async fn tokens_of_one_client_are_never_sent_as_anothers() {
     // Kept, not lost: with the old configuration the pairing is there again.
     daemon.kill().unwrap();
     let _daemon = world.start().await;
-    assert_eq!(world.word("PairingState").await, "paired");
+    assert_eq!(user.word("Pairing", "PairingState").await, "paired");
     assert!(world.server.takes(&token));
 }

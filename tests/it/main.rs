@@ -13,3 +13,6 @@ mod ctl;
 mod kinds;
 mod paths;
 mod process;
+
+/// The daemon under test.
+const DAEMON: &str = env!("CARGO_BIN_EXE_c2c-authd");

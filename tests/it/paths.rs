@@ -1,7 +1,7 @@
 //! The whole path, as the people it is for would try it: the real daemon as its own process, a real bus, real TLS, real
 //! sealed files, and a server that tells afterwards what really happened.
 //!
-//! One module for each thing that is to be shown; [`world`] is the common ground.
+//! One module for each thing that is to be shown.
 
 mod access;
 mod bad_configuration;
@@ -9,10 +9,10 @@ mod canaries;
 mod clock;
 mod concurrency;
 mod crashes;
+mod disk;
 mod hostile_network;
 mod lost_answers;
 mod recorder;
 mod rejections;
 mod storage;
-mod world;
 mod wrapping;

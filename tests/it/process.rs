@@ -4,84 +4,13 @@ use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
-use c2c_testkit::bus::TestBus;
+use c2c_testkit::harness::{Harness, LIMIT, quick};
 use c2c_testkit::rig::{Notifications, Process, Rig};
 use c2c_testkit::server::{Cut, Endpoint, Fault, Options, Pause, Server, Stage};
 use rustix::process::Signal;
 use zbus::Variant;
-use zbus::proxy::{CacheProperties, Proxy};
 
-const DAEMON: &str = env!("CARGO_BIN_EXE_c2c-authd");
-const LIMIT: Duration = Duration::from_secs(40);
-
-struct World {
-    server: Server,
-    bus: TestBus,
-    rig: Rig,
-}
-
-impl World {
-    fn new(options: Options) -> Self {
-        let server = Server::start(options).unwrap();
-        let rig = Rig::new(&server).unwrap();
-        Self {
-            bus: TestBus::start().unwrap(),
-            server,
-            rig,
-        }
-    }
-
-    async fn start(&self) -> Process {
-        let daemon = self.rig.spawn(Path::new(DAEMON), self.bus.address()).unwrap();
-        daemon.wait_ready(LIMIT).await.unwrap();
-        daemon
-    }
-
-    async fn connect(&self) -> zbus::Connection {
-        zbus::connection::Builder::address(self.bus.address())
-            .build()
-            .await
-            .unwrap()
-    }
-
-    /// From nothing to a pairing.
-    async fn pair(&self, connection: &zbus::Connection, daemon: &Process) {
-        let options: std::collections::HashMap<&str, Variant<'_>> = std::collections::HashMap::new();
-        let pairing = interface(connection, "Pairing").await;
-        pairing.call_method("StartPairing", &(options,)).await.unwrap();
-        let waiting = self.server.waiting();
-        self.server.approve(&waiting[0].user_code).unwrap();
-        status(daemon, "access token valid").await;
-    }
-}
-
-/// Short enough that a test need not wait long for a poll.
-fn quick() -> Options {
-    Options {
-        interval: Duration::from_secs(1),
-        ..Options::default()
-    }
-}
-
-async fn interface(connection: &zbus::Connection, name: &str) -> Proxy<'static> {
-    zbus::proxy::Builder::new(connection)
-        .destination("org.cameratocloud.Auth1")
-        .path("/org/cameratocloud/Auth1")
-        .interface(format!("org.cameratocloud.Auth1.{name}"))
-        .cache_properties(CacheProperties::No)
-        .build()
-        .await
-        .unwrap()
-}
-
-async fn token(connection: &zbus::Connection) -> zbus::Result<(String, u32, u64)> {
-    let tokens = interface(connection, "Tokens").await;
-    tokens
-        .call_method("GetAccessToken", &(0_u32,))
-        .await?
-        .body()
-        .deserialize()
-}
+use crate::DAEMON;
 
 async fn status(daemon: &Process, part: &'static str) -> String {
     let heard = daemon
@@ -101,7 +30,7 @@ async fn exit(daemon: &mut Process) -> Option<i32> {
 
 #[tokio::test]
 async fn a_stop_with_nothing_to_finish_does_not_wait_for_its_limits() {
-    let world = World::new(quick());
+    let world = Harness::c2c(DAEMON, quick());
     let mut all = Vec::new();
     // The bus is given a second at most for the last answers, of which there are none. A daemon that waits for it never ends
     // sooner, whichever time; one that does not needs a few milliseconds, except where the machine is busy.
@@ -121,13 +50,14 @@ async fn a_stop_with_nothing_to_finish_does_not_wait_for_its_limits() {
 
 #[tokio::test]
 async fn it_pairs_serves_a_token_and_ends_cleanly_on_sigterm() {
-    let world = World::new(quick());
+    let world = Harness::c2c(DAEMON, quick());
     let mut daemon = world.start().await;
     status(&daemon, "Not paired").await;
-    let connection = world.connect().await;
-    world.pair(&connection, &daemon).await;
-    let (access, expires_in, generation) = token(&connection).await.unwrap();
-    assert!(!access.is_empty() && expires_in > 28_000 && generation == 1);
+    let user = world.user().await;
+    world.pair(&user).await;
+    status(&daemon, "access token valid").await;
+    let token = user.token().await.unwrap();
+    assert!(!token.access.is_empty() && token.expires_in > 28_000 && token.generation == 1);
 
     daemon.terminate().unwrap();
     assert_eq!(exit(&mut daemon).await, Some(0));
@@ -141,29 +71,33 @@ async fn it_pairs_serves_a_token_and_ends_cleanly_on_sigterm() {
             "{event} in {output}"
         );
     }
-    assert!(!output.contains(&access), "{output}");
+    assert!(!output.contains(&token.access), "{output}");
 }
 
 #[tokio::test]
 async fn a_restart_and_a_kill_keep_the_pairing() {
-    let world = World::new(quick());
+    let world = Harness::c2c(DAEMON, quick());
     let mut daemon = world.start().await;
-    let connection = world.connect().await;
-    world.pair(&connection, &daemon).await;
-    let before = token(&connection).await.unwrap();
+    let user = world.user().await;
+    world.pair(&user).await;
+    status(&daemon, "access token valid").await;
+    let before = user.token().await.unwrap();
     daemon.kill().unwrap();
     let daemon = world.start().await;
     status(&daemon, "access token valid").await;
-    let after = token(&connection).await.unwrap();
-    assert_eq!((before.0, before.2), (after.0, after.2));
+    let after = user.token().await.unwrap();
+    assert_eq!((before.access, before.generation), (after.access, after.generation));
 }
 
 #[tokio::test]
 async fn sigterm_waits_for_a_refresh_that_was_sent() {
-    let mut world = World::new(Options {
-        access_life: Duration::from_secs(100),
-        ..quick()
-    });
+    let mut world = Harness::c2c(
+        DAEMON,
+        Options {
+            access_life: Duration::from_secs(100),
+            ..quick()
+        },
+    );
     world
         .rig
         .configure(|config| {
@@ -175,9 +109,10 @@ async fn sigterm_waits_for_a_refresh_that_was_sent() {
         Fault::Stall(Stage::AfterCommit, Pause::UntilReleased),
     );
     let mut daemon = world.start().await;
-    let connection = world.connect().await;
-    world.pair(&connection, &daemon).await;
-    let (first, ..) = token(&connection).await.unwrap();
+    let user = world.user().await;
+    world.pair(&user).await;
+    status(&daemon, "access token valid").await;
+    let first = user.token().await.unwrap().access;
     world
         .server
         .wait_for(|truth| truth.requests(Endpoint::Refresh).next().is_some(), LIMIT)
@@ -200,14 +135,14 @@ async fn sigterm_waits_for_a_refresh_that_was_sent() {
         .unwrap();
     let daemon = world.start().await;
     status(&daemon, "access token valid").await;
-    let (second, ..) = token(&connection).await.unwrap();
+    let second = user.token().await.unwrap().access;
     assert_ne!(first, second);
     assert_eq!(world.server.truth(|truth| truth.requests(Endpoint::Refresh).count()), 1);
 }
 
 #[tokio::test]
 async fn a_lost_bus_ends_with_75() {
-    let mut world = World::new(quick());
+    let mut world = Harness::c2c(DAEMON, quick());
     let mut daemon = world.start().await;
     world.bus.stop();
     assert_eq!(exit(&mut daemon).await, Some(75));
@@ -216,7 +151,7 @@ async fn a_lost_bus_ends_with_75() {
 
 #[tokio::test]
 async fn an_absent_bus_is_75_and_a_taken_name_too() {
-    let world = World::new(quick());
+    let world = Harness::c2c(DAEMON, quick());
     let mut daemon = world
         .rig
         .spawn(Path::new(DAEMON), "unix:path=/nonexistent/bus")
@@ -239,7 +174,7 @@ async fn an_absent_bus_is_75_and_a_taken_name_too() {
 
 #[tokio::test]
 async fn a_refused_reload_names_the_key_and_a_good_one_clears_it() {
-    let mut world = World::new(quick());
+    let mut world = Harness::c2c(DAEMON, quick());
     let daemon = world.start().await;
     daemon.notifications().forget();
     world
@@ -290,7 +225,7 @@ async fn a_refused_reload_names_the_key_and_a_good_one_clears_it() {
 #[tokio::test]
 async fn signals_that_were_ignored_at_the_start_are_heeded() {
     // As below `nohup`, or behind the `&` of a script.
-    let world = World::new(quick());
+    let world = Harness::c2c(DAEMON, quick());
     let start = |end: Signal| {
         let path = world.rig.runtime_directory().join(format!("notify.{}", end.as_raw()));
         let notifications = Notifications::listen(&path).unwrap();
@@ -331,11 +266,12 @@ fn peak(daemon: &Process) -> u64 {
 #[tokio::test]
 async fn a_flood_of_pictures_costs_little_memory_and_holds_no_token_back() {
     type Options<'a> = std::collections::HashMap<&'a str, Variant<'a>>;
-    let world = World::new(quick());
+    let world = Harness::c2c(DAEMON, quick());
     let daemon = world.start().await;
-    let connection = world.connect().await;
-    world.pair(&connection, &daemon).await;
-    let pairing = interface(&connection, "Pairing").await;
+    let user = world.user().await;
+    world.pair(&user).await;
+    status(&daemon, "access token valid").await;
+    let pairing = user.ours("Pairing").await;
     let replace: Options<'_> = [("replace", true.into())].into_iter().collect();
     // Codes are throttled for a while; each try is a costly call, as a picture is.
     while pairing.call_method("StartPairing", &(replace.clone(),)).await.is_err() {
@@ -357,7 +293,7 @@ async fn a_flood_of_pictures_costs_little_memory_and_holds_no_token_back() {
     }
     flood.join_next().await.unwrap().unwrap();
     let early = drawn.load(std::sync::atomic::Ordering::Relaxed);
-    token(&connection).await.unwrap();
+    user.token().await.unwrap();
     let late = drawn.load(std::sync::atomic::Ordering::Relaxed);
     assert!(
         late - early < 16,
@@ -372,7 +308,7 @@ async fn a_flood_of_pictures_costs_little_memory_and_holds_no_token_back() {
 
 #[tokio::test]
 async fn the_watchdog_is_fed_while_nothing_happens() {
-    let world = World::new(quick());
+    let world = Harness::c2c(DAEMON, quick());
     let daemon = world
         .rig
         .spawn_with(Path::new(DAEMON), world.bus.address(), |command| {
@@ -461,7 +397,7 @@ fn the_command_line_answers_for_itself() {
 
 #[tokio::test]
 async fn a_device_without_secrets_is_ready_and_says_what_is_missing() {
-    let world = World::new(quick());
+    let world = Harness::c2c(DAEMON, quick());
     world.rig.remove_credential("client-secret").unwrap();
     let daemon = world.start().await;
     let said = status(&daemon, "Not provisioned").await;
@@ -471,10 +407,13 @@ async fn a_device_without_secrets_is_ready_and_says_what_is_missing() {
 
 #[tokio::test]
 async fn a_lost_answer_ends_in_a_sentence_that_says_so() {
-    let mut world = World::new(Options {
-        access_life: Duration::from_secs(100),
-        ..quick()
-    });
+    let mut world = Harness::c2c(
+        DAEMON,
+        Options {
+            access_life: Duration::from_secs(100),
+            ..quick()
+        },
+    );
     world
         .rig
         .configure(|config| {
@@ -483,8 +422,9 @@ async fn a_lost_answer_ends_in_a_sentence_that_says_so() {
         .unwrap();
     world.server.fault(Endpoint::Refresh, Fault::Cut(Cut::AfterCommit));
     let daemon = world.start().await;
-    let connection = world.connect().await;
-    world.pair(&connection, &daemon).await;
+    let user = world.user().await;
+    world.pair(&user).await;
+    status(&daemon, "access token valid").await;
     let said = status(
         &daemon,
         "never arrived. Attention needed. Nothing is broken; pair this device",

@@ -5,9 +5,12 @@ use std::fs;
 use std::path::Path;
 use std::time::Instant;
 
-use c2c_testkit::standard::{Client, Habits};
+use c2c_testkit::harness::{Harness, LIMIT, LOOK};
+use c2c_testkit::standard::{Client, Habits, Standard};
+use c2c_testkit::user::{Token, User};
 
-use super::world::{LIMIT, LOOK, World, open};
+use super::browser::{open, pair_by_browser};
+use crate::DAEMON;
 
 /// Holds what form-encoding changes and what separates it from the id: half-hearted encoding would show.
 const SECRET: &str = "made-up:+%25&=no/secret";
@@ -22,51 +25,56 @@ fn secret() -> Client {
     Client::Confidential(SECRET.to_owned())
 }
 
-async fn frameio(client: Client) -> World {
+fn frameio(client: Client) -> Harness<Standard> {
     let habits = Habits::frameio_applications(client);
-    World::preset("frameio-applications", FRAMEIO_SCOPE, None, habits).await
+    Harness::preset(DAEMON, "frameio-applications", FRAMEIO_SCOPE, None, habits)
 }
 
-async fn adobe(client: Client) -> World {
+fn adobe(client: Client) -> Harness<Standard> {
     let habits = Habits::adobe_ims(client);
-    World::preset("adobe-ims", ADOBE_SCOPE, Some(ELSEWHERE), habits).await
+    Harness::preset(DAEMON, "adobe-ims", ADOBE_SCOPE, Some(ELSEWHERE), habits)
 }
 
 /// From the browser's first page to the token that comes of it, which lives as long as that server says.
-async fn pair(world: &World, life: u32) -> String {
-    let code = world.start_pairing(&[]).await.unwrap();
+async fn pair(world: &Harness<Standard>, user: &User, life: u32) -> String {
+    let code = user.code(&[]).await.unwrap();
     let back = world.server.browse(&code["authorization-uri"], true).unwrap();
     if back.starts_with(ELSEWHERE) {
-        world.complete(&back).await.unwrap();
+        user.complete(&back).await.unwrap();
     } else {
         assert!(open(back).await.contains("is paired"));
     }
-    assert_eq!(world.word("PairingState").await, "paired");
-    let (token, left, generation) = world.token().await.unwrap();
+    assert_eq!(user.word("Pairing", "PairingState").await, "paired");
+    let Token {
+        access: token,
+        expires_in: left,
+        generation,
+        ..
+    } = user.token().await.unwrap();
     assert!(world.server.takes(&token) && generation == 1);
     assert!((life - 60..=life).contains(&left), "{left}");
     token
 }
 
 /// Two refreshes: the first because the API refused the token, the second because the next one ages.
-async fn refresh_twice(world: &World) {
+async fn refresh_twice(world: &Harness<Standard>, user: &User) {
     world.server.change(|habits| {
         // One alone: a third refresh, however late this looks, would be the daemon's fault.
         habits.next_life = Some(8);
         habits.token_life = Some(3600);
     });
-    world.reject(1).await.unwrap();
-    world.until_generation(3).await;
-    let (token, _, _) = world.token().await.unwrap();
+    user.reject(1).await.unwrap();
+    user.until_generation(3).await;
+    let token = user.token().await.unwrap().access;
     assert!(world.server.takes(&token));
 }
 
-fn nothing_was_refused(world: &World) {
+fn nothing_was_refused(world: &Harness<Standard>) {
     world.no_request_was_strange();
     assert!(world.server.refused().is_empty(), "{:?}", world.server.refused());
 }
 
-fn requests(world: &World, begins: &str) -> usize {
+fn requests(world: &Harness<Standard>, begins: &str) -> usize {
     world
         .server
         .log()
@@ -87,26 +95,28 @@ fn copy(from: &Path, to: &Path) {
 }
 
 async fn lives_at_frameio(client: Client) {
-    let world = frameio(client).await;
+    let world = frameio(client);
+    let user = world.user().await;
     let _daemon = world.start().await;
-    pair(&world, 3600).await;
-    refresh_twice(&world).await;
+    pair(&world, &user, 3600).await;
+    refresh_twice(&world, &user).await;
     // There is nothing to be told to: the pairing ends here, and the grant lives until its time is up.
-    world.pairing("Unpair").await.unwrap();
-    assert_eq!(world.word("PairingReason").await, "unpaired");
+    user.unpair().await.unwrap();
+    assert_eq!(user.word("Pairing", "PairingReason").await, "unpaired");
     assert_eq!(requests(&world, "POST /oauth2/token refresh_token 200"), 2);
     assert_eq!(requests(&world, "POST "), 3, "{:?}", world.server.log());
     nothing_was_refused(&world);
 }
 
 async fn lives_at_adobe(client: Client) {
-    let world = adobe(client).await;
+    let world = adobe(client);
+    let user = world.user().await;
     let daemon = world.start().await;
-    pair(&world, 86_399).await;
+    pair(&world, &user, 86_399).await;
     // Its answers hold no new refresh token: the second can only have been had by the first one's.
-    refresh_twice(&world).await;
+    refresh_twice(&world, &user).await;
     assert_eq!(requests(&world, "POST /ims/token/v3 refresh_token 200"), 2);
-    world.pairing("Unpair").await.unwrap();
+    user.unpair().await.unwrap();
     world.server.seen("POST /ims/revoke", 1, LIMIT).await.unwrap();
     assert_eq!(world.server.live_grants(), 0);
     // An empty answer is an answer: nothing is kept for another try.
@@ -134,33 +144,34 @@ async fn an_application_of_frameio_without_a_secret_pairs_and_refreshes_with_no_
 
 #[tokio::test]
 async fn a_refresh_token_that_frameio_calls_inactive_ends_the_pairing_as_revoked() {
-    let world = frameio(Client::Public).await;
+    let world = frameio(Client::Public);
+    let user = world.user().await;
     let mut daemon = world.start().await;
-    pair(&world, 3600).await;
+    pair(&world, &user, 3600).await;
     // A copy of the device as it is now, put back after a refresh: what it holds then was used.
     daemon.kill().unwrap();
     let kept = tempfile::tempdir().unwrap();
     copy(&world.rig.state_directory(), kept.path());
     daemon = world.start().await;
-    world.reject(1).await.unwrap();
-    world.until_generation(2).await;
+    user.reject(1).await.unwrap();
+    user.until_generation(2).await;
     nothing_was_refused(&world);
     daemon.kill().unwrap();
     copy(kept.path(), &world.rig.state_directory());
     world.rig.lose_runtime_directory().unwrap();
     let _daemon = world.start().await;
-    assert_eq!(world.word("PairingState").await, "paired");
-    world.reject(1).await.unwrap();
-    world.until("PairingState", "unpaired").await;
-    assert_eq!(world.word("PairingReason").await, "revoked");
+    assert_eq!(user.word("Pairing", "PairingState").await, "paired");
+    user.reject(1).await.unwrap();
+    user.until("Pairing", "PairingState", "unpaired").await;
+    assert_eq!(user.word("Pairing", "PairingReason").await, "revoked");
     assert_eq!(
         world.server.refused(),
         ["POST /oauth2/token refresh_token 401 token_inactive"]
     );
     world.no_request_was_strange();
     // The way back is the way in.
-    world.pair_by_browser(&[]).await;
-    assert!(world.server.takes(&world.token().await.unwrap().0));
+    pair_by_browser(&world, &user, &[]).await;
+    assert!(world.server.takes(&user.token().await.unwrap().access));
 }
 
 #[tokio::test]

@@ -3,10 +3,12 @@
 
 use std::time::{Duration, Instant};
 
+use c2c_testkit::harness::{Harness, LIMIT};
 use c2c_testkit::standard::Habits;
 use zbus::Connection;
 
-use super::world::{LIMIT, World};
+use super::browser::pair;
+use crate::DAEMON;
 
 const TOKENS: &str = "org.cameratocloud.Auth1.Tokens";
 
@@ -41,15 +43,10 @@ async fn insists(user: Connection, dead: u64, seconds: u64) -> usize {
 }
 
 async fn floods_nobody(kind: &str) {
-    let world = World::new(kind, Habits::default()).await;
+    let world = Harness::standard(DAEMON, kind, Habits::default());
+    let user = world.user().await;
     let _daemon = world.start().await;
-    if kind == "oauth-code" {
-        world.pair_by_browser(&[]).await;
-    } else {
-        let code = world.start_pairing(&[]).await.unwrap();
-        assert!(world.server.decide(&code["user-code"], true));
-        world.until("PairingState", "paired").await;
-    }
+    pair(&world, &user, kind).await;
     let mut users = Vec::new();
     for _ in 0..6 {
         let user = zbus::connection::Builder::address(world.bus.address());
@@ -70,7 +67,7 @@ async fn floods_nobody(kind: &str) {
             assert!((1..=2).contains(&requests), "{requests} requests, and one before");
         }
         // Who did not reject is served as ever.
-        assert_eq!(world.token().await.unwrap().2, 2);
+        assert_eq!(user.token().await.unwrap().generation, 2);
     }
     world.no_request_was_strange();
 }

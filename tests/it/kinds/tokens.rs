@@ -2,31 +2,24 @@
 
 use std::time::Instant;
 
-use c2c_testkit::standard::Habits;
+use c2c_testkit::harness::{Harness, LIMIT, LOOK};
+use c2c_testkit::standard::{Habits, Standard};
+use c2c_testkit::user::{User, error_name};
 
-use super::world::{LIMIT, LOOK, World, error_name, short_lived};
+use super::browser::{pair, short_lived};
+use crate::DAEMON;
 
 const KINDS: [&str; 2] = ["oauth-device", "oauth-code"];
 const SERVER_ERROR: &str = "org.cameratocloud.Auth1.Error.ServerError";
 
-async fn pair(world: &World, kind: &str) {
-    if kind == "oauth-code" {
-        world.pair_by_browser(&[]).await;
-    } else {
-        let code = world.start_pairing(&[]).await.unwrap();
-        assert!(world.server.decide(&code["user-code"], true));
-        world.until("PairingState", "paired").await;
-    }
-}
-
-async fn until_no_token_can_be_used(world: &World) {
+async fn until_no_token_can_be_used(world: &Harness<Standard>, user: &User) {
     let limit = Instant::now() + LIMIT;
-    while error_name(&world.token().await) != SERVER_ERROR {
+    while error_name(&user.token().await) != SERVER_ERROR {
         assert!(Instant::now() < limit, "{:?}", world.server.log());
         tokio::time::sleep(LOOK).await;
     }
-    assert_eq!(world.word("PairingState").await, "paired");
-    assert_eq!(world.word("PairingReason").await, "server-error");
+    assert_eq!(user.word("Pairing", "PairingState").await, "paired");
+    assert_eq!(user.word("Pairing", "PairingReason").await, "server-error");
 }
 
 #[tokio::test]
@@ -37,11 +30,12 @@ async fn long_tokens_and_labels_of_html_are_taken_by_both_kinds() {
             label: "text/html; charset=utf-8",
             ..short_lived()
         };
-        let world = World::new(kind, habits).await;
+        let world = Harness::standard(DAEMON, kind, habits);
+        let user = world.user().await;
         let _daemon = world.start().await;
-        pair(&world, kind).await;
-        world.until_generation(2).await;
-        let (token, ..) = world.token().await.unwrap();
+        pair(&world, &user, kind).await;
+        user.until_generation(2).await;
+        let token = user.token().await.unwrap().access;
         assert!(world.server.takes(&token) && token.len() == 32_768, "{kind}");
         world.no_request_was_strange();
     }
@@ -55,11 +49,12 @@ async fn a_token_that_is_too_long_costs_no_pairing_of_either_kind() {
                 rotates,
                 ..short_lived()
             };
-            let world = World::new(kind, habits).await;
+            let world = Harness::standard(DAEMON, kind, habits);
+            let user = world.user().await;
             let mut daemon = world.start().await;
-            pair(&world, kind).await;
+            pair(&world, &user, kind).await;
             world.server.change(|habits| habits.token_lengths = (75_000, 0));
-            until_no_token_can_be_used(&world).await;
+            until_no_token_can_be_used(&world, &user).await;
             let refreshes = || {
                 world
                     .server
@@ -73,7 +68,7 @@ async fn a_token_that_is_too_long_costs_no_pairing_of_either_kind() {
             let said = daemon.output().join("\n");
             assert!(said.contains("a token of 75000 bytes, 32,768 are taken"), "{said}");
             let _daemon = world.start().await;
-            until_no_token_can_be_used(&world).await;
+            until_no_token_can_be_used(&world, &user).await;
             assert_eq!(refreshes(), sent, "{kind}: no loop");
             world.no_request_was_strange();
         }
@@ -87,10 +82,11 @@ async fn a_device_of_either_kind_is_paired_without_a_usable_access_token() {
             token_lengths: (32_769, 0),
             ..short_lived()
         };
-        let world = World::new(kind, habits).await;
+        let world = Harness::standard(DAEMON, kind, habits);
+        let user = world.user().await;
         let _daemon = world.start().await;
-        pair(&world, kind).await;
-        until_no_token_can_be_used(&world).await;
+        pair(&world, &user, kind).await;
+        until_no_token_can_be_used(&world, &user).await;
         assert_eq!(world.server.live_grants(), 1);
         world.no_request_was_strange();
     }

@@ -6,79 +6,59 @@
 use std::collections::{BTreeSet, HashMap};
 use std::io::Read as _;
 use std::net::{Ipv4Addr, TcpStream};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-use c2c_testkit::bus::TestBus;
+use c2c_testkit::harness::{Harness, LIMIT, LOOK};
 use c2c_testkit::rig::{Process, Rig};
 use c2c_testkit::server::{Options, Server};
+use c2c_testkit::user::{User, error_name};
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
-use zbus::proxy::{CacheProperties, Proxy};
 use zbus::{OwnedVariant, Variant};
 
-use super::world::{DAEMON, LIMIT, LOOK, error_name, listens};
+use super::browser::listens;
+use crate::DAEMON;
 
 type Answer = HashMap<String, OwnedVariant>;
 
-/// A daemon that pairs by code at a server nobody has to ask for its addresses.
-struct World {
+/// A device that pairs by code at a server nobody has to ask for its addresses.
+struct Fixture {
     daemon: Process,
-    pairing: Proxy<'static>,
-    _rig: Rig,
-    _bus: TestBus,
+    user: User,
+    _harness: Harness,
 }
 
-impl World {
+impl Fixture {
     async fn new() -> Self {
         let nobody = Server::start(Options::default()).unwrap();
-        let mut rig = Rig::elsewhere(nobody.ca_pem(), b"not needed").unwrap();
+        let rig = Rig::elsewhere(nobody.ca_pem(), b"not needed").unwrap();
         rig.remove_credential("client-secret").unwrap();
-        rig.configure(|config| {
-            config
-                .set("provider", "kind", "oauth-code")
-                .set("provider", "client-id", "camera-app")
-                .set("provider", "client-auth", "none")
-                .set("provider", "authorization-endpoint", "https://id.example/authorize")
-                .set("provider", "token-endpoint", "https://id.example/token");
-        })
-        .unwrap();
-        let bus = TestBus::start().unwrap();
-        let daemon = rig.spawn(Path::new(DAEMON), bus.address()).unwrap();
-        daemon.wait_ready(LIMIT).await.unwrap();
-        let user = zbus::connection::Builder::address(bus.address()).build().await.unwrap();
-        let pairing = zbus::proxy::Builder::new(&user)
-            .destination("org.cameratocloud.Auth1")
-            .path("/org/cameratocloud/Auth1")
-            .interface("org.cameratocloud.Auth1.Pairing")
-            .cache_properties(CacheProperties::No)
-            .build()
-            .await
-            .unwrap();
+        let mut harness = Harness::around(DAEMON, nobody, rig);
+        harness.set(&[
+            ("provider", "kind", "oauth-code"),
+            ("provider", "client-id", "camera-app"),
+            ("provider", "client-auth", "none"),
+            ("provider", "authorization-endpoint", "https://id.example/authorize"),
+            ("provider", "token-endpoint", "https://id.example/token"),
+        ]);
         Self {
-            daemon,
-            pairing,
-            _rig: rig,
-            _bus: bus,
+            daemon: harness.start().await,
+            user: harness.user().await,
+            _harness: harness,
         }
     }
 
     async fn start_pairing(&self, option: &str, seconds: u32) -> zbus::Result<Answer> {
-        let options = HashMap::from([(option, Variant::from(seconds))]);
-        let answer = self.pairing.call_method("StartPairing", &(options,)).await?;
-        answer.body().deserialize()
+        self.user.start_pairing(&[(option, Variant::from(seconds))]).await
     }
 
     async fn code(&self) -> zbus::Result<Answer> {
-        self.pairing
-            .call_method("GetPairingCode", &())
-            .await?
-            .body()
-            .deserialize()
+        let pairing = self.user.ours("Pairing").await;
+        pairing.call_method("GetPairingCode", &()).await?.body().deserialize()
     }
 
     async fn words(&self) -> (String, String) {
-        let state = self.pairing.get_property("PairingState").await.unwrap();
-        (state, self.pairing.get_property("PairingReason").await.unwrap())
+        let state = self.user.word("Pairing", "PairingState").await;
+        (state, self.user.word("Pairing", "PairingReason").await)
     }
 
     async fn until(&self, state: &str, reason: &str, limit: Duration) {
@@ -139,7 +119,7 @@ fn connect(port: u16) -> std::io::Result<TcpStream> {
 
 #[tokio::test]
 async fn a_machine_that_has_nothing_to_listen_with_is_told_and_the_flow_goes_on_when_it_has() {
-    let world = World::new().await;
+    let world = Fixture::new().await;
     // A first call, so that nothing is left that is opened once.
     assert_eq!(
         error_name(&world.code().await),
@@ -168,7 +148,7 @@ async fn a_machine_that_has_nothing_to_listen_with_is_told_and_the_flow_goes_on_
     world.until("awaiting-user", "none", LIMIT).await;
     let port = port(&world.code().await.unwrap());
     assert!(connect(port).is_ok() && listens(&world.daemon, port));
-    world.pairing.call_method("CancelPairing", &()).await.unwrap();
+    world.user.cancel().await.unwrap();
     assert!(!listens(&world.daemon, port));
 }
 
@@ -176,7 +156,7 @@ async fn a_machine_that_has_nothing_to_listen_with_is_told_and_the_flow_goes_on_
 #[tokio::test]
 async fn a_flow_that_nobody_comes_back_to_gives_up_and_its_port_with_it() {
     const SHORTEST: Duration = Duration::from_secs(60);
-    let world = World::new().await;
+    let world = Fixture::new().await;
     let asked = Instant::now();
     let code = world.start_pairing("give-up-after", 1).await.unwrap();
     let Variant::U32(left) = *code["give-up-after"] else {

@@ -4,11 +4,13 @@
 
 use std::collections::HashMap;
 
+use c2c_testkit::harness::{Harness, quick};
 use c2c_testkit::rig::Process;
+use c2c_testkit::user::{User, error_name};
 use rustix::fs::{Gid, Uid};
 use zbus::Variant;
 
-use super::world::{User, World, error_name, quick};
+use crate::DAEMON;
 
 const DENIED: &str = "org.freedesktop.DBus.Error.AccessDenied";
 const XML: &str = include_str!("../../../dbus/org.cameratocloud.Auth1.xml");
@@ -93,8 +95,8 @@ fn blocking<R>(what: impl Future<Output = R>) -> R {
     runtime.block_on(what)
 }
 
-fn started(ui: &[String], uploader: &[String]) -> (World, Process) {
-    let mut world = World::new(quick());
+fn started(ui: &[String], uploader: &[String]) -> (Harness, Process) {
+    let mut world = Harness::c2c(DAEMON, quick());
     world
         .rig
         .configure(|config| {
@@ -105,7 +107,7 @@ fn started(ui: &[String], uploader: &[String]) -> (World, Process) {
     (world, daemon)
 }
 
-fn grant(world: &mut World, daemon: &Process, role: &str, uid: u32) {
+fn grant(world: &mut Harness, daemon: &Process, role: &str, uid: u32) {
     world
         .rig
         .configure(|config| {

@@ -7,7 +7,7 @@ use std::path::Path;
 use c2c_testkit::rig::Rig;
 use c2c_testkit::server::{Options, Server};
 
-use super::world::DAEMON;
+use crate::DAEMON;
 
 /// `EX_NOPERM` and `EX_CONFIG` of `sysexits.h`.
 const NO_PERMISSION: i32 = 77;

@@ -7,13 +7,15 @@ use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
+use c2c_testkit::harness::{Harness, LIMIT, quick};
 use c2c_testkit::rig::{CLIENT_ID, Process};
 use c2c_testkit::server::{Cut, Endpoint, Fault, Kind, Options, Page, Pause, Stage, Truth};
+use c2c_testkit::user::User;
 use serde_json::json;
 use zbus::Variant;
 
 use super::recorder::{Message, Recorder};
-use super::world::{DAEMON, LIMIT, User, World, quick};
+use crate::DAEMON;
 
 /// A secret, and the methods whose answers are meant to carry it.
 struct Canary {
@@ -63,7 +65,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// All secrets of this world, those included that are long dead.
-fn canaries(world: &World) -> Vec<Canary> {
+fn canaries(world: &Harness) -> Vec<Canary> {
     let mut all = vec![
         Canary::new("client secret", world.server.client_secret().as_bytes(), &[]),
         Canary::new("state key", &world.rig.state_key(), &[]),
@@ -101,7 +103,7 @@ fn files(directory: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 /// Looks at what others can see of the process and at what is known by now of all that it has written.
-fn inspect(world: &World, daemon: &Process, at: &str) {
+fn inspect(world: &Harness, daemon: &Process, at: &str) {
     let mut places = written(world, daemon);
     for name in ["cmdline", "environ"] {
         let path = format!("/proc/{}/{name}", daemon.pid());
@@ -116,11 +118,11 @@ fn inspect(world: &World, daemon: &Process, at: &str) {
 }
 
 /// Looks at all that a process has written, which is known once it has ended.
-fn inspect_the_dead(world: &World, daemon: &Process, at: &str) {
+fn inspect_the_dead(world: &Harness, daemon: &Process, at: &str) {
     search(world, &written(world, daemon), at);
 }
 
-fn written(world: &World, daemon: &Process) -> Vec<(String, Vec<u8>)> {
+fn written(world: &Harness, daemon: &Process) -> Vec<(String, Vec<u8>)> {
     let mut places = vec![("its output".to_owned(), output(daemon).into_bytes())];
     places.push((
         "its notifications".to_owned(),
@@ -131,7 +133,7 @@ fn written(world: &World, daemon: &Process) -> Vec<(String, Vec<u8>)> {
     places
 }
 
-fn search(world: &World, places: &[(String, Vec<u8>)], at: &str) {
+fn search(world: &Harness, places: &[(String, Vec<u8>)], at: &str) {
     for canary in canaries(world) {
         for (place, content) in places {
             assert!(!canary.is_in(content), "{at}: a canary ({}) is in {place}", canary.what);
@@ -187,7 +189,7 @@ async fn qr_codes(user: &User) {
 }
 
 /// A server, or something in its place, that sends back what it was sent.
-fn echo(world: &World) -> Fault {
+fn echo(world: &Harness) -> Fault {
     let refresh = world.live_refresh().unwrap();
     let access = world.live_access().unwrap();
     let secret = world.server.client_secret();
@@ -200,14 +202,17 @@ fn echo(world: &World) -> Fault {
 
 #[tokio::test]
 async fn no_secret_is_where_it_does_not_belong() {
-    let mut world = World::new(Options {
-        // 1 % of it is over soon, 75 % never.
-        access_life: Duration::from_secs(100),
-        ..quick()
-    });
+    let mut world = Harness::c2c(
+        DAEMON,
+        Options {
+            // 1 % of it is over soon, 75 % never.
+            access_life: Duration::from_secs(100),
+            ..quick()
+        },
+    );
     world.set(&[("refresh", "replay-after", "1s")]);
     let recorder = Recorder::start(world.bus.address());
-    let spawn = |world: &World| {
+    let spawn = |world: &Harness| {
         let debug = |command: &mut std::process::Command| {
             command.env("C2C_LOG", "debug");
         };

@@ -5,22 +5,22 @@ use std::time::{Duration, Instant, SystemTime};
 
 use c2c_auth_core::{Body, BootId, Loaded, Record, Slots, Stamp, Store as Write, WallTime};
 use c2c_authd::for_tests::{Directories, Identity, StateKey, Store};
+use c2c_testkit::harness::{Harness, LIMIT, quick, side_by_side};
 use c2c_testkit::rig::CLIENT_ID;
 use c2c_testkit::server::{Endpoint, Tls, Truth};
+use c2c_testkit::user::error_name;
 
-use super::world::{LIMIT, World, error_name, quick, side_by_side};
+use crate::DAEMON;
 
 const HOUR: i64 = 3600;
 
 const MODES: [&str; 2] = ["eager", "on-demand"];
 
 /// A device that is paired and switched off. The token is so old by the server's clock, of which the board's is so far ahead.
-async fn switched_off(mode: &str, age: i64, ahead: i64) -> World {
-    let mut world = World::new(quick());
+async fn switched_off(mode: &str, age: i64, ahead: i64) -> Harness {
+    let mut world = Harness::c2c(DAEMON, quick());
     world.set(&[("refresh", "policy", mode)]);
-    let mut daemon = world.start().await;
-    let user = world.user().await;
-    world.pair(&user).await;
+    let (mut daemon, _user) = world.paired().await;
     world
         .seen(|truth| truth.requests(Endpoint::Me).any(|entry| entry.verdict == "ok"))
         .await;

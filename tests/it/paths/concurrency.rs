@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use c2c_testkit::harness::{Harness, LIMIT, quick};
 use c2c_testkit::rig::CLIENT_ID;
 use c2c_testkit::server::{Endpoint, Fault, Options, Page, Pause, Stage, Times};
+use c2c_testkit::user::{Token, User};
 
-use super::world::{Token, User, World, beside_pings, quick};
+use crate::DAEMON;
 
 /// A device with its token, and ten users.
-async fn ten(world: &World) -> Vec<User> {
+async fn ten(world: &Harness) -> Vec<User> {
     let mut users = Vec::new();
     for _ in 0..10 {
         users.push(world.user().await);
@@ -16,11 +18,11 @@ async fn ten(world: &World) -> Vec<User> {
     users
 }
 
-fn refreshes(world: &World) -> usize {
+fn refreshes(world: &Harness) -> usize {
     world.server.truth(|truth| truth.requests(Endpoint::Refresh).count())
 }
 
-fn probes(world: &World) -> usize {
+fn probes(world: &Harness) -> usize {
     world.server.truth(|truth| truth.requests(Endpoint::Me).count())
 }
 
@@ -39,10 +41,13 @@ async fn tokens(users: &[User]) -> Vec<Token> {
 
 #[tokio::test]
 async fn ten_callers_with_an_expired_token_cause_one_refresh_and_get_ten_answers() {
-    let mut world = World::new(Options {
-        access_life: Duration::from_secs(3),
-        ..quick()
-    });
+    let mut world = Harness::c2c(
+        DAEMON,
+        Options {
+            access_life: Duration::from_secs(3),
+            ..quick()
+        },
+    );
     world.set(&[("refresh", "policy", "on-demand")]);
     let _daemon = world.start().await;
     let users = ten(&world).await;
@@ -69,7 +74,7 @@ async fn ten_callers_with_an_expired_token_cause_one_refresh_and_get_ten_answers
 
 #[tokio::test]
 async fn ten_rejections_of_a_dead_generation_and_a_late_one_cause_one_refresh() {
-    let world = World::new(quick());
+    let world = Harness::c2c(DAEMON, quick());
     let mut daemon = world.start().await;
     let users = ten(&world).await;
     world.pair(&users[0]).await;
@@ -108,10 +113,8 @@ async fn ten_rejections_of_a_dead_generation_and_a_late_one_cause_one_refresh() 
 
 #[tokio::test]
 async fn a_rejection_of_a_token_that_the_server_takes_causes_no_refresh_and_is_told() {
-    let world = World::new(quick());
-    let daemon = world.start().await;
-    let user = world.user().await;
-    world.pair(&user).await;
+    let world = Harness::c2c(DAEMON, quick());
+    let (daemon, user) = world.paired().await;
     world.seen(|truth| truth.requests(Endpoint::Me).next().is_some()).await;
     let token = user.token().await.unwrap();
     let before = probes(&world);
@@ -138,21 +141,22 @@ async fn a_rejection_of_a_token_that_the_server_takes_causes_no_refresh_and_is_t
     daemon
         .wait_output(
             move |line| line.contains("rejection-unfounded") && line.contains(&told),
-            super::world::LIMIT,
+            LIMIT,
         )
         .await
         .unwrap();
 }
 
 /// A device that is about to refresh, and whose old token is good for a while.
-async fn about_to_refresh(fault: impl FnOnce(&World)) -> (World, c2c_testkit::rig::Process, User, Token) {
-    let mut world = World::new(Options {
-        access_life: Duration::from_secs(200),
-        ..quick()
-    });
-    let daemon = world.start().await;
-    let user = world.user().await;
-    world.pair(&user).await;
+async fn about_to_refresh(fault: impl FnOnce(&Harness)) -> (Harness, c2c_testkit::rig::Process, User, Token) {
+    let mut world = Harness::c2c(
+        DAEMON,
+        Options {
+            access_life: Duration::from_secs(200),
+            ..quick()
+        },
+    );
+    let (daemon, user) = world.paired().await;
     let token = user.token().await.unwrap();
     fault(&world);
     world.set(&[("refresh", "at", "1%")]);
@@ -172,7 +176,7 @@ async fn timed(user: &User) -> (Token, Duration) {
 /// Half of them tells one from the other. What a busy machine adds is not the daemon's, and it adds it to a `Ping` as well; a
 /// daemon that lets callers wait answers those at once.
 async fn at_once(user: &User) -> Token {
-    let ((token, took), slow) = beside_pings(user, timed(user)).await;
+    let ((token, took), slow) = user.beside_pings(timed(user)).await;
     assert!(took < Duration::from_secs(1) + 2 * slow, "{took:?}, a ping {slow:?}");
     token
 }
@@ -199,7 +203,7 @@ async fn a_caller_has_its_answer_within_2_1_s_while_the_post_stalls() {
         }
         longest
     };
-    let (longest, slow) = beside_pings(&user, longest).await;
+    let (longest, slow) = user.beside_pings(longest).await;
     let limit = Duration::from_millis(2100) + 2 * slow;
     assert!(longest <= limit, "{longest:?} > {limit:?}");
     // Once the 2 s are over, nobody waits for it any more.

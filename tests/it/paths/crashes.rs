@@ -4,16 +4,18 @@
 //! `C2C_KILLS=200 cargo test --test it paths::crashes -- --nocapture` is the long run; `C2C_SEED=N` repeats one seed with its trace.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use c2c_auth_core::{Body, Loaded, Reason, Record};
+use c2c_testkit::harness::{Harness, LIMIT};
 use c2c_testkit::rig::{CLIENT_ID, Process};
 use c2c_testkit::server::{Endpoint, Fault, Options, Pause, Stage};
+use c2c_testkit::user::{User, error_name};
 
-use super::world::{DAEMON, LIMIT, User, World, error_name};
+use super::disk::on_disk;
+use crate::DAEMON;
 
 /// Kills in the life of one device: pairing, refreshing, rejecting, unpairing.
 const KILLS_EACH: usize = 4;
@@ -54,7 +56,7 @@ struct Tally {
 
 /// One device.
 struct Life<'a> {
-    world: World,
+    world: Harness,
     daemon: Process,
     dice: Dice,
     tally: Tally,
@@ -93,7 +95,7 @@ impl Life<'_> {
         self.world
             .seen(|truth| truth.open_connections() == 0 && truth.log().iter().all(|entry| !entry.verdict.is_empty()))
             .await;
-        let loaded = self.world.on_disk();
+        let loaded = on_disk(&self.world);
         let live = self.world.live_refresh();
         self.note(format_args!(
             "on disk: {}, live at the server: {}",
@@ -124,12 +126,7 @@ impl Life<'_> {
             },
             other => panic!("the record is {other:?}"),
         }
-        self.daemon = self
-            .world
-            .rig
-            .spawn(Path::new(DAEMON), self.world.bus.address())
-            .unwrap();
-        self.daemon.wait_ready(LIMIT).await.unwrap();
+        self.daemon = self.world.start().await;
         self.tally.restarts += 1;
         self.note("ready again");
     }
@@ -181,7 +178,7 @@ impl Life<'_> {
         }
     }
 
-    /// Whether the API takes this access token: what [`World::live_access`] cannot tell of one whose time is up.
+    /// Whether the API takes this access token: what [`Harness::live_access`] cannot tell of one whose time is up.
     fn takes(&self, access: &str) -> bool {
         let dead = self
             .trace
@@ -312,12 +309,15 @@ fn digest(token: &str) -> String {
 }
 
 async fn live(seed: u64, trace: &Mutex<Vec<String>>) -> Tally {
-    let mut world = World::new(Options {
-        interval: Duration::from_secs(1),
-        // Nothing falls due by itself (75 % of it) while a device lives here; 1 % of it is over when a refresh is wanted.
-        access_life: Duration::from_secs(60),
-        ..Options::default()
-    });
+    let mut world = Harness::c2c(
+        DAEMON,
+        Options {
+            interval: Duration::from_secs(1),
+            // Nothing falls due by itself (75 % of it) while a device lives here; 1 % of it is over when a refresh is wanted.
+            access_life: Duration::from_secs(60),
+            ..Options::default()
+        },
+    );
     world.set(&[("refresh", "replay-after", "1s")]);
     let daemon = world.start().await;
     let mut life = Life {

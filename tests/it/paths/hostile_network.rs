@@ -4,51 +4,55 @@
 use std::time::Duration;
 
 use c2c_auth_core::{DeviceInfo, Pairing};
+use c2c_testkit::harness::{Harness, LIMIT, quick, side_by_side};
 use c2c_testkit::rig::Process;
 use c2c_testkit::server::{Cut, DateHeader, Edit, Endpoint, Fault, Options, Page, Times, Tls, hostile};
+use c2c_testkit::user::{User, text};
 use serde_json::{Value, json};
 
-use super::world::{User, World, quick, side_by_side, text};
+use super::disk::pairing_on_disk;
+use crate::DAEMON;
 
 const YEAR: i64 = 365 * 24 * 3600;
 
 /// A paired device, before its first refresh.
-pub(crate) async fn paired() -> (World, Process, User) {
-    let mut world = World::new(Options {
-        access_life: Duration::from_secs(400),
-        ..quick()
-    });
+pub(crate) async fn paired() -> (Harness, Process, User) {
+    let mut world = Harness::c2c(
+        DAEMON,
+        Options {
+            access_life: Duration::from_secs(400),
+            ..quick()
+        },
+    );
     world.set(&[("refresh", "replay-after", "1s")]);
-    let daemon = world.start().await;
-    let user = world.user().await;
-    world.pair(&user).await;
+    let (daemon, user) = world.paired().await;
     (world, daemon, user)
 }
 
 /// What no trouble may change: everything but the mark of a refresh that was begun, and the names that the server gave the
 /// device, which are written along with that mark.
-fn credential(world: &World) -> Pairing {
+fn credential(world: &Harness) -> Pairing {
     Pairing {
         mark: None,
         device: DeviceInfo::default(),
-        ..world.pairing_on_disk()
+        ..pairing_on_disk(world)
     }
 }
 
 /// Makes a refresh due, now.
-pub(crate) async fn refresh(world: &mut World, daemon: &Process) {
+pub(crate) async fn refresh(world: &mut Harness, daemon: &Process) {
     world.set(&[("refresh", "at", "1%")]);
     world.reload(daemon).await;
 }
 
 /// The trouble is over: the device gets its new tokens without anybody's help, by the pairing it had.
-pub(crate) async fn recovers(world: &World, user: &User) {
+pub(crate) async fn recovers(world: &Harness, user: &User) {
     user.until_generation(2).await;
     let token = user.token().await.unwrap();
     assert_eq!(Some(token.access), world.live_access());
     let refresh = credential(world).pair.refresh.unwrap();
     assert_eq!(Some(refresh.expose()), world.live_refresh().as_deref());
-    assert!(world.pairing_on_disk().mark.is_none());
+    assert!(pairing_on_disk(world).mark.is_none());
     assert_eq!(world.server.truth(|truth| truth.counters().pairings), 1);
     assert_eq!(world.server.truth(|truth| truth.violations().to_vec()), []);
 }
@@ -114,7 +118,7 @@ async fn survives(endpoint: Endpoint, fault: Fault) {
     };
     world.seen(struck).await;
     // The daemon has drawn its conclusion when it says that it will try again.
-    let log = daemon.wait_output(|line| line.contains("refresh-failed"), super::world::LIMIT);
+    let log = daemon.wait_output(|line| line.contains("refresh-failed"), LIMIT);
     log.await.unwrap();
     assert_eq!(credential(&world), before, "the credential on disk");
     assert!(user.flag("Paired").await);
@@ -142,7 +146,7 @@ async fn a_rate_limit_changes_no_credential_and_its_window_is_kept() {
         .fault(Endpoint::Refresh, Fault::Instead(Page::TooManyRequests(None)));
     refresh(&mut world, &daemon).await;
     let failed = |line: &str| line.contains("refresh-failed");
-    let told = daemon.wait_output(failed, super::world::LIMIT).await.unwrap();
+    let told = daemon.wait_output(failed, LIMIT).await.unwrap();
     assert!(told.contains("1 min"), "{told}");
     assert_eq!(credential(&world), before, "the credential on disk");
     assert_eq!(user.last_error().await, "rate-limited");
@@ -159,7 +163,7 @@ async fn survives_tls(tls: Tls) {
     world
         .seen(move |truth| truth.counters().handshakes_failed > failed)
         .await;
-    let log = daemon.wait_output(|line| line.contains("refresh-failed"), super::world::LIMIT);
+    let log = daemon.wait_output(|line| line.contains("refresh-failed"), LIMIT);
     log.await.unwrap();
     assert_eq!(credential(&world), before, "the credential on disk");
     assert_eq!(user.last_error().await, "tls-untrusted");
@@ -175,7 +179,7 @@ async fn no_absence_of_the_server_changes_the_credential() {
     world.server.refuse_connections();
     world.server.cut_connections();
     refresh(&mut world, &daemon).await;
-    let log = daemon.wait_output(|line| line.contains("refresh-failed"), super::world::LIMIT);
+    let log = daemon.wait_output(|line| line.contains("refresh-failed"), LIMIT);
     log.await.unwrap();
     assert_eq!(credential(&world), before, "the credential on disk");
     world.server.accept_connections();
@@ -250,7 +254,7 @@ fn harmful(text: &str) -> bool {
 
 #[tokio::test]
 async fn hostile_strings_never_reach_the_bus_the_status_or_the_log() {
-    let world = World::new(quick());
+    let world = Harness::c2c(DAEMON, quick());
     let name = Fault::Edit(Edit::Set("name", Value::from(hostile::string())));
     world.server.fault(Endpoint::DeviceCode, name);
     let project = json!({ "id": hostile::string(), "name": hostile::string() });
@@ -270,7 +274,7 @@ async fn hostile_strings_never_reach_the_bus_the_status_or_the_log() {
             truth.requests(Endpoint::Me).any(|entry| entry.outcome == answered)
         })
         .await;
-    let limit = std::time::Instant::now() + super::world::LIMIT;
+    let limit = std::time::Instant::now() + LIMIT;
     while user.word("Device", "ProjectName").await.is_empty() {
         assert!(std::time::Instant::now() < limit, "{}", user.told().await);
         tokio::time::sleep(Duration::from_millis(20)).await;
@@ -289,7 +293,7 @@ async fn hostile_strings_never_reach_the_bus_the_status_or_the_log() {
 }
 
 async fn shows_the_code_after(odd: &'static str) {
-    let world = World::new(quick());
+    let world = Harness::c2c(DAEMON, quick());
     let odd = Fault::Edit(Edit::Set("user_code", Value::from(odd)));
     world.server.fault(Endpoint::DeviceCode, odd);
     let _daemon = world.start().await;
@@ -298,7 +302,7 @@ async fn shows_the_code_after(odd: &'static str) {
     // Asks again until there is a code as promised, or its own time is over; the flow goes on in any case.
     let _ = user.start_pairing(&[]).await;
     assert_eq!(user.last_error().await, "bad-user-code");
-    let limit = std::time::Instant::now() + super::world::LIMIT;
+    let limit = std::time::Instant::now() + LIMIT;
     let shown = loop {
         let pairing = user.ours("Pairing").await;
         if let Ok(answer) = pairing.call_method("GetPairingCode", &()).await {

@@ -3,16 +3,22 @@
 use std::time::Duration;
 
 use c2c_auth_core::{Body, Loaded, Reason, Record};
+use c2c_testkit::harness::{Harness, quick};
 use c2c_testkit::server::{Endpoint, Fault, Options, Page, Times};
+use c2c_testkit::user::error_name;
 
-use super::world::{World, error_name, quick};
+use super::disk::on_disk;
+use crate::DAEMON;
 
 /// A device whose next refresh, due a second after pairing, meets this fault.
-fn doomed(fault: Fault) -> World {
-    let mut world = World::new(Options {
-        access_life: Duration::from_secs(100),
-        ..quick()
-    });
+fn doomed(fault: Fault) -> Harness {
+    let mut world = Harness::c2c(
+        DAEMON,
+        Options {
+            access_life: Duration::from_secs(100),
+            ..quick()
+        },
+    );
     world.set(&[("refresh", "at", "1%"), ("refresh", "replay-after", "1s")]);
     world.server.fault(Endpoint::Refresh, fault);
     world
@@ -56,13 +62,13 @@ async fn ends_and_pairs_again(fault: Fault) {
     };
     // Told as soon as it is known, and written beside that.
     let written = async {
-        while !tombstone(&world.on_disk()) {
+        while !tombstone(&on_disk(&world)) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
     tokio::time::timeout(Duration::from_secs(20), written)
         .await
-        .unwrap_or_else(|_| panic!("{:?}", world.on_disk()));
+        .unwrap_or_else(|_| panic!("{:?}", on_disk(&world)));
 
     world
         .server
@@ -97,9 +103,7 @@ async fn a_gateway_that_gave_up_waiting_is_told_and_mended_by_pairing_again() {
 async fn a_cut_before_commit_costs_nothing() {
     use c2c_testkit::server::Cut;
     let world = doomed(Fault::Cut(Cut::BeforeCommit));
-    let _daemon = world.start().await;
-    let user = world.user().await;
-    world.pair(&user).await;
+    let (_daemon, user) = world.paired().await;
     world
         .server
         .set_options(|options| options.access_life = Duration::from_secs(28_800));
@@ -117,9 +121,7 @@ async fn while_nobody_answers_a_dead_token_is_served_to_nobody_after_its_401() {
     world
         .server
         .faults(Endpoint::Refresh, Times::Always, Fault::Cut(Cut::BeforeCommit));
-    let _daemon = world.start().await;
-    let user = world.user().await;
-    world.pair(&user).await;
+    let (_daemon, user) = world.paired().await;
     world
         .seen(|truth| {
             truth

@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use c2c_testkit::harness::{Harness, LIMIT, quick};
 use c2c_testkit::rig::CLIENT_ID;
 use c2c_testkit::server::{Endpoint, Fault, Options, Pause, Server, Stage, Truth};
+use c2c_testkit::user::{Token, User};
 
 use super::access::as_user;
-use super::world::{LIMIT, Token, User, World, beside_pings, quick};
+use crate::DAEMON;
 
 /// What the API takes. A request to it costs as much as this look at the server's books.
 type Api = Arc<dyn Fn(&Token) -> bool + Send + Sync>;
@@ -19,7 +21,7 @@ const MOST: usize = 3;
 const SPAN: Duration = Duration::from_secs(10);
 
 /// `ended`: the token that the API ended before its time.
-fn api(world: &Arc<World>, ended: Option<String>) -> Api {
+fn api(world: &Arc<Harness>, ended: Option<String>) -> Api {
     let world = Arc::clone(world);
     Arc::new(move |token| {
         let given = Some(&token.access);
@@ -62,7 +64,7 @@ fn assert_no_flood(requests: &[Instant]) {
 }
 
 /// So many connections of this user, and the token that each has.
-async fn connected(world: &World, count: usize) -> Vec<(User, Token)> {
+async fn connected(world: &Harness, count: usize) -> Vec<(User, Token)> {
     let mut users = Vec::new();
     for _ in 0..count {
         let user = world.user().await;
@@ -73,7 +75,7 @@ async fn connected(world: &World, count: usize) -> Vec<(User, Token)> {
 }
 
 /// The API ends the token now; these users go on with it.
-async fn dies(world: Arc<World>, users: Vec<(User, Token)>) {
+async fn dies(world: Arc<Harness>, users: Vec<(User, Token)>) {
     world.server.end_access_token(CLIENT_ID).unwrap();
     let api = api(&world, world.live_access());
     let calls: Vec<_> = users
@@ -91,10 +93,8 @@ fn probes(truth: &Truth) -> usize {
 }
 
 async fn right_after_pairing() {
-    let world = Arc::new(World::new(quick()));
-    let _daemon = world.start().await;
-    let user = world.user().await;
-    world.pair(&user).await;
+    let world = Arc::new(Harness::c2c(DAEMON, quick()));
+    let (_daemon, _user) = world.paired().await;
     let users = connected(&world, 6).await;
     world
         .seen(|truth| truth.requests(Endpoint::Me).any(|entry| entry.verdict == "ok"))
@@ -103,10 +103,8 @@ async fn right_after_pairing() {
 }
 
 async fn right_after_a_restart() {
-    let world = Arc::new(World::new(quick()));
-    let mut daemon = world.start().await;
-    let user = world.user().await;
-    world.pair(&user).await;
+    let world = Arc::new(Harness::c2c(DAEMON, quick()));
+    let (mut daemon, _user) = world.paired().await;
     let before = world.server.truth(probes);
     world.restart(&mut daemon).await;
     world.seen(move |truth| probes(truth) > before).await;
@@ -115,13 +113,14 @@ async fn right_after_a_restart() {
 }
 
 async fn right_after_a_refresh() {
-    let mut world = World::new(Options {
-        access_life: Duration::from_secs(200),
-        ..quick()
-    });
-    let daemon = world.start().await;
-    let user = world.user().await;
-    world.pair(&user).await;
+    let mut world = Harness::c2c(
+        DAEMON,
+        Options {
+            access_life: Duration::from_secs(200),
+            ..quick()
+        },
+    );
+    let (daemon, user) = world.paired().await;
     world
         .server
         .set_options(|options| options.access_life = Duration::from_secs(28_800));
@@ -145,7 +144,12 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 /// Ten uploaders of one user, from a thread that is that user.
-fn ten_of(uid: Option<u32>, address: &str, server: &Arc<World>, sent: &(dyn Fn() -> bool + Sync)) -> Vec<Vec<Instant>> {
+fn ten_of(
+    uid: Option<u32>,
+    address: &str,
+    server: &Arc<Harness>,
+    sent: &(dyn Fn() -> bool + Sync),
+) -> Vec<Vec<Instant>> {
     let part = || {
         runtime().block_on(async {
             let mut users = Vec::new();
@@ -189,10 +193,13 @@ fn a_refresh_that_was_carried_out_and_answers_ten_seconds_later_floods_nobody() 
         vec![None; 3]
     };
     let runtime = runtime();
-    let mut world = World::new(Options {
-        access_life: Duration::from_secs(200),
-        ..quick()
-    });
+    let mut world = Harness::c2c(
+        DAEMON,
+        Options {
+            access_life: Duration::from_secs(200),
+            ..quick()
+        },
+    );
     let me = rustix::process::getuid().as_raw();
     let uploaders: Vec<_> = uids.iter().map(|uid| format!("uid:{}", uid.unwrap_or(me))).collect();
     let change = |config: &mut c2c_testkit::rig::Config| {
@@ -234,10 +241,8 @@ fn committed(server: &Server) -> bool {
 
 #[tokio::test]
 async fn only_the_connection_that_rejected_and_new_ones_of_its_uid_wait_for_a_slow_probe() {
-    let world = World::new(quick());
-    let _daemon = world.start().await;
-    let user = world.user().await;
-    world.pair(&user).await;
+    let world = Harness::c2c(DAEMON, quick());
+    let (_daemon, user) = world.paired().await;
     // Connected, and silent so far.
     let quiet = world.user().await;
     let token = user.token().await.unwrap();
@@ -278,7 +283,7 @@ async fn lies(user: User, requests: Arc<AtomicUsize>) {
 
 #[tokio::test]
 async fn a_liar_on_the_same_uid_delays_nobody_and_is_asked_about_once_in_ten_seconds() {
-    let world = World::new(quick());
+    let world = Harness::c2c(DAEMON, quick());
     let daemon = world.start().await;
     let honest = world.user().await;
     world.pair(&honest).await;
@@ -299,7 +304,7 @@ async fn a_liar_on_the_same_uid_delays_nobody_and_is_asked_about_once_in_ten_sec
         }
         longest
     };
-    let (longest, slow) = beside_pings(&world.user().await, asks).await;
+    let (longest, slow) = world.user().await.beside_pings(asks).await;
     let limit = Duration::from_millis(500) + 4 * slow;
     assert!(longest < limit, "{longest:?}, a ping {slow:?}");
     assert!(!liar.is_finished());

@@ -5,13 +5,16 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use c2c_auth_core::{Body, Kept, Loaded, Record, Stored};
+use c2c_testkit::harness::{Harness, LIMIT, quick};
 use c2c_testkit::rig::Process;
 use c2c_testkit::server::{Endpoint, Fault, Options, Pause, Stage};
+use c2c_testkit::user::User;
 
-use super::world::{LIMIT, User, World, quick};
+use super::disk::{after_power_off, pairing_on_disk};
+use crate::DAEMON;
 
 /// Whether a start after a power-off would find the pairing that the server knows, in both generations.
-fn is_safe(world: &World, stored: &Stored) -> bool {
+fn is_safe(world: &Harness, stored: &Stored) -> bool {
     let Loaded::Current(Record {
         body: Body::Paired(pairing),
         ..
@@ -23,16 +26,16 @@ fn is_safe(world: &World, stored: &Stored) -> bool {
     stored.kept == Kept::Twice && refresh == world.live_refresh()
 }
 
-async fn until_safe(world: &World, limit: Duration) {
+async fn until_safe(world: &Harness, limit: Duration) {
     let until = Instant::now() + limit;
-    while !is_safe(world, &world.after_power_off()) {
-        assert!(Instant::now() < until, "{:?}", world.after_power_off());
+    while !is_safe(world, &after_power_off(world)) {
+        assert!(Instant::now() < until, "{:?}", after_power_off(world));
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
 }
 
 /// Which files the two generations are: another one after each write.
-fn inodes(world: &World) -> [u64; 2] {
+fn inodes(world: &Harness) -> [u64; 2] {
     ["record.0", "record.1"].map(|name| {
         let path = world.rig.state_directory().join(name);
         std::fs::metadata(path).unwrap().ino()
@@ -40,14 +43,14 @@ fn inodes(world: &World) -> [u64; 2] {
 }
 
 /// A device that was paired while its disk took no record.
-async fn paired_without_a_disk() -> (World, Process, User) {
-    let world = World::new(quick());
+async fn paired_without_a_disk() -> (Harness, Process, User) {
+    let world = Harness::c2c(DAEMON, quick());
     let daemon = world.start().await;
     let user = world.user().await;
     user.start_pairing(&[]).await.unwrap();
     world.block_records(true);
     world.approve_until_paired(&user).await;
-    assert_eq!(world.after_power_off().record, Loaded::Missing);
+    assert_eq!(after_power_off(&world).record, Loaded::Missing);
     assert_eq!(user.last_error().await, "storage-failed");
     (world, daemon, user)
 }
@@ -97,33 +100,34 @@ async fn a_disk_that_fails_at_the_next_start_too_is_told_and_tried_until_it_work
 }
 
 /// A device with a young token whose refreshes come when `refresh` makes them due. An unanswered one is sent again after this.
-async fn paired_with(replay_after: &str) -> (World, Process, User) {
-    let mut world = World::new(Options {
-        access_life: Duration::from_secs(2000),
-        ..quick()
-    });
+async fn paired_with(replay_after: &str) -> (Harness, Process, User) {
+    let mut world = Harness::c2c(
+        DAEMON,
+        Options {
+            access_life: Duration::from_secs(2000),
+            ..quick()
+        },
+    );
     world.set(&[("refresh", "replay-after", replay_after)]);
-    let daemon = world.start().await;
-    let user = world.user().await;
-    world.pair(&user).await;
+    let (daemon, user) = world.paired().await;
     (world, daemon, user)
 }
 
-async fn paired() -> (World, Process, User) {
+async fn paired() -> (Harness, Process, User) {
     paired_with("1s").await
 }
 
-async fn refresh(world: &mut World, daemon: &Process) {
+async fn refresh(world: &mut Harness, daemon: &Process) {
     world.set(&[("refresh", "at", "1%")]);
     world.reload(daemon).await;
 }
 
-fn calm(world: &mut World) {
+fn calm(world: &mut Harness) {
     world.set(&[("refresh", "at", "75%")]);
 }
 
 /// Overwrites four bytes of the newer generation.
-fn damage_newest(world: &World) {
+fn damage_newest(world: &Harness) {
     let sequence = |path: &PathBuf| {
         let bytes = std::fs::read(path).unwrap();
         u64::from_be_bytes(bytes[10..18].try_into().unwrap())
@@ -137,7 +141,7 @@ fn damage_newest(world: &World) {
     std::fs::write(newest, bytes).unwrap();
 }
 
-fn sends(world: &World) -> usize {
+fn sends(world: &Harness) -> usize {
     world.server.truth(|truth| truth.requests(Endpoint::Refresh).count())
 }
 
@@ -150,7 +154,7 @@ async fn one_damaged_file_after_a_refresh_costs_neither_the_pairing_nor_a_send()
     calm(&mut world);
     daemon.kill().unwrap();
     damage_newest(&world);
-    assert!(matches!(world.after_power_off().record, Loaded::Previous(_)));
+    assert!(matches!(after_power_off(&world).record, Loaded::Previous(_)));
     let sent = sends(&world);
 
     daemon = world.start().await;
@@ -161,8 +165,8 @@ async fn one_damaged_file_after_a_refresh_costs_neither_the_pairing_nor_a_send()
     assert_eq!(Some(user.token().await.unwrap().access), world.live_access());
     // The doubt is written down first, and then settled: not before a server would have given up on a send.
     let until = Instant::now() + Duration::from_secs(40) + LIMIT;
-    while !is_safe(&world, &world.after_power_off()) || world.pairing_on_disk().mark.is_some() {
-        assert!(Instant::now() < until, "{:?}", world.after_power_off());
+    while !is_safe(&world, &after_power_off(&world)) || pairing_on_disk(&world).mark.is_some() {
+        assert!(Instant::now() < until, "{:?}", after_power_off(&world));
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     assert_eq!(sends(&world), sent);

@@ -3,11 +3,14 @@
 use std::time::{Duration, Instant};
 
 use c2c_auth_core::RefreshToken;
+use c2c_testkit::harness::{Harness, LIMIT, quick, side_by_side};
 use c2c_testkit::server::{Edit, Endpoint, Fault, Options, Times, Wrapping};
+use c2c_testkit::user::{User, error_name};
 use serde_json::Value;
 
+use super::disk::pairing_on_disk;
 use super::hostile_network::{paired, recovers, refresh};
-use super::world::{LIMIT, User, World, error_name, quick, side_by_side};
+use crate::DAEMON;
 
 const SERVER_ERROR: &str = "org.cameratocloud.Auth1.Error.ServerError";
 
@@ -54,14 +57,15 @@ async fn a_refresh_works_whatever_its_answer_is_wrapped_in() {
 }
 
 async fn works_with_tokens_of(length: usize) {
-    let mut world = World::new(Options {
-        token_length: length,
-        access_life: Duration::from_secs(400),
-        ..quick()
-    });
-    let mut daemon = world.start().await;
-    let user = world.user().await;
-    world.pair(&user).await;
+    let mut world = Harness::c2c(
+        DAEMON,
+        Options {
+            token_length: length,
+            access_life: Duration::from_secs(400),
+            ..quick()
+        },
+    );
+    let (mut daemon, user) = world.paired().await;
     let first = user.token().await.unwrap();
     assert_eq!(first.access.len(), length);
     assert_eq!(Some(first.access), world.live_access());
@@ -90,7 +94,7 @@ async fn tokens_of_32_kib_are_taken_stored_served_and_sent() {
 }
 
 /// Paired, with nothing to serve, and everybody is told so.
-async fn is_told(world: &World, user: &User) {
+async fn is_told(world: &Harness, user: &User) {
     let limit = Instant::now() + LIMIT;
     while error_name(&user.token().await) != SERVER_ERROR {
         assert!(Instant::now() < limit, "{}", user.told().await);
@@ -101,7 +105,7 @@ async fn is_told(world: &World, user: &User) {
     assert!(asked.elapsed() < Duration::from_secs(10), "at once");
     assert!(user.flag("Paired").await && user.flag("AttentionNeeded").await);
     assert_eq!(user.last_error().await, "server-error");
-    let kept = world.pairing_on_disk().pair;
+    let kept = pairing_on_disk(world).pair;
     assert_eq!(kept.access, None);
     assert_eq!(
         kept.refresh.as_ref().map(RefreshToken::expose),
@@ -146,12 +150,10 @@ async fn a_refresh_without_a_usable_access_token_keeps_the_pairing() {
 
 #[tokio::test]
 async fn a_device_is_paired_without_a_usable_access_token() {
-    let world = World::new(quick());
+    let world = Harness::c2c(DAEMON, quick());
     let long = Edit::Set("access_token", Value::from("a".repeat(75_000)));
     world.server.faults(Endpoint::Poll, Times::Always, Fault::Edit(long));
-    let daemon = world.start().await;
-    let user = world.user().await;
-    world.pair(&user).await;
+    let (daemon, user) = world.paired().await;
     let said = |line: &str| line.contains("a token of 75000 bytes, 32,768 are taken");
     daemon.wait_output(said, LIMIT).await.unwrap();
     is_told(&world, &user).await;
