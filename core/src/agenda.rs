@@ -1,16 +1,15 @@
 //! Each event to the room it belongs to, then everything that is due; and when something is due next.
 
+use super::Core;
 use super::backoff::Change;
 use super::calls::Kind;
-use super::effect::{CallError, Effect, Request};
+use super::effect::{Effect, Request};
 use super::event::{Answer, Command, Event};
 use super::held::Life;
 use super::op::{CallId, OpId};
-use super::policy::Provisioning;
 use super::storage::Tokens;
 use super::time::{BootTime, WallTime};
 use super::turn::Turn;
-use super::{Core, Phase};
 
 /// A start makes at most a handful of others due (a tombstone, a revocation, a code); more would be a loop.
 const MAX_ROUNDS: usize = 8;
@@ -28,7 +27,7 @@ impl Core {
             Event::ClockStepped => {
                 if let Some(held) = &mut self.held {
                     let known = !held.unvouched();
-                    held.anchor(self.boot, &self.policy, t);
+                    held.anchor(self.setup.boot(), self.setup.policy(), t);
                     if known && held.unvouched() {
                         self.want_probe(t);
                     }
@@ -37,16 +36,14 @@ impl Core {
             }
             Event::NetworkUp => self.hasten(t, Change::Network),
             Event::PolicyChanged(policy) => {
-                self.policy = policy;
+                self.setup.set_policy(policy);
                 if let Some(held) = &mut self.held {
-                    held.follow(&self.policy, t);
+                    held.follow(self.setup.policy(), t);
                 }
                 self.reschedule_heartbeat(t);
             }
             Event::Shutdown => {
-                if self.phase == Phase::Running {
-                    self.phase = Phase::Draining;
-                }
+                self.shutdown.begin();
                 self.abandon_unsent_refresh(t);
                 if self.storage.record_behind() && !self.storage.writes_record() {
                     self.store_current(t, Tokens::Same);
@@ -76,7 +73,7 @@ impl Core {
 
     fn answered(&mut self, t: &mut Turn<'_>, op: OpId, date: Option<WallTime>, answer: Answer) {
         if let (Some(date), Some(held)) = (date, &mut self.held) {
-            held.learn(date, &self.policy, t);
+            held.learn(date, self.setup.policy(), t);
         }
         let waited_for = self.waited_for(t.at());
         match answer {
@@ -179,32 +176,17 @@ impl Core {
 
     /// Whether anything new may be started.
     pub(super) fn may_start(&self) -> bool {
-        self.phase == Phase::Running
+        self.shutdown.is_running()
     }
 
     /// Whether anything may be started that needs the client secret.
     pub(super) fn may_use_secret(&self) -> bool {
-        self.may_start() && self.provisioning == Provisioning::Ready
-    }
-
-    /// What a caller is told where there is no pairing.
-    pub(super) const fn without_pairing(&self) -> CallError {
-        match self.provisioning {
-            Provisioning::Ready => CallError::NotPaired,
-            Provisioning::ClientIdMissing | Provisioning::ClientSecretMissing | Provisioning::StateKeyMissing => {
-                CallError::NotProvisioned
-            }
-        }
+        self.may_start() && self.setup.is_ready()
     }
 
     pub(super) fn request(&mut self, t: &mut Turn<'_>, request: Request) -> OpId {
-        let op = self.next_op();
+        let op = self.ids.next_op();
         t.emit(Effect::Request(op, request));
         op
-    }
-
-    pub(super) const fn next_op(&mut self) -> OpId {
-        self.ids.op += 1;
-        OpId(self.ids.op)
     }
 }

@@ -8,12 +8,12 @@
 
 use std::time::Duration;
 
+use super::Core;
 use super::effect::{CallError, Reply};
 use super::event::{Client, Command};
 use super::op::{CallId, OpId};
 use super::time::BootTime;
 use super::turn::Turn;
-use super::{Core, Phase};
 
 /// Longest any call may take: half of the 25 s after which common D-Bus bindings give up would be too short for a slow
 /// mobile link, and 25 s itself would lose the race.
@@ -283,10 +283,10 @@ impl Core {
 
     /// After `Shutdown`: whether all that must not be cut has ended. Says so once.
     pub(super) fn drain(&mut self, t: &mut Turn<'_>) -> bool {
-        if self.phase == Phase::Running || self.busy() {
+        if self.may_start() || self.busy() {
             return false;
         }
         self.calls.end(t);
-        std::mem::replace(&mut self.phase, Phase::Drained) == Phase::Draining
+        self.shutdown.finish()
     }
 }

@@ -24,6 +24,8 @@ pub mod record;
 mod refresh;
 mod revocation;
 mod serve;
+mod setup;
+mod shutdown;
 pub mod snapshot;
 mod storage;
 #[cfg(test)]
@@ -36,13 +38,17 @@ mod view;
 
 use calls::Calls;
 use held::Held;
+use op::Ids;
 use pairing::Flows;
 use probe::Probe;
 use refresh::Refresh;
 use revocation::Revocations;
+use setup::Setup;
+use shutdown::Shutdown;
 use storage::Storage;
 use turn::Turn;
 use unpairing::Unpairing;
+use view::Published;
 
 pub use effect::{CallError, CodeView, Effect, Note, Prompt, Reply, Request, Slots, Store};
 pub use error_code::ErrorCode;
@@ -70,9 +76,7 @@ pub type Effects = Vec<Effect>;
 /// The machine.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Core {
-    policy: Policy,
-    provisioning: Provisioning,
-    boot: BootId,
+    setup: Setup,
     ids: Ids,
     ledger: Ledger,
     /// Why there is no pairing, while there is none.
@@ -87,10 +91,8 @@ pub struct Core {
     revocations: Revocations,
     unpairing: Option<Unpairing>,
     storage: Storage,
-    last_error: Option<(ErrorWord, Option<WallTime>)>,
-    phase: Phase,
-    snapshot: Snapshot,
-    deadline: Option<BootTime>,
+    shutdown: Shutdown,
+    published: Published,
 }
 
 /// The last of an access token whose pairing is over.
@@ -99,23 +101,6 @@ struct Afterlife {
     held: Held,
     /// A probe after the verdict found it alive.
     alive: bool,
-}
-
-/// From boot to the end of the process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Phase {
-    Running,
-    /// Nothing new is started.
-    Draining,
-    /// Nothing is left that must be finished.
-    Drained,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Ids {
-    op: u64,
-    code: u64,
-    flow: u64,
 }
 
 /// What every record carries, whatever it says besides.
@@ -145,14 +130,8 @@ impl Core {
         let sole_grant = policy.sole_grant;
         let listed = stored.revocations.len();
         let mut core = Self {
-            policy,
-            provisioning,
-            boot,
-            // Codes of an earlier process must not be mistaken for ours: start somewhere else each time.
-            ids: Ids {
-                code: now.entropy & 0xffff_ffff,
-                ..Ids::default()
-            },
+            setup: Setup::new(policy, provisioning, boot),
+            ids: Ids::new(now.entropy),
             ledger: Ledger::default(),
             idle: Reason::NeverPaired,
             held: None,
@@ -164,19 +143,8 @@ impl Core {
             revocations: Revocations::restore(stored.revocations, living, sole_grant),
             unpairing: None,
             storage: Storage::found(listed > 0, stored.flow.is_some()),
-            last_error: None,
-            phase: Phase::Running,
-            snapshot: Snapshot {
-                pairing: PairingState::Unpaired,
-                reason: Reason::None,
-                paired: false,
-                attention: false,
-                token: TokenState::None,
-                generation: Generation::NONE,
-                device: DeviceInfo::default(),
-                last_error: None,
-            },
-            deadline: None,
+            shutdown: Shutdown::default(),
+            published: Published::nothing(),
         };
         let mut t = Turn::new(now, out);
         core.restore(&mut t, stored.record, stored.kept);
@@ -187,9 +155,8 @@ impl Core {
             core.resume_flow(&mut t, flow);
         }
         core.run(&mut t);
-        core.snapshot = core.view(now.boot);
-        core.deadline = core.agenda(now.boot);
-        t.emit(Effect::Publish(Box::new(core.snapshot.clone())));
+        core.publish(&mut t, true);
+        core.published.set_deadline(core.agenda(now.boot));
         t.finish();
         core
     }
@@ -201,11 +168,10 @@ impl Core {
             Loaded::Missing => return,
             Loaded::Damaged => return self.unusable(t, Reason::RecordDamaged),
             Loaded::KeyUnavailable => {
-                let reason = match self.provisioning {
-                    Provisioning::StateKeyMissing => Reason::StateKeyMissing,
-                    Provisioning::Ready | Provisioning::ClientIdMissing | Provisioning::ClientSecretMissing => {
-                        Reason::StateKeyMismatch
-                    }
+                let reason = if self.setup.has_state_key() {
+                    Reason::StateKeyMismatch
+                } else {
+                    Reason::StateKeyMissing
                 };
                 return self.unusable(t, reason);
             }
@@ -225,7 +191,7 @@ impl Core {
             Body::Paired(mut pairing) => {
                 match &mut pairing.mark {
                     // Written when the mark was on its way to disk; the POST may have left as late as the crash.
-                    Some(mark) if mark.boot == self.boot => mark.at = t.at(),
+                    Some(mark) if mark.boot == self.setup.boot() => mark.at = t.at(),
                     Some(_) => self.refresh.found_mark(t.at()),
                     None => {}
                 }
@@ -239,7 +205,7 @@ impl Core {
                     // The lost record may have been a newer pair, or the mark of a send of moments ago: this refresh token
                     // may be spent, and was never «fine».
                     pairing.mark = Some(IntentMark {
-                        boot: self.boot,
+                        boot: self.setup.boot(),
                         at: t.at(),
                         sends: pairing.mark.map_or(1, |mark| mark.sends),
                     });
@@ -248,8 +214,8 @@ impl Core {
                     record.grant,
                     record.generation,
                     *pairing,
-                    self.boot,
-                    &self.policy,
+                    self.setup.boot(),
+                    self.setup.policy(),
                     t,
                     true,
                 ));
@@ -270,13 +236,9 @@ impl Core {
         let mut t = Turn::new(now, out);
         self.take(&mut t, event);
         self.run(&mut t);
-        let view = self.view(now.boot);
-        if view != self.snapshot {
-            self.snapshot = view;
-            t.emit(Effect::Publish(Box::new(self.snapshot.clone())));
-        }
+        self.publish(&mut t, false);
         let drained = self.drain(&mut t);
-        self.deadline = self.agenda(now.boot);
+        self.published.set_deadline(self.agenda(now.boot));
         t.finish();
         if drained {
             out.push(Effect::Drained);
@@ -286,12 +248,12 @@ impl Core {
     /// When [`Event::Tick`] is due. `None`: nothing is scheduled.
     #[must_use]
     pub const fn next_deadline(&self) -> Option<BootTime> {
-        self.deadline
+        self.published.deadline()
     }
 
     /// What the world may see.
     #[must_use]
     pub const fn snapshot(&self) -> &Snapshot {
-        &self.snapshot
+        self.published.snapshot()
     }
 }

@@ -117,11 +117,11 @@ impl Revocations {
 impl Core {
     /// Puts a pair on the list.
     pub(super) fn revoke_pair(&mut self, t: &mut Turn<'_>, grant: GrantId, pair: &TokenPair, waits_for: Option<OpId>) {
-        if !self.policy.can_revoke && waits_for.is_none() {
+        if !self.setup.policy().can_revoke && waits_for.is_none() {
             return;
         }
         let life = if pair.refresh.is_some() {
-            self.policy.refresh_token_life
+            self.setup.policy().refresh_token_life
         } else {
             pair.lifetime
         };
@@ -151,7 +151,7 @@ impl Core {
     fn revocation_starts(&self) -> Option<(usize, BootTime)> {
         let free = self.revocations.sent.is_none() && self.may_use_secret() && self.flow_lets_revoke();
         // A pair that gave way to one that both generations have yet to take may be all that is left one day.
-        let unsure = !self.policy.sole_grant && self.storage.record_behind();
+        let unsure = !self.setup.policy().sole_grant && self.storage.record_behind();
         if !free || unsure || !self.storage.pending().may_revoke() {
             return None;
         }
@@ -169,7 +169,7 @@ impl Core {
 
     /// Starts what is due.
     pub(super) fn start_revocation(&mut self, t: &mut Turn<'_>) {
-        if self.revocations.prune(t.now.wall, self.policy.can_revoke) {
+        if self.revocations.prune(t.now.wall, self.setup.policy().can_revoke) {
             t.note(Note::RevocationDropped);
             self.store_revocations(t);
         }

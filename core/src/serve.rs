@@ -10,7 +10,7 @@ use super::effect::{CallError, Reply};
 use super::event::Client;
 use super::held::{Held, Life};
 use super::op::CallId;
-use super::policy::{Provisioning, RefreshMode};
+use super::policy::RefreshMode;
 use super::refresh::SENT_HOLD;
 use super::time::BootTime;
 use super::turn::Turn;
@@ -51,7 +51,8 @@ impl Core {
         t.reply(call, token_reply(self.held.as_ref(), now));
         if let Some(held) = &mut self.held {
             held.hand_to(wants.client.uid);
-            if self.policy.refresh == RefreshMode::OnDemand && held.advisory().is_some_and(|opens| opens <= now) {
+            if self.setup.policy().refresh == RefreshMode::OnDemand && held.advisory().is_some_and(|opens| opens <= now)
+            {
                 self.refresh.demand();
             }
         }
@@ -77,7 +78,7 @@ impl Core {
         let Some(held) = &self.held else {
             return self.judge_without_pairing(call, wants, now);
         };
-        if held.unvouched() && self.policy.can_probe {
+        if held.unvouched() && self.setup.policy().can_probe {
             self.judge_unconfirmed(call, now)
         } else if self.refresh.is_storing() {
             // The token in hand is dead and the next one all but on disk.
@@ -107,7 +108,7 @@ impl Core {
                 Judgement::Token
             };
         }
-        if self.provisioning != Provisioning::Ready {
+        if !self.setup.is_ready() {
             return Judgement::Answer(Err(CallError::NotProvisioned));
         }
         if !self.refresh.is_idle() {
@@ -124,7 +125,7 @@ impl Core {
     }
 
     fn judge_without_pairing(&self, call: &PendingCall, wants: &TokenCall, now: BootTime) -> Judgement {
-        let none = Judgement::Answer(Err(self.without_pairing()));
+        let none = Judgement::Answer(Err(self.setup.without_pairing()));
         let Some(after) = &self.afterlife else {
             return none;
         };
@@ -182,7 +183,7 @@ impl Core {
     fn need(&self, held: &Held, wants: &TokenCall) -> Duration {
         wants
             .min_validity
-            .unwrap_or(self.policy.min_validity)
+            .unwrap_or(self.setup.policy().min_validity)
             .min(held.pair.lifetime / 4)
     }
 }

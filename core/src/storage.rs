@@ -7,6 +7,7 @@
 
 use std::time::Duration;
 
+use super::Core;
 use super::backoff::{Cause, Retry};
 use super::effect::{CallError, Effect, Note, Slots, Store};
 use super::event::Command;
@@ -15,7 +16,6 @@ use super::record::{Body, Kept, Pairing, Record};
 use super::snapshot::{ErrorWord, Reason};
 use super::time::BootTime;
 use super::turn::Turn;
-use super::{Core, Phase};
 
 /// Longest wait between tries to write what the disk did not take: it may be a pair that the next power cut would take.
 const DISK_CAP: Duration = Duration::from_secs(60);
@@ -378,13 +378,13 @@ impl Core {
         let retry = &storage.retry;
         // The second half of what was begun before the end.
         let half = storage.record.state == FileState::OneGeneration && retry.failing().is_none();
-        let may = self.may_start() || (half && self.phase == Phase::Draining);
+        let may = self.may_start() || (half && self.shutdown.is_draining());
         (storage.behind() && !storage.writes_record() && may)
             .then(|| if waited_for { retry.pressed() } else { retry.next() })
     }
 
     pub(super) fn store(&mut self, t: &mut Turn<'_>, store: Store) -> OpId {
-        let op = self.next_op();
+        let op = self.ids.next_op();
         match &store {
             // Told by the one that composes it.
             Store::Record { .. } => {}

@@ -13,7 +13,6 @@ use super::effect::{CallError, Note};
 use super::event::{Command, RefreshAnswer};
 use super::held::stamp;
 use super::op::{CallId, OpId};
-use super::policy::Provisioning;
 use super::record::{IntentMark, TokenPair};
 use super::snapshot::Reason;
 use super::storage::Pending;
@@ -46,7 +45,7 @@ impl Core {
             self.calls.push(call, deadline, Wants::Unpaired);
             return;
         }
-        if self.provisioning == Provisioning::StateKeyMissing {
+        if !self.setup.has_state_key() {
             t.reply(call, Err(CallError::NotProvisioned));
             return;
         }
@@ -148,7 +147,7 @@ impl Core {
         match (answer, mark) {
             (RefreshAnswer::Granted(grant), mark) => {
                 if let (Some(mark), Some(unpairing), Some(held)) = (mark, &mut self.unpairing, &self.held) {
-                    let obtained = stamp(self.boot, mark.1.at, date, t.now);
+                    let obtained = stamp(self.setup.boot(), mark.1.at, date, t.now);
                     let pair = grant.clone().into_pair(held.pair.refresh.as_ref(), obtained, t);
                     unpairing.refreshed = Some(pair);
                 }

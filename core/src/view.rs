@@ -1,15 +1,72 @@
 //! The snapshot, derived from the state after each event: nothing visible is kept twice.
 
 use super::Core;
-use super::effect::CallError;
+use super::effect::{CallError, Effect};
+use super::event::FaultKind;
 use super::pairing::FlowView;
-use super::policy::Provisioning;
 use super::refresh::first_warning_lead;
-use super::snapshot::{DeviceInfo, PairingState, Reason, Snapshot, TokenState};
-use super::time::BootTime;
+use super::snapshot::{DeviceInfo, ErrorWord, PairingState, Reason, Snapshot, TokenState};
+use super::time::{BootTime, WallTime};
+use super::token::Generation;
+use super::turn::Turn;
+
+/// What was shown to the world, and what is shown of errors.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Published {
+    snapshot: Snapshot,
+    /// When the next job is due; kept, so that the driver may ask at any time.
+    deadline: Option<BootTime>,
+    last_error: Option<(ErrorWord, Option<WallTime>)>,
+}
+
+impl Published {
+    /// Nothing was shown yet.
+    pub(super) fn nothing() -> Self {
+        Self {
+            snapshot: Snapshot {
+                pairing: PairingState::Unpaired,
+                reason: Reason::None,
+                paired: false,
+                attention: false,
+                token: TokenState::None,
+                generation: Generation::NONE,
+                device: DeviceInfo::default(),
+                last_error: None,
+            },
+            deadline: None,
+            last_error: None,
+        }
+    }
+
+    pub(super) const fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    pub(super) const fn deadline(&self) -> Option<BootTime> {
+        self.deadline
+    }
+
+    pub(super) const fn set_deadline(&mut self, deadline: Option<BootTime>) {
+        self.deadline = deadline;
+    }
+
+    #[cfg(test)]
+    pub(super) const fn snapshot_mut(&mut self) -> &mut Snapshot {
+        &mut self.snapshot
+    }
+}
 
 impl Core {
-    pub(super) fn view(&self, now: BootTime) -> Snapshot {
+    /// Shows what there is to see, if it differs from what was shown, or is the first.
+    pub(super) fn publish(&mut self, t: &mut Turn<'_>, first: bool) {
+        let view = self.view(t.at());
+        if first || view != self.published.snapshot {
+            self.published.snapshot = view;
+            t.emit(Effect::Publish(Box::new(self.published.snapshot.clone())));
+        }
+    }
+
+    fn view(&self, now: BootTime) -> Snapshot {
         let (pairing, reason) = self.pairing_view(now);
         let after = self
             .afterlife
@@ -23,13 +80,31 @@ impl Core {
             paired: self.held.is_some(),
             attention: self.attention(now),
             token: self.token_view(now),
-            generation: served.map_or(super::Generation::NONE, |held| held.generation),
+            generation: served.map_or(Generation::NONE, |held| held.generation),
             device: self
                 .held
                 .as_ref()
                 .map_or_else(DeviceInfo::default, |held| held.device.clone()),
-            last_error: self.last_error,
+            last_error: self.published.last_error,
         }
+    }
+
+    /// A request ended without a verdict.
+    pub(super) fn fault(&mut self, t: &Turn<'_>, kind: FaultKind) {
+        let word = match kind {
+            FaultKind::Offline => ErrorWord::Offline,
+            FaultKind::ClockNotSet => ErrorWord::ClockNotSet,
+            FaultKind::Untrusted => ErrorWord::TlsUntrusted,
+            FaultKind::Lost => ErrorWord::AnswerLost,
+            FaultKind::Garbled | FaultKind::Refused => ErrorWord::ServerError,
+            FaultKind::RateLimited => ErrorWord::RateLimited,
+            FaultKind::Local(_) => ErrorWord::LocalFault,
+        };
+        self.fail_with(t, word);
+    }
+
+    pub(super) fn fail_with(&mut self, t: &Turn<'_>, word: ErrorWord) {
+        self.published.last_error = Some((word, t.now.wall));
     }
 
     fn pairing_view(&self, now: BootTime) -> (PairingState, Reason) {
@@ -37,26 +112,17 @@ impl Core {
             Some(FlowView::Requesting(reason)) => (PairingState::RequestingCode, reason),
             Some(FlowView::Awaiting) => (PairingState::AwaitingUser, Reason::None),
             None if self.held.is_some() => (PairingState::Paired, self.paired_reason(now)),
-            None => match self.provisioning_reason() {
+            None => match self.setup.missing() {
                 Some(reason) => (PairingState::Unprovisioned, reason),
                 None => (PairingState::Unpaired, self.idle),
             },
         }
     }
 
-    const fn provisioning_reason(&self) -> Option<Reason> {
-        match self.provisioning {
-            Provisioning::Ready => None,
-            Provisioning::ClientIdMissing => Some(Reason::ClientIdMissing),
-            Provisioning::ClientSecretMissing => Some(Reason::ClientSecretMissing),
-            Provisioning::StateKeyMissing => Some(Reason::StateKeyMissing),
-        }
-    }
-
     /// What is wrong although a pairing exists. A background refresh that fails is nobody's concern until a token is short.
     fn paired_reason(&self, now: BootTime) -> Reason {
         let Some(held) = &self.held else { return Reason::None };
-        if let Some(reason) = self.provisioning_reason() {
+        if let Some(reason) = self.setup.missing() {
             return reason;
         }
         if self.refresh.client_rejected() {
@@ -82,16 +148,16 @@ impl Core {
 
     fn attention(&self, now: BootTime) -> bool {
         let Some(held) = &self.held else {
-            return self.provisioning != Provisioning::Ready || verdict_needs_person(self.idle);
+            return !self.setup.is_ready() || verdict_needs_person(self.idle);
         };
-        self.provisioning != Provisioning::Ready
+        !self.setup.is_ready()
             || self.refresh.client_rejected()
             || held.pair.refresh.is_none()
             || !held.usable()
             // Nobody is offline: something here is in the way, and does not mend itself.
             || (held.dead(now) && matches!(self.refresh.failing(), Some(CallError::Local(_))))
             || held.refresh_ends.is_some_and(|end| {
-                end.before(first_warning_lead(self.policy.refresh_token_life)) <= now
+                end.before(first_warning_lead(self.setup.policy().refresh_token_life)) <= now
             })
     }
 

@@ -170,7 +170,7 @@ impl Sim {
                 Some(Event::ClockStepped)
             }
             Step::Reload => {
-                let mut policy = self.core.policy.clone();
+                let mut policy = self.core.setup.policy().clone();
                 policy.refresh = match policy.refresh {
                     RefreshMode::Eager => RefreshMode::OnDemand,
                     RefreshMode::OnDemand => RefreshMode::Eager,

@@ -77,8 +77,7 @@ impl Core {
     }
 
     fn show_code(&mut self, t: &mut Turn<'_>, asked: BootTime, grant: CodeGrant) {
-        self.ids.code += 1;
-        let id = self.ids.code;
+        let id = self.ids.next_code();
         let Some(flow) = &mut self.pairing.flow else { return };
         t.note(Note::CodeShown {
             expires_in: grant.expires_in,
@@ -125,7 +124,7 @@ impl Core {
         // Two codes keep one pace, and the record knows but one of them: then no time of its own can be relied on.
         let planned = ended.is_none().then(|| showing.due(pace)).flatten();
         let record = FlowRecord {
-            boot: self.boot,
+            boot: self.setup.boot(),
             code: showing.code.clone(),
             interval: showing.interval,
             next_poll: planned.unwrap_or(t.at()),

@@ -62,8 +62,8 @@ impl Core {
             self.approved(t, orphan.since, date, grant, name);
             return;
         }
-        let pair = grant.into_pair(None, stamp(self.boot, orphan.since, date, t.now), t);
-        if !self.policy.sole_grant {
+        let pair = grant.into_pair(None, stamp(self.setup.boot(), orphan.since, date, t.now), t);
+        if !self.setup.policy().sole_grant {
             // Of no pairing that is or will be: nothing spares it.
             self.revoke_pair(t, GrantId::default(), &pair, None);
         } else if let Some(Flow {

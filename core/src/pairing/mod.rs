@@ -26,7 +26,7 @@ use crate::calls::{CALL_LIMIT, Judgement, Kind, PendingCall, Wants};
 use crate::effect::{CallError, Effect, Note, Reply, Request, Store};
 use crate::event::{Command, PairingOptions};
 use crate::op::CallId;
-use crate::policy::{GrantKind, Provisioning};
+use crate::policy::GrantKind;
 use crate::record::FlowRecord;
 use crate::snapshot::Reason;
 use crate::time::BootTime;
@@ -47,7 +47,7 @@ impl Core {
     /// `StartPairing`.
     pub(super) fn start_pairing(&mut self, t: &mut Turn<'_>, call: CallId, caller: u32, options: PairingOptions) {
         let now = t.at();
-        if self.provisioning != Provisioning::Ready {
+        if !self.setup.is_ready() {
             t.reply(call, Err(CallError::NotProvisioned));
             return;
         }
@@ -94,7 +94,7 @@ impl Core {
         }
         let give_up_after = options
             .give_up_after
-            .unwrap_or(self.policy.give_up_after)
+            .unwrap_or(self.setup.policy().give_up_after)
             .clamp(GIVE_UP.0, GIVE_UP.1);
         let give_up = now.after(give_up_after);
         self.calls.push(call, deadline, Wants::PairingCode);
@@ -102,8 +102,8 @@ impl Core {
             self.start_over(t, options, give_up);
             return;
         }
-        self.ids.flow += 1;
-        let revoking = self.policy.sole_grant && self.revocations.press();
+        let id = self.ids.next_flow();
+        let revoking = self.setup.policy().sole_grant && self.revocations.press();
         let step = if revoking {
             Step::Revoking
         } else {
@@ -112,23 +112,23 @@ impl Core {
         let (renew, replace) = (options.renew, options.replace);
         self.pairing.flow = Some(Flow {
             started: now,
-            ..Flow::new(self.ids.flow, renew, replace, give_up, step)
+            ..Flow::new(id, renew, replace, give_up, step)
         });
     }
 
     /// A flow of before the restart goes on, unless its time is over.
     pub(super) fn resume_flow(&mut self, t: &mut Turn<'_>, record: FlowRecord) {
         let now = t.at();
-        let fits = record.boot == self.boot
+        let fits = record.boot == self.setup.boot()
             && now < record.give_up.after(record.interval)
-            && self.provisioning == Provisioning::Ready
+            && self.setup.is_ready()
             && (self.held.is_none() || record.replace);
         if !fits {
             self.store(t, Store::Flow(None));
             return;
         }
-        self.ids.code = self.ids.code.max(record.code.id);
-        self.ids.flow += 1;
+        self.ids.found_code(record.code.id);
+        let id = self.ids.next_flow();
         // A poll that was planned and whose time has not come is the next one. Otherwise the last poll before the crash is
         // not on record, and a whole interval from now keeps the server's pace (I4).
         let next_poll = if record.next_poll > now {
@@ -145,7 +145,7 @@ impl Core {
             blips: 0,
             done: false,
         }));
-        let mut flow = Flow::new(self.ids.flow, record.renew, record.replace, record.give_up, step);
+        let mut flow = Flow::new(id, record.renew, record.replace, record.give_up, step);
         flow.pace.next = next_poll;
         self.pairing.flow = Some(flow);
         t.note(Note::FlowResumed);
@@ -249,7 +249,7 @@ impl Core {
     }
 
     fn request_code(&mut self, t: &mut Turn<'_>) {
-        let request = match self.policy.grant {
+        let request = match self.setup.policy().grant {
             GrantKind::Device => Request::DeviceCode,
             GrantKind::Code => Request::Authorize,
         };
@@ -272,7 +272,7 @@ impl Core {
 
     /// A revocation that had to wait for its refresh is ready: it goes before a code that has not been asked for yet.
     pub(super) fn revoke_before_code(&mut self) {
-        if self.policy.sole_grant
+        if self.setup.policy().sole_grant
             && let Some(flow) = &mut self.pairing.flow
             && matches!(flow.step, Step::Resting { .. })
             // A poll of this flow may yet bring what a revocation would take along.
@@ -292,7 +292,7 @@ impl Core {
             | Step::Asking { .. }
             | Step::Showing(_)
             | Step::Browsing(_)
-            | Step::Storing { .. } => !self.policy.sole_grant,
+            | Step::Storing { .. } => !self.setup.policy().sole_grant,
         })
     }
 

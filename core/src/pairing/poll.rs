@@ -123,7 +123,7 @@ impl Core {
 
     /// Polls this code.
     pub(super) fn poll(&mut self, t: &mut Turn<'_>, which: Which) {
-        let op = self.next_op();
+        let op = self.ids.next_op();
         let Some(flow) = &mut self.pairing.flow else { return };
         let Some(showing) = flow.polled(which) else { return };
         showing.poll = Some((op, t.at()));
@@ -169,7 +169,7 @@ impl Core {
             ..DeviceInfo::default()
         };
         let unusable = grant.unusable();
-        let pair = grant.into_pair(None, stamp(self.boot, sent, date, t.now), t);
+        let pair = grant.into_pair(None, stamp(self.setup.boot(), sent, date, t.now), t);
         self.told_unusable(t, unusable, &pair);
         let pairing = Pairing {
             pair,
@@ -193,7 +193,7 @@ impl Core {
     /// Where two grants of a device are strangers, the one that gives way is revoked. It goes on the list before the new
     /// pairing goes on disk: if a crash comes in between, the entry is of the living grant and is dropped.
     fn revoke_replaced(&mut self, t: &mut Turn<'_>) {
-        let Some(held) = self.held.as_ref().filter(|_| !self.policy.sole_grant) else {
+        let Some(held) = self.held.as_ref().filter(|_| !self.setup.policy().sole_grant) else {
             return;
         };
         let grant = held.grant;
@@ -214,7 +214,7 @@ impl Core {
         };
         self.calls.answer(t, Kind::PairingCode, Err(CallError::AlreadyPaired));
         self.store(t, Store::Flow(None));
-        if self.policy.sole_grant {
+        if self.setup.policy().sole_grant {
             self.revocations.forget();
             self.store_revocations(t);
         }
@@ -228,7 +228,15 @@ impl Core {
         self.refresh.start_anew(t);
         let refreshable = pairing.pair.refresh.is_some();
         let (grant, generation) = (self.ledger.grant, self.ledger.generation);
-        self.held = Some(Held::new(grant, generation, pairing, self.boot, &self.policy, t, false));
+        self.held = Some(Held::new(
+            grant,
+            generation,
+            pairing,
+            self.setup.boot(),
+            self.setup.policy(),
+            t,
+            false,
+        ));
         self.idle = Reason::None;
         t.note(Note::Paired {
             generation,

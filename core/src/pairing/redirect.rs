@@ -49,14 +49,13 @@ impl Core {
         }
         match answer {
             AuthorizeAnswer::Ready(authorization) => {
-                self.ids.code += 1;
                 t.note(Note::CodeShown {
                     expires_in: flow.give_up.since(t.at()),
                 });
                 flow.retry.reset();
                 flow.reason = Reason::None;
                 flow.step = Step::Browsing(Box::new(Browsing {
-                    id: self.ids.code,
+                    id: self.ids.next_code(),
                     listener: op,
                     authorization,
                     exchange: None,
@@ -69,7 +68,7 @@ impl Core {
     /// `CompletePairing`, or a browser at the listener.
     pub(crate) fn complete_pairing(&mut self, t: &mut Turn<'_>, call: CallId, redirect: Redirect) {
         let now = t.at();
-        if self.policy.grant != GrantKind::Code {
+        if self.setup.policy().grant != GrantKind::Code {
             t.reply(call, Err(CallError::NotByRedirect));
             return;
         }
@@ -119,7 +118,7 @@ impl Core {
 
     /// Sends the code that came back.
     pub(super) fn spend_code(&mut self, t: &mut Turn<'_>) {
-        let op = self.next_op();
+        let op = self.ids.next_op();
         let Some(Flow {
             step: Step::Browsing(browsing),
             ..

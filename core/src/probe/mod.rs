@@ -120,7 +120,7 @@ impl Core {
 
     /// Somebody wants to know whether the token lives.
     pub(super) fn want_probe(&mut self, t: &Turn<'_>) {
-        self.probe.wanted = self.policy.can_probe;
+        self.probe.wanted = self.setup.policy().can_probe;
         self.probe.retry.hasten(t.at());
     }
 
@@ -134,7 +134,7 @@ impl Core {
     /// When the next probe starts. A token that is dead by its own dates is not asked about: its 401 would say nothing.
     pub(super) fn probe_starts(&self, now: BootTime, waited_for: bool) -> Option<BootTime> {
         let token = self.token_in_hand()?;
-        if !self.may_probe() || !self.policy.can_probe || token.dead(now) {
+        if !self.may_probe() || !self.setup.policy().can_probe || token.dead(now) {
             return None;
         }
         let probe = &self.probe;
@@ -154,7 +154,7 @@ impl Core {
 
     /// When the next heartbeat is due.
     fn heartbeat_starts(&self) -> Option<BootTime> {
-        self.policy.heartbeat?;
+        self.setup.policy().heartbeat?;
         let held = self.held.as_ref()?;
         (self.may_probe() && !held.refused && !held.unvouched())
             .then_some(self.probe.heartbeat_at)
@@ -359,7 +359,7 @@ impl Core {
         if let Some(flight) = self.probe.in_flight.take() {
             t.emit(Effect::Cancel(flight.op));
             if flight.heartbeat {
-                self.probe.heartbeat_at = self.policy.heartbeat.map(|interval| t.at().after(interval));
+                self.probe.heartbeat_at = self.setup.policy().heartbeat.map(|interval| t.at().after(interval));
             } else {
                 self.probe.wanted = true;
             }
@@ -379,7 +379,7 @@ impl Core {
         self.probe.rejections.forget();
         self.probe.wanted = false;
         self.probe.probed_at = None;
-        self.probe.heartbeat_at = self.policy.heartbeat.map(|interval| t.at().after(interval));
+        self.probe.heartbeat_at = self.setup.policy().heartbeat.map(|interval| t.at().after(interval));
         self.afterlife = None;
         std::mem::take(&mut self.probe.retry)
     }
@@ -393,6 +393,6 @@ impl Core {
 
     /// Another policy: the heartbeat follows it from now on.
     pub(super) fn reschedule_heartbeat(&mut self, t: &Turn<'_>) {
-        self.probe.heartbeat_at = self.policy.heartbeat.map(|interval| t.at().after(interval));
+        self.probe.heartbeat_at = self.setup.policy().heartbeat.map(|interval| t.at().after(interval));
     }
 }

@@ -259,7 +259,7 @@ impl Core {
     ) {
         let now = t.at();
         let Some(held) = self.token_in_hand() else {
-            let error = self.without_pairing();
+            let error = self.setup.without_pairing();
             t.reply(call, Err(error));
             return;
         };
@@ -281,7 +281,7 @@ impl Core {
             return;
         }
         self.probe.rejections.rejected(client, generation, now);
-        if !self.policy.can_probe {
+        if !self.setup.policy().can_probe {
             self.reject_unasked(t, client.uid, generation);
             t.reply(call, Ok(Reply::Done));
             return;
@@ -343,7 +343,7 @@ impl Core {
 
     /// Where no resource can be asked, the refresh is what examines a rejection: it ends the doubt, or fails.
     pub(crate) fn examine_by_refresh(&mut self) {
-        if self.policy.can_probe {
+        if self.setup.policy().can_probe {
             return;
         }
         if self.refresh.is_idle() {
@@ -357,7 +357,7 @@ impl Core {
 
     /// When the rejection of this uid is examined, if nothing is out already.
     fn examined_at(&self, uid: u32) -> Option<BootTime> {
-        if !self.policy.can_probe {
+        if !self.setup.policy().can_probe {
             return self.refresh_starts(false);
         }
         let pause = self.probe.rejections.pause_ends(uid);

@@ -26,7 +26,7 @@ impl Core {
             && at <= t.at()
         {
             self.refresh.warnings_given += 1;
-            let age = self.policy.refresh_token_life.saturating_sub(lead);
+            let age = self.setup.policy().refresh_token_life.saturating_sub(lead);
             t.note(Note::RefreshTokenAging { age });
         }
     }
@@ -40,7 +40,7 @@ impl Core {
         let held = self.held.as_ref()?;
         held.pair.refresh.as_ref()?;
         let days = WARNING_DAYS.get(self.refresh.warnings_given)?;
-        let lead = warning_lead(*days, self.policy.refresh_token_life);
+        let lead = warning_lead(*days, self.setup.policy().refresh_token_life);
         held.refresh_ends.map(|end| (end.before(lead), lead))
     }
 }

@@ -5,11 +5,10 @@ use std::time::Duration;
 use crate::Core;
 use crate::backoff::{Cause, Change, FLOOR};
 use crate::effect::{CallError, Note};
-use crate::event::{Fault, FaultKind};
+use crate::event::Fault;
 use crate::held::Held;
 use crate::policy::{RefreshMode, SERVER_IS_DONE};
 use crate::record::IntentMark;
-use crate::snapshot::ErrorWord;
 use crate::time::BootTime;
 use crate::turn::Turn;
 
@@ -97,9 +96,9 @@ impl Core {
         let unknown = held.unknown_limit().filter(|_| self.probe.since().is_none());
         let half = || {
             held.refresh_ends
-                .map(|end| end.before(self.policy.refresh_token_life / 2))
+                .map(|end| end.before(self.setup.policy().refresh_token_life / 2))
         };
-        let scheduled = match self.policy.refresh {
+        let scheduled = match self.setup.policy().refresh {
             RefreshMode::OnDemand if !self.refresh.asked => half(),
             RefreshMode::Eager | RefreshMode::OnDemand => held.advisory(),
         };
@@ -111,12 +110,13 @@ impl Core {
     fn resend_after(&self, mark: IntentMark, doublings: u32) -> BootTime {
         let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
         let wait = self
-            .policy
+            .setup
+            .policy()
             .replay_after
             .saturating_mul(factor)
-            .min(RESEND_CAP.max(self.policy.replay_after));
+            .min(RESEND_CAP.max(self.setup.policy().replay_after));
         // In another boot nobody knows how long ago the send was; the server has given up on it by then at the latest.
-        let from = if mark.boot == self.boot {
+        let from = if mark.boot == self.setup.boot() {
             mark.at
         } else {
             BootTime::default()
@@ -128,12 +128,12 @@ impl Core {
     /// identity a mark of «another boot» may be of a moment before this process began.
     pub(crate) fn doubt_ends(&self) -> Option<BootTime> {
         let mark = self.held.as_ref()?.ambiguous?;
-        let from = if mark.boot == self.boot {
+        let from = if mark.boot == self.setup.boot() {
             mark.at
         } else {
             self.refresh.mark_found
         };
-        Some(from.after(self.policy.replay_after.max(SERVER_IS_DONE)))
+        Some(from.after(self.setup.policy().replay_after.max(SERVER_IS_DONE)))
     }
 
     /// Whether the token endpoint may be asked on behalf of the pairing in hand.
@@ -172,29 +172,12 @@ impl Core {
             return;
         }
         let now = t.at();
-        if waited_for || held.dead(now) || held.left(now) < self.policy.min_validity {
+        if waited_for || held.dead(now) || held.left(now) < self.setup.policy().min_validity {
             self.refresh.retry.hasten(now);
             self.refresh.resend_hastened = true;
         } else {
             let by = now.after(t.draw(Duration::ZERO, NETWORK_UP_SPREAD));
             self.refresh.retry.hasten(by);
         }
-    }
-
-    pub(crate) fn fault(&mut self, t: &Turn<'_>, kind: FaultKind) {
-        let word = match kind {
-            FaultKind::Offline => ErrorWord::Offline,
-            FaultKind::ClockNotSet => ErrorWord::ClockNotSet,
-            FaultKind::Untrusted => ErrorWord::TlsUntrusted,
-            FaultKind::Lost => ErrorWord::AnswerLost,
-            FaultKind::Garbled | FaultKind::Refused => ErrorWord::ServerError,
-            FaultKind::RateLimited => ErrorWord::RateLimited,
-            FaultKind::Local(_) => ErrorWord::LocalFault,
-        };
-        self.fail_with(t, word);
-    }
-
-    pub(crate) fn fail_with(&mut self, t: &Turn<'_>, word: ErrorWord) {
-        self.last_error = Some((word, t.now.wall));
     }
 }

@@ -72,7 +72,7 @@ impl Core {
         let Some(held) = &self.held else { return };
         let sends = held.ambiguous.map_or(0, |mark| mark.sends).saturating_add(1);
         let mark = IntentMark {
-            boot: self.boot,
+            boot: self.setup.boot(),
             at: t.at(),
             sends,
         };
@@ -89,14 +89,14 @@ impl Core {
     /// What a connection tells of the token's age, beside the `Date` of its answer.
     fn judge_age(&mut self, t: &Turn<'_>, answer: PrepareAnswer) {
         let Some(held) = &mut self.held else { return };
-        let askable = held.askable(&self.policy);
+        let askable = held.askable(self.setup.policy());
         match answer {
             PrepareAnswer::Ready | PrepareAnswer::Busy(_) => {
                 let decided = held.challenged() || held.ambiguous.is_some();
                 let doubted = askable && held.by_wall_clock() && !decided;
                 if doubted {
                     // It told no time, and a wrong clock must not cost a refresh: the token is asked about first.
-                    held.doubt(&self.policy, t);
+                    held.doubt(self.setup.policy(), t);
                 }
                 held.reached(true, t.at());
                 if doubted {
@@ -245,7 +245,7 @@ impl Core {
     fn refresh_granted(&mut self, t: &mut Turn<'_>, mark: IntentMark, date: Option<WallTime>, grant: TokenGrant) {
         let Some(held) = &self.held else { return };
         let old = held.pair.refresh.clone();
-        let obtained = stamp(self.boot, mark.at, date, t.now);
+        let obtained = stamp(self.setup.boot(), mark.at, date, t.now);
         let unusable = grant.unusable();
         // RFC 6749 §6: a server that sends no new refresh token leaves the old one in force.
         let incoming = grant.into_pair(old.as_ref(), obtained, t);
@@ -329,15 +329,15 @@ impl Core {
             old.grant,
             generation,
             pairing,
-            self.boot,
-            &self.policy,
+            self.setup.boot(),
+            self.setup.policy(),
             t,
             false,
         ));
         self.refresh.last_refreshed = Some(t.at());
         if challenged && !incoming.replaces {
             self.refresh.limit.refreshed(t.at());
-        } else if !self.policy.can_probe && !incoming.replaces {
+        } else if !self.setup.policy().can_probe && !incoming.replaces {
             // The token before lived to its ordinary refresh, and nobody said a word: no resource could tell more.
             self.refresh.limit.accepted();
         }
@@ -380,7 +380,7 @@ impl Core {
         self.refresh.retry.reset();
         let patience = self.forget_probe(t);
         self.store_tombstone(t, reason, Pending::Nothing);
-        if self.policy.can_probe && !held.dead(t.at()) && reason != Reason::NoRefreshToken {
+        if self.setup.policy().can_probe && !held.dead(t.at()) && reason != Reason::NoRefreshToken {
             self.afterlife = Some(Afterlife { held, alive: false });
             self.want_probe_of_the_same(t, patience);
         }

@@ -130,7 +130,7 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
         (
             "i7_a_tick_moves_the_deadline_forward",
             REFRESH,
-            asks(|sim, _| sim.core.deadline = Some(sim.world.boot_time())),
+            asks(|sim, _| sim.core.published.set_deadline(Some(sim.world.boot_time()))),
         ),
         (
             "i7_no_retry_without_delay",

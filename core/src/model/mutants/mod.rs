@@ -149,7 +149,7 @@ fn each_reply(effects: &mut [Effect], change: fn(&mut Reply)) {
 
 /// Changes what is published and what the core believes to have published.
 fn each_snapshot(sim: &mut Sim, effects: &mut [Effect], change: fn(&mut Snapshot)) {
-    change(&mut sim.core.snapshot);
+    change(sim.core.published.snapshot_mut());
     for effect in effects {
         if let Effect::Publish(snapshot) = effect {
             change(snapshot);

@@ -211,7 +211,7 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
             asks(|sim, _| {
                 let spill = sim.world.disk.spill.as_ref();
                 if spill.is_some_and(|spill| sim.world.disk.keeps(spill) == Kept::Spilled) {
-                    sim.core.deadline = None;
+                    sim.core.published.set_deadline(None);
                 }
             }),
         ),
@@ -302,7 +302,10 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
         (
             "d3_stale_answers_are_dropped",
             SAMPLED,
-            asks(|sim, _| sim.core.deadline = sim.core.deadline.map(|at| at.after(Duration::from_millis(1)))),
+            asks(|sim, _| {
+                let later = sim.core.next_deadline().map(|at| at.after(Duration::from_millis(1)));
+                sim.core.published.set_deadline(later);
+            }),
         ),
         (
             "d4_publish_comes_before_replies",

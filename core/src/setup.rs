@@ -1,0 +1,64 @@
+//! What the core is told about its device and how to behave.
+
+use super::effect::CallError;
+use super::policy::{Policy, Provisioning};
+use super::snapshot::Reason;
+use super::time::BootId;
+
+/// Configuration, provisioning and the boot that this process belongs to. Only the policy changes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Setup {
+    policy: Policy,
+    provisioning: Provisioning,
+    boot: BootId,
+}
+
+impl Setup {
+    pub(super) const fn new(policy: Policy, provisioning: Provisioning, boot: BootId) -> Self {
+        Self {
+            policy,
+            provisioning,
+            boot,
+        }
+    }
+
+    pub(super) const fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
+    pub(super) fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+    }
+
+    pub(super) const fn boot(&self) -> BootId {
+        self.boot
+    }
+
+    /// Whether everything is there that pairing and refreshing need.
+    pub(super) const fn is_ready(&self) -> bool {
+        matches!(self.provisioning, Provisioning::Ready)
+    }
+
+    pub(super) const fn has_state_key(&self) -> bool {
+        !matches!(self.provisioning, Provisioning::StateKeyMissing)
+    }
+
+    /// What is absent, if something is.
+    pub(super) const fn missing(&self) -> Option<Reason> {
+        match self.provisioning {
+            Provisioning::Ready => None,
+            Provisioning::ClientIdMissing => Some(Reason::ClientIdMissing),
+            Provisioning::ClientSecretMissing => Some(Reason::ClientSecretMissing),
+            Provisioning::StateKeyMissing => Some(Reason::StateKeyMissing),
+        }
+    }
+
+    /// What a caller is told where there is no pairing.
+    pub(super) const fn without_pairing(&self) -> CallError {
+        if self.is_ready() {
+            CallError::NotPaired
+        } else {
+            CallError::NotProvisioned
+        }
+    }
+}
