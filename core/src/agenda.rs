@@ -5,7 +5,6 @@ use super::backoff::Change;
 use super::calls::Kind;
 use super::effect::{Effect, Request};
 use super::event::{Answer, Command, Event};
-use super::held::Life;
 use super::op::{CallId, OpId};
 use super::storage::Tokens;
 use super::time::{BootTime, WallTime};
@@ -25,10 +24,10 @@ impl Core {
             Event::Stored { op, ok } => self.stored(t, op, ok),
             Event::Tick => {}
             Event::ClockStepped => {
-                if let Some(held) = &mut self.held {
-                    let known = !held.unvouched();
-                    held.anchor(self.setup.boot(), self.setup.policy(), t);
-                    if known && held.unvouched() {
+                if let Some(held) = self.credential.paired_mut() {
+                    let known = !held.unconfirmed();
+                    held.anchor(&self.setup, t);
+                    if known && held.unconfirmed() {
                         self.want_probe(t);
                     }
                 }
@@ -37,7 +36,7 @@ impl Core {
             Event::NetworkUp => self.hasten(t, Change::Network),
             Event::PolicyChanged(policy) => {
                 self.setup.set_policy(policy);
-                if let Some(held) = &mut self.held {
+                if let Some(held) = self.credential.paired_mut() {
                     held.follow(self.setup.policy(), t);
                 }
                 self.reschedule_heartbeat(t);
@@ -72,7 +71,7 @@ impl Core {
     }
 
     fn answered(&mut self, t: &mut Turn<'_>, op: OpId, date: Option<WallTime>, answer: Answer) {
-        if let (Some(date), Some(held)) = (date, &mut self.held) {
+        if let (Some(date), Some(held)) = (date, self.credential.paired_mut()) {
             held.learn(date, self.setup.policy(), t);
         }
         let waited_for = self.waited_for(t.at());
@@ -102,7 +101,7 @@ impl Core {
     fn round(&mut self, t: &mut Turn<'_>) {
         let now = t.at();
         self.end_if_unrefreshable(t);
-        if self.afterlife.as_ref().is_some_and(|after| after.held.dead(now)) {
+        if self.credential.residual_is_over(now) {
             self.forget_probe(t);
         }
         self.retry_commands(t);
@@ -131,10 +130,6 @@ impl Core {
 
     /// When something is due next, even if nothing happens.
     pub(super) fn agenda(&self, now: BootTime) -> Option<BootTime> {
-        let end = |held: &super::Held| match held.life {
-            Life::Until(end) => (end > now).then_some(end),
-            Life::Unknown { .. } => None,
-        };
         [
             self.disk_due(self.waited_for(now)),
             self.call_due(Kind::Retry, now),
@@ -149,8 +144,7 @@ impl Core {
             self.probe_deadline(now),
             self.refresh_starts(self.waited_for(now)),
             self.warning_due(),
-            self.held.as_ref().and_then(end),
-            self.afterlife.as_ref().and_then(|after| end(&after.held)),
+            self.credential.next_end(now),
         ]
         .into_iter()
         .flatten()

@@ -83,10 +83,8 @@ pub(super) enum Kind {
 /// What a call is due.
 pub(super) enum Judgement {
     Answer(Result<Reply, CallError>),
-    /// The access token of the pairing.
+    /// The access token in hand.
     Token,
-    /// The access token that outlived its pairing.
-    ResidualToken,
     /// Nothing before this instant, unless something happens.
     WaitUntil(BootTime),
 }
@@ -204,8 +202,7 @@ impl Core {
                 (Judgement::WaitUntil(_), wants) => self.calls.push(call.call, call.deadline, wants),
                 (Judgement::Answer(answer), _) => t.reply(call.call, answer),
                 (Judgement::Token, Wants::Token(wants)) => self.hand_out(t, call.call, &wants),
-                (Judgement::ResidualToken, Wants::Token(wants)) => self.hand_out_residual(t, call.call, &wants),
-                (Judgement::Token | Judgement::ResidualToken, _) => {}
+                (Judgement::Token, _) => {}
             }
         }
     }
@@ -229,7 +226,7 @@ impl Core {
     pub(super) fn call_due(&self, kind: Kind, now: BootTime) -> Option<BootTime> {
         let due = |call: &PendingCall| match self.judge(call, now) {
             Judgement::WaitUntil(until) => until,
-            Judgement::Answer(_) | Judgement::Token | Judgement::ResidualToken => now,
+            Judgement::Answer(_) | Judgement::Token => now,
         };
         self.calls.of(kind).map(due).min()
     }

@@ -10,10 +10,10 @@
 mod agenda;
 mod backoff;
 mod calls;
+mod credential;
 pub mod effect;
 pub mod error_code;
 pub mod event;
-mod held;
 #[cfg(test)]
 mod model;
 pub mod op;
@@ -37,7 +37,7 @@ mod unpairing;
 mod view;
 
 use calls::Calls;
-use held::Held;
+use credential::Credentials;
 use op::Ids;
 use pairing::Flows;
 use probe::Probe;
@@ -78,12 +78,7 @@ pub type Effects = Vec<Effect>;
 pub struct Core {
     setup: Setup,
     ids: Ids,
-    ledger: Ledger,
-    /// Why there is no pairing, while there is none.
-    idle: Reason,
-    held: Option<Held>,
-    /// The old access token after a verdict ended its pairing: served to its end if a probe finds it alive.
-    afterlife: Option<Afterlife>,
+    credential: Credentials,
     refresh: Refresh,
     pairing: Flows,
     calls: Calls,
@@ -93,21 +88,6 @@ pub struct Core {
     storage: Storage,
     shutdown: Shutdown,
     published: Published,
-}
-
-/// The last of an access token whose pairing is over.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Afterlife {
-    held: Held,
-    /// A probe after the verdict found it alive.
-    alive: bool,
-}
-
-/// What every record carries, whatever it says besides.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Ledger {
-    generation: Generation,
-    grant: GrantId,
 }
 
 impl Core {
@@ -121,114 +101,31 @@ impl Core {
         now: Now,
         out: &mut Effects,
     ) -> Self {
-        let living = match &stored.record {
-            Loaded::Current(record) | Loaded::Previous(record) => {
-                matches!(record.body, Body::Paired(_)).then_some(record.grant)
-            }
-            Loaded::Missing | Loaded::Damaged | Loaded::KeyUnavailable | Loaded::Foreign => None,
-        };
-        let sole_grant = policy.sole_grant;
-        let listed = stored.revocations.len();
         let mut core = Self {
             setup: Setup::new(policy, provisioning, boot),
             ids: Ids::new(now.entropy),
-            ledger: Ledger::default(),
-            idle: Reason::NeverPaired,
-            held: None,
-            afterlife: None,
+            credential: Credentials::default(),
             refresh: Refresh::default(),
             pairing: Flows::default(),
             calls: Calls::default(),
             probe: Probe::default(),
-            revocations: Revocations::restore(stored.revocations, living, sole_grant),
+            revocations: Revocations::default(),
             unpairing: None,
-            storage: Storage::found(listed > 0, stored.flow.is_some()),
+            storage: Storage::found(!stored.revocations.is_empty(), stored.flow.is_some()),
             shutdown: Shutdown::default(),
             published: Published::nothing(),
         };
         let mut t = Turn::new(now, out);
-        core.restore(&mut t, stored.record, stored.kept);
-        if core.revocations.differ_from(listed) {
-            core.store_revocations(&mut t);
-        }
+        core.restore_record(&mut t, stored.record, stored.kept);
+        core.restore_revocations(&mut t, stored.revocations);
         if let Some(flow) = stored.flow {
-            core.resume_flow(&mut t, flow);
+            core.restore_flow(&mut t, flow);
         }
         core.run(&mut t);
         core.publish(&mut t, true);
         core.published.set_deadline(core.agenda(now.boot));
         t.finish();
         core
-    }
-
-    fn restore(&mut self, t: &mut Turn<'_>, loaded: Loaded, kept: Kept) {
-        let (record, fell_back) = match loaded {
-            Loaded::Current(record) => (record, false),
-            Loaded::Previous(record) => (record, true),
-            Loaded::Missing => return,
-            Loaded::Damaged => return self.unusable(t, Reason::RecordDamaged),
-            Loaded::KeyUnavailable => {
-                let reason = if self.setup.has_state_key() {
-                    Reason::StateKeyMismatch
-                } else {
-                    Reason::StateKeyMissing
-                };
-                return self.unusable(t, reason);
-            }
-            Loaded::Foreign => return self.unusable(t, Reason::ForeignRecord),
-        };
-        self.storage.found_record(kept);
-        let spilled = kept == Kept::Spilled;
-        if spilled {
-            t.note(Note::RecordSpilled { doubted: fell_back });
-        }
-        self.ledger = Ledger {
-            generation: record.generation,
-            grant: record.grant,
-        };
-        match record.body {
-            Body::Tombstone(reason) => self.idle = reason,
-            Body::Paired(mut pairing) => {
-                match &mut pairing.mark {
-                    // Written when the mark was on its way to disk; the POST may have left as late as the crash.
-                    Some(mark) if mark.boot == self.setup.boot() => mark.at = t.at(),
-                    Some(_) => self.refresh.found_mark(t.at()),
-                    None => {}
-                }
-                if fell_back {
-                    if !spilled {
-                        t.note(Note::RecordFellBack);
-                    }
-                    // It may have shown a token to somebody under the next number. This one bears the number after that from
-                    // the next start on, for that is what its record will say.
-                    self.ledger.generation = self.ledger.generation.next().next();
-                    // The lost record may have been a newer pair, or the mark of a send of moments ago: this refresh token
-                    // may be spent, and was never «fine».
-                    pairing.mark = Some(IntentMark {
-                        boot: self.setup.boot(),
-                        at: t.at(),
-                        sends: pairing.mark.map_or(1, |mark| mark.sends),
-                    });
-                }
-                self.held = Some(Held::new(
-                    record.grant,
-                    record.generation,
-                    *pairing,
-                    self.setup.boot(),
-                    self.setup.policy(),
-                    t,
-                    true,
-                ));
-                self.idle = Reason::None;
-                self.reschedule_heartbeat(t);
-                self.want_probe(t);
-            }
-        }
-    }
-
-    fn unusable(&mut self, t: &mut Turn<'_>, reason: Reason) {
-        self.idle = reason;
-        t.note(Note::RecordUnusable { reason });
     }
 
     /// One event in, its effects out.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Core;
 use super::backoff::{Change, Retry};
+use super::credential::Credential;
 use super::effect::{Note, Request, Store};
 use super::event::{Fault, RefreshAnswer, RevokeAnswer};
 use super::op::OpId;
@@ -37,28 +38,6 @@ struct Entry {
 }
 
 impl Revocations {
-    /// What the store kept. An entry of the living grant was written by an unpairing or a replacement that a crash undid; where
-    /// a device has but one grant, any entry beside a living one concerns what is the same device at the server.
-    pub(super) fn restore(list: Vec<PendingRevocation>, living: Option<GrantId>, sole_grant: bool) -> Self {
-        let entries = list
-            .into_iter()
-            .filter(|pending| living.is_none_or(|living| !sole_grant && pending.grant != living))
-            .map(|pending| Entry {
-                pending,
-                waits_for: None,
-            })
-            .collect();
-        Self {
-            entries,
-            ..Self::default()
-        }
-    }
-
-    /// Whether less is left than was stored.
-    pub(super) fn differ_from(&self, stored: usize) -> bool {
-        self.entries.len() != stored
-    }
-
     /// A new pairing stands: the same device at the server, so nothing is left to revoke.
     pub(super) fn forget(&mut self) {
         self.entries.clear();
@@ -115,6 +94,23 @@ impl Revocations {
 }
 
 impl Core {
+    /// What the store kept. An entry of the living grant was written by an unpairing or a replacement that a crash undid; where
+    /// a device has but one grant, any entry beside a living one concerns what is the same device at the server.
+    pub(super) fn restore_revocations(&mut self, t: &mut Turn<'_>, mut list: Vec<PendingRevocation>) {
+        let living = self.credential.paired().map(Credential::grant);
+        let found = list.len();
+        let sole_grant = self.setup.policy().sole_grant;
+        list.retain(|pending| living.is_none_or(|living| !sole_grant && pending.grant != living));
+        let entry = |pending| Entry {
+            pending,
+            waits_for: None,
+        };
+        self.revocations.entries = list.into_iter().map(entry).collect();
+        if self.revocations.entries.len() != found {
+            self.store_revocations(t);
+        }
+    }
+
     /// Puts a pair on the list.
     pub(super) fn revoke_pair(&mut self, t: &mut Turn<'_>, grant: GrantId, pair: &TokenPair, waits_for: Option<OpId>) {
         if !self.setup.policy().can_revoke && waits_for.is_none() {

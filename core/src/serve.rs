@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::Core;
 use super::calls::{CALL_LIMIT, Judgement, Kind, PendingCall, TokenCall, Wants};
+use super::credential::Credential;
 use super::effect::{CallError, Reply};
 use super::event::Client;
-use super::held::{Held, Life};
 use super::op::CallId;
 use super::policy::RefreshMode;
 use super::refresh::SENT_HOLD;
@@ -33,7 +33,9 @@ impl Core {
 
     /// Whether a caller is short of a token: its wait makes a refresh mandatory.
     pub(super) fn waited_for(&self, now: BootTime) -> bool {
-        let Some(held) = &self.held else { return false };
+        let Some(held) = self.credential.paired() else {
+            return false;
+        };
         self.calls.of(Kind::Token).any(|call| match &call.wants {
             Wants::Token(wants) => self.short(held, wants, now),
             Wants::Retry(_)
@@ -48,37 +50,24 @@ impl Core {
     /// Hands the token in hand out.
     pub(super) fn hand_out(&mut self, t: &mut Turn<'_>, call: CallId, wants: &TokenCall) {
         let now = t.at();
-        t.reply(call, token_reply(self.held.as_ref(), now));
-        if let Some(held) = &mut self.held {
-            held.hand_to(wants.client.uid);
-            if self.setup.policy().refresh == RefreshMode::OnDemand && held.advisory().is_some_and(|opens| opens <= now)
-            {
-                self.refresh.demand();
-            }
+        let Some(held) = self.credential.in_hand_mut() else {
+            return;
+        };
+        t.reply(call, token_reply(held, now));
+        held.hand_to(wants.client.uid);
+        let from_window = held.refresh_after().is_some_and(|opens| opens <= now);
+        if from_window && self.setup.policy().refresh == RefreshMode::OnDemand && self.credential.is_paired() {
+            self.refresh.demand();
         }
-        self.note_hand_out(wants, now);
-    }
-
-    /// Hands the token out that outlived its pairing.
-    pub(super) fn hand_out_residual(&mut self, t: &mut Turn<'_>, call: CallId, wants: &TokenCall) {
-        let now = t.at();
-        t.reply(call, token_reply(self.afterlife.as_ref().map(|after| &after.held), now));
-        if let Some(after) = &mut self.afterlife {
-            after.held.hand_to(wants.client.uid);
-        }
-        self.note_hand_out(wants, now);
-    }
-
-    fn note_hand_out(&mut self, wants: &TokenCall, now: BootTime) {
         self.probe.handed(wants.client, wants.reconnected, now);
     }
 
     /// What a call of `GetAccessToken` is due.
     pub(super) fn judge_token(&self, call: &PendingCall, wants: &TokenCall, now: BootTime) -> Judgement {
-        let Some(held) = &self.held else {
+        let Some(held) = self.credential.paired() else {
             return self.judge_without_pairing(call, wants, now);
         };
-        if held.unvouched() && self.setup.policy().can_probe {
+        if held.unconfirmed() && self.setup.policy().can_probe {
             self.judge_unconfirmed(call, now)
         } else if self.refresh.is_storing() {
             // The token in hand is dead and the next one all but on disk.
@@ -99,8 +88,8 @@ impl Core {
     }
 
     /// The token in hand does not do for this caller.
-    fn judge_short(&self, held: &Held, call: &PendingCall, now: BootTime) -> Judgement {
-        if held.pair.refresh.is_none() {
+    fn judge_short(&self, held: &Credential, call: &PendingCall, now: BootTime) -> Judgement {
+        if held.refresh_token().is_none() {
             // Nothing better will come; what still lives is better than an error.
             return if held.dead(now) {
                 Judgement::Answer(Err(CallError::NotPaired))
@@ -126,13 +115,13 @@ impl Core {
 
     fn judge_without_pairing(&self, call: &PendingCall, wants: &TokenCall, now: BootTime) -> Judgement {
         let none = Judgement::Answer(Err(self.setup.without_pairing()));
-        let Some(after) = &self.afterlife else {
+        if !self.credential.has_residual() {
             return none;
-        };
-        if after.alive {
+        }
+        if self.credential.served().is_some() {
             return self
                 .held_back(call, wants, now)
-                .map_or(Judgement::ResidualToken, Judgement::WaitUntil);
+                .map_or(Judgement::Token, Judgement::WaitUntil);
         }
         let hold = self
             .probe
@@ -158,42 +147,27 @@ impl Core {
     }
 
     /// Until when callers wait although the token in hand would do: it may be dying this very moment.
-    fn hold(&self, held: &Held) -> Option<BootTime> {
+    fn hold(&self, held: &Credential) -> Option<BootTime> {
         if let Some((_, mark)) = self.refresh.sent() {
             return Some(mark.at.after(SENT_HOLD));
         }
         // An unanswered refresh, and the probe that tells whether the old token survived it is under way.
-        let since = held.ambiguous.and_then(|_| self.probe.since())?;
-        (!held.refused).then(|| since.after(SENT_HOLD))
+        let since = held.ambiguous().and_then(|_| self.probe.since())?;
+        (!held.refused()).then(|| since.after(SENT_HOLD))
     }
 
-    /// Whether the token in hand does not do for this caller.
-    fn short(&self, held: &Held, wants: &TokenCall, now: BootTime) -> bool {
-        if held.dead(now) {
-            return true;
-        }
-        match held.life {
-            Life::Until(_) => held.left(now) < self.need(held, wants) && !held.young(now),
-            // Nothing is known of its age: as long as somebody takes it, it does.
-            Life::Unknown { .. } => false,
-        }
-    }
-
-    /// Life that this caller needs: its wish or the default, but never so much that a fresh token would not do.
-    fn need(&self, held: &Held, wants: &TokenCall) -> Duration {
-        wants
-            .min_validity
-            .unwrap_or(self.setup.policy().min_validity)
-            .min(held.pair.lifetime / 4)
+    /// Whether the token in hand does not do for this caller: less life than it wishes for, or than the default.
+    fn short(&self, held: &Credential, wants: &TokenCall, now: BootTime) -> bool {
+        let need = wants.min_validity.unwrap_or(self.setup.policy().min_validity);
+        held.short_of(need, now)
     }
 }
 
-fn token_reply(held: Option<&Held>, now: BootTime) -> Result<Reply, CallError> {
-    let held = held.ok_or(CallError::NotPaired)?;
-    let access = held.pair.access.clone().ok_or(CallError::ServerError)?;
+fn token_reply(held: &Credential, now: BootTime) -> Result<Reply, CallError> {
+    let access = held.pair().access.clone().ok_or(CallError::ServerError)?;
     Ok(Reply::Token {
         access,
         expires_in: held.left(now),
-        generation: held.generation,
+        generation: held.generation(),
     })
 }

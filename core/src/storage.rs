@@ -419,8 +419,8 @@ impl Core {
             Body::Tombstone(_) => 0,
         };
         let record = Box::new(Record {
-            generation: self.ledger.generation,
-            grant: self.ledger.grant,
+            generation: self.credential.generation(),
+            grant: self.credential.grant(),
             floor: Some(t.now.floor),
             body,
         });
@@ -430,11 +430,11 @@ impl Core {
 
     /// Writes what memory holds.
     pub(super) fn store_current(&mut self, t: &mut Turn<'_>, tokens: Tokens) {
-        let Some(held) = &self.held else {
-            self.store_tombstone(t, self.idle, Pending::Nothing);
+        let Some(held) = self.credential.paired() else {
+            self.store_tombstone(t, self.credential.reason(), Pending::Nothing);
             return;
         };
-        let mut pairing = held.to_pairing(self.refresh.mark().or(held.ambiguous));
+        let mut pairing = held.to_pairing(self.refresh.mark().or(held.ambiguous()));
         if let Some(incoming) = self.refresh.incoming() {
             // The pair in hand is used up; the one on its way to disk must not be overwritten by it.
             pairing.pair = incoming.clone();

@@ -9,9 +9,9 @@
 
 use super::Core;
 use super::calls::{CALL_LIMIT, Kind, Wants};
+use super::credential::stamp;
 use super::effect::{CallError, Note};
 use super::event::{Command, RefreshAnswer};
-use super::held::stamp;
 use super::op::{CallId, OpId};
 use super::record::{IntentMark, TokenPair};
 use super::snapshot::Reason;
@@ -56,20 +56,20 @@ impl Core {
         }
         self.end_flow(t, Reason::Unpaired);
         self.forget_flow_file(t);
-        if self.afterlife.is_some() {
+        if self.credential.has_residual() {
             self.forget_probe(t);
         }
-        let Some(held) = &self.held else {
+        let Some(held) = self.credential.paired() else {
             // A tombstone that a crash or a failing disk may have left in one generation only is made whole first.
             if self.storage.record_behind() {
-                self.store_tombstone(t, self.idle, Pending::Nothing);
+                self.store_tombstone(t, self.credential.reason(), Pending::Nothing);
             }
             self.done_when_durable(t, call, true);
             return;
         };
-        let grant = held.grant;
-        let candidate = held.candidate.clone();
-        let newest = self.refresh.incoming().unwrap_or(&held.pair).clone();
+        let grant = held.grant();
+        let candidate = held.candidate().cloned();
+        let newest = self.refresh.incoming().unwrap_or(held.pair()).clone();
         self.abandon_unsent_refresh(t);
         let detached = self.refresh.detach();
         // A person does not wait for the pace of an earlier failure.
@@ -97,8 +97,7 @@ impl Core {
             self.unpair_failed(t, unpairing);
             return;
         }
-        self.held = None;
-        self.idle = Reason::Unpaired;
+        self.credential.unpair(Reason::Unpaired);
         self.refresh.forget_failures();
         self.forget_probe(t);
         t.note(Note::Unpaired);
@@ -115,10 +114,10 @@ impl Core {
     /// Nothing has changed: neither here, nor at the server.
     fn unpair_failed(&mut self, t: &mut Turn<'_>, unpairing: Unpairing) {
         self.calls.answer(t, Kind::Unpaired, Err(CallError::StorageFailed));
-        let Some(held) = &self.held else { return };
+        let Some(held) = self.credential.paired() else { return };
         // Which of the two came first is forgotten; to ask costs a probe.
-        let outdated = held.candidate.is_some();
-        self.revocations.spare(held.grant);
+        let outdated = held.candidate().is_some();
+        self.revocations.spare(held.grant());
         self.store_revocations(t);
         self.storage.tombstone_failed();
         if let Some(refreshed) = unpairing.refreshed {
@@ -146,9 +145,10 @@ impl Core {
         // Should the tombstone fail, the pairing goes on with what this taught.
         match (answer, mark) {
             (RefreshAnswer::Granted(grant), mark) => {
-                if let (Some(mark), Some(unpairing), Some(held)) = (mark, &mut self.unpairing, &self.held) {
+                if let (Some(mark), Some(unpairing), Some(held)) = (mark, &mut self.unpairing, self.credential.paired())
+                {
                     let obtained = stamp(self.setup.boot(), mark.1.at, date, t.now);
-                    let pair = grant.clone().into_pair(held.pair.refresh.as_ref(), obtained, t);
+                    let pair = grant.clone().into_pair(held.refresh_token(), obtained, t);
                     unpairing.refreshed = Some(pair);
                 }
                 self.store_revocations(t);

@@ -1,6 +1,7 @@
 //! The snapshot, derived from the state after each event: nothing visible is kept twice.
 
 use super::Core;
+use super::credential::Credential;
 use super::effect::{CallError, Effect};
 use super::event::FaultKind;
 use super::pairing::FlowView;
@@ -68,23 +69,18 @@ impl Core {
 
     fn view(&self, now: BootTime) -> Snapshot {
         let (pairing, reason) = self.pairing_view(now);
-        let after = self
-            .afterlife
-            .as_ref()
-            .filter(|after| after.alive)
-            .map(|after| &after.held);
-        let served = self.held.as_ref().or(after).filter(|held| held.usable());
+        let served = self.credential.served().filter(|held| held.usable());
         Snapshot {
             pairing,
             reason,
-            paired: self.held.is_some(),
+            paired: self.credential.is_paired(),
             attention: self.attention(now),
             token: self.token_view(now),
-            generation: served.map_or(Generation::NONE, |held| held.generation),
+            generation: served.map_or(Generation::NONE, Credential::generation),
             device: self
-                .held
-                .as_ref()
-                .map_or_else(DeviceInfo::default, |held| held.device.clone()),
+                .credential
+                .paired()
+                .map_or_else(DeviceInfo::default, |held| held.device().clone()),
             last_error: self.published.last_error,
         }
     }
@@ -111,24 +107,26 @@ impl Core {
         match self.flow_view() {
             Some(FlowView::Requesting(reason)) => (PairingState::RequestingCode, reason),
             Some(FlowView::Awaiting) => (PairingState::AwaitingUser, Reason::None),
-            None if self.held.is_some() => (PairingState::Paired, self.paired_reason(now)),
+            None if self.credential.is_paired() => (PairingState::Paired, self.paired_reason(now)),
             None => match self.setup.missing() {
                 Some(reason) => (PairingState::Unprovisioned, reason),
-                None => (PairingState::Unpaired, self.idle),
+                None => (PairingState::Unpaired, self.credential.reason()),
             },
         }
     }
 
     /// What is wrong although a pairing exists. A background refresh that fails is nobody's concern until a token is short.
     fn paired_reason(&self, now: BootTime) -> Reason {
-        let Some(held) = &self.held else { return Reason::None };
+        let Some(held) = self.credential.paired() else {
+            return Reason::None;
+        };
         if let Some(reason) = self.setup.missing() {
             return reason;
         }
         if self.refresh.client_rejected() {
             return Reason::ClientRejected;
         }
-        if held.pair.refresh.is_none() {
+        if held.refresh_token().is_none() {
             return Reason::NoRefreshToken;
         }
         if !held.usable() {
@@ -147,23 +145,23 @@ impl Core {
     }
 
     fn attention(&self, now: BootTime) -> bool {
-        let Some(held) = &self.held else {
-            return !self.setup.is_ready() || verdict_needs_person(self.idle);
+        let Some(held) = self.credential.paired() else {
+            return !self.setup.is_ready() || verdict_needs_person(self.credential.reason());
         };
         !self.setup.is_ready()
             || self.refresh.client_rejected()
-            || held.pair.refresh.is_none()
+            || held.refresh_token().is_none()
             || !held.usable()
             // Nobody is offline: something here is in the way, and does not mend itself.
             || (held.dead(now) && matches!(self.refresh.failing(), Some(CallError::Local(_))))
-            || held.refresh_ends.is_some_and(|end| {
+            || held.refresh_ends().is_some_and(|end| {
                 end.before(first_warning_lead(self.setup.policy().refresh_token_life)) <= now
             })
     }
 
     fn token_view(&self, now: BootTime) -> TokenState {
-        let Some(held) = &self.held else {
-            return if self.afterlife.as_ref().is_some_and(|after| after.alive) {
+        let Some(held) = self.credential.paired() else {
+            return if self.credential.served().is_some() {
                 TokenState::Valid
             } else {
                 TokenState::None

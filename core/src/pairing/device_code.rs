@@ -57,7 +57,7 @@ impl Core {
         self.fail_with(t, ErrorWord::ClientRejected);
         t.note(Note::ClientRejected {
             objection,
-            paired: self.held.is_some(),
+            paired: self.credential.is_paired(),
         });
         self.end_flow(t, Reason::ClientRejected);
     }

@@ -3,8 +3,8 @@
 use super::flow::{Flow, Step};
 use super::showing::Which;
 use crate::Core;
+use crate::credential::stamp;
 use crate::event::TokenGrant;
-use crate::held::stamp;
 use crate::op::OpId;
 use crate::record::TokenPair;
 use crate::storage::Tokens;
@@ -75,19 +75,19 @@ impl Core {
             pairing.candidate = Some(pair);
         } else if let Some(unpairing) = &mut self.unpairing {
             unpairing.hold_back(pair.clone());
-            self.revoke_pair(t, self.ledger.grant, &pair, None);
-        } else if self.held.is_some() {
+            self.revoke_pair(t, self.credential.grant(), &pair, None);
+        } else if self.credential.is_paired() {
             self.keep_candidate(t, pair);
         } else {
             // No ghost device in somebody's project.
-            self.revoke_pair(t, self.ledger.grant, &pair, None);
+            self.revoke_pair(t, self.credential.grant(), &pair, None);
         }
     }
 
     /// Same device at the server: to revoke this pair could take the living one along. A probe tells which of the two lives.
     pub(crate) fn keep_candidate(&mut self, t: &mut Turn<'_>, pair: TokenPair) {
-        if let Some(held) = &mut self.held {
-            held.candidate = Some(pair);
+        if let Some(held) = self.credential.paired_mut() {
+            held.set_candidate(pair);
             self.refresh.outdate();
             self.store_current(t, Tokens::New);
             self.ask_which_lives(t);

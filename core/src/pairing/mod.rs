@@ -84,7 +84,7 @@ impl Core {
             self.calls.push(call, deadline, Wants::Retry(command));
             return;
         }
-        if self.held.is_some() && !options.replace {
+        if self.credential.is_paired() && !options.replace {
             t.reply(call, Err(CallError::AlreadyPaired));
             return;
         }
@@ -117,12 +117,12 @@ impl Core {
     }
 
     /// A flow of before the restart goes on, unless its time is over.
-    pub(super) fn resume_flow(&mut self, t: &mut Turn<'_>, record: FlowRecord) {
+    pub(super) fn restore_flow(&mut self, t: &mut Turn<'_>, record: FlowRecord) {
         let now = t.at();
         let fits = record.boot == self.setup.boot()
             && now < record.give_up.after(record.interval)
             && self.setup.is_ready()
-            && (self.held.is_none() || record.replace);
+            && (!self.credential.is_paired() || record.replace);
         if !fits {
             self.store(t, Store::Flow(None));
             return;
@@ -200,9 +200,7 @@ impl Core {
             Step::Browsing(browsing) => t.emit(Effect::Cancel(browsing.listener)),
             Step::Showing(_) | Step::Revoking | Step::Resting { .. } | Step::Storing { .. } => {}
         }
-        if self.held.is_none() {
-            self.idle = reason;
-        }
+        self.credential.still_unpaired(reason);
         t.note(Note::FlowEnded {
             reason,
             word: flow.refused.word.filter(|_| reason == Reason::ServerError),

@@ -4,10 +4,10 @@ use super::showing::{Showing, Which};
 use super::{Flow, Step};
 use crate::Core;
 use crate::calls::Kind;
+use crate::credential::{Credential, stamp};
 use crate::effect::{CallError, Effect, Note, Request, Store};
 use crate::error_code::ErrorCode;
 use crate::event::{PollAnswer, TokenGrant};
-use crate::held::{Held, stamp};
 use crate::op::OpId;
 use crate::record::Pairing;
 use crate::snapshot::{DeviceInfo, ErrorWord, Reason};
@@ -57,7 +57,7 @@ impl Core {
     fn shown_answered(&mut self, t: &mut Turn<'_>, since: BootTime, date: Option<WallTime>, answer: PollAnswer) {
         let Some(flow) = &mut self.pairing.flow else { return };
         let Step::Showing(showing) = &flow.step else { return };
-        // The last poll before the end is planned: that is what a restart must know (see `resume_flow`).
+        // The last poll before the end is planned: that is what a restart must know (see `restore_flow`).
         let due = showing.due(&flow.pace);
         let last = due.is_some_and(|due| due != showing.next_poll && due < showing.ends(flow.give_up));
         match answer {
@@ -180,8 +180,8 @@ impl Core {
         // A refresh that was not sent would only be in the way; one that was runs on, and its outcome is dropped.
         self.abandon_unsent_refresh(t);
         self.revoke_replaced(t);
-        self.count(&pairing.pair);
-        self.ledger.grant.0 += 1;
+        self.credential.count(&pairing.pair);
+        self.credential.count_grant();
         self.store_pairing(t, pairing.clone(), Tokens::New, Pending::NewPairing);
         if let Some(flow) = &mut self.pairing.flow {
             flow.step = Step::Storing {
@@ -193,11 +193,11 @@ impl Core {
     /// Where two grants of a device are strangers, the one that gives way is revoked. It goes on the list before the new
     /// pairing goes on disk: if a crash comes in between, the entry is of the living grant and is dropped.
     fn revoke_replaced(&mut self, t: &mut Turn<'_>) {
-        let Some(held) = self.held.as_ref().filter(|_| !self.setup.policy().sole_grant) else {
+        let Some(held) = self.credential.paired().filter(|_| !self.setup.policy().sole_grant) else {
             return;
         };
-        let grant = held.grant;
-        let newest = self.refresh.incoming().unwrap_or(&held.pair).clone();
+        let grant = held.grant();
+        let newest = self.refresh.incoming().unwrap_or(held.pair()).clone();
         let flying = self.refresh.sent().map(|(op, _)| op);
         self.revoke_pair(t, grant, &newest, flying);
     }
@@ -218,7 +218,7 @@ impl Core {
             self.revocations.forget();
             self.store_revocations(t);
         }
-        let replaced = self.held.is_some();
+        let replaced = self.credential.is_paired();
         self.install(t, *pairing, replaced);
     }
 
@@ -227,17 +227,9 @@ impl Core {
         self.abandon_unsent_refresh(t);
         self.refresh.start_anew(t);
         let refreshable = pairing.pair.refresh.is_some();
-        let (grant, generation) = (self.ledger.grant, self.ledger.generation);
-        self.held = Some(Held::new(
-            grant,
-            generation,
-            pairing,
-            self.setup.boot(),
-            self.setup.policy(),
-            t,
-            false,
-        ));
-        self.idle = Reason::None;
+        let (grant, generation) = (self.credential.grant(), self.credential.generation());
+        let credential = Credential::new(grant, generation, pairing, &self.setup, t, false);
+        self.credential.pair(credential);
         t.note(Note::Paired {
             generation,
             replaced,

@@ -11,9 +11,9 @@ use std::time::Duration;
 use crate::Core;
 use crate::backoff::{Change, Retry};
 use crate::calls::Kind;
+use crate::credential::Credential;
 use crate::effect::{CallError, Effect, Note, Request};
 use crate::event::{Client, Fault, ResourceAnswer};
-use crate::held::Held;
 use crate::op::OpId;
 use crate::snapshot::{DeviceInfo, ErrorWord, Reason};
 use crate::storage::Tokens;
@@ -105,11 +105,6 @@ impl Probe {
 }
 
 impl Core {
-    /// The pairing's token, or what is left of it.
-    pub(super) fn token_in_hand(&self) -> Option<&Held> {
-        self.held.as_ref().or(self.afterlife.as_ref().map(|after| &after.held))
-    }
-
     /// A second pair of the same device came, and a probe tells which of the two lives. What is out already left too early.
     pub(super) fn ask_which_lives(&mut self, t: &Turn<'_>) {
         if let Some(flight) = &mut self.probe.in_flight {
@@ -133,12 +128,12 @@ impl Core {
 
     /// When the next probe starts. A token that is dead by its own dates is not asked about: its 401 would say nothing.
     pub(super) fn probe_starts(&self, now: BootTime, waited_for: bool) -> Option<BootTime> {
-        let token = self.token_in_hand()?;
+        let token = self.credential.in_hand()?;
         if !self.may_probe() || !self.setup.policy().can_probe || token.dead(now) {
             return None;
         }
         let probe = &self.probe;
-        let wanted = probe.wanted || (waited_for && token.unvouched());
+        let wanted = probe.wanted || (waited_for && token.unconfirmed());
         let wish = wanted.then(|| {
             if waited_for {
                 probe.pressed()
@@ -155,8 +150,8 @@ impl Core {
     /// When the next heartbeat is due.
     fn heartbeat_starts(&self) -> Option<BootTime> {
         self.setup.policy().heartbeat?;
-        let held = self.held.as_ref()?;
-        (self.may_probe() && !held.refused && !held.unvouched())
+        let held = self.credential.paired()?;
+        (self.may_probe() && !held.refused() && !held.unconfirmed())
             .then_some(self.probe.heartbeat_at)
             .flatten()
             .map(|at| at.max(self.probe.retry.not_before()))
@@ -170,17 +165,17 @@ impl Core {
             && self.may_start()
     }
 
-    fn unvouched_waiters(&self) -> bool {
-        self.calls.of(Kind::Token).next().is_some() && self.held.as_ref().is_some_and(Held::unvouched)
+    fn unconfirmed_waiters(&self) -> bool {
+        self.calls.of(Kind::Token).next().is_some() && self.credential.paired().is_some_and(Credential::unconfirmed)
     }
 
     pub(super) fn probe_deadline(&self, now: BootTime) -> Option<BootTime> {
         let alive = self
-            .held
-            .as_ref()
+            .credential
+            .paired()
             .filter(|held| !held.dead(now))
             .and_then(|_| self.heartbeat_starts());
-        [self.probe_starts(now, self.unvouched_waiters()), alive]
+        [self.probe_starts(now, self.unconfirmed_waiters()), alive]
             .into_iter()
             .flatten()
             .min()
@@ -191,14 +186,14 @@ impl Core {
         let now = t.at();
         self.answer_due(t, Kind::ProbeResult);
         let probe = self
-            .probe_starts(now, self.unvouched_waiters())
+            .probe_starts(now, self.unconfirmed_waiters())
             .is_some_and(|start| start <= now);
         let heartbeat = self.heartbeat_starts().is_some_and(|start| start <= now);
-        let Some(token) = self.token_in_hand() else { return };
+        let Some(token) = self.credential.in_hand() else { return };
         if !probe && (!heartbeat || token.dead(now)) {
             return;
         }
-        let Some(access) = token.pair.access.clone() else {
+        let Some(access) = token.pair().access.clone() else {
             return;
         };
         let request = if probe {
@@ -239,14 +234,9 @@ impl Core {
         self.probe.retry.reset();
         self.refresh.token_accepted();
         self.refute_rejections(t);
-        if let Some(after) = &mut self.afterlife {
-            after.alive = true;
-        }
-        if let Some(held) = &mut self.held {
-            held.vouch(t.at());
-            if let Some(device) = device {
-                held.device = device;
-            }
+        self.credential.confirm(t.at());
+        if let (Some(held), Some(device)) = (self.credential.paired_mut(), device) {
+            held.set_device(device);
         }
         if may_conclude {
             self.settle_by_a_2xx(t, flight);
@@ -256,7 +246,7 @@ impl Core {
     fn token_rejected(&mut self, t: &mut Turn<'_>, flight: &InFlight) {
         self.probe.wanted = false;
         self.probe.retry.reset();
-        if flight.outdated && self.held.as_ref().is_some_and(|held| held.candidate.is_some()) {
+        if flight.outdated && self.credential.paired().is_some_and(|held| held.candidate().is_some()) {
             // Which of the two pairs lives now, only a request that leaves now can tell.
             self.probe.wanted = true;
             self.probe.rejections.unasked();
@@ -264,7 +254,7 @@ impl Core {
             return;
         }
         // A token that ended while it was asked about was refused for its age, and that decides nothing.
-        if self.token_in_hand().is_some_and(|token| !token.dead(t.at())) {
+        if self.credential.in_hand().is_some_and(|token| !token.dead(t.at())) {
             self.token_refused(t);
         }
         self.probe.rejections.unasked();
@@ -276,7 +266,7 @@ impl Core {
         if !flight.heartbeat || self.probe.rejections.any() {
             self.probe.wanted = true;
         }
-        if let Some(held) = self.held.as_mut().filter(|_| !fault.kind.unsent()) {
+        if let Some(held) = self.credential.paired_mut().filter(|_| !fault.kind.unsent()) {
             held.reached(true, t.at());
         }
         self.probe
@@ -289,9 +279,11 @@ impl Core {
     /// was lost was not carried out, for it would have ended this token, if the server had given up on it by then.
     fn settle_by_a_2xx(&mut self, t: &mut Turn<'_>, flight: &InFlight) {
         let doubt_ended = self.doubt_ends().is_some_and(|end| flight.since >= end);
-        let Some(held) = &mut self.held else { return };
-        let stale = !flight.outdated && held.candidate.take().is_some();
-        let doubted = doubt_ended && held.ambiguous.take().is_some();
+        let Some(held) = self.credential.paired_mut() else {
+            return;
+        };
+        let stale = !flight.outdated && held.take_candidate().is_some();
+        let doubted = doubt_ended && held.settle_doubt();
         // A mark on its way to the disk is of the send that follows.
         let marking = self.refresh.is_marking();
         if stale {
@@ -303,20 +295,22 @@ impl Core {
 
     /// The server's 401: this access token's life is 0, whatever its dates say.
     fn token_refused(&mut self, t: &mut Turn<'_>) {
-        if self.afterlife.take().is_some() {
+        if self.credential.drop_residual() {
             return;
         }
         let (now, may_conclude) = (t.at(), self.storage.pending().may_conclude());
-        let Some(held) = &mut self.held else { return };
-        if held.refused {
+        let Some(held) = self.credential.paired_mut() else {
+            return;
+        };
+        if held.refused() {
             return;
         }
-        if !may_conclude && held.candidate.is_some() {
+        if !may_conclude && held.candidate().is_some() {
             // Asked again if both pairs are still there once the record is.
             self.probe.wanted = true;
             return;
         }
-        if let Some(candidate) = held.candidate.take() {
+        if let Some(candidate) = held.take_candidate() {
             // The cancelled replacement took this pair's place at the server.
             self.adopt_candidate(t, candidate);
             return;
@@ -327,8 +321,8 @@ impl Core {
             self.end_if_unrefreshable(t);
             return;
         }
-        held.refused = true;
-        let generation = held.generation;
+        held.refuse();
+        let generation = held.generation();
         self.refresh.token_rejected();
         t.note(Note::TokenRefused { generation });
         self.fail_with(t, ErrorWord::TokenRefused);
@@ -341,16 +335,15 @@ impl Core {
         if !self.storage.pending().may_conclude() {
             return;
         }
-        let over = |held: &Held| held.pair.refresh.is_none() && held.dead(now);
-        if let Some(candidate) = self
-            .held
-            .as_mut()
-            .filter(|held| over(held))
-            .and_then(|held| held.candidate.take())
-        {
-            self.adopt_candidate(t, candidate);
-        } else if let Some(held) = self.held.take_if(|held| over(held)) {
-            self.end_pairing(t, held, Reason::NoRefreshToken);
+        let Some(held) = self.credential.paired_mut() else {
+            return;
+        };
+        if held.refresh_token().is_some() || !held.dead(now) {
+            return;
+        }
+        match held.take_candidate() {
+            Some(candidate) => self.adopt_candidate(t, candidate),
+            None => self.end_pairing(t, Reason::NoRefreshToken),
         }
     }
 
@@ -380,7 +373,7 @@ impl Core {
         self.probe.wanted = false;
         self.probe.probed_at = None;
         self.probe.heartbeat_at = self.setup.policy().heartbeat.map(|interval| t.at().after(interval));
-        self.afterlife = None;
+        self.credential.drop_residual();
         std::mem::take(&mut self.probe.retry)
     }
 

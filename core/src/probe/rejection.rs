@@ -258,19 +258,19 @@ impl Core {
         generation: Generation,
     ) {
         let now = t.at();
-        let Some(held) = self.token_in_hand() else {
+        let Some(held) = self.credential.in_hand() else {
             let error = self.setup.without_pairing();
             t.reply(call, Err(error));
             return;
         };
-        if generation == Generation::NONE || generation > held.generation {
+        if generation == Generation::NONE || generation > held.generation() {
             t.reply(call, Err(CallError::UnknownGeneration));
             return;
         }
-        if generation < held.generation || held.dead(now) {
+        if generation < held.generation() || held.dead(now) {
             // Replaced already, or as good as replaced: that a dead token is refused is no news. If only the wall clock calls
             // it dead, an answer may yet call it young.
-            if generation == held.generation && held.by_wall_clock() && held.may_reject(client.uid) {
+            if generation == held.generation() && held.by_wall_clock() && held.may_reject(client.uid) {
                 self.probe.rejections.rejected(client, generation, now);
             }
             t.reply(call, Ok(Reply::Done));
@@ -296,12 +296,14 @@ impl Core {
     /// Where nobody can be asked, a client's word is worth one refresh within the limit, and no more: it takes the token from
     /// no other client, ends no pairing that cannot be refreshed, and does not decide which of two pairs lives.
     fn reject_unasked(&mut self, t: &mut Turn<'_>, caller: u32, generation: Generation) {
-        let Some(held) = &mut self.held else { return };
+        let Some(held) = self.credential.paired_mut() else {
+            return;
+        };
         if self.probe.rejections.tell(caller) {
             t.note(Note::RejectionUnchecked { caller, generation });
         }
-        let first = !held.challenged();
-        held.rejected = true;
+        let first = !held.needs_replacing();
+        held.report();
         if first {
             self.refresh.token_rejected();
             // After a lost answer it may well be true: the next resend need not wait for longer than it must.
@@ -329,7 +331,7 @@ impl Core {
 
     /// What a call of `RejectAccessToken` is due whose probe was not answered yet.
     pub(crate) fn judge_rejection(&self, call: &PendingCall, caller: u32, now: BootTime) -> Judgement {
-        if self.token_in_hand().is_none_or(|token| token.dead(now)) {
+        if self.credential.in_hand().is_none_or(|token| token.dead(now)) {
             return Judgement::Answer(Ok(Reply::Done));
         }
         let soon = |start: BootTime| start <= now.after(PROBES_APART);

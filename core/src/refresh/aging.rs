@@ -37,10 +37,10 @@ impl Core {
 
     /// When the next warning is due, and how long before the end that is.
     fn next_warning(&self) -> Option<(BootTime, Duration)> {
-        let held = self.held.as_ref()?;
-        held.pair.refresh.as_ref()?;
+        let held = self.credential.paired()?;
+        held.refresh_token()?;
         let days = WARNING_DAYS.get(self.refresh.warnings_given)?;
         let lead = warning_lead(*days, self.setup.policy().refresh_token_life);
-        held.refresh_ends.map(|end| (end.before(lead), lead))
+        held.refresh_ends().map(|end| (end.before(lead), lead))
     }
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use crate::Core;
 use crate::backoff::{Cause, Change, FLOOR};
+use crate::credential::Credential;
 use crate::effect::{CallError, Note};
 use crate::event::Fault;
-use crate::held::Held;
 use crate::policy::{RefreshMode, SERVER_IS_DONE};
 use crate::record::IntentMark;
 use crate::time::BootTime;
@@ -33,8 +33,8 @@ impl Core {
     ///
     /// `waited_for`: a caller is short of a token.
     pub(crate) fn refresh_starts(&self, waited_for: bool) -> Option<BootTime> {
-        let held = self.held.as_ref()?;
-        held.pair.refresh.as_ref()?;
+        let held = self.credential.paired()?;
+        held.refresh_token()?;
         if !self.refresh.is_idle() || !self.may_refresh() {
             return None;
         }
@@ -55,7 +55,7 @@ impl Core {
             }
             floor = self.disk_due(waited_for).map_or(floor, |disk| floor.max(disk));
         }
-        let wish = match held.ambiguous {
+        let wish = match held.ambiguous() {
             // What is out may settle it without a send. Who is short of a token needs the send either way.
             Some(_) if !waited_for && self.probe.busy() => return None,
             Some(mark) => {
@@ -84,23 +84,23 @@ impl Core {
     }
 
     /// When a token that is not in doubt is to be refreshed.
-    pub(super) fn ordinary_wish(&self, held: &Held, waited_for: bool) -> Option<BootTime> {
+    pub(super) fn ordinary_wish(&self, held: &Credential, waited_for: bool) -> Option<BootTime> {
         if !held.usable() {
             return held.unusable_until();
         }
-        let challenged = held.challenged().then(|| self.refresh.limit.next());
-        if waited_for && !held.refused {
+        let challenged = held.needs_replacing().then(|| self.refresh.limit.next());
+        if waited_for && !held.refused() {
             return Some(BootTime::default());
         }
         // A probe that is out may yet tell the age.
         let unknown = held.unknown_limit().filter(|_| self.probe.since().is_none());
         let half = || {
-            held.refresh_ends
+            held.refresh_ends()
                 .map(|end| end.before(self.setup.policy().refresh_token_life / 2))
         };
         let scheduled = match self.setup.policy().refresh {
             RefreshMode::OnDemand if !self.refresh.asked => half(),
-            RefreshMode::Eager | RefreshMode::OnDemand => held.advisory(),
+            RefreshMode::Eager | RefreshMode::OnDemand => held.refresh_after(),
         };
         let scheduled = scheduled.or(unknown);
         [challenged, scheduled].into_iter().flatten().min()
@@ -127,7 +127,7 @@ impl Core {
     /// From when on a 2xx says that an unanswered refresh was not carried out: the server has given up on it. Where a boot has no
     /// identity a mark of «another boot» may be of a moment before this process began.
     pub(crate) fn doubt_ends(&self) -> Option<BootTime> {
-        let mark = self.held.as_ref()?.ambiguous?;
+        let mark = self.credential.paired()?.ambiguous()?;
         let from = if mark.boot == self.setup.boot() {
             mark.at
         } else {
@@ -144,9 +144,9 @@ impl Core {
     pub(super) fn refresh_failed(&mut self, t: &mut Turn<'_>, fault: Fault, cause: Cause, waited_for: bool) {
         self.fault(t, fault.kind);
         let (dead, resend) = self
-            .held
-            .as_ref()
-            .map_or((false, None), |held| (held.dead(t.at()), held.ambiguous));
+            .credential
+            .paired()
+            .map_or((false, None), |held| (held.dead(t.at()), held.ambiguous()));
         let cap = if dead || waited_for {
             MANDATORY_CAP
         } else {
@@ -167,7 +167,7 @@ impl Core {
 
     /// The network may be back.
     pub(crate) fn hasten_refresh(&mut self, t: &mut Turn<'_>, change: Change, waited_for: bool) {
-        let Some(held) = &self.held else { return };
+        let Some(held) = self.credential.paired() else { return };
         if !self.refresh.retry.cured_by(change) {
             return;
         }

@@ -4,18 +4,17 @@
 
 use super::schedule::{ADVISORY_CAP, CLIENT_REJECTED_WAIT};
 use super::{Incoming, State};
+use crate::Core;
 use crate::backoff::Cause;
+use crate::credential::stamp;
 use crate::effect::{CallError, Effect, Note, Request};
 use crate::event::{Fault, FaultKind, Objection, PrepareAnswer, RefreshAnswer, TokenGrant, TokenKind, Unusable};
-use crate::held::{Held, stamp};
 use crate::op::OpId;
 use crate::record::{IntentMark, Pairing, TokenPair};
 use crate::snapshot::{ErrorWord, Reason};
 use crate::storage::{Pending, Tokens};
 use crate::time::{BootTime, WallTime};
-use crate::token::Generation;
 use crate::turn::Turn;
-use crate::{Afterlife, Core};
 
 impl Core {
     /// Step 1: a connection, proven alive before anything is risked on it.
@@ -53,7 +52,7 @@ impl Core {
             PrepareAnswer::Ready => None,
             // A server that asks for patience gets it as long as nobody is short of a token.
             PrepareAnswer::Busy(fault) => {
-                let short = waited_for || self.held.as_ref().is_none_or(|held| held.dead(t.at()));
+                let short = waited_for || self.credential.paired().is_none_or(|held| held.dead(t.at()));
                 (!short).then_some(fault)
             }
             PrepareAnswer::Failed(fault) => Some(fault),
@@ -69,8 +68,8 @@ impl Core {
             self.refresh_failed(t, fault, cause, waited_for);
             return;
         }
-        let Some(held) = &self.held else { return };
-        let sends = held.ambiguous.map_or(0, |mark| mark.sends).saturating_add(1);
+        let Some(held) = self.credential.paired() else { return };
+        let sends = held.ambiguous().map_or(0, |mark| mark.sends).saturating_add(1);
         let mark = IntentMark {
             boot: self.setup.boot(),
             at: t.at(),
@@ -88,11 +87,13 @@ impl Core {
 
     /// What a connection tells of the token's age, beside the `Date` of its answer.
     fn judge_age(&mut self, t: &Turn<'_>, answer: PrepareAnswer) {
-        let Some(held) = &mut self.held else { return };
+        let Some(held) = self.credential.paired_mut() else {
+            return;
+        };
         let askable = held.askable(self.setup.policy());
         match answer {
             PrepareAnswer::Ready | PrepareAnswer::Busy(_) => {
-                let decided = held.challenged() || held.ambiguous.is_some();
+                let decided = held.needs_replacing() || held.ambiguous().is_some();
                 let doubted = askable && held.by_wall_clock() && !decided;
                 if doubted {
                     // It told no time, and a wrong clock must not cost a refresh: the token is asked about first.
@@ -112,9 +113,9 @@ impl Core {
 
     /// Whether a refresh is wanted by all that is known now that the connection stands.
     fn still_wanted(&self, now: BootTime, waited_for: bool) -> bool {
-        self.held.as_ref().is_some_and(|held| {
+        self.credential.paired().is_some_and(|held| {
             let wish = self.ordinary_wish(held, waited_for);
-            held.ambiguous.is_some() || wish.is_some_and(|at| at <= now)
+            held.ambiguous().is_some() || wish.is_some_and(|at| at <= now)
         })
     }
 
@@ -135,7 +136,7 @@ impl Core {
     /// Step 4: the POST, on that very connection.
     fn send_refresh(&mut self, t: &mut Turn<'_>, prepared: OpId, mark: IntentMark) {
         self.refresh.state = State::Idle;
-        let token = self.held.as_ref().and_then(|held| held.pair.refresh.clone());
+        let token = self.credential.paired().and_then(|held| held.refresh_token().cloned());
         let (true, Some(token)) = (self.may_refresh(), token) else {
             t.emit(Effect::Cancel(prepared));
             self.refresh.release(t);
@@ -183,15 +184,15 @@ impl Core {
         }
         match answer {
             RefreshAnswer::Granted(grant) => {
-                if let (false, Some(held)) = (outdated, &mut self.held) {
+                if let (false, Some(held)) = (outdated, self.credential.paired_mut()) {
                     // It left after the other pair came, and worked: that one is stale.
-                    held.candidate = None;
+                    held.take_candidate();
                 }
                 self.refresh_granted(t, mark, date, grant);
             }
             RefreshAnswer::Dead => {
                 self.refresh.release(t);
-                self.verdict(t);
+                self.refresh_token_dead(t);
             }
             RefreshAnswer::ClientRejected(objection) => {
                 self.refresh.release(t);
@@ -220,8 +221,8 @@ impl Core {
     /// The POST came back without a verdict, or not at all.
     pub(crate) fn sent_refresh_failed(&mut self, t: &mut Turn<'_>, mark: IntentMark, fault: Fault, waited_for: bool) {
         if fault.kind.ambiguous() {
-            if let Some(held) = &mut self.held {
-                held.ambiguous = Some(mark);
+            if let Some(held) = self.credential.paired_mut() {
+                held.set_ambiguous(mark);
             }
             // The old access token tells whether the server carried it out.
             self.want_probe(t);
@@ -234,31 +235,23 @@ impl Core {
 
     /// An answer that is no verdict on this send. An earlier send that stays unanswered stays so; this one counts for it.
     fn unanswered(&mut self, mark: IntentMark) {
-        if let Some(held) = &mut self.held
-            && held.ambiguous.is_some()
+        if let Some(held) = self.credential.paired_mut()
+            && held.ambiguous().is_some()
         {
-            held.ambiguous = Some(mark);
+            held.set_ambiguous(mark);
         }
     }
 
     /// Step 5: durable before visible (I1).
     fn refresh_granted(&mut self, t: &mut Turn<'_>, mark: IntentMark, date: Option<WallTime>, grant: TokenGrant) {
-        let Some(held) = &self.held else { return };
-        let old = held.pair.refresh.clone();
+        let Some(held) = self.credential.paired() else { return };
+        let old = held.refresh_token().cloned();
         let obtained = stamp(self.setup.boot(), mark.at, date, t.now);
         let unusable = grant.unusable();
         // RFC 6749 §6: a server that sends no new refresh token leaves the old one in force.
         let incoming = grant.into_pair(old.as_ref(), obtained, t);
         self.told_unusable(t, unusable, &incoming);
         self.store_incoming(t, incoming, false);
-    }
-
-    /// The number of the token in a pair that was granted: the next one where there is a token.
-    pub(crate) const fn count(&mut self, pair: &TokenPair) -> Generation {
-        if pair.access.is_some() {
-            self.ledger.generation = self.ledger.generation.next();
-        }
-        self.ledger.generation
     }
 
     /// Says of a pair that was granted which of its tokens cannot be used, and why.
@@ -279,14 +272,14 @@ impl Core {
     }
 
     pub(crate) fn store_incoming(&mut self, t: &mut Turn<'_>, pair: TokenPair, replaces: bool) {
-        let Some(held) = &self.held else { return };
+        let Some(held) = self.credential.paired() else { return };
         let pairing = Pairing {
             pair: pair.clone(),
             mark: None,
-            candidate: held.candidate.clone(),
-            device: held.device.clone(),
+            candidate: held.candidate().cloned(),
+            device: held.device().clone(),
         };
-        let generation = self.count(&pair);
+        let generation = self.credential.count(&pair);
         self.store_pairing(t, pairing, Tokens::New, Pending::RefreshedPair);
         let incoming = Incoming {
             pair,
@@ -302,40 +295,28 @@ impl Core {
             return;
         };
         self.refresh.release(t);
-        let Some(old) = self.held.take() else { return };
-        let challenged = old.challenged();
-        let pairing = Pairing {
-            pair: incoming.pair,
-            mark: None,
-            // One that came in after the refresh left, or while this pair was being written.
-            candidate: old.candidate,
-            device: old.device,
+        let Some(old) = self.credential.unpair(Reason::None) else {
+            return;
         };
+        let needs_replacing = old.needs_replacing();
         // Its own number, not the ledger's: a replacement may have taken the next one meanwhile.
         let generation = incoming.generation;
         if incoming.replaces {
             t.note(Note::Paired {
                 generation,
                 replaced: true,
-                refreshable: pairing.pair.refresh.is_some(),
+                refreshable: incoming.pair.refresh.is_some(),
             });
-        } else if pairing.pair.access.is_some() {
+        } else if incoming.pair.access.is_some() {
             t.note(Note::Refreshed {
                 generation,
-                lifetime: pairing.pair.lifetime,
+                lifetime: incoming.pair.lifetime,
             });
         }
-        self.held = Some(Held::new(
-            old.grant,
-            generation,
-            pairing,
-            self.setup.boot(),
-            self.setup.policy(),
-            t,
-            false,
-        ));
+        let credential = old.refreshed(incoming.pair, generation, &self.setup, t);
+        self.credential.pair(credential);
         self.refresh.last_refreshed = Some(t.at());
-        if challenged && !incoming.replaces {
+        if needs_replacing && !incoming.replaces {
             self.refresh.limit.refreshed(t.at());
         } else if !self.setup.policy().can_probe && !incoming.replaces {
             // The token before lived to its ordinary refresh, and nobody said a word: no resource could tell more.
@@ -353,37 +334,6 @@ impl Core {
         self.refresh.warnings_given = 0;
         self.forget_probe(t);
         self.want_probe(t);
-    }
-
-    /// «This refresh token is worth nothing.»
-    fn verdict(&mut self, t: &mut Turn<'_>) {
-        if let Some(candidate) = self.held.as_mut().and_then(|held| held.candidate.take()) {
-            self.adopt_candidate(t, candidate);
-            return;
-        }
-        let Some(held) = self.held.take() else { return };
-        let reason = if held.ambiguous.is_some() {
-            Reason::RefreshAnswerLost
-        } else if held.refresh_token_ended(t.at()) {
-            Reason::RefreshTokenExpired
-        } else {
-            Reason::Revoked
-        };
-        self.end_pairing(t, held, reason);
-    }
-
-    /// The pairing is over by the server's word: a tombstone, and the last of the access token if it still lives.
-    pub(crate) fn end_pairing(&mut self, t: &mut Turn<'_>, held: Held, reason: Reason) {
-        self.fail_with(t, ErrorWord::PairingLost);
-        t.note(Note::PairingLost { reason });
-        self.idle = reason;
-        self.refresh.retry.reset();
-        let patience = self.forget_probe(t);
-        self.store_tombstone(t, reason, Pending::Nothing);
-        if self.setup.policy().can_probe && !held.dead(t.at()) && reason != Reason::NoRefreshToken {
-            self.afterlife = Some(Afterlife { held, alive: false });
-            self.want_probe_of_the_same(t, patience);
-        }
     }
 
     /// The other pair is the living one: it takes this one's place as a refreshed one would.
