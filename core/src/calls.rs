@@ -222,6 +222,16 @@ impl Core {
         }
     }
 
+    pub(super) fn write_calls_due(&self, now: BootTime) -> Option<BootTime> {
+        let kinds = [Kind::Durable, Kind::Unpaired];
+        kinds.into_iter().filter_map(|kind| self.call_due(kind, now)).min()
+    }
+
+    pub(super) fn answer_write_calls(&mut self, t: &mut Turn<'_>) {
+        self.answer_due(t, Kind::Durable);
+        self.answer_due(t, Kind::Unpaired);
+    }
+
     /// When a call of this kind is next due to be judged, even if nothing happens.
     pub(super) fn call_due(&self, kind: Kind, now: BootTime) -> Option<BootTime> {
         let due = |call: &PendingCall| match self.judge(call, now) {

@@ -4,20 +4,22 @@
 //! Must never: read a clock, draw a random number, lock, spawn, open, send. Time and entropy come in with each event; what is
 //! to be done goes out as effects. It is a crate of its own, so that the compiler holds its boundary.
 //!
-//! After each event the core looks at its state as a whole and starts whatever is due (`Core::run`); handlers only change
+//! After each event the core looks at its state as a whole and starts whatever is due (`jobs.rs`); handlers only change
 //! the state. So there is one place where each thing starts, and nothing has to remember to start it.
 
-mod agenda;
+mod apply;
 mod backoff;
 mod calls;
 mod credential;
 pub mod effect;
 pub mod error_code;
 pub mod event;
+mod jobs;
 #[cfg(test)]
 mod model;
 pub mod op;
 mod pairing;
+mod pending;
 pub mod policy;
 mod probe;
 pub mod record;
@@ -121,9 +123,9 @@ impl Core {
         if let Some(flow) = stored.flow {
             core.restore_flow(&mut t, flow);
         }
-        core.run(&mut t);
+        core.start_due(&mut t);
         core.publish(&mut t, true);
-        core.published.set_deadline(core.agenda(now.boot));
+        core.published.set_deadline(core.next_timeout(now));
         t.finish();
         core
     }
@@ -131,11 +133,11 @@ impl Core {
     /// One event in, its effects out.
     pub fn handle(&mut self, now: Now, event: Event, out: &mut Effects) {
         let mut t = Turn::new(now, out);
-        self.take(&mut t, event);
-        self.run(&mut t);
+        self.apply(&mut t, event);
+        self.start_due(&mut t);
         self.publish(&mut t, false);
         let drained = self.drain(&mut t);
-        self.published.set_deadline(self.agenda(now.boot));
+        self.published.set_deadline(self.next_timeout(now));
         t.finish();
         if drained {
             out.push(Effect::Drained);

@@ -12,7 +12,7 @@ use super::effect::{Note, Request, Store};
 use super::event::{Fault, RefreshAnswer, RevokeAnswer};
 use super::op::OpId;
 use super::record::{MAX_REVOCATIONS, PendingRevocation, Revocable, TokenPair};
-use super::time::{BootTime, WallTime};
+use super::time::{BootTime, Now, WallTime};
 use super::token::GrantId;
 use super::turn::Turn;
 
@@ -35,6 +35,14 @@ struct Entry {
     pending: PendingRevocation,
     /// A refresh of this grant is out: whichever refresh token is the newest then is to be revoked.
     waits_for: Option<OpId>,
+}
+
+impl Entry {
+    /// Whether the token has ended by the wall clock, or can never be revoked.
+    fn is_over(&self, wall: Option<WallTime>, can_revoke: bool) -> bool {
+        let ended = wall.zip(self.pending.ends).is_some_and(|(now, ends)| now >= ends);
+        self.waits_for.is_none() && (!can_revoke || ended)
+    }
 }
 
 impl Revocations {
@@ -81,10 +89,7 @@ impl Revocations {
     /// Drops what has ended by the wall clock, and what can never be sent. Whether there was any.
     fn prune(&mut self, wall: Option<WallTime>, can_revoke: bool) -> bool {
         let before = self.entries.len();
-        self.entries.retain(|entry| {
-            let ended = wall.zip(entry.pending.ends).is_some_and(|(now, ends)| now >= ends);
-            entry.waits_for.is_some() || (can_revoke && !ended)
-        });
+        self.entries.retain(|entry| !entry.is_over(wall, can_revoke));
         self.entries.len() < before
     }
 
@@ -159,8 +164,14 @@ impl Core {
         Some((ready, self.revocations.retry.next()))
     }
 
-    pub(super) fn revocation_deadline(&self) -> Option<BootTime> {
-        self.revocation_starts().map(|(_, start)| start)
+    /// When an entry is to be sent or dropped, or a flow goes on that waited for one.
+    pub(super) fn revocation_due(&self, now: Now) -> Option<BootTime> {
+        let list = &self.revocations;
+        let can_revoke = self.setup.policy().can_revoke;
+        let over = list.entries.iter().any(|entry| entry.is_over(now.wall, can_revoke));
+        let next = self.revocation_starts().map(|(_, at)| at);
+        let tried = next.is_none() && list.sent.is_none() && self.pairing.waits_for_revocation();
+        if over || tried { Some(now.boot) } else { next }
     }
 
     /// Starts what is due.

@@ -31,6 +31,20 @@ impl Core {
         self.calls.push(call, t.at().after(CALL_LIMIT), wants);
     }
 
+    /// When a caller of `GetAccessToken` is judged next, or what rejections wait for has changed.
+    pub(super) fn token_calls_due(&self, now: BootTime) -> Option<BootTime> {
+        if self.examination_changed() {
+            Some(now)
+        } else {
+            self.call_due(Kind::Token, now)
+        }
+    }
+
+    pub(super) fn answer_token_calls(&mut self, t: &mut Turn<'_>) {
+        self.examine_by_refresh();
+        self.answer_due(t, Kind::Token);
+    }
+
     /// Whether a caller is short of a token: its wait makes a refresh mandatory.
     pub(super) fn waited_for(&self, now: BootTime) -> bool {
         let Some(held) = self.credential.paired() else {

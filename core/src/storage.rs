@@ -10,8 +10,8 @@ use std::time::Duration;
 use super::Core;
 use super::backoff::{Cause, Retry};
 use super::effect::{CallError, Effect, Note, Slots, Store};
-use super::event::Command;
 use super::op::OpId;
+use super::pending::Pending;
 use super::record::{Body, Kept, Pairing, Record};
 use super::snapshot::{ErrorWord, Reason};
 use super::time::BootTime;
@@ -46,73 +46,6 @@ enum What {
     Revocations,
     Flow,
     FlowRemoval,
-}
-
-/// What the newest record on its way to disk is for. Until it is there, nothing may be concluded that would be written over it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) enum Pending {
-    /// Nothing but what memory holds already: a repeated write, or the tombstone of a pairing that the server ended.
-    Nothing,
-    /// The mark of the refresh that is sent next.
-    IntentMark,
-    /// What a refresh brought, or the candidate that takes the place of a dead pair.
-    RefreshedPair,
-    /// What the user approved.
-    NewPairing,
-    /// What `Unpair` writes.
-    Tombstone,
-}
-
-impl Pending {
-    /// Whether what is known of the tokens in hand may be concluded, and written.
-    pub(super) const fn may_conclude(self) -> bool {
-        match self {
-            Self::Nothing | Self::IntentMark => true,
-            Self::RefreshedPair | Self::NewPairing | Self::Tombstone => false,
-        }
-    }
-
-    /// Whether the token endpoint may be asked on behalf of the pairing in hand.
-    pub(super) const fn may_refresh(self) -> bool {
-        match self {
-            Self::Nothing | Self::IntentMark | Self::RefreshedPair => true,
-            Self::NewPairing | Self::Tombstone => false,
-        }
-    }
-
-    /// Whether a probe or a heartbeat may be sent.
-    pub(super) const fn may_probe(self) -> bool {
-        match self {
-            Self::Nothing | Self::IntentMark => true,
-            Self::RefreshedPair | Self::NewPairing | Self::Tombstone => false,
-        }
-    }
-
-    /// Whether a revocation may be sent.
-    pub(super) const fn may_revoke(self) -> bool {
-        match self {
-            Self::Nothing | Self::IntentMark | Self::RefreshedPair => true,
-            // Until it is on disk, what was there before is all that a crash would leave.
-            Self::NewPairing | Self::Tombstone => false,
-        }
-    }
-
-    /// Whether commands that were put off wait on.
-    pub(super) const fn puts_commands_off(self) -> bool {
-        match self {
-            Self::Nothing | Self::IntentMark | Self::RefreshedPair => false,
-            Self::NewPairing | Self::Tombstone => true,
-        }
-    }
-
-    /// Whether this command waits until the record is on disk.
-    pub(super) const fn puts_off(self, command: &Command) -> bool {
-        match self {
-            Self::Nothing | Self::IntentMark | Self::RefreshedPair => false,
-            Self::NewPairing => matches!(command, Command::CancelPairing | Command::Unpair),
-            Self::Tombstone => matches!(command, Command::StartPairing { .. }),
-        }
-    }
 }
 
 /// One of the store's files.
@@ -373,7 +306,7 @@ impl Core {
     }
 
     /// When what the disk did not take is written again. `waited_for`: a caller is short of a token, which needs a mark.
-    pub(super) fn disk_due(&self, waited_for: bool) -> Option<BootTime> {
+    pub(super) fn rewrite_due(&self, waited_for: bool) -> Option<BootTime> {
         let storage = &self.storage;
         let retry = &storage.retry;
         // The second half of what was begun before the end.
@@ -381,6 +314,16 @@ impl Core {
         let may = self.may_start() || (half && self.shutdown.is_draining());
         (storage.behind() && !storage.writes_record() && may)
             .then(|| if waited_for { retry.pressed() } else { retry.next() })
+    }
+
+    /// Writes again what the disk did not take.
+    pub(super) fn rewrite(&mut self, t: &mut Turn<'_>) {
+        if self.storage.record_behind() {
+            self.store_current(t, Tokens::Same);
+        }
+        if self.storage.revocations_unknown() {
+            self.store_revocations(t);
+        }
     }
 
     pub(super) fn store(&mut self, t: &mut Turn<'_>, store: Store) -> OpId {
@@ -403,7 +346,7 @@ impl Core {
     }
 
     /// Writes a pairing into one generation. Where its tokens are new, the other follows as soon as that has ended
-    /// ([`Core::disk_due`]), and nobody waits for it.
+    /// ([`Core::rewrite_due`]), and nobody waits for it.
     pub(super) fn store_pairing(&mut self, t: &mut Turn<'_>, pairing: Pairing, tokens: Tokens, purpose: Pending) {
         self.store_record(t, Body::Paired(Box::new(pairing)), Slots::One, tokens, purpose);
     }

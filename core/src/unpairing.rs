@@ -13,9 +13,9 @@ use super::credential::stamp;
 use super::effect::{CallError, Note};
 use super::event::{Command, RefreshAnswer};
 use super::op::{CallId, OpId};
+use super::pending::Pending;
 use super::record::{IntentMark, TokenPair};
 use super::snapshot::Reason;
-use super::storage::Pending;
 use super::time::WallTime;
 use super::turn::Turn;
 

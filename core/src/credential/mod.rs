@@ -8,9 +8,9 @@ mod paired;
 
 use super::Core;
 use super::effect::Note;
+use super::pending::Pending;
 use super::record::{Body, IntentMark, Kept, Loaded, Record, TokenPair};
 use super::snapshot::{ErrorWord, Reason};
-use super::storage::Pending;
 use super::time::BootTime;
 use super::token::{Generation, GrantId};
 use super::turn::Turn;
@@ -131,17 +131,14 @@ impl Credentials {
         self.residual.take().is_some()
     }
 
-    pub(super) fn residual_is_over(&self, now: BootTime) -> bool {
-        self.residual
-            .as_ref()
-            .is_some_and(|residual| residual.credential.dead(now))
-    }
-
-    /// When the life of a token ends that is not over yet.
-    pub(super) fn next_end(&self, now: BootTime) -> Option<BootTime> {
-        let residual = self.residual.as_ref().map(|residual| &residual.credential);
-        let ends = self.paired().into_iter().chain(residual).filter_map(Credential::end);
-        ends.filter(|end| *end > now).min()
+    /// When the residual token is over.
+    pub(super) fn residual_end(&self, now: BootTime) -> Option<BootTime> {
+        let credential = &self.residual.as_ref()?.credential;
+        if credential.dead(now) {
+            Some(now)
+        } else {
+            credential.end()
+        }
     }
 
     /// A resource took the token in hand.
@@ -233,6 +230,21 @@ impl Core {
         self.want_probe(t);
     }
 
+    /// When the access token ends; with it the pairing, where there is no refresh token.
+    pub(super) fn credential_end(&self, now: BootTime) -> Option<BootTime> {
+        let held = self.credential.paired()?;
+        let over = held.refresh_token().is_none() && held.dead(now) && self.storage.pending().may_conclude();
+        if over {
+            Some(now)
+        } else {
+            held.end().filter(|end| *end > now)
+        }
+    }
+
+    pub(super) fn end_residual(&mut self, t: &mut Turn<'_>) {
+        self.forget_probe(t);
+    }
+
     /// The server says that the refresh token is worth nothing.
     pub(super) fn refresh_token_dead(&mut self, t: &mut Turn<'_>) {
         let Some(held) = self.credential.paired_mut() else {
@@ -268,6 +280,24 @@ impl Core {
                 confirmed: false,
             });
             self.want_probe_of_the_same(t, patience);
+        }
+    }
+
+    /// Without a refresh token the access token's end is the pairing's.
+    pub(super) fn end_if_unrefreshable(&mut self, t: &mut Turn<'_>) {
+        let now = t.at();
+        if !self.storage.pending().may_conclude() {
+            return;
+        }
+        let Some(held) = self.credential.paired_mut() else {
+            return;
+        };
+        if held.refresh_token().is_some() || !held.dead(now) {
+            return;
+        }
+        match held.take_candidate() {
+            Some(candidate) => self.adopt_candidate(t, candidate),
+            None => self.end_pairing(t, Reason::NoRefreshToken),
         }
     }
 }

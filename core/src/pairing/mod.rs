@@ -43,6 +43,13 @@ pub(super) struct Flows {
     rate_limit: CodeRateLimit,
 }
 
+impl Flows {
+    /// Whether the flow waits for a revocation that goes first.
+    pub(super) fn waits_for_revocation(&self) -> bool {
+        self.flow.as_ref().is_some_and(|flow| flow.step == Step::Revoking)
+    }
+}
+
 impl Core {
     /// `StartPairing`.
     pub(super) fn start_pairing(&mut self, t: &mut Turn<'_>, call: CallId, caller: u32, options: PairingOptions) {
@@ -220,8 +227,6 @@ impl Core {
 
     /// Starts what is due.
     pub(super) fn run_flow(&mut self, t: &mut Turn<'_>) {
-        self.answer_due(t, Kind::PairingCode);
-        self.answer_due(t, Kind::RedirectResult);
         while let Some((at, action)) = self.next_action(t.at())
             && at <= t.at()
         {

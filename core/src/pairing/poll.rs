@@ -9,9 +9,10 @@ use crate::effect::{CallError, Effect, Note, Request, Store};
 use crate::error_code::ErrorCode;
 use crate::event::{PollAnswer, TokenGrant};
 use crate::op::OpId;
+use crate::pending::Pending;
 use crate::record::Pairing;
 use crate::snapshot::{DeviceInfo, ErrorWord, Reason};
-use crate::storage::{Pending, Tokens};
+use crate::storage::Tokens;
 use crate::time::{BootTime, WallTime};
 use crate::turn::Turn;
 

@@ -15,9 +15,10 @@ use crate::credential::Credential;
 use crate::effect::{CallError, Effect, Note, Request};
 use crate::event::{Client, Fault, ResourceAnswer};
 use crate::op::OpId;
-use crate::snapshot::{DeviceInfo, ErrorWord, Reason};
+use crate::snapshot::{DeviceInfo, ErrorWord};
 use crate::storage::Tokens;
 use crate::time::BootTime;
+use crate::token::AccessToken;
 use crate::turn::Turn;
 use rejection::{PROBES_APART, Rejections};
 
@@ -147,11 +148,16 @@ impl Core {
         [wish, doubt, settled].into_iter().flatten().min()
     }
 
-    /// When the next heartbeat is due.
-    fn heartbeat_starts(&self) -> Option<BootTime> {
+    pub(super) fn probe_due(&self, now: BootTime) -> Option<BootTime> {
+        let unconfirmed = self.credential.paired().is_some_and(Credential::unconfirmed);
+        let waited_for = unconfirmed && self.calls.of(Kind::Token).next().is_some();
+        self.probe_starts(now, waited_for)
+    }
+
+    pub(super) fn heartbeat_due(&self, now: BootTime) -> Option<BootTime> {
         self.setup.policy().heartbeat?;
         let held = self.credential.paired()?;
-        (self.may_probe() && !held.refused() && !held.unconfirmed())
+        (self.may_probe() && !held.dead(now) && !held.unconfirmed())
             .then_some(self.probe.heartbeat_at)
             .flatten()
             .map(|at| at.max(self.probe.retry.not_before()))
@@ -165,52 +171,25 @@ impl Core {
             && self.may_start()
     }
 
-    fn unconfirmed_waiters(&self) -> bool {
-        self.calls.of(Kind::Token).next().is_some() && self.credential.paired().is_some_and(Credential::unconfirmed)
-    }
-
-    pub(super) fn probe_deadline(&self, now: BootTime) -> Option<BootTime> {
-        let alive = self
-            .credential
-            .paired()
-            .filter(|held| !held.dead(now))
-            .and_then(|_| self.heartbeat_starts());
-        [self.probe_starts(now, self.unconfirmed_waiters()), alive]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
-    /// Starts what is due.
     pub(super) fn start_probe(&mut self, t: &mut Turn<'_>) {
-        let now = t.at();
-        self.answer_due(t, Kind::ProbeResult);
-        let probe = self
-            .probe_starts(now, self.unconfirmed_waiters())
-            .is_some_and(|start| start <= now);
-        let heartbeat = self.heartbeat_starts().is_some_and(|start| start <= now);
-        let Some(token) = self.credential.in_hand() else { return };
-        if !probe && (!heartbeat || token.dead(now)) {
-            return;
-        }
-        let Some(access) = token.pair().access.clone() else {
-            return;
-        };
-        let request = if probe {
-            Request::Identify(access)
-        } else {
-            Request::Heartbeat(access)
-        };
-        let op = self.request(t, request);
+        self.probe.probed_at = Some(t.at());
+        self.send_with_token(t, Request::Identify, false);
+    }
+
+    pub(super) fn start_heartbeat(&mut self, t: &mut Turn<'_>) {
+        self.send_with_token(t, Request::Heartbeat, true);
+    }
+
+    fn send_with_token(&mut self, t: &mut Turn<'_>, request: fn(AccessToken) -> Request, heartbeat: bool) {
+        let access = self.credential.in_hand().and_then(|token| token.pair().access.clone());
+        let Some(access) = access else { return };
+        let op = self.request(t, request(access));
         self.probe.in_flight = Some(InFlight {
             op,
-            since: now,
-            heartbeat: !probe,
+            since: t.at(),
+            heartbeat,
             outdated: false,
         });
-        if probe {
-            self.probe.probed_at = Some(now);
-        }
         self.probe.rejections.asked();
         self.calls.examining();
     }
@@ -327,24 +306,6 @@ impl Core {
         t.note(Note::TokenRefused { generation });
         self.fail_with(t, ErrorWord::TokenRefused);
         self.end_if_unrefreshable(t);
-    }
-
-    /// Without a refresh token the access token's end is the pairing's.
-    pub(super) fn end_if_unrefreshable(&mut self, t: &mut Turn<'_>) {
-        let now = t.at();
-        if !self.storage.pending().may_conclude() {
-            return;
-        }
-        let Some(held) = self.credential.paired_mut() else {
-            return;
-        };
-        if held.refresh_token().is_some() || !held.dead(now) {
-            return;
-        }
-        match held.take_candidate() {
-            Some(candidate) => self.adopt_candidate(t, candidate),
-            None => self.end_pairing(t, Reason::NoRefreshToken),
-        }
     }
 
     /// A refresh goes out: no other request may carry the token meanwhile.

@@ -343,6 +343,16 @@ impl Core {
         Judgement::Answer(failing.map_or(Ok(Reply::Done), Err))
     }
 
+    /// Whether a refresh that examines rejections has begun or ended.
+    pub(crate) fn examination_changed(&self) -> bool {
+        let refreshing = !self.refresh.is_idle();
+        let changed = |rejection: &Rejection| match rejection.stage {
+            Stage::Fresh | Stage::Unanswered => refreshing,
+            Stage::Asked | Stage::AskedBefore => !refreshing,
+        };
+        !self.setup.policy().can_probe && self.probe.rejections.open.values().any(changed)
+    }
+
     /// Where no resource can be asked, the refresh is what examines a rejection: it ends the doubt, or fails.
     pub(crate) fn examine_by_refresh(&mut self) {
         if self.setup.policy().can_probe {

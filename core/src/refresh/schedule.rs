@@ -53,7 +53,7 @@ impl Core {
             if self.storage.writes_record() {
                 return None;
             }
-            floor = self.disk_due(waited_for).map_or(floor, |disk| floor.max(disk));
+            floor = self.rewrite_due(waited_for).map_or(floor, |disk| floor.max(disk));
         }
         let wish = match held.ambiguous() {
             // What is out may settle it without a send. Who is short of a token needs the send either way.

@@ -10,19 +10,24 @@ use crate::credential::stamp;
 use crate::effect::{CallError, Effect, Note, Request};
 use crate::event::{Fault, FaultKind, Objection, PrepareAnswer, RefreshAnswer, TokenGrant, TokenKind, Unusable};
 use crate::op::OpId;
+use crate::pending::Pending;
 use crate::record::{IntentMark, Pairing, TokenPair};
 use crate::snapshot::{ErrorWord, Reason};
-use crate::storage::{Pending, Tokens};
+use crate::storage::Tokens;
 use crate::time::{BootTime, WallTime};
 use crate::turn::Turn;
 
 impl Core {
     /// Step 1: a connection, proven alive before anything is risked on it.
     pub(crate) fn start_refresh(&mut self, t: &mut Turn<'_>) {
+        if self.storage.behind() {
+            return;
+        }
         // Who waits for it now may be gone when the connection stands, and the try goes on.
         self.refresh.asked |= self.waited_for(t.at());
         let op = self.request(t, Request::Prepare);
         self.refresh.state = State::Preparing(op);
+        self.examine_by_refresh();
     }
 
     /// Steps 2 and 3: hold off shutdown; write down that the token may be spent from now on. If what the connection told of

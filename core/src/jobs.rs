@@ -1,0 +1,111 @@
+//! What the core does by itself: one table of jobs, each with when it is due and how it starts.
+//!
+//! Invariant: the order of the table is the order of effects, ids and draws within one event.
+
+use super::Core;
+use super::calls::Kind;
+use super::effect::{Effect, Request};
+use super::op::OpId;
+use super::time::{BootTime, Now};
+use super::turn::Turn;
+
+/// A start makes at most a handful of others due (a tombstone, a revocation, a code); more would be a loop.
+const MAX_ROUNDS: usize = 8;
+
+/// Something that starts when it is due, whatever the event.
+struct Job {
+    /// When it is due next, even if nothing happens; now, or an instant that has passed, if it is to start. `None` while it is
+    /// blocked, or there is nothing to do.
+    due: fn(&Core, Now) -> Option<BootTime>,
+    start: fn(&mut Core, &mut Turn<'_>),
+    /// It is started in every round, due or not.
+    in_every_round: bool,
+}
+
+const fn job(due: fn(&Core, Now) -> Option<BootTime>, start: fn(&mut Core, &mut Turn<'_>)) -> Job {
+    Job {
+        due,
+        start,
+        in_every_round: false,
+    }
+}
+
+const JOBS: [Job; 15] = [
+    // The end of an unexpired token is due only because the view changes.
+    job(|core, now| core.credential_end(now.boot), Core::end_if_unrefreshable),
+    job(|core, now| core.credential.residual_end(now.boot), Core::end_residual),
+    job(|core, now| core.call_due(Kind::Retry, now.boot), Core::retry_commands),
+    job(|core, now| core.write_calls_due(now.boot), Core::answer_write_calls),
+    job(|core, _| core.warning_due(), Core::warn),
+    job(|core, now| core.rewrite_due(core.waited_for(now.boot)), Core::rewrite),
+    job(Core::revocation_due, Core::start_revocation),
+    // What the flow below does may show a code again that has ended: it is told with the next event, or at the call's end.
+    Job {
+        due: |core, _| core.calls.deadline(Kind::PairingCode),
+        start: |core, t| core.answer_due(t, Kind::PairingCode),
+        in_every_round: true,
+    },
+    job(
+        |core, now| core.call_due(Kind::RedirectResult, now.boot),
+        |core, t| core.answer_due(t, Kind::RedirectResult),
+    ),
+    job(|core, now| core.flow_due(now.boot), Core::run_flow),
+    job(
+        |core, now| core.call_due(Kind::ProbeResult, now.boot),
+        |core, t| core.answer_due(t, Kind::ProbeResult),
+    ),
+    // Before the callers of tokens: whether they wait for it is judged by its being out.
+    job(|core, now| core.probe_due(now.boot), Core::start_probe),
+    job(|core, now| core.heartbeat_due(now.boot), Core::start_heartbeat),
+    job(|core, now| core.token_calls_due(now.boot), Core::answer_token_calls),
+    job(
+        |core, now| core.refresh_starts(core.waited_for(now.boot)),
+        Core::start_refresh,
+    ),
+];
+
+impl Core {
+    /// Starts every job that is due, and what that makes due in turn.
+    pub(super) fn start_due(&mut self, t: &mut Turn<'_>) {
+        let now = t.now;
+        for _ in 0..MAX_ROUNDS {
+            for job in &JOBS {
+                if job.in_every_round || (job.due)(self, now).is_some_and(|at| at <= now.boot) {
+                    (job.start)(self, t);
+                }
+            }
+            if self.next_timeout(now).is_none_or(|next| next > now.boot) {
+                return;
+            }
+        }
+    }
+
+    /// When a job is due next, even if nothing happens.
+    pub(super) fn next_timeout(&self, now: Now) -> Option<BootTime> {
+        JOBS.iter().filter_map(|job| (job.due)(self, now)).min()
+    }
+
+    /// Whether something is under way that must not be cut.
+    pub(super) fn busy(&self) -> bool {
+        self.refresh.sent().is_some()
+            || self.polling()
+            || self.revocations.waiting()
+            || self.storage.newest_write().is_some()
+    }
+
+    /// Whether anything new may be started.
+    pub(super) fn may_start(&self) -> bool {
+        self.shutdown.is_running()
+    }
+
+    /// Whether anything may be started that needs the client secret.
+    pub(super) fn may_use_secret(&self) -> bool {
+        self.may_start() && self.setup.is_ready()
+    }
+
+    pub(super) fn request(&mut self, t: &mut Turn<'_>, request: Request) -> OpId {
+        let op = self.ids.next_op();
+        t.emit(Effect::Request(op, request));
+        op
+    }
+}
