@@ -23,6 +23,7 @@ mod jobs;
 )]
 mod model;
 pub mod op;
+mod pair_fate;
 mod pairing;
 mod pending;
 pub mod policy;

@@ -13,6 +13,7 @@ use super::credential::stamp;
 use super::effect::{CallError, Note};
 use super::event::{Command, RefreshAnswer};
 use super::op::{CallId, OpId};
+use super::pair_fate::Source;
 use super::pending::Pending;
 use super::record::{IntentMark, TokenPair};
 use super::snapshot::Reason;
@@ -31,6 +32,11 @@ pub(super) struct Unpairing {
 }
 
 impl Unpairing {
+    /// The refresh that was out brought a pair.
+    pub(super) fn hold_back_refreshed(&mut self, pair: TokenPair) {
+        self.refreshed = Some(pair);
+    }
+
     /// A second pair came: it is kept until the tombstone is written.
     pub(super) fn hold_back(&mut self, candidate: TokenPair) {
         self.candidate = Some(candidate);
@@ -141,15 +147,15 @@ impl Core {
         if !self.revocations.refreshed(op, answer) {
             return false;
         }
+        let fate = self.fate(Source::Refresh { detached: true });
         let mark = self.unpairing.as_mut().and_then(|unpairing| unpairing.detached.take());
         // Should the tombstone fail, the pairing goes on with what this taught.
         match (answer, mark) {
             (RefreshAnswer::Granted(grant), mark) => {
-                if let (Some(mark), Some(unpairing), Some(held)) = (mark, &mut self.unpairing, self.credential.paired())
-                {
-                    let obtained = stamp(self.setup.boot(), mark.1.at, date, t.now);
+                if let (Some((_, mark)), Some(held)) = (mark, self.credential.paired()) {
+                    let obtained = stamp(self.setup.boot(), mark.at, date, t.now);
                     let pair = grant.clone().into_pair(held.refresh_token(), obtained, t);
-                    unpairing.refreshed = Some(pair);
+                    self.settle(t, pair, String::new(), fate);
                 }
                 self.store_revocations(t);
             }

@@ -8,6 +8,7 @@ mod paired;
 
 use super::Core;
 use super::effect::Note;
+use super::pair_fate::Source;
 use super::pending::Pending;
 use super::record::{Body, IntentMark, Kept, Loaded, Record, TokenPair};
 use super::snapshot::{ErrorWord, Reason};
@@ -247,13 +248,12 @@ impl Core {
 
     /// The server says that the refresh token is worth nothing.
     pub(super) fn refresh_token_dead(&mut self, t: &mut Turn<'_>) {
-        let Some(held) = self.credential.paired_mut() else {
-            return;
-        };
-        if let Some(candidate) = held.take_candidate() {
-            self.adopt_candidate(t, candidate);
+        if self.settle_candidate(t, Source::LivingCandidate).is_some() {
             return;
         }
+        let Some(held) = self.credential.paired() else {
+            return;
+        };
         let reason = if held.ambiguous().is_some() {
             Reason::RefreshAnswerLost
         } else if held.refresh_token_ended(t.at()) {
@@ -289,15 +289,9 @@ impl Core {
         if !self.storage.pending().may_conclude() {
             return;
         }
-        let Some(held) = self.credential.paired_mut() else {
-            return;
-        };
-        if held.refresh_token().is_some() || !held.dead(now) {
-            return;
-        }
-        match held.take_candidate() {
-            Some(candidate) => self.adopt_candidate(t, candidate),
-            None => self.end_pairing(t, Reason::NoRefreshToken),
+        let over = |held: &Credential| held.refresh_token().is_none() && held.dead(now);
+        if self.credential.paired().is_some_and(over) && self.settle_candidate(t, Source::LivingCandidate).is_none() {
+            self.end_pairing(t, Reason::NoRefreshToken);
         }
     }
 }

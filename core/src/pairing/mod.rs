@@ -27,7 +27,7 @@ use crate::effect::{CallError, Effect, Note, Reply, Request, Store};
 use crate::event::{Command, PairingOptions};
 use crate::op::CallId;
 use crate::policy::GrantKind;
-use crate::record::FlowRecord;
+use crate::record::{FlowRecord, Pairing, TokenPair};
 use crate::snapshot::Reason;
 use crate::time::BootTime;
 use crate::turn::Turn;
@@ -44,6 +44,26 @@ pub(super) struct Flows {
 }
 
 impl Flows {
+    /// The user approved: this pairing is being written.
+    pub(super) fn storing(&mut self, pairing: Pairing) {
+        if let Some(flow) = &mut self.flow {
+            flow.step = Step::Storing {
+                pairing: Box::new(pairing),
+            };
+        }
+    }
+
+    /// A second pair came while the first is being written.
+    pub(super) fn keep_candidate(&mut self, pair: TokenPair) {
+        if let Some(Flow {
+            step: Step::Storing { pairing },
+            ..
+        }) = &mut self.flow
+        {
+            pairing.candidate = Some(pair);
+        }
+    }
+
     /// Whether the flow waits for a revocation that goes first.
     pub(super) fn waits_for_revocation(&self) -> bool {
         self.flow.as_ref().is_some_and(|flow| flow.step == Step::Revoking)

@@ -4,15 +4,13 @@ use super::showing::{Showing, Which};
 use super::{Flow, Step};
 use crate::Core;
 use crate::calls::Kind;
-use crate::credential::{Credential, stamp};
+use crate::credential::stamp;
 use crate::effect::{CallError, Effect, Note, Request, Store};
 use crate::error_code::ErrorCode;
 use crate::event::{PollAnswer, TokenGrant};
 use crate::op::OpId;
-use crate::pending::Pending;
-use crate::record::Pairing;
-use crate::snapshot::{DeviceInfo, ErrorWord, Reason};
-use crate::storage::Tokens;
+use crate::pair_fate::Fate;
+use crate::snapshot::{ErrorWord, Reason};
 use crate::time::{BootTime, WallTime};
 use crate::turn::Turn;
 
@@ -165,42 +163,10 @@ impl Core {
         self.let_go(&mut flow);
         flow.ended = None;
         self.pairing.flow = Some(flow);
-        let device = DeviceInfo {
-            name,
-            ..DeviceInfo::default()
-        };
         let unusable = grant.unusable();
         let pair = grant.into_pair(None, stamp(self.setup.boot(), sent, date, t.now), t);
         self.told_unusable(t, unusable, &pair);
-        let pairing = Pairing {
-            pair,
-            mark: None,
-            candidate: None,
-            device,
-        };
-        // A refresh that was not sent would only be in the way; one that was runs on, and its outcome is dropped.
-        self.abandon_unsent_refresh(t);
-        self.revoke_replaced(t);
-        self.credential.count(&pairing.pair);
-        self.credential.count_grant();
-        self.store_pairing(t, pairing.clone(), Tokens::New, Pending::NewPairing);
-        if let Some(flow) = &mut self.pairing.flow {
-            flow.step = Step::Storing {
-                pairing: Box::new(pairing),
-            };
-        }
-    }
-
-    /// Where two grants of a device are strangers, the one that gives way is revoked. It goes on the list before the new
-    /// pairing goes on disk: if a crash comes in between, the entry is of the living grant and is dropped.
-    fn revoke_replaced(&mut self, t: &mut Turn<'_>) {
-        let Some(held) = self.credential.paired().filter(|_| !self.setup.policy().sole_grant) else {
-            return;
-        };
-        let grant = held.grant();
-        let newest = self.refresh.incoming().unwrap_or(held.pair()).clone();
-        let flying = self.refresh.sent().map(|(op, _)| op);
-        self.revoke_pair(t, grant, &newest, flying);
+        self.settle(t, pair, name, Fate::NewPairing);
     }
 
     /// The new pairing is on disk, or the disk fails and memory is all there is.
@@ -219,23 +185,6 @@ impl Core {
             self.revocations.forget();
             self.store_revocations(t);
         }
-        let replaced = self.credential.is_paired();
-        self.install(t, *pairing, replaced);
-    }
-
-    /// Takes a new grant into use.
-    pub(crate) fn install(&mut self, t: &mut Turn<'_>, pairing: Pairing, replaced: bool) {
-        self.abandon_unsent_refresh(t);
-        self.refresh.start_anew(t);
-        let refreshable = pairing.pair.refresh.is_some();
-        let (grant, generation) = (self.credential.grant(), self.credential.generation());
-        let credential = Credential::new(grant, generation, pairing, &self.setup, t, false);
-        self.credential.pair(credential);
-        t.note(Note::Paired {
-            generation,
-            replaced,
-            refreshable,
-        });
-        self.new_token(t);
+        self.install(t, *pairing);
     }
 }

@@ -15,6 +15,7 @@ use crate::credential::Credential;
 use crate::effect::{CallError, Effect, Note, Request};
 use crate::event::{Client, Fault, ResourceAnswer};
 use crate::op::OpId;
+use crate::pair_fate::{Fate, Source};
 use crate::snapshot::{DeviceInfo, ErrorWord};
 use crate::storage::Tokens;
 use crate::time::BootTime;
@@ -258,11 +259,9 @@ impl Core {
     /// was lost was not carried out, for it would have ended this token, if the server had given up on it by then.
     fn settle_by_a_2xx(&mut self, t: &mut Turn<'_>, flight: &InFlight) {
         let doubt_ended = self.doubt_ends().is_some_and(|end| flight.since >= end);
-        let Some(held) = self.credential.paired_mut() else {
-            return;
-        };
-        let stale = !flight.outdated && held.take_candidate().is_some();
-        let doubted = doubt_ended && held.settle_doubt();
+        let stale = !flight.outdated && self.settle_candidate(t, Source::StaleCandidate).is_some();
+        let held = self.credential.paired_mut();
+        let doubted = doubt_ended && held.is_some_and(Credential::settle_doubt);
         // A mark on its way to the disk is of the send that follows.
         let marking = self.refresh.is_marking();
         if stale {
@@ -277,24 +276,24 @@ impl Core {
         if self.credential.drop_residual() {
             return;
         }
-        let (now, may_conclude) = (t.at(), self.storage.pending().may_conclude());
+        if self.credential.paired().is_none_or(Credential::refused) {
+            return;
+        }
+        match self.settle_candidate(t, Source::LivingCandidate) {
+            // Asked again if both pairs are still there once the record is.
+            Some(Fate::Keep) => self.probe.wanted = true,
+            // The cancelled replacement took this pair's place at the server.
+            Some(_) => {}
+            None => self.only_token_refused(t),
+        }
+    }
+
+    /// The server's 401 to the only token that this device has.
+    fn only_token_refused(&mut self, t: &mut Turn<'_>) {
         let Some(held) = self.credential.paired_mut() else {
             return;
         };
-        if held.refused() {
-            return;
-        }
-        if !may_conclude && held.candidate().is_some() {
-            // Asked again if both pairs are still there once the record is.
-            self.probe.wanted = true;
-            return;
-        }
-        if let Some(candidate) = held.take_candidate() {
-            // The cancelled replacement took this pair's place at the server.
-            self.adopt_candidate(t, candidate);
-            return;
-        }
-        if held.ended_unnoticed(now) {
+        if held.ended_unnoticed(t.at()) {
             // No resource is broken, and no limit concerns it: nobody knew how old this token is.
             self.refresh.demand();
             self.end_if_unrefreshable(t);

@@ -10,6 +10,7 @@ use crate::credential::stamp;
 use crate::effect::{CallError, Effect, Note, Request};
 use crate::event::{Fault, FaultKind, Objection, PrepareAnswer, RefreshAnswer, TokenGrant, TokenKind, Unusable};
 use crate::op::OpId;
+use crate::pair_fate::{Fate, Source};
 use crate::pending::Pending;
 use crate::record::{IntentMark, Pairing, TokenPair};
 use crate::snapshot::{ErrorWord, Reason};
@@ -182,18 +183,18 @@ impl Core {
             return;
         }
         self.refresh.state = State::Idle;
-        if self.storage.pending() == Pending::NewPairing {
-            // A newer pairing is on its way to disk and must not be overwritten by news of the one it replaces.
+        let fate = self.fate(Source::Refresh { detached: false });
+        if fate == Fate::Drop {
             self.refresh.release(t);
             return;
         }
         match answer {
             RefreshAnswer::Granted(grant) => {
-                if let (false, Some(held)) = (outdated, self.credential.paired_mut()) {
-                    // It left after the other pair came, and worked: that one is stale.
-                    held.take_candidate();
+                if !outdated {
+                    // It left after the other pair came, and worked.
+                    self.settle_candidate(t, Source::StaleCandidate);
                 }
-                self.refresh_granted(t, mark, date, grant);
+                self.refresh_granted(t, mark, date, grant, fate);
             }
             RefreshAnswer::Dead => {
                 self.refresh.release(t);
@@ -248,7 +249,14 @@ impl Core {
     }
 
     /// Step 5: durable before visible (I1).
-    fn refresh_granted(&mut self, t: &mut Turn<'_>, mark: IntentMark, date: Option<WallTime>, grant: TokenGrant) {
+    fn refresh_granted(
+        &mut self,
+        t: &mut Turn<'_>,
+        mark: IntentMark,
+        date: Option<WallTime>,
+        grant: TokenGrant,
+        fate: Fate,
+    ) {
         let Some(held) = self.credential.paired() else { return };
         let old = held.refresh_token().cloned();
         let obtained = stamp(self.setup.boot(), mark.at, date, t.now);
@@ -256,7 +264,7 @@ impl Core {
         // RFC 6749 §6: a server that sends no new refresh token leaves the old one in force.
         let incoming = grant.into_pair(old.as_ref(), obtained, t);
         self.told_unusable(t, unusable, &incoming);
-        self.store_incoming(t, incoming, false);
+        self.settle(t, incoming, String::new(), fate);
     }
 
     /// Says of a pair that was granted which of its tokens cannot be used, and why.
@@ -339,12 +347,6 @@ impl Core {
         self.refresh.warnings_given = 0;
         self.forget_probe(t);
         self.want_probe(t);
-    }
-
-    /// The other pair is the living one: it takes this one's place as a refreshed one would.
-    pub(crate) fn adopt_candidate(&mut self, t: &mut Turn<'_>, candidate: TokenPair) {
-        self.abandon_unsent_refresh(t);
-        self.store_incoming(t, candidate, true);
     }
 
     /// Leaves a transaction that has not been sent; a sent one runs on.

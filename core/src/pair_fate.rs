@@ -1,0 +1,206 @@
+//! What becomes of each pair of tokens: the one place where that is decided.
+//!
+//! Owns: the decision, by where a pair comes from and what the device has by then; and what follows from it. Must never: leave a
+//! pair unaccounted for at the server, or let one take the place of a pair that came later.
+
+use super::Core;
+use super::credential::Credential;
+use super::effect::Note;
+use super::pending::Pending;
+use super::record::{Pairing, TokenPair};
+use super::snapshot::DeviceInfo;
+use super::storage::Tokens;
+use super::token::GrantId;
+use super::turn::Turn;
+
+/// Where a pair comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Source {
+    /// The refresh of the pairing in hand, or of one that was given up while it was out (`detached`).
+    Refresh { detached: bool },
+    /// A poll, or the exchange of an authorization code, whose code is no longer on show. `of_flow`: its flow still runs.
+    LatePoll { of_flow: bool },
+    /// The candidate beside the pair in hand, which was found alive.
+    StaleCandidate,
+    /// The candidate beside a pair in hand that was refused, is dead, or ended without a refresh token.
+    LivingCandidate,
+}
+
+/// What the device has when the pair comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Situation {
+    pub(super) pending: Pending,
+    pub(super) paired: bool,
+    /// A device has one grant at this server: to revoke a second pair could take the living one along.
+    pub(super) sole_grant: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// It takes the place of the pair in hand, in one generation at once.
+    Adopt,
+    /// It is a pairing of its own.
+    NewPairing,
+    /// It is kept beside the pair in hand, until a probe tells which of the two lives.
+    Candidate,
+    /// It is kept beside the new pairing that is being written.
+    CandidateOfNew,
+    /// It is kept until the tombstone is answered, and takes its place if that fails.
+    HoldBack,
+    /// The same, as a candidate; and it is on the list to be revoked if it does not.
+    RevokeAndHoldBack,
+    /// It is revoked.
+    Revoke,
+    /// It is worth nothing, or another entry of the list stands for it.
+    Drop,
+    /// Nothing is decided yet.
+    Keep,
+}
+
+/// The decision.
+pub(super) const fn fate(source: Source, situation: Situation) -> Fate {
+    match source {
+        Source::Refresh { detached } => match situation.pending {
+            Pending::Tombstone => Fate::HoldBack,
+            // News of the pairing that gives way must not be written over the new one.
+            Pending::NewPairing => Fate::Drop,
+            // The entry on the list has learned the newest token.
+            Pending::Nothing | Pending::IntentMark | Pending::RefreshedPair if detached => Fate::Drop,
+            Pending::Nothing | Pending::IntentMark | Pending::RefreshedPair => Fate::Adopt,
+        },
+        Source::LatePoll { of_flow } => match situation.pending {
+            // The user was a moment late for a code, not for the flow.
+            Pending::Nothing | Pending::IntentMark | Pending::RefreshedPair | Pending::Tombstone if of_flow => {
+                Fate::NewPairing
+            }
+            _ if !situation.sole_grant => Fate::Revoke,
+            // The user approved two codes. A probe tells which one lives once the first is stored.
+            Pending::NewPairing => Fate::CandidateOfNew,
+            Pending::Tombstone => Fate::RevokeAndHoldBack,
+            Pending::Nothing | Pending::IntentMark | Pending::RefreshedPair if situation.paired => Fate::Candidate,
+            // No ghost device in somebody's project.
+            Pending::Nothing | Pending::IntentMark | Pending::RefreshedPair => Fate::Revoke,
+        },
+        Source::StaleCandidate if situation.pending.may_conclude() => Fate::Drop,
+        Source::LivingCandidate if situation.pending.may_conclude() => Fate::Adopt,
+        Source::StaleCandidate | Source::LivingCandidate => Fate::Keep,
+    }
+}
+
+impl Core {
+    pub(super) fn fate(&self, source: Source) -> Fate {
+        let situation = Situation {
+            pending: self.storage.pending(),
+            paired: self.credential.is_paired(),
+            sole_grant: self.setup.policy().sole_grant,
+        };
+        fate(source, situation)
+    }
+
+    /// Carries out what was decided of a pair that came in. `name`: what the server calls the device, if it is a new one.
+    pub(super) fn settle(&mut self, t: &mut Turn<'_>, pair: TokenPair, name: String, fate: Fate) {
+        match fate {
+            Fate::Adopt => self.store_incoming(t, pair, false),
+            Fate::NewPairing => self.store_new_pairing(t, pair, name),
+            Fate::Candidate => self.keep_candidate(t, pair),
+            Fate::CandidateOfNew => self.pairing.keep_candidate(pair),
+            Fate::HoldBack => {
+                if let Some(unpairing) = &mut self.unpairing {
+                    unpairing.hold_back_refreshed(pair);
+                }
+            }
+            Fate::RevokeAndHoldBack => {
+                if let Some(unpairing) = &mut self.unpairing {
+                    unpairing.hold_back(pair.clone());
+                }
+                self.revoke_pair(t, self.credential.grant(), &pair, None);
+            }
+            Fate::Revoke => {
+                // Where grants are separate it is of no pairing that is or will be: nothing spares it.
+                let sole = self.setup.policy().sole_grant;
+                let grant = if sole {
+                    self.credential.grant()
+                } else {
+                    GrantId::default()
+                };
+                self.revoke_pair(t, grant, &pair, None);
+            }
+            Fate::Drop | Fate::Keep => {}
+        }
+    }
+
+    /// Decides about the candidate and carries it out. `None`: there is no candidate.
+    pub(super) fn settle_candidate(&mut self, t: &mut Turn<'_>, source: Source) -> Option<Fate> {
+        let fate = self.fate(source);
+        let held = self.credential.paired_mut()?;
+        if fate == Fate::Keep {
+            return held.candidate().map(|_| fate);
+        }
+        let candidate = held.take_candidate()?;
+        if fate == Fate::Adopt {
+            // It takes the other's place as a refreshed one would.
+            self.abandon_unsent_refresh(t);
+            self.store_incoming(t, candidate, true);
+        }
+        Some(fate)
+    }
+
+    /// The same device at the server: to revoke this pair could take the living one along. A probe tells which of the two lives.
+    pub(super) fn keep_candidate(&mut self, t: &mut Turn<'_>, pair: TokenPair) {
+        if let Some(held) = self.credential.paired_mut() {
+            held.set_candidate(pair);
+            self.refresh.outdate();
+            self.store_current(t, Tokens::New);
+            self.ask_which_lives(t);
+        }
+    }
+
+    /// The user approved: the pair is written, and shown once it is on disk.
+    fn store_new_pairing(&mut self, t: &mut Turn<'_>, pair: TokenPair, name: String) {
+        // A refresh that was not sent would only be in the way; one that was runs on, and its outcome is dropped.
+        self.abandon_unsent_refresh(t);
+        self.revoke_replaced(t);
+        self.credential.count(&pair);
+        self.credential.count_grant();
+        let pairing = Pairing {
+            pair,
+            mark: None,
+            candidate: None,
+            device: DeviceInfo {
+                name,
+                ..DeviceInfo::default()
+            },
+        };
+        self.store_pairing(t, pairing.clone(), Tokens::New, Pending::NewPairing);
+        self.pairing.storing(pairing);
+    }
+
+    /// Where two grants of a device are separate, the one that gives way is revoked. It goes on the list before the new pairing
+    /// goes on disk: if a crash comes in between, the entry is of the living grant and is dropped.
+    fn revoke_replaced(&mut self, t: &mut Turn<'_>) {
+        let Some(held) = self.credential.paired().filter(|_| !self.setup.policy().sole_grant) else {
+            return;
+        };
+        let grant = held.grant();
+        let newest = self.refresh.incoming().unwrap_or(held.pair()).clone();
+        let sent = self.refresh.sent().map(|(op, _)| op);
+        self.revoke_pair(t, grant, &newest, sent);
+    }
+
+    /// Takes a new grant into use.
+    pub(super) fn install(&mut self, t: &mut Turn<'_>, pairing: Pairing) {
+        let replaced = self.credential.is_paired();
+        self.abandon_unsent_refresh(t);
+        self.refresh.start_anew(t);
+        let refreshable = pairing.pair.refresh.is_some();
+        let (grant, generation) = (self.credential.grant(), self.credential.generation());
+        let credential = Credential::new(grant, generation, pairing, &self.setup, t, false);
+        self.credential.pair(credential);
+        t.note(Note::Paired {
+            generation,
+            replaced,
+            refreshable,
+        });
+        self.new_token(t);
+    }
+}
