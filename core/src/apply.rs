@@ -2,13 +2,9 @@
 //!
 //! Must never: start what a job starts (`jobs.rs`).
 
-use super::Core;
 use super::backoff::Change;
-use super::event::{Answer, Command, Event};
-use super::op::{CallId, OpId};
 use super::storage::Tokens;
-use super::time::WallTime;
-use super::turn::Turn;
+use crate::{Answer, CallId, Command, Core, Event, OpId, Turn, WallTime};
 
 impl Core {
     /// Changes the state by one event.

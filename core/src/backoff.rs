@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use super::effect::CallError;
-use super::event::{Fault, FaultKind, LocalFault};
-use super::time::BootTime;
-use super::turn::Turn;
+use crate::{BootTime, CallError, Fault, FaultKind, LocalFault, Turn};
 
 /// No two tries of the same thing are closer than this, whoever presses: a person waiting does not notice five seconds, a
 /// server under ten thousand devices does.

@@ -8,12 +8,7 @@
 
 use std::time::Duration;
 
-use super::Core;
-use super::effect::{CallError, Reply};
-use super::event::{Client, Command};
-use super::op::{CallId, OpId};
-use super::time::BootTime;
-use super::turn::Turn;
+use crate::{BootTime, CallError, CallId, Client, Command, Core, OpId, Reply, Turn};
 
 /// Longest any call may take: half of the 25 s after which common D-Bus bindings give up would be too short for a slow
 /// mobile link, and 25 s itself would lose the race.
@@ -209,7 +204,7 @@ impl Core {
 
     /// Takes up the commands that waited for a pairing or a tombstone being written, all of them once that has ended.
     pub(super) fn retry_commands(&mut self, t: &mut Turn<'_>) {
-        let put_off = self.storage.pending().puts_commands_off();
+        let put_off = !self.storage.pending().keeps_pairing();
         for call in self.calls.take(Kind::Retry) {
             match call.wants {
                 _ if call.deadline <= t.at() => t.reply(call.call, Err(CallError::Timeout)),
@@ -243,7 +238,7 @@ impl Core {
 
     fn judge(&self, call: &PendingCall, now: BootTime) -> Judgement {
         match &call.wants {
-            Wants::Retry(_) if !self.storage.pending().puts_commands_off() => Judgement::WaitUntil(now),
+            Wants::Retry(_) if self.storage.pending().keeps_pairing() => Judgement::WaitUntil(now),
             Wants::Retry(_) | Wants::Durable { .. } | Wants::Unpaired => call.until_deadline(now),
             Wants::PairingCode => self.judge_starter(call, now),
             Wants::RedirectResult => call.or_at_deadline(now, self.flow_error()),

@@ -2,12 +2,8 @@
 //!
 //! Invariant: the order of the table is the order of effects, ids and draws within one event.
 
-use super::Core;
 use super::calls::Kind;
-use super::effect::{Effect, Request};
-use super::op::OpId;
-use super::time::{BootTime, Now};
-use super::turn::Turn;
+use crate::{BootTime, Core, Effect, Now, OpId, Request, Turn};
 
 /// A start makes at most a handful of others due (a tombstone, a revocation, a code); more would be a loop.
 const MAX_ROUNDS: usize = 8;

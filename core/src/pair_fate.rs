@@ -3,15 +3,10 @@
 //! Owns: the decision, by where a pair comes from and what the device has by then; and what follows from it. Must never: leave a
 //! pair unaccounted for at the server, or let one take the place of a pair that came later.
 
-use super::Core;
 use super::credential::Credential;
-use super::effect::Note;
 use super::pending::Pending;
-use super::record::{Pairing, TokenPair};
-use super::snapshot::DeviceInfo;
 use super::storage::Tokens;
-use super::token::GrantId;
-use super::turn::Turn;
+use crate::{Core, DeviceInfo, GrantId, Note, Pairing, TokenPair, Turn};
 
 /// Where a pair comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -134,7 +129,7 @@ impl Core {
         let fate = self.fate(source);
         let held = self.credential.paired_mut()?;
         if fate == Fate::Keep {
-            return held.candidate().map(|_| fate);
+            return held.stored().candidate.as_ref().map(|_| fate);
         }
         let candidate = held.take_candidate()?;
         if fate == Fate::Adopt {
@@ -182,7 +177,7 @@ impl Core {
             return;
         };
         let grant = held.grant();
-        let newest = self.refresh.incoming().unwrap_or(held.pair()).clone();
+        let newest = self.refresh.incoming().unwrap_or(&held.stored().pair).clone();
         let sent = self.refresh.sent().map(|(op, _)| op);
         self.revoke_pair(t, grant, &newest, sent);
     }

@@ -1,6 +1,6 @@
 //! What is on its way to disk, and what may be done meanwhile.
 
-use super::event::Command;
+use crate::Command;
 
 /// What the newest record on its way to disk is for. Until it is there, nothing may be concluded that would be written over it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -18,7 +18,7 @@ pub(super) enum Pending {
 }
 
 impl Pending {
-    /// Whether what is known of the tokens in hand may be concluded, and written.
+    /// Whether what is known of the tokens in hand may be concluded, and written; and whether a probe may be sent to know more.
     pub(super) const fn may_conclude(self) -> bool {
         match self {
             Self::Nothing | Self::IntentMark => true,
@@ -26,36 +26,12 @@ impl Pending {
         }
     }
 
-    /// Whether the token endpoint may be asked on behalf of the pairing in hand.
-    pub(super) const fn may_refresh(self) -> bool {
+    /// Whether the pairing in hand stays the one in hand: it may be refreshed, another may be revoked, and no command is put off.
+    /// Until a new record is there, what was there before is all that a crash would leave.
+    pub(super) const fn keeps_pairing(self) -> bool {
         match self {
             Self::Nothing | Self::IntentMark | Self::RefreshedPair => true,
             Self::NewPairing | Self::Tombstone => false,
-        }
-    }
-
-    /// Whether a probe or a heartbeat may be sent.
-    pub(super) const fn may_probe(self) -> bool {
-        match self {
-            Self::Nothing | Self::IntentMark => true,
-            Self::RefreshedPair | Self::NewPairing | Self::Tombstone => false,
-        }
-    }
-
-    /// Whether a revocation may be sent.
-    pub(super) const fn may_revoke(self) -> bool {
-        match self {
-            Self::Nothing | Self::IntentMark | Self::RefreshedPair => true,
-            // Until it is on disk, what was there before is all that a crash would leave.
-            Self::NewPairing | Self::Tombstone => false,
-        }
-    }
-
-    /// Whether commands that were put off wait on.
-    pub(super) const fn puts_commands_off(self) -> bool {
-        match self {
-            Self::Nothing | Self::IntentMark | Self::RefreshedPair => false,
-            Self::NewPairing | Self::Tombstone => true,
         }
     }
 

@@ -5,16 +5,12 @@
 
 use std::time::Duration;
 
-use super::Core;
 use super::backoff::{Change, Retry};
 use super::credential::Credential;
-use super::effect::{Note, Request, Store};
-use super::event::{Fault, RefreshAnswer, RevokeAnswer};
-use super::op::OpId;
-use super::record::{MAX_REVOCATIONS, PendingRevocation, Revocable, TokenPair};
-use super::time::{BootTime, Now, WallTime};
-use super::token::GrantId;
-use super::turn::Turn;
+use crate::{
+    BootTime, Core, Fault, GrantId, MAX_REVOCATIONS, Note, Now, OpId, PendingRevocation, RefreshAnswer, Request,
+    Revocable, RevokeAnswer, Store, TokenPair, Turn, WallTime,
+};
 
 /// Longest wait between tries to revoke: nobody waits for it, and the token has days.
 const REVOKE_CAP: Duration = Duration::from_secs(3600);
@@ -153,7 +149,7 @@ impl Core {
         let free = self.revocations.sent.is_none() && self.may_use_secret() && self.flow_lets_revoke();
         // A pair that gave way to one that both generations have yet to take may be all that is left one day.
         let unsure = !self.setup.policy().sole_grant && self.storage.record_behind();
-        if !free || unsure || !self.storage.pending().may_revoke() {
+        if !free || unsure || !self.storage.pending().keeps_pairing() {
             return None;
         }
         let ready = self

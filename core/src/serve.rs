@@ -4,16 +4,10 @@
 
 use std::time::Duration;
 
-use super::Core;
 use super::calls::{CALL_LIMIT, Judgement, Kind, PendingCall, TokenCall, Wants};
 use super::credential::Credential;
-use super::effect::{CallError, Reply};
-use super::event::Client;
-use super::op::CallId;
-use super::policy::RefreshMode;
 use super::refresh::SENT_HOLD;
-use super::time::BootTime;
-use super::turn::Turn;
+use crate::{BootTime, CallError, CallId, Client, Core, RefreshMode, Reply, Turn};
 
 impl Core {
     pub(super) fn get_access_token(
@@ -166,7 +160,7 @@ impl Core {
             return Some(mark.at.after(SENT_HOLD));
         }
         // An unanswered refresh, and the probe that tells whether the old token survived it is under way.
-        let since = held.ambiguous().and_then(|_| self.probe.since())?;
+        let since = held.stored().mark.and_then(|_| self.probe.since())?;
         (!held.refused()).then(|| since.after(SENT_HOLD))
     }
 
@@ -178,7 +172,7 @@ impl Core {
 }
 
 fn token_reply(held: &Credential, now: BootTime) -> Result<Reply, CallError> {
-    let access = held.pair().access.clone().ok_or(CallError::ServerError)?;
+    let access = held.stored().pair.access.clone().ok_or(CallError::ServerError)?;
     Ok(Reply::Token {
         access,
         expires_in: held.left(now),

@@ -1,9 +1,6 @@
 //! What the core is told about its device and how to behave.
 
-use super::effect::CallError;
-use super::policy::{Policy, Provisioning};
-use super::snapshot::Reason;
-use super::time::BootId;
+use crate::{BootId, CallError, Policy, Provisioning, Reason};
 
 /// Configuration, provisioning and the boot that this process belongs to. Only the policy changes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -7,15 +7,11 @@
 
 use std::time::Duration;
 
-use super::Core;
 use super::backoff::{Cause, Retry};
-use super::effect::{CallError, Effect, Note, Slots, Store};
-use super::op::OpId;
 use super::pending::Pending;
-use super::record::{Body, Kept, Pairing, Record};
-use super::snapshot::{ErrorWord, Reason};
-use super::time::BootTime;
-use super::turn::Turn;
+use crate::{
+    Body, BootTime, CallError, Core, Effect, ErrorWord, Kept, Note, OpId, Pairing, Reason, Record, Slots, Store, Turn,
+};
 
 /// Longest wait between tries to write what the disk did not take: it may be a pair that the next power cut would take.
 const DISK_CAP: Duration = Duration::from_secs(60);
@@ -377,7 +373,7 @@ impl Core {
             self.store_tombstone(t, self.credential.reason(), Pending::Nothing);
             return;
         };
-        let mut pairing = held.to_pairing(self.refresh.mark().or(held.ambiguous()));
+        let mut pairing = held.to_pairing(self.refresh.mark().or(held.stored().mark));
         if let Some(incoming) = self.refresh.incoming() {
             // The pair in hand is used up; the one on its way to disk must not be overwritten by it.
             pairing.pair = incoming.clone();

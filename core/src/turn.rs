@@ -4,9 +4,7 @@
 
 use std::time::Duration;
 
-use super::effect::{CallError, Effect, Note, Reply};
-use super::op::CallId;
-use super::time::{BootTime, Now};
+use crate::{BootTime, CallError, CallId, Effect, Note, Now, Reply};
 
 /// What the handlers of one event share.
 pub(super) struct Turn<'a> {

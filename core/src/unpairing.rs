@@ -7,18 +7,13 @@
 //! Owns: what came in for the pairing while the tombstone is being written, should that fail. Must never: write anything over the
 //! tombstone.
 
-use super::Core;
 use super::calls::{CALL_LIMIT, Kind, Wants};
 use super::credential::stamp;
-use super::effect::{CallError, Note};
-use super::event::{Command, RefreshAnswer};
-use super::op::{CallId, OpId};
 use super::pair_fate::Source;
 use super::pending::Pending;
-use super::record::{IntentMark, TokenPair};
-use super::snapshot::Reason;
-use super::time::WallTime;
-use super::turn::Turn;
+use crate::{
+    CallError, CallId, Command, Core, IntentMark, Note, OpId, Reason, RefreshAnswer, TokenPair, Turn, WallTime,
+};
 
 /// `Unpair` under way: the tombstone is being written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -74,8 +69,8 @@ impl Core {
             return;
         };
         let grant = held.grant();
-        let candidate = held.candidate().cloned();
-        let newest = self.refresh.incoming().unwrap_or(held.pair()).clone();
+        let candidate = held.stored().candidate.clone();
+        let newest = self.refresh.incoming().unwrap_or(&held.stored().pair).clone();
         self.abandon_unsent_refresh(t);
         let detached = self.refresh.detach();
         // A person does not wait for the pace of an earlier failure.
@@ -122,7 +117,7 @@ impl Core {
         self.calls.answer(t, Kind::Unpaired, Err(CallError::StorageFailed));
         let Some(held) = self.credential.paired() else { return };
         // Which of the two came first is forgotten; to ask costs a probe.
-        let outdated = held.candidate().is_some();
+        let outdated = held.stored().candidate.is_some();
         self.revocations.spare(held.grant());
         self.store_revocations(t);
         self.storage.tombstone_failed();

@@ -1,15 +1,12 @@
 //! The snapshot, derived from the state after each event: nothing visible is kept twice.
 
-use super::Core;
 use super::credential::Credential;
-use super::effect::{CallError, Effect};
-use super::event::FaultKind;
 use super::pairing::FlowView;
 use super::refresh::first_warning_lead;
-use super::snapshot::{DeviceInfo, ErrorWord, PairingState, Reason, Snapshot, TokenState};
-use super::time::{BootTime, WallTime};
-use super::token::Generation;
-use super::turn::Turn;
+use crate::{
+    BootTime, CallError, Core, DeviceInfo, Effect, ErrorWord, FaultKind, Generation, PairingState, Reason, Snapshot,
+    TokenState, Turn, WallTime,
+};
 
 /// What was shown to the world, and what is shown of errors.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -80,7 +77,7 @@ impl Core {
             device: self
                 .credential
                 .paired()
-                .map_or_else(DeviceInfo::default, |held| held.device().clone()),
+                .map_or_else(DeviceInfo::default, |held| held.stored().device.clone()),
             last_error: self.published.last_error,
         }
     }

@@ -2,11 +2,7 @@
 
 use std::time::Duration;
 
-use crate::event::{TokenGrant, TokenKind, Unusable};
-use crate::record::{Stamp, TokenPair};
-use crate::time::{BootId, BootTime, Now, WallTime};
-use crate::token::RefreshToken;
-use crate::turn::Turn;
+use crate::{BootId, BootTime, Now, RefreshToken, Stamp, TokenGrant, TokenKind, TokenPair, Turn, Unusable, WallTime};
 
 /// How long after an answer whose access token cannot be used the next is asked for: each refresh gives the same until a person
 /// changes something at the server, spends a refresh token and can lose its answer.

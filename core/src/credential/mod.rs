@@ -254,7 +254,7 @@ impl Core {
         let Some(held) = self.credential.paired() else {
             return;
         };
-        let reason = if held.ambiguous().is_some() {
+        let reason = if held.stored().mark.is_some() {
             Reason::RefreshAnswerLost
         } else if held.refresh_token_ended(t.at()) {
             Reason::RefreshTokenExpired

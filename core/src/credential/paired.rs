@@ -6,13 +6,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use crate::policy::Policy;
-use crate::record::{IntentMark, Pairing, TokenPair};
 use crate::setup::Setup;
-use crate::snapshot::DeviceInfo;
-use crate::time::{BootTime, WallTime};
-use crate::token::{Generation, GrantId, RefreshToken};
-use crate::turn::Turn;
+use crate::{
+    BootTime, DeviceInfo, Generation, GrantId, IntentMark, Pairing, Policy, RefreshToken, TokenPair, Turn, WallTime,
+};
 
 /// What a token of unknown age is said to live for: long enough to start an upload, short enough to ask again soon.
 const CONFIRMED_LIFE: Duration = Duration::from_secs(60);
@@ -30,12 +27,8 @@ const MAX_HANDED: usize = 64;
 pub(crate) struct Credential {
     grant: GrantId,
     generation: Generation,
-    pair: TokenPair,
-    device: DeviceInfo,
-    /// An unanswered send of this refresh token.
-    ambiguous: Option<IntentMark>,
-    /// See [`Pairing::candidate`].
-    candidate: Option<TokenPair>,
+    /// As it is stored; the mark is of an unanswered send of this refresh token.
+    stored: Pairing,
     /// A resource answered 401 to this access token: its life is 0.
     refused: bool,
     /// A client says so, where nobody can be asked: it is to be replaced, and serves until then.
@@ -78,7 +71,7 @@ impl Credential {
     pub(crate) fn new(
         grant: GrantId,
         generation: Generation,
-        pairing: Pairing,
+        stored: Pairing,
         setup: &Setup,
         t: &mut Turn<'_>,
         restored: bool,
@@ -86,10 +79,7 @@ impl Credential {
         let mut held = Self {
             grant,
             generation,
-            pair: pairing.pair,
-            device: pairing.device,
-            ambiguous: pairing.mark,
-            candidate: pairing.candidate,
+            stored,
             refused: false,
             reported: false,
             // Concluded below.
@@ -117,47 +107,34 @@ impl Credential {
         self.generation
     }
 
-    pub(crate) const fn pair(&self) -> &TokenPair {
-        &self.pair
+    /// The tokens, the mark of an unanswered send of this refresh token, the candidate and the device.
+    pub(crate) const fn stored(&self) -> &Pairing {
+        &self.stored
     }
 
     pub(crate) const fn refresh_token(&self) -> Option<&RefreshToken> {
-        self.pair.refresh.as_ref()
-    }
-
-    pub(crate) const fn device(&self) -> &DeviceInfo {
-        &self.device
+        self.stored.pair.refresh.as_ref()
     }
 
     pub(crate) fn set_device(&mut self, device: DeviceInfo) {
-        self.device = device;
-    }
-
-    /// The mark of an unanswered send of this refresh token.
-    pub(crate) const fn ambiguous(&self) -> Option<IntentMark> {
-        self.ambiguous
+        self.stored.device = device;
     }
 
     pub(crate) const fn set_ambiguous(&mut self, mark: IntentMark) {
-        self.ambiguous = Some(mark);
+        self.stored.mark = Some(mark);
     }
 
     /// The server did not carry that send out. Whether there was one.
     pub(crate) const fn settle_doubt(&mut self) -> bool {
-        self.ambiguous.take().is_some()
-    }
-
-    /// See [`Pairing::candidate`].
-    pub(crate) const fn candidate(&self) -> Option<&TokenPair> {
-        self.candidate.as_ref()
+        self.stored.mark.take().is_some()
     }
 
     pub(crate) fn set_candidate(&mut self, candidate: TokenPair) {
-        self.candidate = Some(candidate);
+        self.stored.candidate = Some(candidate);
     }
 
     pub(crate) const fn take_candidate(&mut self) -> Option<TokenPair> {
-        self.candidate.take()
+        self.stored.candidate.take()
     }
 
     /// Whether a resource answered 401 to this access token.
@@ -189,7 +166,7 @@ impl Credential {
 
     /// Whether the token does not do for a caller that needs this life. Nothing less will do than a quarter of a fresh one's.
     pub(crate) fn short_of(&self, need: Duration, now: BootTime) -> bool {
-        let need = need.min(self.pair.lifetime / 4);
+        let need = need.min(self.stored.pair.lifetime / 4);
         match self.life {
             _ if self.dead(now) => true,
             Life::Until(_) => self.left(now) < need && !self.young(now),
@@ -200,23 +177,22 @@ impl Credential {
 
     /// The same pairing with another pair.
     pub(crate) fn refreshed(self, pair: TokenPair, generation: Generation, setup: &Setup, t: &mut Turn<'_>) -> Self {
-        let pairing = Pairing {
+        // The candidate came in after the refresh left, or while this pair was being written.
+        let stored = Pairing {
             pair,
             mark: None,
-            // One that came in after the refresh left, or while this pair was being written.
-            candidate: self.candidate,
-            device: self.device,
+            ..self.stored
         };
-        Self::new(self.grant, generation, pairing, setup, t, false)
+        Self::new(self.grant, generation, stored, setup, t, false)
     }
 
     /// Concludes both lives from this boot's clock, or else from the trusted wall clock.
     pub(crate) fn anchor(&mut self, setup: &Setup, t: &Turn<'_>) {
         let policy = setup.policy();
         let now = t.now;
-        if self.pair.obtained.boot == setup.boot() {
-            self.life = Life::Until(self.pair.obtained.at.after(self.pair.lifetime));
-            self.refresh_ends = Some(self.pair.obtained.at.after(policy.refresh_token_life));
+        if self.stored.pair.obtained.boot == setup.boot() {
+            self.life = Life::Until(self.stored.pair.obtained.at.after(self.stored.pair.lifetime));
+            self.refresh_ends = Some(self.stored.pair.obtained.at.after(policy.refresh_token_life));
         } else if self.by_wall_clock || matches!(self.life, Life::Unknown { .. }) {
             // What a verified `Date` taught stands on boottime since, and no step of the clock touches it.
             if let Some(wall) = now.wall {
@@ -266,7 +242,7 @@ impl Credential {
     /// Another policy: the advisory window moves. It is jittered by ±10 % of its distance so that devices switched on
     /// together do not refresh together.
     pub(crate) fn follow(&mut self, policy: &Policy, t: &mut Turn<'_>) {
-        let life = self.pair.lifetime;
+        let life = self.stored.pair.lifetime;
         let open_after = life * u32::from(policy.refresh_at_percent) / 100;
         let jitter = open_after / 10;
         let open_after = t
@@ -285,7 +261,7 @@ impl Credential {
 
     /// Concludes both lives from a wall time that is now (the trusted clock's, or a verified `Date`).
     fn anchor_to(&mut self, wall: WallTime, policy: &Policy, now: BootTime) {
-        let Some(obtained) = self.pair.obtained.wall else {
+        let Some(obtained) = self.stored.pair.obtained.wall else {
             return;
         };
         // A clock behind the token's birth says nothing; the floor makes that rare.
@@ -295,7 +271,7 @@ impl Credential {
                 .map_or(BootTime::default(), |left| now.after(left))
         };
         self.refresh_ends = Some(end(policy.refresh_token_life));
-        self.life = Life::Until(end(self.pair.lifetime));
+        self.life = Life::Until(end(self.stored.pair.lifetime));
     }
 
     /// Whether a resource can be asked about the access token.
@@ -305,7 +281,7 @@ impl Credential {
 
     /// Whether there is an access token to serve.
     pub(crate) const fn usable(&self) -> bool {
-        self.pair.access.is_some()
+        self.stored.pair.access.is_some()
     }
 
     /// When another access token is asked for in the place of one that cannot be used.
@@ -338,7 +314,7 @@ impl Credential {
 
     /// Younger than a quarter of its life: no caller's wish refreshes it.
     pub(crate) fn young(&self, now: BootTime) -> bool {
-        matches!(self.life, Life::Until(end) if end.since(now) > self.pair.lifetime * 3 / 4)
+        matches!(self.life, Life::Until(end) if end.since(now) > self.stored.pair.lifetime * 3 / 4)
     }
 
     /// When a token of unknown age is replaced although it works.
@@ -410,10 +386,8 @@ impl Credential {
     /// As it is to be stored, with the mark that applies now.
     pub(crate) fn to_pairing(&self, mark: Option<IntentMark>) -> Pairing {
         Pairing {
-            pair: self.pair.clone(),
             mark,
-            candidate: self.candidate.clone(),
-            device: self.device.clone(),
+            ..self.stored.clone()
         }
     }
 }

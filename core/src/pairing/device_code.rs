@@ -5,14 +5,10 @@ use std::time::Duration;
 use super::flow::{Flow, Refused, Step};
 use super::late_poll::LatePoll;
 use super::showing::Showing;
-use crate::Core;
-use crate::effect::{CallError, Effect, Note, Store};
-use crate::event::{CodeAnswer, CodeGrant, Fault, FaultKind, Objection, PairingOptions};
-use crate::op::OpId;
-use crate::record::{Code, FlowRecord};
-use crate::snapshot::{ErrorWord, Reason};
-use crate::time::BootTime;
-use crate::turn::Turn;
+use crate::{
+    BootTime, CallError, Code, CodeAnswer, CodeGrant, Core, Effect, ErrorWord, Fault, FaultKind, FlowRecord, Note,
+    Objection, OpId, PairingOptions, Reason, Store, Turn,
+};
 
 /// Longest wait between code requests: a person stands before the screen.
 pub(super) const CODE_CAP: Duration = Duration::from_secs(20);

@@ -3,11 +3,7 @@
 use super::redirect::Browsing;
 use super::showing::{Pace, Showing, Which};
 use crate::backoff::Retry;
-use crate::error_code::ErrorCode;
-use crate::op::OpId;
-use crate::record::Pairing;
-use crate::snapshot::Reason;
-use crate::time::BootTime;
+use crate::{BootTime, ErrorCode, OpId, Pairing, Reason};
 
 /// A running flow.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

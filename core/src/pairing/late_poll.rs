@@ -2,13 +2,9 @@
 
 use super::flow::{Flow, Step};
 use super::showing::Which;
-use crate::Core;
 use crate::credential::stamp;
-use crate::event::TokenGrant;
-use crate::op::OpId;
 use crate::pair_fate::{Fate, Source};
-use crate::time::{BootTime, WallTime};
-use crate::turn::Turn;
+use crate::{BootTime, Core, OpId, TokenGrant, Turn, WallTime};
 
 /// A poll, or the spending of an authorization code, whose code is no longer on show.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -20,17 +20,12 @@ use late_poll::LatePoll;
 use rate_limit::CodeRateLimit;
 use showing::Showing;
 
-use crate::Core;
 use crate::backoff::Change;
 use crate::calls::{CALL_LIMIT, Judgement, Kind, PendingCall, Wants};
-use crate::effect::{CallError, Effect, Note, Reply, Request, Store};
-use crate::event::{Command, PairingOptions};
-use crate::op::CallId;
-use crate::policy::GrantKind;
-use crate::record::{FlowRecord, Pairing, TokenPair};
-use crate::snapshot::Reason;
-use crate::time::BootTime;
-use crate::turn::Turn;
+use crate::{
+    BootTime, CallError, CallId, Command, Core, Effect, FlowRecord, GrantKind, Note, Pairing, PairingOptions, Reason,
+    Reply, Request, Store, TokenPair, Turn,
+};
 
 /// Range of `give-up-after`.
 const GIVE_UP: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 3600));

@@ -2,17 +2,13 @@
 
 use super::showing::{Showing, Which};
 use super::{Flow, Step};
-use crate::Core;
 use crate::calls::Kind;
 use crate::credential::stamp;
-use crate::effect::{CallError, Effect, Note, Request, Store};
-use crate::error_code::ErrorCode;
-use crate::event::{PollAnswer, TokenGrant};
-use crate::op::OpId;
 use crate::pair_fate::Fate;
-use crate::snapshot::{ErrorWord, Reason};
-use crate::time::{BootTime, WallTime};
-use crate::turn::Turn;
+use crate::{
+    BootTime, CallError, Core, Effect, ErrorCode, ErrorWord, Note, OpId, PollAnswer, Reason, Request, Store,
+    TokenGrant, Turn, WallTime,
+};
 
 /// Codes in a row that the server refused, after which asking for yet another one is pointless.
 const REFUSED_CODES: u32 = 3;

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use crate::BootTime;
 use crate::backoff::FLOOR;
-use crate::time::BootTime;
 
 /// Per uid: 5 s apart, 30 an hour. Renewals and retries do not count.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]

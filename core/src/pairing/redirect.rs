@@ -10,16 +10,12 @@ use std::time::Duration;
 
 use super::device_code::{CODE_CAP, fault_reason};
 use super::{Flow, Step};
-use crate::Core;
 use crate::calls::{CALL_LIMIT, Kind, Wants};
-use crate::effect::{CallError, CodeView, Effect, Note, Prompt, Request};
-use crate::event::{Authorization, AuthorizeAnswer, ExchangeAnswer, Fault, Redirect, RedirectOutcome, TokenGrant};
-use crate::op::{CallId, OpId};
-use crate::policy::GrantKind;
-use crate::snapshot::{ErrorWord, Reason};
-use crate::time::{BootTime, WallTime};
-use crate::token::AuthorizationCode;
-use crate::turn::Turn;
+use crate::{
+    Authorization, AuthorizationCode, AuthorizeAnswer, BootTime, CallError, CallId, CodeView, Core, Effect, ErrorWord,
+    ExchangeAnswer, Fault, GrantKind, Note, OpId, Prompt, Reason, Redirect, RedirectOutcome, Request, TokenGrant, Turn,
+    WallTime,
+};
 
 /// An authorization request that a browser may answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -7,11 +7,7 @@ use std::time::Duration;
 
 use super::{Flow, Step};
 use crate::backoff::FLOOR;
-use crate::effect::{CodeView, Prompt};
-use crate::event::PollAnswer;
-use crate::op::OpId;
-use crate::record::Code;
-use crate::time::BootTime;
+use crate::{BootTime, Code, CodeView, OpId, PollAnswer, Prompt};
 
 /// RFC 8628 §3.5: `slow_down` adds 5 seconds, for this and all later polls.
 const SLOW_DOWN: Duration = Duration::from_secs(5);

@@ -8,19 +8,15 @@ mod rejection;
 
 use std::time::Duration;
 
-use crate::Core;
 use crate::backoff::{Change, Retry};
 use crate::calls::Kind;
 use crate::credential::Credential;
-use crate::effect::{CallError, Effect, Note, Request};
-use crate::event::{Client, Fault, ResourceAnswer};
-use crate::op::OpId;
 use crate::pair_fate::{Fate, Source};
-use crate::snapshot::{DeviceInfo, ErrorWord};
 use crate::storage::Tokens;
-use crate::time::BootTime;
-use crate::token::AccessToken;
-use crate::turn::Turn;
+use crate::{
+    AccessToken, BootTime, CallError, Client, Core, DeviceInfo, Effect, ErrorWord, Fault, Note, OpId, Request,
+    ResourceAnswer, Turn,
+};
 use rejection::{PROBES_APART, Rejections};
 
 /// Longest wait between probes nobody waits for.
@@ -168,7 +164,7 @@ impl Core {
     pub(super) fn may_probe(&self) -> bool {
         self.probe.in_flight.is_none()
             && self.refresh.sent().is_none()
-            && self.storage.pending().may_probe()
+            && self.storage.pending().may_conclude()
             && self.may_start()
     }
 
@@ -182,7 +178,10 @@ impl Core {
     }
 
     fn send_with_token(&mut self, t: &mut Turn<'_>, request: fn(AccessToken) -> Request, heartbeat: bool) {
-        let access = self.credential.in_hand().and_then(|token| token.pair().access.clone());
+        let access = self
+            .credential
+            .in_hand()
+            .and_then(|token| token.stored().pair.access.clone());
         let Some(access) = access else { return };
         let op = self.request(t, request(access));
         self.probe.in_flight = Some(InFlight {
@@ -226,7 +225,12 @@ impl Core {
     fn token_rejected(&mut self, t: &mut Turn<'_>, flight: &InFlight) {
         self.probe.wanted = false;
         self.probe.retry.reset();
-        if flight.outdated && self.credential.paired().is_some_and(|held| held.candidate().is_some()) {
+        if flight.outdated
+            && self
+                .credential
+                .paired()
+                .is_some_and(|held| held.stored().candidate.is_some())
+        {
             // Which of the two pairs lives now, only a request that leaves now can tell.
             self.probe.wanted = true;
             self.probe.rejections.unasked();

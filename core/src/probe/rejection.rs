@@ -11,14 +11,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::Core;
 use crate::calls::{CALL_LIMIT, Judgement, Kind, PendingCall, Wants};
-use crate::effect::{CallError, Note, Reply};
-use crate::event::Client;
-use crate::op::CallId;
-use crate::time::BootTime;
-use crate::token::Generation;
-use crate::turn::Turn;
+use crate::{BootTime, CallError, CallId, Client, Core, Generation, Note, Reply, Turn};
 
 /// Probes of one token are at least this far apart, whoever asks for them.
 pub(super) const PROBES_APART: Duration = Duration::from_secs(1);

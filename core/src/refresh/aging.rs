@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use crate::Core;
-use crate::effect::Note;
-use crate::time::BootTime;
-use crate::turn::Turn;
+use crate::{BootTime, Core, Note, Turn};
 
 /// How many days before the refresh token's predicted end each warning comes, where it lives for Frame.io's 14: after 10, 12
 /// and 13 days. It is closer to the end where a life is shorter, and never earlier than a person needs to act.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::time::BootTime;
+use crate::BootTime;
 
 /// How far apart refreshes are that a 401 asked for, or a client's word of one, while new tokens are refused too.
 const REFUSED_SPACING: Duration = Duration::from_secs(5 * 60);

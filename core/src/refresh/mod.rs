@@ -12,14 +12,9 @@ mod transaction;
 use std::time::Duration;
 
 use crate::backoff::Retry;
-use crate::effect::{CallError, Effect};
-use crate::op::OpId;
-use crate::record::{IntentMark, TokenPair};
-use crate::time::BootTime;
-use crate::token::Generation;
-use crate::turn::Turn;
 use limit::RejectionLimit;
 
+use crate::{BootTime, CallError, Effect, Generation, IntentMark, OpId, TokenPair, Turn};
 pub(super) use aging::first_warning_lead;
 
 /// How long a sent refresh makes callers wait: the old token is about to die, and most answers are here by then.

@@ -2,15 +2,9 @@
 
 use std::time::Duration;
 
-use crate::Core;
 use crate::backoff::{Cause, Change, FLOOR};
 use crate::credential::Credential;
-use crate::effect::{CallError, Note};
-use crate::event::Fault;
-use crate::policy::{RefreshMode, SERVER_IS_DONE};
-use crate::record::IntentMark;
-use crate::time::BootTime;
-use crate::turn::Turn;
+use crate::{BootTime, CallError, Core, Fault, IntentMark, Note, RefreshMode, SERVER_IS_DONE, Turn};
 
 /// Longest wait between tries while the old token still serves.
 pub(super) const ADVISORY_CAP: Duration = Duration::from_secs(15 * 60);
@@ -55,7 +49,7 @@ impl Core {
             }
             floor = self.rewrite_due(waited_for).map_or(floor, |disk| floor.max(disk));
         }
-        let wish = match held.ambiguous() {
+        let wish = match held.stored().mark {
             // What is out may settle it without a send. Who is short of a token needs the send either way.
             Some(_) if !waited_for && self.probe.busy() => return None,
             Some(mark) => {
@@ -127,7 +121,7 @@ impl Core {
     /// From when on a 2xx says that an unanswered refresh was not carried out: the server has given up on it. Where a boot has no
     /// identity a mark of «another boot» may be of a moment before this process began.
     pub(crate) fn doubt_ends(&self) -> Option<BootTime> {
-        let mark = self.credential.paired()?.ambiguous()?;
+        let mark = self.credential.paired()?.stored().mark?;
         let from = if mark.boot == self.setup.boot() {
             mark.at
         } else {
@@ -138,7 +132,7 @@ impl Core {
 
     /// Whether the token endpoint may be asked on behalf of the pairing in hand.
     pub(super) fn may_refresh(&self) -> bool {
-        self.may_use_secret() && self.storage.pending().may_refresh()
+        self.may_use_secret() && self.storage.pending().keeps_pairing()
     }
 
     pub(super) fn refresh_failed(&mut self, t: &mut Turn<'_>, fault: Fault, cause: Cause, waited_for: bool) {
@@ -146,7 +140,7 @@ impl Core {
         let (dead, resend) = self
             .credential
             .paired()
-            .map_or((false, None), |held| (held.dead(t.at()), held.ambiguous()));
+            .map_or((false, None), |held| (held.dead(t.at()), held.stored().mark));
         let cap = if dead || waited_for {
             MANDATORY_CAP
         } else {

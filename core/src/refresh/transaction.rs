@@ -4,19 +4,15 @@
 
 use super::schedule::{ADVISORY_CAP, CLIENT_REJECTED_WAIT};
 use super::{Incoming, State};
-use crate::Core;
 use crate::backoff::Cause;
 use crate::credential::stamp;
-use crate::effect::{CallError, Effect, Note, Request};
-use crate::event::{Fault, FaultKind, Objection, PrepareAnswer, RefreshAnswer, TokenGrant, TokenKind, Unusable};
-use crate::op::OpId;
 use crate::pair_fate::{Fate, Source};
 use crate::pending::Pending;
-use crate::record::{IntentMark, Pairing, TokenPair};
-use crate::snapshot::{ErrorWord, Reason};
 use crate::storage::Tokens;
-use crate::time::{BootTime, WallTime};
-use crate::turn::Turn;
+use crate::{
+    BootTime, CallError, Core, Effect, ErrorWord, Fault, FaultKind, IntentMark, Note, Objection, OpId, Pairing,
+    PrepareAnswer, Reason, RefreshAnswer, Request, TokenGrant, TokenKind, TokenPair, Turn, Unusable, WallTime,
+};
 
 impl Core {
     /// Step 1: a connection, proven alive before anything is risked on it.
@@ -75,7 +71,7 @@ impl Core {
             return;
         }
         let Some(held) = self.credential.paired() else { return };
-        let sends = held.ambiguous().map_or(0, |mark| mark.sends).saturating_add(1);
+        let sends = held.stored().mark.map_or(0, |mark| mark.sends).saturating_add(1);
         let mark = IntentMark {
             boot: self.setup.boot(),
             at: t.at(),
@@ -99,7 +95,7 @@ impl Core {
         let askable = held.askable(self.setup.policy());
         match answer {
             PrepareAnswer::Ready | PrepareAnswer::Busy(_) => {
-                let decided = held.needs_replacing() || held.ambiguous().is_some();
+                let decided = held.needs_replacing() || held.stored().mark.is_some();
                 let doubted = askable && held.by_wall_clock() && !decided;
                 if doubted {
                     // It told no time, and a wrong clock must not cost a refresh: the token is asked about first.
@@ -121,7 +117,7 @@ impl Core {
     fn still_wanted(&self, now: BootTime, waited_for: bool) -> bool {
         self.credential.paired().is_some_and(|held| {
             let wish = self.ordinary_wish(held, waited_for);
-            held.ambiguous().is_some() || wish.is_some_and(|at| at <= now)
+            held.stored().mark.is_some() || wish.is_some_and(|at| at <= now)
         })
     }
 
@@ -242,7 +238,7 @@ impl Core {
     /// An answer that is no verdict on this send. An earlier send that stays unanswered stays so; this one counts for it.
     fn unanswered(&mut self, mark: IntentMark) {
         if let Some(held) = self.credential.paired_mut()
-            && held.ambiguous().is_some()
+            && held.stored().mark.is_some()
         {
             held.set_ambiguous(mark);
         }
@@ -289,8 +285,7 @@ impl Core {
         let pairing = Pairing {
             pair: pair.clone(),
             mark: None,
-            candidate: held.candidate().cloned(),
-            device: held.device().clone(),
+            ..held.stored().clone()
         };
         let generation = self.credential.count(&pair);
         self.store_pairing(t, pairing, Tokens::New, Pending::RefreshedPair);
