@@ -32,41 +32,44 @@ impl Core {
         if !self.refresh.is_idle() || !self.may_refresh() {
             return None;
         }
-        let spacing = self
-            .refresh
-            .last_refreshed
-            .map_or(BootTime::default(), |last| last.after(FLOOR));
-        let retry = if waited_for {
-            self.refresh.retry.pressed()
-        } else {
-            self.refresh.retry.next()
+        let wish = match held.stored().mark {
+            // What is out may settle it without a send. Who is short of a token needs the send either way.
+            Some(_) if !waited_for && self.probe.busy() => return None,
+            Some(mark) => self.resend_wish(mark, waited_for),
+            None => self.ordinary_wish(held, waited_for)?,
         };
-        let mut floor = spacing.max(self.refresh.retry.not_before());
+        Some(wish.max(self.refresh_floor(waited_for)?))
+    }
+
+    /// The earliest that any refresh may start: apart from the one before, after a failure not before its time, and not while
+    /// its mark could not be written.
+    fn refresh_floor(&self, waited_for: bool) -> Option<BootTime> {
+        let refresh = &self.refresh;
+        let spacing = refresh.last_refreshed.map(|last| last.after(FLOOR));
+        let retry = if waited_for {
+            refresh.retry.pressed()
+        } else {
+            refresh.retry.next()
+        };
+        let mut floor = retry.max(spacing.unwrap_or_default());
         if self.storage.behind() || self.storage.failing().is_some() {
             // No connection for a mark that cannot be written: the disk is tried first, and nothing else until it answers.
             if self.storage.writes_record() {
                 return None;
             }
-            floor = self.rewrite_due(waited_for).map_or(floor, |disk| floor.max(disk));
+            floor = floor.max(self.rewrite_due(waited_for).unwrap_or_default());
         }
-        let wish = match held.stored().mark {
-            // What is out may settle it without a send. Who is short of a token needs the send either way.
-            Some(_) if !waited_for && self.probe.busy() => return None,
-            Some(mark) => {
-                let earliest = self.resend_after(mark, 0);
-                let wish = if waited_for || self.refresh.resend_hastened {
-                    earliest
-                } else {
-                    self.resend_after(mark, mark.sends.saturating_sub(1))
-                };
-                // A probe goes first where it can settle the doubt by then.
-                let probe = self.doubt_ends().filter(|end| !waited_for && *end <= wish);
-                let wish = probe.map_or(wish, |end| self.probe.after_a_probe(end, wish));
-                wish.max(retry)
-            }
-            None => self.ordinary_wish(held, waited_for)?.max(retry),
-        };
-        Some(wish.max(floor))
+        Some(floor)
+    }
+
+    /// When a refresh token is sent again whose last send was not answered.
+    fn resend_wish(&self, mark: IntentMark, waited_for: bool) -> BootTime {
+        let hastened = waited_for || self.refresh.resend_hastened;
+        let doublings = if hastened { 0 } else { mark.sends.saturating_sub(1) };
+        let wish = self.resend_after(mark, doublings);
+        // A probe goes first where it can settle the doubt by then.
+        let settled = self.doubt_ends().filter(|end| !waited_for && *end <= wish);
+        settled.map_or(wish, |end| self.probe.after_a_probe(end, wish))
     }
 
     /// Why a caller has no token, once no try fits into its time.
@@ -159,7 +162,6 @@ impl Core {
         });
     }
 
-    /// The network may be back.
     pub(crate) fn hasten_refresh(&mut self, t: &mut Turn<'_>, change: Change, waited_for: bool) {
         let Some(held) = self.credential.paired() else { return };
         if !self.refresh.retry.cured_by(change) {
