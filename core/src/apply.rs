@@ -44,7 +44,6 @@ impl Core {
         }
     }
 
-    /// A client asks.
     pub(super) fn command(&mut self, t: &mut Turn<'_>, call: CallId, command: Command) {
         match command {
             Command::StartPairing { caller, options } => self.start_pairing(t, call, caller, options),
@@ -64,7 +63,6 @@ impl Core {
         }
     }
 
-    /// A request ended.
     fn answered(&mut self, t: &mut Turn<'_>, op: OpId, date: Option<WallTime>, answer: Answer) {
         if let (Some(date), Some(held)) = (date, self.credential.paired_mut()) {
             held.learn(date, self.setup.policy(), t);

@@ -143,7 +143,6 @@ impl Retry {
         })
     }
 
-    /// The earliest that any haste allows.
     pub(super) fn not_before(&self) -> BootTime {
         self.last
             .as_ref()

@@ -14,13 +14,11 @@ use crate::{BootTime, CallError, CallId, Client, Command, Core, OpId, Reply, Tur
 /// mobile link, and 25 s itself would lose the race.
 pub(super) const CALL_LIMIT: Duration = Duration::from_secs(20);
 
-/// All calls that wait.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Calls {
     pending: Vec<PendingCall>,
 }
 
-/// A call without an answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct PendingCall {
     pub(super) call: CallId,
@@ -29,7 +27,6 @@ pub(super) struct PendingCall {
     pub(super) wants: Wants,
 }
 
-/// What a call waits for.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Wants {
     /// The end of a write, before the command is looked at.
@@ -42,19 +39,18 @@ pub(super) enum Wants {
         /// The removal of a flow, which the answer promises, failed.
         failed: bool,
     },
-    /// The tombstone.
     Unpaired,
-    /// A code to show.
     PairingCode,
     /// What becomes of the redirect that it brought.
     RedirectResult,
     /// What a probe says of the token that it rejected. `examined`: a request that left later is out.
-    ProbeResult { caller: u32, examined: bool },
-    /// An access token.
+    ProbeResult {
+        caller: u32,
+        examined: bool,
+    },
     Token(TokenCall),
 }
 
-/// A call of `GetAccessToken`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct TokenCall {
     pub(super) client: Client,
@@ -78,7 +74,6 @@ pub(super) enum Kind {
 /// What a call is due.
 pub(super) enum Judgement {
     Answer(Result<Reply, CallError>),
-    /// The access token in hand.
     Token,
     /// Nothing before this instant, unless something happens.
     WaitUntil(BootTime),
@@ -143,7 +138,6 @@ impl Calls {
         self.set_examined(true);
     }
 
-    /// That request told nothing.
     pub(super) fn unexamined(&mut self) {
         self.set_examined(false);
     }
@@ -156,7 +150,6 @@ impl Calls {
         }
     }
 
-    /// Answers the calls whose rejection was examined.
     pub(super) fn answer_examined(&mut self, t: &mut Turn<'_>) {
         let examined = |call: &mut PendingCall| matches!(call.wants, Wants::ProbeResult { examined: true, .. });
         for call in self.pending.extract_if(.., examined) {
@@ -164,7 +157,6 @@ impl Calls {
         }
     }
 
-    /// Answers all calls of a kind.
     pub(super) fn answer(&mut self, t: &mut Turn<'_>, kind: Kind, answer: Result<(), CallError>) {
         for call in self.take(kind) {
             t.reply(call.call, answer.map(|()| Reply::Done));

@@ -89,7 +89,6 @@ impl Core {
             || self.storage.newest_write().is_some()
     }
 
-    /// Whether anything new may be started.
     pub(super) fn may_start(&self) -> bool {
         self.shutdown.is_running()
     }

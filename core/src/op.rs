@@ -10,7 +10,6 @@ pub struct OpId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CallId(pub u64);
 
-/// Counts what this process names.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Ids {
     op: u64,

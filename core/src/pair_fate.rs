@@ -44,7 +44,6 @@ pub(super) enum Fate {
     HoldBack,
     /// The same, as a candidate; and it is on the list to be revoked if it does not.
     RevokeAndHoldBack,
-    /// It is revoked.
     Revoke,
     /// It is worth nothing, or another entry of the list stands for it.
     Drop,
@@ -52,7 +51,6 @@ pub(super) enum Fate {
     Keep,
 }
 
-/// The decision.
 pub(super) const fn fate(source: Source, situation: Situation) -> Fate {
     match source {
         Source::Refresh { detached } => match situation.pending {

@@ -63,7 +63,6 @@ impl Revocations {
         self.retry.relent(now);
     }
 
-    /// This grant lives after all.
     pub(super) fn spare(&mut self, grant: GrantId) {
         self.entries.retain(|entry| entry.pending.grant != grant);
     }
@@ -112,7 +111,6 @@ impl Core {
         }
     }
 
-    /// Puts a pair on the list.
     pub(super) fn revoke_pair(&mut self, t: &mut Turn<'_>, grant: GrantId, pair: &TokenPair, waits_for: Option<OpId>) {
         if !self.setup.policy().can_revoke && waits_for.is_none() {
             return;
@@ -170,7 +168,6 @@ impl Core {
         if over || tried { Some(now.boot) } else { next }
     }
 
-    /// Starts what is due.
     pub(super) fn start_revocation(&mut self, t: &mut Turn<'_>) {
         if self.revocations.prune(t.now.wall, self.setup.policy().can_revoke) {
             t.note(Note::RevocationDropped);
@@ -216,7 +213,6 @@ impl Core {
         self.revocation_tried(t);
     }
 
-    /// The network may be back.
     pub(super) fn hasten_revocations(&mut self, t: &mut Turn<'_>, change: Change) {
         if self.revocations.retry.cured_by(change) {
             let by = t.at().after(t.draw(Duration::ZERO, NETWORK_UP_SPREAD));

@@ -44,18 +44,10 @@ impl Core {
         let Some(held) = self.credential.paired() else {
             return false;
         };
-        self.calls.of(Kind::Token).any(|call| match &call.wants {
-            Wants::Token(wants) => self.short(held, wants, now),
-            Wants::Retry(_)
-            | Wants::Durable { .. }
-            | Wants::Unpaired
-            | Wants::PairingCode
-            | Wants::RedirectResult
-            | Wants::ProbeResult { .. } => false,
-        })
+        let short = |call: &PendingCall| matches!(&call.wants, Wants::Token(wants) if self.short(held, wants, now));
+        self.calls.of(Kind::Token).any(short)
     }
 
-    /// Hands the token in hand out.
     pub(super) fn hand_out(&mut self, t: &mut Turn<'_>, call: CallId, wants: &TokenCall) {
         let now = t.at();
         let Some(held) = self.credential.in_hand_mut() else {
@@ -70,7 +62,6 @@ impl Core {
         self.probe.handed(wants.client, wants.reconnected, now);
     }
 
-    /// What a call of `GetAccessToken` is due.
     pub(super) fn judge_token(&self, call: &PendingCall, wants: &TokenCall, now: BootTime) -> Judgement {
         let Some(held) = self.credential.paired() else {
             return self.judge_without_pairing(call, wants, now);

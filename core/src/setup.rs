@@ -40,7 +40,6 @@ impl Setup {
         !matches!(self.provisioning, Provisioning::StateKeyMissing)
     }
 
-    /// What is absent, if something is.
     pub(super) const fn missing(&self) -> Option<Reason> {
         match self.provisioning {
             Provisioning::Ready => None,

@@ -1,6 +1,5 @@
 //! From boot to the end of the process.
 
-/// How far the end has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Shutdown {
     phase: Phase,
@@ -10,7 +9,6 @@ pub(super) struct Shutdown {
 enum Phase {
     #[default]
     Running,
-    /// Nothing new is started.
     Draining,
     /// Nothing is left that must be finished.
     Drained,
@@ -23,7 +21,6 @@ impl Shutdown {
         }
     }
 
-    /// Whether anything new may be started.
     pub(super) fn is_running(self) -> bool {
         self.phase == Phase::Running
     }

@@ -44,7 +44,6 @@ enum What {
     FlowRemoval,
 }
 
-/// One of the store's files.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct File {
     /// Once the writes under way are done.
@@ -56,7 +55,6 @@ struct File {
 /// What is known of a file's content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 enum FileState {
-    /// There is no such file.
     #[default]
     Absent,
     /// It holds what memory holds.
@@ -72,7 +70,6 @@ enum FileState {
 pub(super) enum Tokens {
     /// Those of the record before it.
     Same,
-    /// Others.
     New,
 }
 
@@ -161,7 +158,6 @@ impl Storage {
         matches!(self.record.state, FileState::OneGeneration | FileState::Unknown)
     }
 
-    /// Whether something is to be written again.
     pub(super) fn behind(&self) -> bool {
         self.record_behind() || self.revocations_unknown()
     }
@@ -171,7 +167,6 @@ impl Storage {
         self.record.state = FileState::Unknown;
     }
 
-    /// Why writing fails, while it does.
     pub(super) fn failing(&self) -> Option<CallError> {
         self.retry.failing()
     }
@@ -250,7 +245,6 @@ impl File {
 }
 
 impl Core {
-    /// A write was answered.
     pub(super) fn stored(&mut self, t: &mut Turn<'_>, op: OpId, ok: bool) {
         let Some((what, last)) = self.storage.answered(op, ok) else {
             return;

@@ -20,7 +20,6 @@ use crate::{
 pub(super) struct Unpairing {
     /// The refresh that was out when the user unpaired.
     detached: Option<(OpId, IntentMark)>,
-    /// What it brought.
     refreshed: Option<TokenPair>,
     /// What a poll of the flow that `Unpair` ended brought.
     candidate: Option<TokenPair>,
@@ -39,7 +38,6 @@ impl Unpairing {
 }
 
 impl Core {
-    /// `Unpair`.
     pub(super) fn unpair(&mut self, t: &mut Turn<'_>, call: CallId) {
         let deadline = t.at().after(CALL_LIMIT);
         if self.unpairing.is_some() {

@@ -18,7 +18,6 @@ pub(super) struct Published {
 }
 
 impl Published {
-    /// Nothing was shown yet.
     pub(super) fn nothing() -> Self {
         Self {
             snapshot: Snapshot {
@@ -82,7 +81,6 @@ impl Core {
         }
     }
 
-    /// A request ended without a verdict.
     pub(super) fn fault(&mut self, t: &Turn<'_>, kind: FaultKind) {
         let word = match kind {
             FaultKind::Offline => ErrorWord::Offline,

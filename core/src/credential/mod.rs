@@ -18,7 +18,6 @@ use super::turn::Turn;
 pub(super) use grant::stamp;
 pub(super) use paired::Credential;
 
-/// The credential, or why there is none.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Credentials {
     state: State,
@@ -132,7 +131,6 @@ impl Credentials {
         self.residual.take().is_some()
     }
 
-    /// When the residual token is over.
     pub(super) fn residual_end(&self, now: BootTime) -> Option<BootTime> {
         let credential = &self.residual.as_ref()?.credential;
         if credential.dead(now) {
@@ -174,7 +172,6 @@ impl Credentials {
 }
 
 impl Core {
-    /// What the store found of the pairing.
     pub(super) fn restore_record(&mut self, t: &mut Turn<'_>, loaded: Loaded, kept: Kept) {
         let unusable = match loaded {
             Loaded::Missing => return,

@@ -47,7 +47,6 @@ pub(crate) struct Credential {
 /// How long the access token still lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Life {
-    /// Ends then.
     Until(BootTime),
     /// Obtained in another boot, and no clock tells how long ago.
     Unknown {
@@ -60,14 +59,12 @@ enum Life {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Handed {
-    /// To these uids.
     To(BTreeSet<u32>),
     /// Before a restart, or to more than we keep: any uploader may reject.
     Anyone,
 }
 
 impl Credential {
-    /// Takes a pair into use.
     pub(crate) fn new(
         grant: GrantId,
         generation: Generation,

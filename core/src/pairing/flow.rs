@@ -5,7 +5,6 @@ use super::showing::{Pace, Showing, Which};
 use crate::backoff::Retry;
 use crate::{BootTime, ErrorCode, OpId, Pairing, Reason};
 
-/// A running flow.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Flow {
     /// Tells a poll of this flow from one of an earlier flow.
@@ -19,7 +18,6 @@ pub(super) struct Flow {
     /// The code that was on show before, while its last poll is due or out.
     pub(super) ended: Option<Box<Showing>>,
     pub(super) pace: Pace,
-    /// When a code was last asked for.
     pub(super) asked: Option<BootTime>,
     /// Why no code is on show; [`Reason::None`] when all is well.
     pub(super) reason: Reason,
@@ -39,21 +37,25 @@ pub(super) enum Step {
     /// The last pairing's revocation goes first: afterwards it could hit the new one.
     Revoking,
     /// No request is out; the next one waits for its time.
-    Resting { until: BootTime },
-    /// A code was asked for.
-    Asking { op: OpId, since: BootTime },
-    /// A code is on show.
+    Resting {
+        until: BootTime,
+    },
+    Asking {
+        op: OpId,
+        since: BootTime,
+    },
     Showing(Box<Showing>),
     /// An address for a browser is on show.
     Browsing(Box<Browsing>),
     /// The user approved; the new pair is being written.
-    Storing { pairing: Box<Pairing> },
+    Storing {
+        pairing: Box<Pairing>,
+    },
 }
 
 /// What a flow does by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
-    /// Send the authorization code that came back.
     SpendCode,
     /// Nothing more is asked about the code that was on show before.
     ForgetEnded,
@@ -61,18 +63,14 @@ pub(super) enum Action {
     ReplaceCode,
     /// The last code has ended, and its last poll was answered.
     End(Reason),
-    /// Nobody entered a code in time.
     GiveUp,
     Poll(Which),
     RequestCode,
 }
 
-/// What the snapshot shows of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FlowView {
-    /// No code to show yet.
     Requesting(Reason),
-    /// A code is on show.
     Awaiting,
 }
 

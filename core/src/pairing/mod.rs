@@ -27,7 +27,6 @@ use crate::{
     Reply, Request, Store, TokenPair, Turn,
 };
 
-/// Range of `give-up-after`.
 const GIVE_UP: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 3600));
 
 /// The flow, if one runs, and what is left of those before it.
@@ -66,7 +65,6 @@ impl Flows {
 }
 
 impl Core {
-    /// `StartPairing`.
     pub(super) fn start_pairing(&mut self, t: &mut Turn<'_>, call: CallId, caller: u32, options: PairingOptions) {
         let now = t.at();
         if !self.setup.is_ready() {
@@ -173,7 +171,6 @@ impl Core {
         t.note(Note::FlowResumed);
     }
 
-    /// `GetPairingCode`.
     pub(super) fn get_pairing_code(&self, t: &mut Turn<'_>, call: CallId) {
         let view = self.pairing.flow.as_ref().and_then(|flow| flow.view(t.at()));
         t.reply(call, view.map(Reply::Code).ok_or(CallError::NoPairing));
@@ -240,7 +237,6 @@ impl Core {
         current || !self.pairing.late_polls.is_empty()
     }
 
-    /// Starts what is due.
     pub(super) fn run_flow(&mut self, t: &mut Turn<'_>) {
         while let Some((at, action)) = self.next_action(t.at())
             && at <= t.at()
@@ -314,7 +310,6 @@ impl Core {
         })
     }
 
-    /// The network may be back.
     pub(super) fn hasten_flow(&mut self, t: &Turn<'_>, change: Change) {
         let now = t.at();
         let Some(flow) = &mut self.pairing.flow else { return };
@@ -337,7 +332,6 @@ impl Core {
         }
     }
 
-    /// What a call of `StartPairing` is due.
     pub(super) fn judge_starter(&self, call: &PendingCall, now: BootTime) -> Judgement {
         let Some(flow) = &self.pairing.flow else {
             return call.until_deadline(now);

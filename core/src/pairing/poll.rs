@@ -116,7 +116,6 @@ impl Core {
         }
     }
 
-    /// Polls this code.
     pub(super) fn poll(&mut self, t: &mut Turn<'_>, which: Which) {
         let op = self.ids.next_op();
         let Some(flow) = &mut self.pairing.flow else { return };
@@ -141,7 +140,6 @@ impl Core {
         }
     }
 
-    /// The user approved.
     pub(super) fn approved(
         &mut self,
         t: &mut Turn<'_>,

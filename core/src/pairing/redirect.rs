@@ -27,7 +27,6 @@ pub(super) struct Browsing {
     pub(super) exchange: Option<Exchange>,
 }
 
-/// A code that came back.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Exchange {
     code: AuthorizationCode,
@@ -112,7 +111,6 @@ impl Core {
         }
     }
 
-    /// Sends the code that came back.
     pub(super) fn spend_code(&mut self, t: &mut Turn<'_>) {
         let op = self.ids.next_op();
         let Some(Flow {

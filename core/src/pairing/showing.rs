@@ -46,10 +46,8 @@ pub(super) struct Pace {
     pub(super) life: Option<Duration>,
 }
 
-/// Which code of a flow is polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Which {
-    /// The one on show.
     Shown,
     /// The one that was on show before it.
     Ended,
@@ -66,7 +64,6 @@ impl Showing {
         self.code.ends.before(pace.lead().min(self.interval / 2))
     }
 
-    /// When this code is polled next.
     pub(super) fn due(&self, pace: &Pace) -> Option<BootTime> {
         if self.done || self.poll.is_some() {
             return None;
@@ -110,7 +107,6 @@ impl Showing {
 }
 
 impl Pace {
-    /// How long a poll may take.
     fn lead(&self) -> Duration {
         LEAD.max(self.took + LEAD_OVER_POLL)
     }
@@ -197,7 +193,6 @@ impl Flow {
         }
     }
 
-    /// The code of that kind.
     pub(super) fn polled(&mut self, which: Which) -> Option<&mut Showing> {
         match (which, &mut self.step) {
             (Which::Shown, Step::Showing(showing)) => Some(showing),

@@ -50,7 +50,6 @@ impl Probe {
         self.in_flight.is_some()
     }
 
-    /// Whether a probe is out.
     pub(super) fn probing(&self) -> bool {
         self.in_flight.as_ref().is_some_and(|flight| !flight.heartbeat)
     }
@@ -70,7 +69,6 @@ impl Probe {
         self.retry.failing().unwrap_or(CallError::Offline)
     }
 
-    /// There is a connection of this number.
     pub(super) fn connected(&mut self, connection: u64) {
         self.rejections.connected(connection);
     }
@@ -80,7 +78,6 @@ impl Probe {
         self.rejections.arrived(client, now)
     }
 
-    /// A client gets the token in hand.
     pub(super) fn handed(&mut self, client: Client, reconnected: bool, now: BootTime) {
         self.rejections.handed(client, reconnected, now);
     }
@@ -341,7 +338,6 @@ impl Core {
         std::mem::take(&mut self.probe.retry)
     }
 
-    /// The network may be back.
     pub(super) fn hasten_probe(&mut self, t: &Turn<'_>, change: Change) {
         if self.probe.retry.cured_by(change) {
             self.probe.retry.hasten(t.at());

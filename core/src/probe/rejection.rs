@@ -41,10 +41,8 @@ const MAX_UIDS: usize = 64;
 /// Everything that clients say against the token in hand.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Rejections {
-    /// By connection.
     open: BTreeMap<u64, Rejection>,
     uids: BTreeMap<u32, Rejecting>,
-    /// The newest connection that there was.
     newest: u64,
 }
 
@@ -74,7 +72,6 @@ enum Stage {
 /// A uid that rejected the token in hand.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Rejecting {
-    /// The last time.
     at: BootTime,
     /// Connections beyond this one came after it.
     newest: u64,
@@ -243,7 +240,6 @@ impl Rejections {
 }
 
 impl Core {
-    /// `RejectAccessToken`.
     pub(crate) fn reject_access_token(
         &mut self,
         t: &mut Turn<'_>,
@@ -317,7 +313,6 @@ impl Core {
         self.calls.answer_examined(t);
     }
 
-    /// The probe brought no verdict.
     pub(crate) fn fail_rejections(&mut self, t: &mut Turn<'_>, error: CallError) {
         self.probe.rejections.unanswered();
         self.calls.answer(t, Kind::ProbeResult, Err(error));

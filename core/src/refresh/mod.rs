@@ -30,7 +30,6 @@ pub(super) struct Refresh {
     inhibited: bool,
     retry: Retry,
     limit: RejectionLimit,
-    /// When the token in hand came.
     last_refreshed: Option<BootTime>,
     /// On demand: a caller was served from the advisory window.
     asked: bool,
@@ -40,14 +39,11 @@ pub(super) struct Refresh {
     client_rejected: bool,
     /// When a mark of another boot was read from the disk.
     mark_found: BootTime,
-    /// Warnings about the refresh token's age.
     warnings_given: usize,
 }
 
-/// Where the refresh stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 enum State {
-    /// None under way.
     #[default]
     Idle,
     /// The connection is being brought up.
@@ -82,7 +78,6 @@ impl Refresh {
         matches!(self.state, State::Marking { .. })
     }
 
-    /// The POST that is out.
     pub(super) const fn sent(&self) -> Option<(OpId, IntentMark)> {
         match &self.state {
             State::Sent { op, mark, .. } => Some((*op, *mark)),
@@ -90,7 +85,6 @@ impl Refresh {
         }
     }
 
-    /// The mark of the transaction under way.
     pub(super) const fn mark(&self) -> Option<IntentMark> {
         match &self.state {
             State::Marking { mark, .. } | State::Sent { mark, .. } => Some(*mark),
@@ -106,7 +100,6 @@ impl Refresh {
         }
     }
 
-    /// Why refreshing fails, while it does.
     pub(super) fn failing(&self) -> Option<CallError> {
         self.retry.failing()
     }
@@ -136,7 +129,6 @@ impl Refresh {
         }
     }
 
-    /// On demand, a token is wanted.
     pub(super) const fn demand(&mut self) {
         self.asked = true;
     }

@@ -155,7 +155,6 @@ impl Core {
         };
     }
 
-    /// The POST ended.
     pub(crate) fn refreshed(
         &mut self,
         t: &mut Turn<'_>,
