@@ -17,11 +17,12 @@
 //! | module | owns | imports |
 //! |---|---|---|
 //! | the crate `c2c-auth-core` | every decision, without IO | nothing |
+//! | the crate `c2c-auth-client` | the D-Bus contract as a client sees it | nothing |
 //! | `oauth` | requests and verdicts as pure functions | `core` |
-//! | `config` | the validated configuration | `core`, `oauth` |
+//! | `config` | the validated configuration | `core`, `oauth`, `system` |
 //! | `transport` | one bounded request at a time, over TLS | `core`, `oauth` |
 //! | `loopback` | waits for a browser on this machine | `core`, `oauth` |
-//! | `store` | what survives, sealed and atomic | `core` |
+//! | `store` | what survives, sealed and atomic | `core`, `system` |
 //! | `bus` | authorize, parse, send, answer | `core`, `messages` |
 //! | `ctl` | `c2c-authctl` | everything but `loopback` |
 //! | `messages` | words of the contract, and their sentences | `core` |

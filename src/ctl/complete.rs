@@ -7,9 +7,9 @@ use zbus::Connection;
 use zeroize::Zeroizing;
 
 use super::exit::{Exit, Failure};
-use super::proxy::PairingProxy;
 use super::{note, print};
 use crate::oauth::REDIRECT_MAX;
+use c2c_auth_client::proxy::PairingProxy;
 
 /// Reads the address and waits until the device is paired.
 pub(super) async fn complete(connection: &Connection) -> Result<Exit, Failure> {

@@ -10,12 +10,10 @@ use zbus::names::BusName;
 use super::exit::{Exit, Failure};
 use super::note;
 use super::provision::host_key::lost_by_a_start;
-use super::site::Site;
+use super::site::{Site, USER};
 use super::systemd::Unit;
 use crate::config::accounts::{Accounts as _, Native};
 use crate::messages::contract::{BusAddress, NAME};
-
-const USER: &str = "c2c-authd";
 
 /// The daemon answers within 20 s, and dbus-daemon says after 25 s that it could not start one. This is for a daemon that
 /// hangs, and for a bus that loses a call to one that is just leaving.

@@ -4,6 +4,8 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use c2c_auth_client::proxy::ERRORS;
+
 /// What a script can act on. Documented in `--help`; numbers never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -63,12 +65,10 @@ impl fmt::Display for Failure {
     }
 }
 
-const OUR_ERRORS: &str = "org.cameratocloud.Auth1.Error.";
-
 /// The last part of the daemon's own error name, if it is one of its own.
 pub(super) fn word_of(error: &zbus::Error) -> Option<&str> {
     match error {
-        zbus::Error::MethodError(name, ..) => name.as_str().strip_prefix(OUR_ERRORS),
+        zbus::Error::MethodError(name, ..) => name.as_str().strip_prefix(ERRORS),
         _ => None,
     }
 }

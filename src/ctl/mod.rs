@@ -27,7 +27,6 @@ mod mounts;
 mod pair;
 mod program;
 mod provision;
-pub(crate) mod proxy;
 mod qr;
 mod reset;
 mod site;
@@ -37,9 +36,9 @@ mod systemd;
 mod watch;
 
 use args::{Args, Command};
+use c2c_auth_client::proxy::{PairingProxy, TokensProxy};
 use connect::{connect_to_look, connect_warned};
 use exit::{Exit, Failure};
-use proxy::{PairingProxy, TokensProxy};
 use site::Site;
 use status::Status;
 use status::dead::Dead;

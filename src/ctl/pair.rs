@@ -11,10 +11,10 @@ use zbus::proxy::CacheProperties;
 use zbus::{Connection, DBusError as _};
 
 use super::exit::{Exit, Failure, is_unanswered, word_of};
-use super::proxy::{DeviceProxy, Options, PairingProxy, TokensProxy};
 use super::{note, print};
 use crate::messages;
 use crate::messages::contract::ErrorName;
+use c2c_auth_client::proxy::{DeviceProxy, Options, PairingProxy, TokensProxy};
 use c2c_auth_core::{PairingState, Reason};
 use code::Code;
 use screen::Screen;

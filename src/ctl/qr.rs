@@ -14,7 +14,7 @@ use super::durable::{Staged, names_a_directory};
 use super::exit::{Exit, Failure, word_of};
 use super::pair::on_white;
 use super::print;
-use super::proxy::{Options, PairingProxy};
+use c2c_auth_client::proxy::{Options, PairingProxy};
 
 /// The command.
 pub(super) async fn qr(connection: &Connection, wanted: &Qr) -> Result<Exit, Failure> {

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::exit::{Exit, Failure};
-use super::proxy::{DeviceProxy, PairingProxy, TokensProxy};
 use crate::messages;
+use c2c_auth_client::proxy::{DeviceProxy, PairingProxy, TokensProxy};
 use c2c_auth_core::{ErrorWord, Generation, PairingState, Reason, TokenState};
 
 pub(super) mod dead;

@@ -236,7 +236,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
     use super::*;
-    use crate::ctl::proxy::tests::Fake;
+    use c2c_testkit::contract::Fake;
 
     #[test]
     fn dates_are_those_of_the_calendar() {

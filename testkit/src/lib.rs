@@ -5,6 +5,7 @@
 //! - [`standard`]: an authorization server as the RFCs have it, for the kinds that are not Frame.io's.
 //! - [`page`]: the web page on which a person approves or denies a code, for the demo.
 //! - [`bus`]: a private message bus, in process or a real `dbus-daemon`.
+//! - [`contract`]: a daemon that knows of itself only what the contract's XML says.
 //! - [`rig`]: directories, secrets, a configuration and a life cycle for the real daemon binary.
 //! - [`harness`], [`user`]: all of these around one daemon, and who calls it over the bus.
 //! - [`watched`]: how tests await any of it without sleeping.
@@ -16,6 +17,7 @@
 //! loopback and private sockets, hold a secret that is not a made-up one.
 
 pub mod bus;
+pub mod contract;
 pub mod harness;
 pub mod page;
 pub mod rig;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use zbus::Variant;
 
 use crate::ctl::exit::{Exit, Failure};
-use crate::ctl::proxy::Answer;
+use c2c_auth_client::proxy::Answer;
 
 /// A code to show. It has no `Debug`: whoever reads it can bind the device to a project of their own.
 #[derive(Clone, PartialEq, Eq)]

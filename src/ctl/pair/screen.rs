@@ -10,8 +10,8 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 use super::ask;
 use super::code::Code;
 use crate::ctl::exit::{Failure, word_of};
-use crate::ctl::proxy::{Options, PairingProxy};
 use crate::ctl::{note, print};
+use c2c_auth_client::proxy::{Options, PairingProxy};
 
 /// Light modules as background: cameras want black on white, and most terminals are the other way round.
 pub(in crate::ctl) fn on_white(qr: &str) -> String {

@@ -5,8 +5,8 @@ use std::future::ready;
 use zbus::Variant;
 
 use super::*;
-use crate::ctl::proxy::Answer;
-use crate::ctl::proxy::tests::{Fake, Flow};
+use c2c_auth_client::proxy::Answer;
+use c2c_testkit::contract::{Fake, Flow};
 
 fn answer(more: &[(&str, Variant<'_>)]) -> Answer {
     let mut answer: Answer = [

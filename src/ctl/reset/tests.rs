@@ -4,7 +4,7 @@ use std::fs;
 
 use super::files::Outcome;
 use super::*;
-use crate::ctl::proxy::tests::Fake;
+use c2c_testkit::contract::Fake;
 
 mod provisioning;
 mod records;
@@ -194,10 +194,10 @@ async fn records_that_the_daemon_could_not_read_may_have_been_a_pairing() {
         let fake = Fake::start().await;
         fake.is_unpaired(word);
         let (_folder, site) = machine(&["record.0"]);
-        let report = reset(&site, &fake.address(), &WANTED).await.unwrap();
+        let report = reset(&site, &fake.address().into(), &WANTED).await.unwrap();
         assert_eq!((report.server, report.exit()), (Server::NotTold, Exit::ServerNotTold));
         assert!(report.warnings.iter().any(|told| told.contains(word)), "{report:?}");
-        let report = reset(&site, &fake.address(), &WANTED).await.unwrap();
+        let report = reset(&site, &fake.address().into(), &WANTED).await.unwrap();
         assert_eq!(report.server, Server::NothingToTell, "nothing is left to doubt");
     }
 }
@@ -240,7 +240,7 @@ async fn a_daemon_that_is_there_and_does_not_unpair_keeps_its_files_unless_the_p
         fake.refuse("Unpair", word);
         let (_folder, site) = machine(ALL);
         let before = left(&site);
-        let report = reset(&site, &fake.address(), &WANTED).await.unwrap();
+        let report = reset(&site, &fake.address().into(), &WANTED).await.unwrap();
         assert_eq!((report.server, report.exit()), (Server::NotTold, Exit::ServerNotTold));
         assert!(report.held_back && left(&site) == before, "{word}: {report:?}");
         let text = report.text();
@@ -252,7 +252,7 @@ async fn a_daemon_that_is_there_and_does_not_unpair_keeps_its_files_unless_the_p
             forget_revocations: true,
             ..WANTED
         };
-        let report = reset(&site, &fake.address(), &forget).await.unwrap();
+        let report = reset(&site, &fake.address().into(), &forget).await.unwrap();
         assert_eq!((report.server, report.exit()), (Server::NotTold, Exit::ServerNotTold));
         assert_eq!(left(&site), [""; 0]);
     }
@@ -264,7 +264,7 @@ async fn a_daemon_that_cannot_be_asked_after_it_unpaired_keeps_its_files() {
     fake.refuse_after_unpair("GetAll", "Internal");
     let (_folder, site) = machine(ALL);
     let before = left(&site);
-    let report = reset(&site, &fake.address(), &WANTED).await.unwrap();
+    let report = reset(&site, &fake.address().into(), &WANTED).await.unwrap();
     assert!(report.held_back && left(&site) == before, "{report:?}");
 }
 
@@ -273,7 +273,7 @@ async fn a_device_without_a_state_key_and_without_records_has_nothing_to_hold_ba
     let fake = Fake::start().await;
     fake.refuse("Unpair", "NotProvisioned");
     let (_folder, site) = machine(&["spare"]);
-    let report = reset(&site, &fake.address(), &WANTED).await.unwrap();
+    let report = reset(&site, &fake.address().into(), &WANTED).await.unwrap();
     assert_eq!((report.server, report.exit()), (Server::NothingToTell, Exit::Ok));
     assert_eq!(left(&site), [""; 0]);
 }
@@ -291,7 +291,7 @@ async fn the_secrets_stay_while_there_are_records_that_may_be_a_pairing() {
     assert!(report.text().contains("Get c2c-authd running"), "{}", report.text());
     let fake = Fake::start().await;
     fake.is_unpaired("state-key-mismatch");
-    let report = reset(&site, &fake.address(), &all).await.unwrap();
+    let report = reset(&site, &fake.address().into(), &all).await.unwrap();
     assert_eq!((report.held_back, report.exit()), (true, Exit::ServerNotTold));
     assert_eq!(left(&site), ["record.0"]);
     assert!(report.text().contains("state-key-mismatch"), "{}", report.text());

@@ -1,7 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
 use super::*;
-use crate::ctl::proxy::tests::Fake;
+use c2c_testkit::contract::Fake;
 
 fn paired() -> Status {
     Status {

@@ -95,7 +95,7 @@ async fn where_the_units_start_would_lose_the_key_nothing_is_removed() {
     let store = site.path("/etc/credstore.encrypted");
     fs::create_dir_all(&store).unwrap();
     fs::write(store.join("c2c-authd.state-key"), SEALED).unwrap();
-    let refused = reset(&site, &fake.address(), &WANTED).await.unwrap_err();
+    let refused = reset(&site, &fake.address().into(), &WANTED).await.unwrap_err();
     assert!(
         refused.sentence.contains("bring that id and the key back") && refused.sentence.contains("--provisioning"),
         "{refused}"
@@ -107,7 +107,7 @@ async fn where_the_units_start_would_lose_the_key_nothing_is_removed() {
         provisioning: true,
         ..WANTED
     };
-    reset(&site, &fake.address(), &all).await.unwrap();
+    reset(&site, &fake.address().into(), &all).await.unwrap();
     assert!(site.host_key().exists(), "it is not ours");
     assert_eq!(names(&site, "/etc/credstore.encrypted"), [""; 0]);
 }

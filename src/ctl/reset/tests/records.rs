@@ -45,7 +45,7 @@ async fn an_attempt_after_the_last_unpairing_leaves_no_doubt_that_there_is_no_pa
         let fake = Fake::start().await;
         fake.is_unpaired(word);
         let (_folder, site) = unpaired_before();
-        let report = reset(&site, &fake.address(), &WANTED).await.unwrap();
+        let report = reset(&site, &fake.address().into(), &WANTED).await.unwrap();
         assert_eq!(
             (report.server, report.exit()),
             (Server::NothingToTell, Exit::Ok),
@@ -56,7 +56,7 @@ async fn an_attempt_after_the_last_unpairing_leaves_no_doubt_that_there_is_no_pa
             provisioning: true,
             ..WANTED
         };
-        let report = reset(&site, &fake.address(), &all).await.unwrap();
+        let report = reset(&site, &fake.address().into(), &all).await.unwrap();
         assert!(!report.held_back && left(&site).is_empty(), "{report:?}");
     }
     // A dead daemon says nothing; the records do.
@@ -80,14 +80,14 @@ async fn records_that_were_set_aside_may_have_been_a_pairing_whatever_the_daemon
     fake.is_unpaired("unpaired");
     for name in ["record.damaged.1", "record.foreign.2", "record.other-key.10"] {
         let (_folder, site) = machine(&["record.0", name]);
-        let report = reset(&site, &fake.address(), &WANTED).await.unwrap();
+        let report = reset(&site, &fake.address().into(), &WANTED).await.unwrap();
         assert_eq!(
             (report.server, report.exit()),
             (Server::NotTold, Exit::ServerNotTold),
             "{name}"
         );
         assert!(report.warnings.iter().any(|told| told.contains(name)), "{report:?}");
-        let report = reset(&site, &fake.address(), &WANTED).await.unwrap();
+        let report = reset(&site, &fake.address().into(), &WANTED).await.unwrap();
         assert_eq!(report.server, Server::NothingToTell, "they are gone, and told once");
     }
 }

@@ -1,0 +1,198 @@
+//! The daemon as a client sees it: `dbus/org.cameratocloud.Auth1.xml` by hand, and a test that compares the two.
+
+use std::collections::HashMap;
+
+use zbus::{OwnedVariant, Variant};
+
+/// The name on the bus.
+pub const NAME: &str = "org.cameratocloud.Auth1";
+/// The one object.
+pub const PATH: &str = "/org/cameratocloud/Auth1";
+/// Its interfaces.
+pub const INTERFACES: [&str; 3] = [
+    "org.cameratocloud.Auth1.Pairing",
+    "org.cameratocloud.Auth1.Tokens",
+    "org.cameratocloud.Auth1.Device",
+];
+/// What the contract's own error names begin with.
+pub const ERRORS: &str = "org.cameratocloud.Auth1.Error.";
+
+/// Options of a call, and what it answers with.
+pub type Options<'a> = HashMap<&'a str, Variant<'a>>;
+/// A dictionary as it comes from the bus.
+pub type Answer = HashMap<String, OwnedVariant>;
+
+/// Pair, cancel, unpair.
+#[zbus::proxy(
+    interface = "org.cameratocloud.Auth1.Pairing",
+    default_service = "org.cameratocloud.Auth1",
+    default_path = "/org/cameratocloud/Auth1"
+)]
+pub trait Pairing {
+    /// Starts a flow and answers when there is a code to show.
+    fn start_pairing(&self, options: Options<'_>) -> zbus::Result<Answer>;
+    /// The code on show.
+    fn get_pairing_code(&self) -> zbus::Result<Answer>;
+    /// The code on show as a picture: media type and bytes.
+    fn get_qr_code(&self, options: Options<'_>) -> zbus::Result<(String, Vec<u8>)>;
+    /// Ends the flow.
+    fn cancel_pairing(&self) -> zbus::Result<()>;
+    /// Ends the flow and forgets the pairing.
+    fn unpair(&self) -> zbus::Result<()>;
+    /// Hands in the end of the OAuth code flow.
+    fn complete_pairing(&self, redirect_uri: &str) -> zbus::Result<()>;
+    /// The state or its reason changed. Not named as on the bus: the macro derives the same name from the property.
+    #[zbus(signal, name = "PairingStateChanged")]
+    fn flow_changed(&self, state: &str, reason: &str) -> zbus::Result<()>;
+    /// Where the flow stands.
+    #[zbus(property)]
+    fn pairing_state(&self) -> zbus::Result<String>;
+    /// Why it stands there.
+    #[zbus(property)]
+    fn pairing_reason(&self) -> zbus::Result<String>;
+    /// Whether there is a credential.
+    #[zbus(property)]
+    fn paired(&self) -> zbus::Result<bool>;
+    /// Whether a person has to do something.
+    #[zbus(property)]
+    fn attention_needed(&self) -> zbus::Result<bool>;
+}
+
+/// Bearer tokens.
+#[zbus::proxy(
+    interface = "org.cameratocloud.Auth1.Tokens",
+    default_service = "org.cameratocloud.Auth1",
+    default_path = "/org/cameratocloud/Auth1"
+)]
+pub trait Tokens {
+    /// Token, seconds left, generation.
+    fn get_access_token(&self, min_validity: u32) -> zbus::Result<(String, u32, u64)>;
+    /// The API answered 401 to this one.
+    fn reject_access_token(&self, generation: u64) -> zbus::Result<()>;
+    /// There is a new one.
+    #[zbus(signal)]
+    fn access_token_changed(&self, generation: u64) -> zbus::Result<()>;
+    /// What a call would find.
+    #[zbus(property)]
+    fn token_state(&self) -> zbus::Result<String>;
+    /// Of the newest token.
+    #[zbus(property)]
+    fn generation(&self) -> zbus::Result<u64>;
+}
+
+/// What the device is.
+#[zbus::proxy(
+    interface = "org.cameratocloud.Auth1.Device",
+    default_service = "org.cameratocloud.Auth1",
+    default_path = "/org/cameratocloud/Auth1"
+)]
+pub trait Device {
+    /// The unit's identifier at the server.
+    #[zbus(property)]
+    fn client_id(&self) -> zbus::Result<String>;
+    /// The server's name for it.
+    #[zbus(property)]
+    fn device_name(&self) -> zbus::Result<String>;
+    /// The project.
+    #[zbus(property)]
+    fn project_id(&self) -> zbus::Result<String>;
+    /// The project's name.
+    #[zbus(property)]
+    fn project_name(&self) -> zbus::Result<String>;
+    /// Of the device.
+    #[zbus(property)]
+    fn firmware_version(&self) -> zbus::Result<String>;
+    /// Of c2c-authd.
+    #[zbus(property)]
+    fn daemon_version(&self) -> zbus::Result<String>;
+    /// The kind of server.
+    #[zbus(property)]
+    fn provider(&self) -> zbus::Result<String>;
+    /// The word, and when in seconds since 1970 (0: not known).
+    #[zbus(property)]
+    fn last_error(&self) -> zbus::Result<(String, u64)>;
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
+
+    use c2c_testkit::contract::{Fake, members};
+    use zbus::proxy::CacheProperties;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_proxies_have_every_member_of_the_contract_with_its_types() {
+        let fake = Fake::start().await;
+        // Without a cache each getter asks for its own property, which is what is to be seen.
+        let no = CacheProperties::No;
+        let pairing = PairingProxy::builder(&fake.client)
+            .cache_properties(no)
+            .build()
+            .await
+            .unwrap();
+        let tokens = TokensProxy::builder(&fake.client)
+            .cache_properties(no)
+            .build()
+            .await
+            .unwrap();
+        let device = DeviceProxy::builder(&fake.client)
+            .cache_properties(no)
+            .build()
+            .await
+            .unwrap();
+
+        assert_eq!(pairing.start_pairing(Options::new()).await.unwrap().len(), 5);
+        assert!(pairing.get_pairing_code().await.unwrap().contains_key("user-code"));
+        assert_eq!(pairing.get_qr_code(Options::new()).await.unwrap().1, b"qr");
+        pairing.cancel_pairing().await.unwrap();
+        pairing.unpair().await.unwrap();
+        pairing.complete_pairing("http://127.0.0.1/").await.unwrap();
+        assert_eq!(tokens.get_access_token(0).await.unwrap(), ("token".to_owned(), 60, 7));
+        tokens.reject_access_token(7).await.unwrap();
+
+        assert_eq!(pairing.pairing_state().await.unwrap(), "paired");
+        assert_eq!(pairing.pairing_reason().await.unwrap(), "none");
+        assert!(pairing.paired().await.unwrap());
+        assert!(!pairing.attention_needed().await.unwrap());
+        assert_eq!(tokens.token_state().await.unwrap(), "valid");
+        assert_eq!(tokens.generation().await.unwrap(), 7);
+        assert_eq!(device.client_id().await.unwrap(), "ClientId");
+        assert_eq!(device.device_name().await.unwrap(), "DeviceName");
+        assert_eq!(device.project_id().await.unwrap(), "ProjectId");
+        assert_eq!(device.project_name().await.unwrap(), "ProjectName");
+        assert_eq!(device.firmware_version().await.unwrap(), "FirmwareVersion");
+        assert_eq!(device.daemon_version().await.unwrap(), "DaemonVersion");
+        assert_eq!(device.provider().await.unwrap(), "Provider");
+        assert_eq!(
+            device.last_error().await.unwrap(),
+            ("offline".to_owned(), 1_700_000_000)
+        );
+
+        let mut flows = pairing.receive_flow_changed().await.unwrap();
+        let mut changes = tokens.receive_access_token_changed().await.unwrap();
+        fake.flow_changed("unpaired", "denied").await;
+        fake.emit("org.cameratocloud.Auth1.Tokens", "AccessTokenChanged", &8_u64)
+            .await;
+        let (flow, change) = {
+            use zbus::export::futures_core::Stream;
+            let flow = std::future::poll_fn(|context| std::pin::Pin::new(&mut flows).poll_next(context))
+                .await
+                .unwrap();
+            let change = std::future::poll_fn(|context| std::pin::Pin::new(&mut changes).poll_next(context))
+                .await
+                .unwrap();
+            (flow, change)
+        };
+        assert_eq!(
+            (flow.args().unwrap().state, flow.args().unwrap().reason),
+            ("unpaired", "denied")
+        );
+        assert_eq!(change.args().unwrap().generation, 8);
+
+        let mut touched = fake.touched();
+        touched.extend(["Pairing.PairingStateChanged", "Tokens.AccessTokenChanged"].map(str::to_owned));
+        assert_eq!(touched, members());
+    }
+}
