@@ -8,19 +8,20 @@
 //! No error of this file contains a byte of what was read, and every buffer is wiped.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use rustix::fs::{OFlags, RenameFlags};
+use rustix::fs::OFlags;
 use zeroize::{Zeroize, Zeroizing};
 
 use c2c_auth_core::Secret;
 
 use super::SecretFiles;
+use crate::system::atomic_file::{Disk, PRIVATE};
 
 /// The 32 random bytes that seal the record.
 pub(crate) type StateKeyBytes = Zeroizing<[u8; 32]>;
@@ -219,32 +220,10 @@ pub(crate) fn create_state_key(path: &Path, records_exist: bool) -> Result<Optio
 }
 
 fn create(path: &Path) -> io::Result<StateKeyBytes> {
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
-    let directory = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     let mut key = Zeroizing::new([0; 32]);
     getrandom::fill(&mut *key).map_err(io::Error::other)?;
-    let mut partial = std::ffi::OsString::from(".");
-    partial.push(name);
-    partial.push(".new");
-    let partial = directory.join(partial);
-    // Left by a power cut; under its final name a cut key would stop the daemon for good.
-    match fs::remove_file(&partial) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let mut file = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(&partial)?;
-    file.write_all(&*key)?;
-    file.sync_all()?;
-    let renamed = rustix::fs::renameat_with(rustix::fs::CWD, &partial, rustix::fs::CWD, path, RenameFlags::NOREPLACE);
-    if let Err(error) = renamed {
-        let _ = fs::remove_file(&partial);
-        return Err(error.into());
-    }
-    File::open(directory)?.sync_all()?;
+    // Under its final name a key that a power cut left unfinished would stop the daemon for good.
+    Disk::real().stage(path, &*key, PRIVATE)?.commit_new()?;
     Ok(key)
 }
 

@@ -21,7 +21,6 @@ mod args;
 mod check;
 mod complete;
 mod connect;
-mod durable;
 mod exit;
 mod mounts;
 mod pair;

@@ -10,10 +10,10 @@ use rustix::io::Errno;
 use zbus::Connection;
 
 use super::args::Qr;
-use super::durable::{Staged, names_a_directory};
 use super::exit::{Exit, Failure, word_of};
 use super::pair::on_white;
 use super::print;
+use crate::system::atomic_file::{Access, Disk, PRIVATE, names_a_directory};
 use c2c_auth_client::proxy::{Options, PairingProxy};
 
 /// The command.
@@ -72,7 +72,7 @@ fn write(path: &Path, picture: &[u8]) -> io::Result<()> {
     };
     let (path, is_descriptor) = followed(path)?;
     let Some(found) = found else {
-        return Staged::write(&path, picture, 0o600, None).and_then(Staged::commit);
+        return Disk::real().write(&path, picture, PRIVATE);
     };
     if found.is_dir() {
         return Err(no_file());
@@ -85,8 +85,11 @@ fn write(path: &Path, picture: &[u8]) -> io::Result<()> {
             .open(&path)?
             .write_all(picture);
     }
-    let owner = Some((found.uid(), found.gid()));
-    match Staged::write(&path, picture, found.mode() & 0o777, owner).and_then(Staged::commit) {
+    let access = Access {
+        mode: found.mode() & 0o777,
+        owner: Some((found.uid(), found.gid())),
+    };
+    match Disk::real().write(&path, picture, access) {
         // The file is the user's to write, and its directory or its owner is not, or it is a mount of its own.
         Err(error)
             if matches!(

@@ -8,6 +8,7 @@ use super::exit::{Exit, Failure};
 use super::mounts::{Ground, Mounts};
 use crate::config::accounts::{Accounts, Native};
 use crate::config::{Config, ConfigError, MachineId, System};
+use crate::system::atomic_file::Disk;
 
 /// The daemon's user, unit and home.
 pub(super) const USER: &str = "c2c-authd";
@@ -15,7 +16,7 @@ pub(super) const USER: &str = "c2c-authd";
 pub(super) const UNIT: &str = "c2c-authd.service";
 
 /// A machine.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Site {
     root: PathBuf,
     /// All that the programs which are called find in their environment: where a test's host key and TPM are. Nothing on this
@@ -27,6 +28,8 @@ pub(super) struct Site {
     pub(super) root_uid: u32,
     /// Users and groups.
     pub(super) accounts: Arc<dyn Accounts>,
+    /// Where files are written.
+    pub(super) disk: Disk,
     /// What is mounted.
     pub(super) mounts: Mounts,
     /// As `systemd-creds` sees it, which knows only this machine's.
@@ -42,6 +45,7 @@ impl Site {
             service: Native.user_named(USER).map(|user| (user.uid, user.gid)),
             root_uid: 0,
             accounts: Arc::new(Native),
+            disk: Disk::real(),
             mounts: Mounts::of_process(),
             machine: System::host().machine_id(),
         }
@@ -133,6 +137,7 @@ impl Site {
             service: Some(us),
             root_uid: us.0,
             accounts: Arc::new(()),
+            disk: Disk::real(),
             mounts: Mounts::parse("1 0 8:1 / / rw - ext4 /dev/root rw"),
             // What seals in tests takes the real one. Where there is none nothing is sealed, and nothing else may depend on it.
             machine: match System::host().machine_id() {

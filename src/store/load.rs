@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use super::body;
 use super::error::OpenError;
-use super::folder::{Folder, is_damage, is_passing};
+use super::folder::{is_damage, is_passing};
 use super::seal::{Flaw, Kind, Sealer};
+use crate::system::atomic_file::Folder;
 use c2c_auth_core::{Kept, Loaded, Record};
 
 /// The two generations.

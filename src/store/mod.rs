@@ -40,8 +40,8 @@ use std::path::{Path, PathBuf};
 pub(crate) use error::{OpenError, WriteError};
 pub use key::{Identity, StateKey};
 
+use crate::system::atomic_file::Directory;
 use c2c_auth_core::BootId;
-use folder::Directory;
 use seal::Sealer;
 use vault::Vault;
 
@@ -69,9 +69,9 @@ impl Store {
         identity: Identity,
         boot: BootId,
     ) -> Result<(Self, c2c_auth_core::Stored), OpenError> {
-        let state = Directory::open(dirs.state)?;
-        state.lock()?;
-        let runtime = dirs.runtime.map(Directory::open).transpose()?;
+        let state = folder::open(dirs.state.clone())?;
+        folder::lock(&state, &dirs.state)?;
+        let runtime = dirs.runtime.map(folder::open).transpose()?;
         let sealer = key.map(|key| Sealer::new(&key, identity));
         let (vault, stored) = Vault::open(state, runtime, sealer, boot)?;
         Ok((Self(vault), stored))
@@ -104,8 +104,8 @@ impl Lock {
     /// # Errors
     /// [`OpenError::Locked`] while a daemon runs; others if the directory cannot be opened.
     pub(crate) fn take(state: &Path) -> Result<Self, OpenError> {
-        let directory = Directory::look(state.to_owned())?;
-        directory.lock()?;
+        let directory = folder::look(state)?;
+        folder::lock(&directory, state)?;
         Ok(Self { _directory: directory })
     }
 }
@@ -122,8 +122,8 @@ impl fmt::Debug for Lock {
 /// # Errors
 /// [`OpenError`] if a directory or a file in it is out of reach.
 pub fn peek(dirs: &Directories, key: &StateKey, identity: Identity) -> Result<c2c_auth_core::Loaded, OpenError> {
-    let state = Directory::look(dirs.state.clone())?;
-    let runtime = match dirs.runtime.clone().map(Directory::look).transpose() {
+    let state = folder::look(&dirs.state)?;
+    let runtime = match dirs.runtime.as_deref().map(folder::look).transpose() {
         Err(OpenError::Missing { .. }) => None,
         found => found?,
     };

@@ -21,9 +21,9 @@ use zeroize::Zeroizing;
 
 use super::key::{Identity, StateKey};
 
-/// Larger files are not read: no honest one comes near, and a damaged size must not cost memory.
-/// Four tokens (a pair and its candidate, or the list of revocations), of which JSON escapes every character, leave room.
-pub(super) const MAX_FILE: usize = 288 * 1024;
+/// No honest file comes near: four tokens (a pair and its candidate, or the list of revocations), of which JSON escapes every
+/// character, leave room.
+pub(super) use crate::system::atomic_file::MAX_FILE;
 /// What fits into such a file.
 pub(super) const MAX_BODY: usize = MAX_FILE - HEADER - TAG;
 

@@ -6,9 +6,10 @@ use zeroize::Zeroizing;
 
 use super::body;
 use super::error::{OpenError, WriteError};
-use super::folder::{Folder, is_full};
+use super::folder::is_full;
 use super::load::{self, FLOW, Found, REVOCATIONS, Records, SLOTS, SPILL, Spill};
 use super::seal::{Flaw, Kind, MAX_BODY, MAX_FILE, NONCE, Sealer};
+use crate::system::atomic_file::Folder;
 use c2c_auth_core::{Body, BootId, FlowRecord, Kept, Loaded, PendingRevocation, Record, Slots, Store, Stored};
 
 /// Room kept for the day the disk is full.

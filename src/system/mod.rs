@@ -3,6 +3,7 @@
 //! Owns: the clocks, the timer, the netlink socket, signals, the notification socket, the process's own hardening, its
 //! environment and its log. Must never: know a token, decide anything.
 
+pub(crate) mod atomic_file;
 pub(crate) mod clock;
 pub(crate) mod environment;
 pub(crate) mod events;

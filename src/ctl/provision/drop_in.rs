@@ -13,10 +13,10 @@ use std::path::{Path, PathBuf};
 use super::home::{self, DROP_INS, Home};
 use super::place::Which;
 use crate::config::Config;
-use crate::ctl::durable::{Staged, discard, make_directory};
 use crate::ctl::exit::{Exit, Failure};
 use crate::ctl::mounts::Ground;
 use crate::ctl::site::Site;
+use crate::system::atomic_file::{Access, Disk, Staged};
 
 const NAME: &str = "50-provision.toml";
 /// Begins the comments that name what may be in clear. The package's postrm reads them too.
@@ -43,6 +43,7 @@ pub(in crate::ctl) struct DropIn {
 
 /// A drop-in that is good and not yet in force.
 pub(super) struct Change {
+    disk: Disk,
     path: PathBuf,
     /// `None`: there is nothing to say, and no file.
     staged: Option<Staged>,
@@ -55,10 +56,11 @@ impl Change {
     pub(super) fn commit(self) -> Result<(), Failure> {
         let done = match self.staged {
             Some(staged) => staged.commit(),
-            None => discard(&self.path).map(drop),
+            None => self.disk.remove(&self.path).map(drop),
         };
         done.map_err(|error| failed(&self.path, &error))?;
-        discard(&self.other)
+        self.disk
+            .remove(&self.other)
             .map(drop)
             .map_err(|error| failed(&self.other, &error))
     }
@@ -181,19 +183,22 @@ impl DropIn {
         }
         if *self == Self::default() {
             return Ok(Change {
+                disk: site.disk.clone(),
                 path,
                 staged: None,
                 other,
             });
         }
         if let Some(above) = path.parent() {
-            make_directory(above, 0o755, None).map_err(|error| failed(above, &error))?;
+            let made = site.disk.make_directory(above, Access::of(0o755));
+            made.map_err(|error| failed(above, &error))?;
         }
         // Read by the daemon, which is not root. It holds no secret.
-        let staged =
-            Staged::write(&path, self.text().as_bytes(), 0o644, None).map_err(|error| failed(&path, &error))?;
+        let staged = site.disk.stage(&path, self.text().as_bytes(), Access::of(0o644));
+        let staged = staged.map_err(|error| failed(&path, &error))?;
         Config::load_file(staged.at(), &site.system()).map_err(|error| Failure::new(Exit::Usage, cause(&error)))?;
         Ok(Change {
+            disk: site.disk.clone(),
             path,
             staged: Some(staged),
             other,

@@ -13,8 +13,8 @@ use zeroize::Zeroizing;
 use super::Target;
 use super::drop_in::DropIn;
 use super::place::{Found, Which, sealed_paths};
-use crate::ctl::durable::{Staged, without_stage};
 use crate::ctl::site::Site;
+use crate::system::atomic_file::{Access, without_stage};
 
 /// Between the name of the secret and a number.
 const MARK: &str = ".replaced.";
@@ -51,7 +51,7 @@ pub(super) fn places(site: &Site, former: &DropIn, at_risk: &[PathBuf]) -> io::R
 }
 
 /// Copies a file to a name beside it that nothing has, with its owner and for that one alone, and returns that name.
-pub(super) fn beside(path: &Path) -> io::Result<PathBuf> {
+pub(super) fn beside(site: &Site, path: &Path) -> io::Result<PathBuf> {
     let content = Zeroizing::new(fs::read(path)?);
     let found = fs::metadata(path)?;
     // One that a cut left unfinished is begun anew.
@@ -60,8 +60,11 @@ pub(super) fn beside(path: &Path) -> io::Result<PathBuf> {
     let mut name = path.file_name().map(OsString::from).unwrap_or_default();
     name.push(format!("{MARK}{}", last.saturating_add(1)));
     let copy = path.with_file_name(name);
-    let owner = (found.uid(), found.gid());
-    Staged::write(&copy, &content, 0o600, Some(owner))?.commit()?;
+    let access = Access {
+        mode: 0o600,
+        owner: Some((found.uid(), found.gid())),
+    };
+    site.disk.write(&copy, &content, access)?;
     Ok(copy)
 }
 

@@ -183,7 +183,7 @@ pub(in crate::ctl) enum CredsError {
 }
 
 /// The sealer of a machine.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub(in crate::ctl) struct Creds<'a>(pub(in crate::ctl) &'a Site);
 
 impl Creds<'_> {

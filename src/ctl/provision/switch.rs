@@ -15,10 +15,10 @@ use super::home::Home;
 use super::place::{LINKS, PLAIN_STORES, Plain, SPARE_STORE, STORES, Which, guarded, sealed_paths};
 use super::seal::Creds;
 use super::{Kind, Move, Target, at, keep};
-use crate::ctl::durable::{Staged, discard, is_directory, link, make_directory};
 use crate::ctl::exit::{Exit, Failure};
 use crate::ctl::mounts::Ground;
 use crate::ctl::site::Site;
+use crate::system::atomic_file::{Access, PRIVATE, Staged, is_directory};
 
 /// What the configuration says, before and after.
 pub(super) struct Names {
@@ -77,7 +77,7 @@ pub(super) fn carry_out(
     }
     let mut kept = Vec::new();
     for path in at_risk {
-        kept.push(keep::beside(path).map_err(at(path))?);
+        kept.push(keep::beside(site, path).map_err(at(path))?);
     }
     for (path, staged) in staged {
         staged.commit().map_err(at(&path))?;
@@ -100,11 +100,11 @@ pub(super) fn carry_out(
     for path in stale.iter().map(|path| site.path(path)) {
         // A directory is somebody else's, and would stop each attempt here.
         if !is_directory(&path) {
-            discard(&path).map_err(at(&path))?;
+            site.disk.remove(&path).map_err(at(&path))?;
         }
     }
     for path in superseded(site, target, moves) {
-        discard(&path).map_err(at(&path))?;
+        site.disk.remove(&path).map_err(at(&path))?;
     }
     names.write(site, &names.drop_in)?;
     Ok(kept)
@@ -141,17 +141,22 @@ fn stage(site: &Site, target: &Target, which: Which, content: &Plain) -> Result<
     let above = path.parent().unwrap_or(&path);
     let owner = match &target.kind {
         Kind::Sealed { .. } => {
-            make_directory(above, 0o700, None).map_err(at(above))?;
+            site.disk.make_directory(above, Access::of(0o700)).map_err(at(above))?;
             None
         }
         Kind::Files => {
             // Root's, so that the daemon cannot put another file there; it may pass.
             let group = site.service.map(|(_, gid)| (site.root_uid, gid));
-            make_directory(above, 0o750, group).map_err(at(above))?;
+            let access = Access {
+                mode: 0o750,
+                owner: group,
+            };
+            site.disk.make_directory(above, access).map_err(at(above))?;
             site.service
         }
     };
-    let staged = Staged::write(&path, content, 0o600, owner).map_err(at(&path))?;
+    let staged = site.disk.stage(&path, content, Access { owner, ..PRIVATE });
+    let staged = staged.map_err(at(&path))?;
     let written = Zeroizing::new(fs::read(staged.at()).map_err(at(&path))?);
     if written == *content {
         Ok((path, staged))
@@ -179,14 +184,15 @@ fn verify(site: &Site, target: &Target, which: Which, plain: &Plain) -> Result<(
 /// At each boot systemd-tmpfiles does the same.
 fn link_spare(site: &Site, moves: &[Move]) -> Result<(), Failure> {
     let links = site.path(LINKS);
-    make_directory(&links, 0o700, None).map_err(at(&links))?;
+    let made = site.disk.make_directory(&links, Access::of(0o700));
+    made.map_err(at(&links))?;
     for step in moves.iter().filter(|step| step.plain.is_some()) {
         let (name, to) = (
             links.join(step.which.credential()),
             Path::new(SPARE_STORE).join(step.which.credential()),
         );
         // As the machine will read it; below a test's root it leads to the same file.
-        link(&name, &site.path(to)).map_err(at(&name))?;
+        site.disk.link(&name, &site.path(to)).map_err(at(&name))?;
     }
     Ok(())
 }

@@ -9,9 +9,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::ctl::durable::{Staged, discard, make_directory};
 use crate::ctl::mounts::Ground;
 use crate::ctl::site::Site;
+use crate::system::atomic_file::Access;
 
 /// The TPM, as systemd calls it.
 pub(super) const DEVICE: &str = "dev-tpmrm0.device";
@@ -95,7 +95,7 @@ pub(in crate::ctl) fn forget(site: &Site) -> io::Result<Forgotten> {
         return Ok(Forgotten::NotOurs);
     }
     // Also what a cut left of it.
-    discard(&path)?;
+    site.disk.remove(&path)?;
     if let Some(directory) = path.parent() {
         // Others may have files there.
         let _ = fs::remove_dir(directory);
@@ -125,7 +125,7 @@ pub(super) fn settle(site: &Site, seen: Seen) -> Settled {
     }
     let why = match site.mounts.ground(&path) {
         _ if look(&path) == There::Others => "the existing file is not provision's, and was left".to_owned(),
-        Ground::Lasting => match write(&path) {
+        Ground::Lasting => match write(site, &path) {
             Ok(()) => return Settled::Written(PathBuf::from(PATH)),
             Err(error) => error.to_string(),
         },
@@ -138,11 +138,11 @@ pub(super) fn settle(site: &Site, seen: Seen) -> Settled {
     ))
 }
 
-fn write(path: &Path) -> io::Result<()> {
+fn write(site: &Site, path: &Path) -> io::Result<()> {
     if let Some(above) = path.parent() {
-        make_directory(above, 0o755, None)?;
+        site.disk.make_directory(above, Access::of(0o755))?;
     }
-    Staged::write(path, TEXT.as_bytes(), 0o644, None)?.commit()
+    site.disk.write(path, TEXT.as_bytes(), Access::of(0o644))
 }
 
 #[cfg(test)]

@@ -4,13 +4,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
-use crate::ctl::durable::{discard, is_directory, without_stage};
 use crate::ctl::provision::drop_in::DropIn;
 use crate::ctl::provision::keep::copies;
 use crate::ctl::provision::place::{Which, find, sealed_paths};
 use crate::ctl::provision::wait::{self, Forgotten};
 use crate::ctl::site::Site;
 use crate::store::{Lock, OpenError};
+use crate::system::atomic_file::{is_directory, without_stage};
 
 /// Tokens the server has yet to hear about, as `src/store` names them.
 const REVOCATIONS: &str = "revocations";
@@ -87,7 +87,7 @@ pub(super) fn clear(site: &Site, config: Option<&Config>, state: &Path, wanted: 
             if is_set_aside(&name) {
                 outcome.set_aside.push(name.clone());
             }
-            take(&state.join(&name), &mut outcome)?;
+            take(site, &state.join(&name), &mut outcome)?;
         } else {
             outcome.left.push(format!(
                 "{} is not c2c-authd's and was left",
@@ -98,7 +98,7 @@ pub(super) fn clear(site: &Site, config: Option<&Config>, state: &Path, wanted: 
     let runtime = site.runtime_directory();
     for name in names(&runtime)?.iter().filter(|name| is_ours(name)) {
         outcome.had_records |= name == SPILL;
-        take(&runtime.join(name), &mut outcome)?;
+        take(site, &runtime.join(name), &mut outcome)?;
     }
     if wanted.provisioning {
         forget_provisioning(site, config, &mut outcome)?;
@@ -147,22 +147,22 @@ fn is_set_aside(name: &str) -> bool {
         .is_some_and(|(_, number)| number.parse::<u32>().is_ok())
 }
 
-fn take(path: &Path, outcome: &mut Outcome) -> io::Result<()> {
-    if discard(path).map_err(|error| named(path, &error))? {
+fn take(site: &Site, path: &Path, outcome: &mut Outcome) -> io::Result<()> {
+    if site.disk.remove(path).map_err(|error| named(path, &error))? {
         outcome.removed.push(path.display().to_string());
     }
     Ok(())
 }
 
 /// A directory of that name is somebody else's, and no reason to stop half-way at each attempt.
-fn take_secret(path: &Path, outcome: &mut Outcome) -> io::Result<()> {
+fn take_secret(site: &Site, path: &Path, outcome: &mut Outcome) -> io::Result<()> {
     if is_directory(path) {
         outcome
             .left
             .push(format!("{} is a directory, and was left", path.display()));
         return Ok(());
     }
-    take(path, outcome)
+    take(site, path, outcome)
 }
 
 /// What `provision` stored. What came with the image stays, and is told. The drop-in goes last: it names the others.
@@ -179,7 +179,7 @@ fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outco
     let drop_in = loaded.unwrap_or_default();
     outcome.left.extend(drop_in.strangers(site));
     for path in drop_in.clear_files() {
-        take_secret(&site.path(path), outcome)?;
+        take_secret(site, &site.path(path), outcome)?;
     }
     // Former state keys too, wherever they were in clear: with one of them and a copy of the records a pairing could be read. The
     // image may name a file of ours without our drop-in, where there is no room for that.
@@ -191,12 +191,12 @@ fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outco
         .chain(sealed_paths(site, Which::StateKey))
     {
         for (_, copy) in copies(&path).map_err(|error| named(&path, &error))? {
-            take_secret(&copy, outcome)?;
+            take_secret(site, &copy, outcome)?;
         }
     }
     for which in [Which::ClientSecret, Which::StateKey] {
         for path in sealed_paths(site, which) {
-            take_secret(&path, outcome)?;
+            take_secret(site, &path, outcome)?;
         }
         if let Ok(Some(found)) = find(site, config, which) {
             outcome.left.push(format!(
@@ -218,7 +218,7 @@ fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outco
             .push(format!("{} is not provision's and was left", waits.display())),
     }
     for path in DropIn::paths(site).into_iter().filter(|_| readable) {
-        take(&path, outcome)?;
+        take(site, &path, outcome)?;
     }
     Ok(())
 }

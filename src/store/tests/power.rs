@@ -13,7 +13,7 @@ use rustix::io::Errno;
 
 use super::faulty::{Fault, Place, Plan};
 use super::scenarios::{Run, at_every_step, scenarios};
-use crate::store::folder::Folder;
+use crate::system::atomic_file::Folder;
 use c2c_auth_core::Stored;
 
 #[derive(Clone)]

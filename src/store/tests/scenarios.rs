@@ -3,7 +3,7 @@
 use super::faulty::{Fault, Place, Plan};
 use super::fixture::*;
 use crate::store::error::WriteError;
-use crate::store::folder::Folder as _;
+use crate::system::atomic_file::Folder as _;
 use c2c_auth_core::{Loaded, Store as Write, Stored};
 
 /// What is there, and what is written then.

@@ -2,7 +2,7 @@
 //! comes to its end, and no copy in clear is forgotten.
 
 use super::*;
-use crate::ctl::durable::power;
+use crate::system::atomic_file::faulty::cut_after;
 
 fn files_in(directory: &str) -> Provision {
     Provision {
@@ -56,9 +56,13 @@ fn cut_everywhere(
 ) -> usize {
     let (secret, wanted) = change;
     for steps in 0.. {
-        let world = World::new();
+        let mut world = World::new();
         prepare(&world);
-        let finished = power::for_steps(steps, || drop(world.provision(secret, wanted)));
+        let finished = cut_after(steps, |disk| {
+            let whole = std::mem::replace(&mut world.site.disk, disk);
+            drop(world.provision(secret, wanted));
+            world.site.disk = whole;
+        });
         look(&world, steps);
         world
             .provision(secret, after)

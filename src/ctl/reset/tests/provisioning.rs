@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 
 use super::*;
 use crate::ctl::args::{How, Provision};
-use crate::ctl::durable::power;
 use crate::ctl::provision::drop_in::DropIn;
 use crate::ctl::provision::host_key::tests::{SEALED, with_key_of};
 use crate::ctl::provision::{store_for_tests, try_store_for_tests, wait};
+use crate::system::atomic_file::faulty::cut_after;
 
 const ALL_OF_IT: Wanted = Wanted {
     provisioning: true,
@@ -144,7 +144,11 @@ fn a_former_key_in_clear_is_found_wherever_the_power_was_cut_while_it_was_kept()
         let (folder, site) = machine(&[]);
         store_for_tests(&site, &files_in("/one"), "made-up");
         fs::write(site.path("/one/state-key"), damaged).unwrap();
-        let finished = power::for_steps(steps, || drop(try_store_for_tests(&site, &files_in("/two"), "made-up")));
+        let finished = cut_after(steps, |disk| {
+            let mut site = site.clone();
+            site.disk = disk;
+            drop(try_store_for_tests(&site, &files_in("/two"), "made-up"));
+        });
         // With and without another change in between, which no longer has anything to keep.
         for again in [false, true] {
             if again {

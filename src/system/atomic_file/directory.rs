@@ -1,0 +1,147 @@
+//! The real folder.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{AtFlags, FlockOperation, Gid, Mode, OFlags, RenameFlags, Uid};
+use rustix::io::Errno;
+
+use super::{Access, Folder, MAX_FILE};
+
+/// A directory of the file system.
+pub(crate) struct Directory {
+    fd: File,
+    path: PathBuf,
+}
+
+impl Directory {
+    /// Opens it, whoever owns it.
+    pub(crate) fn at(path: &Path) -> io::Result<Self> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Ok(Self {
+            fd: File::from(rustix::fs::open(path, flags, Mode::empty())?),
+            path: path.to_owned(),
+        })
+    }
+
+    /// Owner and mode.
+    pub(crate) fn metadata(&self) -> io::Result<fs::Metadata> {
+        self.fd.metadata()
+    }
+
+    /// Keeps others that lock it out for as long as this value lives, also after a crash: the kernel lets go. Fails with
+    /// [`io::ErrorKind::WouldBlock`] if another one has it.
+    pub(crate) fn lock(&self) -> io::Result<()> {
+        Ok(rustix::fs::flock(&self.fd, FlockOperation::NonBlockingLockExclusive)?)
+    }
+}
+
+impl Drop for Directory {
+    fn drop(&mut self) {
+        // Explicit: a forked child may still hold the descriptor, and then closing ours does not release the lock.
+        let _ = rustix::fs::flock(&self.fd, FlockOperation::Unlock);
+    }
+}
+
+impl Folder for Directory {
+    type File = File;
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.fd)? {
+            match entry?.file_name().to_str() {
+                // A name that is not UTF-8 is none of ours either.
+                Ok("." | "..") | Err(_) => {}
+                Ok(name) => names.push(name.to_owned()),
+            }
+        }
+        Ok(names)
+    }
+
+    fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
+        // NONBLOCK: a fifo put there must not hang the start.
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let file = match rustix::fs::openat(&self.fd, name, flags, Mode::empty()) {
+            Ok(fd) => File::from(fd),
+            Err(Errno::NOENT) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        if !file.metadata()?.is_file() {
+            return Err(Errno::LOOP.into());
+        }
+        let mut bytes = Vec::new();
+        file.take(MAX_FILE as u64 + 1).read_to_end(&mut bytes)?;
+        Ok(Some(bytes))
+    }
+
+    fn create(&self, name: &str) -> io::Result<File> {
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let fd = rustix::fs::openat(&self.fd, name, flags, Mode::RUSR | Mode::WUSR)?;
+        Ok(File::from(fd))
+    }
+
+    fn append(&self, file: &mut File, bytes: &[u8]) -> io::Result<()> {
+        file.write_all(bytes)
+    }
+
+    fn sync_file(&self, file: &File) -> io::Result<()> {
+        file.sync_all()
+    }
+
+    fn rename(&self, from: &str, to: &str) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.fd, from, &self.fd, to)?)
+    }
+
+    fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        Ok(rustix::fs::linkat(&self.fd, from, &self.fd, to, AtFlags::empty())?)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::empty()) {
+            Ok(()) | Err(Errno::NOENT) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.fd.sync_all()
+    }
+
+    fn guard(&self, file: &File, access: Access) -> io::Result<()> {
+        if let Some((uid, gid)) = access.owner {
+            rustix::fs::fchown(file, Some(Uid::from_raw(uid)), Some(Gid::from_raw(gid)))?;
+        }
+        Ok(rustix::fs::fchmod(file, Mode::from_raw_mode(access.mode))?)
+    }
+
+    fn make(&self, name: &str, access: Access) -> io::Result<()> {
+        match rustix::fs::unlinkat(&self.fd, name, AtFlags::REMOVEDIR) {
+            Ok(()) | Err(Errno::NOENT) => {}
+            Err(error) => return Err(error.into()),
+        }
+        rustix::fs::mkdirat(&self.fd, name, Mode::RWXU)?;
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let made = File::from(rustix::fs::openat(&self.fd, name, flags, Mode::empty())?);
+        self.guard(&made, access)?;
+        made.sync_all()
+    }
+
+    fn symlink(&self, to: &Path, name: &str) -> io::Result<()> {
+        Ok(rustix::fs::symlinkat(to, &self.fd, name)?)
+    }
+
+    fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
+        Ok(rustix::fs::renameat_with(
+            &self.fd,
+            from,
+            &self.fd,
+            to,
+            RenameFlags::NOREPLACE,
+        )?)
+    }
+}
