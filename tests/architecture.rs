@@ -22,6 +22,7 @@ const CRATES: &[(&str, &[&str])] = &[
     ("tokio_rustls", &[]),
     ("tower_service", &["transport"]),
     ("zbus", &["bus", "ctl", "daemon"]),
+    ("c2c_auth_client", &["ctl"]),
     ("aes_gcm", &["store"]),
     ("toml", &["config"]),
     // Users and groups of the system: a test's machine has its own.

@@ -1,8 +1,11 @@
 //! The daemon as a client sees it: `dbus/org.cameratocloud.Auth1.xml` by hand, and a test that compares the two.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
-use zbus::{OwnedVariant, Variant};
+use zbus::export::serde;
+use zbus::fdo::PropertiesProxy;
+use zbus::names::{BusName, InterfaceName};
+use zbus::{Connection, Message, OwnedVariant, Variant};
 
 /// The name on the bus.
 pub const NAME: &str = "org.cameratocloud.Auth1";
@@ -21,6 +24,141 @@ pub const ERRORS: &str = "org.cameratocloud.Auth1.Error.";
 pub type Options<'a> = HashMap<&'a str, Variant<'a>>;
 /// A dictionary as it comes from the bus.
 pub type Answer = HashMap<String, OwnedVariant>;
+
+/// The value of a property.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(crate = "serde", untagged)]
+pub enum Value {
+    /// A word, a name, an id.
+    Text(String),
+    /// Yes or no.
+    Truth(bool),
+    /// A count.
+    Number(u64),
+    /// `LastError`; `None`: nothing went wrong since the start.
+    Error(Option<LastError>),
+    /// A type that only a newer daemon has.
+    Unknown,
+}
+
+/// The last thing that went wrong.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(crate = "serde")]
+pub struct LastError {
+    /// A word of the contract.
+    pub word: String,
+    /// Seconds since 1970; `None`: not known.
+    pub time: Option<u64>,
+}
+
+impl From<&Variant<'_>> for Value {
+    fn from(value: &Variant<'_>) -> Self {
+        match value {
+            Variant::Str(text) => Self::Text(text.as_str().to_owned()),
+            Variant::Bool(truth) => Self::Truth(*truth),
+            Variant::U32(number) => Self::Number(u64::from(*number)),
+            Variant::U64(number) => Self::Number(*number),
+            Variant::Structure(structure) => match structure.fields() {
+                [Variant::Str(word), Variant::U64(time)] => Self::Error((word.as_str() != "none").then(|| LastError {
+                    word: word.as_str().to_owned(),
+                    time: (*time != 0).then_some(*time),
+                })),
+                _ => Self::Unknown,
+            },
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// Properties by their names with hyphens: `pairing-state`. A newer daemon may know more of them, and of their words.
+pub type Values = BTreeMap<String, Value>;
+
+/// All properties.
+///
+/// # Errors
+/// The bus or the daemon does not answer, or refuses.
+pub async fn properties(connection: &Connection) -> zbus::Result<Values> {
+    let properties = PropertiesProxy::builder(connection)
+        .destination(BusName::try_from(NAME)?)
+        .path(PATH)
+        .build()
+        .await?;
+    let mut values = Values::new();
+    for interface in INTERFACES {
+        let all = properties.get_all(InterfaceName::try_from(interface)?).await?;
+        values.extend(all.into_iter().map(|(name, value)| (hyphened(&name), (&*value).into())));
+    }
+    Ok(values)
+}
+
+/// The properties that a `PropertiesChanged` signal carries.
+///
+/// # Errors
+/// The message is not such a signal.
+pub fn changed(signal: &Message) -> zbus::Result<Values> {
+    let body = signal.body();
+    let (_, values, _): (&str, BTreeMap<String, OwnedVariant>, Vec<&str>) = body.deserialize()?;
+    Ok(values
+        .into_iter()
+        .map(|(name, value)| (hyphened(&name), (&*value).into()))
+        .collect())
+}
+
+/// `PairingState` as `pairing-state`.
+fn hyphened(name: &str) -> String {
+    name.chars().fold(String::new(), |mut out, c| {
+        if c.is_ascii_uppercase() && !out.is_empty() {
+            out.push('-');
+        }
+        out.push(c.to_ascii_lowercase());
+        out
+    })
+}
+
+/// The code that the daemon shows, or the address that replaces it. It has no `Debug`: a reader can bind the device to a
+/// project of their own.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PairingCode {
+    /// Tells it from other codes of one start of the daemon.
+    pub id: u64,
+    /// `None`: the address is opened in a browser, and there is nothing to type.
+    pub typed: Option<String>,
+    /// Where to go.
+    pub uri: String,
+    /// Whether there is an address that contains the code.
+    pub has_complete: bool,
+    /// The name of the device at the server; empty: not known.
+    pub device_name: String,
+    /// Seconds.
+    pub expires_in: u32,
+}
+
+impl PairingCode {
+    /// Reads what `StartPairing` and `GetPairingCode` answer with; `None`: it holds no code.
+    #[must_use]
+    pub fn read(answer: &Answer) -> Option<Self> {
+        let text = |key| match answer.get(key).map(|value| &**value) {
+            Some(Variant::Str(text)) => Some(text.as_str().to_owned()),
+            _ => None,
+        };
+        let (Variant::U64(id), Variant::U32(expires_in)) = (&**answer.get("code-id")?, &**answer.get("expires-in")?)
+        else {
+            return None;
+        };
+        let browser = text("authorization-uri");
+        Some(Self {
+            id: *id,
+            typed: match browser {
+                Some(_) => None,
+                None => Some(text("user-code")?),
+            },
+            has_complete: browser.is_some() || answer.contains_key("verification-uri-complete"),
+            uri: browser.or_else(|| text("verification-uri"))?,
+            device_name: text("device-name").unwrap_or_default(),
+            expires_in: *expires_in,
+        })
+    }
+}
 
 /// Pair, cancel, unpair.
 #[zbus::proxy(

@@ -1,11 +1,16 @@
 //! The connection, and whether its peer is really the daemon.
 
+use std::future::poll_fn;
+use std::pin::Pin;
 use std::time::Duration;
 
-use zbus::Connection;
 use zbus::connection::Builder;
+use zbus::export::futures_core::Stream;
 use zbus::fdo::DBusProxy;
+use zbus::message::Type;
 use zbus::names::BusName;
+use zbus::proxy::{OwnerChangedStream, Proxy};
+use zbus::{Connection, MatchRule, Message, MessageStream};
 
 use super::exit::{Exit, Failure};
 use super::note;
@@ -13,7 +18,7 @@ use super::provision::host_key::lost_by_a_start;
 use super::site::{Site, USER};
 use super::systemd::Unit;
 use crate::config::accounts::{Accounts as _, Native};
-use crate::messages::contract::{BusAddress, NAME};
+use crate::messages::contract::{BusAddress, NAME, OBJECT, PAIRING};
 
 /// The daemon answers within 20 s, and dbus-daemon says after 25 s that it could not start one. This is for a daemon that
 /// hangs, and for a bus that loses a call to one that is just leaving.
@@ -92,6 +97,57 @@ fn judge(owner: u32, us: u32, service: Option<u32>) -> Option<String> {
     let expected = owner == 0 || owner == us || Some(owner) == service;
     (!expected)
         .then(|| format!("{NAME} is owned by uid {owner}, not by {USER}; do not trust codes and tokens from there"))
+}
+
+/// What the daemon tells, in order, and whether it is there.
+pub(super) struct Subscription {
+    signals: MessageStream,
+    owners: OwnerChangedStream<'static>,
+}
+
+pub(super) enum News {
+    /// One of its signals.
+    Signal(Message),
+    /// It left the bus.
+    Gone,
+    /// It is on the bus; what was missed has to be read.
+    Back,
+}
+
+impl Subscription {
+    /// Listens to a signal of this name. To be called before the first question, so that no change is missed.
+    pub(super) async fn new(connection: &Connection, member: &'static str) -> Result<Self, Failure> {
+        let rule = MatchRule::builder()
+            .msg_type(Type::Signal)
+            .sender(NAME)
+            .path(OBJECT)
+            .member(member);
+        let proxy = Proxy::new(connection, NAME, OBJECT, PAIRING).await?;
+        Ok(Self {
+            signals: MessageStream::for_match_rule(rule.build()?, connection, None).await?,
+            owners: proxy.receive_owner_changed().await?,
+        })
+    }
+
+    /// `None`: the connection to the bus is lost.
+    pub(super) async fn next(&mut self) -> Option<News> {
+        loop {
+            tokio::select! {
+                signal = next(&mut self.signals) => {
+                    if let Ok(signal) = signal? {
+                        return Some(News::Signal(signal));
+                    }
+                }
+                owner = next(&mut self.owners) => {
+                    return Some(owner?.map_or(News::Gone, |_| News::Back));
+                }
+            }
+        }
+    }
+}
+
+pub(super) async fn next<T: Stream + Unpin>(stream: &mut T) -> Option<T::Item> {
+    poll_fn(|context| Pin::new(&mut *stream).poll_next(context)).await
 }
 
 #[cfg(test)]

@@ -59,6 +59,13 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// A failure that has no number of its own.
+    pub(super) fn failed(sentence: impl fmt::Display) -> Self {
+        Self::new(Exit::Failed, sentence.to_string())
+    }
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.sentence)

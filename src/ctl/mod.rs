@@ -119,12 +119,15 @@ async fn status(bus: &BusAddress, json: bool) -> Result<Exit, Failure> {
     if json {
         print(&to_json(&status)?)?;
     } else {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
-        print(&status.text(now))?;
+        print(&status.text(now()))?;
     }
     Ok(status.exit())
+}
+
+/// Seconds since 1970 by the system's clock.
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| since.as_secs())
 }
 
 fn to_json(value: &impl serde::Serialize) -> Result<String, Failure> {

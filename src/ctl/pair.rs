@@ -1,15 +1,13 @@
 //! `pair`: shows codes until the device is paired.
 
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
-use zbus::export::futures_core::Stream;
 use zbus::proxy::CacheProperties;
 use zbus::{Connection, DBusError as _};
 
+use super::connect::{News, Subscription, next};
 use super::exit::{Exit, Failure, is_unanswered, word_of};
 use super::{note, print};
 use crate::messages;
@@ -132,9 +130,7 @@ pub(super) async fn pair(connection: &Connection, replace: bool) -> Result<Exit,
         .cache_properties(CacheProperties::No)
         .build()
         .await?;
-    // Before anything else, so that no change is missed.
-    let mut changes = pairing.receive_flow_changed().await?;
-    let mut owners = pairing.inner().receive_owner_changed().await?;
+    let mut news = Subscription::new(connection, "PairingStateChanged").await?;
     let mut interrupted = Interrupted::new()?;
     let joined = is_running(&pairing.pairing_state().await?);
     let before = TokensProxy::new(connection).await?.generation().await?;
@@ -157,18 +153,14 @@ pub(super) async fn pair(connection: &Connection, replace: bool) -> Result<Exit,
             screen.show(Code::from_answer(&answer)?).await?;
         }
         loop {
-            let (state, reason) = tokio::select! {
-                change = next(&mut changes) => {
-                    let change = change.ok_or_else(lost)?;
-                    let change = change.args()?;
-                    (change.state.to_owned(), change.reason.to_owned())
-                }
-                owner = next(&mut owners) => match owner.ok_or_else(lost)? {
-                    None => {
+            let (state, reason): (String, String) = tokio::select! {
+                news = news.next() => match news.ok_or_else(lost)? {
+                    News::Signal(signal) => signal.body().deserialize()?,
+                    News::Gone => {
                         screen.say("c2c-authd left the bus; waiting for it to come back.");
                         continue;
                     }
-                    Some(_) => (
+                    News::Back => (
                         ask(|| pairing.pairing_state()).await?,
                         ask(|| pairing.pairing_reason()).await?,
                     ),
@@ -238,10 +230,6 @@ async fn ask<T, F: Future<Output = zbus::Result<T>>>(call: impl Fn() -> F) -> zb
         Err(error) if is_unanswered(&error) => call().await,
         answer => answer,
     }
-}
-
-async fn next<T: Stream + Unpin>(stream: &mut T) -> Option<T::Item> {
-    poll_fn(|context| Pin::new(&mut *stream).poll_next(context)).await
 }
 
 /// How a flow ended.

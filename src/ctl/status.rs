@@ -2,17 +2,18 @@
 
 use std::fmt::Write as _;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::exit::{Exit, Failure};
+use super::watch;
 use crate::messages;
-use c2c_auth_client::proxy::{DeviceProxy, PairingProxy, TokensProxy};
+use c2c_auth_client::proxy::LastError;
 use c2c_auth_core::{ErrorWord, Generation, PairingState, Reason, TokenState};
 
 pub(super) mod dead;
 
 /// The properties of the three interfaces. Words are kept as they came: a newer daemon may know more of them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Status {
     /// Somebody answered; see [`dead`] for the other case.
@@ -47,43 +48,11 @@ pub(super) struct Status {
     pub(super) last_error: Option<LastError>,
 }
 
-/// The last thing that went wrong.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) struct LastError {
-    /// A word of the contract.
-    pub(super) word: String,
-    /// Seconds since 1970; `null`: not known.
-    pub(super) time: Option<u64>,
-}
-
 impl Status {
     /// Asks the daemon.
     pub(super) async fn read(connection: &zbus::Connection) -> Result<Self, Failure> {
-        let pairing = PairingProxy::new(connection).await?;
-        let tokens = TokensProxy::new(connection).await?;
-        let device = DeviceProxy::new(connection).await?;
-        let (word, time) = device.last_error().await?;
-        Ok(Self {
-            running: true,
-            paired: pairing.paired().await?,
-            pairing_state: pairing.pairing_state().await?,
-            pairing_reason: pairing.pairing_reason().await?,
-            attention_needed: pairing.attention_needed().await?,
-            token_state: tokens.token_state().await?,
-            generation: tokens.generation().await?,
-            project_name: device.project_name().await?,
-            project_id: device.project_id().await?,
-            device_name: device.device_name().await?,
-            client_id: device.client_id().await?,
-            firmware_version: device.firmware_version().await?,
-            provider: device.provider().await?,
-            daemon_version: device.daemon_version().await?,
-            last_error: (word != "none").then_some(LastError {
-                word,
-                time: (time != 0).then_some(time),
-            }),
-        })
+        let values = watch::read(connection).await?.into_iter().collect();
+        serde_json::from_value(values).map_err(|error| Failure::failed(format!("the daemon's answer: {error}")))
     }
 
     /// What a script learns from the exit code.

@@ -273,3 +273,12 @@ fn every_reason_has_words_of_its_own_and_every_ending_a_cure() {
         assert!(!told.what.is_empty() && !told.cure.is_empty(), "{word:?}");
     }
 }
+
+/// A client must not depend on the daemon's crate, so it has names of its own.
+#[test]
+fn daemon_and_clients_call_everything_by_one_name() {
+    use crate::messages::contract::{DEVICE, NAME, OBJECT, PAIRING, TOKENS};
+    use c2c_auth_client::proxy;
+    assert_eq!((proxy::NAME, proxy::PATH), (NAME, OBJECT));
+    assert_eq!(proxy::INTERFACES, [PAIRING, TOKENS, DEVICE]);
+}

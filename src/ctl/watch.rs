@@ -3,87 +3,47 @@
 //! Values are taken from the signals in order, not read again: even a momentary state is a line.
 
 use std::collections::BTreeMap;
-use std::future::poll_fn;
 use std::io::{self, Write};
-use std::pin::Pin;
-use std::time::{SystemTime, UNIX_EPOCH};
 
-use zbus::export::futures_core::Stream;
-use zbus::fdo::{DBusProxy, PropertiesProxy};
-use zbus::names::{BusName, InterfaceName};
-use zbus::{Connection, MatchRule, Message, MessageStream, OwnedVariant, Variant};
+use zbus::Connection;
 
+use super::connect::{News, Subscription};
 use super::exit::{Exit, Failure};
+use super::now;
 use super::pair::Interrupted;
-use crate::messages::contract::{DEVICE, NAME, OBJECT, PAIRING, TOKENS};
+use c2c_auth_client::proxy;
 
 /// The command. Ends well when it is interrupted, and when nobody reads any more.
 pub(super) async fn watch(connection: &Connection, json: bool) -> Result<Exit, Failure> {
     let mut interrupted = Interrupted::new()?;
-    // Before the first question, so that no change is missed.
-    let signals = MatchRule::builder()
-        .msg_type(zbus::message::Type::Signal)
-        .sender(NAME)
-        .interface("org.freedesktop.DBus.Properties")
-        .path(OBJECT)
-        .build()?;
-    let mut changes = MessageStream::for_match_rule(signals, connection, None).await?;
-    let mut owners = DBusProxy::new(connection)
-        .await?
-        .receive_name_owner_changed_with_args(&[(0, NAME)])
-        .await?;
+    let mut news = Subscription::new(connection, "PropertiesChanged").await?;
     let mut known = Known::default();
     let mut out = Lines { json };
     out.say(&known.learn(read(connection).await?), &known)?;
     loop {
-        let news = tokio::select! {
-            message = next(&mut changes) => match message {
-                Some(message) => known.learn(changed(&message)?),
+        let changed = tokio::select! {
+            news = news.next() => match news {
+                Some(News::Signal(signal)) => plain(proxy::changed(&signal)?),
+                Some(News::Gone) => gone(),
+                Some(News::Back) => read(connection).await?,
                 None => return Err(Failure::new(Exit::Unreachable, "the connection to the bus is lost")),
-            },
-            owner = poll_fn(|context| Pin::new(&mut owners).poll_next(context)) => {
-                let Some(owner) = owner else {
-                    return Err(Failure::new(Exit::Unreachable, "the connection to the bus is lost"));
-                };
-                if owner.args().is_ok_and(|args| args.new_owner.is_none()) {
-                    known.learn(gone())
-                } else {
-                    known.learn(read(connection).await?)
-                }
             },
             () = interrupted.wait() => return Ok(Exit::Ok),
         };
-        match out.say(&news, &known) {
+        match out.say(&known.learn(changed), &known) {
             Err(failure) if failure.exit == Exit::Ok => return Ok(Exit::Ok),
             said => said?,
         }
     }
 }
 
-async fn next(stream: &mut MessageStream) -> Option<Message> {
-    loop {
-        if let Ok(message) = poll_fn(|context| Pin::new(&mut *stream).poll_next(context)).await? {
-            return Some(message);
-        }
-    }
-}
-
 /// Names as in `status --json`, with their values.
-type Values = BTreeMap<String, serde_json::Value>;
+pub(super) type Values = BTreeMap<String, serde_json::Value>;
 
 /// All properties, and that somebody has them.
-async fn read(connection: &Connection) -> Result<Values, Failure> {
-    let properties = PropertiesProxy::builder(connection)
-        .destination(BusName::try_from(NAME)?)
-        .path(OBJECT)
-        .build()
-        .await?;
-    let mut values = Values::from([("running".to_owned(), true.into())]);
-    for interface in [PAIRING, TOKENS, DEVICE] {
-        let interface = InterfaceName::try_from(interface)?;
-        let all = properties.get_all(interface).await.map_err(zbus::Error::from)?;
-        values.extend(all.into_iter().map(|(name, value)| (kebab(&name), plain(&value))));
-    }
+pub(super) async fn read(connection: &Connection) -> Result<Values, Failure> {
+    let mut values = plain(proxy::properties(connection).await?);
+    values.insert("running".to_owned(), true.into());
     Ok(values)
 }
 
@@ -91,41 +51,9 @@ fn gone() -> Values {
     Values::from([("running".to_owned(), false.into())])
 }
 
-fn changed(message: &Message) -> Result<Values, Failure> {
-    let body = message.body();
-    let (_, values, _): (&str, BTreeMap<String, OwnedVariant>, Vec<&str>) = body.deserialize()?;
+fn plain(values: proxy::Values) -> Values {
     let values = values.into_iter();
-    Ok(values.map(|(name, value)| (kebab(&name), plain(&value))).collect())
-}
-
-/// `PairingState` as `pairing-state`.
-fn kebab(name: &str) -> String {
-    name.chars().fold(String::new(), |mut out, c| {
-        if c.is_ascii_uppercase() && !out.is_empty() {
-            out.push('-');
-        }
-        out.push(c.to_ascii_lowercase());
-        out
-    })
-}
-
-/// As `status --json` shows them.
-fn plain(value: &Variant<'_>) -> serde_json::Value {
-    match value {
-        Variant::Str(text) => text.as_str().into(),
-        Variant::Bool(truth) => (*truth).into(),
-        Variant::U64(number) => (*number).into(),
-        Variant::U32(number) => (*number).into(),
-        Variant::Structure(structure) => match structure.fields() {
-            [Variant::Str(word), _] if word.as_str() == "none" => serde_json::Value::Null,
-            [Variant::Str(word), Variant::U64(time)] => {
-                let time = (*time != 0).then_some(*time);
-                serde_json::json!({ "word": word.as_str(), "time": time })
-            }
-            _ => serde_json::Value::Null,
-        },
-        _ => serde_json::Value::Null,
-    }
+    values.map(|(name, value)| (name, serde_json::json!(value))).collect()
 }
 
 /// What was last seen.
@@ -156,13 +84,10 @@ impl Lines {
         if changed.is_empty() {
             return Ok(());
         }
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
         let line = if self.json {
-            json_line(now, changed, known)
+            json_line(now(), changed, known)
         } else {
-            text_line(now, changed)
+            text_line(now(), changed)
         };
         let mut out = io::stdout().lock();
         writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| {
@@ -200,10 +125,8 @@ fn text_line(now: u64, changed: &Values) -> String {
             serde_json::Value::String(text) => format!("{name} {text}"),
             serde_json::Value::Bool(truth) => format!("{name} {}", if *truth { "yes" } else { "no" }),
             serde_json::Value::Object(error) => {
-                format!(
-                    "{name} {}",
-                    error.get("word").and_then(|word| word.as_str()).unwrap_or_default()
-                )
+                let word = error.get("word").and_then(|word| word.as_str());
+                format!("{name} {}", word.unwrap_or_default())
             }
             serde_json::Value::Null => format!("{name} none"),
             other => format!("{name} {other}"),

@@ -191,7 +191,7 @@ fn room(directory: &Path) -> Finding {
 /// Whether it can be right at all; the server's word on it comes with the server.
 pub(super) fn clock(found: &mut Vec<Finding>) {
     let floor = Clock::new(None).floor().as_secs();
-    let now = super::server::now();
+    let now = crate::ctl::now();
     found.push(if now < floor {
         Finding::fail(
             "clock",

@@ -2,7 +2,7 @@
 //! credential.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use tokio::net::lookup_host;
 use tokio::time::timeout;
@@ -12,6 +12,7 @@ use tracing::{Event, Metadata, Subscriber};
 
 use super::Finding;
 use crate::config::Config;
+use crate::ctl::now;
 use crate::daemon::boot;
 use crate::messages;
 use crate::system::clock::Clock;
@@ -20,13 +21,6 @@ use c2c_auth_core::{Answer, FaultKind, PrepareAnswer, Reason};
 
 /// As long as the daemon waits for a connection.
 const LIMIT: Duration = Duration::from_secs(10);
-
-/// Seconds since 1970 by the system's clock.
-pub(super) fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs())
-}
 
 /// Looks from here to there.
 pub(super) async fn server(config: &Config, found: &mut Vec<Finding>) {

@@ -56,7 +56,7 @@ impl<'a> Screen<'a> {
     }
 
     pub(super) async fn show(&mut self, code: Code) -> Result<(), Failure> {
-        self.valid_until = Some(Instant::now() + code.expires_in);
+        self.valid_until = Some(Instant::now() + code.expires_in());
         if self.shown.as_ref().is_some_and(|shown| shown.is(&code)) {
             return Ok(());
         }
@@ -69,7 +69,7 @@ impl<'a> Screen<'a> {
             format!("\n{qr}\n{text}")
         })?;
         if !self.terminal {
-            print(&format!("The code is valid for {} s.\n", code.expires_in.as_secs()))?;
+            print(&format!("The code is valid for {} s.\n", code.expires_in().as_secs()))?;
         }
         self.shown = Some(code);
         Ok(())
@@ -80,11 +80,11 @@ impl<'a> Screen<'a> {
         if code.comes_back_here() {
             return Ok(String::new());
         }
-        let what = if code.has_complete { "complete" } else { "uri" };
+        let what = if code.0.has_complete { "complete" } else { "uri" };
         let options: Options<'_> = [
             ("format", "text".into()),
             ("what", what.into()),
-            ("code-id", code.id.into()),
+            ("code-id", code.0.id.into()),
         ]
         .into_iter()
         .collect();

@@ -33,7 +33,7 @@ fn a_code_is_told_with_its_address_and_the_name_to_look_for() {
         ),
     ]))
     .unwrap_or_else(|failure| panic!("{failure}"));
-    assert_eq!(code.expires_in, Duration::from_secs(120));
+    assert_eq!(code.expires_in(), Duration::from_secs(120));
     assert_eq!(
         code.text(),
         "Scan the QR code, or go to https://next.frame.io/device and enter\n\n    123456\n\nCheck that the device is called Cam-1 there.\n"
