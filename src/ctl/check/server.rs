@@ -167,10 +167,11 @@ impl Heard {
 
 impl Subscriber for Heard {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.is_event()
-            && metadata
-                .target()
-                .starts_with(concat!(env!("CARGO_CRATE_NAME"), "::http"))
+        let below = [
+            concat!(env!("CARGO_CRATE_NAME"), "::transport"),
+            concat!(env!("CARGO_CRATE_NAME"), "::discovery"),
+        ];
+        metadata.is_event() && below.iter().any(|module| metadata.target().starts_with(module))
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
