@@ -11,89 +11,58 @@ use super::provision::seal::Key;
 use super::spec::{GLOBAL, Offer, Opt, VERBS, Value, Verb};
 use crate::messages::contract::{BusAddress, QR_SIZES};
 
-/// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Command {
-    /// Show the state.
     Status {
-        /// As JSON.
         json: bool,
     },
-    /// Pair and wait.
     Pair {
-        /// Although paired.
         replace: bool,
     },
-    /// Hand in where a browser ended.
     Complete,
-    /// End the flow.
     Cancel,
-    /// Forget the pairing.
     Unpair {
-        /// Without asking.
         yes: bool,
     },
-    /// Print a token.
     Token {
         /// Whole seconds; 0 is the daemon's default.
         min_validity: u32,
     },
-    /// Show the code on show.
     Qr(Qr),
-    /// Follow the states.
     Watch {
-        /// As JSON.
         json: bool,
     },
-    /// Look for faults.
     Check {
-        /// As JSON.
         json: bool,
-        /// Without the server.
         offline: bool,
     },
-    /// The production line's step.
     Provision(Provision),
-    /// The end of an ownership.
     FactoryReset(FactoryReset),
-    /// Print the help.
     Help,
-    /// Print the version.
     Version,
 }
 
-/// `qr`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Qr {
     /// Where to write which format; `None` shows it on the terminal.
     pub(super) file: Option<(&'static str, PathBuf)>,
-    /// Pixels.
     pub(super) size: Option<u32>,
-    /// The address without the code.
     pub(super) fixed: bool,
 }
 
-/// `provision`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Provision {
-    /// Where and how.
     pub(super) how: How,
-    /// Also set this.
     pub(super) client_id: Option<String>,
-    /// Over what is there.
     pub(super) replace: bool,
-    /// Not to touch the unit.
     pub(super) no_restart: bool,
-    /// As JSON.
     pub(super) json: bool,
 }
 
-/// Where secrets are kept, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum How {
     /// As credentials; `None`: by the best key there is.
     Sealed(Option<Key>),
-    /// As files in a directory.
     Files(PathBuf),
     /// As credentials, those that are there, under another key.
     Resealed(Key),
@@ -105,30 +74,21 @@ impl Default for How {
     }
 }
 
-/// `factory-reset`
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FactoryReset {
-    /// The floor too.
     pub(super) clock: bool,
-    /// The secrets too.
     pub(super) provisioning: bool,
     /// Revocations that the server did not hear of too.
     pub(super) forget_revocations: bool,
-    /// How long the server is waited for.
     pub(super) wait: Duration,
-    /// Without asking.
     pub(super) yes: bool,
-    /// As JSON.
     pub(super) json: bool,
 }
 
-/// The parsed command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Args {
-    /// What to do.
     pub(super) command: Command,
-    /// On which bus.
     pub(super) bus: BusAddress,
 }
 
@@ -142,7 +102,6 @@ impl Args {
     }
 }
 
-/// The options that followed the command.
 #[derive(Default)]
 struct Given(Vec<(&'static str, Option<OsString>)>);
 

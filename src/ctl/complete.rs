@@ -23,7 +23,6 @@ pub(super) async fn complete(connection: &Connection) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// The first line, or all there is.
 fn read(input: impl BufRead) -> Result<Zeroizing<String>, Failure> {
     let usage = |why: &str| Failure::new(Exit::Usage, why);
     // Reserved at once: a vector that grows leaves unwiped copies behind.

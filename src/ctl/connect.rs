@@ -106,9 +106,7 @@ pub(super) struct Subscription {
 }
 
 pub(super) enum News {
-    /// One of its signals.
     Signal(Message),
-    /// It left the bus.
     Gone,
     /// It is on the bus; what was missed has to be read.
     Back,

@@ -10,27 +10,21 @@ use c2c_auth_client::proxy::ERRORS;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Exit {
-    /// Done.
     Ok = 0,
     /// Not done, for a reason that has no number of its own.
     Failed = 1,
-    /// The command line is wrong.
     Usage = 2,
-    /// There is no pairing.
     NotPaired = 3,
     /// Something is missing on the device, or the server does not accept it.
     NotProvisioned = 4,
     /// The server cannot be reached, or the clock is not set.
     Offline = 5,
-    /// The caller does not hold the role.
     Denied = 6,
-    /// No bus or no daemon on it.
     Unreachable = 7,
     /// Something else is there, and nobody said to replace it.
     Differs = 8,
     /// This device forgot, or held back from it, and the server does not know.
     ServerNotTold = 9,
-    /// Ctrl-C, as shells count it.
     Interrupted = 130,
 }
 
@@ -40,17 +34,13 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command was not carried out.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Failure {
-    /// For scripts.
     pub(super) exit: Exit,
-    /// For people.
     pub(super) sentence: String,
 }
 
 impl Failure {
-    /// A failure with its sentence.
     pub(super) fn new(exit: Exit, sentence: impl Into<String>) -> Self {
         Self {
             exit,

@@ -162,7 +162,6 @@ async fn unpair(connection: &Connection, yes: bool) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// Asks a person.
 fn confirm(question: &str, what: &str) -> Result<(), Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::new(
@@ -201,7 +200,6 @@ async fn token(connection: &Connection, min_validity: u32) -> Result<Exit, Failu
     Ok(Exit::Ok)
 }
 
-/// A result.
 fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())

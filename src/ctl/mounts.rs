@@ -6,18 +6,15 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What becomes of what is written somewhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ground {
     /// It is there after the next boot, as far as can be seen.
     Lasting,
     /// It can be written, and is gone with the next boot.
     Volatile,
-    /// It cannot be written.
     ReadOnly,
 }
 
-/// One line of the list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Mount {
     point: PathBuf,
@@ -38,7 +35,6 @@ impl Mounts {
         Self::parse(&fs::read_to_string("/proc/self/mountinfo").unwrap_or_default())
     }
 
-    /// Reads the kernel's format.
     pub(super) fn parse(text: &str) -> Self {
         Self(text.lines().filter_map(parse_line).collect())
     }

@@ -34,11 +34,8 @@ pub(super) fn is_running(state: &str) -> bool {
 enum Step {
     /// Go on waiting; say this, if anything.
     Wait(String),
-    /// There may be a new code.
     Show,
-    /// No flow any more, but a pairing.
     Paired,
-    /// No flow any more, and no pairing.
     Over(Exit),
 }
 
@@ -59,7 +56,6 @@ fn step(state: &str, reason: &str) -> Step {
     }
 }
 
-/// How a flow that failed is told.
 fn ending(exit: Exit, reason: &str) -> Failure {
     match Reason::from_word(reason).filter(|reason| *reason != Reason::None) {
         Some(reason) => {
@@ -88,7 +84,6 @@ fn success(project: &str) -> String {
 enum Start {
     /// Nothing was begun. What may run is another's.
     Refused,
-    /// There was one, and it is over.
     Over,
     /// It goes on and has nothing to show yet, or the daemon is about to end: the daemon's state tells.
     GoesOn,
@@ -232,7 +227,6 @@ async fn ask<T, F: Future<Output = zbus::Result<T>>>(call: impl Fn() -> F) -> zb
     }
 }
 
-/// How a flow ended.
 type Verdict = Result<Exit, Failure>;
 
 async fn follow(
@@ -311,7 +305,6 @@ async fn stop(pairing: &PairingProxy<'_>, joined: bool) -> Result<Exit, Failure>
     Ok(Exit::Interrupted)
 }
 
-/// This tool cannot go on.
 async fn give_up(pairing: &PairingProxy<'_>, joined: bool, failure: Failure) -> Failure {
     // Who does not say may have one.
     let is_over = pairing.pairing_state().await.is_ok_and(|state| !is_running(&state));
@@ -329,7 +322,6 @@ async fn give_up(pairing: &PairingProxy<'_>, joined: bool, failure: Failure) -> 
 pub(super) struct Interrupted([Signal; 3]);
 
 impl Interrupted {
-    /// Listens from now on.
     pub(super) fn new() -> Result<Self, Failure> {
         let listen = |kind| signal(kind).map_err(|error| Failure::new(Exit::Failed, format!("signals: {error}")));
         Ok(Self([
@@ -339,7 +331,6 @@ impl Interrupted {
         ]))
     }
 
-    /// Until it happens.
     pub(super) async fn wait(&mut self) {
         let [interrupt, terminate, hangup] = &mut self.0;
         tokio::select! {

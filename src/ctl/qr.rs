@@ -16,7 +16,6 @@ use super::print;
 use crate::system::atomic_file::{Access, Disk, PRIVATE, names_a_directory};
 use c2c_auth_client::proxy::{Options, PairingProxy};
 
-/// The command.
 pub(super) async fn qr(connection: &Connection, wanted: &Qr) -> Result<Exit, Failure> {
     let format = wanted.file.as_ref().map_or("text", |(format, _)| *format);
     let mut options: Options<'_> = [("format", format.into())].into_iter().collect();

@@ -10,12 +10,9 @@ use crate::config::accounts::{Accounts, Native};
 use crate::config::{Config, ConfigError, MachineId, System};
 use crate::system::atomic_file::Disk;
 
-/// The daemon's user, unit and home.
 pub(super) const USER: &str = "c2c-authd";
-/// The service that systemd runs.
 pub(super) const UNIT: &str = "c2c-authd.service";
 
-/// A machine.
 #[derive(Clone)]
 pub(super) struct Site {
     root: PathBuf,
@@ -26,18 +23,14 @@ pub(super) struct Site {
     pub(super) service: Option<(u32, u32)>,
     /// Whom everything belongs to that the daemon must not be able to change.
     pub(super) root_uid: u32,
-    /// Users and groups.
     pub(super) accounts: Arc<dyn Accounts>,
-    /// Where files are written.
     pub(super) disk: Disk,
-    /// What is mounted.
     pub(super) mounts: Mounts,
     /// As `systemd-creds` sees it, which knows only this machine's.
     pub(super) machine: MachineId,
 }
 
 impl Site {
-    /// This machine.
     pub(super) fn host() -> Self {
         Self {
             root: PathBuf::from("/"),
@@ -77,7 +70,6 @@ impl Site {
         self.mounts.ground(&self.path(path))
     }
 
-    /// What the daemon would read.
     pub(super) fn config(&self) -> Result<Config, ConfigError> {
         Config::load(&self.system())
     }
@@ -93,7 +85,6 @@ impl Site {
         self.path(configured.unwrap_or_else(|| PathBuf::from("/var/lib/c2c-authd")))
     }
 
-    /// The unit's runtime directory.
     pub(super) fn runtime_directory(&self) -> PathBuf {
         self.path("/run/c2c-authd")
     }

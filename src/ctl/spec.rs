@@ -3,45 +3,31 @@
 
 use std::fmt::Write as _;
 
-/// A command.
 #[derive(Debug)]
 pub(super) struct Verb {
-    /// As it is typed.
     pub(super) name: &'static str,
-    /// In one line.
     pub(super) summary: &'static str,
-    /// What may follow it.
     pub(super) options: &'static [Opt],
 }
 
-/// An option.
 #[derive(Debug)]
 pub(super) struct Opt {
-    /// Without its dashes.
     pub(super) name: &'static str,
-    /// What follows it, if anything.
     pub(super) value: Option<Value>,
-    /// In one line.
     pub(super) help: &'static str,
 }
 
 /// The value of an option: how help names it, and what a shell may offer for it.
 #[derive(Debug)]
 pub(super) struct Value {
-    /// In capitals.
     pub(super) name: &'static str,
-    /// What it can be.
     pub(super) kind: Offer,
 }
 
-/// What a shell may offer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Offer {
-    /// Names of files.
     Files,
-    /// Names of directories.
     Directories,
-    /// One of these.
     Words(&'static [&'static str]),
     /// Nothing: only the user knows.
     Nothing,
@@ -68,7 +54,6 @@ const JSON: Opt = flag("json", "print JSON");
 /// Keys that a secret can be sealed with by choice; `auto` decides by what the machine has.
 pub(super) const KEYS: &[&str] = &["auto", "host", "tpm2", "host+tpm2"];
 
-/// All commands.
 pub(super) const VERBS: &[Verb] = &[
     Verb {
         name: "status",
@@ -183,7 +168,6 @@ pub(super) const VERBS: &[Verb] = &[
     },
 ];
 
-/// Before or after any command.
 pub(super) const GLOBAL: &[Opt] = &[
     with(
         "bus",

@@ -18,13 +18,9 @@ pub(super) mod dead;
 pub(super) struct Status {
     /// Somebody answered; see [`dead`] for the other case.
     pub(super) running: bool,
-    /// A credential exists.
     pub(super) paired: bool,
-    /// Where the flow stands.
     pub(super) pairing_state: String,
-    /// Why.
     pub(super) pairing_reason: String,
-    /// A person has to do something.
     pub(super) attention_needed: bool,
     /// What a caller for a token would find.
     pub(super) token_state: String,
@@ -38,18 +34,14 @@ pub(super) struct Status {
     pub(super) device_name: String,
     /// Empty: none.
     pub(super) client_id: String,
-    /// As the server is told.
     pub(super) firmware_version: String,
-    /// The kind.
     pub(super) provider: String,
-    /// Of the daemon.
     pub(super) daemon_version: String,
     /// `null`: nothing went wrong since the start.
     pub(super) last_error: Option<LastError>,
 }
 
 impl Status {
-    /// Asks the daemon.
     pub(super) async fn read(connection: &zbus::Connection) -> Result<Self, Failure> {
         let values = watch::read(connection).await?.into_iter().collect();
         serde_json::from_value(values).map_err(|error| Failure::failed(format!("the daemon's answer: {error}")))
@@ -147,7 +139,6 @@ impl Status {
         line
     }
 
-    /// What happened and what to do.
     fn explanation(&self) -> (&str, &'static str) {
         let Some(reason) = Reason::from_word(&self.pairing_reason) else {
             return (&self.pairing_reason, "");

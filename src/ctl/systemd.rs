@@ -8,7 +8,6 @@ use serde::Serialize;
 use super::program::program;
 use super::site::UNIT;
 
-/// What systemd knows of the unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Unit {
@@ -20,14 +19,11 @@ pub(super) struct Unit {
     pub(super) result: String,
     /// How the main process ended: `1` exited, `2` killed, `3` dumped; `0` has not ended.
     pub(super) exec_main_code: i32,
-    /// Its exit code or signal.
     pub(super) exec_main_status: i32,
-    /// The daemon's own sentence.
     pub(super) status_text: String,
     /// `enabled`, `disabled`, …; empty: no unit file.
     #[serde(rename = "unit-file-state")]
     pub(super) file_state: String,
-    /// Since it was last started by hand.
     pub(super) restarts: u32,
 }
 
@@ -128,7 +124,6 @@ impl Unit {
         Some(death)
     }
 
-    /// What ended the process.
     fn last_end(&self) -> Option<Death> {
         let died = |what: &str, cure: &str| {
             Some(Death {

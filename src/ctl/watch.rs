@@ -40,7 +40,6 @@ pub(super) async fn watch(connection: &Connection, json: bool) -> Result<Exit, F
 /// Names as in `status --json`, with their values.
 pub(super) type Values = BTreeMap<String, serde_json::Value>;
 
-/// All properties, and that somebody has them.
 pub(super) async fn read(connection: &Connection) -> Result<Values, Failure> {
     let mut values = plain(proxy::properties(connection).await?);
     values.insert("running".to_owned(), true.into());
@@ -56,12 +55,10 @@ fn plain(values: proxy::Values) -> Values {
     values.map(|(name, value)| (name, serde_json::json!(value))).collect()
 }
 
-/// What was last seen.
 #[derive(Default)]
 struct Known(Values);
 
 impl Known {
-    /// Takes over, and returns what is new.
     fn learn(&mut self, values: Values) -> Values {
         let mut new = Values::new();
         for (name, value) in values {

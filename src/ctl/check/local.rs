@@ -15,7 +15,6 @@ use crate::messages;
 use crate::system::clock::Clock;
 use c2c_auth_core::Reason;
 
-/// The same parser as the daemon's.
 pub(super) fn configuration(site: &Site, found: &mut Vec<Finding>) -> Option<Config> {
     let config = match site.config() {
         Ok(config) => config,

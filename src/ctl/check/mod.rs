@@ -16,15 +16,12 @@ mod secrets;
 mod server;
 mod service;
 
-/// How it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Verdict {
-    /// As it should be.
     Ok,
     /// It works, and may not for long, or not for all.
     Warn,
-    /// The device cannot do its work.
     Fail,
 }
 
@@ -38,7 +35,6 @@ impl Verdict {
     }
 }
 
-/// One thing that was looked at.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Finding {
     check: &'static str,
@@ -81,7 +77,6 @@ impl Finding {
     }
 }
 
-/// All of them, and the worst.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Report {
     verdict: Verdict,
@@ -114,7 +109,6 @@ impl Report {
     }
 }
 
-/// The command.
 pub(super) async fn check(bus: &BusAddress, json: bool, offline: bool) -> Result<Exit, Failure> {
     let site = Site::host();
     let mut found = Vec::new();

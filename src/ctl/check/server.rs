@@ -22,7 +22,6 @@ use c2c_auth_core::{Answer, FaultKind, PrepareAnswer, Reason};
 /// As long as the daemon waits for a connection.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// Looks from here to there.
 pub(super) async fn server(config: &Config, found: &mut Vec<Finding>) {
     let provider = match boot::provider(config, None) {
         Ok(provider) => provider,

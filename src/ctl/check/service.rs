@@ -73,7 +73,6 @@ pub(super) fn bus_files(site: &Site, config: Option<&Config>, found: &mut Vec<Fi
     });
 }
 
-/// Those that speak of us.
 fn policies_in(directory: &std::path::Path) -> Vec<(PathBuf, String)> {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();
     let mut found: Vec<_> = entries

@@ -7,7 +7,6 @@ use std::time::Duration;
 use crate::ctl::exit::Failure;
 use c2c_auth_client::proxy::{Answer, PairingCode};
 
-/// A code to show.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Code(pub(super) PairingCode);
 

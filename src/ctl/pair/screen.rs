@@ -19,7 +19,6 @@ pub(in crate::ctl) fn on_white(qr: &str) -> String {
         .fold(String::new(), |out, line| out + "\x1b[30;107m" + line + "\x1b[0m\n")
 }
 
-/// What is on the terminal.
 pub(super) struct Screen<'a> {
     pairing: PairingProxy<'a>,
     /// The last one that was shown: until there is another one, nothing is shown again.

@@ -10,10 +10,8 @@ use zeroize::Zeroizing;
 use super::place::Plain;
 use crate::ctl::exit::{Exit, Failure};
 
-/// More than any secret has.
 const LIMIT: usize = 4096;
 
-/// Reads it from standard input.
 pub(super) fn ask() -> Result<Plain, Failure> {
     let stdin = io::stdin();
     if !stdin.is_terminal() {

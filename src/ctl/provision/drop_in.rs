@@ -24,7 +24,6 @@ const UNSETTLED: &str = "# - ";
 /// Begins the comments that name what copies are kept beside. The package's postrm reads them too.
 const KEPT_BESIDE: &str = "# + ";
 
-/// Its keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::ctl) struct DropIn {
     /// `device.client-id`
@@ -52,7 +51,6 @@ pub(super) struct Change {
 }
 
 impl Change {
-    /// Puts it in force.
     pub(super) fn commit(self) -> Result<(), Failure> {
         let done = match self.staged {
             Some(staged) => staged.commit(),
@@ -72,7 +70,6 @@ impl DropIn {
         DROP_INS.map(|directory| site.path(directory).join(NAME))
     }
 
-    /// Where it is, or would be.
     pub(in crate::ctl) fn path(site: &Site) -> PathBuf {
         let [usual, spare] = Self::paths(site);
         if !usual.exists() && spare.exists() {
@@ -264,7 +261,6 @@ fn failed(path: &Path, error: &io::Error) -> Failure {
     Failure::new(Exit::Failed, format!("{}: cannot be written ({error})", path.display()))
 }
 
-/// A basic string of TOML.
 fn quote(text: &str) -> String {
     let mut out = String::from("\"");
     for c in text.chars() {

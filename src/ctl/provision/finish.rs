@@ -10,7 +10,6 @@ use crate::ctl::site::{Site, UNIT, need_root};
 use crate::ctl::systemd::{Unit, daemon_reload, property, systemctl};
 use crate::ctl::{note, print, to_json};
 
-/// The command.
 pub(in crate::ctl) fn provision(wanted: &Provision) -> Result<Exit, Failure> {
     need_root("provision")?;
     let site = Site::host();

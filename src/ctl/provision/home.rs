@@ -19,13 +19,10 @@ const LINKED_BY: [&str; 2] = ["/usr/lib/tmpfiles.d/c2c-authd.conf", "/etc/tmpfil
 /// A directory of the machine to keep things in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Home {
-    /// It.
     pub(super) directory: PathBuf,
-    /// What is to be known about it.
     pub(super) warning: Option<String>,
 }
 
-/// For sealed secrets.
 pub(super) fn store(site: &Site) -> Result<Home, Failure> {
     let linked = LINKED_BY.iter().any(|path| site.path(path).exists());
     let spare = linked.then_some(SPARE_STORE);
@@ -45,7 +42,6 @@ pub(super) fn store(site: &Site) -> Result<Home, Failure> {
     })
 }
 
-/// For the drop-in.
 pub(super) fn drop_ins(site: &Site) -> Result<Home, Failure> {
     let [usual, spare] = DROP_INS;
     choose(site, usual, Some(spare)).ok_or_else(|| {

@@ -87,7 +87,6 @@ pub(in crate::ctl) mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
     }
 
-    /// With the machine id of ones.
     fn machine() -> (tempfile::TempDir, Site) {
         let folder = tempfile::tempdir().unwrap();
         let mut site = Site::at(folder.path());

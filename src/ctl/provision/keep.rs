@@ -96,7 +96,6 @@ pub(in crate::ctl) fn copies(path: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
     Ok(found)
 }
 
-/// What is to be known about it.
 pub(super) fn warning(kept: &[PathBuf], records: bool) -> Option<String> {
     let names: Vec<_> = kept.iter().map(|path| path.display().to_string()).collect();
     let kept = match names.as_slice() {

@@ -42,19 +42,13 @@ pub(super) mod wait;
 
 pub(super) use finish::provision;
 
-/// What became of one thing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Done {
-    /// It was there.
     Unchanged,
-    /// It was not there.
     Stored,
-    /// Something else was there.
     Replaced,
-    /// It was there, kept in another way.
     Moved,
-    /// Neither there nor asked for.
     None,
 }
 
@@ -74,7 +68,6 @@ struct Report {
     client_id: Done,
     /// `host`, `tpm2`, `host+tpm2`; `file` for files.
     key: String,
-    /// Where secrets are stored.
     place: PathBuf,
     protection: String,
     warnings: Vec<String>,
@@ -136,19 +129,14 @@ fn store(site: &Site, wanted: &Provision, ask: impl FnOnce() -> Result<Plain, Fa
     }
 }
 
-/// Where secrets go, and how.
 struct Target {
     kind: Kind,
-    /// As the machine calls it.
     directory: PathBuf,
-    /// What is to be known about it.
     warning: Option<String>,
 }
 
 enum Kind {
-    /// As files in clear.
     Files,
-    /// Into the credential store.
     Sealed {
         /// With this; without one nothing can be sealed, which matters only if something has to be.
         key: Result<Key, CredsError>,
@@ -399,7 +387,6 @@ pub(in crate::ctl) fn store_for_tests(site: &Site, wanted: &Provision, secret: &
     assert!(stored.is_ok(), "{stored:?}");
 }
 
-/// The same where it may fail.
 #[cfg(test)]
 pub(in crate::ctl) fn try_store_for_tests(site: &Site, wanted: &Provision, secret: &str) -> Result<(), Failure> {
     store(site, wanted, || Ok(Zeroizing::new(secret.as_bytes().to_vec()))).map(drop)

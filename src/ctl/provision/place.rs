@@ -12,12 +12,9 @@ use crate::config::secrets::{parse_client_secret, parse_state_key};
 use crate::config::{Config, MachineId};
 use crate::ctl::site::Site;
 
-/// Which secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ctl) enum Which {
-    /// The device model's.
     ClientSecret,
-    /// The device's own.
     StateKey,
 }
 
@@ -39,7 +36,6 @@ impl Which {
         }
     }
 
-    /// For people.
     pub(in crate::ctl) const fn what(self) -> &'static str {
         match self {
             Self::ClientSecret => "client secret",
@@ -47,7 +43,6 @@ impl Which {
         }
     }
 
-    /// The file that the configuration names.
     pub(in crate::ctl) fn configured(self, config: &Config) -> Option<&Path> {
         match self {
             Self::ClientSecret => config.secrets.client_secret.as_deref(),
@@ -66,7 +61,6 @@ impl Which {
     }
 }
 
-/// A secret in clear.
 pub(in crate::ctl) type Plain = Zeroizing<Vec<u8>>;
 
 /// Where systemd looks for an encrypted credential that is named and not placed, in this order.
@@ -97,7 +91,6 @@ pub(in crate::ctl) fn credentials(site: &Site, which: Which) -> impl Iterator<It
 
 /// Where systemd-tmpfiles links to [`SPARE_STORE`] at each boot (`systemd/c2c-authd.tmpfiles`).
 pub(in crate::ctl) const LINKS: &str = "/run/credstore.encrypted";
-/// The usual place of sealed secrets.
 pub(in crate::ctl) const STORE: &str = STORES[1];
 /// Their place where `/etc` is read-only. Not in the state directory, which belongs to the daemon.
 pub(in crate::ctl) const SPARE_STORE: &str = "/var/lib/c2c-provision/credstore.encrypted";
@@ -107,32 +100,25 @@ pub(in crate::ctl) fn sealed_paths(site: &Site, which: Which) -> [PathBuf; 2] {
     [STORE, SPARE_STORE].map(|store| site.path(store).join(which.credential()))
 }
 
-/// How a secret is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::ctl) enum Kept {
-    /// A credential.
     Sealed {
-        /// Its file.
         path: PathBuf,
         /// What its header says; `None`: it is no sealed credential.
         header: Option<Header>,
     },
-    /// A file that the configuration names.
     File {
-        /// It.
         path: PathBuf,
     },
 }
 
 impl Kept {
-    /// Its file.
     pub(in crate::ctl) fn path(&self) -> &Path {
         match self {
             Self::Sealed { path, .. } | Self::File { path } => path,
         }
     }
 
-    /// What it is sealed with.
     pub(in crate::ctl) fn key(&self) -> Option<Key> {
         match self {
             Self::Sealed { header, .. } => header.map(|header| header.key),
@@ -141,9 +127,7 @@ impl Kept {
     }
 }
 
-/// A secret that is there.
 pub(in crate::ctl) struct Found {
-    /// How.
     pub(in crate::ctl) kept: Kept,
     /// It, or a sentence that says why it cannot be used and what helps.
     pub(in crate::ctl) content: Result<Plain, String>,

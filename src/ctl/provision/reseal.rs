@@ -10,7 +10,6 @@ use crate::ctl::args::Provision;
 use crate::ctl::exit::{Exit, Failure};
 use crate::ctl::site::Site;
 
-/// Looks at both before either is touched.
 pub(super) fn reseal(site: &Site, config: &Config, wanted: &Provision, key: Key) -> Result<Report, Failure> {
     let mut moves = Vec::new();
     let target = Target::sealed(site, Some(key))?;

@@ -18,14 +18,11 @@ use crate::ctl::site::Site;
 
 const PROGRAM: &str = "systemd-creds";
 
-/// What a credential is sealed with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ctl) enum Key {
     /// `/var/lib/systemd/credential.secret`.
     Host,
-    /// The TPM.
     Tpm2,
-    /// Both are needed.
     HostTpm2,
     /// A key of zeros: it hides nothing.
     Null,
@@ -45,7 +42,6 @@ impl Key {
         }
     }
 
-    /// The key of this name.
     pub(in crate::ctl) fn from_word(word: &str) -> Option<Self> {
         let all = [Self::Host, Self::Tpm2, Self::HostTpm2, Self::Null, Self::Other];
         all.into_iter().find(|key| key.word() == word)
@@ -89,7 +85,6 @@ impl Key {
 /// What the clear header of a sealed credential says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ctl) struct Header {
-    /// What opens it.
     pub(in crate::ctl) key: Key,
     /// Whether measurements of firmware or system must be the same as when it was sealed.
     pub(in crate::ctl) bound_to_pcrs: bool,
@@ -146,12 +141,10 @@ fn knows_tpm(listed: &str) -> bool {
 /// `systemd-creds` did not do it.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::ctl) enum CredsError {
-    /// There is none.
     #[error(
         "systemd-creds cannot be run ({0}); if the system has no credentials, store the secrets as files: --files DIR"
     )]
     Absent(io::Error),
-    /// It said why.
     #[error("systemd-creds: {0}")]
     Refused(String),
     /// Neither a TPM nor a host key that would survive a reboot.
@@ -177,17 +170,14 @@ pub(in crate::ctl) enum CredsError {
          lost, move the file away and use --replace; or use --with-key tpm2, or --files DIR"
     )]
     Foreign(String),
-    /// The same for one credential.
     #[error("{0}")]
     SealedElsewhere(String),
 }
 
-/// The sealer of a machine.
 #[derive(Clone, Copy)]
 pub(in crate::ctl) struct Creds<'a>(pub(in crate::ctl) &'a Site);
 
 impl Creds<'_> {
-    /// Seals.
     pub(in crate::ctl) fn seal(self, name: &str, key: Key, plain: &[u8]) -> Result<Zeroizing<Vec<u8>>, CredsError> {
         // Without the empty list it would bind to PCR 7: a change of Secure Boot's keys would lock the device out.
         let sealed = self.seal_to(name, key, "--tpm2-pcrs=", plain)?;
@@ -207,7 +197,6 @@ impl Creds<'_> {
         self.run(&["encrypt", &name, &key, pcrs, "-", "-"], plain)
     }
 
-    /// Opens.
     pub(in crate::ctl) fn open(self, name: &str, sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, CredsError> {
         let reads_host_key = header(sealed).is_some_and(|header| host_key::is_read_for(header.key));
         if reads_host_key && host_key::is_foreign(self.0) {

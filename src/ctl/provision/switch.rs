@@ -20,7 +20,6 @@ use crate::ctl::mounts::Ground;
 use crate::ctl::site::Site;
 use crate::system::atomic_file::{Access, PRIVATE, Staged, is_directory};
 
-/// What the configuration says, before and after.
 pub(super) struct Names {
     pub(super) former: DropIn,
     pub(super) drop_in: DropIn,

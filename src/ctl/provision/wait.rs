@@ -13,7 +13,6 @@ use crate::ctl::mounts::Ground;
 use crate::ctl::site::Site;
 use crate::system::atomic_file::Access;
 
-/// The TPM, as systemd calls it.
 pub(super) const DEVICE: &str = "dev-tpmrm0.device";
 
 // systemd reads units in no other place that lasts and is the administrator's. The package's postrm knows it too.
@@ -28,41 +27,31 @@ Wants=dev-tpmrm0.device
 After=dev-tpmrm0.device
 ";
 
-/// What matters of the machine.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
-    /// A secret is sealed with the TPM.
     pub(super) needed: bool,
     /// systemd knows the device: to wait for it comes to an end.
     pub(super) device: bool,
-    /// The unit waits already, by whichever file.
     pub(super) waits: bool,
 }
 
-/// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Settled {
-    /// Nothing had to be done.
     Unchanged,
-    /// It is there now.
     Written(PathBuf),
-    /// It is not needed any more.
     Removed,
     /// It would be good to have, and cannot be written: what somebody else has to do.
     Advice(String),
 }
 
-/// Where it is, if it is.
 pub(in crate::ctl) fn path(site: &Site) -> PathBuf {
     site.path(PATH)
 }
 
-/// What is at its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum There {
     Nothing,
     Ours,
-    /// Also a link, wherever it leads.
     Others,
 }
 
@@ -79,9 +68,7 @@ fn look(path: &Path) -> There {
 /// What became of it when it was to go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ctl) enum Forgotten {
-    /// It was not there.
     Nothing,
-    /// It was.
     Removed,
     /// Another one is there under its name, and stays.
     NotOurs,

@@ -21,21 +21,16 @@ const SPILL: &str = "record.spill";
 /// What is to go beside what always goes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted {
-    /// Also records that may be tombstones.
     pub(super) records: bool,
     /// Also what the server did not hear of.
     pub(super) revocations: bool,
-    /// Also the secrets and the client id.
     pub(super) provisioning: bool,
 }
 
-/// What went.
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "facts that say nothing of each other")]
 pub(super) struct Outcome {
-    /// For people.
     pub(super) removed: Vec<String>,
-    /// For people, with the reason.
     pub(super) kept: Vec<String>,
     /// What is not ours to remove: one sentence each.
     pub(super) left: Vec<String>,
@@ -47,7 +42,6 @@ pub(super) struct Outcome {
     pub(super) pending: bool,
     /// A file of the unit went, which its manager has to hear of.
     pub(super) unit_changed: bool,
-    /// It would have, and now will not.
     pub(super) gave_up_revocations: bool,
 }
 
@@ -62,7 +56,6 @@ pub(super) fn records(site: &Site, state: &Path) -> bool {
     RECORDS.iter().any(|name| there(&state.join(name))) || there(&site.runtime_directory().join(SPILL))
 }
 
-/// Whether there is anything of the daemon's.
 pub(super) fn any(state: &Path) -> io::Result<bool> {
     Ok(names(state)?.iter().any(|name| is_ours(name)))
 }

@@ -31,7 +31,6 @@ mod files;
 mod report;
 mod unit;
 
-/// What the daemon made of it.
 struct Unpaired {
     /// `None`: it did not answer.
     was_paired: Option<bool>,
@@ -39,11 +38,9 @@ struct Unpaired {
     tombstone: bool,
     /// The daemon's word for how it stands now; empty: not known.
     reason: String,
-    /// Why it did not do it.
     complaint: Option<Complaint>,
 }
 
-/// Why the daemon did not do it.
 #[derive(Debug)]
 enum Complaint {
     /// There is none, and none can be started: its files are all there is.
@@ -58,7 +55,6 @@ const QUESTION: &str = "Forget the pairing of this device? This cannot be undone
 const QUESTION_ALL: &str =
     "Forget the pairing of this device, its client secret, state key and client id? This cannot be undone. [y/N]";
 
-/// The command.
 pub(super) async fn factory_reset(bus: &BusAddress, wanted: &FactoryReset) -> Result<Exit, Failure> {
     need_root("factory-reset")?;
     if !wanted.yes {

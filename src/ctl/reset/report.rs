@@ -16,15 +16,11 @@ use crate::oauth::ProviderSettings;
 pub(super) enum Server {
     /// It answered for good: it ended the tokens, or refused to, which the journal tells.
     Told,
-    /// There was no pairing.
     NothingToTell,
-    /// The daemon goes on trying.
     Pending,
-    /// Nobody will, as far as is known.
     NotTold,
 }
 
-/// What was done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Report {
@@ -34,7 +30,6 @@ pub(super) struct Report {
     pub(super) remains: String,
     /// Nothing was removed, so that the server can still be told.
     pub(super) held_back: bool,
-    /// Why, and what helps. For people.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) why: Option<String>,
     pub(super) removed: Vec<String>,
@@ -112,7 +107,6 @@ pub(super) fn remains(provider: Option<&Provider>) -> String {
 }
 
 impl Report {
-    /// Nothing was done.
     pub(super) const fn held_back(server: Server, why: String, warnings: Vec<String>) -> Self {
         Self {
             server,
@@ -133,7 +127,6 @@ impl Report {
         }
     }
 
-    /// For people.
     pub(super) fn text(&self) -> String {
         if let Some(why) = &self.why {
             return format!("{why}\n");

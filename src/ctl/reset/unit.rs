@@ -9,13 +9,11 @@ use crate::ctl::exit::{Exit, Failure};
 use crate::ctl::site::Site;
 use crate::ctl::systemd::{Unit, daemon_reload, systemctl};
 
-/// Who runs the daemon.
 pub(super) trait Manager {
     /// Whether there is a process, or one on its way.
     fn runs(&self) -> bool;
     /// `start`, `stop`. `Err` is what it said.
     fn call(&self, verb: &str) -> Result<(), String>;
-    /// Reads unit files that changed.
     fn reload(&self);
 }
 

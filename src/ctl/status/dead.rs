@@ -10,13 +10,11 @@ use crate::ctl::site::Site;
 use crate::ctl::systemd::{Death, Unit};
 use crate::messages;
 
-/// A daemon that does not answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::ctl) struct Dead {
     /// False; see [`super::Status`].
     pub(in crate::ctl) running: bool,
-    /// Why it was not reached.
     pub(in crate::ctl) error: String,
     /// `null`: systemd does not answer either.
     pub(in crate::ctl) unit: Option<Unit>,
@@ -27,7 +25,6 @@ pub(in crate::ctl) struct Dead {
 }
 
 impl Dead {
-    /// Looks around.
     pub(in crate::ctl) fn look(site: &Site, error: String) -> Self {
         let unit = Unit::read();
         let credentials = match &unit {
@@ -47,7 +44,6 @@ impl Dead {
         }
     }
 
-    /// For people.
     pub(in crate::ctl) fn text(&self) -> String {
         let mut out = String::from("c2c-authd does not answer.\n\n");
         // Writing to a string cannot fail.
