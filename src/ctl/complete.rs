@@ -30,7 +30,7 @@ fn read(input: impl BufRead) -> Result<Zeroizing<String>, Failure> {
     input
         .take(REDIRECT_MAX as u64 + 2)
         .read_until(b'\n', &mut line)
-        .map_err(|error| Failure::new(Exit::Failed, format!("standard input: {error}")))?;
+        .map_err(|error| Failure::failed(format!("standard input: {error}")))?;
     let address = line.trim_ascii();
     if address.is_empty() {
         return Err(usage(

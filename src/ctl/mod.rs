@@ -52,7 +52,7 @@ pub fn main() -> ExitCode {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .map_err(|error| Failure::new(Exit::Failed, format!("no event loop: {error}")))?;
+            .map_err(|error| Failure::failed(format!("no event loop: {error}")))?;
         runtime.block_on(run(args))
     });
     match done {
@@ -133,7 +133,7 @@ fn now() -> u64 {
 fn to_json(value: &impl serde::Serialize) -> Result<String, Failure> {
     serde_json::to_string_pretty(value)
         .map(|text| text + "\n")
-        .map_err(|error| Failure::new(Exit::Failed, format!("no JSON: {error}")))
+        .map_err(|error| Failure::failed(format!("no JSON: {error}")))
 }
 
 async fn cancel(connection: &Connection) -> Result<Exit, Failure> {
@@ -173,11 +173,11 @@ fn confirm(question: &str, what: &str) -> Result<(), Failure> {
     let mut answer = String::new();
     io::stdin()
         .read_line(&mut answer)
-        .map_err(|error| Failure::new(Exit::Failed, error.to_string()))?;
+        .map_err(|error| Failure::failed(error))?;
     if matches!(answer.trim(), "y" | "Y" | "yes") {
         Ok(())
     } else {
-        Err(Failure::new(Exit::Failed, "nothing was changed"))
+        Err(Failure::failed("nothing was changed"))
     }
 }
 
@@ -204,7 +204,7 @@ fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
-        .map_err(|error| Failure::new(Exit::Failed, format!("standard output: {error}")))
+        .map_err(|error| Failure::failed(format!("standard output: {error}")))
 }
 
 /// Something beside the result. If nobody reads it, nothing is lost.

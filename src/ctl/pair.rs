@@ -68,7 +68,7 @@ fn ending(exit: Exit, reason: &str) -> Failure {
 
 /// A replacement that came to nothing ends in the pairing that was there before.
 fn still_paired() -> Failure {
-    Failure::new(Exit::Failed, "pairing failed; the device is still paired as before")
+    Failure::failed("pairing failed; the device is still paired as before")
 }
 
 fn success(project: &str) -> String {
@@ -191,8 +191,7 @@ fn lost() -> Failure {
 /// The call that starts a flow brought no code. `Ok`: the flow goes on all the same.
 async fn not_begun(pairing: &PairingProxy<'_>, error: &zbus::Error, joined: bool) -> Result<(), Failure> {
     if word_of(error) == Some("AlreadyPaired") {
-        return Err(Failure::new(
-            Exit::Failed,
+        return Err(Failure::failed(
             "the device is already paired; to pair it again, use --replace",
         ));
     }
@@ -323,7 +322,7 @@ pub(super) struct Interrupted([Signal; 3]);
 
 impl Interrupted {
     pub(super) fn new() -> Result<Self, Failure> {
-        let listen = |kind| signal(kind).map_err(|error| Failure::new(Exit::Failed, format!("signals: {error}")));
+        let listen = |kind| signal(kind).map_err(|error| Failure::failed(format!("signals: {error}")));
         Ok(Self([
             listen(SignalKind::interrupt())?,
             listen(SignalKind::terminate())?,

@@ -29,10 +29,7 @@ pub(super) async fn qr(connection: &Connection, wanted: &Qr) -> Result<Exit, Fai
     let picture = match answer {
         Ok((_, picture)) => zeroize::Zeroizing::new(picture),
         Err(error) if word_of(&error) == Some("NoPairing") => {
-            return Err(Failure::new(
-                Exit::Failed,
-                "there is no code to show; run: c2c-authctl pair",
-            ));
+            return Err(Failure::failed("there is no code to show; run: c2c-authctl pair"));
         }
         Err(error) => return Err(error.into()),
     };
@@ -42,9 +39,7 @@ pub(super) async fn qr(connection: &Connection, wanted: &Qr) -> Result<Exit, Fai
         print(&if terminal { on_white(&text) } else { text.into_owned() })?;
         return Ok(Exit::Ok);
     };
-    let failed = |what: String| {
-        move |error: io::Error| Failure::new(Exit::Failed, format!("{what}: cannot be written ({error})"))
-    };
+    let failed = |what: String| move |error: io::Error| Failure::failed(format!("{what}: cannot be written ({error})"));
     if path.as_os_str() == "-" {
         let mut out = io::stdout().lock();
         out.write_all(&picture)

@@ -17,7 +17,7 @@ pub(super) fn ask() -> Result<Plain, Failure> {
     if !stdin.is_terminal() {
         return piped(stdin.lock());
     }
-    let quiet = Quiet::new(stdin.as_fd()).map_err(|error| Failure::new(Exit::Failed, format!("terminal: {error}")))?;
+    let quiet = Quiet::new(stdin.as_fd()).map_err(|error| Failure::failed(format!("terminal: {error}")))?;
     let _ = write!(io::stderr(), "Client secret (not shown): ").and_then(|()| io::stderr().flush());
     let typed = typed(stdin.lock());
     drop(quiet);
@@ -31,7 +31,7 @@ fn piped(input: impl Read) -> Result<Plain, Failure> {
     input
         .take(LIMIT as u64 + 1)
         .read_to_end(&mut content)
-        .map_err(|error| Failure::new(Exit::Failed, format!("standard input: {error}")))?;
+        .map_err(|error| Failure::failed(format!("standard input: {error}")))?;
     match content.len() {
         0 => Err(Failure::new(
             Exit::Usage,
@@ -52,7 +52,7 @@ fn typed(input: impl Read) -> Result<Plain, Failure> {
     const CLEAR: u8 = 0x15;
     let mut line = Zeroizing::new(Vec::with_capacity(LIMIT));
     for byte in BufReader::with_capacity(1, input).bytes() {
-        match byte.map_err(|error| Failure::new(Exit::Failed, format!("terminal: {error}")))? {
+        match byte.map_err(|error| Failure::failed(format!("terminal: {error}")))? {
             INTERRUPT => return Err(Failure::new(Exit::Interrupted, "interrupted; nothing was changed")),
             END | b'\r' | b'\n' => break,
             0x08 | 0x7f => drop(line.pop()),

@@ -169,14 +169,11 @@ impl DropIn {
         let stays_away =
             site.mounts.removal_lasts(&other) || (!lasts && site.mounts.ground(&other) != Ground::ReadOnly);
         if other.exists() && !stays_away {
-            return Err(Failure::new(
-                Exit::Failed,
-                format!(
-                    "{} cannot be removed for good (its file system is read-only, or forgets changes); nothing was changed; make \
+            return Err(Failure::failed(format!(
+                "{} cannot be removed for good (its file system is read-only, or forgets changes); nothing was changed; make \
                      that writable for a moment, or remove it from the image",
-                    other.display()
-                ),
-            ));
+                other.display()
+            )));
         }
         if *self == Self::default() {
             return Ok(Change {
@@ -258,7 +255,7 @@ fn cause(error: &crate::config::ConfigError) -> String {
 }
 
 fn failed(path: &Path, error: &io::Error) -> Failure {
-    Failure::new(Exit::Failed, format!("{}: cannot be written ({error})", path.display()))
+    Failure::failed(format!("{}: cannot be written ({error})", path.display()))
 }
 
 fn quote(text: &str) -> String {

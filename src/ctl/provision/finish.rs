@@ -31,7 +31,7 @@ pub(in crate::ctl) fn provision(wanted: &Provision) -> Result<Exit, Failure> {
     }
     match complaint {
         None => Ok(Exit::Ok),
-        Some(complaint) => Err(Failure::new(Exit::Failed, complaint)),
+        Some(complaint) => Err(Failure::failed(complaint)),
     }
 }
 

@@ -131,7 +131,7 @@ fn step(site: &Site, path: &Path, found: &Metadata) -> Result<(), Failure> {
 }
 
 fn refused(why: &str) -> Failure {
-    Failure::new(Exit::Failed, format!("{why}. Nothing was changed"))
+    Failure::failed(format!("{why}. Nothing was changed"))
 }
 
 #[cfg(test)]

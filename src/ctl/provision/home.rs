@@ -53,7 +53,7 @@ pub(super) fn drop_ins(site: &Site) -> Result<Home, Failure> {
 }
 
 fn refused(why: &str) -> Failure {
-    Failure::new(Exit::Failed, format!("{why}. Nothing was changed"))
+    Failure::failed(format!("{why}. Nothing was changed"))
 }
 
 /// The first that lasts, else the first that can be written.

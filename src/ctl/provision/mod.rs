@@ -94,11 +94,11 @@ impl From<CredsError> for Failure {
 }
 
 fn failed(error: &io::Error) -> Failure {
-    Failure::new(Exit::Failed, error.to_string())
+    Failure::failed(error)
 }
 
 fn at(path: &Path) -> impl Fn(io::Error) -> Failure {
-    move |error| Failure::new(Exit::Failed, format!("{}: {error}", path.display()))
+    move |error| Failure::failed(format!("{}: {error}", path.display()))
 }
 
 /// Plans and carries out. `ask` is called at most once, before anything is changed and after all was looked at that can be
@@ -112,10 +112,9 @@ fn store(site: &Site, wanted: &Provision, ask: impl FnOnce() -> Result<Plain, Fa
         }
         How::Files(directory) => {
             if site.service.is_none() {
-                return Err(Failure::new(
-                    Exit::Failed,
-                    format!("there is no user {USER} to own the files; run: systemd-sysusers"),
-                ));
+                return Err(Failure::failed(format!(
+                    "there is no user {USER} to own the files; run: systemd-sysusers"
+                )));
             }
             let warning = folder::admit(site, &config, directory)?;
             let target = Target {
@@ -268,7 +267,7 @@ fn put_all(
 }
 
 fn refused(error: &CredsError) -> Failure {
-    Failure::new(Exit::Failed, format!("{error}. Nothing was changed"))
+    Failure::failed(format!("{error}. Nothing was changed"))
 }
 
 fn unusable(why: &str) -> Failure {
@@ -277,7 +276,7 @@ fn unusable(why: &str) -> Failure {
 
 fn new_key() -> Result<Plain, Failure> {
     let mut key = Zeroizing::new(vec![0; 32]);
-    getrandom::fill(&mut key).map_err(|error| Failure::new(Exit::Failed, format!("no random bytes: {error}")))?;
+    getrandom::fill(&mut key).map_err(|error| Failure::failed(format!("no random bytes: {error}")))?;
     Ok(key)
 }
 
@@ -292,13 +291,10 @@ fn report(
     // Anew: another drop-in may sort behind ours and win.
     let config = site.config()?;
     if let (Some(id), true) = (&wanted.client_id, config.device.client_id != wanted.client_id) {
-        return Err(Failure::new(
-            Exit::Failed,
-            format!(
-                "{} sets {id:?}, but a later file of the configuration overrides it; see: c2c-authd --check-config",
-                DropIn::path(site).display()
-            ),
-        ));
+        return Err(Failure::failed(format!(
+            "{} sets {id:?}, but a later file of the configuration overrides it; see: c2c-authd --check-config",
+            DropIn::path(site).display()
+        )));
     }
     let done = |which: Which| {
         let step = moves.iter().find(|step| step.which == which);

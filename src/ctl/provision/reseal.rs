@@ -21,15 +21,12 @@ pub(super) fn reseal(site: &Site, config: &Config, wanted: &Provision, key: Key)
                 kept: Kept::File { path },
                 ..
             }) => {
-                return Err(Failure::new(
-                    Exit::Failed,
-                    format!(
-                        "the {} is the unsealed file {}; to seal it: c2c-authctl provision --with-key {}",
-                        which.what(),
-                        path.display(),
-                        key.word()
-                    ),
-                ));
+                return Err(Failure::failed(format!(
+                    "the {} is the unsealed file {}; to seal it: c2c-authctl provision --with-key {}",
+                    which.what(),
+                    path.display(),
+                    key.word()
+                )));
             }
             Some(Found { content: Err(why), .. }) => return Err(unusable(&why)),
             Some(Found {

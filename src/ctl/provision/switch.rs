@@ -114,7 +114,7 @@ fn content(site: &Site, target: &Target, which: Which, plain: &Plain) -> Result<
     let key = match &target.kind {
         Kind::Files => return Ok(plain.clone()),
         Kind::Sealed { key: Ok(key), .. } => *key,
-        Kind::Sealed { key: Err(error), .. } => return Err(Failure::new(Exit::Failed, error.to_string())),
+        Kind::Sealed { key: Err(error), .. } => return Err(Failure::failed(error)),
     };
     let sealed = Creds(site).seal(which.name(), key, plain)?;
     if Creds(site).open(which.name(), &sealed)? == *plain {
@@ -125,13 +125,10 @@ fn content(site: &Site, target: &Target, which: Which, plain: &Plain) -> Result<
 }
 
 fn other(which: Which, what: &str) -> Failure {
-    Failure::new(
-        Exit::Failed,
-        format!(
-            "{what} is not the {} that was given; the former one is kept",
-            which.what()
-        ),
-    )
+    Failure::failed(format!(
+        "{what} is not the {} that was given; the former one is kept",
+        which.what()
+    ))
 }
 
 /// Puts one beside its place, which it returns too, and reads it back.
@@ -171,7 +168,7 @@ fn verify(site: &Site, target: &Target, which: Which, plain: &Plain) -> Result<(
     if target.is_sealed() {
         found = Creds(site).open(which.name(), &found)?;
     } else {
-        guarded(site, &path).map_err(|why| Failure::new(Exit::Failed, why))?;
+        guarded(site, &path).map_err(|why| Failure::failed(why))?;
     }
     if found == *plain {
         Ok(())
@@ -203,16 +200,13 @@ fn in_force(site: &Site, target: &Target, moves: &[Move]) -> Result<(), Failure>
         let ours = target.directory.join(which.name());
         let named = which.configured(&config);
         if named != Some(ours.as_path()) {
-            return Err(Failure::new(
-                Exit::Failed,
-                format!(
-                    "the {} is in {}, but a later file of the configuration names {}; nothing was removed; remove that line \
+            return Err(Failure::failed(format!(
+                "the {} is in {}, but a later file of the configuration names {}; nothing was removed; remove that line \
                      and run the command again (c2c-authd --check-config shows the effective configuration)",
-                    which.what(),
-                    ours.display(),
-                    named.map_or_else(|| "none".to_owned(), |path| path.display().to_string())
-                ),
-            ));
+                which.what(),
+                ours.display(),
+                named.map_or_else(|| "none".to_owned(), |path| path.display().to_string())
+            )));
         }
     }
     Ok(())
@@ -251,15 +245,12 @@ fn unhidden(site: &Site, target: &Target, moves: &[Move]) -> Result<(), Failure>
             let ours = sealed_paths(site, which).contains(&path);
             let removable = (ours && stays_away) || is_link_of_ours(site, &path, which);
             if path.exists() && !removable {
-                return Err(Failure::new(
-                    Exit::Failed,
-                    format!(
-                        "{} would take precedence over what is to be stored in {}, and this command cannot remove it; nothing \
+                return Err(Failure::failed(format!(
+                    "{} would take precedence over what is to be stored in {}, and this command cannot remove it; nothing \
                          was changed; remove it and run the command again",
-                        path.display(),
-                        target.directory.display()
-                    ),
-                ));
+                    path.display(),
+                    target.directory.display()
+                )));
             }
         }
     }

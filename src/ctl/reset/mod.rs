@@ -73,15 +73,12 @@ async fn reset(site: &Site, bus: &BusAddress, wanted: &FactoryReset) -> Result<R
     let mut warnings = Vec::new();
     let state = site.state_directory(config.as_ref().ok());
     if let Err(error) = &config {
-        if !files::any(&state).map_err(|error| Failure::new(Exit::Failed, error.to_string()))? {
-            return Err(Failure::new(
-                Exit::Failed,
-                format!(
-                    "{error}. Nothing was done: the configuration may name another directory than {}, which holds no files \
+        if !files::any(&state).map_err(|error| Failure::failed(error))? {
+            return Err(Failure::failed(format!(
+                "{error}. Nothing was done: the configuration may name another directory than {}, which holds no files \
                      of c2c-authd",
-                    state.display()
-                ),
-            ));
+                state.display()
+            )));
         }
         warnings.push(format!(
             "the configuration cannot be read, so the default places are used: {error}"
@@ -89,10 +86,9 @@ async fn reset(site: &Site, bus: &BusAddress, wanted: &FactoryReset) -> Result<R
     }
     // The unit is started again afterwards; without the secrets nothing is lost by that.
     if let (Some(why), false) = (lost_by_a_start(site), wanted.provisioning) {
-        return Err(Failure::new(
-            Exit::Failed,
-            format!("{why}. Nothing was removed; --provisioning removes the secrets too, and needs neither"),
-        ));
+        return Err(Failure::failed(format!(
+            "{why}. Nothing was removed; --provisioning removes the secrets too, and needs neither"
+        )));
     }
     let config = config.ok();
     let mut unpaired = unpair(bus).await?;

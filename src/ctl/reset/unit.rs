@@ -46,10 +46,10 @@ pub(super) fn with_the_unit_stopped(
 ) -> Result<Outcome, Failure> {
     let stopped = manager.filter(|manager| manager.runs());
     if let Some(manager) = stopped {
-        let failed = |said| Failure::new(Exit::Failed, format!("c2c-authd cannot be stopped: {said}"));
+        let failed = |said| Failure::failed(format!("c2c-authd cannot be stopped: {said}"));
         manager.call("stop").map_err(failed)?;
     }
-    let done = work().map_err(|error| Failure::new(Exit::Failed, error.to_string()));
+    let done = work().map_err(|error| Failure::failed(error));
     // What ended half-way may have come that far.
     let changed = done.as_ref().map_or(true, |outcome| outcome.unit_changed);
     if let Some(manager) = manager.filter(|_| changed) {
@@ -58,10 +58,9 @@ pub(super) fn with_the_unit_stopped(
     if let Some(manager) = stopped {
         let started = manager.call("start");
         if let (Ok(_), Err(said)) = (&done, started) {
-            return Err(Failure::new(
-                Exit::Failed,
-                format!("everything was removed, but c2c-authd does not start again: {said}"),
-            ));
+            return Err(Failure::failed(format!(
+                "everything was removed, but c2c-authd does not start again: {said}"
+            )));
         }
     }
     done
