@@ -171,9 +171,7 @@ fn confirm(question: &str, what: &str) -> Result<(), Failure> {
     }
     note(question);
     let mut answer = String::new();
-    io::stdin()
-        .read_line(&mut answer)
-        .map_err(|error| Failure::failed(error))?;
+    io::stdin().read_line(&mut answer)?;
     if matches!(answer.trim(), "y" | "Y" | "yes") {
         Ok(())
     } else {

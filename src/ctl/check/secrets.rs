@@ -15,7 +15,7 @@ pub(super) fn secrets(site: &Site, config: Option<&Config>, found: &mut Vec<Find
         found.push(Finding::warn("secrets", "only root can read them", "Run this as root"));
         return;
     }
-    for which in [Which::ClientSecret, Which::StateKey] {
+    for which in Which::BOTH {
         let idle = which == Which::ClientSecret && config.is_some_and(|config| !config.provider.needs_client_secret());
         if idle {
             continue;

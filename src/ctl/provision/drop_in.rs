@@ -239,9 +239,7 @@ fn is_ours(path: &Path) -> bool {
     let last = parts.next_back().unwrap_or_default();
     bytes.starts_with(b"/")
         && parts.all(|part| part != b"." && part != b"..")
-        && [Which::ClientSecret, Which::StateKey]
-            .iter()
-            .any(|which| which.name().as_bytes() == last)
+        && Which::BOTH.iter().any(|which| which.name().as_bytes() == last)
 }
 
 /// Without the place, which is a file that nobody has written yet.

@@ -54,7 +54,7 @@ pub(in crate::ctl) fn lost_by_a_start(site: &Site) -> Option<String> {
     if !is_foreign(site) {
         return None;
     }
-    [Which::ClientSecret, Which::StateKey].into_iter().find_map(|which| {
+    Which::BOTH.into_iter().find_map(|which| {
         // The one that systemd takes.
         let (path, sealed) = credentials(site, which).find_map(|path| Some((path.clone(), fs::read(path).ok()?)))?;
         let key = header(&sealed)?.key;

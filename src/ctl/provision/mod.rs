@@ -21,8 +21,7 @@ use crate::config::{Config, MachineId};
 use crate::store::records_exist;
 use drop_in::DropIn;
 use place::{Kept, Plain, Which, find};
-use plan::{plan_client_id, plan_client_secret, plan_state_key, refuse_early};
-use reseal::reseal;
+use plan::{plan_client_id, plan_client_secret, plan_resealed, plan_state_key, refuse_early};
 use seal::{Creds, CredsError, Key};
 use switch::{Names, carry_out};
 
@@ -35,7 +34,6 @@ pub(super) mod host_key;
 pub(super) mod keep;
 pub(super) mod place;
 mod plan;
-mod reseal;
 pub(super) mod seal;
 mod switch;
 pub(super) mod wait;
@@ -93,10 +91,6 @@ impl From<CredsError> for Failure {
     }
 }
 
-fn failed(error: &io::Error) -> Failure {
-    Failure::failed(error)
-}
-
 fn at(path: &Path) -> impl Fn(io::Error) -> Failure {
     move |error| Failure::failed(format!("{}: {error}", path.display()))
 }
@@ -124,7 +118,19 @@ fn store(site: &Site, wanted: &Provision, ask: impl FnOnce() -> Result<Plain, Fa
             };
             put_all(site, &config, wanted, &target, ask)
         }
-        How::Resealed(key) => reseal(site, &config, wanted, *key),
+        How::Resealed(key) => {
+            let target = Target::sealed(site, Some(*key))?;
+            let moves = plan_resealed(site, &config, &target, *key)?;
+            let former = DropIn::load(site)?;
+            let names = Names {
+                drop_in: former.clone(),
+                former,
+                home: None,
+            };
+            carry_out(site, &target, &moves, &names, &[])?;
+            let changed = moves.iter().any(|step| step.done.changes());
+            report(site, &target, &moves, Done::None, changed, wanted)
+        }
     }
 }
 
@@ -231,22 +237,18 @@ fn put_all(
         drop_in.client_secret = needs_secret.then(|| named(Which::ClientSecret)).flatten();
         drop_in.state_key = named(Which::StateKey);
     }
-    let look = |which| find(site, Some(config), which).map_err(|error| failed(&error));
+    let look = |which| find(site, Some(config), which);
     let found_secret = needs_secret.then(|| look(Which::ClientSecret)).transpose()?;
     let found_key = look(Which::StateKey)?;
-    let sealable = found_secret
-        .as_ref()
-        .map(Option::as_ref)
-        .into_iter()
-        .chain([found_key.as_ref()]);
-    refuse_early(target, wanted.replace, sealable)?;
+    let sealable = found_secret.as_ref().map(Option::as_ref);
+    refuse_early(target, wanted.replace, sealable.into_iter().chain([found_key.as_ref()]))?;
 
     let records = records_exist(&site.state_directory(Some(config)));
     let at_risk = keep::at_risk(site, target, &former, found_key.as_ref());
     let state_key = plan_state_key(site, target, wanted.replace, records, found_key)?;
     let at_risk = if state_key.done.changes() { at_risk } else { Vec::new() };
     let new_key = matches!(state_key.done, Done::Stored | Done::Replaced);
-    drop_in.kept_beside = keep::places(site, &former, &at_risk).map_err(|error| failed(&error))?;
+    drop_in.kept_beside = keep::places(site, &former, &at_risk)?;
     let home = drop_in.home(site, config, &former)?;
 
     let mut moves = Vec::new();
@@ -345,7 +347,7 @@ fn report(
 
 /// What the image's own configuration names is not ours to remove.
 fn left_in_clear(site: &Site, config: &Config) -> Vec<String> {
-    let named = [Which::ClientSecret, Which::StateKey].map(|which| (which, which.configured(config)));
+    let named = Which::BOTH.map(|which| (which, which.configured(config)));
     let there = named.into_iter().filter_map(|(which, path)| Some((which, path?)));
     let there = there.filter(|(_, path)| site.path(path).exists());
     there
@@ -362,8 +364,8 @@ fn left_in_clear(site: &Site, config: &Config) -> Vec<String> {
 /// The keys that hold now: where nothing had to be done, not the one that would have been chosen.
 fn keys_in_force(site: &Site, config: &Config) -> Result<Vec<Key>, Failure> {
     let mut keys = Vec::new();
-    for which in [Which::ClientSecret, Which::StateKey] {
-        let found = find(site, Some(config), which).map_err(|error| failed(&error))?;
+    for which in Which::BOTH {
+        let found = find(site, Some(config), which)?;
         keys.extend(found.and_then(|found| found.kept.key()));
     }
     keys.dedup();

@@ -19,6 +19,8 @@ pub(in crate::ctl) enum Which {
 }
 
 impl Which {
+    pub(in crate::ctl) const BOTH: [Self; 2] = [Self::ClientSecret, Self::StateKey];
+
     /// The name that it is sealed under and that the daemon reads it by; in clear, also the name of its file.
     pub(in crate::ctl) const fn name(self) -> &'static str {
         match self {

@@ -1,7 +1,8 @@
 //! Decides what happens to each thing, from what was found and what was asked for. Changes nothing.
 
 use super::drop_in::DropIn;
-use super::place::{Found, Plain, Which};
+use super::place::{Found, Kept, Plain, Which, find};
+use super::seal::Key;
 use super::{Done, Kind, Move, Target, new_key, refused, unusable};
 use crate::config::Config;
 use crate::ctl::args::Provision;
@@ -106,4 +107,34 @@ pub(super) fn plan_state_key(
         None => (Done::Stored, Some(new_key()?)),
     };
     Ok(Move { which, done, plain })
+}
+
+/// Reseals with another key what is sealed. Looks at both before either is touched.
+pub(super) fn plan_resealed(site: &Site, config: &Config, target: &Target, key: Key) -> Result<Vec<Move>, Failure> {
+    let mut moves = Vec::new();
+    for which in Which::BOTH {
+        let (done, plain) = match find(site, Some(config), which)? {
+            None => (Done::None, None),
+            Some(Found {
+                kept: Kept::File { path },
+                ..
+            }) => {
+                return Err(Failure::failed(format!(
+                    "the {} is the unsealed file {}; to seal it: c2c-authctl provision --with-key {}",
+                    which.what(),
+                    path.display(),
+                    key.word()
+                )));
+            }
+            Some(Found { content: Err(why), .. }) => return Err(unusable(&why)),
+            Some(Found { kept, .. }) if target.is_met_by(site, which, &kept) => (Done::Unchanged, None),
+            Some(Found { content: Ok(plain), .. }) => (Done::Moved, Some(plain)),
+        };
+        moves.push(Move { which, done, plain });
+    }
+    if moves.iter().all(|step| step.done == Done::None) {
+        let why = "nothing is sealed yet; run: c2c-authctl provision";
+        return Err(Failure::new(Exit::NotProvisioned, why));
+    }
+    Ok(moves)
 }

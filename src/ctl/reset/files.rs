@@ -187,7 +187,7 @@ fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outco
             take_secret(site, &copy, outcome)?;
         }
     }
-    for which in [Which::ClientSecret, Which::StateKey] {
+    for which in Which::BOTH {
         for path in sealed_paths(site, which) {
             take_secret(site, &path, outcome)?;
         }

@@ -73,7 +73,7 @@ async fn reset(site: &Site, bus: &BusAddress, wanted: &FactoryReset) -> Result<R
     let mut warnings = Vec::new();
     let state = site.state_directory(config.as_ref().ok());
     if let Err(error) = &config {
-        if !files::any(&state).map_err(|error| Failure::failed(error))? {
+        if !files::any(&state)? {
             return Err(Failure::failed(format!(
                 "{error}. Nothing was done: the configuration may name another directory than {}, which holds no files \
                      of c2c-authd",

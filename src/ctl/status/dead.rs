@@ -97,7 +97,7 @@ impl Dead {
 /// Only root can open them; for others systemd's word must do.
 fn closed(site: &Site) -> Vec<String> {
     let config = site.config().ok();
-    [Which::ClientSecret, Which::StateKey]
+    Which::BOTH
         .into_iter()
         .filter_map(|which| match find(site, config.as_ref(), which) {
             Ok(Some(found)) => found.content.err(),
