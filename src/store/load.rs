@@ -11,11 +11,11 @@ use crate::system::atomic_file::Folder;
 use c2c_auth_core::{Kept, Loaded, Record};
 
 /// The two generations.
-pub(super) const SLOTS: [&str; 2] = ["record.0", "record.1"];
+pub(crate) const SLOTS: [&str; 2] = ["record.0", "record.1"];
 /// In the runtime directory: a pairing that the state directory did not take.
-pub(super) const SPILL: &str = "record.spill";
+pub(crate) const SPILL: &str = "record.spill";
 /// Tokens to be revoked.
-pub(super) const REVOCATIONS: &str = "revocations";
+pub(crate) const REVOCATIONS: &str = "revocations";
 /// In the runtime directory: the pairing attempt.
 pub(super) const FLOW: &str = "flow";
 

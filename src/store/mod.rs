@@ -39,8 +39,9 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use error::{OpenError, WriteError};
 pub use key::{Identity, StateKey};
+pub(crate) use load::{REVOCATIONS, SLOTS, SPILL};
 
-use crate::system::atomic_file::Directory;
+use crate::system::atomic_file::{Directory, without_stage};
 use c2c_auth_core::BootId;
 use seal::Sealer;
 use vault::Vault;
@@ -129,6 +130,21 @@ pub fn peek(dirs: &Directories, key: &StateKey, identity: Identity) -> Result<c2
     };
     let sealer = Sealer::new(key, identity);
     Ok(load::records(&state, runtime.as_ref(), &sealer)?.loaded)
+}
+
+/// Whether the store makes files of this name, in one of its directories.
+#[must_use]
+pub(crate) fn is_ours(name: &str) -> bool {
+    let name = without_stage(name);
+    let stems = ["record.", "revocations."];
+    matches!(name, vault::SPARE | load::FLOW | REVOCATIONS) || stems.iter().any(|stem| name.starts_with(stem))
+}
+
+/// Whether a file was set aside because it could not be used: `record.damaged.1`, `revocations.foreign.2`.
+#[must_use]
+pub(crate) fn is_set_aside(name: &str) -> bool {
+    let parts: Vec<_> = name.split('.').collect();
+    matches!(parts[..], ["record" | REVOCATIONS, _, number] if number.parse::<u32>().is_ok())
 }
 
 /// Whether anything in a state directory was ever sealed, so that a new state key would orphan it. `true` if that cannot be

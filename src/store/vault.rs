@@ -13,7 +13,7 @@ use crate::system::atomic_file::Folder;
 use c2c_auth_core::{Body, BootId, FlowRecord, Kept, Loaded, PendingRevocation, Record, Slots, Store, Stored};
 
 /// Room kept for the day the disk is full.
-const SPARE: &str = "spare";
+pub(super) const SPARE: &str = "spare";
 
 /// The store behind [`super::Store`].
 pub(super) struct Vault<F> {

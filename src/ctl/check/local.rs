@@ -12,6 +12,7 @@ use crate::config::accounts::Accounts;
 use crate::config::{Config, Principals};
 use crate::ctl::site::{Site, USER};
 use crate::messages;
+use crate::store::{REVOCATIONS, is_set_aside};
 use crate::system::clock::Clock;
 use c2c_auth_core::Reason;
 
@@ -149,19 +150,13 @@ pub(super) fn state(site: &Site, config: Option<&Config>, found: &mut Vec<Findin
             "The journal says why: journalctl -u c2c-authd C2C_EVENT=record-unusable; to remove them: c2c-authctl factory-reset",
         ));
     }
-    if names.iter().any(|name| name == "revocations") {
+    if names.iter().any(|name| name == REVOCATIONS) {
         found.push(Finding::warn(
             CHECK,
             "a former pairing has yet to be revoked at the server",
             "Connect the device to the internet; the daemon does it by itself",
         ));
     }
-}
-
-/// `record.damaged.1`, and not `record.0`.
-fn is_set_aside(name: &str) -> bool {
-    let mut parts = name.split('.');
-    matches!(parts.next(), Some("record" | "revocations")) && parts.count() == 2
 }
 
 fn room(directory: &Path) -> Finding {

@@ -9,14 +9,8 @@ use crate::ctl::provision::keep::copies;
 use crate::ctl::provision::place::{Which, find, sealed_paths};
 use crate::ctl::provision::wait::{self, Forgotten};
 use crate::ctl::site::Site;
-use crate::store::{Lock, OpenError};
+use crate::store::{Lock, OpenError, REVOCATIONS, SLOTS, SPILL, is_ours, is_set_aside};
 use crate::system::atomic_file::{is_directory, without_stage};
-
-/// Tokens the server has yet to hear about, as `src/store` names them.
-const REVOCATIONS: &str = "revocations";
-const RECORDS: [&str; 2] = ["record.0", "record.1"];
-/// A record for which the state directory had no room.
-const SPILL: &str = "record.spill";
 
 /// What is to go beside what always goes.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +47,7 @@ pub(super) fn pending(state: &Path) -> bool {
 /// Whether there are records, which may be a pairing.
 pub(super) fn records(site: &Site, state: &Path) -> bool {
     let there = |path: &Path| !matches!(path.try_exists(), Ok(false));
-    RECORDS.iter().any(|name| there(&state.join(name))) || there(&site.runtime_directory().join(SPILL))
+    SLOTS.iter().any(|name| there(&state.join(name))) || there(&site.runtime_directory().join(SPILL))
 }
 
 pub(super) fn any(state: &Path) -> io::Result<bool> {
@@ -66,7 +60,7 @@ pub(super) fn clear(site: &Site, config: Option<&Config>, state: &Path, wanted: 
     let _lock = lock(state)?;
     outcome.pending = pending(state) && !wanted.revocations;
     for name in names(state)? {
-        let is_record = RECORDS.contains(&name.as_str());
+        let is_record = SLOTS.contains(&name.as_str());
         outcome.had_records |= is_record;
         if is_record && !wanted.records {
             outcome
@@ -77,7 +71,7 @@ pub(super) fn clear(site: &Site, config: Option<&Config>, state: &Path, wanted: 
         } else if is_ours(&name) {
             // Also one that was set aside: nobody will send it any more.
             outcome.gave_up_revocations |= without_stage(&name).starts_with(REVOCATIONS);
-            if is_set_aside(&name) {
+            if name.starts_with("record.") && is_set_aside(&name) {
                 outcome.set_aside.push(name.clone());
             }
             take(site, &state.join(&name), &mut outcome)?;
@@ -124,20 +118,6 @@ fn names(directory: &Path) -> io::Result<Vec<String>> {
     }
     names.sort();
     Ok(names)
-}
-
-/// Whether the daemon makes files of this name.
-fn is_ours(name: &str) -> bool {
-    let name = without_stage(name);
-    matches!(name, "spare" | "flow" | REVOCATIONS)
-        || ["record.", "revocations."].iter().any(|stem| name.starts_with(stem))
-}
-
-/// `record.damaged.1`, `record.foreign.2` …
-fn is_set_aside(name: &str) -> bool {
-    name.strip_prefix("record.")
-        .and_then(|rest| rest.split_once('.'))
-        .is_some_and(|(_, number)| number.parse::<u32>().is_ok())
 }
 
 fn take(site: &Site, path: &Path, outcome: &mut Outcome) -> io::Result<()> {
