@@ -13,10 +13,10 @@ use zbus::proxy::{OwnerChangedStream, Proxy};
 use zbus::{Connection, MatchRule, Message, MessageStream};
 
 use super::exit::{Exit, Failure};
-use super::note;
 use super::provision::host_key::lost_by_a_start;
 use super::site::{Site, USER};
 use super::systemd::Unit;
+use super::warned;
 use crate::config::accounts::{Accounts as _, Native};
 use crate::messages::contract::{BusAddress, NAME, OBJECT, PAIRING};
 
@@ -27,9 +27,7 @@ const CALL_LIMIT: Duration = Duration::from_secs(30);
 /// Connects, and warns when anybody could be answering.
 pub(super) async fn connect_warned(bus: &BusAddress) -> Result<Connection, Failure> {
     let (connection, warning) = connect(bus).await?;
-    if let Some(warning) = warning {
-        note(&format!("warning: {warning}"));
-    }
+    warned(&warning);
     Ok(connection)
 }
 

@@ -102,25 +102,19 @@ async fn run(args: Args) -> Result<Exit, Failure> {
 async fn status(bus: &BusAddress, json: bool) -> Result<Exit, Failure> {
     let read = async {
         let (connection, warning) = connect_to_look(bus).await?;
-        if let Some(warning) = warning {
-            note(&format!("warning: {warning}"));
-        }
+        warned(&warning);
         Status::read(&connection).await
     };
     let status = match read.await {
         Ok(status) => status,
         Err(failure) if failure.exit == Exit::Unreachable => {
             let dead = Dead::look(&Site::host(), failure.sentence);
-            print(&if json { to_json(&dead)? } else { dead.text() })?;
+            tell(&dead, json, || dead.text(), &[])?;
             return Ok(Exit::Unreachable);
         }
         Err(failure) => return Err(failure),
     };
-    if json {
-        print(&to_json(&status)?)?;
-    } else {
-        print(&status.text(now()))?;
-    }
+    tell(&status, json, || status.text(now()), &[])?;
     Ok(status.exit())
 }
 
@@ -160,6 +154,18 @@ async fn unpair(connection: &Connection, yes: bool) -> Result<Exit, Failure> {
         "The device was not paired; nothing to do.\n"
     })?;
     Ok(Exit::Ok)
+}
+
+/// Prints a result for people or programs, and what is to be known beside it.
+fn tell(
+    value: &impl serde::Serialize,
+    json: bool,
+    text: impl FnOnce() -> String,
+    warnings: &[String],
+) -> Result<(), Failure> {
+    print(&if json { to_json(value)? } else { text() })?;
+    warned(warnings);
+    Ok(())
 }
 
 fn confirm(question: &str, what: &str) -> Result<(), Failure> {
@@ -203,6 +209,12 @@ fn print(text: &str) -> Result<(), Failure> {
     out.write_all(text.as_bytes())
         .and_then(|()| out.flush())
         .map_err(|error| Failure::failed(format!("standard output: {error}")))
+}
+
+fn warned<'a>(warnings: impl IntoIterator<Item = &'a String>) {
+    for warning in warnings {
+        note(&format!("warning: {warning}"));
+    }
 }
 
 /// Something beside the result. If nobody reads it, nothing is lost.

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::exit::{Exit, Failure};
 use super::site::Site;
-use super::{print, to_json};
+use super::tell;
 use crate::messages::contract::BusAddress;
 
 mod local;
@@ -123,7 +123,7 @@ pub(super) async fn check(bus: &BusAddress, json: bool, offline: bool) -> Result
         server::server(&config, &mut found).await;
     }
     let report = Report::new(found);
-    print(&if json { to_json(&report)? } else { report.text() })?;
+    tell(&report, json, || report.text(), &[])?;
     Ok(match report.verdict {
         Verdict::Ok | Verdict::Warn => Exit::Ok,
         Verdict::Fail => Exit::Failed,

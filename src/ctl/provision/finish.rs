@@ -8,7 +8,7 @@ use crate::ctl::args::{How, Provision};
 use crate::ctl::exit::{Exit, Failure};
 use crate::ctl::site::{Site, UNIT, need_root};
 use crate::ctl::systemd::{Unit, daemon_reload, property, systemctl};
-use crate::ctl::{note, print, to_json};
+use crate::ctl::tell;
 
 pub(in crate::ctl) fn provision(wanted: &Provision) -> Result<Exit, Failure> {
     need_root("provision")?;
@@ -21,18 +21,8 @@ pub(in crate::ctl) fn provision(wanted: &Provision) -> Result<Exit, Failure> {
     if taken_up {
         (report.unit, complaint) = take_up(&site);
     }
-    if wanted.json {
-        print(&to_json(&report)?)?;
-    } else {
-        print(&report.text())?;
-    }
-    for warning in &report.warnings {
-        note(&format!("warning: {warning}"));
-    }
-    match complaint {
-        None => Ok(Exit::Ok),
-        Some(complaint) => Err(Failure::failed(complaint)),
-    }
+    tell(&report, wanted.json, || report.text(), &report.warnings)?;
+    complaint.map_or(Ok(Exit::Ok), |complaint| Err(Failure::failed(complaint)))
 }
 
 /// Not one with the secrets: should the power be cut in between, they are in force, and the same command comes to this.

@@ -14,7 +14,7 @@ use super::connect::connect_warned;
 use super::exit::{Exit, Failure};
 use super::site::{Site, need_root};
 use super::status::Status;
-use super::{confirm, note, print, to_json};
+use super::{confirm, tell};
 use crate::config::Config;
 use crate::ctl::provision::host_key::lost_by_a_start;
 use crate::ctl::provision::place::{Which, find};
@@ -61,10 +61,7 @@ pub(super) async fn factory_reset(bus: &BusAddress, wanted: &FactoryReset) -> Re
         confirm(if wanted.provisioning { QUESTION_ALL } else { QUESTION }, "reset")?;
     }
     let report = reset(&Site::host(), bus, wanted).await?;
-    print(&if wanted.json { to_json(&report)? } else { report.text() })?;
-    for warning in &report.warnings {
-        note(&format!("warning: {warning}"));
-    }
+    tell(&report, wanted.json, || report.text(), &report.warnings)?;
     Ok(report.exit())
 }
 
