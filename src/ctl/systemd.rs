@@ -41,32 +41,23 @@ impl Unit {
     pub(super) fn read() -> Option<Self> {
         const PROPERTIES: &str =
             "--property=LoadState,ActiveState,Result,ExecMainCode,ExecMainStatus,StatusText,UnitFileState,NRestarts";
-        let output = program("systemctl")
-            .args(["show", PROPERTIES, UNIT])
-            .stdin(Stdio::null())
-            .stderr(Stdio::null())
-            .output()
-            .ok()
-            .filter(|output| output.status.success())?;
-        Self::parse(&String::from_utf8_lossy(&output.stdout))
+        Self::parse(&show(&[PROPERTIES, UNIT])?)
     }
 
     fn parse(shown: &str) -> Option<Self> {
         let values: HashMap<_, _> = shown.lines().filter_map(|line| line.split_once('=')).collect();
         let text = |name| values.get(name).map(|value| (*value).to_owned());
         let number = |name| values.get(name).and_then(|value| value.parse().ok()).unwrap_or(0);
+        let code = |name| i32::try_from(number(name)).unwrap_or(0);
         Some(Self {
             load_state: text("LoadState")?,
             active_state: text("ActiveState")?,
             result: text("Result").unwrap_or_default(),
-            exec_main_code: number("ExecMainCode"),
-            exec_main_status: number("ExecMainStatus"),
+            exec_main_code: code("ExecMainCode"),
+            exec_main_status: code("ExecMainStatus"),
             status_text: text("StatusText").unwrap_or_default(),
             file_state: text("UnitFileState").unwrap_or_default(),
-            restarts: values
-                .get("NRestarts")
-                .and_then(|value| value.parse().ok())
-                .unwrap_or(0),
+            restarts: number("NRestarts"),
         })
     }
 
@@ -85,95 +76,83 @@ impl Unit {
 
     /// Why it does not run; `None` if it does, or just was not started.
     pub(super) fn death(&self) -> Option<Death> {
-        let died = |what: &str, cure: &str| {
-            Some(Death {
-                what: what.to_owned(),
-                cure: cure.to_owned(),
-            })
-        };
-        match self.load_state.as_str() {
-            "loaded" => {}
-            "not-found" => {
-                return died(
-                    "the unit c2c-authd.service is not installed",
-                    "Install the package, or its unit file",
-                );
-            }
-            "masked" => {
-                return died(
-                    "the unit c2c-authd.service is masked",
-                    "Run: systemctl unmask c2c-authd.service",
-                );
-            }
-            other => {
-                return died(
-                    &format!("the unit c2c-authd.service could not be loaded ({other})"),
-                    "Run: systemd-analyze verify c2c-authd.service",
-                );
-            }
-        }
         // Between two tries it is on its way, and still dead of what ended the last one.
         let waits = self.active_state == "activating" && self.result != "success" && self.exec_main_code != 0;
-        if self.active_state != "failed" && !waits {
-            return None;
-        }
-        let mut death = self.last_end()?;
-        if waits {
-            death.what.push_str("; systemd restarts it");
-        }
-        Some(death)
+        let (what, cure) = match self.load_state.as_str() {
+            "loaded" if self.active_state != "failed" && !waits => return None,
+            "loaded" => {
+                let (what, cure) = self.last_end();
+                (what + if waits { "; systemd restarts it" } else { "" }, cure)
+            }
+            "not-found" => (
+                "the unit c2c-authd.service is not installed".to_owned(),
+                "Install the package, or its unit file",
+            ),
+            "masked" => (
+                "the unit c2c-authd.service is masked".to_owned(),
+                "Run: systemctl unmask c2c-authd.service",
+            ),
+            other => (
+                format!("the unit c2c-authd.service could not be loaded ({other})"),
+                "Run: systemd-analyze verify c2c-authd.service",
+            ),
+        };
+        let cure = cure.to_owned();
+        Some(Death { what, cure })
     }
 
-    fn last_end(&self) -> Option<Death> {
-        let died = |what: &str, cure: &str| {
-            Some(Death {
-                what: what.to_owned(),
-                cure: cure.to_owned(),
-            })
-        };
+    fn last_end(&self) -> (String, &'static str) {
         let said = match self.status_text.as_str() {
             "" => String::new(),
             text => format!(": {text}"),
         };
-        match (self.result.as_str(), self.exec_main_code, self.exec_main_status) {
-            (_, EXITED, CREDENTIALS) => died(
-                "a credential could not be decrypted, so the daemon never ran",
+        let (what, cure) = match (self.result.as_str(), self.exec_main_code, self.exec_main_status) {
+            (_, EXITED, CREDENTIALS) => {
                 // There are many causes, and what cures one loses the pairing with another.
-                "Run as root: c2c-authctl check. It names the file, the cause and the way out",
-            ),
-            (_, EXITED, 217) => died(
-                "the user c2c-authd does not exist, or the kernel has no user namespaces",
-                "Run: systemd-sysusers. On a kernel without CONFIG_USER_NS: PrivateUsers=no in a drop-in of the unit",
-            ),
-            (_, EXITED, 203) => died("/usr/bin/c2c-authd cannot be run", "Install the package again"),
-            (_, EXITED, 78) => died(
-                &format!("its configuration or a secret is wrong{said}"),
+                let cure = "Run as root: c2c-authctl check. It names the file, the cause and the way out";
+                return (
+                    "a credential could not be decrypted, so the daemon never ran".to_owned(),
+                    cure,
+                );
+            }
+            (_, EXITED, 217) => {
+                let cure = "Run: systemd-sysusers. On a kernel without CONFIG_USER_NS: PrivateUsers=no in a drop-in of the unit";
+                let what = "the user c2c-authd does not exist, or the kernel has no user namespaces";
+                return (what.to_owned(), cure);
+            }
+            (_, EXITED, 203) => {
+                return (
+                    "/usr/bin/c2c-authd cannot be run".to_owned(),
+                    "Install the package again",
+                );
+            }
+            (_, EXITED, 78) => (
+                "its configuration or a secret is wrong",
                 "Fix it (see c2c-authd --check-config), then: systemctl restart c2c-authd",
             ),
-            (_, EXITED, 77) => died(
-                &format!("owner or mode of a file or directory is wrong, or the bus refuses the name{said}"),
+            (_, EXITED, 77) => (
+                "owner or mode of a file or directory is wrong, or the bus refuses the name",
                 "Fix it (see journalctl -u c2c-authd), then: systemctl restart c2c-authd",
             ),
-            (_, EXITED, 74) => died(
-                &format!("the state or runtime directory cannot be read or written{said}"),
+            (_, EXITED, 74) => (
+                "the state or runtime directory cannot be read or written",
                 "Check that its file system is mounted, is writable and has free space",
             ),
-            ("watchdog", ..) => died(
-                "it hung, and systemd's watchdog killed it",
-                "See the journal: journalctl -u c2c-authd",
-            ),
-            ("start-limit-hit", ..) => died(
-                &format!("it ended too often in a short time{said}"),
+            ("watchdog", ..) => {
+                let what = "it hung, and systemd's watchdog killed it";
+                return (what.to_owned(), "See the journal: journalctl -u c2c-authd");
+            }
+            ("start-limit-hit", ..) => (
+                "it ended too often in a short time",
                 "See the journal for the first cause: journalctl -u c2c-authd",
             ),
             (result, code, status) => {
                 let end = if code == EXITED { "exit code" } else { "signal" };
-                died(
-                    &format!("it ended with {end} {status} ({result}){said}"),
-                    "See the journal: journalctl -u c2c-authd",
-                )
+                let what = format!("it ended with {end} {status} ({result}){said}");
+                return (what, "See the journal: journalctl -u c2c-authd");
             }
-        }
+        };
+        (format!("{what}{said}"), cure)
     }
 }
 
@@ -184,14 +163,18 @@ const CREDENTIALS: i32 = 243;
 
 /// What systemd knows of one property of any unit. `None`: there is no systemd, or it does not answer.
 pub(super) fn property(unit: &str, name: &str) -> Option<String> {
-    let output = program("systemctl")
-        .args(["show", "--value", "--property", name, unit])
+    Some(show(&["--value", "--property", name, unit])?.trim().to_owned())
+}
+
+fn show(arguments: &[&str]) -> Option<String> {
+    let mut command = program("systemctl");
+    command
+        .arg("show")
+        .args(arguments)
         .stdin(Stdio::null())
-        .stderr(Stdio::null())
-        .output()
-        .ok()
-        .filter(|output| output.status.success())?;
-    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        .stderr(Stdio::null());
+    let output = command.output().ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
 /// Makes systemd read unit files that changed. `Err` is what `systemctl` said.
