@@ -8,7 +8,7 @@ use lexopt::{Arg, Parser, ValueExt};
 
 use super::exit::{Exit, Failure};
 use super::provision::seal::Key;
-use super::spec::{GLOBAL, Offer, Opt, VERBS, Value, Verb};
+use super::spec::{GLOBAL, Offer, Opt, VERBS, Verb};
 use crate::messages::contract::{BusAddress, QR_SIZES};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,8 +24,8 @@ pub(super) enum Command {
     Unpair {
         yes: bool,
     },
+    /// In seconds; 0 is the daemon's default.
     Token {
-        /// Whole seconds; 0 is the daemon's default.
         min_validity: u32,
     },
     Qr(Qr),
@@ -93,10 +93,6 @@ pub(super) struct Args {
 }
 
 impl Args {
-    /// Parses what follows the program's name.
-    ///
-    /// # Errors
-    /// [`Exit::Usage`] for anything unknown or incomplete.
     pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Self, Failure> {
         parse(args).map_err(|error| Failure::new(Exit::Usage, format!("{error}; see c2c-authctl --help")))
     }
@@ -182,22 +178,11 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Args, lexopt::Error
 
 /// Where a value is one of a few words, the fault names them.
 fn check_word(option: &Opt, value: Option<&OsStr>) -> Result<(), lexopt::Error> {
-    match (&option.value, value) {
-        (
-            Some(Value {
-                kind: Offer::Words(words),
-                ..
-            }),
-            Some(value),
-        ) if !words.iter().any(|word| value == *word) => {
+    match (option.value.as_ref().map(|value| value.kind), value) {
+        (Some(Offer::Words(words)), Some(value)) if !words.iter().any(|word| value == *word) => {
             let (last, first) = words.split_last().ok_or("no value is known")?;
-            Err(format!(
-                "--{} takes {} or {last}, not {}",
-                option.name,
-                first.join(", "),
-                value.display()
-            )
-            .into())
+            let (name, first, value) = (option.name, first.join(", "), value.display());
+            Err(format!("--{name} takes {first} or {last}, not {value}").into())
         }
         _ => Ok(()),
     }

@@ -66,36 +66,21 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<Exit, Failure> {
+    let bus = &args.bus;
     match args.command {
-        Command::Help => return print(&spec::help()).map(|()| Exit::Ok),
-        Command::Version => return print(concat!("c2c-authctl ", env!("CARGO_PKG_VERSION"), "\n")).map(|()| Exit::Ok),
-        Command::Provision(wanted) => return provision::provision(&wanted),
-        Command::Status { json } => return status(&args.bus, json).await,
-        Command::Check { json, offline } => return check::check(&args.bus, json, offline).await,
-        Command::FactoryReset(wanted) => return reset::factory_reset(&args.bus, &wanted).await,
-        Command::Pair { .. }
-        | Command::Complete
-        | Command::Cancel
-        | Command::Unpair { .. }
-        | Command::Token { .. }
-        | Command::Qr(_)
-        | Command::Watch { .. } => {}
-    }
-    let connection = connect_warned(&args.bus).await?;
-    match args.command {
-        Command::Pair { replace } => pair::pair(&connection, replace).await,
-        Command::Complete => complete::complete(&connection).await,
-        Command::Cancel => cancel(&connection).await,
-        Command::Unpair { yes } => unpair(&connection, yes).await,
-        Command::Token { min_validity } => token(&connection, min_validity).await,
-        Command::Qr(wanted) => qr::qr(&connection, &wanted).await,
-        Command::Watch { json } => watch::watch(&connection, json).await,
-        Command::Help
-        | Command::Version
-        | Command::Status { .. }
-        | Command::Check { .. }
-        | Command::Provision(_)
-        | Command::FactoryReset(_) => Ok(Exit::Ok),
+        Command::Help => print(&spec::help()).map(|()| Exit::Ok),
+        Command::Version => print(concat!("c2c-authctl ", env!("CARGO_PKG_VERSION"), "\n")).map(|()| Exit::Ok),
+        Command::Provision(wanted) => provision::provision(&wanted),
+        Command::Status { json } => status(bus, json).await,
+        Command::Check { json, offline } => check::check(bus, json, offline).await,
+        Command::FactoryReset(wanted) => reset::factory_reset(bus, &wanted).await,
+        Command::Pair { replace } => pair::pair(&connect_warned(bus).await?, replace).await,
+        Command::Complete => complete::complete(&connect_warned(bus).await?).await,
+        Command::Cancel => cancel(&connect_warned(bus).await?).await,
+        Command::Unpair { yes } => unpair(&connect_warned(bus).await?, yes).await,
+        Command::Token { min_validity } => token(&connect_warned(bus).await?, min_validity).await,
+        Command::Qr(wanted) => qr::qr(&connect_warned(bus).await?, &wanted).await,
+        Command::Watch { json } => watch::watch(&connect_warned(bus).await?, json).await,
     }
 }
 
