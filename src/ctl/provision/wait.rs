@@ -9,9 +9,9 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::ctl::mounts::Ground;
 use crate::ctl::site::Site;
 use crate::system::atomic_file::Access;
+use crate::system::mounts::Ground;
 
 pub(super) const DEVICE: &str = "dev-tpmrm0.device";
 
@@ -19,13 +19,7 @@ pub(super) const DEVICE: &str = "dev-tpmrm0.device";
 const PATH: &str = "/etc/systemd/system/c2c-authd.service.d/50-provision.conf";
 /// Begins each that is ours. The package's postrm looks for it too.
 const OURS: &str = "# Written by «c2c-authctl provision»";
-const TEXT: &str = "\
-# Written by «c2c-authctl provision», which replaces it: the secrets are sealed with the TPM, whose driver may come later than the
-# daemon is started. Changes belong in another file.
-[Unit]
-Wants=dev-tpmrm0.device
-After=dev-tpmrm0.device
-";
+const TEXT: &str = include_str!("../../../systemd/wait-for-tpm.conf");
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
@@ -48,10 +42,12 @@ pub(in crate::ctl) fn path(site: &Site) -> PathBuf {
     site.path(PATH)
 }
 
+/// What is, or was, at its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum There {
+pub(in crate::ctl) enum There {
     Nothing,
     Ours,
+    /// Also a link, wherever it leads.
     Others,
 }
 
@@ -65,32 +61,17 @@ fn look(path: &Path) -> There {
     }
 }
 
-/// What became of it when it was to go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::ctl) enum Forgotten {
-    Nothing,
-    Removed,
-    /// Another one is there under its name, and stays.
-    NotOurs,
-}
-
 /// Removes it, and the directory if nothing else is in it.
-pub(in crate::ctl) fn forget(site: &Site) -> io::Result<Forgotten> {
+pub(in crate::ctl) fn forget(site: &Site) -> io::Result<There> {
     let path = path(site);
     let there = look(&path);
-    if there == There::Others {
-        return Ok(Forgotten::NotOurs);
+    if there != There::Others {
+        // Also what a cut left of it.
+        site.disk.remove(&path)?;
+        // Others may have files in its directory.
+        let _ = fs::remove_dir(path.parent().unwrap_or(&path));
     }
-    // Also what a cut left of it.
-    site.disk.remove(&path)?;
-    if let Some(directory) = path.parent() {
-        // Others may have files there.
-        let _ = fs::remove_dir(directory);
-    }
-    Ok(match there {
-        There::Ours => Forgotten::Removed,
-        There::Nothing | There::Others => Forgotten::Nothing,
-    })
+    Ok(there)
 }
 
 /// Writes or removes it. The same again changes nothing.
@@ -98,8 +79,8 @@ pub(super) fn settle(site: &Site, seen: Seen) -> Settled {
     let path = path(site);
     if !seen.needed {
         return match forget(site) {
-            Ok(Forgotten::Removed) => Settled::Removed,
-            Ok(Forgotten::Nothing | Forgotten::NotOurs) => Settled::Unchanged,
+            Ok(There::Ours) => Settled::Removed,
+            Ok(There::Nothing | There::Others) => Settled::Unchanged,
             Err(error) => Settled::Advice(format!(
                 "{} makes c2c-authd wait for a TPM that it no longer needs, and cannot be removed ({error})",
                 path.display()
@@ -112,10 +93,14 @@ pub(super) fn settle(site: &Site, seen: Seen) -> Settled {
     }
     let why = match site.mounts.ground(&path) {
         _ if look(&path) == There::Others => "the existing file is not provision's, and was left".to_owned(),
-        Ground::Lasting => match write(site, &path) {
-            Ok(()) => return Settled::Written(PathBuf::from(PATH)),
-            Err(error) => error.to_string(),
-        },
+        Ground::Lasting => {
+            let above = path.parent().unwrap_or(&path);
+            let made = site.disk.make_directory(above, Access::of(0o755));
+            match made.and_then(|_| site.disk.write(&path, TEXT.as_bytes(), Access::of(0o644))) {
+                Ok(()) => return Settled::Written(PathBuf::from(PATH)),
+                Err(error) => error.to_string(),
+            }
+        }
         Ground::Volatile => "its file system does not survive a reboot".to_owned(),
         Ground::ReadOnly => "its file system is read-only".to_owned(),
     };
@@ -125,19 +110,12 @@ pub(super) fn settle(site: &Site, seen: Seen) -> Settled {
     ))
 }
 
-fn write(site: &Site, path: &Path) -> io::Result<()> {
-    if let Some(above) = path.parent() {
-        site.disk.make_directory(above, Access::of(0o755))?;
-    }
-    site.disk.write(path, TEXT.as_bytes(), Access::of(0o644))
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
     use super::*;
-    use crate::ctl::mounts::Mounts;
+    use crate::system::mounts::Mounts;
 
     const LATE: Seen = Seen {
         needed: true,
@@ -174,7 +152,7 @@ mod tests {
         fs::write(&other, "[Service]\n").unwrap();
         fs::write(path(&site), format!("{OURS}, in another version.\n[Unit]\n")).unwrap();
         assert!(matches!(settle(&site, LATE), Settled::Written(_)));
-        assert_eq!(forget(&site).unwrap(), Forgotten::Removed);
+        assert_eq!(forget(&site).unwrap(), There::Ours);
         assert!(other.exists());
     }
 
@@ -194,7 +172,7 @@ mod tests {
             assert!(told.contains("was left"), "{told}");
             let needless = Seen { needed: false, ..LATE };
             assert_eq!(settle(&site, needless), Settled::Unchanged);
-            assert_eq!(forget(&site).unwrap(), Forgotten::NotOurs);
+            assert_eq!(forget(&site).unwrap(), There::Others);
             assert!(fs::symlink_metadata(path(&site)).is_ok());
         }
     }

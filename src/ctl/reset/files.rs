@@ -7,7 +7,7 @@ use crate::config::Config;
 use crate::ctl::provision::drop_in::DropIn;
 use crate::ctl::provision::keep::copies;
 use crate::ctl::provision::place::{Which, find, sealed_paths};
-use crate::ctl::provision::wait::{self, Forgotten};
+use crate::ctl::provision::wait::{self, There};
 use crate::ctl::site::Site;
 use crate::store::{Lock, OpenError, REVOCATIONS, SLOTS, SPILL, is_ours, is_set_aside};
 use crate::system::atomic_file::{is_directory, without_stage};
@@ -181,12 +181,12 @@ fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outco
     }
     let waits = wait::path(site);
     match wait::forget(site).map_err(|error| named(&waits, &error))? {
-        Forgotten::Nothing => {}
-        Forgotten::Removed => {
+        There::Nothing => {}
+        There::Ours => {
             outcome.unit_changed = true;
             outcome.removed.push(waits.display().to_string());
         }
-        Forgotten::NotOurs => outcome
+        There::Others => outcome
             .left
             .push(format!("{} is not provision's and was left", waits.display())),
     }
