@@ -22,7 +22,6 @@ mod check;
 mod complete;
 mod connect;
 mod exit;
-mod mounts;
 mod pair;
 mod program;
 mod provision;

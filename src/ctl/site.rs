@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::exit::{Exit, Failure};
-use super::mounts::{Ground, Mounts};
 use crate::config::accounts::{Accounts, Native};
 use crate::config::{Config, ConfigError, MachineId, System};
 use crate::system::atomic_file::Disk;
+use crate::system::mounts::{Ground, Mounts};
 
 pub(super) const USER: &str = "c2c-authd";
 pub(super) const UNIT: &str = "c2c-authd.service";

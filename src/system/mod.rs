@@ -9,6 +9,7 @@ pub(crate) mod environment;
 pub(crate) mod events;
 pub(crate) mod harden;
 pub(crate) mod log;
+pub(crate) mod mounts;
 pub(crate) mod netlink;
 pub(crate) mod notify;
 mod readiness;

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Ground {
+pub(crate) enum Ground {
     /// It is there after the next boot, as far as can be seen.
     Lasting,
     /// It can be written, and is gone with the next boot.
@@ -27,20 +27,20 @@ struct Mount {
 
 /// Everything that is mounted, in the order in which it was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Mounts(Vec<Mount>);
+pub(crate) struct Mounts(Vec<Mount>);
 
 impl Mounts {
     /// Of this process. Where the list cannot be read, all counts as lasting.
-    pub(super) fn of_process() -> Self {
+    pub(crate) fn of_process() -> Self {
         Self::parse(&fs::read_to_string("/proc/self/mountinfo").unwrap_or_default())
     }
 
-    pub(super) fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         Self(text.lines().filter_map(parse_line).collect())
     }
 
     /// Of a file that may not exist yet.
-    pub(super) fn ground(&self, path: &Path) -> Ground {
+    pub(crate) fn ground(&self, path: &Path) -> Ground {
         // An upper layer on an overlay on an overlay …
         const DEPTH: u8 = 4;
         self.look(path, DEPTH)
@@ -48,7 +48,7 @@ impl Mounts {
 
     /// Whether a file that is there can be removed so that it stays away: in an overlay that forgets its changes, what lies
     /// below is back with the next boot.
-    pub(super) fn removal_lasts(&self, path: &Path) -> bool {
+    pub(crate) fn removal_lasts(&self, path: &Path) -> bool {
         let is_overlay = self.over(path).is_some_and(|mount| mount.kind == "overlay");
         match self.ground(path) {
             Ground::Lasting => true,

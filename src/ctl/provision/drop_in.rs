@@ -14,9 +14,9 @@ use super::home::{self, DROP_INS, Home};
 use super::place::Which;
 use crate::config::Config;
 use crate::ctl::exit::{Exit, Failure};
-use crate::ctl::mounts::Ground;
 use crate::ctl::site::Site;
 use crate::system::atomic_file::{Access, Disk, Staged};
+use crate::system::mounts::Ground;
 
 const NAME: &str = "50-provision.toml";
 /// Begins the comments that name what may be in clear. The package's postrm reads them too.

@@ -11,10 +11,11 @@ use std::path::{Component, Path, PathBuf};
 
 use super::home::gone;
 use super::place::{PLAIN_STORES, SPARE_STORE, STORES};
+use super::refused;
 use crate::config::Config;
-use crate::ctl::exit::{Exit, Failure};
-use crate::ctl::mounts::Ground;
+use crate::ctl::exit::Failure;
 use crate::ctl::site::{Site, USER};
+use crate::system::mounts::Ground;
 
 /// What the unit hides from the daemon, and by which line.
 const HIDDEN: [(&str, &str); 8] = [
@@ -32,10 +33,10 @@ const HIDDEN: [(&str, &str); 8] = [
 pub(super) fn admit(site: &Site, config: &Config, directory: &Path) -> Result<Option<String>, Failure> {
     let name = directory.display();
     if directory.components().any(|part| part == Component::ParentDir) {
-        return Err(refused(&format!("{name} contains \"..\"; give the path without it")));
+        return Err(refused(format!("{name} contains \"..\"; give the path without it")));
     }
     if let Some((above, line)) = HIDDEN.iter().find(|(above, _)| directory.starts_with(above)) {
-        return Err(refused(&format!(
+        return Err(refused(format!(
             "the unit hides {above} from the daemon ({line}), so {name} cannot be used; use another, such as /var/lib/c2c-secrets"
         )));
     }
@@ -46,7 +47,7 @@ pub(super) fn admit(site: &Site, config: &Config, directory: &Path) -> Result<Op
         PathBuf::from("/run/c2c-authd"),
     ];
     if let Some(above) = ours.iter().find(|above| directory.starts_with(above)) {
-        return Err(refused(&format!(
+        return Err(refused(format!(
             "{name} is in {}, which the daemon may change: it could replace its own secrets; use \
              another, such as /var/lib/c2c-secrets",
             above.display()
@@ -54,7 +55,7 @@ pub(super) fn admit(site: &Site, config: &Config, directory: &Path) -> Result<Op
     }
     let mut stores = STORES.iter().chain(&PLAIN_STORES).chain(&[SPARE_STORE]);
     if let Some(store) = stores.find(|store| directory.starts_with(store)) {
-        return Err(refused(&format!(
+        return Err(refused(format!(
             "{name} is in {store}, where systemd looks for credentials, and would take a plain file for one; use \
              another, such as /var/lib/c2c-secrets"
         )));
@@ -63,7 +64,7 @@ pub(super) fn admit(site: &Site, config: &Config, directory: &Path) -> Result<Op
     match site.ground(directory) {
         Ground::Lasting => Ok(None),
         Ground::Volatile => Ok(Some(gone(directory))),
-        Ground::ReadOnly => Err(refused(&format!(
+        Ground::ReadOnly => Err(refused(format!(
             "{name} is on a read-only file system; use a directory on a writable partition"
         ))),
     }
@@ -77,7 +78,7 @@ fn walk(site: &Site, directory: &Path) -> Result<(), Failure> {
         let found = match fs::symlink_metadata(site.path(path)) {
             Ok(found) => found,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            Err(error) => return Err(refused(&format!("{}: {error}", path.display()))),
+            Err(error) => return Err(refused(format!("{}: {error}", path.display()))),
         };
         // The machine's root is what it is, and a test's need not be the root's.
         if path.parent().is_some() {
@@ -98,19 +99,19 @@ fn step(site: &Site, path: &Path, found: &Metadata) -> Result<(), Failure> {
             ),
             Err(error) => format!("{name} is a broken symbolic link ({error})"),
         };
-        return Err(refused(&why));
+        return Err(refused(why));
     }
     if !found.is_dir() {
-        return Err(refused(&format!("{name} is not a directory")));
+        return Err(refused(format!("{name} is not a directory")));
     }
     if found.uid() != site.root_uid {
-        return Err(refused(&format!(
+        return Err(refused(format!(
             "{name} belongs to uid {}, who could replace the secrets; run: chown root {name}",
             found.uid()
         )));
     }
     if found.mode() & 0o022 != 0 {
-        return Err(refused(&format!(
+        return Err(refused(format!(
             "{name} can be changed by others (mode {:04o}), who could replace the secrets; run: chmod \
              go-w {name}",
             found.mode() & 0o7777
@@ -122,16 +123,12 @@ fn step(site: &Site, path: &Path, found: &Metadata) -> Result<(), Failure> {
         _ => found.mode() & 0o001 != 0,
     };
     if !passes {
-        return Err(refused(&format!(
+        return Err(refused(format!(
             "the daemon cannot pass through {name} (mode {:04o}); run: chgrp {USER} {name} && chmod g+x {name}",
             found.mode() & 0o7777
         )));
     }
     Ok(())
-}
-
-fn refused(why: &str) -> Failure {
-    Failure::failed(format!("{why}. Nothing was changed"))
 }
 
 #[cfg(test)]
@@ -141,7 +138,8 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
-    use crate::ctl::mounts::Mounts;
+    use crate::ctl::exit::Exit;
+    use crate::system::mounts::Mounts;
 
     fn admitted(site: &Site, path: &str) -> Result<Option<String>, String> {
         let config = site.config().unwrap();

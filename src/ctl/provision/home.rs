@@ -6,9 +6,10 @@
 use std::path::{Path, PathBuf};
 
 use super::place::{SPARE_STORE, STORE};
-use crate::ctl::exit::{Exit, Failure};
-use crate::ctl::mounts::Ground;
+use super::refused;
+use crate::ctl::exit::Failure;
 use crate::ctl::site::Site;
+use crate::system::mounts::Ground;
 
 /// Where drop-ins of the configuration are, the usual place first.
 pub(super) const DROP_INS: [&str; 2] = ["/etc/c2c-authd/config.d", "/var/lib/c2c-provision/config.d"];
@@ -36,7 +37,7 @@ pub(super) fn store(site: &Site) -> Result<Home, Failure> {
                 LINKED_BY[0]
             )
         };
-        refused(&format!(
+        refused(format!(
             "{STORE} is on a read-only file system, and {spare}; or store the secrets as files: --files DIR"
         ))
     })
@@ -45,34 +46,24 @@ pub(super) fn store(site: &Site) -> Result<Home, Failure> {
 pub(super) fn drop_ins(site: &Site) -> Result<Home, Failure> {
     let [usual, spare] = DROP_INS;
     choose(site, usual, Some(spare)).ok_or_else(|| {
-        refused(&format!(
+        refused(format!(
             "{usual} and {spare} are on read-only file systems: mount a persistent partition at one of them, or set it in \
              the image's own configuration (client-id-from = \"file:PATH\", client-secret-file, state-key-file)"
         ))
     })
 }
 
-fn refused(why: &str) -> Failure {
-    Failure::failed(format!("{why}. Nothing was changed"))
-}
-
 /// The first that lasts, else the first that can be written.
 fn choose(site: &Site, usual: &str, spare: Option<&str>) -> Option<Home> {
-    let found: Vec<_> = [Some(usual), spare]
-        .into_iter()
-        .flatten()
-        .map(|directory| (directory, site.ground(directory)))
-        .collect();
-    let first = |wanted| found.iter().find(|(_, ground)| *ground == wanted);
-    let home = |directory: &str, warning| Home {
-        directory: PathBuf::from(directory),
-        warning,
+    let places = || [Some(usual), spare].into_iter().flatten().map(Path::new);
+    let first = |wanted| places().find(|directory| site.ground(directory) == wanted);
+    let (directory, warning) = match (first(Ground::Lasting), first(Ground::Volatile)) {
+        (Some(directory), _) => (directory, None),
+        (None, Some(directory)) => (directory, Some(gone(directory))),
+        (None, None) => return None,
     };
-    match (first(Ground::Lasting), first(Ground::Volatile)) {
-        (Some((directory, _)), _) => Some(home(directory, None)),
-        (None, Some((directory, _))) => Some(home(directory, Some(gone(Path::new(directory))))),
-        (None, None) => None,
-    }
+    let directory = directory.to_owned();
+    Some(Home { directory, warning })
 }
 
 /// What is to be known of a directory that is forgotten with the next boot.

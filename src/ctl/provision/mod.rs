@@ -14,11 +14,11 @@ use zeroize::Zeroizing;
 
 use super::args::{How, Provision};
 use super::exit::{Exit, Failure};
-use super::mounts::Ground;
 use super::site::{Site, USER};
 use crate::config::secrets::shared_file_system;
 use crate::config::{Config, MachineId};
 use crate::store::records_exist;
+use crate::system::mounts::Ground;
 use drop_in::DropIn;
 use place::{Kept, Plain, Which, find};
 use plan::{plan_client_id, plan_client_secret, plan_resealed, plan_state_key, refuse_early};
@@ -154,7 +154,7 @@ impl Target {
     fn sealed(site: &Site, key: Option<Key>) -> Result<Self, Failure> {
         let home = home::store(site)?;
         if key.is_some_and(Key::needs_host) {
-            Creds(site).usable_host_key().map_err(|error| refused(&error))?;
+            Creds(site).usable_host_key().map_err(refused)?;
         }
         // Nobody is refused who asked for it: an image may bring its host key back at each boot.
         let forgets = key.is_some_and(Key::needs_host) && !Creds(site).host_key_lasts();
@@ -268,8 +268,8 @@ fn put_all(
     Ok(report)
 }
 
-fn refused(error: &CredsError) -> Failure {
-    Failure::failed(format!("{error}. Nothing was changed"))
+fn refused(why: impl std::fmt::Display) -> Failure {
+    Failure::failed(format!("{why}. Nothing was changed"))
 }
 
 fn unusable(why: &str) -> Failure {

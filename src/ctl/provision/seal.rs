@@ -12,9 +12,9 @@ use zeroize::Zeroizing;
 
 use super::host_key;
 use crate::config::MachineId;
-use crate::ctl::mounts::Ground;
 use crate::ctl::program::program;
 use crate::ctl::site::Site;
+use crate::system::mounts::Ground;
 
 const PROGRAM: &str = "systemd-creds";
 

@@ -15,10 +15,10 @@ use super::home::Home;
 use super::place::{LINKS, PLAIN_STORES, Plain, SPARE_STORE, STORES, Which, guarded, sealed_paths};
 use super::seal::Creds;
 use super::{Kind, Move, Target, at, keep};
-use crate::ctl::exit::{Exit, Failure};
-use crate::ctl::mounts::Ground;
+use crate::ctl::exit::Failure;
 use crate::ctl::site::Site;
 use crate::system::atomic_file::{Access, PRIVATE, Staged, is_directory};
+use crate::system::mounts::Ground;
 
 pub(super) struct Names {
     pub(super) former: DropIn,

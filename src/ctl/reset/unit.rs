@@ -5,7 +5,7 @@
 use std::io;
 
 use super::files::Outcome;
-use crate::ctl::exit::{Exit, Failure};
+use crate::ctl::exit::Failure;
 use crate::ctl::site::Site;
 use crate::ctl::systemd::{Unit, daemon_reload, systemctl};
 

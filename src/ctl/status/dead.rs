@@ -48,12 +48,8 @@ impl Dead {
         let mut out = String::from("c2c-authd does not answer.\n\n");
         // Writing to a string cannot fail.
         let Some(unit) = &self.unit else {
-            let _ = writeln!(
-                out,
-                "{}.\nsystemd does not answer either.",
-                self.error.trim_end_matches('.')
-            );
-            return out;
+            let error = self.error.trim_end_matches('.');
+            return format!("{out}{error}.\nsystemd does not answer either.\n");
         };
         let _ = writeln!(out, "  unit        {} ({})", unit.active_state, unit.load_state);
         if unit.exec_main_code != 0 {
@@ -62,31 +58,17 @@ impl Dead {
         if unit.restarts > 0 {
             let _ = writeln!(out, "  restarts    {}", unit.restarts);
         }
-        match &self.death {
-            Some(death) => {
-                let _ = writeln!(out, "\n{}.", messages::capital(&death.what));
-                // Each credential says the way out of its own cause.
-                if self.credentials.is_empty() {
-                    let _ = writeln!(out, "{}.", death.cure);
-                }
-            }
-            None if !self.credentials.is_empty() => {
-                let _ = writeln!(out, "\nIt is not running, and was not started.");
-            }
-            None if unit.runs() => {
-                let _ = writeln!(
-                    out,
-                    "\nThe unit is active, but the daemon does not answer on the bus. See: journalctl -u c2c-authd, systemctl \
-                     status dbus"
-                );
-            }
-            None => {
-                let _ = writeln!(
-                    out,
-                    "\nIt is not running, and the call did not start it. Run: systemctl start c2c-authd"
-                );
-            }
-        }
+        let told = match &self.death {
+            // Each credential says the way out of its own cause.
+            Some(death) if !self.credentials.is_empty() => format!("{}.", messages::capital(&death.what)),
+            Some(death) => format!("{}.\n{}.", messages::capital(&death.what), death.cure),
+            None if !self.credentials.is_empty() => "It is not running, and was not started.".to_owned(),
+            None if unit.runs() => "The unit is active, but the daemon does not answer on the bus. See: journalctl -u \
+                                    c2c-authd, systemctl status dbus"
+                .to_owned(),
+            None => "It is not running, and the call did not start it. Run: systemctl start c2c-authd".to_owned(),
+        };
+        let _ = writeln!(out, "\n{told}");
         for credential in &self.credentials {
             let _ = writeln!(out, "{credential}.");
         }

@@ -3,8 +3,8 @@
 use std::fmt::Write as _;
 
 use super::*;
-use crate::ctl::mounts::Mounts;
 use crate::ctl::site::HOST_KEY;
+use crate::system::mounts::Mounts;
 
 impl World {
     /// With these mounted: point and «type source options».

@@ -1,8 +1,8 @@
 //! Keys, and what is sealed with them.
 
 use super::*;
-use crate::ctl::mounts::Mounts;
 use crate::ctl::site::HOST_KEY;
+use crate::system::mounts::Mounts;
 
 #[test]
 #[ignore = "needs systemd-creds; .ci/run installs it and asks for these"]
