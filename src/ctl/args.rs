@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use super::exit::{Exit, Failure};
+use super::exit::Failure;
 use super::provision::seal::Key;
 use super::spec::{GLOBAL, Offer, Opt, VERBS, Verb};
 use crate::messages::contract::{BusAddress, QR_SIZES};
@@ -94,7 +94,7 @@ pub(super) struct Args {
 
 impl Args {
     pub(super) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Self, Failure> {
-        parse(args).map_err(|error| Failure::new(Exit::Usage, format!("{error}; see c2c-authctl --help")))
+        parse(args).map_err(|error| Failure::usage(format!("{error}; see c2c-authctl --help")))
     }
 }
 

@@ -24,7 +24,6 @@ pub(super) async fn complete(connection: &Connection) -> Result<Exit, Failure> {
 }
 
 fn read(input: impl BufRead) -> Result<Zeroizing<String>, Failure> {
-    let usage = |why: &str| Failure::new(Exit::Usage, why);
     // Reserved at once: a vector that grows leaves unwiped copies behind.
     let mut line = Zeroizing::new(Vec::with_capacity(REDIRECT_MAX + 2));
     input
@@ -33,17 +32,17 @@ fn read(input: impl BufRead) -> Result<Zeroizing<String>, Failure> {
         .map_err(|error| Failure::failed(format!("standard input: {error}")))?;
     let address = line.trim_ascii();
     if address.is_empty() {
-        return Err(usage(
+        return Err(Failure::usage(
             "no address on standard input; pipe in the one that the browser ended on",
         ));
     }
     if address.len() > REDIRECT_MAX {
-        return Err(usage("standard input is longer than any such address"));
+        return Err(Failure::usage("standard input is longer than any such address"));
     }
-    let text = std::str::from_utf8(address).map_err(|_| usage("standard input holds no address"))?;
+    let text = std::str::from_utf8(address).map_err(|_| Failure::usage("standard input holds no address"))?;
     // The bus drops the connection for one.
     if text.contains('\0') {
-        return Err(usage("standard input holds no address"));
+        return Err(Failure::usage("standard input holds no address"));
     }
     Ok(Zeroizing::new(text.to_owned()))
 }

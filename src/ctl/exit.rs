@@ -50,6 +50,10 @@ impl Failure {
 }
 
 impl Failure {
+    pub(super) fn usage(sentence: impl fmt::Display) -> Self {
+        Self::new(Exit::Usage, sentence.to_string())
+    }
+
     /// A failure that has no number of its own.
     pub(super) fn failed(sentence: impl fmt::Display) -> Self {
         Self::new(Exit::Failed, sentence.to_string())

@@ -154,10 +154,9 @@ fn tell(
 
 fn confirm(question: &str, what: &str) -> Result<(), Failure> {
     if !io::stdin().is_terminal() {
-        return Err(Failure::new(
-            Exit::Usage,
-            format!("standard input is no terminal to confirm on; to {what} anyway, use --yes"),
-        ));
+        return Err(Failure::usage(format!(
+            "standard input is no terminal to confirm on; to {what} anyway, use --yes"
+        )));
     }
     note(question);
     let mut answer = String::new();

@@ -118,23 +118,27 @@ impl From<ConfigError> for Failure {
 }
 
 #[cfg(test)]
-impl Site {
-    /// A machine of a test, whose daemon runs as the one who tests.
-    pub(super) fn at(root: &Path) -> Self {
-        let us = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
-        Self {
-            root: root.to_owned(),
-            environment: vec![(HOST_KEY, root.join("var/lib/systemd/credential.secret").into())],
-            service: Some(us),
-            root_uid: us.0,
-            accounts: Arc::new(()),
-            disk: Disk::real(),
-            mounts: Mounts::parse("1 0 8:1 / / rw - ext4 /dev/root rw"),
-            // What seals in tests takes the real one. Where there is none nothing is sealed, and nothing else may depend on it.
-            machine: match System::host().machine_id() {
-                MachineId::Lasting(id) | MachineId::Transient(id) => MachineId::Lasting(id),
-                MachineId::Absent => MachineId::Lasting([1; 16]),
-            },
+mod tests {
+    use super::*;
+
+    impl Site {
+        /// A machine of a test, whose daemon runs as the one who tests.
+        pub(in crate::ctl) fn at(root: &Path) -> Self {
+            let us = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+            Self {
+                root: root.to_owned(),
+                environment: vec![(HOST_KEY, root.join("var/lib/systemd/credential.secret").into())],
+                service: Some(us),
+                root_uid: us.0,
+                accounts: Arc::new(()),
+                disk: Disk::real(),
+                mounts: Mounts::parse("1 0 8:1 / / rw - ext4 /dev/root rw"),
+                // What seals in tests takes the real one. Where there is none nothing is sealed, and nothing else may depend on it.
+                machine: match System::host().machine_id() {
+                    MachineId::Lasting(id) | MachineId::Transient(id) => MachineId::Lasting(id),
+                    MachineId::Absent => MachineId::Lasting([1; 16]),
+                },
+            }
         }
     }
 }

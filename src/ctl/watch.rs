@@ -18,8 +18,7 @@ pub(super) async fn watch(connection: &Connection, json: bool) -> Result<Exit, F
     let mut interrupted = Interrupted::new()?;
     let mut news = Subscription::new(connection, "PropertiesChanged").await?;
     let mut known = Known::default();
-    let mut out = Lines { json };
-    out.say(&known.learn(read(connection).await?), &known)?;
+    say(json, &known.learn(read(connection).await?), &known)?;
     loop {
         let changed = tokio::select! {
             news = news.next() => match news {
@@ -30,7 +29,7 @@ pub(super) async fn watch(connection: &Connection, json: bool) -> Result<Exit, F
             },
             () = interrupted.wait() => return Ok(Exit::Ok),
         };
-        match out.say(&known.learn(changed), &known) {
+        match say(json, &known.learn(changed), &known) {
             Err(failure) if failure.exit == Exit::Ok => return Ok(Exit::Ok),
             said => said?,
         }
@@ -71,30 +70,24 @@ impl Known {
     }
 }
 
-struct Lines {
-    json: bool,
-}
-
-impl Lines {
-    /// Nothing for nothing. With nobody left to read, that is the end and no failure: [`Exit::Ok`].
-    fn say(&mut self, changed: &Values, known: &Known) -> Result<(), Failure> {
-        if changed.is_empty() {
-            return Ok(());
-        }
-        let line = if self.json {
-            json_line(now(), changed, known)
-        } else {
-            text_line(now(), changed)
-        };
-        let mut out = io::stdout().lock();
-        writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| {
-            let exit = match error.kind() {
-                io::ErrorKind::BrokenPipe => Exit::Ok,
-                _ => Exit::Failed,
-            };
-            Failure::new(exit, format!("standard output: {error}"))
-        })
+/// Nothing for nothing. With nobody left to read, that is the end and no failure: [`Exit::Ok`].
+fn say(json: bool, changed: &Values, known: &Known) -> Result<(), Failure> {
+    if changed.is_empty() {
+        return Ok(());
     }
+    let line = if json {
+        json_line(now(), changed, known)
+    } else {
+        text_line(now(), changed)
+    };
+    let mut out = io::stdout().lock();
+    writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| {
+        let exit = match error.kind() {
+            io::ErrorKind::BrokenPipe => Exit::Ok,
+            _ => Exit::Failed,
+        };
+        Failure::new(exit, format!("standard output: {error}"))
+    })
 }
 
 fn json_line(now: u64, changed: &Values, known: &Known) -> String {

@@ -11,7 +11,7 @@ use crate::config::accounts::tests::Made;
 use crate::ctl::args::{How, Provision};
 use crate::ctl::provision::host_key::tests::{SEALED, with_key_of};
 use crate::ctl::provision::seal::Key;
-use crate::ctl::provision::store_for_tests;
+use crate::ctl::provision::tests::store_for_tests;
 
 struct World {
     _folder: tempfile::TempDir,

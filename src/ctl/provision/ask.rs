@@ -33,14 +33,10 @@ fn piped(input: impl Read) -> Result<Plain, Failure> {
         .read_to_end(&mut content)
         .map_err(|error| Failure::failed(format!("standard input: {error}")))?;
     match content.len() {
-        0 => Err(Failure::new(
-            Exit::Usage,
+        0 => Err(Failure::usage(
             "no client secret on standard input; pipe it in, or run this on a terminal",
         )),
-        length if length > LIMIT => Err(Failure::new(
-            Exit::Usage,
-            "standard input is longer than any client secret",
-        )),
+        length if length > LIMIT => Err(Failure::usage("standard input is longer than any client secret")),
         _ => Ok(content),
     }
 }
@@ -62,10 +58,7 @@ fn typed(input: impl Read) -> Result<Plain, Failure> {
         }
     }
     if line.is_empty() {
-        return Err(Failure::new(
-            Exit::Usage,
-            "no client secret was typed; nothing was changed",
-        ));
+        return Err(Failure::usage("no client secret was typed; nothing was changed"));
     }
     Ok(line)
 }

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use super::home::{self, DROP_INS, Home};
 use super::place::Which;
 use crate::config::Config;
-use crate::ctl::exit::{Exit, Failure};
+use crate::ctl::exit::Failure;
 use crate::ctl::site::Site;
 use crate::system::atomic_file::{Access, Disk, Staged};
 use crate::system::mounts::Ground;
@@ -190,7 +190,7 @@ impl DropIn {
         // Read by the daemon, which is not root. It holds no secret.
         let staged = site.disk.stage(&path, self.text().as_bytes(), Access::of(0o644));
         let staged = staged.map_err(|error| failed(&path, &error))?;
-        Config::load_file(staged.at(), &site.system()).map_err(|error| Failure::new(Exit::Usage, cause(&error)))?;
+        Config::load_file(staged.at(), &site.system()).map_err(|error| Failure::usage(cause(&error)))?;
         Ok(Change {
             disk: site.disk.clone(),
             path,
@@ -295,6 +295,7 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
     use super::*;
+    use crate::ctl::exit::Exit;
 
     #[test]
     fn it_reads_what_it_wrote_and_goes_when_empty() {

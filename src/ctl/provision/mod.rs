@@ -156,31 +156,26 @@ impl Target {
         if key.is_some_and(Key::needs_host) {
             Creds(site).usable_host_key().map_err(refused)?;
         }
+        let explicit = key.is_some();
         // Nobody is refused who asked for it: an image may bring its host key back at each boot.
         let forgets = key.is_some_and(Key::needs_host) && !Creds(site).host_key_lasts();
-        let warning = home.warning.or_else(|| {
-            forgets.then(|| {
-                format!(
-                    "{}, without which nothing can be opened; unless the image brings the key back, use --with-key tpm2 or \
-                     --files DIR",
-                    home::gone(&site.machine_path(&site.host_key()))
-                )
-            })
-        });
-        let explicit = key.is_some();
         let key = key.map_or_else(|| Creds(site).best_key(), Ok);
         // It is the id of the image or one of this boot: nobody can tell.
         let id = Path::new("/etc/machine-id");
         let id_may_go = key.as_ref().is_ok_and(|key| key.needs_host()) && site.ground(id) == Ground::Volatile;
-        let warning = warning.or_else(|| {
-            id_may_go.then(|| {
-                format!(
-                    "{}, and the host key dies with it; unless the image brings the same id at each boot, use --with-key tpm2 or \
-                     --files DIR",
-                    home::gone(id)
-                )
-            })
-        });
+        let warning = match home.warning {
+            Some(warning) => Some(warning),
+            None if forgets => Some(format!(
+                "{}, without which nothing can be opened; unless the image brings the key back, use --with-key tpm2 or --files DIR",
+                home::gone(&site.machine_path(&site.host_key()))
+            )),
+            None if id_may_go => Some(format!(
+                "{}, and the host key dies with it; unless the image brings the same id at each boot, use --with-key tpm2 or \
+                 --files DIR",
+                home::gone(id)
+            )),
+            None => None,
+        };
         Ok(Self {
             kind: Kind::Sealed { key, explicit },
             directory: home.directory,
@@ -253,7 +248,7 @@ fn put_all(
 
     let mut moves = Vec::new();
     if let Some(found) = found_secret {
-        let bad = |problem| Failure::new(Exit::Usage, format!("the client secret cannot be used: {problem}"));
+        let bad = |problem| Failure::usage(format!("the client secret cannot be used: {problem}"));
         let given = Which::ClientSecret.parse(&ask()?).map_err(bad)?;
         moves.push(plan_client_secret(site, target, wanted.replace, given, found.as_ref())?);
     }
@@ -378,17 +373,5 @@ fn told(keys: &[Key]) -> (String, String) {
     (words.join(", "), sentences.join(" "))
 }
 
-/// For the tests of those who look at what was stored.
 #[cfg(test)]
-pub(in crate::ctl) fn store_for_tests(site: &Site, wanted: &Provision, secret: &str) {
-    let stored = try_store_for_tests(site, wanted, secret);
-    assert!(stored.is_ok(), "{stored:?}");
-}
-
-#[cfg(test)]
-pub(in crate::ctl) fn try_store_for_tests(site: &Site, wanted: &Provision, secret: &str) -> Result<(), Failure> {
-    store(site, wanted, || Ok(Zeroizing::new(secret.as_bytes().to_vec()))).map(drop)
-}
-
-#[cfg(test)]
-mod tests;
+pub(in crate::ctl) mod tests;

@@ -74,6 +74,16 @@ impl World {
     }
 }
 
+/// For the tests of those who look at what was stored.
+pub(in crate::ctl) fn store_for_tests(site: &Site, wanted: &Provision, secret: &str) {
+    let stored = try_store_for_tests(site, wanted, secret);
+    assert!(stored.is_ok(), "{stored:?}");
+}
+
+pub(in crate::ctl) fn try_store_for_tests(site: &Site, wanted: &Provision, secret: &str) -> Result<(), Failure> {
+    store(site, wanted, || Ok(Zeroizing::new(secret.as_bytes().to_vec()))).map(drop)
+}
+
 fn sealed() -> Provision {
     Provision {
         how: How::Sealed(Some(Key::Host)),

@@ -49,7 +49,7 @@ pub(super) fn with_the_unit_stopped(
         let failed = |said| Failure::failed(format!("c2c-authd cannot be stopped: {said}"));
         manager.call("stop").map_err(failed)?;
     }
-    let done = work().map_err(|error| Failure::failed(error));
+    let done = work().map_err(Failure::failed);
     // What ended half-way may have come that far.
     let changed = done.as_ref().map_or(true, |outcome| outcome.unit_changed);
     if let Some(manager) = manager.filter(|_| changed) {

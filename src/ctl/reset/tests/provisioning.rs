@@ -6,7 +6,8 @@ use super::*;
 use crate::ctl::args::{How, Provision};
 use crate::ctl::provision::drop_in::DropIn;
 use crate::ctl::provision::host_key::tests::{SEALED, with_key_of};
-use crate::ctl::provision::{store_for_tests, try_store_for_tests, wait};
+use crate::ctl::provision::tests::{store_for_tests, try_store_for_tests};
+use crate::ctl::provision::wait;
 use crate::system::atomic_file::faulty::cut_after;
 
 const ALL_OF_IT: Wanted = Wanted {
