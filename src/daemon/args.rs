@@ -5,7 +5,6 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
-use super::exit::{Code, Failure};
 use crate::messages::contract::BusAddress;
 
 /// What `--help` prints.
@@ -61,44 +60,40 @@ impl Args {
     /// Parses what follows the program's name.
     ///
     /// # Errors
-    /// [`Code::Usage`] for anything unknown, incomplete or not UTF-8 where text is needed.
-    pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Self, Failure> {
-        parse(args).map_err(|error| Failure::new(Code::Usage, format!("{error}; see c2c-authd --help")))
-    }
-}
-
-fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Args, lexopt::Error> {
-    let mut parser = Parser::from_args(args);
-    let mut parsed = Args {
-        action: Action::Serve,
-        config: None,
-        bus: BusAddress::default(),
-    };
-    while let Some(arg) = parser.next()? {
-        match arg {
-            Arg::Long("config") => parsed.config = Some(parser.value()?.into()),
-            Arg::Long("bus") => {
-                parsed.bus = match parser.value()?.string()?.as_str() {
-                    "system" => BusAddress::System,
-                    "session" => BusAddress::Session,
-                    // An address has a transport and a colon; anything else is a typing error that would only
-                    // show later, as a connection that fails.
-                    address if address.contains(':') => BusAddress::Address(address.to_owned()),
-                    other => {
-                        return Err(format!(
-                            "--bus takes system, session or an address such as unix:path=/run/bus, not {other:?}"
-                        )
-                        .into());
+    /// Anything unknown, incomplete or not UTF-8 where text is needed.
+    pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Self, lexopt::Error> {
+        let mut parser = Parser::from_args(args);
+        let mut parsed = Self {
+            action: Action::Serve,
+            config: None,
+            bus: BusAddress::default(),
+        };
+        while let Some(arg) = parser.next()? {
+            match arg {
+                Arg::Long("config") => parsed.config = Some(parser.value()?.into()),
+                Arg::Long("bus") => {
+                    parsed.bus = match parser.value()?.string()?.as_str() {
+                        "system" => BusAddress::System,
+                        "session" => BusAddress::Session,
+                        // An address has a transport and a colon; anything else is a typing error that would only
+                        // show later, as a connection that fails.
+                        address if address.contains(':') => BusAddress::Address(address.to_owned()),
+                        other => {
+                            return Err(format!(
+                                "--bus takes system, session or an address such as unix:path=/run/bus, not {other:?}"
+                            )
+                            .into());
+                        }
                     }
                 }
+                Arg::Long("check-config") => parsed.action = Action::CheckConfig,
+                Arg::Long("version") | Arg::Short('V') => parsed.action = Action::Version,
+                Arg::Long("help") | Arg::Short('h') => parsed.action = Action::Help,
+                Arg::Long(_) | Arg::Short(_) | Arg::Value(_) => return Err(arg.unexpected()),
             }
-            Arg::Long("check-config") => parsed.action = Action::CheckConfig,
-            Arg::Long("version") | Arg::Short('V') => parsed.action = Action::Version,
-            Arg::Long("help") | Arg::Short('h') => parsed.action = Action::Help,
-            Arg::Long(_) | Arg::Short(_) | Arg::Value(_) => return Err(arg.unexpected()),
         }
+        Ok(parsed)
     }
-    Ok(parsed)
 }
 
 #[cfg(test)]
@@ -106,9 +101,10 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
     use super::*;
+    use crate::daemon::exit::{Code, StartError};
 
-    fn parse(args: &[&str]) -> Result<Args, Failure> {
-        Args::parse(args.iter().map(OsString::from))
+    fn parse(args: &[&str]) -> Result<Args, StartError> {
+        Ok(Args::parse(args.iter().map(OsString::from))?)
     }
 
     #[test]
@@ -144,10 +140,10 @@ mod tests {
             &["--client-secret=x"],
         ] {
             let failure = parse(wrong).unwrap_err();
-            assert_eq!(failure.code, Code::Usage);
+            assert_eq!(failure.code(), Code::Usage);
             assert!(
                 failure
-                    .sentence
+                    .sentence()
                     .contains(wrong[wrong.len() - 1].split('=').next().unwrap()),
                 "{failure}"
             );

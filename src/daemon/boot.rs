@@ -1,18 +1,19 @@
 //! From configuration, secrets and disk to the parts that the loop runs: what is done once, before READY.
 //!
-//! Each failure here is one exit code and one sentence. Nothing here waits for the network: a device that starts offline must serve
+//! Nothing here waits for the network: a device that starts offline must serve
 //! its token as fast as any other.
 
-use std::io;
 use std::path::{Path, PathBuf};
 
 use super::entry;
-use super::exit::{Code, Failure};
+use super::exit::StartError;
 use crate::bus::{self, Principal};
 use crate::config::secrets::{self, SecretError};
-use crate::config::{self, Config, ConfigError};
+use crate::config::{self, Config};
 use crate::messages::journal::{ADVICE, Entry, Priority};
-use crate::oauth::{FrameioC2c, OauthCode, OauthDevice, Provider, ProviderSettings, ServerSettings, Settings};
+use crate::oauth::{
+    FrameioC2c, OauthCode, OauthDevice, Provider, ProviderSettings, ServerSettings, Settings, SettingsError,
+};
 use crate::store::{Directories, Identity, OpenError, StateKey, Store, records_exist};
 use crate::system::environment::Environment;
 use c2c_auth_core::{BootId, Loaded, Provisioning, Secret, Stored, WallTime};
@@ -29,14 +30,14 @@ pub(crate) struct Provisioned {
 /// Where state lives: the configuration wins over the service manager.
 ///
 /// # Errors
-/// [`Code::Config`] if nobody says.
-pub(crate) fn directories(config: &Config, environment: &Environment) -> Result<Directories, Failure> {
-    let state = config.state.directory.clone().or_else(|| environment.state.clone()).ok_or_else(|| {
-        Failure::new(
-            Code::Config,
-            "no state directory: set state.directory in the configuration, or let systemd make one (StateDirectory=)",
-        )
-    })?;
+/// [`StartError::NoStateDirectory`] if neither says.
+pub(crate) fn directories(config: &Config, environment: &Environment) -> Result<Directories, StartError> {
+    let state = config
+        .state
+        .directory
+        .clone()
+        .or_else(|| environment.state.clone())
+        .ok_or(StartError::NoStateDirectory)?;
     Ok(Directories {
         state,
         runtime: environment.runtime.clone(),
@@ -46,8 +47,8 @@ pub(crate) fn directories(config: &Config, environment: &Environment) -> Result<
 /// Reads the secrets; makes a state key where that is configured and nothing was ever sealed.
 ///
 /// # Errors
-/// What is there and cannot be used: [`Code::NoPermission`] or [`Code::Config`].
-pub(crate) fn provision(config: &Config, environment: &Environment, state: &Path) -> Result<Provisioned, Failure> {
+/// What is there and cannot be used.
+pub(crate) fn provision(config: &Config, environment: &Environment, state: &Path) -> Result<Provisioned, SecretError> {
     let credentials = environment.credentials.as_deref();
     // A public client's is never sent, and need not be fit to be.
     let client_secret = if config.provider.needs_client_secret() {
@@ -103,22 +104,21 @@ pub(crate) fn provisioning(config: &Config, provisioned: &Provisioned) -> Provis
 /// taken for foreign would be set aside by the next write.
 ///
 /// # Errors
-/// The state directory is in use ([`Code::TempFail`]), not ours ([`Code::NoPermission`]), absent or unreadable
-/// ([`Code::Io`]).
+/// The state directory is in use, not ours, absent or unreadable.
 pub(crate) fn open_store(
     config: &Config,
     provider: &Provider,
     key: Option<StateKey>,
     directories: Directories,
     boot: BootId,
-) -> Result<(Store, Stored), Failure> {
+) -> Result<(Store, Stored), OpenError> {
     let client_id = config.device.client_id.as_deref();
-    Ok(Store::open(
+    Store::open(
         directories,
         key.filter(|_| client_id.is_some()),
         identity(provider, client_id.unwrap_or_default()),
         boot,
-    )?)
+    )
 }
 
 /// Whose records this device writes.
@@ -139,8 +139,8 @@ pub(crate) const fn stored_floor(stored: &Stored) -> Option<WallTime> {
 /// The wire's view of the configuration: its settings, with the client that holds.
 ///
 /// # Errors
-/// [`Code::Config`] for what cannot be put on the wire.
-pub(crate) fn provider(config: &Config, client_secret: Option<Secret>) -> Result<Provider, Failure> {
+/// What cannot be put on the wire.
+pub(crate) fn provider(config: &Config, client_secret: Option<Secret>) -> Result<Provider, SettingsError> {
     let client_id = config.device.client_id.clone().unwrap_or_default();
     let server = |settings: &ServerSettings| ServerSettings {
         client_id: client_id.clone(),
@@ -155,7 +155,7 @@ pub(crate) fn provider(config: &Config, client_secret: Option<Secret>) -> Result
                 client_version: config.device.firmware_version.clone(),
                 ..settings.clone()
             };
-            let frameio = FrameioC2c::new(settings).map_err(|why| Failure::new(Code::Config, why))?;
+            let frameio = FrameioC2c::new(settings)?;
             Provider::FrameioC2c(frameio)
         }
         ProviderSettings::OauthDevice(settings) => Provider::OauthDevice(OauthDevice::new(server(settings))),
@@ -186,50 +186,6 @@ pub(crate) fn facts(config: &Config) -> bus::DeviceFacts {
         firmware_version: config.device.firmware_version.clone(),
         daemon_version: env!("CARGO_PKG_VERSION").to_owned(),
         provider: config.provider.kind().to_owned(),
-    }
-}
-
-/// The two codes that configuration and secrets know.
-fn config_code(sysexit: u8) -> Code {
-    if sysexit == Code::NoPermission as u8 {
-        Code::NoPermission
-    } else {
-        Code::Config
-    }
-}
-
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Self {
-        Self::new(config_code(error.exit_code()), error)
-    }
-}
-
-impl From<SecretError> for Failure {
-    fn from(error: SecretError) -> Self {
-        Self::new(config_code(error.exit_code()), error)
-    }
-}
-
-impl From<OpenError> for Failure {
-    fn from(error: OpenError) -> Self {
-        let code = match &error {
-            OpenError::Locked { .. } => Code::TempFail,
-            OpenError::NotOurs { .. } | OpenError::Mode { .. } => Code::NoPermission,
-            OpenError::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => Code::NoPermission,
-            OpenError::Missing { .. } | OpenError::Io { .. } => Code::Io,
-        };
-        Self::new(code, error)
-    }
-}
-
-impl From<bus::BusError> for Failure {
-    fn from(error: bus::BusError) -> Self {
-        let code = match &error {
-            bus::BusError::NameForbidden { .. } => Code::NoPermission,
-            // The enum may grow; whatever the bus says may pass.
-            _ => Code::TempFail,
-        };
-        Self::new(code, error)
     }
 }
 

@@ -1,7 +1,16 @@
 //! How the process ends: one number that a service manager can act on, one sentence that a person can.
 
-use std::fmt;
+use std::io;
 use std::process::ExitCode;
+
+use tokio::task::JoinError;
+
+use crate::bus::BusError;
+use crate::config::ConfigError;
+use crate::config::secrets::SecretError;
+use crate::oauth::SettingsError;
+use crate::store::OpenError;
+use crate::transport::TlsError;
 
 /// Exit codes of `sysexits.h`, as far as this daemon has a use for them. The unit does not restart after 64, 77 and 78.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,31 +30,81 @@ pub enum Code {
     Config = 78,
 }
 
-/// Why the daemon ends before its time.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Failure {
+/// Why the daemon ends before its time. Each message names the thing and the cure, and holds no secret (I8).
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StartError {
+    #[error("{0}; see c2c-authd --help")]
+    Usage(#[from] lexopt::Error),
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("no state directory: set state.directory in the configuration, or let systemd make one (StateDirectory=)")]
+    NoStateDirectory,
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    #[error(transparent)]
+    Provider(#[from] SettingsError),
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    #[error(transparent)]
+    Bus(#[from] BusError),
+    #[error("cannot start a thread for the store: {0}; check TasksMax= of the unit")]
+    StoreThread(io::Error),
+    #[error("no {0}: {1}")]
+    Missing(&'static str, io::Error),
+    /// A panic ends the process where it happens, so this says that the runtime gave the task up.
+    #[error("the loop was dropped: {0}")]
+    LoopDropped(JoinError),
+    #[error("the kernel's timers failed: {0}")]
+    Timers(io::Error),
+    #[error("{}", BUS_LOST)]
+    BusLost,
+}
+
+/// Told to the journal, and as the reason of the end.
+pub(crate) const BUS_LOST: &str = "The connection to the bus was lost.";
+
+impl StartError {
     /// For the service manager.
-    pub code: Code,
-    /// For people: one sentence that names the thing and the cure. Holds no secret (I8).
-    pub sentence: String,
-}
+    pub(crate) fn code(&self) -> Code {
+        match self {
+            Self::Usage(_) => Code::Usage,
+            Self::Config(error) => config_code(error.exit_code()),
+            Self::Secret(error) => config_code(error.exit_code()),
+            Self::NoStateDirectory | Self::Provider(_) | Self::Tls(_) => Code::Config,
+            Self::Store(OpenError::NotOurs { .. } | OpenError::Mode { .. })
+            | Self::Bus(BusError::NameForbidden { .. }) => Code::NoPermission,
+            Self::Store(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {
+                Code::NoPermission
+            }
+            Self::Store(OpenError::Missing { .. } | OpenError::Io { .. }) => Code::Io,
+            Self::Store(OpenError::Locked { .. }) | Self::Bus(_) | Self::StoreThread(_) | Self::BusLost => {
+                Code::TempFail
+            }
+            Self::Missing(..) | Self::LoopDropped(_) | Self::Timers(_) => Code::Internal,
+        }
+    }
 
-impl Failure {
-    /// A failure with its sentence; line breaks, which a STATUS cannot carry, become spaces.
-    #[must_use]
-    pub(crate) fn new(code: Code, sentence: impl fmt::Display) -> Self {
-        let sentence = sentence.to_string().split_whitespace().collect::<Vec<_>>().join(" ");
-        Self { code, sentence }
+    /// For people.
+    pub(crate) fn sentence(&self) -> String {
+        one_line(&self.to_string())
     }
 }
 
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.sentence)
+/// The two codes that configuration and secrets know.
+fn config_code(sysexit: u8) -> Code {
+    if sysexit == Code::NoPermission as u8 {
+        Code::NoPermission
+    } else {
+        Code::Config
     }
 }
 
-impl std::error::Error for Failure {}
+/// Line breaks, which a STATUS cannot carry, become spaces.
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
 
 impl From<Code> for ExitCode {
     fn from(code: Code) -> Self {
@@ -59,8 +118,10 @@ mod tests {
 
     #[test]
     fn a_failure_is_one_line() {
-        let failure = Failure::new(Code::Config, "expected a value\n  |\n3 | x =\n");
-        assert_eq!(failure.sentence, "expected a value | 3 | x =");
+        assert_eq!(
+            one_line("expected a value\n  |\n3 | x =\n"),
+            "expected a value | 3 | x ="
+        );
     }
 
     #[test]

@@ -48,7 +48,7 @@ use crate::transport::{Client, FloorClock, TlsSettings};
 use args::{Action, Args};
 use c2c_auth_core::{Core, Effects};
 use effects::EffectRunner;
-use exit::{Code, Failure};
+use exit::{Code, StartError};
 use reload::Source;
 use run::{Daemon, Settings};
 use tokio::sync::{mpsc, watch};
@@ -58,7 +58,7 @@ use tokio::sync::{mpsc, watch};
 pub fn main() -> ExitCode {
     let args = match Args::parse(std::env::args_os().skip(1)) {
         Ok(args) => args,
-        Err(failure) => return complain(&failure),
+        Err(error) => return complain(&error.into()),
     };
     let source = Source {
         file: args.config,
@@ -76,7 +76,7 @@ pub fn main() -> ExitCode {
 }
 
 /// Everything that can be known of a configuration without serving it.
-fn check_config(source: &Source) -> Result<String, Failure> {
+fn check_config(source: &Source) -> Result<String, StartError> {
     let config = source.read()?;
     boot::provider(&config, None)?;
     Ok(config.check())
@@ -89,9 +89,9 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
-fn complain(failure: &Failure) -> ExitCode {
-    let _ = writeln!(io::stderr(), "c2c-authd: {failure}");
-    failure.code.into()
+fn complain(failure: &StartError) -> ExitCode {
+    let _ = writeln!(io::stderr(), "c2c-authd: {}", failure.sentence());
+    failure.code().into()
 }
 
 fn serve(bus: &BusAddress, source: Source) -> ExitCode {
@@ -102,15 +102,16 @@ fn serve(bus: &BusAddress, source: Source) -> ExitCode {
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            entry::write(&Entry::new(Priority::Error, journal::FAILED, &failure.sentence));
+            let sentence = failure.sentence();
+            entry::write(&Entry::new(Priority::Error, journal::FAILED, &sentence));
             // Stays visible in `systemctl status` after the end.
-            notifier.status(&failure.sentence);
-            failure.code.into()
+            notifier.status(&sentence);
+            failure.code().into()
         }
     }
 }
 
-fn block_on(bus: BusAddress, source: Source) -> (Result<(), Failure>, Notifier) {
+fn block_on(bus: BusAddress, source: Source) -> (Result<(), StartError>, Notifier) {
     let mut notifier = Notifier::from_environment();
     // One thread: the loop owns the core by value, and a getter of the bus never runs in the middle of a change.
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -121,28 +122,23 @@ fn block_on(bus: BusAddress, source: Source) -> (Result<(), Failure>, Notifier) 
         .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
-        Err(error) => {
-            let failure = Failure::new(Code::Internal, format!("no runtime: {error}"));
-            return (Err(failure), notifier);
-        }
+        Err(error) => return (Err(StartError::Missing("runtime", error)), notifier),
     };
     // A task of its own: waking the future that `block_on` polls costs a system call for each call from the bus.
     let life = runtime.spawn(async move {
         let ended = Box::pin(async { boot(&bus, source).await?.run(&mut notifier).await }).await;
         (ended, notifier)
     });
-    let ended = runtime.block_on(life).unwrap_or_else(|error| {
-        // A panic ends the process where it happens, so this says that the runtime gave the task up.
-        let failure = Failure::new(Code::Internal, format!("the loop was dropped: {error}"));
-        (Err(failure), Notifier::from_environment())
-    });
+    let ended = runtime
+        .block_on(life)
+        .unwrap_or_else(|error| (Err(StartError::LoopDropped(error)), Notifier::from_environment()));
     // A name lookup that hangs must not hold up the end. What had to be written is written: the drain waited for it.
     runtime.shutdown_timeout(Duration::from_millis(200));
     ended
 }
 
 /// From the command line to a daemon that can serve.
-async fn boot(address: &BusAddress, source: Source) -> Result<Daemon, Failure> {
+async fn boot(address: &BusAddress, source: Source) -> Result<Daemon, StartError> {
     let config = source.read()?;
     for warning in &config.warnings {
         boot::advise(warning);
@@ -161,7 +157,7 @@ async fn boot(address: &BusAddress, source: Source) -> Result<Daemon, Failure> {
         ca_file: config.tls.ca_file.clone(),
         clock: Arc::clone(&floor),
     };
-    let client = Client::new(Arc::new(provider), tls).map_err(|error| Failure::new(Code::Config, error))?;
+    let client = Client::new(Arc::new(provider), tls)?;
 
     let mut effects = Effects::new();
     let now = clock.now();
@@ -180,10 +176,7 @@ async fn boot(address: &BusAddress, source: Source) -> Result<Daemon, Failure> {
     };
     let bus = bus::serve(address, boot::facts(&config), wiring, snapshot).await?;
     let system_events = SystemEvents::open(sources, Box::pin(bus.closed()));
-    let store_thread = effects::store_thread(store).map_err(|error| {
-        let sentence = format!("cannot start a thread for the store: {error}; check TasksMax= of the unit");
-        Failure::new(Code::TempFail, sentence)
-    })?;
+    let store_thread = effects::store_thread(store).map_err(StartError::StoreThread)?;
     Ok(Daemon {
         core,
         effects,
@@ -204,16 +197,15 @@ async fn boot(address: &BusAddress, source: Source) -> Result<Daemon, Failure> {
 }
 
 /// What listens to the kernel. Without its timer the daemon cannot work; without the rest it works less well.
-fn open_sources() -> Result<(Deadline, Sources), Failure> {
-    let fatal = |what: &str, error: io::Error| Failure::new(Code::Internal, format!("no {what}: {error}"));
-    let deadline = Deadline::new().map_err(|error| fatal("timer on CLOCK_BOOTTIME", error))?;
+fn open_sources() -> Result<(Deadline, Sources), StartError> {
+    let deadline = Deadline::new().map_err(|error| StartError::Missing("timer on CLOCK_BOOTTIME", error))?;
     let sources = Sources {
         steps: lesser("steps of the clock go unnoticed", ClockStepWatch::new()),
         network: lesser(
             "the return of the network goes unnoticed until the next retry",
             netlink::listen(),
         ),
-        signals: Signals::listen().map_err(|error| fatal("signal handlers", error))?,
+        signals: Signals::listen().map_err(|error| StartError::Missing("signal handlers", error))?,
     };
     Ok((deadline, sources))
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::boot;
 use super::effects::{Done, EffectRunner};
 use super::entry;
-use super::exit::{Code, Failure};
+use super::exit::{BUS_LOST, StartError};
 use super::reload::Source;
 use super::status;
 use crate::bus::{Access, Call};
@@ -81,7 +81,7 @@ enum Input {
 
 /// The end has begun.
 struct Drain {
-    because: Option<Failure>,
+    because: Option<StartError>,
     over: Instant,
     extend: Instant,
 }
@@ -91,7 +91,7 @@ impl Daemon {
     ///
     /// # Errors
     /// Why the daemon ended although nobody asked it to.
-    pub(crate) async fn run(mut self, notifier: &mut Notifier) -> Result<(), Failure> {
+    pub(crate) async fn run(mut self, notifier: &mut Notifier) -> Result<(), StartError> {
         let mut drain: Option<Drain> = None;
         let mut done = self.runner.carry_out(&mut self.effects);
         self.tell(notifier);
@@ -111,8 +111,8 @@ impl Daemon {
             }
             let feeding = self.watchdog.as_ref().map(Watchdog::due);
             let wake = self.core.next_deadline().into_iter().chain(feeding).min();
-            self.deadline.set(wake).map_err(|error| broken(&error))?;
-            done = match self.next(drain.as_ref()).await.map_err(|error| broken(&error))? {
+            self.deadline.set(wake).map_err(StartError::Timers)?;
+            done = match self.next(drain.as_ref()).await.map_err(StartError::Timers)? {
                 Input::Event(event) => self.step_with_date(event),
                 Input::Call(call) => {
                     let (id, command) = self.runner.admit(call);
@@ -132,12 +132,10 @@ impl Daemon {
                 // Nothing hurries a drain, and there is nothing left to configure.
                 Input::System(SystemEvent::Signal(_)) => Done::default(),
                 Input::System(SystemEvent::BusClosed) => {
-                    let lost = "The connection to the bus was lost.";
-                    entry::write(&Entry::new(Priority::Error, journal::BUS_LOST, lost));
-                    let lost = Failure::new(Code::TempFail, lost);
+                    entry::write(&Entry::new(Priority::Error, journal::BUS_LOST, BUS_LOST));
                     match &mut drain {
                         Some(_) => Done::default(),
-                        None => self.end(&mut drain, Some(lost), notifier),
+                        None => self.end(&mut drain, Some(StartError::BusLost), notifier),
                     }
                 }
                 Input::ExtendDrain => {
@@ -211,7 +209,7 @@ impl Daemon {
             .trust_changed
     }
 
-    fn end(&mut self, drain: &mut Option<Drain>, because: Option<Failure>, notifier: &mut Notifier) -> Done {
+    fn end(&mut self, drain: &mut Option<Drain>, because: Option<StartError>, notifier: &mut Notifier) -> Done {
         let now = Instant::now();
         notifier.stopping();
         notifier.status("Stopping, once what must not be cut is finished.");
@@ -270,9 +268,4 @@ async fn at(instant: Option<Instant>) {
         Some(instant) => sleep_until(instant).await,
         None => future::pending().await,
     }
-}
-
-/// The loop's own descriptors failed: not a matter of this process any more.
-fn broken(error: &io::Error) -> Failure {
-    Failure::new(Code::Internal, format!("the kernel's timers failed: {error}"))
 }

@@ -35,7 +35,7 @@ use std::time::Duration;
 
 pub(crate) use discovery::Unfit;
 pub(crate) use form::Encoding;
-pub(crate) use frameio_c2c::{FrameioC2c, Settings};
+pub(crate) use frameio_c2c::{FrameioC2c, Settings, SettingsError};
 pub(crate) use message::{HttpRequest, HttpResponse};
 pub(crate) use oauth_code::OauthCode;
 pub(crate) use oauth_device::OauthDevice;

@@ -25,7 +25,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 pub(super) async fn server(config: &Config, found: &mut Vec<Finding>) {
     let provider = match boot::provider(config, None) {
         Ok(provider) => provider,
-        Err(failure) => return found.push(Finding::fail("server", failure.sentence, "")),
+        Err(error) => return found.push(Finding::fail("server", error.to_string(), "")),
     };
     let Some(origin) = provider.first_origin() else {
         return found.push(Finding::fail("server", "the configuration names no server", ""));

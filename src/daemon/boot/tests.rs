@@ -4,6 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 use crate::config::System;
+use crate::daemon::exit::Code;
 use c2c_auth_core::{Body, Generation, GrantId, Reason, Record};
 
 /// A device on disk: a configuration, a state directory, credentials.
@@ -117,8 +118,8 @@ fn the_configuration_names_the_state_directory_before_the_environment_does() {
         PathBuf::from("/elsewhere")
     );
     let nowhere = directories(&silent, &Environment::default()).unwrap_err();
-    assert_eq!(nowhere.code, Code::Config);
-    assert!(nowhere.sentence.contains("state.directory"), "{nowhere}");
+    assert_eq!(nowhere.code(), Code::Config);
+    assert!(nowhere.sentence().contains("state.directory"), "{nowhere}");
 }
 
 #[test]
@@ -181,10 +182,10 @@ fn a_second_daemon_is_told_to_wait_and_a_stranger_to_go() {
         )
     };
     let first = open().unwrap();
-    assert_eq!(open().unwrap_err().code, Code::TempFail);
+    assert_eq!(StartError::from(open().unwrap_err()).code(), Code::TempFail);
     drop(first);
     std::fs::set_permissions(device.path("state"), std::fs::Permissions::from_mode(0o777)).unwrap();
-    assert_eq!(open().unwrap_err().code, Code::NoPermission);
+    assert_eq!(StartError::from(open().unwrap_err()).code(), Code::NoPermission);
     std::fs::remove_dir(device.path("state")).unwrap();
-    assert_eq!(open().unwrap_err().code, Code::Io);
+    assert_eq!(StartError::from(open().unwrap_err()).code(), Code::Io);
 }
