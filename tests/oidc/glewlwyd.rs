@@ -1,7 +1,9 @@
 //! The daemon against a second third-party server: glewlwyd, in C, with its own TLS and its own ways (a path in the
 //! issuer, 403 for a client that it does not know, no words at all for a refresh token that is dead).
 
-use crate::world::{World, error_name};
+use c2c_testkit::user::error_name;
+
+use crate::world::World;
 
 /// With `openid` it wants a `nonce` in the code grant too, which `OpenID` Connect Core §3.1.2.1 leaves to the client; one that has no
 /// use for an ID token has no use for the scope.

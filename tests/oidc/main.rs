@@ -10,7 +10,9 @@ mod glewlwyd;
 mod server;
 mod world;
 
-use world::{World, error_name};
+use c2c_testkit::user::error_name;
+
+use world::World;
 
 #[tokio::test]
 #[ignore = "run by tests/oidc/run"]

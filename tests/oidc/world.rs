@@ -5,21 +5,18 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Instant;
 
-use c2c_testkit::bus::TestBus;
+use c2c_testkit::harness::Harness;
 use c2c_testkit::rig::{Process, Rig};
+use c2c_testkit::user::User;
 use serde_json::Value;
-use zbus::proxy::{CacheProperties, Proxy};
-use zbus::{DBusError as _, OwnedVariant, Variant};
 
 use crate::server::{HERE, LIMIT, LOOK, Server, Tokens};
 
 const DAEMON: &str = env!("CARGO_BIN_EXE_c2c-authd");
 
 pub(crate) struct World {
-    server: Server,
-    rig: Rig,
-    bus: TestBus,
-    user: zbus::Connection,
+    harness: Harness<Server>,
+    user: User,
 }
 
 /// Where a walk of the browser ended.
@@ -41,45 +38,40 @@ impl World {
     /// The same at a server by its name.
     pub(crate) async fn at(server: &str, kind: &str, client: &str, auth: &str) -> Self {
         let server = Server::start(server).await;
-        let mut rig = Rig::elsewhere(&server.ca, server.secret.as_bytes()).unwrap();
-        rig.configure(|config| {
-            config
-                .set("provider", "kind", kind)
-                .set("provider", "client-id", client)
-                .set("provider", "client-auth", auth)
-                .set("provider", "issuer", server.issuer.as_str())
-                .set("provider", "scope", "openid offline_access");
-            if kind == "oauth-code" {
-                config.set("provider", "redirect-uri", server.redirect.as_str());
-            }
-        })
-        .unwrap();
+        let rig = Rig::elsewhere(&server.ca, server.secret.as_bytes()).unwrap();
         if auth == "none" {
             rig.remove_credential("client-secret").unwrap();
         }
-        let bus = TestBus::start().unwrap();
-        let user = zbus::connection::Builder::address(bus.address()).build().await.unwrap();
-        Self { server, rig, bus, user }
+        let (issuer, redirect) = (server.issuer.clone(), server.redirect.clone());
+        let mut harness = Harness::around(DAEMON, server, rig);
+        harness.set(&[
+            ("provider", "kind", kind),
+            ("provider", "client-id", client),
+            ("provider", "client-auth", auth),
+            ("provider", "issuer", &issuer),
+            ("provider", "scope", "openid offline_access"),
+        ]);
+        if kind == "oauth-code" {
+            harness.set(&[("provider", "redirect-uri", &redirect)]);
+        }
+        let user = harness.user().await;
+        Self { harness, user }
     }
 
     pub(crate) const fn server(&self) -> &Server {
-        &self.server
+        &self.harness.server
     }
 
     pub(crate) fn rig(&self) -> &Rig {
-        &self.rig
+        &self.harness.rig
     }
 
     pub(crate) fn set(&mut self, section: &str, key: &str, value: &str) {
-        self.rig
-            .configure(|config| {
-                config.set(section, key, value);
-            })
-            .unwrap();
+        self.harness.set(&[(section, key, value)]);
     }
 
     pub(crate) async fn start(&self) -> Process {
-        let daemon = self.rig.spawn(Path::new(DAEMON), self.bus.address()).unwrap();
+        let daemon = self.harness.spawn();
         daemon.wait_ready(LIMIT).await.unwrap();
         daemon
     }
@@ -121,7 +113,7 @@ impl World {
         self.call("Pairing", "Unpair", &()).await.unwrap();
         assert_eq!(self.word("Pairing", "PairingState").await, "unpaired");
         self.until_tokens(client, |tokens| tokens.live == 0).await;
-        self.server.nothing_was_rejected(&[]);
+        self.server().nothing_was_rejected(&[]);
     }
 
     /// The part of that life that does not end.
@@ -145,7 +137,7 @@ impl World {
     pub(crate) async fn until_tokens(&self, client: &str, wanted: impl Fn(&Tokens) -> bool) {
         let limit = Instant::now() + LIMIT;
         loop {
-            let tokens = self.server.tokens(client);
+            let tokens = self.server().tokens(client);
             if wanted(&tokens) {
                 return;
             }
@@ -158,7 +150,7 @@ impl World {
     pub(crate) async fn until_refused(&self) -> Vec<String> {
         let limit = Instant::now() + LIMIT;
         loop {
-            let refused = self.server.refused();
+            let refused = self.server().refused();
             if !refused.is_empty() {
                 return refused;
             }
@@ -167,33 +159,23 @@ impl World {
         }
     }
 
-    async fn proxy(&self, interface: &str) -> Proxy<'static> {
-        zbus::proxy::Builder::new(&self.user)
-            .destination("org.cameratocloud.Auth1")
-            .path("/org/cameratocloud/Auth1")
-            .interface(format!("org.cameratocloud.Auth1.{interface}"))
-            .cache_properties(CacheProperties::No)
-            .build()
-            .await
-            .unwrap()
-    }
-
     pub(crate) async fn call<B>(&self, interface: &str, method: &str, body: &B) -> zbus::Result<zbus::Message>
     where
         B: serde::Serialize + zbus::DynamicType + Sync,
     {
-        self.proxy(interface).await.call_method(method, body).await
+        self.user.ours(interface).await.call_method(method, body).await
     }
 
     pub(crate) async fn try_start_pairing(&self) -> zbus::Result<HashMap<String, String>> {
-        self.try_start_pairing_with(HashMap::new()).await
+        self.user.code(&[]).await
     }
 
     /// Pairs anew although paired. Codes are asked for some seconds apart at least.
     pub(crate) async fn start_replacing(&self) -> HashMap<String, String> {
+        let replace: [_; 1] = [("replace", true.into())];
         let limit = Instant::now() + LIMIT;
         loop {
-            match self.try_start_pairing_with([("replace", true.into())].into()).await {
+            match self.user.code(&replace).await {
                 Ok(code) => return code,
                 Err(error) => assert!(Instant::now() < limit, "{error}"),
             }
@@ -201,38 +183,24 @@ impl World {
         }
     }
 
-    async fn try_start_pairing_with(
-        &self,
-        options: HashMap<&str, Variant<'_>>,
-    ) -> zbus::Result<HashMap<String, String>> {
-        let answer = self.call("Pairing", "StartPairing", &(options,)).await?;
-        let code: HashMap<String, OwnedVariant> = answer.body().deserialize()?;
-        let texts = code.into_iter().filter_map(|(key, value)| match &*value {
-            Variant::Str(text) => Some((key, text.to_string())),
-            _ => None,
-        });
-        Ok(texts.collect())
-    }
-
     pub(crate) async fn start_pairing(&self) -> HashMap<String, String> {
         self.try_start_pairing().await.unwrap()
     }
 
     pub(crate) async fn complete_pairing(&self, address: &str) -> zbus::Result<()> {
-        self.call("Pairing", "CompletePairing", &(address,)).await.map(drop)
+        self.user.complete(address).await
     }
 
     pub(crate) async fn token(&self) -> (String, u64) {
-        let answer = self.call("Tokens", "GetAccessToken", &(0_u32,)).await.unwrap();
-        let (token, _, generation): (String, u32, u64) = answer.body().deserialize().unwrap();
-        (token, generation)
+        let token = self.user.token().await.unwrap();
+        (token.access, token.generation)
     }
 
     /// A token that the server takes. One that it does not has to be no longer the one that is served.
     pub(crate) async fn good_token(&self) -> (String, u64) {
         loop {
             let (token, generation) = self.token().await;
-            if self.server.takes(&token) {
+            if self.server().takes(&token) {
                 return (token, generation);
             }
             let (_, current) = self.token().await;
@@ -241,7 +209,7 @@ impl World {
     }
 
     pub(crate) async fn word(&self, interface: &str, property: &str) -> String {
-        self.proxy(interface).await.get_property(property).await.unwrap()
+        self.user.word(interface, property).await
     }
 
     pub(crate) async fn until(&self, interface: &str, property: &str, wanted: &str) {
@@ -255,21 +223,10 @@ impl World {
 
     pub(crate) async fn until_generation(&self, wanted: u64) {
         let limit = Instant::now() + LIMIT;
-        let tokens = self.proxy("Tokens").await;
-        while tokens.get_property::<u64>("Generation").await.unwrap() < wanted {
+        while self.user.generation().await < wanted {
             let reason = self.word("Pairing", "PairingReason").await;
             assert!(Instant::now() < limit, "generation {wanted} never came: {reason}");
             tokio::time::sleep(LOOK).await;
         }
-    }
-}
-
-/// The name of the D-Bus error of a call that was refused.
-pub(crate) fn error_name<T>(result: &zbus::Result<T>) -> String {
-    match result {
-        Err(zbus::Error::MethodError(name, ..)) => name.to_string(),
-        Err(zbus::Error::FDO(error)) => error.name().to_string(),
-        Err(other) => format!("{other:?}"),
-        Ok(_) => "no error".to_owned(),
     }
 }
