@@ -21,6 +21,7 @@
 //! | `oauth` | requests and verdicts as pure functions | `core` |
 //! | `config` | the validated configuration | `core`, `oauth`, `system` |
 //! | `transport` | one bounded request at a time, over TLS | `core`, `oauth` |
+//! | `discovery` | when a server's metadata documents are read, and what is believed of them | `core`, `oauth`, `transport` |
 //! | `loopback` | waits for a browser on this machine | `core`, `oauth` |
 //! | `store` | what survives, sealed and atomic | `core`, `system` |
 //! | `bus` | authorize, parse, send, answer | `core`, `messages` |
@@ -81,6 +82,7 @@ mod bus;
 mod config;
 mod ctl;
 mod daemon;
+mod discovery;
 mod loopback;
 mod messages;
 mod oauth;

@@ -28,7 +28,10 @@ const CRATES: &[(&str, &[&str])] = &[
     // Users and groups of the system: a test's machine has its own.
     ("uzers", &["config"]),
     // Neither words nor pure parts log.
-    ("tracing", &["system", "transport", "loopback", "bus", "daemon", "ctl"]),
+    (
+        "tracing",
+        &["system", "transport", "discovery", "loopback", "bus", "daemon", "ctl"],
+    ),
     ("tracing_subscriber", &["system"]),
     ("tracing_journald", &["system"]),
     ("sd_notify", &["system"]),

@@ -10,9 +10,9 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::bus::Call;
+use crate::discovery::Client;
 use crate::loopback::{Bound, Listener, Verdict, Wires};
 use crate::oauth::{Kind, OauthCode, Provider, RedirectError, pkce};
-use crate::transport::Client;
 use c2c_auth_core::{
     Answer, Authorization, AuthorizeAnswer, CallError, CodeVerifier, Command, Fault, FaultKind, LocalFault, Redirect,
     StateParameter, UserCode,

@@ -19,10 +19,11 @@ use super::in_flight::{InFlight, OnCancel};
 use super::inhibit::Inhibitor;
 use super::store_thread::StoreThread;
 use crate::bus::{Bus, Call};
+use crate::discovery::Client;
 use crate::loopback::Listener;
 use crate::messages::journal::Entry;
 use crate::store::Store;
-use crate::transport::{Client, Connection, Outcome, Prepared};
+use crate::transport::{Connection, Outcome, Prepared};
 use c2c_auth_core::{
     Answer, CallError, CallId, Command, Effect, Effects, Event, Fault, FaultKind, OpId, PairingState, RefreshAnswer,
     Reply, Request,
@@ -142,7 +143,7 @@ impl EffectRunner {
                 if let Some(listener) = completed.listener {
                     self.listeners.insert(op, listener);
                 }
-                let Outcome { date, answer } = completed.outcome;
+                let Outcome { date, answer, .. } = completed.outcome;
                 Event::Answered { op, date, answer }
             }
             (op, ok) = self.store_thread.next() => Event::Stored { op, ok },
@@ -187,7 +188,7 @@ impl EffectRunner {
                     let (answer, listener) = authorize(client, calls).await;
                     Completed {
                         listener,
-                        ..Completed::from(Outcome { date: None, answer })
+                        ..Completed::from(Outcome::from(answer))
                     }
                 });
             }
@@ -223,7 +224,7 @@ fn unsent() -> Completed {
         retry_after: None,
     };
     let answer = Answer::Refresh(RefreshAnswer::Failed(fault));
-    Outcome { date: None, answer }.into()
+    Outcome::from(answer).into()
 }
 
 /// The queue in front of the store.

@@ -35,6 +35,7 @@ use std::time::Duration;
 
 use crate::bus::{self, Wiring};
 use crate::config::System;
+use crate::discovery::Client;
 use crate::messages::contract::BusAddress;
 use crate::messages::journal::{self, Entry, Priority};
 use crate::system::clock::Clock;
@@ -44,7 +45,7 @@ use crate::system::notify::{Notifier, Watchdog};
 use crate::system::signals::Signals;
 use crate::system::timer::{ClockStepWatch, Deadline};
 use crate::system::{clock, harden, log, netlink};
-use crate::transport::{Client, FloorClock, TlsSettings};
+use crate::transport::{FloorClock, TlsSettings};
 use args::{Action, Args};
 use c2c_auth_core::{Core, Effects};
 use effects::EffectRunner;

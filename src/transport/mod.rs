@@ -16,29 +16,25 @@
 
 mod addresses;
 mod connection;
-mod describe;
 mod dial;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tls;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 pub(crate) use connection::Connection;
 pub(crate) use tls::{FloorClock, TlsError, TlsSettings};
-
-use describe::{Described, Known};
 
 use crate::oauth::{HttpRequest, HttpResponse, Kind, Origin, Provider, TOKEN_LIMIT};
 use c2c_auth_core::{Answer, Fault, FaultKind, PrepareAnswer, RefreshToken, Request, WallTime};
 
 /// How long name lookup, TCP and TLS may take together. A caller waits 20 s at most, and something must be left for the
 /// request itself.
-const CONNECT: Duration = Duration::from_secs(10);
+pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 
 /// The longest that a request runs once the end has begun: no answer is waited for longer than one of the token endpoint.
 pub(crate) const LONGEST: Duration = CONNECT.saturating_add(TOKEN_LIMIT);
@@ -50,15 +46,11 @@ const WARM: Duration = Duration::from_secs(30);
 /// Sends what the core asks for. Cheap to clone; meant for a current-thread runtime with `tokio::spawn`.
 #[derive(Clone)]
 pub(crate) struct Client {
+    provider: Arc<Provider>,
     shared: Arc<Shared>,
 }
 
 struct Shared {
-    /// As configured.
-    provider: Arc<Provider>,
-    known: Mutex<Known>,
-    /// Whether the end has begun.
-    ending: watch::Sender<bool>,
     tls: tls::Connector,
     warm: Mutex<Option<Warm>>,
 }
@@ -76,6 +68,19 @@ pub(crate) struct Outcome {
     pub date: Option<WallTime>,
     /// What it means.
     pub answer: Answer,
+    /// The server has nothing at this address, or has moved it.
+    pub endpoint_not_found: bool,
+}
+
+impl From<Answer> for Outcome {
+    /// Of a request that no server answered.
+    fn from(answer: Answer) -> Self {
+        Self {
+            date: None,
+            answer,
+            endpoint_not_found: false,
+        }
+    }
 }
 
 /// How a `Prepare` ended.
@@ -94,39 +99,41 @@ impl Client {
     pub(crate) fn new(provider: Arc<Provider>, tls: TlsSettings) -> Result<Self, TlsError> {
         let tls = tls::Connector::new(tls, provider.first_origin())?;
         Ok(Self {
+            provider,
             shared: Arc::new(Shared {
-                provider,
-                known: Mutex::new(Known::default()),
-                ending: watch::Sender::new(false),
                 tls,
                 warm: Mutex::new(None),
             }),
         })
     }
 
-    /// The provider, with all that is known of its server.
+    /// The same connections, to a server at other addresses.
     #[must_use]
-    pub(crate) fn provider(&self) -> Arc<Provider> {
-        let known = lock(&self.shared.known);
-        Arc::clone(known.provider.as_ref().unwrap_or(&self.shared.provider))
-    }
-
-    /// The end has begun: a description of the server that is waited for, now or later, is none. Requests that are out, and
-    /// those that know where to go, run to their own limits.
-    pub(crate) fn wind_down(&self) {
-        self.shared.ending.send_replace(true);
+    pub(crate) fn with(&self, provider: Arc<Provider>) -> Self {
+        Self {
+            provider,
+            shared: Arc::clone(&self.shared),
+        }
     }
 
     /// Brings up a connection to the token endpoint and proves it by a request without a credential. Always a fresh one:
     /// a refresh is rare, and nothing is known of how long a server still keeps an old one.
     pub(crate) async fn prepare(&self) -> Prepared {
+        self.prepare_on(None).await
+    }
+
+    /// As [`Client::prepare`], on a connection that an answer came on a moment ago, if it leads there.
+    pub(crate) async fn prepare_on(&self, connection: Option<Connection>) -> Prepared {
         let mut date = None;
-        let (answer, connection) = match self.prove(&mut date).await {
+        let (answer, connection) = match self.prove(connection, &mut date).await {
             Ok((answer, connection)) => (answer, Some(connection)),
-            Err(fault) => (Kind::Prepare.failed(fault), None),
+            Err(why) => (Kind::Prepare.failed(fault(why)), None),
         };
         Prepared {
-            outcome: Outcome { date, answer },
+            outcome: Outcome {
+                date,
+                ..Outcome::from(answer)
+            },
             connection,
         }
     }
@@ -136,7 +143,7 @@ impl Client {
     ///
     /// Meant to be spawned: whoever drops this future in flight has an ambiguous refresh.
     pub(crate) async fn refresh(&self, on: Connection, token: &RefreshToken) -> Outcome {
-        match self.provider().refresh(token, entropy()) {
+        match self.provider.refresh(token, entropy()) {
             // The server has moved since the connection was made.
             Some(request) if request.origin != *on.origin() => self.judge(Kind::Refresh, Err(FaultKind::Offline)),
             Some(request) => self.judge(Kind::Refresh, self.exchange(Kind::Refresh, on, request).await),
@@ -159,25 +166,19 @@ impl Client {
             | Kind::Identify
             | Kind::Heartbeat => {}
         }
-        let provider = match self.resolve(kind).await {
-            Ok(provider) => provider,
-            Err(fault) => {
-                return Outcome {
-                    date: None,
-                    answer: kind.failed(fault),
-                };
-            }
-        };
-        match provider.request(request, entropy()) {
+        match self.provider.request(request, entropy()) {
             Some(request) => self.judge(kind, self.transmit(kind, request).await),
             None => self.unsendable(kind),
         }
     }
 
-    async fn prove(&self, date: &mut Option<WallTime>) -> Result<(Answer, Connection), Fault> {
-        let Described { provider, connection } = self.described(Kind::Prepare).await?;
+    async fn prove(
+        &self,
+        connection: Option<Connection>,
+        date: &mut Option<WallTime>,
+    ) -> Result<(Answer, Connection), FaultKind> {
         let deadline = Instant::now() + Kind::Prepare.limit();
-        let origin = provider.token_origin().ok_or_else(|| fault(FaultKind::Refused))?;
+        let origin = self.provider.token_origin().ok_or(FaultKind::Refused)?;
         // On this one an answer came a moment ago: that is proof.
         let warm = match connection.filter(|warm| warm.origin() == origin) {
             Some(mut warm) => timeout_at(deadline, warm.is_alive())
@@ -188,19 +189,19 @@ impl Client {
         };
         let connection = match warm {
             Some(warm) => warm,
-            None => self.connect(origin, deadline).await.map_err(fault)?,
+            None => self.connect(origin, deadline).await?,
         };
-        let Some(request) = provider.request(&Request::Prepare, entropy()) else {
+        let Some(request) = self.provider.request(&Request::Prepare, entropy()) else {
             return Ok((Answer::Prepare(PrepareAnswer::Ready), connection));
         };
-        let (response, mut connection) = self.traced(connection, request, deadline).await.map_err(fault)?;
+        let (response, mut connection) = self.traced(connection, request, deadline).await?;
         *date = response.date_of_shared();
         let alive = timeout_at(deadline, connection.is_alive()).await;
         if alive != Ok(true) {
             // The server closes after each answer: then a fresh handshake is proof enough.
-            connection = self.connect(origin, deadline).await.map_err(fault)?;
+            connection = self.connect(origin, deadline).await?;
         }
-        Ok((provider.answer(Kind::Prepare, &response), connection))
+        Ok((self.provider.answer(Kind::Prepare, &response), connection))
     }
 
     async fn transmit(&self, kind: Kind, request: HttpRequest) -> Result<HttpResponse, FaultKind> {
@@ -224,7 +225,8 @@ impl Client {
         Ok(response)
     }
 
-    async fn traced(
+    /// One request on this connection, with a line for the log.
+    pub(crate) async fn traced(
         &self,
         on: Connection,
         request: HttpRequest,
@@ -252,7 +254,7 @@ impl Client {
         ended
     }
 
-    async fn connect(&self, origin: &Origin, deadline: Instant) -> Result<Connection, FaultKind> {
+    pub(crate) async fn connect(&self, origin: &Origin, deadline: Instant) -> Result<Connection, FaultKind> {
         let deadline = deadline.min(Instant::now() + CONNECT);
         let ended = match self.shared.tls.connect(origin, deadline).await {
             Ok((address, stream)) => Connection::new(origin.clone(), address, stream).await,
@@ -266,37 +268,27 @@ impl Client {
 
     fn judge(&self, kind: Kind, ended: Result<HttpResponse, FaultKind>) -> Outcome {
         match ended {
-            Ok(response) => {
-                if matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308 | 404 | 405 | 410) {
-                    self.unlearn(kind);
-                }
-                Outcome {
-                    date: response.date(),
-                    answer: self.shared.provider.answer(kind, &response),
-                }
-            }
-            Err(why) => Outcome {
-                date: None,
-                answer: kind.failed(fault(why)),
+            Ok(response) => Outcome {
+                date: response.date(),
+                answer: self.provider.answer(kind, &response),
+                endpoint_not_found: matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308 | 404 | 405 | 410),
             },
+            Err(why) => kind.failed(fault(why)).into(),
         }
     }
 
     /// The provider has no such request, or a credential does not fit into it: nothing can be sent, now or later.
     fn unsendable(&self, kind: Kind) -> Outcome {
-        Outcome {
-            date: None,
-            answer: self.shared.provider.unsendable(kind),
-        }
+        self.provider.unsendable(kind).into()
     }
 
-    fn take_warm(&self, origin: &Origin) -> Option<Connection> {
+    pub(crate) fn take_warm(&self, origin: &Origin) -> Option<Connection> {
         let warm = self.warm().take()?;
         let fit = warm.connection.origin() == origin && boottime().saturating_sub(warm.since) < WARM;
         fit.then_some(warm.connection)
     }
 
-    fn keep_warm(&self, connection: Connection) {
+    pub(crate) fn keep_warm(&self, connection: Connection) {
         *self.warm() = Some(Warm {
             connection,
             since: boottime(),
@@ -304,7 +296,7 @@ impl Client {
     }
 
     /// Where one connection failed, the network may have changed, and the idle one is no better.
-    fn forget_warm(&self) {
+    pub(crate) fn forget_warm(&self) {
         *self.warm() = None;
     }
 

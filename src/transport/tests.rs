@@ -4,11 +4,10 @@
 
 mod addresses;
 mod connections;
-mod describe;
 mod limits;
-mod log;
+pub(crate) mod log;
 mod sent;
-mod server;
+pub(crate) mod server;
 mod told;
 mod trust;
 
@@ -22,10 +21,11 @@ use c2c_auth_core::{
     AccessToken, CodeAnswer, DeviceCode, PollAnswer, RefreshAnswer, ResourceAnswer, Revocable, RevokeAnswer, Secret,
 };
 
-const PENDING: &str = r#"{"error":"authorization_pending"}"#;
-const PAIR: &str = r#"{"access_token":"canary-new-access","expires_in":28800,"refresh_token":"canary-new-refresh"}"#;
+pub(crate) const PENDING: &str = r#"{"error":"authorization_pending"}"#;
+pub(crate) const PAIR: &str =
+    r#"{"access_token":"canary-new-access","expires_in":28800,"refresh_token":"canary-new-refresh"}"#;
 
-fn provider(base: &str) -> Arc<Provider> {
+pub(crate) fn provider(base: &str) -> Arc<Provider> {
     let provider = FrameioC2c::new(Settings {
         base: BaseUri::parse(base).unwrap(),
         scope: "asset_create offline".to_owned(),
@@ -39,7 +39,7 @@ fn provider(base: &str) -> Arc<Provider> {
     Arc::new(Provider::FrameioC2c(provider.unwrap()))
 }
 
-fn client_with(base: &str, ca_file: &Path, clock: FloorClock) -> Client {
+pub(crate) fn client_with(base: &str, ca_file: &Path, clock: FloorClock) -> Client {
     let tls = TlsSettings {
         ca_file: Some(ca_file.to_owned()),
         clock: Arc::new(clock),
@@ -47,11 +47,11 @@ fn client_with(base: &str, ca_file: &Path, clock: FloorClock) -> Client {
     Client::new(provider(base), tls).unwrap()
 }
 
-fn client_of(server: &Server) -> Client {
+pub(crate) fn client_of(server: &Server) -> Client {
     client_with(&server.base(), &server.ca_file(), FloorClock::new(WallTime::default()))
 }
 
-fn answer(status: &str, body: &str) -> Step {
+pub(crate) fn answer(status: &str, body: &str) -> Step {
     Step::Say(
         format!(
             "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
@@ -61,50 +61,50 @@ fn answer(status: &str, body: &str) -> Step {
     )
 }
 
-fn say(text: &str) -> Step {
+pub(crate) fn say(text: &str) -> Step {
     Step::Say(text.as_bytes().to_vec())
 }
 
-fn pending() -> Step {
+pub(crate) fn pending() -> Step {
     answer("400 Bad Request", PENDING)
 }
 
-fn healthy() -> Step {
+pub(crate) fn healthy() -> Step {
     answer("200 OK", r#"{"status":"ok"}"#)
 }
 
-fn poll() -> Request {
+pub(crate) fn poll() -> Request {
     Request::Poll(DeviceCode::new("canary-device-code".to_owned()))
 }
 
-fn identify() -> Request {
+pub(crate) fn identify() -> Request {
     Request::Identify(AccessToken::new("canary-access".to_owned()))
 }
 
-fn token() -> RefreshToken {
+pub(crate) fn token() -> RefreshToken {
     RefreshToken::new("canary-refresh".to_owned())
 }
 
-fn fault(kind: FaultKind) -> Fault {
+pub(crate) fn fault(kind: FaultKind) -> Fault {
     Fault {
         kind,
         retry_after: None,
     }
 }
 
-fn refresh_failed(kind: FaultKind) -> Answer {
+pub(crate) fn refresh_failed(kind: FaultKind) -> Answer {
     Answer::Refresh(RefreshAnswer::Failed(fault(kind)))
 }
 
-fn poll_failed(kind: FaultKind) -> Answer {
+pub(crate) fn poll_failed(kind: FaultKind) -> Answer {
     Answer::Poll(PollAnswer::Failed(fault(kind)))
 }
 
-const STILL_PENDING: Answer = Answer::Poll(PollAnswer::Pending);
-const READY: Answer = Answer::Prepare(PrepareAnswer::Ready);
+pub(crate) const STILL_PENDING: Answer = Answer::Poll(PollAnswer::Pending);
+pub(crate) const READY: Answer = Answer::Prepare(PrepareAnswer::Ready);
 
 /// Prepares on a server that answers the health request, then plays `steps` against a refresh.
-async fn refresh_against(steps: Vec<Step>) -> Answer {
+pub(crate) async fn refresh_against(steps: Vec<Step>) -> Answer {
     let script = [vec![Step::Take, healthy(), Step::Take], steps].concat();
     let server = Server::start([script]).await;
     let client = client_of(&server);

@@ -14,9 +14,10 @@ use super::Finding;
 use crate::config::Config;
 use crate::ctl::now;
 use crate::daemon::boot;
+use crate::discovery::Client;
 use crate::messages;
 use crate::system::clock::Clock;
-use crate::transport::{Client, FloorClock, Outcome, TlsSettings};
+use crate::transport::{FloorClock, Outcome, TlsSettings};
 use c2c_auth_core::{Answer, FaultKind, PrepareAnswer, Reason};
 
 /// As long as the daemon waits for a connection.
@@ -213,7 +214,7 @@ mod tests {
     fn found_at(answer: PrepareAnswer, date: Option<u64>, nowhere: Option<&str>) -> Vec<Finding> {
         let outcome = Outcome {
             date: date.map(WallTime::from_secs),
-            answer: Answer::Prepare(answer),
+            ..Outcome::from(Answer::Prepare(answer))
         };
         let mut found = Vec::new();
         judge("example.org", &outcome, nowhere, Some("why"), 1_000_000, &mut found);

@@ -4,7 +4,7 @@ use std::io::Write;
 use std::sync::{Arc, Mutex};
 
 /// From [`Log::start`] on; ends with the value.
-pub(super) struct Log {
+pub(crate) struct Log {
     written: Written,
     _default: tracing::subscriber::DefaultGuard,
     _second: tracing::Dispatch,
@@ -14,7 +14,7 @@ pub(super) struct Log {
 struct Written(Arc<Mutex<Vec<u8>>>);
 
 impl Log {
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let written = Written::default();
         let sink = written.clone();
         let subscriber = tracing_subscriber::fmt()
@@ -30,7 +30,7 @@ impl Log {
         }
     }
 
-    pub(super) fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.written.0.lock().unwrap().clone()).unwrap()
     }
 }

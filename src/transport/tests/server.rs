@@ -17,7 +17,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// What to do on one connection; after the last step it is held open until the client closes it.
 #[derive(Clone)]
-pub(super) enum Step {
+pub(crate) enum Step {
     /// Read one whole request.
     Take,
     /// Say this.
@@ -38,7 +38,7 @@ pub(super) enum Step {
 
 /// What happened, in order.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Seen {
+pub(crate) enum Seen {
     Accepted,
     Request(String),
     /// By [`Step::Close`] or [`Step::Cut`].
@@ -47,9 +47,9 @@ pub(super) enum Seen {
     Left,
 }
 
-pub(super) struct Server {
-    pub(super) port: u16,
-    pub(super) seen: mpsc::UnboundedReceiver<Seen>,
+pub(crate) struct Server {
+    pub(crate) port: u16,
+    pub(crate) seen: mpsc::UnboundedReceiver<Seen>,
     signal: Arc<Notify>,
     handshakes: Handshakes,
     brake: Brake,
@@ -103,15 +103,15 @@ impl Drop for Server {
 }
 
 /// Years in which the certificate is valid.
-pub(super) type Years = (i32, i32);
+pub(crate) type Years = (i32, i32);
 
 impl Server {
     /// One script for each connection, in the order they come.
-    pub(super) async fn start(scripts: impl IntoIterator<Item = Vec<Step>>) -> Self {
+    pub(crate) async fn start(scripts: impl IntoIterator<Item = Vec<Step>>) -> Self {
         Self::valid_in((2020, 2120), scripts).await
     }
 
-    pub(super) async fn valid_in(years: Years, scripts: impl IntoIterator<Item = Vec<Step>>) -> Self {
+    pub(crate) async fn valid_in(years: Years, scripts: impl IntoIterator<Item = Vec<Step>>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let acceptor = identity(years, &folder.path().join("ca.pem"));
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
@@ -149,36 +149,36 @@ impl Server {
         }
     }
 
-    pub(super) fn base(&self) -> String {
+    pub(crate) fn base(&self) -> String {
         format!("https://127.0.0.1:{}", self.port)
     }
 
     /// Ends one [`Step::Wait`] from another thread.
-    pub(super) fn signal(&self) -> Arc<Notify> {
+    pub(crate) fn signal(&self) -> Arc<Notify> {
         Arc::clone(&self.signal)
     }
 
     /// Ends one [`Step::Wait`].
-    pub(super) fn go_on(&self) {
+    pub(crate) fn go_on(&self) {
         self.signal.notify_one();
     }
 
-    pub(super) fn ca_file(&self) -> PathBuf {
+    pub(crate) fn ca_file(&self) -> PathBuf {
         self.folder.path().join("ca.pem")
     }
 
     /// How the connections came up, in order.
-    pub(super) fn handshakes(&self) -> Vec<HandshakeKind> {
+    pub(crate) fn handshakes(&self) -> Vec<HandshakeKind> {
         self.handshakes.lock().unwrap().clone()
     }
 
     /// The next thing that happens.
-    pub(super) async fn next(&mut self) -> Seen {
+    pub(crate) async fn next(&mut self) -> Seen {
         self.seen.recv().await.unwrap()
     }
 
     /// The first line of the next request; anything else is a failure.
-    pub(super) async fn next_request(&mut self) -> String {
+    pub(crate) async fn next_request(&mut self) -> String {
         match self.next().await {
             Seen::Request(text) => text.lines().next().unwrap_or_default().to_owned(),
             other => panic!("{other:?}"),
@@ -186,7 +186,7 @@ impl Server {
     }
 
     /// All that was seen so far.
-    pub(super) fn so_far(&mut self) -> Vec<Seen> {
+    pub(crate) fn so_far(&mut self) -> Vec<Seen> {
         std::iter::from_fn(|| self.seen.try_recv().ok()).collect()
     }
 }

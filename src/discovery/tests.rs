@@ -1,15 +1,29 @@
 //! A server that describes itself, or fails to, and what a pairing that lives has to do with it.
 
+#![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
+
 mod again;
 mod nowhere;
 mod patience;
 mod promise;
 mod throughout;
 
-use super::log::Log;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
 use super::*;
-use crate::oauth::{ClientAuth, Dialect, Endpoint, Endpoints, Issuer, OauthCode, RedirectUri, ServerSettings};
-use c2c_auth_core::LocalFault;
+use crate::oauth::{
+    ClientAuth, Dialect, Endpoint, Endpoints, Issuer, Kind, OauthCode, Provider, RedirectUri, ServerSettings,
+};
+use crate::transport::tests::log::Log;
+use crate::transport::tests::server::{Seen, Server, Step};
+use crate::transport::tests::{READY, answer, fault, poll, poll_failed, refresh_failed, say, token};
+use crate::transport::{CONNECT, FloorClock, TlsSettings};
+use c2c_auth_core::{
+    Answer, Fault, FaultKind, LocalFault, PrepareAnswer, RefreshAnswer, Request, Revocable, RevokeAnswer, WallTime,
+};
 
 const OPENID: &str = "GET /.well-known/openid-configuration HTTP/1.1";
 const OAUTH: &str = "GET /.well-known/oauth-authorization-server HTTP/1.1";
@@ -50,6 +64,12 @@ fn client(server: &Server, written: Endpoints) -> Client {
         clock: Arc::new(FloorClock::new(WallTime::default())),
     };
     Client::new(Arc::new(Provider::OauthCode(provider)), tls).unwrap()
+}
+
+impl Client {
+    fn forget_warm(&self) {
+        self.http.forget_warm();
+    }
 }
 
 /// What a new pairing by code needs, written, and no address for revocations.
@@ -215,7 +235,7 @@ async fn a_refresh_whose_endpoint_is_not_known_any_more_was_not_sent() {
     let server = Server::start([vec![Step::Take, LEAST]]).await;
     let client = client(&server, Endpoints::default());
     let on = client.prepare().await.connection.unwrap();
-    lock(&client.shared.known).provider = None;
+    client.discovery().forget();
     assert_eq!(
         client.refresh(on, &token()).await.answer,
         refresh_failed(FaultKind::Offline),

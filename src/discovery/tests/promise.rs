@@ -2,7 +2,6 @@
 //!
 //! Time is the runtime's here: it jumps to the next deadline as soon as nothing else is to be done.
 
-use super::log::Log;
 use super::*;
 use crate::oauth::RedirectError;
 
@@ -44,7 +43,7 @@ async fn a_promise_is_heard_once_and_held_against_the_answer() {
     let token = client.provider().token_origin().cloned();
     assert_eq!(
         token,
-        client.shared.provider.token_origin().cloned(),
+        written(&server).token.map(|token| token.origin().clone()),
         "what is written stays"
     );
 }
