@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod again;
+mod model;
 mod nowhere;
 mod patience;
 mod promise;
