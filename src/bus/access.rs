@@ -34,7 +34,6 @@ pub(crate) enum Role {
 /// A user or a group, by number: names are resolved where the configuration is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Principal {
-    /// A user id.
     Uid(u32),
     /// A group id, primary or supplementary.
     Gid(u32),
@@ -43,15 +42,11 @@ pub(crate) enum Principal {
 /// Which users and groups hold which role. root holds all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Access {
-    /// Holders of [`Role::Ui`].
     pub ui: Vec<Principal>,
-    /// Holders of [`Role::Uploader`].
     pub uploader: Vec<Principal>,
 }
 
 impl Access {
-    /// Whether this caller holds this role.
-    #[must_use]
     pub(crate) fn permits(&self, role: Role, caller: &Caller) -> bool {
         let holders = match role {
             Role::Ui => &self.ui,
@@ -65,10 +60,8 @@ impl Access {
     }
 }
 
-/// Whoever calls.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Caller {
-    /// The user.
     pub uid: u32,
     /// All groups, or none where the bus does not report them completely.
     pub groups: Vec<u32>,
@@ -99,8 +92,6 @@ struct Table {
 }
 
 impl Callers {
-    /// With a bus.
-    #[must_use]
     pub(crate) fn bus() -> Self {
         Self::Bus(Known::default())
     }

@@ -21,7 +21,6 @@ pub(crate) struct ErrorReply {
 
 impl ErrorReply {
     /// Of this kind, in these words. The words must not hold a secret.
-    #[must_use]
     pub(crate) fn new(kind: ErrorName, text: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,

@@ -49,7 +49,6 @@ pub(super) struct Admission<'a> {
 }
 
 impl Admission<'_> {
-    /// As the core knows it.
     pub(super) fn client(&self) -> Client {
         Client {
             uid: self.caller.uid,

@@ -68,7 +68,6 @@ pub(crate) struct DeviceFacts {
     pub client_id: String,
     /// `FirmwareVersion`; empty if there is none.
     pub firmware_version: String,
-    /// `DaemonVersion`.
     pub daemon_version: String,
     /// `Provider`: the kind.
     pub provider: String,
@@ -92,35 +91,17 @@ pub(crate) struct Wiring {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum BusError {
-    /// No connection.
     #[error("{bus} cannot be reached: {source}; is it running?")]
-    Unreachable {
-        /// Which bus.
-        bus: BusAddress,
-        /// What zbus says.
-        source: zbus::Error,
-    },
-    /// Somebody owns the name.
+    Unreachable { bus: BusAddress, source: zbus::Error },
     #[error("{NAME} is taken on {bus}: another c2c-authd is running there; stop it first")]
-    NameTaken {
-        /// Which bus.
-        bus: BusAddress,
-    },
-    /// The bus policy forbids it.
+    NameTaken { bus: BusAddress },
     #[error(
         "{bus} does not let this user own {NAME}: install dbus/{NAME}.conf into /usr/share/dbus-1/system.d, run as the user \
          c2c-authd, and reload the bus"
     )]
-    NameForbidden {
-        /// Which bus.
-        bus: BusAddress,
-    },
-    /// logind gave no inhibitor.
+    NameForbidden { bus: BusAddress },
     #[error("shutdown and sleep cannot be held off: {reason}")]
-    NoInhibitor {
-        /// Why.
-        reason: String,
-    },
+    NoInhibitor { reason: String },
 }
 
 /// The daemon's place on the bus. Dropping it ends its tasks.
@@ -137,9 +118,6 @@ pub(crate) struct Bus {
 ///
 /// The loop should be a spawned task rather than the runtime's root future: waking the root costs a write to the kernel for
 /// each call, and an answer from memory is then no longer there at the first look.
-///
-/// # Errors
-/// [`BusError::Unreachable`], [`BusError::NameTaken`], [`BusError::NameForbidden`].
 pub(crate) async fn serve(
     address: &BusAddress,
     facts: DeviceFacts,
@@ -167,9 +145,6 @@ pub(crate) async fn serve(
 }
 
 /// As [`serve`], on a connection of the caller's choice, with callers known from elsewhere: for a peer without a bus.
-///
-/// # Errors
-/// What zbus says.
 pub(crate) async fn serve_on(
     builder: Builder<'_>,
     callers: Callers,
@@ -241,9 +216,6 @@ impl Bus {
     }
 
     /// Asks logind to hold off shutdown and sleep until the lock is dropped. Takes 2 s at most; best effort.
-    ///
-    /// # Errors
-    /// [`BusError::NoInhibitor`].
     pub(crate) fn inhibit(&self) -> impl Future<Output = Result<Lock, BusError>> + Send + 'static + use<> {
         logind::inhibit(self.connection.clone())
     }

@@ -15,21 +15,16 @@ const QUIET_ZONE: u32 = 4;
 /// Side in pixels unless asked for otherwise: Frame.io's own recommendation for a code on a camera's screen.
 pub(crate) const DEFAULT_SIZE: u32 = 250;
 
-/// How to draw.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// A picture of whole pixels.
     #[default]
     Png,
-    /// A drawing.
     Svg,
     /// Half blocks; ink is a dark module.
     Text,
 }
 
 impl Format {
-    /// The word for it in options.
-    #[must_use]
     pub(crate) fn from_word(word: &str) -> Option<Self> {
         match word {
             "png" => Some(Self::Png),
@@ -39,8 +34,6 @@ impl Format {
         }
     }
 
-    /// What the bytes are.
-    #[must_use]
     pub(crate) const fn media_type(self) -> &'static str {
         match self {
             Self::Png => "image/png",
@@ -51,7 +44,6 @@ impl Format {
 }
 
 /// Draws `text`, at least `size` pixels (within [`QR_SIZES`]) on a side. `None`: longer than any QR code holds (2331 bytes).
-#[must_use]
 pub(crate) fn draw(text: &str, format: Format, size: u32) -> Option<Vec<u8>> {
     let code = encode(text)?;
     let size = size.clamp(*QR_SIZES.start(), *QR_SIZES.end());
@@ -62,7 +54,6 @@ pub(crate) fn draw(text: &str, format: Format, size: u32) -> Option<Vec<u8>> {
     })
 }
 
-/// A code with its quiet zone.
 struct Modules {
     code: QrCode,
     side: u32,

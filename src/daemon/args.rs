@@ -32,35 +32,22 @@ Exit codes: 0 stopped on request, 64 wrong usage, 70 internal fault, 74 state un
 75 bus unavailable or lost, 77 wrong owner or mode, 78 wrong configuration.
 ";
 
-/// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
-    /// Be the daemon.
     Serve,
-    /// Only judge the configuration.
     CheckConfig,
-    /// Print the version.
     Version,
-    /// Print the help.
     Help,
 }
 
-/// The parsed command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Args {
-    /// What to do.
     pub action: Action,
-    /// `--config`.
     pub config: Option<PathBuf>,
-    /// `--bus`.
     pub bus: BusAddress,
 }
 
 impl Args {
-    /// Parses what follows the program's name.
-    ///
-    /// # Errors
-    /// Anything unknown, incomplete or not UTF-8 where text is needed.
     pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Self, lexopt::Error> {
         let mut parser = Parser::from_args(args);
         let mut parsed = Self {

@@ -99,7 +99,6 @@ fn hand(calls: &mpsc::Sender<Call>, redirect: Redirect) -> Verdict {
 }
 
 /// What the bus needs to read an address that somebody hands in.
-#[must_use]
 pub(super) fn reader(client: Client) -> crate::bus::ReadRedirect {
     Box::new(move |address| {
         let read = client.provider().redirected(address)?;

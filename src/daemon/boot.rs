@@ -21,9 +21,7 @@ use c2c_auth_core::{BootId, Loaded, Provisioning, Secret, Stored, WallTime};
 /// What the device was given on the production line, as far as it was.
 #[derive(Debug)]
 pub(crate) struct Provisioned {
-    /// For the wire.
     pub client_secret: Option<Secret>,
-    /// For the store.
     pub state_key: Option<StateKey>,
 }
 
@@ -85,7 +83,6 @@ pub(crate) fn advise(sentence: impl Into<String>) {
 }
 
 /// What is missing, in the order in which a production line would add it.
-#[must_use]
 pub(crate) fn provisioning(config: &Config, provisioned: &Provisioned) -> Provisioning {
     if config.device.client_id.is_none() {
         Provisioning::ClientIdMissing
@@ -122,13 +119,11 @@ pub(crate) fn open_store(
 }
 
 /// Whose records this device writes.
-#[must_use]
 pub(crate) fn identity(provider: &Provider, client_id: &str) -> Identity {
     Identity::new(provider.name(), &provider.issuer(), client_id)
 }
 
 /// The latest time that the record knows to be past.
-#[must_use]
 pub(crate) const fn stored_floor(stored: &Stored) -> Option<WallTime> {
     match &stored.record {
         Loaded::Current(record) | Loaded::Previous(record) => record.floor,
@@ -166,7 +161,6 @@ pub(crate) fn provider(config: &Config, client_secret: Option<Secret>) -> Result
 }
 
 /// The bus's view of `[access]`.
-#[must_use]
 pub(crate) fn access(config: &Config) -> bus::Access {
     let holders = |role: &config::Principals| {
         let uids = role.uids.iter().copied().map(Principal::Uid);
@@ -179,7 +173,6 @@ pub(crate) fn access(config: &Config) -> bus::Access {
 }
 
 /// What stays the same on the bus while the daemon runs.
-#[must_use]
 pub(crate) fn facts(config: &Config) -> bus::DeviceFacts {
     bus::DeviceFacts {
         client_id: config.device.client_id.clone().unwrap_or_default(),

@@ -31,7 +31,6 @@ use c2c_auth_core::{
 
 type Answerer = oneshot::Sender<Result<Reply, CallError>>;
 
-/// See the module.
 pub(crate) struct EffectRunner {
     client: Client,
     bus: Bus,
@@ -61,9 +60,7 @@ pub(crate) struct Done {
 /// A request that ended, with what it leaves behind.
 struct Completed {
     outcome: Outcome,
-    /// Of a `Prepare`.
     connection: Option<Connection>,
-    /// Of an `Authorize`.
     listener: Option<Listener>,
 }
 
@@ -78,8 +75,6 @@ impl From<Outcome> for Completed {
 }
 
 impl EffectRunner {
-    /// With nothing under way.
-    #[must_use]
     pub(crate) fn new(
         client: Client,
         bus: Bus,
@@ -228,9 +223,6 @@ fn unsent() -> Completed {
 }
 
 /// The queue in front of the store.
-///
-/// # Errors
-/// There can be no further thread.
 pub(crate) fn store_thread(store: Store) -> io::Result<StoreThread> {
     StoreThread::start(store, write)
 }

@@ -5,7 +5,6 @@ use tracing::Level;
 use crate::messages::journal::{Entry, Priority};
 use c2c_auth_core::{PairingState, Reason};
 
-/// Writes one entry with its fields.
 pub(crate) fn write(entry: &Entry) {
     // The priority of a callsite is part of its static metadata, hence one callsite for each.
     macro_rules! at {

@@ -66,7 +66,6 @@ pub(crate) enum StartError {
 pub(crate) const BUS_LOST: &str = "The connection to the bus was lost.";
 
 impl StartError {
-    /// For the service manager.
     pub(crate) fn code(&self) -> Code {
         match self {
             Self::Usage(_) => Code::Usage,
@@ -86,7 +85,6 @@ impl StartError {
         }
     }
 
-    /// For people.
     pub(crate) fn sentence(&self) -> String {
         one_line(&self.to_string())
     }

@@ -27,8 +27,6 @@ pub(crate) struct InFlight<T> {
 }
 
 impl<T: Send + 'static> InFlight<T> {
-    /// None.
-    #[must_use]
     pub(crate) fn new() -> Self {
         Self {
             tasks: JoinSet::new(),

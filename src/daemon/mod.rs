@@ -54,8 +54,7 @@ use reload::Source;
 use run::{Daemon, Settings};
 use tokio::sync::{mpsc, watch};
 
-/// The whole program.
-#[must_use]
+/// Runs c2c-authd with the process's arguments until it ends.
 pub fn main() -> ExitCode {
     let args = match Args::parse(std::env::args_os().skip(1)) {
         Ok(args) => args,

@@ -17,10 +17,6 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Reads it.
-    ///
-    /// # Errors
-    /// The first fault found.
     pub(crate) fn read(&self) -> Result<Config, ConfigError> {
         match &self.file {
             Some(file) => Config::load_file(file, &self.system),

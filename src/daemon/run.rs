@@ -36,9 +36,7 @@ const DRAIN_LIMIT: Duration = LONGEST.saturating_add(Duration::from_secs(10));
 /// The configuration in force, and how another comes to be.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// In force.
     pub config: Config,
-    /// Where it came from.
     pub source: Source,
     /// Who may call, for the bus.
     pub access: watch::Sender<Arc<Access>>,
@@ -46,27 +44,19 @@ pub(crate) struct Settings {
     pub refusal: Option<String>,
 }
 
-/// The daemon, ready to serve.
 pub(crate) struct Daemon {
-    /// The decisions.
     pub core: Core,
     /// Effects that were not carried out yet: those of the boot.
     pub effects: Effects,
-    /// Time and entropy.
     pub clock: Clock,
     /// The time that certificates are checked at.
     pub floor: Arc<FloorClock>,
-    /// Hands and feet.
     pub runner: EffectRunner,
-    /// Calls of clients.
     pub calls: mpsc::Receiver<Call>,
     /// The core's deadline, or the watchdog's, whichever comes first.
     pub deadline: Deadline,
-    /// What else there is to hear.
     pub system_events: SystemEvents,
-    /// The configuration.
     pub settings: Settings,
-    /// The service manager's watchdog.
     pub watchdog: Option<Watchdog>,
 }
 

@@ -4,7 +4,6 @@ use crate::messages::{self, Words};
 use c2c_auth_core::{PairingState, Snapshot, TokenState};
 
 /// The sentence for a snapshot. Holds no secret and no pairing code, because a snapshot holds none (I8).
-#[must_use]
 pub(crate) fn sentence(snapshot: &Snapshot) -> String {
     let mut line = state(snapshot);
     if snapshot.attention {

@@ -27,9 +27,6 @@ pub(crate) struct StoreThread {
 
 impl StoreThread {
     /// Starts the thread, on which `write` may block. `true` means durable. It ends with this.
-    ///
-    /// # Errors
-    /// There can be no further thread.
     pub(crate) fn start<S: Send + 'static>(mut store: S, write: fn(&mut S, &Store) -> bool) -> io::Result<Self> {
         let (ask, asked) = queue::channel::<(OpId, Store)>();
         let (tell, ended) = mpsc::unbounded_channel();
@@ -46,7 +43,6 @@ impl StoreThread {
         Ok(Self { ask, ended, open: 0 })
     }
 
-    /// Asks for a write.
     pub(crate) fn push(&mut self, op: OpId, what: Store) {
         // The thread ends before this only by a panic, which ends the process.
         if self.ask.send((op, what)).is_ok() {

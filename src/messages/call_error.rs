@@ -7,7 +7,6 @@ use super::contract::ErrorName as K;
 use c2c_auth_core::{CallError, LocalFault};
 
 /// The error's name, and what is wrong with what to do about it.
-#[must_use]
 pub(crate) const fn call_error(error: CallError) -> (K, &'static str) {
     match error {
         CallError::NotProvisioned => (

@@ -34,8 +34,6 @@ macro_rules! error_names {
             #[cfg(test)]
             pub(crate) const ALL: &'static [Self] = &[$(Self::$variant,)+];
 
-            /// The D-Bus error name.
-            #[must_use]
             pub(crate) const fn name(self) -> &'static str {
                 match self {
                     $(Self::$variant => $name,)+
@@ -43,7 +41,6 @@ macro_rules! error_names {
             }
 
             /// The other way round, for clients.
-            #[must_use]
             pub(crate) fn from_name(name: &str) -> Option<Self> {
                 match name {
                     $($name => Some(Self::$variant),)+
@@ -89,13 +86,11 @@ error_names! {
     StorageFailed = "org.cameratocloud.Auth1.Error.StorageFailed",
 }
 
-/// Which bus.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum BusAddress {
     /// The system's; `DBUS_SYSTEM_BUS_ADDRESS` may say where it is.
     #[default]
     System,
-    /// The user session's.
     Session,
     /// A D-Bus address, e.g. `unix:path=/run/bus`.
     Address(String),

@@ -50,61 +50,33 @@ kinds! {
     DRAIN_CUT = "38da6c97e8a54163bc02a7b8b7a2f2b0" "drain-cut",
     /// The state key is no better protected than what it seals, or another setting deserves a word.
     ADVICE = "65a318f98d2f4800a599368f967b60db" "advice",
-    /// `Note::CodeShown`.
     CODE_SHOWN = "4d1f47471ec041c7b86729be95e1d403" "code-shown",
-    /// `Note::CodeRequestFailed`.
     CODE_REQUEST_FAILED = "e42504d9af9641ce90401849577743eb" "code-request-failed",
-    /// `Note::BadUserCode`.
     BAD_USER_CODE = "42745e74975f44c7bbf5682c271e9236" "bad-user-code",
-    /// `Note::StrayRedirect`.
     STRAY_REDIRECT = "b074fe6172fb416dbbf3b6fd86cba6bd" "stray-redirect",
-    /// `Note::ExchangeFailed`.
     EXCHANGE_FAILED = "effdc201c96a4e13845c97cca057e449" "exchange-failed",
-    /// `Note::CodeRefused`.
     CODE_REFUSED = "d80fc74460114f40b6c1058d02ee2449" "code-refused",
-    /// `Note::CodeEnded`.
     CODE_ENDED = "564e4d8a2678406da6bbfffbc0ecb664" "code-ended",
-    /// `Note::SlowedDown`.
     SLOWED_DOWN = "00b516b27d4642cd848bd53b99ea9912" "slowed-down",
-    /// `Note::FlowEnded`.
     FLOW_ENDED = "10669c3143874d75891f85114a57dd7e" "flow-ended",
-    /// `Note::Paired`.
     PAIRED = "0689bdc1edb0430894efb0b91c475fa3" "paired",
-    /// `Note::Refreshed`.
     REFRESHED = "8fd028cc304d4fa797f3486eeb1b107d" "refreshed",
-    /// `Note::TokenUnusable`.
     TOKEN_UNUSABLE = "d60c9a5bd7741e39fc1667cf0d5e5d21" "token-unusable",
-    /// `Note::RefreshFailed`.
     REFRESH_FAILED = "031e62e3372548ba898744fdca689d29" "refresh-failed",
-    /// `Note::ClientRejected`.
     CLIENT_REJECTED = "bb116d00d5c44b0bafdbcfbb40ea76e3" "client-rejected",
-    /// `Note::PairingLost`.
     PAIRING_LOST = "63c27caa7ef04eaca829cc6bf729ba88" "pairing-lost",
-    /// `Note::Unpaired`.
     UNPAIRED = "ceba7a8135da4d9ca8611fac49f7397a" "unpaired",
-    /// `Note::Revoked`.
     REVOKED = "1bb81e38e61a4d769b46baf8d31b722a" "revoked",
-    /// `Note::RevocationDropped`.
     REVOCATION_DROPPED = "f312f35217f94690924505f2f7ce2fe4" "revocation-dropped",
-    /// `Note::RejectionUnfounded`.
     REJECTION_UNFOUNDED = "8213ba8af5c44b8db7efb0fadfd63790" "rejection-unfounded",
-    /// `Note::RejectionUnchecked`.
     REJECTION_UNCHECKED = "f2a2750376e44da696a495839575e8eb" "rejection-unchecked",
-    /// `Note::TokenRefused`.
     TOKEN_REFUSED = "7e5f954decf34a68bdb564fc98eb81ab" "token-refused",
-    /// `Note::StoreFailed`.
     STORE_FAILED = "30c343aad329477fbe5406113776a971" "store-failed",
-    /// `Note::StoreRecovered`.
     STORE_RECOVERED = "99d60da817474ca28c1366a3492cc63c" "store-recovered",
-    /// `Note::RefreshTokenAging`.
     REFRESH_TOKEN_AGING = "6a68fd12640f43839790a12a931cfadd" "refresh-token-aging",
-    /// `Note::RecordUnusable`.
     RECORD_UNUSABLE = "c87a996d71e6457b819825be854a15e5" "record-unusable",
-    /// `Note::RecordFellBack`.
     RECORD_FELL_BACK = "1cefb6034fb24fc69f5873a54d1cbba7" "record-fell-back",
-    /// `Note::RecordSpilled`.
     RECORD_SPILLED = "72c9ee8b68134797b567cf0e4c17799c" "record-spilled",
-    /// `Note::FlowResumed`.
     FLOW_RESUMED = "7a2154d6db6d497eb0f8259585d1a98a" "flow-resumed",
     /// Written by the bus, which knows the caller; see `bus/token_audit.rs`.
     TOKEN_HANDED_OUT = "ac21ab928ae249ee923003f523d89912" "token-handed-out",
@@ -118,12 +90,9 @@ pub(crate) enum Priority {
     Info,
 }
 
-/// One entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
-    /// Priority.
     pub priority: Priority,
-    /// Which kind.
     pub kind: Kind,
     /// `MESSAGE=`.
     pub sentence: String,
@@ -139,7 +108,6 @@ pub(crate) struct Entry {
 
 impl Entry {
     /// An entry with no more than a sentence.
-    #[must_use]
     pub(crate) fn new(priority: Priority, kind: Kind, sentence: impl Into<String>) -> Self {
         Self {
             priority,
@@ -152,8 +120,6 @@ impl Entry {
         }
     }
 
-    /// Adds the state.
-    #[must_use]
     pub(crate) fn in_state(mut self, state: PairingState) -> Self {
         self.state = Some(state);
         self

@@ -5,7 +5,6 @@
 
 use c2c_auth_core::{ErrorWord, Generation, PairingState, Reason, TokenState};
 
-/// One explanation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Words {
     /// What happened: a clause that begins small and has no full stop.
@@ -26,7 +25,6 @@ const JOURNAL: &str = "See the journal: journalctl -u c2c-authd";
 const PROVISION: &str = "Run: c2c-authctl provision";
 
 /// Why the pairing state is what it is.
-#[must_use]
 pub(crate) const fn reason(reason: Reason) -> Words {
     match reason {
         Reason::None => words("nothing to explain", ""),
@@ -93,7 +91,6 @@ pub(crate) const fn reason(reason: Reason) -> Words {
 }
 
 /// Why a flow ended without a pairing. Nothing goes on by itself then.
-#[must_use]
 pub(crate) const fn flow_end(why: Reason) -> Words {
     match why {
         Reason::CodeExpired => words(reason(why).what, PAIR),
@@ -121,7 +118,6 @@ pub(crate) const fn flow_end(why: Reason) -> Words {
 ///
 /// State and reason decide. A paired device that needs a person without a reason has one cause left, the end of its refresh token: the
 /// last error may be of something else, and does not count. `generation`: of the token that is served.
-#[must_use]
 pub(crate) const fn explanation(
     state: PairingState,
     why: Reason,
@@ -152,8 +148,6 @@ pub(crate) const fn explanation(
     }
 }
 
-/// Where the flow stands.
-#[must_use]
 pub(crate) const fn pairing_state(state: PairingState) -> &'static str {
     match state {
         PairingState::Unprovisioned => "not provisioned: something is missing on the device",
@@ -165,7 +159,6 @@ pub(crate) const fn pairing_state(state: PairingState) -> &'static str {
 }
 
 /// What a caller for a token would find.
-#[must_use]
 pub(crate) const fn token_state(state: TokenState) -> &'static str {
     match state {
         TokenState::None => "none",
@@ -176,7 +169,6 @@ pub(crate) const fn token_state(state: TokenState) -> &'static str {
 }
 
 /// The last thing that went wrong, and what to do when it needs a person for another reason than the pairing's.
-#[must_use]
 pub(crate) const fn error(word: ErrorWord) -> Words {
     match word {
         ErrorWord::Offline => words("the server could not be reached", ONLINE),
@@ -204,7 +196,6 @@ pub(crate) const fn error(word: ErrorWord) -> Words {
 }
 
 /// The clause as the beginning of a sentence.
-#[must_use]
 pub(crate) fn capital(clause: &str) -> String {
     let mut letters = clause.chars();
     let first = letters.next().map(|first| first.to_ascii_uppercase());

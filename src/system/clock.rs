@@ -45,13 +45,11 @@ pub(crate) struct Clock {
 pub(crate) struct DateEffect {
     /// The wall clock is believed now and was not before, or the other way round.
     pub trust_changed: bool,
-    /// The floor moved.
     pub floor_moved: bool,
 }
 
 impl Clock {
     /// Starts from the floor that the record holds, if there is one.
-    #[must_use]
     pub(crate) fn new(stored: Option<WallTime>) -> Self {
         let trust = ClockTrust::new(BUILD_DATE, stored);
         let last = boottime();
@@ -82,7 +80,6 @@ impl Clock {
     }
 
     /// The earliest time it can be.
-    #[must_use]
     pub(crate) const fn floor(&self) -> WallTime {
         self.trust.floor()
     }
@@ -157,7 +154,6 @@ pub(crate) const KERNEL_BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// Which boot this is: by the kernel, else by a random id kept in the runtime directory (which does not survive a boot, but
 /// survives the daemon), else random, so that every start looks like a new boot and no flow is resumed.
-#[must_use]
 pub(crate) fn boot_id(kernel: &Path, runtime: Option<&Path>) -> BootId {
     if let Some(id) = read_id(kernel) {
         return id;

@@ -7,17 +7,13 @@ use std::path::PathBuf;
 /// The directories of `systemd.exec(5)`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Environment {
-    /// `$STATE_DIRECTORY`.
     pub state: Option<PathBuf>,
     /// `$RUNTIME_DIRECTORY`. Without one, nothing of a pairing in progress survives the process.
     pub runtime: Option<PathBuf>,
-    /// `$CREDENTIALS_DIRECTORY`.
     pub credentials: Option<PathBuf>,
 }
 
 impl Environment {
-    /// The process's own.
-    #[must_use]
     pub(crate) fn of_process() -> Self {
         Self::read(|name| std::env::var_os(name))
     }

@@ -16,25 +16,19 @@ use super::timer::ClockStepWatch;
 /// Resolves when the connection to the bus is lost.
 pub(crate) type Closed = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// What is listened to.
 #[derive(Debug)]
 pub(crate) struct Sources {
-    /// Steps of the system clock.
     pub steps: Option<ClockStepWatch>,
     /// Hints that the network may be back.
     pub network: Option<mpsc::Receiver<()>>,
-    /// The signals.
     pub signals: Signals,
 }
 
-/// What was heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SystemEvent {
     /// Somebody set the system clock.
     ClockStepped,
-    /// The network may be back.
     NetworkUp,
-    /// A signal.
     Signal(SignalRequest),
     /// The connection to the bus is lost. Said once.
     BusClosed,
@@ -49,7 +43,6 @@ pub(crate) struct SystemEvents {
 
 impl SystemEvents {
     /// Starts listening. Must be called inside a runtime.
-    #[must_use]
     pub(crate) fn open(mut sources: Sources, closed: Closed) -> Self {
         let (tell, events) = mpsc::channel(1);
         let mut closed = Some(closed);

@@ -28,8 +28,6 @@ pub(crate) struct Notifier {
 }
 
 impl Notifier {
-    /// Connects to `$NOTIFY_SOCKET`.
-    #[must_use]
     pub(crate) fn from_environment() -> Self {
         let address = std::env::var_os("NOTIFY_SOCKET").unwrap_or_default();
         if address.is_empty() {
@@ -41,8 +39,6 @@ impl Notifier {
         })
     }
 
-    /// Speaks to nobody.
-    #[must_use]
     pub(crate) const fn silent() -> Self {
         Self {
             socket: None,
@@ -73,7 +69,6 @@ impl Notifier {
         })
     }
 
-    /// The daemon can serve.
     pub(crate) fn ready(&self) {
         self.send(&[NotifyState::Ready]);
     }
@@ -86,7 +81,6 @@ impl Notifier {
         }
     }
 
-    /// The end began.
     pub(crate) fn stopping(&self) {
         self.send(&[NotifyState::Stopping]);
     }
@@ -137,7 +131,6 @@ pub(crate) struct Watchdog {
 
 impl Watchdog {
     /// The watchdog that the manager asked for, if it did. Half of its patience is ours (`sd_watchdog_enabled(3)`).
-    #[must_use]
     pub(crate) fn from_environment() -> Option<Self> {
         sd_notify::watchdog_enabled()
             .filter(|patience| !patience.is_zero())
@@ -145,7 +138,6 @@ impl Watchdog {
     }
 
     /// Feeds once per interval, the first time at once.
-    #[must_use]
     pub(crate) fn new(every: Duration) -> Self {
         Self {
             // A deadline has whole milliseconds; less than one would be no interval at all.
@@ -163,7 +155,6 @@ impl Watchdog {
     }
 
     /// When an iteration is wanted for the watchdog's sake alone.
-    #[must_use]
     pub(crate) const fn due(&self) -> BootTime {
         self.due
     }

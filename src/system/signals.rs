@@ -5,7 +5,6 @@ use std::io;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// What a signal asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SignalRequest {
     /// SIGTERM or SIGINT: end, after what must be finished.
@@ -14,7 +13,6 @@ pub(crate) enum SignalRequest {
     Reload,
 }
 
-/// The listeners.
 #[derive(Debug)]
 pub(crate) struct Signals {
     term: Signal,
@@ -24,9 +22,6 @@ pub(crate) struct Signals {
 
 impl Signals {
     /// Starts listening. Must be called inside a runtime with IO.
-    ///
-    /// # Errors
-    /// Those of `sigaction(2)` and of the pipe behind it.
     pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self {
             term: signal(SignalKind::terminate())?,

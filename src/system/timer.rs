@@ -18,7 +18,6 @@ use c2c_auth_core::BootTime;
 
 const ZERO: Timespec = Timespec { tv_sec: 0, tv_nsec: 0 };
 
-/// The core's deadline.
 #[derive(Debug)]
 pub(crate) struct Deadline {
     fd: AsyncFd<OwnedFd>,
@@ -27,9 +26,6 @@ pub(crate) struct Deadline {
 
 impl Deadline {
     /// A timer that is not armed. Must be called inside a runtime with IO.
-    ///
-    /// # Errors
-    /// Those of `timerfd_create(2)`.
     pub(crate) fn new() -> io::Result<Self> {
         Ok(Self {
             fd: create(TimerfdClockId::Boottime)?,
@@ -38,9 +34,6 @@ impl Deadline {
     }
 
     /// Arms, moves or disarms. Costs a system call only if the deadline is another than before.
-    ///
-    /// # Errors
-    /// Those of `timerfd_settime(2)`.
     pub(crate) fn set(&mut self, deadline: Option<BootTime>) -> io::Result<()> {
         if self.armed == deadline {
             return Ok(());
@@ -66,9 +59,6 @@ impl Deadline {
     }
 
     /// Waits for the deadline; afterwards the timer is not armed. Waits for ever while none is armed. Cancel safe.
-    ///
-    /// # Errors
-    /// Those of `read(2)`; none is expected.
     pub(crate) async fn expired(&mut self) -> io::Result<()> {
         match wait(&self.fd).await {
             Ok(()) => {
@@ -88,9 +78,6 @@ pub(crate) struct ClockStepWatch {
 
 impl ClockStepWatch {
     /// Starts watching. Must be called inside a runtime with IO.
-    ///
-    /// # Errors
-    /// Those of `timerfd_create(2)` and `timerfd_settime(2)`.
     pub(crate) fn new() -> io::Result<Self> {
         let fd = create(TimerfdClockId::Realtime)?;
         // The end of time, as the kernel sees it: it clamps. The timer stays armed, and on the kernel's list of those to be
@@ -111,9 +98,6 @@ impl ClockStepWatch {
     }
 
     /// Waits for the next step. Cancel safe.
-    ///
-    /// # Errors
-    /// Those of `read(2)` but `ECANCELED`; none is expected.
     pub(crate) async fn stepped(&self) -> io::Result<()> {
         match wait(&self.fd).await {
             Err(error) if error.raw_os_error() == Some(Errno::CANCELED.raw_os_error()) => Ok(()),
