@@ -12,7 +12,7 @@ use zbus::message::Header;
 
 use super::access::{Access, Caller, Callers, Role};
 use super::error_reply::ErrorReply;
-use super::pictures::Pictures;
+use super::qr::pictures::Pictures;
 use super::signal_queue::SignalQueue;
 use super::throttle::{Permit, RateLimit, Weight};
 use super::token_audit::TokenAudit;

@@ -11,20 +11,15 @@
 //! never finds an empty object.
 
 mod access;
-mod device;
 mod error_reply;
 mod gateway;
+mod interfaces;
 mod logind;
-mod options;
-mod pairing;
-mod pictures;
-mod png;
-pub(crate) mod qr;
+mod qr;
 mod signal_queue;
 mod text;
 mod throttle;
 mod token_audit;
-mod tokens;
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -167,14 +162,14 @@ pub(crate) async fn serve_on(
         throttle: throttle::RateLimit::default(),
         audit: token_audit::TokenAudit::default(),
         signals: SignalQueue::new(first),
-        pictures: pictures::Pictures::default(),
+        pictures: qr::pictures::Pictures::default(),
         calls: wiring.calls,
         redirects: wiring.redirects,
     });
     let connection = builder
-        .serve_at(OBJECT, pairing::Pairing(Arc::clone(&gateway)))
-        .serve_at(OBJECT, tokens::Tokens(Arc::clone(&gateway)))
-        .serve_at(OBJECT, device::Device(Arc::clone(&gateway)))
+        .serve_at(OBJECT, interfaces::Pairing(Arc::clone(&gateway)))
+        .serve_at(OBJECT, interfaces::Tokens(Arc::clone(&gateway)))
+        .serve_at(OBJECT, interfaces::Device(Arc::clone(&gateway)))
         // Nobody takes the name from a running daemon, and it takes it from nobody: two with one record would be fatal.
         .allow_name_replacements(false)
         .replace_existing_names(false)

@@ -2,11 +2,13 @@
 //!
 //! Pure: text in, bytes out. What the text is, and who may see it, is decided elsewhere.
 
+pub(super) mod pictures;
+mod png;
+
 use std::fmt::Write;
 
 use qrcodegen::{Mask, QrCode, QrCodeEcc, QrSegment, Version};
 
-use super::png;
 use crate::messages::contract::QR_SIZES;
 
 /// ISO/IEC 18004 asks for four modules of white around the code.

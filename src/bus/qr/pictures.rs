@@ -9,26 +9,27 @@ use std::thread;
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use super::error_reply::ErrorReply;
-use super::qr::{self, Format};
+use super::Format;
+use crate::bus::error_reply::ErrorReply;
+use crate::bus::qr;
 use crate::messages::contract::ErrorName;
 use c2c_auth_core::CallError;
 
 /// A picture holds the code as surely as the text does: it is wiped too.
 #[derive(Clone)]
-pub(super) struct Picture(pub(super) Arc<Zeroizing<Vec<u8>>>);
+pub(in crate::bus) struct Picture(pub(in crate::bus) Arc<Zeroizing<Vec<u8>>>);
 
 /// What a picture shows, and how. Without the text: the code's id stands for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Key {
-    pub(super) code_id: u64,
-    pub(super) complete: bool,
-    pub(super) format: Format,
-    pub(super) size: u32,
+pub(in crate::bus) struct Key {
+    pub(in crate::bus) code_id: u64,
+    pub(in crate::bus) complete: bool,
+    pub(in crate::bus) format: Format,
+    pub(in crate::bus) size: u32,
 }
 
 #[derive(Default)]
-pub(super) struct Pictures {
+pub(in crate::bus) struct Pictures {
     /// There is one: whoever has it may draw.
     pen: tokio::sync::Mutex<()>,
     kept: Mutex<Kept>,
@@ -42,7 +43,7 @@ struct Kept {
 }
 
 /// The right to draw.
-pub(super) struct Pen<'a> {
+pub(in crate::bus) struct Pen<'a> {
     pictures: &'a Pictures,
     _turn: tokio::sync::MutexGuard<'a, ()>,
     /// As of the time before the code was asked for.
@@ -51,7 +52,7 @@ pub(super) struct Pen<'a> {
 
 impl Pictures {
     /// Waits for those who asked before. Ask for the code only then: it may have changed in the meantime.
-    pub(super) async fn pen(&self) -> Pen<'_> {
+    pub(in crate::bus) async fn pen(&self) -> Pen<'_> {
         let turn = self.pen.lock().await;
         Pen {
             pictures: self,
@@ -61,14 +62,14 @@ impl Pictures {
     }
 
     /// No code is on show any more.
-    pub(super) fn forget(&self) {
+    pub(in crate::bus) fn forget(&self) {
         let mut kept = self.kept();
         kept.ends += 1;
         kept.last = None;
     }
 
     #[cfg(test)]
-    pub(super) fn keeps_one(&self) -> bool {
+    pub(in crate::bus) fn keeps_one(&self) -> bool {
         self.kept().last.is_some()
     }
 
@@ -80,7 +81,7 @@ impl Pictures {
 
 impl Pen<'_> {
     /// The picture that was drawn last, or a new one of this text.
-    pub(super) async fn draw(self, key: Key, text: Zeroizing<String>) -> Result<Picture, ErrorReply> {
+    pub(in crate::bus) async fn draw(self, key: Key, text: Zeroizing<String>) -> Result<Picture, ErrorReply> {
         if let Some((kept, picture)) = &self.pictures.kept().last
             && *kept == key
         {

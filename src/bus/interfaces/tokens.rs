@@ -8,18 +8,18 @@ use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
 use zbus::{Connection, Signature, Type, interface};
 
-use super::access::Role;
-use super::error_reply::ErrorReply;
-use super::gateway::Gateway;
-use super::throttle::Weight;
-use super::whole_seconds;
+use crate::bus::access::Role;
+use crate::bus::error_reply::ErrorReply;
+use crate::bus::gateway::Gateway;
+use crate::bus::throttle::Weight;
+use crate::bus::whole_seconds;
 use c2c_auth_core::{AccessToken, CallError, Command, Generation, Reply};
 
-pub(super) struct Tokens(pub(super) Arc<Gateway>);
+pub(in crate::bus) struct Tokens(pub(in crate::bus) Arc<Gateway>);
 
 /// The one answer that may carry an access token. Goes into the message straight from the wiping type, without another
 /// copy of ours; the message's own buffer is zbus's, and the bus copies it too.
-pub(super) struct Bearer(AccessToken);
+pub(in crate::bus) struct Bearer(AccessToken);
 
 impl Bearer {
     /// A token that D-Bus cannot carry is no token: better none than a shorter one.

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use zbus::interface;
 
-use super::gateway::Gateway;
-use super::signal_queue::last_error;
+use crate::bus::gateway::Gateway;
+use crate::bus::signal_queue::last_error;
 
-pub(super) struct Device(pub(super) Arc<Gateway>);
+pub(in crate::bus) struct Device(pub(in crate::bus) Arc<Gateway>);
 
 #[interface(name = "org.cameratocloud.Auth1.Device")]
 impl Device {

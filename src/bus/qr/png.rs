@@ -4,7 +4,7 @@
 //! fixed codes, which needs no tables and makes a QR code of 300 pixels smaller than 2 kB.
 
 /// A picture of `modules` by `modules` (at least 16 pixels), each `scale` pixels on a side; `dark` tells for each module (x, y) whether it is.
-pub(super) fn write(modules: u32, scale: u32, dark: impl Fn(u32, u32) -> bool) -> Vec<u8> {
+pub(in crate::bus) fn write(modules: u32, scale: u32, dark: impl Fn(u32, u32) -> bool) -> Vec<u8> {
     let side = modules * scale;
     let mut header = Vec::with_capacity(13);
     header.extend(side.to_be_bytes());

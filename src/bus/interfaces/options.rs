@@ -4,8 +4,8 @@ use std::collections::HashMap;
 
 use zbus::Variant;
 
-use super::error_reply::ErrorReply;
-use super::text::quote;
+use crate::bus::error_reply::ErrorReply;
+use crate::bus::text::quote;
 use crate::messages::contract::ErrorName;
 
 /// Options not yet read.

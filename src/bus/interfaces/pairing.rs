@@ -9,24 +9,24 @@ use zbus::object_server::SignalEmitter;
 use zbus::{Connection, SerializeDict, Type, Variant, interface};
 use zeroize::Zeroizing;
 
-use super::access::Role;
-use super::error_reply::ErrorReply;
-use super::gateway::Gateway;
 use super::options::{Options, invalid};
-use super::pictures::{Key, Picture};
-use super::qr::{self, Format};
-use super::text::without_nul;
-use super::throttle::Weight;
-use super::whole_seconds;
+use crate::bus::access::Role;
+use crate::bus::error_reply::ErrorReply;
+use crate::bus::gateway::Gateway;
+use crate::bus::qr::pictures::{Key, Picture};
+use crate::bus::qr::{self, Format};
+use crate::bus::text::without_nul;
+use crate::bus::throttle::Weight;
+use crate::bus::whole_seconds;
 use crate::messages::contract::{ErrorName, QR_SIZES};
 use c2c_auth_core::{CallError, CodeView, Command, PairingOptions, Prompt, Reply};
 
-pub(super) struct Pairing(pub(super) Arc<Gateway>);
+pub(in crate::bus) struct Pairing(pub(in crate::bus) Arc<Gateway>);
 
 /// A code as the `ui` role sees it; with the flow's options where a flow was started.
 #[derive(SerializeDict, Type)]
 #[zbus(signature = "a{sv}", rename_all = "kebab-case")]
-pub(super) struct CodeReply {
+pub(in crate::bus) struct CodeReply {
     code_id: u64,
     user_code: Option<String>,
     verification_uri: Option<String>,
