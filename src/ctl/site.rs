@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::{fs, io};
 
 use super::exit::{Exit, Failure};
 use crate::config::accounts::{Accounts, Native};
@@ -101,6 +102,18 @@ impl Site {
 
 /// The variable of `systemd-creds` that names another file.
 pub(super) const HOST_KEY: &str = "SYSTEMD_CREDENTIAL_SECRET";
+
+/// The files of a directory, in order. One that is not there has none.
+pub(super) fn names(directory: &Path) -> io::Result<Vec<String>> {
+    let entries = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let names = entries.map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()));
+    let mut names: Vec<_> = names.collect::<io::Result<_>>()?;
+    names.sort();
+    Ok(names)
+}
 
 /// What changes the machine is for root alone, and says so before it asks anything.
 pub(super) fn need_root(verb: &str) -> Result<(), Failure> {

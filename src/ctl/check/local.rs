@@ -10,7 +10,7 @@ use rustix::fs::{StatVfsMountFlags, statvfs};
 use super::Finding;
 use crate::config::accounts::Accounts;
 use crate::config::{Config, Principals};
-use crate::ctl::site::{Site, USER};
+use crate::ctl::site::{Site, USER, names};
 use crate::messages;
 use crate::store::{REVOCATIONS, is_set_aside};
 use crate::system::clock::Clock;
@@ -130,19 +130,12 @@ pub(super) fn state(site: &Site, config: Option<&Config>, found: &mut Vec<Findin
         _ => found.push(room(&directory)),
     }
     // Others than root and the daemon may not look in.
-    let names = fs::read_dir(&directory).map(|entries| {
-        let names = entries
-            .flatten()
-            .map(|entry| entry.file_name().to_string_lossy().into_owned());
-        names.collect::<Vec<_>>()
-    });
-    let names = names.unwrap_or_default();
-    let mut aside: Vec<_> = names
+    let names = names(&directory).unwrap_or_default();
+    let aside: Vec<_> = names
         .iter()
         .filter(|name| is_set_aside(name))
         .map(String::as_str)
         .collect();
-    aside.sort_unstable();
     if !aside.is_empty() {
         found.push(Finding::warn(
             CHECK,

@@ -64,14 +64,8 @@ pub(super) async fn server(config: &Config, found: &mut Vec<Finding>) {
     let outcome = client.prepare().await.outcome;
     drop(listening);
     let nowhere = client.nowhere_described();
-    judge(
-        &host,
-        &outcome,
-        nowhere.as_deref(),
-        heard.last().as_deref(),
-        now(),
-        found,
-    );
+    let (nowhere, heard) = (nowhere.as_deref(), heard.last());
+    judge(&host, &outcome, nowhere, heard.as_deref(), now(), found);
 }
 
 /// `nowhere`: the places at which the server says that it has no description of itself.
@@ -101,39 +95,39 @@ fn judge(
         Answer::Prepare(PrepareAnswer::Failed(fault)) => Some(fault.kind),
         _ => Some(FaultKind::Garbled),
     };
-    let told = |reason| messages::reason(reason);
-    match fault {
-        None => {}
-        Some(FaultKind::ClockNotSet) => {
-            let told = told(Reason::ClockNotSet);
-            found.push(Finding::fail("tls", format!("{}{because}", told.what), told.cure));
+    let told = |reason, cure| (format!("{}{because}", messages::reason(reason).what), cure);
+    let failed = fault.map(|fault| match fault {
+        FaultKind::ClockNotSet => {
+            let cure = messages::reason(Reason::ClockNotSet).cure;
+            ("tls", told(Reason::ClockNotSet, cure))
         }
-        Some(FaultKind::Untrusted) => found.push(Finding::fail(
-            "tls",
-            format!("the certificate of {host} is not trusted{because}"),
-            "Check the clock, the network (does something in between inspect traffic?), the package ca-certificates, and \
-             tls.ca-file in the configuration",
-        )),
-        Some(FaultKind::Offline) => {
-            let told = told(Reason::Offline);
-            found.push(Finding::fail("tls", format!("{}{because}", told.what), "Check the network, and whether it lets TLS through"));
+        FaultKind::Untrusted => {
+            let cure = "Check the clock, the network (does something in between inspect traffic?), the package \
+                        ca-certificates, and tls.ca-file in the configuration";
+            (
+                "tls",
+                (format!("the certificate of {host} is not trusted{because}"), cure),
+            )
         }
-        Some(FaultKind::Local(_)) => {
-            let told = told(Reason::LocalFault);
+        FaultKind::Offline => {
+            let cure = "Check the network, and whether it lets TLS through";
+            ("tls", told(Reason::Offline, cure))
+        }
+        FaultKind::Local(_) => {
             let cure = "Compare [provider] with what the server says of itself";
-            found.push(Finding::fail("server", format!("{}{because}", told.what), cure));
+            ("server", told(Reason::LocalFault, cure))
         }
-        Some(FaultKind::Refused) if let Some(places) = nowhere => {
+        FaultKind::Refused if let Some(places) = nowhere => {
             let what = format!("{host} answers, and has no description of itself at {places}");
-            let cure = "Compare provider.issuer with what the server publishes, path included (Keycloak's ends in /realms/NAME), or \
-                        write the endpoints";
-            found.push(Finding::fail("server", what, cure));
+            let cure = "Compare provider.issuer with what the server publishes, path included (Keycloak's ends in \
+                        /realms/NAME), or write the endpoints";
+            ("server", (what, cure))
         }
-        Some(FaultKind::Lost | FaultKind::Garbled | FaultKind::RateLimited | FaultKind::Refused) => {
-            let told = told(Reason::ServerError);
-            found.push(Finding::fail("server", format!("{}{because}", told.what), "Check the network"));
+        FaultKind::Lost | FaultKind::Garbled | FaultKind::RateLimited | FaultKind::Refused => {
+            ("server", told(Reason::ServerError, "Check the network"))
         }
-    }
+    });
+    found.extend(failed.map(|(check, (what, cure))| Finding::fail(check, what, cure)));
     if let Some(date) = outcome.date {
         found.push(compare(now, date.as_secs()));
     }

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 use super::Target;
 use super::drop_in::DropIn;
 use super::place::{Found, Which, sealed_paths};
-use crate::ctl::site::Site;
+use crate::ctl::site::{Site, names};
 use crate::system::atomic_file::{Access, without_stage};
 
 /// Between the name of the secret and a number.
@@ -74,18 +74,12 @@ pub(in crate::ctl) fn copies(path: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
         return Ok(Vec::new());
     };
     let stem = format!("{}{MARK}", stem.to_string_lossy());
-    let entries = match fs::read_dir(above) {
-        Ok(entries) => entries,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Ok(Vec::new());
-        }
-        Err(error) => return Err(error),
+    let listed = match names(above) {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Vec::new(),
+        listed => listed?,
     };
     let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry?;
-        let name = entry.file_name();
-        let name = name.to_string_lossy();
+    for name in listed {
         let name = without_stage(&name);
         if let Some(Ok(number)) = name.strip_prefix(&stem).map(str::parse) {
             found.push((number, above.join(name)));
@@ -98,22 +92,19 @@ pub(in crate::ctl) fn copies(path: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
 
 pub(super) fn warning(kept: &[PathBuf], records: bool) -> Option<String> {
     let names: Vec<_> = kept.iter().map(|path| path.display().to_string()).collect();
-    let kept = match names.as_slice() {
-        [] => String::new(),
-        names => format!(
-            "the former state key was replaced; it is kept as {}",
-            names.join(" and ")
-        ),
-    };
-    match (kept.as_str(), records) {
-        ("", false) => None,
-        (kept, false) => Some(kept.to_owned()),
-        ("", true) => Some(
+    let kept = format!(
+        "the former state key was replaced; it is kept as {}",
+        names.join(" and ")
+    );
+    match (names.as_slice(), records) {
+        ([], false) => None,
+        (_, false) => Some(kept),
+        ([], true) => Some(
             "the state key is new, and records sealed with the former one cannot be read: the device has to be paired \
              again, unless that key is brought back"
                 .to_owned(),
         ),
-        (kept, true) => Some(format!(
+        (_, true) => Some(format!(
             "{kept}; records sealed with it cannot be read with the new one: pair the device again, or put the former key \
              back once it opens"
         )),

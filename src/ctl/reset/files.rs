@@ -8,7 +8,7 @@ use crate::ctl::provision::drop_in::DropIn;
 use crate::ctl::provision::keep::copies;
 use crate::ctl::provision::place::{Which, find, sealed_paths};
 use crate::ctl::provision::wait::{self, There};
-use crate::ctl::site::Site;
+use crate::ctl::site::{Site, names};
 use crate::store::{Lock, OpenError, REVOCATIONS, SLOTS, SPILL, is_ours, is_set_aside};
 use crate::system::atomic_file::{is_directory, without_stage};
 
@@ -51,7 +51,7 @@ pub(super) fn records(site: &Site, state: &Path) -> bool {
 }
 
 pub(super) fn any(state: &Path) -> io::Result<bool> {
-    Ok(names(state)?.iter().any(|name| is_ours(name)))
+    Ok(listed(state)?.iter().any(|name| is_ours(name)))
 }
 
 /// Removes. Fails, with nothing changed, while a daemon holds the state directory.
@@ -59,7 +59,7 @@ pub(super) fn clear(site: &Site, config: Option<&Config>, state: &Path, wanted: 
     let mut outcome = Outcome::default();
     let _lock = lock(state)?;
     outcome.pending = pending(state) && !wanted.revocations;
-    for name in names(state)? {
+    for name in listed(state)? {
         let is_record = SLOTS.contains(&name.as_str());
         outcome.had_records |= is_record;
         if is_record && !wanted.records {
@@ -83,7 +83,7 @@ pub(super) fn clear(site: &Site, config: Option<&Config>, state: &Path, wanted: 
         }
     }
     let runtime = site.runtime_directory();
-    for name in names(&runtime)?.iter().filter(|name| is_ours(name)) {
+    for name in listed(&runtime)?.iter().filter(|name| is_ours(name)) {
         outcome.had_records |= name == SPILL;
         take(site, &runtime.join(name), &mut outcome)?;
     }
@@ -106,18 +106,8 @@ fn lock(state: &Path) -> io::Result<Option<Lock>> {
     }
 }
 
-fn names(directory: &Path) -> io::Result<Vec<String>> {
-    let entries = match std::fs::read_dir(directory) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(named(directory, &error)),
-    };
-    let mut names = Vec::new();
-    for entry in entries {
-        names.push(entry?.file_name().to_string_lossy().into_owned());
-    }
-    names.sort();
-    Ok(names)
+fn listed(directory: &Path) -> io::Result<Vec<String>> {
+    names(directory).map_err(|error| named(directory, &error))
 }
 
 fn take(site: &Site, path: &Path, outcome: &mut Outcome) -> io::Result<()> {

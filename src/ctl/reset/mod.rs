@@ -123,40 +123,32 @@ async fn reset(site: &Site, bus: &BusAddress, wanted: &FactoryReset) -> Result<R
 /// What must not be removed yet, as how the server stands and why.
 fn hold_back(site: &Site, state: &Path, unpaired: &Unpaired, provisioning: bool) -> Option<(Server, String)> {
     let may_be_paired = !unpaired.tombstone && files::records(site, state);
-    match &unpaired.complaint {
+    let why = match &unpaired.complaint {
         // Of a device that was never provisioned there is nothing to lose.
-        Some(Complaint::Refused(failure)) if failure.exit != Exit::NotProvisioned || may_be_paired => Some((
-            Server::NotTold,
+        Some(Complaint::Refused(Failure { exit, sentence })) if *exit != Exit::NotProvisioned || may_be_paired => {
             format!(
-                "Nothing was removed: c2c-authd did not unpair ({}), and a pairing, if there is one, can still be revoked at \
-                 the server. Fix that and run the command again, {GIVE_UP}",
-                failure.sentence
-            ),
-        )),
-        _ if !provisioning => None,
-        _ if files::pending(state) => Some((
-            Server::Pending,
-            "Unpaired, but nothing was removed: the server was not told yet, and without the secrets it never would be. \
-             Connect the device to the internet and run the command again, or give that up: --forget-revocations"
-                .to_owned(),
-        )),
-        Some(Complaint::Unreachable(sentence)) if may_be_paired => Some((
-            Server::NotTold,
-            format!(
-                "Nothing was removed: there are records that may be a pairing, and without the secrets nobody could revoke it \
-                 at the server ({sentence}). Get c2c-authd running and run the command again, {GIVE_UP}"
-            ),
-        )),
-        None if may_be_paired && unpaired.was_paired == Some(false) => Some((
-            Server::NotTold,
-            format!(
-                "Nothing was removed: there are records that may be a pairing, but c2c-authd cannot read them ({}). Bring the \
-                 former state key and configuration back and run the command again, {GIVE_UP}",
-                unpaired.reason
-            ),
-        )),
-        _ => None,
-    }
+                "c2c-authd did not unpair ({sentence}), and a pairing, if there is one, can still be revoked at the server. Fix \
+             that and run the command again"
+            )
+        }
+        _ if !provisioning => return None,
+        _ if files::pending(state) => {
+            let why = "Unpaired, but nothing was removed: the server was not told yet, and without the secrets it never would be. \
+                       Connect the device to the internet and run the command again, or give that up: --forget-revocations";
+            return Some((Server::Pending, why.to_owned()));
+        }
+        Some(Complaint::Unreachable(sentence)) if may_be_paired => format!(
+            "there are records that may be a pairing, and without the secrets nobody could revoke it at the server \
+             ({sentence}). Get c2c-authd running and run the command again"
+        ),
+        None if may_be_paired && unpaired.was_paired == Some(false) => format!(
+            "there are records that may be a pairing, but c2c-authd cannot read them ({}). Bring the former state key and \
+             configuration back and run the command again",
+            unpaired.reason
+        ),
+        _ => return None,
+    };
+    Some((Server::NotTold, format!("Nothing was removed: {why}, {GIVE_UP}")))
 }
 
 /// Through the daemon, if there is one or systemd can start one.
