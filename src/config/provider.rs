@@ -7,8 +7,10 @@ use super::raw;
 use super::resolve::Places;
 use super::value::{Between, Kind, OauthClientId, Scope, UriPath, Word as _};
 use crate::oauth::{
-    ClientAuth, Dialect, Encoding, Endpoint, Endpoints, Issuer, ProviderSettings, ServerSettings, Settings,
+    self, ClientAuth, Dialect, Encoding, Endpoint, Endpoints, FrameioC2c, Issuer, OauthCode, OauthDevice,
+    ProviderSettings, ServerSettings, Settings, SettingsError,
 };
+use c2c_auth_core::Secret;
 
 /// Whom the device talks to, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +22,33 @@ pub(crate) struct Provider {
     /// Each approval is a grant of its own: to revoke one leaves the others alone. Frame.io knows a device by its client id, and
     /// many standard servers keep one session for each user and client.
     pub separate_grants: bool,
+}
+
+impl super::Config {
+    /// The server as requests are made for it: the settings, with the client that holds.
+    ///
+    /// # Errors
+    /// What cannot be put on the wire.
+    pub(crate) fn provider_with(&self, client_secret: Option<Secret>) -> Result<oauth::Provider, SettingsError> {
+        let client_id = self.device.client_id.clone().unwrap_or_default();
+        let server = |settings: &ServerSettings| ServerSettings {
+            client_id: client_id.clone(),
+            client_secret: client_secret.clone(),
+            ..settings.clone()
+        };
+        Ok(match &self.provider.settings {
+            ProviderSettings::FrameioC2c(settings) => oauth::Provider::FrameioC2c(FrameioC2c::new(Settings {
+                client_id,
+                client_secret,
+                client_version: self.device.firmware_version.clone(),
+                ..settings.clone()
+            })?),
+            ProviderSettings::OauthDevice(settings) => oauth::Provider::OauthDevice(OauthDevice::new(server(settings))),
+            ProviderSettings::OauthCode(settings, redirect) => {
+                oauth::Provider::OauthCode(OauthCode::new(server(settings), redirect.clone()))
+            }
+        })
+    }
 }
 
 impl Provider {

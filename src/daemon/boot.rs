@@ -11,9 +11,7 @@ use crate::bus::{self, Principal};
 use crate::config::secrets::{self, SecretError};
 use crate::config::{self, Config};
 use crate::messages::journal::{ADVICE, Entry, Priority};
-use crate::oauth::{
-    FrameioC2c, OauthCode, OauthDevice, Provider, ProviderSettings, ServerSettings, Settings, SettingsError,
-};
+use crate::oauth::Provider;
 use crate::store::{Directories, Identity, OpenError, StateKey, Store, records_exist};
 use crate::system::environment::Environment;
 use c2c_auth_core::{BootId, Loaded, Provisioning, Secret, Stored, WallTime};
@@ -129,35 +127,6 @@ pub(crate) const fn stored_floor(stored: &Stored) -> Option<WallTime> {
         Loaded::Current(record) | Loaded::Previous(record) => record.floor,
         Loaded::Missing | Loaded::Damaged | Loaded::KeyUnavailable | Loaded::Foreign => None,
     }
-}
-
-/// The wire's view of the configuration: its settings, with the client that holds.
-///
-/// # Errors
-/// What cannot be put on the wire.
-pub(crate) fn provider(config: &Config, client_secret: Option<Secret>) -> Result<Provider, SettingsError> {
-    let client_id = config.device.client_id.clone().unwrap_or_default();
-    let server = |settings: &ServerSettings| ServerSettings {
-        client_id: client_id.clone(),
-        client_secret: client_secret.clone(),
-        ..settings.clone()
-    };
-    Ok(match &config.provider.settings {
-        ProviderSettings::FrameioC2c(settings) => {
-            let settings = Settings {
-                client_id,
-                client_secret,
-                client_version: config.device.firmware_version.clone(),
-                ..settings.clone()
-            };
-            let frameio = FrameioC2c::new(settings)?;
-            Provider::FrameioC2c(frameio)
-        }
-        ProviderSettings::OauthDevice(settings) => Provider::OauthDevice(OauthDevice::new(server(settings))),
-        ProviderSettings::OauthCode(settings, redirect) => {
-            Provider::OauthCode(OauthCode::new(server(settings), redirect.clone()))
-        }
-    })
 }
 
 /// The bus's view of `[access]`.

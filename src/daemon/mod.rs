@@ -78,7 +78,7 @@ pub fn main() -> ExitCode {
 /// Everything that can be known of a configuration without serving it.
 fn check_config(source: &Source) -> Result<String, StartError> {
     let config = source.read()?;
-    boot::provider(&config, None)?;
+    config.provider_with(None)?;
     Ok(config.check())
 }
 
@@ -147,7 +147,7 @@ async fn boot(address: &BusAddress, source: Source) -> Result<Daemon, StartError
     let directories = boot::directories(&config, &environment)?;
     let provisioned = boot::provision(&config, &environment, &directories.state)?;
     let provisioning = boot::provisioning(&config, &provisioned);
-    let provider = boot::provider(&config, provisioned.client_secret)?;
+    let provider = config.provider_with(provisioned.client_secret)?;
 
     let boot_id = clock::boot_id(Path::new(clock::KERNEL_BOOT_ID), directories.runtime.as_deref());
     let (store, stored) = boot::open_store(&config, &provider, provisioned.state_key, directories, boot_id)?;

@@ -13,7 +13,6 @@ use tracing::{Event, Metadata, Subscriber};
 use super::Finding;
 use crate::config::Config;
 use crate::ctl::now;
-use crate::daemon::boot;
 use crate::discovery::Client;
 use crate::messages;
 use crate::system::clock::Clock;
@@ -24,7 +23,7 @@ use c2c_auth_core::{Answer, FaultKind, PrepareAnswer, Reason};
 const LIMIT: Duration = Duration::from_secs(10);
 
 pub(super) async fn server(config: &Config, found: &mut Vec<Finding>) {
-    let provider = match boot::provider(config, None) {
+    let provider = match config.provider_with(None) {
         Ok(provider) => provider,
         Err(error) => return found.push(Finding::fail("server", error.to_string(), "")),
     };

@@ -18,9 +18,8 @@ use super::{confirm, tell};
 use crate::config::Config;
 use crate::ctl::provision::host_key::lost_by_a_start;
 use crate::ctl::provision::place::{Which, find};
-use crate::daemon::boot;
 use crate::messages::contract::BusAddress;
-use crate::store::{self, Directories, StateKey};
+use crate::store::{self, Directories, Identity, StateKey};
 use c2c_auth_client::proxy::PairingProxy;
 use c2c_auth_core::{Body, Loaded, Reason, Record};
 use files::Wanted;
@@ -211,13 +210,18 @@ fn tombstone_on_disk(site: &Site, config: &Config, state: &Path) -> bool {
     let look = || {
         let key = find(site, Some(config), Which::StateKey).ok()??.content.ok()?;
         let key = StateKey::from_bytes(key.as_slice().try_into().ok()?);
-        let provider = boot::provider(config, None).ok()?;
+        let provider = config.provider_with(None).ok()?;
         let client_id = config.device.client_id.as_deref()?;
         let directories = Directories {
             state: state.to_owned(),
             runtime: Some(site.runtime_directory()),
         };
-        store::peek(&directories, &key, boot::identity(&provider, client_id)).ok()
+        store::peek(
+            &directories,
+            &key,
+            Identity::new(provider.name(), &provider.issuer(), client_id),
+        )
+        .ok()
     };
     matches!(
         look(),

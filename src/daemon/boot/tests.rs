@@ -133,7 +133,7 @@ fn without_a_client_id_nothing_on_disk_is_taken_for_foreign() {
         body: Body::Tombstone(Reason::Unpaired),
     };
     let open = |config: &Config| {
-        let provider = provider(config, None).unwrap();
+        let provider = config.provider_with(None).unwrap();
         let directories = directories(config, &device.environment()).unwrap();
         open_store(
             config,
@@ -172,7 +172,7 @@ fn a_second_daemon_is_told_to_wait_and_a_stranger_to_go() {
     let device = Device::new();
     let config = device.config(ID);
     let open = || {
-        let provider = provider(&config, None).unwrap();
+        let provider = config.provider_with(None).unwrap();
         open_store(
             &config,
             &provider,

@@ -44,7 +44,7 @@ impl Bench {
         .read()
         .unwrap();
         let secret = c2c_auth_core::Secret::new(server.client_secret());
-        let provider = Arc::new(boot::provider(&config, Some(secret)).unwrap());
+        let provider = Arc::new(config.provider_with(Some(secret)).unwrap());
         let clock = Arc::new(FloorClock::new(Clock::new(None).floor()));
         let client = Client::new(
             provider,

@@ -3,7 +3,6 @@
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::store::Identity;
 use c2c_auth_core::{BootId, Generation, GrantId, Slots, Store};
 
 /// A device with its client id and its state key, as a file, and in the state directory what the daemon writes when it unpairs.
@@ -21,7 +20,7 @@ fn unpaired_before() -> (tempfile::TempDir, Site) {
         b"[device]\nclient-id = \"SN-1\"\n[secrets]\nstate-key-file = \"/factory/state-key\"\n",
     );
     let config = site.config().unwrap();
-    let provider = boot::provider(&config, None).unwrap();
+    let provider = config.provider_with(None).unwrap();
     let identity = Identity::new(provider.name(), &provider.issuer(), "SN-1");
     let state = site.state_directory(None);
     let directories = Directories { state, runtime: None };
