@@ -24,7 +24,6 @@ pub(crate) mod in_flight;
 pub(crate) mod inhibit;
 pub(crate) mod reload;
 pub(crate) mod run;
-pub(crate) mod status;
 pub(crate) mod store_thread;
 
 use std::io::{self, Write};

@@ -8,6 +8,7 @@ pub(crate) mod contract;
 pub(crate) mod journal;
 mod oauth_error;
 mod reason;
+pub(crate) mod status;
 
 pub(crate) use call_error::call_error;
 use call_error::local;

@@ -127,7 +127,7 @@ fn tool_and_unit_tell_one_cause_and_one_cure() {
                     ..paired()
                 };
                 let (told, cure) = status.told();
-                let sentence = crate::daemon::status::sentence(&snapshot);
+                let sentence = messages::status::sentence(&snapshot);
                 let at = (pairing, reason, attention, generation, &sentence);
                 assert!(
                     cure.is_empty() || sentence.ends_with(&format!(" {cure}.")),
