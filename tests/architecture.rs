@@ -90,15 +90,15 @@ fn imports_never_turn_back() {
 #[test]
 fn a_planted_violation_is_found() {
     let planted = [
-        ("src/bus/x.rs", "use crate::store::Vault as Box;", "store"),
+        ("src/bus/x.rs", "use crate::store::Records as Box;", "store"),
         ("src/bus/x.rs", "use crate::store::*;", "store"),
         (
             "src/bus/mod.rs",
             "use crate::{\n    core::Policy,\n    transport::{self, Client},\n};",
             "transport",
         ),
-        ("src/bus/mod.rs", "use super::store::Vault;", "store"),
-        ("src/bus/a/b.rs", "use super::super::super::store::Vault;", "store"),
+        ("src/bus/mod.rs", "use super::store::Records;", "store"),
+        ("src/bus/a/b.rs", "use super::super::super::store::Records;", "store"),
         (
             "src/bus/x.rs",
             "#[cfg(test)]\nmod tests {\n    use super::super::super::oauth::Grant;\n}",
@@ -112,9 +112,13 @@ fn a_planted_violation_is_found() {
             "bus",
         ),
         ("src/messages/x.rs", "fn f() { tracing::info!(\"told\") }", "tracing"),
-        ("src/transport/tls.rs", "fn f(v: &crate::store::Vault) {}", "store"),
+        ("src/transport/tls.rs", "fn f(v: &crate::store::Records) {}", "store"),
         ("src/transport/tls.rs", "use c2c_authd::bus::Bus;", "bus"),
-        ("src/store/vault/tests.rs", "use crate::transport::Client;", "transport"),
+        (
+            "src/store/records/tests.rs",
+            "use crate::transport::Client;",
+            "transport",
+        ),
         (
             "src/oauth/mod.rs",
             "type T = Option<crate::transport::Client>;",

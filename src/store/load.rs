@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::body;
 use super::error::OpenError;
 use super::folder::{is_damage, is_passing};
-use super::seal::{Flaw, Kind, Sealer};
+use super::seal::{Defect, Kind, Sealer};
 use crate::system::atomic_file::Folder;
 use c2c_auth_core::{Kept, Loaded, Record};
 
@@ -28,13 +28,13 @@ const READ_APART: Duration = Duration::from_millis(100);
 pub(super) enum Found<T> {
     Absent,
     Good { sequence: u64, content: T },
-    Flawed(Flaw),
+    Defective(Defect),
 }
 
 impl<T> Found<T> {
-    pub(super) const fn flaw(&self) -> Option<Flaw> {
+    pub(super) const fn defect(&self) -> Option<Defect> {
         match self {
-            Self::Flawed(flaw) => Some(*flaw),
+            Self::Defective(defect) => Some(*defect),
             Self::Absent | Self::Good { .. } => None,
         }
     }
@@ -46,21 +46,21 @@ impl<T> Found<T> {
     const fn sequence(&self) -> Option<u64> {
         match self {
             Self::Good { sequence, .. } => Some(*sequence),
-            Self::Absent | Self::Flawed(_) => None,
+            Self::Absent | Self::Defective(_) => None,
         }
     }
 
     fn good(self) -> Option<(u64, T)> {
         match self {
             Self::Good { sequence, content } => Some((sequence, content)),
-            Self::Absent | Self::Flawed(_) => None,
+            Self::Absent | Self::Defective(_) => None,
         }
     }
 
     fn as_content(&self) -> Option<&T> {
         match self {
             Self::Good { content, .. } => Some(content),
-            Self::Absent | Self::Flawed(_) => None,
+            Self::Absent | Self::Defective(_) => None,
         }
     }
 }
@@ -76,7 +76,7 @@ pub(super) fn find<F: Folder, T>(
     let file = match read_patiently(folder, name) {
         Ok(Some(file)) => file,
         Ok(None) => return Ok(Found::Absent),
-        Err(error) if is_damage(&error) => return Ok(Found::Flawed(Flaw::Damaged)),
+        Err(error) if is_damage(&error) => return Ok(Found::Defective(Defect::Damaged)),
         Err(source) => {
             return Err(OpenError::Io {
                 path: folder.path().join(name),
@@ -91,9 +91,9 @@ pub(super) fn find<F: Folder, T>(
                 content,
             },
             // Authentic, and yet not what this version writes.
-            None => Found::Flawed(Flaw::UnknownFormat),
+            None => Found::Defective(Defect::UnknownFormat),
         },
-        Err(flaw) => Found::Flawed(flaw),
+        Err(defect) => Found::Defective(defect),
     })
 }
 
@@ -112,7 +112,7 @@ fn read_patiently<F: Folder>(folder: &F, name: &str) -> io::Result<Option<Vec<u8
 }
 
 /// Everything known about the record after loading.
-pub(super) struct Records {
+pub(super) struct FoundRecords {
     pub(super) loaded: Loaded,
     /// How well its tokens are kept.
     pub(super) kept: Kept,
@@ -121,7 +121,7 @@ pub(super) struct Records {
     /// Sequences of the usable generations on disk.
     pub(super) slots: [Option<u64>; 2],
     /// Generations on disk that cannot be used.
-    pub(super) flawed: Vec<(&'static str, Flaw)>,
+    pub(super) defective: Vec<(&'static str, Defect)>,
     /// The highest sequence in use.
     pub(super) sequence: u64,
 }
@@ -134,7 +134,7 @@ pub(super) enum Spill {
     /// What both generations have outlived: a crash came before it was removed.
     Stale,
     /// What cannot be used. It may be all that is left for another key or configuration.
-    Flawed(Flaw),
+    Defective(Defect),
 }
 
 /// Finds the newest record among the generations on disk and the spill.
@@ -142,20 +142,20 @@ pub(super) enum Spill {
 /// A record is only «current» if nothing beside it is unreadable. Of an unreadable file not even the sequence can be
 /// believed, so it may always have been the newer one; taking the good one for [`Loaded::Previous`] then costs one resend,
 /// taking it for current could cost the pairing. (Renames are atomic, so a torn write never looks like this.)
-pub(super) fn records<F: Folder>(state: &F, runtime: Option<&F>, sealer: &Sealer) -> Result<Records, OpenError> {
+pub(super) fn records<F: Folder>(state: &F, runtime: Option<&F>, sealer: &Sealer) -> Result<FoundRecords, OpenError> {
     let find = |folder, name| find(folder, name, sealer, Kind::Record, body::read_record);
     let mut found = vec![find(state, SLOTS[0])?, find(state, SLOTS[1])?];
     let slots = [found[0].sequence(), found[1].sequence()];
-    let flawed = SLOTS
+    let defective = SLOTS
         .into_iter()
         .zip(&found)
-        .filter_map(|(name, found)| Some((name, found.flaw()?)))
+        .filter_map(|(name, found)| Some((name, found.defect()?)))
         .collect();
     if let Some(runtime) = runtime {
         found.push(find(runtime, SPILL)?);
     }
 
-    let flaw = found.iter().filter_map(Found::flaw).max();
+    let defect = found.iter().filter_map(Found::defect).max();
     let kept = kept(&found);
     let spill = spill(&found, kept);
     let newest = found
@@ -163,18 +163,18 @@ pub(super) fn records<F: Folder>(state: &F, runtime: Option<&F>, sealer: &Sealer
         .filter_map(Found::good)
         .max_by_key(|(sequence, _)| *sequence);
     let sequence = newest.as_ref().map_or(0, |(sequence, _)| *sequence);
-    let loaded = match (newest, flaw) {
+    let loaded = match (newest, defect) {
         (Some((_, record)), None) => Loaded::Current(record),
         (Some((_, record)), Some(_)) => Loaded::Previous(record),
-        (None, Some(flaw)) => unusable(flaw),
+        (None, Some(defect)) => unusable(defect),
         (None, None) => Loaded::Missing,
     };
-    Ok(Records {
+    Ok(FoundRecords {
         loaded,
         kept,
         spill,
         slots,
-        flawed,
+        defective,
         sequence,
     })
 }
@@ -198,39 +198,39 @@ fn spill(found: &[Found<Record>], kept: Kept) -> Spill {
         return Spill::Keep;
     };
     let newest = found.iter().filter_map(Found::sequence).max();
-    match spill.flaw() {
-        Some(flaw) => Spill::Flawed(flaw),
+    match spill.defect() {
+        Some(defect) => Spill::Defective(defect),
         None if kept == Kept::Twice && spill.sequence().is_some() && spill.sequence() < newest => Spill::Stale,
         None => Spill::Keep,
     }
 }
 
-fn unusable(flaw: Flaw) -> Loaded {
-    match flaw {
-        Flaw::Damaged | Flaw::UnknownFormat => Loaded::Damaged,
-        Flaw::OtherKey => Loaded::KeyUnavailable,
-        Flaw::Foreign => Loaded::Foreign,
+fn unusable(defect: Defect) -> Loaded {
+    match defect {
+        Defect::Damaged | Defect::UnknownFormat => Loaded::Damaged,
+        Defect::OtherKey => Loaded::KeyUnavailable,
+        Defect::Foreign => Loaded::Foreign,
     }
 }
 
-/// The number in the name of a file that was set aside for this flaw.
-fn number(name: &str, stem: &str, flaw: Flaw) -> Option<u32> {
+/// The number in the name of a file that was set aside for this defect.
+fn number(name: &str, stem: &str, defect: Defect) -> Option<u32> {
     name.strip_prefix(stem)?
         .strip_prefix('.')?
-        .strip_prefix(flaw.word())?
+        .strip_prefix(defect.word())?
         .strip_prefix('.')?
         .parse()
         .ok()
 }
 
 /// A name for a file to be kept that nothing in `names` has: `record.damaged.1`, `record.damaged.2`, …
-pub(super) fn free_name(names: &[String], stem: &str, flaw: Flaw) -> String {
+pub(super) fn free_name(names: &[String], stem: &str, defect: Defect) -> String {
     let last = names
         .iter()
-        .filter_map(|name| number(name, stem, flaw))
+        .filter_map(|name| number(name, stem, defect))
         .max()
         .unwrap_or(0);
-    format!("{stem}.{}.{}", flaw.word(), last.saturating_add(1))
+    format!("{stem}.{}.{}", defect.word(), last.saturating_add(1))
 }
 
 /// Whether any of `names` in a state directory was ever sealed, usable or set aside.

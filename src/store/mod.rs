@@ -31,8 +31,8 @@ mod error;
 mod folder;
 mod key;
 mod load;
+mod records;
 mod seal;
-mod vault;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -43,8 +43,8 @@ pub(crate) use load::{REVOCATIONS, SLOTS, SPILL};
 
 use crate::system::atomic_file::{Directory, without_stage};
 use c2c_auth_core::BootId;
+use records::Records;
 use seal::Sealer;
-use vault::Vault;
 
 /// Where things are kept. Both must exist, belong to us and be writable by nobody else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +56,7 @@ pub struct Directories {
 }
 
 /// The open store. Holds the lock on the state directory until dropped.
-pub struct Store(Vault<Directory>);
+pub struct Store(Records<Directory>);
 
 impl Store {
     /// Takes the lock and loads. Without a key it opens all the same, tells whether there is a record, and writes nothing.
@@ -74,8 +74,8 @@ impl Store {
         folder::lock(&state, &dirs.state)?;
         let runtime = dirs.runtime.map(folder::open).transpose()?;
         let sealer = key.map(|key| Sealer::new(&key, identity));
-        let (vault, stored) = Vault::open(state, runtime, sealer, boot)?;
-        Ok((Self(vault), stored))
+        let (records, stored) = Records::open(state, runtime, sealer, boot)?;
+        Ok((Self(records), stored))
     }
 
     /// Carries out one write, durably.
@@ -137,7 +137,7 @@ pub fn peek(dirs: &Directories, key: &StateKey, identity: Identity) -> Result<c2
 pub(crate) fn is_ours(name: &str) -> bool {
     let name = without_stage(name);
     let stems = ["record.", "revocations."];
-    matches!(name, vault::SPARE | load::FLOW | REVOCATIONS) || stems.iter().any(|stem| name.starts_with(stem))
+    matches!(name, records::RESERVE | load::FLOW | REVOCATIONS) || stems.iter().any(|stem| name.starts_with(stem))
 }
 
 /// Whether a file was set aside because it could not be used: `record.damaged.1`, `revocations.foreign.2`.

@@ -55,7 +55,7 @@ impl Kind {
 /// Why a file cannot be used. Ordered: of two unusable generations the greater decides what is told, because it has the
 /// better cure (the right configuration, the right key, the newer software, none).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Flaw {
+pub(super) enum Defect {
     /// Not what was written.
     Damaged,
     /// Written by newer software.
@@ -66,7 +66,7 @@ pub(super) enum Flaw {
     Foreign,
 }
 
-impl Flaw {
+impl Defect {
     /// The middle part of the name under which such a file is kept.
     pub(super) const fn word(self) -> &'static str {
         match self {
@@ -135,12 +135,12 @@ impl Sealer {
 
     /// Opens what [`Sealer::seal`] made. The identity is looked at last, behind the tag: a flipped bit in it is damage, not
     /// a foreign record.
-    pub(super) fn open(&self, kind: Kind, file: &[u8]) -> Result<Opened, Flaw> {
+    pub(super) fn open(&self, kind: Kind, file: &[u8]) -> Result<Opened, Defect> {
         if file.len() > MAX_FILE {
-            return Err(Flaw::Damaged);
+            return Err(Defect::Damaged);
         }
-        let (header, sealed) = file.split_at_checked(HEADER).ok_or(Flaw::Damaged)?;
-        let (body, tag) = sealed.split_last_chunk::<TAG>().ok_or(Flaw::Damaged)?;
+        let (header, sealed) = file.split_at_checked(HEADER).ok_or(Defect::Damaged)?;
+        let (body, tag) = sealed.split_last_chunk::<TAG>().ok_or(Defect::Damaged)?;
         let mut rest = header;
         let magic: [u8; 8] = take(&mut rest)?;
         let version: [u8; 2] = take(&mut rest)?;
@@ -150,20 +150,20 @@ impl Sealer {
         let nonce: [u8; NONCE] = take(&mut rest)?;
 
         if magic != *kind.magic() {
-            return Err(Flaw::Damaged);
+            return Err(Defect::Damaged);
         }
         if u16::from_be_bytes(version) != VERSION {
-            return Err(Flaw::UnknownFormat);
+            return Err(Defect::UnknownFormat);
         }
         if key_id != self.key_id {
-            return Err(Flaw::OtherKey);
+            return Err(Defect::OtherKey);
         }
         let mut body = Zeroizing::new(body.to_vec());
         self.cipher
             .decrypt_inout_detached(&nonce.into(), header, body.as_mut_slice().into(), tag.into())
-            .map_err(|_| Flaw::Damaged)?;
+            .map_err(|_| Defect::Damaged)?;
         if identity != *self.identity.bytes() {
-            return Err(Flaw::Foreign);
+            return Err(Defect::Foreign);
         }
         Ok(Opened {
             sequence: u64::from_be_bytes(sequence),
@@ -172,8 +172,8 @@ impl Sealer {
     }
 }
 
-fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Flaw> {
-    let (part, after) = rest.split_first_chunk().ok_or(Flaw::Damaged)?;
+fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Defect> {
+    let (part, after) = rest.split_first_chunk().ok_or(Defect::Damaged)?;
     *rest = after;
     Ok(*part)
 }

@@ -132,7 +132,7 @@ pub(crate) trait Folder {
     }
 
     /// Removes what interrupted writes left. Never needed for correctness, so failures are left to later writes.
-    fn sweep(&self) {
+    fn remove_leftovers(&self) {
         for name in self.names().unwrap_or_default() {
             if name.starts_with('.') && name.ends_with(STAGED) {
                 let _ = self.remove(&name);

@@ -103,12 +103,12 @@ fn a_spilled_pairing_never_comes_back_after_a_tombstone() {
     // The spill is made, outlives its removal, and is older than what was written since.
     let device = Device::with(&[one(paired(1))]);
     let plan = Plan::new(Fault::Once(Errno::IO));
-    let (mut vault, _) = Place::open(&device, &plan);
+    let (mut records, _) = Place::open(&device, &plan);
     plan.arm(0);
-    vault.write(&one(paired(2))).unwrap_err();
+    records.write(&one(paired(2))).unwrap_err();
     let spill = std::fs::read(device.run_file("record.spill")).unwrap();
-    vault.write(&both(tombstone(3))).unwrap();
-    drop(vault);
+    records.write(&both(tombstone(3))).unwrap();
+    drop(records);
     assert!(!device.run_file("record.spill").exists());
     std::fs::write(device.run_file("record.spill"), spill).unwrap();
     assert_eq!(device.loaded(), Loaded::Current(tombstone(3)));
@@ -120,12 +120,12 @@ fn a_spilled_pairing_never_comes_back_after_a_tombstone() {
 fn a_failed_tombstone_leaves_a_spilled_pairing_in_force() {
     let device = Device::with(&[one(paired(1))]);
     let plan = Plan::new(Fault::Once(Errno::IO));
-    let (mut vault, _) = Place::open(&device, &plan);
+    let (mut records, _) = Place::open(&device, &plan);
     for write in [one(paired(2)), both(tombstone(3))] {
         plan.arm(0);
-        vault.write(&write).unwrap_err();
+        records.write(&write).unwrap_err();
     }
-    drop(vault);
+    drop(records);
     assert_eq!(device.loaded(), Loaded::Current(paired(2)));
 }
 
@@ -145,11 +145,11 @@ fn a_full_disk_takes_one_more_record_and_the_room_is_kept_again_later() {
         let spare = std::fs::metadata(device.file("spare")).unwrap().len();
         assert!(spare >= 65_536);
         let plan = Plan::new(Fault::Once(Errno::NOSPC));
-        let (mut vault, _) = Place::open(&device, &plan);
+        let (mut records, _) = Place::open(&device, &plan);
         plan.arm(step);
-        vault.write(&one(paired(3))).unwrap();
+        records.write(&one(paired(3))).unwrap();
         assert!(plan.was_hit());
-        drop(vault);
+        drop(records);
         assert_eq!(device.loaded(), Loaded::Current(paired(3)));
         assert_eq!(std::fs::metadata(device.file("spare")).unwrap().len(), spare);
         assert_eq!(device.names(), ["record.0", "record.1", "spare"]);
@@ -160,9 +160,9 @@ fn a_full_disk_takes_one_more_record_and_the_room_is_kept_again_later() {
 fn an_error_names_the_directory_and_no_secret() {
     let device = Device::new();
     let plan = Plan::new(Fault::ForGood);
-    let (mut vault, _) = Place::open(&device, &plan);
+    let (mut records, _) = Place::open(&device, &plan);
     plan.arm(0);
-    let error = vault.write(&one(paired(1))).unwrap_err();
+    let error = records.write(&one(paired(1))).unwrap_err();
     let text = format!("{error} {error:?}");
     assert!(text.contains(device.state.path().to_str().unwrap()));
     assert!(!text.contains("example"));

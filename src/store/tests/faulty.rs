@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use super::fixture::*;
 use crate::store::folder;
+use crate::store::records::Records;
 use crate::store::seal::Sealer;
-use crate::store::vault::Vault;
 use crate::system::atomic_file::faulty::Faulty;
 pub(super) use crate::system::atomic_file::faulty::{Fault, Plan};
 use crate::system::atomic_file::{Directory, Folder};
@@ -18,14 +18,14 @@ pub(super) trait Place {
     fn state(&self) -> Self::Folder;
     fn runtime(&self) -> Self::Folder;
 
-    fn open(&self, plan: &Rc<Plan>) -> (Vault<Faulty<Self::Folder>>, Stored) {
+    fn open(&self, plan: &Rc<Plan>) -> (Records<Faulty<Self::Folder>>, Stored) {
         let faulty = |inner| Faulty::new(inner, plan);
         let sealer = Sealer::new(&key(), identity());
-        let (vault, stored) =
-            Vault::open(faulty(self.state()), Some(faulty(self.runtime())), Some(sealer), BOOT).unwrap();
+        let (records, stored) =
+            Records::open(faulty(self.state()), Some(faulty(self.runtime())), Some(sealer), BOOT).unwrap();
         // In how many places it lies is the subject of other tests.
         let kept = Kept::Twice;
-        (vault, Stored { kept, ..stored })
+        (records, Stored { kept, ..stored })
     }
 
     fn stored(&self) -> Stored {

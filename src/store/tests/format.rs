@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::fixture::*;
 use crate::store::body;
-use crate::store::seal::{Flaw, Kind, MAX_BODY, MAX_FILE, Sealer};
+use crate::store::seal::{Defect, Kind, MAX_BODY, MAX_FILE, Sealer};
 use c2c_auth_core::{
     AccessToken, Body, BootId, BootTime, DeviceInfo, Generation, GrantId, IntentMark, Pairing, Reason, Record,
     RefreshToken, Stamp, TokenPair, WallTime,
@@ -141,7 +141,7 @@ fn what_is_sealed_is_never_too_large_to_be_opened() {
     assert_eq!(sealer().open(Kind::Record, &largest).unwrap().body.len(), MAX_BODY);
     assert_eq!(seal(MAX_BODY + 1), None);
     let longer = [&largest[..], &[0]].concat();
-    assert_eq!(sealer().open(Kind::Record, &longer).err(), Some(Flaw::Damaged));
+    assert_eq!(sealer().open(Kind::Record, &longer).err(), Some(Defect::Damaged));
 }
 
 #[test]
@@ -158,7 +158,7 @@ fn a_body_opens_only_as_what_it_was_sealed() {
         for kind in kinds.into_iter().filter(|kind| *kind != sealed_as) {
             let other = sealer().seal(kind, 1, NONCE, Zeroizing::new(Vec::new())).unwrap();
             let forged = [&other[..8], &file[8..]].concat();
-            assert_eq!(sealer().open(kind, &forged).err(), Some(Flaw::Damaged));
+            assert_eq!(sealer().open(kind, &forged).err(), Some(Defect::Damaged));
         }
     }
 }

@@ -23,9 +23,9 @@ fn unmarked(n: u64) -> Record {
 fn spilled(before: &[Write], last: &Write) -> Device {
     let device = Device::with(before);
     let plan = Plan::new(Fault::Once(Errno::IO));
-    let (mut vault, _) = Place::open(&device, &plan);
+    let (mut records, _) = Place::open(&device, &plan);
     plan.arm(0);
-    vault.write(last).unwrap_err();
+    records.write(last).unwrap_err();
     device
 }
 
@@ -189,11 +189,11 @@ fn a_second_copy_that_fails_leaves_the_first_and_never_two_halves() {
     for step in 0..6 {
         let device = Device::with(&[both(paired(1)), one(paired(2))]);
         let plan = Plan::new(Fault::Once(Errno::NOSPC));
-        let (mut vault, _) = Place::open(&device, &plan);
+        let (mut records, _) = Place::open(&device, &plan);
         fs::remove_file(device.file("spare")).unwrap();
         plan.arm(step);
-        let outcome = vault.write(&one(paired(2)));
-        drop(vault);
+        let outcome = records.write(&one(paired(2)));
+        drop(records);
         let (record, kept) = found(&device);
         assert_eq!(record, Loaded::Current(paired(2)), "{step}");
         assert!(outcome.is_err() || kept == Kept::Twice, "{step}: {kept:?}");

@@ -238,9 +238,9 @@ fn a_power_cut_right_after_a_write_undoes_nothing() {
     for scenario in scenarios() {
         let board = Board::new();
         let precious = scenario.prepare(&board);
-        let (mut vault, old) = board.open(&Plan::new(Fault::ForGood));
+        let (mut records, old) = board.open(&Plan::new(Fault::ForGood));
         let new = without_flow((scenario.after)(old));
-        vault.write(&scenario.what).unwrap();
+        records.write(&scenario.what).unwrap();
         for board in board.after_power_cut() {
             assert_eq!(board.stored(), new, "{}", scenario.name);
             for content in &precious {

@@ -168,11 +168,11 @@ pub(super) fn at_every_step<P: Place>(fault: Fault, mut check: impl FnMut(&Scena
             let place = P::new();
             let precious = scenario.prepare(&place);
             let plan = Plan::new(fault);
-            let (mut vault, old) = place.open(&plan);
+            let (mut records, old) = place.open(&plan);
             plan.arm(step);
             let new = (scenario.after)(old.clone());
-            let outcome = vault.write(&scenario.what);
-            drop(vault);
+            let outcome = records.write(&scenario.what);
+            drop(records);
             if !plan.was_hit() {
                 assert!(step > 1, "{}: no step was tried", scenario.name);
                 break;

@@ -7,16 +7,16 @@ use zeroize::Zeroizing;
 use super::body;
 use super::error::{OpenError, WriteError};
 use super::folder::is_full;
-use super::load::{self, FLOW, Found, REVOCATIONS, Records, SLOTS, SPILL, Spill};
-use super::seal::{Flaw, Kind, MAX_BODY, MAX_FILE, NONCE, Sealer};
+use super::load::{self, FLOW, Found, FoundRecords, REVOCATIONS, SLOTS, SPILL, Spill};
+use super::seal::{Defect, Kind, MAX_BODY, MAX_FILE, NONCE, Sealer};
 use crate::system::atomic_file::Folder;
 use c2c_auth_core::{Body, BootId, FlowRecord, Kept, Loaded, PendingRevocation, Record, Slots, Store, Stored};
 
 /// Room kept for the day the disk is full.
-pub(super) const SPARE: &str = "spare";
+pub(super) const RESERVE: &str = "spare";
 
 /// The store behind [`super::Store`].
-pub(super) struct Vault<F> {
+pub(super) struct Records<F> {
     state: F,
     runtime: Option<F>,
     /// `None` without a state key.
@@ -26,18 +26,18 @@ pub(super) struct Vault<F> {
     /// Sequences of the generations on disk; `None` where there is none that opens.
     slots: [Option<u64>; 2],
     /// Files in the state directory that cannot be used, until something takes their place.
-    flawed: Vec<Flawed>,
+    defective: Vec<Defective>,
     /// Why what is in the place of the spill cannot be used, until it is set aside.
-    flawed_spill: Option<Flaw>,
-    /// Whether the spare file is there.
-    spare: bool,
+    defective_spill: Option<Defect>,
+    /// Whether the reserve file is there.
+    reserve: bool,
 }
 
 /// A file that cannot be used.
 #[derive(Clone, Copy)]
-struct Flawed {
+struct Defective {
     name: &'static str,
-    flaw: Flaw,
+    defect: Defect,
     /// Whether it has its second name already.
     kept: bool,
 }
@@ -49,7 +49,7 @@ struct Sealed {
     file: Vec<u8>,
 }
 
-impl<F: Folder> Vault<F> {
+impl<F: Folder> Records<F> {
     /// Loads. Overwrites, renames and removes nothing but remains of interrupted writes and a flow that cannot go on.
     pub(super) fn open(
         state: F,
@@ -57,9 +57,9 @@ impl<F: Folder> Vault<F> {
         sealer: Option<Sealer>,
         boot: BootId,
     ) -> Result<(Self, Stored), OpenError> {
-        state.sweep();
+        state.remove_leftovers();
         if let Some(runtime) = &runtime {
-            runtime.sweep();
+            runtime.remove_leftovers();
         }
         let (records, revocations) = match &sealer {
             Some(sealer) => (
@@ -68,45 +68,47 @@ impl<F: Folder> Vault<F> {
             ),
             None => (without_key(&state, runtime.as_ref())?, Found::Absent),
         };
-        let Records {
+        let FoundRecords {
             loaded,
             kept,
             spill,
             slots,
-            mut flawed,
+            mut defective,
             sequence,
         } = records;
-        let flawed_spill = match spill {
+        let defective_spill = match spill {
             Spill::Keep => None,
             Spill::Stale => {
                 // Should both generations be damaged one day, it must not come back.
                 let _ = runtime.as_ref().map(|runtime| runtime.remove(SPILL));
                 None
             }
-            Spill::Flawed(flaw) => Some(flaw),
+            Spill::Defective(defect) => Some(defect),
         };
-        flawed.extend(revocations.flaw().map(|flaw| (REVOCATIONS, flaw)));
-        let flawed = flawed
+        defective.extend(revocations.defect().map(|defect| (REVOCATIONS, defect)));
+        let defective = defective
             .into_iter()
-            .map(|(name, flaw)| Flawed {
+            .map(|(name, defect)| Defective {
                 name,
-                flaw,
+                defect,
                 kept: false,
             })
             .collect();
         let flow = runtime
             .as_ref()
             .and_then(|runtime| resume(runtime, sealer.as_ref(), boot));
-        let spare = state.names().is_ok_and(|names| names.iter().any(|name| name == SPARE));
-        let vault = Self {
+        let reserve = state
+            .names()
+            .is_ok_and(|names| names.iter().any(|name| name == RESERVE));
+        let records = Self {
             state,
             runtime,
             sealer,
             sequence,
             slots,
-            flawed,
-            flawed_spill,
-            spare,
+            defective,
+            defective_spill,
+            reserve,
         };
         let stored = Stored {
             record: loaded,
@@ -114,7 +116,7 @@ impl<F: Folder> Vault<F> {
             revocations: revocations.content().unwrap_or_default(),
             flow,
         };
-        Ok((vault, stored))
+        Ok((records, stored))
     }
 
     /// Carries out one write; when it returns `Ok`, a power cut cannot undo it.
@@ -138,13 +140,13 @@ impl<F: Folder> Vault<F> {
             let sequence = self.sequence;
             sealed.push(Sealed { slot, sequence, file });
         }
-        let doubtful = SLOTS.iter().any(|name| self.is_flawed(name));
-        if let Err(source) = self.with_spare(|vault| vault.put(&sealed)) {
+        let doubtful = SLOTS.iter().any(|name| self.is_defective(name));
+        if let Err(source) = self.with_reserve(|records| records.put(&sealed)) {
             match record.body {
                 Body::Paired(_) => self.spill(&sealed),
                 // What it replaced may be the only sign that the other generation is not the newest.
                 Body::Tombstone(_) if doubtful => {}
-                Body::Tombstone(_) => self.withdraw(&sealed),
+                Body::Tombstone(_) => self.undo_tombstone(&sealed),
             }
             return Err(self.failed(source));
         }
@@ -153,7 +155,7 @@ impl<F: Folder> Vault<F> {
             // Older than what is on disk now, so it would not be used either way.
             let _ = runtime.remove(SPILL);
         }
-        self.keep_spare();
+        self.make_reserve();
         Ok(())
     }
 
@@ -163,19 +165,19 @@ impl<F: Folder> Vault<F> {
         }
         if list.is_empty() {
             // One that does not open is not ours to remove, and nothing takes its place.
-            if self.is_flawed(REVOCATIONS) {
+            if self.is_defective(REVOCATIONS) {
                 return Ok(());
             }
             return self.state.erase(REVOCATIONS).map_err(|source| self.failed(source));
         }
         let file = self.seal(Kind::Revocations, body::write_revocations(list))?;
-        self.with_spare(|vault| {
-            vault.state.stage(REVOCATIONS, &file)?;
-            vault.keep(&[REVOCATIONS])?;
-            vault.replace_kept(REVOCATIONS)
+        self.with_reserve(|records| {
+            records.state.stage(REVOCATIONS, &file)?;
+            records.set_aside(&[REVOCATIONS])?;
+            records.replace_set_aside(REVOCATIONS)
         })
         .map_err(|source| self.failed(source))?;
-        self.keep_spare();
+        self.make_reserve();
         Ok(())
     }
 
@@ -218,16 +220,16 @@ impl<F: Folder> Vault<F> {
         for Sealed { slot, file, .. } in sealed {
             self.state.stage(SLOTS[*slot], file)?;
         }
-        self.keep(&SLOTS)?;
+        self.set_aside(&SLOTS)?;
         for Sealed { slot, sequence, .. } in sealed {
-            self.replace_kept(SLOTS[*slot])?;
+            self.replace_set_aside(SLOTS[*slot])?;
             self.slots[*slot] = Some(*sequence);
         }
         // A second unusable generation would make the new one look like the one before it.
         for name in SLOTS {
-            if self.is_flawed(name) {
+            if self.is_defective(name) {
                 self.state.erase(name)?;
-                self.flawed.retain(|flawed| flawed.name != name);
+                self.defective.retain(|defective| defective.name != name);
             }
         }
         Ok(())
@@ -237,15 +239,15 @@ impl<F: Folder> Vault<F> {
     /// is left for another key, configuration or version.
     ///
     /// A link, not a rename: until the new version is in force, the old name has to go on saying that something is wrong.
-    fn keep(&mut self, names: &[&str]) -> io::Result<()> {
-        let unkept = |flawed: &Flawed| !flawed.kept && names.contains(&flawed.name);
-        if !self.flawed.iter().any(unkept) {
+    fn set_aside(&mut self, names: &[&str]) -> io::Result<()> {
+        let unkept = |defective: &Defective| !defective.kept && names.contains(&defective.name);
+        if !self.defective.iter().any(unkept) {
             return Ok(());
         }
         let mut taken = self.state.names()?;
-        for Flawed { name, flaw, .. } in self.flawed.iter().copied().filter(unkept) {
+        for Defective { name, defect, .. } in self.defective.iter().copied().filter(unkept) {
             let stem = name.split('.').next().unwrap_or(name);
-            let kept = load::free_name(&taken, stem, flaw);
+            let kept = load::free_name(&taken, stem, defect);
             // Not every file system has links, and only files can have them.
             let linked = self.state.link(name, &kept);
             match linked.or_else(|_| self.state.rename(name, &kept)) {
@@ -257,16 +259,20 @@ impl<F: Folder> Vault<F> {
         }
         self.state.sync()?;
         // Only now: a try that failed on the way is made again, a try that succeeded never.
-        for flawed in self.flawed.iter_mut().filter(|flawed| names.contains(&flawed.name)) {
-            flawed.kept = true;
+        for defective in self
+            .defective
+            .iter_mut()
+            .filter(|defective| names.contains(&defective.name))
+        {
+            defective.kept = true;
         }
         Ok(())
     }
 
-    /// Puts the staged version of `name` in force over what [`Self::keep`] has taken care of.
-    fn replace_kept(&mut self, name: &str) -> io::Result<()> {
+    /// Puts the staged version of `name` in force over what [`Self::set_aside`] has taken care of.
+    fn replace_set_aside(&mut self, name: &str) -> io::Result<()> {
         self.state.commit(name)?;
-        self.flawed.retain(|flawed| flawed.name != name);
+        self.defective.retain(|defective| defective.name != name);
         Ok(())
     }
 
@@ -282,16 +288,16 @@ impl<F: Folder> Vault<F> {
     /// Keeps a spill that is of no use here under another name: it may be another configuration's only copy. Best effort,
     /// as all that concerns the runtime directory.
     fn set_spill_aside(&mut self) {
-        if let (Some(flaw), Some(runtime)) = (self.flawed_spill.take(), &self.runtime) {
+        if let (Some(defect), Some(runtime)) = (self.defective_spill.take(), &self.runtime) {
             let names = runtime.names().unwrap_or_default();
-            let _ = runtime.rename(SPILL, &load::free_name(&names, "record", flaw));
+            let _ = runtime.rename(SPILL, &load::free_name(&names, "record", defect));
         }
     }
 
     /// A tombstone that was not durable in both slots: the caller is told that nothing changed, so the next start should not
     /// find it either. Once it stands in both slots the record it was to end is gone, and it is the best that is left.
     /// (A verdict's tombstone that is lost this way costs nothing: the server will repeat its verdict.)
-    fn withdraw(&mut self, sealed: &[Sealed]) {
+    fn undo_tombstone(&mut self, sealed: &[Sealed]) {
         let in_force = |sealed: &&Sealed| {
             let found = self.state.read(SLOTS[sealed.slot]);
             found.is_ok_and(|found| found.as_ref() == Some(&sealed.file))
@@ -304,33 +310,33 @@ impl<F: Folder> Vault<F> {
         }
     }
 
-    /// Tries once more without the spare file if the disk is full.
-    fn with_spare(&mut self, mut attempt: impl FnMut(&mut Self) -> io::Result<()>) -> io::Result<()> {
+    /// Tries once more without the reserve file if the disk is full.
+    fn with_reserve(&mut self, mut attempt: impl FnMut(&mut Self) -> io::Result<()>) -> io::Result<()> {
         match attempt(self) {
-            Err(error) if is_full(&error) && self.spare => {
+            Err(error) if is_full(&error) && self.reserve => {
                 // Synced, because file systems may hold freed room back until then.
-                if self.state.erase(SPARE).is_err() {
+                if self.state.erase(RESERVE).is_err() {
                     return Err(error);
                 }
-                self.spare = false;
+                self.reserve = false;
                 attempt(self)
             }
             outcome => outcome,
         }
     }
 
-    /// Makes the spare file, after a write that went well. If there is no room for it, the disk is as full as it is.
-    fn keep_spare(&mut self) {
-        if self.spare {
+    /// Makes the reserve file, after a write that went well. If there is no room for it, the disk is as full as it is.
+    fn make_reserve(&mut self) {
+        if self.reserve {
             return;
         }
         // Random, because file systems that compress or leave holes would keep no room for zeros.
         let mut room = vec![0; MAX_FILE];
-        self.spare = getrandom::fill(&mut room).is_ok() && self.state.replace(SPARE, &room).is_ok();
+        self.reserve = getrandom::fill(&mut room).is_ok() && self.state.replace(RESERVE, &room).is_ok();
     }
 
-    fn is_flawed(&self, name: &str) -> bool {
-        self.flawed.iter().any(|flawed| flawed.name == name)
+    fn is_defective(&self, name: &str) -> bool {
+        self.defective.iter().any(|defective| defective.name == name)
     }
 
     fn failed(&self, source: io::Error) -> WriteError {
@@ -342,18 +348,18 @@ impl<F: Folder> Vault<F> {
 }
 
 /// Without a key nothing is read, so nothing can be called usable or not.
-fn without_key<F: Folder>(state: &F, runtime: Option<&F>) -> Result<Records, OpenError> {
+fn without_key<F: Folder>(state: &F, runtime: Option<&F>) -> Result<FoundRecords, OpenError> {
     let loaded = if load::any_record(state, runtime)? {
         Loaded::KeyUnavailable
     } else {
         Loaded::Missing
     };
-    Ok(Records {
+    Ok(FoundRecords {
         loaded,
         kept: Kept::default(),
         spill: Spill::Keep,
         slots: [None; 2],
-        flawed: Vec::new(),
+        defective: Vec::new(),
         sequence: 0,
     })
 }
