@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::bus::Call;
 use crate::discovery::Client;
-use crate::loopback::{Bound, Listener, Verdict, Wires};
+use crate::loopback::{Bound, Callbacks, Listener, Verdict};
 use crate::oauth::{Kind, OauthCode, Provider, RedirectError, pkce};
 use c2c_auth_core::{
     Answer, Authorization, AuthorizeAnswer, CallError, CodeVerifier, Command, Fault, FaultKind, LocalFault, Redirect,
@@ -67,12 +67,12 @@ async fn compose(client: Client, calls: mpsc::Sender<Call>) -> Result<(Authoriza
         redirect_uri: redirect.to_string(),
     };
     let state = authorization.state.clone();
-    let listener = bound.map(|bound| bound.serve(wires(state, code.clone(), calls)));
+    let listener = bound.map(|bound| bound.serve(callbacks(state, code.clone(), calls)));
     Ok((authorization, listener))
 }
 
-fn wires(state: StateParameter, code: OauthCode, calls: mpsc::Sender<Call>) -> Wires {
-    Wires {
+fn callbacks(state: StateParameter, code: OauthCode, calls: mpsc::Sender<Call>) -> Callbacks {
+    Callbacks {
         state,
         read: Box::new(move |address| code.redirected(address)),
         hand: Box::new(move |redirect| hand(&calls, redirect)),

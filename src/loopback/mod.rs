@@ -74,7 +74,7 @@ pub(crate) type Verdict = Pin<Box<dyn Future<Output = Result<(), CallError>> + S
 pub(crate) type Read = Box<dyn Fn(&str) -> Result<Redirect, RedirectError> + Send + Sync>;
 
 /// How a listener is wired to the rest.
-pub(crate) struct Wires {
+pub(crate) struct Callbacks {
     /// The flow's own `state`.
     pub state: StateParameter,
     /// Reads what a browser brings.
@@ -188,18 +188,18 @@ impl Bound {
 
     /// Serves until the listener is dropped.
     #[must_use]
-    pub(crate) fn serve(self, wires: Wires) -> Listener {
-        let desk = Arc::new(Desk {
+    pub(crate) fn serve(self, callbacks: Callbacks) -> Listener {
+        let shared = Arc::new(Shared {
             wanted: Wanted {
                 host: self.redirect.host_header(),
                 path: self.redirect.path().to_owned(),
             },
             origin: format!("http://{}", self.redirect.host_header()),
-            wires,
+            callbacks,
             handed: AtomicUsize::new(0),
         });
         let mut task = JoinSet::new();
-        task.spawn(accept(self.sockets, desk));
+        task.spawn(accept(self.sockets, shared));
         Listener { _task: task }
     }
 }
@@ -252,20 +252,20 @@ fn is_absent(error: &io::Error) -> bool {
 }
 
 /// What every connection is served from.
-struct Desk {
+struct Shared {
     wanted: Wanted,
     /// `http://host:port`, to which the request's target is appended.
     origin: String,
-    wires: Wires,
+    callbacks: Callbacks,
     handed: AtomicUsize,
 }
 
-async fn accept(sockets: Vec<TcpListener>, desk: Arc<Desk>) {
+async fn accept(sockets: Vec<TcpListener>, shared: Arc<Shared>) {
     let mut held = Held::default();
     loop {
         let Some(stream) = next(&sockets).await else { continue };
-        let desk = Arc::clone(&desk);
-        held.take(async move { serve(stream, desk).await });
+        let shared = Arc::clone(&shared);
+        held.take(async move { serve(stream, shared).await });
         held.look().await;
         while held.places.len() > CONNECTIONS {
             held.make_room().await;
@@ -330,15 +330,15 @@ async fn next(sockets: &[TcpListener]) -> Option<TcpStream> {
     }
 }
 
-async fn serve(mut stream: TcpStream, desk: Arc<Desk>) {
-    let page = match timeout(HEAD_LIMIT, head(&mut stream, &desk.wanted)).await {
+async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
+    let page = match timeout(HEAD_LIMIT, head(&mut stream, &shared.wanted)).await {
         // Cut, or silent for too long: nobody is there to be told.
         Ok(None) | Err(_) => return,
-        Ok(Some(judged)) => match judged.and_then(|target| desk.judge(&target)) {
+        Ok(Some(judged)) => match judged.and_then(|target| shared.judge(&target)) {
             Ok(redirect) => {
                 // From here on on its own: the page must reach the browser although the flow, and with it this listener, ends.
                 tokio::spawn(async move {
-                    let page = Page::of(&redirect.outcome, (desk.wires.hand)(redirect.clone()).await);
+                    let page = Page::of(&redirect.outcome, (shared.callbacks.hand)(redirect.clone()).await);
                     write(&mut stream, page).await;
                 });
                 return;
@@ -349,12 +349,12 @@ async fn serve(mut stream: TcpStream, desk: Arc<Desk>) {
     write(&mut stream, page).await;
 }
 
-impl Desk {
+impl Shared {
     /// Whether this request is the one that is waited for.
     fn judge(&self, target: &str) -> Result<Redirect, Page> {
         let address = Zeroizing::new([&self.origin, target].concat());
-        let redirect = (self.wires.read)(&address).map_err(|_| Page::BAD_REQUEST)?;
-        if !same(redirect.state.expose(), self.wires.state.expose()) {
+        let redirect = (self.callbacks.read)(&address).map_err(|_| Page::BAD_REQUEST)?;
+        if !same(redirect.state.expose(), self.callbacks.state.expose()) {
             return Err(Page::BAD_REQUEST);
         }
         if self.handed.fetch_add(1, Ordering::Relaxed) >= HANDED_MAX {

@@ -57,7 +57,7 @@ impl Bench {
         let provider = OauthCode::new(settings, redirect);
         let (sender, handed) = mpsc::unbounded_channel();
         let sender = Mutex::new(sender);
-        let listener = bound.serve(Wires {
+        let listener = bound.serve(Callbacks {
             state: StateParameter::new(STATE.to_owned()),
             read: Box::new(move |address| provider.redirected(address)),
             hand: Box::new(move |redirect| {
