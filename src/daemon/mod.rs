@@ -54,6 +54,7 @@ use run::{Daemon, Settings};
 use tokio::sync::{mpsc, watch};
 
 /// Runs c2c-authd with the process's arguments until it ends.
+#[must_use]
 pub fn main() -> ExitCode {
     let args = match Args::parse(std::env::args_os().skip(1)) {
         Ok(args) => args,
