@@ -114,7 +114,7 @@ fn rest(sim: &Sim) -> Option<Result<(), Violation>> {
             .any(|pair| pair == live.pair)
     };
     // One that the server refused to revoke, or whose removal from the list the disk did not take, is for the next start.
-    let excused = |live: &Live| world.history.excused & family_bit(live.pair.family) != 0;
+    let excused = |live: &Live| world.history.excuses.families() & family_bit(live.pair.family) != 0;
     let revocable = |live: &Live| to_be_revoked(live) && !excused(live);
     if (world.strangers || !snapshot.paired) && world.server.live().iter().any(revocable) {
         return None;
@@ -184,7 +184,7 @@ fn kept_twice(world: &World) -> Result<(), Violation> {
 /// Nothing lives at the server that the device has forgotten, where that could be prevented.
 fn no_ghost(world: &World, held: Option<Pair>) -> Result<(), Violation> {
     // Of what the server condemned the device has nothing left to revoke it by.
-    let excused = world.history.excused | world.history.condemned;
+    let excused = world.history.excuses.families() | world.history.condemned;
     let ghost = world.server.live().iter().find(|live| {
         let known = world.history.delivered.contains(&live.pair);
         known && Some(live.pair) != held && excused & family_bit(live.pair.family) == 0
@@ -193,7 +193,11 @@ fn no_ghost(world: &World, held: Option<Pair>) -> Result<(), Violation> {
         None => Ok(()),
         Some(ghost) => Err(Violation {
             rule: "no_ghost_device_in_the_project",
-            what: format!("{:?} lives at the server, and nobody will ever revoke it", ghost.pair),
+            what: format!(
+                "{:?} lives at the server, and nobody will ever revoke it; excused are {}",
+                ghost.pair,
+                world.history.excuses.print()
+            ),
         }),
     }
 }

@@ -5,7 +5,8 @@ use crate::{
     Request, ResourceAnswer, RevokeAnswer, Snapshot,
 };
 
-use super::server::{Live, Pair, code_id, millis, number};
+use super::excuses::Excuses;
+use super::server::{Pair, code_id, millis, number};
 
 /// RFC 8628 §3.5.
 const SLOW_DOWN: u64 = 5_000;
@@ -112,8 +113,7 @@ pub(super) struct History {
     pub(super) unpaired: u64,
     /// Families whose revocation was tried.
     pub(super) tried: u64,
-    /// Families that live at the server for a reason that nobody could prevent.
-    pub(super) excused: u64,
+    pub(super) excuses: Excuses,
     /// The last store of the record failed.
     pub(super) disk_failing: bool,
     /// When the last refresh in this process succeeded.
@@ -245,7 +245,7 @@ impl History {
                 self.hurry(Subject::Token(Pair::of_access(access)));
             }
             (Request::Revoke(token), Answer::Revoke(RevokeAnswer::Refused)) => {
-                self.excused |= family_bit(Pair::of_revocable(token).family);
+                self.excuses.refused(Pair::of_revocable(token).family);
             }
             _ => {}
         }
@@ -288,13 +288,6 @@ impl History {
             for pair in pairs_of(pairing) {
                 remember(&mut self.durable, pair);
             }
-        }
-    }
-
-    /// What lives at the server and is not on disk, nobody can ever revoke.
-    pub(super) fn excuse_lost(&mut self, live: &[Live], on_disk: &[Pair]) {
-        for live in live.iter().filter(|live| !on_disk.contains(&live.pair)) {
-            self.excused |= family_bit(live.pair.family);
         }
     }
 

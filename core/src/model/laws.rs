@@ -332,7 +332,7 @@ pub(super) fn a_pending_revocation_goes_before_the_first_code_request(world: &Wo
         pending.fold(0, |set, family| set | family_bit(family))
     };
     let listed = families(world.last_revocations());
-    let pending = listed & !world.history.excused;
+    let pending = listed & !world.history.excuses.families();
     hold!(
         pending == 0 || listed & world.history.tried != 0,
         "families {pending:b} are still to be revoked, and nobody has tried"

@@ -14,6 +14,7 @@
 mod calm;
 mod disk;
 mod enabled;
+mod excuses;
 mod explore;
 mod history;
 mod invariants;

@@ -9,7 +9,7 @@ use crate::{
 };
 
 use super::disk::{Disk, Restart};
-use super::history::{History, Rejected, Subject, families_before, families_of, pairs_of};
+use super::history::{History, Rejected, Subject, families_before, pairs_of};
 use super::network::{Flight, kind_of};
 use super::scenario::{BOOTED_AT, Budget, EPOCH, Scenario, Start, boot_id};
 use super::server::{Habits, Pair, Server, millis};
@@ -278,8 +278,7 @@ impl World {
             self.history.disk_failing = !ok;
         }
         if !ok {
-            // What a failing disk keeps from being revoked, nobody can revoke after a crash.
-            self.history.excused |= families_before(self.server.families());
+            self.history.excuses.write_failed(self.server.families());
         }
         Some((op, ok))
     }
@@ -316,7 +315,11 @@ impl World {
             }
             Effect::Store(op, store) => {
                 if let Store::Record { record, .. } = store {
-                    self.excuse_replaced(record);
+                    if !self.strangers {
+                        let last = self.last_record().cloned();
+                        let families = self.server.families();
+                        self.history.excuses.replaced(record, last.as_ref(), families);
+                    }
                     if matches!(&record.body, Body::Paired(pairing) if pairing.mark.is_some()) {
                         self.history.hurry(Subject::Refresh);
                     }
@@ -334,19 +337,6 @@ impl World {
             Effect::Note(_) => {}
             Effect::Drained => self.history.drained = true,
         }
-    }
-
-    /// A new pairing takes the place of whatever was before it: same device at the server, nothing to revoke.
-    fn excuse_replaced(&mut self, next: &Record) {
-        let Body::Paired(next) = &next.body else { return };
-        if self.strangers {
-            return;
-        }
-        let old = match self.last_record().map(|record| &record.body) {
-            Some(Body::Paired(old)) => families_of(old),
-            Some(Body::Tombstone(_)) | None => families_before(self.server.families()),
-        };
-        self.history.excused |= old & !families_of(next);
     }
 
     /// The revocations as they will be when every queued store is done.
@@ -399,7 +389,7 @@ impl World {
         self.listeners.clear();
         self.calls.clear();
         if restart == Restart::Damaged {
-            self.history.excused |= families_before(self.server.families());
+            self.history.excuses.damaged(self.server.families());
         }
         if restart != Restart::Process {
             self.disk.lose_memory();
@@ -408,7 +398,7 @@ impl World {
         let mut on_disk: Vec<_> = listed.map(|pending| Pair::of_revocable(&pending.token)).collect();
         on_disk.extend(self.disk.paired().into_iter().flat_map(pairs_of));
         on_disk.extend(self.disk.spilled().into_iter().flat_map(pairs_of));
-        self.history.excuse_lost(self.server.live(), &on_disk);
+        self.history.excuses.lost(self.server.live(), &on_disk);
         self.restart(restart, habits);
     }
 

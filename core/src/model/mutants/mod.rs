@@ -14,6 +14,8 @@ use crate::{
     OpId, Policy, RefreshAnswer, Reply, Request, ResourceAnswer, Slots, Snapshot, Store,
 };
 
+use super::disk::Restart;
+use super::excuses::Excuse;
 use super::explore::{Failure, explore};
 use super::network::fault_mut;
 use super::random::walk;
@@ -21,7 +23,7 @@ use super::scenario::{Budget, Scenario, Start, eager};
 use super::server::{CANARY, Pair, state_of};
 use super::sim::Sim;
 use super::step::{Ask, Came, Kind};
-use super::tests::{BEFORE_ADVISORY, BEFORE_MANDATORY, START, YOUNG, by_browser, unasked};
+use super::tests::{BEFORE_ADVISORY, BEFORE_MANDATORY, REPLACE, START, YOUNG, by_browser, unasked};
 
 /// What is done to the core, seen from outside.
 #[derive(Clone, Copy, Debug)]
@@ -260,4 +262,53 @@ fn a_random_failure_is_told_with_its_seed_and_a_short_trace() {
         walk(scenario, seed, 1).expect_err("the seed is all it takes").1.trace,
         failure.trace
     );
+}
+
+/// An excuse is taken back whenever the core has been told something.
+fn without(excuse: Excuse) -> Mutant {
+    match excuse {
+        Excuse::Replaced => asks(|sim, _| sim.world.history.excuses.take_back(Excuse::Replaced)),
+        Excuse::NeverOnDisk => asks(|sim, _| sim.world.history.excuses.take_back(Excuse::NeverOnDisk)),
+        Excuse::WriteFailed => asks(|sim, _| sim.world.history.excuses.take_back(Excuse::WriteFailed)),
+        Excuse::Damaged => asks(|sim, _| sim.world.history.excuses.take_back(Excuse::Damaged)),
+        Excuse::RefusedToRevoke => asks(|sim, _| sim.world.history.excuses.take_back(Excuse::RefusedToRevoke)),
+    }
+}
+
+#[test]
+fn each_excuse_is_needed() {
+    let pairs = Budget {
+        asks: 1,
+        consents: 1,
+        waits: 1,
+        ..NOTHING
+    };
+    for excuse in Excuse::ALL {
+        let stage: Stage = match excuse {
+            Excuse::Replaced => (YOUNG, pairs, &[REPLACE]),
+            Excuse::NeverOnDisk => (Start::Fresh, Budget { crashes: 1, ..pairs }, &[START]),
+            Excuse::WriteFailed => (
+                YOUNG,
+                Budget {
+                    disk: 2,
+                    crashes: 1,
+                    waits: 0,
+                    ..pairs
+                },
+                &[REPLACE],
+            ),
+            Excuse::Damaged => (YOUNG, Budget { crashes: 1, ..pairs }, &[REPLACE]),
+            Excuse::RefusedToRevoke => (YOUNG, Budget { faults: 1, ..pairs }, &[Ask::Unpair]),
+        };
+        let mut scenario = scenario("an excuse is missing", stage, without(excuse));
+        match excuse {
+            // Where a device has but one grant, a new pairing excuses as much.
+            Excuse::NeverOnDisk | Excuse::WriteFailed => scenario.policy = by_browser(),
+            Excuse::Damaged => scenario.restarts = &[Restart::Damaged],
+            Excuse::Replaced | Excuse::RefusedToRevoke => {}
+        }
+        let explored = explore(Box::leak(Box::new(scenario)), 100_000);
+        let found: Vec<_> = explored.failures.keys().copied().collect();
+        assert_eq!(found, ["no_ghost_device_in_the_project"], "without {excuse:?}");
+    }
 }
