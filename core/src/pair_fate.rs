@@ -197,3 +197,40 @@ impl Core {
         self.new_token(t);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Fate::{Adopt, Candidate, CandidateOfNew, Drop, HoldBack, Keep, NewPairing, Revoke, RevokeAndHoldBack};
+    use super::*;
+
+    /// What becomes of a pair from this source while each record is on its way to disk, in the order of [`Pending`].
+    fn fates(source: Source, paired: bool, sole_grant: bool) -> [Fate; 5] {
+        use Pending::{IntentMark, NewPairing, Nothing, RefreshedPair, Tombstone};
+        [Nothing, IntentMark, RefreshedPair, NewPairing, Tombstone].map(|pending| {
+            let situation = Situation {
+                pending,
+                paired,
+                sole_grant,
+            };
+            fate(source, situation)
+        })
+    }
+
+    #[test]
+    fn each_pair_has_the_fate_of_the_table() {
+        let refresh = |detached| fates(Source::Refresh { detached }, true, true);
+        assert_eq!(refresh(false), [Adopt, Adopt, Adopt, Drop, HoldBack]);
+        assert_eq!(refresh(true), [Drop, Drop, Drop, Drop, HoldBack]);
+        let late = |of_flow, paired, sole| fates(Source::LatePoll { of_flow }, paired, sole);
+        let taken = [NewPairing, NewPairing, NewPairing];
+        assert_eq!(late(true, true, true)[..3], taken);
+        assert_eq!(late(true, false, false)[..3], taken);
+        let beside = [Candidate, Candidate, Candidate, CandidateOfNew, RevokeAndHoldBack];
+        assert_eq!(late(false, true, true), beside);
+        assert_eq!(late(false, false, true)[..4], [Revoke, Revoke, Revoke, CandidateOfNew]);
+        assert_eq!(late(false, true, false), [Revoke; 5]);
+        let candidate = |source| fates(source, true, true);
+        assert_eq!(candidate(Source::StaleCandidate), [Drop, Drop, Keep, Keep, Keep]);
+        assert_eq!(candidate(Source::LivingCandidate), [Adopt, Adopt, Keep, Keep, Keep]);
+    }
+}
