@@ -51,7 +51,7 @@ pub(super) enum Wants {
     Token(TokenCall),
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct TokenCall {
     pub(super) client: Client,
     /// The first call of a connection that may be a rejecting program come back.
@@ -74,7 +74,8 @@ pub(super) enum Kind {
 /// What a call is due.
 pub(super) enum Judgement {
     Answer(Result<Reply, CallError>),
-    Token,
+    /// The access token in hand.
+    Token(TokenCall),
     /// Nothing before this instant, unless something happens.
     WaitUntil(BootTime),
 }
@@ -185,11 +186,10 @@ impl Core {
     pub(super) fn answer_due(&mut self, t: &mut Turn<'_>, kind: Kind) {
         let now = t.at();
         for call in self.calls.take(kind) {
-            match (self.judge(&call, now), call.wants) {
-                (Judgement::WaitUntil(_), wants) => self.calls.push(call.call, call.deadline, wants),
-                (Judgement::Answer(answer), _) => t.reply(call.call, answer),
-                (Judgement::Token, Wants::Token(wants)) => self.hand_out(t, call.call, &wants),
-                (Judgement::Token, _) => {}
+            match self.judge(&call, now) {
+                Judgement::WaitUntil(_) => self.calls.put(call),
+                Judgement::Answer(answer) => t.reply(call.call, answer),
+                Judgement::Token(wants) => self.hand_out(t, call.call, wants),
             }
         }
     }
@@ -223,7 +223,7 @@ impl Core {
     pub(super) fn call_due(&self, kind: Kind, now: BootTime) -> Option<BootTime> {
         let due = |call: &PendingCall| match self.judge(call, now) {
             Judgement::WaitUntil(until) => until,
-            Judgement::Answer(_) | Judgement::Token => now,
+            Judgement::Answer(_) | Judgement::Token(_) => now,
         };
         self.calls.of(kind).map(due).min()
     }
@@ -235,7 +235,7 @@ impl Core {
             Wants::PairingCode => self.judge_starter(call, now),
             Wants::RedirectResult => call.or_at_deadline(now, self.flow_error()),
             Wants::ProbeResult { caller, .. } => self.judge_rejection(call, *caller, now),
-            Wants::Token(wants) => self.judge_token(call, wants, now),
+            Wants::Token(wants) => self.judge_token(call, *wants, now),
         }
     }
 

@@ -44,14 +44,14 @@ impl Core {
         let Some(held) = self.credential.paired() else {
             return false;
         };
-        let short = |call: &PendingCall| matches!(&call.wants, Wants::Token(wants) if self.short(held, wants, now));
+        let short = |call: &PendingCall| matches!(&call.wants, Wants::Token(wants) if self.short(held, *wants, now));
         self.calls.of(Kind::Token).any(short)
     }
 
-    pub(super) fn hand_out(&mut self, t: &mut Turn<'_>, call: CallId, wants: &TokenCall) {
+    pub(super) fn hand_out(&mut self, t: &mut Turn<'_>, call: CallId, wants: TokenCall) {
         let now = t.at();
         let Some(held) = self.credential.in_hand_mut() else {
-            return;
+            return t.reply(call, Err(CallError::NotPaired));
         };
         t.reply(call, token_reply(held, now));
         held.hand_to(wants.client.uid);
@@ -62,7 +62,7 @@ impl Core {
         self.probe.handed(wants.client, wants.reconnected, now);
     }
 
-    pub(super) fn judge_token(&self, call: &PendingCall, wants: &TokenCall, now: BootTime) -> Judgement {
+    pub(super) fn judge_token(&self, call: &PendingCall, wants: TokenCall, now: BootTime) -> Judgement {
         let Some(held) = self.credential.paired() else {
             return self.judge_without_pairing(call, wants, now);
         };
@@ -78,22 +78,22 @@ impl Core {
         {
             Judgement::WaitUntil(until)
         } else if self.short(held, wants, now) {
-            self.judge_short(held, call, now)
+            self.judge_short(held, call, wants, now)
         } else {
             // A caller that rejected this token is better served by another one; if that does not come, by this one.
             self.held_back(call, wants, now)
-                .map_or(Judgement::Token, Judgement::WaitUntil)
+                .map_or(Judgement::Token(wants), Judgement::WaitUntil)
         }
     }
 
     /// The token in hand does not do for this caller.
-    fn judge_short(&self, held: &Credential, call: &PendingCall, now: BootTime) -> Judgement {
+    fn judge_short(&self, held: &Credential, call: &PendingCall, wants: TokenCall, now: BootTime) -> Judgement {
         if held.refresh_token().is_none() {
             // Nothing better will come; what still lives is better than an error.
             return if held.dead(now) {
                 Judgement::Answer(Err(CallError::NotPaired))
             } else {
-                Judgement::Token
+                Judgement::Token(wants)
             };
         }
         if !self.setup.is_ready() {
@@ -112,7 +112,7 @@ impl Core {
         }
     }
 
-    fn judge_without_pairing(&self, call: &PendingCall, wants: &TokenCall, now: BootTime) -> Judgement {
+    fn judge_without_pairing(&self, call: &PendingCall, wants: TokenCall, now: BootTime) -> Judgement {
         let none = Judgement::Answer(Err(self.setup.without_pairing()));
         if !self.credential.has_residual() {
             return none;
@@ -120,7 +120,7 @@ impl Core {
         if self.credential.served().is_some() {
             return self
                 .held_back(call, wants, now)
-                .map_or(Judgement::Token, Judgement::WaitUntil);
+                .map_or(Judgement::Token(wants), Judgement::WaitUntil);
         }
         let hold = self
             .probe
@@ -140,7 +140,7 @@ impl Core {
     }
 
     /// Until when this caller waits because of a rejection, if it does.
-    fn held_back(&self, call: &PendingCall, wants: &TokenCall, now: BootTime) -> Option<BootTime> {
+    fn held_back(&self, call: &PendingCall, wants: TokenCall, now: BootTime) -> Option<BootTime> {
         self.held_until(wants.client, wants.reconnected, call.deadline, now)
             .filter(|until| now < *until)
     }
@@ -156,7 +156,7 @@ impl Core {
     }
 
     /// Whether the token in hand does not do for this caller: less life than it wishes for, or than the default.
-    fn short(&self, held: &Credential, wants: &TokenCall, now: BootTime) -> bool {
+    fn short(&self, held: &Credential, wants: TokenCall, now: BootTime) -> bool {
         let need = wants.min_validity.unwrap_or(self.setup.policy().min_validity);
         held.short_of(need, now)
     }
