@@ -73,6 +73,16 @@ pub(super) enum Tokens {
     New,
 }
 
+impl What {
+    const fn same_file(self, other: Self) -> bool {
+        match self {
+            Self::Record(_) => matches!(other, Self::Record(_)),
+            Self::Revocations => matches!(other, Self::Revocations),
+            Self::Flow | Self::FlowRemoval => matches!(other, Self::Flow | Self::FlowRemoval),
+        }
+    }
+}
+
 impl Storage {
     /// As the store found the files at boot. The record is told by [`Storage::found_record`].
     pub(super) fn found(revocations: bool, flow: bool) -> Self {
@@ -98,11 +108,15 @@ impl Storage {
 
     /// What the newest record on its way to disk is for.
     pub(super) fn pending(&self) -> Pending {
-        let records = self.unanswered.iter().rev().filter_map(|write| match write.what {
+        let purpose = |write: &Write| match write.what {
             What::Record(Pending::Nothing) | What::Revocations | What::Flow | What::FlowRemoval => None,
             What::Record(purpose) => Some(purpose),
-        });
-        records.into_iter().next().unwrap_or(Pending::Nothing)
+        };
+        self.unanswered
+            .iter()
+            .rev()
+            .find_map(purpose)
+            .unwrap_or(Pending::Nothing)
     }
 
     /// The refresh that the mark on its way was for is not sent.
@@ -119,17 +133,15 @@ impl Storage {
         self.unanswered.last().map(|write| write.op)
     }
 
-    fn writes(&self, file: fn(What) -> bool) -> bool {
-        self.unanswered.iter().any(|write| file(write.what))
-    }
-
     pub(super) fn writes_record(&self) -> bool {
-        self.writes(|what| matches!(what, What::Record(_)))
+        self.unanswered
+            .iter()
+            .any(|write| matches!(write.what, What::Record(_)))
     }
 
     /// Whether a flow may still be in its file once all is done, or how that ends is not known yet.
     pub(super) fn flow_unsettled(&self) -> bool {
-        self.flow_unknown() || self.writes(|what| matches!(what, What::Flow | What::FlowRemoval))
+        self.flow_unknown() || self.unanswered.iter().any(|write| write.what.same_file(What::Flow))
     }
 
     pub(super) fn flow_unknown(&self) -> bool {
@@ -205,25 +217,11 @@ impl Storage {
     fn answered(&mut self, op: OpId, ok: bool) -> Option<(What, bool)> {
         let at = self.unanswered.iter().position(|write| write.op == op)?;
         let what = self.unanswered.drain(..=at).next_back()?.what;
-        let (file, last) = match what {
-            What::Record(_) => (
-                &mut self.record,
-                !self
-                    .unanswered
-                    .iter()
-                    .any(|write| matches!(write.what, What::Record(_))),
-            ),
-            What::Revocations => (
-                &mut self.revocations,
-                !self.unanswered.iter().any(|write| write.what == What::Revocations),
-            ),
-            What::Flow | What::FlowRemoval => (
-                &mut self.flow,
-                !self
-                    .unanswered
-                    .iter()
-                    .any(|write| matches!(write.what, What::Flow | What::FlowRemoval)),
-            ),
+        let last = !self.unanswered.iter().any(|write| write.what.same_file(what));
+        let file = match what {
+            What::Record(_) => &mut self.record,
+            What::Revocations => &mut self.revocations,
+            What::Flow | What::FlowRemoval => &mut self.flow,
         };
         if last && !ok {
             file.state = file.on_failure;
@@ -270,7 +268,12 @@ impl Core {
             }
             What::Flow => {}
             What::FlowRemoval => {
-                if !ok && !self.storage.writes(|what| what == What::FlowRemoval) {
+                let newest = !self
+                    .storage
+                    .unanswered
+                    .iter()
+                    .any(|write| write.what == What::FlowRemoval);
+                if !ok && newest {
                     self.calls.flow_removal_failed();
                 }
             }

@@ -14,8 +14,8 @@ use crate::credential::Credential;
 use crate::pair_fate::{Fate, Source};
 use crate::storage::Tokens;
 use crate::{
-    AccessToken, BootTime, CallError, Client, Core, DeviceInfo, Effect, ErrorWord, Fault, Note, OpId, Request,
-    ResourceAnswer, Turn,
+    AccessToken, BootTime, CallError, Core, DeviceInfo, Effect, ErrorWord, Fault, Note, OpId, Request, ResourceAnswer,
+    Turn,
 };
 use rejection::{PROBES_APART, Rejections};
 
@@ -67,19 +67,6 @@ impl Probe {
     /// Why nothing is known of the token.
     pub(super) fn error(&self) -> CallError {
         self.retry.failing().unwrap_or(CallError::Offline)
-    }
-
-    pub(super) fn connected(&mut self, connection: u64) {
-        self.rejections.connected(connection);
-    }
-
-    /// A call of `GetAccessToken` came. Whether it is the first of a connection that may be a rejecting program come back.
-    pub(super) fn arrived(&mut self, client: Client, now: BootTime) -> bool {
-        self.rejections.arrived(client, now)
-    }
-
-    pub(super) fn handed(&mut self, client: Client, reconnected: bool, now: BootTime) {
-        self.rejections.handed(client, reconnected, now);
     }
 
     /// When the next probe starts if somebody waits for it.

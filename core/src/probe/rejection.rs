@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::calls::{CALL_LIMIT, Judgement, Kind, PendingCall, Wants};
-use crate::{BootTime, CallError, CallId, Client, Core, Generation, Note, Reply, Turn};
+use crate::{BootTime, CallError, CallId, Client, Core, Generation, Note, Probe, Reply, Turn};
 
 /// Probes of one token are at least this far apart, whoever asks for them.
 pub(super) const PROBES_APART: Duration = Duration::from_secs(1);
@@ -84,17 +84,7 @@ struct Rejecting {
 }
 
 impl Rejections {
-    /// A call of `GetAccessToken` came. Whether it is the first of a connection that may be a rejecting program come back.
-    pub(super) fn arrived(&mut self, client: Client, now: BootTime) -> bool {
-        let reconnected = self
-            .rejecting(client.uid, now)
-            .is_some_and(|rejecting| client.connection > rejecting.newest);
-        self.connected(client.connection);
-        reconnected
-    }
-
-    /// There is a connection of this number.
-    pub(super) fn connected(&mut self, connection: u64) {
+    fn connected(&mut self, connection: u64) {
         self.newest = self.newest.max(connection);
     }
 
@@ -209,17 +199,6 @@ impl Rejections {
         fresh.map(|rejection| self.pause_ends(rejection.uid)).min()
     }
 
-    /// A client gets the token in hand.
-    pub(super) fn handed(&mut self, client: Client, reconnected: bool, now: BootTime) {
-        if let Some(rejection) = self.open.get_mut(&client.connection) {
-            rejection.handed = Some(now);
-        } else if reconnected && let Some(rejecting) = self.uids.get_mut(&client.uid) {
-            rejecting.handed = Some(now);
-            // It has the token and did not reject it: from now on it is as any other.
-            rejecting.newest = rejecting.newest.max(client.connection);
-        }
-    }
-
     /// Another token, or none, is in hand. Which connections are new is no matter of tokens.
     pub(super) fn forget(&mut self) {
         *self = Self {
@@ -236,6 +215,32 @@ impl Rejections {
     fn tell(&mut self, uid: u32) -> bool {
         let rejecting = self.uids.get_mut(&uid);
         rejecting.is_some_and(|rejecting| !std::mem::replace(&mut rejecting.told, true))
+    }
+}
+
+impl Probe {
+    /// There is a connection of this number.
+    pub(crate) fn connected(&mut self, connection: u64) {
+        self.rejections.connected(connection);
+    }
+
+    /// A call of `GetAccessToken` came. Whether it is the first of a connection that may be a rejecting program come back.
+    pub(crate) fn arrived(&mut self, client: Client, now: BootTime) -> bool {
+        let rejecting = self.rejections.rejecting(client.uid, now);
+        let reconnected = rejecting.is_some_and(|rejecting| client.connection > rejecting.newest);
+        self.connected(client.connection);
+        reconnected
+    }
+
+    /// A client gets the token in hand.
+    pub(crate) fn handed(&mut self, client: Client, reconnected: bool, now: BootTime) {
+        if let Some(rejection) = self.rejections.open.get_mut(&client.connection) {
+            rejection.handed = Some(now);
+        } else if reconnected && let Some(rejecting) = self.rejections.uids.get_mut(&client.uid) {
+            rejecting.handed = Some(now);
+            // It has the token and did not reject it: from now on it is as any other.
+            rejecting.newest = rejecting.newest.max(client.connection);
+        }
     }
 }
 
