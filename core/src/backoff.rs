@@ -1,17 +1,19 @@
-//! When to try again: decorrelated jitter between a floor and a cap, never zero (I7), never before the server's own wish.
+//! When to try again: decorrelated jitter between a floor and a cap, never zero (I7), never before
+//! the server's own wish.
 
 use std::time::Duration;
 
 use crate::{BootTime, CallError, Fault, FaultKind, LocalFault, Turn};
 
-/// No two tries of the same thing are closer than this, whoever presses: a person waiting does not notice five seconds, a
-/// server under ten thousand devices does.
+/// No two tries of the same thing are closer than this, whoever presses: a person waiting does not
+/// notice five seconds, a server under ten thousand devices does.
 pub(super) const FLOOR: Duration = Duration::from_secs(5);
 
 /// The longest that a waiting caller waits for the next try of what was refused.
 const REFUSED_CAP: Duration = Duration::from_secs(120);
 
-/// The same where the server was not reached: a try costs it nothing, and the network may be back at any moment.
+/// The same where the server was not reached: a try costs it nothing, and the network may be back
+/// at any moment.
 const UNREACHED_CAP: Duration = Duration::from_secs(20);
 
 /// Nobody's haste cures a wrong secret.
@@ -55,7 +57,8 @@ struct Failure {
     pressed: Duration,
     /// `Retry-After`: nobody may press past it.
     not_before: BootTime,
-    /// What `pressed` is after the next failure of each cause. A refusal that a lost connection follows is not forgotten.
+    /// What `pressed` is after the next failure of each cause. A refusal that a lost connection
+    /// follows is not forgotten.
     next_refused: Duration,
     next_unreached: Duration,
 }
@@ -133,7 +136,8 @@ impl Retry {
         self.last.as_ref().map_or(BootTime::default(), |failure| failure.next)
     }
 
-    /// The next try if somebody waits for it. How often they ask changes nothing: it counts from the failure.
+    /// The next try if somebody waits for it. How often they ask changes nothing: it counts from
+    /// the failure.
     pub(super) fn pressed(&self) -> BootTime {
         self.last.as_ref().map_or(BootTime::default(), |failure| {
             failure
@@ -217,7 +221,8 @@ mod tests {
 
     const CAP: Duration = Duration::from_secs(120);
 
-    /// The waits of a thing that fails `times` times in a row, each time at the moment it was put off to.
+    /// The waits of a thing that fails `times` times in a row, each time at the moment it was put
+    /// off to.
     fn waits(entropy: u64, times: usize) -> Vec<Duration> {
         let mut retry = Retry::default();
         let mut at = BootTime::from_millis(1_000_000);
@@ -308,7 +313,8 @@ mod tests {
         assert_eq!(retry.pressed(), boot.after(FLOOR));
     }
 
-    /// Fails in this way, each time at the earliest that a waiting caller may have, and tells those waits.
+    /// Fails in this way, each time at the earliest that a waiting caller may have, and tells those
+    /// waits.
     fn pressed(retry: &mut Retry, causes: &[Cause]) -> Vec<u64> {
         let mut at = retry.pressed().max(BootTime::from_millis(1_000_000));
         let mut out = Vec::new();

@@ -1,17 +1,18 @@
 //! The calls that have no answer yet: one list, one judge, one time-out.
 //!
-//! Owns: what each call waits for, and until when. After every event each call is judged anew from the state alone, so that
-//! nothing has to remember why a caller waits, and none can be forgotten (I6). What a caller of `GetAccessToken` gets is in
-//! `serve.rs`.
+//! Owns: what each call waits for, and until when. After every event each call is judged anew from
+//! the state alone, so that nothing has to remember why a caller waits, and none can be forgotten
+//! (I6). What a caller of `GetAccessToken` gets is in `serve.rs`.
 //!
-//! Invariant: the list is in the order of [`Kind`], and within a kind in that of arrival. Answers go out in that order.
+//! Invariant: the list is in the order of [`Kind`], and within a kind in that of arrival. Answers
+//! go out in that order.
 
 use std::time::Duration;
 
 use crate::{BootTime, CallError, CallId, Client, Command, Core, OpId, Reply, Turn};
 
-/// Longest any call may take: half of the 25 s after which common D-Bus bindings give up would be too short for a slow
-/// mobile link, and 25 s itself would lose the race.
+/// Longest any call may take: half of the 25 s after which common D-Bus bindings give up would be
+/// too short for a slow mobile link, and 25 s itself would lose the race.
 pub(super) const CALL_LIMIT: Duration = Duration::from_secs(20);
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -43,7 +44,8 @@ pub(super) enum Wants {
     PairingCode,
     /// What becomes of the redirect that it brought.
     RedirectResult,
-    /// What a probe says of the token that it rejected. `examined`: a request that left later is out.
+    /// What a probe says of the token that it rejected. `examined`: a request that left later is
+    /// out.
     ProbeResult {
         caller: u32,
         examined: bool,
@@ -173,7 +175,8 @@ impl Calls {
         }
     }
 
-    /// Answers who waits for the server or a user, because the daemon ends. A flow's file stays: it goes on after a restart.
+    /// Answers who waits for the server or a user, because the daemon ends. A flow's file stays: it
+    /// goes on after a restart.
     pub(super) fn end(&mut self, t: &mut Turn<'_>) {
         for kind in [Kind::Token, Kind::ProbeResult, Kind::PairingCode, Kind::RedirectResult] {
             self.answer(t, kind, Err(CallError::Timeout));
@@ -194,7 +197,8 @@ impl Core {
         }
     }
 
-    /// Takes up the commands that waited for a pairing or a tombstone being written, all of them once that has ended.
+    /// Takes up the commands that waited for a pairing or a tombstone being written, all of them
+    /// once that has ended.
     pub(super) fn retry_commands(&mut self, t: &mut Turn<'_>) {
         let put_off = !self.storage.pending().keeps_pairing();
         for call in self.calls.take(Kind::Retry) {
@@ -239,7 +243,8 @@ impl Core {
         }
     }
 
-    /// Answers the calls that waited for this write, each by what it promises: it may be a write of somebody else's.
+    /// Answers the calls that waited for this write, each by what it promises: it may be a write of
+    /// somebody else's.
     pub(super) fn durable(&mut self, t: &mut Turn<'_>, op: OpId) {
         for call in self.calls.take(Kind::Durable) {
             match call.wants {

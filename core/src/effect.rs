@@ -41,8 +41,8 @@ pub enum Request {
     DeviceCode,
     /// RFC 8628 §3.4. Never cancelled once sent.
     Poll(DeviceCode),
-    /// Draw `state` and verifier, bind the loopback listener where there is one, and compose the authorization request
-    /// (RFC 6749 §4.1.1, RFC 7636 §4.3, RFC 8252 §7.3).
+    /// Draw `state` and verifier, bind the loopback listener where there is one, and compose the
+    /// authorization request (RFC 6749 §4.1.1, RFC 7636 §4.3, RFC 8252 §7.3).
     Authorize,
     /// RFC 6749 §4.1.3 with RFC 7636 §4.5. Never cancelled once sent.
     Exchange {
@@ -55,7 +55,8 @@ pub enum Request {
         /// That of the authorization request, for servers that want to see it again.
         state: StateParameter,
     },
-    /// Bring up a connection to the token endpoint and prove it alive by a cheap request that carries no credential.
+    /// Bring up a connection to the token endpoint and prove it alive by a cheap request that
+    /// carries no credential.
     Prepare,
     /// RFC 6749 §6, on the connection of that `Prepare`. Never cancelled once sent.
     Refresh {
@@ -218,7 +219,8 @@ pub enum Note {
     ExchangeFailed {
         /// Why.
         fault: FaultKind,
-        /// When the same code is sent again; `None` where it must not be (RFC 6749 §4.1.2) and the user is asked again.
+        /// When the same code is sent again; `None` where it must not be (RFC 6749 §4.1.2) and the
+        /// user is asked again.
         retry_in: Option<Duration>,
     },
     /// The server gave no tokens for a code that came back; the user is asked again.
@@ -228,7 +230,8 @@ pub enum Note {
         /// The server's own word, where it can be named.
         word: Option<ErrorCode>,
     },
-    /// The server ended a code on show by an error that is neither a denial nor the end of its time.
+    /// The server ended a code on show by an error that is neither a denial nor the end of its
+    /// time.
     CodeEnded {
         /// The error, where it can be named.
         word: Option<ErrorCode>,
@@ -242,7 +245,8 @@ pub enum Note {
     FlowEnded {
         /// Why.
         reason: Reason,
-        /// By which error the server ended the last of the codes that it refused one after the other, if that is why.
+        /// By which error the server ended the last of the codes that it refused one after the
+        /// other, if that is why.
         word: Option<ErrorCode>,
     },
     /// A new pairing is durable.

@@ -1,7 +1,8 @@
 //! An error code in the server's own spelling, where no standard gives it a meaning here.
 //!
-//! It is the one text of a server that reaches the journal. So it is short, of the characters of RFC 6749 §5.2 (no quote, no
-//! backslash, no control character), and left out where it repeats a secret.
+//! It is the one text of a server that reaches the journal. So it is short, of the characters of
+//! RFC 6749 §5.2 (no quote, no backslash, no control character), and left out where it repeats a
+//! secret.
 
 use zeroize::Zeroizing;
 
@@ -10,7 +11,8 @@ use super::token::Secret;
 /// Longest error code that is named. The longest that is known has 31 characters.
 const LONGEST: usize = 40;
 
-/// So many letters and digits in a row of a secret tell too much of it. A client secret has dozens, a user code eight at most.
+/// So many letters and digits in a row of a secret tell too much of it. A client secret has dozens,
+/// a user code eight at most.
 const TELLING: usize = 6;
 
 /// RFC 6749 §5.2 `error`.
@@ -26,8 +28,8 @@ impl ErrorCode {
         (fits && text.trim() == text).then(|| Self(text.to_owned()))
     }
 
-    /// The code, or nothing where it repeats this secret or a part of it. Letters and digits alone are compared, whatever their
-    /// case: a user code may be repeated without its dash.
+    /// The code, or nothing where it repeats this secret or a part of it. Letters and digits alone
+    /// are compared, whatever their case: a user code may be repeated without its dash.
     #[must_use]
     pub fn unless_it_repeats(self, secret: &Secret) -> Option<Self> {
         let bare = |text: &str| Zeroizing::new(text.bytes().filter(u8::is_ascii_alphanumeric).collect::<Vec<_>>());

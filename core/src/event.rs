@@ -40,7 +40,8 @@ pub enum Event {
     NetworkUp,
     /// A reload brought another policy.
     PolicyChanged(Policy),
-    /// The daemon is to end: start nothing new, finish what must not be cut (I9), then [`Effect::Drained`](super::effect::Effect::Drained).
+    /// The daemon is to end: start nothing new, finish what must not be cut (I9), then
+    /// [`Effect::Drained`](super::effect::Effect::Drained).
     Shutdown,
 }
 
@@ -49,8 +50,8 @@ pub enum Event {
 pub struct Client {
     /// Its user: the right to reject a token, and the limits.
     pub uid: u32,
-    /// Its connection: who rejected a token is held, and nobody else. Grows from connection to connection, and no number is
-    /// used again in the life of the process.
+    /// Its connection: who rejected a token is held, and nobody else. Grows from connection to
+    /// connection, and no number is used again in the life of the process.
     pub connection: u64,
 }
 
@@ -68,7 +69,8 @@ pub enum Command {
     GetPairingCode,
     /// `CancelPairing`.
     CancelPairing,
-    /// `CompletePairing`, or a browser at the loopback listener: what the authorization endpoint sent back.
+    /// `CompletePairing`, or a browser at the loopback listener: what the authorization endpoint
+    /// sent back.
     CompletePairing(Redirect),
     /// `Unpair`.
     Unpair,
@@ -83,14 +85,16 @@ pub enum Command {
     RejectAccessToken {
         /// Who asks.
         client: Client,
-        /// The newest connection on the bus: what is beyond it came after the rejection. 0 where that is not known.
+        /// The newest connection on the bus: what is beyond it came after the rejection. 0 where
+        /// that is not known.
         newest: u64,
         /// The generation that the API refused.
         generation: Generation,
     },
 }
 
-/// What came back in a redirect whose address and issuer were found to be right (RFC 6749 §4.1.2, RFC 9207).
+/// What came back in a redirect whose address and issuer were found to be right (RFC 6749 §4.1.2,
+/// RFC 9207).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Redirect {
     /// Tells whether it answers the request on show, or is somebody's forgery (RFC 6749 §10.12).
@@ -147,7 +151,8 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Why the request ended without a verdict, if it did; a connection that is ready although the server is busy included.
+    /// Why the request ended without a verdict, if it did; a connection that is ready although the
+    /// server is busy included.
     #[must_use]
     pub const fn fault(&self) -> Option<Fault> {
         match self {
@@ -210,14 +215,15 @@ pub enum PollAnswer {
     Granted(TokenGrant),
     /// `authorization_pending`.
     Pending,
-    /// `slow_down`, and the server's own wish beside it (`Retry-After`, `x-ratelimit-*`), capped at a day.
+    /// `slow_down`, and the server's own wish beside it (`Retry-After`, `x-ratelimit-*`), capped at
+    /// a day.
     SlowDown(Option<Duration>),
     /// `expired_token`.
     Expired,
     /// `access_denied`, `authorization_declined`.
     Denied,
-    /// `invalid_grant`, a request that the server calls malformed, or an error of no known meaning: this code leads nowhere.
-    /// With the error, where it can be named.
+    /// `invalid_grant`, a request that the server calls malformed, or an error of no known meaning:
+    /// this code leads nowhere. With the error, where it can be named.
     CodeUnknown(Option<ErrorCode>),
     /// `invalid_client` and its kin.
     ClientRejected(Objection),
@@ -228,9 +234,11 @@ pub enum PollAnswer {
 /// Whether a browser can be sent to the authorization endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuthorizeAnswer {
-    /// The listener stands, where there is one; it is kept under the request's [`OpId`] until that is cancelled.
+    /// The listener stands, where there is one; it is kept under the request's [`OpId`] until that
+    /// is cancelled.
     Ready(Authorization),
-    /// The listener's address cannot be had, or the endpoints are not known and could not be asked for.
+    /// The listener's address cannot be had, or the endpoints are not known and could not be asked
+    /// for.
     Failed(Fault),
 }
 
@@ -241,7 +249,8 @@ pub struct Authorization {
     pub state: StateParameter,
     /// Freshly drawn; proves at the token endpoint that the code was meant for us.
     pub verifier: CodeVerifier,
-    /// Where the browser goes. Whoever has it can bind the device to an account of their own, as with a user code.
+    /// Where the browser goes. Whoever has it can bind the device to an account of their own, as
+    /// with a user code.
     pub authorization_uri: UserCode,
     /// Where the browser comes back to; the token endpoint wants to see it again (RFC 6749 §4.1.3).
     pub redirect_uri: String,
@@ -252,8 +261,8 @@ pub struct Authorization {
 pub enum ExchangeAnswer {
     /// The code bought a pair.
     Granted(TokenGrant),
-    /// `invalid_grant`, or another refusal in the protocol's words: this code buys nothing. With the error, where it can be
-    /// named.
+    /// `invalid_grant`, or another refusal in the protocol's words: this code buys nothing. With
+    /// the error, where it can be named.
     Dead(Objection, Option<ErrorCode>),
     /// `invalid_client` and its kin.
     ClientRejected(Objection),
@@ -266,7 +275,8 @@ pub enum ExchangeAnswer {
 pub struct TokenGrant {
     /// The bearer token, or why no use can be made of what came.
     pub access: Result<AccessToken, Unusable>,
-    /// The next refresh token, if one came; or why no use can be made of it. Then the one before it is spent all the same.
+    /// The next refresh token, if one came; or why no use can be made of it. Then the one before it
+    /// is spent all the same.
     pub refresh: Result<Option<RefreshToken>, Unusable>,
     /// 1 s – 90 days; the provider's default where the server says nothing usable.
     pub expires_in: Duration,
@@ -290,7 +300,8 @@ pub enum Unusable {
     TooLong(usize),
     /// It holds what no header can carry (RFC 6749 appendix A.12 with RFC 6750 §2.1).
     Characters,
-    /// It is of another kind than Bearer (RFC 6749 §7.1: a client must not use a kind that it does not know).
+    /// It is of another kind than Bearer (RFC 6749 §7.1: a client must not use a kind that it does
+    /// not know).
     Kind,
 }
 
@@ -318,7 +329,8 @@ pub enum RefreshAnswer {
     Failed(Fault),
 }
 
-/// What a server has against a request of ours: the error codes of RFC 6749 §4.1.2.1 and §5.2 that a person has to cure.
+/// What a server has against a request of ours: the error codes of RFC 6749 §4.1.2.1 and §5.2 that
+/// a person has to cure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Objection {
     /// `invalid_client`: the client is not known, or did not prove that it is the one.
@@ -381,7 +393,8 @@ pub enum FaultKind {
     Untrusted,
     /// Sent (at least in part), and no complete answer came: cut or out of time.
     Lost,
-    /// A complete answer that leaves open whether the request was carried out: 500, 502, 504, or a 2xx that is none.
+    /// A complete answer that leaves open whether the request was carried out: 500, 502, 504, or a
+    /// 2xx that is none.
     Garbled,
     /// A complete answer that says the request was not carried out, for whatever reason: 429.
     RateLimited,

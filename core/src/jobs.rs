@@ -5,13 +5,14 @@
 use super::calls::Kind;
 use crate::{BootTime, Core, Effect, Now, OpId, Request, Turn};
 
-/// A start makes at most a handful of others due (a tombstone, a revocation, a code); more would be a loop.
+/// A start makes at most a handful of others due (a tombstone, a revocation, a code); more would be
+/// a loop.
 const MAX_ROUNDS: usize = 8;
 
 /// Something that starts when it is due, whatever the event.
 struct Job {
-    /// When it is due next, even if nothing happens; now, or an instant that has passed, if it is to start. `None` while it is
-    /// blocked, or there is nothing to do.
+    /// When it is due next, even if nothing happens; now, or an instant that has passed, if it is
+    /// to start. `None` while it is blocked, or there is nothing to do.
     due: fn(&Core, Now) -> Option<BootTime>,
     start: fn(&mut Core, &mut Turn<'_>),
     /// It is started in every round, due or not.
@@ -35,7 +36,8 @@ const JOBS: [Job; 15] = [
     job(|core, _| core.warning_due(), Core::warn),
     job(|core, now| core.rewrite_due(core.waited_for(now.boot)), Core::rewrite),
     job(Core::revocation_due, Core::start_revocation),
-    // What the flow below does may show a code again that has ended: it is told with the next event, or at the call's end.
+    // What the flow below does may show a code again that has ended: it is told with the next
+    // event, or at the call's end.
     Job {
         due: |core, _| core.calls.deadline(Kind::PairingCode),
         start: |core, t| core.answer_due(t, Kind::PairingCode),

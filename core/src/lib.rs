@@ -1,11 +1,13 @@
 //! The decisions, without IO.
 //!
-//! Owns: the pairing flow, the refresh transaction, what a caller is served, what is revoked, and when each of these happens.
-//! Must never: read a clock, draw a random number, lock, spawn, open, send. Time and entropy come in with each event; what is
-//! to be done goes out as effects. It is a crate of its own, so that the compiler holds its boundary.
+//! Owns: the pairing flow, the refresh transaction, what a caller is served, what is revoked, and
+//! when each of these happens. Must never: read a clock, draw a random number, lock, spawn, open,
+//! send. Time and entropy come in with each event; what is to be done goes out as effects. It is a
+//! crate of its own, so that the compiler holds its boundary.
 //!
-//! After each event the core looks at its state as a whole and starts whatever is due (`jobs.rs`); handlers only change
-//! the state. So there is one place where each thing starts, and nothing has to remember to start it.
+//! After each event the core looks at its state as a whole and starts whatever is due (`jobs.rs`);
+//! handlers only change the state. So there is one place where each thing starts, and nothing has
+//! to remember to start it.
 
 mod apply;
 mod backoff;

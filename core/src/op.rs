@@ -18,7 +18,8 @@ pub(super) struct Ids {
 }
 
 impl Ids {
-    /// Codes of an earlier process must not be mistaken for those of this one: they start somewhere else each time.
+    /// Codes of an earlier process must not be mistaken for those of this one: they start somewhere
+    /// else each time.
     pub(super) const fn new(entropy: u64) -> Self {
         Self {
             op: 0,

@@ -1,7 +1,8 @@
 //! What becomes of each pair of tokens: the one place where that is decided.
 //!
-//! Owns: the decision, by where a pair comes from and what the device has by then; and what follows from it. Must never: leave a
-//! pair unaccounted for at the server, or let one take the place of a pair that came later.
+//! Owns: the decision, by where a pair comes from and what the device has by then; and what follows
+//! from it. Must never: leave a pair unaccounted for at the server, or let one take the place of a
+//! pair that came later.
 
 use super::credential::Credential;
 use super::pending::Pending;
@@ -11,13 +12,16 @@ use crate::{Core, DeviceInfo, GrantId, Note, Pairing, TokenPair, Turn};
 /// Where a pair comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Source {
-    /// The refresh of the pairing in hand, or of one that was given up while it was out (`detached`).
+    /// The refresh of the pairing in hand, or of one that was given up while it was out
+    /// (`detached`).
     Refresh { detached: bool },
-    /// A poll, or the exchange of an authorization code, whose code is no longer on show. `of_flow`: its flow still runs.
+    /// A poll, or the exchange of an authorization code, whose code is no longer on show.
+    /// `of_flow`: its flow still runs.
     LatePoll { of_flow: bool },
     /// The candidate beside the pair in hand, which was found alive.
     StaleCandidate,
-    /// The candidate beside a pair in hand that was refused, is dead, or ended without a refresh token.
+    /// The candidate beside a pair in hand that was refused, is dead, or ended without a refresh
+    /// token.
     LivingCandidate,
 }
 
@@ -26,7 +30,8 @@ pub(super) enum Source {
 pub(super) struct Situation {
     pub(super) pending: Pending,
     pub(super) paired: bool,
-    /// A device has one grant at this server: to revoke a second pair could take the living one along.
+    /// A device has one grant at this server: to revoke a second pair could take the living one
+    /// along.
     pub(super) sole_grant: bool,
 }
 
@@ -90,7 +95,8 @@ impl Core {
         fate(source, situation)
     }
 
-    /// Carries out what was decided of a pair that came in. `name`: what the server calls the device, if it is a new one.
+    /// Carries out what was decided of a pair that came in. `name`: what the server calls the
+    /// device, if it is a new one.
     pub(super) fn settle(&mut self, t: &mut Turn<'_>, pair: TokenPair, name: String, fate: Fate) {
         match fate {
             Fate::Adopt => self.store_incoming(t, pair, false),
@@ -109,7 +115,8 @@ impl Core {
                 self.revoke_pair(t, self.credential.grant(), &pair, None);
             }
             Fate::Revoke => {
-                // Where grants are separate it is of no pairing that is or will be: nothing spares it.
+                // Where grants are separate it is of no pairing that is or will be: nothing spares
+                // it.
                 let sole = self.setup.policy().sole_grant;
                 let grant = if sole {
                     self.credential.grant()
@@ -138,7 +145,8 @@ impl Core {
         Some(fate)
     }
 
-    /// The same device at the server: to revoke this pair could take the living one along. A probe tells which of the two lives.
+    /// The same device at the server: to revoke this pair could take the living one along. A probe
+    /// tells which of the two lives.
     pub(super) fn keep_candidate(&mut self, t: &mut Turn<'_>, pair: TokenPair) {
         if let Some(held) = self.credential.paired_mut() {
             held.set_candidate(pair);
@@ -150,7 +158,8 @@ impl Core {
 
     /// The user approved: the pair is written, and shown once it is on disk.
     fn store_new_pairing(&mut self, t: &mut Turn<'_>, pair: TokenPair, name: String) {
-        // A refresh that was not sent would only be in the way; one that was runs on, and its outcome is dropped.
+        // A refresh that was not sent would only be in the way; one that was runs on, and its
+        // outcome is dropped.
         self.abandon_unsent_refresh(t);
         self.revoke_replaced(t);
         self.credential.count(&pair);
@@ -168,8 +177,9 @@ impl Core {
         self.pairing.storing(pairing);
     }
 
-    /// Where two grants of a device are separate, the one that gives way is revoked. It goes on the list before the new pairing
-    /// goes on disk: if a crash comes in between, the entry is of the living grant and is dropped.
+    /// Where two grants of a device are separate, the one that gives way is revoked. It goes on the
+    /// list before the new pairing goes on disk: if a crash comes in between, the entry is of the
+    /// living grant and is dropped.
     fn revoke_replaced(&mut self, t: &mut Turn<'_>) {
         let Some(held) = self.credential.paired().filter(|_| !self.setup.policy().sole_grant) else {
             return;
@@ -203,7 +213,8 @@ mod tests {
     use super::Fate::{Adopt, Candidate, CandidateOfNew, Drop, HoldBack, Keep, NewPairing, Revoke, RevokeAndHoldBack};
     use super::*;
 
-    /// What becomes of a pair from this source while each record is on its way to disk, in the order of [`Pending`].
+    /// What becomes of a pair from this source while each record is on its way to disk, in the
+    /// order of [`Pending`].
     fn fates(source: Source, paired: bool, sole_grant: bool) -> [Fate; 5] {
         use Pending::{IntentMark, NewPairing, Nothing, RefreshedPair, Tombstone};
         [Nothing, IntentMark, RefreshedPair, NewPairing, Tombstone].map(|pending| {

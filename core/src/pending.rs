@@ -2,10 +2,12 @@
 
 use crate::Command;
 
-/// What the newest record on its way to disk is for. Until it is there, nothing may be concluded that would be written over it.
+/// What the newest record on its way to disk is for. Until it is there, nothing may be concluded
+/// that would be written over it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Pending {
-    /// Nothing but what memory holds already: a repeated write, or the tombstone of a pairing that the server ended.
+    /// Nothing but what memory holds already: a repeated write, or the tombstone of a pairing that
+    /// the server ended.
     Nothing,
     /// The mark of the refresh that is sent next.
     IntentMark,
@@ -18,7 +20,8 @@ pub(super) enum Pending {
 }
 
 impl Pending {
-    /// Whether what is known of the tokens in hand may be concluded, and written; and whether a probe may be sent to know more.
+    /// Whether what is known of the tokens in hand may be concluded, and written; and whether a
+    /// probe may be sent to know more.
     pub(super) const fn may_conclude(self) -> bool {
         match self {
             Self::Nothing | Self::IntentMark => true,
@@ -26,8 +29,9 @@ impl Pending {
         }
     }
 
-    /// Whether the pairing in hand stays the one in hand: it may be refreshed, another may be revoked, and no command is put off.
-    /// Until a new record is there, what was there before is all that a crash would leave.
+    /// Whether the pairing in hand stays the one in hand: it may be refreshed, another may be
+    /// revoked, and no command is put off. Until a new record is there, what was there before is
+    /// all that a crash would leave.
     pub(super) const fn keeps_pairing(self) -> bool {
         match self {
             Self::Nothing | Self::IntentMark | Self::RefreshedPair => true,

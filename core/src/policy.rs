@@ -1,17 +1,20 @@
-//! The numbers and choices the core decides by: validated configuration and the habits of the provider.
+//! The numbers and choices the core decides by: validated configuration and the habits of the
+//! provider.
 
 use std::time::Duration;
 
 /// The server gives up on a request after 30 s; 10 s more for its clock and ours.
 pub const SERVER_IS_DONE: Duration = Duration::from_secs(40);
 
-/// Everything the core is told about how to behave. Changes only by [`Event::PolicyChanged`](super::event::Event).
+/// Everything the core is told about how to behave. Changes only by
+/// [`Event::PolicyChanged`](super::event::Event).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Policy {
     /// How a pairing is obtained. Fixed for the life of the process.
     pub grant: GrantKind,
-    /// At this server a device has one grant: a new pairing ends the old one, and to revoke either could take the other
-    /// along. Elsewhere two grants are strangers, and one that is not wanted is revoked.
+    /// At this server a device has one grant: a new pairing ends the old one, and to revoke either
+    /// could take the other along. Elsewhere two grants are strangers, and one that is not wanted
+    /// is revoked.
     pub sole_grant: bool,
     /// When to refresh.
     pub refresh: RefreshMode,

@@ -1,8 +1,9 @@
 //! What survives: the shapes the store seals and the core reasons about.
 //!
-//! Three files hold them. [`Record`] is the pairing itself (or its tombstone). [`PendingRevocation`]s are tokens the user
-//! gave up that the server has yet to hear about. [`FlowRecord`] is a pairing attempt, kept in the runtime directory so
-//! that the code on the screen stays valid across a crash.
+//! Three files hold them. [`Record`] is the pairing itself (or its tombstone).
+//! [`PendingRevocation`]s are tokens the user gave up that the server has yet to hear about.
+//! [`FlowRecord`] is a pairing attempt, kept in the runtime directory so that the code on the
+//! screen stays valid across a crash.
 
 use std::time::Duration;
 
@@ -13,14 +14,15 @@ use super::token::{AccessToken, DeviceCode, Generation, GrantId, RefreshToken, U
 /// An access token, its refresh token if there is one, and when they began.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TokenPair {
-    /// The bearer token; `None` where the server's cannot be used, and then there is a refresh token.
+    /// The bearer token; `None` where the server's cannot be used, and then there is a refresh
+    /// token.
     pub access: Option<AccessToken>,
     /// Absent when the server granted no `offline` scope.
     pub refresh: Option<RefreshToken>,
     /// Life of the access token from [`TokenPair::obtained`], as granted.
     pub lifetime: Duration,
-    /// When the request that brought it was sent: earlier than the server's own start, so that every conclusion errs on the
-    /// safe side.
+    /// When the request that brought it was sent: earlier than the server's own start, so that
+    /// every conclusion errs on the safe side.
     pub obtained: Stamp,
 }
 
@@ -77,13 +79,15 @@ pub struct Pairing {
     pub pair: TokenPair,
     /// Present while a refresh was announced and its outcome is not on disk (I3).
     pub mark: Option<IntentMark>,
-    /// A second pair that a cancelled replacement brought in, until a probe tells which of the two lives.
+    /// A second pair that a cancelled replacement brought in, until a probe tells which of the two
+    /// lives.
     pub candidate: Option<TokenPair>,
     /// What the server says this device is.
     pub device: DeviceInfo,
 }
 
-/// «A refresh may have been sent»: written before the POST, so that no crash can make an uncertain token look certain.
+/// «A refresh may have been sent»: written before the POST, so that no crash can make an uncertain
+/// token look certain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct IntentMark {
     /// The boot in which it was written.
@@ -187,7 +191,8 @@ pub enum Loaded {
     Missing,
     /// The newest record.
     Current(Record),
-    /// The other is damaged and may have been the newer one: this refresh token may be used up (never «fine»).
+    /// The other is damaged and may have been the newer one: this refresh token may be used up
+    /// (never «fine»).
     Previous(Record),
     /// Records exist and none can be read.
     Damaged,

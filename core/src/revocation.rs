@@ -1,7 +1,8 @@
 //! Tokens that the server has yet to be told to forget (RFC 7009).
 //!
-//! Owns: the list, and when each entry is sent. Must never: send an entry whose refresh is still out, for whichever refresh token
-//! is the newest then is to be revoked; or one that could take a living pairing along.
+//! Owns: the list, and when each entry is sent. Must never: send an entry whose refresh is still
+//! out, for whichever refresh token is the newest then is to be revoked; or one that could take a
+//! living pairing along.
 
 use std::time::Duration;
 
@@ -94,8 +95,9 @@ impl Revocations {
 }
 
 impl Core {
-    /// What the store kept. An entry of the living grant was written by an unpairing or a replacement that a crash undid; where
-    /// a device has but one grant, any entry beside a living one concerns what is the same device at the server.
+    /// What the store kept. An entry of the living grant was written by an unpairing or a
+    /// replacement that a crash undid; where a device has but one grant, any entry beside a living
+    /// one concerns what is the same device at the server.
     pub(super) fn restore_revocations(&mut self, t: &mut Turn<'_>, mut list: Vec<PendingRevocation>) {
         let living = self.credential.paired().map(Credential::grant);
         let found = list.len();
@@ -145,7 +147,8 @@ impl Core {
     /// Which entry may be sent, and when.
     fn revocation_starts(&self) -> Option<(usize, BootTime)> {
         let free = self.revocations.sent.is_none() && self.may_use_secret() && self.flow_lets_revoke();
-        // A pair that gave way to one that both generations have yet to take may be all that is left one day.
+        // A pair that gave way to one that both generations have yet to take may be all that is
+        // left one day.
         let unsure = !self.setup.policy().sole_grant && self.storage.record_behind();
         if !free || unsure || !self.storage.pending().keeps_pairing() {
             return None;

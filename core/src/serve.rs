@@ -1,6 +1,7 @@
 //! What a caller of `GetAccessToken` gets, and how long it waits for it.
 //!
-//! The token in hand decides first (unconfirmed, good, short for this caller), then where the refresh stands.
+//! The token in hand decides first (unconfirmed, good, short for this caller), then where the
+//! refresh stands.
 
 use std::time::Duration;
 
@@ -80,7 +81,8 @@ impl Core {
         } else if self.short(held, wants, now) {
             self.judge_short(held, call, wants, now)
         } else {
-            // A caller that rejected this token is better served by another one; if that does not come, by this one.
+            // A caller that rejected this token is better served by another one; if that does not
+            // come, by this one.
             self.held_back(call, wants, now)
                 .map_or(Judgement::Token(wants), Judgement::WaitUntil)
         }
@@ -106,7 +108,8 @@ impl Core {
             // The refresh itself is started at that instant.
             Some(start) if start <= call.deadline && now < call.deadline => Judgement::WaitUntil(call.deadline),
             Some(_) => Judgement::Answer(Err(self.refresh_error())),
-            // An unpairing or a newer pairing is on its way to disk and will settle this within moments.
+            // An unpairing or a newer pairing is on its way to disk and will settle this within
+            // moments.
             None if self.may_start() => call.until_deadline(now),
             None => Judgement::Answer(Err(CallError::Timeout)),
         }
@@ -145,17 +148,20 @@ impl Core {
             .filter(|until| now < *until)
     }
 
-    /// Until when callers wait although the token in hand would do: it may be dying this very moment.
+    /// Until when callers wait although the token in hand would do: it may be dying this very
+    /// moment.
     fn hold(&self, held: &Credential) -> Option<BootTime> {
         if let Some((_, mark)) = self.refresh.sent() {
             return Some(mark.at.after(SENT_HOLD));
         }
-        // An unanswered refresh, and the probe that tells whether the old token survived it is under way.
+        // An unanswered refresh, and the probe that tells whether the old token survived it is
+        // under way.
         let since = held.stored().mark.and_then(|_| self.probe.since())?;
         (!held.refused()).then(|| since.after(SENT_HOLD))
     }
 
-    /// Whether the token in hand does not do for this caller: less life than it wishes for, or than the default.
+    /// Whether the token in hand does not do for this caller: less life than it wishes for, or than
+    /// the default.
     fn short(&self, held: &Credential, wants: TokenCall, now: BootTime) -> bool {
         let need = wants.min_validity.unwrap_or(self.setup.policy().min_validity);
         held.short_of(need, now)

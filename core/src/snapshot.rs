@@ -69,7 +69,8 @@ words! {
         ClientRejected = "client-rejected",
         /// Unpaired on this device.
         Unpaired = "unpaired",
-        /// The server no longer knows the authorization (device forgotten, authorization expired or withdrawn).
+        /// The server no longer knows the authorization (device forgotten, authorization expired or
+        /// withdrawn).
         Revoked = "revoked",
         /// Refused after the refresh token's predicted end.
         RefreshTokenExpired = "refresh-token-expired",
@@ -83,7 +84,8 @@ words! {
         ClockNotSet = "clock-not-set",
         /// The server answers, but not as its protocol says.
         ServerError = "server-error",
-        /// Something on this device, or a configuration that does not fit the server, is in the way.
+        /// Something on this device, or a configuration that does not fit the server, is in the
+        /// way.
         LocalFault = "local-fault",
         /// No client id is configured or found.
         ClientIdMissing = "client-id-missing",
@@ -144,7 +146,8 @@ words! {
     }
 }
 
-/// What the server says this device is. All text is capped and stripped of control characters at parse.
+/// What the server says this device is. All text is capped and stripped of control characters at
+/// parse.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct DeviceInfo {
     /// The name shown to the user in the project; empty if unknown.

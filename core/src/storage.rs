@@ -1,9 +1,12 @@
-//! Every write: which record it carries, what is known of the files, what is written again after a failure, and when.
+//! Every write: which record it carries, what is known of the files, what is written again after a
+//! failure, and when.
 //!
-//! Owns: the writes that are not answered yet, each with its purpose; what each file holds; the composition of a record from
-//! memory; the retries. Must never: write over a record that another part of the core has on its way to disk.
+//! Owns: the writes that are not answered yet, each with its purpose; what each file holds; the
+//! composition of a record from memory; the retries. Must never: write over a record that another
+//! part of the core has on its way to disk.
 //!
-//! Invariant: writes are answered in order (D2), so that the newest unanswered one tells what the disk will hold.
+//! Invariant: writes are answered in order (D2), so that the newest unanswered one tells what the
+//! disk will hold.
 
 use std::time::Duration;
 
@@ -13,7 +16,8 @@ use crate::{
     Body, BootTime, CallError, Core, Effect, ErrorWord, Kept, Note, OpId, Pairing, Reason, Record, Slots, Store, Turn,
 };
 
-/// Longest wait between tries to write what the disk did not take: it may be a pair that the next power cut would take.
+/// Longest wait between tries to write what the disk did not take: it may be a pair that the next
+/// power cut would take.
 const DISK_CAP: Duration = Duration::from_secs(60);
 
 /// What is on its way to disk, and what is known of the files there.
@@ -25,8 +29,8 @@ pub(super) struct Storage {
     revocations: File,
     flow: File,
     retry: Retry,
-    /// The sends that the last record written by this process counts; it may hold a mark of which memory knows that the
-    /// server answered it.
+    /// The sends that the last record written by this process counts; it may hold a mark of which
+    /// memory knows that the server answered it.
     sends: u32,
 }
 
@@ -59,9 +63,11 @@ enum FileState {
     Absent,
     /// It holds what memory holds.
     UpToDate,
-    /// Of the record: one generation holds the tokens that memory holds, and the other is to follow.
+    /// Of the record: one generation holds the tokens that memory holds, and the other is to
+    /// follow.
     OneGeneration,
-    /// Anything between then and now: the last write failed, or a start found what memory holds elsewhere.
+    /// Anything between then and now: the last write failed, or a start found what memory holds
+    /// elsewhere.
     Unknown,
 }
 
@@ -183,8 +189,8 @@ impl Storage {
         self.retry.failing()
     }
 
-    /// Whether the record on disk counts this send of the refresh token in hand. Then a crash finds nothing that it should
-    /// not, and there is nothing to write.
+    /// Whether the record on disk counts this send of the refresh token in hand. Then a crash finds
+    /// nothing that it should not, and there is nothing to write.
     pub(super) fn counts(&self, sends: u32) -> bool {
         self.record.state == FileState::UpToDate && !self.writes_record() && self.sends >= sends
     }
@@ -255,7 +261,8 @@ impl Core {
                 match purpose {
                     Pending::Nothing => {}
                     Pending::IntentMark => self.marked(t, ok),
-                    // I1's one exception: where the disk fails, memory serves, and writing is retried until it works.
+                    // I1's one exception: where the disk fails, memory serves, and writing is
+                    // retried until it works.
                     Pending::RefreshedPair => self.adopt_incoming(t),
                     Pending::NewPairing => self.pairing_stored(t),
                     Pending::Tombstone => self.tombstone_stored(t, ok),
@@ -298,7 +305,8 @@ impl Core {
         }
     }
 
-    /// When what the disk did not take is written again. `waited_for`: a caller is short of a token, which needs a mark.
+    /// When what the disk did not take is written again. `waited_for`: a caller is short of a
+    /// token, which needs a mark.
     pub(super) fn rewrite_due(&self, waited_for: bool) -> Option<BootTime> {
         let storage = &self.storage;
         let retry = &storage.retry;
@@ -338,8 +346,8 @@ impl Core {
         op
     }
 
-    /// Writes a pairing into one generation. Where its tokens are new, the other follows as soon as that has ended
-    /// ([`Core::rewrite_due`]), and nobody waits for it.
+    /// Writes a pairing into one generation. Where its tokens are new, the other follows as soon as
+    /// that has ended ([`Core::rewrite_due`]), and nobody waits for it.
     pub(super) fn store_pairing(&mut self, t: &mut Turn<'_>, pairing: Pairing, tokens: Tokens, purpose: Pending) {
         self.store_record(t, Body::Paired(Box::new(pairing)), Slots::One, tokens, purpose);
     }
@@ -372,7 +380,8 @@ impl Core {
         };
         let mut pairing = held.to_pairing(self.refresh.mark().or(held.stored().mark));
         if let Some(incoming) = self.refresh.incoming() {
-            // The pair in hand is used up; the one on its way to disk must not be overwritten by it.
+            // The pair in hand is used up; the one on its way to disk must not be overwritten by
+            // it.
             pairing.pair = incoming.clone();
             pairing.mark = None;
         }

@@ -1,7 +1,8 @@
 //! Instants as the core sees them: inputs, never read from a clock here.
 //!
-//! Deadlines live on [`BootTime`], which counts through suspend and which no NTP step can move. [`WallTime`] serves one
-//! purpose only: to know across a reboot how old a token is. It is absent until it can be trusted.
+//! Deadlines live on [`BootTime`], which counts through suspend and which no NTP step can move.
+//! [`WallTime`] serves one purpose only: to know across a reboot how old a token is. It is absent
+//! until it can be trusted.
 
 use std::time::Duration;
 
@@ -86,7 +87,8 @@ pub struct Now {
     pub wall: Option<WallTime>,
     /// The earliest time it can be, by verified `Date`s; every record carries it.
     pub floor: WallTime,
-    /// Fresh random bits for jitter. The core keeps no generator, so that its states can be compared and explored.
+    /// Fresh random bits for jitter. The core keeps no generator, so that its states can be
+    /// compared and explored.
     pub entropy: u64,
 }
 
@@ -96,16 +98,16 @@ pub struct BootId(pub [u8; 16]);
 
 /// Decides whether the system clock may be believed.
 ///
-/// Not before the floor (the later of the build date and the last known good time), and not contradicted by a verified
-/// `Date` since the last clock step.
+/// Not before the floor (the later of the build date and the last known good time), and not
+/// contradicted by a verified `Date` since the last clock step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ClockTrust {
     floor: WallTime,
     contradicted: bool,
 }
 
-/// How far a server's `Date` may stray before it contradicts the system clock. Covers the seconds of a slow answer and an
-/// honest server's drift; far below the life of any token.
+/// How far a server's `Date` may stray before it contradicts the system clock. Covers the seconds
+/// of a slow answer and an honest server's drift; far below the life of any token.
 const DATE_TOLERANCE: Duration = Duration::from_secs(5 * 60);
 
 impl ClockTrust {

@@ -1,13 +1,16 @@
-//! Secrets as types: wiped when dropped, redacted when printed (I8), comparable so that states can be explored.
+//! Secrets as types: wiped when dropped, redacted when printed (I8), comparable so that states can
+//! be explored.
 //!
-//! No type here implements `Display`, and `Debug` never shows a byte. The one way to the text is [`Secret::expose`], so
-//! that every place where a secret leaves its wrapper can be found by one search.
+//! No type here implements `Display`, and `Debug` never shows a byte. The one way to the text is
+//! [`Secret::expose`], so that every place where a secret leaves its wrapper can be found by one
+//! search.
 
 use std::fmt;
 
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// Longest token or device code that is taken, stored, served and sent, in bytes. A token that lists 157 groups has 10 KB.
+/// Longest token or device code that is taken, stored, served and sent, in bytes. A token that
+/// lists 157 groups has 10 KB.
 pub const TOKEN_MAX: usize = 32 * 1024;
 
 /// A secret text.
@@ -87,12 +90,13 @@ secret_kind! {
     StateParameter
 }
 secret_kind! {
-    /// RFC 8628 §3.2 `user_code`, or an address that contains it. Whoever reads it can bind the device to a project of
-    /// their own, so it travels only in answers to the `ui` role.
+    /// RFC 8628 §3.2 `user_code`, or an address that contains it. Whoever reads it can bind the
+    /// device to a project of their own, so it travels only in answers to the `ui` role.
     UserCode
 }
 
-/// Counts access tokens: +1 for each new one, carried through unpairing and pairing again; 0 means none yet.
+/// Counts access tokens: +1 for each new one, carried through unpairing and pairing again; 0 means
+/// none yet.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Generation(pub u64);
 
@@ -107,6 +111,7 @@ impl Generation {
     }
 }
 
-/// Tells one authorization (one pairing) from the next, so that an answer to a forgotten one is dropped.
+/// Tells one authorization (one pairing) from the next, so that an answer to a forgotten one is
+/// dropped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct GrantId(pub u64);

@@ -1,11 +1,12 @@
 //! Giving a pairing up: first the disk, then the answer, then the server.
 //!
-//! The token to revoke is written before the tombstone, so that a crash in between leaves a live pairing and an entry that
-//! is recognized as not to be sent. After the tombstone nothing on this device brings the pairing back; telling the server is
-//! tried until the token's end (`revocation.rs`).
+//! The token to revoke is written before the tombstone, so that a crash in between leaves a live
+//! pairing and an entry that is recognized as not to be sent. After the tombstone nothing on this
+//! device brings the pairing back; telling the server is tried until the token's end
+//! (`revocation.rs`).
 //!
-//! Owns: what came in for the pairing while the tombstone is being written, should that fail. Must never: write anything over the
-//! tombstone.
+//! Owns: what came in for the pairing while the tombstone is being written, should that fail. Must
+//! never: write anything over the tombstone.
 
 use super::calls::{CALL_LIMIT, Kind, Wants};
 use super::credential::stamp;
@@ -59,7 +60,8 @@ impl Core {
             self.forget_probe(t);
         }
         let Some(held) = self.credential.paired() else {
-            // A tombstone that a crash or a failing disk may have left in one generation only is made whole first.
+            // A tombstone that a crash or a failing disk may have left in one generation only is
+            // made whole first.
             if self.storage.record_behind() {
                 self.store_tombstone(t, self.credential.reason(), Pending::Nothing);
             }

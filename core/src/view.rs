@@ -110,7 +110,8 @@ impl Core {
         }
     }
 
-    /// What is wrong although a pairing exists. A background refresh that fails is nobody's concern until a token is short.
+    /// What is wrong although a pairing exists. A background refresh that fails is nobody's concern
+    /// until a token is short.
     fn paired_reason(&self, now: BootTime) -> Reason {
         let Some(held) = self.credential.paired() else {
             return Reason::None;
@@ -172,8 +173,8 @@ impl Core {
     }
 }
 
-/// Whether a pairing ended in a way that only a person can mend. An untouched device and one unpaired on purpose wait for
-/// nobody.
+/// Whether a pairing ended in a way that only a person can mend. An untouched device and one
+/// unpaired on purpose wait for nobody.
 const fn verdict_needs_person(reason: Reason) -> bool {
     match reason {
         Reason::ClientRejected

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::{BootId, BootTime, Now, RefreshToken, Stamp, TokenGrant, TokenKind, TokenPair, Turn, Unusable, WallTime};
 
-/// How long after an answer whose access token cannot be used the next is asked for: each refresh gives the same until a person
-/// changes something at the server, spends a refresh token and can lose its answer.
+/// How long after an answer whose access token cannot be used the next is asked for: each refresh
+/// gives the same until a person changes something at the server, spends a refresh token and can
+/// lose its answer.
 const UNUSABLE_LIFE: Duration = Duration::from_secs(15 * 60);
 
 impl TokenGrant {

@@ -1,7 +1,8 @@
 //! The pairing of this device, or why it has none; and what is left of the pairing before.
 //!
-//! Owns: the credential in hand, the counters that each record carries, and the residual token: the last access token of a pairing
-//! that the server ended. Must never: have a pairing and a reason for having none.
+//! Owns: the credential in hand, the counters that each record carries, and the residual token: the
+//! last access token of a pairing that the server ended. Must never: have a pairing and a reason
+//! for having none.
 
 mod grant;
 mod paired;
@@ -22,7 +23,8 @@ pub(super) use paired::Credential;
 pub(super) struct Credentials {
     state: State,
     counters: Counters,
-    /// The old access token after the server ended its pairing: served to its end if a probe finds it alive.
+    /// The old access token after the server ended its pairing: served to its end if a probe finds
+    /// it alive.
     residual: Option<Residual>,
 }
 
@@ -202,7 +204,8 @@ impl Core {
             Body::Paired(pairing) => *pairing,
         };
         match &mut pairing.mark {
-            // Written when the mark was on its way to disk; the POST may have left as late as the crash.
+            // Written when the mark was on its way to disk; the POST may have left as late as the
+            // crash.
             Some(mark) if mark.boot == self.setup.boot() => mark.at = t.at(),
             Some(_) => self.refresh.found_mark(t.at()),
             None => {}
@@ -211,11 +214,11 @@ impl Core {
             if !spilled {
                 t.note(Note::RecordFellBack);
             }
-            // It may have shown a token to a client under the next number. This one bears the number after that from the next
-            // start on, for that is what its record will say.
+            // It may have shown a token to a client under the next number. This one bears the
+            // number after that from the next start on, for that is what its record will say.
             self.credential.counters.generation = record.generation.next().next();
-            // The lost record may have been a newer pair, or the mark of a send of moments ago: this refresh token may be
-            // spent, and was never "fine".
+            // The lost record may have been a newer pair, or the mark of a send of moments ago:
+            // this refresh token may be spent, and was never "fine".
             pairing.mark = Some(IntentMark {
                 boot: self.setup.boot(),
                 at: t.at(),
@@ -261,7 +264,8 @@ impl Core {
         self.end_pairing(t, reason);
     }
 
-    /// The pairing is over by the server's word: a tombstone, and the last of the access token if it still lives.
+    /// The pairing is over by the server's word: a tombstone, and the last of the access token if
+    /// it still lives.
     pub(super) fn end_pairing(&mut self, t: &mut Turn<'_>, reason: Reason) {
         let Some(credential) = self.credential.unpair(reason) else {
             return;

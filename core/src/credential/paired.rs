@@ -1,7 +1,7 @@
 //! The pairing in memory: one pair of tokens and what is known about their lives.
 //!
-//! Owns the two lives (access token, refresh token) as deadlines on boottime, whatever clock they were concluded from, and
-//! draws those conclusions again when the wall clock changes.
+//! Owns the two lives (access token, refresh token) as deadlines on boottime, whatever clock they
+//! were concluded from, and draws those conclusions again when the wall clock changes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -11,15 +11,16 @@ use crate::{
     BootTime, DeviceInfo, Generation, GrantId, IntentMark, Pairing, Policy, RefreshToken, TokenPair, Turn, WallTime,
 };
 
-/// What a token of unknown age is said to live for: long enough to start an upload, short enough to ask again soon.
+/// What a token of unknown age is said to live for: long enough to start an upload, short enough to
+/// ask again soon.
 const CONFIRMED_LIFE: Duration = Duration::from_secs(60);
 
-/// How long a token of unknown age is served before it is replaced by one whose age is known: time synchronisation that
-/// works at all has worked by then.
+/// How long a token of unknown age is served before it is replaced by one whose age is known: time
+/// synchronisation that works at all has worked by then.
 const UNKNOWN_AGE_LIMIT: Duration = Duration::from_secs(10 * 60);
 
-/// Uids kept of those that hold a generation. A board has a handful of uploaders; rather than keep more in growing memory, the
-/// right to reject is then granted to all.
+/// Uids kept of those that hold a generation. A board has a handful of uploaders; rather than keep
+/// more in growing memory, the right to reject is then granted to all.
 const MAX_HANDED: usize = 64;
 
 /// A pairing and what is known of it.
@@ -34,11 +35,14 @@ pub(crate) struct Credential {
     /// A client says so, where nobody can be asked: it is to be replaced, and serves until then.
     reported: bool,
     life: Life,
-    /// Whether `life` and `refresh_ends` were concluded from the system's wall clock, which may be stepped.
+    /// Whether `life` and `refresh_ends` were concluded from the system's wall clock, which may be
+    /// stepped.
     by_wall_clock: bool,
-    /// When the refresh token is predicted to end; `None` while its age is unknown. A passed end saturates at boot.
+    /// When the refresh token is predicted to end; `None` while its age is unknown. A passed end
+    /// saturates at boot.
     refresh_ends: Option<BootTime>,
-    /// How long before the token's end the advisory window opens. Drawn once, so that no step of a clock moves the window.
+    /// How long before the token's end the advisory window opens. Drawn once, so that no step of a
+    /// clock moves the window.
     window: Duration,
     /// Who was handed this generation, and may therefore reject it.
     handed: Handed,
@@ -50,7 +54,8 @@ enum Life {
     Until(BootTime),
     /// Obtained in another boot, and no clock tells how long ago.
     Unknown {
-        /// Since when we could know, had anybody told the time. `None` before a server was heard of.
+        /// Since when we could know, had anybody told the time. `None` before a server was heard
+        /// of.
         since: Option<BootTime>,
         /// A resource took it, or there is none that could be asked.
         confirmed: bool,
@@ -104,7 +109,8 @@ impl Credential {
         self.generation
     }
 
-    /// The tokens, the mark of an unanswered send of this refresh token, the candidate and the device.
+    /// The tokens, the mark of an unanswered send of this refresh token, the candidate and the
+    /// device.
     pub(crate) const fn stored(&self) -> &Pairing {
         &self.stored
     }
@@ -161,7 +167,8 @@ impl Credential {
         }
     }
 
-    /// Whether the token does not do for a caller that needs this life. Nothing less will do than a quarter of a fresh one's.
+    /// Whether the token does not do for a caller that needs this life. Nothing less will do than a
+    /// quarter of a fresh one's.
     pub(crate) fn short_of(&self, need: Duration, now: BootTime) -> bool {
         let need = need.min(self.stored.pair.lifetime / 4);
         match self.life {
@@ -191,7 +198,8 @@ impl Credential {
             self.life = Life::Until(self.stored.pair.obtained.at.after(self.stored.pair.lifetime));
             self.refresh_ends = Some(self.stored.pair.obtained.at.after(policy.refresh_token_life));
         } else if self.by_wall_clock || matches!(self.life, Life::Unknown { .. }) {
-            // What a verified `Date` taught stands on boottime since, and no step of the clock touches it.
+            // What a verified `Date` taught stands on boottime since, and no step of the clock
+            // touches it.
             if let Some(wall) = now.wall {
                 self.anchor_to(wall, policy, now.boot);
                 self.by_wall_clock = matches!(self.life, Life::Until(_));
@@ -201,7 +209,8 @@ impl Credential {
         }
     }
 
-    /// The verified `Date` of an answer, whatever the answer: better than a wall clock, and than nothing.
+    /// The verified `Date` of an answer, whatever the answer: better than a wall clock, and than
+    /// nothing.
     pub(crate) fn learn(&mut self, date: WallTime, policy: &Policy, t: &Turn<'_>) {
         if self.uncertain() {
             self.anchor_to(date, policy, t.at());
@@ -226,7 +235,8 @@ impl Credential {
         self.refresh_ends = None;
     }
 
-    /// A resource refused the access token. Whether that tells how old it is, and nothing more: nobody knew for sure.
+    /// A resource refused the access token. Whether that tells how old it is, and nothing more:
+    /// nobody knew for sure.
     pub(crate) fn ended_unnoticed(&mut self, now: BootTime) -> bool {
         let unnoticed = self.uncertain();
         if unnoticed {
@@ -236,8 +246,8 @@ impl Credential {
         unnoticed
     }
 
-    /// Another policy: the advisory window moves. It is jittered by ±10 % of its distance so that devices switched on
-    /// together do not refresh together.
+    /// Another policy: the advisory window moves. It is jittered by ±10 % of its distance so that
+    /// devices switched on together do not refresh together.
     pub(crate) fn follow(&mut self, policy: &Policy, t: &mut Turn<'_>) {
         let life = self.stored.pair.lifetime;
         let open_after = life * u32::from(policy.refresh_at_percent) / 100;
@@ -256,7 +266,8 @@ impl Credential {
         }
     }
 
-    /// Concludes both lives from a wall time that is now (the trusted clock's, or a verified `Date`).
+    /// Concludes both lives from a wall time that is now (the trusted clock's, or a verified
+    /// `Date`).
     fn anchor_to(&mut self, wall: WallTime, policy: &Policy, now: BootTime) {
         let Some(obtained) = self.stored.pair.obtained.wall else {
             return;
@@ -289,7 +300,8 @@ impl Credential {
         }
     }
 
-    /// Life left, as far as is known: a confirmed token of unknown age counts as [`CONFIRMED_LIFE`], a refused one as dead.
+    /// Life left, as far as is known: a confirmed token of unknown age counts as
+    /// [`CONFIRMED_LIFE`], a refused one as dead.
     pub(crate) fn left(&self, now: BootTime) -> Duration {
         match self.life {
             _ if self.refused || !self.usable() => Duration::ZERO,
@@ -318,7 +330,8 @@ impl Credential {
     pub(crate) fn unknown_limit(&self) -> Option<BootTime> {
         match self.life {
             Life::Unknown { since: Some(since), .. } => Some(since.after(UNKNOWN_AGE_LIMIT)),
-            // Nobody can be asked, and the server was out of reach: the next connection tells from when it counts.
+            // Nobody can be asked, and the server was out of reach: the next connection tells from
+            // when it counts.
             Life::Unknown {
                 since: None,
                 confirmed: true,
@@ -331,8 +344,8 @@ impl Credential {
         }
     }
 
-    /// A server was reached, and what it said or failed to say told no time: no probe may ever tell more. Or no connection could
-    /// be had, which counts where nobody can be asked.
+    /// A server was reached, and what it said or failed to say told no time: no probe may ever tell
+    /// more. Or no connection could be had, which counts where nobody can be asked.
     pub(crate) fn reached(&mut self, server: bool, now: BootTime) {
         if let Life::Unknown { since, .. } = &mut self.life {
             *since = server.then(|| since.unwrap_or(now));

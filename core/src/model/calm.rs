@@ -1,9 +1,9 @@
 //! I5: never wedged.
 //!
-//! The witness of «a path leads to» is one path: from now on the disk works, every request ends as it truly should, the user
-//! agrees to a code on show, and otherwise time passes. It must lead to rest: paired with a token that lives at the server and
-//! is handed out when asked for, or unpaired with a reason. On the way no pairing ends but by a verdict, which
-//! [`super::invariants`] sees to.
+//! The witness of «a path leads to» is one path: from now on the disk works, every request ends as
+//! it truly should, the user agrees to a code on show, and otherwise time passes. It must lead to
+//! rest: paired with a token that lives at the server and is handed out when asked for, or unpaired
+//! with a reason. On the way no pairing ends but by a verdict, which [`super::invariants`] sees to.
 
 use std::collections::BTreeSet;
 
@@ -113,7 +113,8 @@ fn rest(sim: &Sim) -> Option<Result<(), Violation>> {
             .map(|pending| Pair::of_revocable(&pending.token))
             .any(|pair| pair == live.pair)
     };
-    // One that the server refused to revoke, or whose removal from the list the disk did not take, is for the next start.
+    // One that the server refused to revoke, or whose removal from the list the disk did not take,
+    // is for the next start.
     let excused = |live: &Live| world.history.excuses.families() & family_bit(live.pair.family) != 0;
     let revocable = |live: &Live| to_be_revoked(live) && !excused(live);
     if (world.strangers || !snapshot.paired) && world.server.live().iter().any(revocable) {
@@ -163,7 +164,8 @@ const fn needs_person(reason: Reason) -> bool {
     )
 }
 
-/// Unpaired by no wish of the user: they are told to do something. That a reason is given holds in every state.
+/// Unpaired by no wish of the user: they are told to do something. That a reason is given holds in
+/// every state.
 fn said(sim: &Sim) -> Result<(), Violation> {
     let snapshot = sim.core.snapshot();
     asked_for(sim, snapshot.attention || !needs_person(snapshot.reason))

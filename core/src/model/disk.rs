@@ -1,6 +1,7 @@
 //! The disk: two generations of the record, the revocations, and the flow in the runtime directory.
 //!
-//! A write that was carried out is there after any crash, acknowledged or not; one that failed may be there all the same.
+//! A write that was carried out is there after any crash, acknowledged or not; one that failed may
+//! be there all the same.
 
 use crate::{Body, FlowRecord, Kept, Loaded, Pairing, PendingRevocation, Record, Slots, Store, Stored};
 
@@ -35,7 +36,8 @@ pub(super) struct Disk {
     pub(super) flow: Option<FlowRecord>,
     /// The newest generation does not open; `newest` is the one before it, if there is one.
     pub(super) damaged: bool,
-    /// A record of another provider or client lies there. The store puts it aside before it writes another.
+    /// A record of another provider or client lies there. The store puts it aside before it writes
+    /// another.
     pub(super) foreign: bool,
 }
 

@@ -1,6 +1,7 @@
 //! Which steps are possible now, within the budget. What each does is in [`super::sim`].
 //!
-//! Must never change the world, or leave out a step for what the core would make of it: what is not offered is never explored.
+//! Must never change the world, or leave out a step for what the core would make of it: what is not
+//! offered is never explored.
 
 use crate::{Slots, Store};
 

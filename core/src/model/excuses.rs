@@ -1,4 +1,5 @@
-//! Why a grant may live at the server that nobody will ever revoke: the five reasons that nobody could prevent.
+//! Why a grant may live at the server that nobody will ever revoke: the five reasons that nobody
+//! could prevent.
 
 use std::hash::{Hash, Hasher};
 
@@ -14,7 +15,8 @@ pub(super) enum Excuse {
     Replaced,
     /// It lived at the server when power or process ended, and was not on disk.
     NeverOnDisk,
-    /// A write failed: what a failing disk keeps from being revoked, nobody can revoke after a crash.
+    /// A write failed: what a failing disk keeps from being revoked, nobody can revoke after a
+    /// crash.
     WriteFailed,
     /// The record that held it is damaged.
     Damaged,

@@ -1,5 +1,5 @@
-//! Breadth first through everything that can happen within a scenario's budget, so that the first trace to break a law is a
-//! shortest one.
+//! Breadth first through everything that can happen within a scenario's budget, so that the first
+//! trace to break a law is a shortest one.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt::Write as _;
@@ -47,7 +47,8 @@ struct Origin {
     depth: usize,
 }
 
-/// Explores until nothing is left or `most` states were seen. Nothing is explored beyond a broken law.
+/// Explores until nothing is left or `most` states were seen. Nothing is explored beyond a broken
+/// law.
 pub(super) fn explore(scenario: &'static Scenario, most: usize) -> Explored {
     let mut explored = Explored {
         states: 1,

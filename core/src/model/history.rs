@@ -1,4 +1,5 @@
-//! What was, as far as an invariant asks for it: what the server may have got, what the core was told, what was on disk.
+//! What was, as far as an invariant asks for it: what the server may have got, what the core was
+//! told, what was on disk.
 
 use crate::{
     Answer, Body, CodeAnswer, ExchangeAnswer, FlowRecord, Generation, Pairing, PollAnswer, Record, RefreshAnswer,
@@ -87,7 +88,8 @@ pub(super) struct History {
     pub(super) patience: Vec<(Subject, u64)>,
     /// The token that the one client rejected last, until a request that left later has ended.
     pub(super) rejected: Option<Rejected>,
-    /// When a resource last took an access token. Who was wrong is asked about again only 10 s later.
+    /// When a resource last took an access token. Who was wrong is asked about again only 10 s
+    /// later.
     pub(super) taken: Option<u64>,
     /// The last request that carried an access token brought no verdict.
     pub(super) resource_failing: bool,
@@ -103,7 +105,8 @@ pub(super) struct History {
     pub(super) durable_generation: Generation,
     /// Which token each generation handed out was.
     pub(super) handed: Vec<(Generation, Pair)>,
-    /// A record was lost: the numbers of what it held are not used again, and what is left may get another one.
+    /// A record was lost: the numbers of what it held are not used again, and what is left may get
+    /// another one.
     pub(super) renamed: bool,
     /// Families that a verdict of the server ended, told to the core.
     pub(super) condemned: u64,
@@ -275,7 +278,8 @@ impl History {
         self.sends.retain(|sends| sends.count > 0);
     }
 
-    /// A token was found alive by a request of this moment. A refresh that the server had given up on by then never ended it.
+    /// A token was found alive by a request of this moment. A refresh that the server had given up
+    /// on by then never ended it.
     pub(super) fn outlived(&mut self, pair: Pair, asked: u64, server_limit: u64) {
         self.sends
             .retain(|sends| sends.pair != pair || asked < sends.last.0 + server_limit);
@@ -291,7 +295,8 @@ impl History {
         }
     }
 
-    /// The newest generation is damaged: what it alone held is forgotten, and nobody can know better.
+    /// The newest generation is damaged: what it alone held is forgotten, and nobody can know
+    /// better.
     pub(super) fn damaged(&mut self) {
         for sends in &mut self.sends {
             sends.count = sends.count.min(1);
@@ -300,7 +305,8 @@ impl History {
         self.renamed = true;
     }
 
-    /// The runtime directory holds this flow. A `slow_down` that never reached it is forgotten; the core cannot know better.
+    /// The runtime directory holds this flow. A `slow_down` that never reached it is forgotten; the
+    /// core cannot know better.
     pub(super) fn resumed(&mut self, flow: &FlowRecord) {
         let interval = millis(flow.interval);
         for pace in self.paces_of(code_id(&flow.code.device_code)) {
@@ -346,7 +352,8 @@ impl History {
     fn keep_promise(&mut self, request: &Request, answer: &Answer, real: u64) {
         match (request, answer) {
             (Request::Poll(code), Answer::Poll(PollAnswer::Granted(_))) => {
-                // An older approval pairs as well; a newer one is what the user needed because theirs was lost.
+                // An older approval pairs as well; a newer one is what the user needed because
+                // theirs was lost.
                 self.promised.take_if(|promised| *promised >= code_id(code));
             }
             (Request::Poll(code), Answer::Poll(PollAnswer::Pending | PollAnswer::Expired)) => {

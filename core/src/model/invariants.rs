@@ -1,7 +1,7 @@
 //! I1–I9 and the driver's laws as checks with their names.
 //!
-//! Three moments: before an effect is carried out, after all effects of an event, and in every state. I5 needs paths and is in
-//! [`super::calm`].
+//! Three moments: before an effect is carried out, after all effects of an event, and in every
+//! state. I5 needs paths and is in [`super::calm`].
 
 use crate::{
     Answer, AuthorizeAnswer, Body, CallId, CodeAnswer, Core, Effect, ExchangeAnswer, PollAnswer, PrepareAnswer, Reason,
@@ -47,14 +47,16 @@ pub(super) struct Turn {
     pub(super) ticked: bool,
     /// and it came at the deadline itself.
     pub(super) on_time: bool,
-    /// It ended a request of this kind without a verdict. A failed refresh is retried by preparing anew.
+    /// It ended a request of this kind without a verdict. A failed refresh is retried by preparing
+    /// anew.
     pub(super) failed: Option<Kind>,
 }
 
 pub(super) type Law = Result<(), String>;
 
-/// More requests than this without time passing are a spin. In a world where answers take no time, a refresh, a pairing by a
-/// browser in its place, an unpairing and the revocations of both are nine.
+/// More requests than this without time passing are a spin. In a world where answers take no time,
+/// a refresh, a pairing by a browser in its place, an unpairing and the revocations of both are
+/// nine.
 const MOST_AT_ONCE: u8 = 12;
 
 macro_rules! laws {

@@ -1,4 +1,5 @@
-//! The laws beside I1–I9: the refresh transaction, what is handed out, the driver's laws D3 and D4, and what the snapshot says.
+//! The laws beside I1–I9: the refresh transaction, what is handed out, the driver's laws D3 and D4,
+//! and what the snapshot says.
 
 use std::time::Duration;
 
@@ -38,7 +39,8 @@ pub(super) fn a_resend_waits_for_the_server_to_give_up(world: &World, pair: Pair
     Ok(())
 }
 
-/// What a client says of a token decides nothing between two pairs, of which the user may have cancelled one.
+/// What a client says of a token decides nothing between two pairs, of which the user may have
+/// cancelled one.
 pub(super) fn a_candidate_takes_over_by_the_servers_word_alone(world: &World, store: &Store) -> Law {
     let (Some(Body::Paired(before)), Store::Record { record, .. }) =
         (world.last_record().map(|record| &record.body), store)
@@ -62,7 +64,8 @@ pub(super) fn a_candidate_takes_over_by_the_servers_word_alone(world: &World, st
     Ok(())
 }
 
-/// The pair that a cancelled replacement brought is dropped because the one that stays lives, never because it lived once.
+/// The pair that a cancelled replacement brought is dropped because the one that stays lives, never
+/// because it lived once.
 pub(super) fn a_living_candidate_does_not_give_way_to_a_dead_pair(world: &World, store: &Store) -> Law {
     let (Some(Body::Paired(before)), Store::Record { record, .. }) =
         (world.last_record().map(|record| &record.body), store)
@@ -85,8 +88,8 @@ pub(super) fn a_living_candidate_does_not_give_way_to_a_dead_pair(world: &World,
     Ok(())
 }
 
-/// Where the connection has just told the time, a token that lives long is renewed only because somebody refused it, or
-/// because an earlier send is in doubt.
+/// Where the connection has just told the time, a token that lives long is renewed only because
+/// somebody refused it, or because an earlier send is in doubt.
 pub(super) fn what_the_date_calls_young_is_not_refreshed(world: &World, pair: Pair) -> Law {
     let history = &world.history;
     let marked = world.disk.paired().and_then(|pairing| pairing.mark);
@@ -144,7 +147,8 @@ pub(super) fn inhibit_and_release_alternate(world: &World, inhibit: bool) -> Law
 
 pub(super) fn retry_after_is_waited_for(world: &World, request: &Request) -> Law {
     if matches!(request, Request::Refresh { .. }) {
-        // The wish was told to the request before it on the same connection, and is looked at there.
+        // The wish was told to the request before it on the same connection, and is looked at
+        // there.
         return Ok(());
     }
     let subject = Subject::of(request);
@@ -160,7 +164,8 @@ pub(super) fn retry_after_is_waited_for(world: &World, request: &Request) -> Law
 
 // Pairing by a browser
 
-/// RFC 6749 §4.1.2: a code that may have been taken is not sent again. RFC 7636 §4.5: it comes with its own verifier.
+/// RFC 6749 §4.1.2: a code that may have been taken is not sent again. RFC 7636 §4.5: it comes with
+/// its own verifier.
 pub(super) fn a_code_is_spent_once_and_with_its_proof(
     world: &World,
     code: &AuthorizationCode,
@@ -183,7 +188,8 @@ pub(super) fn a_listener_stands_only_while_a_browser_is_out(sim: &Sim) -> Law {
     Ok(())
 }
 
-/// A redirect that answers no request of ours: nothing follows from it. `before` is the core as it was.
+/// A redirect that answers no request of ours: nothing follows from it. `before` is the core as it
+/// was.
 pub(super) fn a_stray_redirect_changes_nothing(before: &Core, after: &Core, effects: &[Effect]) -> Law {
     let others = effects
         .iter()
@@ -214,7 +220,8 @@ pub(super) fn a_handed_token_is_not_known_to_be_dead(world: &World, reply: &Repl
     Ok(())
 }
 
-/// A client that rejected a token does not get it again before a request that left later has ended, or its time is over.
+/// A client that rejected a token does not get it again before a request that left later has ended,
+/// or its time is over.
 pub(super) fn a_rejected_token_comes_back_only_when_examined(world: &World, call: &OpenCall, reply: &Reply) -> Law {
     let Reply::Token { access, .. } = reply else {
         return Ok(());
@@ -234,7 +241,8 @@ pub(super) fn a_rejected_token_comes_back_only_when_examined(world: &World, call
     Ok(())
 }
 
-/// Where nobody can be asked, whatever a client says of a token: who wants one gets the one that lives.
+/// Where nobody can be asked, whatever a client says of a token: who wants one gets the one that
+/// lives.
 pub(super) fn a_living_token_is_handed_out_whatever_clients_say(
     world: &World,
     reply: &Result<Reply, CallError>,
@@ -304,7 +312,8 @@ pub(super) fn done_means_durable(world: &World, ask: Ask, reply: &Reply) -> Law 
     Ok(())
 }
 
-/// Whether the flow's file is gone, or a later write of it is on its way: then a flow was started since.
+/// Whether the flow's file is gone, or a later write of it is on its way: then a flow was started
+/// since.
 fn flow_is_gone(world: &World) -> bool {
     let newer = |write: &Write| matches!(write.store, Store::Flow(_));
     world.disk.flow.is_none() || world.stores.iter().any(newer)
@@ -312,7 +321,8 @@ fn flow_is_gone(world: &World) -> bool {
 
 pub(super) fn nothing_is_revoked_while_paired(world: &World, pair: Pair) -> Law {
     let held = world.disk.paired().map(|pairing| Pair::of_pair(&pairing.pair));
-    // One that the server has ended is no pairing, although its tombstone is still on its way to the disk.
+    // One that the server has ended is no pairing, although its tombstone is still on its way to
+    // the disk.
     let held = held.filter(|held| world.history.condemned & family_bit(held.family) == 0);
     hold!(
         held.is_none_or(|held| world.strangers && held.family != pair.family),
@@ -326,7 +336,8 @@ pub(super) fn a_pending_revocation_goes_before_the_first_code_request(world: &Wo
         // Not the first; or the revocation waits to learn which token is the newest.
         return Ok(());
     }
-    // One that fails tells enough about the network; and what a failing disk did not take off its list is for the next start.
+    // One that fails tells enough about the network; and what a failing disk did not take off its
+    // list is for the next start.
     let families = |list: &[PendingRevocation]| {
         let pending = list.iter().map(|pending| Pair::of_revocable(&pending.token).family);
         pending.fold(0, |set, family| set | family_bit(family))
@@ -340,7 +351,8 @@ pub(super) fn a_pending_revocation_goes_before_the_first_code_request(world: &Wo
     Ok(())
 }
 
-/// What only the runtime directory holds is on its way to the disk, or is tried again within two minutes.
+/// What only the runtime directory holds is on its way to the disk, or is tried again within two
+/// minutes.
 pub(super) fn a_spilled_pairing_is_written_again(sim: &Sim) -> Law {
     let world = &sim.world;
     let alone = |spill: &Record| world.disk.keeps(spill) == Kept::Spilled;

@@ -12,7 +12,8 @@ use super::server::{self, Habits, Pair, Server};
 use super::step::{How, Kind, Leftover};
 use super::world::World;
 
-/// How long a request that spends something may take (35 s), and any other: the driver's own limits.
+/// How long a request that spends something may take (35 s), and any other: the driver's own
+/// limits.
 const SPENDING_LIMIT: u64 = 35_000;
 const OTHER_LIMIT: u64 = 15_000;
 
@@ -24,7 +25,8 @@ const SERVER_LIMIT: u64 = 30_000;
 enum Progress {
     /// The server has yet to see it, or to look at it.
     OnItsWay,
-    /// The refresh was carried out, and the answer is on its way back: a new pair, or that the old token is dead.
+    /// The refresh was carried out, and the answer is on its way back: a new pair, or that the old
+    /// token is dead.
     Done(Option<Pair>),
 }
 
@@ -54,7 +56,8 @@ impl Flight {
         }
     }
 
-    /// Whether a resource that looks at the request only now says something else than it would have at first.
+    /// Whether a resource that looks at the request only now says something else than it would have
+    /// at first.
     pub(super) fn outlived(&self, server: &Server, real: u64) -> bool {
         carried(&self.request).is_some_and(|pair| server.access_lives(pair, real) != self.lived)
     }

@@ -1,4 +1,5 @@
-//! Long traces by chance, through states that no breadth-first budget reaches; a failing one is shortened before it is told.
+//! Long traces by chance, through states that no breadth-first budget reaches; a failing one is
+//! shortened before it is told.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -28,7 +29,8 @@ impl Dice {
     }
 }
 
-/// Tokens and families are numbered in a byte, families also in 64 bits: a trace is cut before they run out.
+/// Tokens and families are numbered in a byte, families also in 64 bits: a trace is cut before they
+/// run out.
 const MOST_FAMILIES: u8 = 30;
 const MOST_STEPS: usize = 400;
 
@@ -79,7 +81,8 @@ fn wander(scenario: &'static Scenario, seed: u64, trace: &mut Vec<Step>) -> Resu
     Ok(())
 }
 
-/// Which kinds of trouble are possible in the next step. Mostly none: a world that only fails goes nowhere.
+/// Which kinds of trouble are possible in the next step. Mostly none: a world that only fails goes
+/// nowhere.
 fn plenty(dice: &mut Dice) -> Budget {
     let mut some = |one_in: usize| u8::from(dice.roll(one_in) == 0);
     Budget {
@@ -99,8 +102,8 @@ fn plenty(dice: &mut Dice) -> Budget {
     }
 }
 
-/// Replays a trace, leaving out what is not possible where it stands. What fails on the calm way from its end is told with
-/// that way.
+/// Replays a trace, leaving out what is not possible where it stands. What fails on the calm way
+/// from its end is told with that way.
 fn replay(scenario: &'static Scenario, trace: &[Step]) -> Result<(), (Violation, Vec<Step>)> {
     let here = |violation| (violation, Vec::new());
     let mut effects = Vec::new();

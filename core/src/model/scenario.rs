@@ -39,8 +39,8 @@ pub(super) struct Budget {
     pub(super) reloads: u8,
     /// Orders to end.
     pub(super) shutdowns: u8,
-    /// Times that the clock goes on to the next deadline while nothing is under way. Without this no exploration would end:
-    /// there is always another refresh.
+    /// Times that the clock goes on to the next deadline while nothing is under way. Without this
+    /// no exploration would end: there is always another refresh.
     pub(super) waits: u8,
 }
 
@@ -84,7 +84,8 @@ pub(super) struct Scenario {
     pub(super) restarts: &'static [Restart],
     /// Spans that the machine may sleep for, in seconds.
     pub(super) sleeps: &'static [u32],
-    /// Mixed into the entropy of each input; `None` makes it the same always, so that fewer states differ.
+    /// Mixed into the entropy of each input; `None` makes it the same always, so that fewer states
+    /// differ.
     pub(super) seed: Option<u64>,
     /// The clock in the beginning.
     pub(super) clock: Clock,
@@ -94,7 +95,8 @@ pub(super) struct Scenario {
     pub(super) mutant: Option<Mutant>,
 }
 
-/// The wall clock at the model's beginning, in seconds since the epoch: any time after the build date would do.
+/// The wall clock at the model's beginning, in seconds since the epoch: any time after the build
+/// date would do.
 pub(super) const EPOCH: u64 = 2_000_000_000;
 
 /// Boottime at the first moment of each boot: later than zero, earlier than any wait.
@@ -131,7 +133,8 @@ pub(super) fn eager() -> Policy {
     }
 }
 
-/// No resend of a refresh token comes sooner; what the server still holds of the send before is gone by then.
+/// No resend of a refresh token comes sooner; what the server still holds of the send before is
+/// gone by then.
 pub(super) const REPLAY_AFTER: Duration = Duration::from_secs(40);
 
 impl Scenario {

@@ -1,8 +1,8 @@
 //! The authorization server as it truly is, whatever of it reaches the device.
 //!
-//! Owns: which tokens live, which codes stand and what the user said to them, and one request that is still on its way after
-//! its sender gave up. Faithful to what Frame.io documents: a refresh kills both old tokens, a used refresh token is dead, a
-//! forgotten device is dead.
+//! Owns: which tokens live, which codes stand and what the user said to them, and one request that
+//! is still on its way after its sender gave up. Faithful to what Frame.io documents: a refresh
+//! kills both old tokens, a used refresh token is dead, a forgotten device is dead.
 
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use crate::{
 /// Starts the text of every fake secret, so that one search over printed text finds each leak (I8).
 pub(super) const CANARY: &str = "CANARY";
 
-/// The n-th pair of tokens of one authorization. The texts of the tokens are made from it, and read back.
+/// The n-th pair of tokens of one authorization. The texts of the tokens are made from it, and read
+/// back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Pair {
     /// Which authorization.
@@ -172,7 +173,8 @@ impl Server {
         self.live.iter().any(|live| live.pair == pair && real < live.ends)
     }
 
-    /// When this access token ends or would have ended, if it was the newest of a family that lives.
+    /// When this access token ends or would have ended, if it was the newest of a family that
+    /// lives.
     pub(super) fn access_end(&self, pair: Pair) -> Option<u64> {
         self.live.iter().find(|live| live.pair == pair).map(|live| live.ends)
     }

@@ -1,8 +1,9 @@
 //! The core in its world: which steps are possible, and what each does.
 //!
-//! One event, then all its effects, in order (D1); every effect and every state is held against the invariants. A death of the
-//! daemon between two effects of one event is a death after the last of them in which what came later never reached the disk
-//! or the server; so [`Step::Crash`] chooses what did.
+//! One event, then all its effects, in order (D1); every effect and every state is held against the
+//! invariants. A death of the daemon between two effects of one event is a death after the last of
+//! them in which what came later never reached the disk or the server; so [`Step::Crash`] chooses
+//! what did.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -50,8 +51,8 @@ impl Sim {
         Ok(sim)
     }
 
-    /// Tells this state from others. With 64 bits two of a million states are mixed up once in 40 million runs, and then one
-    /// of them goes unexplored.
+    /// Tells this state from others. With 64 bits two of a million states are mixed up once in 40
+    /// million runs, and then one of them goes unexplored.
     pub(super) fn key(&self) -> u64 {
         let mut hasher = DefaultHasher::new();
         self.core.hash(&mut hasher);
@@ -217,8 +218,8 @@ impl Sim {
         *of(budget) = of(budget).saturating_sub(1);
     }
 
-    /// The server's newest code, if it is on show and there is time for another poll: before its end, or after it where the
-    /// server still says then what the user said.
+    /// The server's newest code, if it is on show and there is time for another poll: before its
+    /// end, or after it where the server still says then what the user said.
     fn shows_in_time(&self) -> Option<u8> {
         let mut core = self.core.clone();
         let mut effects = Vec::new();

@@ -1,4 +1,5 @@
-//! What can happen next in the model. A trace is a list of these, so that it can be replayed, printed and shortened.
+//! What can happen next in the model. A trace is a list of these, so that it can be replayed,
+//! printed and shortened.
 
 use super::disk::Restart;
 
@@ -9,7 +10,8 @@ pub(super) enum Clock {
     Right,
     /// It cannot be trusted, and the driver knows that.
     Untrusted,
-    /// It stood still while the power was off. Trusted until a `Date`, or the record's floor, contradicts it.
+    /// It stood still while the power was off. Trusted until a `Date`, or the record's floor,
+    /// contradicts it.
     Behind,
     /// It is a day ahead, and nothing tells but a `Date`.
     Ahead,
@@ -17,7 +19,8 @@ pub(super) enum Clock {
 
 /// One move of the world.
 ///
-/// A step names what it concerns by kind, never by number: a trace stays meaningful when the shrinker takes steps out of it.
+/// A step names what it concerns by kind, never by number: a trace stays meaningful when the
+/// shrinker takes steps out of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Step {
     /// A client calls.
@@ -242,7 +245,8 @@ impl Kind {
 pub(super) enum How {
     /// As it truly is; what a resource says of a token, as it was when the request was sent.
     Truth,
-    /// As it truly is by now, where that differs: the request was slow, and the token died meanwhile.
+    /// As it truly is by now, where that differs: the request was slow, and the token died
+    /// meanwhile.
     TruthByNow,
     /// As it truly is, without a usable `Date`.
     Undated,
@@ -252,7 +256,8 @@ pub(super) enum How {
     Untrusted,
     /// Nothing was sent: the certificate's dates do not fit a clock that is known to be wrong.
     ClockNotSet,
-    /// Nothing was sent: something on this device is in the way, or its configuration does not fit the server.
+    /// Nothing was sent: something on this device is in the way, or its configuration does not fit
+    /// the server.
     Local,
     /// Sent, never carried out, no answer.
     Lost,

@@ -1,4 +1,5 @@
-//! What is explored. The budgets of each scenario are as large as a minute of one core in a debug build allows for all of them.
+//! What is explored. The budgets of each scenario are as large as a minute of one core in a debug
+//! build allows for all of them.
 
 use std::sync::LazyLock;
 use std::time::Duration;
@@ -53,8 +54,8 @@ fn holds(scenario: &'static Scenario) {
     assert!(explored.complete, "{}: more states than expected", scenario.name);
 }
 
-/// `full`: budgets that take an hour and most of a big machine's memory. Read by the compiler: not even its tests give the core
-/// an environment.
+/// `full`: budgets that take an hour and most of a big machine's memory. Read by the compiler: not
+/// even its tests give the core an environment.
 const DEEP: Option<&str> = option_env!("C2C_DEEP");
 
 fn deep_budget(deep: Budget, full: Budget) -> Budget {
@@ -65,8 +66,8 @@ fn deep_budget(deep: Budget, full: Budget) -> Budget {
     }
 }
 
-/// Three explorations from one beginning: with a small budget in every run, with one that takes some seconds of an optimized
-/// build in CI, and with a large one on request.
+/// Three explorations from one beginning: with a small budget in every run, with one that takes
+/// some seconds of an optimized build in CI, and with a large one on request.
 macro_rules! scenarios {
     ($($name:ident: $start:expr,
         { $($field:ident: $value:expr),* $(,)? },
@@ -322,7 +323,8 @@ pub(super) fn by_browser() -> Policy {
     }
 }
 
-/// Either standard kind as it comes: no resource tells whether a token lives, and two grants of one device may be one.
+/// Either standard kind as it comes: no resource tells whether a token lives, and two grants of one
+/// device may be one.
 pub(super) fn unasked(grant: GrantKind) -> Policy {
     Policy {
         grant,
@@ -362,7 +364,8 @@ fn random_scenario(name: &'static str, start: Start) -> Scenario {
     }
 }
 
-/// To look elsewhere, or again at what a failure told: the first seed, and how many traces from there.
+/// To look elsewhere, or again at what a failure told: the first seed, and how many traces from
+/// there.
 fn number_from(told: Option<&str>, default: u64) -> u64 {
     told.map_or(default, |text| {
         text.parse().unwrap_or_else(|_| panic!("{text} is no number"))

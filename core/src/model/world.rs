@@ -1,4 +1,5 @@
-//! The world around the core: time, the driver and what it has under way, and what is left of it after a crash.
+//! The world around the core: time, the driver and what it has under way, and what is left of it
+//! after a crash.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -131,7 +132,8 @@ impl World {
         WallTime::from_secs(EPOCH + self.real / 1000)
     }
 
-    /// What the driver makes of the wall clock: nothing before the floor, nor what a `Date` contradicted.
+    /// What the driver makes of the wall clock: nothing before the floor, nor what a `Date`
+    /// contradicted.
     fn wall(&self) -> Option<WallTime> {
         let read = match self.clock {
             Clock::Untrusted => return None,
@@ -142,7 +144,8 @@ impl World {
         (!self.contradicted && read >= self.floor).then_some(read)
     }
 
-    /// Whether this access token is over by any clock that the device may go by: that of its boot, its wall clock, or a `Date`.
+    /// Whether this access token is over by any clock that the device may go by: that of its boot,
+    /// its wall clock, or a `Date`.
     pub(super) fn says_ended(&self, pair: &TokenPair) -> bool {
         let by_boot =
             pair.obtained.boot == boot_id(self.boot) && self.boot_time() >= pair.obtained.at.after(pair.lifetime);
@@ -205,20 +208,22 @@ impl World {
         self.flights.iter().any(|flight| kind_of(&flight.request) == kind)
     }
 
-    /// Whether the server is done with the oldest request of this kind, and only its answer is on its way.
+    /// Whether the server is done with the oldest request of this kind, and only its answer is on
+    /// its way.
     pub(super) fn was_carried_out(&self, kind: Kind) -> bool {
         let oldest = self.flights.iter().find(|flight| kind_of(&flight.request) == kind);
         oldest.is_some_and(Flight::carried_out)
     }
 
-    /// Whether the oldest request of this kind carries a token that lived when it was sent, and does not any more.
+    /// Whether the oldest request of this kind carries a token that lived when it was sent, and
+    /// does not any more.
     pub(super) fn was_outlived(&self, kind: Kind) -> bool {
         let oldest = self.flights.iter().find(|flight| kind_of(&flight.request) == kind);
         oldest.is_some_and(|flight| flight.outlived(&self.server, self.real))
     }
 
-    /// Whether a refresh of the pairing on its way to the disk flies. One of a grant that was replaced does not count: its
-    /// outcome is dropped anyway.
+    /// Whether a refresh of the pairing on its way to the disk flies. One of a grant that was
+    /// replaced does not count: its outcome is dropped anyway.
     pub(super) fn refreshes(&self) -> bool {
         let Some(Body::Paired(pairing)) = self.last_record().map(|record| &record.body) else {
             return false;

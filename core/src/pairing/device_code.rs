@@ -93,8 +93,8 @@ impl Core {
                 ends: asked.after(grant.expires_in),
             },
             interval: grant.interval,
-            // The first poll waits one interval: nobody types that fast, and servers throttle it. A code that lives no longer
-            // than that is polled before its end all the same.
+            // The first poll waits one interval: nobody types that fast, and servers throttle it. A
+            // code that lives no longer than that is polled before its end all the same.
             next_poll: t.at().after(grant.interval),
             not_before: t.at(),
             poll: None,
@@ -117,7 +117,8 @@ impl Core {
         else {
             return;
         };
-        // Two codes keep one pace, and the record knows but one of them: then no time of its own can be relied on.
+        // Two codes keep one pace, and the record knows but one of them: then no time of its own
+        // can be relied on.
         let planned = ended.is_none().then(|| showing.due(pace)).flatten();
         let record = FlowRecord {
             boot: self.setup.boot(),
@@ -139,7 +140,8 @@ impl Core {
         self.code_ended(t, Reason::CodeExpired);
     }
 
-    /// The code on show ended by the server's word, or the redirect that it led to. Nothing of it is out.
+    /// The code on show ended by the server's word, or the redirect that it led to. Nothing of it
+    /// is out.
     pub(super) fn code_ended(&mut self, t: &mut Turn<'_>, reason: Reason) {
         let Some(flow) = &mut self.pairing.flow else { return };
         let now = t.at();
@@ -180,12 +182,14 @@ impl Core {
         }
     }
 
-    /// A flow that only waits for the answer to its last poll goes on as the one that is asked for now. So a person waits for
-    /// nobody's answer, and who approved the code before is heard as with any code that is replaced.
+    /// A flow that only waits for the answer to its last poll goes on as the one that is asked for
+    /// now. So a person waits for nobody's answer, and who approved the code before is heard as
+    /// with any code that is replaced.
     pub(super) fn start_over(&mut self, t: &mut Turn<'_>, options: PairingOptions, give_up: BootTime) {
         let Some(flow) = &mut self.pairing.flow else { return };
         if let Step::Showing(showing) = &mut flow.step {
-            // The flow's end was the code's; a longer flow does not make it live again. Its last poll keeps its interval.
+            // The flow's end was the code's; a longer flow does not make it live again. Its last
+            // poll keeps its interval.
             if let Some(due) = showing.due(&flow.pace) {
                 showing.not_before = due.min(showing.next_poll).max(showing.not_before);
             }
@@ -199,7 +203,8 @@ impl Core {
         self.code_replaced(t, Reason::None);
     }
 
-    /// Another code is asked for. Who approved the old one at the last moment is heard by its last poll.
+    /// Another code is asked for. Who approved the old one at the last moment is heard by its last
+    /// poll.
     pub(super) fn code_replaced(&mut self, t: &mut Turn<'_>, reason: Reason) {
         let Some(mut flow) = self.pairing.flow.take() else {
             return;
@@ -221,7 +226,8 @@ impl Core {
         self.pairing.flow = Some(flow);
     }
 
-    /// Nobody entered a code in time. What was approved in the last moments of the last code is still waited for.
+    /// Nobody entered a code in time. What was approved in the last moments of the last code is
+    /// still waited for.
     pub(super) fn give_up(&mut self, t: &mut Turn<'_>) {
         let Some(flow) = &mut self.pairing.flow else { return };
         let Some(ended) = flow.ended.take() else {

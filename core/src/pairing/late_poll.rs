@@ -1,4 +1,5 @@
-//! Polls and exchanges whose code is no longer on show. They are never cancelled, and what they bring is accounted for.
+//! Polls and exchanges whose code is no longer on show. They are never cancelled, and what they
+//! bring is accounted for.
 
 use super::flow::{Flow, Step};
 use super::showing::Which;

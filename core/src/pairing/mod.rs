@@ -1,8 +1,9 @@
 //! The pairing flow: RFC 8628 with Frame.io's habits, or RFC 6749 §4.1 by a browser.
 //!
-//! Codes live 120 s and are replaced until somebody enters one, gives up or cancels; who enters one at its last moment is heard.
-//! The flow is kept in the runtime directory so that the code on the screen stays valid across a crash. Network blips never end
-//! it; a poll that was sent is never cancelled, and what it brings is accounted for even when the flow is gone.
+//! Codes live 120 s and are replaced until somebody enters one, gives up or cancels; who enters one
+//! at its last moment is heard. The flow is kept in the runtime directory so that the code on the
+//! screen stays valid across a crash. Network blips never end it; a poll that was sent is never
+//! cancelled, and what it brings is accounted for even when the flow is gone.
 
 use std::time::Duration;
 
@@ -99,8 +100,8 @@ impl Core {
         }
         let command = Command::StartPairing { caller, options };
         if self.storage.pending().puts_off(&command) {
-            // The tombstone is being written: whether this device is paired, and what is to be revoked first, is known in a
-            // moment.
+            // The tombstone is being written: whether this device is paired, and what is to be
+            // revoked first, is known in a moment.
             self.calls.push(call, deadline, Wants::Retry(command));
             return;
         }
@@ -149,8 +150,9 @@ impl Core {
         }
         self.ids.found_code(record.code.id);
         let id = self.ids.next_flow();
-        // A poll that was planned and whose time has not come is the next one. Otherwise the last poll before the crash is
-        // not on record, and a whole interval from now keeps the server's pace (I4).
+        // A poll that was planned and whose time has not come is the next one. Otherwise the last
+        // poll before the crash is not on record, and a whole interval from now keeps the server's
+        // pace (I4).
         let next_poll = if record.next_poll > now {
             record.next_poll
         } else {
@@ -179,8 +181,8 @@ impl Core {
     /// `CancelPairing`. Answered when no crash can bring the flow back.
     pub(super) fn cancel_pairing(&mut self, t: &mut Turn<'_>, call: CallId) {
         if self.storage.pending().puts_off(&Command::CancelPairing) {
-            // The user's approval is being written this moment: too late to cancel, and `Unpair` undoes it. The answer
-            // waits until the flow is durably over.
+            // The user's approval is being written this moment: too late to cancel, and `Unpair`
+            // undoes it. The answer waits until the flow is durably over.
             let deadline = t.at().after(CALL_LIMIT);
             self.calls.push(call, deadline, Wants::Retry(Command::CancelPairing));
             return;
@@ -284,7 +286,8 @@ impl Core {
         }
     }
 
-    /// A revocation that had to wait for its refresh is ready: it goes before a code that has not been asked for yet.
+    /// A revocation that had to wait for its refresh is ready: it goes before a code that has not
+    /// been asked for yet.
     pub(super) fn revoke_before_code(&mut self) {
         if self.setup.policy().sole_grant
             && let Some(flow) = &mut self.pairing.flow
@@ -298,7 +301,8 @@ impl Core {
         }
     }
 
-    /// Whether revocations may be sent. Where a device has but one grant they wait, once a flow is past them, for its end.
+    /// Whether revocations may be sent. Where a device has but one grant they wait, once a flow is
+    /// past them, for its end.
     pub(super) fn flow_lets_revoke(&self) -> bool {
         self.pairing.flow.as_ref().is_none_or(|flow| match flow.step {
             Step::Revoking => true,

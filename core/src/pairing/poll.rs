@@ -52,7 +52,8 @@ impl Core {
     fn shown_answered(&mut self, t: &mut Turn<'_>, since: BootTime, date: Option<WallTime>, answer: PollAnswer) {
         let Some(flow) = &mut self.pairing.flow else { return };
         let Step::Showing(showing) = &flow.step else { return };
-        // The last poll before the end is planned: that is what a restart must know (see `restore_flow`).
+        // The last poll before the end is planned: that is what a restart must know (see
+        // `restore_flow`).
         let due = showing.due(&flow.pace);
         let last = due.is_some_and(|due| due != showing.next_poll && due < showing.ends(flow.give_up));
         match answer {
@@ -106,7 +107,8 @@ impl Core {
                 let name = ended.code.device_name.clone();
                 self.approved(t, since, date, grant, name);
             }
-            // Who declined must not be shown another code, but for one that somebody asked for after the end of this one.
+            // Who declined must not be shown another code, but for one that somebody asked for
+            // after the end of this one.
             PollAnswer::Denied if !former => self.end_flow(t, Reason::Denied),
             PollAnswer::Denied | PollAnswer::Expired | PollAnswer::CodeUnknown(_) | PollAnswer::ClientRejected(_) => {
                 ended.done = true;
@@ -126,8 +128,9 @@ impl Core {
         t.emit(Effect::Request(op, Request::Poll(device_code)));
     }
 
-    /// The server ended the code by an error that says neither that its time is over nor that the user declined. That may be
-    /// the user's no in words that nobody knows here, so it is not answered by one code after the other.
+    /// The server ended the code by an error that says neither that its time is over nor that the
+    /// user declined. That may be the user's no in words that nobody knows here, so it is not
+    /// answered by one code after the other.
     pub(super) fn code_refused(&mut self, t: &mut Turn<'_>, word: Option<ErrorCode>) {
         let Some(flow) = &mut self.pairing.flow else { return };
         flow.refused.codes += 1;

@@ -1,10 +1,13 @@
-//! RFC 6749 §4.1 with RFC 7636 and RFC 8252: a browser goes to the authorization endpoint and comes back with a code.
+//! RFC 6749 §4.1 with RFC 7636 and RFC 8252: a browser goes to the authorization endpoint and comes
+//! back with a code.
 //!
-//! The redirect comes through the loopback listener or through `CompletePairing`; both are calls, and both are answered when
-//! the pairing is durable. A redirect that does not answer the request on show changes nothing. A code is spent once: it is
-//! sent again only where a complete answer, or the lack of a connection, shows that it was not carried out (§4.1.2).
+//! The redirect comes through the loopback listener or through `CompletePairing`; both are calls,
+//! and both are answered when the pairing is durable. A redirect that does not answer the request
+//! on show changes nothing. A code is spent once: it is sent again only where a complete answer, or
+//! the lack of a connection, shows that it was not carried out (§4.1.2).
 //!
-//! Such a flow is not kept across a restart: its listener, and with it the address that the browser would come back to, is gone.
+//! Such a flow is not kept across a restart: its listener, and with it the address that the browser
+//! would come back to, is gone.
 
 use std::time::Duration;
 
@@ -189,7 +192,8 @@ impl Core {
     fn exchange_failed(&mut self, t: &mut Turn<'_>, fault: Fault) {
         self.fault(t, fault.kind);
         if fault.kind.ambiguous() {
-            // §4.1.2: a code that may have been spent must not be sent again; what it may have bought is out of reach.
+            // §4.1.2: a code that may have been spent must not be sent again; what it may have
+            // bought is out of reach.
             t.note(Note::ExchangeFailed {
                 fault: fault.kind,
                 retry_in: None,

@@ -1,7 +1,8 @@
 //! A code that is polled: when its next poll is due, and which one is its last.
 //!
-//! A server may forget a code at its end. So the last poll before it comes as late as is safe, and what was approved after that
-//! shows in one more poll, as soon as the interval allows. All polls of a flow keep one pace (I4), whichever code they are for.
+//! A server may forget a code at its end. So the last poll before it comes as late as is safe, and
+//! what was approved after that shows in one more poll, as soon as the interval allows. All polls
+//! of a flow keep one pace (I4), whichever code they are for.
 
 use std::time::Duration;
 
@@ -12,11 +13,13 @@ use crate::{BootTime, Code, CodeView, OpId, PollAnswer, Prompt};
 /// RFC 8628 §3.5: `slow_down` adds 5 seconds, for this and all later polls.
 const SLOW_DOWN: Duration = Duration::from_secs(5);
 
-/// A poll that failed is repeated after up to this many intervals: RFC 8628 §3.5 asks for a backoff, 120 s allow little.
+/// A poll that failed is repeated after up to this many intervals: RFC 8628 §3.5 asks for a
+/// backoff, 120 s allow little.
 const BLIP_FACTOR_CAP: u32 = 4;
 
-/// The last poll before a code's end leaves this long for its way, or as long as the poll before took and a little more. It
-/// is at most half the interval: a poll that was slow says little of the next one.
+/// The last poll before a code's end leaves this long for its way, or as long as the poll before
+/// took and a little more. It is at most half the interval: a poll that was slow says little of the
+/// next one.
 const LEAD: Duration = Duration::from_millis(1_500);
 const LEAD_OVER_POLL: Duration = Duration::from_millis(500);
 
@@ -31,7 +34,8 @@ pub(super) struct Showing {
     pub(super) poll: Option<(OpId, BootTime)>,
     /// Polls without a verdict in a row.
     pub(super) blips: u32,
-    /// Nothing more is asked about this code: it was polled after its end, or the server wants more patience than is left.
+    /// Nothing more is asked about this code: it was polled after its end, or the server wants more
+    /// patience than is left.
     pub(super) done: bool,
 }
 
@@ -71,8 +75,8 @@ impl Showing {
         let last = self.latest(pace);
         let floor = self.not_before.max(pace.next);
         let wish = self.next_poll.max(floor);
-        // Where no other poll surely fits in between, this one is the last before the end. Polls do not take equally long, and
-        // none is put off for long on the word of one.
+        // Where no other poll surely fits in between, this one is the last before the end. Polls do
+        // not take equally long, and none is put off for long on the word of one.
         let follows = wish.after(self.interval + pace.lead().min(self.interval));
         Some(if follows > last { last.max(floor) } else { wish })
     }
@@ -101,7 +105,8 @@ impl Showing {
         }
         self.not_before = now.after(self.interval.max(wish));
         self.next_poll = now.after(self.interval * factor).max(self.not_before);
-        // An answer that is late itself is no wish for patience: the last poll leaves at the code's end or after it.
+        // An answer that is late itself is no wish for patience: the last poll leaves at the code's
+        // end or after it.
         self.done = since >= end || now.after(wish) > end.max(now).after(self.interval);
     }
 }
@@ -119,19 +124,21 @@ impl Pace {
 }
 
 impl Flow {
-    /// The earliest that a code may be asked for: not before the server's wish or our backoff, and a server whose codes end at
-    /// once is not asked at once.
+    /// The earliest that a code may be asked for: not before the server's wish or our backoff, and
+    /// a server whose codes end at once is not asked at once.
     pub(super) fn may_ask(&self, now: BootTime) -> BootTime {
         let spaced = self.asked.map_or(BootTime::default(), |asked| asked.after(FLOOR));
         now.max(self.retry.next()).max(spaced).max(self.pace.may_ask())
     }
 
-    /// Whether a code that ends at this moment is replaced: the next one has to live for longer than an interval.
+    /// Whether a code that ends at this moment is replaced: the next one has to live for longer
+    /// than an interval.
     pub(super) fn renews(&self, at: BootTime, interval: Duration) -> bool {
         self.renew && self.give_up.since(at) > interval
     }
 
-    /// The code on show, while it lives; with no time left while the answer to the flow's last poll is waited for.
+    /// The code on show, while it lives; with no time left while the answer to the flow's last poll
+    /// is waited for.
     pub(super) fn view(&self, now: BootTime) -> Option<CodeView> {
         match &self.step {
             Step::Showing(showing) if now < showing.ends(self.give_up) || self.is_over(now) => {
@@ -158,7 +165,8 @@ impl Flow {
         }
     }
 
-    /// Whether the code on show has ended and no other one follows: only the answer to its last poll is waited for.
+    /// Whether the code on show has ended and no other one follows: only the answer to its last
+    /// poll is waited for.
     pub(crate) fn is_over(&self, now: BootTime) -> bool {
         match &self.step {
             Step::Showing(showing) => {

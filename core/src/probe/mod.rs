@@ -1,8 +1,8 @@
 //! What a resource says about the access token: probes and heartbeats.
 //!
-//! One request at a time carries the token (I2), and none while a refresh is out: its 401 would say nothing. A 401 is never
-//! terminal; it makes the token's life 0 and leads to at most one refresh. An answer tells of the time at which its request
-//! left: it settles no question that came later.
+//! One request at a time carries the token (I2), and none while a refresh is out: its 401 would say
+//! nothing. A 401 is never terminal; it makes the token's life 0 and leads to at most one refresh.
+//! An answer tells of the time at which its request left: it settles no question that came later.
 
 mod rejection;
 
@@ -74,7 +74,8 @@ impl Probe {
         self.apart(self.retry.pressed())
     }
 
-    /// When something may start that gives way to a probe from `from` on: not before there was room for that probe.
+    /// When something may start that gives way to a probe from `from` on: not before there was room
+    /// for that probe.
     pub(super) fn after_a_probe(&self, from: BootTime, start: BootTime) -> BootTime {
         let still_to_come = self.probed_at.is_some_and(|at| at < from);
         if still_to_come { self.apart(start) } else { start }
@@ -87,7 +88,8 @@ impl Probe {
 }
 
 impl Core {
-    /// A second pair of the same device came, and a probe tells which of the two lives. What is out already left too early.
+    /// A second pair of the same device came, and a probe tells which of the two lives. What is out
+    /// already left too early.
     pub(super) fn ask_which_lives(&mut self, t: &Turn<'_>) {
         if let Some(flight) = &mut self.probe.in_flight {
             flight.outdated = true;
@@ -101,14 +103,16 @@ impl Core {
         self.probe.retry.hasten(t.at());
     }
 
-    /// The pairing ended and its token may outlive it: asked at once, but not before the server wants to hear about it again.
+    /// The pairing ended and its token may outlive it: asked at once, but not before the server
+    /// wants to hear about it again.
     pub(super) fn want_probe_of_the_same(&mut self, t: &Turn<'_>, mut patience: Retry) {
         patience.relent(t.at());
         self.probe.retry = patience;
         self.probe.wanted = true;
     }
 
-    /// When the next probe starts. A token that is dead by its own dates is not asked about: its 401 would say nothing.
+    /// When the next probe starts. A token that is dead by its own dates is not asked about: its
+    /// 401 would say nothing.
     pub(super) fn probe_starts(&self, now: BootTime, waited_for: bool) -> Option<BootTime> {
         let token = self.credential.in_hand()?;
         if !self.may_probe() || !self.setup.policy().can_probe || token.dead(now) {
@@ -144,7 +148,8 @@ impl Core {
             .map(|at| at.max(self.probe.retry.not_before()))
     }
 
-    /// Whether a request may carry the token now: not while a refresh is out, nor while the pairing is being given up.
+    /// Whether a request may carry the token now: not while a refresh is out, nor while the pairing
+    /// is being given up.
     pub(super) fn may_probe(&self) -> bool {
         self.probe.in_flight.is_none()
             && self.refresh.sent().is_none()
@@ -221,7 +226,8 @@ impl Core {
             self.calls.unexamined();
             return;
         }
-        // A token that ended while it was asked about was refused for its age, and that decides nothing.
+        // A token that ended while it was asked about was refused for its age, and that decides
+        // nothing.
         if self.credential.in_hand().is_some_and(|token| !token.dead(t.at())) {
             self.token_refused(t);
         }
@@ -243,8 +249,9 @@ impl Core {
         self.fail_rejections(t, fault.call_error());
     }
 
-    /// A request found the token alive. So a candidate that came before it left is the stale one; and a refresh whose answer
-    /// was lost was not carried out, for it would have ended this token, if the server had given up on it by then.
+    /// A request found the token alive. So a candidate that came before it left is the stale one;
+    /// and a refresh whose answer was lost was not carried out, for it would have ended this token,
+    /// if the server had given up on it by then.
     fn settle_by_a_2xx(&mut self, t: &mut Turn<'_>, flight: &InFlight) {
         let doubt_ended = self.doubt_ends().is_some_and(|end| flight.since >= end);
         let stale = !flight.outdated && self.settle_candidate(t, Source::StaleCandidate).is_some();
@@ -310,8 +317,8 @@ impl Core {
         self.calls.answer(t, Kind::ProbeResult, Ok(()));
     }
 
-    /// The token in hand is another one, or none: nothing asked before concerns it. Returns what was to be waited for, which
-    /// concerns the old one still.
+    /// The token in hand is another one, or none: nothing asked before concerns it. Returns what
+    /// was to be waited for, which concerns the old one still.
     pub(super) fn forget_probe(&mut self, t: &mut Turn<'_>) -> Retry {
         if let Some(flight) = self.probe.in_flight.take() {
             t.emit(Effect::Cancel(flight.op));

@@ -1,10 +1,11 @@
 //! Rejections: clients that say that a resource refused the token in hand.
 //!
-//! Owns who said so, whether a request that left later was answered, and what these clients are served until then. Only what
-//! left after a rejection can answer it: an older answer is about a time at which the token may still have lived.
+//! Owns who said so, whether a request that left later was answered, and what these clients are
+//! served until then. Only what left after a rejection can answer it: an older answer is about a
+//! time at which the token may still have lived.
 //!
-//! Must never: hold back a connection that did not reject, except the first call of a new one of a uid that did; or take a
-//! client's word for the server's.
+//! Must never: hold back a connection that did not reject, except the first call of a new one of a
+//! uid that did; or take a client's word for the server's.
 //!
 //! Invariant: all of it is about the generation in hand. With another generation it is forgotten.
 
@@ -17,25 +18,28 @@ use crate::{BootTime, CallError, CallId, Client, Core, Generation, Note, Probe, 
 /// Probes of one token are at least this far apart, whoever asks for them.
 pub(super) const PROBES_APART: Duration = Duration::from_secs(1);
 
-/// A uid whose rejection was wrong is asked about the same token only this much later: who is wrong all the time costs the
-/// server six requests a minute.
+/// A uid whose rejection was wrong is asked about the same token only this much later: who is wrong
+/// all the time costs the server six requests a minute.
 const WRONG_PAUSE: Duration = Duration::from_secs(10);
 
-/// A connection that rejected a token which nobody can examine gets it once in this time. No shorter than a call may wait, so
-/// that one call of such a connection is answered with the token, and the next one waits.
+/// A connection that rejected a token which nobody can examine gets it once in this time. No
+/// shorter than a call may wait, so that one call of such a connection is answered with the token,
+/// and the next one waits.
 const SAME_AGAIN: Duration = CALL_LIMIT;
 
-/// For this long after a rejection new connections of its uid may be the same program that has connected again.
+/// For this long after a rejection new connections of its uid may be the same program that has
+/// connected again.
 const RECONNECTS: Duration = CALL_LIMIT;
 
 /// New connections of a uid that rejected the token get it at this pace, all together.
 const NEW_APART: Duration = Duration::from_secs(1);
 
-/// Rejecting connections of one uid that are remembered: as many as it may have calls open. Beyond it the oldest is served
-/// as if it had not rejected.
+/// Rejecting connections of one uid that are remembered: as many as it may have calls open. Beyond
+/// it the oldest is served as if it had not rejected.
 const MAX_CONNECTIONS: usize = 128;
 
-/// Rejecting uids that are remembered. Only holders of the role get here: a handful on a real device.
+/// Rejecting uids that are remembered. Only holders of the role get here: a handful on a real
+/// device.
 const MAX_UIDS: usize = 64;
 
 /// Everything that clients say against the token in hand.
@@ -224,7 +228,8 @@ impl Probe {
         self.rejections.connected(connection);
     }
 
-    /// A call of `GetAccessToken` came. Whether it is the first of a connection that may be a rejecting program come back.
+    /// A call of `GetAccessToken` came. Whether it is the first of a connection that may be a
+    /// rejecting program come back.
     pub(crate) fn arrived(&mut self, client: Client, now: BootTime) -> bool {
         let rejecting = self.rejections.rejecting(client.uid, now);
         let reconnected = rejecting.is_some_and(|rejecting| client.connection > rejecting.newest);
@@ -263,8 +268,8 @@ impl Core {
             return;
         }
         if generation < held.generation() || held.dead(now) {
-            // Replaced already, or as good as replaced: that a dead token is refused is no news. If only the wall clock calls
-            // it dead, an answer may yet call it young.
+            // Replaced already, or as good as replaced: that a dead token is refused is no news. If
+            // only the wall clock calls it dead, an answer may yet call it young.
             if generation == held.generation() && held.by_wall_clock() && held.may_reject(client.uid) {
                 self.probe.rejections.rejected(client, generation, now);
             }
@@ -288,8 +293,9 @@ impl Core {
         self.calls.push(call, now.after(CALL_LIMIT), wants);
     }
 
-    /// Where nobody can be asked, a client's word is worth one refresh within the limit, and no more: it takes the token from
-    /// no other client, ends no pairing that cannot be refreshed, and does not decide which of two pairs lives.
+    /// Where nobody can be asked, a client's word is worth one refresh within the limit, and no
+    /// more: it takes the token from no other client, ends no pairing that cannot be refreshed, and
+    /// does not decide which of two pairs lives.
     fn reject_unasked(&mut self, t: &mut Turn<'_>, caller: u32, generation: Generation) {
         let Some(held) = self.credential.paired_mut() else {
             return;
@@ -301,13 +307,14 @@ impl Core {
         held.report();
         if first {
             self.refresh.token_rejected();
-            // After a lost answer it may well be true: the next resend need not wait for longer than it must.
+            // After a lost answer it may well be true: the next resend need not wait for longer
+            // than it must.
             self.refresh.hasten_resend();
         }
     }
 
-    /// The server took the token: who rejected it before that request left was wrong. Told once for each uid and token,
-    /// however often it insists.
+    /// The server took the token: who rejected it before that request left was wrong. Told once for
+    /// each uid and token, however often it insists.
     pub(crate) fn refute_rejections(&mut self, t: &mut Turn<'_>) {
         let rejections = &mut self.probe.rejections;
         for (caller, generation) in rejections.refuted(t.at()) {
@@ -347,7 +354,8 @@ impl Core {
         !self.setup.policy().can_probe && self.probe.rejections.open.values().any(changed)
     }
 
-    /// Where no resource can be asked, the refresh is what examines a rejection: it ends the doubt, or fails.
+    /// Where no resource can be asked, the refresh is what examines a rejection: it ends the doubt,
+    /// or fails.
     pub(crate) fn examine_by_refresh(&mut self) {
         if self.setup.policy().can_probe {
             return;
@@ -370,7 +378,8 @@ impl Core {
         self.may_probe().then(|| self.probe.pressed().max(pause))
     }
 
-    /// Until when a caller of `GetAccessToken` waits because of a rejection, although the token in hand would do.
+    /// Until when a caller of `GetAccessToken` waits because of a rejection, although the token in
+    /// hand would do.
     pub(crate) fn held_until(
         &self,
         client: Client,

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use crate::{BootTime, Core, Note, Turn};
 
-/// How many days before the refresh token's predicted end each warning comes, where it lives for Frame.io's 14: after 10, 12
-/// and 13 days. It is closer to the end where a life is shorter, and never earlier than a person needs to act.
+/// How many days before the refresh token's predicted end each warning comes, where it lives for
+/// Frame.io's 14: after 10, 12 and 13 days. It is closer to the end where a life is shorter, and
+/// never earlier than a person needs to act.
 const WARNING_DAYS: [u32; 3] = [4, 2, 1];
 
 fn warning_lead(days: u32, life: Duration) -> Duration {

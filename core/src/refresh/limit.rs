@@ -4,14 +4,17 @@ use std::time::Duration;
 
 use crate::BootTime;
 
-/// How far apart refreshes are that a 401 asked for, or a client's word of one, while new tokens are refused too.
+/// How far apart refreshes are that a 401 asked for, or a client's word of one, while new tokens
+/// are refused too.
 const REFUSED_SPACING: Duration = Duration::from_secs(5 * 60);
 const REFUSED_SPACING_CAP: Duration = Duration::from_secs(3600);
 
-/// What limits refreshes that only a 401 asks for: a token endpoint must not be driven by a broken resource.
+/// What limits refreshes that only a 401 asks for: a token endpoint must not be driven by a broken
+/// resource.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct RejectionLimit {
-    /// When the last such refresh brought a token: one that brings none costs the server nothing and the daemon its token.
+    /// When the last such refresh brought a token: one that brings none costs the server nothing
+    /// and the daemon its token.
     last: Option<BootTime>,
     spacing: Duration,
     /// The token in hand came from such a refresh and no resource took it yet.

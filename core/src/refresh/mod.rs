@@ -1,8 +1,8 @@
 //! The refresh transaction and its schedule: what the product lives by.
 //!
-//! A refresh kills both old tokens, a refresh token works once, a lost answer costs the pairing. So: prove the connection,
-//! write the intent mark, send once on that connection, store, publish. Never two at a time (I2), never without a durable mark
-//! (I3, I9), never cancelled once sent.
+//! A refresh kills both old tokens, a refresh token works once, a lost answer costs the pairing.
+//! So: prove the connection, write the intent mark, send once on that connection, store, publish.
+//! Never two at a time (I2), never without a durable mark (I3, I9), never cancelled once sent.
 
 mod aging;
 mod limit;
@@ -17,7 +17,8 @@ use limit::RejectionLimit;
 use crate::{BootTime, CallError, Effect, Generation, IntentMark, OpId, TokenPair, Turn};
 pub(super) use aging::first_warning_lead;
 
-/// How long a sent refresh makes callers wait: the old token is about to die, and most answers are here by then.
+/// How long a sent refresh makes callers wait: the old token is about to die, and most answers are
+/// here by then.
 pub(super) const SENT_HOLD: Duration = Duration::from_secs(2);
 
 /// The one refresh that there can be, and what is remembered of those before it.
@@ -25,17 +26,20 @@ pub(super) const SENT_HOLD: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Refresh {
     state: State,
-    /// Logind was asked to hold off shutdown and sleep. It does not follow from the state: a refresh of a pairing that was given
-    /// up holds it until its answer or the next pairing, and a pair that was held back is written without it.
+    /// Logind was asked to hold off shutdown and sleep. It does not follow from the state: a
+    /// refresh of a pairing that was given up holds it until its answer or the next pairing, and a
+    /// pair that was held back is written without it.
     inhibited: bool,
     retry: Retry,
     limit: RejectionLimit,
     last_refreshed: Option<BootTime>,
     /// On demand: a caller was served from the advisory window.
     asked: bool,
-    /// A resend need not wait for its doubled time: the network came back, or a client says that the token is refused.
+    /// A resend need not wait for its doubled time: the network came back, or a client says that
+    /// the token is refused.
     resend_hastened: bool,
-    /// The last refresh that was sent was answered with "not this client". It stays when the next fault is another one.
+    /// The last refresh that was sent was answered with "not this client". It stays when the next
+    /// fault is another one.
     client_rejected: bool,
     /// When a mark of another boot was read from the disk.
     mark_found: BootTime,
@@ -50,7 +54,8 @@ enum State {
     Preparing(OpId),
     /// The intent mark is being written.
     Marking { prepared: OpId, mark: IntentMark },
-    /// The POST is out. `outdated`: a second pair came after it left, and it cannot tell which of the two lives.
+    /// The POST is out. `outdated`: a second pair came after it left, and it cannot tell which of
+    /// the two lives.
     Sent { op: OpId, mark: IntentMark, outdated: bool },
     /// The new pair is being written; the old one is dead.
     Storing(Incoming),

@@ -15,8 +15,8 @@ const MANDATORY_CAP: Duration = Duration::from_secs(2 * 60);
 /// Longest wait between resends of one refresh token.
 const RESEND_CAP: Duration = Duration::from_secs(3600);
 
-/// A wrong secret is cured by a person, not by haste; yet without one (a server's fault, since mended) the daemon must find
-/// its way back by itself (I5).
+/// A wrong secret is cured by a person, not by haste; yet without one (a server's fault, since
+/// mended) the daemon must find its way back by itself (I5).
 pub(super) const CLIENT_REJECTED_WAIT: Duration = Duration::from_secs(3600);
 
 /// Spread of a returning network's load: ten thousand devices come back together.
@@ -33,7 +33,8 @@ impl Core {
             return None;
         }
         let wish = match held.stored().mark {
-            // What is out may settle it without a send. Who is short of a token needs the send either way.
+            // What is out may settle it without a send. Who is short of a token needs the send
+            // either way.
             Some(_) if !waited_for && self.probe.busy() => return None,
             Some(mark) => self.resend_wish(mark, waited_for),
             None => self.ordinary_wish(held, waited_for)?,
@@ -41,8 +42,8 @@ impl Core {
         Some(wish.max(self.refresh_floor(waited_for)?))
     }
 
-    /// The earliest that any refresh may start: apart from the one before, after a failure not before its time, and not while
-    /// its mark could not be written.
+    /// The earliest that any refresh may start: apart from the one before, after a failure not
+    /// before its time, and not while its mark could not be written.
     fn refresh_floor(&self, waited_for: bool) -> Option<BootTime> {
         let refresh = &self.refresh;
         let spacing = refresh.last_refreshed.map(|last| last.after(FLOOR));
@@ -53,7 +54,8 @@ impl Core {
         };
         let mut floor = retry.max(spacing.unwrap_or_default());
         if self.storage.behind() || self.storage.failing().is_some() {
-            // No connection for a mark that cannot be written: the disk is tried first, and nothing else until it answers.
+            // No connection for a mark that cannot be written: the disk is tried first, and nothing
+            // else until it answers.
             if self.storage.writes_record() {
                 return None;
             }
@@ -103,7 +105,8 @@ impl Core {
         [challenged, scheduled].into_iter().flatten().min()
     }
 
-    /// When the refresh token of an unanswered send may be sent again, `doublings` beyond the configured wait.
+    /// When the refresh token of an unanswered send may be sent again, `doublings` beyond the
+    /// configured wait.
     fn resend_after(&self, mark: IntentMark, doublings: u32) -> BootTime {
         let factor = 1_u32.checked_shl(doublings).unwrap_or(u32::MAX);
         let wait = self
@@ -112,7 +115,8 @@ impl Core {
             .replay_after
             .saturating_mul(factor)
             .min(RESEND_CAP.max(self.setup.policy().replay_after));
-        // In another boot nobody knows how long ago the send was; the server has given up on it by then at the latest.
+        // In another boot nobody knows how long ago the send was; the server has given up on it by
+        // then at the latest.
         let from = if mark.boot == self.setup.boot() {
             mark.at
         } else {
@@ -121,8 +125,9 @@ impl Core {
         from.after(wait)
     }
 
-    /// From when on a 2xx says that an unanswered refresh was not carried out: the server has given up on it. Where a boot has no
-    /// identity a mark of «another boot» may be of a moment before this process began.
+    /// From when on a 2xx says that an unanswered refresh was not carried out: the server has given
+    /// up on it. Where a boot has no identity a mark of «another boot» may be of a moment before
+    /// this process began.
     pub(crate) fn doubt_ends(&self) -> Option<BootTime> {
         let mark = self.credential.paired()?.stored().mark?;
         let from = if mark.boot == self.setup.boot() {

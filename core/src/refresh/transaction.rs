@@ -27,8 +27,8 @@ impl Core {
         self.examine_by_refresh();
     }
 
-    /// Steps 2 and 3: hold off shutdown; write down that the token may be spent from now on. If what the connection told of
-    /// the time makes that needless, neither is done.
+    /// Steps 2 and 3: hold off shutdown; write down that the token may be spent from now on. If
+    /// what the connection told of the time makes that needless, neither is done.
     pub(crate) fn prepared(&mut self, t: &mut Turn<'_>, op: OpId, answer: PrepareAnswer) {
         if self.refresh.state != State::Preparing(op) {
             return;
@@ -43,7 +43,8 @@ impl Core {
             t.emit(Effect::Cancel(op));
             self.refresh.retry.relent(now);
             if let PrepareAnswer::Busy(fault) = answer {
-                // Nobody needs it now. What the server asked for is remembered for when somebody does.
+                // Nobody needs it now. What the server asked for is remembered for when somebody
+                // does.
                 self.refresh
                     .retry
                     .failed(t, fault.call_error(), fault.cause(), fault.retry_after, ADVISORY_CAP);
@@ -98,7 +99,8 @@ impl Core {
                 let decided = held.needs_replacing() || held.stored().mark.is_some();
                 let doubted = askable && held.by_wall_clock() && !decided;
                 if doubted {
-                    // It told no time, and a wrong clock must not cost a refresh: the token is asked about first.
+                    // It told no time, and a wrong clock must not cost a refresh: the token is
+                    // asked about first.
                     held.doubt(self.setup.policy(), t);
                 }
                 held.reached(true, t.at());
@@ -121,7 +123,8 @@ impl Core {
         })
     }
 
-    /// The mark is on disk, or is not: then nothing is sent, and the disk is tried before the network.
+    /// The mark is on disk, or is not: then nothing is sent, and the disk is tried before the
+    /// network.
     pub(crate) fn marked(&mut self, t: &mut Turn<'_>, ok: bool) {
         let State::Marking { prepared, mark } = self.refresh.state else {
             return;
@@ -234,7 +237,8 @@ impl Core {
         self.refresh_failed(t, fault, Cause::Refused, waited_for);
     }
 
-    /// An answer that is no verdict on this send. An earlier send that stays unanswered stays so; this one counts for it.
+    /// An answer that is no verdict on this send. An earlier send that stays unanswered stays so;
+    /// this one counts for it.
     fn unanswered(&mut self, mark: IntentMark) {
         if let Some(held) = self.credential.paired_mut()
             && held.stored().mark.is_some()
@@ -326,7 +330,8 @@ impl Core {
         if needs_replacing && !incoming.replaces {
             self.refresh.limit.refreshed(t.at());
         } else if !self.setup.policy().can_probe && !incoming.replaces {
-            // The token before lived to its ordinary refresh, and nobody said a word: no resource could tell more.
+            // The token before lived to its ordinary refresh, and nobody said a word: no resource
+            // could tell more.
             self.refresh.limit.accepted();
         }
         self.new_token(t);

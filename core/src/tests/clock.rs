@@ -439,7 +439,8 @@ fn a_pairing_without_a_usable_access_token_is_refreshed_without_a_clock_too() {
 
 #[test]
 fn a_resource_that_gives_no_verdict_does_not_keep_a_token_in_doubt() {
-    // Where the connection of the refresh stood, even a resource that cannot be reached tells that nobody will say more.
+    // Where the connection of the refresh stood, even a resource that cannot be reached tells that
+    // nobody will say more.
     let ill = [
         (Wall::Right, FaultKind::Offline),
         (Wall::Right, FaultKind::Refused),

@@ -1,5 +1,6 @@
-//! Clients that obey the contract and do not pause: get, a request to the API, 401, reject, get. None of them may flood the API
-//! with a token that the API refuses, and none may keep another client waiting.
+//! Clients that obey the contract and do not pause: get, a request to the API, 401, reject, get.
+//! None of them may flood the API with a token that the API refuses, and none may keep another
+//! client waiting.
 
 use super::*;
 
@@ -224,7 +225,8 @@ fn with_heartbeat() -> Policy {
     }
 }
 
-/// The token dies `after` whatever the scene ends with, and ten seconds later everybody works again.
+/// The token dies `after` whatever the scene ends with, and ten seconds later everybody works
+/// again.
 fn recovers(scene: Scene, generation: u32, after: Duration) {
     let mut crowd = Crowd::new(scene, &thirty());
     (crowd.lives, crowd.issued) = (generation, generation);
@@ -250,7 +252,8 @@ fn a_token_that_dies_right_after_it_was_taken_floods_nobody() {
         recovers(Scene::paired().reboot(false), 1, after);
     }
     for after in moments {
-        // Both its 401 and the next refresh are of the ordinary kind: nothing limits them but five seconds.
+        // Both its 401 and the next refresh are of the ordinary kind: nothing limits them but five
+        // seconds.
         let mut scene = Scene::paired();
         scene.get_token(None);
         scene.advance(secs(28_800 * 83 / 100));

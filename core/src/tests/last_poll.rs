@@ -1,4 +1,5 @@
-//! The last moments of a code: who approves then is heard, and no poll comes sooner than its interval.
+//! The last moments of a code: who approves then is heard, and no poll comes sooner than its
+//! interval.
 
 use super::*;
 
@@ -44,7 +45,8 @@ struct End {
     reason: Reason,
     /// The grant is the server's, and nobody holds it.
     ghost: bool,
-    /// Moments of the polls that reached the server, in milliseconds, each with the interval that was to be kept.
+    /// Moments of the polls that reached the server, in milliseconds, each with the interval that
+    /// was to be kept.
     polls: Vec<(u64, u64)>,
     /// Codes that were asked for.
     codes: usize,
@@ -599,7 +601,8 @@ fn a_start_during_the_wait_that_runs_out_of_time_still_starts_a_flow() {
 
 #[test]
 fn an_approval_of_the_code_before_pairs_also_after_another_start() {
-    // By the poll that is out, and by the one that follows it; before and after the new code is shown.
+    // By the poll that is out, and by the one that follows it; before and after the new code is
+    // shown.
     for (pending_first, shown) in [(false, false), (false, true), (true, false), (true, true)] {
         let (mut scene, op) = over_with_a_poll_out();
         scene.call(Command::StartPairing {

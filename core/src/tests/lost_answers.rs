@@ -343,7 +343,8 @@ fn a_resend_that_comes_before_a_2xx_can_settle_waits_for_no_probe() {
 
 #[test]
 fn a_mark_of_another_boot_is_not_settled_before_the_process_is_40_seconds_old() {
-    // Where a boot has no identity each start is «another boot», and the send may be of a moment ago.
+    // Where a boot has no identity each start is «another boot», and the send may be of a moment
+    // ago.
     let mut scene = lost_on_demand();
     scene.alive();
     let uptime = scene.now.as_millis() + 1_000;

@@ -56,8 +56,8 @@ fn the_generation_that_a_caller_named_is_the_one_in_the_journal() {
     assert_eq!(named, [(UPLOADER, 1)]);
 }
 
-/// Paired at a server that has one pairing for each device; a request carries the old token when the user, who cancelled the
-/// replacement a moment ago, approves it all the same.
+/// Paired at a server that has one pairing for each device; a request carries the old token when
+/// the user, who cancelled the replacement a moment ago, approves it all the same.
 fn crossed() -> Scene {
     let mut scene = Scene::paired_with(Policy {
         heartbeat: Some(secs(120)),
@@ -121,7 +121,8 @@ fn a_failure_that_left_before_a_second_pair_came_is_followed_by_a_probe() {
     assert_eq!(scene.access_on_disk(), "a2");
 }
 
-/// A refresh is out when the user, who cancelled the replacement a moment ago, approves it all the same.
+/// A refresh is out when the user, who cancelled the replacement a moment ago, approves it all the
+/// same.
 fn approved_while_a_refresh_is_out(mut scene: Scene) -> Scene {
     assert!(scene.out(is_refresh));
     scene.start_pairing(true);

@@ -56,7 +56,8 @@ impl Scene {
         Self::start(policy, provisioning, stored, BOOT, 1_000_000, true)
     }
 
-    /// Switched on in another boot, whose wall clock shows this many seconds since [`EPOCH`], if it is to be trusted.
+    /// Switched on in another boot, whose wall clock shows this many seconds since [`EPOCH`], if it
+    /// is to be trusted.
     pub(super) fn power_on(policy: Policy, stored: Stored, boot: u8, wall: Option<u64>) -> Self {
         let boot = BootId([boot; 16]);
         Self::start_on(policy, Provisioning::Ready, stored, boot, 5_000, wall, true)
@@ -167,7 +168,8 @@ impl Scene {
         self.replies.clear();
     }
 
-    /// Asleep from before the window until after the token's end, and awake again: a connection is being brought up.
+    /// Asleep from before the window until after the token's end, and awake again: a connection is
+    /// being brought up.
     pub(super) fn overslept() -> Self {
         let mut scene = Self::paired();
         scene.now = scene.now.after(secs(28_800));

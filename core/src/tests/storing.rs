@@ -211,7 +211,8 @@ fn a_damaged_duplicate_costs_a_probe_and_no_send() {
     assert!(fallen.requests.is_empty(), "no send");
     assert_eq!(fallen.stores, quiet);
     fallen.advance(secs(4 * 3600));
-    // The wall clock alone tells the token's age, and the answer no time: the server is asked first.
+    // The wall clock alone tells the token's age, and the answer no time: the server is asked
+    // first.
     fallen.prepare(PrepareAnswer::Ready);
     fallen.probed(ResourceAnswer::Unauthorized);
     fallen.refresh_to(3);
@@ -268,7 +269,8 @@ fn a_probe_that_is_put_off_does_not_put_off_the_resend() {
     assert!(fallen.out(is_prepare) && !fallen.out(is_identify));
 }
 
-/// The mark that is left is of an earlier boot, and the lost record may have been one of a moment ago.
+/// The mark that is left is of an earlier boot, and the lost record may have been one of a moment
+/// ago.
 #[test]
 fn after_falling_back_a_send_counts_from_the_start() {
     let mut record = sent().record.unwrap();

@@ -1,4 +1,5 @@
-//! `RejectAccessToken` where nobody can be asked: a client's word is worth one refresh within the limit, and nothing else.
+//! `RejectAccessToken` where nobody can be asked: a client's word is worth one refresh within the
+//! limit, and nothing else.
 
 use super::*;
 

@@ -143,7 +143,8 @@ fn callers_do_not_hasten_the_next_refresh() {
             }
         }
         for call in calls {
-            // Who came less than 20 s before a refresh waits for it, and may run out of time while it is under way.
+            // Who came less than 20 s before a refresh waits for it, and may run out of time while
+            // it is under way.
             assert!(matches!(scene.error(call), CallError::ServerError | CallError::Timeout));
         }
         assert!((3..=5).contains(&sends), "{refresh:?}: {sends} in an hour");

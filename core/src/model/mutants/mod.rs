@@ -1,7 +1,8 @@
 //! Each law finds the fault that it is there for. A law that nothing can break would prove nothing.
 //!
-//! A mutant stands between the core and the world: it changes what the core is told, what it asks for, or what the world
-//! remembers. An ordinary exploration of that pair must report the law, and no other one.
+//! A mutant stands between the core and the world: it changes what the core is told, what it asks
+//! for, or what the world remembers. An ordinary exploration of that pair must report the law, and
+//! no other one.
 
 mod invariants;
 mod others;
@@ -192,7 +193,8 @@ fn mutants() -> Vec<Scenario> {
     scenarios.push(Scenario {
         policy: Policy {
             replay_after: Duration::from_secs(10),
-            // A 2xx to a probe so early would be taken for more than it says, which other laws report.
+            // A 2xx to a probe so early would be taken for more than it says, which other laws
+            // report.
             can_probe: false,
             ..eager()
         },

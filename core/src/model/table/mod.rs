@@ -1,6 +1,8 @@
-//! State × event as a table for review: what the core does in each canonical state with each event that is possible there.
+//! State × event as a table for review: what the core does in each canonical state with each event
+//! that is possible there.
 //!
-//! A change of the core that changes a decision shows as a changed line of the snapshot, whoever thought of a test for it or not.
+//! A change of the core that changes a decision shows as a changed line of the snapshot, whoever
+//! thought of a test for it or not.
 
 mod states;
 
@@ -45,7 +47,8 @@ fn every_state_meets_every_event() {
 fn assert_complete(text: &str) {
     let ends = Kind::ALL.into_iter().flat_map(|kind| {
         let truth = std::iter::once(&How::Truth);
-        // A clock that is not set keeps each kind of request from being sent in the same way; one is enough here.
+        // A clock that is not set keeps each kind of request from being sent in the same way; one
+        // is enough here.
         let shown = move |how: &&How| **how != How::ClockNotSet || kind == Kind::Identify;
         truth
             .chain(kind.faults())

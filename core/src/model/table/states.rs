@@ -225,7 +225,8 @@ pub(super) fn states() -> Vec<(&'static str, &'static Scenario, Vec<Step>)> {
     states
 }
 
-/// States found after the first table was drawn: another boot, waiting callers, other grants and provisioning.
+/// States found after the first table was drawn: another boot, waiting callers, other grants and
+/// provisioning.
 #[expect(clippy::too_many_lines, reason = "a list, one entry for each state")]
 fn later_states() -> Vec<(&'static str, &'static Scenario, Vec<Step>)> {
     let power = |clock| Step::Crash {
