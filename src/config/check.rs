@@ -114,7 +114,7 @@ impl Config {
             ProviderSettings::OauthDevice(server) => standard(kind, server, &self.provider),
             ProviderSettings::OauthCode(server, redirect) => {
                 let mut lines = standard(kind, server, &self.provider);
-                lines.push(row("preset", server.dialect.word()));
+                lines.push(row("preset", server.quirks.word()));
                 lines.push(row("redirect URI", &redirect.to_string()));
                 lines
             }

@@ -7,8 +7,8 @@ use super::raw;
 use super::resolve::Places;
 use super::value::{Between, Kind, OauthClientId, Scope, UriPath, Word as _};
 use crate::oauth::{
-    self, ClientAuth, Dialect, Encoding, Endpoint, Endpoints, FrameioC2c, Issuer, OauthCode, OauthDevice,
-    ProviderSettings, ServerSettings, Settings, SettingsError,
+    self, ClientAuth, Encoding, Endpoint, Endpoints, FrameioC2c, Issuer, OauthCode, OauthDevice, ProviderSettings,
+    Quirks, ServerSettings, Settings, SettingsError,
 };
 use c2c_auth_core::Secret;
 
@@ -174,7 +174,7 @@ fn code(
         if !token_is_written {
             foreign_issuer(preset, &server, places)?;
         }
-        if preset == Dialect::AdobeIms && redirect.is_loopback() {
+        if preset == Quirks::AdobeIms && redirect.is_loopback() {
             return Err(places.bad(
                 "provider.preset",
                 "Adobe IMS takes no redirect URI of this machine; write the https address or scheme that is registered \
@@ -209,23 +209,23 @@ fn server(raw: raw::Provider) -> ServerSettings {
             revocation: raw.revocation_endpoint,
         },
         scope: raw.scope.map(|Scope(words)| words),
-        dialect: raw.preset.unwrap_or_default(),
+        quirks: raw.preset.unwrap_or_default(),
     }
 }
 
 /// Fills in what is known of a server; what is written stays. The life of its refresh tokens.
-fn apply(preset: Dialect, server: &mut ServerSettings, warnings: &mut Vec<String>) -> Duration {
+fn apply(preset: Quirks, server: &mut ServerSettings, warnings: &mut Vec<String>) -> Duration {
     let (authorization, token, revocation, offline, life) = match preset {
         // No preset is called so.
-        Dialect::Standard => return days(30),
-        Dialect::FrameioApplications => (
+        Quirks::Standard => return days(30),
+        Quirks::FrameioApplications => (
             "https://applications.frame.io/oauth2/auth",
             "https://applications.frame.io/oauth2/token",
             None,
             "offline",
             days(30),
         ),
-        Dialect::AdobeIms => (
+        Quirks::AdobeIms => (
             "https://ims-na1.adobelogin.com/ims/authorize/v2",
             "https://ims-na1.adobelogin.com/ims/token/v3",
             Some("https://ims-na1.adobelogin.com/ims/revoke"),
@@ -251,7 +251,7 @@ fn apply(preset: Dialect, server: &mut ServerSettings, warnings: &mut Vec<String
 
 /// The issuer of one server beside the addresses of another: left over where a preset was added. It would be asked for what it
 /// says of the other, and no answer of the other would be believed.
-fn foreign_issuer(preset: Dialect, server: &ServerSettings, places: &Places) -> Result<(), ConfigError> {
+fn foreign_issuer(preset: Quirks, server: &ServerSettings, places: &Places) -> Result<(), ConfigError> {
     let issuer = server.issuer.as_ref().map(Issuer::address);
     match (issuer.map(Endpoint::origin), server.endpoints.token.as_ref().map(Endpoint::origin)) {
         (Some(issuer), Some(token)) if issuer != token => Err(places.bad(

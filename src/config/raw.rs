@@ -6,7 +6,7 @@ use super::value::{
     AbsolutePath, Between, ClientId, ClientIdFrom, Heartbeat, Kind, OauthClientId, Percent, Principal, Refresh, Scope,
     UriPath, Version, VersionFrom,
 };
-use crate::oauth::{BaseUri, ClientAuth, Dialect, Encoding, Endpoint, Issuer, RedirectUri};
+use crate::oauth::{BaseUri, ClientAuth, Encoding, Endpoint, Issuer, Quirks, RedirectUri};
 
 /// A section, its keys as they are written, and how a later file's keys lie over an earlier one's.
 macro_rules! section {
@@ -51,7 +51,7 @@ section!(Provider {
     authorization_endpoint: Endpoint,
     revocation_endpoint: Endpoint,
     redirect_uri: RedirectUri,
-    preset: Dialect,
+    preset: Quirks,
     refresh_token_life: Between<3_600, 31_536_000>,
     separate_grants: bool,
 });

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
-use crate::oauth::{BaseUri, ClientAuth, Dialect, Encoding, Endpoint, Issuer, RedirectUri};
+use crate::oauth::{BaseUri, ClientAuth, Encoding, Endpoint, Issuer, Quirks, RedirectUri};
 use c2c_auth_core::RefreshMode;
 
 mod access;
@@ -199,7 +199,7 @@ deserialize_text!(
     ClientIdFrom,
     VersionFrom,
     ClientAuth,
-    Dialect,
+    Quirks,
     OauthClientId,
     Issuer,
     Endpoint,

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::oauth::{
-    ClientAuth, Dialect, Endpoint, Endpoints, Issuer, Kind, OauthCode, Provider, RedirectUri, ServerSettings,
+    ClientAuth, Endpoint, Endpoints, Issuer, Kind, OauthCode, Provider, Quirks, RedirectUri, ServerSettings,
 };
 use crate::transport::tests::log::Log;
 use crate::transport::tests::server::{Seen, Server, Step};
@@ -57,7 +57,7 @@ fn client(server: &Server, written: Endpoints) -> Client {
         scope: None,
         issuer: Some(Issuer::parse(&server.base()).unwrap()),
         endpoints: written,
-        dialect: Dialect::Standard,
+        quirks: Quirks::Standard,
     };
     let provider = OauthCode::new(settings, RedirectUri::parse("http://127.0.0.1/callback").unwrap());
     let tls = TlsSettings {

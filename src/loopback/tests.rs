@@ -7,7 +7,7 @@ use std::sync::Mutex;
 use tokio::sync::{mpsc, oneshot};
 
 use super::*;
-use crate::oauth::{ClientAuth, Dialect, Endpoints, OauthCode, ServerSettings};
+use crate::oauth::{ClientAuth, Endpoints, OauthCode, Quirks, ServerSettings};
 use c2c_auth_core::{AuthorizationCode, RedirectOutcome};
 
 mod addresses;
@@ -52,7 +52,7 @@ impl Bench {
             scope: None,
             issuer: None,
             endpoints: Endpoints::default(),
-            dialect: Dialect::Standard,
+            quirks: Quirks::Standard,
         };
         let provider = OauthCode::new(settings, redirect);
         let (sender, handed) = mpsc::unbounded_channel();

@@ -16,7 +16,7 @@ use hyper::http::{HeaderMap, Method, StatusCode};
 use zeroize::Zeroizing;
 
 use super::form::{Encoding, Fields};
-use super::grant::{self, CodeHabits, NoCode};
+use super::grant::{self, CodeRules, NoCode};
 use super::json::Object;
 use super::message::{ANSWER_MAX, ErrorBody, HttpRequest, HttpResponse, RETRY_AFTER_MAX, TOKEN_ANSWER_MAX};
 use super::standard::{IDENTITY, declines, is_passing, is_throttled, poll_goes_on, rejects_client};
@@ -27,7 +27,7 @@ use c2c_auth_core::{
     RefreshToken, Request, ResourceAnswer, Revocable, RevokeAnswer, Secret, TokenGrant,
 };
 
-const CODES: CodeHabits = CodeHabits {
+const CODES: CodeRules = CodeRules {
     user_code: |code| code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()),
     // The documented page. Older answers name none, and one that is not `https` must not reach a person.
     page: Some("https://next.frame.io/pair"),

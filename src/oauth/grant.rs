@@ -16,7 +16,7 @@ pub(super) const CODE_LIFE_MAX: Duration = Duration::from_secs(1800);
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(5);
 
 /// What a provider promises about its codes beyond the RFC.
-pub(super) struct CodeHabits {
+pub(super) struct CodeRules {
     /// Whether a user code is of the promised shape.
     pub(super) user_code: fn(&str) -> bool,
     /// The page that takes codes, for an answer that names none that a person may be sent to; without one such an answer is
@@ -85,12 +85,12 @@ fn access(object: &Object<'_>) -> Result<AccessToken, Unusable> {
 }
 
 /// RFC 8628 §3.2.
-pub(super) fn code(object: &Object<'_>, habits: &CodeHabits) -> Result<CodeGrant, NoCode> {
+pub(super) fn code(object: &Object<'_>, rules: &CodeRules) -> Result<CodeGrant, NoCode> {
     let device_code = object.text("device_code").ok_or(NoCode::Unreadable)?;
     let device_code = text::credential(&device_code).map_err(|_| NoCode::Unreadable)?;
     // Judged raw: a stripped code would be another code.
     let user_code = match object.get("user_code") {
-        Json::Text(code) if (habits.user_code)(&code) => code,
+        Json::Text(code) if (rules.user_code)(&code) => code,
         Json::Text(_) | Json::Null | Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_) | Json::Odd => {
             return Err(NoCode::BadUserCode);
         }
@@ -100,7 +100,7 @@ pub(super) fn code(object: &Object<'_>, habits: &CodeHabits) -> Result<CodeGrant
     let page = ["verification_uri", "verification_url"]
         .into_iter()
         .find_map(address)
-        .or_else(|| habits.page.map(str::to_owned))
+        .or_else(|| rules.page.map(str::to_owned))
         .ok_or(NoCode::Unreadable)?;
     Ok(CodeGrant {
         device_code: DeviceCode::new(device_code.to_owned()),
@@ -108,11 +108,11 @@ pub(super) fn code(object: &Object<'_>, habits: &CodeHabits) -> Result<CodeGrant
         verification_uri: page,
         verification_uri_complete: address("verification_uri_complete").map(UserCode::new),
         device_name: match object.text("name") {
-            Some(name) if habits.names_the_device => text::name(&name),
+            Some(name) if rules.names_the_device => text::name(&name),
             _ => String::new(),
         },
-        expires_in: life(&object.get("expires_in"), habits.life, CODE_LIFE_MAX),
-        interval: pause(&object.get("interval"), habits.longest_interval),
+        expires_in: life(&object.get("expires_in"), rules.life, CODE_LIFE_MAX),
+        interval: pause(&object.get("interval"), rules.longest_interval),
     })
 }
 

@@ -40,7 +40,7 @@ pub(crate) use message::{HttpRequest, HttpResponse};
 pub(crate) use oauth_code::OauthCode;
 pub(crate) use oauth_device::OauthDevice;
 pub(crate) use redirect::{REDIRECT_MAX, RedirectError};
-pub(crate) use standard::{ClientAuth, Dialect, Endpoints, ServerSettings};
+pub(crate) use standard::{ClientAuth, Endpoints, Quirks, ServerSettings};
 pub(crate) use uri::{BaseUri, Endpoint, Issuer, Origin, RedirectUri, UriError};
 
 use c2c_auth_core::{
@@ -87,7 +87,7 @@ impl ProviderSettings {
 /// The kind of server the device is paired with.
 #[derive(Clone, Debug)]
 pub(crate) enum Provider {
-    /// Frame.io Camera to Cloud: RFC 8628 with habits of its own.
+    /// Frame.io Camera to Cloud: RFC 8628 with quirks of its own.
     FrameioC2c(FrameioC2c),
     /// Any server with RFC 8628.
     OauthDevice(OauthDevice),

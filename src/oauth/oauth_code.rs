@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::message::{ErrorBody, HttpRequest, HttpResponse};
 use super::pkce;
 use super::redirect::{From, RedirectError};
-use super::standard::{Dialect, Server, ServerSettings, is_passing, is_throttled, objection, rejects_client, tokens};
+use super::standard::{Quirks, Server, ServerSettings, is_passing, is_throttled, objection, rejects_client, tokens};
 use super::uri::{Issuer, RedirectUri};
 use c2c_auth_core::{AuthorizationCode, CodeVerifier, ErrorCode, ExchangeAnswer, Redirect, StateParameter};
 
@@ -55,7 +55,7 @@ impl OauthCode {
             query.append_pair("scope", scope);
             let has = |wanted| scope.split(' ').any(|word| word == wanted);
             // OpenID Connect Core §11: offline access is granted only where consent is asked for.
-            if settings.dialect == Dialect::Standard && has("openid") && has("offline_access") {
+            if settings.quirks == Quirks::Standard && has("openid") && has("offline_access") {
                 query.append_pair("prompt", "consent");
             }
         }
@@ -83,7 +83,7 @@ impl OauthCode {
             ("redirect_uri", redirect_uri),
             ("code_verifier", verifier.expose()),
         ];
-        if self.server.settings.dialect == Dialect::FrameioApplications {
+        if self.server.settings.quirks == Quirks::FrameioApplications {
             fields.push(("state", state.expose()));
         }
         self.server.token_form(&fields)

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::grant::{self, CodeHabits, NoCode};
+use super::grant::{self, CodeRules, NoCode};
 use super::message::{ErrorBody, HttpRequest, HttpResponse};
 use super::standard::{Server, ServerSettings, declines, is_passing, is_throttled, poll_goes_on, rejects_flow, tokens};
 use super::text;
 use c2c_auth_core::{CodeAnswer, DeviceCode, ErrorCode, PollAnswer};
 
-const CODES: CodeHabits = CodeHabits {
+const CODES: CodeRules = CodeRules {
     user_code: is_fit_to_show,
     page: None,
     // RFC 8628 §3.2 makes `expires_in` a must. Where a server forgets it, the code is asked for anew after 5 min, which is

@@ -1,8 +1,8 @@
 //! What every standard server has in common: client authentication, forms, the reading of token answers (RFC 6749 §2.3,
 //! §5, §6; RFC 7009).
 //!
-//! Nothing of Frame.io's C2C habits is here: no version header, no multipart, no verdict by `invalid_request`. Where a known
-//! server departs from the standard, [`Dialect`] says how.
+//! Nothing of Frame.io's C2C quirks is here: no version header, no multipart, no verdict by `invalid_request`. Where a known
+//! server departs from the standard, [`Quirks`] says how.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub(crate) enum ClientAuth {
 
 /// Where a known server departs from the standard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) enum Dialect {
+pub(crate) enum Quirks {
     /// Nowhere.
     #[default]
     Standard,
@@ -101,7 +101,7 @@ pub(crate) struct ServerSettings {
     /// Where it is.
     pub endpoints: Endpoints,
     /// Its departures.
-    pub dialect: Dialect,
+    pub quirks: Quirks,
 }
 
 /// What the two standard kinds share.
@@ -144,7 +144,7 @@ impl Server {
                 request.headers.insert(AUTHORIZATION, line);
             }
             // There once, as its documents show it: RFC 6749 §3.2 lets no parameter be sent twice.
-            ClientAuth::None if settings.dialect == Dialect::AdobeIms => {
+            ClientAuth::None if settings.quirks == Quirks::AdobeIms => {
                 let joint = if request.path.contains('?') { '&' } else { '?' };
                 request.path.push(joint);
                 request.path.push_str("client_id=");
@@ -165,7 +165,7 @@ impl Server {
     pub(super) fn token_form(&self, fields: &Fields<'_>) -> Option<HttpRequest> {
         let settings = &self.settings;
         let mut fields = fields.to_vec();
-        if let (Dialect::FrameioApplications, Some(scope)) = (settings.dialect, &settings.scope) {
+        if let (Quirks::FrameioApplications, Some(scope)) = (settings.quirks, &settings.scope) {
             fields.push(("scope", scope));
         }
         let mut request = self.form(settings.endpoints.token.as_ref(), &fields)?;
@@ -212,9 +212,9 @@ impl Server {
     }
 
     fn calls_dead(&self, word: &str) -> bool {
-        match self.settings.dialect {
-            Dialect::FrameioApplications => word == "token_inactive",
-            Dialect::Standard | Dialect::AdobeIms => false,
+        match self.settings.quirks {
+            Quirks::FrameioApplications => word == "token_inactive",
+            Quirks::Standard | Quirks::AdobeIms => false,
         }
     }
 }

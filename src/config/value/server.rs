@@ -1,7 +1,7 @@
 //! What is configured of a server: the types of `oauth`, read with the cure for each mistake.
 
 use super::{Text, Word};
-use crate::oauth::{BaseUri, ClientAuth, Dialect, Encoding, Endpoint, Issuer, RedirectUri, UriError};
+use crate::oauth::{BaseUri, ClientAuth, Encoding, Endpoint, Issuer, Quirks, RedirectUri, UriError};
 
 impl Word for ClientAuth {
     const WORDS: &'static [(&'static str, Self)] =
@@ -15,7 +15,7 @@ impl Word for Encoding {
 }
 
 /// `[provider] preset`.
-impl Word for Dialect {
+impl Word for Quirks {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("frameio-applications", Self::FrameioApplications),
         ("adobe-ims", Self::AdobeIms),

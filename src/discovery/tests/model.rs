@@ -284,7 +284,7 @@ fn settings(endpoints: Endpoints) -> ServerSettings {
         scope: None,
         issuer: Some(Issuer::parse("https://id.example").unwrap()),
         endpoints,
-        dialect: Dialect::Standard,
+        quirks: Quirks::Standard,
     }
 }
 

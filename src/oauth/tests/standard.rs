@@ -29,7 +29,7 @@ pub(super) fn server() -> ServerSettings {
             authorization: Some(at("/authorize")),
             revocation: Some(at("/revoke")),
         },
-        dialect: Dialect::Standard,
+        quirks: Quirks::Standard,
     }
 }
 
@@ -71,32 +71,32 @@ fn said(provider: &Provider, kind: Kind, status: u16, body: &str) -> Answer {
 }
 
 /// Every provider of the standard kinds there can be.
-fn every() -> Vec<(Dialect, Provider)> {
-    let dialects = [Dialect::Standard, Dialect::FrameioApplications, Dialect::AdobeIms];
+fn every() -> Vec<(Quirks, Provider)> {
+    let dialects = [Quirks::Standard, Quirks::FrameioApplications, Quirks::AdobeIms];
     let auths = [ClientAuth::Post, ClientAuth::Basic, ClientAuth::None];
     dialects
         .into_iter()
-        .flat_map(|dialect| auths.map(|auth| (dialect, auth)))
-        .flat_map(|(dialect, auth)| {
+        .flat_map(|quirks| auths.map(|auth| (quirks, auth)))
+        .flat_map(|(quirks, auth)| {
             let settings = ServerSettings {
-                dialect,
+                quirks,
                 auth,
                 issuer: Some(Issuer::parse(ISSUER).unwrap()),
                 ..server()
             };
-            [(dialect, device(settings.clone())), (dialect, code(settings))]
+            [(quirks, device(settings.clone())), (quirks, code(settings))]
         })
         .collect()
 }
 
 /// The words, said once more and by other means than the code's.
-fn may_kill(dialect: Dialect, status: u16, body: &[u8]) -> bool {
+fn may_kill(quirks: Quirks, status: u16, body: &[u8]) -> bool {
     let parsed: Option<serde_json::Value> = serde_json::from_slice(body).ok();
     let word = parsed.as_ref().and_then(|body| body.get("error")?.as_str());
     matches!(status, 400 | 401 | 403)
         && match word {
             Some("invalid_grant") => true,
-            Some("token_inactive") => dialect == Dialect::FrameioApplications,
+            Some("token_inactive") => quirks == Quirks::FrameioApplications,
             Some(_) | None => false,
         }
 }
@@ -104,13 +104,13 @@ fn may_kill(dialect: Dialect, status: u16, body: &[u8]) -> bool {
 #[test]
 fn a_refresh_token_dies_by_the_exact_words_and_by_nothing_near_them() {
     let mut deaths = 0;
-    for (dialect, provider) in every() {
+    for (quirks, provider) in every() {
         for body in [r#"{"error":"invalid_grant"}"#, r#"{"error":"token_inactive"}"#] {
             for body in neighbours(body) {
                 let answer = provider.answer(Kind::Refresh, &response(401, JSON, &body));
                 let dead = answer == Answer::Refresh(RefreshAnswer::Dead);
-                let wanted = may_kill(dialect, 401, &body);
-                assert_eq!(dead, wanted, "{dialect:?} {}", String::from_utf8_lossy(&body));
+                let wanted = may_kill(quirks, 401, &body);
+                assert_eq!(dead, wanted, "{quirks:?} {}", String::from_utf8_lossy(&body));
                 deaths += u32::from(dead);
             }
         }
@@ -140,12 +140,12 @@ proptest! {
     ) {
         // `serde_json::Value` refuses 1e999 anywhere, our reader passes over it as a lifetime or an interval.
         let plain = body.replace("1e999", "1");
-        for (dialect, provider) in every() {
+        for (quirks, provider) in every() {
             let response = response(status, JSON, body.as_bytes());
             let _ = provider.learn(&response);
             for kind in KINDS {
                 if provider.answer(kind, &response) == Answer::Refresh(RefreshAnswer::Dead) {
-                    prop_assert!(may_kill(dialect, status, plain.as_bytes()), "{:?} {} {}", dialect, status, body);
+                    prop_assert!(may_kill(quirks, status, plain.as_bytes()), "{:?} {} {}", quirks, status, body);
                 }
             }
         }

@@ -58,7 +58,7 @@ fn a_refresh_ends_a_pairing_by_invalid_grant_and_by_nothing_else() {
 #[test]
 fn frameios_applications_call_a_used_token_inactive() {
     let frameio = code(ServerSettings {
-        dialect: Dialect::FrameioApplications,
+        quirks: Quirks::FrameioApplications,
         ..server()
     });
     let reuse =

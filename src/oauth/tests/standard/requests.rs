@@ -67,10 +67,10 @@ fn the_authorization_uri_is_that_of_rfc_6749_with_the_challenge_of_rfc_7636() {
 
 #[test]
 fn consent_is_asked_for_where_openid_connect_wants_it_for_offline_access() {
-    let uri = |scope: &str, dialect| {
+    let uri = |scope: &str, quirks| {
         let settings = ServerSettings {
             scope: Some(scope.to_owned()),
-            dialect,
+            quirks,
             ..server()
         };
         let provider = OauthCode::new(settings, RedirectUri::parse("http://127.0.0.1:1/cb").unwrap());
@@ -78,10 +78,10 @@ fn consent_is_asked_for_where_openid_connect_wants_it_for_offline_access() {
         assert!(uri.contains("scope="), "{}", uri.as_str());
         uri.contains("prompt=consent")
     };
-    assert!(uri("openid offline_access", Dialect::Standard));
-    assert!(!uri("offline_access", Dialect::Standard));
-    assert!(!uri("openid offline_access_not", Dialect::Standard));
-    assert!(!uri("openid offline_access", Dialect::AdobeIms));
+    assert!(uri("openid offline_access", Quirks::Standard));
+    assert!(!uri("offline_access", Quirks::Standard));
+    assert!(!uri("openid offline_access_not", Quirks::Standard));
+    assert!(!uri("openid offline_access", Quirks::AdobeIms));
 }
 
 /// RFC 6749 §2.3.1: each part is form-encoded before the two are joined.
@@ -231,21 +231,21 @@ fn revocation_is_that_of_rfc_7009_where_there_is_an_endpoint() {
 
 #[test]
 fn known_servers_get_what_they_want_and_no_other_does() {
-    let with = |dialect, auth| ServerSettings {
-        dialect,
+    let with = |quirks, auth| ServerSettings {
+        quirks,
         auth,
         scope: Some("offline a".to_owned()),
         ..server()
     };
     // Frame.io's applications: scope with each token request.
-    let frameio = code(with(Dialect::FrameioApplications, ClientAuth::None));
+    let frameio = code(with(Quirks::FrameioApplications, ClientAuth::None));
     assert_eq!(
         text(&sent(&frameio, &refresh_request())),
         "client_id=s6BhdRkqt3&grant_type=refresh_token&refresh_token=tGzv3JOkF0XG5Qx2TlKWIA&scope=offline+a"
     );
     assert!(text(&sent(&frameio, &exchange())).ends_with("&state=a1B2c3D4&scope=offline+a"));
     // Adobe: a public client's id in the query, and nowhere else.
-    let adobe = code(with(Dialect::AdobeIms, ClientAuth::None));
+    let adobe = code(with(Quirks::AdobeIms, ClientAuth::None));
     let revoke = Request::Revoke(Revocable::Refresh(RefreshToken::new("RT".to_owned())));
     for (request, path) in [
         (refresh_request(), "/token?client_id=s6BhdRkqt3"),
@@ -258,10 +258,10 @@ fn known_servers_get_what_they_want_and_no_other_does() {
             "{request:?}"
         );
     }
-    let adobe = code(with(Dialect::AdobeIms, ClientAuth::Basic));
+    let adobe = code(with(Quirks::AdobeIms, ClientAuth::Basic));
     assert_eq!(sent(&adobe, &refresh_request()).path, "/token");
     // Everybody else.
-    let plain = code(with(Dialect::Standard, ClientAuth::None));
+    let plain = code(with(Quirks::Standard, ClientAuth::None));
     let request = sent(&plain, &refresh_request());
     assert!(!text(&request).contains("scope") && request.path == "/token");
 }
