@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use crate::bus::TestBus;
 use crate::rig::{CLIENT_ID, Process, Rig};
 use crate::server::{Endpoint, Fault, Options, Outcome, Pause, Server, Stage, Truth};
-use crate::standard::{CLIENT, Client, Habits, Standard};
+use crate::standard::{CLIENT, Client, Quirks, Standard};
 use crate::user::User;
 
 /// How long anything may take that is to happen at all, on a machine that is ten times slower than most.
@@ -212,18 +212,18 @@ impl Harness<Server> {
 )]
 impl Harness<Standard> {
     /// A device of the kind `oauth-device`, at a server that describes itself.
-    pub fn device(daemon: impl Into<PathBuf>, habits: Habits) -> Self {
-        Self::standard(daemon, "oauth-device", habits)
+    pub fn device(daemon: impl Into<PathBuf>, quirks: Quirks) -> Self {
+        Self::standard(daemon, "oauth-device", quirks)
     }
 
     /// The same of the kind `oauth-code`.
-    pub fn code(daemon: impl Into<PathBuf>, habits: Habits) -> Self {
-        Self::standard(daemon, "oauth-code", habits)
+    pub fn code(daemon: impl Into<PathBuf>, quirks: Quirks) -> Self {
+        Self::standard(daemon, "oauth-code", quirks)
     }
 
     /// A device of this kind, at a server that describes itself.
-    pub fn standard(daemon: impl Into<PathBuf>, kind: &str, habits: Habits) -> Self {
-        let mut harness = Self::client_of(daemon, habits);
+    pub fn standard(daemon: impl Into<PathBuf>, kind: &str, quirks: Quirks) -> Self {
+        let mut harness = Self::client_of(daemon, quirks);
         let issuer = harness.server.issuer();
         harness.set(&[("provider", "kind", kind), ("provider", "issuer", &issuer)]);
         harness
@@ -235,9 +235,9 @@ impl Harness<Standard> {
         preset: &str,
         scope: &str,
         redirect: Option<&str>,
-        habits: Habits,
+        quirks: Quirks,
     ) -> Self {
-        let mut harness = Self::client_of(daemon, habits);
+        let mut harness = Self::client_of(daemon, quirks);
         let (authorization, token, revocation) = harness.server.endpoints();
         harness.set(&[
             ("provider", "kind", "oauth-code"),
@@ -256,9 +256,9 @@ impl Harness<Standard> {
     }
 
     /// The client that the server knows, by the server's address alone.
-    fn client_of(daemon: impl Into<PathBuf>, habits: Habits) -> Self {
-        let client = habits.client.clone();
-        let server = Standard::start(habits).unwrap();
+    fn client_of(daemon: impl Into<PathBuf>, quirks: Quirks) -> Self {
+        let client = quirks.client.clone();
+        let server = Standard::start(quirks).unwrap();
         let (secret, auth) = match &client {
             Client::Public => (None, "none"),
             Client::Confidential(secret) => (Some(secret), "basic"),

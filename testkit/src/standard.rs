@@ -32,7 +32,7 @@ pub const CLIENT: &str = "camera-app";
 
 /// What the server does where the standards leave it open.
 #[derive(Clone, Debug)]
-pub struct Habits {
+pub struct Quirks {
     /// Whose they are, as far as they are known.
     pub dialect: Dialect,
     /// The one client.
@@ -55,7 +55,7 @@ pub struct Habits {
     pub label: &'static str,
 }
 
-impl Default for Habits {
+impl Default for Quirks {
     fn default() -> Self {
         Self {
             dialect: Dialect::Standard,
@@ -72,7 +72,7 @@ impl Default for Habits {
     }
 }
 
-impl Habits {
+impl Quirks {
     /// Frame.io's OAuth 2 applications.
     #[must_use]
     pub fn frameio_applications(client: Client) -> Self {
@@ -143,7 +143,7 @@ impl Standard {
     /// # Errors
     ///
     /// When there is no port, no thread or no certificate to be had.
-    pub fn start(habits: Habits) -> io::Result<Self> {
+    pub fn start(quirks: Quirks) -> io::Result<Self> {
         let certificates = Certificates::make(&[]).map_err(io::Error::other)?;
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
@@ -153,7 +153,7 @@ impl Standard {
         let listener = TcpListener::from_std(listener)?;
         drop(entered);
         let state = Watched::new(State {
-            habits,
+            quirks,
             issuer: format!("https://localhost:{}", address.port()),
             ..State::default()
         });
@@ -192,8 +192,8 @@ impl Standard {
     }
 
     /// Changes what it does.
-    pub fn change(&self, change: impl FnOnce(&mut Habits)) {
-        self.state.update(|state| change(&mut state.habits));
+    pub fn change(&self, change: impl FnOnce(&mut Quirks)) {
+        self.state.update(|state| change(&mut state.quirks));
     }
 
     /// A person enters a user code and approves or declines. Whether there was such a code.
@@ -210,7 +210,7 @@ impl Standard {
     pub fn endpoints(&self) -> (String, String, Option<String>) {
         self.state.read(|state| {
             let at = |path: &str| format!("{}{path}", state.issuer);
-            let paths = state.habits.dialect.paths();
+            let paths = state.quirks.dialect.paths();
             (at(paths.authorization), at(paths.token), paths.revocation.map(at))
         })
     }
@@ -347,7 +347,7 @@ async fn answer(state: Watched<State>, request: Request<Incoming>) -> Result<Res
         state
             .log
             .push(format!("{} {path} {grant} {status} {error}", head.method));
-        (status, body, state.habits.label)
+        (status, body, state.quirks.label)
     });
     let text = if body.is_null() {
         String::new()

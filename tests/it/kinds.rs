@@ -12,7 +12,7 @@ use std::net::TcpStream;
 use std::process::Stdio;
 
 use c2c_testkit::harness::{Harness, LIMIT, LOOK};
-use c2c_testkit::standard::{Document, Habits, Secret};
+use c2c_testkit::standard::{Document, Quirks, Secret};
 use c2c_testkit::user::{Token, error_name};
 use tokio::io::AsyncWriteExt as _;
 
@@ -51,11 +51,11 @@ async fn a_device_pairs_by_code_refreshes_and_is_revoked() {
 
 #[tokio::test]
 async fn who_declines_is_heard_in_the_words_of_entra_id() {
-    let habits = Habits {
+    let quirks = Quirks {
         declines_with: "authorization_declined",
-        ..Habits::default()
+        ..Quirks::default()
     };
-    let world = Harness::device(DAEMON, habits);
+    let world = Harness::device(DAEMON, quirks);
     let user = world.user().await;
     let _daemon = world.start().await;
     let code = user.code(&[]).await.unwrap();
@@ -67,11 +67,11 @@ async fn who_declines_is_heard_in_the_words_of_entra_id() {
 
 #[tokio::test]
 async fn a_no_in_unknown_words_ends_after_three_codes_and_is_named() {
-    let habits = Habits {
+    let quirks = Quirks {
         declines_with: "bad_verification_code",
-        ..Habits::default()
+        ..Quirks::default()
     };
-    let world = Harness::device(DAEMON, habits);
+    let world = Harness::device(DAEMON, quirks);
     let user = world.user().await;
     let mut daemon = world.start().await;
     user.code(&[]).await.unwrap();
@@ -146,7 +146,7 @@ async fn a_browser_on_the_board_pairs_among_strangers() {
 
 #[tokio::test]
 async fn a_browser_elsewhere_pairs_through_the_bus_and_only_with_the_right_answer() {
-    let mut world = Harness::code(DAEMON, Habits::default());
+    let mut world = Harness::code(DAEMON, Quirks::default());
     let user = world.user().await;
     world
         .rig
@@ -199,7 +199,7 @@ async fn a_browser_elsewhere_pairs_through_the_bus_and_only_with_the_right_answe
 
 #[tokio::test]
 async fn a_decline_a_cancel_and_another_try_leave_nothing_behind() {
-    let world = Harness::code(DAEMON, Habits::default());
+    let world = Harness::code(DAEMON, Quirks::default());
     let user = world.user().await;
     let daemon = world.start().await;
     let code = user.code(&[]).await.unwrap();
@@ -220,7 +220,7 @@ async fn a_decline_a_cancel_and_another_try_leave_nothing_behind() {
 
 #[tokio::test]
 async fn a_pairing_that_is_replaced_is_not_revoked_where_grants_may_be_one() {
-    let world = Harness::code(DAEMON, Habits::default());
+    let world = Harness::code(DAEMON, Quirks::default());
     let user = world.user().await;
     let daemon = world.start().await;
     pair_by_browser(&world, &user, &[]).await;
@@ -238,7 +238,7 @@ async fn a_pairing_that_is_replaced_is_not_revoked_where_grants_may_be_one() {
 
 #[tokio::test]
 async fn a_pairing_that_is_replaced_is_revoked_where_grants_are_known_to_be_separate() {
-    let mut world = Harness::code(DAEMON, Habits::default());
+    let mut world = Harness::code(DAEMON, Quirks::default());
     let user = world.user().await;
     world
         .rig
@@ -258,11 +258,11 @@ async fn a_pairing_that_is_replaced_is_revoked_where_grants_are_known_to_be_sepa
 
 #[tokio::test]
 async fn a_refresh_without_a_new_refresh_token_keeps_the_old_one() {
-    let habits = Habits {
+    let quirks = Quirks {
         rotates: false,
         ..short_lived()
     };
-    let world = Harness::code(DAEMON, habits);
+    let world = Harness::code(DAEMON, quirks);
     let user = world.user().await;
     let _daemon = world.start().await;
     pair_by_browser(&world, &user, &[]).await;
@@ -280,13 +280,13 @@ async fn only_invalid_grant_ends_a_pairing() {
     user.until("Pairing", "PairingState", "paired").await;
     world
         .server
-        .change(|habits| habits.refuses_refresh = Some("invalid_request"));
+        .change(|quirks| quirks.refuses_refresh = Some("invalid_request"));
     let refused = async {
         world.server.seen(REFRESH, 2, LIMIT).await.unwrap();
         assert_eq!(user.word("Pairing", "PairingState").await, "paired");
         world
             .server
-            .change(|habits| habits.refuses_refresh = Some("invalid_grant"));
+            .change(|quirks| quirks.refuses_refresh = Some("invalid_grant"));
         user.until("Pairing", "PairingState", "unpaired").await;
     };
     // Who needs a token and has none that lives waits for the next try, which then comes sooner.
@@ -309,11 +309,11 @@ async fn only_invalid_grant_ends_a_pairing() {
 
 #[tokio::test]
 async fn a_lifetime_that_nobody_tells_is_an_hour() {
-    let habits = Habits {
+    let quirks = Quirks {
         token_life: None,
-        ..Habits::default()
+        ..Quirks::default()
     };
-    let world = Harness::code(DAEMON, habits);
+    let world = Harness::code(DAEMON, quirks);
     let user = world.user().await;
     let _daemon = world.start().await;
     pair_by_browser(&world, &user, &[]).await;
@@ -323,16 +323,16 @@ async fn a_lifetime_that_nobody_tells_is_an_hour() {
 
 #[tokio::test]
 async fn a_server_that_does_not_describe_itself_is_an_error_that_passes() {
-    let habits = Habits {
+    let quirks = Quirks {
         document: Document::Absent,
-        ..Habits::default()
+        ..Quirks::default()
     };
-    let world = Harness::code(DAEMON, habits);
+    let world = Harness::code(DAEMON, quirks);
     let user = world.user().await;
     let _daemon = world.start().await;
     let refused = user.code(&[("timeout", 5_u32.into())]).await;
     assert_eq!(error_name(&refused), "org.cameratocloud.Auth1.Error.ServerError");
-    world.server.change(|habits| habits.document = Document::Good);
+    world.server.change(|quirks| quirks.document = Document::Good);
     user.until("Pairing", "PairingState", "awaiting-user").await;
 }
 
@@ -340,7 +340,7 @@ async fn a_server_that_does_not_describe_itself_is_an_error_that_passes() {
 async fn is_told_as_unfit(document: Document, words: &str) {
     let world = Harness::code(DAEMON, short_lived());
     let user = world.user().await;
-    world.server.change(|habits| habits.document = document);
+    world.server.change(|quirks| quirks.document = document);
     let daemon = world.start().await;
     let refused = user.code(&[("timeout", 5_u32.into())]).await;
     assert_eq!(error_name(&refused), "org.freedesktop.DBus.Error.NotSupported");
@@ -348,11 +348,11 @@ async fn is_told_as_unfit(document: Document, words: &str) {
     assert_eq!(user.word("Pairing", "PairingReason").await, "local-fault");
     let told = |line: &str| line.contains("the server's description of itself is not");
     daemon.wait_output(told, LIMIT).await.unwrap();
-    world.server.change(|habits| *habits = short_lived());
+    world.server.change(|quirks| *quirks = short_lived());
     user.until("Pairing", "PairingState", "awaiting-user").await;
     pair_by_browser(&world, &user, &[]).await;
     // What keeps a new pairing away does not end one that lives.
-    world.server.change(|habits| habits.document = Document::Plain);
+    world.server.change(|quirks| quirks.document = Document::Plain);
     drop(daemon);
     let _daemon = world.start().await;
     user.until_generation(2).await;
@@ -375,7 +375,7 @@ async fn a_port_that_is_taken_is_told_and_tried_again() {
     let free = (own..own + 100).find_map(|port| std::net::TcpListener::bind(("127.0.0.1", port)).ok());
     let taken = free.unwrap();
     let port = taken.local_addr().unwrap().port();
-    let mut world = Harness::code(DAEMON, Habits::default());
+    let mut world = Harness::code(DAEMON, Quirks::default());
     let user = world.user().await;
     world
         .rig
@@ -400,7 +400,7 @@ async fn a_port_that_is_taken_is_told_and_tried_again() {
 
 #[tokio::test]
 async fn no_secret_of_a_pairing_by_browser_is_logged_or_kept_in_clear() {
-    let world = Harness::code(DAEMON, Habits::default());
+    let world = Harness::code(DAEMON, Quirks::default());
     let user = world.user().await;
     let mut daemon = world.start().await;
     let code = user.code(&[]).await.unwrap();

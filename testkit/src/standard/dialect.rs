@@ -7,7 +7,7 @@ use hyper::Method;
 
 use super::{CLIENT, state::Fields};
 
-/// Whose habits the server has.
+/// Whose quirks the server has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Dialect {
     /// The RFCs'.

@@ -7,14 +7,14 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Dialect, Document, Habits,
+    Dialect, Document, Quirks,
     dialect::{Call, Refusal},
 };
 use crate::random;
 
 #[derive(Default)]
 pub(super) struct State {
-    pub(super) habits: Habits,
+    pub(super) quirks: Quirks,
     pub(super) issuer: String,
     /// Device code to its state.
     pub(super) devices: BTreeMap<String, Device>,
@@ -67,9 +67,9 @@ pub(super) struct Asked {
 
 impl State {
     pub(super) fn act(&mut self, call: &Call) -> (u16, Value) {
-        let (dialect, paths) = (self.habits.dialect, self.habits.dialect.paths());
+        let (dialect, paths) = (self.quirks.dialect, self.quirks.dialect.paths());
         let path = call.path.as_str();
-        let described = paths.others && self.habits.document != Document::Absent;
+        let described = paths.others && self.quirks.document != Document::Absent;
         let device = paths.others && path == "/device";
         let token = path == paths.token;
         let revocation = paths.revocation == Some(path);
@@ -78,9 +78,9 @@ impl State {
             "POST" if device || token || revocation => {}
             _ => return (404, json!({"error": "not_found"})),
         }
-        let judged = dialect.proves(&self.habits.client, call).and_then(|()| {
+        let judged = dialect.proves(&self.quirks.client, call).and_then(|()| {
             let complete = if token {
-                dialect.complete(&self.habits.client, call)
+                dialect.complete(&self.quirks.client, call)
             } else {
                 Ok(())
             };
@@ -112,7 +112,7 @@ impl State {
     pub(super) fn authorize(&mut self, authorization_uri: &str, approve: bool) -> Option<String> {
         let (endpoint, query) = authorization_uri.split_once('?')?;
         let fields = Fields::read(query.as_bytes());
-        let dialect = self.habits.dialect;
+        let dialect = self.quirks.dialect;
         let path = dialect.paths().authorization;
         let known = endpoint == format!("{}{path}", self.issuer);
         if !known {
@@ -162,12 +162,12 @@ impl State {
     fn document(&self) -> Value {
         let at = |path: &str| format!("{}{path}", self.issuer);
         json!({
-            "issuer": if self.habits.document == Document::Misnamed { at("/") } else { at("") },
+            "issuer": if self.quirks.document == Document::Misnamed { at("/") } else { at("") },
             "authorization_endpoint": at("/authorize"),
             "device_authorization_endpoint": at("/device"),
             "token_endpoint": at("/token"),
             "revocation_endpoint": at("/revoke"),
-            "code_challenge_methods_supported": [if self.habits.document == Document::Plain { "plain" } else { "S256" }],
+            "code_challenge_methods_supported": [if self.quirks.document == Document::Plain { "plain" } else { "S256" }],
             "authorization_response_iss_parameter_supported": true,
         })
     }
@@ -194,7 +194,7 @@ impl State {
         match self.devices.get(code).map(|device| device.verdict) {
             None => refuse("invalid_grant"),
             Some(None) => refuse("authorization_pending"),
-            Some(Some(false)) => refuse(self.habits.declines_with),
+            Some(Some(false)) => refuse(self.quirks.declines_with),
             Some(Some(true)) => {
                 self.devices.remove(code);
                 self.grants += 1;
@@ -219,14 +219,14 @@ impl State {
             return refuse("invalid_grant");
         }
         self.grants += 1;
-        let offline = self.habits.dialect.offline();
+        let offline = self.quirks.dialect.offline();
         let renewable = offline.is_none_or(|word| asked.scope.split(' ').any(|one| one == word));
         self.scopes.insert(self.grants, asked.scope);
         self.grant(self.grants, renewable)
     }
 
     fn refresh(&mut self, fields: &Fields) -> (u16, Value) {
-        if let Some(word) = self.habits.refuses_refresh {
+        if let Some(word) = self.quirks.refuses_refresh {
             return refuse(word);
         }
         let token = fields.get("refresh_token").unwrap_or_default();
@@ -235,7 +235,7 @@ impl State {
             if let Some(grant) = self.retired.remove(token) {
                 self.live.retain(|_, of| *of != grant);
             }
-            let (status, word) = self.habits.dialect.dead();
+            let (status, word) = self.quirks.dialect.dead();
             return (
                 status,
                 json!({ "error": word, "error_description": "expired, used or never there" }),
@@ -247,28 +247,28 @@ impl State {
         if fields.get("scope").is_some_and(|scope| scope.split(' ').any(beyond)) {
             return refuse("invalid_scope");
         }
-        if self.habits.rotates {
+        if self.quirks.rotates {
             self.live.remove(token);
             self.retired.insert(token.to_owned(), grant);
         }
-        self.grant(grant, self.habits.rotates)
+        self.grant(grant, self.quirks.rotates)
     }
 
     fn grant(&mut self, grant: u64, renewable: bool) -> (u16, Value) {
-        let (access_length, refresh_length) = self.habits.token_lengths;
+        let (access_length, refresh_length) = self.quirks.token_lengths;
         let access = random::padded(token(), access_length);
         self.live.insert(access.clone(), grant);
         self.secrets.push((Secret::AccessToken, access.clone()));
-        let kind = if self.habits.dialect == Dialect::Standard {
+        let kind = if self.quirks.dialect == Dialect::Standard {
             "Bearer"
         } else {
             "bearer"
         };
         let mut answer = json!({"access_token": access, "token_type": kind});
-        if self.habits.dialect == Dialect::FrameioApplications {
+        if self.quirks.dialect == Dialect::FrameioApplications {
             answer["scope"] = json!(self.scopes.get(&grant));
         }
-        if let Some(life) = self.habits.next_life.take().or(self.habits.token_life) {
+        if let Some(life) = self.quirks.next_life.take().or(self.quirks.token_life) {
             answer["expires_in"] = json!(life);
         }
         if renewable {

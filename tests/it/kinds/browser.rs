@@ -5,7 +5,7 @@ use std::net::TcpStream;
 
 use c2c_testkit::harness::Harness;
 use c2c_testkit::rig::Process;
-use c2c_testkit::standard::{Habits, Standard};
+use c2c_testkit::standard::{Quirks, Standard};
 use c2c_testkit::user::{Options, User};
 
 pub(crate) const REFRESH: &str = "POST /token refresh_token";
@@ -113,9 +113,9 @@ pub(crate) fn say(host: &str, request: &str) -> String {
     answer
 }
 
-pub(crate) fn short_lived() -> Habits {
-    Habits {
+pub(crate) fn short_lived() -> Quirks {
+    Quirks {
         token_life: Some(8),
-        ..Habits::default()
+        ..Quirks::default()
     }
 }

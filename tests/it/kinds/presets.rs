@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use c2c_testkit::harness::{Harness, LIMIT, LOOK};
-use c2c_testkit::standard::{Client, Habits, Standard};
+use c2c_testkit::standard::{Client, Quirks, Standard};
 use c2c_testkit::user::{Token, User};
 
 use super::browser::{open, pair_by_browser};
@@ -26,13 +26,13 @@ fn secret() -> Client {
 }
 
 fn frameio(client: Client) -> Harness<Standard> {
-    let habits = Habits::frameio_applications(client);
-    Harness::preset(DAEMON, "frameio-applications", FRAMEIO_SCOPE, None, habits)
+    let quirks = Quirks::frameio_applications(client);
+    Harness::preset(DAEMON, "frameio-applications", FRAMEIO_SCOPE, None, quirks)
 }
 
 fn adobe(client: Client) -> Harness<Standard> {
-    let habits = Habits::adobe_ims(client);
-    Harness::preset(DAEMON, "adobe-ims", ADOBE_SCOPE, Some(ELSEWHERE), habits)
+    let quirks = Quirks::adobe_ims(client);
+    Harness::preset(DAEMON, "adobe-ims", ADOBE_SCOPE, Some(ELSEWHERE), quirks)
 }
 
 /// From the browser's first page to the token that comes of it, which lives as long as that server says.
@@ -58,10 +58,10 @@ async fn pair(world: &Harness<Standard>, user: &User, life: u32) -> String {
 
 /// Two refreshes: the first because the API refused the token, the second because the next one ages.
 async fn refresh_twice(world: &Harness<Standard>, user: &User) {
-    world.server.change(|habits| {
+    world.server.change(|quirks| {
         // One alone: a third refresh, however late this looks, would be the daemon's fault.
-        habits.next_life = Some(8);
-        habits.token_life = Some(3600);
+        quirks.next_life = Some(8);
+        quirks.token_life = Some(3600);
     });
     user.reject(1).await.unwrap();
     user.until_generation(3).await;

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use c2c_testkit::harness::{Harness, LIMIT};
-use c2c_testkit::standard::Habits;
+use c2c_testkit::standard::Quirks;
 use zbus::Connection;
 
 use super::browser::pair;
@@ -43,7 +43,7 @@ async fn insists(user: Connection, dead: u64, seconds: u64) -> usize {
 }
 
 async fn floods_nobody(kind: &str) {
-    let world = Harness::standard(DAEMON, kind, Habits::default());
+    let world = Harness::standard(DAEMON, kind, Quirks::default());
     let user = world.user().await;
     let _daemon = world.start().await;
     pair(&world, &user, kind).await;

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use c2c_testkit::harness::{Harness, LIMIT, LOOK};
-use c2c_testkit::standard::{Habits, Standard};
+use c2c_testkit::standard::{Quirks, Standard};
 use c2c_testkit::user::{User, error_name};
 
 use super::browser::{pair, short_lived};
@@ -25,12 +25,12 @@ async fn until_no_token_can_be_used(world: &Harness<Standard>, user: &User) {
 #[tokio::test]
 async fn long_tokens_and_labels_of_html_are_taken_by_both_kinds() {
     for kind in KINDS {
-        let habits = Habits {
+        let quirks = Quirks {
             token_lengths: (32_768, 32_768),
             label: "text/html; charset=utf-8",
             ..short_lived()
         };
-        let world = Harness::standard(DAEMON, kind, habits);
+        let world = Harness::standard(DAEMON, kind, quirks);
         let user = world.user().await;
         let _daemon = world.start().await;
         pair(&world, &user, kind).await;
@@ -45,15 +45,15 @@ async fn long_tokens_and_labels_of_html_are_taken_by_both_kinds() {
 async fn a_token_that_is_too_long_costs_no_pairing_of_either_kind() {
     for kind in KINDS {
         for rotates in [true, false] {
-            let habits = Habits {
+            let quirks = Quirks {
                 rotates,
                 ..short_lived()
             };
-            let world = Harness::standard(DAEMON, kind, habits);
+            let world = Harness::standard(DAEMON, kind, quirks);
             let user = world.user().await;
             let mut daemon = world.start().await;
             pair(&world, &user, kind).await;
-            world.server.change(|habits| habits.token_lengths = (75_000, 0));
+            world.server.change(|quirks| quirks.token_lengths = (75_000, 0));
             until_no_token_can_be_used(&world, &user).await;
             let refreshes = || {
                 world
@@ -78,11 +78,11 @@ async fn a_token_that_is_too_long_costs_no_pairing_of_either_kind() {
 #[tokio::test]
 async fn a_device_of_either_kind_is_paired_without_a_usable_access_token() {
     for kind in KINDS {
-        let habits = Habits {
+        let quirks = Quirks {
             token_lengths: (32_769, 0),
             ..short_lived()
         };
-        let world = Harness::standard(DAEMON, kind, habits);
+        let world = Harness::standard(DAEMON, kind, quirks);
         let user = world.user().await;
         let _daemon = world.start().await;
         pair(&world, &user, kind).await;

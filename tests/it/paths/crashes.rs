@@ -24,9 +24,9 @@ const KILLS_EACH: usize = 4;
 const AT_ONCE: usize = 8;
 
 /// A small deterministic generator (SplitMix64): a seed is enough to see the same moments again.
-struct Dice(u64);
+struct Rng(u64);
 
-impl Dice {
+impl Rng {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -58,7 +58,7 @@ struct Tally {
 struct Life<'a> {
     world: Harness,
     daemon: Process,
-    dice: Dice,
+    rng: Rng,
     tally: Tally,
     trace: &'a Mutex<Vec<String>>,
     begun: Instant,
@@ -77,7 +77,7 @@ impl Life<'_> {
             let came = self.world.server.wait_for(more, Duration::from_secs(5)).await;
             self.note(format_args!("the server saw {endpoint:?}: {}", came.is_ok()));
         }
-        let pause = self.dice.micros(micros);
+        let pause = self.rng.micros(micros);
         self.note(format_args!("kill in {pause:?}"));
         tokio::time::sleep(pause).await;
     }
@@ -194,7 +194,7 @@ impl Life<'_> {
         let caller = user.clone();
         self.note("pair");
         let calling = tokio::spawn(async move { caller.start_pairing(&[]).await.map(drop) });
-        let poll = self.dice.below(3) > 0;
+        let poll = self.rng.below(3) > 0;
         if poll {
             self.world.seen(|truth| truth.counters().codes_issued > 0).await;
             for waiting in self.world.server.waiting() {
@@ -212,11 +212,11 @@ impl Life<'_> {
     async fn refreshing(&mut self) {
         let user = self.world.user().await;
         let (before, probed) = (self.requests(Endpoint::Refresh), self.requests(Endpoint::Health));
-        let slow = self.dice.below(2) == 0;
+        let slow = self.rng.below(2) == 0;
         if slow {
             // An answer on a slow line: the window that nobody can close.
-            let pause = Pause::For(self.dice.micros(30_000));
-            let stage = if self.dice.below(2) == 0 {
+            let pause = Pause::For(self.rng.micros(30_000));
+            let stage = if self.rng.below(2) == 0 {
                 Stage::BeforeCommit
             } else {
                 Stage::AfterCommit
@@ -226,7 +226,7 @@ impl Life<'_> {
         self.note(format_args!("refresh, slow: {slow}"));
         self.world.set(&[("refresh", "at", "1%")]);
         self.daemon.hang_up().unwrap();
-        match self.dice.below(3) {
+        match self.rng.below(3) {
             0 => self.moment(Some(Endpoint::Health), probed, 40_000).await,
             1 => self.moment(Some(Endpoint::Refresh), before, 40_000).await,
             _ => self.moment(None, 0, 800_000).await,
@@ -247,7 +247,7 @@ impl Life<'_> {
         let caller = user.clone();
         let calling = tokio::spawn(async move { caller.reject(token.generation).await });
         self.world.server.release();
-        match self.dice.below(3) {
+        match self.rng.below(3) {
             0 => self.moment(None, 0, 20_000).await,
             1 => self.moment(Some(Endpoint::Refresh), refreshes, 30_000).await,
             _ => self.moment(None, 0, 100_000).await,
@@ -263,7 +263,7 @@ impl Life<'_> {
         let (revocations, before) = (self.requests(Endpoint::Revoke), self.world.live_refresh());
         self.note("unpair");
         let calling = tokio::spawn(async move { caller.unpair().await });
-        if self.dice.below(2) == 0 {
+        if self.rng.below(2) == 0 {
             self.moment(Some(Endpoint::Revoke), revocations, 20_000).await;
         } else {
             self.moment(None, 0, 30_000).await;
@@ -323,7 +323,7 @@ async fn live(seed: u64, trace: &Mutex<Vec<String>>) -> Tally {
     let mut life = Life {
         world,
         daemon,
-        dice: Dice(seed),
+        rng: Rng(seed),
         tally: Tally::default(),
         trace,
         begun: Instant::now(),

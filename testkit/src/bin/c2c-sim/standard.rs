@@ -2,7 +2,7 @@
 
 use std::{error::Error, path::PathBuf};
 
-use c2c_testkit::standard::{Habits, Secret, Standard};
+use c2c_testkit::standard::{Quirks, Secret, Standard};
 
 use crate::{
     USAGE,
@@ -31,7 +31,7 @@ pub(crate) fn run(mut args: impl Iterator<Item = String>) -> Result<(), Box<dyn 
         return Err(USAGE.into());
     }
     let listener = listen(&directory)?;
-    let server = Standard::start(Habits::default())?;
+    let server = Standard::start(Quirks::default())?;
     give(&directory.join("ca.pem"), server.ca_pem(), 0o644)?;
     give(&directory.join("issuer"), &server.issuer(), 0o644)?;
     serve(&listener, move |words| obey(&server, words))
@@ -55,7 +55,7 @@ fn obey(server: &Standard, words: &[&str]) -> Said {
         }
         ["access-life", life] => {
             let life = seconds(life)?.as_secs();
-            server.change(|habits| habits.token_life = Some(life));
+            server.change(|quirks| quirks.token_life = Some(life));
             Ok(nothing)
         }
         ["kinds"] => Ok(lines(KINDS.map(|(name, _)| name.to_owned()))),
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn verbs_do_what_they_say_and_refuse_what_is_not_there() {
-        let server = Standard::start(Habits::default()).expect("the server starts");
+        let server = Standard::start(Quirks::default()).expect("the server starts");
         assert_eq!(obey(&server, &["grants"]).expect("a number"), "0");
         assert_eq!(obey(&server, &["seen", "POST"]).expect("a number"), "0");
         assert!(obey(&server, &["kinds"]).expect("a list").contains("code-verifier"));
