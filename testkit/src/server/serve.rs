@@ -52,10 +52,11 @@ pub(super) struct Shared {
 #[error("cut")]
 struct CutOff;
 
-/// Binds a loopback port; `None` picks a free one.
+/// Binds a loopback port; `None` picks a free one. A second socket of ours may be bound to the same port.
 pub(super) fn bind(at: Option<SocketAddr>) -> std::io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
+    socket.set_reuseport(true)?;
     socket.bind(at.unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 0))))?;
     Ok(socket)
 }
@@ -65,9 +66,10 @@ pub(super) async fn run(shared: Shared, mut listener: TcpListener, address: Sock
     let mut orders = shared.orders.clone();
     loop {
         if !orders.borrow_and_update().open {
-            drop(listener);
-            // Bound but not listening: connects are refused, and nobody else gets the port meanwhile.
+            // Bound but not listening: connects are refused. It is bound before the listener closes, so that no other
+            // process gets the port in between.
             let reserved = bind(Some(address)).expect("our own port can be bound again");
+            drop(listener);
             shared.state.update(|s| s.listening = false);
             if orders.wait_for(|o| o.open).await.is_err() {
                 return;
