@@ -29,7 +29,7 @@ pub(super) struct Unit {
 
 /// What a unit that does not run died of, and what helps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub(super) struct Death {
+pub(super) struct FailureCause {
     /// What happened: a sentence without its full stop.
     pub(super) what: String,
     /// What to do: a sentence without its full stop; empty where there is nothing to do.
@@ -75,7 +75,7 @@ impl Unit {
     }
 
     /// Why it does not run; `None` if it does, or just was not started.
-    pub(super) fn death(&self) -> Option<Death> {
+    pub(super) fn death(&self) -> Option<FailureCause> {
         // Between two tries it is on its way, and still dead of what ended the last one.
         let waits = self.active_state == "activating" && self.result != "success" && self.exec_main_code != 0;
         let (what, cure) = match self.load_state.as_str() {
@@ -98,7 +98,7 @@ impl Unit {
             ),
         };
         let cure = cure.to_owned();
-        Some(Death { what, cure })
+        Some(FailureCause { what, cure })
     }
 
     fn last_end(&self) -> (String, &'static str) {

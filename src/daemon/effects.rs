@@ -146,8 +146,8 @@ impl EffectRunner {
     }
 
     /// The end has begun: nothing new is learned of the server, so that what is out ends within its own limit.
-    pub(crate) fn wind_down(&self) {
-        self.client.wind_down();
+    pub(crate) fn shut_down(&self) {
+        self.client.shut_down();
     }
 
     /// The end: the last signals and answers go out, whatever is still under way is cut.

@@ -211,7 +211,7 @@ impl Daemon {
             over: now + DRAIN_LIMIT,
             extend: now + EXTEND_BY / 3,
         });
-        self.runner.wind_down();
+        self.runner.shut_down();
         self.step(Event::Shutdown)
     }
 

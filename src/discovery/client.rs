@@ -47,7 +47,7 @@ impl Client {
 
     /// The end has begun: no request waits for the server's documents, now or later. Requests that are out, and those whose
     /// address is known, run to their own limits.
-    pub(crate) fn wind_down(&self) {
+    pub(crate) fn shut_down(&self) {
         self.shared.ending.send_replace(true);
     }
 
@@ -98,7 +98,7 @@ impl Client {
     pub(crate) async fn resolve(&self, kind: Kind) -> Result<Arc<Provider>, Fault> {
         let (provider, connection) = self.discover(kind).await?;
         if let Some(connection) = connection {
-            self.http.keep_warm(connection);
+            self.http.keep_idle(connection);
         }
         Ok(provider)
     }
@@ -133,7 +133,7 @@ impl Client {
         }
     }
 
-    /// Waits for [`Client::wind_down`].
+    /// Waits for [`Client::shut_down`].
     async fn end_begins(&self) {
         let mut ending = self.shared.ending.subscribe();
         // The sender is this client's own.
@@ -144,7 +144,7 @@ impl Client {
         let mut connection = None;
         while let Some(request) = fetch.next(Instant::now().into_std()) {
             let path = request.path.clone();
-            let on = connection.take().or_else(|| self.http.take_warm(&request.origin));
+            let on = connection.take().or_else(|| self.http.take_idle(&request.origin));
             let result = self.get(on, request, fetch.deadline.into(), fetch.document_limit).await;
             let result = result.map(|(response, on)| {
                 connection = Some(on);

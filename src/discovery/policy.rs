@@ -10,7 +10,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::oauth::{HttpRequest, HttpResponse, Kind, Provider, Unfit};
+use crate::oauth::{HttpRequest, HttpResponse, Kind, MetadataError, Provider};
 use c2c_auth_core::{Fault, FaultKind, LocalFault};
 
 /// All documents together, connections included. Beside the limit of the request that waits, so that a slow link which needs
@@ -67,7 +67,7 @@ pub(super) struct Fetch {
     /// Why a document told nothing, other than that it does not exist.
     fault: Option<Fault>,
     /// A document that is not to be believed.
-    unfit: Option<Unfit>,
+    unfit: Option<MetadataError>,
 }
 
 impl Fetch {
@@ -146,7 +146,7 @@ impl Discovery {
         }
         let documents = provider.documents();
         let may_exist = documents.iter().any(|document| !self.absent.contains(&document.path));
-        (provider.wants_description(kind) && may_exist).then_some(SHORT)
+        (provider.benefits_from_metadata(kind) && may_exist).then_some(SHORT)
     }
 
     /// Those that were absent come last: one wrong answer must not rule out the right document for ever.
@@ -246,10 +246,10 @@ impl Discovery {
         }
         // What is missed may be in the document that could not be had.
         let local = match unfit.filter(|_| failed.is_none()) {
-            Some(Unfit::AnotherIssuer) => Some(LocalFault::AnotherIssuer),
-            Some(Unfit::NoS256) => Some(LocalFault::NoS256),
-            Some(Unfit::NoEndpoint(_) | Unfit::BadEndpoint(_)) => Some(LocalFault::NoEndpoint),
-            Some(Unfit::Unreadable) | None => None,
+            Some(MetadataError::AnotherIssuer) => Some(LocalFault::AnotherIssuer),
+            Some(MetadataError::NoS256) => Some(LocalFault::NoS256),
+            Some(MetadataError::NoEndpoint(_) | MetadataError::BadEndpoint(_)) => Some(LocalFault::NoEndpoint),
+            Some(MetadataError::Unreadable) | None => None,
         };
         let failed = failed.unwrap_or(fault(FaultKind::Refused));
         Err(Fault {

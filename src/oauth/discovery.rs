@@ -15,7 +15,7 @@ pub(super) const REVOCATION: &str = "revocation_endpoint";
 
 /// What is believed of documents, beside the endpoints.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Described {
+pub(super) struct ServerMetadata {
     /// RFC 9207 §3: answers at the redirect URI always name their issuer.
     pub(super) names_issuer: bool,
     /// Whether S256 is among the PKCE methods, where they are listed. RFC 8414 §2: absent means that the server does not know
@@ -27,7 +27,7 @@ pub(super) struct Described {
 
 /// Why a document is not believed. The words go to the journal; nothing of the document does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unfit {
+pub(crate) enum MetadataError {
     /// Not a JSON object.
     #[error("it is no JSON object")]
     Unreadable,
@@ -65,9 +65,9 @@ impl Issuer {
 
 /// Reads a document. An endpoint that is there and unfit is as good as absent, but for what is said of it: what is not needed
 /// must not keep a living pairing from its refresh.
-pub(super) fn read(object: &Object<'_>, issuer: &Issuer) -> Result<(Endpoints, Described), Unfit> {
+pub(super) fn read(object: &Object<'_>, issuer: &Issuer) -> Result<(Endpoints, ServerMetadata), MetadataError> {
     if object.text("issuer").is_none_or(|named| *named != issuer.as_str()) {
-        return Err(Unfit::AnotherIssuer);
+        return Err(MetadataError::AnotherIssuer);
     }
     let mut bad = Vec::new();
     let mut endpoint = |name: &'static str| {
@@ -95,7 +95,7 @@ pub(super) fn read(object: &Object<'_>, issuer: &Issuer) -> Result<(Endpoints, D
         object.get("authorization_response_iss_parameter_supported"),
         Json::Bool(true)
     );
-    let described = Described {
+    let described = ServerMetadata {
         names_issuer,
         s256,
         bad,
@@ -103,7 +103,7 @@ pub(super) fn read(object: &Object<'_>, issuer: &Issuer) -> Result<(Endpoints, D
     Ok((endpoints, described))
 }
 
-impl Described {
+impl ServerMetadata {
     /// What a further document of the same server adds.
     pub(super) fn join(&mut self, other: Self) {
         self.names_issuer |= other.names_issuer;

@@ -3,7 +3,7 @@
 //! A request asks for what it needs and for nothing more: whatever is wrong with the description elsewhere, a pairing that
 //! lives is refreshed as long as the token endpoint is known.
 
-use super::discovery::{self, AUTHORIZATION, DEVICE_AUTHORIZATION, REVOCATION, TOKEN, Unfit};
+use super::discovery::{self, AUTHORIZATION, DEVICE_AUTHORIZATION, MetadataError, REVOCATION, TOKEN};
 use super::message::{HttpRequest, HttpResponse};
 use super::oauth_code::OauthCode;
 use super::oauth_device::OauthDevice;
@@ -34,7 +34,7 @@ impl Provider {
 
     /// What this request needs to know of its server and does not.
     #[must_use]
-    pub(crate) fn lacks(&self, kind: Kind) -> Option<Unfit> {
+    pub(crate) fn lacks(&self, kind: Kind) -> Option<MetadataError> {
         self.standard()?.lacks(kind)
     }
 
@@ -43,7 +43,7 @@ impl Provider {
     /// A new pairing by code does not depend on it, but is safer with it: only there a server says that its answers at the
     /// redirect always name it (RFC 9207 §3), and that it knows PKCE methods and S256 is none of them.
     #[must_use]
-    pub(crate) fn wants_description(&self, kind: Kind) -> bool {
+    pub(crate) fn benefits_from_metadata(&self, kind: Kind) -> bool {
         let is_named = |server: &Server| server.settings.issuer.is_some();
         kind == Kind::Authorize && !self.is_described() && self.standard().is_some_and(is_named)
     }
@@ -71,17 +71,17 @@ impl Provider {
     /// The same provider, with what the server tells of itself. What is known stays as it is.
     ///
     /// # Errors
-    /// [`Unfit`], where the document is not to be believed. Whether it is enough, [`Provider::lacks`] tells.
-    pub(crate) fn learn(&self, response: &HttpResponse) -> Result<Self, Unfit> {
+    /// [`MetadataError`], where the document is not to be believed. Whether it is enough, [`Provider::lacks`] tells.
+    pub(crate) fn learn(&self, response: &HttpResponse) -> Result<Self, MetadataError> {
         let object = response
             .object()
             .filter(|_| response.status.is_success())
-            .ok_or(Unfit::Unreadable)?;
+            .ok_or(MetadataError::Unreadable)?;
         let mut learned = self.clone();
         let Some(server) = learned.standard_mut() else {
             return Ok(learned);
         };
-        let issuer = server.settings.issuer.as_ref().ok_or(Unfit::AnotherIssuer)?;
+        let issuer = server.settings.issuer.as_ref().ok_or(MetadataError::AnotherIssuer)?;
         let (endpoints, described) = discovery::read(&object, issuer)?;
         server.settings.endpoints.fill(&endpoints);
         server.described.get_or_insert_default().join(described);
@@ -114,7 +114,7 @@ impl Provider {
 }
 
 impl Server {
-    fn lacks(&self, kind: Kind) -> Option<Unfit> {
+    fn lacks(&self, kind: Kind) -> Option<MetadataError> {
         let endpoints = &self.settings.endpoints;
         let token = || self.without(endpoints.token.as_ref(), TOKEN);
         match kind {
@@ -126,7 +126,7 @@ impl Server {
             Kind::Authorize => self
                 .without(endpoints.authorization.as_ref(), AUTHORIZATION)
                 .or_else(token)
-                .or_else(|| (self.described.as_ref()?.s256 == Some(false)).then_some(Unfit::NoS256)),
+                .or_else(|| (self.described.as_ref()?.s256 == Some(false)).then_some(MetadataError::NoS256)),
             // RFC 7009 is optional, and its endpoint no member of OpenID Connect's document: who names none in any place has none.
             Kind::Revoke if self.settings.issuer.is_some() && !self.throughout => {
                 self.without(endpoints.revocation.as_ref(), REVOCATION)
@@ -148,15 +148,15 @@ impl Server {
         self.settings.issuer.is_some() && written.is_none()
     }
 
-    fn without(&self, endpoint: Option<&Endpoint>, name: &'static str) -> Option<Unfit> {
+    fn without(&self, endpoint: Option<&Endpoint>, name: &'static str) -> Option<MetadataError> {
         if endpoint.is_some() {
             return None;
         }
         let is_bad = self.described.as_ref().is_some_and(|said| said.bad.contains(&name));
         Some(if is_bad {
-            Unfit::BadEndpoint(name)
+            MetadataError::BadEndpoint(name)
         } else {
-            Unfit::NoEndpoint(name)
+            MetadataError::NoEndpoint(name)
         })
     }
 }

@@ -33,7 +33,7 @@ mod uri;
 
 use std::time::Duration;
 
-pub(crate) use discovery::Unfit;
+pub(crate) use discovery::MetadataError;
 pub(crate) use form::Encoding;
 pub(crate) use frameio_c2c::{FrameioC2c, Settings, SettingsError};
 pub(crate) use message::{HttpRequest, HttpResponse};

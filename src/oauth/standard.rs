@@ -13,7 +13,7 @@ use hyper::http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, 
 use hyper::http::{HeaderMap, Method, StatusCode};
 use zeroize::Zeroizing;
 
-use super::discovery::Described;
+use super::discovery::ServerMetadata;
 use super::form::{Encoding, Fields};
 use super::grant;
 use super::message::{ANSWER_MAX, ErrorBody, HttpRequest, HttpResponse, TOKEN_ANSWER_MAX};
@@ -110,7 +110,7 @@ pub(super) struct Server {
     /// As configured; with what the server's own description adds, once that was read.
     pub(super) settings: ServerSettings,
     /// What else the description says; `None` until it was read.
-    pub(super) described: Option<Described>,
+    pub(super) described: Option<ServerMetadata>,
     /// No place tells more than is known here, if any tells anything.
     pub(super) throughout: bool,
     /// Who the server is, as part of the record's identity: what of it is written, whatever is learned later.

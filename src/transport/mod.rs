@@ -12,11 +12,11 @@
 //! - Dropping the future of a request closes its connection.
 //!
 //! Secrets are in wiped memory up to the point where hyper and rustls copy them into buffers of their own; those end with
-//! the connection, which is why none is kept longer than [`WARM`].
+//! the connection, which is why none is kept longer than [`IDLE`].
 
 mod addresses;
+mod connect;
 mod connection;
-mod dial;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tls;
@@ -41,7 +41,7 @@ pub(crate) const LONGEST: Duration = CONNECT.saturating_add(TOKEN_LIMIT);
 
 /// How long an idle connection is trusted. Polls come every 5 s; middleboxes forget a silent connection after a minute, some
 /// sooner, and what is then sent into it stalls until the limit.
-const WARM: Duration = Duration::from_secs(30);
+const IDLE: Duration = Duration::from_secs(30);
 
 /// Sends what the core asks for. Cheap to clone; meant for a current-thread runtime with `tokio::spawn`.
 #[derive(Clone)]
@@ -52,11 +52,11 @@ pub(crate) struct Client {
 
 struct Shared {
     tls: tls::Connector,
-    warm: Mutex<Option<Warm>>,
+    idle: Mutex<Option<Idle>>,
 }
 
 /// The idle connection, and since when by `CLOCK_BOOTTIME`: after a suspend it is as old as it is.
-struct Warm {
+struct Idle {
     connection: Connection,
     since: Duration,
 }
@@ -102,7 +102,7 @@ impl Client {
             provider,
             shared: Arc::new(Shared {
                 tls,
-                warm: Mutex::new(None),
+                idle: Mutex::new(None),
             }),
         })
     }
@@ -125,7 +125,7 @@ impl Client {
     /// As [`Client::prepare`], on a connection that an answer came on a moment ago, if it leads there.
     pub(crate) async fn prepare_on(&self, connection: Option<Connection>) -> Prepared {
         let mut date = None;
-        let (answer, connection) = match self.prove(connection, &mut date).await {
+        let (answer, connection) = match self.verify_alive(connection, &mut date).await {
             Ok((answer, connection)) => (answer, Some(connection)),
             Err(why) => (Kind::Prepare.failed(fault(why)), None),
         };
@@ -151,7 +151,7 @@ impl Client {
         }
     }
 
-    /// Everything else, on a warm connection where there is one. A [`Request::Refresh`] needs the connection of its
+    /// Everything else, on an idle connection where there is one. A [`Request::Refresh`] needs the connection of its
     /// `Prepare`; here it finds none, so nothing is sent.
     pub(crate) async fn send(&self, request: &Request) -> Outcome {
         let kind = Kind::of(request);
@@ -172,7 +172,7 @@ impl Client {
         }
     }
 
-    async fn prove(
+    async fn verify_alive(
         &self,
         connection: Option<Connection>,
         date: &mut Option<WallTime>,
@@ -180,15 +180,15 @@ impl Client {
         let deadline = Instant::now() + Kind::Prepare.limit();
         let origin = self.provider.token_origin().ok_or(FaultKind::Refused)?;
         // On this one an answer came a moment ago: that is proof.
-        let warm = match connection.filter(|warm| warm.origin() == origin) {
-            Some(mut warm) => timeout_at(deadline, warm.is_alive())
+        let idle = match connection.filter(|idle| idle.origin() == origin) {
+            Some(mut idle) => timeout_at(deadline, idle.is_alive())
                 .await
                 .is_ok_and(|alive| alive)
-                .then_some(warm),
+                .then_some(idle),
             None => None,
         };
-        let connection = match warm {
-            Some(warm) => warm,
+        let connection = match idle {
+            Some(idle) => idle,
             None => self.connect(origin, deadline).await?,
         };
         let Some(request) = self.provider.request(&Request::Prepare, entropy()) else {
@@ -205,8 +205,8 @@ impl Client {
     }
 
     async fn transmit(&self, kind: Kind, request: HttpRequest) -> Result<HttpResponse, FaultKind> {
-        if let Some(warm) = self.take_warm(&request.origin) {
-            match self.exchange(kind, warm, request.clone()).await {
+        if let Some(idle) = self.take_idle(&request.origin) {
+            match self.exchange(kind, idle, request.clone()).await {
                 // The server closed it in between. Nothing was sent, so a fresh one costs nothing.
                 Err(FaultKind::Offline) => {}
                 ended => return ended,
@@ -220,7 +220,7 @@ impl Client {
         let deadline = Instant::now() + kind.limit();
         let (response, connection) = self.traced(on, request, deadline).await?;
         if kind.is_followed() {
-            self.keep_warm(connection);
+            self.keep_idle(connection);
         }
         Ok(response)
     }
@@ -282,14 +282,14 @@ impl Client {
         self.provider.unsendable(kind).into()
     }
 
-    pub(crate) fn take_warm(&self, origin: &Origin) -> Option<Connection> {
-        let warm = self.warm().take()?;
-        let fit = warm.connection.origin() == origin && boottime().saturating_sub(warm.since) < WARM;
-        fit.then_some(warm.connection)
+    pub(crate) fn take_idle(&self, origin: &Origin) -> Option<Connection> {
+        let idle = self.idle().take()?;
+        let fit = idle.connection.origin() == origin && boottime().saturating_sub(idle.since) < IDLE;
+        fit.then_some(idle.connection)
     }
 
-    pub(crate) fn keep_warm(&self, connection: Connection) {
-        *self.warm() = Some(Warm {
+    pub(crate) fn keep_idle(&self, connection: Connection) {
+        *self.idle() = Some(Idle {
             connection,
             since: boottime(),
         });
@@ -297,11 +297,11 @@ impl Client {
 
     /// Where one connection failed, the network may have changed, and the idle one is no better.
     pub(crate) fn forget_warm(&self) {
-        *self.warm() = None;
+        *self.idle() = None;
     }
 
-    fn warm(&self) -> MutexGuard<'_, Option<Warm>> {
-        lock(&self.shared.warm)
+    fn idle(&self) -> MutexGuard<'_, Option<Idle>> {
+        lock(&self.shared.idle)
     }
 }
 

@@ -24,7 +24,7 @@ use tokio::time::{Instant, timeout_at};
 use tower_service::Service;
 
 use super::addresses::{Failed, Memory, race};
-use super::dial::{Dialer, Unreachable, look_up};
+use super::connect::{TcpConnector, Unreachable, look_up};
 use super::lock;
 use crate::oauth::Origin;
 use c2c_auth_core::{FaultKind, WallTime};
@@ -204,7 +204,7 @@ impl Connector {
             } else {
                 &configured.resuming
             };
-            let mut connector = HttpsConnector::from((Dialer { address, connected }, Arc::clone(config)));
+            let mut connector = HttpsConnector::from((TcpConnector { address, connected }, Arc::clone(config)));
             connector.enforce_https();
             let uri = uri.clone();
             async move {

@@ -127,9 +127,9 @@ fn from_pairing_to_a_token_to_unpairing() {
     let again = run(&world, "pair");
     assert_eq!(again.code, Some(1));
     assert!(again.err.contains("--replace"), "{}", again.err);
-    let unasked = run(&world, "unpair");
-    assert_eq!(unasked.code, Some(2), "nobody to ask: {}", unasked.err);
-    assert!(unasked.err.contains("--yes"));
+    let unanswered = run(&world, "unpair");
+    assert_eq!(unanswered.code, Some(2), "nobody to ask: {}", unanswered.err);
+    assert!(unanswered.err.contains("--yes"));
     assert_eq!(run(&world, "status").code, Some(0), "and nothing has changed");
     assert_eq!(run(&world, "unpair --yes").code, Some(0));
     assert_eq!(run(&world, "status").code, Some(3));

@@ -7,7 +7,7 @@ use serde::Serialize;
 use crate::ctl::provision::host_key::lost_by_a_start;
 use crate::ctl::provision::place::{Which, find};
 use crate::ctl::site::Site;
-use crate::ctl::systemd::{Death, Unit};
+use crate::ctl::systemd::{FailureCause, Unit};
 use crate::messages;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -19,7 +19,7 @@ pub(in crate::ctl) struct Dead {
     /// `null`: systemd does not answer either.
     pub(in crate::ctl) unit: Option<Unit>,
     /// `null`: it did not die, or there is no telling.
-    pub(in crate::ctl) death: Option<Death>,
+    pub(in crate::ctl) death: Option<FailureCause>,
     /// Credentials that cannot be opened: one sentence each.
     pub(in crate::ctl) credentials: Vec<String>,
 }

@@ -198,7 +198,7 @@ async fn the_end_does_not_wait_for_a_description_of_the_server() {
         Request::Poll(DeviceCode::new("made-up".to_owned())),
     )]);
     tokio::task::yield_now().await;
-    bench.runner.wind_down();
+    bench.runner.shut_down();
     let (_, answer) = bench.answer().await;
     assert!(
         matches!(&answer, Answer::Poll(PollAnswer::Failed(fault)) if fault.kind.unsent()),

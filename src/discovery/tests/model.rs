@@ -191,7 +191,7 @@ impl World {
         assert_eq!(fetch.deadline - self.now, Duration::from_secs(limit), "{kind:?}");
         if !is_needed {
             assert!(is_over(self.wish), "{kind:?} does not leave the server alone");
-            let wants = before.wants_description(kind);
+            let wants = before.benefits_from_metadata(kind);
             assert!(wants || !has_waited, "{kind:?} waits a second time in a minute");
             if self.moved && !has_waited {
                 self.last_wait = Some(self.now);

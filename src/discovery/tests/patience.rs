@@ -26,7 +26,7 @@ async fn the_end_cuts_a_discovery_and_lets_none_begin() {
     });
     assert_eq!(server.next().await, Seen::Accepted);
     assert_eq!(server.next_request().await, OPENID);
-    client.wind_down();
+    client.shut_down();
     assert_eq!(polling.await.unwrap(), poll_failed(FaultKind::Offline));
     assert_eq!(server.next().await, Seen::Left);
     assert_eq!(client.send(&poll()).await.answer, poll_failed(FaultKind::Offline));
@@ -40,7 +40,7 @@ async fn the_end_keeps_no_request_from_an_address_that_is_known() {
     let client = client(&server, Endpoints::default());
     assert_eq!(refreshes(&client).await, refresh_failed(FaultKind::Refused));
     client.forget_warm();
-    client.wind_down();
+    client.shut_down();
     assert_eq!(client.prepare().await.outcome.answer, READY);
     assert_eq!(asked(&mut server).1, [OPENID, TOKEN], "nothing was asked again");
 }

@@ -49,7 +49,7 @@ async fn a_connection_idle_for_too_long_is_not_trusted() {
     let mut server = Server::start([script.clone(), script]).await;
     let client = client_of(&server);
     client.send(&poll()).await;
-    client.warm().as_mut().unwrap().since = boottime().saturating_sub(WARM);
+    client.idle().as_mut().unwrap().since = boottime().saturating_sub(IDLE);
     assert_eq!(client.send(&poll()).await.answer, STILL_PENDING);
     let accepted = server.so_far().iter().filter(|seen| **seen == Seen::Accepted).count();
     assert_eq!(accepted, 2);
@@ -62,7 +62,7 @@ async fn nothing_is_kept_warm_after_a_request_that_none_follows() {
     let client = client_of(&server);
     let outcome = client.send(&heartbeat).await;
     assert_eq!(outcome.answer, Answer::Resource(ResourceAnswer::Alive(None)));
-    assert!(client.warm().is_none());
+    assert!(client.idle().is_none());
     assert_eq!(server.next().await, Seen::Accepted);
     assert_eq!(server.next_request().await, "POST /v2/devices/heartbeat HTTP/1.1");
     assert_eq!(server.next().await, Seen::Left);

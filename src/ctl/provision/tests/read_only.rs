@@ -30,7 +30,7 @@ impl World {
 
 const READ_ONLY_ETC: (&str, &str) = ("/etc", "squashfs /dev/root ro");
 
-fn unasked() -> Result<Plain, Failure> {
+fn unanswered() -> Result<Plain, Failure> {
     panic!("the secret was asked for")
 }
 
@@ -91,7 +91,7 @@ fn an_etc_that_forgets_is_not_where_secrets_go() {
 fn where_nothing_can_be_written_it_says_so_before_it_asks_for_the_secret() {
     let world = World::mounted(&[READ_ONLY_ETC, ("/var", "squashfs /dev/root ro")]);
     let before = world.everything();
-    let refused = store(&world.site, &sealed(), unasked).unwrap_err();
+    let refused = store(&world.site, &sealed(), unanswered).unwrap_err();
     for word in [
         "/etc/credstore.encrypted",
         "/var/lib/c2c-provision",
@@ -101,13 +101,13 @@ fn where_nothing_can_be_written_it_says_so_before_it_asks_for_the_secret() {
     ] {
         assert!(refused.sentence.contains(word), "{word}: {refused}");
     }
-    let refused = store(&world.site, &files(), unasked).unwrap_err();
+    let refused = store(&world.site, &files(), unanswered).unwrap_err();
     assert!(refused.sentence.contains("client-secret-file"), "{refused}");
     assert_eq!(world.everything(), before);
     // An image that does not link is told what it lacks.
     let world = World::mounted(&[READ_ONLY_ETC]);
     fs::remove_file(world.site.path("/usr/lib/tmpfiles.d/c2c-authd.conf")).unwrap();
-    let refused = store(&world.site, &sealed(), unasked).unwrap_err();
+    let refused = store(&world.site, &sealed(), unanswered).unwrap_err();
     assert!(refused.sentence.contains("tmpfiles.d/c2c-authd.conf"), "{refused}");
 }
 
@@ -291,7 +291,7 @@ fn without_a_key_that_lasts_nothing_is_asked_for() {
     if Creds(&world.site).has_tpm().unwrap_or(false) {
         return;
     }
-    let refused = store(&world.site, &wanted, unasked).unwrap_err();
+    let refused = store(&world.site, &wanted, unanswered).unwrap_err();
     assert!(refused.sentence.contains("--files DIR"), "{refused}");
 }
 
@@ -302,7 +302,7 @@ fn a_directory_that_the_unit_hides_is_refused_before_it_asks_for_the_secret() {
         how: How::Files(PathBuf::from("/tmp/factory")),
         ..Provision::default()
     };
-    let refused = store(&world.site, &wanted, unasked).unwrap_err();
+    let refused = store(&world.site, &wanted, unanswered).unwrap_err();
     assert!(refused.sentence.contains("PrivateTmp="), "{refused}");
     assert_eq!(world.everything(), []);
 }

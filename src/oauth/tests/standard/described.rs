@@ -10,7 +10,7 @@ fn undiscovered() -> ServerSettings {
     }
 }
 
-fn learn(provider: &Provider, body: &str) -> Result<Provider, Unfit> {
+fn learn(provider: &Provider, body: &str) -> Result<Provider, MetadataError> {
     provider.learn(&response(200, JSON, body.as_bytes()))
 }
 
@@ -95,18 +95,21 @@ fn swap(from: &str, to: &str) -> String {
 #[test]
 fn a_description_that_is_not_to_be_believed_is_not() {
     for (document, why) in [
-        (String::new(), Unfit::Unreadable),
-        ("[]".to_owned(), Unfit::Unreadable),
-        (swap("id.example/tenant/", "id.example/tenant"), Unfit::AnotherIssuer),
-        (swap("id.example", "evil.example"), Unfit::AnotherIssuer),
-        ("{}".to_owned(), Unfit::AnotherIssuer),
+        (String::new(), MetadataError::Unreadable),
+        ("[]".to_owned(), MetadataError::Unreadable),
+        (
+            swap("id.example/tenant/", "id.example/tenant"),
+            MetadataError::AnotherIssuer,
+        ),
+        (swap("id.example", "evil.example"), MetadataError::AnotherIssuer),
+        ("{}".to_owned(), MetadataError::AnotherIssuer),
     ] {
         assert_eq!(learn(&code(undiscovered()), &document).err(), Some(why), "{document}");
     }
     let page = response(404, JSON, DOCUMENT.as_bytes());
-    assert_eq!(code(undiscovered()).learn(&page).err(), Some(Unfit::Unreadable));
+    assert_eq!(code(undiscovered()).learn(&page).err(), Some(MetadataError::Unreadable));
     let page = response(200, HTML, b"<html>log in</html>");
-    assert_eq!(code(undiscovered()).learn(&page).err(), Some(Unfit::Unreadable));
+    assert_eq!(code(undiscovered()).learn(&page).err(), Some(MetadataError::Unreadable));
 }
 
 #[test]
@@ -148,35 +151,39 @@ fn a_request_needs_its_own_addresses_and_no_others() {
         (
             swap("https://t.example", "http://t.example"),
             with_token(Kind::Authorize),
-            Some(Unfit::BadEndpoint("token_endpoint")),
+            Some(MetadataError::BadEndpoint("token_endpoint")),
         ),
         (
             swap("token_endpoint", "nothing"),
             with_token(Kind::Authorize),
-            Some(Unfit::NoEndpoint("token_endpoint")),
+            Some(MetadataError::NoEndpoint("token_endpoint")),
         ),
         // It may be in another place.
         (
             swap("\"https://r.example/revoke\"", "7"),
             vec![Kind::Revoke],
-            Some(Unfit::BadEndpoint("revocation_endpoint")),
+            Some(MetadataError::BadEndpoint("revocation_endpoint")),
         ),
         (
             swap("revocation_endpoint", "nothing"),
             vec![Kind::Revoke],
-            Some(Unfit::NoEndpoint("revocation_endpoint")),
+            Some(MetadataError::NoEndpoint("revocation_endpoint")),
         ),
         (
             swap("\"authorization_endpoint", "\"nothing"),
             vec![Kind::Authorize],
-            Some(Unfit::NoEndpoint("authorization_endpoint")),
+            Some(MetadataError::NoEndpoint("authorization_endpoint")),
         ),
         (
             swap("https://d.example/", "ftp://d.example/"),
             vec![Kind::DeviceCode],
-            Some(Unfit::BadEndpoint("device_authorization_endpoint")),
+            Some(MetadataError::BadEndpoint("device_authorization_endpoint")),
         ),
-        (swap(",\"S256\"", ""), vec![Kind::Authorize], Some(Unfit::NoS256)),
+        (
+            swap(",\"S256\"", ""),
+            vec![Kind::Authorize],
+            Some(MetadataError::NoS256),
+        ),
     ] {
         for provider in [code(undiscovered()), device(undiscovered())] {
             let mut found = lacking(&provider, &document);
@@ -241,7 +248,7 @@ fn only_a_new_pairing_by_code_is_better_off_with_a_description_that_it_does_not_
     };
     let wanting = |provider: &Provider| -> Vec<_> {
         let kinds = KINDS.into_iter();
-        kinds.filter(|kind| provider.wants_description(*kind)).collect()
+        kinds.filter(|kind| provider.benefits_from_metadata(*kind)).collect()
     };
     let provider = code(named);
     assert_eq!(wanting(&provider), [Kind::Authorize]);

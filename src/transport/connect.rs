@@ -16,7 +16,7 @@ use crate::oauth::Origin;
 
 /// Connects to one address, whatever the URI says. The caller bounds the time.
 #[derive(Clone)]
-pub(super) struct Dialer {
+pub(super) struct TcpConnector {
     pub(super) address: SocketAddr,
     /// Set as soon as TCP is up.
     pub(super) connected: Arc<AtomicBool>,
@@ -27,7 +27,7 @@ pub(super) struct Dialer {
 #[error(transparent)]
 pub(super) struct Unreachable(#[from] io::Error);
 
-impl Service<Uri> for Dialer {
+impl Service<Uri> for TcpConnector {
     type Response = TokioIo<TcpStream>;
     type Error = Unreachable;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Self::Error>> + Send>>;
