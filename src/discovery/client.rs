@@ -121,7 +121,7 @@ impl Client {
             () = self.end_begins() => {
                 tracing::debug!("the server is not asked for a description of itself any more: this is the end");
                 let provider = self.provider();
-                match provider.lacks(kind) {
+                match provider.missing_endpoint(kind) {
                     None => Ok((provider, None)),
                     Some(_) => Err(Fault { kind: FaultKind::Offline, retry_after: None }),
                 }

@@ -131,7 +131,7 @@ impl Discovery {
 
     /// How long this request waits for the documents; `None` where it needs none, or can do without for now.
     fn limit(&mut self, kind: Kind, provider: &Provider, now: Instant) -> Option<Duration> {
-        if provider.lacks(kind).is_some() {
+        if provider.missing_endpoint(kind).is_some() {
             return Some(if kind == Kind::Revoke { SHORT } else { LIMIT });
         }
         let is_over = |until: Option<Instant>| until.is_none_or(|until| until <= now);
@@ -176,10 +176,10 @@ impl Discovery {
             }
         };
         let status = response.status.as_u16();
-        match fetch.learned.as_ref().unwrap_or(&self.configured).learn(&response) {
+        match fetch.learned.as_ref().unwrap_or(&self.configured).merge(&response) {
             Ok(learned) => {
                 tracing::debug!(path, "the server described itself");
-                if learned.lacks(fetch.kind).is_none() {
+                if learned.missing_endpoint(fetch.kind).is_none() {
                     fetch.documents.clear();
                 }
                 fetch.learned = Some(Arc::new(learned));
@@ -225,15 +225,15 @@ impl Discovery {
         let mut provider = self.provider();
         if kind == Kind::Revoke && failed.is_none() {
             // A server that described itself before may be back; a document that is not to be believed may be mended.
-            let is_final = told || (unfit.is_none() && !provider.is_described());
-            if is_final && provider.lacks(Kind::Refresh).is_none() {
+            let is_final = told || (unfit.is_none() && !provider.has_metadata());
+            if is_final && provider.missing_endpoint(Kind::Refresh).is_none() {
                 // No document tells more than is known: a revocation must not be tried for ever at a server that names no
                 // endpoint for it.
-                provider = Arc::new(provider.described_throughout());
+                provider = Arc::new(provider.exhausted());
                 self.learned = Some(Arc::clone(&provider));
             }
         }
-        let Some(lacking) = provider.lacks(kind) else {
+        let Some(lacking) = provider.missing_endpoint(kind) else {
             return Ok(provider);
         };
         // No document at all may be an outage; one that does not fit is to be mended here.
@@ -260,7 +260,7 @@ impl Discovery {
 
     /// Keeps what was learned, unless it is less than what is known by now.
     fn keep(&mut self, learned: Arc<Provider>) {
-        let knows_token = |provider: &Provider| provider.lacks(Kind::Refresh).is_none();
+        let knows_token = |provider: &Provider| provider.missing_endpoint(Kind::Refresh).is_none();
         if self.learned.as_deref().is_some_and(knows_token) && !knows_token(&learned) {
             return;
         }
@@ -286,7 +286,7 @@ impl Discovery {
         let provider = self.provider();
         let places = provider.documents();
         let nothing = !places.is_empty() && places.iter().all(|place| self.absent.contains(&place.path));
-        (nothing && !provider.is_described()).then(|| {
+        (nothing && !provider.has_metadata()).then(|| {
             let places = places
                 .iter()
                 .map(|place| format!("https://{}{}", place.origin, place.path));

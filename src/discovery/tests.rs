@@ -3,11 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 mod again;
+mod exhausted;
 mod model;
 mod nowhere;
 mod patience;
 mod promise;
-mod throughout;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -34,8 +34,8 @@ impl Provider {
 
     /// What this request needs to know of its server and does not.
     #[must_use]
-    pub(crate) fn lacks(&self, kind: Kind) -> Option<MetadataError> {
-        self.standard()?.lacks(kind)
+    pub(crate) fn missing_endpoint(&self, kind: Kind) -> Option<MetadataError> {
+        self.standard()?.missing_endpoint(kind)
     }
 
     /// Whether the server's own description should be read before this request although the request lacks nothing.
@@ -45,13 +45,13 @@ impl Provider {
     #[must_use]
     pub(crate) fn benefits_from_metadata(&self, kind: Kind) -> bool {
         let is_named = |server: &Server| server.settings.issuer.is_some();
-        kind == Kind::Authorize && !self.is_described() && self.standard().is_some_and(is_named)
+        kind == Kind::Authorize && !self.has_metadata() && self.standard().is_some_and(is_named)
     }
 
     /// Whether this holds what the server told of itself.
     #[must_use]
-    pub(crate) fn is_described(&self) -> bool {
-        self.standard().is_some_and(|server| server.described.is_some())
+    pub(crate) fn has_metadata(&self) -> bool {
+        self.standard().is_some_and(|server| server.metadata.is_some())
     }
 
     /// Whether the address that this request goes to is not written but left to the server to tell.
@@ -71,8 +71,8 @@ impl Provider {
     /// The same provider, with what the server tells of itself. What is known stays as it is.
     ///
     /// # Errors
-    /// [`MetadataError`], where the document is not to be believed. Whether it is enough, [`Provider::lacks`] tells.
-    pub(crate) fn learn(&self, response: &HttpResponse) -> Result<Self, MetadataError> {
+    /// [`MetadataError`], where the document is not to be believed. Whether it is enough, [`Provider::missing_endpoint`] tells.
+    pub(crate) fn merge(&self, response: &HttpResponse) -> Result<Self, MetadataError> {
         let object = response
             .object()
             .filter(|_| response.status.is_success())
@@ -84,16 +84,16 @@ impl Provider {
         let issuer = server.settings.issuer.as_ref().ok_or(MetadataError::AnotherIssuer)?;
         let (endpoints, described) = discovery::read(&object, issuer)?;
         server.settings.endpoints.fill(&endpoints);
-        server.described.get_or_insert_default().join(described);
+        server.metadata.get_or_insert_default().join(described);
         Ok(learned)
     }
 
     /// The same provider, of whose server no place tells any more than this.
     #[must_use]
-    pub(crate) fn described_throughout(&self) -> Self {
+    pub(crate) fn exhausted(&self) -> Self {
         let mut learned = self.clone();
         if let Some(server) = learned.standard_mut() {
-            server.throughout = true;
+            server.exhausted = true;
         }
         learned
     }
@@ -114,7 +114,7 @@ impl Provider {
 }
 
 impl Server {
-    fn lacks(&self, kind: Kind) -> Option<MetadataError> {
+    fn missing_endpoint(&self, kind: Kind) -> Option<MetadataError> {
         let endpoints = &self.settings.endpoints;
         let token = || self.without(endpoints.token.as_ref(), TOKEN);
         match kind {
@@ -126,9 +126,9 @@ impl Server {
             Kind::Authorize => self
                 .without(endpoints.authorization.as_ref(), AUTHORIZATION)
                 .or_else(token)
-                .or_else(|| (self.described.as_ref()?.s256 == Some(false)).then_some(MetadataError::NoS256)),
+                .or_else(|| (self.metadata.as_ref()?.s256 == Some(false)).then_some(MetadataError::NoS256)),
             // RFC 7009 is optional, and its endpoint no member of OpenID Connect's document: who names none in any place has none.
-            Kind::Revoke if self.settings.issuer.is_some() && !self.throughout => {
+            Kind::Revoke if self.settings.issuer.is_some() && !self.exhausted => {
                 self.without(endpoints.revocation.as_ref(), REVOCATION)
             }
             Kind::Revoke | Kind::Identify | Kind::Heartbeat => None,
@@ -152,7 +152,7 @@ impl Server {
         if endpoint.is_some() {
             return None;
         }
-        let is_bad = self.described.as_ref().is_some_and(|said| said.bad.contains(&name));
+        let is_bad = self.metadata.as_ref().is_some_and(|said| said.bad.contains(&name));
         Some(if is_bad {
             MetadataError::BadEndpoint(name)
         } else {

@@ -114,7 +114,7 @@ impl OauthCode {
         let issuer = self.server.settings.issuer.as_ref();
         let from = From {
             issuer: issuer.map(Issuer::as_str),
-            always: self.server.described.as_ref().is_some_and(|said| said.names_issuer),
+            always: self.server.metadata.as_ref().is_some_and(|said| said.names_issuer),
         };
         self.redirect.read(address, from)
     }

@@ -110,9 +110,9 @@ pub(super) struct Server {
     /// As configured; with what the server's own description adds, once that was read.
     pub(super) settings: ServerSettings,
     /// What else the description says; `None` until it was read.
-    pub(super) described: Option<ServerMetadata>,
+    pub(super) metadata: Option<ServerMetadata>,
     /// No place tells more than is known here, if any tells anything.
-    pub(super) throughout: bool,
+    pub(super) exhausted: bool,
     /// Who the server is, as part of the record's identity: what of it is written, whatever is learned later.
     pub(super) identity: String,
 }
@@ -122,8 +122,8 @@ impl Server {
         Self {
             identity: identity(&settings),
             settings,
-            described: None,
-            throughout: false,
+            metadata: None,
+            exhausted: false,
         }
     }
 

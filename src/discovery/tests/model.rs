@@ -163,20 +163,24 @@ impl World {
 
     fn knows_more(&self) -> bool {
         let provider = self.discovery.provider();
-        provider.is_described()
+        provider.has_metadata()
             || KINDS
                 .iter()
-                .any(|kind| provider.lacks(*kind) != self.configured.lacks(*kind))
+                .any(|kind| provider.missing_endpoint(*kind) != self.configured.missing_endpoint(*kind))
     }
 
     fn request(&mut self, kind: Kind, documents: [Document; 3]) {
         let before = self.discovery.provider();
-        let is_needed = before.lacks(kind).is_some();
+        let is_needed = before.missing_endpoint(kind).is_some();
         let is_over = |until: Option<Instant>| until.is_none_or(|until| until <= self.now);
         let has_waited = !is_over(self.last_wait.map(|at| at + Duration::from_secs(60)));
         let fetch = match self.discovery.plan(kind, self.now) {
             Plan::Use(provider) => {
-                assert_eq!(provider.lacks(kind), None, "{kind:?} goes out without an address");
+                assert_eq!(
+                    provider.missing_endpoint(kind),
+                    None,
+                    "{kind:?} goes out without an address"
+                );
                 let may_ask = self.configured.leaves_to_server(kind) && is_over(self.wish) && !has_waited;
                 assert!(!(self.moved && may_ask), "{kind:?} does not look for the server");
                 return;
@@ -242,15 +246,15 @@ impl World {
         let (told, unfit) = (has(Document::is_told), has(Document::is_unfit));
         let failed = has(Document::is_fault) || answers.is_empty();
         assert!(
-            before.lacks(Kind::Refresh).is_some() || after.lacks(Kind::Refresh).is_none(),
+            before.missing_endpoint(Kind::Refresh).is_some() || after.missing_endpoint(Kind::Refresh).is_none(),
             "what is known is replaced by less"
         );
         assert!(
-            after.is_described() || !before.is_described(),
+            after.has_metadata() || !before.has_metadata(),
             "what was heard is forgotten"
         );
         match result {
-            Ok(provider) => assert_eq!(provider.lacks(kind), None),
+            Ok(provider) => assert_eq!(provider.missing_endpoint(kind), None),
             Err(fault) => {
                 assert!(!fault.kind.ambiguous(), "{fault:?}");
                 let wish = answers.contains(&Throttled).then_some(WISH);
@@ -262,11 +266,11 @@ impl World {
                 );
             }
         }
-        let says_nothing_more = told || !unfit && !before.is_described();
-        if kind == Kind::Revoke && !failed && says_nothing_more && after.lacks(Kind::Refresh).is_none() {
+        let says_nothing_more = told || !unfit && !before.has_metadata();
+        if kind == Kind::Revoke && !failed && says_nothing_more && after.missing_endpoint(Kind::Refresh).is_none() {
             assert!(result.is_ok(), "a revocation is tried for ever");
         }
-        let knows_token = |provider: &Provider| provider.lacks(Kind::Refresh).is_none();
+        let knows_token = |provider: &Provider| provider.missing_endpoint(Kind::Refresh).is_none();
         let tells_token = knows_token(&self.configured) || has(|document| matches!(document, Whole | Least | NoS256));
         if told && (tells_token || !knows_token(before)) {
             (self.wish, self.moved) = (None, false);

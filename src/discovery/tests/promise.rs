@@ -16,7 +16,7 @@ pub(super) const STRANGER: Step =
 pub(super) async fn begins(client: &Client) -> u64 {
     let started = Instant::now();
     let provider = client.resolve(Kind::Authorize).await.unwrap();
-    assert!(provider.lacks(Kind::Exchange).is_none());
+    assert!(provider.missing_endpoint(Kind::Exchange).is_none());
     started.elapsed().as_secs()
 }
 

@@ -135,7 +135,7 @@ fn an_issuer_that_is_named_is_the_one_that_was_asked() {
         );
     }
     let mut promised = provider;
-    promised.server.described.get_or_insert_default().names_issuer = true;
+    promised.server.metadata.get_or_insert_default().names_issuer = true;
     assert_eq!(read(&promised, ""), Err(RedirectError::AnotherIssuer));
     assert!(read(&promised, "&iss=https%3A%2F%2Fid.example").is_ok());
 }

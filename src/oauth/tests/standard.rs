@@ -126,7 +126,7 @@ proptest! {
     ) {
         for (_, provider) in every() {
             let response = response(status, &[], &body);
-            let _ = provider.learn(&response);
+            let _ = provider.merge(&response);
             for kind in KINDS {
                 let _ = provider.answer(kind, &response);
             }
@@ -142,7 +142,7 @@ proptest! {
         let plain = body.replace("1e999", "1");
         for (quirks, provider) in every() {
             let response = response(status, JSON, body.as_bytes());
-            let _ = provider.learn(&response);
+            let _ = provider.merge(&response);
             for kind in KINDS {
                 if provider.answer(kind, &response) == Answer::Refresh(RefreshAnswer::Dead) {
                     prop_assert!(may_kill(quirks, status, plain.as_bytes()), "{:?} {} {}", quirks, status, body);

@@ -11,12 +11,14 @@ fn undiscovered() -> ServerSettings {
 }
 
 fn learn(provider: &Provider, body: &str) -> Result<Provider, MetadataError> {
-    provider.learn(&response(200, JSON, body.as_bytes()))
+    provider.merge(&response(200, JSON, body.as_bytes()))
 }
 
 /// The places to ask for what this request lacks.
 fn discovery(provider: &Provider, kind: Kind) -> Vec<HttpRequest> {
-    provider.lacks(kind).map_or_else(Vec::new, |_| provider.documents())
+    provider
+        .missing_endpoint(kind)
+        .map_or_else(Vec::new, |_| provider.documents())
 }
 
 #[test]
@@ -107,9 +109,9 @@ fn a_description_that_is_not_to_be_believed_is_not() {
         assert_eq!(learn(&code(undiscovered()), &document).err(), Some(why), "{document}");
     }
     let page = response(404, JSON, DOCUMENT.as_bytes());
-    assert_eq!(code(undiscovered()).learn(&page).err(), Some(MetadataError::Unreadable));
+    assert_eq!(code(undiscovered()).merge(&page).err(), Some(MetadataError::Unreadable));
     let page = response(200, HTML, b"<html>log in</html>");
-    assert_eq!(code(undiscovered()).learn(&page).err(), Some(MetadataError::Unreadable));
+    assert_eq!(code(undiscovered()).merge(&page).err(), Some(MetadataError::Unreadable));
 }
 
 #[test]
@@ -121,9 +123,9 @@ fn a_description_is_known_by_its_issuer_and_not_by_its_wrapping() {
     ]
     .concat();
     for headers in [HTML, &[], JSON] {
-        let learned = code(undiscovered()).learn(&response(200, headers, &odd)).unwrap();
-        assert!(learned.lacks(Kind::Refresh).is_none());
-        assert!(learned.lacks(Kind::Authorize).is_none());
+        let learned = code(undiscovered()).merge(&response(200, headers, &odd)).unwrap();
+        assert!(learned.missing_endpoint(Kind::Refresh).is_none());
+        assert!(learned.missing_endpoint(Kind::Authorize).is_none());
     }
 }
 
@@ -133,8 +135,11 @@ fn a_request_needs_its_own_addresses_and_no_others() {
     const TOKEN: [Kind; 4] = [Kind::Prepare, Kind::Refresh, Kind::Exchange, Kind::Poll];
     let lacking = |provider: &Provider, document: &str| {
         let known = learn(provider, document).unwrap();
-        let kinds: Vec<_> = KINDS.into_iter().filter(|kind| known.lacks(*kind).is_some()).collect();
-        let why = kinds.first().and_then(|kind| known.lacks(*kind));
+        let kinds: Vec<_> = KINDS
+            .into_iter()
+            .filter(|kind| known.missing_endpoint(*kind).is_some())
+            .collect();
+        let why = kinds.first().and_then(|kind| known.missing_endpoint(*kind));
         (kinds, why)
     };
     let with_token = |kind| {
@@ -192,7 +197,7 @@ fn a_request_needs_its_own_addresses_and_no_others() {
         }
     }
     let everywhere = learn(&device(undiscovered()), &swap("revocation_endpoint", "nothing")).unwrap();
-    assert_eq!(everywhere.described_throughout().lacks(Kind::Revoke), None);
+    assert_eq!(everywhere.exhausted().missing_endpoint(Kind::Revoke), None);
     // A server's two documents add up.
     let known = learn(
         &device(undiscovered()),
@@ -200,7 +205,7 @@ fn a_request_needs_its_own_addresses_and_no_others() {
     )
     .unwrap();
     let known = learn(&known, DOCUMENT).unwrap();
-    assert_eq!(known.lacks(Kind::DeviceCode), None);
+    assert_eq!(known.missing_endpoint(Kind::DeviceCode), None);
 }
 
 #[test]

@@ -26,7 +26,7 @@ async fn a_server_that_described_itself_before_is_asked_again() {
         let client = client(&server, Endpoints::default());
         assert!(client.resolve(Kind::Poll).await.is_ok());
         assert_eq!(client.send(&revoke()).await.answer, failed(kind));
-        assert!(client.provider().lacks(Kind::Refresh).is_none());
+        assert!(client.provider().missing_endpoint(Kind::Refresh).is_none());
         assert_eq!(client.send(&revoke()).await.answer, Answer::Revoke(RevokeAnswer::Done));
         assert_eq!(asked(&mut server).1.len(), 5);
     }
