@@ -30,7 +30,6 @@ impl Machine {
         fs::write(path, text).unwrap();
     }
 
-    /// What it says.
     fn postrm(&self, verb: &str) -> String {
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("packaging/deb/scripts/postrm");
         let output = Command::new("sh")

@@ -106,7 +106,6 @@ pub(crate) struct World {
     pub(crate) daemon: PathBuf,
     /// The simulated C2C server.
     pub(crate) server: Server,
-    /// The device.
     pub(crate) rig: Rig,
     bus: Bus,
 }
@@ -137,7 +136,6 @@ impl World {
         })
     }
 
-    /// Of the bus.
     pub(crate) fn address(&self) -> &str {
         match &self.bus {
             Bus::Daemon(bus) => bus.address(),

@@ -52,7 +52,6 @@ impl Actor {
         })
     }
 
-    /// Its process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id().unwrap_or(0)
     }
@@ -75,7 +74,6 @@ impl Actor {
         }
     }
 
-    /// What must succeed.
     async fn done(&mut self, wish: Wish) -> Result<Answer, Trouble> {
         let told = format!("{wish:?}");
         let name = told.split(['(', ' ']).next().unwrap_or_default();
@@ -92,7 +90,7 @@ impl Actor {
         }
     }
 
-    /// `StartPairing`.
+    // `StartPairing`.
     pub(crate) async fn start_pairing(&mut self) -> Result<Code, Trouble> {
         match self.done(Wish::StartPairing).await? {
             Answer::Code(code) => Ok(code),
@@ -110,7 +108,6 @@ impl Actor {
         }
     }
 
-    /// Two words.
     pub(crate) async fn words(&mut self, wish: Wish) -> Result<(String, String), Trouble> {
         match self.done(wish).await? {
             Answer::Text(first, second) => Ok((first, second)),
@@ -126,7 +123,7 @@ impl Actor {
         }
     }
 
-    /// `GetAccessToken`.
+    // `GetAccessToken`.
     pub(crate) async fn token(&mut self) -> Result<Token, Trouble> {
         match self.done(Wish::GetAccessToken).await? {
             Answer::Token(token) => Ok(token),
@@ -134,7 +131,7 @@ impl Actor {
         }
     }
 
-    /// Waits for `AccessTokenChanged`.
+    // Waits for `AccessTokenChanged`.
     pub(crate) async fn change(&mut self, after: u64, seconds: u64) -> Result<Option<u64>, Trouble> {
         match self.done(Wish::AwaitChange { after, seconds }).await? {
             Answer::Changed(generation) => Ok(generation),

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use lexopt::{Arg, Parser, ValueExt as _};
 
-/// What `--help` prints.
+// What `--help` prints.
 pub(crate) const HELP: &str = "\
 Shows what c2c-authd does, from pairing to unpairing, on a private bus and against a simulated server.
 
@@ -33,14 +33,11 @@ pub(crate) struct Wishes {
 
 /// What this process is for.
 pub(crate) enum Args {
-    /// The help.
     Help,
     /// One of the daemon's callers, started by the demo itself.
     Caller {
-        /// The bus's address.
         bus: String,
     },
-    /// The demo.
     Play(Wishes),
 }
 

@@ -15,11 +15,10 @@ use crate::Trouble;
 /// The real ones, and the demo itself for the processes of its callers.
 #[derive(Debug)]
 pub(crate) struct Binaries {
-    /// `c2c-authd`.
+    // `c2c-authd`.
     pub(crate) daemon: PathBuf,
-    /// `c2c-authctl`.
+    // `c2c-authctl`.
     pub(crate) tool: PathBuf,
-    /// The demo.
     pub(crate) demo: PathBuf,
     // Where they were copied to, if they had to be.
     _copies: Option<TempDir>,

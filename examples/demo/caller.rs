@@ -22,36 +22,32 @@ use crate::{Trouble, api};
 /// What a caller can be asked to do.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Wish {
-    /// `StartPairing`.
+    // `StartPairing`.
     StartPairing,
-    /// `GetPairingCode`.
+    // `GetPairingCode`.
     GetPairingCode,
     /// `GetQrCode`, in half blocks.
     GetQrCode,
-    /// `PairingState` and `PairingReason`.
+    // `PairingState` and `PairingReason`.
     State,
-    /// `ProjectName` and `DeviceName`.
+    // `ProjectName` and `DeviceName`.
     Names,
-    /// `Unpair`.
+    // `Unpair`.
     Unpair,
-    /// `GetAccessToken`.
+    // `GetAccessToken`.
     GetAccessToken,
-    /// `RejectAccessToken`.
+    // `RejectAccessToken`.
     RejectAccessToken(u64),
     /// Wait for an `AccessTokenChanged` of a later generation.
     AwaitChange {
-        /// Than this one.
         after: u64,
         /// At most so many seconds.
         seconds: u64,
     },
     /// Show a token to the API, as an upload would.
     Upload {
-        /// The API.
         base_uri: String,
-        /// Whom to trust.
         ca_file: PathBuf,
-        /// The bearer token.
         token: String,
     },
 }
@@ -61,11 +57,9 @@ pub(crate) enum Wish {
 pub(crate) enum Answer {
     /// Done; nothing to tell.
     Done,
-    /// A code.
     Code(Code),
     /// A picture, or two words.
     Text(String, String),
-    /// A token.
     Token(Token),
     /// `AccessTokenChanged` with this generation; `None` if it did not come in time.
     Changed(Option<u64>),
@@ -77,12 +71,10 @@ pub(crate) enum Answer {
     Broken(String),
 }
 
-/// A pairing code.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Code {
     /// Each code has its own.
     pub(crate) id: u64,
-    /// Six digits.
     pub(crate) typed: String,
     /// Where to type them.
     pub(crate) address: String,
@@ -90,18 +82,14 @@ pub(crate) struct Code {
     pub(crate) complete: Option<String>,
     /// What the server calls the device.
     pub(crate) device: String,
-    /// Seconds.
     pub(crate) expires_in: u32,
 }
 
 /// A bearer token. No `Debug`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Token {
-    /// The secret itself.
     pub(crate) value: String,
-    /// Seconds.
     pub(crate) expires_in: u32,
-    /// Counts up.
     pub(crate) generation: u64,
 }
 
@@ -111,7 +99,6 @@ impl std::fmt::Debug for Token {
     }
 }
 
-/// The whole process.
 pub(crate) fn main(bus: &str) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,

@@ -17,17 +17,14 @@ const FIRST_UID: u32 = 64_101;
 /// One of the four.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// c2c-authd itself.
     Daemon,
     /// Holds the role `ui`.
     Ui,
     /// Holds the role `uploader`.
     Uploader,
-    /// Holds no role.
     Stranger,
 }
 
-/// Who is who.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cast {
     /// Started by root: four users.

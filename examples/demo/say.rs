@@ -31,7 +31,6 @@ impl Say {
         self.terminal
     }
 
-    /// A new chapter.
     pub(crate) fn step(&self, title: &str) {
         self.step.set(self.step.get() + 1);
         self.line(&format!(
@@ -46,7 +45,6 @@ impl Say {
         self.line(&format!("   {} {seen}", self.painted("32", "✓")));
     }
 
-    /// Something worth knowing.
     pub(crate) fn note(&self, text: &str) {
         for line in text.lines() {
             self.line(&format!("     {line}"));
@@ -76,7 +74,6 @@ impl Say {
         }
     }
 
-    /// As it is.
     pub(crate) fn line(&self, text: &str) {
         self.write(&format!("{text}\n"));
     }

@@ -84,7 +84,7 @@ impl Stage {
         })
     }
 
-    /// `kill -9`.
+    // `kill -9`.
     pub(crate) fn kill(&mut self) -> Result<(), Trouble> {
         self.daemon.kill()?;
         Ok(())

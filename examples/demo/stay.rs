@@ -9,7 +9,6 @@ use crate::stage::Stage;
 /// Long enough to do something with a token, short enough to see a refresh.
 const LIFE: Duration = Duration::from_secs(60);
 
-/// Prints the lines.
 pub(crate) fn invite(say: &Say, stage: &Stage) {
     stage.tokens_live(LIFE);
     let address = stage.bus.address();

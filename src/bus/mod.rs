@@ -64,7 +64,7 @@ pub(crate) struct DeviceFacts {
     /// `FirmwareVersion`; empty if there is none.
     pub firmware_version: String,
     pub daemon_version: String,
-    /// `Provider`: the kind.
+    // `Provider`: the kind.
     pub provider: String,
 }
 

@@ -6,29 +6,23 @@ use std::fmt;
 
 use uzers::os::unix::GroupExt as _;
 
-/// A user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
     /// What the kernel knows.
     pub uid: u32,
-    /// The primary group.
     pub gid: u32,
-    /// What people know.
     pub name: String,
 }
 
-/// A group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
     /// What the kernel knows.
     pub gid: u32,
-    /// What people know.
     pub name: String,
     /// The names of those who were put into it. Those whose primary group it is are not among them.
     pub members: Vec<String>,
 }
 
-/// Who there is.
 pub trait Accounts: fmt::Debug + Send + Sync {
     /// The user of this name.
     fn user_named(&self, name: &str) -> Option<User>;

@@ -10,9 +10,7 @@ pub enum ConfigError {
     /// A file or directory cannot be read.
     #[error("{}: cannot be read ({source}); {}", file.display(), unreadable_cure(source))]
     Unreadable {
-        /// Which.
         file: PathBuf,
-        /// Why.
         source: io::Error,
     },
     /// A file is read, but says something that cannot be.
@@ -55,7 +53,6 @@ fn unreadable_cure(error: &io::Error) -> &'static str {
 /// A place in the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The file.
     pub file: PathBuf,
     /// The line, counted from 1, where it is known.
     pub line: Option<usize>,

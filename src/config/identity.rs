@@ -49,8 +49,8 @@ pub struct System {
 }
 
 impl System {
-    /// This machine.
     #[must_use]
+    /// The files and accounts of the machine that this runs on.
     pub fn host() -> Self {
         Self::at("/").with(Arc::new(Native))
     }

@@ -81,9 +81,7 @@ pub struct Tls {
 /// Files that hold secrets, for where the service manager passes none; see [`secrets`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretFiles {
-    /// The client secret.
     pub client_secret: Option<PathBuf>,
-    /// The state key.
     pub state_key: Option<PathBuf>,
     /// Whether to create the state key on first start. Only with a `state_key` file.
     pub create_state_key: bool,
@@ -92,29 +90,27 @@ pub struct SecretFiles {
 /// Where the record is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct State {
-    /// `None`: `$STATE_DIRECTORY`.
+    // `None`: `$STATE_DIRECTORY`.
     pub directory: Option<PathBuf>,
 }
 
 /// Who holds which role, beside root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
-    /// The role `ui`.
+    // The role `ui`.
     pub ui: Principals,
-    /// The role `uploader`.
+    // The role `uploader`.
     pub uploader: Principals,
 }
 
 /// Users and groups by number, names already resolved, sorted.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Principals {
-    /// User ids.
     pub uids: Vec<u32>,
-    /// Group ids.
     pub gids: Vec<u32>,
 }
 
-/// `[refresh]`.
+// `[refresh]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct RefreshSettings {
     mode: RefreshMode,

@@ -32,21 +32,15 @@ pub(crate) enum SecretError {
     /// The operating system does not let us read it.
     #[error("{}: the {what} cannot be read ({source}); {}", path.display(), read_cure(source))]
     Unreadable {
-        /// Which secret.
         what: &'static str,
-        /// Its file.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
     /// Somebody else owns it.
     #[error("{}: the file of the {what} belongs to uid {owner}; run: chown {us} {}", path.display(), path.display())]
     Owner {
-        /// Which secret.
         what: &'static str,
-        /// Its file.
         path: PathBuf,
-        /// Whose it is.
         owner: u32,
         /// Whose it should be.
         us: u32,
@@ -54,19 +48,14 @@ pub(crate) enum SecretError {
     /// Others can read or change it.
     #[error("{}: others than its owner have access to the file of the {what} (mode {mode:04o}); run: chmod 0600 {}", path.display(), path.display())]
     Mode {
-        /// Which secret.
         what: &'static str,
-        /// Its file.
         path: PathBuf,
-        /// Its permission bits.
         mode: u32,
     },
     /// What it contains cannot be that secret.
     #[error("{}: the {what} cannot be used: {problem}", path.display())]
     Content {
-        /// Which secret.
         what: &'static str,
-        /// Its file.
         path: PathBuf,
         /// What is wrong and how it must be.
         problem: &'static str,
@@ -74,9 +63,7 @@ pub(crate) enum SecretError {
     /// A state key was to be created.
     #[error("{}: the state key cannot be created ({source}); make its directory exist and writable for the user c2c-authd, or provision the key", path.display())]
     Create {
-        /// Its file.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
 }

@@ -37,7 +37,7 @@ pub(super) trait Text: Sized {
 pub(super) trait Word: Copy + PartialEq + 'static {
     /// Each with its value.
     const WORDS: &'static [(&'static str, Self)];
-    /// As [`Text::EXPECTED`].
+    // As [`Text::EXPECTED`].
     const EXPECTED: &'static str;
 
     /// The word in the configuration; "none" for a value that is written by leaving the key out.
@@ -118,7 +118,7 @@ impl Text for Percent {
     }
 }
 
-/// `[refresh] policy`.
+// `[refresh] policy`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Refresh(pub(super) RefreshMode);
 
@@ -150,7 +150,7 @@ impl Text for Scope {
     }
 }
 
-/// `[provider] kind`.
+// `[provider] kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     FrameioC2c,

@@ -41,8 +41,8 @@ use site::Site;
 use status::Status;
 use status::dead::Dead;
 
-/// The whole program.
 #[must_use]
+/// Runs `c2c-authctl` with the arguments of the process.
 pub fn main() -> ExitCode {
     // Tokens and secrets pass through here as well.
     harden::die_on_panic("c2c-authctl");

@@ -200,7 +200,7 @@ pub(super) const EXIT_CODES: &[(u8, &str)] = &[
     (130, "interrupted"),
 ];
 
-/// What `--help` prints.
+// What `--help` prints.
 pub(super) fn help() -> String {
     let mut out = String::from(
         "Controls c2c-authd: the pairing of this device with Frame.io Camera to Cloud, or with\n\

@@ -26,13 +26,9 @@ pub(super) struct Status {
     pub(super) token_state: String,
     /// Of the newest token; 0: none yet.
     pub(super) generation: u64,
-    /// Empty: not known.
     pub(super) project_name: String,
-    /// Empty: not known.
     pub(super) project_id: String,
-    /// Empty: not known.
     pub(super) device_name: String,
-    /// Empty: none.
     pub(super) client_id: String,
     pub(super) firmware_version: String,
     pub(super) provider: String,

@@ -156,9 +156,9 @@ impl Unit {
     }
 }
 
-/// `CLD_EXITED`
+// `CLD_EXITED`
 const EXITED: i32 = 1;
-/// `EXIT_CREDENTIALS` of systemd.exec(5)
+// `EXIT_CREDENTIALS` of systemd.exec(5)
 const CREDENTIALS: i32 = 243;
 
 /// What systemd knows of one property of any unit. `None`: there is no systemd, or it does not answer.

@@ -51,7 +51,7 @@ impl Client {
         self.shared.ending.send_replace(true);
     }
 
-    /// As [`transport::Client::prepare`].
+    // As [`transport::Client::prepare`].
     pub(crate) async fn prepare(&self) -> Prepared {
         match self.discover(Kind::Prepare).await {
             Ok((provider, connection)) => self.http.with(provider).prepare_on(connection).await,
@@ -62,13 +62,13 @@ impl Client {
         }
     }
 
-    /// As [`transport::Client::refresh`].
+    // As [`transport::Client::refresh`].
     pub(crate) async fn refresh(&self, on: Connection, token: &RefreshToken) -> Outcome {
         let outcome = self.http.with(self.provider()).refresh(on, token).await;
         self.note(Kind::Refresh, outcome)
     }
 
-    /// As [`transport::Client::send`].
+    // As [`transport::Client::send`].
     pub(crate) async fn send(&self, request: &Request) -> Outcome {
         let kind = Kind::of(request);
         match kind {
@@ -133,7 +133,7 @@ impl Client {
         }
     }
 
-    /// Waits for [`Client::shut_down`].
+    // Waits for [`Client::shut_down`].
     async fn end_begins(&self) {
         let mut ending = self.shared.ending.subscribe();
         // The sender is this client's own.

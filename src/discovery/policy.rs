@@ -58,7 +58,6 @@ pub(super) enum Plan {
 pub(super) struct Fetch {
     kind: Kind,
     documents: VecDeque<HttpRequest>,
-    /// For all documents.
     pub(super) deadline: Instant,
     /// For one: a document that stalls leaves time for the next, and for the one after that.
     pub(super) document_limit: Duration,

@@ -97,7 +97,6 @@ pub(crate) struct Listener {
     _task: JoinSet<()>,
 }
 
-/// Why nobody listens.
 #[derive(Debug, thiserror::Error)]
 #[error("{} cannot be listened on ({source}){}", self.what(), self.cure())]
 pub(crate) struct ListenError {
@@ -277,7 +276,6 @@ async fn accept(sockets: Vec<TcpListener>, shared: Arc<Shared>) {
 #[derive(Default)]
 struct Held {
     connections: JoinSet<()>,
-    /// The oldest first.
     places: VecDeque<(Instant, AbortHandle)>,
 }
 

@@ -2,11 +2,9 @@
 
 use c2c_auth_core::{CallError, RedirectOutcome};
 
-/// A response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Page {
     status: &'static str,
-    /// Empty for strangers.
     title: &'static str,
     text: &'static str,
     allow: bool,
@@ -116,7 +114,6 @@ impl Page {
         Self::of_kind(status, title, text)
     }
 
-    /// On the wire.
     pub(super) fn response(self) -> String {
         let Self {
             status,

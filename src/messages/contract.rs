@@ -6,9 +6,7 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
-/// The well-known name.
 pub(crate) const NAME: &str = "org.cameratocloud.Auth1";
-/// The one object.
 pub(crate) const OBJECT: &str = "/org/cameratocloud/Auth1";
 /// The interface of the role "ui".
 pub(crate) const PAIRING: &str = "org.cameratocloud.Auth1.Pairing";

@@ -27,14 +27,13 @@ macro_rules! kinds {
 /// A kind of entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kind {
-    /// `MESSAGE_ID=`.
+    /// The value of the field `MESSAGE_ID=`.
     pub id: &'static str,
-    /// `C2C_EVENT=`.
+    /// The value of the field `C2C_EVENT=`.
     pub word: &'static str,
 }
 
 kinds! {
-    /// The daemon serves.
     STARTED = "6f44f24713ac4b8dbb909f1500fd67a5" "started",
     /// The daemon was asked to end, or has to.
     STOPPING = "fd4e0ed559c54ce0bd676b1cfd688b5f" "stopping",
@@ -94,15 +93,15 @@ pub(crate) enum Priority {
 pub(crate) struct Entry {
     pub priority: Priority,
     pub kind: Kind,
-    /// `MESSAGE=`.
+    // `MESSAGE=`.
     pub sentence: String,
     /// `C2C_STATE=`: the pairing state at this moment.
     pub state: Option<PairingState>,
-    /// `C2C_REASON=`.
+    // `C2C_REASON=`.
     pub reason: Option<Reason>,
-    /// `C2C_GENERATION=`.
+    // `C2C_GENERATION=`.
     pub generation: Option<Generation>,
-    /// `C2C_CALLER_UID=`.
+    // `C2C_CALLER_UID=`.
     pub caller: Option<u32>,
 }
 

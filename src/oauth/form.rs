@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 /// How a form travels.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Encoding {
-    /// RFC 7578.
+    // RFC 7578.
     #[default]
     Multipart,
     /// `application/x-www-form-urlencoded`, as RFC 6749 appendix B has it.

@@ -52,15 +52,14 @@ const URL_PAIRING: HeaderName = HeaderName::from_static("x-client-platypus-enabl
 /// What the integrator configures.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
-    /// Usually `https://api.frame.io`.
+    // Usually `https://api.frame.io`.
     pub base: BaseUri,
-    /// Space-delimited: `asset_create offline`.
+    // Space-delimited: `asset_create offline`.
     pub scope: String,
-    /// Ask for `verification_uri_complete`.
+    // Ask for `verification_uri_complete`.
     pub url_pairing: bool,
     /// `/v2/auth/device/code`, or `/v2/device/code` of the older API.
     pub device_code_path: String,
-    /// How forms travel.
     pub encoding: Encoding,
     /// Names this unit; empty while unprovisioned (the core then asks for nothing).
     pub client_id: String,
@@ -81,7 +80,6 @@ pub(crate) enum SettingsError {
     DeviceCodePath(String),
 }
 
-/// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct FrameioC2c {
     settings: Settings,

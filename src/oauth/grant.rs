@@ -84,7 +84,7 @@ fn access(object: &Object<'_>) -> Result<AccessToken, Unusable> {
     }
 }
 
-/// RFC 8628 §3.2.
+// RFC 8628 §3.2.
 pub(super) fn code(object: &Object<'_>, rules: &CodeRules) -> Result<CodeGrant, NoCode> {
     let device_code = object.text("device_code").ok_or(NoCode::Unreadable)?;
     let device_code = text::credential(&device_code).map_err(|_| NoCode::Unreadable)?;

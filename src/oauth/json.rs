@@ -10,11 +10,10 @@ use std::str::Chars;
 
 use zeroize::Zeroizing;
 
-/// Any value.
 pub(super) enum Json<'a> {
     /// `null`, and what is absent.
     Null,
-    /// `true` or `false`.
+    // `true` or `false`.
     Bool(bool),
     /// Any number that a double can hold.
     Number(f64),
@@ -22,7 +21,6 @@ pub(super) enum Json<'a> {
     Text(Zeroizing<String>),
     /// Its strings; what else a list holds is of no use to anybody here.
     List(Vec<Zeroizing<String>>),
-    /// An object.
     Object(Object<'a>),
     /// Something that is no JSON, or a number beyond all bounds. It stands there, so it is not absent.
     Odd,
@@ -119,14 +117,13 @@ impl<'a> Scan<'a> {
         Some(())
     }
 
-    /// RFC 8259 §2.
+    // RFC 8259 §2.
     fn space(&mut self) {
         while let [b' ' | b'\t' | b'\n' | b'\r', rest @ ..] = self.0 {
             self.0 = rest;
         }
     }
 
-    /// Nothing follows.
     fn end(&mut self) -> Option<()> {
         self.space();
         self.0.is_empty().then_some(())
@@ -227,7 +224,7 @@ fn text(raw: &[u8]) -> Zeroizing<String> {
     if whole.contains('\\') { unescaped(&whole) } else { whole }
 }
 
-/// RFC 8259 §7.
+// RFC 8259 §7.
 fn unescaped(text: &str) -> Zeroizing<String> {
     // An escape that is none has two bytes, and U+FFFD three.
     let mut plain = Zeroizing::new(String::with_capacity(text.len() * 2));
@@ -252,7 +249,6 @@ fn escape(rest: &mut Chars<'_>) -> char {
     }
 }
 
-/// Four hexadecimal digits.
 fn unit(rest: &mut Chars<'_>) -> Option<u16> {
     let (digits, after) = rest.as_str().split_at_checked(4)?;
     if !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {

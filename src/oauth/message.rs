@@ -28,9 +28,7 @@ pub(super) const TOKEN_ANSWER_MAX: usize = 160 * 1024;
 /// A request, ready for a connection to [`HttpRequest::origin`].
 #[derive(Clone)]
 pub(crate) struct HttpRequest {
-    /// Where it goes.
     pub origin: Origin,
-    /// How.
     pub method: Method,
     /// Path, and the query of an endpoint that has one. Never holds a secret: it is logged.
     pub path: String,
@@ -42,11 +40,9 @@ pub(crate) struct HttpRequest {
     pub answer_max: usize,
 }
 
-/// A complete answer.
 pub(crate) struct HttpResponse {
     /// The status line's number.
     pub status: StatusCode,
-    /// All headers.
     pub headers: HeaderMap,
     /// `None`: longer than any answer of the protocol, so it was not read.
     pub body: Option<Zeroizing<Vec<u8>>>,

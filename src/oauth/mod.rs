@@ -73,7 +73,7 @@ pub(crate) enum ProviderSettings {
 }
 
 impl ProviderSettings {
-    /// As [`Provider::name`].
+    // As [`Provider::name`].
     #[must_use]
     pub(crate) const fn name(&self) -> &'static str {
         match self {
@@ -98,23 +98,23 @@ pub(crate) enum Provider {
 /// Which request an answer belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Kind {
-    /// [`Request::DeviceCode`].
+    // [`Request::DeviceCode`].
     DeviceCode,
-    /// [`Request::Poll`].
+    // [`Request::Poll`].
     Poll,
-    /// [`Request::Prepare`].
+    // [`Request::Prepare`].
     Prepare,
-    /// [`Request::Refresh`].
+    // [`Request::Refresh`].
     Refresh,
-    /// [`Request::Revoke`].
+    // [`Request::Revoke`].
     Revoke,
-    /// [`Request::Identify`].
+    // [`Request::Identify`].
     Identify,
-    /// [`Request::Heartbeat`].
+    // [`Request::Heartbeat`].
     Heartbeat,
-    /// [`Request::Authorize`].
+    // [`Request::Authorize`].
     Authorize,
-    /// [`Request::Exchange`].
+    // [`Request::Exchange`].
     Exchange,
 }
 

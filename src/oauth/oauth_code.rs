@@ -12,7 +12,6 @@ use super::standard::{Quirks, Server, ServerSettings, is_passing, is_throttled, 
 use super::uri::{Issuer, RedirectUri};
 use c2c_auth_core::{AuthorizationCode, CodeVerifier, ErrorCode, ExchangeAnswer, Redirect, StateParameter};
 
-/// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct OauthCode {
     pub(super) server: Server,

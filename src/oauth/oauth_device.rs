@@ -22,7 +22,6 @@ const CODES: CodeRules = CodeRules {
 /// RFC 8628 §6.1 recommends eight letters; the longest code seen in the wild has twelve characters with its dashes.
 const USER_CODE_MAX: usize = 64;
 
-/// See the module.
 #[derive(Clone, Debug)]
 pub(crate) struct OauthDevice(pub(super) Server);
 
@@ -33,7 +32,7 @@ impl OauthDevice {
         Self(Server::new(settings))
     }
 
-    /// RFC 8628 §3.1.
+    // RFC 8628 §3.1.
     pub(super) fn device_code(&self) -> Option<HttpRequest> {
         let settings = &self.0.settings;
         let scope = settings.scope.as_deref().map(|scope| ("scope", scope));
@@ -41,7 +40,7 @@ impl OauthDevice {
         self.0.form(settings.endpoints.device_authorization.as_ref(), &fields)
     }
 
-    /// RFC 8628 §3.4.
+    // RFC 8628 §3.4.
     pub(super) fn poll(&self, code: &DeviceCode) -> Option<HttpRequest> {
         self.0.token_form(&[
             ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),

@@ -15,19 +15,19 @@ pub(crate) const REDIRECT_MAX: usize = 8 * 1024;
 /// Why an address brings nothing. No text quotes the address: it may hold a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 pub(crate) enum RedirectError {
-    /// Longer than [`REDIRECT_MAX`].
+    // Longer than [`REDIRECT_MAX`].
     #[error("the address is too long")]
     TooLong,
     /// Another scheme, host, port or path.
     #[error("the address is not the redirect URI of this device: pass the whole address that the browser was sent to")]
     NotOurs,
-    /// No `state`.
+    // No `state`.
     #[error("the address names no state: pass the whole address that the browser was sent to")]
     NoState,
     /// RFC 6749 §3.1: no parameter may be there twice; told of those that are read.
     #[error("a parameter of the address is there twice")]
     Repeated,
-    /// RFC 9207 §2.4.
+    // RFC 9207 §2.4.
     #[error("the address is another server's answer")]
     AnotherIssuer,
     /// Neither `code` nor `error`, or both, or one that is none.

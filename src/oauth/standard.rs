@@ -41,7 +41,6 @@ pub(crate) enum ClientAuth {
 /// Where a known server departs from the standard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Quirks {
-    /// Nowhere.
     #[default]
     Standard,
     /// `applications.frame.io`: wants `scope` with each token request and `state` with a code; calls a refresh token that was used `token_inactive`.
@@ -53,13 +52,13 @@ pub(crate) enum Quirks {
 /// The addresses of a server; those that are absent come from its discovery document, if it has one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Endpoints {
-    /// RFC 6749 §3.2.
+    // RFC 6749 §3.2.
     pub token: Option<Endpoint>,
-    /// RFC 8628 §3.1.
+    // RFC 8628 §3.1.
     pub device_authorization: Option<Endpoint>,
     /// RFC 6749 §3.1: for the browser, never for us.
     pub authorization: Option<Endpoint>,
-    /// RFC 7009 §2.
+    // RFC 7009 §2.
     pub revocation: Option<Endpoint>,
 }
 
@@ -98,9 +97,7 @@ pub(crate) struct ServerSettings {
     pub scope: Option<String>,
     /// The server's own name, for discovery and RFC 9207.
     pub issuer: Option<Issuer>,
-    /// Where it is.
     pub endpoints: Endpoints,
-    /// Its departures.
     pub quirks: Quirks,
 }
 
@@ -178,7 +175,7 @@ impl Server {
         self.token_form(&[("grant_type", "refresh_token"), ("refresh_token", token.expose())])
     }
 
-    /// RFC 7009 §2.1.
+    // RFC 7009 §2.1.
     pub(super) fn revoke(&self, token: &Revocable) -> Option<HttpRequest> {
         let (token, hint) = match token {
             Revocable::Refresh(token) => (token.expose(), "refresh_token"),

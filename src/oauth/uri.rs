@@ -131,7 +131,6 @@ impl BaseUri {
 }
 
 impl Default for BaseUri {
-    /// Frame.io's API.
     fn default() -> Self {
         Self {
             origin: Origin {

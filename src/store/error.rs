@@ -9,31 +9,24 @@ pub enum OpenError {
     /// Another process holds the state directory.
     #[error("the state directory {} is in use by another c2c-authd: stop that one first", .path.display())]
     Locked {
-        /// The state directory.
         path: PathBuf,
     },
     /// The directory belongs to another user.
     #[error("{} belongs to uid {owner}, but this is uid {us}: run as that user, or run: chown -R {us} {}", .path.display(), .path.display())]
     NotOurs {
-        /// The directory.
         path: PathBuf,
-        /// Its owner.
         owner: u32,
-        /// Our effective uid.
         us: u32,
     },
     /// Others than the owner could put files of their own in place of ours.
     #[error("{} has mode {mode:04o}, so others may write there; run: chmod go-w {}", .path.display(), .path.display())]
     Mode {
-        /// The directory.
         path: PathBuf,
-        /// Its permission bits.
         mode: u32,
     },
     /// There is no such directory. It is never created here: a mount that failed would be mistaken for a new device.
     #[error("{} does not exist or is not a directory: create it, or let systemd do so (StateDirectory=, RuntimeDirectory=)", .path.display())]
     Missing {
-        /// The directory.
         path: PathBuf,
     },
     /// The system refused for another reason.
@@ -41,7 +34,6 @@ pub enum OpenError {
     Io {
         /// The directory or file.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
 }
@@ -55,7 +47,6 @@ pub enum WriteError {
     /// What is to be stored is larger than what would be read back.
     #[error("refusing to store more than {limit} bytes")]
     TooLarge {
-        /// The limit.
         limit: usize,
     },
     /// The kernel gave no random bytes for a nonce.
@@ -64,9 +55,7 @@ pub enum WriteError {
     /// The directory cannot be written.
     #[error("cannot write in {} ({source}): check its free space and mount", .path.display())]
     Io {
-        /// The directory.
         path: PathBuf,
-        /// Why.
         source: io::Error,
     },
 }

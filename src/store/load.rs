@@ -10,7 +10,6 @@ use super::seal::{Defect, Kind, Sealer};
 use crate::system::atomic_file::Folder;
 use c2c_auth_core::{Kept, Loaded, Record};
 
-/// The two generations.
 pub(crate) const SLOTS: [&str; 2] = ["record.0", "record.1"];
 /// In the runtime directory: a pairing that the state directory did not take.
 pub(crate) const SPILL: &str = "record.spill";

@@ -49,7 +49,7 @@ use seal::Sealer;
 /// Where things are kept. Both must exist, belong to us and be writable by nobody else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directories {
-    /// Survives reboots.
+    /// Survives a reboot; holds the record.
     pub state: PathBuf,
     /// Survives restarts of the daemon; without one no flow is resumed and nothing is spilled.
     pub runtime: Option<PathBuf>,

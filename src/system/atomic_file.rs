@@ -39,12 +39,10 @@ impl Access {
     }
 }
 
-/// One directory.
 pub(crate) trait Folder {
     /// A file being written.
     type File;
 
-    /// For messages only.
     fn path(&self) -> &Path;
     /// All entries, in no order.
     fn names(&self) -> io::Result<Vec<String>>;
@@ -119,7 +117,6 @@ pub(crate) trait Folder {
         self.sync()
     }
 
-    /// Stage and commit.
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         self.stage(name, bytes)?;
         self.commit(name)
@@ -204,7 +201,6 @@ impl Disk {
         })
     }
 
-    /// Replaces a file.
     pub(crate) fn write(&self, path: &Path, bytes: &[u8], access: Access) -> io::Result<()> {
         self.stage(path, bytes, access)?.commit()
     }

@@ -31,7 +31,6 @@ const REMEMBERED: usize = 16;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Failed<E> {
     pub(super) address: SocketAddr,
-    /// TCP was up.
     pub(super) connected: bool,
     /// `None`: it had not ended, when the limit was reached or when a try that began later was through.
     pub(super) error: Option<E>,
@@ -172,9 +171,7 @@ impl Family {
 /// Failures of earlier tries. They change the order, and no address is ever left out.
 #[derive(Default)]
 pub(super) struct Memory {
-    /// IPv4 and IPv6.
     families: [Family; 2],
-    /// Newest last.
     addresses: Vec<(SocketAddr, Instant)>,
 }
 

@@ -66,7 +66,6 @@ struct Idle {
 pub(crate) struct Outcome {
     /// The `Date` of the answer; it came over verified TLS, as everything does here.
     pub date: Option<WallTime>,
-    /// What it means.
     pub answer: Answer,
     /// The server has nothing at this address, or has moved it.
     pub endpoint_not_found: bool,
@@ -85,7 +84,6 @@ impl From<Answer> for Outcome {
 
 /// How a `Prepare` ended.
 pub(crate) struct Prepared {
-    /// For the core.
     pub outcome: Outcome,
     /// For [`Client::refresh`]; present unless the answer is [`PrepareAnswer::Failed`]. Dropping it closes it.
     pub connection: Option<Connection>,

@@ -32,7 +32,6 @@ use c2c_auth_core::{FaultKind, WallTime};
 /// One server and its tickets: rustls keeps up to eight for each.
 const SESSIONS: usize = 8;
 
-/// How to trust.
 pub(crate) struct TlsSettings {
     /// PEM roots that replace the system's.
     pub ca_file: Option<PathBuf>,
@@ -46,7 +45,6 @@ pub(crate) enum TlsError {
     /// `ca-file` cannot be read.
     #[error("[tls] ca-file {path:?} cannot be read: {source}")]
     CaFileUnreadable {
-        /// The configured path.
         path: PathBuf,
         /// What the system says.
         source: io::Error,
@@ -54,7 +52,6 @@ pub(crate) enum TlsError {
     /// `ca-file` holds something else.
     #[error("[tls] ca-file {path:?} is not a PEM file of CA certificates: {fault}")]
     CaFileMalformed {
-        /// The configured path.
         path: PathBuf,
         /// What is wrong with it.
         fault: String,

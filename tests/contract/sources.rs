@@ -26,7 +26,7 @@ pub(super) struct Sources {
     pub(super) status: String,
     /// `status --json` without a bus.
     pub(super) dead: String,
-    /// `check --json`
+    // `check --json`
     pub(super) check: String,
 }
 

@@ -108,7 +108,7 @@ impl FromStr for Version {
     }
 }
 
-/// `[device] client-id-from`.
+// `[device] client-id-from`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::config) enum ClientIdFrom {
     MachineId,
@@ -129,7 +129,7 @@ impl Text for ClientIdFrom {
     }
 }
 
-/// `[device] firmware-version-from`.
+// `[device] firmware-version-from`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::config) enum VersionFrom {
     OsRelease,

@@ -14,7 +14,7 @@ impl Word for Encoding {
     const EXPECTED: &'static str = "\"multipart\" or \"urlencoded\"";
 }
 
-/// `[provider] preset`.
+// `[provider] preset`.
 impl Word for Quirks {
     const WORDS: &'static [(&'static str, Self)] = &[
         ("frameio-applications", Self::FrameioApplications),

@@ -26,11 +26,11 @@ const KEPT_BESIDE: &str = "# + ";
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::ctl) struct DropIn {
-    /// `device.client-id`
+    // `device.client-id`
     pub(in crate::ctl) client_id: Option<String>,
-    /// `secrets.client-secret-file`
+    // `secrets.client-secret-file`
     pub(in crate::ctl) client_secret: Option<PathBuf>,
-    /// `secrets.state-key-file`
+    // `secrets.state-key-file`
     pub(in crate::ctl) state_key: Option<PathBuf>,
     /// Files in clear of a change that did not come to its end.
     pub(in crate::ctl) unsettled: BTreeSet<PathBuf>,

@@ -20,7 +20,7 @@ const PROGRAM: &str = "systemd-creds";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ctl) enum Key {
-    /// `/var/lib/systemd/credential.secret`.
+    // `/var/lib/systemd/credential.secret`.
     Host,
     Tpm2,
     HostTpm2,

@@ -13,7 +13,7 @@ use crate::messages;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::ctl) struct Dead {
-    /// False; see [`super::Status`].
+    // False; see [`super::Status`].
     pub(in crate::ctl) running: bool,
     pub(in crate::ctl) error: String,
     /// `null`: systemd does not answer either.

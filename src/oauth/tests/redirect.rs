@@ -120,7 +120,7 @@ fn the_address_is_the_redirect_uri() {
     }
 }
 
-/// RFC 9207 §2.4.
+// RFC 9207 §2.4.
 #[test]
 fn an_issuer_that_is_named_is_the_one_that_was_asked() {
     let provider = provider(HERE, Some("https://id.example"));

@@ -13,7 +13,6 @@ use c2c_auth_core::{
     Stored, TokenPair, UserCode, WallTime,
 };
 
-/// The two generations.
 pub(super) const SLOTS: [&str; 2] = ["record.0", "record.1"];
 pub(super) const BOOT: BootId = BootId(*b"0123456789abcdef");
 pub(super) const OTHER_BOOT: BootId = BootId(*b"fedcba9876543210");

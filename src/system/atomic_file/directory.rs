@@ -25,7 +25,6 @@ impl Directory {
         })
     }
 
-    /// Owner and mode.
     pub(crate) fn metadata(&self) -> io::Result<fs::Metadata> {
         self.fd.metadata()
     }

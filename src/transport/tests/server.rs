@@ -20,13 +20,11 @@ use tokio_rustls::TlsAcceptor;
 pub(crate) enum Step {
     /// Read one whole request.
     Take,
-    /// Say this.
     Say(Vec<u8>),
     /// Say this JSON, with the server's own address for each `@`.
     Tell(&'static str),
-    /// Wait for [`Server::go_on`].
+    // Wait for [`Server::go_on`].
     Wait,
-    /// Close properly.
     Close,
     /// Vanish without TLS's farewell.
     Cut,
@@ -43,7 +41,6 @@ pub(crate) enum Seen {
     Request(String),
     /// By [`Step::Close`] or [`Step::Cut`].
     Closed,
-    /// By the client.
     Left,
 }
 
@@ -158,7 +155,7 @@ impl Server {
         Arc::clone(&self.signal)
     }
 
-    /// Ends one [`Step::Wait`].
+    // Ends one [`Step::Wait`].
     pub(crate) fn go_on(&self) {
         self.signal.notify_one();
     }

@@ -54,7 +54,6 @@ struct Tally {
     marked: usize,
 }
 
-/// One device.
 struct Life<'a> {
     world: Harness,
     daemon: Process,
