@@ -1,8 +1,9 @@
 //! Leaves the unwind tables out of the release binaries: a tenth of their size.
 //!
-//! Nobody reads them there. A panic aborts (`[profile.release]`), and the daemon leaves no core dump for a debugger. The
-//! compiler's own switch does not help: it cannot be set for one profile, and the standard library comes with its tables.
-//! Set `C2C_KEEP_UNWIND_TABLES` to keep them, for a profiler.
+//! Nobody reads them there. A panic aborts (`[profile.release]`), and the daemon leaves no core
+//! dump for a debugger. The compiler's own switch does not help: it cannot be set for one profile,
+//! and the standard library comes with its tables. Set `C2C_KEEP_UNWIND_TABLES` to keep them, for a
+//! profiler.
 
 use std::env::var;
 

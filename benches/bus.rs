@@ -1,8 +1,9 @@
-//! What a token costs on the bus: each figure as a ratio against `org.freedesktop.DBus.Peer.Ping` to the same process over
-//! the same bus, so that machine, bus and client cancel out.
+//! What a token costs on the bus: each figure as a ratio against `org.freedesktop.DBus.Peer.Ping`
+//! to the same process over the same bus, so that machine, bus and client cancel out.
 //!
-//! `cargo bench --bench bus`. The two kinds of calls alternate, within every run; a figure is the median of the runs.
-//! `-- --only token COUNT` (or `ping`) makes that many calls and nothing else, for a profiler around the daemon.
+//! `cargo bench --bench bus`. The two kinds of calls alternate, within every run; a figure is the
+//! median of the runs. `-- --only token COUNT` (or `ping`) makes that many calls and nothing else,
+//! for a profiler around the daemon.
 
 mod support;
 
@@ -26,7 +27,8 @@ const CALLS_OF_A_CLIENT: usize = 160;
 /// How often the other uid calls during a flood. A real uploader calls far less often.
 const EVERY: Duration = Duration::from_millis(2);
 const CALLS_IN_A_FLOOD: usize = 400;
-/// Users that every Linux has (`daemon` and `bin`): `dbus-daemon` hangs up on a uid whose groups it cannot look up.
+/// Users that every Linux has (`daemon` and `bin`): `dbus-daemon` hangs up on a uid whose groups it
+/// cannot look up.
 const FLOODER: User = User { uid: 1, gid: 1 };
 const VICTIM: User = User { uid: 2, gid: 2 };
 /// Sent by a child that does its part under another uid.
@@ -46,7 +48,8 @@ fn main() -> Outcome<()> {
     })
 }
 
-/// The difference between two numbers of calls is what a call costs: start, pairing and end cancel out.
+/// The difference between two numbers of calls is what a call costs: start, pairing and end cancel
+/// out.
 async fn only(method: Method, count: usize) -> Outcome<()> {
     let world = World::new()?;
     let mut daemon = world.rig.spawn(&world.daemon, world.address())?;
@@ -79,7 +82,8 @@ async fn measure() -> Outcome<()> {
     first_call(&world).await?;
     throughput(&world).await?;
     if rustix::process::getuid().is_root() {
-        // Whoever starts processes under other uids may be stopped by a sandbox. The rest is measured all the same.
+        // Whoever starts processes under other uids may be stopped by a sandbox. The rest is
+        // measured all the same.
         if let Err(error) = fairness(&world) {
             println!("p99 of another uid during a flood: not measured ({error})");
         }
@@ -117,8 +121,8 @@ async fn time(method: Method, connection: &Connection) -> zbus::Result<Duration>
     Ok(start.elapsed())
 }
 
-/// Calls of both kinds in turn, sorted by duration. Which comes first alternates, so that neither always finds the other's
-/// warm caches.
+/// Calls of both kinds in turn, sorted by duration. Which comes first alternates, so that neither
+/// always finds the other's warm caches.
 async fn pairs(connection: &Connection, calls: usize) -> zbus::Result<(Vec<Duration>, Vec<Duration>)> {
     let (mut pings, mut tokens) = (Vec::with_capacity(calls), Vec::with_capacity(calls));
     for index in 0..calls {
@@ -247,7 +251,8 @@ fn fairness(world: &World) -> Outcome<()> {
     Ok(())
 }
 
-/// 64 clients that call again as soon as they are answered, each with two calls open: what one uid may have waiting.
+/// 64 clients that call again as soon as they are answered, each with two calls open: what one uid
+/// may have waiting.
 async fn flood(address: &str) -> Outcome<()> {
     let mut tasks = JoinSet::new();
     for _ in 0..CLIENTS {
@@ -257,7 +262,8 @@ async fn flood(address: &str) -> Outcome<()> {
         for _ in 0..2 {
             let client = client.clone();
             tasks.spawn(async move {
-                // A refusal is no reason for a flood to end. The end of the bus, or of this process, is.
+                // A refusal is no reason for a flood to end. The end of the bus, or of this
+                // process, is.
                 while !matches!(Method::Token.call(&client).await, Err(zbus::Error::InputOutput(_))) {}
             });
         }

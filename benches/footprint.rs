@@ -1,7 +1,8 @@
-//! What the daemon costs the board: bytes on flash and in memory, time to start, wake-ups while nothing happens.
+//! What the daemon costs the board: bytes on flash and in memory, time to start, wake-ups while
+//! nothing happens.
 //!
-//! `cargo bench --bench footprint`. Memory is that of a paired daemon that verified its server against the roots of this
-//! system and has refreshed its token once, as one in the field has.
+//! `cargo bench --bench footprint`. Memory is that of a paired daemon that verified its server
+//! against the roots of this system and has refreshed its token once, as one in the field has.
 
 mod support;
 
@@ -30,7 +31,8 @@ fn main() -> Outcome<()> {
 
 async fn measure() -> Outcome<()> {
     let mut world = World::new()?;
-    // The server's own root besides the system's, as one of them. That is how many a daemon in the field reads.
+    // The server's own root besides the system's, as one of them. That is how many a daemon in the
+    // field reads.
     let bundle = tempfile::NamedTempFile::new()?;
     let system = fs::read(ROOTS).unwrap_or_default();
     fs::write(bundle.path(), [&system[..], world.server.ca_pem().as_bytes()].concat())?;
@@ -68,7 +70,8 @@ async fn measure() -> Outcome<()> {
     starts(&world, &connection).await
 }
 
-/// As the system does where nobody sets these: a bundle, and a directory that holds it and each root again.
+/// As the system does where nobody sets these: a bundle, and a directory that holds it and each
+/// root again.
 fn trust<'a>(command: &'a mut Command, bundle: &Path) -> &'a mut Command {
     let directory = Path::new(ROOTS).parent().unwrap_or(Path::new("/"));
     command.env("SSL_CERT_FILE", bundle).env("SSL_CERT_DIR", directory)
@@ -104,7 +107,8 @@ async fn refresh(world: &World, connection: &Connection) -> Outcome<()> {
     Err("a refused token was not refreshed".into())
 }
 
-/// Waits until the daemon has nothing left to do: its helper threads but the store's are gone and it was not on a processor for a second.
+/// Waits until the daemon has nothing left to do: its helper threads but the store's are gone and
+/// it was not on a processor for a second.
 async fn settle(daemon: &Process) -> Outcome<()> {
     let end = Instant::now() + LIMIT;
     let mut before = u64::MAX;
@@ -149,7 +153,8 @@ fn memory(pid: u32, roots: usize) -> Outcome<()> {
     Ok(())
 }
 
-/// Times the kernel took the daemon off a processor because it had nothing to do, that is the times it was woken.
+/// Times the kernel took the daemon off a processor because it had nothing to do, that is the times
+/// it was woken.
 fn switches(pid: u32) -> Outcome<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches:"));

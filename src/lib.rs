@@ -1,5 +1,5 @@
-//! c2c-authd: pairs a camera-side device with Frame.io Camera to Cloud, keeps its tokens fresh and safe, and hands them out
-//! over D-Bus.
+//! c2c-authd: pairs a camera-side device with Frame.io Camera to Cloud, keeps its tokens fresh and
+//! safe, and hands them out over D-Bus.
 //!
 //! # Who it serves
 //!
@@ -9,8 +9,9 @@
 //! | uploader | `uploader` | fetch a bearer token, say that one was refused |
 //! | operator | root | see the state, diagnose |
 //!
-//! The words of C2C are swapped against those of OAuth: `client_id` names the *unit*, `client_secret` the *device model*. One
-//! secret that leaks compromises every unit of the model; that is why one process alone holds it.
+//! The words of C2C are swapped against those of OAuth: `client_id` names the *unit*,
+//! `client_secret` the *device model*. One secret that leaks compromises every unit of the model;
+//! that is why one process alone holds it.
 //!
 //! # The parts, and who may import whom
 //!
@@ -21,7 +22,7 @@
 //! | `oauth` | requests and verdicts as pure functions | `core` |
 //! | `config` | the validated configuration | `core`, `oauth`, `system` |
 //! | `transport` | one bounded request at a time, over TLS | `core`, `oauth` |
-//! | `discovery` | when a server's metadata documents are read, and what is believed of them | `core`, `oauth`, `transport` |
+//! | `discovery` | when metadata documents are read, and what is believed of them | `core`, `oauth`, `transport` |
 //! | `loopback` | waits for a browser on this machine | `core`, `oauth` |
 //! | `store` | what survives, sealed and atomic | `core`, `system` |
 //! | `bus` | authorize, parse, send, answer | `core`, `messages` |
@@ -30,24 +31,30 @@
 //! | `system` | what the kernel and systemd tell, and are told | `core` |
 //! | `daemon` | the loop, effects | everything but `ctl` |
 //!
-//! `bus`, `transport`, `loopback` and `store` never import each other: what must be combined is an effect. `tests/architecture.rs` holds this;
-//! the compiler holds the boundary of the core, which is a crate of its own.
+//! `bus`, `transport`, `loopback` and `store` never import each other: what must be combined is an
+//! effect. `tests/architecture.rs` holds this; the compiler holds the boundary of the core, which
+//! is a crate of its own.
 //!
 //! # What always holds
 //!
-//! - **I1** Durable before visible: a token is on the bus only after it is on disk. Exception: where the disk fails it is
-//!   served from memory, `LastError` says so, and storing is retried until it works.
-//! - **I2** At most one request in flight that carries a grant's credentials: a probe or heartbeat gives way to a refresh.
-//! - **I3** A record without an intent mark never holds a refresh token that our own refresh retired. What remains is the one
-//!   window that nobody can close: the server rotated, and its answer was lost.
-//! - **I4** Polls keep the server's interval, 5 s more for each `slow_down`, and kept; the first poll waits one interval.
-//! - **I5** Never wedged: from every state a path leads, by time, network and the server's answers alone, to `paired` or to a
-//!   state that says what a person must do; from `paired` no such path ends in `unpaired` without a server's verdict.
+//! - **I1** Durable before visible: a token is on the bus only after it is on disk. Exception:
+//!   where the disk fails it is served from memory, `LastError` says so, and storing is retried
+//!   until it works.
+//! - **I2** At most one request in flight that carries a grant's credentials: a probe or heartbeat
+//!   gives way to a refresh.
+//! - **I3** A record without an intent mark never holds a refresh token that our own refresh
+//!   retired. What remains is the one window that nobody can close: the server rotated, and its
+//!   answer was lost.
+//! - **I4** Polls keep the server's interval, 5 s more for each `slow_down`, and kept; the first
+//!   poll waits one interval.
+//! - **I5** Never wedged: from every state a path leads, by time, network and the server's answers
+//!   alone, to `paired` or to a state that says what a person must do; from `paired` no such path
+//!   ends in `unpaired` without a server's verdict.
 //! - **I6** Every call gets exactly one answer.
 //! - **I7** No spin: a tick at the deadline moves the deadline forward; no retry has zero delay.
 //! - **I8** Secrets never appear in a snapshot, a `Debug`, a log line, an error text or a signal.
-//! - **I9** Nothing ambiguous destroys a credential: only a parsed verdict over verified TLS may. Sends are counted on disk,
-//!   so that a crash loop cannot burn tries.
+//! - **I9** Nothing ambiguous destroys a credential: only a parsed verdict over verified TLS may.
+//!   Sends are counted on disk, so that a crash loop cannot burn tries.
 //!
 //! # The states
 //!
@@ -66,8 +73,8 @@
 //!               Unpair, or a server's verdict                         +----------+
 //! ```
 //!
-//! A replacement runs the same way from `paired` and returns to it, changed only if somebody approved. Beside the flow runs
-//! the refresh of the pairing in hand:
+//! A replacement runs the same way from `paired` and returns to it, changed only if somebody
+//! approved. Beside the flow runs the refresh of the pairing in hand:
 //!
 //! ```text
 //!  idle -> preparing -> marking -> sent -> storing -> idle
@@ -93,7 +100,8 @@ mod transport;
 pub use ctl::main as ctl;
 pub use daemon::main as daemon;
 
-/// What the integration tests take: they read and write the daemon's files, and hold its words against the documents.
+/// What the integration tests take: they read and write the daemon's files, and hold its words
+/// against the documents.
 #[doc(hidden)]
 pub mod for_tests {
     pub use crate::config::{Config, System};

@@ -1,8 +1,9 @@
 //! Which folder may import which, which folder may name a crate, and how long a file may be.
 //!
-//! The compiler keeps other crates out of the core, and `core/clippy.toml` the clock, files and locks of the standard library.
-//! Neither keeps the folders under `src/` apart. This test does: it collects every path that a file names, in `use`, in code
-//! and in macros, and holds it against the table in `docs/architecture.md`.
+//! The compiler keeps other crates out of the core, and `core/clippy.toml` the clock, files and
+//! locks of the standard library. Neither keeps the folders under `src/` apart. This test does: it
+//! collects every path that a file names, in `use`, in code and in macros, and holds it against the
+//! table in `docs/architecture.md`.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -70,7 +71,8 @@ fn every_folder_has_a_rule() {
     }
 }
 
-/// A row of the table imports from rows above it, so no two folders import each other, however long the way round.
+/// A row of the table imports from rows above it, so no two folders import each other, however long
+/// the way round.
 #[test]
 fn imports_never_turn_back() {
     let page = architecture();
@@ -239,7 +241,8 @@ fn violations(path: &str, text: &str) -> Vec<String> {
         .collect()
 }
 
-/// All paths of some tokens, from the root of a crate. `around` is what stands in front of the braces of a `use`.
+/// All paths of some tokens, from the root of a crate. `around` is what stands in front of the
+/// braces of a `use`.
 fn collect(tokens: TokenStream, module: &[String], around: &[String], found: &mut Vec<Vec<String>>) {
     let tokens: Vec<_> = tokens.into_iter().collect();
     let is = |at: usize, sign| matches!(tokens.get(at), Some(TokenTree::Punct(punct)) if punct.as_char() == sign);
@@ -278,7 +281,8 @@ fn collect(tokens: TokenStream, module: &[String], around: &[String], found: &mu
     }
 }
 
-/// A path from the root: `crate::…` for this crate's, with the core as a folder; else with the name of the crate in front.
+/// A path from the root: `crate::…` for this crate's, with the core as a folder; else with the name
+/// of the crate in front.
 fn absolute(module: &[String], path: &[String]) -> Vec<String> {
     let below = |module: &[String], rest| [&["crate".to_owned()], module, rest].concat();
     match path[0].as_str() {

@@ -1,5 +1,5 @@
-//! What the documents say of the code, held against the code: links lead somewhere, tests that are named exist, the
-//! configuration that is shown is one.
+//! What the documents say of the code, held against the code: links lead somewhere, tests that are
+//! named exist, the configuration that is shown is one.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -161,7 +161,7 @@ fn prose(text: &str) -> String {
     prose
 }
 
-/// Targets of links to files, without what follows «#».
+/// Targets of links to files, without what follows "#".
 fn targets(text: &str) -> Vec<String> {
     prose(text)
         .split("](")
@@ -191,7 +191,8 @@ fn block(text: &str, language: &str) -> Option<String> {
     rest.split_once("```").map(|(block, _)| block.to_owned())
 }
 
-/// Names of all functions under a test attribute, and of the model's scenarios, which a macro makes into tests.
+/// Names of all functions under a test attribute, and of the model's scenarios, which a macro makes
+/// into tests.
 fn tests() -> BTreeSet<String> {
     let mut files = Vec::new();
     for folder in ["src", "core/src", "testkit/src", "testkit/tests", "tests"] {

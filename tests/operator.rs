@@ -1,4 +1,5 @@
-//! What an operator reads about the daemon, held against it: its man pages, and the journal's catalog.
+//! What an operator reads about the daemon, held against it: its man pages, and the journal's
+//! catalog.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -83,8 +84,9 @@ fn the_configurations_page_has_every_section_and_key() {
     assert!(keys > 20, "only {keys} keys were found");
 }
 
-/// Entries by their id: head and text. Read as `journalctl --update-catalog` does, which `tests/pages` runs: comments are skipped
-/// wherever they are, and an entry begins with an id of 32 digits behind an empty line.
+/// Entries by their id: head and text. Read as `journalctl --update-catalog` does, which
+/// `tests/pages` runs: comments are skipped wherever they are, and an entry begins with an id of 32
+/// digits behind an empty line.
 fn catalog() -> BTreeMap<String, (String, String)> {
     let mut entries = Vec::<(String, String)>::new();
     let mut after_empty_line = true;
@@ -130,7 +132,8 @@ fn the_catalog_explains_every_kind_of_entry_and_no_other() {
 #[test]
 fn the_catalog_explains_in_eight_lines_and_leaves_no_field_to_be_filled_in() {
     for (id, (_, body)) in catalog() {
-        // systemd fills in names of A-Z and _ only: with its digit a field of ours is printed as it stands here.
+        // systemd fills in names of A-Z and _ only: with its digit a field of ours is printed as it
+        // stands here.
         assert!(!body.contains('@'), "{id}: {body}");
         let lines = body.trim().lines().count();
         assert!(lines <= 8, "{id} has {lines} lines");

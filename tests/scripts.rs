@@ -1,5 +1,6 @@
-//! What the Debian package forgets when it is purged and what installing by hand leaves alone: the scripts, run on a machine below a
-//! temporary directory. With dpkg and a running system: `tests/booted/scenarios/package-*.sh`.
+//! What the Debian package forgets when it is purged and what installing by hand leaves alone: the
+//! scripts, run on a machine below a temporary directory. With dpkg and a running system:
+//! `tests/booted/scenarios/package-*.sh`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -41,7 +42,8 @@ impl Machine {
             .unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert!(output.status.success(), "{said}");
-        // Where the program that keeps track of units is installed, it sees that no dpkg called, and does nothing.
+        // Where the program that keeps track of units is installed, it sees that no dpkg called,
+        // and does nothing.
         let ours = said.lines().filter(|line| !line.contains("deb-systemd-helper"));
         ours.collect::<Vec<_>>().join("\n")
     }

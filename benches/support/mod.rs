@@ -1,6 +1,7 @@
 //! What the benches share: a paired daemon in a world of its own, and a table to print.
 //!
-//! Must never: fail because a figure misses its target. A bench reports; what to make of it is for people to decide.
+//! Must never: fail because a figure misses its target. A bench reports; what to make of it is for
+//! people to decide.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -16,8 +17,9 @@ use zbus::{Connection, Message, Variant};
 
 /// The daemon as it is shipped, or another one (`C2C_AUTHD`), for example from a package.
 ///
-/// Not the one that cargo has built for this bench, at the same path: it has the features of the development dependencies
-/// too. They make it 5 % larger, and each look at tokio's clock takes a lock (`test-util`).
+/// Not the one that cargo has built for this bench, at the same path: it has the features of the
+/// development dependencies too. They make it 5 % larger, and each look at tokio's clock takes a
+/// lock (`test-util`).
 fn daemon() -> Outcome<PathBuf> {
     if let Some(path) = std::env::var_os("C2C_AUTHD") {
         return Ok(path.into());
@@ -57,7 +59,8 @@ pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 /// A call that is measured, or measured against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Method {
-    /// `org.freedesktop.DBus.Peer.Ping`: what any call to this process over this bus costs at least.
+    /// `org.freedesktop.DBus.Peer.Ping`: what any call to this process over this bus costs at
+    /// least.
     Ping,
     /// `GetAccessToken(0)` while the token is fresh.
     Token,
@@ -202,7 +205,8 @@ fn sources() -> String {
     }
 }
 
-/// Prints one line of the table, with `detail` behind the verdict. The target is the most that is promised.
+/// Prints one line of the table, with `detail` behind the verdict. The target is the most that is
+/// promised.
 pub(crate) fn figure(name: &str, measured: f64, unit: &str, target: f64, detail: &str) {
     let verdict = if measured <= target { "met" } else { "MISSED" };
     let (measured, target) = (format!("{measured:.2}{unit}"), format!("<= {target}{unit}"));

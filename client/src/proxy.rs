@@ -1,4 +1,5 @@
-//! The daemon as a client sees it: `dbus/org.cameratocloud.Auth1.xml` by hand, and a test that compares the two.
+//! The daemon as a client sees it: `dbus/org.cameratocloud.Auth1.xml` by hand, and a test that
+//! compares the two.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -70,7 +71,8 @@ impl From<&Variant<'_>> for Value {
     }
 }
 
-/// Properties by their names with hyphens: `pairing-state`. A newer daemon may know more of them, and of their words.
+/// Properties by their names with hyphens: `pairing-state`. A newer daemon may know more of them,
+/// and of their words.
 pub type Values = BTreeMap<String, Value>;
 
 /// All properties.
@@ -115,8 +117,8 @@ fn hyphened(name: &str) -> String {
     })
 }
 
-/// The code that the daemon shows, or the address that replaces it. It has no `Debug`: a reader can bind the device to a
-/// project of their own.
+/// The code that the daemon shows, or the address that replaces it. It has no `Debug`: a reader can
+/// bind the device to a project of their own.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PairingCode {
     /// Tells it from other codes of one start of the daemon.
@@ -179,7 +181,8 @@ pub trait Pairing {
     fn unpair(&self) -> zbus::Result<()>;
     /// Hands in the end of the OAuth code flow.
     fn complete_pairing(&self, redirect_uri: &str) -> zbus::Result<()>;
-    /// The state or its reason changed. Not named as on the bus: the macro derives the same name from the property.
+    /// The state or its reason changed. Not named as on the bus: the macro derives the same name
+    /// from the property.
     #[zbus(signal, name = "PairingStateChanged")]
     fn flow_changed(&self, state: &str, reason: &str) -> zbus::Result<()>;
     /// Where the flow stands.

@@ -16,7 +16,8 @@ use tokio_rustls::TlsConnector;
 
 use crate::Trouble;
 
-/// Asks the API who we are, which needs a living token as an upload does, and tells its HTTP status.
+/// Asks the API who we are, which needs a living token as an upload does, and tells its HTTP
+/// status.
 pub(crate) async fn show(base_uri: &str, ca_file: &Path, token: &str) -> Result<u16, Trouble> {
     let base: Uri = base_uri.parse()?;
     let (host, port) = (

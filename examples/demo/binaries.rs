@@ -1,7 +1,7 @@
 //! Cargo, and where it put what it built.
 //!
-//! The demo shows the binaries that are shipped, not itself: they are built by cargo as anybody would build them, in the
-//! profile and the target directory of the demo.
+//! The demo shows the binaries that are shipped, not itself: they are built by cargo as anybody
+//! would build them, in the profile and the target directory of the demo.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt as _;
@@ -24,7 +24,8 @@ pub(crate) struct Binaries {
     _copies: Option<TempDir>,
 }
 
-/// What the path of the running demo tells about how it was built: `TARGET-DIR[/TRIPLE]/PROFILE/examples/demo`.
+/// What the path of the running demo tells about how it was built:
+/// `TARGET-DIR[/TRIPLE]/PROFILE/examples/demo`.
 #[derive(Debug)]
 struct Built {
     folder: PathBuf,
@@ -60,7 +61,8 @@ impl Built {
     }
 }
 
-/// Whether a folder is named after a target, as with `--target` or `build.target`. Nothing else in the path tells.
+/// Whether a folder is named after a target, as with `--target` or `build.target`. Nothing else in
+/// the path tells.
 fn is_triple(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     name.contains(std::env::consts::OS) && name.matches('-').count() >= 2
@@ -111,8 +113,9 @@ pub(crate) fn build(no_build: bool) -> Result<(Binaries, String), Trouble> {
     Ok((binaries, how))
 }
 
-/// Variables that `cargo run` sets for the program it runs. Build scripts that watch them would run again, and everything
-/// that depends on those would be built again, at every change between cargo from here and cargo from a shell.
+/// Variables that `cargo run` sets for the program it runs. Build scripts that watch them would run
+/// again, and everything that depends on those would be built again, at every change between cargo
+/// from here and cargo from a shell.
 fn of_cargo_run(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
     name.starts_with("CARGO_PKG_")
@@ -129,7 +132,8 @@ fn of_cargo_run(name: &OsStr) -> bool {
 }
 
 impl Binaries {
-    /// Sees to it that every user can run them: where they lie in somebody's private directory, they are copied.
+    /// Sees to it that every user can run them: where they lie in somebody's private directory,
+    /// they are copied.
     pub(crate) fn for_everybody(self) -> Result<Self, Trouble> {
         if [&self.daemon, &self.tool, &self.demo]
             .into_iter()
@@ -155,7 +159,8 @@ impl Binaries {
     }
 }
 
-/// Whether a user who owns nothing here can read (if it is a file) and run or pass through it, all the way down.
+/// Whether a user who owns nothing here can read (if it is a file) and run or pass through it, all
+/// the way down.
 pub(crate) fn open_to_all(path: &Path) -> bool {
     path.canonicalize().is_ok_and(|path| {
         path.ancestors().all(|part| {

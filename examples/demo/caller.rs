@@ -1,7 +1,8 @@
 //! What runs in the process of a caller of the daemon: the device's UI, the uploader, a stranger.
 //!
-//! Reads one wish a line from standard input, does it over D-Bus as any program would, and writes one answer a line to
-//! standard output, as JSON. Ends with its input. Knows nothing of the daemon but its contract.
+//! Reads one wish a line from standard input, does it over D-Bus as any program would, and writes
+//! one answer a line to standard output, as JSON. Ends with its input. Knows nothing of the daemon
+//! but its contract.
 
 use std::collections::HashMap;
 use std::future::poll_fn;

@@ -1,6 +1,7 @@
 //! Who plays: the daemon, the device's UI, the uploader, and a stranger who has no business here.
 //!
-//! As root each is a user of its own, as on a real device; else all are the one user who started the demo.
+//! As root each is a user of its own, as on a real device; else all are the one user who started
+//! the demo.
 
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -93,8 +94,8 @@ impl Cast {
         format!("uid:{}", self.uid(role))
     }
 
-    /// Makes `command` run as one of them, in a process group of its own: Ctrl-C is for the demo, which then ends the others
-    /// in order.
+    /// Makes `command` run as one of them, in a process group of its own: Ctrl-C is for the demo,
+    /// which then ends the others in order.
     pub(crate) fn dress(self, role: Role, command: &mut Command) {
         if let Some(user) = self.user(role) {
             user.apply(command);

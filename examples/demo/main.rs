@@ -1,18 +1,20 @@
-//! The whole path, before one's eyes, on a machine with nothing but Rust and a C compiler: `cargo run --example demo`.
+//! The whole path, before one's eyes, on a machine with nothing but Rust and a C compiler:
+//! `cargo run --example demo`.
 //!
-//! Builds the two real binaries, starts a private bus, a simulated server over TLS and the daemon as a process of its own,
-//! and tells a story in numbered steps. Each step is checked, most of them against the server's own account; the demo ends
-//! with 0 only if all checks held.
+//! Builds the two real binaries, starts a private bus, a simulated server over TLS and the daemon
+//! as a process of its own, and tells a story in numbered steps. Each step is checked, most of them
+//! against the server's own account; the demo ends with 0 only if all checks held.
 //!
 //! - [`story`]: the steps, in order.
 //! - [`stage`]: what they are played on: bus, server, page, daemon.
 //! - [`cast`]: who plays, under which uid.
-//! - [`caller`], [`api`]: what runs in the processes of the UI, the uploader and a stranger; [`actor`]: the other end.
+//! - [`caller`], [`api`]: what runs in the processes of the UI, the uploader and a stranger;
+//!   [`actor`]: the other end.
 //! - [`binaries`]: cargo, and where it put what it built.
 //! - [`say`]: what is printed.
 //!
-//! Must never: ask the daemon for anything it does not offer to everybody, listen beyond loopback, leave a process or a file
-//! behind, touch the bus of the system.
+//! Must never: ask the daemon for anything it does not offer to everybody, listen beyond loopback,
+//! leave a process or a file behind, touch the bus of the system.
 
 use std::process::ExitCode;
 
@@ -66,7 +68,8 @@ fn play(wishes: args::Wishes) -> ExitCode {
         }
     };
     let code = runtime.block_on(async {
-        // Whichever way it ends, everything that was started is dropped, that is stopped and swept up.
+        // Whichever way it ends, everything that was started is dropped, that is stopped and swept
+        // up.
         tokio::select! {
             // The reason was printed by the one who knew the step.
             told = story::tell(wishes, &say) => if told.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE },

@@ -1,4 +1,5 @@
-//! What is printed: a numbered story. No colour and no moving lines unless somebody watches a terminal.
+//! What is printed: a numbered story. No colour and no moving lines unless somebody watches a
+//! terminal.
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -67,7 +68,8 @@ impl Say {
         }
     }
 
-    /// A QR code of half blocks. Cameras want black on white, and most terminals are the other way round.
+    /// A QR code of half blocks. Cameras want black on white, and most terminals are the other way
+    /// round.
     pub(crate) fn picture(&self, blocks: &str) {
         for line in blocks.lines() {
             self.line(&format!("     {}", self.painted("30;107", line)));

@@ -1,4 +1,5 @@
-//! What the story is played on: a bus, a server, a page, a device, and the daemon as a process of its own.
+//! What the story is played on: a bus, a server, a page, a device, and the daemon as a process of
+//! its own.
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};

@@ -1,5 +1,5 @@
-//! The steps, in order. Each says what it is about, does it, and checks what came of it: at the callers, and in the server's
-//! own account.
+//! The steps, in order. Each says what it is about, does it, and checks what came of it: at the
+//! callers, and in the server's own account.
 
 use std::time::Instant;
 

@@ -1,9 +1,9 @@
 //! Who a caller is, and what it may do.
 //!
-//! The bus policy decides first, on the bus; this decides again, in the daemon, for every method, so that a bus without our
-//! policy does not open the door. The only proof of identity is what the bus reports about a connection
-//! (`GetConnectionCredentials`): uid and groups, as of when it connected. What the bus does not report, the caller does not
-//! have.
+//! The bus policy decides first, on the bus; this decides again, in the daemon, for every method,
+//! so that a bus without our policy does not open the door. The only proof of identity is what the
+//! bus reports about a connection (`GetConnectionCredentials`): uid and groups, as of when it
+//! connected. What the bus does not report, the caller does not have.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,13 +16,15 @@ use zbus::names::UniqueName;
 use super::error_reply::ErrorReply;
 use crate::messages::contract::ErrorName;
 
-/// Connections whose owner is remembered. Beyond it the oldest is asked for again: slower, never wrong.
+/// Connections whose owner is remembered. Beyond it the oldest is asked for again: slower, never
+/// wrong.
 const REMEMBERED: usize = 256;
 
 /// The bus answers from memory; a bus that takes longer than this is as good as none.
 const CREDENTIALS_LIMIT: Duration = Duration::from_secs(5);
 
-/// What a caller can be allowed to do. Device information is open to everybody whom the bus lets read properties.
+/// What a caller can be allowed to do. Device information is open to everybody whom the bus lets
+/// read properties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Role {
     /// Pair, cancel, unpair, show codes.
@@ -79,8 +81,8 @@ pub(crate) enum Callers {
     Fixed(Arc<Caller>),
 }
 
-/// Callers that the bus has vouched for, by unique name. Unique names are never reused, so an entry cannot become wrong,
-/// only useless.
+/// Callers that the bus has vouched for, by unique name. Unique names are never reused, so an entry
+/// cannot become wrong, only useless.
 #[derive(Debug, Default)]
 pub(crate) struct Known(Mutex<Table>);
 
@@ -134,7 +136,8 @@ impl Callers {
         }
     }
 
-    /// A connection is gone. Answers with its uid if none of that user's remembered connections is left.
+    /// A connection is gone. Answers with its uid if none of that user's remembered connections is
+    /// left.
     pub(super) fn forget(&self, name: &str) -> Option<u32> {
         match self {
             Self::Bus(known) => known.forget(name),
@@ -191,9 +194,9 @@ impl Known {
     }
 }
 
-/// The number of a connection: buses count them, and the last part of a unique name is that count, in a name like `:1.42`. Later
-/// connections have greater numbers, and none is used again. `None` for a bus that names them otherwise: there the order of
-/// their first calls has to do.
+/// The number of a connection: buses count them, and the last part of a unique name is that count,
+/// in a name like `:1.42`. Later connections have greater numbers, and none is used again. `None`
+/// for a bus that names them otherwise: there the order of their first calls has to do.
 fn number(name: &str) -> Option<u64> {
     name.rsplit('.').next()?.parse().ok()
 }

@@ -1,7 +1,8 @@
 //! What callers are told when a call fails.
 //!
-//! The name is the contract (`dbus/org.cameratocloud.Auth1.xml` lists all of them); the text is for people: what is wrong,
-//! and what to do about it. A text never holds a code or a token: it is fixed, or quotes nothing but the caller's own words.
+//! The name is the contract (`dbus/org.cameratocloud.Auth1.xml` lists all of them); the text is for
+//! people: what is wrong, and what to do about it. A text never holds a code or a token: it is
+//! fixed, or quotes nothing but the caller's own words.
 
 use std::borrow::Cow;
 

@@ -1,6 +1,7 @@
 //! The path of every method: authenticate, authorize, throttle; then the loop, then the answer.
 //!
-//! Holds no state of the product. The loop decides; this waits for it, never longer than [`ANSWER_LIMIT`].
+//! Holds no state of the product. The loop decides; this waits for it, never longer than
+//! [`ANSWER_LIMIT`].
 
 use std::sync::Arc;
 use std::task::Poll;
@@ -20,7 +21,8 @@ use super::{Call, DeviceFacts, ReadRedirect};
 use crate::messages::contract::ErrorName;
 use c2c_auth_core::{CallError, Client, Command, Reply};
 
-/// The core answers within 20 s. This is for the case that it does not: a stuck loop must not hang its callers too.
+/// The core answers within 20 s. This is for the case that it does not: a stuck loop must not hang
+/// its callers too.
 const ANSWER_LIMIT: Duration = Duration::from_secs(21);
 
 pub(super) struct Gateway {
@@ -81,7 +83,8 @@ impl Gateway {
     /// Asks the loop. The answer comes after every signal that follows from it (D4).
     pub(super) async fn call(&self, command: Command) -> Result<Reply, ErrorReply> {
         let (reply, mut answer) = oneshot::channel();
-        // Not `send`: a full queue means that the loop is behind, and waiting callers would only hide that.
+        // Not `send`: a full queue means that the loop is behind, and waiting callers would only
+        // hide that.
         self.calls
             .try_send(Call { command, reply })
             .map_err(|error| match error {
@@ -91,8 +94,9 @@ impl Gateway {
                 ),
                 mpsc::error::TrySendError::Closed(_) => ErrorReply::ending(),
             })?;
-        // Most answers come from the loop's memory. Let it have its turn first: an answer that is there at the first look
-        // needs no timer, and a timer here is a write and a wake-up of its own for each call.
+        // Most answers come from the loop's memory. Let it have its turn first: an answer that is
+        // there at the first look needs no timer, and a timer here is a write and a wake-up of its
+        // own for each call.
         yield_once().await;
         let early = match answer.try_recv() {
             Ok(answer) if self.signals.is_flushed() => return answer.map_err(ErrorReply::from),
@@ -124,7 +128,8 @@ impl Gateway {
     }
 }
 
-/// Goes to the end of the queue of tasks that are ready to run. Unlike `yield_now` it does not look for events in between.
+/// Goes to the end of the queue of tasks that are ready to run. Unlike `yield_now` it does not look
+/// for events in between.
 async fn yield_once() {
     let mut taken = false;
     std::future::poll_fn(|context| {

@@ -1,7 +1,7 @@
 //! Holding off shutdown and sleep while a refresh is in flight, best effort.
 //!
-//! With polkit, logind lets any user delay them; without it, logind refuses everyone but root. Nothing depends on this: the intent
-//! mark on disk does the real work.
+//! With polkit, logind lets any user delay them; without it, logind refuses everyone but root.
+//! Nothing depends on this: the intent mark on disk does the real work.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -22,8 +22,8 @@ pub(crate) struct Lock {
 
 /// Takes *delay* inhibitors, as many as are given.
 ///
-/// One each: asked for both at once, logind before systemd 255 or so looks up the right to ignore the lid switch, which nobody
-/// gave us.
+/// One each: asked for both at once, logind before systemd 255 or so looks up the right to ignore
+/// the lid switch, which nobody gave us.
 pub(super) async fn inhibit(connection: Connection) -> Result<Lock, BusError> {
     let both = async { tokio::join!(ask(&connection, "shutdown"), ask(&connection, "sleep")) };
     let given = tokio::time::timeout(LIMIT, both).await;

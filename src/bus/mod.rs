@@ -1,14 +1,15 @@
 //! The bus: three interfaces, and nothing decided in them.
 //!
-//! A method is: authorize, parse, ask the loop, wait, answer. A getter reads the visible snapshot. Signals leave in the
-//! order of the core (D4), from one task.
+//! A method is: authorize, parse, ask the loop, wait, answer. A getter reads the visible snapshot.
+//! Signals leave in the order of the core (D4), from one task.
 //!
-//! Must never: hold state of the product, take a decision of the core's, let a code, a token or a secret into a signal, a
-//! property, an error or a log line (I8), or make the loop wait for the bus.
+//! Must never: hold state of the product, take a decision of the core's, let a code, a token or a
+//! secret into a signal, a property, an error or a log line (I8), or make the loop wait for the
+//! bus.
 //!
-//! Rules that zbus imposes: methods take `&self` only and the loop never asks zbus for an interface (both would deadlock
-//! against open calls); the objects are served before the name is requested, in one builder, so that an activated client
-//! never finds an empty object.
+//! Rules that zbus imposes: methods take `&self` only and the loop never asks zbus for an interface
+//! (both would deadlock against open calls); the objects are served before the name is requested,
+//! in one builder, so that an activated client never finds an empty object.
 
 mod access;
 mod error_reply;
@@ -41,13 +42,15 @@ use gateway::Gateway;
 pub(crate) use logind::Lock;
 use signal_queue::SignalQueue;
 
-/// How many calls may lie in the queue to the loop. Several times what one uid may have open, so that one uid cannot fill it.
+/// How many calls may lie in the queue to the loop. Several times what one uid may have open, so
+/// that one uid cannot fill it.
 pub(crate) const CALL_QUEUE: usize = 1024;
 
 /// How long the last answers may take when the daemon leaves the bus.
 const LEAVE_LIMIT: Duration = Duration::from_secs(1);
 
-/// A call on its way to the loop. Every one is answered exactly once; one whose `reply` is dropped is answered with an error.
+/// A call on its way to the loop. Every one is answered exactly once; one whose `reply` is dropped
+/// is answered with an error.
 #[derive(Debug)]
 pub(crate) struct Call {
     /// What is asked, with the uid where that matters.
@@ -68,8 +71,8 @@ pub(crate) struct DeviceFacts {
     pub provider: String,
 }
 
-/// Reads the address at the end of the OAuth code flow: `None` where there is no such flow, else what it brings, or why it
-/// brings nothing, in words that do not repeat it.
+/// Reads the address at the end of the OAuth code flow: `None` where there is no such flow, else
+/// what it brings, or why it brings nothing, in words that do not repeat it.
 pub(crate) type ReadRedirect = Box<dyn Fn(&str) -> Option<Result<Redirect, String>> + Send + Sync>;
 
 /// What the bus is given by the rest of the daemon.
@@ -109,10 +112,12 @@ pub(crate) struct Bus {
 
 /// Serves the object, owns the name, and emits the `first` state once.
 ///
-/// Calls of clients arrive at the other end of `wiring`'s queue; who may make which is decided here.
+/// Calls of clients arrive at the other end of `wiring`'s queue; who may make which is decided
+/// here.
 ///
-/// The loop should be a spawned task rather than the runtime's root future: waking the root costs a write to the kernel for
-/// each call, and an answer from memory is then no longer there at the first look.
+/// The loop should be a spawned task rather than the runtime's root future: waking the root costs a
+/// write to the kernel for each call, and an answer from memory is then no longer there at the
+/// first look.
 pub(crate) async fn serve(
     address: &BusAddress,
     facts: DeviceFacts,
@@ -139,7 +144,8 @@ pub(crate) async fn serve(
         .map_err(explain)
 }
 
-/// As [`serve`], on a connection of the caller's choice, with callers known from elsewhere: for a peer without a bus.
+/// As [`serve`], on a connection of the caller's choice, with callers known from elsewhere: for a
+/// peer without a bus.
 pub(crate) async fn serve_on(
     builder: Builder<'_>,
     callers: Callers,
@@ -170,7 +176,8 @@ pub(crate) async fn serve_on(
         .serve_at(OBJECT, interfaces::Pairing(Arc::clone(&gateway)))
         .serve_at(OBJECT, interfaces::Tokens(Arc::clone(&gateway)))
         .serve_at(OBJECT, interfaces::Device(Arc::clone(&gateway)))
-        // Nobody takes the name from a running daemon, and it takes it from nobody: two with one record would be fatal.
+        // Nobody takes the name from a running daemon, and it takes it from nobody: two with one
+        // record would be fatal.
         .allow_name_replacements(false)
         .replace_existing_names(false)
         .name(NAME)
@@ -195,8 +202,8 @@ pub(crate) async fn serve_on(
 }
 
 impl Bus {
-    /// Shows a new state to the world: properties at once, then their signals, then the answers of calls that end after
-    /// this (D4). Never waits.
+    /// Shows a new state to the world: properties at once, then their signals, then the answers of
+    /// calls that end after this (D4). Never waits.
     pub(crate) fn publish(&self, snapshot: Snapshot) {
         if snapshot.pairing != PairingState::AwaitingUser {
             self.gateway.pictures.forget();
@@ -210,7 +217,8 @@ impl Bus {
         async move { connection.closed().await }
     }
 
-    /// Asks logind to hold off shutdown and sleep until the lock is dropped. Takes 2 s at most; best effort.
+    /// Asks logind to hold off shutdown and sleep until the lock is dropped. Takes 2 s at most;
+    /// best effort.
     pub(crate) fn inhibit(&self) -> impl Future<Output = Result<Lock, BusError>> + Send + 'static + use<> {
         logind::inhibit(self.connection.clone())
     }
@@ -228,7 +236,8 @@ impl Bus {
     }
 }
 
-/// Connections that leave the bus. `arg2` is the new owner: with it empty, arrivals and takeovers do not wake us.
+/// Connections that leave the bus. `arg2` is the new owner: with it empty, arrivals and takeovers
+/// do not wake us.
 async fn departures(connection: &Connection) -> zbus::Result<MessageStream> {
     let rule = MatchRule::builder()
         .msg_type(MessageType::Signal)

@@ -1,4 +1,5 @@
-//! QR codes as pictures: error correction M, a quiet zone of four modules, black on white (ISO/IEC 18004).
+//! QR codes as pictures: error correction M, a quiet zone of four modules, black on white (ISO/IEC
+//! 18004).
 //!
 //! Pure: text in, bytes out. What the text is, and who may see it, is decided elsewhere.
 
@@ -14,7 +15,8 @@ use crate::messages::contract::QR_SIZES;
 /// ISO/IEC 18004 asks for four modules of white around the code.
 const QUIET_ZONE: u32 = 4;
 
-/// Side in pixels unless asked for otherwise: Frame.io's own recommendation for a code on a camera's screen.
+/// Side in pixels unless asked for otherwise: Frame.io's own recommendation for a code on a
+/// camera's screen.
 pub(crate) const DEFAULT_SIZE: u32 = 250;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,7 +47,8 @@ impl Format {
     }
 }
 
-/// Draws `text`, at least `size` pixels (within [`QR_SIZES`]) on a side. `None`: longer than any QR code holds (2331 bytes).
+/// Draws `text`, at least `size` pixels (within [`QR_SIZES`]) on a side. `None`: longer than any QR
+/// code holds (2331 bytes).
 pub(crate) fn draw(text: &str, format: Format, size: u32) -> Option<Vec<u8>> {
     let code = encode(text)?;
     let size = size.clamp(*QR_SIZES.start(), *QR_SIZES.end());
@@ -64,7 +67,7 @@ struct Modules {
 impl Modules {
     fn dark(&self, x: u32, y: u32) -> bool {
         let inside = |at: u32| i32::try_from(at).unwrap_or(i32::MAX) - QUIET_ZONE.cast_signed();
-        // Outside the code the library answers «light».
+        // Outside the code the library answers "light".
         self.code.get_module(inside(x), inside(y))
     }
 }

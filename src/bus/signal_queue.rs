@@ -1,11 +1,13 @@
 //! What the world sees, and in which order it is told.
 //!
-//! Owns the visible [`Snapshot`] (getters read it) and the one task that emits signals. The order is D4's: properties
-//! first, then signals, then the answer of the call that caused them. Hence the rule for every answer: wait for
-//! [`SignalQueue::flushed`] before giving it. With nothing to emit that is two loads and no wait.
+//! Owns the visible [`Snapshot`] (getters read it) and the one task that emits signals. The order
+//! is D4's: properties first, then signals, then the answer of the call that caused them. Hence the
+//! rule for every answer: wait for [`SignalQueue::flushed`] before giving it. With nothing to emit
+//! that is two loads and no wait.
 //!
-//! Invariants: one change of state is one `PropertiesChanged` for each interface it touches; no message holds a code, a
-//! token or a NUL; a bus that does not read costs a bounded queue, never the loop.
+//! Invariants: one change of state is one `PropertiesChanged` for each interface it touches; no
+//! message holds a code, a token or a NUL; a bus that does not read costs a bounded queue, never
+//! the loop.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -19,8 +21,8 @@ use super::text::without_nul;
 use crate::messages::contract::{DEVICE, OBJECT, PAIRING, TOKENS};
 use c2c_auth_core::{Generation, Snapshot};
 
-/// States that may wait for a slow bus. Beyond it the newest replaces the one before it: the world then misses a step in
-/// between, never the last one.
+/// States that may wait for a slow bus. Beyond it the newest replaces the one before it: the world
+/// then misses a step in between, never the last one.
 const QUEUED: usize = 64;
 
 type Changed<'a> = BTreeMap<&'static str, Variant<'a>>;
@@ -99,7 +101,8 @@ impl SignalQueue {
                     Err(error) => Err(error),
                 };
                 if let Err(error) = sent {
-                    // A lost connection has its own ending (`Bus::closed`); nobody is left to be told.
+                    // A lost connection has its own ending (`Bus::closed`); nobody is left to be
+                    // told.
                     tracing::debug!("signals were not sent: {error}");
                 }
                 announced = announced.max(next.generation);
@@ -138,8 +141,9 @@ pub(super) fn last_error(snapshot: &Snapshot) -> (&'static str, u64) {
     })
 }
 
-/// The messages that lead from one state to the next; all of it where there is none before. `announced` is the newest token that
-/// listeners were told of: one that comes back (the last of an ended pairing, found alive) is no news.
+/// The messages that lead from one state to the next; all of it where there is none before.
+/// `announced` is the newest token that listeners were told of: one that comes back (the last of an
+/// ended pairing, found alive) is no news.
 fn compose(
     sender: Option<&UniqueName<'_>>,
     before: Option<&Snapshot>,

@@ -1,5 +1,5 @@
-//! The bus as its clients see it: against a scripted loop, over a connection without a bus (paused time) and over a real
-//! one.
+//! The bus as its clients see it: against a scripted loop, over a connection without a bus (paused
+//! time) and over a real one.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod broker;
@@ -281,7 +281,7 @@ fn failure(result: zbus::Result<Message>) -> (ErrorName, String) {
     (kind, text.unwrap_or_default())
 }
 
-/// «Signal Interface.Member» or the kind of message, for comparing orders.
+/// "Signal Interface.Member" or the kind of message, for comparing orders.
 fn label(message: &Message) -> String {
     let header = message.header();
     match message.message_type() {

@@ -1,13 +1,15 @@
 //! Limits for each uid, so that one program cannot take the daemon away from another.
 //!
 //! Three limits, all per uid, all in one table of fixed size:
-//! - **Waiting.** So many calls may be open at once; more are refused. The refusal itself is held back, so that a caller
-//!   in a tight loop is slowed down by it. Calls that tell the daemon something ([`Weight::Telling`]) have a limit of their
-//!   own: they are possible however many other calls of that uid wait for an answer.
+//! - **Waiting.** So many calls may be open at once; more are refused. The refusal itself is held
+//!   back, so that a caller in a tight loop is slowed down by it. Calls that tell the daemon
+//!   something ([`Weight::Telling`]) have a limit of their own: they are possible however many
+//!   other calls of that uid wait for an answer.
 //! - **Costly calls** (a code request, a picture) come out of a budget that refills with time.
-//! - **Pace.** All callers share one connection to the bus, first come, first served; a flood is therefore felt by others
-//!   long before the daemon is busy. While calls of more than one uid arrive, each uid is served at a limited pace, far
-//!   above what an honest uploader needs. A uid that is alone is not held back at all.
+//! - **Pace.** All callers share one connection to the bus, first come, first served; a flood is
+//!   therefore felt by others long before the daemon is busy. While calls of more than one uid
+//!   arrive, each uid is served at a limited pace, far above what an honest uploader needs. A uid
+//!   that is alone is not held back at all.
 //!
 //! Invariant: a permit is in the table exactly as long as its call is open.
 
@@ -19,10 +21,12 @@ use tokio::time::Instant;
 use super::error_reply::ErrorReply;
 use crate::messages::contract::ErrorName;
 
-/// Calls of one uid that may be open at once, in each lane. Twice what a busy uploader was seen to need (64 clients of one user).
+/// Calls of one uid that may be open at once, in each lane. Twice what a busy uploader was seen to
+/// need (64 clients of one user).
 pub(super) const WAITING: u32 = 128;
 
-/// Refused calls of one uid that are held back. Beyond it they are refused at once: memory must not grow with a flood.
+/// Refused calls of one uid that are held back. Beyond it they are refused at once: memory must not
+/// grow with a flood.
 const HELD: u32 = 512;
 
 /// How long a refusal for [`WAITING`] is held back.
@@ -36,7 +40,7 @@ const COSTLY_IN_A_ROW: u32 = 64;
 const PACE: Duration = Duration::from_micros(500);
 const PACE_IN_A_ROW: u32 = 4;
 
-/// How long after a call of another uid callers count as «several».
+/// How long after a call of another uid callers count as "several".
 const SEVERAL: Duration = Duration::from_secs(1);
 
 /// Users remembered at once. Only holders of a role get here: a handful on a real device.
@@ -49,8 +53,8 @@ pub(super) enum Weight {
     Free,
     /// Asks the server, or draws.
     Costly,
-    /// `RejectAccessToken` and `CancelPairing`: waiting calls must not keep a uid from telling why they wait in vain. The core
-    /// limits what follows from them.
+    /// `RejectAccessToken` and `CancelPairing`: waiting calls must not keep a uid from telling why
+    /// they wait in vain. The core limits what follows from them.
     Telling,
 }
 
@@ -152,7 +156,8 @@ impl RateLimit {
         (verdict, permit)
     }
 
-    /// A user's last connection is gone. What it still owes is remembered: connecting anew must not refill a budget.
+    /// A user's last connection is gone. What it still owes is remembered: connecting anew must not
+    /// refill a budget.
     pub(super) fn retire(&self, uid: u32) {
         let now = Instant::now();
         let mut table = self.table();
@@ -178,7 +183,8 @@ impl Table {
         self.several_until.is_some_and(|until| now < until)
     }
 
-    /// The user's entry; a full table gives up the one that was idle longest. `None`: nobody is idle.
+    /// The user's entry; a full table gives up the one that was idle longest. `None`: nobody is
+    /// idle.
     fn user(&mut self, uid: u32, now: Instant) -> Option<&mut User> {
         let known = self.users.iter().position(|user| user.uid == uid);
         let place = if let Some(place) = known {

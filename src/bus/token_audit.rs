@@ -23,12 +23,14 @@ pub(super) struct TokenAudit(Mutex<(Generation, Vec<u32>)>);
 impl TokenAudit {
     /// Notes that `caller` is about to get a token of `generation`; logs it the first time.
     ///
-    /// Which unit it is in is asked in a task of its own, for whose answer the caller does not wait. But the question leaves
-    /// before the token does: a caller that is gone as soon as it has what it came for can be named only as long as it waits.
+    /// Which unit it is in is asked in a task of its own, for whose answer the caller does not
+    /// wait. But the question leaves before the token does: a caller that is gone as soon as it has
+    /// what it came for can be named only as long as it waits.
     pub(super) async fn note(&self, connection: &Connection, caller: &Arc<Caller>, generation: Generation) {
         if self.first(caller.uid, generation) {
             tokio::spawn(log(connection.clone(), Arc::clone(caller), generation));
-            // The new task runs up to the first thing that it must wait for, which is systemd's answer.
+            // The new task runs up to the first thing that it must wait for, which is systemd's
+            // answer.
             tokio::task::yield_now().await;
         }
     }

@@ -1,6 +1,8 @@
-//! The users and groups of the machine that is configured: what names and numbers in the configuration mean there.
+//! The users and groups of the machine that is configured: what names and numbers in the
+//! configuration mean there.
 //!
-//! Owns the only way to ask the system for them, so that a test's machine has its own. Must never: be asked about a caller.
+//! Owns the only way to ask the system for them, so that a test's machine has its own. Must never:
+//! be asked about a caller.
 
 use std::fmt;
 

@@ -9,7 +9,8 @@ use super::{Config, Principals, Provider};
 use crate::oauth::{Endpoint, Endpoints, Issuer, ProviderSettings, ServerSettings};
 
 impl Config {
-    /// The configuration as it holds, for people: the files, every value, then the warnings. Ends with a line feed.
+    /// The configuration as it holds, for people: the files, every value, then the warnings. Ends
+    /// with a line feed.
     #[must_use]
     pub fn check(&self) -> String {
         let mut out = String::new();

@@ -9,10 +9,7 @@ use std::path::{Path, PathBuf};
 pub enum ConfigError {
     /// A file or directory cannot be read.
     #[error("{}: cannot be read ({source}); {}", file.display(), unreadable_cure(source))]
-    Unreadable {
-        file: PathBuf,
-        source: io::Error,
-    },
+    Unreadable { file: PathBuf, source: io::Error },
     /// A file is read, but says something that cannot be.
     #[error("{place}: {problem}")]
     Bad {
@@ -24,7 +21,8 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// The code of `sysexits.h`: 77 (`EX_NOPERM`) where the operating system denies access, else 78 (`EX_CONFIG`).
+    /// The code of `sysexits.h`: 77 (`EX_NOPERM`) where the operating system denies access, else 78
+    /// (`EX_CONFIG`).
     #[must_use]
     pub fn exit_code(&self) -> u8 {
         match self {

@@ -12,7 +12,8 @@ use sha2::Sha256;
 use super::accounts::{Accounts, Native};
 use super::value::{ClientId, ClientIdFrom, Version, VersionFrom};
 
-/// Our application id for [`machine-id(5)`]'s application-specific ids. Part of every derived client id: never change it.
+/// Our application id for [`machine-id(5)`]'s application-specific ids. Part of every derived
+/// client id: never change it.
 ///
 /// [`machine-id(5)`]: https://www.freedesktop.org/software/systemd/man/latest/machine-id.html
 pub(crate) const APPLICATION_ID: [u8; 16] = [
@@ -41,7 +42,8 @@ impl MachineId {
     }
 }
 
-/// The machine that is configured: its files, below a root that tests put elsewhere, and its users and groups.
+/// The machine that is configured: its files, below a root that tests put elsewhere, and its users
+/// and groups.
 #[derive(Clone, Debug)]
 pub struct System {
     root: PathBuf,
@@ -116,8 +118,9 @@ impl System {
             .map_err(|why| Missing::Refused(format!("{}: {why}", path.display())))
     }
 
-    /// What `systemd-id128 machine-id --app-specific=` answers, as UUID: HMAC-SHA256 of our id, keyed by the machine's,
-    /// marked as version 4, variant 1 of RFC 9562. The machine id itself must not travel over networks.
+    /// What `systemd-id128 machine-id --app-specific=` answers, as UUID: HMAC-SHA256 of our id,
+    /// keyed by the machine's, marked as version 4, variant 1 of RFC 9562. The machine id itself
+    /// must not travel over networks.
     fn app_specific_machine_id(&self) -> Result<ClientId, Missing> {
         let path = self.path("/etc/machine-id");
         let refused = |why: &str| Missing::Refused(format!("{}: {why}", path.display()));
@@ -171,7 +174,8 @@ impl System {
     }
 }
 
-/// Makes `SemVer` of the versions that distributions use: `12` and `22.04` become `12.0.0` and `22.4.0`.
+/// Makes `SemVer` of the versions that distributions use: `12` and `22.04` become `12.0.0` and
+/// `22.4.0`.
 fn pad(id: &str) -> Option<Version> {
     let end = id.find(['-', '+']).unwrap_or(id.len());
     let (core, rest) = id.split_at(end);
@@ -197,7 +201,8 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(content)
 }
 
-/// The one line of a file. The device tree ends its strings with NUL, everybody else with a line feed.
+/// The one line of a file. The device tree ends its strings with NUL, everybody else with a line
+/// feed.
 fn read_line(path: &Path) -> Result<String, Missing> {
     let content = read(path).map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => Missing::Absent(format!("{} does not exist", path.display())),
@@ -241,8 +246,9 @@ fn uuid(id: &[u8; 16]) -> String {
     )
 }
 
-/// Where it cannot write `/etc/machine-id`, systemd invents an id and mounts it over the file from `/run`. A bind mount
-/// from a persistent file system (usual on read-only images) is as good as the file itself.
+/// Where it cannot write `/etc/machine-id`, systemd invents an id and mounts it over the file from
+/// `/run`. A bind mount from a persistent file system (usual on read-only images) is as good as the
+/// file itself.
 fn is_transient(path: &Path) -> io::Result<bool> {
     const TMPFS: u64 = 0x0102_1994;
     let directory = path.parent().unwrap_or(path);

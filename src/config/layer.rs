@@ -1,4 +1,5 @@
-//! One file: from text to [`Raw`], with the place of every key, and the faults of a text told by line and key.
+//! One file: from text to [`Raw`], with the place of every key, and the faults of a text told by
+//! line and key.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -83,7 +84,8 @@ impl Source<'_> {
         ConfigError::Bad { place, problem }
     }
 
-    /// Only the parser's own description: its `Display` repeats the line, which may hold what it should not.
+    /// Only the parser's own description: its `Display` repeats the line, which may hold what it
+    /// should not.
     fn syntax(&self, error: &toml::de::Error) -> ConfigError {
         let problem = match error.message() {
             "duplicate key" => match error.span().map(|span| self.text[..span.start].ends_with('[')) {
@@ -100,7 +102,8 @@ impl Source<'_> {
     /// Refuses unknown sections and keys, and tells the line of every known one.
     fn known(&self, document: &DeTable<'_>) -> Result<BTreeMap<String, usize>, ConfigError> {
         let schema = Raw::schema();
-        // Another kind has keys of its own, and each of them would be called unknown before the true reason is told.
+        // Another kind has keys of its own, and each of them would be called unknown before the
+        // true reason is told.
         if let Some(DeValue::Table(provider)) = document.get("provider").map(toml::Spanned::get_ref)
             && let Some(kind) = provider.get("kind")
             && let Some(problem) = kind.get_ref().as_str().and_then(|text| Kind::read(text).err())
@@ -192,7 +195,8 @@ fn list<'a>(words: impl Iterator<Item = &'a str>) -> String {
     words.collect::<Vec<_>>().join(", ")
 }
 
-/// The known word that was probably meant: one that continues it or that it continues, else the one with the fewest typing errors.
+/// The known word that was probably meant: one that continues it or that it continues, else the one
+/// with the fewest typing errors.
 fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let word = word.to_ascii_lowercase().replace('_', "-");
     known

@@ -1,18 +1,20 @@
 //! The configuration: files in, checked values out.
 //!
-//! Owns: the file format, the order in which files hide each other, every default, where client id and firmware version
-//! come from, and the reading of the client secret and the state key ([`secrets`]).
-//! Must never: read the environment (what comes from there is an argument), change anything on disk (but for the state key
-//! it is told to create), or repeat in a message what could be a secret.
+//! Owns: the file format, the order in which files hide each other, every default, where client id
+//! and firmware version come from, and the reading of the client secret and the state key
+//! ([`secrets`]). Must never: read the environment (what comes from there is an argument), change
+//! anything on disk (but for the state key it is told to create), or repeat in a message what could
+//! be a secret.
 //!
-//! Invariants: a [`Config`] is good as a whole, nobody checks it again; a bad file yields no configuration at all; every
-//! error is one sentence that names file, key and cure.
+//! Invariants: a [`Config`] is good as a whole, nobody checks it again; a bad file yields no
+//! configuration at all; every error is one sentence that names file, key and cure.
 //!
-//! Files, later hiding earlier ones key by key: `/etc/c2c-authd/config.toml`, then the drop-ins `*.toml` of
-//! `/usr/lib/c2c-authd/config.d`, `/var/lib/c2c-provision/config.d` and `/etc/c2c-authd/config.d` together, by file name; of
-//! drop-ins with the same name only the one in `/etc`, else in `/var`, is read (an empty one masks the vendor's). That is systemd's order: a drop-in is there to
-//! change what the main file says. All of them may be absent. A list hides a list, it does not add to it. A file named on
-//! the command line is the only one that is read.
+//! Files, later hiding earlier ones key by key: `/etc/c2c-authd/config.toml`, then the drop-ins
+//! `*.toml` of `/usr/lib/c2c-authd/config.d`, `/var/lib/c2c-provision/config.d` and
+//! `/etc/c2c-authd/config.d` together, by file name; of drop-ins with the same name only the one in
+//! `/etc`, else in `/var`, is read (an empty one masks the vendor's). That is systemd's order: a
+//! drop-in is there to change what the main file says. All of them may be absent. A list hides a
+//! list, it does not add to it. A file named on the command line is the only one that is read.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -141,8 +143,9 @@ impl Config {
         }
     }
 
-    /// The first key, if any, that `new` changes and that a running daemon cannot change: what it names is part of the
-    /// record's identity, or was handed over at the start, or is announced as constant on the bus.
+    /// The first key, if any, that `new` changes and that a running daemon cannot change: what it
+    /// names is part of the record's identity, or was handed over at the start, or is announced as
+    /// constant on the bus.
     #[must_use]
     pub fn restart_needed(&self, new: &Self) -> Option<&'static str> {
         [

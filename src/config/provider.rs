@@ -15,12 +15,14 @@ use c2c_auth_core::Secret;
 /// Whom the device talks to, and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Provider {
-    /// As it is written here: [`super::Device`] has the client id and version that hold, and the secret is no setting.
+    /// As it is written here: [`super::Device`] has the client id and version that hold, and the
+    /// secret is no setting.
     pub settings: ProviderSettings,
     /// Predicted life of a refresh token.
     pub refresh_token_life: Duration,
-    /// Each approval is a grant of its own: to revoke one leaves the others alone. Frame.io knows a device by its client id, and
-    /// many standard servers keep one session for each user and client.
+    /// Each approval is a grant of its own: to revoke one leaves the others alone. Frame.io knows a
+    /// device by its client id, and many standard servers keep one session for each user and
+    /// client.
     pub separate_grants: bool,
 }
 
@@ -71,13 +73,14 @@ impl Provider {
             .filter(|id| !id.is_empty())
     }
 
-    /// Whether a resource tells if a token lives: `GET /v2/devices/me`. Standard servers have none that is common to all.
+    /// Whether a resource tells if a token lives: `GET /v2/devices/me`. Standard servers have none
+    /// that is common to all.
     pub(super) const fn can_probe(&self) -> bool {
         self.standard().is_none()
     }
 
-    /// Whether tokens can be ended at the server. Where the server describes itself it shows later; a revocation that has
-    /// nowhere to go is then given up.
+    /// Whether tokens can be ended at the server. Where the server describes itself it shows later;
+    /// a revocation that has nowhere to go is then given up.
     #[must_use]
     pub(crate) const fn can_revoke(&self) -> bool {
         match self.standard() {
@@ -249,8 +252,8 @@ fn apply(preset: Quirks, server: &mut ServerSettings, warnings: &mut Vec<String>
     life
 }
 
-/// The issuer of one server beside the addresses of another: left over where a preset was added. It would be asked for what it
-/// says of the other, and no answer of the other would be believed.
+/// The issuer of one server beside the addresses of another: left over where a preset was added. It
+/// would be asked for what it says of the other, and no answer of the other would be believed.
 fn foreign_issuer(preset: Quirks, server: &ServerSettings, places: &Places) -> Result<(), ConfigError> {
     let issuer = server.issuer.as_ref().map(Issuer::address);
     match (issuer.map(Endpoint::origin), server.endpoints.token.as_ref().map(Endpoint::origin)) {

@@ -119,7 +119,8 @@ sections! {
     access: Access,
 }
 
-/// Pairs of keys that answer the same question: they cannot stand in one file, and either hides both of earlier files.
+/// Pairs of keys that answer the same question: they cannot stand in one file, and either hides
+/// both of earlier files.
 pub(super) const EXCLUSIVE: [(&str, &str); 2] = [
     ("device.client-id", "device.client-id-from"),
     ("device.firmware-version", "device.firmware-version-from"),

@@ -90,7 +90,8 @@ impl Places {
     }
 }
 
-/// What the kind does not use is not looked for where it could stop the daemon or give advice that is not true.
+/// What the kind does not use is not looked for where it could stop the daemon or give advice that
+/// is not true.
 fn device(
     mut raw: raw::Device,
     provider: &Provider,
@@ -100,7 +101,8 @@ fn device(
 ) -> Result<Device, ConfigError> {
     let version = (raw.firmware_version.take(), raw.firmware_version_from.take());
     Ok(Device {
-        // A client of an ordinary server is a product; where each unit is registered for itself, the unit's own id is the client.
+        // A client of an ordinary server is a product; where each unit is registered for itself,
+        // the unit's own id is the client.
         client_id: match provider.client_id() {
             Some(id) => Some(id.clone()),
             None => client_id(raw, provider, places, system, warnings)?,
@@ -244,7 +246,8 @@ fn refresh(raw: &raw::RefreshKeys, warnings: &mut Vec<String>) -> RefreshSetting
     }
 }
 
-/// A name that is not known is no fault of the file: a board without an uploader has no group for it.
+/// A name that is not known is no fault of the file: a board without an uploader has no group for
+/// it.
 fn principals(
     written: Option<Vec<Principal>>,
     role: &str,

@@ -1,9 +1,10 @@
 //! The client secret and the state key: where they come from, and who else could have read them.
 //!
-//! A credential of the service manager (`$CREDENTIALS_DIRECTORY/client-secret`, `…/state-key`) wins over a file named in
-//! `[secrets]`. Owner and mode are checked for files only: systemd guards its credentials directory itself, and versions
-//! differ in the modes they show there. Absent is a state (`Ok(None)`): the device is not provisioned yet. Present but
-//! unusable is an error, so that nobody believes in a secret that is not in use.
+//! A credential of the service manager (`$CREDENTIALS_DIRECTORY/client-secret`, `…/state-key`) wins
+//! over a file named in `[secrets]`. Owner and mode are checked for files only: systemd guards its
+//! credentials directory itself, and versions differ in the modes they show there. Absent is a
+//! state (`Ok(None)`): the device is not provisioned yet. Present but unusable is an error, so that
+//! nobody believes in a secret that is not in use.
 //!
 //! No error of this file contains a byte of what was read, and every buffer is wiped.
 
@@ -62,14 +63,12 @@ pub(crate) enum SecretError {
     },
     /// A state key was to be created.
     #[error("{}: the state key cannot be created ({source}); make its directory exist and writable for the user c2c-authd, or provision the key", path.display())]
-    Create {
-        path: PathBuf,
-        source: io::Error,
-    },
+    Create { path: PathBuf, source: io::Error },
 }
 
 impl SecretError {
-    /// The code of `sysexits.h`: 77 (`EX_NOPERM`) for access, owner and mode; 78 (`EX_CONFIG`) for the rest.
+    /// The code of `sysexits.h`: 77 (`EX_NOPERM`) for access, owner and mode; 78 (`EX_CONFIG`) for
+    /// the rest.
     #[must_use]
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
@@ -115,7 +114,8 @@ pub(crate) fn client_secret(files: &SecretFiles, credentials: Option<&Path>) -> 
     Ok(Some(secret))
 }
 
-/// What a client secret must be: 1–1024 visible ASCII characters, one line, with or without its line end.
+/// What a client secret must be: 1–1024 visible ASCII characters, one line, with or without its
+/// line end.
 ///
 /// # Errors
 /// What is wrong, in words that repeat nothing of it.
@@ -172,7 +172,8 @@ fn decode_key(content: &[u8]) -> Option<StateKeyBytes> {
         GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
     );
     let mut key = Zeroizing::new([0; 32]);
-    // By length first: 32 raw bytes may end with a line feed, and may look like base64 of something shorter.
+    // By length first: 32 raw bytes may end with a line feed, and may look like base64 of something
+    // shorter.
     if content.len() == 32 {
         key.copy_from_slice(content);
         return Some(key);
@@ -191,8 +192,9 @@ fn decode_key(content: &[u8]) -> Option<StateKeyBytes> {
     Some(key)
 }
 
-/// Creates a state key of the kernel's random bytes: mode 0600, never over an existing file, durable when it returns.
-/// `None`: not done, because records exist, which a new key could not open; the key they were made with is missing.
+/// Creates a state key of the kernel's random bytes: mode 0600, never over an existing file,
+/// durable when it returns. `None`: not done, because records exist, which a new key could not
+/// open; the key they were made with is missing.
 ///
 /// # Errors
 /// Something is there already, or it cannot be written.
@@ -214,7 +216,8 @@ fn create(path: &Path) -> io::Result<StateKeyBytes> {
     Ok(key)
 }
 
-/// A warning when the key lies on the file system of the records it seals. `None` also when that cannot be found out.
+/// A warning when the key lies on the file system of the records it seals. `None` also when that
+/// cannot be found out.
 #[must_use]
 pub(crate) fn shared_file_system(key: &Path, state_directory: &Path) -> Option<String> {
     let device = |path: &Path| fs::metadata(path).ok().map(|found| found.dev());

@@ -1,8 +1,9 @@
-//! The types of single values: each is checked where it is read, so that a value of the type is a good value.
+//! The types of single values: each is checked where it is read, so that a value of the type is a
+//! good value.
 //!
-//! A message of this file says what is wrong and how it is written right. File, line and key are added by
-//! [`super::layer`]; so that a secret put into the wrong place is not repeated on a terminal, a value is quoted only
-//! where the key cannot be mistaken for one that holds a secret.
+//! A message of this file says what is wrong and how it is written right. File, line and key are
+//! added by [`super::layer`]; so that a secret put into the wrong place is not repeated on a
+//! terminal, a value is quoted only where the key cannot be mistaken for one that holds a secret.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -82,7 +83,8 @@ macro_rules! deserialize_text {
     )+};
 }
 
-/// `[heartbeat] interval`: Frame.io allows one a minute and shows the device offline after five without.
+/// `[heartbeat] interval`: Frame.io allows one a minute and shows the device offline after five
+/// without.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Heartbeat(pub(super) Option<Duration>);
 

@@ -1,5 +1,5 @@
-//! `complete`: hands in the address that a browser on another device ended on. The address holds a code: it is read from a pipe or
-//! terminal, never from argv, which others can read.
+//! `complete`: hands in the address that a browser on another device ended on. The address holds a
+//! code: it is read from a pipe or terminal, never from argv, which others can read.
 
 use std::io::{self, BufRead, IsTerminal};
 

@@ -20,8 +20,8 @@ use super::warned;
 use crate::config::accounts::{Accounts as _, Native};
 use crate::messages::contract::{BusAddress, NAME, OBJECT, PAIRING};
 
-/// The daemon answers within 20 s, and dbus-daemon says after 25 s that it could not start one. This is for a daemon that
-/// hangs, and for a bus that loses a call to one that is just leaving.
+/// The daemon answers within 20 s, and dbus-daemon says after 25 s that it could not start one.
+/// This is for a daemon that hangs, and for a bus that loses a call to one that is just leaving.
 const CALL_LIMIT: Duration = Duration::from_secs(30);
 
 /// Connects, and warns when anybody could be answering.
@@ -31,8 +31,8 @@ pub(super) async fn connect_warned(bus: &BusAddress) -> Result<Connection, Failu
     Ok(connection)
 }
 
-/// Connects, for a look only: a daemon that died is not called back to life, which would fail again, and dbus-daemon would
-/// keep the caller waiting for 25 s.
+/// Connects, for a look only: a daemon that died is not called back to life, which would fail
+/// again, and dbus-daemon would keep the caller waiting for 25 s.
 pub(super) async fn connect_to_look(bus: &BusAddress) -> Result<(Connection, Option<String>), Failure> {
     let connected = connect(bus).await?;
     if matches!(bus, BusAddress::System)
@@ -50,8 +50,8 @@ async fn is_owned(connection: &Connection) -> Result<bool, Failure> {
     Ok(owned.map_err(zbus::Error::from)?)
 }
 
-/// Connects. Returns a warning when anybody could be answering. A call would start a daemon that is not running; where that loses
-/// the key to its secrets, and root asks, there is no call.
+/// Connects. Returns a warning when anybody could be answering. A call would start a daemon that is
+/// not running; where that loses the key to its secrets, and root asks, there is no call.
 async fn connect(bus: &BusAddress) -> Result<(Connection, Option<String>), Failure> {
     let unreachable =
         |error: zbus::Error| Failure::new(Exit::Unreachable, format!("{bus} cannot be reached ({error})"));
@@ -111,7 +111,8 @@ pub(super) enum News {
 }
 
 impl Subscription {
-    /// Listens to a signal of this name. To be called before the first question, so that no change is missed.
+    /// Listens to a signal of this name. To be called before the first question, so that no change
+    /// is missed.
     pub(super) async fn new(connection: &Connection, member: &'static str) -> Result<Self, Failure> {
         let rule = MatchRule::builder()
             .msg_type(Type::Signal)

@@ -128,7 +128,8 @@ impl From<zbus::Error> for Failure {
                     return absent();
                 }
                 let text = text.clone().unwrap_or_else(|| name.to_string());
-                // The daemon's text is for whatever calls it, also a screen on which nobody can run a command.
+                // The daemon's text is for whatever calls it, also a screen on which nobody can run
+                // a command.
                 Self::new(exit, text + cure(word_of(&error)))
             }
             zbus::Error::FDO(known) => match known.as_ref() {

@@ -85,7 +85,8 @@ enum Start {
     /// Nothing was begun. What may run is another's.
     Refused,
     Over,
-    /// It goes on and has nothing to show yet, or the daemon is about to end: the daemon's state tells.
+    /// It goes on and has nothing to show yet, or the daemon is about to end: the daemon's state
+    /// tells.
     GoesOn,
 }
 
@@ -102,7 +103,8 @@ fn start(error: &zbus::Error) -> Start {
             Start::Refused
         }
         Some(K::NoPairing | K::NotPaired | K::ClientRejected) => Start::Over,
-        // Something passes by itself, or has to be fixed on the device: the daemon keeps trying until then.
+        // Something passes by itself, or has to be fixed on the device: the daemon keeps trying
+        // until then.
         Some(
             K::Timeout
             | K::Offline
@@ -218,7 +220,8 @@ async fn not_begun(pairing: &PairingProxy<'_>, error: &zbus::Error, joined: bool
     }
 }
 
-/// Asks, and asks again where the answer was lost: a daemon that restarts takes calls with it, and the next one answers.
+/// Asks, and asks again where the answer was lost: a daemon that restarts takes calls with it, and
+/// the next one answers.
 async fn ask<T, F: Future<Output = zbus::Result<T>>>(call: impl Fn() -> F) -> zbus::Result<T> {
     match call().await {
         Err(error) if is_unanswered(&error) => call().await,
@@ -259,7 +262,8 @@ async fn follow(
     }
 }
 
-/// The daemon asks the server for the project once the pairing is safe: worth a moment's wait, no more.
+/// The daemon asks the server for the project once the pairing is safe: worth a moment's wait, no
+/// more.
 async fn project_name(connection: &Connection) -> Result<String, Failure> {
     const MOMENT: Duration = Duration::from_secs(5);
     let device = DeviceProxy::new(connection).await?;
@@ -278,8 +282,8 @@ async fn project_name(connection: &Connection) -> Result<String, Failure> {
 
 const HOW_TO_END: &str = "to end it: c2c-authctl cancel";
 
-/// What becomes of a running flow when this tool leaves: it is ended, unless somebody else started it. `Err` where it goes on
-/// although it was started here.
+/// What becomes of a running flow when this tool leaves: it is ended, unless somebody else started
+/// it. `Err` where it goes on although it was started here.
 async fn leave(pairing: &PairingProxy<'_>, joined: bool) -> Result<String, Failure> {
     if joined {
         return Ok(format!(

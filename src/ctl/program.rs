@@ -1,7 +1,8 @@
 //! The programs of systemd that the tool runs.
 //!
-//! Must never: let its caller decide what runs. The tool is root's, and hands the client secret to one of these. So each is run by
-//! absolute path and with no variable of the caller: neither `PATH` nor what a loader (`LD_…`) or systemd (`SYSTEMD_…`) reads.
+//! Must never: let its caller decide what runs. The tool is root's, and hands the client secret to
+//! one of these. So each is run by absolute path and with no variable of the caller: neither `PATH`
+//! nor what a loader (`LD_…`) or systemd (`SYSTEMD_…`) reads.
 
 use std::path::Path;
 use std::process::Command;

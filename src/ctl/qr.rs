@@ -51,15 +51,17 @@ pub(super) async fn qr(connection: &Connection, wanted: &Qr) -> Result<Exit, Fai
     Ok(Exit::Ok)
 }
 
-/// Writes to what a user's name leads to. A file is replaced as a whole, so that nobody reads half of it, and keeps owner and mode;
-/// a new one is its owner's alone, because whoever reads it can bind the device to a project of their own. A FIFO, a device and
-/// an open descriptor are written and stay what they are.
+/// Writes to what a user's name leads to. A file is replaced as a whole, so that nobody reads half
+/// of it, and keeps owner and mode; a new one is its owner's alone, because whoever reads it can
+/// bind the device to a project of their own. A FIFO, a device and an open descriptor are written
+/// and stay what they are.
 fn write(path: &Path, picture: &[u8]) -> io::Result<()> {
     let no_file = || io::Error::new(io::ErrorKind::InvalidInput, "this is not the name of a file");
     if names_a_directory(path) {
         return Err(no_file());
     }
-    // The kernel goes there first: it refuses a stranger's link in a directory where everybody may write.
+    // The kernel goes there first: it refuses a stranger's link in a directory where everybody may
+    // write.
     let found = match fs::metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         found => Some(found?),
@@ -84,7 +86,8 @@ fn write(path: &Path, picture: &[u8]) -> io::Result<()> {
         owner: Some((found.uid(), found.gid())),
     };
     match Disk::real().write(&path, picture, access) {
-        // The file is the user's to write, and its directory or its owner is not, or it is a mount of its own.
+        // The file is the user's to write, and its directory or its owner is not, or it is a mount
+        // of its own.
         Err(error)
             if matches!(
                 error.kind(),
@@ -99,8 +102,8 @@ fn write(path: &Path, picture: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Where the links lead from this name, the target may be absent; `true` where that is an open descriptor (`/dev/stdout`), whose
-/// link's text is no name.
+/// Where the links lead from this name, the target may be absent; `true` where that is an open
+/// descriptor (`/dev/stdout`), whose link's text is no name.
 fn followed(path: &Path) -> io::Result<(PathBuf, bool)> {
     // As many as Linux follows.
     const LINKS: usize = 40;

@@ -1,4 +1,5 @@
-//! The machine as the tool sees it: paths below a root that tests can change, and the user that the daemon runs as.
+//! The machine as the tool sees it: paths below a root that tests can change, and the user that the
+//! daemon runs as.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -17,8 +18,9 @@ pub(super) const UNIT: &str = "c2c-authd.service";
 #[derive(Clone)]
 pub(super) struct Site {
     root: PathBuf,
-    /// All that the programs which are called find in their environment: where a test's host key and TPM are. Nothing on this
-    /// machine: variables of the caller are not passed on, and systemd itself would not see them when it opens the secrets.
+    /// All that the programs which are called find in their environment: where a test's host key
+    /// and TPM are. Nothing on this machine: variables of the caller are not passed on, and systemd
+    /// itself would not see them when it opens the secrets.
     pub(super) environment: Vec<(&'static str, OsString)>,
     /// `None`: there is no such user.
     pub(super) service: Option<(u32, u32)>,
@@ -146,7 +148,8 @@ mod tests {
                 accounts: Arc::new(()),
                 disk: Disk::real(),
                 mounts: Mounts::parse("1 0 8:1 / / rw - ext4 /dev/root rw"),
-                // What seals in tests takes the real one. Where there is none nothing is sealed, and nothing else may depend on it.
+                // What seals in tests takes the real one. Where there is none nothing is sealed,
+                // and nothing else may depend on it.
                 machine: match System::host().machine_id() {
                     MachineId::Lasting(id) | MachineId::Transient(id) => MachineId::Lasting(id),
                     MachineId::Absent => MachineId::Lasting([1; 16]),

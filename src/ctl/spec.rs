@@ -1,5 +1,5 @@
-//! What the command line knows, as data: the parser reads it, `--help` prints it, and tests hold completions and man pages
-//! against it. Nothing here takes a secret: argv is world-readable.
+//! What the command line knows, as data: the parser reads it, `--help` prints it, and tests hold
+//! completions and man pages against it. Nothing here takes a secret: argv is world-readable.
 
 use std::fmt::Write as _;
 

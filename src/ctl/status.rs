@@ -12,7 +12,8 @@ use c2c_auth_core::{ErrorWord, Generation, PairingState, Reason, TokenState};
 
 pub(super) mod dead;
 
-/// The properties of the three interfaces. Words are kept as they came: a newer daemon may know more of them.
+/// The properties of the three interfaces. Words are kept as they came: a newer daemon may know
+/// more of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Status {
@@ -149,7 +150,8 @@ impl Status {
     }
 }
 
-/// How long ago, in the one unit that matters. Clocks of daemon and tool are the same; a step may lie between.
+/// How long ago, in the one unit that matters. Clocks of daemon and tool are the same; a step may
+/// lie between.
 fn ago(now: u64, then: u64) -> String {
     let Some(seconds) = now.checked_sub(then) else {
         return "just now".to_owned();

@@ -1,4 +1,5 @@
-//! The service manager's view of the daemon, even with the daemon or the bus dead: `systemctl` talks to systemd directly.
+//! The service manager's view of the daemon, even with the daemon or the bus dead: `systemctl`
+//! talks to systemd directly.
 
 use std::collections::HashMap;
 use std::process::Stdio;
@@ -161,7 +162,8 @@ const EXITED: i32 = 1;
 // `EXIT_CREDENTIALS` of systemd.exec(5)
 const CREDENTIALS: i32 = 243;
 
-/// What systemd knows of one property of any unit. `None`: there is no systemd, or it does not answer.
+/// What systemd knows of one property of any unit. `None`: there is no systemd, or it does not
+/// answer.
 pub(super) fn property(unit: &str, name: &str) -> Option<String> {
     Some(show(&["--value", "--property", name, unit])?.trim().to_owned())
 }

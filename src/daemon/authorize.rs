@@ -1,7 +1,8 @@
-//! One authorization request of the code grant: the server's addresses, a `state`, a verifier, a listener, the address for the
-//! browser, in that order.
+//! One authorization request of the code grant: the server's addresses, a `state`, a verifier, a
+//! listener, the address for the browser, in that order.
 //!
-//! The listener stands before the address exists, so that nobody can be sent to a port that another process has taken.
+//! The listener stands before the address exists, so that nobody can be sent to a port that another
+//! process has taken.
 
 use std::time::Duration;
 
@@ -27,7 +28,8 @@ const REFUSED: Fault = Fault {
     retry_after: None,
 };
 
-/// Makes one. The listener is there for a redirect URI of this machine; any other is answered through `CompletePairing`.
+/// Makes one. The listener is there for a redirect URI of this machine; any other is answered
+/// through `CompletePairing`.
 pub(super) async fn authorize(client: Client, calls: mpsc::Sender<Call>) -> (Answer, Option<Listener>) {
     match compose(client, calls).await {
         Ok((authorization, listener)) => {
@@ -79,8 +81,8 @@ fn callbacks(state: StateParameter, code: OauthCode, calls: mpsc::Sender<Call>) 
     }
 }
 
-/// As `CompletePairing`, for a browser on this machine. Where the loop is behind, it waits for its turn: the browser will not
-/// come again by itself.
+/// As `CompletePairing`, for a browser on this machine. Where the loop is behind, it waits for its
+/// turn: the browser will not come again by itself.
 fn hand(calls: &mpsc::Sender<Call>, redirect: Redirect) -> Verdict {
     let (reply, answer) = oneshot::channel();
     let command = Command::CompletePairing(redirect);
@@ -113,7 +115,8 @@ const fn local(fault: LocalFault) -> Fault {
     }
 }
 
-/// From the system's own source. Without entropy there is no pairing: a `state` that can be guessed is none.
+/// From the system's own source. Without entropy there is no pairing: a `state` that can be guessed
+/// is none.
 fn random() -> Result<Zeroizing<String>, Fault> {
     let mut bytes = Zeroizing::new([0; pkce::RANDOM]);
     getrandom::fill(&mut bytes[..]).map_err(|error| {
@@ -144,7 +147,8 @@ mod tests {
         }
     }
 
-    /// Time is the runtime's here: it jumps to the next deadline as soon as nothing else is to be done.
+    /// Time is the runtime's here: it jumps to the next deadline as soon as nothing else is to be
+    /// done.
     #[tokio::test(start_paused = true)]
     async fn a_full_queue_loses_no_browsers_answer() {
         let (calls, mut queue) = mpsc::channel(1);

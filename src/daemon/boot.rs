@@ -1,4 +1,5 @@
-//! From configuration, secrets and disk to the parts that the loop runs: what is done once, before READY.
+//! From configuration, secrets and disk to the parts that the loop runs: what is done once, before
+//! READY.
 //!
 //! Nothing here waits for the network: a device that starts offline must serve
 //! its token as fast as any other.
@@ -95,8 +96,8 @@ pub(crate) fn provisioning(config: &Config, provisioned: &Provisioned) -> Provis
 
 /// Opens the store.
 ///
-/// Without a client id it is opened without its key: there is no identity to compare the record with, and a record that is
-/// taken for foreign would be set aside by the next write.
+/// Without a client id it is opened without its key: there is no identity to compare the record
+/// with, and a record that is taken for foreign would be set aside by the next write.
 ///
 /// # Errors
 /// The state directory is in use, not ours, absent or unreadable.

@@ -1,12 +1,14 @@
 //! Carries out what the core decides, in order (D1), and keeps nothing of its own opinion.
 //!
-//! Owns: requests under way, prepared connections and listeners, the queue of writes, whoever waits for an answer, the inhibitor lock.
-//! Must never: wait inside [`EffectRunner::carry_out`], decide, or let an effect go by without its outcome.
+//! Owns: requests under way, prepared connections and listeners, the queue of writes, whoever waits
+//! for an answer, the inhibitor lock. Must never: wait inside [`EffectRunner::carry_out`], decide,
+//! or let an effect go by without its outcome.
 //!
-//! - Each request has exactly one outcome unless it was cancelled (D3). A refresh whose connection is not there any more
-//!   ends as «nothing was sent».
+//! - Each request has exactly one outcome unless it was cancelled (D3). A refresh whose connection
+//!   is not there any more ends as "nothing was sent".
 //! - A refresh and a poll run to their own limit once started, even when they are cancelled.
-//! - A state is handed to the bus before the answers that follow from it; the bus keeps that order on the wire (D4).
+//! - A state is handed to the bus before the answers that follow from it; the bus keeps that order
+//!   on the wire (D4).
 
 use std::collections::BTreeMap;
 use std::io;
@@ -41,7 +43,8 @@ pub(crate) struct EffectRunner {
     /// For the listeners: a browser's answer is a call like any other.
     calls: mpsc::Sender<Call>,
     store_thread: StoreThread,
-    /// In the order of their numbers. A handful, usually one: an allocation for each would be dearer than moving them up.
+    /// In the order of their numbers. A handful, usually one: an allocation for each would be
+    /// dearer than moving them up.
     callers: Vec<(CallId, Answerer)>,
     next_call: u64,
     inhibitor: Inhibitor,
@@ -145,7 +148,8 @@ impl EffectRunner {
         }
     }
 
-    /// The end has begun: nothing new is learned of the server, so that what is out ends within its own limit.
+    /// The end has begun: nothing new is learned of the server, so that what is out ends within its
+    /// own limit.
     pub(crate) fn shut_down(&self) {
         self.client.shut_down();
     }

@@ -1,4 +1,5 @@
-//! How the process ends: one number that a service manager can act on, one sentence that a person can.
+//! How the process ends: one number that a service manager can act on, one sentence that a person
+//! can.
 
 use std::io;
 use std::process::ExitCode;
@@ -12,7 +13,8 @@ use crate::oauth::SettingsError;
 use crate::store::OpenError;
 use crate::transport::TlsError;
 
-/// Exit codes of `sysexits.h`, as far as this daemon has a use for them. The unit does not restart after 64, 77 and 78.
+/// Exit codes of `sysexits.h`, as far as this daemon has a use for them. The unit does not restart
+/// after 64, 77 and 78.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Code {
@@ -30,7 +32,8 @@ pub enum Code {
     Config = 78,
 }
 
-/// Why the daemon ends before its time. Each message names the thing and the cure, and holds no secret (I8).
+/// Why the daemon ends before its time. Each message names the thing and the cure, and holds no
+/// secret (I8).
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StartError {
     #[error("{0}; see c2c-authd --help")]

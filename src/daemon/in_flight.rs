@@ -1,7 +1,8 @@
 //! The requests in flight.
 //!
-//! Invariants: exactly one outcome per request unless it was cancelled (D3); a request that was sent and must not be cut off (a
-//! refresh, a poll) runs to its own end even when nobody waits for its answer any more.
+//! Invariants: exactly one outcome per request unless it was cancelled (D3); a request that was
+//! sent and must not be cut off (a refresh, a poll) runs to its own end even when nobody waits for
+//! its answer any more.
 
 use std::collections::BTreeMap;
 use std::future::{self, Future};
@@ -40,7 +41,8 @@ impl<T: Send + 'static> InFlight<T> {
         self.wanted.insert(op, (handle, on_cancel));
     }
 
-    /// No outcome is wanted any more. Unknown and ended requests are ignored: the cancellation and the outcome may cross.
+    /// No outcome is wanted any more. Unknown and ended requests are ignored: the cancellation and
+    /// the outcome may cross.
     pub(crate) fn cancel(&mut self, op: OpId) {
         match self.wanted.remove(&op) {
             Some((handle, OnCancel::Abort)) => handle.abort(),

@@ -1,7 +1,7 @@
 //! Delays shutdown and sleep while a refresh is between its intent and its result.
 //!
-//! Best effort, and nothing depends on it: without polkit, callers other than root are denied, and many boards run no logind.
-//! Never waited for: the request runs in a task of its own.
+//! Best effort, and nothing depends on it: without polkit, callers other than root are denied, and
+//! many boards run no logind. Never waited for: the request runs in a task of its own.
 
 use std::fmt::Display;
 use std::future::{self, Future};
@@ -9,7 +9,8 @@ use std::time::Duration;
 
 use tokio::task::AbortHandle;
 
-/// A lock that is held for longer than any request lasts was forgotten, and must not delay the next shutdown.
+/// A lock that is held for longer than any request lasts was forgotten, and must not delay the next
+/// shutdown.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// Holds at most one lock.
@@ -59,7 +60,8 @@ mod tests {
 
     use super::*;
 
-    /// A lock as logind gives it, one end of a pipe, and the other end, where its release can be seen.
+    /// A lock as logind gives it, one end of a pipe, and the other end, where its release can be
+    /// seen.
     fn lock() -> (io::Result<OwnedFd>, UnixStream) {
         let (theirs, ours) = std::os::unix::net::UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();

@@ -1,7 +1,8 @@
-//! The shell around the core: boot order, the one loop, and everything the loop needs from the kernel and from systemd.
+//! The shell around the core: boot order, the one loop, and everything the loop needs from the
+//! kernel and from systemd.
 //!
-//! Knows every part but `ctl`; only `ctl` (and the binary) knows it. Must never: decide anything about pairings or tokens (the
-//! core does), wait for the network before READY, hold a lock.
+//! Knows every part but `ctl`; only `ctl` (and the binary) knows it. Must never: decide anything
+//! about pairings or tokens (the core does), wait for the network before READY, hold a lock.
 //!
 //! | file | what |
 //! |---|---|
@@ -11,8 +12,9 @@
 //! | `effects`, `authorize`, `in_flight`, `store_thread`, `inhibit` | effects carried out |
 //! | `run` | the loop |
 //!
-//! Boot order: arguments, logging, own memory made safe, configuration, secrets, store, core, listeners, bus (objects, then
-//! the name), READY, loop. Whatever is slow comes later: the system's roots of trust are read with the first connection.
+//! Boot order: arguments, logging, own memory made safe, configuration, secrets, store, core,
+//! listeners, bus (objects, then the name), READY, loop. Whatever is slow comes later: the system's
+//! roots of trust are read with the first connection.
 
 pub(crate) mod args;
 mod authorize;
@@ -113,18 +115,21 @@ fn serve(bus: &BusAddress, source: Source) -> ExitCode {
 
 fn block_on(bus: BusAddress, source: Source) -> (Result<(), StartError>, Notifier) {
     let mut notifier = Notifier::from_environment();
-    // One thread: the loop owns the core by value, and a getter of the bus never runs in the middle of a change.
+    // One thread: the loop owns the core by value, and a getter of the bus never runs in the middle
+    // of a change.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
-        // Name lookups; one that the resolver leaves hanging keeps its thread long after nobody waits for it.
+        // Name lookups; one that the resolver leaves hanging keeps its thread long after nobody
+        // waits for it.
         .max_blocking_threads(16)
         .build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
         Err(error) => return (Err(StartError::Missing("runtime", error)), notifier),
     };
-    // A task of its own: waking the future that `block_on` polls costs a system call for each call from the bus.
+    // A task of its own: waking the future that `block_on` polls costs a system call for each call
+    // from the bus.
     let life = runtime.spawn(async move {
         let ended = Box::pin(async { boot(&bus, source).await?.run(&mut notifier).await }).await;
         (ended, notifier)
@@ -132,7 +137,8 @@ fn block_on(bus: BusAddress, source: Source) -> (Result<(), StartError>, Notifie
     let ended = runtime
         .block_on(life)
         .unwrap_or_else(|error| (Err(StartError::LoopDropped(error)), Notifier::from_environment()));
-    // A name lookup that hangs must not hold up the end. What had to be written is written: the drain waited for it.
+    // A name lookup that hangs must not hold up the end. What had to be written is written: the
+    // drain waited for it.
     runtime.shutdown_timeout(Duration::from_millis(200));
     ended
 }
@@ -196,7 +202,8 @@ async fn boot(address: &BusAddress, source: Source) -> Result<Daemon, StartError
     })
 }
 
-/// What listens to the kernel. Without its timer the daemon cannot work; without the rest it works less well.
+/// What listens to the kernel. Without its timer the daemon cannot work; without the rest it works
+/// less well.
 fn open_sources() -> Result<(Deadline, Sources), StartError> {
     let deadline = Deadline::new().map_err(|error| StartError::Missing("timer on CLOCK_BOOTTIME", error))?;
     let sources = Sources {

@@ -1,7 +1,7 @@
 //! Reading the configuration, at the start and again on SIGHUP.
 //!
-//! A reload is taken as a whole or refused as a whole: a file with a fault, or one that changes what a running daemon cannot
-//! change, leaves everything as it was.
+//! A reload is taken as a whole or refused as a whole: a file with a fault, or one that changes
+//! what a running daemon cannot change, leaves everything as it was.
 
 use std::path::PathBuf;
 

@@ -1,8 +1,9 @@
 //! The one loop: everything that can happen, one at a time, through the core and out as effects.
 //!
-//! Owns the core by value. An iteration: one input, the clocks read, the core asked, its effects carried out, the timer
-//! moved if the deadline moved, the watchdog fed, STATUS told if its sentence changed. While paired and idle the process
-//! wakes for nothing but the core's deadline and the watchdog.
+//! Owns the core by value. An iteration: one input, the clocks read, the core asked, its effects
+//! carried out, the timer moved if the deadline moved, the watchdog fed, STATUS told if its
+//! sentence changed. While paired and idle the process wakes for nothing but the core's deadline
+//! and the watchdog.
 
 use std::future;
 use std::io;
@@ -28,9 +29,9 @@ use c2c_auth_core::{Core, Effects, Event, WallTime};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 
-/// How long the end may take. What is out has its own limit: the longest is an exchange or a poll that has no connection yet when
-/// the end begins (a refresh has one). What it brings has to be stored, and a disk that takes longer than the rest will not take it
-/// at all.
+/// How long the end may take. What is out has its own limit: the longest is an exchange or a poll
+/// that has no connection yet when the end begins (a refresh has one). What it brings has to be
+/// stored, and a disk that takes longer than the rest will not take it at all.
 const DRAIN_LIMIT: Duration = LONGEST.saturating_add(Duration::from_secs(10));
 
 /// The configuration in force, and how another comes to be.
@@ -149,8 +150,8 @@ impl Daemon {
     }
 
     async fn next(&mut self, drain: Option<&Drain>) -> io::Result<Input> {
-        // Each of these is cancel safe: what is not taken now is there the next time. Calls come last, so that no number of
-        // them keeps the rest waiting.
+        // Each of these is cancel safe: what is not taken now is there the next time. Calls come
+        // last, so that no number of them keeps the rest waiting.
         tokio::select! {
             biased;
             event = self.runner.next() => Ok(Input::Event(event)),
@@ -164,13 +165,15 @@ impl Daemon {
 
     fn step(&mut self, event: Event) -> Done {
         let now = self.clock.now();
-        // Whether a certificate's dates count is asked in the middle of a handshake, long after this.
+        // Whether a certificate's dates count is asked in the middle of a handshake, long after
+        // this.
         self.floor.set(self.clock.floor(), now.wall.is_some());
         self.core.handle(now, event, &mut self.effects);
         self.runner.carry_out(&mut self.effects)
     }
 
-    /// The timer is the core's and the watchdog's; the core hears of it only when its own deadline has come.
+    /// The timer is the core's and the watchdog's; the core hears of it only when its own deadline
+    /// has come.
     fn tick(&mut self) -> Done {
         let now = self.clock.boot();
         if self.core.next_deadline().is_some_and(|deadline| deadline <= now) {
@@ -180,7 +183,8 @@ impl Daemon {
         }
     }
 
-    /// An answer's `Date` first settles what the wall clock is worth, so that the answer is judged by it.
+    /// An answer's `Date` first settles what the wall clock is worth, so that the answer is judged
+    /// by it.
     fn step_with_date(&mut self, event: Event) -> Done {
         let before = match event {
             Event::Answered { date: Some(date), .. } if self.trust_changes(date) => self.step(Event::ClockStepped),

@@ -1,4 +1,5 @@
-//! Sends what the core asks for, and reads the server's documents before it where the policy says so.
+//! Sends what the core asks for, and reads the server's documents before it where the policy says
+//! so.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -45,8 +46,8 @@ impl Client {
         self.discovery().provider()
     }
 
-    /// The end has begun: no request waits for the server's documents, now or later. Requests that are out, and those whose
-    /// address is known, run to their own limits.
+    /// The end has begun: no request waits for the server's documents, now or later. Requests that
+    /// are out, and those whose address is known, run to their own limits.
     pub(crate) fn shut_down(&self) {
         self.shared.ending.send_replace(true);
     }

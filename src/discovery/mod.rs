@@ -1,11 +1,14 @@
-//! The server's metadata documents (RFC 8414, `OpenID` Connect Discovery): when they are read, and what is believed of them.
+//! The server's metadata documents (RFC 8414, `OpenID` Connect Discovery): when they are read, and
+//! what is believed of them.
 //!
-//! Owns: the decision to read them ([`policy`]), and a client whose requests have every address that they need ([`client`]).
-//! Must never: hold a credential, or read a clock in [`policy`], whose time is an argument.
+//! Owns: the decision to read them ([`policy`]), and a client whose requests have every address
+//! that they need ([`client`]). Must never: hold a credential, or read a clock in [`policy`], whose
+//! time is an argument.
 //!
 //! Invariants:
 //! - A written address is never asked for, and what is known is never replaced by less.
-//! - No fault is ambiguous: a document is public and read by `GET`, so the request that waits for it was not sent.
+//! - No fault is ambiguous: a document is public and read by `GET`, so the request that waits for
+//!   it was not sent.
 
 mod client;
 mod policy;

@@ -2,9 +2,10 @@
 //!
 //! Three reasons to read them, and each has its limit:
 //! - The request lacks an address: it waits for [`LIMIT`].
-//! - A told address led nowhere, so the server may have moved. The known address still serves: [`SHORT`], once in [`REST`].
-//! - A new pairing by code has all its addresses and has not heard yet what the server promises: [`SHORT`], at each new pairing
-//!   until a document was read or there is none.
+//! - A told address led nowhere, so the server may have moved. The known address still serves:
+//!   [`SHORT`], once in [`REST`].
+//! - A new pairing by code has all its addresses and has not heard yet what the server promises:
+//!   [`SHORT`], at each new pairing until a document was read or there is none.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -13,19 +14,22 @@ use std::time::{Duration, Instant};
 use crate::oauth::{HttpRequest, HttpResponse, Kind, MetadataError, Provider};
 use c2c_auth_core::{Fault, FaultKind, LocalFault};
 
-/// All documents together, connections included. Beside the limit of the request that waits, so that a slow link which needs
-/// half a minute for both gets there; what was learned until then is kept.
+/// All documents together, connections included. Beside the limit of the request that waits, so
+/// that a slow link which needs half a minute for both gets there; what was learned until then is
+/// kept.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// The same where the request could go without, or need not go at all: a quarter of what a caller waits, so that the request
-/// itself has the rest. On any link that carries a handshake and two answers in that time it is enough.
+/// The same where the request could go without, or need not go at all: a quarter of what a caller
+/// waits, so that the request itself has the rest. On any link that carries a handshake and two
+/// answers in that time it is enough.
 ///
-/// A revocation is of this kind too: a new pairing waits for the revocation of the former one, which does not need it.
+/// A revocation is of this kind too: a new pairing waits for the revocation of the former one,
+/// which does not need it.
 const SHORT: Duration = Duration::from_secs(5);
 
-/// How long no further request waits for a server that seems to have moved. Of the polls (one every 5 s) and the refreshes in
-/// between, one pays for asking. A server with ten thousand devices is asked once a minute by each, not twelve times. The new
-/// address is learned a minute late at most.
+/// How long no further request waits for a server that seems to have moved. Of the polls (one every
+/// 5 s) and the refreshes in between, one pays for asking. A server with ten thousand devices is
+/// asked once a minute by each, not twelve times. The new address is learned a minute late at most.
 const REST: Duration = Duration::from_secs(60);
 
 /// What a server told of itself, and when it may be asked again.
@@ -37,12 +41,14 @@ pub(super) struct Discovery {
     may_have_moved: bool,
     /// Until then no request waits again for where the server went.
     next_attempt: Option<Instant>,
-    /// Until then the server wants to be left alone: its `Retry-After` where it told nothing. A request that lacks an address
-    /// asks all the same; its fault passes the wish on to the core, which keeps it.
+    /// Until then the server wants to be left alone: its `Retry-After` where it told nothing. A
+    /// request that lacks an address asks all the same; its fault passes the wish on to the core,
+    /// which keeps it.
     left_alone_until: Option<Instant>,
     /// Paths without a document (404, 410).
     absent: BTreeSet<String>,
-    /// The journal has it that there is no document at all; once is enough for a person who is to mend it.
+    /// The journal has it that there is no document at all; once is enough for a person who is to
+    /// mend it.
     warned: bool,
 }
 
@@ -128,7 +134,8 @@ impl Discovery {
         }
     }
 
-    /// How long this request waits for the documents; `None` where it needs none, or can do without for now.
+    /// How long this request waits for the documents; `None` where it needs none, or can do without
+    /// for now.
     fn limit(&mut self, kind: Kind, provider: &Provider, now: Instant) -> Option<Duration> {
         if provider.missing_endpoint(kind).is_some() {
             return Some(if kind == Kind::Revoke { SHORT } else { LIMIT });
@@ -137,7 +144,8 @@ impl Discovery {
         if !is_over(self.left_alone_until) {
             return None;
         }
-        // Asking cannot change an address that is written, and a pairing that lives with one must not wait for others.
+        // Asking cannot change an address that is written, and a pairing that lives with one must
+        // not wait for others.
         if self.may_have_moved && self.configured.leaves_to_server(kind) && is_over(self.next_attempt) {
             // From the start of the wait on, so that no request that comes meanwhile waits as well.
             self.next_attempt = Some(now + REST);
@@ -148,7 +156,8 @@ impl Discovery {
         (provider.benefits_from_metadata(kind) && may_exist).then_some(SHORT)
     }
 
-    /// Those that were absent come last: one wrong answer must not rule out the right document for ever.
+    /// Those that were absent come last: one wrong answer must not rule out the right document for
+    /// ever.
     fn documents(&self) -> VecDeque<HttpRequest> {
         let all = self.configured.documents();
         let (absent, documents): (Vec<_>, Vec<_>) =
@@ -223,11 +232,12 @@ impl Discovery {
         // What was known of a server that seemed to have moved is better than nothing.
         let mut provider = self.provider();
         if kind == Kind::Revoke && failed.is_none() {
-            // A server that described itself before may be back; a document that is not to be believed may be mended.
+            // A server that described itself before may be back; a document that is not to be
+            // believed may be mended.
             let is_final = told || (unfit.is_none() && !provider.has_metadata());
             if is_final && provider.missing_endpoint(Kind::Refresh).is_none() {
-                // No document tells more than is known: a revocation must not be tried for ever at a server that names no
-                // endpoint for it.
+                // No document tells more than is known: a revocation must not be tried for ever at
+                // a server that names no endpoint for it.
                 provider = Arc::new(provider.exhausted());
                 self.learned = Some(Arc::clone(&provider));
             }
@@ -270,8 +280,9 @@ impl Discovery {
         self.left_alone_until = None;
     }
 
-    /// A request found nothing at its address. If the server told that address, the documents are read again; until then it is
-    /// still used. Reading them cannot change an address that is written.
+    /// A request found nothing at its address. If the server told that address, the documents are
+    /// read again; until then it is still used. Reading them cannot change an address that is
+    /// written.
     pub(super) fn endpoint_not_found(&mut self, kind: Kind) {
         if self.configured.leaves_to_server(kind) {
             self.may_have_moved = self.learned.is_some();
@@ -279,8 +290,8 @@ impl Discovery {
         }
     }
 
-    /// Where the documents would be, if none was ever read and each of these places said that there is none: then the issuer in
-    /// the configuration is hardly the server's own.
+    /// Where the documents would be, if none was ever read and each of these places said that there
+    /// is none: then the issuer in the configuration is hardly the server's own.
     pub(super) fn nowhere(&self) -> Option<String> {
         let provider = self.provider();
         let places = provider.documents();

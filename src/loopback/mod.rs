@@ -1,20 +1,27 @@
-//! Waits on this machine for a browser that comes back from the authorization server (RFC 8252 §7.3).
+//! Waits on this machine for a browser that comes back from the authorization server (RFC 8252
+//! §7.3).
 //!
-//! Owns: the sockets of one pairing flow, the few lines of HTTP that a browser needs, the page it is shown. Must never: log or
-//! show what a request holds, tell a stranger anything, outlive its flow, decide about a pairing (the core does).
+//! Owns: the sockets of one pairing flow, the few lines of HTTP that a browser needs, the page it
+//! is shown. Must never: log or show what a request holds, tell a stranger anything, outlive its
+//! flow, decide about a pairing (the core does).
 //!
 //! Anybody on the board can connect, and any page in the browser can be made to. So:
-//! - Both loopback addresses are bound before the address is published; nobody else can take the port of the other family.
-//! - Only a `GET` of the exact path, with the exact `Host`, and with the `state` of this flow reaches the core. The `state` is
-//!   256 random bits that only the server and the browser of the person who pairs have seen.
-//! - Strangers are counted nowhere: a limit that they use up would lock the browser out. What is limited is what they can
-//!   *hold*: [`CONNECTIONS`] at once, [`HEAD_LIMIT`] and little more than two lines of [`LINE_MAX`](request::LINE_MAX) each; when
-//!   all are taken the oldest gives way, once it had [`GRACE`] to send its request. The limit of [`HANDED_MAX`] requests in a flow counts
-//!   those with the right `state`.
-//! - Between any two connections that are taken, every request that has arrived is read. So one that is there is served
-//!   whoever else waits, and a browser, which sends its own at once, is not what gives way.
-//! - What remains: who keeps opening more than [`CONNECTIONS`] in each [`GRACE`] fills the kernel's queue, and a browser waits in it,
-//!   as at every port of the machine. The flow survives it, and `CompletePairing` is another way in.
+//! - Both loopback addresses are bound before the address is published; nobody else can take the
+//!   port of the other family.
+//! - Only a `GET` of the exact path, with the exact `Host`, and with the `state` of this flow
+//!   reaches the core. The `state` is 256 random bits that only the server and the browser of the
+//!   person who pairs have seen.
+//! - Strangers are counted nowhere: a limit that they use up would lock the browser out. What is
+//!   limited is what they can *hold*: [`CONNECTIONS`] at once, [`HEAD_LIMIT`] and little more than
+//!   two lines of [`LINE_MAX`](request::LINE_MAX) each; when all are taken the oldest gives way,
+//!   once it had [`GRACE`] to send its request. The limit of [`HANDED_MAX`] requests in a flow
+//!   counts those with the right `state`.
+//! - Between any two connections that are taken, every request that has arrived is read. So one
+//!   that is there is served whoever else waits, and a browser, which sends its own at once, is not
+//!   what gives way.
+//! - What remains: who keeps opening more than [`CONNECTIONS`] in each [`GRACE`] fills the kernel's
+//!   queue, and a browser waits in it, as at every port of the machine. The flow survives it, and
+//!   `CompletePairing` is another way in.
 
 mod page;
 mod request;
@@ -41,15 +48,16 @@ use c2c_auth_core::{CallError, Redirect, StateParameter};
 use page::Page;
 use request::{Head, Judged, Wanted};
 
-/// Connections at once, over both addresses. One that says nothing costs a descriptor and no buffer.
+/// Connections at once, over both addresses. One that says nothing costs a descriptor and no
+/// buffer.
 const CONNECTIONS: usize = 128;
 
-/// How long a connection keeps its place while others wait for one. With [`CONNECTIONS`] this is the pace at which a flood
-/// of silent ones is worked off: 6,400 a second.
+/// How long a connection keeps its place while others wait for one. With [`CONNECTIONS`] this is
+/// the pace at which a flood of silent ones is worked off: 6,400 a second.
 const GRACE: Duration = Duration::from_millis(20);
 
-/// How many wait in the kernel until they are taken; `net.core.somaxconn` may allow fewer (128 before Linux 5.4). Whoever finds
-/// this queue full is not told: it tries again after a second.
+/// How many wait in the kernel until they are taken; `net.core.somaxconn` may allow fewer (128
+/// before Linux 5.4). Whoever finds this queue full is not told: it tries again after a second.
 const QUEUE: u32 = 1024;
 
 /// How long nobody is taken after the system could not hand a connection over.
@@ -61,7 +69,8 @@ const HEAD_LIMIT: Duration = Duration::from_secs(5);
 /// How long the page may take on its way out, to a browser that does not read.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
 
-/// Requests with the right `state` that are handed on in one flow. One is enough; a browser that reloads sends a few.
+/// Requests with the right `state` that are handed on in one flow. One is enough; a browser that
+/// reloads sends a few.
 const HANDED_MAX: usize = 32;
 
 /// How often a free port is looked for that is free for both addresses.
@@ -90,8 +99,8 @@ pub(crate) struct Bound {
     redirect: RedirectUri,
 }
 
-/// A listener at work. Dropping it closes the sockets and cuts every connection but those whose request was handed on: they
-/// still get their page.
+/// A listener at work. Dropping it closes the sockets and cuts every connection but those whose
+/// request was handed on: they still get their page.
 #[derive(Debug)]
 pub(crate) struct Listener {
     _task: JoinSet<()>,
@@ -117,7 +126,8 @@ impl ListenError {
         }
     }
 
-    /// Where no port is named it is the system that is short of something, and `source` says of what.
+    /// Where no port is named it is the system that is short of something, and `source` says of
+    /// what.
     fn cure(&self) -> &'static str {
         match (self.absent, self.port, self.source.kind()) {
             (Some(IpAddr::V6(_)), _, _) => "; write http://127.0.0.1 there, or give the machine IPv6",
@@ -138,10 +148,12 @@ impl ListenError {
 }
 
 impl Bound {
-    /// Binds 127.0.0.1 and `::1`, with the port of `redirect` or, where it has none, one that is free for both.
+    /// Binds 127.0.0.1 and `::1`, with the port of `redirect` or, where it has none, one that is
+    /// free for both.
     ///
-    /// A machine without IPv6 (or without IPv4) has nobody who could take the other address; that is told and no fault, unless
-    /// it is the one that `redirect` names: no browser could come there.
+    /// A machine without IPv6 (or without IPv4) has nobody who could take the other address; that
+    /// is told and no fault, unless it is the one that `redirect` names: no browser could come
+    /// there.
     ///
     /// # Errors
     /// [`ListenError`].
@@ -287,7 +299,8 @@ impl Held {
 
     /// Lets each connection read what has arrived, and forgets those that are done.
     async fn look(&mut self) {
-        // It comes back only after the system was asked who can be read, and after all of them had their turn.
+        // It comes back only after the system was asked who can be read, and after all of them had
+        // their turn.
         yield_now().await;
         while self.connections.try_join_next().is_some() {}
         self.places.retain(|(_, handle)| !handle.is_finished());
@@ -334,7 +347,8 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
         Ok(None) | Err(_) => return,
         Ok(Some(judged)) => match judged.and_then(|target| shared.judge(&target)) {
             Ok(redirect) => {
-                // From here on on its own: the page must reach the browser although the flow, and with it this listener, ends.
+                // From here on on its own: the page must reach the browser although the flow, and
+                // with it this listener, ends.
                 tokio::spawn(async move {
                     let page = Page::of(&redirect.outcome, (shared.callbacks.hand)(redirect.clone()).await);
                     write(&mut stream, page).await;

@@ -10,7 +10,8 @@ pub(super) struct Page {
     allow: bool,
 }
 
-/// The page is complete in itself, is kept nowhere, tells nobody its address (which holds the code), and cannot be framed.
+/// The page is complete in itself, is kept nowhere, tells nobody its address (which holds the
+/// code), and cannot be framed.
 const HEADERS: &str = "content-type: text/html; charset=utf-8\r\n\
     cache-control: no-store\r\n\
     referrer-policy: no-referrer\r\n\

@@ -1,7 +1,9 @@
-//! One request head, read strictly and piece by piece: what a browser sends when it follows a redirect, and nothing else.
+//! One request head, read strictly and piece by piece: what a browser sends when it follows a
+//! redirect, and nothing else.
 //!
-//! Kept is one line at a time, at most [`LINE_MAX`] of it. What other servers of this machine made the browser remember
-//! (cookies know no ports) may be much more, and in no known encoding; it is read past.
+//! Kept is one line at a time, at most [`LINE_MAX`] of it. What other servers of this machine made
+//! the browser remember (cookies know no ports) may be much more, and in no known encoding; it is
+//! read past.
 
 use zeroize::Zeroizing;
 
@@ -22,7 +24,8 @@ pub(super) struct Wanted {
     pub(super) path: String,
 }
 
-/// The target of a request that is waited for, or the page for everybody else. Wiped: it holds a code.
+/// The target of a request that is waited for, or the page for everybody else. Wiped: it holds a
+/// code.
 pub(super) type Judged = Result<Zeroizing<String>, Page>;
 
 /// A head on its way in.
@@ -113,7 +116,8 @@ impl<'a> Head<'a> {
         let Some((target, is_get)) = self.first.take().filter(|_| self.hosts == 1) else {
             return Err(Page::BAD_REQUEST);
         };
-        // After the host, so that a page of another name (DNS rebinding) does not learn which path is ours.
+        // After the host, so that a page of another name (DNS rebinding) does not learn which path
+        // is ours.
         if target.split('?').next() != Some(self.wanted.path.as_str()) {
             return Err(Page::NOT_FOUND);
         }

@@ -260,7 +260,8 @@ async fn strangers_learn_nothing_and_change_nothing() {
     bench.pairs().await;
 }
 
-/// Cookies know no ports: a browser sends along what any other server of this machine made it remember.
+/// Cookies know no ports: a browser sends along what any other server of this machine made it
+/// remember.
 #[tokio::test]
 async fn a_browser_full_of_other_servers_cookies_is_not_locked_out() {
     let mut bench = Bench::new();

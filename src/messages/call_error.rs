@@ -1,7 +1,8 @@
-//! What a caller is told when the core refuses a call: the error's name for programs, its text for people.
+//! What a caller is told when the core refuses a call: the error's name for programs, its text for
+//! people.
 //!
-//! Owns: one row for each call error and for each fault of the device. Must never: hold anything but fixed text, so that no
-//! code and no token can slip in (I8).
+//! Owns: one row for each call error and for each fault of the device. Must never: hold anything
+//! but fixed text, so that no code and no token can slip in (I8).
 
 use super::contract::ErrorName as K;
 use c2c_auth_core::{CallError, LocalFault};

@@ -15,8 +15,8 @@ pub(crate) const TOKENS: &str = "org.cameratocloud.Auth1.Tokens";
 /// The interface of every role.
 pub(crate) const DEVICE: &str = "org.cameratocloud.Auth1.Device";
 
-/// Sides of a QR code that a caller may ask for, in pixels. A smaller one cannot be read from a screen. The caller can enlarge
-/// a code itself.
+/// Sides of a QR code that a caller may ask for, in pixels. A smaller one cannot be read from a
+/// screen. The caller can enlarge a code itself.
 pub(crate) const QR_SIZES: RangeInclusive<u32> = 250..=1000;
 
 macro_rules! error_names {

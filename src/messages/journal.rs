@@ -1,9 +1,11 @@
-//! What the journal says: for each kind of entry a stable `MESSAGE_ID`, a word, a priority and a sentence for people.
+//! What the journal says: for each kind of entry a stable `MESSAGE_ID`, a word, a priority and a
+//! sentence for people.
 //!
-//! The ids are API (a message catalog and an operator's alerts refer to them): never changed, never used for another kind.
-//! Entries are made from typed notes only, so that no secret can slip in (I8). Priorities: *error* means that this device
-//! will not work until somebody acts; *warning*, that it may come to that or that something should be checked; being offline
-//! is normal for a camera and no more than *info*.
+//! The ids are API (a message catalog and an operator's alerts refer to them): never changed, never
+//! used for another kind. Entries are made from typed notes only, so that no secret can slip in
+//! (I8). Priorities: *error* means that this device will not work until somebody acts; *warning*,
+//! that it may come to that or that something should be checked; being offline is normal for a
+//! camera and no more than *info*.
 
 mod priority;
 mod refusals;

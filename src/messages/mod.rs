@@ -1,7 +1,7 @@
 //! The words of the contract, and their sentences for people.
 //!
-//! Owns: reasons, errors, OAuth error codes and journal entries, each as a word, a sentence and a cure. Must never: hold a
-//! token, know the bus.
+//! Owns: reasons, errors, OAuth error codes and journal entries, each as a word, a sentence and a
+//! cure. Must never: hold a token, know the bus.
 
 mod call_error;
 pub(crate) mod contract;

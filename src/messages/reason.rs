@@ -1,5 +1,5 @@
-//! The words of the contract as sentences for people: what happened, and what to do about it. Shared by STATUS, the journal and
-//! `c2c-authctl`.
+//! The words of the contract as sentences for people: what happened, and what to do about it.
+//! Shared by STATUS, the journal and `c2c-authctl`.
 //!
 //! Must never: hold anything but fixed text, so that no secret can slip in (I8).
 
@@ -114,10 +114,12 @@ pub(crate) const fn flow_end(why: Reason) -> Words {
     }
 }
 
-/// What there is to say beside the state, and what to do. One answer for STATUS, `c2c-authctl status` and `check`.
+/// What there is to say beside the state, and what to do. One answer for STATUS,
+/// `c2c-authctl status` and `check`.
 ///
-/// State and reason decide. A paired device that needs a person without a reason has one cause left, the end of its refresh token: the
-/// last error may be of something else, and does not count. `generation`: of the token that is served.
+/// State and reason decide. A paired device that needs a person without a reason has one cause
+/// left, the end of its refresh token: the last error may be of something else, and does not count.
+/// `generation`: of the token that is served.
 pub(crate) const fn explanation(
     state: PairingState,
     why: Reason,
@@ -168,7 +170,8 @@ pub(crate) const fn token_state(state: TokenState) -> &'static str {
     }
 }
 
-/// The last thing that went wrong, and what to do when it needs a person for another reason than the pairing's.
+/// The last thing that went wrong, and what to do when it needs a person for another reason than
+/// the pairing's.
 pub(crate) const fn error(word: ErrorWord) -> Words {
     match word {
         ErrorWord::Offline => words("the server could not be reached", ONLINE),

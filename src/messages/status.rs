@@ -3,7 +3,8 @@
 use crate::messages::{self, Words};
 use c2c_auth_core::{PairingState, Snapshot, TokenState};
 
-/// The sentence for a snapshot. Holds no secret and no pairing code, because a snapshot holds none (I8).
+/// The sentence for a snapshot. Holds no secret and no pairing code, because a snapshot holds none
+/// (I8).
 pub(crate) fn sentence(snapshot: &Snapshot) -> String {
     let mut line = state(snapshot);
     if snapshot.attention {

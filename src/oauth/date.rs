@@ -1,7 +1,8 @@
-//! RFC 9110 §5.6.7 dates in the one form that servers may send: IMF-fixdate, `Sun, 06 Nov 1994 08:49:37 GMT`.
+//! RFC 9110 §5.6.7 dates in the one form that servers may send: IMF-fixdate,
+//! `Sun, 06 Nov 1994 08:49:37 GMT`.
 //!
-//! The two obsolete forms are as good as no date: a date here only ever adds knowledge, and a guess at a two-digit year
-//! could move the time floor.
+//! The two obsolete forms are as good as no date: a date here only ever adds knowledge, and a guess
+//! at a two-digit year could move the time floor.
 
 use c2c_auth_core::WallTime;
 

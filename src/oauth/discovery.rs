@@ -1,7 +1,8 @@
-//! The server's own description of itself: RFC 8414, and `OpenID` Connect Discovery 1.0, which has the same members.
+//! The server's own description of itself: RFC 8414, and `OpenID` Connect Discovery 1.0, which has
+//! the same members.
 //!
-//! A document counts only if it was found where the issuer's name says and names that very issuer (RFC 8414 §3.3): else
-//! whoever can place a file on a host could send our credentials elsewhere.
+//! A document counts only if it was found where the issuer's name says and names that very issuer
+//! (RFC 8414 §3.3): else whoever can place a file on a host could send our credentials elsewhere.
 
 use super::json::{Json, Object};
 use super::standard::Endpoints;
@@ -18,8 +19,9 @@ pub(super) const REVOCATION: &str = "revocation_endpoint";
 pub(super) struct ServerMetadata {
     /// RFC 9207 §3: answers at the redirect URI always name their issuer.
     pub(super) names_issuer: bool,
-    /// Whether S256 is among the PKCE methods, where they are listed. RFC 8414 §2: absent means that the server does not know
-    /// PKCE; many that do just do not mention it. A list without S256 is a clear no.
+    /// Whether S256 is among the PKCE methods, where they are listed. RFC 8414 §2: absent means
+    /// that the server does not know PKCE; many that do just do not mention it. A list without S256
+    /// is a clear no.
     pub(super) s256: Option<bool>,
     /// Endpoints that are there and that nothing may be sent to.
     pub(super) bad: Vec<&'static str>,
@@ -46,9 +48,10 @@ pub(crate) enum MetadataError {
 }
 
 impl Issuer {
-    /// Where its document may be, in the order in which they are asked: behind the issuer (`OpenID` Connect Discovery §4), because
-    /// there it is at nearly every server, then as RFC 8414 §3.1 has it, between host and path. Its §5 has `OpenID`'s document
-    /// there too; without a path the two are one place. The name of RFC 8414 behind a path is in no standard.
+    /// Where its document may be, in the order in which they are asked: behind the issuer (`OpenID`
+    /// Connect Discovery §4), because there it is at nearly every server, then as RFC 8414 §3.1 has
+    /// it, between host and path. Its §5 has `OpenID`'s document there too; without a path the two
+    /// are one place. The name of RFC 8414 behind a path is in no standard.
     pub(super) fn documents(&self) -> impl Iterator<Item = Endpoint> + use<> {
         let path = self.address().target().trim_end_matches('/').to_owned();
         let origin = self.address().origin().to_string();
@@ -63,8 +66,8 @@ impl Issuer {
     }
 }
 
-/// Reads a document. An endpoint that is there and unfit is as good as absent, but for what is said of it: what is not needed
-/// must not keep a living pairing from its refresh.
+/// Reads a document. An endpoint that is there and unfit is as good as absent, but for what is said
+/// of it: what is not needed must not keep a living pairing from its refresh.
 pub(super) fn read(object: &Object<'_>, issuer: &Issuer) -> Result<(Endpoints, ServerMetadata), MetadataError> {
     if object.text("issuer").is_none_or(|named| *named != issuer.as_str()) {
         return Err(MetadataError::AnotherIssuer);

@@ -1,4 +1,5 @@
-//! Form bodies in both encodings. They hold secrets, so they are built in one allocation that is wiped when dropped.
+//! Form bodies in both encodings. They hold secrets, so they are built in one allocation that is
+//! wiped when dropped.
 
 use bytes::Bytes;
 use zeroize::Zeroizing;
@@ -31,8 +32,8 @@ impl Encoding {
     }
 }
 
-/// RFC 2046 §5.1.1: the boundary must not occur in any part. Chance forbids it, this makes sure: it grows until no value
-/// contains it, and no finite value contains them all.
+/// RFC 2046 §5.1.1: the boundary must not occur in any part. Chance forbids it, this makes sure: it
+/// grows until no value contains it, and no finite value contains them all.
 fn boundary(fields: &Fields<'_>, entropy: [u8; 16]) -> String {
     let mut boundary = format!("c2c{:032x}", u128::from_be_bytes(entropy));
     while fields.iter().any(|(_, value)| value.contains(&boundary)) {

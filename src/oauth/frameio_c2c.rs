@@ -1,10 +1,12 @@
 //! Frame.io Camera to Cloud on `api.frame.io`.
 //!
-//! The device grant of RFC 8628 with swapped words: `client_id` names the unit, `client_secret` the device model. The secret
-//! goes with every form: the newest contract wants it, older ones ignore it.
+//! The device grant of RFC 8628 with swapped words: `client_id` names the unit, `client_secret` the
+//! device model. The secret goes with every form: the newest contract wants it, older ones ignore
+//! it.
 //!
-//! A refresh token is dead by three answers of the token endpoint, each documented, and by nothing else:
-//! `invalid_request` (used up), `invalid_grant`, and the detailed 401 (device forgotten or expired).
+//! A refresh token is dead by three answers of the token endpoint, each documented, and by nothing
+//! else: `invalid_request` (used up), `invalid_grant`, and the detailed 401 (device forgotten or
+//! expired).
 
 use std::time::Duration;
 
@@ -29,7 +31,8 @@ use c2c_auth_core::{
 
 const CODES: CodeRules = CodeRules {
     user_code: |code| code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()),
-    // The documented page. Older answers name none, and one that is not `https` must not reach a person.
+    // The documented page. Older answers name none, and one that is not `https` must not reach a
+    // person.
     page: Some("https://next.frame.io/pair"),
     life: Duration::from_secs(120),
     // The documented interval is 5 s, and a code lives for two minutes.
@@ -246,8 +249,9 @@ fn code(response: &HttpResponse) -> CodeAnswer {
     objection.map_or_else(|| CodeAnswer::Failed(fault(response)), CodeAnswer::ClientRejected)
 }
 
-/// RFC 8628 §3.5. No status is asked for beyond 4xx: servers are known to send these words with 400, 403, 428 and 429, and
-/// none of them costs more than a code. Every word that is not known here ends the code (RFC 8628 §3.5).
+/// RFC 8628 §3.5. No status is asked for beyond 4xx: servers are known to send these words with
+/// 400, 403, 428 and 429, and none of them costs more than a code. Every word that is not known
+/// here ends the code (RFC 8628 §3.5).
 fn poll(response: &HttpResponse) -> PollAnswer {
     if response.status.is_success() {
         return match tokens(response) {
@@ -283,8 +287,9 @@ fn prepare(response: &HttpResponse) -> PrepareAnswer {
     }
 }
 
-/// The one place where a pairing can end. RFC 6749 §5.2 sends its errors with 400, `invalid_client` also with 401; the used
-/// up token and the forgotten device are Frame.io's own words and are taken at exactly the status that goes with them.
+/// The one place where a pairing can end. RFC 6749 §5.2 sends its errors with 400, `invalid_client`
+/// also with 401; the used up token and the forgotten device are Frame.io's own words and are taken
+/// at exactly the status that goes with them.
 fn refresh(response: &HttpResponse) -> RefreshAnswer {
     if response.status.is_success() {
         let life = ACCESS_TOKEN_LIFE;
@@ -306,8 +311,9 @@ fn refresh(response: &HttpResponse) -> RefreshAnswer {
     }
 }
 
-/// RFC 7009 §2.2. The success body is documented in three shapes, so any will do but a page. A token that the server no
-/// longer takes has nothing left to revoke; a client it does not know is a fault that an operator can cure.
+/// RFC 7009 §2.2. The success body is documented in three shapes, so any will do but a page. A
+/// token that the server no longer takes has nothing left to revoke; a client it does not know is a
+/// fault that an operator can cure.
 fn revoke(response: &HttpResponse) -> RevokeAnswer {
     if response.status.is_success() && !response.is_page() && response.body.is_some() {
         return RevokeAnswer::Done;

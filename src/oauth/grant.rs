@@ -9,7 +9,8 @@ use c2c_auth_core::{AccessToken, CodeGrant, DeviceCode, RefreshToken, TokenGrant
 /// Longest life believed of an access token.
 const TOKEN_LIFE_MAX: Duration = Duration::from_secs(90 * 86_400);
 
-/// Longest life believed of a code: RFC 8628 §3.2 shows 1800 s as an example, and no server is known to exceed it.
+/// Longest life believed of a code: RFC 8628 §3.2 shows 1800 s as an example, and no server is
+/// known to exceed it.
 pub(super) const CODE_LIFE_MAX: Duration = Duration::from_secs(1800);
 
 /// RFC 8628 §3.2: where no interval is given, clients MUST use 5 s.
@@ -19,8 +20,8 @@ const INTERVAL_DEFAULT: Duration = Duration::from_secs(5);
 pub(super) struct CodeRules {
     /// Whether a user code is of the promised shape.
     pub(super) user_code: fn(&str) -> bool,
-    /// The page that takes codes, for an answer that names none that a person may be sent to; without one such an answer is
-    /// no good.
+    /// The page that takes codes, for an answer that names none that a person may be sent to;
+    /// without one such an answer is no good.
     pub(super) page: Option<&'static str>,
     /// Life of a code whose answer does not say.
     pub(super) life: Duration,
@@ -44,8 +45,8 @@ pub(super) fn tokens(object: &Object<'_>, default_life: Duration) -> Option<Toke
     Some(read(object, default_life)).filter(|grant| grant.access.is_ok() || matches!(grant.refresh, Ok(Some(_))))
 }
 
-/// RFC 6749 §6, to a refresh token, which stays in force where no other comes. Then an access token at least has to be there, or
-/// any object would be such an answer.
+/// RFC 6749 §6, to a refresh token, which stays in force where no other comes. Then an access token
+/// at least has to be there, or any object would be such an answer.
 pub(super) fn renewed(object: &Object<'_>, default_life: Duration) -> Option<TokenGrant> {
     Some(read(object, default_life)).filter(|grant| match &grant.refresh {
         Ok(Some(_)) => true,
@@ -56,7 +57,8 @@ pub(super) fn renewed(object: &Object<'_>, default_life: Duration) -> Option<Tok
 
 fn read(object: &Object<'_>, default_life: Duration) -> TokenGrant {
     let refresh = match object.get("refresh_token") {
-        // Some servers write `false` where they give none. An empty token is none (RFC 6749 appendix A.17).
+        // Some servers write `false` where they give none. An empty token is none (RFC 6749
+        // appendix A.17).
         Json::Null | Json::Bool(_) => Ok(None),
         Json::Text(token) if token.is_empty() => Ok(None),
         Json::Text(token) => text::credential(&token).map(|token| Some(RefreshToken::new(token.to_owned()))),
@@ -116,8 +118,9 @@ pub(super) fn code(object: &Object<'_>, rules: &CodeRules) -> Result<CodeGrant, 
     })
 }
 
-/// A life in whole seconds, rounded down so that nothing is used past its end. Nothing or less is what servers write that do not
-/// know: taken at its word, a token would have ended when it came, and with it a pairing that has no refresh token.
+/// A life in whole seconds, rounded down so that nothing is used past its end. Nothing or less is
+/// what servers write that do not know: taken at its word, a token would have ended when it came,
+/// and with it a pairing that has no refresh token.
 fn life(value: &Json<'_>, default: Duration, max: Duration) -> Duration {
     positive(value).map_or(default, |seconds| {
         Duration::from_secs_f64(seconds.floor().clamp(1.0, max.as_secs_f64()))
@@ -131,7 +134,8 @@ fn pause(value: &Json<'_>, longest: Duration) -> Duration {
     })
 }
 
-/// A number above zero. Some servers quote theirs; only plain digits are taken for one then («NaN» and «inf» would parse).
+/// A number above zero. Some servers quote theirs; only plain digits are taken for one then ("NaN"
+/// and "inf" would parse).
 fn positive(value: &Json<'_>) -> Option<f64> {
     let number = match value {
         Json::Number(number) => *number,

@@ -1,8 +1,10 @@
-//! JSON as a server may send it: any type anywhere, repeated keys, numbers beyond all bounds, secrets in the strings.
+//! JSON as a server may send it: any type anywhere, repeated keys, numbers beyond all bounds,
+//! secrets in the strings.
 //!
-//! Nothing is parsed that nobody asks for: a member's value is passed over to its end, and what stands in it cannot make
-//! the token beside it unreadable. A reader that parses the whole text (`serde_json`) refuses an answer for one lone
-//! surrogate, one `NaN` or one byte of Latin-1 anywhere, and leaves tokens unwiped in freed memory.
+//! Nothing is parsed that nobody asks for: a member's value is passed over to its end, and what
+//! stands in it cannot make the token beside it unreadable. A reader that parses the whole text
+//! (`serde_json`) refuses an answer for one lone surrogate, one `NaN` or one byte of Latin-1
+//! anywhere, and leaves tokens unwiped in freed memory.
 //!
 //! Never recursive, so that no depth exhausts the stack; size is bounded by the body's limit.
 
@@ -22,11 +24,13 @@ pub(super) enum Json<'a> {
     /// Its strings; what else a list holds is of no use to anybody here.
     List(Vec<Zeroizing<String>>),
     Object(Object<'a>),
-    /// Something that is no JSON, or a number beyond all bounds. It stands there, so it is not absent.
+    /// Something that is no JSON, or a number beyond all bounds. It stands there, so it is not
+    /// absent.
     Odd,
 }
 
-/// An object: its text, known to be whole. Of keys that are repeated the last counts (RFC 8259 §4 leaves it open).
+/// An object: its text, known to be whole. Of keys that are repeated the last counts (RFC 8259 §4
+/// leaves it open).
 pub(super) struct Object<'a>(&'a [u8]);
 
 impl<'a> Object<'a> {
@@ -207,8 +211,8 @@ fn strings(list: &[u8]) -> Option<Vec<Zeroizing<String>>> {
     Some(strings)
 }
 
-/// What stands between the quotes, as text. Every buffer has the room for all of it from the start: one that grows would leave
-/// unwiped copies behind.
+/// What stands between the quotes, as text. Every buffer has the room for all of it from the start:
+/// one that grows would leave unwiped copies behind.
 fn text(raw: &[u8]) -> Zeroizing<String> {
     // Room for an U+FFFD of three bytes in the place of each byte.
     let mut whole = Zeroizing::new(String::with_capacity(match std::str::from_utf8(raw) {

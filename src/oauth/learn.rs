@@ -1,7 +1,8 @@
-//! What of a server's addresses is known, what a request needs of them, and what the server's own description adds.
+//! What of a server's addresses is known, what a request needs of them, and what the server's own
+//! description adds.
 //!
-//! A request asks for what it needs and for nothing more: whatever is wrong with the description elsewhere, a pairing that
-//! lives is refreshed as long as the token endpoint is known.
+//! A request asks for what it needs and for nothing more: whatever is wrong with the description
+//! elsewhere, a pairing that lives is refreshed as long as the token endpoint is known.
 
 use super::discovery::{self, AUTHORIZATION, DEVICE_AUTHORIZATION, MetadataError, REVOCATION, TOKEN};
 use super::message::{HttpRequest, HttpResponse};
@@ -12,7 +13,8 @@ use super::uri::{Endpoint, Issuer, Origin};
 use super::{Kind, Provider};
 
 impl Provider {
-    /// Where the token endpoint lives: the connection that a refresh is prepared on. `None` until it was discovered.
+    /// Where the token endpoint lives: the connection that a refresh is prepared on. `None` until
+    /// it was discovered.
     #[must_use]
     pub(crate) fn token_origin(&self) -> Option<&Origin> {
         match self {
@@ -38,10 +40,12 @@ impl Provider {
         self.standard()?.missing_endpoint(kind)
     }
 
-    /// Whether the server's own description should be read before this request although the request lacks nothing.
+    /// Whether the server's own description should be read before this request although the request
+    /// lacks nothing.
     ///
-    /// A new pairing by code does not depend on it, but is safer with it: only there a server says that its answers at the
-    /// redirect always name it (RFC 9207 §3), and that it knows PKCE methods and S256 is none of them.
+    /// A new pairing by code does not depend on it, but is safer with it: only there a server says
+    /// that its answers at the redirect always name it (RFC 9207 §3), and that it knows PKCE
+    /// methods and S256 is none of them.
     #[must_use]
     pub(crate) fn benefits_from_metadata(&self, kind: Kind) -> bool {
         let is_named = |server: &Server| server.settings.issuer.is_some();
@@ -71,7 +75,8 @@ impl Provider {
     /// The same provider, with what the server tells of itself. What is known stays as it is.
     ///
     /// # Errors
-    /// [`MetadataError`], where the document is not to be believed. Whether it is enough, [`Provider::missing_endpoint`] tells.
+    /// [`MetadataError`], where the document is not to be believed. Whether it is enough,
+    /// [`Provider::missing_endpoint`] tells.
     pub(crate) fn merge(&self, response: &HttpResponse) -> Result<Self, MetadataError> {
         let object = response
             .object()
@@ -127,7 +132,8 @@ impl Server {
                 .without(endpoints.authorization.as_ref(), AUTHORIZATION)
                 .or_else(token)
                 .or_else(|| (self.metadata.as_ref()?.s256 == Some(false)).then_some(MetadataError::NoS256)),
-            // RFC 7009 is optional, and its endpoint no member of OpenID Connect's document: who names none in any place has none.
+            // RFC 7009 is optional, and its endpoint no member of OpenID Connect's document: who
+            // names none in any place has none.
             Kind::Revoke if self.settings.issuer.is_some() && !self.exhausted => {
                 self.without(endpoints.revocation.as_ref(), REVOCATION)
             }

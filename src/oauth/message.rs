@@ -17,12 +17,12 @@ use c2c_auth_core::{Fault, FaultKind, Objection, WallTime};
 /// No server may silence us for longer: a slip in a header must not cost more than a day.
 pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_secs(86_400);
 
-/// Longest body of an answer that is read. The longest of the protocol but for tokens, `devices/me` with channels, stays below
-/// 8 KiB.
+/// Longest body of an answer that is read. The longest of the protocol but for tokens, `devices/me`
+/// with channels, stays below 8 KiB.
 pub(super) const ANSWER_MAX: usize = 64 * 1024;
 
-/// Longest body of an answer that may bring tokens: two of the longest, and an access token that is too long to be taken must not
-/// cost the refresh token beside it.
+/// Longest body of an answer that may bring tokens: two of the longest, and an access token that is
+/// too long to be taken must not cost the refresh token beside it.
 pub(super) const TOKEN_ANSWER_MAX: usize = 160 * 1024;
 
 /// A request, ready for a connection to [`HttpRequest::origin`].
@@ -71,8 +71,8 @@ impl fmt::Debug for HttpResponse {
 }
 
 impl HttpResponse {
-    /// When the server says it answered. An answer that a cache has kept (RFC 9111 §5.1) tells no time: it left the server
-    /// long ago, by a clock of which nothing else is known.
+    /// When the server says it answered. An answer that a cache has kept (RFC 9111 §5.1) tells no
+    /// time: it left the server long ago, by a clock of which nothing else is known.
     #[must_use]
     pub(crate) fn date(&self) -> Option<WallTime> {
         let kept = self
@@ -83,7 +83,8 @@ impl HttpResponse {
         if kept { None } else { self.said() }
     }
 
-    /// The same of an answer that caches share, because its request carried no credential: there any `Age` means a cache.
+    /// The same of an answer that caches share, because its request carried no credential: there
+    /// any `Age` means a cache.
     #[must_use]
     pub(crate) fn date_of_shared(&self) -> Option<WallTime> {
         if self.headers.contains_key(AGE) {
@@ -104,23 +105,25 @@ impl HttpResponse {
             kind: match self.status.as_u16() {
                 429 => FaultKind::RateLimited,
                 300..=499 | 503 => FaultKind::Refused,
-                // 500, 502, 504 and a 2xx that is none; other numbers are no better known, so they are not taken for a no.
+                // 500, 502, 504 and a 2xx that is none; other numbers are no better known, so they
+                // are not taken for a no.
                 _ => FaultKind::Garbled,
             },
             retry_after: self.retry_after(),
         }
     }
 
-    /// The body as a JSON object, if it is one, whatever it is labelled: what grants proves itself by what is in it, and
-    /// to drop it for its label could cost a pairing. RFC 8259 §8.1 lets a reader pass over a byte order mark.
+    /// The body as a JSON object, if it is one, whatever it is labelled: what grants proves itself
+    /// by what is in it, and to drop it for its label could cost a pairing. RFC 8259 §8.1 lets a
+    /// reader pass over a byte order mark.
     pub(super) fn object(&self) -> Option<Object<'_>> {
         let body = self.body.as_deref()?;
         Object::read(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body))
     }
 
-    /// The error in the body of a 4xx. No other status can carry one: infrastructure answers 5xx. It may end something, so
-    /// it has to be labelled JSON (RFC 6749 §5.2), and its members have to be given once: anything else may be somebody's in
-    /// between.
+    /// The error in the body of a 4xx. No other status can carry one: infrastructure answers 5xx.
+    /// It may end something, so it has to be labelled JSON (RFC 6749 §5.2), and its members have to
+    /// be given once: anything else may be somebody's in between.
     pub(super) fn error(&self) -> ErrorBody {
         let labelled = self.refusal().filter(|_| self.is_json());
         let Some(object) = labelled.filter(|object| !object.repeats("error")) else {
@@ -173,8 +176,8 @@ impl HttpResponse {
             .is_some_and(|kind| kind.to_ascii_lowercase().contains("html"))
     }
 
-    /// Whether this is a page of somebody in between. Where there is nothing, it is none, whatever a framework labels it
-    /// (Django: `text/html`).
+    /// Whether this is a page of somebody in between. Where there is nothing, it is none, whatever
+    /// a framework labels it (Django: `text/html`).
     pub(super) fn is_page(&self) -> bool {
         self.is_html() && !self.is_empty()
     }
@@ -190,8 +193,8 @@ impl HttpResponse {
         let wish = if let Some(seconds) = whole(text) {
             Duration::from_secs(seconds)
         } else {
-            // Relative to the server's clock: ours may be decades off. Without its `Date` the instant means nothing. How long
-            // a cache kept the answer is over already.
+            // Relative to the server's clock: ours may be decades off. Without its `Date` the
+            // instant means nothing. How long a cache kept the answer is over already.
             let kept = Duration::from_secs(self.number(AGE.as_str()).unwrap_or_default());
             date::parse(text)?.since(self.said()?.after(kept))
         };

@@ -1,17 +1,22 @@
 //! What is said to an authorization server and what its answers mean: pure functions, no IO.
 //!
-//! Owns: the requests of each kind of provider, the reading of every byte a server sends, and the verdicts drawn from it.
-//! Must never: open a connection, read a clock, draw a random number, let a server's string through uncleaned.
+//! Owns: the requests of each kind of provider, the reading of every byte a server sends, and the
+//! verdicts drawn from it. Must never: open a connection, read a clock, draw a random number, let a
+//! server's string through uncleaned.
 //!
 //! Invariants:
-//! - A terminal verdict ([`RefreshAnswer::Dead`](c2c_auth_core::RefreshAnswer)) needs a parsed protocol error of an exact
-//!   shape and status at the token endpoint (I9). HTML, redirects, 429, 5xx and everything unreadable are faults.
-//! - Every text that leaves here is capped and free of control, bidi and zero-width characters; every number is clamped.
+//! - A terminal verdict ([`RefreshAnswer::Dead`](c2c_auth_core::RefreshAnswer)) needs a parsed
+//!   protocol error of an exact shape and status at the token endpoint (I9). HTML, redirects, 429,
+//!   5xx and everything unreadable are faults.
+//! - Every text that leaves here is capped and free of control, bidi and zero-width characters;
+//!   every number is clamped.
 //! - Nothing a server can send makes a function here panic.
-//! - A pairing that lives needs the token endpoint and nothing else of what a server tells of itself.
+//! - A pairing that lives needs the token endpoint and nothing else of what a server tells of
+//!   itself.
 //!
-//! A provider is data and functions: a further kind is a file beside `frameio_c2c.rs`, built from the shared parts
-//! (`form`, `grant`, `json`, `text`), and one more variant of [`Provider`]. The matches below then name what is missing.
+//! A provider is data and functions: a further kind is a file beside `frameio_c2c.rs`, built from
+//! the shared parts (`form`, `grant`, `json`, `text`), and one more variant of [`Provider`]. The
+//! matches below then name what is missing.
 
 mod date;
 mod discovery;
@@ -52,7 +57,8 @@ const FRAMEIO_C2C: &str = "frameio-c2c";
 const OAUTH_DEVICE: &str = "oauth-device";
 const OAUTH_CODE: &str = "oauth-code";
 
-/// The server's own limit is 30 s, after which it answers 500: waiting a little longer turns «lost» into an answer.
+/// The server's own limit is 30 s, after which it answers 500: waiting a little longer turns "lost"
+/// into an answer.
 pub(crate) const TOKEN_LIMIT: Duration = Duration::from_secs(35);
 
 /// Requests that can be repeated at no risk.
@@ -119,7 +125,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// How long an exchange may take once a connection stands; for [`Self::Prepare`], with the connecting.
+    /// How long an exchange may take once a connection stands; for [`Self::Prepare`], with the
+    /// connecting.
     #[must_use]
     pub(crate) const fn limit(self) -> Duration {
         match self {
@@ -152,7 +159,8 @@ impl Provider {
         }
     }
 
-    /// The request on the wire; `None` where this provider has no such request, or a token is not fit for a header.
+    /// The request on the wire; `None` where this provider has no such request, or a token is not
+    /// fit for a header.
     ///
     /// `entropy` makes the multipart boundary; it need not be secret.
     #[must_use]
@@ -175,7 +183,8 @@ impl Provider {
             ) => provider.exchange(code, verifier, redirect_uri, state),
             (_, Request::Refresh { token, .. }) => server.refresh(token),
             (_, Request::Revoke(token)) => server.revoke(token),
-            // Nothing cheap can be asked of every server, there is no resource, and a browser asks for the authorization.
+            // Nothing cheap can be asked of every server, there is no resource, and a browser asks
+            // for the authorization.
             (
                 _,
                 Request::DeviceCode
@@ -258,7 +267,8 @@ impl Provider {
         }
     }
 
-    /// Reads the address that the browser was sent to at the end of the code grant; `None` where there is no such grant.
+    /// Reads the address that the browser was sent to at the end of the code grant; `None` where
+    /// there is no such grant.
     #[must_use]
     pub(crate) fn redirected(&self, address: &str) -> Option<Result<Redirect, RedirectError>> {
         match self {
@@ -300,8 +310,8 @@ impl Kind {
         }
     }
 
-    /// Whether another request to the same server follows within seconds, so that the connection is worth keeping: the
-    /// next poll after a code or a poll, `devices/me` after a new token.
+    /// Whether another request to the same server follows within seconds, so that the connection is
+    /// worth keeping: the next poll after a code or a poll, `devices/me` after a new token.
     #[must_use]
     pub(crate) const fn is_followed(self) -> bool {
         match self {

@@ -1,7 +1,9 @@
-//! `oauth-code`: the authorization code grant of RFC 6749 §4.1 for native applications (RFC 8252), with PKCE always.
+//! `oauth-code`: the authorization code grant of RFC 6749 §4.1 for native applications (RFC 8252),
+//! with PKCE always.
 //!
-//! The browser goes to the authorization endpoint and comes back with a code; what it brings is read in `redirect`. The code
-//! is worth nothing without the verifier, which never leaves this process but for the token endpoint.
+//! The browser goes to the authorization endpoint and comes back with a code; what it brings is
+//! read in `redirect`. The code is worth nothing without the verifier, which never leaves this
+//! process but for the token endpoint.
 
 use zeroize::Zeroizing;
 
@@ -34,7 +36,8 @@ impl OauthCode {
         &self.redirect
     }
 
-    /// RFC 6749 §4.1.1 and RFC 7636 §4.3: where the browser is sent. `None` while the endpoint is not known.
+    /// RFC 6749 §4.1.1 and RFC 7636 §4.3: where the browser is sent. `None` while the endpoint is
+    /// not known.
     ///
     /// `redirect` is the registered address with the port of this flow's listener.
     #[must_use]
@@ -88,8 +91,8 @@ impl OauthCode {
         self.server.token_form(&fields)
     }
 
-    /// RFC 6749 §5. A code can be used once, so every refusal in the protocol's words is its end; only a client that is not
-    /// known is told apart, because an operator can cure it.
+    /// RFC 6749 §5. A code can be used once, so every refusal in the protocol's words is its end;
+    /// only a client that is not known is told apart, because an operator can cure it.
     pub(super) fn exchanged(response: &HttpResponse) -> ExchangeAnswer {
         if response.status.is_success() {
             return tokens(response).map_or_else(|| ExchangeAnswer::Failed(response.fault()), ExchangeAnswer::Granted);

@@ -11,15 +11,17 @@ use c2c_auth_core::{CodeAnswer, DeviceCode, ErrorCode, PollAnswer};
 const CODES: CodeRules = CodeRules {
     user_code: is_fit_to_show,
     page: None,
-    // RFC 8628 §3.2 makes `expires_in` a must. Where a server forgets it, the code is asked for anew after 5 min, which is
-    // within what every known server grants.
+    // RFC 8628 §3.2 makes `expires_in` a must. Where a server forgets it, the code is asked for
+    // anew after 5 min, which is within what every known server grants.
     life: Duration::from_secs(300),
-    // RFC 8628 §3.5: the interval is the server's; one beyond the longest life of a code would mean never.
+    // RFC 8628 §3.5: the interval is the server's; one beyond the longest life of a code would mean
+    // never.
     longest_interval: grant::CODE_LIFE_MAX,
     names_the_device: false,
 };
 
-/// RFC 8628 §6.1 recommends eight letters; the longest code seen in the wild has twelve characters with its dashes.
+/// RFC 8628 §6.1 recommends eight letters; the longest code seen in the wild has twelve characters
+/// with its dashes.
 const USER_CODE_MAX: usize = 64;
 
 #[derive(Clone, Debug)]
@@ -65,9 +67,9 @@ impl OauthDevice {
         objection.map_or_else(|| CodeAnswer::Failed(response.fault()), CodeAnswer::ClientRejected)
     }
 
-    /// RFC 8628 §3.5. No status is asked for beyond 4xx: servers are known to send these words with 400, 401, 403 and 428.
-    /// Every word that is not known here ends the code, as the RFC demands; it is named, and the flow asks for another code a few
-    /// times.
+    /// RFC 8628 §3.5. No status is asked for beyond 4xx: servers are known to send these words with
+    /// 400, 401, 403 and 428. Every word that is not known here ends the code, as the RFC demands;
+    /// it is named, and the flow asks for another code a few times.
     pub(super) fn polled(response: &HttpResponse) -> PollAnswer {
         if response.status.is_success() {
             return tokens(response).map_or_else(|| PollAnswer::Failed(response.fault()), PollAnswer::Granted);
@@ -83,7 +85,8 @@ impl OauthDevice {
             "expired_token" => PollAnswer::Expired,
             word if declines(word) => PollAnswer::Denied,
             word if is_passing(word) => PollAnswer::Failed(response.fault()),
-            // A proxy can make a request malformed; whatever else it is, another code gets another try.
+            // A proxy can make a request malformed; whatever else it is, another code gets another
+            // try.
             "invalid_request" => PollAnswer::CodeUnknown(ErrorCode::new(&word)),
             word => rejects_flow(word).map_or_else(
                 || PollAnswer::CodeUnknown(ErrorCode::new(word)),
@@ -93,8 +96,8 @@ impl OauthDevice {
     }
 }
 
-/// Any text that is the same after everything that deceives was taken out of it: a code that is shown otherwise than the
-/// server means it would be another code.
+/// Any text that is the same after everything that deceives was taken out of it: a code that is
+/// shown otherwise than the server means it would be another code.
 fn is_fit_to_show(code: &str) -> bool {
     !code.is_empty() && code.chars().count() <= USER_CODE_MAX && text::name(code) == code
 }

@@ -1,5 +1,5 @@
-//! RFC 7636: the proof that whoever redeems a code is the one who asked for it. Always `S256`; with `plain` the address
-//! that the browser shows would hold the proof itself.
+//! RFC 7636: the proof that whoever redeems a code is the one who asked for it. Always `S256`; with
+//! `plain` the address that the browser shows would hold the proof itself.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -9,7 +9,8 @@ use zeroize::Zeroizing;
 /// Random bytes in a `state` and in a verifier: 256 bits, as RFC 7636 §7.1 recommends.
 pub(crate) const RANDOM: usize = 32;
 
-/// A `state` or a verifier: 43 characters of the unreserved set (RFC 7636 §4.1), fit for every query.
+/// A `state` or a verifier: 43 characters of the unreserved set (RFC 7636 §4.1), fit for every
+/// query.
 #[must_use]
 pub(crate) fn word(random: &[u8; RANDOM]) -> Zeroizing<String> {
     Zeroizing::new(URL_SAFE_NO_PAD.encode(random))

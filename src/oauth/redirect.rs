@@ -1,7 +1,8 @@
 //! What a browser brings when it comes back from the server (RFC 6749 §4.1.2, RFC 9207).
 //!
-//! Whatever is read here may have been written by anybody: another process on the board, a page in the same browser, a
-//! person who pastes. Nothing is believed but what names the `state` of the flow, and that is compared elsewhere.
+//! Whatever is read here may have been written by anybody: another process on the board, a page in
+//! the same browser, a person who pastes. Nothing is believed but what names the `state` of the
+//! flow, and that is compared elsewhere.
 
 use zeroize::Zeroizing;
 
@@ -9,7 +10,8 @@ use super::standard::{declines, rejects_flow};
 use super::uri::RedirectUri;
 use c2c_auth_core::{AuthorizationCode, Redirect, RedirectOutcome, StateParameter};
 
-/// Longest address that is read. RFC 9110 §4.1 recommends 8000 octets at least; the listener reads no more.
+/// Longest address that is read. RFC 9110 §4.1 recommends 8000 octets at least; the listener reads
+/// no more.
 pub(crate) const REDIRECT_MAX: usize = 8 * 1024;
 
 /// Why an address brings nothing. No text quotes the address: it may hold a code.
@@ -50,7 +52,7 @@ impl RedirectUri {
         if address.len() > REDIRECT_MAX {
             return Err(RedirectError::TooLong);
         }
-        // Some servers add a fragment («#_=_»); it is not part of the answer.
+        // Some servers add a fragment ("#_=_"); it is not part of the answer.
         let address = address.split_once('#').map_or(address, |(address, _)| address);
         let (left, query) = address.split_once('?').unwrap_or((address, ""));
         if !self.matches(left) {
@@ -83,7 +85,8 @@ impl RedirectUri {
     }
 }
 
-/// The parameters that count, each at most once, wiped when dropped; RFC 6749 §4.1.2: others are ignored.
+/// The parameters that count, each at most once, wiped when dropped; RFC 6749 §4.1.2: others are
+/// ignored.
 #[derive(Default)]
 struct Parameters {
     state: Option<Zeroizing<String>>,

@@ -1,8 +1,8 @@
-//! What every standard server has in common: client authentication, forms, the reading of token answers (RFC 6749 §2.3,
-//! §5, §6; RFC 7009).
+//! What every standard server has in common: client authentication, forms, the reading of token
+//! answers (RFC 6749 §2.3, §5, §6; RFC 7009).
 //!
-//! Nothing of Frame.io's C2C quirks is here: no version header, no multipart, no verdict by `invalid_request`. Where a known
-//! server departs from the standard, [`Quirks`] says how.
+//! Nothing of Frame.io's C2C quirks is here: no version header, no multipart, no verdict by
+//! `invalid_request`. Where a known server departs from the standard, [`Quirks`] says how.
 
 use std::time::Duration;
 
@@ -20,8 +20,8 @@ use super::message::{ANSWER_MAX, ErrorBody, HttpRequest, HttpResponse, TOKEN_ANS
 use super::uri::{Endpoint, Issuer};
 use c2c_auth_core::{Objection, PollAnswer, RefreshAnswer, RefreshToken, Revocable, RevokeAnswer, Secret, TokenGrant};
 
-/// Life of an access token whose answer does not say (RFC 6749 §5.1 leaves it to the documentation): one hour, the most
-/// common one. Too short costs a refresh, too long a 401.
+/// Life of an access token whose answer does not say (RFC 6749 §5.1 leaves it to the
+/// documentation): one hour, the most common one. Too short costs a refresh, too long a 401.
 pub(crate) const ACCESS_TOKEN_LIFE: Duration = Duration::from_secs(3600);
 
 /// RFC 9110 §12.5.3: without this wish any encoding will do, and none is decoded here.
@@ -43,13 +43,15 @@ pub(crate) enum ClientAuth {
 pub(crate) enum Quirks {
     #[default]
     Standard,
-    /// `applications.frame.io`: wants `scope` with each token request and `state` with a code; calls a refresh token that was used `token_inactive`.
+    /// `applications.frame.io`: wants `scope` with each token request and `state` with a code;
+    /// calls a refresh token that was used `token_inactive`.
     FrameioApplications,
     /// Adobe IMS: wants a public client's id in the query, not in the form.
     AdobeIms,
 }
 
-/// The addresses of a server; those that are absent come from its discovery document, if it has one.
+/// The addresses of a server; those that are absent come from its discovery document, if it has
+/// one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Endpoints {
     // RFC 6749 §3.2.
@@ -110,7 +112,8 @@ pub(super) struct Server {
     pub(super) metadata: Option<ServerMetadata>,
     /// No place tells more than is known here, if any tells anything.
     pub(super) exhausted: bool,
-    /// Who the server is, as part of the record's identity: what of it is written, whatever is learned later.
+    /// Who the server is, as part of the record's identity: what of it is written, whatever is
+    /// learned later.
     pub(super) identity: String,
 }
 
@@ -170,7 +173,8 @@ impl Server {
         Some(request)
     }
 
-    /// RFC 6749 §6. Without `scope`: to ask for what was asked for at first is an error where the user granted less.
+    /// RFC 6749 §6. Without `scope`: to ask for what was asked for at first is an error where the
+    /// user granted less.
     pub(super) fn refresh(&self, token: &RefreshToken) -> Option<HttpRequest> {
         self.token_form(&[("grant_type", "refresh_token"), ("refresh_token", token.expose())])
     }
@@ -185,9 +189,10 @@ impl Server {
         self.form(self.settings.endpoints.revocation.as_ref(), &fields)
     }
 
-    /// RFC 6749 §5.2: 400, or 401 for a client that is not known. A few servers use 401 for a grant as well, and others 403 for
-    /// both (Auth0, glewlwyd). By these words, at these statuses, and by nothing else, a pairing ends. `invalid_request` is our
-    /// fault or a proxy's, and no verdict.
+    /// RFC 6749 §5.2: 400, or 401 for a client that is not known. A few servers use 401 for a grant
+    /// as well, and others 403 for both (Auth0, glewlwyd). By these words, at these statuses, and
+    /// by nothing else, a pairing ends. `invalid_request` is our fault or a proxy's, and no
+    /// verdict.
     pub(super) fn refreshed(&self, response: &HttpResponse) -> RefreshAnswer {
         if response.status.is_success() {
             let renewed = response
@@ -216,10 +221,11 @@ impl Server {
     }
 }
 
-/// Issuer *and* token endpoint, so that neither can be changed under a record that is there: its tokens go to the server that
-/// gave them or nowhere. A revocation endpoint at either's host may come and go; one elsewhere is another server that would
-/// see them, and counts. What is not written is told apart from everything that is: no address has a space, every endpoint has
-/// a path, and the last part has none.
+/// Issuer *and* token endpoint, so that neither can be changed under a record that is there: its
+/// tokens go to the server that gave them or nowhere. A revocation endpoint at either's host may
+/// come and go; one elsewhere is another server that would see them, and counts. What is not
+/// written is told apart from everything that is: no address has a space, every endpoint has a
+/// path, and the last part has none.
 fn identity(settings: &ServerSettings) -> String {
     let endpoints = &settings.endpoints;
     let token = endpoints.token.as_ref();
@@ -237,8 +243,8 @@ fn identity(settings: &ServerSettings) -> String {
     identity
 }
 
-/// RFC 7009 §2.2: 200 means done, also for a token that the server does not know; its body is of no interest. A page is not the
-/// server's: that is a captive portal.
+/// RFC 7009 §2.2: 200 means done, also for a token that the server does not know; its body is of no
+/// interest. A page is not the server's: that is a captive portal.
 pub(super) fn revoked(response: &HttpResponse) -> RevokeAnswer {
     if response.status.is_success() && !response.is_page() {
         return RevokeAnswer::Done;
@@ -269,28 +275,32 @@ pub(super) fn objection(word: &str) -> Objection {
     }
 }
 
-/// RFC 6749 §5.2: a client that is not known, or may not use this grant. A configuration fault; it says nothing of a token.
+/// RFC 6749 §5.2: a client that is not known, or may not use this grant. A configuration fault; it
+/// says nothing of a token.
 pub(super) fn rejects_client(word: &str) -> Option<Objection> {
     Some(objection(word)).filter(|what| matches!(what, Objection::Client | Objection::Unauthorized))
 }
 
-/// What no code will come of, however often it is asked for: the client, or what it asks for, is not as the server has it.
+/// What no code will come of, however often it is asked for: the client, or what it asks for, is
+/// not as the server has it.
 pub(super) fn rejects_flow(word: &str) -> Option<Objection> {
     Some(objection(word)).filter(|what| !matches!(what, Objection::Grant | Objection::Other))
 }
 
-/// Whether a word is the user's no: RFC 8628 §3.5 and RFC 6749 §4.1.2.1, and what Entra ID calls it.
+/// Whether a word is the user's no: RFC 8628 §3.5 and RFC 6749 §4.1.2.1, and what Entra ID calls
+/// it.
 pub(super) fn declines(word: &str) -> bool {
     matches!(word, "access_denied" | "authorization_declined")
 }
 
-/// Whether a word is the server's own trouble, which passes (RFC 6749 §4.1.2.1; used at token endpoints too).
+/// Whether a word is the server's own trouble, which passes (RFC 6749 §4.1.2.1; used at token
+/// endpoints too).
 pub(super) fn is_passing(word: &str) -> bool {
     matches!(word, "server_error" | "temporarily_unavailable")
 }
 
-/// RFC 8628 §3.5: the two words by which polling goes on. They end nothing, so the label is not looked at: an approval would only
-/// be noticed later.
+/// RFC 8628 §3.5: the two words by which polling goes on. They end nothing, so the label is not
+/// looked at: an approval would only be noticed later.
 pub(super) fn poll_goes_on(response: &HttpResponse) -> Option<PollAnswer> {
     match response.word()?.as_str() {
         "slow_down" => Some(PollAnswer::SlowDown(response.fault().retry_after)),
@@ -323,9 +333,10 @@ pub(super) fn get(to: &Endpoint) -> HttpRequest {
     }
 }
 
-/// RFC 6749 §2.3.1: id and secret are form-encoded each before RFC 7617 joins them, or a colon in the id would move the
-/// border between the two. A tilde stays as it is: to decode it changes nothing, it is in the secrets of Entra ID, and a server
-/// that never decodes (glewlwyd) takes no other.
+/// RFC 6749 §2.3.1: id and secret are form-encoded each before RFC 7617 joins them, or a colon in
+/// the id would move the border between the two. A tilde stays as it is: to decode it changes
+/// nothing, it is in the secrets of Entra ID, and a server that never decodes (glewlwyd) takes no
+/// other.
 fn basic(id: &str, secret: &Secret) -> Option<HeaderValue> {
     // Pieces are runs of what is not encoded, or one encoded byte.
     let encoded = |text: &str, to: &mut String| {
@@ -345,7 +356,7 @@ fn basic(id: &str, secret: &Secret) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// Whether the status belongs to «come back later» whatever the body says.
+/// Whether the status belongs to "come back later" whatever the body says.
 pub(super) fn is_throttled(response: &HttpResponse) -> bool {
     response.status == StatusCode::TOO_MANY_REQUESTS
 }

@@ -171,8 +171,8 @@ fn json() -> impl Strategy<Value = String> {
     })
 }
 
-/// A body and those that differ from it in one place: a byte changed, added, taken away, or all from there on. Bytes by chance would
-/// never come near to a verdict.
+/// A body and those that differ from it in one place: a byte changed, added, taken away, or all
+/// from there on. Bytes by chance would never come near to a verdict.
 fn neighbours(body: &str) -> Vec<Vec<u8>> {
     let body = body.as_bytes();
     let mut all = vec![body.to_vec()];
@@ -186,7 +186,8 @@ fn neighbours(body: &str) -> Vec<Vec<u8>> {
     all
 }
 
-/// Whether a body differs from the detailed 401 only within what nobody reads: in the list of errors, or in the message's text.
+/// Whether a body differs from the detailed 401 only within what nobody reads: in the list of
+/// errors, or in the message's text.
 fn edited_where_nobody_reads(body: &[u8]) -> bool {
     let whole = DETAILED_401.as_bytes();
     let front = body.iter().zip(whole).take_while(|(a, b)| a == b).count();

@@ -16,8 +16,8 @@ pub(super) fn name(raw: &str) -> String {
     visible.trim().to_owned()
 }
 
-/// A token or code fit for a header, a form and a record: visible ASCII only (RFC 6749 appendix A uses VSCHAR; a space
-/// would split an `Authorization` header).
+/// A token or code fit for a header, a form and a record: visible ASCII only (RFC 6749 appendix A
+/// uses VSCHAR; a space would split an `Authorization` header).
 pub(super) fn credential(raw: &str) -> Result<&str, Unusable> {
     match raw.len() {
         0 => Err(Unusable::Absent),
@@ -27,7 +27,8 @@ pub(super) fn credential(raw: &str) -> Result<&str, Unusable> {
     }
 }
 
-/// An address that a person may be sent to: absolute, `https`, no user information that could pass for a host.
+/// An address that a person may be sent to: absolute, `https`, no user information that could pass
+/// for a host.
 pub(super) fn https_uri(raw: &str) -> Option<&str> {
     if raw.len() > URI_MAX || !raw.bytes().all(|byte| byte.is_ascii_graphic()) {
         return None;
@@ -38,8 +39,8 @@ pub(super) fn https_uri(raw: &str) -> Option<&str> {
     fits.then_some(raw)
 }
 
-/// Control characters, bidi marks, embeddings and isolates, zero-width and other invisible format characters, line and
-/// paragraph separators, and the tag block.
+/// Control characters, bidi marks, embeddings and isolates, zero-width and other invisible format
+/// characters, line and paragraph separators, and the tag block.
 fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(

@@ -3,7 +3,8 @@
 //! Owns: the only reading of an address, whether a person wrote it or a server told it.
 //! Must never: quote an address in an error, because it may hold a password.
 //!
-//! Invariants: credentials may be sent to each address of these types; each can be put on a request line.
+//! Invariants: credentials may be sent to each address of these types; each can be put on a request
+//! line.
 
 use std::fmt;
 use std::net::Ipv6Addr;
@@ -148,8 +149,8 @@ impl fmt::Display for BaseUri {
     }
 }
 
-/// One address at a server: `https://host[:port]/path[?query]`. RFC 6749 §3.1 and §3.2: a query is kept, a fragment is not
-/// allowed.
+/// One address at a server: `https://host[:port]/path[?query]`. RFC 6749 §3.1 and §3.2: a query is
+/// kept, a fragment is not allowed.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Endpoint {
     text: String,
@@ -171,7 +172,8 @@ impl Endpoint {
         Self::told(text).ok_or(UriError::Malformed)
     }
 
-    /// Reads an address that a server told. A host name that this server can be reached by is good enough.
+    /// Reads an address that a server told. A host name that this server can be reached by is good
+    /// enough.
     pub(super) fn told(text: &str) -> Option<Self> {
         if text.len() > ENDPOINT_MAX || !text.bytes().all(is_plain) {
             return None;
@@ -217,7 +219,8 @@ impl fmt::Display for Endpoint {
     }
 }
 
-/// The server's name for itself: an `https` address without query and fragment, compared letter by letter.
+/// The server's name for itself: an `https` address without query and fragment, compared letter by
+/// letter.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Issuer(Endpoint);
 
@@ -257,7 +260,8 @@ fn https(text: &str) -> Option<(Uri, Origin)> {
     if authority.as_str().contains('@') || authority.host().is_empty() {
         return None;
     }
-    // "host:" and "host:99999" have no port that `port_u16` would return, but are not the default port either.
+    // "host:" and "host:99999" have no port that `port_u16` would return, but are not the default
+    // port either.
     let port = match authority.port_u16() {
         None if authority.as_str().ends_with(authority.host()) => 443,
         port => port.filter(|port| *port != 0)?,
@@ -269,8 +273,8 @@ fn https(text: &str) -> Option<(Uri, Origin)> {
     Some((uri, origin))
 }
 
-/// An issuer or endpoint that a person wrote. Names of servers are compared letter by letter, so the scheme is as it is in
-/// their documents.
+/// An issuer or endpoint that a person wrote. Names of servers are compared letter by letter, so
+/// the scheme is as it is in their documents.
 fn check_server(text: &str) -> Result<(), UriError> {
     if !text.starts_with("https://") || text.len() > WRITTEN_MAX || text.contains(['^', '`', '{', '|', '}']) {
         return Err(UriError::NoServer);
@@ -278,7 +282,8 @@ fn check_server(text: &str) -> Result<(), UriError> {
     check_written(text)
 }
 
-/// Tells a person what is wrong with an address. Stricter than [`https`]: a typing error in a host name is found here.
+/// Tells a person what is wrong with an address. Stricter than [`https`]: a typing error in a host
+/// name is found here.
 fn check_written(text: &str) -> Result<(), UriError> {
     let scheme = text.get(..8).unwrap_or_default();
     if !scheme.eq_ignore_ascii_case("https://") {
@@ -319,7 +324,8 @@ fn host_and_port(authority: &str) -> Result<(&str, Option<u16>), UriError> {
     port.map(|port| (host, Some(port))).ok_or(UriError::Port)
 }
 
-/// What an address consists of; the rest could mean something else to a browser, a log or a terminal.
+/// What an address consists of; the rest could mean something else to a browser, a log or a
+/// terminal.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte)
 }

@@ -1,8 +1,9 @@
 //! What is inside the seal, as JSON: format version 1.
 //!
-//! These types mirror the core's and exist so that the core stays free of serde, and so that a change in the core cannot
-//! change the disk format by accident: every conversion names every field, and test vectors pin the bytes. Fields are never
-//! renamed or given another meaning within a version.
+//! These types mirror the core's and exist so that the core stays free of serde, and so that a
+//! change in the core cannot change the disk format by accident: every conversion names every
+//! field, and test vectors pin the bytes. Fields are never renamed or given another meaning within
+//! a version.
 
 use std::io;
 use std::time::Duration;
@@ -19,7 +20,8 @@ pub(super) fn write_record(record: &c2c_auth_core::Record) -> Option<Zeroizing<V
     write(&Record::of(record))
 }
 
-/// The sealed form of the list; `None` if it holds more than [`c2c_auth_core::MAX_REVOCATIONS`] or is too large.
+/// The sealed form of the list; `None` if it holds more than [`c2c_auth_core::MAX_REVOCATIONS`] or
+/// is too large.
 pub(super) fn write_revocations(list: &[c2c_auth_core::PendingRevocation]) -> Option<Zeroizing<Vec<u8>>> {
     if list.len() > c2c_auth_core::MAX_REVOCATIONS {
         return None;
@@ -48,7 +50,8 @@ pub(super) fn read_flow(body: &[u8]) -> Option<c2c_auth_core::FlowRecord> {
     read::<FlowRecord>(body).map(Mirror::back)
 }
 
-/// Measured first, then written into a buffer of exactly that size: one that grows would leave unwiped copies behind.
+/// Measured first, then written into a buffer of exactly that size: one that grows would leave
+/// unwiped copies behind.
 fn write(value: &impl Serialize) -> Option<Zeroizing<Vec<u8>>> {
     let mut length = Length(0);
     serde_json::to_writer(&mut length, value).ok()?;
@@ -79,8 +82,8 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
     serde_json::from_slice(body).ok()
 }
 
-/// A secret text: goes from its wrapper to the buffer and back without a copy that nobody wipes. (serde unescapes through a
-/// buffer of its own, but no token that a server issues needs escaping.)
+/// A secret text: goes from its wrapper to the buffer and back without a copy that nobody wipes.
+/// (serde unescapes through a buffer of its own, but no token that a server issues needs escaping.)
 struct Hidden<T>(T);
 
 trait Text {
@@ -231,8 +234,8 @@ struct Code {
     ends: u64,
 }
 
-/// From a core type and back. `mirror!` takes both sides apart by name, so that a field which the core gains does not
-/// compile until it has a place on disk.
+/// From a core type and back. `mirror!` takes both sides apart by name, so that a field which the
+/// core gains does not compile until it has a place on disk.
 trait Mirror<C> {
     fn of(original: &C) -> Self;
     fn back(self) -> C;

@@ -1,4 +1,5 @@
-//! What can go wrong, in words for whoever has to fix it. No variant can carry a byte of a secret (I8).
+//! What can go wrong, in words for whoever has to fix it. No variant can carry a byte of a secret
+//! (I8).
 
 use std::io;
 use std::path::PathBuf;
@@ -8,27 +9,17 @@ use std::path::PathBuf;
 pub enum OpenError {
     /// Another process holds the state directory.
     #[error("the state directory {} is in use by another c2c-authd: stop that one first", .path.display())]
-    Locked {
-        path: PathBuf,
-    },
+    Locked { path: PathBuf },
     /// The directory belongs to another user.
     #[error("{} belongs to uid {owner}, but this is uid {us}: run as that user, or run: chown -R {us} {}", .path.display(), .path.display())]
-    NotOurs {
-        path: PathBuf,
-        owner: u32,
-        us: u32,
-    },
+    NotOurs { path: PathBuf, owner: u32, us: u32 },
     /// Others than the owner could put files of their own in place of ours.
     #[error("{} has mode {mode:04o}, so others may write there; run: chmod go-w {}", .path.display(), .path.display())]
-    Mode {
-        path: PathBuf,
-        mode: u32,
-    },
-    /// There is no such directory. It is never created here: a mount that failed would be mistaken for a new device.
+    Mode { path: PathBuf, mode: u32 },
+    /// There is no such directory. It is never created here: a mount that failed would be mistaken
+    /// for a new device.
     #[error("{} does not exist or is not a directory: create it, or let systemd do so (StateDirectory=, RuntimeDirectory=)", .path.display())]
-    Missing {
-        path: PathBuf,
-    },
+    Missing { path: PathBuf },
     /// The system refused for another reason.
     #[error("cannot read {} ({source}): check its owner and the disk", .path.display())]
     Io {
@@ -46,16 +37,11 @@ pub enum WriteError {
     NoKey,
     /// What is to be stored is larger than what would be read back.
     #[error("refusing to store more than {limit} bytes")]
-    TooLarge {
-        limit: usize,
-    },
+    TooLarge { limit: usize },
     /// The kernel gave no random bytes for a nonce.
     #[error("the kernel gives no random bytes")]
     Entropy,
     /// The directory cannot be written.
     #[error("cannot write in {} ({source}): check its free space and mount", .path.display())]
-    Io {
-        path: PathBuf,
-        source: io::Error,
-    },
+    Io { path: PathBuf, source: io::Error },
 }

@@ -1,4 +1,5 @@
-//! A directory of the store: opened, judged and locked in the store's words, and what an error of it says.
+//! A directory of the store: opened, judged and locked in the store's words, and what an error of
+//! it says.
 
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -16,7 +17,8 @@ pub(super) fn look(path: &Path) -> Result<Directory, OpenError> {
         let path = path.to_owned();
         match error.kind() {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => OpenError::Missing { path },
-            // Most often a directory of mode 0700 of another user: saying so is worth more than "permission denied".
+            // Most often a directory of mode 0700 of another user: saying so is worth more than
+            // "permission denied".
             io::ErrorKind::PermissionDenied => match std::fs::metadata(&path) {
                 Ok(found) if found.uid() != us() => OpenError::NotOurs {
                     path,
@@ -68,8 +70,9 @@ fn us() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Whether a failed read means that the content is lost, as opposed to out of our reach: a bad sector, a failed checksum
-/// of the file system, or something that is no file. Permissions or a lack of memory say nothing about the content.
+/// Whether a failed read means that the content is lost, as opposed to out of our reach: a bad
+/// sector, a failed checksum of the file system, or something that is no file. Permissions or a
+/// lack of memory say nothing about the content.
 pub(super) fn is_damage(error: &io::Error) -> bool {
     const DAMAGE: [Errno; 7] = [
         Errno::IO,

@@ -30,15 +30,17 @@ impl fmt::Debug for StateKey {
     }
 }
 
-/// Whom a record is for. A record of another identity is kept and never used: its tokens would go to the wrong server.
+/// Whom a record is for. A record of another identity is kept and never used: its tokens would go
+/// to the wrong server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
     bytes: [u8; 32],
 }
 
 impl Identity {
-    /// From the provider's kind as in the configuration, its issuer or base address, and our client id. Each part is hashed
-    /// behind its length, so that no two different triples run together into the same bytes.
+    /// From the provider's kind as in the configuration, its issuer or base address, and our client
+    /// id. Each part is hashed behind its length, so that no two different triples run together
+    /// into the same bytes.
     #[must_use]
     pub fn new(provider_kind: &str, issuer: &str, client_id: &str) -> Self {
         let mut hash = Sha256::new();

@@ -96,8 +96,8 @@ pub(super) fn find<F: Folder, T>(
     })
 }
 
-/// Storage that has just been switched on, or is busy, may answer a read with an error once: before the content is given up,
-/// it is read again.
+/// Storage that has just been switched on, or is busy, may answer a read with an error once: before
+/// the content is given up, it is read again.
 fn read_patiently<F: Folder>(folder: &F, name: &str) -> io::Result<Option<Vec<u8>>> {
     let mut found = folder.read(name);
     for _ in 0..READ_AGAIN {
@@ -138,9 +138,10 @@ pub(super) enum Spill {
 
 /// Finds the newest record among the generations on disk and the spill.
 ///
-/// A record is only «current» if nothing beside it is unreadable. Of an unreadable file not even the sequence can be
-/// believed, so it may always have been the newer one; taking the good one for [`Loaded::Previous`] then costs one resend,
-/// taking it for current could cost the pairing. (Renames are atomic, so a torn write never looks like this.)
+/// A record is only "current" if nothing beside it is unreadable. Of an unreadable file not even
+/// the sequence can be believed, so it may always have been the newer one; taking the good one for
+/// [`Loaded::Previous`] then costs one resend, taking it for current could cost the pairing.
+/// (Renames are atomic, so a torn write never looks like this.)
 pub(super) fn records<F: Folder>(state: &F, runtime: Option<&F>, sealer: &Sealer) -> Result<FoundRecords, OpenError> {
     let find = |folder, name| find(folder, name, sealer, Kind::Record, body::read_record);
     let mut found = vec![find(state, SLOTS[0])?, find(state, SLOTS[1])?];
@@ -178,7 +179,8 @@ pub(super) fn records<F: Folder>(state: &F, runtime: Option<&F>, sealer: &Sealer
     })
 }
 
-/// How many of the two generations hold what the newest record holds. The spill, if any, comes last.
+/// How many of the two generations hold what the newest record holds. The spill, if any, comes
+/// last.
 fn kept(found: &[Found<Record>]) -> Kept {
     let newest = found.iter().max_by_key(|found| found.sequence());
     let Some(newest) = newest.and_then(Found::as_content) else {
@@ -222,7 +224,8 @@ fn number(name: &str, stem: &str, defect: Defect) -> Option<u32> {
         .ok()
 }
 
-/// A name for a file to be kept that nothing in `names` has: `record.damaged.1`, `record.damaged.2`, …
+/// A name for a file to be kept that nothing in `names` has: `record.damaged.1`,
+/// `record.damaged.2`, …
 pub(super) fn free_name(names: &[String], stem: &str, defect: Defect) -> String {
     let last = names
         .iter()

@@ -1,25 +1,31 @@
-//! What survives, sealed: the pairing in two generations, pending revocations, and the flow in the runtime directory.
+//! What survives, sealed: the pairing in two generations, pending revocations, and the flow in the
+//! runtime directory.
 //!
-//! Owns: the files in the state and the runtime directory, their format, the lock on the state directory, and the state key
-//! while the daemon runs. Blocking: it runs on a thread of its own.
+//! Owns: the files in the state and the runtime directory, their format, the lock on the state
+//! directory, and the state key while the daemon runs. Blocking: it runs on a thread of its own.
 //!
-//! Must never: decide what a record means for the pairing (the core does), put a secret into a file in clear, an error or a
-//! log, or destroy what it cannot read.
+//! Must never: decide what a record means for the pairing (the core does), put a secret into a file
+//! in clear, an error or a log, or destroy what it cannot read.
 //!
 //! Invariants:
-//! - When [`Store::write`] returns `Ok`, the new state is durable. When it fails or is cut at any step, the next start finds
-//!   either the old record or the new one, complete.
-//! - Whoever loads is told how well the record is kept ([`Kept`](c2c_auth_core::Kept)), so that it can be written again.
-//! - A write to one generation never touches the newer one: should it fail, what stands there is the record.
-//! - Loading never overwrites. Of two generations the newer is used; one that cannot be read makes the other «previous».
-//! - What cannot be read is renamed `record.<reason>.<n>` before anything is written in its place, and kept.
-//! - Only what opens under our key, for our identity and as the right kind of file is ever returned.
+//! - When [`Store::write`] returns `Ok`, the new state is durable. When it fails or is cut at any
+//!   step, the next start finds either the old record or the new one, complete.
+//! - Whoever loads is told how well the record is kept ([`Kept`](c2c_auth_core::Kept)), so that it
+//!   can be written again.
+//! - A write to one generation never touches the newer one: should it fail, what stands there is
+//!   the record.
+//! - Loading never overwrites. Of two generations the newer is used; one that cannot be read makes
+//!   the other "previous".
+//! - What cannot be read is renamed `record.<reason>.<n>` before anything is written in its place,
+//!   and kept.
+//! - Only what opens under our key, for our identity and as the right kind of file is ever
+//!   returned.
 //! - With [`Slots::Both`](c2c_auth_core::Slots::Both) nothing that was there before can come back.
 //!
 //! | file | where | what |
 //! |---|---|---|
 //! | `record.0`, `record.1` | state | the two generations |
-//! | `record.<reason>.<n>` | both | set aside: `damaged`, `unknown-format`, `other-key`, `foreign` |
+//! | `record.<reason>.<n>` | both | set aside: damaged, unknown-format, other-key or foreign |
 //! | `revocations` | state | tokens the server has yet to hear about |
 //! | `spare` | state | room for one record, given up when the disk is full |
 //! | `flow` | runtime | the pairing attempt of this boot |
@@ -59,11 +65,12 @@ pub struct Directories {
 pub struct Store(Records<Directory>);
 
 impl Store {
-    /// Takes the lock and loads. Without a key it opens all the same, tells whether there is a record, and writes nothing.
+    /// Takes the lock and loads. Without a key it opens all the same, tells whether there is a
+    /// record, and writes nothing.
     ///
     /// # Errors
-    /// [`OpenError`] if a directory cannot be used or read. Content that cannot be used is no error but an outcome:
-    /// [`c2c_auth_core::Loaded`].
+    /// [`OpenError`] if a directory cannot be used or read. Content that cannot be used is no error
+    /// but an outcome: [`c2c_auth_core::Loaded`].
     pub fn open(
         dirs: Directories,
         key: Option<StateKey>,
@@ -81,8 +88,8 @@ impl Store {
     /// Carries out one write, durably.
     ///
     /// # Errors
-    /// [`WriteError`]: nothing of the write can be relied on, and the next start finds the record as it was before or as it
-    /// was to be. Trying again is safe.
+    /// [`WriteError`]: nothing of the write can be relied on. The next start finds the record as it
+    /// was before or as it was to be. Trying again is safe.
     pub fn write(&mut self, what: &c2c_auth_core::Store) -> Result<(), WriteError> {
         self.0.write(what)
     }
@@ -117,8 +124,8 @@ impl fmt::Debug for Lock {
     }
 }
 
-/// What the records say, for somebody who is not the daemon: takes no lock, changes nothing. With the daemon running it may be the
-/// record before the last.
+/// What the records say, for somebody who is not the daemon: takes no lock, changes nothing. With
+/// the daemon running it may be the record before the last.
 ///
 /// # Errors
 /// [`OpenError`] if a directory or a file in it is out of reach.
@@ -140,15 +147,16 @@ pub(crate) fn is_ours(name: &str) -> bool {
     matches!(name, records::RESERVE | load::FLOW | REVOCATIONS) || stems.iter().any(|stem| name.starts_with(stem))
 }
 
-/// Whether a file was set aside because it could not be used: `record.damaged.1`, `revocations.foreign.2`.
+/// Whether a file was set aside because it could not be used: `record.damaged.1`,
+/// `revocations.foreign.2`.
 #[must_use]
 pub(crate) fn is_set_aside(name: &str) -> bool {
     let parts: Vec<_> = name.split('.').collect();
     matches!(parts[..], ["record" | REVOCATIONS, _, number] if number.parse::<u32>().is_ok())
 }
 
-/// Whether anything in a state directory was ever sealed, so that a new state key would orphan it. `true` if that cannot be
-/// told.
+/// Whether anything in a state directory was ever sealed, so that a new state key would orphan it.
+/// `true` if that cannot be told.
 #[must_use]
 pub(crate) fn records_exist(dir: &Path) -> bool {
     match std::fs::read_dir(dir) {

@@ -1,4 +1,5 @@
-//! The store over any [`Folder`]: what is written where, in which order, and what happens when a step fails.
+//! The store over any [`Folder`]: what is written where, in which order, and what happens when a
+//! step fails.
 
 use std::io;
 
@@ -50,7 +51,8 @@ struct Sealed {
 }
 
 impl<F: Folder> Records<F> {
-    /// Loads. Overwrites, renames and removes nothing but remains of interrupted writes and a flow that cannot go on.
+    /// Loads. Overwrites, renames and removes nothing but remains of interrupted writes and a flow
+    /// that cannot go on.
     pub(super) fn open(
         state: F,
         runtime: Option<F>,
@@ -144,7 +146,8 @@ impl<F: Folder> Records<F> {
         if let Err(source) = self.with_reserve(|records| records.put(&sealed)) {
             match record.body {
                 Body::Paired(_) => self.spill(&sealed),
-                // What it replaced may be the only sign that the other generation is not the newest.
+                // What it replaced may be the only sign that the other generation is not the
+                // newest.
                 Body::Tombstone(_) if doubtful => {}
                 Body::Tombstone(_) => self.undo_tombstone(&sealed),
             }
@@ -215,7 +218,8 @@ impl<F: Folder> Records<F> {
         usize::from(self.slots[1] < self.slots[0])
     }
 
-    /// Everything that needs room comes first, for all slots, so that a full disk is noticed while nothing has changed yet.
+    /// Everything that needs room comes first, for all slots, so that a full disk is noticed while
+    /// nothing has changed yet.
     fn put(&mut self, sealed: &[Sealed]) -> io::Result<()> {
         for Sealed { slot, file, .. } in sealed {
             self.state.stage(SLOTS[*slot], file)?;
@@ -235,10 +239,11 @@ impl<F: Folder> Records<F> {
         Ok(())
     }
 
-    /// Gives those of `names` that cannot be used a second name under which they stay: they are evidence, and may be all that
-    /// is left for another key, configuration or version.
+    /// Gives those of `names` that cannot be used a second name under which they stay: they are
+    /// evidence, and may be all that is left for another key, configuration or version.
     ///
-    /// A link, not a rename: until the new version is in force, the old name has to go on saying that something is wrong.
+    /// A link, not a rename: until the new version is in force, the old name has to go on saying
+    /// that something is wrong.
     fn set_aside(&mut self, names: &[&str]) -> io::Result<()> {
         let unkept = |defective: &Defective| !defective.kept && names.contains(&defective.name);
         if !self.defective.iter().any(unkept) {
@@ -276,8 +281,9 @@ impl<F: Folder> Records<F> {
         Ok(())
     }
 
-    /// A pairing that the disk did not take: whatever token it replaces may be dead, so it is kept where it survives at
-    /// least this process. Best effort, and no reason to call the write a success.
+    /// A pairing that the disk did not take: whatever token it replaces may be dead, so it is kept
+    /// where it survives at least this process. Best effort, and no reason to call the write a
+    /// success.
     fn spill(&mut self, sealed: &[Sealed]) {
         self.set_spill_aside();
         if let (Some(runtime), Some(newest)) = (&self.runtime, sealed.last()) {
@@ -285,8 +291,8 @@ impl<F: Folder> Records<F> {
         }
     }
 
-    /// Keeps a spill that is of no use here under another name: it may be another configuration's only copy. Best effort,
-    /// as all that concerns the runtime directory.
+    /// Keeps a spill that is of no use here under another name: it may be another configuration's
+    /// only copy. Best effort, as all that concerns the runtime directory.
     fn set_spill_aside(&mut self) {
         if let (Some(defect), Some(runtime)) = (self.defective_spill.take(), &self.runtime) {
             let names = runtime.names().unwrap_or_default();
@@ -294,9 +300,10 @@ impl<F: Folder> Records<F> {
         }
     }
 
-    /// A tombstone that was not durable in both slots: the caller is told that nothing changed, so the next start should not
-    /// find it either. Once it stands in both slots the record it was to end is gone, and it is the best that is left.
-    /// (A verdict's tombstone that is lost this way costs nothing: the server will repeat its verdict.)
+    /// A tombstone that was not durable in both slots: the caller is told that nothing changed, so
+    /// the next start should not find it either. Once it stands in both slots the record it was to
+    /// end is gone, and it is the best that is left. (A verdict's tombstone that is lost this way
+    /// costs nothing: the server will repeat its verdict.)
     fn undo_tombstone(&mut self, sealed: &[Sealed]) {
         let in_force = |sealed: &&Sealed| {
             let found = self.state.read(SLOTS[sealed.slot]);
@@ -325,7 +332,8 @@ impl<F: Folder> Records<F> {
         }
     }
 
-    /// Makes the reserve file, after a write that went well. If there is no room for it, the disk is as full as it is.
+    /// Makes the reserve file, after a write that went well. If there is no room for it, the disk
+    /// is as full as it is.
     fn make_reserve(&mut self) {
         if self.reserve {
             return;
@@ -364,7 +372,8 @@ fn without_key<F: Folder>(state: &F, runtime: Option<&F>) -> Result<FoundRecords
     })
 }
 
-/// The flow to go on with. Any other is deleted, whatever is wrong with it: it is only a code on a screen.
+/// The flow to go on with. Any other is deleted, whatever is wrong with it: it is only a code on a
+/// screen.
 fn resume<F: Folder>(runtime: &F, sealer: Option<&Sealer>, boot: BootId) -> Option<FlowRecord> {
     let found = sealer.and_then(|sealer| load::find(runtime, FLOW, sealer, Kind::Flow, body::read_flow).ok());
     match found {

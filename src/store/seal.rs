@@ -5,14 +5,15 @@
 //! | 8 | magic: which kind of file, so that none can be put in place of another |
 //! | 2 | format version, big endian |
 //! | 8 | sequence, big endian: +1 for each write, tells the newer of two |
-//! | 16 | key id: tells «another key» from «damaged» without trying |
+//! | 16 | key id: tells "another key" from "damaged" without trying |
 //! | 32 | identity |
 //! | 12 | nonce, random for each write |
 //! | … | body, encrypted |
 //! | 16 | tag |
 //!
-//! Nothing in a header is believed before the seal has opened, with two exceptions that cannot be checked without the means
-//! to open it: an unknown version and an unknown key id. Both lead to the file being kept, never to its use.
+//! Nothing in a header is believed before the seal has opened, with two exceptions that cannot be
+//! checked without the means to open it: an unknown version and an unknown key id. Both lead to the
+//! file being kept, never to its use.
 
 use aes_gcm::{AeadInOut as _, Aes256Gcm, KeyInit as _};
 use hmac::{Hmac, Mac as _};
@@ -21,8 +22,8 @@ use zeroize::Zeroizing;
 
 use super::key::{Identity, StateKey};
 
-/// No honest file comes near: four tokens (a pair and its candidate, or the list of revocations), of which JSON escapes every
-/// character, leave room.
+/// No honest file comes near: four tokens (a pair and its candidate, or the list of revocations),
+/// of which JSON escapes every character, leave room.
 pub(super) use crate::system::atomic_file::MAX_FILE;
 /// What fits into such a file.
 pub(super) const MAX_BODY: usize = MAX_FILE - HEADER - TAG;
@@ -52,8 +53,9 @@ impl Kind {
     }
 }
 
-/// Why a file cannot be used. Ordered: of two unusable generations the greater decides what is told, because it has the
-/// better cure (the right configuration, the right key, the newer software, none).
+/// Why a file cannot be used. Ordered: of two unusable generations the greater decides what is
+/// told, because it has the better cure (the right configuration, the right key, the newer
+/// software, none).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Defect {
     /// Not what was written.
@@ -92,8 +94,8 @@ pub(super) struct Sealer {
 }
 
 impl Sealer {
-    /// Takes what it needs from the key: one key for the cipher and one public id, derived apart, so that the clear header
-    /// says nothing about the cipher's key.
+    /// Takes what it needs from the key: one key for the cipher and one public id, derived apart,
+    /// so that the clear header says nothing about the cipher's key.
     pub(super) fn new(key: &StateKey, identity: Identity) -> Self {
         let cipher_key = derive(key, b"c2c-authd seal 1");
         let id = derive(key, b"c2c-authd key id 1");
@@ -133,8 +135,8 @@ impl Sealer {
         Some(file)
     }
 
-    /// Opens what [`Sealer::seal`] made. The identity is looked at last, behind the tag: a flipped bit in it is damage, not
-    /// a foreign record.
+    /// Opens what [`Sealer::seal`] made. The identity is looked at last, behind the tag: a flipped
+    /// bit in it is damage, not a foreign record.
     pub(super) fn open(&self, kind: Kind, file: &[u8]) -> Result<Opened, Defect> {
         if file.len() > MAX_FILE {
             return Err(Defect::Damaged);
@@ -178,10 +180,11 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], Defect> {
     Ok(*part)
 }
 
-/// HMAC-SHA256 as a one-block key derivation: the state key is uniformly random, so HKDF's extract step has nothing to do
-/// (RFC 5869 §3.3).
+/// HMAC-SHA256 as a one-block key derivation: the state key is uniformly random, so HKDF's extract
+/// step has nothing to do (RFC 5869 §3.3).
 fn derive(key: &StateKey, label: &[u8]) -> Zeroizing<[u8; 32]> {
-    // Key of exactly one length that HMAC takes as it is: padding a 32-byte key to the block cannot fail.
+    // Key of exactly one length that HMAC takes as it is: padding a 32-byte key to the block cannot
+    // fail.
     let mut block = hmac::digest::Key::<Hmac<Sha256>>::default();
     block[..StateKey::LEN].copy_from_slice(key.expose());
     let mut mac = Hmac::<Sha256>::new(&block);

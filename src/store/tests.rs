@@ -1,4 +1,5 @@
-//! The store over real directories, over directories that fail at any step, and over a model of a disk that loses power.
+//! The store over real directories, over directories that fail at any step, and over a model of a
+//! disk that loses power.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod behaviour;

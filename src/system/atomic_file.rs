@@ -1,11 +1,12 @@
 //! Files that are either complete and on disk, or absent.
 //!
-//! Owns: temporary names, owner and mode before the first byte, `fsync` of file and directory, replacing by `rename`.
-//! Must never: follow a link that lies at a temporary name, or judge content.
+//! Owns: temporary names, owner and mode before the first byte, `fsync` of file and directory,
+//! replacing by `rename`. Must never: follow a link that lies at a temporary name, or judge
+//! content.
 //!
-//! The trait [`Folder`] has one function for each thing that can fail. It is the seam where tests let a step fail, stop the
-//! process or cut the power. All names are relative to a descriptor taken once, so nothing that happens to the path later
-//! can lead a write elsewhere.
+//! The trait [`Folder`] has one function for each thing that can fail. It is the seam where tests
+//! let a step fail, stop the process or cut the power. All names are relative to a descriptor taken
+//! once, so nothing that happens to the path later can lead a write elsewhere.
 
 use std::fs::{self, File};
 use std::io;
@@ -95,7 +96,8 @@ pub(crate) trait Folder {
     /// The same with an owner and a mode, which are set before the first byte is written.
     fn stage_for(&self, name: &str, bytes: &[u8], access: Option<Access>) -> io::Result<()> {
         let staged = staged(name);
-        // A write that failed or was cut left it. It is never followed, never opened: it is created anew.
+        // A write that failed or was cut left it. It is never followed, never opened: it is created
+        // anew.
         self.remove(&staged)?;
         let written = self.create(&staged).and_then(|mut file| {
             if let Some(access) = access {
@@ -122,13 +124,15 @@ pub(crate) trait Folder {
         self.commit(name)
     }
 
-    /// Removes durably. Syncs also if the file is gone already: an earlier removal may have failed at just that.
+    /// Removes durably. Syncs also if the file is gone already: an earlier removal may have failed
+    /// at just that.
     fn erase(&self, name: &str) -> io::Result<()> {
         self.remove(name)?;
         self.sync()
     }
 
-    /// Removes what interrupted writes left. Never needed for correctness, so failures are left to later writes.
+    /// Removes what interrupted writes left. Never needed for correctness, so failures are left to
+    /// later writes.
     fn remove_leftovers(&self) {
         for name in self.names().unwrap_or_default() {
             if name.starts_with('.') && name.ends_with(STAGED) {
@@ -205,8 +209,8 @@ impl Disk {
         self.stage(path, bytes, access)?.commit()
     }
 
-    /// Makes a directory and those above it, if they are not there; `true` if this one was made. The ones above are for all
-    /// to pass.
+    /// Makes a directory and those above it, if they are not there; `true` if this one was made.
+    /// The ones above are for all to pass.
     pub(crate) fn make_directory(&self, path: &Path, access: Access) -> io::Result<bool> {
         if path.is_dir() {
             return Ok(false);
@@ -214,7 +218,8 @@ impl Disk {
         if path.parent().is_some() {
             self.make_directory(directory_of(path)?, Access::of(0o755))?;
         }
-        // It has another name until it is complete: nothing would set owner and mode right once it is there.
+        // It has another name until it is complete: nothing would set owner and mode right once it
+        // is there.
         let (folder, name) = self.folder(path)?;
         folder.make(&staged(name), access)?;
         folder.commit(name)?;
@@ -237,7 +242,8 @@ impl Disk {
         };
         let mut found = false;
         for name in [&*staged(name), name] {
-            // A read-only file system would complain of that before it looks whether there is anything to remove.
+            // A read-only file system would complain of that before it looks whether there is
+            // anything to remove.
             if matches!(fs::symlink_metadata(path.with_file_name(name)), Err(error) if is_absent(&error)) {
                 continue;
             }
@@ -252,8 +258,8 @@ fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// The directory that holds this name. A name alone is in the directory where this process runs, and `parent` of it is
-/// empty.
+/// The directory that holds this name. A name alone is in the directory where this process runs,
+/// and `parent` of it is empty.
 fn directory_of(path: &Path) -> io::Result<&Path> {
     match path.parent() {
         None => Err(io::ErrorKind::InvalidInput.into()),

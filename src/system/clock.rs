@@ -1,9 +1,10 @@
 //! Where the core's time and entropy come from.
 //!
-//! Owns: the two system clocks, the judgement whether the wall clock may be believed, and the identity of this boot.
-//! Invariants: [`Now::boot`] never goes back; the floor moves only forward, only by a verified `Date`, and in a day of uptime
-//! never by more than the refresh token's life, so that a server with a wrong clock, however often it answers, cannot push it
-//! in hours where no certificate is valid.
+//! Owns: the two system clocks, the judgement whether the wall clock may be believed, and the
+//! identity of this boot. Invariants: [`Now::boot`] never goes back; the floor moves only forward,
+//! only by a verified `Date`, and in a day of uptime never by more than the refresh token's life,
+//! so that a server with a wrong clock, however often it answers, cannot push it in hours where no
+//! certificate is valid.
 
 use std::fs;
 use std::io::Write;
@@ -17,8 +18,9 @@ use c2c_auth_core::{BootId, BootTime, ClockTrust, Now, WallTime};
 
 /// No clock that is earlier than this can be right: the software did not exist yet.
 ///
-/// `SOURCE_DATE_EPOCH` at compile time (distributions set it to the date of the package's changelog), else the day this
-/// constant was last moved, 2026-11-01. Not the time of compilation, so that builds are reproducible.
+/// `SOURCE_DATE_EPOCH` at compile time (distributions set it to the date of the package's
+/// changelog), else the day this constant was last moved, 2026-11-01. Not the time of compilation,
+/// so that builds are reproducible.
 const BUILD_DATE: WallTime = WallTime::from_secs(match option_env!("SOURCE_DATE_EPOCH") {
     None => 1_793_491_200,
     Some(text) => match u64::from_str_radix(text, 10) {
@@ -34,7 +36,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 #[derive(Debug)]
 pub(crate) struct Clock {
     trust: ClockTrust,
-    /// Where the floor stood when the day began in which it may move by one step, and when that was.
+    /// Where the floor stood when the day began in which it may move by one step, and when that
+    /// was.
     day: (WallTime, BootTime),
     last: BootTime,
     entropy: Entropy,
@@ -63,8 +66,8 @@ impl Clock {
 
     /// Reads the clock of deadlines.
     pub(crate) fn boot(&mut self) -> BootTime {
-        // The kernel promises that CLOCK_BOOTTIME never goes back. Emulated kernels have been seen to break that, and the
-        // core's schedule rests on it.
+        // The kernel promises that CLOCK_BOOTTIME never goes back. Emulated kernels have been seen
+        // to break that, and the core's schedule rests on it.
         self.last = self.last.max(boottime());
         self.last
     }
@@ -123,8 +126,9 @@ fn system_time() -> WallTime {
 
 /// Numbers drawn ahead: a draw is a system call, and every call from the bus needs a number.
 ///
-/// Jitter only: where the kernel has no randomness (which `getrandom` reports only before it is seeded, or in a sandbox
-/// without the call), the clock's lowest bits still spread a fleet. Keys and nonces have their own source, and that one may fail.
+/// Jitter only: where the kernel has no randomness (which `getrandom` reports only before it is
+/// seeded, or in a sandbox without the call), the clock's lowest bits still spread a fleet. Keys
+/// and nonces have their own source, and that one may fail.
 #[derive(Debug, Default)]
 struct Entropy {
     numbers: [[u8; 8]; Self::AHEAD],
@@ -152,8 +156,9 @@ impl Entropy {
 /// Where the kernel tells the identity of this boot. `ProcSubset=pid` hides it.
 pub(crate) const KERNEL_BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// Which boot this is: by the kernel, else by a random id kept in the runtime directory (which does not survive a boot, but
-/// survives the daemon), else random, so that every start looks like a new boot and no flow is resumed.
+/// Which boot this is: by the kernel, else by a random id kept in the runtime directory (which does
+/// not survive a boot, but survives the daemon), else random, so that every start looks like a new
+/// boot and no flow is resumed.
 pub(crate) fn boot_id(kernel: &Path, runtime: Option<&Path>) -> BootId {
     if let Some(id) = read_id(kernel) {
         return id;

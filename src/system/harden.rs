@@ -1,13 +1,15 @@
-//! What the daemon and the operator's tool do about their own memory and their own faults before they read the first secret.
+//! What the daemon and the operator's tool do about their own memory and their own faults before
+//! they read the first secret.
 
 use std::io::Write;
 
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 
-/// Keeps secrets out of core dumps and out of reach of other processes of the same user (`ptrace`, `/proc/PID/mem`).
+/// Keeps secrets out of core dumps and out of reach of other processes of the same user (`ptrace`,
+/// `/proc/PID/mem`).
 ///
-/// Best effort: a kernel or sandbox that refuses is told and does not keep the device from working. Programs that are called
-/// inherit the limit on core dumps.
+/// Best effort: a kernel or sandbox that refuses is told and does not keep the device from working.
+/// Programs that are called inherit the limit on core dumps.
 pub(crate) fn protect_memory(complain: impl Fn(String)) {
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
         complain(format!("the process stays dumpable: {error}"));
@@ -23,8 +25,8 @@ pub(crate) fn protect_memory(complain: impl Fn(String)) {
     }
 }
 
-/// Makes every panic the end of the process, in every build profile: the loop owns everything, so a daemon that lost a task
-/// would live on without doing its work, and systemd would not know.
+/// Makes every panic the end of the process, in every build profile: the loop owns everything, so a
+/// daemon that lost a task would live on without doing its work, and systemd would not know.
 ///
 /// Says where, and not what: a panic's message may quote the data that caused it.
 pub(crate) fn die_on_panic(program: &'static str) {

@@ -1,10 +1,12 @@
-//! Where log lines go: to journald with their fields when stderr is the journal, else to stderr as text.
+//! Where log lines go: to journald with their fields when stderr is the journal, else to stderr as
+//! text.
 //!
-//! Only this crate speaks. What its dependencies would log is not under our promise that no secret is ever logged (I8): zbus
-//! traces messages, and one of them carries the token.
+//! Only this crate speaks. What its dependencies would log is not under our promise that no secret
+//! is ever logged (I8): zbus traces messages, and one of them carries the token.
 //!
-//! The level comes from `$C2C_LOG` (`error`, `warn`, `info`, `debug`; default `info`) and not from the configuration: it is
-//! needed before the configuration is read, and to find out why reading it fails.
+//! The level comes from `$C2C_LOG` (`error`, `warn`, `info`, `debug`; default `info`) and not from
+//! the configuration: it is needed before the configuration is read, and to find out why reading it
+//! fails.
 
 use std::fmt;
 use std::io;
@@ -75,8 +77,8 @@ fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -
     }
 }
 
-/// Whether stderr is the very stream that systemd connected to the journal (`systemd.exec(5)`, `JOURNAL_STREAM`): a
-/// variable inherited past a redirection says nothing.
+/// Whether stderr is the very stream that systemd connected to the journal (`systemd.exec(5)`,
+/// `JOURNAL_STREAM`): a variable inherited past a redirection says nothing.
 fn stderr_is_the_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else {
         return false;

@@ -1,7 +1,7 @@
 //! What the kernel and systemd tell this process, and what they are told.
 //!
-//! Owns: the clocks, the timer, the netlink socket, signals, the notification socket, the process's own hardening, its
-//! environment and its log. Must never: know a token, decide anything.
+//! Owns: the clocks, the timer, the netlink socket, signals, the notification socket, the process's
+//! own hardening, its environment and its log. Must never: know a token, decide anything.
 
 pub(crate) mod atomic_file;
 pub(crate) mod clock;

@@ -1,7 +1,8 @@
-//! What becomes of a file, depending on where it is: kept, lost at the next boot, or not writable at all.
+//! What becomes of a file, depending on where it is: kept, lost at the next boot, or not writable
+//! at all.
 //!
-//! Read from the kernel's list of mounts (`proc_pid_mountinfo(5)`), because a file system's type alone does not tell: an overlay is
-//! as persistent as its upper layer.
+//! Read from the kernel's list of mounts (`proc_pid_mountinfo(5)`), because a file system's type
+//! alone does not tell: an overlay is as persistent as its upper layer.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -46,8 +47,8 @@ impl Mounts {
         self.look(path, DEPTH)
     }
 
-    /// Whether a file that is there can be removed so that it stays away: in an overlay that forgets its changes, what lies
-    /// below is back with the next boot.
+    /// Whether a file that is there can be removed so that it stays away: in an overlay that
+    /// forgets its changes, what lies below is back with the next boot.
     pub(crate) fn removal_lasts(&self, path: &Path) -> bool {
         let is_overlay = self.over(path).is_some_and(|mount| mount.kind == "overlay");
         match self.ground(path) {
@@ -57,7 +58,8 @@ impl Mounts {
         }
     }
 
-    /// What is mounted over a file, which may not exist yet. Of two on one point the later hides the earlier.
+    /// What is mounted over a file, which may not exist yet. Of two on one point the later hides
+    /// the earlier.
     fn over(&self, path: &Path) -> Option<&Mount> {
         let existing = path.ancestors().find_map(|path| fs::canonicalize(path).ok());
         let existing = existing.as_deref().unwrap_or(path);
@@ -78,8 +80,9 @@ impl Mounts {
         match (mount.kind.as_str(), &mount.upper) {
             ("tmpfs" | "ramfs" | "devtmpfs" | "rootfs", _) => Ground::Volatile,
             _ if in_memory => Ground::Volatile,
-            // What was mounted before the root was switched may have gone out of sight; then what is nearest to it has to tell. Where
-            // that is this overlay itself nothing can be told, and a device whose overlay lasts must not be refused.
+            // What was mounted before the root was switched may have gone out of sight; then what
+            // is nearest to it has to tell. Where that is this overlay itself nothing can be told,
+            // and a device whose overlay lasts must not be refused.
             ("overlay", Some(upper)) if depth > 0 => self.look(upper, depth - 1),
             _ => Ground::Lasting,
         }

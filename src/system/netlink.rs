@@ -1,9 +1,11 @@
 //! Hints that the network may be back, from the kernel's news of routes, addresses and links.
 //!
-//! A hint starts nothing by itself: the core decides whether a retry is brought forward. So a hint too many costs little and
-//! one too few costs a delay, and the rules below are simple: a default route appeared, an address that reaches beyond its link
-//! did (a network on set may have no way out of it, and the server or its proxy be in it), a link came up, or the kernel had to
-//! drop news. Hints are debounced, because addresses, routes and name servers of one change arrive over a second or two.
+//! A hint starts nothing by itself: the core decides whether a retry is brought forward. So a hint
+//! too many costs little and one too few costs a delay, and the rules below are simple: a default
+//! route appeared, an address that reaches beyond its link did (a network on set may have no way
+//! out of it, and the server or its proxy be in it), a link came up, or the kernel had to drop
+//! news. Hints are debounced, because addresses, routes and name servers of one change arrive over
+//! a second or two.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -18,8 +20,8 @@ use tokio::sync::mpsc;
 
 use super::readiness;
 
-/// How long news may go on arriving before it is worth one attempt. DHCP and router advertisements set the resolver a
-/// moment after the route; an attempt before that would fail and cost a backoff.
+/// How long news may go on arriving before it is worth one attempt. DHCP and router advertisements
+/// set the resolver a moment after the route; an attempt before that would fail and cost a backoff.
 const DEBOUNCE: Duration = Duration::from_secs(2);
 
 // <linux/rtnetlink.h>
@@ -44,11 +46,12 @@ const IFA_F_TENTATIVE: u8 = 0x40;
 const IFF_LOOPBACK: u32 = 0x8;
 const IFF_RUNNING: u32 = 0x40;
 
-/// How many addresses are remembered. A device has a handful; IPv6 privacy addresses come and go, and the kernel says so. One
-/// that is not remembered costs a hint too many when it is renewed.
+/// How many addresses are remembered. A device has a handful; IPv6 privacy addresses come and go,
+/// and the kernel says so. One that is not remembered costs a hint too many when it is renewed.
 const ADDRESSES: usize = 64;
 
-/// Starts listening, in a task of its own. The receiver yields one item per debounced burst of news.
+/// Starts listening, in a task of its own. The receiver yields one item per debounced burst of
+/// news.
 ///
 /// # Errors
 /// Where the sandbox or kernel has no route netlink. The daemon then lives without hints.
@@ -110,13 +113,15 @@ async fn receive(socket: &AsyncFd<OwnedFd>, reader: &mut NetlinkReader) -> io::R
 
 /// Takes one datagram, if one is there.
 fn drain(socket: impl AsFd, reader: &mut NetlinkReader) -> Option<io::Result<bool>> {
-    // Larger than what one multicast message holds; what is cut off was not needed (the headers come first).
+    // Larger than what one multicast message holds; what is cut off was not needed (the headers
+    // come first).
     let mut buffer = [0; 8192];
     match recv(socket, &mut buffer, RecvFlags::empty()) {
         Ok((_, length)) => Some(Ok(reader.read(&buffer[..length.min(8192)]))),
         Err(Errno::AGAIN) => None,
         Err(Errno::INTR) => Some(Ok(false)),
-        // The kernel dropped news: it may have been what we wait for, and the state of links and addresses is unknown.
+        // The kernel dropped news: it may have been what we wait for, and the state of links and
+        // addresses is unknown.
         Err(Errno::NOBUFS) => {
             *reader = NetlinkReader::default();
             Some(Ok(true))
@@ -125,8 +130,9 @@ fn drain(socket: impl AsFd, reader: &mut NetlinkReader) -> Option<io::Result<boo
     }
 }
 
-/// Reads messages, and remembers which links carry traffic and which addresses there are: the kernel repeats `RTM_NEWLINK` for
-/// every detail of a link, a Wi-Fi scan included, and `RTM_NEWADDR` for every renewal of a lease.
+/// Reads messages, and remembers which links carry traffic and which addresses there are: the
+/// kernel repeats `RTM_NEWLINK` for every detail of a link, a Wi-Fi scan included, and
+/// `RTM_NEWADDR` for every renewal of a lease.
 #[derive(Debug, Default)]
 struct NetlinkReader {
     running: BTreeSet<i32>,
@@ -134,10 +140,12 @@ struct NetlinkReader {
 }
 
 impl NetlinkReader {
-    /// Whether a datagram holds a hint. Whatever is malformed ends the reading, silently: it is the kernel's.
+    /// Whether a datagram holds a hint. Whatever is malformed ends the reading, silently: it is the
+    /// kernel's.
     fn read(&mut self, mut datagram: &[u8]) -> bool {
         let mut hint = false;
-        // struct nlmsghdr: length u32 (header included), type u16, flags u16, sequence u32, port u32.
+        // struct nlmsghdr: length u32 (header included), type u16, flags u16, sequence u32, port
+        // u32.
         while let (Some(length), Some(kind)) = (read_u32(datagram, 0), read_u16(datagram, 4)) {
             let Some(length) = usize::try_from(length).ok().filter(|length| *length >= 16) else {
                 break;
@@ -195,7 +203,8 @@ impl NetlinkReader {
         let (Some(&flags), Some(&scope), Some(address)) = (payload.get(2), payload.get(3), address(payload)) else {
             return false;
         };
-        // RFC 4862 section 5.4: nothing may be sent from it before it is known to be nobody else's; the kernel tells then.
+        // RFC 4862 section 5.4: nothing may be sent from it before it is known to be nobody else's;
+        // the kernel tells then.
         if scope >= RT_SCOPE_LINK || flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED) != 0 {
             return false;
         }
@@ -228,12 +237,14 @@ fn address(payload: &[u8]) -> Option<(u32, Vec<u8>)> {
     }
 }
 
-// struct rtmsg: family u8, dst_len u8, src_len u8, tos u8, table u8, protocol u8, scope u8, type u8, flags u32.
+// struct rtmsg: family u8, dst_len u8, src_len u8, tos u8, table u8, protocol u8, scope u8, type
+// u8, flags u32.
 fn is_default_route(payload: &[u8]) -> bool {
     let (Some(&prefix), Some(&kind), Some(flags)) = (payload.get(1), payload.get(7), read_u32(payload, 8)) else {
         return false;
     };
-    // An «unreachable default» is a route, too, and IPv6 clones routes for every peer on old kernels.
+    // An "unreachable default" is a route, too, and IPv6 clones routes for every peer on old
+    // kernels.
     prefix == 0 && kind == RTN_UNICAST && flags & RTM_F_CLONED == 0
 }
 

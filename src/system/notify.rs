@@ -1,8 +1,9 @@
 //! The service manager's ear: READY, STATUS, WATCHDOG and their kin (`sd_notify(3)`).
 //!
-//! The words are the sd-notify crate's; the socket is our own, because that crate takes an abstract address (`@…`, as some
-//! container managers hand out) for a file name and opens a new socket for each message. An address of another family
-//! (`vsock:…`, for virtual machines) is told and then ignored.
+//! The words are the sd-notify crate's; the socket is our own, because that crate takes an abstract
+//! address (`@…`, as some container managers hand out) for a file name and opens a new socket for
+//! each message. An address of another family (`vsock:…`, for virtual machines) is told and then
+//! ignored.
 
 use std::ffi::OsStr;
 use std::fmt::Write as _;
@@ -16,8 +17,9 @@ use sd_notify::NotifyState;
 
 use c2c_auth_core::BootTime;
 
-/// How long the manager is asked to wait while draining, counted from each request. Three times the interval in which the
-/// loop renews it, so that a busy disk does not get us killed with a refresh in flight.
+/// How long the manager is asked to wait while draining, counted from each request. Three times the
+/// interval in which the loop renews it, so that a busy disk does not get us killed with a refresh
+/// in flight.
 pub(crate) const EXTEND_BY: Duration = Duration::from_secs(15);
 
 /// Speaks to the service manager, if there is one.
@@ -73,7 +75,8 @@ impl Notifier {
         self.send(&[NotifyState::Ready]);
     }
 
-    /// A reload began; [`Notifier::ready`] ends it, whatever came of it. One datagram, as systemd ≥ 253 demands.
+    /// A reload began; [`Notifier::ready`] ends it, whatever came of it. One datagram, as systemd ≥
+    /// 253 demands.
     pub(crate) fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
             Ok(when) => self.send(&[NotifyState::Reloading, when]),
@@ -104,8 +107,8 @@ impl Notifier {
         self.send(&[NotifyState::Watchdog]);
     }
 
-    /// Blocks while the manager's queue is full: what is said here must not be lost, and a manager that does not read for
-    /// longer than the watchdog interval has a larger problem.
+    /// Blocks while the manager's queue is full: what is said here must not be lost, and a manager
+    /// that does not read for longer than the watchdog interval has a larger problem.
     fn send(&self, states: &[NotifyState<'_>]) {
         let Some(socket) = &self.socket else { return };
         let mut message = String::new();
@@ -121,8 +124,9 @@ impl Notifier {
 
 /// Feeds the manager's watchdog, and only from the loop: a loop that hangs starves it.
 ///
-/// It shares the loop's one kernel timer with the core, so that an idle daemon is woken once for each feeding. That timer
-/// counts through suspend and the manager's does not: after one it is fed early, which does no harm.
+/// It shares the loop's one kernel timer with the core, so that an idle daemon is woken once for
+/// each feeding. That timer counts through suspend and the manager's does not: after one it is fed
+/// early, which does no harm.
 #[derive(Debug)]
 pub(crate) struct Watchdog {
     every: Duration,
@@ -130,7 +134,8 @@ pub(crate) struct Watchdog {
 }
 
 impl Watchdog {
-    /// The watchdog that the manager asked for, if it did. Half of its patience is ours (`sd_watchdog_enabled(3)`).
+    /// The watchdog that the manager asked for, if it did. Half of its patience is ours
+    /// (`sd_watchdog_enabled(3)`).
     pub(crate) fn from_environment() -> Option<Self> {
         sd_notify::watchdog_enabled()
             .filter(|patience| !patience.is_zero())

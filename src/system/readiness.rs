@@ -6,7 +6,8 @@ use std::os::fd::OwnedFd;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
-/// Registers a non-blocking descriptor with the runtime, for reading. Must be called inside a runtime with IO.
+/// Registers a non-blocking descriptor with the runtime, for reading. Must be called inside a
+/// runtime with IO.
 #[expect(
     deprecated,
     reason = "tokio's successor is an unsafe function, because an `AsRawFd` may name a descriptor that it does not own; an \

@@ -1,5 +1,5 @@
-//! The signals we handle. Listeners are created once, before the first signal can matter: one created anew for each wait loses what
-//! arrives in between.
+//! The signals we handle. Listeners are created once, before the first signal can matter: one
+//! created anew for each wait loses what arrives in between.
 
 use std::io;
 

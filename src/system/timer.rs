@@ -1,8 +1,9 @@
 //! Two timers of the kernel: the core's deadline, and the news that somebody set the clock.
 //!
-//! The deadline is on `CLOCK_BOOTTIME`, because a camera sleeps and its tokens do not wait: tokio's own timers stand still in
-//! suspend. The second timer never expires; it exists for `TFD_TIMER_CANCEL_ON_SET`, by which the kernel reports each
-//! discontinuous change of `CLOCK_REALTIME`.
+//! The deadline is on `CLOCK_BOOTTIME`, because a camera sleeps and its tokens do not wait: tokio's
+//! own timers stand still in suspend. The second timer never expires; it exists for
+//! `TFD_TIMER_CANCEL_ON_SET`, by which the kernel reports each discontinuous change of
+//! `CLOCK_REALTIME`.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -58,7 +59,8 @@ impl Deadline {
         Ok(())
     }
 
-    /// Waits for the deadline; afterwards the timer is not armed. Waits for ever while none is armed. Cancel safe.
+    /// Waits for the deadline; afterwards the timer is not armed. Waits for ever while none is
+    /// armed. Cancel safe.
     pub(crate) async fn expired(&mut self) -> io::Result<()> {
         match wait(&self.fd).await {
             Ok(()) => {
@@ -80,8 +82,8 @@ impl ClockStepWatch {
     /// Starts watching. Must be called inside a runtime with IO.
     pub(crate) fn new() -> io::Result<Self> {
         let fd = create(TimerfdClockId::Realtime)?;
-        // The end of time, as the kernel sees it: it clamps. The timer stays armed, and on the kernel's list of those to be
-        // told, across any number of steps.
+        // The end of time, as the kernel sees it: it clamps. The timer stays armed, and on the
+        // kernel's list of those to be told, across any number of steps.
         let never = Itimerspec {
             it_interval: ZERO,
             it_value: Timespec {

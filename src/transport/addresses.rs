@@ -1,6 +1,7 @@
 //! Which address of a server is tried when, and what its tries teach for the next time.
 //!
-//! Must never: end a try because another address exists; only a finished handshake and the limit of the whole do that.
+//! Must never: end a try because another address exists; only a finished handshake and the limit of
+//! the whole do that.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -13,15 +14,15 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
-/// How long one try stays alone: two retransmissions of a SYN, and a handshake on any link that is not overloaded. Three
-/// addresses fit into the limit of the whole.
+/// How long one try stays alone: two retransmissions of a SYN, and a handshake on any link that is
+/// not overloaded. Three addresses fit into the limit of the whole.
 const ALONE: Duration = Duration::from_secs(3);
 
 /// More tries at once would only take bandwidth from each other on a slow link.
 const AT_ONCE: usize = 2;
 
-/// How long a failure counts. A network that breaks one address family does so for hours, and where it was mended, the other
-/// family served meanwhile.
+/// How long a failure counts. A network that breaks one address family does so for hours, and where
+/// it was mended, the other family served meanwhile.
 const MEMORY: Duration = Duration::from_secs(600);
 
 /// The most failed addresses that are remembered: a server has a handful.
@@ -32,7 +33,8 @@ const REMEMBERED: usize = 16;
 pub(super) struct Failed<E> {
     pub(super) address: SocketAddr,
     pub(super) connected: bool,
-    /// `None`: it had not ended, when the limit was reached or when a try that began later was through.
+    /// `None`: it had not ended, when the limit was reached or when a try that began later was
+    /// through.
     pub(super) error: Option<E>,
 }
 
@@ -60,8 +62,9 @@ impl<F> Try<F> {
     }
 }
 
-/// Tries one address after the other: the next one after [`ALONE`] beside the former, or at once where one has failed. The
-/// first that is through wins. `begin` sets its flag as soon as TCP is up.
+/// Tries one address after the other: the next one after [`ALONE`] beside the former, or at once
+/// where one has failed. The first that is through wins. `begin` sets its flag as soon as TCP is
+/// up.
 pub(super) async fn race<T, E, F>(
     addresses: Vec<SocketAddr>,
     deadline: Instant,
@@ -132,8 +135,8 @@ where
     .await
 }
 
-/// A reason to try a family second, the lesser first. A lost request may be chance; a family without a handshake takes time
-/// from every connection that is made beside it.
+/// A reason to try a family second, the lesser first. A lost request may be chance; a family
+/// without a handshake takes time from every connection that is made beside it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Mark {
     RequestLost,
@@ -144,8 +147,8 @@ enum Mark {
 #[derive(Default)]
 struct Family {
     served: Option<Instant>,
-    /// When a try last ended without a finished handshake, unless one has finished since. Nothing is asked about TCP: a lost
-    /// SYN takes as long as a lost certificate.
+    /// When a try last ended without a finished handshake, unless one has finished since. Nothing
+    /// is asked about TCP: a lost SYN takes as long as a lost certificate.
     no_handshake: Option<Instant>,
     /// When a request was last lost, unless a handshake has finished since.
     request_lost: Option<Instant>,
@@ -162,7 +165,8 @@ impl Family {
         }
     }
 
-    /// The lesser comes first: no mark, then the lesser mark. Where the marks are equal, the family that served last.
+    /// The lesser comes first: no mark, then the lesser mark. Where the marks are equal, the family
+    /// that served last.
     fn place(&self) -> Option<(Mark, Reverse<Option<Instant>>)> {
         self.mark().map(|mark| (mark, Reverse(self.served)))
     }
@@ -178,9 +182,10 @@ pub(super) struct Memory {
 impl Memory {
     /// The order in which the addresses of a lookup are tried.
     ///
-    /// RFC 8305 §4: families alternate, so that a network which advertises a dead one costs a single wait. The resolver's
-    /// preferred family comes first, unless the other one has the better [place](Family::place). Within a family, the
-    /// resolver's order holds among those that failed and among those that did not.
+    /// RFC 8305 §4: families alternate, so that a network which advertises a dead one costs a
+    /// single wait. The resolver's preferred family comes first, unless the other one has the
+    /// better [place](Family::place). Within a family, the resolver's order holds among those that
+    /// failed and among those that did not.
     pub(super) fn order(&self, addresses: impl IntoIterator<Item = SocketAddr>) -> Vec<SocketAddr> {
         let mut seen = BTreeSet::new();
         let mut addresses: Vec<_> = addresses.into_iter().filter(|address| seen.insert(*address)).collect();

@@ -25,8 +25,9 @@ use c2c_auth_core::FaultKind;
 /// Longest head that is read.
 const HEAD_MAX: usize = 32 * 1024;
 
-/// As many as the head can hold: the shortest line is `a:` with its end. hyper wants a number and takes a hundred where none
-/// is given. It reserves address space for them while it reads a head, and uses no more memory than the lines need.
+/// As many as the head can hold: the shortest line is `a:` with its end. hyper wants a number and
+/// takes a hundred where none is given. It reserves address space for them while it reads a head,
+/// and uses no more memory than the lines need.
 const HEADERS_MAX: usize = HEAD_MAX / 4;
 
 /// A live connection. Dropping it closes it at once, whatever is in flight.
@@ -112,8 +113,8 @@ impl Connection {
     }
 
     async fn ready(&mut self) -> hyper::Result<()> {
-        // Lets the runtime look at its sockets first: a server's close that has already arrived is then seen before a
-        // request is written into it.
+        // Lets the runtime look at its sockets first: a server's close that has already arrived is
+        // then seen before a request is written into it.
         tokio::task::yield_now().await;
         self.sender.ready().await
     }
@@ -162,8 +163,8 @@ async fn read(mut body: Incoming, max: usize) -> hyper::Result<Option<Zeroizing<
     Ok(Some(whole))
 }
 
-/// Takes memory for what has arrived, not for what is announced or allowed. Moves to more of it by hand, because a `Vec` that
-/// grows does not wipe what it leaves behind.
+/// Takes memory for what has arrived, not for what is announced or allowed. Moves to more of it by
+/// hand, because a `Vec` that grows does not wipe what it leaves behind.
 pub(super) fn append(whole: &mut Zeroizing<Vec<u8>>, data: &[u8]) {
     let length = whole.len() + data.len();
     if length > whole.capacity() {
@@ -183,7 +184,8 @@ impl Drop for Driver {
     }
 }
 
-/// Knows whether a byte of the present request was handed to TLS, and can make sure that none is any more.
+/// Knows whether a byte of the present request was handed to TLS, and can make sure that none is
+/// any more.
 #[derive(Default)]
 struct Gate(AtomicU8);
 
@@ -214,7 +216,8 @@ impl Gate {
     }
 }
 
-/// The TLS stream behind its gate. TLS's own traffic (handshake, alerts, key updates) runs below and does not count.
+/// The TLS stream behind its gate. TLS's own traffic (handshake, alerts, key updates) runs below
+/// and does not count.
 struct Gated<S> {
     stream: S,
     gate: Arc<Gate>,

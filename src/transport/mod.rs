@@ -1,18 +1,18 @@
 //! One bounded request at a time, over verified TLS.
 //!
-//! Owns: name lookup, connections, TLS, limits on time and size, and the difference between «not one byte was sent» and
-//! «it may have arrived». Must never: retry what may have arrived, follow a redirect, judge an answer (that is `oauth`), log
-//! a header or a body.
+//! Owns: name lookup, connections, TLS, limits on time and size, and the difference between "not
+//! one byte was sent" and "it may have arrived". Must never: retry what may have arrived, follow a
+//! redirect, judge an answer (that is `oauth`), log a header or a body.
 //!
 //! Invariants:
 //! - A refresh is written once, on the connection that its `Prepare` proved, or not at all.
-//! - A fault that is [`unsent`](FaultKind::unsent) means that no byte of the request left; where that is not certain, it is
-//!   [`FaultKind::Lost`].
+//! - A fault that is [`unsent`](FaultKind::unsent) means that no byte of the request left; where
+//!   that is not certain, it is [`FaultKind::Lost`].
 //! - After any failure the next request has a fresh name lookup and a fresh connection.
 //! - Dropping the future of a request closes its connection.
 //!
-//! Secrets are in wiped memory up to the point where hyper and rustls copy them into buffers of their own; those end with
-//! the connection, which is why none is kept longer than [`IDLE`].
+//! Secrets are in wiped memory up to the point where hyper and rustls copy them into buffers of
+//! their own; those end with the connection, which is why none is kept longer than [`IDLE`].
 
 mod addresses;
 mod connect;
@@ -32,18 +32,20 @@ pub(crate) use tls::{FloorClock, TlsError, TlsSettings};
 use crate::oauth::{HttpRequest, HttpResponse, Kind, Origin, Provider, TOKEN_LIMIT};
 use c2c_auth_core::{Answer, Fault, FaultKind, PrepareAnswer, RefreshToken, Request, WallTime};
 
-/// How long name lookup, TCP and TLS may take together. A caller waits 20 s at most, and something must be left for the
-/// request itself.
+/// How long name lookup, TCP and TLS may take together. A caller waits 20 s at most, and something
+/// must be left for the request itself.
 pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 
-/// The longest that a request runs once the end has begun: no answer is waited for longer than one of the token endpoint.
+/// The longest that a request runs once the end has begun: no answer is waited for longer than one
+/// of the token endpoint.
 pub(crate) const LONGEST: Duration = CONNECT.saturating_add(TOKEN_LIMIT);
 
-/// How long an idle connection is trusted. Polls come every 5 s; middleboxes forget a silent connection after a minute, some
-/// sooner, and what is then sent into it stalls until the limit.
+/// How long an idle connection is trusted. Polls come every 5 s; middleboxes forget a silent
+/// connection after a minute, some sooner, and what is then sent into it stalls until the limit.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// Sends what the core asks for. Cheap to clone; meant for a current-thread runtime with `tokio::spawn`.
+/// Sends what the core asks for. Cheap to clone; meant for a current-thread runtime with
+/// `tokio::spawn`.
 #[derive(Clone)]
 pub(crate) struct Client {
     provider: Arc<Provider>,
@@ -85,7 +87,8 @@ impl From<Answer> for Outcome {
 /// How a `Prepare` ended.
 pub(crate) struct Prepared {
     pub outcome: Outcome,
-    /// For [`Client::refresh`]; present unless the answer is [`PrepareAnswer::Failed`]. Dropping it closes it.
+    /// For [`Client::refresh`]; present unless the answer is [`PrepareAnswer::Failed`]. Dropping it
+    /// closes it.
     pub connection: Option<Connection>,
 }
 
@@ -114,13 +117,15 @@ impl Client {
         }
     }
 
-    /// Brings up a connection to the token endpoint and proves it by a request without a credential. Always a fresh one:
-    /// a refresh is rare, and nothing is known of how long a server still keeps an old one.
+    /// Brings up a connection to the token endpoint and proves it by a request without a
+    /// credential. Always a fresh one: a refresh is rare, and nothing is known of how long a server
+    /// still keeps an old one.
     pub(crate) async fn prepare(&self) -> Prepared {
         self.prepare_on(None).await
     }
 
-    /// As [`Client::prepare`], on a connection that an answer came on a moment ago, if it leads there.
+    /// As [`Client::prepare`], on a connection that an answer came on a moment ago, if it leads
+    /// there.
     pub(crate) async fn prepare_on(&self, connection: Option<Connection>) -> Prepared {
         let mut date = None;
         let (answer, connection) = match self.verify_alive(connection, &mut date).await {
@@ -136,7 +141,8 @@ impl Client {
         }
     }
 
-    /// Spends a refresh token on exactly this connection, once. If it turns out dead before the first byte, the fault is
+    /// Spends a refresh token on exactly this connection, once. If it turns out dead before the
+    /// first byte, the fault is
     /// [`FaultKind::Offline`]: nothing was sent.
     ///
     /// Meant to be spawned: whoever drops this future in flight has an ambiguous refresh.
@@ -149,8 +155,8 @@ impl Client {
         }
     }
 
-    /// Everything else, on an idle connection where there is one. A [`Request::Refresh`] needs the connection of its
-    /// `Prepare`; here it finds none, so nothing is sent.
+    /// Everything else, on an idle connection where there is one. A [`Request::Refresh`] needs the
+    /// connection of its `Prepare`; here it finds none, so nothing is sent.
     pub(crate) async fn send(&self, request: &Request) -> Outcome {
         let kind = Kind::of(request);
         match kind {
@@ -275,7 +281,8 @@ impl Client {
         }
     }
 
-    /// The provider has no such request, or a credential does not fit into it: nothing can be sent, now or later.
+    /// The provider has no such request, or a credential does not fit into it: nothing can be sent,
+    /// now or later.
     fn unsendable(&self, kind: Kind) -> Outcome {
         self.provider.unsendable(kind).into()
     }
@@ -315,7 +322,8 @@ const fn fault(kind: FaultKind) -> Fault {
     }
 }
 
-/// For multipart boundaries. Zeros will do where the kernel has no entropy yet: a boundary is checked, not guessed.
+/// For multipart boundaries. Zeros will do where the kernel has no entropy yet: a boundary is
+/// checked, not guessed.
 fn entropy() -> [u8; 16] {
     let mut bytes = [0; 16];
     if getrandom::fill(&mut bytes).is_err() {

@@ -1,8 +1,9 @@
 //! TLS: who is trusted, at which time. The only file that knows rustls.
 //!
-//! A board without a battery starts in 1970, where no certificate is valid. So certificates are checked at the later of the
-//! system's clock and a floor (the latest time known to be past), and a certificate that fails by its dates alone, while
-//! the clock is not trusted, is told apart from one that is not to be trusted at all.
+//! A board without a battery starts in 1970, where no certificate is valid. So certificates are
+//! checked at the later of the system's clock and a floor (the latest time known to be past), and a
+//! certificate that fails by its dates alone, while the clock is not trusted, is told apart from
+//! one that is not to be trusted at all.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -94,7 +95,8 @@ impl FloorClock {
         }
     }
 
-    /// The daemon's present knowledge: the earliest time it can be, and whether the system clock is believed.
+    /// The daemon's present knowledge: the earliest time it can be, and whether the system clock is
+    /// believed.
     pub(crate) fn set(&self, floor: WallTime, trusted: bool) {
         self.floor.store(floor.as_secs(), Ordering::Relaxed);
         self.trusted.store(trusted, Ordering::Relaxed);
@@ -133,8 +135,8 @@ pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 /// Brings up TLS connections.
 pub(super) struct Connector {
     clock: Arc<FloorClock>,
-    /// Set at once with a `ca-file`, else with the first connection: reading the system's roots takes longer than all the
-    /// rest of the start.
+    /// Set at once with a `ca-file`, else with the first connection: reading the system's roots
+    /// takes longer than all the rest of the start.
     ready: OnceLock<Configured>,
     pub(super) memory: Mutex<Memory>,
     /// In place of the resolver's answer, unless empty.
@@ -144,8 +146,8 @@ pub(super) struct Connector {
 
 struct Configured {
     resuming: Arc<ClientConfig>,
-    /// A resumed handshake has no certificate in it, so that it passes where only small packets do; the answer to a refresh
-    /// would then be the first one that is lost.
+    /// A resumed handshake has no certificate in it, so that it passes where only small packets do;
+    /// the answer to a refresh would then be the first one that is lost.
     in_full: Arc<ClientConfig>,
 }
 
@@ -176,7 +178,8 @@ impl Connector {
         Ok(connector)
     }
 
-    /// Lookup, TCP and the handshake: the first address of the server that is through with all of it.
+    /// Lookup, TCP and the handshake: the first address of the server that is through with all of
+    /// it.
     pub(super) async fn connect(&self, origin: &Origin, deadline: Instant) -> Result<(SocketAddr, Stream), FaultKind> {
         let addresses = match timeout_at(deadline, self.look_up(origin)).await {
             Ok(Ok(addresses)) => addresses,
@@ -248,7 +251,8 @@ impl Connector {
             .with_no_client_auth();
         in_full.alpn_protocols = vec![b"http/1.1".to_vec()];
         in_full.resumption = Resumption::disabled();
-        // RFC 8446 §8: early data can be replayed by anybody who recorded it. A refresh must not be.
+        // RFC 8446 §8: early data can be replayed by anybody who recorded it. A refresh must not
+        // be.
         in_full.enable_early_data = false;
         let mut resuming = in_full.clone();
         resuming.resumption = Resumption::in_memory_sessions(SESSIONS);
@@ -284,7 +288,8 @@ impl Connector {
                 tracing::warn!(%address, cause = %error, "certificate is not trusted");
                 FaultKind::Untrusted
             }
-            // Not TLS, not a common version, or cut: a captive portal or a middlebox, and nothing was sent.
+            // Not TLS, not a common version, or cut: a captive portal or a middlebox, and nothing
+            // was sent.
             Some(_) | None => {
                 tracing::debug!(%address, cause = %error, "no TLS");
                 FaultKind::Offline
@@ -297,8 +302,8 @@ impl Connector {
     }
 }
 
-/// What the failure of all addresses means: what one of them says of a certificate tells more than the silence of others,
-/// and with the right time that certificate may be a good one.
+/// What the failure of all addresses means: what one of them says of a certificate tells more than
+/// the silence of others, and with the right time that certificate may be a good one.
 fn judge(origin: &Origin, failed: &[Failed<Refusal>]) -> FaultKind {
     let is = |kind| {
         let mut refusals = failed.iter().filter_map(|failed| failed.error.as_ref());
@@ -359,8 +364,8 @@ fn file_roots(path: &Path) -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
-/// The image owns trust (`SSL_CERT_FILE` and `SSL_CERT_DIR` included); a root that cannot be used is passed over, as the
-/// system's other programs do.
+/// The image owns trust (`SSL_CERT_FILE` and `SSL_CERT_DIR` included); a root that cannot be used
+/// is passed over, as the system's other programs do.
 fn system_roots() -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
     #[cfg(feature = "webpki-roots")]

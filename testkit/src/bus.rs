@@ -1,6 +1,7 @@
 //! A private message bus: in process, or a real `dbus-daemon`.
 //!
-//! Each has an address for `--bus` and for clients, and goes, with every connection to it, when it is stopped or dropped.
+//! Each has an address for `--bus` and for clients, and goes, with every connection to it, when it
+//! is stopped or dropped.
 
 use std::{
     convert::Infallible,
@@ -80,8 +81,8 @@ impl Drop for TestBus {
 }
 
 fn run(address: &str, ready: &mpsc::Sender<Result<(), String>>, stopped: oneshot::Receiver<Infallible>) {
-    // A runtime of our own, not the thread's: it takes the connections down with it when it is dropped, where zruntime's
-    // helper thread would go on serving them.
+    // A runtime of our own, not the thread's: it takes the connections down with it when it is
+    // dropped, where zruntime's helper thread would go on serving them.
     let runtime = match SharedRuntime::new() {
         Ok(runtime) => runtime,
         Err(error) => return drop(ready.send(Err(error.to_string()))),
@@ -114,7 +115,8 @@ pub struct DbusDaemon {
 pub enum BusPolicy<'a> {
     /// Everything to everybody.
     Open,
-    /// What the system bus allows by default, and what this policy file adds: the one that is shipped.
+    /// What the system bus allows by default, and what this policy file adds: the one that is
+    /// shipped.
     System(&'a Path),
 }
 
@@ -189,7 +191,8 @@ fn socket_directory() -> io::Result<(TempDir, PathBuf)> {
 
 fn configuration(socket: &Path, policy: BusPolicy<'_>) -> io::Result<String> {
     let rules = match policy {
-        // As the session bus has it; an allow rule that names neither sending nor receiving allows receiving.
+        // As the session bus has it; an allow rule that names neither sending nor receiving allows
+        // receiving.
         BusPolicy::Open => "<policy context=\"default\"><allow send_destination=\"*\" eavesdrop=\"true\"/>\
             <allow eavesdrop=\"true\"/><allow own=\"*\"/><allow user=\"*\"/></policy>"
             .to_owned(),

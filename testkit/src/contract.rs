@@ -4,8 +4,8 @@
     reason = "a test that cannot set up its world has failed"
 )]
 
-//! The contract as a daemon: it knows of itself only what the XML says, answers every call with values of the XML's types,
-//! and refuses one that the XML does not know.
+//! The contract as a daemon: it knows of itself only what the XML says, answers every call with
+//! values of the XML's types, and refuses one that the XML does not know.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
@@ -106,7 +106,8 @@ impl Fake {
         self.touched.lock().unwrap().clone()
     }
 
-    /// From now on this method ends with this error of the contract: the last word of one of ours, or a whole name.
+    /// From now on this method ends with this error of the contract: the last word of one of ours,
+    /// or a whole name.
     pub fn refuse(&self, member: &'static str, word: &'static str) {
         self.script.lock().unwrap().refusals.push((member, word, false));
     }

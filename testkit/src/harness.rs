@@ -1,4 +1,5 @@
-//! The common ground of all tests that start the real daemon: a server, a bus, a device, and its users.
+//! The common ground of all tests that start the real daemon: a server, a bus, a device, and its
+//! users.
 //!
 //! Owns: all of it but the daemon's process, which a test may start not at all, once or many times.
 //! Must never: read what the daemon has stored (its store belongs to the crate under test).
@@ -13,7 +14,8 @@ use crate::server::{Endpoint, Fault, Options, Outcome, Pause, Server, Stage, Tru
 use crate::standard::{CLIENT, Client, Quirks, Standard};
 use crate::user::User;
 
-/// How long anything may take that is to happen at all, on a machine that is ten times slower than most.
+/// How long anything may take that is to happen at all, on a machine that is ten times slower than
+/// most.
 pub const LIMIT: Duration = Duration::from_secs(40);
 
 /// How often a process is asked that tells nothing by itself.
@@ -134,7 +136,8 @@ impl Harness<Server> {
         (daemon, user)
     }
 
-    /// Another daemon for the same device, whose first request to `devices/me` waits to be released.
+    /// Another daemon for the same device, whose first request to `devices/me` waits to be
+    /// released.
     pub async fn restart_unvouched(&self, daemon: &mut Process) {
         let probes = |truth: &Truth| truth.requests(Endpoint::Me).count();
         self.seen(|truth| {
@@ -170,7 +173,8 @@ impl Harness<Server> {
         self.server.wait_for(until, LIMIT).await.unwrap();
     }
 
-    /// Makes every write of a record fail, whoever the daemon runs as: what it would create is there already, and no file.
+    /// Makes every write of a record fail, whoever the daemon runs as: what it would create is
+    /// there already, and no file.
     pub fn block_records(&self, blocked: bool) {
         for name in [".record.0.new", ".record.1.new"] {
             let path = self.rig.state_directory().join(name);
@@ -191,7 +195,8 @@ impl Harness<Server> {
         started.unwrap();
     }
 
-    /// A person at the server who approves whatever code waits, until the device says that it is paired.
+    /// A person at the server who approves whatever code waits, until the device says that it is
+    /// paired.
     pub async fn approve_until_paired(&self, user: &User) {
         let limit = Instant::now() + LIMIT;
         while !(user.flag("Paired").await && user.word("Pairing", "PairingState").await == "paired") {

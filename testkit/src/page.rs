@@ -1,7 +1,8 @@
 //! The web page on which a person approves or denies a code, for the demo.
 //!
-//! Owns: a listener on 127.0.0.1, on a thread of its own. One port speaks both: https, because devices send people nowhere
-//! else, by a certificate that no browser trusts; and http, for people who do not want to be warned of that. Must never: listen elsewhere, or keep anything; all it
+//! Owns: a listener on 127.0.0.1, on a thread of its own. One port speaks both: https, because
+//! devices send people nowhere else, by a certificate that no browser trusts; and http, for people
+//! who do not want to be warned of that. Must never: listen elsewhere, or keep anything; all it
 //! knows it asks the [`Server`] for.
 
 use std::{convert::Infallible, io, net::SocketAddr, thread::JoinHandle, time::Duration};
@@ -22,7 +23,8 @@ use crate::server::Server;
 // A code and a word.
 const BODY_LIMIT: usize = 1024;
 
-// RFC 8446 §5.1: the content type of the record in which a TLS client speaks first. No HTTP method begins with it.
+// RFC 8446 §5.1: the content type of the record in which a TLS client speaks first. No HTTP method
+// begins with it.
 const TLS_HANDSHAKE: u8 = 22;
 
 const STYLE: &str = "body{font:18px/1.5 system-ui,sans-serif;max-width:26rem;margin:12vh auto;padding:0 1rem;color:#223}\
@@ -40,7 +42,8 @@ pub struct Page {
 }
 
 impl Page {
-    /// Opens the page on a free loopback port. From now on the server's codes name it as the place to type them.
+    /// Opens the page on a free loopback port. From now on the server's codes name it as the place
+    /// to type them.
     ///
     /// # Errors
     ///
@@ -71,7 +74,8 @@ impl Page {
         Ok(page)
     }
 
-    /// Where to type a code, as devices are told; this, a slash, and the code lead to the question at once.
+    /// Where to type a code, as devices are told; this, a slash, and the code lead to the question
+    /// at once.
     #[must_use]
     pub fn url(&self) -> String {
         format!("https://{}/pair", self.address)

@@ -1,8 +1,9 @@
-//! A standard authorization server over TLS on loopback: discovery, device grant, code grant with PKCE, rotation, revocation.
+//! A standard authorization server over TLS on loopback: discovery, device grant, code grant with
+//! PKCE, rotation, revocation.
 //!
-//! Strict where the RFCs are, and where the documents of the two servers are whose [`Dialect`] it can speak: a request that is not
-//! as they say is refused and remembered in [`Standard::violations`]. Runs on a thread of its own and ends when its handle is
-//! dropped.
+//! Strict where the RFCs are, and where the documents of the two servers are whose [`Dialect`] it
+//! can speak: a request that is not as they say is refused and remembered in
+//! [`Standard::violations`]. Runs on a thread of its own and ends when its handle is dropped.
 
 mod dialect;
 mod state;
@@ -41,7 +42,8 @@ pub struct Quirks {
     pub token_life: Option<u64>,
     /// Life of the next access token alone; those after it have `token_life` again.
     pub next_life: Option<u64>,
-    /// A refresh gives a new refresh token and ends the old one (RFC 6749 §6); without, the old one stays.
+    /// A refresh gives a new refresh token and ends the old one (RFC 6749 §6); without, the old one
+    /// stays.
     pub rotates: bool,
     /// How it describes itself.
     pub document: Document,
@@ -49,7 +51,8 @@ pub struct Quirks {
     pub refuses_refresh: Option<&'static str>,
     /// What a poll for a code that was declined is refused with.
     pub declines_with: &'static str,
-    /// How many bytes an access token and a refresh token have, where that is more than they would have anyway.
+    /// How many bytes an access token and a refresh token have, where that is more than they would
+    /// have anyway.
     pub token_lengths: (usize, usize),
     /// The `Content-Type` of every answer that has a body.
     pub label: &'static str,
@@ -230,8 +233,8 @@ impl Standard {
         })
     }
 
-    /// A person opens an authorization URI and approves or declines. The address that the browser is sent to; `None` where
-    /// the request is not one.
+    /// A person opens an authorization URI and approves or declines. The address that the browser
+    /// is sent to; `None` where the request is not one.
     #[must_use]
     pub fn browse(&self, authorization_uri: &str, approve: bool) -> Option<String> {
         self.state.update(|state| state.authorize(authorization_uri, approve))

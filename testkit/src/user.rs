@@ -38,7 +38,8 @@ pub type Options<'a> = [(&'a str, Variant<'a>)];
 impl User {
     /// Connects to this bus.
     pub async fn at(address: &str) -> Self {
-        // The daemon answers every call within 20 s. A call of a daemon that was killed may never be answered.
+        // The daemon answers every call within 20 s. A call of a daemon that was killed may never
+        // be answered.
         let builder = zbus::connection::Builder::address(address).method_timeout(LIMIT);
         Self {
             connection: builder.build().await.unwrap(),
@@ -95,7 +96,8 @@ impl User {
         Ok(texts.collect())
     }
 
-    /// [`Self::code`]. Codes are given five seconds apart at least: until then the daemon refuses, for this reason and no other.
+    /// [`Self::code`]. Codes are given five seconds apart at least: until then the daemon refuses,
+    /// for this reason and no other.
     pub async fn code_when_it_may(&self, options: &Options<'_>) -> HashMap<String, String> {
         let limit = Instant::now() + LIMIT;
         loop {
@@ -187,7 +189,8 @@ impl User {
         }
     }
 
-    /// Does `what`, and the slowest answer to `Ping` meanwhile: what this machine, busy as it is, adds to any answer at that time.
+    /// Does `what`, and the slowest answer to `Ping` meanwhile: what this machine, busy as it is,
+    /// adds to any answer at that time.
     pub async fn beside_pings<T>(&self, what: impl Future<Output = T>) -> (T, Duration) {
         let peer = self.proxy("org.freedesktop.DBus.Peer").await;
         let mut what = std::pin::pin!(what);

@@ -1,7 +1,8 @@
 //! Something that changes, and a way to wait until it has.
 //!
-//! Owns: the one lock around each part's state, and the waiting for it. Critical sections are short and synchronous; no lock
-//! is ever held over an await. Waiting is bounded in real time, never by a test's paused clock.
+//! Owns: the one lock around each part's state, and the waiting for it. Critical sections are short
+//! and synchronous; no lock is ever held over an await. Waiting is bounded in real time, never by a
+//! test's paused clock.
 
 use std::{
     fmt,
@@ -9,7 +10,8 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A value shared between the thread that changes it and those that wait for a change. Clones share the value.
+/// A value shared between the thread that changes it and those that wait for a change. Clones share
+/// the value.
 pub struct Watched<T>(Arc<Inner<T>>);
 
 struct Inner<T> {
@@ -43,12 +45,14 @@ impl<T> Watched<T> {
         }))
     }
 
-    /// Looks at the value as it is now. `look` must not use this `Watched` again: it runs under the lock.
+    /// Looks at the value as it is now. `look` must not use this `Watched` again: it runs under the
+    /// lock.
     pub fn read<R>(&self, look: impl FnOnce(&T) -> R) -> R {
         look(&self.lock())
     }
 
-    /// Changes the value and wakes all who wait. `change` must not use this `Watched` again: it runs under the lock.
+    /// Changes the value and wakes all who wait. `change` must not use this `Watched` again: it
+    /// runs under the lock.
     pub fn update<R>(&self, change: impl FnOnce(&mut T) -> R) -> R {
         let result = change(&mut self.lock());
         self.0.changed.notify_all();
@@ -87,8 +91,8 @@ impl<T> Watched<T> {
 }
 
 impl<T: Send + 'static> Watched<T> {
-    /// [`Self::wait_blocking`] for async code. The limit is real time: a blocking thread does the waiting, and tokio does not
-    /// advance a paused clock while one is at work.
+    /// [`Self::wait_blocking`] for async code. The limit is real time: a blocking thread does the
+    /// waiting, and tokio does not advance a paused clock while one is at work.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! The operator's tool as its own process, against the real daemon: what it prints, and what a script learns from it.
+//! The operator's tool as its own process, against the real daemon: what it prints, and what a
+//! script learns from it.
 
 use std::fs;
 use std::os::unix::net::UnixListener;
@@ -70,7 +71,8 @@ fn shown_for(pair: &Process, least: u64) -> String {
     output[above.unwrap() + 2].trim().to_owned()
 }
 
-/// A daemon that is paired. Another one than that which asked for the code: codes are throttled for a while.
+/// A daemon that is paired. Another one than that which asked for the code: codes are throttled for
+/// a while.
 fn paired(world: &Harness) -> Process {
     let first = world.start_blocking();
     let mut pair = start(world, "pair");
@@ -380,7 +382,8 @@ fn codes(output: &str) -> usize {
     typed.sort_unstable();
     typed.dedup();
     assert_eq!(typed.len(), shown, "a code was shown twice: {output}");
-    // Only the outermost rows of a picture hold nothing but ink and paper's two upper modules of a finder pattern.
+    // Only the outermost rows of a picture hold nothing but ink and paper's two upper modules of a
+    // finder pattern.
     let pictures = lines
         .windows(2)
         .filter(|two| !has_ink(two[0]) && has_ink(two[1]))
@@ -540,8 +543,8 @@ fn the_tool_leaves_no_core_and_nobody_of_its_user_looks_into_it() {
     if fs::metadata("/proc/self").unwrap().uid() == 0 {
         // As somebody else, or there would be nothing to see.
         let copy = folder.path().join("c2c-authctl");
-        // By a process of its own: what this one has open for writing, children of tests beside this one have too, and then
-        // the kernel refuses to run it.
+        // By a process of its own: what this one has open for writing, children of tests beside
+        // this one have too, and then the kernel refuses to run it.
         let copied = Command::new("install")
             .args(["-m755", TOOL])
             .arg(&copy)
@@ -559,7 +562,8 @@ fn the_tool_leaves_no_core_and_nobody_of_its_user_looks_into_it() {
     let (_connection, _) = bus.accept().unwrap();
     let process = PathBuf::from(format!("/proc/{}", tool.id()));
     let limits = fs::read_to_string(process.join("limits")).unwrap();
-    // What is not dumpable belongs to root, whoever runs it: nobody else may trace it or read its memory.
+    // What is not dumpable belongs to root, whoever runs it: nobody else may trace it or read its
+    // memory.
     let owner = fs::metadata(process.join("mem")).unwrap().uid();
     tool.kill().unwrap();
     tool.wait().unwrap();

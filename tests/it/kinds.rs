@@ -1,4 +1,5 @@
-//! The two standard kinds end to end: the real daemon between a bus, a standard server over TLS and a browser.
+//! The two standard kinds end to end: the real daemon between a bus, a standard server over TLS and
+//! a browser.
 //!
 //! (Frame.io's own kind has `paths`; third-party servers and a real browser have `tests/oidc`.)
 
@@ -114,7 +115,8 @@ async fn a_browser_on_the_board_pairs_among_strangers() {
     assert_eq!(user.word("Pairing", "PairingState").await, "awaiting-user");
     let back = world.server.browse(&code["authorization-uri"], true).unwrap();
 
-    // A hostile process on the board: pages of its own, guesses, a flood, connections that say nothing.
+    // A hostile process on the board: pages of its own, guesses, a flood, connections that say
+    // nothing.
     let place = host(&back);
     let hostile = tokio::task::spawn_blocking(move || {
         // More than twice as many as the daemon holds at once: somebody has to give way.
@@ -370,7 +372,8 @@ async fn a_server_that_does_not_know_s256_is_told_as_that() {
 
 #[tokio::test]
 async fn a_port_that_is_taken_is_told_and_tried_again() {
-    // One that the kernel gives to nobody who asks for any: it is given back below, and must be nobody's then.
+    // One that the kernel gives to nobody who asks for any: it is given back below, and must be
+    // nobody's then.
     let own = 10_000 + u16::try_from(std::process::id() % 20_000).unwrap();
     let free = (own..own + 100).find_map(|port| std::net::TcpListener::bind(("127.0.0.1", port)).ok());
     let taken = free.unwrap();

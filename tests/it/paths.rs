@@ -1,5 +1,5 @@
-//! The whole path, as the people it is for would try it: the real daemon as its own process, a real bus, real TLS, real
-//! sealed files, and a server that tells afterwards what really happened.
+//! The whole path, as the people it is for would try it: the real daemon as its own process, a real
+//! bus, real TLS, real sealed files, and a server that tells afterwards what really happened.
 //!
 //! One module for each thing that is to be shown.
 

@@ -1,4 +1,5 @@
-//! The real daemon as its own process, as systemd and an operator see it: notifications, signals, exit codes, one sentence.
+//! The real daemon as its own process, as systemd and an operator see it: notifications, signals,
+//! exit codes, one sentence.
 
 use std::path::Path;
 use std::process::{Command, ExitStatus};
@@ -32,8 +33,9 @@ async fn exit(daemon: &mut Process) -> Option<i32> {
 async fn a_stop_with_nothing_to_finish_does_not_wait_for_its_limits() {
     let world = Harness::c2c(DAEMON, quick());
     let mut all = Vec::new();
-    // The bus is given a second at most for the last answers, of which there are none. A daemon that waits for it never ends
-    // sooner, whichever time; one that does not needs a few milliseconds, except where the machine is busy.
+    // The bus is given a second at most for the last answers, of which there are none. A daemon
+    // that waits for it never ends sooner, whichever time; one that does not needs a few
+    // milliseconds, except where the machine is busy.
     for _ in 0..5 {
         let mut daemon = world.start().await;
         let asked = std::time::Instant::now();

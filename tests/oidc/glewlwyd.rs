@@ -1,12 +1,13 @@
-//! The daemon against a second third-party server: glewlwyd, in C, with its own TLS and its own ways (a path in the
-//! issuer, 403 for a client that it does not know, no words at all for a refresh token that is dead).
+//! The daemon against a second third-party server: glewlwyd, in C, with its own TLS and its own
+//! ways (a path in the issuer, 403 for a client that it does not know, no words at all for a
+//! refresh token that is dead).
 
 use c2c_testkit::user::error_name;
 
 use crate::world::World;
 
-/// With `openid` it wants a `nonce` in the code grant too, which `OpenID` Connect Core §3.1.2.1 leaves to the client; one that has no
-/// use for an ID token has no use for the scope.
+/// With `openid` it wants a `nonce` in the code grant too, which `OpenID` Connect Core §3.1.2.1
+/// leaves to the client; one that has no use for an ID token has no use for the scope.
 const WITHOUT_NONCE: &str = "offline_access";
 
 #[tokio::test]
@@ -22,7 +23,8 @@ async fn a_public_client_pairs_by_device_code() {
     world.until("Pairing", "PairingState", "paired").await;
     let _daemon = world.is_served_and_rotated("device-public", daemon).await;
     world.server().nothing_was_rejected(&[]);
-    // It revokes for clients with a secret only: the pairing ends here all the same, and what it refused is in its counters.
+    // It revokes for clients with a secret only: the pairing ends here all the same, and what it
+    // refused is in its counters.
     world.call("Pairing", "Unpair", &()).await.unwrap();
     assert_eq!(world.word("Pairing", "PairingState").await, "unpaired");
     let refused = world.until_refused().await;

@@ -1,8 +1,10 @@
-//! The daemon against two third-party authorization servers, the certified oidc-provider and Debian's glewlwyd, with
-//! a real browser (Chromium) that walks the server's pages and follows its redirect to the daemon's own listener.
+//! The daemon against two third-party authorization servers, the certified oidc-provider and
+//! Debian's glewlwyd, with a real browser (Chromium) that walks the server's pages and follows its
+//! redirect to the daemon's own listener.
 //!
-//! Needs Node, Chromium, the npm package of the first, sqlite3 and the unpacked Debian packages of the second: `tests/oidc/run`
-//! gets them and runs this. So the tests are ignored by default; asked for, they fail where something is missing, they do not skip.
+//! Needs Node, Chromium, the npm package of the first, sqlite3 and the unpacked Debian packages of
+//! the second: `tests/oidc/run` gets them and runs this. So the tests are ignored by default; asked
+//! for, they fail where something is missing, they do not skip.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
@@ -126,8 +128,8 @@ async fn a_refresh_token_that_a_thief_used_ends_the_pairing_by_the_servers_word_
     world.server().nothing_was_rejected(&["invalid_grant"]);
 }
 
-/// A server may keep one session, and one grant, for a user at a client: then the new pair and the old are one to it, and to
-/// revoke the old would end the new.
+/// A server may keep one session, and one grant, for a user at a client: then the new pair and the
+/// old are one to it, and to revoke the old would end the new.
 #[tokio::test]
 #[ignore = "run by tests/oidc/run"]
 async fn a_pairing_that_is_replaced_in_the_same_session_of_a_browser_lives_on() {

@@ -121,8 +121,8 @@ impl Server {
         words.iter().map(|word| word.as_str().unwrap().to_owned()).collect()
     }
 
-    /// Every request of the daemon was as the server wants it. `but`: what the test brought about, each as often as it did, no
-    /// more and no less.
+    /// Every request of the daemon was as the server wants it. `but`: what the test brought about,
+    /// each as often as it did, no more and no less.
     pub(crate) fn nothing_was_rejected(&self, but: &[&str]) {
         assert!(self.requests() > 0, "this check can fail");
         let mut refused = self.refused();
@@ -151,8 +151,8 @@ impl Drop for Server {
     }
 }
 
-/// Ports that are one server's alone: of those that the kernel gives to nobody who asks for any, others than the servers beside it
-/// have, and others than those of a run beside this one.
+/// Ports that are one server's alone: of those that the kernel gives to nobody who asks for any,
+/// others than the servers beside it have, and others than those of a run beside this one.
 fn ports() -> Range<u16> {
     const EACH: u16 = 5;
     const OF_A_RUN: u16 = 200;

@@ -196,7 +196,8 @@ impl World {
         (token.access, token.generation)
     }
 
-    /// A token that the server takes. One that it does not has to be no longer the one that is served.
+    /// A token that the server takes. One that it does not has to be no longer the one that is
+    /// served.
     pub(crate) async fn good_token(&self) -> (String, u64) {
         loop {
             let (token, generation) = self.token().await;

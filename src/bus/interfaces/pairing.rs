@@ -1,4 +1,4 @@
-//! `org.cameratocloud.Auth1.Pairing`: pair, cancel, unpair, for the role «ui».
+//! `org.cameratocloud.Auth1.Pairing`: pair, cancel, unpair, for the role "ui".
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -309,7 +309,8 @@ impl Pairing {
     }
 
     /// `PairingState` or `PairingReason` changed.
-    // Declared for introspection, the signal queue emits it. Its own name in Rust: zbus makes a `pairing_state_changed` of the property.
+    // Declared for introspection, the signal queue emits it. Its own name in Rust: zbus makes a
+    // `pairing_state_changed` of the property.
     #[zbus(signal, name = "PairingStateChanged")]
     async fn state_changed(emitter: &SignalEmitter<'_>, state: &str, reason: &str) -> zbus::Result<()>;
 }

@@ -1,4 +1,4 @@
-//! `org.cameratocloud.Auth1.Tokens`: bearer tokens for the role «uploader».
+//! `org.cameratocloud.Auth1.Tokens`: bearer tokens for the role "uploader".
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,8 +17,9 @@ use c2c_auth_core::{AccessToken, CallError, Command, Generation, Reply};
 
 pub(in crate::bus) struct Tokens(pub(in crate::bus) Arc<Gateway>);
 
-/// The one answer that may carry an access token. Goes into the message straight from the wiping type, without another
-/// copy of ours; the message's own buffer is zbus's, and the bus copies it too.
+/// The one answer that may carry an access token. Goes into the message straight from the wiping
+/// type, without another copy of ours; the message's own buffer is zbus's, and the bus copies it
+/// too.
 pub(in crate::bus) struct Bearer(AccessToken);
 
 impl Bearer {

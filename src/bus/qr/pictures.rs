@@ -1,7 +1,8 @@
-//! Pictures of the code on show: one is drawn at a time, whoever asks, beside the loop, and the last one is kept.
+//! Pictures of the code on show: one is drawn at a time, whoever asks, beside the loop, and the
+//! last one is kept.
 //!
-//! Must never: keep a picture longer than its code is on show, or hold up a caller of another method. What is not needed any more is
-//! wiped.
+//! Must never: keep a picture longer than its code is on show, or hold up a caller of another
+//! method. What is not needed any more is wiped.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -51,7 +52,8 @@ pub(in crate::bus) struct Pen<'a> {
 }
 
 impl Pictures {
-    /// Waits for those who asked before. Ask for the code only then: it may have changed in the meantime.
+    /// Waits for those who asked before. Ask for the code only then: it may have changed in the
+    /// meantime.
     pub(in crate::bus) async fn pen(&self) -> Pen<'_> {
         let turn = self.pen.lock().await;
         Pen {
@@ -87,7 +89,8 @@ impl Pen<'_> {
         {
             return Ok(picture.clone());
         }
-        // A thread, because the largest takes a small board tens of milliseconds, in which the loop would answer nobody.
+        // A thread, because the largest takes a small board tens of milliseconds, in which the loop
+        // would answer nobody.
         let (done, drawn) = oneshot::channel();
         let work = move || {
             // Nobody waits any more where the connection is gone.

@@ -1,9 +1,11 @@
 //! A PNG writer for square pictures of large modules in two colours: 1-bit greyscale.
 //!
-//! Each row of modules is drawn once, and the lines of pixels that repeat it are written as matches with the line before: DEFLATE with its
-//! fixed codes, which needs no tables and makes a QR code of 300 pixels smaller than 2 kB.
+//! Each row of modules is drawn once, and the lines of pixels that repeat it are written as matches
+//! with the line before: DEFLATE with its fixed codes, which needs no tables and makes a QR code of
+//! 300 pixels smaller than 2 kB.
 
-/// A picture of `modules` by `modules` (at least 16 pixels), each `scale` pixels on a side; `dark` tells for each module (x, y) whether it is.
+/// A picture of `modules` by `modules` (at least 16 pixels), each `scale` pixels on a side; `dark`
+/// tells for each module (x, y) whether it is.
 pub(in crate::bus) fn write(modules: u32, scale: u32, dark: impl Fn(u32, u32) -> bool) -> Vec<u8> {
     let side = modules * scale;
     let mut header = Vec::with_capacity(13);
@@ -11,7 +13,7 @@ pub(in crate::bus) fn write(modules: u32, scale: u32, dark: impl Fn(u32, u32) ->
     header.extend(side.to_be_bytes());
     header.extend([1, 0, 0, 0, 0]); // bit depth 1, greyscale, DEFLATE, adaptive filters, not interlaced
 
-    // The filter type «none», then the pixels; those beyond the right edge are white.
+    // The filter type "none", then the pixels; those beyond the right edge are white.
     let mut line = vec![0; 1 + side.div_ceil(8) as usize];
     let mut before = Vec::new();
     let mut data = Zlib::new();
@@ -228,7 +230,8 @@ mod tests {
 
     use super::*;
 
-    /// A decoder that shares nothing with the encoder: RFC 1951 with its tables written out, for one block with fixed codes.
+    /// A decoder that shares nothing with the encoder: RFC 1951 with its tables written out, for
+    /// one block with fixed codes.
     fn inflate(deflated: &[u8]) -> Vec<u8> {
         const LENGTHS: [(usize, u32); 29] = [
             (3, 0),
@@ -364,7 +367,8 @@ mod tests {
 
     #[test]
     fn pixels_survive_the_way_through_the_file() {
-        // Sides that are no multiple of 8, scales down to one pixel, rows that repeat and rows of one colour.
+        // Sides that are no multiple of 8, scales down to one pixel, rows that repeat and rows of
+        // one colour.
         for (modules, scale) in [(29, 9), (41, 25), (185, 6), (185, 2), (33, 1), (24, 1), (1, 250)] {
             let dark = |x: u32, y: u32| y % 7 != 3 && (x * 7 + (y / 3) * 13 + x * x / 5).is_multiple_of(3);
             let png = write(modules, scale, dark);

@@ -57,7 +57,8 @@ fn a_code_keeps_four_white_modules_on_every_side_and_its_three_finder_patterns()
 #[test]
 fn the_format_information_says_level_m() {
     let rows = text();
-    // ISO/IEC 18004 §7.9: around the upper left finder, most significant bit first, masked with 101010000010010.
+    // ISO/IEC 18004 §7.9: around the upper left finder, most significant bit first, masked with
+    // 101010000010010.
     let at = [
         (0, 8),
         (1, 8),

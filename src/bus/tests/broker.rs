@@ -216,7 +216,8 @@ async fn signals_reach_a_subscriber_before_the_answer_through_a_real_bus() {
         .path(OBJECT)
         .build()
         .unwrap();
-    // The first announcement went out before anybody could subscribe, and the answer to AddMatch came before the stream.
+    // The first announcement went out before anybody could subscribe, and the answer to AddMatch
+    // came before the stream.
     let relevant = |message: &Message| {
         message
             .header()

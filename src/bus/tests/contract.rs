@@ -95,7 +95,8 @@ async fn the_live_object_is_what_the_contract_says_and_nothing_more() {
     assert_eq!(contract().interfaces().len(), 3);
 }
 
-/// The words of the list that follows `heading` in the contract: lines of «word  explanation» in the comment.
+/// The words of the list that follows `heading` in the contract: lines of "word explanation" in the
+/// comment.
 fn listed(heading: &str) -> Vec<&'static str> {
     let list = CONTRACT.split_once(heading).unwrap().1.split("-->").next().unwrap();
     let indent = "        ";

@@ -53,7 +53,8 @@ async fn the_state_at_the_start_is_told_once_and_whole() {
         assert_eq!(label(&pair.arrival().await), format!("PropertiesChanged {expected}"));
     }
     assert_eq!(label(&pair.arrival().await), "PairingStateChanged");
-    // No AccessTokenChanged for «there never was one»: the next thing to arrive is the answer to a ping.
+    // No AccessTokenChanged for "there never was one": the next thing to arrive is the answer to a
+    // ping.
     call(&pair.client, "org.freedesktop.DBus.Peer", "Ping", &())
         .await
         .unwrap();

@@ -9,7 +9,7 @@ const POLICY: &str = include_str!("../../../dbus/org.cameratocloud.Auth1.conf");
 
 #[derive(Debug)]
 struct Rule {
-    /// «default», «user root», «group c2c-ui» …
+    /// "default", "user root", "group c2c-ui" …
     context: String,
     allow: bool,
     attributes: BTreeMap<String, String>,

@@ -22,8 +22,8 @@ fn os_release(text: &str) -> Result<String, Missing> {
 
 #[test]
 fn the_derived_id_is_the_one_of_systemd() {
-    // Answer of `systemd-id128 machine-id --uuid --app-specific=12d557c1ba214d9ea16243c1471a37f2`, systemd 252, on a
-    // machine with this machine id.
+    // Answer of `systemd-id128 machine-id --uuid --app-specific=12d557c1ba214d9ea16243c1471a37f2`,
+    // systemd 252, on a machine with this machine id.
     let (_root, system) = machine(&[("etc/machine-id", "0123456789abcdef0123456789abcdef\n")]);
     assert_eq!(
         system.client_id(&ClientIdFrom::MachineId).unwrap().0,

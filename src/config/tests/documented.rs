@@ -5,7 +5,8 @@ use crate::config::raw::Raw;
 
 const DOCUMENTED: &str = include_str!("../../../config/config.toml");
 
-/// Lines of `config.toml` that begin with `prefix` and a key, uncommented, with their section: `(section, line)`.
+/// Lines of `config.toml` that begin with `prefix` and a key, uncommented, with their section:
+/// `(section, line)`.
 fn documented(prefix: &str) -> Vec<(String, String)> {
     let mut section = String::new();
     let mut found = Vec::new();
@@ -141,7 +142,8 @@ fn alternative(line: &str) -> Option<&str> {
         .then_some(key)
 }
 
-/// Where such lines stand together, they are chosen together; a key that comes again is another choice.
+/// Where such lines stand together, they are chosen together; a key that comes again is another
+/// choice.
 fn alternatives(lines: &[&str]) -> Vec<Vec<usize>> {
     let mut blocks: Vec<Vec<usize>> = Vec::new();
     for (at, line) in lines.iter().enumerate() {
@@ -158,7 +160,8 @@ fn alternatives(lines: &[&str]) -> Vec<Vec<usize>> {
     blocks
 }
 
-/// The text with these lines in place of those of their section that have the same keys, or that they name behind «instead of».
+/// The text with these lines in place of those of their section that have the same keys, or that
+/// they name behind "instead of".
 fn chosen(lines: &[&str], block: &[usize]) -> String {
     let home = |at: usize| lines[..at].iter().rposition(|line| line.starts_with('['));
     let replaces = |line: &str| {

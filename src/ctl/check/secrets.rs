@@ -45,7 +45,8 @@ pub(super) fn secrets(site: &Site, config: Option<&Config>, found: &mut Vec<Find
     }
 }
 
-/// Files of our names in the stores for what is not encrypted, which systemd would use if the one in force were not there.
+/// Files of our names in the stores for what is not encrypted, which systemd would use if the one
+/// in force were not there.
 fn idle_in_clear(site: &Site, which: Which, in_force: Option<&Kept>) -> impl Iterator<Item = Finding> {
     let in_force = in_force.map(|kept| kept.path().to_owned());
     let stores = PLAIN_STORES.map(|store| site.path(store).join(which.credential()));

@@ -1,5 +1,5 @@
-//! The server as the daemon would reach it, with the daemon's own client: name, TLS, and its clock against ours. Sends no
-//! credential.
+//! The server as the daemon would reach it, with the daemon's own client: name, TLS, and its clock
+//! against ours. Sends no credential.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

@@ -1,4 +1,5 @@
-//! The bus and the service manager: files that must be installed, the unit, and the daemon itself if it answers.
+//! The bus and the service manager: files that must be installed, the unit, and the daemon itself
+//! if it answers.
 
 use std::fs;
 use std::path::PathBuf;

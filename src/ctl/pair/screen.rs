@@ -13,7 +13,8 @@ use crate::ctl::exit::{Failure, word_of};
 use crate::ctl::{note, print};
 use c2c_auth_client::proxy::{Options, PairingProxy};
 
-/// Light modules as background: cameras want black on white, and most terminals are the other way round.
+/// Light modules as background: cameras want black on white, and most terminals are the other way
+/// round.
 pub(in crate::ctl) fn on_white(qr: &str) -> String {
     qr.lines()
         .fold(String::new(), |out, line| out + "\x1b[30;107m" + line + "\x1b[0m\n")
@@ -111,8 +112,8 @@ impl<'a> Screen<'a> {
             self.end_line();
             note(text);
         }
-        // While there is none, there is nothing to count down. The signals of a start are read after its answer: what was shown then
-        // is still to be seen.
+        // While there is none, there is nothing to count down. The signals of a start are read
+        // after its answer: what was shown then is still to be seen.
         self.valid_until = None;
     }
 

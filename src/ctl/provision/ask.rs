@@ -1,5 +1,5 @@
-//! Reads the client secret: from a pipe, or from a terminal without echo. Never from argv or the environment, which others can
-//! read.
+//! Reads the client secret: from a pipe, or from a terminal without echo. Never from argv or the
+//! environment, which others can read.
 
 use std::io::{self, BufReader, IsTerminal, Read, Write};
 use std::os::fd::AsFd;
@@ -63,7 +63,8 @@ fn typed(input: impl Read) -> Result<Plain, Failure> {
     Ok(line)
 }
 
-/// A terminal that shows nothing and sends no signals, until this is dropped: an interrupt in between would leave it mute.
+/// A terminal that shows nothing and sends no signals, until this is dropped: an interrupt in
+/// between would leave it mute.
 struct Quiet<F: AsFd> {
     terminal: F,
     before: Termios,

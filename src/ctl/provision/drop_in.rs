@@ -1,7 +1,9 @@
-//! What `provision` writes into the configuration: one drop-in of its own. In comments it also records where unsealed secrets may
-//! be while they are being moved, so that no crash loses track of them, and where former unsealed state keys are kept.
+//! What `provision` writes into the configuration: one drop-in of its own. In comments it also
+//! records where unsealed secrets may be while they are being moved, so that no crash loses track
+//! of them, and where former unsealed state keys are kept.
 //!
-//! Root removes what it names. So a name that `provision` cannot have written is never used, only reported.
+//! Root removes what it names. So a name that `provision` cannot have written is never used, only
+//! reported.
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -129,8 +131,8 @@ impl DropIn {
         })
     }
 
-    /// Where to write it, if it has to be: it differs from `former`. Files that the image's own configuration names as well need
-    /// no naming where there is no room for it.
+    /// Where to write it, if it has to be: it differs from `former`. Files that the image's own
+    /// configuration names as well need no naming where there is no room for it.
     pub(super) fn home(&mut self, site: &Site, config: &Config, former: &Self) -> Result<Option<Home>, Failure> {
         if self == former {
             return Ok(None);
@@ -159,8 +161,8 @@ impl DropIn {
         }
     }
 
-    /// Writes it beside its place in that directory, and holds it against the configuration's rules: what would be refused never
-    /// gets there.
+    /// Writes it beside its place in that directory, and holds it against the configuration's
+    /// rules: what would be refused never gets there.
     pub(super) fn stage(&self, site: &Site, directory: &Path) -> Result<Change, Failure> {
         let path = site.path(directory).join(NAME);
         let [usual, spare] = Self::paths(site);
@@ -232,7 +234,8 @@ impl DropIn {
     }
 }
 
-/// Whether `provision` may have written this name: whole, without detours, and of a secret. The package's postrm asks the same.
+/// Whether `provision` may have written this name: whole, without detours, and of a secret. The
+/// package's postrm asks the same.
 fn is_ours(path: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();
     let mut parts = bytes.split(|byte| *byte == b'/');

@@ -25,9 +25,11 @@ pub(in crate::ctl) fn provision(wanted: &Provision) -> Result<Exit, Failure> {
     complaint.map_or(Ok(Exit::Ok), |complaint| Err(Failure::failed(complaint)))
 }
 
-/// Not one with the secrets: should the power be cut in between, they are in force, and the same command comes to this.
+/// Not one with the secrets: should the power be cut in between, they are in force, and the same
+/// command comes to this.
 fn wait_for_tpm(site: &Site, report: &mut Report) {
-    // Not After=: systemd orders whom it gives encrypted credentials behind the TPM by itself, which pulls nothing in.
+    // Not After=: systemd orders whom it gives encrypted credentials behind the TPM by itself,
+    // which pulls nothing in.
     let pulled_in = ["Wants", "Requires"].map(|kind| property(UNIT, kind).unwrap_or_default());
     let mut pulled_in = pulled_in.iter().flat_map(|units| units.split(' '));
     let seen = Seen {
@@ -49,7 +51,8 @@ fn wait_for_tpm(site: &Site, report: &mut Report) {
     let _ = daemon_reload();
 }
 
-/// Makes the daemon read its secrets: one that runs is restarted, one that died, most likely of them, is started.
+/// Makes the daemon read its secrets: one that runs is restarted, one that died, most likely of
+/// them, is started.
 fn take_up(site: &Site) -> (&'static str, Option<String>) {
     if let Some(why) = host_key::lost_by_a_start(site) {
         return (

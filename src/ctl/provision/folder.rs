@@ -1,8 +1,8 @@
-//! Whether a directory may hold unsealed secrets: the daemon must see it from inside its sandbox, it must be persistent, and nobody
-//! but root may change anything on the way to it.
+//! Whether a directory may hold unsealed secrets: the daemon must see it from inside its sandbox,
+//! it must be persistent, and nobody but root may change anything on the way to it.
 //!
-//! Checked component by component, so that no symbolic link leads elsewhere. Since everything on the way belongs to root, the result
-//! stays true.
+//! Checked component by component, so that no symbolic link leads elsewhere. Since everything on
+//! the way belongs to root, the result stays true.
 
 use std::fs::{self, Metadata};
 use std::io;

@@ -1,5 +1,5 @@
-//! Where `provision` keeps what it writes: below `/etc` or, on images whose `/etc` is read-only or volatile, below
-//! `/var/lib/c2c-provision`.
+//! Where `provision` keeps what it writes: below `/etc` or, on images whose `/etc` is read-only or
+//! volatile, below `/var/lib/c2c-provision`.
 //!
 //! Decided before the secret is asked for. Changes nothing.
 

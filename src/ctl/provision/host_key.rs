@@ -1,8 +1,9 @@
 //! The host's key, by which systemd seals: whose it is, told without systemd.
 //!
-//! systemd binds this file to the machine id, and deletes it when it is read under another one. It does so for whoever asks:
-//! `systemd-creds`, and the service manager for a unit with a credential. All that was sealed with the key is lost then. So this is
-//! looked at first, and where the key would go neither is called. Only root can look: for others the key is never foreign.
+//! systemd binds this file to the machine id, and deletes it when it is read under another one. It
+//! does so for whoever asks: `systemd-creds`, and the service manager for a unit with a credential.
+//! All that was sealed with the key is lost then. So this is looked at first, and where the key
+//! would go neither is called. Only root can look: for others the key is never foreign.
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -11,7 +12,8 @@ use super::place::{Which, credentials};
 use super::seal::{Key, header};
 use crate::ctl::site::Site;
 
-/// systemd's application id for it; its file begins with the id that [`MachineId::app_specific`] makes of this one.
+/// systemd's application id for it; its file begins with the id that [`MachineId::app_specific`]
+/// makes of this one.
 ///
 /// [`MachineId::app_specific`]: crate::config::MachineId::app_specific
 const APPLICATION_ID: [u8; 16] = [
@@ -21,7 +23,8 @@ const APPLICATION_ID: [u8; 16] = [
 /// Whether systemd would delete the key if it read it now. `false` where it cannot be read.
 pub(in crate::ctl) fn is_foreign(site: &Site) -> bool {
     let path = site.host_key();
-    // systemd follows no link, refuses what is no file or has no key in it, and reads nothing without a machine id.
+    // systemd follows no link, refuses what is no file or has no key in it, and reads nothing
+    // without a machine id.
     if !fs::symlink_metadata(&path).is_ok_and(|found| found.is_file()) {
         return false;
     }
@@ -49,7 +52,8 @@ pub(super) fn sealed_elsewhere(site: &Site) -> String {
     )
 }
 
-/// Why the daemon must not be started: systemd would delete the key that a credential of ours is sealed with.
+/// Why the daemon must not be started: systemd would delete the key that a credential of ours is
+/// sealed with.
 pub(in crate::ctl) fn lost_by_a_start(site: &Site) -> Option<String> {
     if !is_foreign(site) {
         return None;
@@ -99,8 +103,8 @@ pub(in crate::ctl) mod tests {
         let (_folder, mut site) = machine();
         assert!(!is_foreign(&site), "there is none");
         with_key_of(&mut site, 0x11);
-        // `systemd-id128 machine-id --app-specific=d3acecba0dad4cdfb8c9381528936c58` of systemd 252, and what its systemd-creds
-        // wrote, on a machine with this id.
+        // `systemd-id128 machine-id --app-specific=d3acecba0dad4cdfb8c9381528936c58` of systemd
+        // 252, and what its systemd-creds wrote, on a machine with this id.
         let begins = fs::read(site.host_key()).unwrap()[..16].to_vec();
         let said = 0xfe93_479d_bc6e_4af4_b46c_43f3_7696_a2cc_u128;
         assert_eq!(begins, said.to_be_bytes());

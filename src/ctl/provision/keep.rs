@@ -1,5 +1,6 @@
-//! The state key that does not open now but may open later: a TPM that cannot be reached today may answer tomorrow, and what is on
-//! disk was sealed with its key. It is kept unchanged beside its place, and never removed by `provision`.
+//! The state key that does not open now but may open later: a TPM that cannot be reached today may
+//! answer tomorrow, and what is on disk was sealed with its key. It is kept unchanged beside its
+//! place, and never removed by `provision`.
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -19,7 +20,8 @@ use crate::system::atomic_file::{Access, without_stage};
 /// Between the name of the secret and a number.
 const MARK: &str = ".replaced.";
 
-/// The files whose content would be lost if a state key came to its place: all but the one that could be read.
+/// The files whose content would be lost if a state key came to its place: all but the one that
+/// could be read.
 pub(super) fn at_risk(site: &Site, target: &Target, former: &DropIn, found: Option<&Found>) -> Vec<PathBuf> {
     let which = Which::StateKey;
     // By its real name: systemd finds the spare store by a link.
@@ -36,8 +38,8 @@ pub(super) fn at_risk(site: &Site, target: &Target, former: &DropIn, found: Opti
     paths
 }
 
-/// The files, as the machine calls them, beside which copies are or will be, other than in the stores of sealed ones, where they are
-/// found anyway. Those without any are forgotten.
+/// The files, as the machine calls them, beside which copies are or will be, other than in the
+/// stores of sealed ones, where they are found anyway. Those without any are forgotten.
 pub(super) fn places(site: &Site, former: &DropIn, at_risk: &[PathBuf]) -> io::Result<BTreeSet<PathBuf>> {
     let stores = sealed_paths(site, Which::StateKey);
     let in_clear = at_risk.iter().filter(|path| !stores.contains(path));
@@ -50,7 +52,8 @@ pub(super) fn places(site: &Site, former: &DropIn, at_risk: &[PathBuf]) -> io::R
     Ok(places)
 }
 
-/// Copies a file to a name beside it that nothing has, with its owner and for that one alone, and returns that name.
+/// Copies a file to a name beside it that nothing has, with its owner and for that one alone, and
+/// returns that name.
 pub(super) fn beside(site: &Site, path: &Path) -> io::Result<PathBuf> {
     let content = Zeroizing::new(fs::read(path)?);
     let found = fs::metadata(path)?;

@@ -1,10 +1,12 @@
-//! `provision`: the production line's step. Puts the client secret, the state key and the client id where systemd and the daemon
-//! find them.
+//! `provision`: the production line's step. Puts the client secret, the state key and the client id
+//! where systemd and the daemon find them.
 //!
-//! Invariants: everything is examined before anything is changed; nothing replaces another secret without `--replace`; a state key
-//! that does not open is kept beside the one that replaces it; a sealed secret takes effect only after it was opened again and
-//! compared; an unsealed secret is on disk only if files were asked for, and its location is recorded on disk first; whenever the
-//! power is cut, the daemon finds the former secrets or the new ones, and running the command again finishes the work.
+//! Invariants: everything is examined before anything is changed; nothing replaces another secret
+//! without `--replace`; a state key that does not open is kept beside the one that replaces it; a
+//! sealed secret takes effect only after it was opened again and compared; an unsealed secret is on
+//! disk only if files were asked for, and its location is recorded on disk first; whenever the
+//! power is cut, the daemon finds the former secrets or the new ones, and running the command again
+//! finishes the work.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -95,8 +97,8 @@ fn at(path: &Path) -> impl Fn(io::Error) -> Failure {
     move |error| Failure::failed(format!("{}: {error}", path.display()))
 }
 
-/// Plans and carries out. `ask` is called at most once, before anything is changed and after all was looked at that can be
-/// looked at without the secret.
+/// Plans and carries out. `ask` is called at most once, before anything is changed and after all
+/// was looked at that can be looked at without the secret.
 fn store(site: &Site, wanted: &Provision, ask: impl FnOnce() -> Result<Plain, Failure>) -> Result<Report, Failure> {
     let config = site.config()?;
     match &wanted.how {

@@ -21,7 +21,8 @@ pub(in crate::ctl) enum Which {
 impl Which {
     pub(in crate::ctl) const BOTH: [Self; 2] = [Self::ClientSecret, Self::StateKey];
 
-    /// The name that it is sealed under and that the daemon reads it by; in clear, also the name of its file.
+    /// The name that it is sealed under and that the daemon reads it by; in clear, also the name of
+    /// its file.
     pub(in crate::ctl) const fn name(self) -> &'static str {
         match self {
             Self::ClientSecret => "client-secret",
@@ -29,8 +30,8 @@ impl Which {
         }
     }
 
-    /// The name of its file in a store of credentials, which all services of a machine share. `LoadCredentialEncrypted=` in the
-    /// unit says it too.
+    /// The name of its file in a store of credentials, which all services of a machine share.
+    /// `LoadCredentialEncrypted=` in the unit says it too.
     pub(in crate::ctl) const fn credential(self) -> &'static str {
         match self {
             Self::ClientSecret => "c2c-authd.client-secret",
@@ -75,8 +76,8 @@ pub(in crate::ctl) const STORES: [&str; 5] = [
     "/usr/lib/credstore.encrypted",
 ];
 
-/// Where it looks after that: stores of what is not encrypted. A file of our name there is decrypted nevertheless; if it is in
-/// clear, the unit ends with 243.
+/// Where it looks after that: stores of what is not encrypted. A file of our name there is
+/// decrypted nevertheless; if it is in clear, the unit ends with 243.
 pub(in crate::ctl) const PLAIN_STORES: [&str; 5] = [
     "/run/credentials/@system",
     "/etc/credstore",
@@ -196,7 +197,8 @@ fn why_closed(site: &Site, kept: &Kept) -> String {
         return String::new();
     };
     let Some(Header { key, bound_to_pcrs }) = *header else {
-        // Beside the sealed ones it may be what a fault left of one; elsewhere somebody put it there.
+        // Beside the sealed ones it may be what a fault left of one; elsewhere somebody put it
+        // there.
         let plain = PLAIN_STORES.map(|store| site.path(store));
         return if plain.iter().any(|store| kept.path().starts_with(store)) {
             "systemd takes this file for the sealed credential, which it is not, and the daemon does not start (243); remove it"

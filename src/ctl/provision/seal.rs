@@ -1,6 +1,7 @@
 //! `systemd-creds`: sealing and unsealing, and what a sealed file tells without being opened.
 //!
-//! Secrets pass through pipes only. Never bound to PCRs that mean anything: a firmware update would lock the device out.
+//! Secrets pass through pipes only. Never bound to PCRs that mean anything: a firmware update would
+//! lock the device out.
 
 use std::io::{self, Read as _, Write as _};
 use std::process::{Command, Stdio};
@@ -113,7 +114,8 @@ pub(in crate::ctl) fn header(sealed: &[u8]) -> Option<Header> {
         .collect();
     let bytes = STANDARD.decode(text).ok()?;
     let id = u128::from_be_bytes(bytes.get(..16)?.try_into().ok()?);
-    // Four sizes and the nonce come first, padded to eight bytes; then, with a TPM, the mask of PCRs.
+    // Four sizes and the nonce come first, padded to eight bytes; then, with a TPM, the mask of
+    // PCRs.
     let nonce = u32::from_le_bytes(bytes.get(24..28)?.try_into().ok()?);
     let found = IDS.iter().find(|(known, _)| *known == id);
     let key = found.map_or(Key::Other, |(_, key)| *key);
@@ -128,8 +130,9 @@ pub(in crate::ctl) fn header(sealed: &[u8]) -> Option<Header> {
     Some(Header { key, bound_to_pcrs })
 }
 
-/// PCRs 16 and 23 are there for debugging and for applications, measure nothing of firmware or system, and can be reset by any
-/// program (TCG PC Client Platform TPM Profile, "PCR attributes"): to be bound to them is not to be bound.
+/// PCRs 16 and 23 are there for debugging and for applications, measure nothing of firmware or
+/// system, and can be reset by any program (TCG PC Client Platform TPM Profile, "PCR attributes"):
+/// to be bound to them is not to be bound.
 const FREE_PCRS: u64 = 1 << 16 | 1 << 23;
 
 /// What `systemd-creds has-tpm2` lists: each part with `+` or `-`; 257 lists the libraries too.
@@ -179,9 +182,11 @@ pub(in crate::ctl) struct Creds<'a>(pub(in crate::ctl) &'a Site);
 
 impl Creds<'_> {
     pub(in crate::ctl) fn seal(self, name: &str, key: Key, plain: &[u8]) -> Result<Zeroizing<Vec<u8>>, CredsError> {
-        // Without the empty list it would bind to PCR 7: a change of Secure Boot's keys would lock the device out.
+        // Without the empty list it would bind to PCR 7: a change of Secure Boot's keys would lock
+        // the device out.
         let sealed = self.seal_to(name, key, "--tpm2-pcrs=", plain)?;
-        // systemd 252 takes an empty list, and writes a header that it then refuses («PCR bank invalid»).
+        // systemd 252 takes an empty list, and writes a header that it then refuses ("PCR bank
+        // invalid").
         if key.needs_tpm() && self.open(name, &sealed).is_err() {
             return self.seal_to(name, key, "--tpm2-pcrs=16", plain);
         }
@@ -206,7 +211,8 @@ impl Creds<'_> {
         self.run(&["decrypt", &name, "--newline=no", "-", "-"], sealed)
     }
 
-    /// The best key that will be there after the next reboot. Not `--with-key=auto`, which may bind to signed PCRs.
+    /// The best key that will be there after the next reboot. Not `--with-key=auto`, which may bind
+    /// to signed PCRs.
     pub(in crate::ctl) fn best_key(self) -> Result<Key, CredsError> {
         let host = self.usable_host_key();
         match (self.has_tpm()?, host) {
@@ -218,7 +224,8 @@ impl Creds<'_> {
         }
     }
 
-    /// Whether something may be sealed with the host's key: then the machine is the same one after the next boot, and the key its own.
+    /// Whether something may be sealed with the host's key: then the machine is the same one after
+    /// the next boot, and the key its own.
     pub(in crate::ctl) fn usable_host_key(self) -> Result<(), CredsError> {
         match self.0.machine {
             MachineId::Lasting(_) => self.spared_host_key(),
@@ -235,8 +242,9 @@ impl Creds<'_> {
         }
     }
 
-    /// Whether kernel and systemd know a TPM. Not by the program's verdict, which is «partial» where the firmware knows none: no
-    /// firmware of a camera's board does, and sealing does not need it.
+    /// Whether kernel and systemd know a TPM. Not by the program's verdict, which is "partial"
+    /// where the firmware knows none: no firmware of a camera's board does, and sealing does not
+    /// need it.
     pub(in crate::ctl) fn has_tpm(self) -> Result<bool, CredsError> {
         let output = self
             .command(&["has-tpm2"])

@@ -1,8 +1,10 @@
-//! From the present state to the planned one, in an order in which every power cut is harmless: write the new beside the old, put it
-//! into force and verify it as the daemon will, then remove the old.
+//! From the present state to the planned one, in an order in which every power cut is harmless:
+//! write the new beside the old, put it into force and verify it as the daemon will, then remove
+//! the old.
 //!
-//! If unsealed files are created or left behind, their names are recorded on disk, in the drop-in, before anything else happens and
-//! as long as they may exist. So running the same command again finds and removes what a cut left.
+//! If unsealed files are created or left behind, their names are recorded on disk, in the drop-in,
+//! before anything else happens and as long as they may exist. So running the same command again
+//! finds and removes what a cut left.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -36,7 +38,8 @@ impl Names {
     }
 }
 
-/// Does it, and says where what was at risk is kept now. Nothing is changed before everything is sealed.
+/// Does it, and says where what was at risk is kept now. Nothing is changed before everything is
+/// sealed.
 pub(super) fn carry_out(
     site: &Site,
     target: &Target,
@@ -212,7 +215,8 @@ fn in_force(site: &Site, target: &Target, moves: &[Move]) -> Result<(), Failure>
     Ok(())
 }
 
-/// The secrets that get another place or content. What is kept as it was is not touched, wherever it is.
+/// The secrets that get another place or content. What is kept as it was is not touched, wherever
+/// it is.
 fn written(moves: &[Move]) -> impl Iterator<Item = Which> {
     moves.iter().filter(|step| step.plain.is_some()).map(|step| step.which)
 }

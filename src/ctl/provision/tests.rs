@@ -1,4 +1,5 @@
-//! With the real `systemd-creds`, a host key of the test's own, and a machine below a temporary directory.
+//! With the real `systemd-creds`, a host key of the test's own, and a machine below a temporary
+//! directory.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 

@@ -1,9 +1,11 @@
-//! The unit's wait for the TPM: a systemd drop-in, written when a secret is sealed with the TPM and removed when none is.
+//! The unit's wait for the TPM: a systemd drop-in, written when a secret is sealed with the TPM and
+//! removed when none is.
 //!
-//! If the TPM's driver is a module, it may be loaded after the daemon starts; systemd then cannot open the credentials, and the unit
-//! fails with 243, which is not retried. Not in the unit as shipped: a device without a TPM would wait for it at each boot. Never
-//! written if systemd does not know the device, for the same reason. Never replaces or removes somebody else's file of that name: a
-//! link to `/dev/null` is how an administrator says that none is wanted.
+//! If the TPM's driver is a module, it may be loaded after the daemon starts; systemd then cannot
+//! open the credentials, and the unit fails with 243, which is not retried. Not in the unit as
+//! shipped: a device without a TPM would wait for it at each boot. Never written if systemd does
+//! not know the device, for the same reason. Never replaces or removes somebody else's file of that
+//! name: a link to `/dev/null` is how an administrator says that none is wanted.
 
 use std::fs;
 use std::io;
@@ -15,7 +17,8 @@ use crate::system::mounts::Ground;
 
 pub(super) const DEVICE: &str = "dev-tpmrm0.device";
 
-// systemd reads units in no other place that lasts and is the administrator's. The package's postrm knows it too.
+// systemd reads units in no other place that lasts and is the administrator's. The package's postrm
+// knows it too.
 const PATH: &str = "/etc/systemd/system/c2c-authd.service.d/50-provision.conf";
 /// Begins each that is ours. The package's postrm looks for it too.
 const OURS: &str = "# Written by «c2c-authctl provision»";

@@ -1,4 +1,5 @@
-//! The daemon's files, by name: which are removed, and which say that the server is still to be told.
+//! The daemon's files, by name: which are removed, and which say that the server is still to be
+//! told.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -30,7 +31,8 @@ pub(super) struct Outcome {
     pub(super) left: Vec<String>,
     /// There were records that might have been a pairing.
     pub(super) had_records: bool,
-    /// Records that the daemon could not use and kept, and that are gone now: another pairing each, as far as is known.
+    /// Records that the daemon could not use and kept, and that are gone now: another pairing each,
+    /// as far as is known.
     pub(super) set_aside: Vec<String>,
     /// The server has yet to hear of something, and can.
     pub(super) pending: bool,
@@ -128,7 +130,8 @@ fn take_secret(site: &Site, path: &Path, outcome: &mut Outcome) -> io::Result<()
     take(site, path, outcome)
 }
 
-/// What `provision` stored. What came with the image stays, and is told. The drop-in goes last: it names the others.
+/// What `provision` stored. What came with the image stays, and is told. The drop-in goes last: it
+/// names the others.
 fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outcome) -> io::Result<()> {
     let loaded = DropIn::load(site);
     if let Err(why) = &loaded {
@@ -144,8 +147,9 @@ fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outco
     for path in drop_in.clear_files() {
         take_secret(site, &site.path(path), outcome)?;
     }
-    // Former state keys too, wherever they were in clear: with one of them and a copy of the records a pairing could be read. The
-    // image may name a file of ours without our drop-in, where there is no room for that.
+    // Former state keys too, wherever they were in clear: with one of them and a copy of the
+    // records a pairing could be read. The image may name a file of ours without our drop-in, where
+    // there is no room for that.
     let by_image = config.and_then(|config| Which::StateKey.configured(config));
     let keys = drop_in.state_key.as_deref().into_iter().chain(by_image);
     let keys = keys.chain(drop_in.kept_beside.iter().map(PathBuf::as_path));

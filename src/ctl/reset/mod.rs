@@ -1,8 +1,10 @@
-//! `factory-reset`: ends an ownership. The daemon forgets and tells the server; then its files are removed.
+//! `factory-reset`: ends an ownership. The daemon forgets and tells the server; then its files are
+//! removed.
 //!
-//! Invariants: a revocation that the server has not received is kept, or given up only on request, and never silently; a daemon
-//! that answers but does not unpair keeps its files, unless asked to give the pairing up; no file is removed while a daemon holds
-//! the lock on the state directory; removals are durable; no service but this machine's is touched.
+//! Invariants: a revocation that the server has not received is kept, or given up only on request,
+//! and never silently; a daemon that answers but does not unpair keeps its files, unless asked to
+//! give the pairing up; no file is removed while a daemon holds the lock on the state directory;
+//! removals are durable; no service but this machine's is touched.
 
 use std::path::Path;
 use std::time::Duration;
@@ -88,7 +90,8 @@ async fn reset(site: &Site, bus: &BusAddress, wanted: &FactoryReset) -> Result<R
     }
     let config = config.ok();
     let mut unpaired = unpair(bus).await?;
-    // Reasons of what was tried since say nothing of the records, and a daemon that is dead says nothing at all.
+    // Reasons of what was tried since say nothing of the records, and a daemon that is dead says
+    // nothing at all.
     unpaired.tombstone |= config
         .as_ref()
         .is_some_and(|config| tombstone_on_disk(site, config, &state));
@@ -190,8 +193,9 @@ async fn unpair(bus: &BusAddress) -> Result<Unpaired, Failure> {
     }
 }
 
-/// Whether this reason is read from a tombstone: then the records hold no token, only the clock's floor and a counter. After
-/// any other they may be somebody's pairing that this daemon cannot read.
+/// Whether this reason is read from a tombstone: then the records hold no token, only the clock's
+/// floor and a counter. After any other they may be somebody's pairing that this daemon cannot
+/// read.
 fn is_tombstone(reason: &str) -> bool {
     matches!(
         Reason::from_word(reason),

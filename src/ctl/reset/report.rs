@@ -79,7 +79,8 @@ pub(super) fn told(
     }
 }
 
-/// What is left at a server that was not told. How long it lasts is told where the configuration says it.
+/// What is left at a server that was not told. How long it lasts is told where the configuration
+/// says it.
 pub(super) fn remains(provider: Option<&Provider>) -> String {
     const DAY: u64 = 86_400;
     let life = |provider: &Provider| match provider.refresh_token_life {

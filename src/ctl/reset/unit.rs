@@ -1,6 +1,8 @@
-//! The unit around a reset: stopped before files are removed, started again after; systemd reloads if one of its files was removed.
+//! The unit around a reset: stopped before files are removed, started again after; systemd reloads
+//! if one of its files was removed.
 //!
-//! Must never: talk to this machine's systemd on behalf of another machine, such as one below a test's directory.
+//! Must never: talk to this machine's systemd on behalf of another machine, such as one below a
+//! test's directory.
 
 use std::io;
 

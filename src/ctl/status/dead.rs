@@ -1,4 +1,5 @@
-//! `status` when the daemon does not answer: what systemd knows, and what can be seen of the secrets.
+//! `status` when the daemon does not answer: what systemd knows, and what can be seen of the
+//! secrets.
 
 use std::fmt::Write as _;
 

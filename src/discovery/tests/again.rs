@@ -1,4 +1,5 @@
-//! A server that seems to have moved is asked where to, at the pace of one who can do without the answer.
+//! A server that seems to have moved is asked where to, at the pace of one who can do without the
+//! answer.
 //!
 //! Time is the runtime's here: it jumps to the next deadline as soon as nothing else is to be done.
 
@@ -8,7 +9,8 @@ fn gone() -> Step {
     answer("404 Not Found", "")
 }
 
-/// A server that told where its token endpoint is, and then had nothing there; what follows goes by `then`.
+/// A server that told where its token endpoint is, and then had nothing there; what follows goes by
+/// `then`.
 async fn moved(then: impl IntoIterator<Item = Vec<Step>>) -> (Server, Client) {
     let mut scripts = vec![vec![Step::Take, LEAST, Step::Take, gone()]];
     scripts.extend(then);

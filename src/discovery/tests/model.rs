@@ -1,5 +1,5 @@
-//! The policy against servers of every kind: documents that are there, absent, foreign, broken, slow or throttled, endpoints
-//! that lead nowhere, and time. The laws are checked after each step.
+//! The policy against servers of every kind: documents that are there, absent, foreign, broken,
+//! slow or throttled, endpoints that lead nowhere, and time. The laws are checked after each step.
 
 use std::collections::BTreeSet;
 use std::time::Instant;

@@ -1,4 +1,5 @@
-//! What only a server's description tells is heard by a new pairing by code whose addresses are all written, if it is there.
+//! What only a server's description tells is heard by a new pairing by code whose addresses are all
+//! written, if it is there.
 //!
 //! Time is the runtime's here: it jumps to the next deadline as soon as nothing else is to be done.
 
@@ -106,7 +107,8 @@ async fn a_server_that_wants_to_be_left_alone_is() {
     assert!(!takes_the_nameless(&client));
 }
 
-/// Whoever writes all addresses may do so because the description is not to be believed: then it has no say either way.
+/// Whoever writes all addresses may do so because the description is not to be believed: then it
+/// has no say either way.
 #[tokio::test]
 async fn a_description_of_another_name_is_told_and_forbids_nothing() {
     let log = Log::start();

@@ -1,5 +1,5 @@
-//! More connections than there are places, and more requests than anybody needs. By the real clock: the runtime's own would
-//! jump over what the kernel, on a busy machine, hands over a moment later.
+//! More connections than there are places, and more requests than anybody needs. By the real clock:
+//! the runtime's own would jump over what the kernel, on a busy machine, hands over a moment later.
 
 use std::io::Write as _;
 
@@ -11,7 +11,8 @@ const OVER: u32 = 64;
 /// How long anything may take that is to happen at all.
 const LIMIT: Duration = Duration::from_secs(20);
 
-/// Connections that wait in the kernel: the runtime, and with it the listener, does not run meanwhile.
+/// Connections that wait in the kernel: the runtime, and with it the listener, does not run
+/// meanwhile.
 fn crowd(port: u16, size: usize) -> Vec<std::net::TcpStream> {
     let connect = || std::net::TcpStream::connect((Ipv4Addr::LOCALHOST, port)).unwrap();
     std::iter::repeat_with(connect).take(size).collect()
@@ -50,8 +51,8 @@ async fn behind_a_silent_crowd() -> Duration {
 
 #[tokio::test]
 async fn connections_that_say_nothing_give_way_to_the_browser() {
-    // One moment for all of them. A listener that takes one for each never needs less than this, twice what is allowed here;
-    // a machine that is busy with other things now and then does.
+    // One moment for all of them. A listener that takes one for each never needs less than this,
+    // twice what is allowed here; a machine that is busy with other things now and then does.
     let each = GRACE * OVER;
     let mut all = Vec::new();
     for _ in 0..5 {
@@ -64,7 +65,8 @@ async fn connections_that_say_nothing_give_way_to_the_browser() {
     panic!("{all:?}");
 }
 
-/// The worst turn for a browser: its place is the first to go, and a crowd came before its request did.
+/// The worst turn for a browser: its place is the first to go, and a crowd came before its request
+/// did.
 #[tokio::test]
 async fn a_request_that_has_arrived_is_read_before_anybody_gives_way() {
     let mut bench = Bench::new();

@@ -33,7 +33,8 @@ fn odd_values() -> Vec<Vec<u8>> {
     all
 }
 
-/// The object with this value under a key that nobody reads: at its beginning, and at its end with a key as odd.
+/// The object with this value under a key that nobody reads: at its beginning, and at its end with
+/// a key as odd.
 fn beside(object: &str, value: &[u8]) -> [Vec<u8>; 2] {
     let inner = object.trim().trim_start_matches('{').trim_end_matches('}');
     [

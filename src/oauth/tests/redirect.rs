@@ -35,7 +35,8 @@ fn a_code_and_its_state_are_read() {
         panic!()
     };
     assert_eq!(code.expose(), "SplxlOBeZQQYbYS6WxSbIA");
-    // Encoded, beside what nobody knows (RFC 6749 §4.1.2: to be ignored, however often it comes), before a fragment.
+    // Encoded, beside what nobody knows (RFC 6749 §4.1.2: to be ignored, however often it comes),
+    // before a fragment.
     let redirect = at_here("scope=a&scope=b&state=x%2By&code=4%2F0%20A&session_state=1#_=_").unwrap();
     assert_eq!(redirect.state.expose(), "x+y");
     assert!(matches!(redirect.outcome, RedirectOutcome::Code(code) if code.expose() == "4/0 A"));
@@ -158,7 +159,8 @@ fn a_redirect_uri_says_where_to_listen() {
             "{text}"
         );
     }
-    // A server compares letter by letter, but for the port: nothing may be added to what is registered.
+    // A server compares letter by letter, but for the port: nothing may be added to what is
+    // registered.
     assert_eq!(
         uri("http://127.0.0.1").at_port(41234).to_string(),
         "http://127.0.0.1:41234"

@@ -138,7 +138,8 @@ proptest! {
         status in prop_oneof![Just(200_u16), Just(400), Just(401), Just(403), 100..600_u16],
         body in json(),
     ) {
-        // `serde_json::Value` refuses 1e999 anywhere, our reader passes over it as a lifetime or an interval.
+        // `serde_json::Value` refuses 1e999 anywhere, our reader passes over it as a lifetime or an
+        // interval.
         let plain = body.replace("1e999", "1");
         for (quirks, provider) in every() {
             let response = response(status, JSON, body.as_bytes());

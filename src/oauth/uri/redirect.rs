@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{UriError, WRITTEN_MAX, host_and_port, is_plain};
 
-/// The ways to name this very machine. RFC 8252 §8.3 advises against the name `localhost`, but some servers take no other.
+/// The ways to name this very machine. RFC 8252 §8.3 advises against the name `localhost`, but some
+/// servers take no other.
 const LOOPBACK: [&str; 3] = ["127.0.0.1", "[::1]", "localhost"];
 
 /// A redirect URI as it was registered with the server.
@@ -46,7 +47,8 @@ impl RedirectUri {
         let (host, port) = match behind {
             None if !is_private_use => return Err(UriError::NoHost),
             Some(_) if !is_private_use => host_and_port(authority)?,
-            // RFC 8252 §7.1: `com.example.app:/callback`; some write `com.example.app://host/callback`.
+            // RFC 8252 §7.1: `com.example.app:/callback`; some write
+            // `com.example.app://host/callback`.
             _ => {
                 let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
                 let is_good = behind.map_or(rest.starts_with('/'), |behind| {
@@ -77,8 +79,8 @@ impl RedirectUri {
         self.scheme == "http" && LOOPBACK.iter().any(|name| self.host.eq_ignore_ascii_case(name))
     }
 
-    /// The one address of this machine that a browser goes to. None where it is a name, for which a browser tries both, or
-    /// elsewhere.
+    /// The one address of this machine that a browser goes to. None where it is a name, for which a
+    /// browser tries both, or elsewhere.
     #[must_use]
     pub(crate) fn loopback_address(&self) -> Option<IpAddr> {
         match (self.scheme.as_str(), self.host.as_str()) {
@@ -119,8 +121,8 @@ impl RedirectUri {
         }
     }
 
-    /// Whether `left`, an address without its query, is this one. A loopback address without a port matches every port: the
-    /// `state` tells the flows apart.
+    /// Whether `left`, an address without its query, is this one. A loopback address without a port
+    /// matches every port: the `state` tells the flows apart.
     pub(in crate::oauth) fn matches(&self, left: &str) -> bool {
         // A browser writes scheme and host small and an empty path as "/"; a person may not.
         let small = left

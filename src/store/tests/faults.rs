@@ -1,7 +1,7 @@
 //! One step of a write fails, or the process ends there: what does the next start find?
 //!
-//! Every scenario is run once for each step and each way to fail, over a real directory here and over the model that loses
-//! power in [`super::power`].
+//! Every scenario is run once for each step and each way to fail, over a real directory here and
+//! over the model that loses power in [`super::power`].
 
 use rustix::io::Errno;
 
@@ -70,8 +70,8 @@ fn a_pairing_that_the_disk_did_not_take_is_found_in_the_runtime_directory() {
     );
 }
 
-/// Whoever unpairs is told that it failed, so the next start must not find it done. Only where the last step of all failed
-/// is there no pairing left to go back to.
+/// Whoever unpairs is told that it failed, so the next start must not find it done. Only where the
+/// last step of all failed is there no pairing left to go back to.
 #[test]
 fn a_tombstone_that_failed_is_not_found_later() {
     let mut failures = Vec::new();

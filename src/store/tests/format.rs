@@ -1,5 +1,6 @@
-//! The bytes on disk. What a released version wrote, every later one reads: these vectors never change, new versions add
-//! their own. Each was made by another implementation (Python's `cryptography`) from the description in `seal.rs`.
+//! The bytes on disk. What a released version wrote, every later one reads: these vectors never
+//! change, new versions add their own. Each was made by another implementation (Python's
+//! `cryptography`) from the description in `seal.rs`.
 
 use std::time::Duration;
 

@@ -1,7 +1,9 @@
-//! The power is cut at any step of a write: a model of a disk that keeps nothing it was not told to sync.
+//! The power is cut at any step of a write: a model of a disk that keeps nothing it was not told to
+//! sync.
 //!
-//! Of the directory changes since the last sync any subset may survive, in a file that was not synced anything may stand.
-//! This is worse than what real file systems do, and it is the only part of the rules that a real one cannot show in a test.
+//! Of the directory changes since the last sync any subset may survive, in a file that was not
+//! synced anything may stand. This is worse than what real file systems do, and it is the only part
+//! of the rules that a real one cannot show in a test.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;

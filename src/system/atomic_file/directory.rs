@@ -29,8 +29,8 @@ impl Directory {
         self.fd.metadata()
     }
 
-    /// Keeps others that lock it out for as long as this value lives, also after a crash: the kernel lets go. Fails with
-    /// [`io::ErrorKind::WouldBlock`] if another one has it.
+    /// Keeps others that lock it out for as long as this value lives, also after a crash: the
+    /// kernel lets go. Fails with [`io::ErrorKind::WouldBlock`] if another one has it.
     pub(crate) fn lock(&self) -> io::Result<()> {
         Ok(rustix::fs::flock(&self.fd, FlockOperation::NonBlockingLockExclusive)?)
     }
@@ -38,7 +38,8 @@ impl Directory {
 
 impl Drop for Directory {
     fn drop(&mut self) {
-        // Explicit: a forked child may still hold the descriptor, and then closing ours does not release the lock.
+        // Explicit: a forked child may still hold the descriptor, and then closing ours does not
+        // release the lock.
         let _ = rustix::fs::flock(&self.fd, FlockOperation::Unlock);
     }
 }

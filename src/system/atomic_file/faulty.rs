@@ -179,7 +179,8 @@ impl<F: Folder> Folder for Faulty<F> {
     }
 }
 
-/// Does something on a disk of which nothing works after so many steps; `true` if it ended before that.
+/// Does something on a disk of which nothing works after so many steps; `true` if it ended before
+/// that.
 pub(crate) fn cut_after(steps: usize, work: impl FnOnce(Disk)) -> bool {
     let plan = Plan::new(Fault::ForGood);
     plan.arm(u32::try_from(steps).unwrap());

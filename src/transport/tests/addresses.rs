@@ -21,7 +21,8 @@ type Runner = (u64, Result<(), &'static str>);
 
 const NEVER: Runner = (u64::MAX, Ok(()));
 
-/// A race of 10 s between the addresses `[::1]:0`, `[::1]:1` and so on, and when each began. TCP is up after a second.
+/// A race of 10 s between the addresses `[::1]:0`, `[::1]:1` and so on, and when each began. TCP is
+/// up after a second.
 async fn run(runners: &[Runner]) -> (Ended<(), &'static str>, Vec<u64>, u64) {
     let start = Instant::now();
     let began = RefCell::new(Vec::new());
@@ -147,8 +148,9 @@ fn a_failure_of_both_families_leaves_the_resolvers_family_first() {
     }
 }
 
-/// The resolver's first family finishes no handshake, whether or not it takes TCP. The other one takes 2.5 s for each round
-/// trip: beside the wait for the first family, too little of the 10 s is left for a request.
+/// The resolver's first family finishes no handshake, whether or not it takes TCP. The other one
+/// takes 2.5 s for each round trip: beside the wait for the first family, too little of the 10 s is
+/// left for a request.
 #[tokio::test(start_paused = true)]
 async fn a_request_lost_for_want_of_time_does_not_lead_back_to_a_silent_family() {
     let round_trip = Duration::from_millis(2_500);
@@ -279,7 +281,8 @@ async fn cutting() -> SocketAddr {
     address
 }
 
-/// Leads to `port`, and lets no large packet pass on the way back: of the server's flight only the first bytes.
+/// Leads to `port`, and lets no large packet pass on the way back: of the server's flight only the
+/// first bytes.
 async fn narrow(port: u16) -> SocketAddr {
     let listener = TcpListener::bind(loopback(0)).await.unwrap();
     let address = listener.local_addr().unwrap();

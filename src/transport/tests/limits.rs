@@ -2,11 +2,12 @@
 
 use super::*;
 
-/// Lets the limit pass once nothing else can happen any more. Time stands still from then on, so that `elapsed` can be
-/// told to the millisecond without waiting.
+/// Lets the limit pass once nothing else can happen any more. Time stands still from then on, so
+/// that `elapsed` can be told to the millisecond without waiting.
 async fn pass(seconds: u64) {
     tokio::time::pause();
-    // tokio's timers round up to the next millisecond, and the limit may have begun in the present one.
+    // tokio's timers round up to the next millisecond, and the limit may have begun in the present
+    // one.
     tokio::time::advance(Duration::from_millis(seconds * 1000 + 1)).await;
 }
 

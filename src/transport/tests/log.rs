@@ -24,8 +24,9 @@ impl Log {
         Self {
             written,
             _default: tracing::subscriber::set_default(subscriber),
-            // tracing caches per call site who is interested, and asks only the present thread while there is a single
-            // subscriber: a test beside this one would answer «nobody» for all. With a second one, all are asked.
+            // tracing caches per call site who is interested, and asks only the present thread
+            // while there is a single subscriber: a test beside this one would answer "nobody" for
+            // all. With a second one, all are asked.
             _second: tracing::Dispatch::new(tracing::subscriber::NoSubscriber::default()),
         }
     }

@@ -56,8 +56,9 @@ pub(crate) struct Server {
 /// How each connection came up that did.
 type Handshakes = Arc<Mutex<Vec<HandshakeKind>>>;
 
-/// tokio lets a paused clock jump as soon as its runtime has nothing to do, and what is on its way through the kernel looks like
-/// nothing. So a thread of the runtime is kept busy, except while a script stands where only time leads on.
+/// tokio lets a paused clock jump as soon as its runtime has nothing to do, and what is on its way
+/// through the kernel looks like nothing. So a thread of the runtime is kept busy, except while a
+/// script stands where only time leads on.
 #[derive(Clone)]
 struct Brake(Watched<usize>);
 

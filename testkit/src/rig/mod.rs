@@ -1,7 +1,9 @@
-//! Everything a real daemon needs to run in a test: directories, secrets, a configuration, a life cycle.
+//! Everything a real daemon needs to run in a test: directories, secrets, a configuration, a life
+//! cycle.
 //!
-//! A [`Rig`] is one device: its state survives as many daemons as are started and killed on it. Knows the daemon by its
-//! command line, environment and configuration file alone, as systemd and an integrator do.
+//! A [`Rig`] is one device: its state survives as many daemons as are started and killed on it.
+//! Knows the daemon by its command line, environment and configuration file alone, as systemd and
+//! an integrator do.
 
 mod config;
 mod notify;
@@ -62,7 +64,8 @@ pub struct Rig {
 }
 
 impl Rig {
-    /// A fresh device that speaks to `server` and may be used, in every role, by the user who runs the test.
+    /// A fresh device that speaks to `server` and may be used, in every role, by the user who runs
+    /// the test.
     ///
     /// The heartbeat is off, so that nothing is sent that a test did not cause.
     ///
@@ -79,7 +82,8 @@ impl Rig {
         Ok(rig)
     }
 
-    /// As [`Self::new`], for a server that is not ours: whoever calls says in the configuration which.
+    /// As [`Self::new`], for a server that is not ours: whoever calls says in the configuration
+    /// which.
     ///
     /// # Errors
     ///
@@ -206,8 +210,8 @@ impl Rig {
         self.path("credentials")
     }
 
-    /// The command line and environment of the daemon, without a notification socket: `BINARY --config FILE --bus ADDRESS`.
-    /// Nothing of the test's own environment is passed on.
+    /// The command line and environment of the daemon, without a notification socket:
+    /// `BINARY --config FILE --bus ADDRESS`. Nothing of the test's own environment is passed on.
     #[must_use]
     pub fn command(&self, binary: &Path, bus: &str) -> Command {
         let mut command = Command::new(binary);

@@ -140,7 +140,8 @@ impl Notifications {
         &self.heard
     }
 
-    /// Waits until one that `wanted` accepts was heard, since the start or the last [`Self::forget`].
+    /// Waits until one that `wanted` accepts was heard, since the start or the last
+    /// [`Self::forget`].
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
-//! A child process that is watched: its output line by line, its end, its notifications. Signals go through a pidfd, so that
-//! none can reach another process after this one's end. Whoever has awaited the end has all that the process said: what is not
-//! there then was never said.
+//! A child process that is watched: its output line by line, its end, its notifications. Signals go
+//! through a pidfd, so that none can reach another process after this one's end. Whoever has
+//! awaited the end has all that the process said: what is not there then was never said.
 
 use std::{
     fmt, io,
@@ -20,7 +20,8 @@ use rustix::{
 use super::notify::{Mark, Notifications};
 use crate::watched::{TimedOut, Watched};
 
-// How long what a process has said may take to be read after its end. Something that it started may hold its output for ever.
+// How long what a process has said may take to be read after its end. Something that it started may
+// hold its output for ever.
 const READING: Duration = Duration::from_secs(20);
 
 /// A running program. Killed and reaped when dropped.
@@ -186,7 +187,8 @@ impl Process {
         self.signal(Signal::HUP)
     }
 
-    /// SIGKILL: the power is gone. Ends also a process that has ended already. All that it said is there afterwards.
+    /// SIGKILL: the power is gone. Ends also a process that has ended already. All that it said is
+    /// there afterwards.
     ///
     /// # Errors
     ///
@@ -206,11 +208,13 @@ impl Process {
         Ok(pidfd_send_signal(&self.pidfd, signal)?)
     }
 
-    /// Waits for its end. All that it said, by its output and its notifications, is there afterwards.
+    /// Waits for its end. All that it said, by its output and its notifications, is there
+    /// afterwards.
     ///
     /// # Errors
     ///
-    /// [`ProcessError::TimedOut`] if it still runs after `limit`, [`ProcessError::Unread`] if its output does not end with it.
+    /// [`ProcessError::TimedOut`] if it still runs after `limit`, [`ProcessError::Unread`] if its
+    /// output does not end with it.
     pub fn wait_exit_blocking(&mut self, limit: Duration) -> Result<ExitStatus, ProcessError> {
         let ended = self.tail().wait(limit)?;
         self.reap(ended, limit)

@@ -1,4 +1,5 @@
-//! A request as the API understands it, and its reply: what passes between the connection and the state.
+//! A request as the API understands it, and its reply: what passes between the connection and the
+//! state.
 
 use hyper::http::{Method, header, request::Parts};
 use serde_json::{Value, json};

@@ -22,8 +22,8 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 /// What a client finds when it tries to speak TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Tls {
-    /// A leaf for `localhost` and 127.0.0.1 by the server's CA, valid from a month ago for a year and a bit: a board that
-    /// wakes in 1970 finds it not yet valid, as it would the real one.
+    /// A leaf for `localhost` and 127.0.0.1 by the server's CA, valid from a month ago for a year
+    /// and a bit: a board that wakes in 1970 finds it not yet valid, as it would the real one.
     #[default]
     Good,
     /// The same leaf by a CA that nobody trusts: the interceptor.

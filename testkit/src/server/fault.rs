@@ -1,7 +1,8 @@
 //! What can go wrong between a client and the API: the verbs, and the queues they wait in.
 //!
-//! Two questions matter for each: had the server acted (*committed*) when it went wrong, and what does the client see. Verbs
-//! named `Instead…` stand for equipment in between: the API never saw the request.
+//! Two questions matter for each: had the server acted (*committed*) when it went wrong, and what
+//! does the client see. Verbs named `Instead…` stand for equipment in between: the API never saw
+//! the request.
 
 use std::{collections::BTreeMap, collections::VecDeque, time::Duration};
 
@@ -33,13 +34,15 @@ pub enum Endpoint {
 /// One way for a request to go wrong.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
-    /// Wait at this stage, then go on as if nothing had been. The server finishes even if the client hangs up meanwhile.
+    /// Wait at this stage, then go on as if nothing had been. The server finishes even if the
+    /// client hangs up meanwhile.
     Stall(Stage, Pause),
     /// The connection ends without a whole answer.
     Cut(Cut),
     /// Something in between answers; the server does not act.
     Instead(Page),
-    /// The server acts, then something in between answers in its place: a gateway that gave up waiting.
+    /// The server acts, then something in between answers in its place: a gateway that gave up
+    /// waiting.
     InsteadAfterCommit(Page),
     /// The server acts and its JSON answer is changed.
     Edit(Edit),
@@ -74,8 +77,9 @@ pub enum Pause {
 /// Where the connection is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// After the request's head, before its body is read; not committed. A server that has not read the body cannot know the
-    /// grant: queued for [`Endpoint::Poll`] or [`Endpoint::Refresh`] it meets the next request of either.
+    /// After the request's head, before its body is read; not committed. A server that has not read
+    /// the body cannot know the grant: queued for [`Endpoint::Poll`] or [`Endpoint::Refresh`] it
+    /// meets the next request of either.
     Unread,
     /// The whole request was read; not committed.
     BeforeCommit,

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// The fields of a form, in order. Its `Debug` names the fields and hides the values: most are secrets.
+/// The fields of a form, in order. Its `Debug` names the fields and hides the values: most are
+/// secrets.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub(super) struct Form(Vec<(String, String)>);
 

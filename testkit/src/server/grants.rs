@@ -120,7 +120,8 @@ impl State {
             if grant.refresh_ends <= now {
                 return Reply::unauthorized();
             }
-            // The rotation: from here on both old tokens are dead, whether or not the answer arrives.
+            // The rotation: from here on both old tokens are dead, whether or not the answer
+            // arrives.
             self.end_grant(client_id, End::Rotated);
             self.truth.counters.refreshes_committed += 1;
             let life = self.options.refreshed_life.unwrap_or(self.options.access_life);

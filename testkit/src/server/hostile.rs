@@ -14,7 +14,8 @@ pub const STRINGS: [&str; 6] = [
     "\u{feff}\u{200b}\u{ad}\u{e000}\u{fffe}\u{e0041}", // invisible, private, non-characters, tags
 ];
 
-/// One string with all of [`STRINGS`], and so long that it does not fit anywhere: 64 KiB would hold a few of them.
+/// One string with all of [`STRINGS`], and so long that it does not fit anywhere: 64 KiB would hold
+/// a few of them.
 #[must_use]
 pub fn string() -> String {
     let mut all = STRINGS.concat();
@@ -73,7 +74,8 @@ impl Junk {
 // serde_json cannot hold 1e999; the placeholder is replaced in the text.
 const INFINITE: &str = "\u{fdd0}infinite";
 
-/// Keys whose strings the client has to send back or is judged by: they stay as they are in [`Edit::HostileStrings`].
+/// Keys whose strings the client has to send back or is judged by: they stay as they are in
+/// [`Edit::HostileStrings`].
 const PRECIOUS: [&str; 5] = ["access_token", "refresh_token", "device_code", "token_type", "error"];
 
 /// Writes `body` with `edit` done to it.

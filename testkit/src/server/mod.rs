@@ -1,15 +1,18 @@
 //! A simulated C2C authorization server over TLS on loopback.
 //!
-//! Faithful where the public pages say how the API behaves: rotation ends both old tokens, reuse answers `invalid_request`,
-//! a forgotten device gets the detailed 401, codes live 120 s, polls keep their interval. Where they are silent, [`Options`]
-//! has a switch. Beyond that it does what a hostile network does ([`Fault`]) and tells what really happened ([`Truth`]).
+//! Faithful where the public pages say how the API behaves: rotation ends both old tokens, reuse
+//! answers `invalid_request`, a forgotten device gets the detailed 401, codes live 120 s, polls
+//! keep their interval. Where they are silent, [`Options`] has a switch. Beyond that it does what a
+//! hostile network does ([`Fault`]) and tells what really happened ([`Truth`]).
 //!
-//! A [`Server`] is a handle: clones share one server, which runs on a thread of its own with its own runtime and ends with
-//! the last handle. All its methods are synchronous and quick, from sync and async code alike; only the waits come in two.
-//! Its clock is real time plus what [`Server::advance`] added, so that tests of 8 hours take none.
+//! A [`Server`] is a handle: clones share one server, which runs on a thread of its own with its
+//! own runtime and ends with the last handle. All its methods are synchronous and quick, from sync
+//! and async code alike; only the waits come in two. Its clock is real time plus what
+//! [`Server::advance`] added, so that tests of 8 hours take none.
 //!
-//! Invariants: one lock around one `State`; decisions in `grants` and `resources`, none elsewhere; a request that was read
-//! is acted on even if its client hangs up; what the client cannot know is never held against it as a [`Violation`].
+//! Invariants: one lock around one `State`; decisions in `grants` and `resources`, none elsewhere;
+//! a request that was read is acted on even if its client hangs up; what the client cannot know is
+//! never held against it as a [`Violation`].
 
 mod answer;
 mod call;
@@ -71,7 +74,8 @@ struct Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // The accept loop ends when the orders do, and the runtime with it takes the connections down.
+        // The accept loop ends when the orders do, and the runtime with it takes the connections
+        // down.
         drop(self.orders.take());
         if let Some(thread) = self.thread.take() {
             // A panic on that thread was printed there, and ends in failing waits here.
@@ -154,7 +158,8 @@ impl Server {
         self.handle.address
     }
 
-    /// The CA's certificate in a PEM file, for `ca-file`. Only the user who runs the simulation can read it.
+    /// The CA's certificate in a PEM file, for `ca-file`. Only the user who runs the simulation can
+    /// read it.
     #[must_use]
     pub fn ca_file(&self) -> PathBuf {
         self.directory().join("ca.pem")
@@ -198,7 +203,8 @@ impl Server {
         self.state.read(|s| look(&s.truth))
     }
 
-    /// Waits until the truth is as wished, at most `limit` in real time, whatever a test's clock does.
+    /// Waits until the truth is as wished, at most `limit` in real time, whatever a test's clock
+    /// does.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! What a simulated server is like: numbers, names, and the answers to questions the public pages leave open.
+//! What a simulated server is like: numbers, names, and the answers to questions the public pages
+//! leave open.
 
 use std::{fmt, time::Duration};
 
@@ -7,7 +8,8 @@ use crate::random;
 /// How a [`Server`](super::Server) behaves. The defaults are Frame.io's.
 #[derive(Clone)]
 pub struct Options {
-    /// The device model's secret, demanded on every call to the auth endpoints. A random canary unless set.
+    /// The device model's secret, demanded on every call to the auth endpoints. A random canary
+    /// unless set.
     pub client_secret: String,
     /// How long a code lives: 120 s.
     pub code_life: Duration,
@@ -21,19 +23,23 @@ pub struct Options {
     pub refresh_life: Duration,
     /// How many bytes each token has, where that is more than it would have anyway.
     pub token_length: usize,
-    /// Names in the certificate besides `localhost` and 127.0.0.1, for devices that reach the server over a network.
+    /// Names in the certificate besides `localhost` and 127.0.0.1, for devices that reach the
+    /// server over a network.
     pub names: Vec<String>,
-    /// The page to type codes at, without a slash at its end; the complete one is this, a slash, and the code.
+    /// The page to type codes at, without a slash at its end; the complete one is this, a slash,
+    /// and the code.
     pub verification_uri: String,
     /// Device names are this, a dash, and the client id.
     pub model: String,
     /// The project that approved devices join unless told otherwise.
     pub project: String,
-    /// Whether pairing a unit again ends the tokens of its earlier pairing. Not documented; true here.
+    /// Whether pairing a unit again ends the tokens of its earlier pairing. Not documented; true
+    /// here.
     pub replacing_ends_old: bool,
     /// Whether revoking one token of a pair ends both. Not documented; true here.
     pub revoking_ends_both: bool,
-    /// Whether the reuse of a rotated refresh token ends the living pair (RFC 9700 §4.14.2). Not documented; false here.
+    /// Whether the reuse of a rotated refresh token ends the living pair (RFC 9700 §4.14.2). Not
+    /// documented; false here.
     pub reuse_ends_family: bool,
 }
 

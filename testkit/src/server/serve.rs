@@ -1,7 +1,7 @@
 //! From accepted connection to answer: TLS, HTTP, faults.
 //!
-//! Owns: the listener, the connections. Must never: decide what the API answers (that is [`State`]'s), hold the state's lock
-//! over an await.
+//! Owns: the listener, the connections. Must never: decide what the API answers (that is
+//! [`State`]'s), hold the state's lock over an await.
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
@@ -52,7 +52,8 @@ pub(super) struct Shared {
 #[error("cut")]
 struct CutOff;
 
-/// Binds a loopback port; `None` picks a free one. A second socket of ours may be bound to the same port.
+/// Binds a loopback port; `None` picks a free one. A second socket of ours may be bound to the same
+/// port.
 pub(super) fn bind(at: Option<SocketAddr>) -> std::io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
@@ -66,8 +67,8 @@ pub(super) async fn run(shared: Shared, mut listener: TcpListener, address: Sock
     let mut orders = shared.orders.clone();
     loop {
         if !orders.borrow_and_update().open {
-            // Bound but not listening: connects are refused. It is bound before the listener closes, so that no other
-            // process gets the port in between.
+            // Bound but not listening: connects are refused. It is bound before the listener
+            // closes, so that no other process gets the port in between.
             let reserved = bind(Some(address)).expect("our own port can be bound again");
             drop(listener);
             shared.state.update(|s| s.listening = false);
@@ -146,7 +147,8 @@ async fn answer(
         return Err(CutOff);
     };
     let call = Call::new(connection, &head, &body.to_bytes());
-    // Subscribed before the request can be seen in the log: a release that follows its arrival is not missed.
+    // Subscribed before the request can be seen in the log: a release that follows its arrival is
+    // not missed.
     let orders = shared.orders.clone();
     let releases = orders.borrow().releases;
     let ticket = shared.state.update(|s| s.arrive(&call));
@@ -235,7 +237,8 @@ fn respond(
     Some(response)
 }
 
-/// The log must know how a request ended, also when its future is dropped because the connection went.
+/// The log must know how a request ended, also when its future is dropped because the connection
+/// went.
 struct Ending {
     state: Watched<State>,
     number: usize,

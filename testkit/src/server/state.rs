@@ -1,7 +1,9 @@
-//! The server's memory and the manners it watches. Decisions per endpoint are in [`super::grants`] and [`super::resources`].
+//! The server's memory and the manners it watches. Decisions per endpoint are in [`super::grants`]
+//! and [`super::resources`].
 //!
-//! Owns: devices, codes, the clock, the faults, the truth. One value under one lock ([`crate::watched::Watched`]); every
-//! method is synchronous and short. Knows nothing of HTTP, TLS or connections but their numbers.
+//! Owns: devices, codes, the clock, the faults, the truth. One value under one lock
+//! ([`crate::watched::Watched`]); every method is synchronous and short. Knows nothing of HTTP, TLS
+//! or connections but their numbers.
 
 use std::{
     collections::BTreeMap,
@@ -18,7 +20,8 @@ use super::{
     truth::{Entry, Outcome, Truth, Violation},
 };
 
-// Two arrivals are compared by our clock; the client's timer and the network may shave off this much.
+// Two arrivals are compared by our clock; the client's timer and the network may shave off this
+// much.
 const POLL_TOLERANCE: Duration = Duration::from_millis(50);
 
 /// All that the server is and knows.

@@ -1,4 +1,5 @@
-//! What really happened, as only the server knows it: the request log, every secret ever issued, counters, violations.
+//! What really happened, as only the server knows it: the request log, every secret ever issued,
+//! counters, violations.
 
 use std::{
     fmt,
@@ -7,7 +8,8 @@ use std::{
 
 use super::fault::{Endpoint, Fault};
 
-/// The server's account. Looked at under the server's lock by [`Server::truth`](super::Server::truth).
+/// The server's account. Looked at under the server's lock by
+/// [`Server::truth`](super::Server::truth).
 #[derive(Debug, Default)]
 pub struct Truth {
     pub(super) log: Vec<Entry>,
@@ -54,7 +56,8 @@ impl Truth {
         self.open_connections.len()
     }
 
-    /// The credentials that a device holds now, by its client id: what the next refresh must present.
+    /// The credentials that a device holds now, by its client id: what the next refresh must
+    /// present.
     #[must_use]
     pub fn live(&self, client_id: &str) -> Live<'_> {
         let newest = |kind| {
@@ -114,7 +117,8 @@ pub struct Entry {
     pub media_type: Option<String>,
     /// The fault that met it.
     pub fault: Option<Fault>,
-    /// What the server decided: `ok`, an OAuth error code, `unauthorized` … Empty until it has acted, or if it never does.
+    /// What the server decided: `ok`, an OAuth error code, `unauthorized` … Empty until it has
+    /// acted, or if it never does.
     pub verdict: String,
     /// Whether acting changed something: a code issued, a pair issued, rotated or revoked.
     pub committed: bool,
@@ -127,7 +131,8 @@ pub struct Entry {
 pub enum Outcome {
     /// It has not yet.
     InFlight,
-    /// An answer with this status was handed to the connection. It may still have been damaged: see [`Entry::fault`].
+    /// An answer with this status was handed to the connection. It may still have been damaged: see
+    /// [`Entry::fault`].
     Answered(u16),
     /// The server cut the connection without an answer.
     Cut,

@@ -9,7 +9,8 @@ use super::{
     truth::End,
 };
 
-/// A code that a device shows and nobody has answered yet. `Debug` shows the code: it is on a screen anyway, and made up.
+/// A code that a device shows and nobody has answered yet. `Debug` shows the code: it is on a
+/// screen anyway, and made up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Waiting {
     /// Six digits.
@@ -72,7 +73,8 @@ impl Server {
         self.state.update(|s| s.answer_code(user_code, Answer::Denied))
     }
 
-    /// Forgets a device in its project, or lets its pairing run out: both tokens are dead, refreshes get the detailed 401.
+    /// Forgets a device in its project, or lets its pairing run out: both tokens are dead,
+    /// refreshes get the detailed 401.
     ///
     /// # Errors
     ///
@@ -101,7 +103,8 @@ impl Server {
         self.change(client_id, |d| d.paused = paused)
     }
 
-    /// Ends the access token only, as if its time were up: the API answers 401 to it, a refresh still works.
+    /// Ends the access token only, as if its time were up: the API answers 401 to it, a refresh
+    /// still works.
     ///
     /// # Errors
     ///
@@ -130,7 +133,8 @@ impl Server {
         self.state.update(|s| s.faults.push(endpoint, times, fault));
     }
 
-    /// Every request to an endpoint without faults of its own meets this fault until they are cleared.
+    /// Every request to an endpoint without faults of its own meets this fault until they are
+    /// cleared.
     pub fn fault_everywhere(&self, fault: Fault) {
         self.state.update(|s| s.faults.everywhere(fault));
     }
@@ -150,7 +154,8 @@ impl Server {
         self.order(|o| o.releases += 1, |_| true);
     }
 
-    /// Closes the listener: connects are refused. Open connections stay; see [`Self::cut_connections`].
+    /// Closes the listener: connects are refused. Open connections stay; see
+    /// [`Self::cut_connections`].
     ///
     /// # Panics
     ///
@@ -168,7 +173,8 @@ impl Server {
         self.order(|o| o.open = true, |s| s.listening);
     }
 
-    /// Cuts every connection that is open now, idle or not. Requests that were read are still acted on.
+    /// Cuts every connection that is open now, idle or not. Requests that were read are still acted
+    /// on.
     ///
     /// # Panics
     ///

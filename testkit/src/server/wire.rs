@@ -1,6 +1,7 @@
 //! The byte stream under HTTP, and the damage done to it: cuts, garbage, a drip.
 //!
-//! hyper writes whole, correct answers into a [`Wire`]; the [`Harm`] chosen for a request decides what of them gets through.
+//! hyper writes whole, correct answers into a [`Wire`]; the [`Harm`] chosen for a request decides
+//! what of them gets through.
 
 use std::{
     io,
@@ -30,8 +31,8 @@ pub(super) enum Harm {
     Drip(Duration),
 }
 
-/// The harm to be done on one connection. Set by the request handler before it answers, read by the wire below it: hyper
-/// stands between the two and passes nothing through, hence the lock.
+/// The harm to be done on one connection. Set by the request handler before it answers, read by the
+/// wire below it: hyper stands between the two and passes nothing through, hence the lock.
 #[derive(Clone, Debug, Default)]
 pub(super) struct HarmSlot(Arc<Mutex<Harm>>);
 

@@ -1,6 +1,8 @@
-//! How strict a server is with its client: what each dialect demands of a request before anything in it is believed.
+//! How strict a server is with its client: what each dialect demands of a request before anything
+//! in it is believed.
 //!
-//! Stricter than the real ones may be, and never laxer than their documents: whatever these take, those take.
+//! Stricter than the real ones may be, and never laxer than their documents: whatever these take,
+//! those take.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hyper::Method;
@@ -13,10 +15,11 @@ pub enum Dialect {
     /// The RFCs'.
     #[default]
     Standard,
-    /// Frame.io's OAuth 2 applications: `scope` with each token request, `state` with the exchange; what was used once is
-    /// called `token_inactive`; nothing can be revoked.
+    /// Frame.io's OAuth 2 applications: `scope` with each token request, `state` with the exchange;
+    /// what was used once is called `token_inactive`; nothing can be revoked.
     FrameioApplications,
-    /// Adobe IMS: a public client's id in the query; no redirect to this machine; a refresh token may serve for long.
+    /// Adobe IMS: a public client's id in the query; no redirect to this machine; a refresh token
+    /// may serve for long.
     AdobeIms,
 }
 

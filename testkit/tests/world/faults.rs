@@ -9,7 +9,8 @@ use c2c_testkit::server::{
 };
 use serde_json::json;
 
-/// What a refresh under `fault` comes to: the client's view, whether the server rotated, and how it ended.
+/// What a refresh under `fault` comes to: the client's view, whether the server rotated, and how it
+/// ended.
 async fn refresh_under(fault: Fault) -> (Result<Answer, hyper::Error>, bool, Outcome) {
     let server = server();
     let mut client = Client::connect(&server).await.unwrap();

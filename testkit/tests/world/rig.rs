@@ -1,4 +1,5 @@
-//! The rig lays out what a daemon needs, and runs and watches a program as systemd would. A small program stands in for the daemon.
+//! The rig lays out what a daemon needs, and runs and watches a program as systemd would. A small
+//! program stands in for the daemon.
 
 use std::{
     collections::BTreeMap,

@@ -42,7 +42,8 @@ pub(crate) async fn replace(world: &Harness<Standard>, user: &User) {
     pair_by_browser(world, user, &[("replace", true.into())]).await;
 }
 
-/// Everything on disk and in the runtime directory, and everything that was logged: all of it once the daemon has ended.
+/// Everything on disk and in the runtime directory, and everything that was logged: all of it once
+/// the daemon has ended.
 pub(crate) fn left_behind(world: &Harness<Standard>, daemon: &Process) -> Vec<u8> {
     let mut all = daemon.output().join("\n").into_bytes();
     for directory in [world.rig.state_directory(), world.rig.runtime_directory()] {
@@ -53,7 +54,8 @@ pub(crate) fn left_behind(world: &Harness<Standard>, daemon: &Process) -> Vec<u8
     all
 }
 
-/// Whether a daemon listens on this port, with a socket of its own: a port that it gave back may be anybody's a moment later.
+/// Whether a daemon listens on this port, with a socket of its own: a port that it gave back may be
+/// anybody's a moment later.
 pub(crate) fn listens(daemon: &Process, port: u16) -> bool {
     let fds = match std::fs::read_dir(format!("/proc/{}/fd", daemon.pid())) {
         Ok(fds) => fds,

@@ -1,5 +1,5 @@
-//! The servers that a preset knows, end to end: the real daemon against a server that speaks their dialect and takes nothing that
-//! their documents do not show.
+//! The servers that a preset knows, end to end: the real daemon against a server that speaks their
+//! dialect and takes nothing that their documents do not show.
 
 use std::fs;
 use std::path::Path;
@@ -12,13 +12,15 @@ use c2c_testkit::user::{Token, User};
 use super::browser::{open, pair_by_browser};
 use crate::DAEMON;
 
-/// Holds what form-encoding changes and what separates it from the id: half-hearted encoding would show.
+/// Holds what form-encoding changes and what separates it from the id: half-hearted encoding would
+/// show.
 const SECRET: &str = "made-up:+%25&=no/secret";
 
 const FRAMEIO_SCOPE: &str = "offline account.read asset.create";
 const ADOBE_SCOPE: &str = "openid profile offline_access";
 
-/// At Adobe's no answer comes to this machine: something else on the board is called and passes it on.
+/// At Adobe's no answer comes to this machine: something else on the board is called and passes it
+/// on.
 const ELSEWHERE: &str = "com.example.camera:/callback";
 
 fn secret() -> Client {
@@ -35,7 +37,8 @@ fn adobe(client: Client) -> Harness<Standard> {
     Harness::preset(DAEMON, "adobe-ims", ADOBE_SCOPE, Some(ELSEWHERE), quirks)
 }
 
-/// From the browser's first page to the token that comes of it, which lives as long as that server says.
+/// From the browser's first page to the token that comes of it, which lives as long as that server
+/// says.
 async fn pair(world: &Harness<Standard>, user: &User, life: u32) -> String {
     let code = user.code(&[]).await.unwrap();
     let back = world.server.browse(&code["authorization-uri"], true).unwrap();
@@ -56,7 +59,8 @@ async fn pair(world: &Harness<Standard>, user: &User, life: u32) -> String {
     token
 }
 
-/// Two refreshes: the first because the API refused the token, the second because the next one ages.
+/// Two refreshes: the first because the API refused the token, the second because the next one
+/// ages.
 async fn refresh_twice(world: &Harness<Standard>, user: &User) {
     world.server.change(|quirks| {
         // One alone: a third refresh, however late this looks, would be the daemon's fault.
@@ -100,7 +104,8 @@ async fn lives_at_frameio(client: Client) {
     let _daemon = world.start().await;
     pair(&world, &user, 3600).await;
     refresh_twice(&world, &user).await;
-    // There is nothing to be told to: the pairing ends here, and the grant lives until its time is up.
+    // There is nothing to be told to: the pairing ends here, and the grant lives until its time is
+    // up.
     user.unpair().await.unwrap();
     assert_eq!(user.word("Pairing", "PairingReason").await, "unpaired");
     assert_eq!(requests(&world, "POST /oauth2/token refresh_token 200"), 2);

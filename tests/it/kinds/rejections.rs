@@ -1,5 +1,6 @@
-//! Uploaders that do not pause between get, 401, reject and get, at servers where no resource can be asked: what examines a
-//! rejection is the refresh, and where its limit puts it off, each connection gets the same token at most once in 20 s.
+//! Uploaders that do not pause between get, 401, reject and get, at servers where no resource can
+//! be asked: what examines a rejection is the refresh, and where its limit puts it off, each
+//! connection gets the same token at most once in 20 s.
 
 use std::time::{Duration, Instant};
 
@@ -27,8 +28,8 @@ async fn token(user: &Connection) -> u64 {
     generation
 }
 
-/// An uploader whose API takes no generation up to `dead`. How many requests it made to the API in these seconds, or until one
-/// was taken.
+/// An uploader whose API takes no generation up to `dead`. How many requests it made to the API in
+/// these seconds, or until one was taken.
 async fn insists(user: Connection, dead: u64, seconds: u64) -> usize {
     let end = Instant::now() + Duration::from_secs(seconds);
     let mut requests = 0;

@@ -1,7 +1,9 @@
-//! A browser's way back to the real daemon where the machine has nothing to listen with, and where nobody comes.
+//! A browser's way back to the real daemon where the machine has nothing to listen with, and where
+//! nobody comes.
 //!
-//! (Browsers that do come are in `main.rs`. Not tried here: a system without random bytes. `getrandom` waits until there are
-//! some, and a kernel that does not know the call cannot be had for a test.)
+//! (Browsers that do come are in `main.rs`. Not tried here: a system without random bytes.
+//! `getrandom` waits until there are some, and a kernel that does not know the call cannot be had
+//! for a test.)
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::Read as _;
@@ -162,7 +164,8 @@ async fn a_flow_that_nobody_comes_back_to_gives_up_and_its_port_with_it() {
     let Variant::U32(left) = *code["give-up-after"] else {
         panic!("no time to give up after")
     };
-    // A minute less the answer's own way; neither the second that was asked for nor what holds where nothing is.
+    // A minute less the answer's own way; neither the second that was asked for nor what holds
+    // where nothing is.
     assert!((30..=60).contains(&left), "{left}");
     let port = port(&code);
     world.until("awaiting-user", "none", LIMIT).await;

@@ -1,5 +1,5 @@
-//! A device that is configured wrongly ends with a code that the service manager knows, and one sentence that an integrator
-//! can act on: which file, which key, what to do.
+//! A device that is configured wrongly ends with a code that the service manager knows, and one
+//! sentence that an integrator can act on: which file, which key, what to do.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -26,7 +26,8 @@ fn rig() -> (Server, Rig) {
     (server, rig)
 }
 
-/// Starts it, and holds its end against what is promised. The bus is absent: nothing of this may depend on one.
+/// Starts it, and holds its end against what is promised. The bus is absent: nothing of this may
+/// depend on one.
 fn ends(rig: &Rig, code: i32, parts: &[&str]) {
     let output = rig
         .command(Path::new(DAEMON), "unix:path=/nonexistent")
@@ -143,7 +144,8 @@ fn a_secret_of_another_user_is_not_used() {
             &[&file, "client secret", &format!("uid {STRANGER}"), "chown"],
         );
     } else {
-        // Giving a file away takes root. What is possible: a file that its owner cannot read either.
+        // Giving a file away takes root. What is possible: a file that its owner cannot read
+        // either.
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
         ends(&rig, NO_PERMISSION, &[&file, "client secret", "readable"]);
     }

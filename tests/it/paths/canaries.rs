@@ -1,5 +1,5 @@
-//! Every secret is a canary: after a long and troubled life of a device, none may be found where it does not belong, in clear,
-//! in hexadecimal or in base64.
+//! Every secret is a canary: after a long and troubled life of a device, none may be found where it
+//! does not belong, in clear, in hexadecimal or in base64.
 
 use std::fs;
 use std::path::Path;
@@ -47,7 +47,8 @@ fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
     // What Rust's `{:?}` makes of bytes.
     let list = format!("{secret:?}");
     all.push(list.trim_matches(['[', ']']).as_bytes().to_vec());
-    // In the middle of something longer, base64 has three shapes. The characters at both ends depend on the neighbours.
+    // In the middle of something longer, base64 has three shapes. The characters at both ends
+    // depend on the neighbours.
     for before in 0..3 {
         let shifted = [&vec![0; before], secret].concat();
         for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
@@ -102,14 +103,16 @@ fn files(directory: &Path) -> Vec<(String, Vec<u8>)> {
     all
 }
 
-/// Looks at what others can see of the process and at what is known by now of all that it has written.
+/// Looks at what others can see of the process and at what is known by now of all that it has
+/// written.
 fn inspect(world: &Harness, daemon: &Process, at: &str) {
     let mut places = written(world, daemon);
     for name in ["cmdline", "environ"] {
         let path = format!("/proc/{}/{name}", daemon.pid());
         match fs::read(&path) {
             Ok(content) => places.push((path, content)),
-            // The daemon made itself undumpable: then only root can read it at all, and root runs this in CI.
+            // The daemon made itself undumpable: then only root can read it at all, and root runs
+            // this in CI.
             Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied, "{path}"),
         }
     }
@@ -297,7 +300,8 @@ async fn no_secret_is_where_it_does_not_belong() {
     let (said, heard) = recorder.messages();
     check(&said, &canaries, true);
     check(&heard, &canaries, false);
-    // The search itself works: it finds every access token that was handed out, and every code that was shown.
+    // The search itself works: it finds every access token that was handed out, and every code that
+    // was shown.
     for method in ["GetAccessToken", "StartPairing", "GetPairingCode"] {
         let carriers = said
             .iter()

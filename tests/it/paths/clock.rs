@@ -1,5 +1,5 @@
-//! A wrong clock and a right one, at power cycles. The machine's clock stays as it is: what differs is what the record on disk
-//! and the server's `Date` say of it.
+//! A wrong clock and a right one, at power cycles. The machine's clock stays as it is: what differs
+//! is what the record on disk and the server's `Date` say of it.
 
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,7 +16,8 @@ const HOUR: i64 = 3600;
 
 const MODES: [&str; 2] = ["eager", "on-demand"];
 
-/// A device that is paired and switched off. The token is so old by the server's clock, of which the board's is so far ahead.
+/// A device that is paired and switched off. The token is so old by the server's clock, of which
+/// the board's is so far ahead.
 async fn switched_off(mode: &str, age: i64, ahead: i64) -> Harness {
     let mut world = Harness::c2c(DAEMON, quick());
     world.set(&[("refresh", "policy", mode)]);
@@ -98,7 +99,8 @@ async fn power_cycles_cost_nothing(mode: &'static str, ahead: i64) {
 
 #[tokio::test]
 async fn power_cycles_cost_no_refresh_whatever_the_clock_says() {
-    // Local time, another one, one that stood still, and none at all: the floor of the record says that it cannot be right.
+    // Local time, another one, one that stood still, and none at all: the floor of the record says
+    // that it cannot be right.
     let clocks = [12 * HOUR, 9 * HOUR, -9 * HOUR, -20 * 24 * HOUR];
     for mode in MODES {
         let cases = clocks.map(|ahead| (format!("{mode}, {ahead}"), power_cycles_cost_nothing(mode, ahead)));
@@ -108,7 +110,8 @@ async fn power_cycles_cost_no_refresh_whatever_the_clock_says() {
 
 async fn a_late_network_costs_nothing(mode: &'static str) {
     let world = switched_off(mode, HOUR, -20 * 24 * HOUR).await;
-    // A portal that wants a login. The port stays ours, which a refused connection would not let it.
+    // A portal that wants a login. The port stays ours, which a refused connection would not let
+    // it.
     world.server.set_tls(Tls::WrongCa);
     let _daemon = world.start().await;
     let user = world.user().await;

@@ -89,7 +89,8 @@ async fn ten_rejections_of_a_dead_generation_and_a_late_one_cause_one_refresh() 
         .cloned()
         .map(|user| tokio::spawn(async move { user.reject(1).await }))
         .collect();
-    // Whichever of them are there by now share one probe; the others come to a generation that is known to be dead.
+    // Whichever of them are there by now share one probe; the others come to a generation that is
+    // known to be dead.
     world.server.release();
     for call in calls {
         call.await.unwrap().unwrap();
@@ -173,8 +174,8 @@ async fn timed(user: &User) -> (Token, Duration) {
 
 /// Asks once: the answer does not wait for a refresh, for which a caller waits 2 s.
 ///
-/// Half of them tells one from the other. What a busy machine adds is not the daemon's, and it adds it to a `Ping` as well; a
-/// daemon that lets callers wait answers those at once.
+/// Half of them tells one from the other. What a busy machine adds is not the daemon's, and it adds
+/// it to a `Ping` as well; a daemon that lets callers wait answers those at once.
 async fn at_once(user: &User) -> Token {
     let ((token, took), slow) = user.beside_pings(timed(user)).await;
     assert!(took < Duration::from_secs(1) + 2 * slow, "{took:?}, a ping {slow:?}");

@@ -1,7 +1,9 @@
-//! The power goes at any moment of a device's life. After each, what the disk and the device say is compared with what the
-//! server knows: a pairing may be lost only where the server carried out a refresh and its answer had not been stored.
+//! The power goes at any moment of a device's life. After each, what the disk and the device say is
+//! compared with what the server knows: a pairing may be lost only where the server carried out a
+//! refresh and its answer had not been stored.
 //!
-//! `C2C_KILLS=200 cargo test --test it paths::crashes -- --nocapture` is the long run; `C2C_SEED=N` repeats one seed with its trace.
+//! `C2C_KILLS=200 cargo test --test it paths::crashes -- --nocapture` is the long run; `C2C_SEED=N`
+//! repeats one seed with its trace.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
@@ -69,7 +71,8 @@ impl Life<'_> {
         self.trace.lock().unwrap().push(line);
     }
 
-    /// Lets a random time pass: from the server's seeing a request of this kind (if it comes soon), or from now.
+    /// Lets a random time pass: from the server's seeing a request of this kind (if it comes soon),
+    /// or from now.
     async fn moment(&mut self, seen: Option<Endpoint>, before: usize, micros: u64) {
         if let Some(endpoint) = seen {
             let more = move |truth: &c2c_testkit::server::Truth| truth.requests(endpoint).count() > before;
@@ -130,7 +133,8 @@ impl Life<'_> {
         self.note("ready again");
     }
 
-    /// Waits until the device is at peace with the server, pairing it again if it says that it must be.
+    /// Waits until the device is at peace with the server, pairing it again if it says that it must
+    /// be.
     async fn settle(&mut self, user: &User, rejecting: bool) {
         let limit = Instant::now() + LIMIT;
         let mut asked = false;
@@ -177,7 +181,8 @@ impl Life<'_> {
         }
     }
 
-    /// Whether the API takes this access token: what [`Harness::live_access`] cannot tell of one whose time is up.
+    /// Whether the API takes this access token: what [`Harness::live_access`] cannot tell of one
+    /// whose time is up.
     fn takes(&self, access: &str) -> bool {
         let dead = self
             .trace
@@ -312,7 +317,8 @@ async fn live(seed: u64, trace: &Mutex<Vec<String>>) -> Tally {
         DAEMON,
         Options {
             interval: Duration::from_secs(1),
-            // Nothing falls due by itself (75 % of it) while a device lives here; 1 % of it is over when a refresh is wanted.
+            // Nothing falls due by itself (75 % of it) while a device lives here; 1 % of it is over
+            // when a refresh is wanted.
             access_life: Duration::from_secs(60),
             ..Options::default()
         },
@@ -394,7 +400,8 @@ fn a_pairing_is_lost_only_where_the_server_committed_and_its_answer_was_not_stor
          its commit and before its storing: {}",
         sum.kills, sum.restarts, sum.lost, sum.marked, sum.committed_unstored
     );
-    // Moments are drawn by the seed, but what the processes do in them differs: few kills may all miss a refresh, so many cannot.
+    // Moments are drawn by the seed, but what the processes do in them differs: few kills may all
+    // miss a refresh, so many cannot.
     assert!(
         kills < 100 || (sum.marked > 0 && sum.committed_unstored > 0),
         "no kill hit a refresh: nothing was shown about the moments that matter"

@@ -39,7 +39,8 @@ fn stored(world: &Harness, runtime: bool) -> Stored {
                 // See `Harness::block_records`.
                 continue;
             }
-            // A write under way is renamed or swept between the listing and the copy: it is not part of what is there.
+            // A write under way is renamed or swept between the listing and the copy: it is not
+            // part of what is there.
             let copied = std::fs::copy(entry.path(), to.join(entry.file_name()));
             assert!(copied.is_ok() || !entry.path().exists(), "{}", entry.path().display());
         }

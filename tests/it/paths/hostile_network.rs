@@ -1,5 +1,5 @@
-//! What stands between a camera and the API in hotels, on trains and in bad hours of the API itself. None of it may cost a
-//! credential, and when it ends, the device goes on by itself.
+//! What stands between a camera and the API in hotels, on trains and in bad hours of the API
+//! itself. None of it may cost a credential, and when it ends, the device goes on by itself.
 
 use std::time::Duration;
 
@@ -29,8 +29,8 @@ pub(crate) async fn paired() -> (Harness, Process, User) {
     (world, daemon, user)
 }
 
-/// What no trouble may change: everything but the mark of a refresh that was begun, and the names that the server gave the
-/// device, which are written along with that mark.
+/// What no trouble may change: everything but the mark of a refresh that was begun, and the names
+/// that the server gave the device, which are written along with that mark.
 fn credential(world: &Harness) -> Pairing {
     Pairing {
         mark: None,
@@ -45,7 +45,8 @@ pub(crate) async fn refresh(world: &mut Harness, daemon: &Process) {
     world.reload(daemon).await;
 }
 
-/// The trouble is over: the device gets its new tokens without anybody's help, by the pairing it had.
+/// The trouble is over: the device gets its new tokens without anybody's help, by the pairing it
+/// had.
 pub(crate) async fn recovers(world: &Harness, user: &User) {
     user.until_generation(2).await;
     let token = user.token().await.unwrap();
@@ -57,7 +58,8 @@ pub(crate) async fn recovers(world: &Harness, user: &User) {
     assert_eq!(world.server.truth(|truth| truth.violations().to_vec()), []);
 }
 
-/// The answers that are not the API's, and whether the POST of a refresh is to meet them or everything.
+/// The answers that are not the API's, and whether the POST of a refresh is to meet them or
+/// everything.
 fn troubles() -> Vec<(String, Endpoint, Fault)> {
     let pages = [
         ("captive portal", Page::CaptivePortal),
@@ -128,7 +130,8 @@ async fn survives(endpoint: Endpoint, fault: Fault) {
 
 #[tokio::test]
 async fn no_answer_that_is_not_the_servers_verdict_changes_the_credential() {
-    // They wait most of the time, but each holds sockets and files, and a process may have a thousand or so.
+    // They wait most of the time, but each holds sockets and files, and a process may have a
+    // thousand or so.
     let mut cases = troubles();
     while !cases.is_empty() {
         let next = cases.drain(..cases.len().min(15));
@@ -136,7 +139,8 @@ async fn no_answer_that_is_not_the_servers_verdict_changes_the_credential() {
     }
 }
 
-/// A limit with a window of a minute and no `Retry-After`: the window is kept to, which is longer than a test should take.
+/// A limit with a window of a minute and no `Retry-After`: the window is kept to, which is longer
+/// than a test should take.
 #[tokio::test]
 async fn a_rate_limit_changes_no_credential_and_its_window_is_kept() {
     let (mut world, daemon, user) = paired().await;
@@ -299,7 +303,8 @@ async fn shows_the_code_after(odd: &'static str) {
     let _daemon = world.start().await;
     let user = world.user().await;
     let asked = || world.server.truth(|truth| truth.requests(Endpoint::DeviceCode).count());
-    // Asks again until there is a code as promised, or its own time is over; the flow goes on in any case.
+    // Asks again until there is a code as promised, or its own time is over; the flow goes on in
+    // any case.
     let _ = user.start_pairing(&[]).await;
     assert_eq!(user.last_error().await, "bad-user-code");
     let limit = std::time::Instant::now() + LIMIT;

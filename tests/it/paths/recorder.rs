@@ -1,6 +1,8 @@
-//! Between the daemon and its bus: everything either says, kept, and taken apart into messages afterwards.
+//! Between the daemon and its bus: everything either says, kept, and taken apart into messages
+//! afterwards.
 //!
-//! More than a monitor would show: also what the bus itself answers, and what no match rule selects.
+//! More than a monitor would show: also what the bus itself answers, and what no match rule
+//! selects.
 
 use std::collections::HashMap;
 use std::io::{IoSlice, IoSliceMut, Write};
@@ -63,7 +65,8 @@ impl Recorder {
         format!("unix:path={}", self.directory.path().join("bus").display())
     }
 
-    /// All messages so far: what the daemon said, each with the member that it answers, and what it heard.
+    /// All messages so far: what the daemon said, each with the member that it answers, and what it
+    /// heard.
     pub(crate) fn messages(&self) -> (Vec<Message>, Vec<Message>) {
         let (mut said, mut heard) = (Vec::new(), Vec::new());
         for (ours, theirs) in self.tapes.lock().unwrap().iter() {
@@ -131,7 +134,8 @@ fn pass_some(from: &UnixStream, mut to: &UnixStream, tape: &Bytes) -> std::io::R
 /// Takes a stream apart: the lines of the authentication, then messages.
 fn messages(stream: &[u8]) -> Vec<Message> {
     let mut rest = stream;
-    // A line of the authentication ends with CR LF; a message begins with its byte order, which no such line does here.
+    // A line of the authentication ends with CR LF; a message begins with its byte order, which no
+    // such line does here.
     while !matches!(rest, [b'l', 1..=4, _, 1, ..]) {
         let Some(end) = rest.windows(2).position(|pair| pair == b"\r\n") else {
             return Vec::new();

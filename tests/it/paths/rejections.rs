@@ -1,5 +1,6 @@
-//! Uploaders that do what the contract says and do not pause: get, a request to the API, 401, reject, get. The real daemon keeps
-//! each of them from flooding the API, and none of them from another one's token.
+//! Uploaders that do what the contract says and do not pause: get, a request to the API, 401,
+//! reject, get. The real daemon keeps each of them from flooding the API, and none of them from
+//! another one's token.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -164,7 +165,8 @@ fn ten_of(
                 .map(|user| {
                     let api = api(server, None);
                     tokio::spawn(async move {
-                        // For 2 s after the POST a caller waits for the new token, and then gets the old one.
+                        // For 2 s after the POST a caller waits for the new token, and then gets
+                        // the old one.
                         let token = user.token().await.unwrap();
                         insists(user, token, api).await
                     })

@@ -13,7 +13,8 @@ use c2c_testkit::user::User;
 use super::disk::{after_power_off, pairing_on_disk};
 use crate::DAEMON;
 
-/// Whether a start after a power-off would find the pairing that the server knows, in both generations.
+/// Whether a start after a power-off would find the pairing that the server knows, in both
+/// generations.
 fn is_safe(world: &Harness, stored: &Stored) -> bool {
     let Loaded::Current(Record {
         body: Body::Paired(pairing),
@@ -99,7 +100,8 @@ async fn a_disk_that_fails_at_the_next_start_too_is_told_and_tried_until_it_work
     daemon.wait_output(told, LIMIT).await.unwrap();
 }
 
-/// A device with a young token whose refreshes come when `refresh` makes them due. An unanswered one is sent again after this.
+/// A device with a young token whose refreshes come when `refresh` makes them due. An unanswered
+/// one is sent again after this.
 async fn paired_with(replay_after: &str) -> (Harness, Process, User) {
     let mut world = Harness::c2c(
         DAEMON,
@@ -163,7 +165,8 @@ async fn one_damaged_file_after_a_refresh_costs_neither_the_pairing_nor_a_send()
     let told = |line: &str| line.contains("record-fell-back");
     daemon.wait_output(told, LIMIT).await.unwrap();
     assert_eq!(Some(user.token().await.unwrap().access), world.live_access());
-    // The doubt is written down first, and then settled: not before a server would have given up on a send.
+    // The doubt is written down first, and then settled: not before a server would have given up on
+    // a send.
     let until = Instant::now() + Duration::from_secs(40) + LIMIT;
     while !is_safe(&world, &after_power_off(&world)) || pairing_on_disk(&world).mark.is_some() {
         assert!(Instant::now() < until, "{:?}", after_power_off(&world));

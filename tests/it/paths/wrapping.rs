@@ -1,4 +1,5 @@
-//! Whole answers in odd wrappings, and tokens of any size: the pairing lives, and what can be used is used.
+//! Whole answers in odd wrappings, and tokens of any size: the pairing lives, and what can be used
+//! is used.
 
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,5 @@
-//! The power is cut after each single step of a change: the daemon finds the former secrets or the new ones, the same command
-//! comes to its end, and no copy in clear is forgotten.
+//! The power is cut after each single step of a change: the daemon finds the former secrets or the
+//! new ones, the same command comes to its end, and no copy in clear is forgotten.
 
 use super::*;
 use crate::system::atomic_file::faulty::cut_after;
@@ -46,8 +46,8 @@ impl World {
     }
 }
 
-/// Tries `change` in worlds that `prepare` made, cut after one step, two steps, …; `look` judges each, and then where the same command
-/// leads. Returns how many cuts there were.
+/// Tries `change` in worlds that `prepare` made, cut after one step, two steps, …; `look` judges
+/// each, and then where the same command leads. Returns how many cuts there were.
 fn cut_everywhere(
     prepare: impl Fn(&World),
     change: (&str, &Provision),

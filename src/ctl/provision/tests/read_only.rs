@@ -7,7 +7,7 @@ use crate::ctl::site::HOST_KEY;
 use crate::system::mounts::Mounts;
 
 impl World {
-    /// With these mounted: point and «type source options».
+    /// With these mounted: point and "type source options".
     fn mounted(mounts: &[(&str, &str)]) -> Self {
         let mut world = Self::new();
         let root = world.folder.path().canonicalize().unwrap();

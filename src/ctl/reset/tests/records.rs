@@ -5,7 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 use c2c_auth_core::{BootId, Generation, GrantId, Slots, Store};
 
-/// A device with its client id and its state key, as a file, and in the state directory what the daemon writes when it unpairs.
+/// A device with its client id and its state key, as a file, and in the state directory what the
+/// daemon writes when it unpairs.
 fn unpaired_before() -> (tempfile::TempDir, Site) {
     let (folder, site) = machine(&[]);
     let put = |path: &str, content: &[u8]| {

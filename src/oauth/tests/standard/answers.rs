@@ -85,7 +85,8 @@ fn an_answer_without_refresh_token_or_lifetime_is_good() {
     assert_eq!((grant.refresh, grant.expires_in), (Ok(None), Duration::from_secs(3600)));
 }
 
-/// With 0 at its word, a device without a refresh token would be paired for a second, and one with it would refresh without end.
+/// With 0 at its word, a device without a refresh token would be paired for a second, and one with
+/// it would refresh without end.
 #[test]
 fn a_lifetime_that_is_none_is_the_default() {
     for (said_life, seconds) in [

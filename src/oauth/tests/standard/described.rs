@@ -129,7 +129,8 @@ fn a_description_is_known_by_its_issuer_and_not_by_its_wrapping() {
     }
 }
 
-/// What is wrong with a description is of no concern but to the requests that need it; a refresh needs the least.
+/// What is wrong with a description is of no concern but to the requests that need it; a refresh
+/// needs the least.
 #[test]
 fn a_request_needs_its_own_addresses_and_no_others() {
     const TOKEN: [Kind; 4] = [Kind::Prepare, Kind::Refresh, Kind::Exchange, Kind::Poll];
@@ -224,7 +225,8 @@ fn a_record_belongs_to_a_server_and_a_way_to_pair() {
     all.sort_unstable();
     all.dedup();
     assert_eq!(all.len(), 4, "another token endpoint is another server: {all:?}");
-    // So is another host that would be shown its tokens; the same host with or without revocation is not.
+    // So is another host that would be shown its tokens; the same host with or without revocation
+    // is not.
     let revoking = |settings: &ServerSettings, to: Option<&str>| {
         let mut settings = settings.clone();
         settings.endpoints.revocation = to.map(|to| Endpoint::parse(to).unwrap());
@@ -244,7 +246,8 @@ fn a_record_belongs_to_a_server_and_a_way_to_pair() {
     assert_eq!(known.issuer(), code(undiscovered()).issuer());
 }
 
-/// Two things are told nowhere else: that answers always name their server, and that S256 is not among its PKCE methods.
+/// Two things are told nowhere else: that answers always name their server, and that S256 is not
+/// among its PKCE methods.
 #[test]
 fn only_a_new_pairing_by_code_is_better_off_with_a_description_that_it_does_not_need() {
     let named = ServerSettings {

@@ -1,7 +1,7 @@
 //! The verbs: one line each in [`VERBS`], words in, text out.
 //!
-//! What people do, what the network does, and what really happened. The texts are for scripts: a number, a word, or one item
-//! a line. Decides nothing: every verb is a method of the library's.
+//! What people do, what the network does, and what really happened. The texts are for scripts: a
+//! number, a word, or one item a line. Decides nothing: every verb is a method of the library's.
 
 use std::{error::Error, fmt::Write as _, time::Duration};
 

@@ -1,7 +1,8 @@
 //! From an address that others reach to the server on loopback.
 //!
-//! The library never listens anywhere but on loopback; a device in a network namespace of its own needs an address in its
-//! network. Copies bytes and knows nothing of them; threads, because there are a handful of connections.
+//! The library never listens anywhere but on loopback; a device in a network namespace of its own
+//! needs an address in its network. Copies bytes and knows nothing of them; threads, because there
+//! are a handful of connections.
 
 use std::{
     io,

@@ -1,10 +1,11 @@
-//! The simulated servers as a program, for systems that are booted whole: what tests in one process do by methods, scripts
-//! do here over a unix socket.
+//! The simulated servers as a program, for systems that are booted whole: what tests in one process
+//! do by methods, scripts do here over a unix socket.
 //!
-//! `serve DIRECTORY [--listen ADDRESS:PORT --name HOST] [--interval SECONDS] [--access-life SECONDS]` starts it, writes what a
-//! device has to be given (`ca.pem`, `client-secret`, `base-uri`, in this order) and listens for verbs on `DIRECTORY/ctl`.
-//! `ctl SOCKET VERB …` speaks one of them; [`control`] lists them. `standard DIRECTORY` starts the standard server in its place
-//! (`ca.pem`, `issuer`), with verbs of its own: [`standard`].
+//! `serve DIRECTORY [--listen ADDRESS:PORT --name HOST] [--interval SECONDS] [--access-life
+//! SECONDS]` starts it, writes what a device has to be given (`ca.pem`, `client-secret`,
+//! `base-uri`, in this order) and listens for verbs on `DIRECTORY/ctl`. `ctl SOCKET VERB …` speaks
+//! one of them; [`control`] lists them. `standard DIRECTORY` starts the standard server in its
+//! place (`ca.pem`, `issuer`), with verbs of its own: [`standard`].
 //!
 //! Must never: hold a secret that is not a made-up one, or know c2c-authd.
 

@@ -1,4 +1,5 @@
-//! `standard DIRECTORY`: the standard authorization server, and its verbs. Decides nothing: every verb is a method of the library's.
+//! `standard DIRECTORY`: the standard authorization server, and its verbs. Decides nothing: every
+//! verb is a method of the library's.
 
 use std::{error::Error, path::PathBuf};
 
