@@ -4,88 +4,88 @@
 
 use super::backoff::Change;
 use super::storage::Tokens;
-use crate::{Answer, CallId, Command, Core, Event, OpId, Turn, WallTime};
+use crate::{Answer, CallId, Command, Context, Core, Event, OpId, WallTime};
 
 impl Core {
     /// Changes the state by one event.
-    pub(super) fn apply(&mut self, t: &mut Turn<'_>, event: Event) {
+    pub(super) fn apply(&mut self, cx: &mut Context<'_>, event: Event) {
         match event {
-            Event::Call(call, command) => self.command(t, call, command),
+            Event::Call(call, command) => self.command(cx, call, command),
             Event::Answered { op, date, answer } => {
-                self.answered(t, op, date, answer);
+                self.answered(cx, op, date, answer);
             }
-            Event::Stored { op, ok } => self.stored(t, op, ok),
+            Event::Stored { op, ok } => self.stored(cx, op, ok),
             Event::Tick => {}
             Event::ClockStepped => {
                 if let Some(held) = self.credential.paired_mut() {
                     let known = !held.unconfirmed();
-                    held.anchor(&self.setup, t);
+                    held.anchor(&self.setup, cx);
                     if known && held.unconfirmed() {
-                        self.want_probe(t);
+                        self.want_probe(cx);
                     }
                 }
-                self.hasten(t, Change::Clock);
+                self.retry_by(cx, Change::Clock);
             }
-            Event::NetworkUp => self.hasten(t, Change::Network),
+            Event::NetworkUp => self.retry_by(cx, Change::Network),
             Event::PolicyChanged(policy) => {
                 self.setup.set_policy(policy);
                 if let Some(held) = self.credential.paired_mut() {
-                    held.follow(self.setup.policy(), t);
+                    held.follow(self.setup.policy(), cx);
                 }
-                self.reschedule_heartbeat(t);
+                self.reschedule_heartbeat(cx);
             }
             Event::Shutdown => {
                 self.shutdown.begin();
-                self.abandon_unsent_refresh(t);
+                self.abandon_unsent_refresh(cx);
                 if self.storage.record_behind() && !self.storage.writes_record() {
-                    self.store_current(t, Tokens::Same);
+                    self.store_current(cx, Tokens::Same);
                 }
             }
         }
     }
 
-    pub(super) fn command(&mut self, t: &mut Turn<'_>, call: CallId, command: Command) {
+    pub(super) fn command(&mut self, cx: &mut Context<'_>, call: CallId, command: Command) {
         match command {
-            Command::StartPairing { caller, options } => self.start_pairing(t, call, caller, options),
-            Command::GetPairingCode => self.get_pairing_code(t, call),
-            Command::CancelPairing => self.cancel_pairing(t, call),
-            Command::CompletePairing(redirect) => self.complete_pairing(t, call, redirect),
-            Command::Unpair => self.unpair(t, call),
-            Command::GetAccessToken { client, min_validity } => self.get_access_token(t, call, client, min_validity),
+            Command::StartPairing { caller, options } => self.start_pairing(cx, call, caller, options),
+            Command::GetPairingCode => self.get_pairing_code(cx, call),
+            Command::CancelPairing => self.cancel_pairing(cx, call),
+            Command::CompletePairing(redirect) => self.complete_pairing(cx, call, redirect),
+            Command::Unpair => self.unpair(cx, call),
+            Command::GetAccessToken { client, min_validity } => self.get_access_token(cx, call, client, min_validity),
             Command::RejectAccessToken {
                 client,
                 newest,
                 generation,
             } => {
                 self.probe.connected(newest);
-                self.reject_access_token(t, call, client, generation);
+                self.reject_access_token(cx, call, client, generation);
             }
         }
     }
 
-    fn answered(&mut self, t: &mut Turn<'_>, op: OpId, date: Option<WallTime>, answer: Answer) {
+    fn answered(&mut self, cx: &mut Context<'_>, op: OpId, date: Option<WallTime>, answer: Answer) {
         if let (Some(date), Some(held)) = (date, self.credential.paired_mut()) {
-            held.learn(date, self.setup.policy(), t);
+            held.learn(date, self.setup.policy(), cx);
         }
-        let waited_for = self.waited_for(t.at());
+        let waited_for = self.waited_for(cx.at());
         match answer {
-            Answer::Code(answer) => self.code_answered(t, op, answer),
-            Answer::Poll(answer) => self.poll_answered(t, op, date, answer),
-            Answer::Authorize(answer) => self.authorize_answered(t, op, answer),
-            Answer::Exchange(answer) => self.exchange_answered(t, op, date, answer),
-            Answer::Prepare(answer) => self.prepared(t, op, answer),
-            Answer::Refresh(answer) => self.refreshed(t, op, date, answer, waited_for),
-            Answer::Revoke(answer) => self.revoke_answered(t, op, answer),
-            Answer::Resource(answer) => self.probe_answered(t, op, answer),
+            Answer::Code(answer) => self.code_answered(cx, op, answer),
+            Answer::Poll(answer) => self.poll_answered(cx, op, date, answer),
+            Answer::Authorize(answer) => self.authorize_answered(cx, op, answer),
+            Answer::Exchange(answer) => self.exchange_answered(cx, op, date, answer),
+            Answer::Prepare(answer) => self.prepared(cx, op, answer),
+            Answer::Refresh(answer) => self.refreshed(cx, op, date, answer, waited_for),
+            Answer::Revoke(answer) => self.revoke_answered(cx, op, answer),
+            Answer::Resource(answer) => self.probe_answered(cx, op, answer),
         }
     }
 
     /// Circumstances changed: what failed and may be cured by that is tried earlier than planned.
-    fn hasten(&mut self, t: &mut Turn<'_>, change: Change) {
-        let waited_for = self.waited_for(t.at());
-        self.hasten_flow(t, change);
-        self.hasten_refresh(t, change, waited_for);
-        self.hasten_probe(t, change);
-        self.hasten_revocations(t, change);
+    fn retry_by(&mut self, cx: &mut Context<'_>, change: Change) {
+        let waited_for = self.waited_for(cx.at());
+        self.hasten_flow(cx, change);
+        self.network_restored(cx, change, waited_for);
+        self.hasten_probe(cx, change);
+        self.hasten_revocations(cx, change);
     }
 }

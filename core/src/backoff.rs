@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::{BootTime, CallError, Fault, FaultKind, LocalFault, Turn};
+use crate::{BootTime, CallError, Context, Fault, FaultKind, LocalFault};
 
 /// No two tries of the same thing are closer than this, whoever presses: a person waiting does not
 /// notice five seconds, a server under ten thousand devices does.
@@ -54,10 +54,10 @@ struct Failure {
     delay: Duration,
     next: BootTime,
     /// How soon after `at` a waiting caller may have the next try.
-    pressed: Duration,
+    earliest_if_waiting: Duration,
     /// `Retry-After`: nobody may press past it.
     not_before: BootTime,
-    /// What `pressed` is after the next failure of each cause. A refusal that a lost connection
+    /// What `earliest_if_waiting` is after the next failure of each cause. A refusal that a lost connection
     /// follows is not forgotten.
     next_refused: Duration,
     next_unreached: Duration,
@@ -67,25 +67,25 @@ impl Retry {
     /// Records a failure and draws the next try. Returns the wait.
     pub(super) fn failed(
         &mut self,
-        t: &mut Turn<'_>,
+        cx: &mut Context<'_>,
         error: CallError,
         cause: Cause,
         retry_after: Option<Duration>,
         cap: Duration,
     ) -> Duration {
-        let now = t.at();
+        let now = cx.at();
         let before = self.last.as_ref();
         let previous = before.map_or(FLOOR, |failure| failure.delay);
         let (mut refused, mut unreached) =
             before.map_or((FLOOR, FLOOR), |failure| (failure.next_refused, failure.next_unreached));
-        let pressed = match cause {
+        let earliest_if_waiting = match cause {
             Cause::Refused => doubled(&mut refused, REFUSED_CAP),
             Cause::Unreached => doubled(&mut unreached, UNREACHED_CAP),
             Cause::Lasting => LASTING,
         };
         // Nobody waits for less than a caller who presses would.
-        let least = pressed.min(cap);
-        let delay = t.draw(least, (previous * 3).min(cap).max(least));
+        let least = earliest_if_waiting.min(cap);
+        let delay = cx.draw(least, (previous * 3).min(cap).max(least));
         // A later failure that names no time does not take back what an earlier one asked for.
         let wished = now.after(retry_after.unwrap_or_default());
         let not_before = self.not_before().max(wished);
@@ -96,7 +96,7 @@ impl Retry {
             at: now,
             delay,
             next,
-            pressed,
+            earliest_if_waiting,
             not_before,
             next_refused: refused,
             next_unreached: unreached,
@@ -105,8 +105,8 @@ impl Retry {
     }
 
     /// Records a failure that lasts until a person ends it, or the server mends its own.
-    pub(super) fn failed_for(&mut self, t: &mut Turn<'_>, error: CallError, wait: Duration) {
-        self.failed(t, error, Cause::Lasting, None, wait);
+    pub(super) fn failed_for(&mut self, cx: &mut Context<'_>, error: CallError, wait: Duration) {
+        self.failed(cx, error, Cause::Lasting, None, wait);
         if let Some(failure) = &mut self.last {
             failure.delay = wait;
             failure.next = failure.at.after(wait).max(failure.not_before);
@@ -119,7 +119,7 @@ impl Retry {
     }
 
     /// The failures are forgotten; a time that the server asked for is not.
-    pub(super) fn relent(&mut self, now: BootTime) {
+    pub(super) fn forget_failures(&mut self, now: BootTime) {
         self.last.take_if(|failure| failure.not_before <= now);
         if let Some(failure) = &mut self.last {
             failure.delay = FLOOR;
@@ -138,11 +138,11 @@ impl Retry {
 
     /// The next try if somebody waits for it. How often they ask changes nothing: it counts from
     /// the failure.
-    pub(super) fn pressed(&self) -> BootTime {
+    pub(super) fn earliest_if_waiting(&self) -> BootTime {
         self.last.as_ref().map_or(BootTime::default(), |failure| {
             failure
                 .next
-                .min(failure.at.after(failure.pressed))
+                .min(failure.at.after(failure.earliest_if_waiting))
                 .max(failure.not_before)
         })
     }
@@ -153,11 +153,11 @@ impl Retry {
             .map_or(BootTime::default(), |failure| failure.not_before)
     }
 
-    /// Circumstances improved: try by `by`, within the bounds of [`Retry::pressed`].
-    pub(super) fn hasten(&mut self, by: BootTime) {
-        let pressed = self.pressed();
+    /// Circumstances improved: try by `by`, within the bounds of [`Retry::earliest_if_waiting`].
+    pub(super) fn retry_by(&mut self, by: BootTime) {
+        let earliest_if_waiting = self.earliest_if_waiting();
         if let Some(failure) = &mut self.last {
-            failure.next = failure.next.min(by.max(pressed));
+            failure.next = failure.next.min(by.max(earliest_if_waiting));
         }
     }
 
@@ -170,7 +170,7 @@ impl Retry {
         };
         if cured {
             failure.delay = FLOOR;
-            failure.pressed = FLOOR;
+            failure.earliest_if_waiting = FLOOR;
             failure.next_refused = FLOOR;
             failure.next_unreached = FLOOR;
         }
@@ -236,7 +236,7 @@ mod tests {
                 };
                 let mut out = Vec::new();
                 let wait = retry.failed(
-                    &mut Turn::new(now, &mut out),
+                    &mut Context::new(now, &mut out),
                     CallError::Offline,
                     Cause::Unreached,
                     None,
@@ -280,15 +280,15 @@ mod tests {
         let mut out = Vec::new();
         let wish = Some(Duration::from_secs(300));
         let mut failed = |retry: &mut Retry, secs, wish| {
-            let t = &mut Turn::new(now(at(secs)), &mut out);
-            retry.failed(t, CallError::ServerError, Cause::Refused, wish, CAP);
+            let cx = &mut Context::new(now(at(secs)), &mut out);
+            retry.failed(cx, CallError::ServerError, Cause::Refused, wish, CAP);
         };
         failed(&mut retry, 0, wish);
-        retry.hasten(at(1));
-        assert_eq!((retry.next(), retry.pressed()), (at(300), at(300)));
+        retry.retry_by(at(1));
+        assert_eq!((retry.next(), retry.earliest_if_waiting()), (at(300), at(300)));
         assert!(retry.cured_by(Change::Network));
-        retry.hasten(at(1));
-        assert_eq!((retry.next(), retry.pressed()), (at(300), at(300)));
+        retry.retry_by(at(1));
+        assert_eq!((retry.next(), retry.earliest_if_waiting()), (at(300), at(300)));
         failed(&mut retry, 10, None);
         assert_eq!(retry.not_before(), at(300));
         retry.reset();
@@ -306,17 +306,17 @@ mod tests {
             entropy: u64::MAX,
         };
         let mut out = Vec::new();
-        let t = &mut Turn::new(now, &mut out);
-        retry.failed(t, CallError::Offline, Cause::Unreached, None, CAP);
-        retry.hasten(boot);
+        let cx = &mut Context::new(now, &mut out);
+        retry.failed(cx, CallError::Offline, Cause::Unreached, None, CAP);
+        retry.retry_by(boot);
         assert_eq!(retry.next(), boot.after(FLOOR).min(retry.next()));
-        assert_eq!(retry.pressed(), boot.after(FLOOR));
+        assert_eq!(retry.earliest_if_waiting(), boot.after(FLOOR));
     }
 
     /// Fails in this way, each time at the earliest that a waiting caller may have, and tells those
     /// waits.
-    fn pressed(retry: &mut Retry, causes: &[Cause]) -> Vec<u64> {
-        let mut at = retry.pressed().max(BootTime::from_millis(1_000_000));
+    fn earliest_if_waiting(retry: &mut Retry, causes: &[Cause]) -> Vec<u64> {
+        let mut at = retry.earliest_if_waiting().max(BootTime::from_millis(1_000_000));
         let mut out = Vec::new();
         let mut waits = Vec::new();
         for cause in causes {
@@ -326,10 +326,16 @@ mod tests {
                 floor: WallTime::from_secs(0),
                 entropy: u64::MAX / 3,
             };
-            retry.failed(&mut Turn::new(now, &mut out), CallError::ServerError, *cause, None, CAP);
-            assert!(retry.pressed() <= retry.next());
-            waits.push(retry.pressed().since(at).as_secs());
-            at = retry.pressed();
+            retry.failed(
+                &mut Context::new(now, &mut out),
+                CallError::ServerError,
+                *cause,
+                None,
+                CAP,
+            );
+            assert!(retry.earliest_if_waiting() <= retry.next());
+            waits.push(retry.earliest_if_waiting().since(at).as_secs());
+            at = retry.earliest_if_waiting();
         }
         waits
     }
@@ -338,21 +344,30 @@ mod tests {
     fn who_presses_waits_longer_with_each_refusal_and_for_the_network_at_most_twenty_seconds() {
         use Cause::{Lasting, Refused, Unreached};
         let refused = [5, 10, 20, 40, 80, 120, 120];
-        assert_eq!(pressed(&mut Retry::default(), &[Refused; 7]), refused);
-        assert_eq!(pressed(&mut Retry::default(), &[Unreached; 5]), [5, 10, 20, 20, 20]);
+        assert_eq!(earliest_if_waiting(&mut Retry::default(), &[Refused; 7]), refused);
+        assert_eq!(
+            earliest_if_waiting(&mut Retry::default(), &[Unreached; 5]),
+            [5, 10, 20, 20, 20]
+        );
         let both = [Refused, Refused, Unreached, Refused, Unreached, Refused];
-        assert_eq!(pressed(&mut Retry::default(), &both), [5, 10, 5, 20, 10, 40]);
-        assert_eq!(pressed(&mut Retry::default(), &[Lasting; 2]), [CAP.as_secs(); 2]);
+        assert_eq!(
+            earliest_if_waiting(&mut Retry::default(), &both),
+            [5, 10, 5, 20, 10, 40]
+        );
+        assert_eq!(
+            earliest_if_waiting(&mut Retry::default(), &[Lasting; 2]),
+            [CAP.as_secs(); 2]
+        );
     }
 
     #[test]
     fn a_change_of_network_begins_the_pace_anew_and_cures_no_wrong_secret() {
         let mut retry = Retry::default();
-        pressed(&mut retry, &[Cause::Refused; 6]);
+        earliest_if_waiting(&mut retry, &[Cause::Refused; 6]);
         assert!(!retry.cured_by(Change::Clock));
         assert!(retry.cured_by(Change::Network));
-        assert_eq!(pressed(&mut retry, &[Cause::Refused; 3]), [5, 10, 20]);
-        pressed(&mut retry, &[Cause::Lasting]);
+        assert_eq!(earliest_if_waiting(&mut retry, &[Cause::Refused; 3]), [5, 10, 20]);
+        earliest_if_waiting(&mut retry, &[Cause::Lasting]);
         assert!(!retry.cured_by(Change::Network));
     }
 }

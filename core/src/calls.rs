@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use crate::{BootTime, CallError, CallId, Client, Command, Core, OpId, Reply, Turn};
+use crate::{BootTime, CallError, CallId, Client, Command, Context, Core, OpId, Reply};
 
 /// Longest any call may take: half of the 25 s after which common D-Bus bindings give up would be
 /// too short for a slow mobile link, and 25 s itself would lose the race.
@@ -153,16 +153,16 @@ impl Calls {
         }
     }
 
-    pub(super) fn answer_examined(&mut self, t: &mut Turn<'_>) {
+    pub(super) fn answer_examined(&mut self, cx: &mut Context<'_>) {
         let examined = |call: &mut PendingCall| matches!(call.wants, Wants::ProbeResult { examined: true, .. });
         for call in self.pending.extract_if(.., examined) {
-            t.reply(call.call, Ok(Reply::Done));
+            cx.reply(call.call, Ok(Reply::Done));
         }
     }
 
-    pub(super) fn answer(&mut self, t: &mut Turn<'_>, kind: Kind, answer: Result<(), CallError>) {
+    pub(super) fn answer(&mut self, cx: &mut Context<'_>, kind: Kind, answer: Result<(), CallError>) {
         for call in self.take(kind) {
-            t.reply(call.call, answer.map(|()| Reply::Done));
+            cx.reply(call.call, answer.map(|()| Reply::Done));
         }
     }
 
@@ -177,37 +177,37 @@ impl Calls {
 
     /// Answers who waits for the server or a user, because the daemon ends. A flow's file stays: it
     /// goes on after a restart.
-    pub(super) fn end(&mut self, t: &mut Turn<'_>) {
+    pub(super) fn end(&mut self, cx: &mut Context<'_>) {
         for kind in [Kind::Token, Kind::ProbeResult, Kind::PairingCode, Kind::RedirectResult] {
-            self.answer(t, kind, Err(CallError::Timeout));
+            self.answer(cx, kind, Err(CallError::Timeout));
         }
     }
 }
 
 impl Core {
     /// Answers every call of this kind that is due an answer.
-    pub(super) fn answer_due(&mut self, t: &mut Turn<'_>, kind: Kind) {
-        let now = t.at();
+    pub(super) fn answer_due(&mut self, cx: &mut Context<'_>, kind: Kind) {
+        let now = cx.at();
         for call in self.calls.take(kind) {
             match self.judge(&call, now) {
                 Judgement::WaitUntil(_) => self.calls.put(call),
-                Judgement::Answer(answer) => t.reply(call.call, answer),
-                Judgement::Token(wants) => self.hand_out(t, call.call, wants),
+                Judgement::Answer(answer) => cx.reply(call.call, answer),
+                Judgement::Token(wants) => self.hand_out(cx, call.call, wants),
             }
         }
     }
 
     /// Takes up the commands that waited for a pairing or a tombstone being written, all of them
     /// once that has ended.
-    pub(super) fn retry_commands(&mut self, t: &mut Turn<'_>) {
+    pub(super) fn retry_commands(&mut self, cx: &mut Context<'_>) {
         let put_off = !self.storage.pending().keeps_pairing();
         for call in self.calls.take(Kind::Retry) {
             match call.wants {
-                _ if call.deadline <= t.at() => t.reply(call.call, Err(CallError::Timeout)),
+                _ if call.deadline <= cx.at() => cx.reply(call.call, Err(CallError::Timeout)),
                 Wants::Retry(Command::StartPairing { caller, options }) if !put_off => {
-                    self.start_pairing_by(t, call.call, caller, options, call.deadline);
+                    self.start_pairing_by(cx, call.call, caller, options, call.deadline);
                 }
-                Wants::Retry(command) if !put_off => self.command(t, call.call, command),
+                Wants::Retry(command) if !put_off => self.command(cx, call.call, command),
                 wants => self.calls.push(call.call, call.deadline, wants),
             }
         }
@@ -218,9 +218,9 @@ impl Core {
         kinds.into_iter().filter_map(|kind| self.call_due(kind, now)).min()
     }
 
-    pub(super) fn answer_write_calls(&mut self, t: &mut Turn<'_>) {
-        self.answer_due(t, Kind::Durable);
-        self.answer_due(t, Kind::Unpaired);
+    pub(super) fn answer_write_calls(&mut self, cx: &mut Context<'_>) {
+        self.answer_due(cx, Kind::Durable);
+        self.answer_due(cx, Kind::Unpaired);
     }
 
     /// When a call of this kind is next due to be judged, even if nothing happens.
@@ -245,13 +245,13 @@ impl Core {
 
     /// Answers the calls that waited for this write, each by what it promises: it may be a write of
     /// somebody else's.
-    pub(super) fn durable(&mut self, t: &mut Turn<'_>, op: OpId) {
+    pub(super) fn durable(&mut self, cx: &mut Context<'_>, op: OpId) {
         for call in self.calls.take(Kind::Durable) {
             match call.wants {
                 Wants::Durable { after, record, failed } if after == op => {
                     let storage = &self.storage;
                     let broken = failed || storage.flow_unknown() || (record && storage.record_unknown());
-                    t.reply(
+                    cx.reply(
                         call.call,
                         if broken {
                             Err(CallError::StorageFailed)
@@ -266,7 +266,7 @@ impl Core {
     }
 
     /// Answers a call once everything asked of the disk so far is done.
-    pub(super) fn done_when_durable(&mut self, t: &mut Turn<'_>, call: CallId, record: bool) {
+    pub(super) fn done_when_durable(&mut self, cx: &mut Context<'_>, call: CallId, record: bool) {
         match self.storage.newest_write() {
             Some(after) => {
                 let wants = Wants::Durable {
@@ -274,18 +274,18 @@ impl Core {
                     record,
                     failed: false,
                 };
-                self.calls.push(call, t.at().after(CALL_LIMIT), wants);
+                self.calls.push(call, cx.at().after(CALL_LIMIT), wants);
             }
-            None => t.reply(call, Ok(Reply::Done)),
+            None => cx.reply(call, Ok(Reply::Done)),
         }
     }
 
     /// After `Shutdown`: whether all that must not be cut has ended. Says so once.
-    pub(super) fn drain(&mut self, t: &mut Turn<'_>) -> bool {
+    pub(super) fn drain(&mut self, cx: &mut Context<'_>) -> bool {
         if self.may_start() || self.busy() {
             return false;
         }
-        self.calls.end(t);
+        self.calls.end(cx);
         self.shutdown.finish()
     }
 }

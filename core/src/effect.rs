@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::error_code::ErrorCode;
-use super::event::{FaultKind, LocalFault, Objection, TokenKind, Unusable};
+use super::event::{FaultKind, LocalFault, OAuthErrorCode, TokenKind, Unusable};
 use super::op::{CallId, OpId};
 use super::record::{FlowRecord, PendingRevocation, Record, Revocable};
 use super::snapshot::{Reason, Snapshot};
@@ -226,7 +226,7 @@ pub enum Note {
     /// The server gave no tokens for a code that came back; the user is asked again.
     CodeRefused {
         /// In which words.
-        objection: Objection,
+        objection: OAuthErrorCode,
         /// The server's own word, where it can be named.
         word: Option<ErrorCode>,
     },
@@ -288,7 +288,7 @@ pub enum Note {
     /// The server refuses this client, or what it asks for; tokens are kept.
     ClientRejected {
         /// In which words.
-        objection: Objection,
+        objection: OAuthErrorCode,
         /// Whether there is a pairing, which goes on.
         paired: bool,
     },

@@ -111,7 +111,7 @@ pub enum RedirectOutcome {
     /// `access_denied`.
     Denied,
     /// `unauthorized_client` and its kin: a configuration fault.
-    ClientRejected(Objection),
+    ClientRejected(OAuthErrorCode),
     /// `server_error`, `temporarily_unavailable`, or an error of no known name.
     Failed,
 }
@@ -182,7 +182,7 @@ pub enum CodeAnswer {
     /// A code to show.
     Granted(CodeGrant),
     /// `invalid_client` and its kin: a configuration fault.
-    ClientRejected(Objection),
+    ClientRejected(OAuthErrorCode),
     /// An answer whose `user_code` is not what the server promises: not to be shown.
     BadUserCode,
     /// No verdict.
@@ -226,7 +226,7 @@ pub enum PollAnswer {
     /// this code leads nowhere. With the error, where it can be named.
     CodeUnknown(Option<ErrorCode>),
     /// `invalid_client` and its kin.
-    ClientRejected(Objection),
+    ClientRejected(OAuthErrorCode),
     /// No verdict.
     Failed(Fault),
 }
@@ -263,9 +263,9 @@ pub enum ExchangeAnswer {
     Granted(TokenGrant),
     /// `invalid_grant`, or another refusal in the protocol's words: this code buys nothing. With
     /// the error, where it can be named.
-    Dead(Objection, Option<ErrorCode>),
+    Dead(OAuthErrorCode, Option<ErrorCode>),
     /// `invalid_client` and its kin.
-    ClientRejected(Objection),
+    ClientRejected(OAuthErrorCode),
     /// No verdict.
     Failed(Fault),
 }
@@ -324,7 +324,7 @@ pub enum RefreshAnswer {
     /// A verdict by which this refresh token is worth nothing.
     Dead,
     /// `invalid_client` and its kin: a configuration fault; the token is untouched.
-    ClientRejected(Objection),
+    ClientRejected(OAuthErrorCode),
     /// No verdict; see [`FaultKind`] for whether it is ambiguous.
     Failed(Fault),
 }
@@ -332,7 +332,7 @@ pub enum RefreshAnswer {
 /// What a server has against a request of ours: the error codes of RFC 6749 §4.1.2.1 and §5.2 that
 /// a person has to cure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Objection {
+pub enum OAuthErrorCode {
     /// `invalid_client`: the client is not known, or did not prove that it is the one.
     Client,
     /// `unauthorized_client`: it may not use this grant.

@@ -3,7 +3,7 @@
 //! Invariant: the order of the table is the order of effects, ids and draws within one event.
 
 use super::calls::Kind;
-use crate::{BootTime, Core, Effect, Now, OpId, Request, Turn};
+use crate::{BootTime, Context, Core, Effect, Now, OpId, Request};
 
 /// A start makes at most a handful of others due (a tombstone, a revocation, a code); more would be
 /// a loop.
@@ -14,12 +14,12 @@ struct Job {
     /// When it is due next, even if nothing happens; now, or an instant that has passed, if it is
     /// to start. `None` while it is blocked, or there is nothing to do.
     due: fn(&Core, Now) -> Option<BootTime>,
-    start: fn(&mut Core, &mut Turn<'_>),
+    start: fn(&mut Core, &mut Context<'_>),
     /// It is started in every round, due or not.
     in_every_round: bool,
 }
 
-const fn job(due: fn(&Core, Now) -> Option<BootTime>, start: fn(&mut Core, &mut Turn<'_>)) -> Job {
+const fn job(due: fn(&Core, Now) -> Option<BootTime>, start: fn(&mut Core, &mut Context<'_>)) -> Job {
     Job {
         due,
         start,
@@ -40,17 +40,17 @@ const JOBS: [Job; 15] = [
     // event, or at the call's end.
     Job {
         due: |core, _| core.calls.deadline(Kind::PairingCode),
-        start: |core, t| core.answer_due(t, Kind::PairingCode),
+        start: |core, cx| core.answer_due(cx, Kind::PairingCode),
         in_every_round: true,
     },
     job(
         |core, now| core.call_due(Kind::RedirectResult, now.boot),
-        |core, t| core.answer_due(t, Kind::RedirectResult),
+        |core, cx| core.answer_due(cx, Kind::RedirectResult),
     ),
     job(|core, now| core.flow_due(now.boot), Core::run_flow),
     job(
         |core, now| core.call_due(Kind::ProbeResult, now.boot),
-        |core, t| core.answer_due(t, Kind::ProbeResult),
+        |core, cx| core.answer_due(cx, Kind::ProbeResult),
     ),
     // Before the callers of tokens: whether they wait for it is judged by its being out.
     job(|core, now| core.probe_due(now.boot), Core::start_probe),
@@ -64,12 +64,12 @@ const JOBS: [Job; 15] = [
 
 impl Core {
     /// Starts every job that is due, and what that makes due in turn.
-    pub(super) fn start_due(&mut self, t: &mut Turn<'_>) {
-        let now = t.now;
+    pub(super) fn start_due(&mut self, cx: &mut Context<'_>) {
+        let now = cx.now;
         for _ in 0..MAX_ROUNDS {
             for job in &JOBS {
                 if job.in_every_round || (job.due)(self, now).is_some_and(|at| at <= now.boot) {
-                    (job.start)(self, t);
+                    (job.start)(self, cx);
                 }
             }
             if self.next_timeout(now).is_none_or(|next| next > now.boot) {
@@ -100,9 +100,9 @@ impl Core {
         self.may_start() && self.setup.is_ready()
     }
 
-    pub(super) fn request(&mut self, t: &mut Turn<'_>, request: Request) -> OpId {
+    pub(super) fn request(&mut self, cx: &mut Context<'_>, request: Request) -> OpId {
         let op = self.ids.next_op();
-        t.emit(Effect::Request(op, request));
+        cx.emit(Effect::Request(op, request));
         op
     }
 }

@@ -12,6 +12,7 @@
 mod apply;
 mod backoff;
 mod calls;
+mod context;
 mod credential;
 pub mod effect;
 pub mod error_code;
@@ -42,11 +43,11 @@ mod storage;
 mod tests;
 pub mod time;
 pub mod token;
-mod turn;
 mod unpairing;
 mod view;
 
 use calls::Calls;
+use context::Context;
 use credential::Credentials;
 use op::Ids;
 use pairing::Flows;
@@ -56,7 +57,6 @@ use revocation::Revocations;
 use setup::Setup;
 use shutdown::Shutdown;
 use storage::Storage;
-use turn::Turn;
 use unpairing::Unpairing;
 use view::Published;
 
@@ -64,7 +64,7 @@ pub use effect::{CallError, CodeView, Effect, Note, Prompt, Reply, Request, Slot
 pub use error_code::ErrorCode;
 pub use event::{
     Answer, Authorization, AuthorizeAnswer, Client, CodeAnswer, CodeGrant, Command, Event, ExchangeAnswer, Fault,
-    FaultKind, LocalFault, Objection, PairingOptions, PollAnswer, PrepareAnswer, Redirect, RedirectOutcome,
+    FaultKind, LocalFault, OAuthErrorCode, PairingOptions, PollAnswer, PrepareAnswer, Redirect, RedirectOutcome,
     RefreshAnswer, ResourceAnswer, RevokeAnswer, TokenGrant, TokenKind, Unusable,
 };
 pub use op::{CallId, OpId};
@@ -125,7 +125,7 @@ impl Core {
             shutdown: Shutdown::default(),
             published: Published::nothing(),
         };
-        let mut t = Turn::new(now, out);
+        let mut t = Context::new(now, out);
         core.restore_record(&mut t, stored.record, stored.kept);
         core.restore_revocations(&mut t, stored.revocations);
         if let Some(flow) = stored.flow {
@@ -140,7 +140,7 @@ impl Core {
 
     /// One event in, its effects out.
     pub fn handle(&mut self, now: Now, event: Event, out: &mut Effects) {
-        let mut t = Turn::new(now, out);
+        let mut t = Context::new(now, out);
         self.apply(&mut t, event);
         self.start_due(&mut t);
         self.publish(&mut t, false);

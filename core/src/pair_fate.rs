@@ -7,7 +7,7 @@
 use super::credential::Credential;
 use super::pending::Pending;
 use super::storage::Tokens;
-use crate::{Core, DeviceInfo, GrantId, Note, Pairing, TokenPair, Turn};
+use crate::{Context, Core, DeviceInfo, GrantId, Note, Pairing, TokenPair};
 
 /// Where a pair comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -97,11 +97,11 @@ impl Core {
 
     /// Carries out what was decided of a pair that came in. `name`: what the server calls the
     /// device, if it is a new one.
-    pub(super) fn settle(&mut self, t: &mut Turn<'_>, pair: TokenPair, name: String, fate: Fate) {
+    pub(super) fn settle(&mut self, cx: &mut Context<'_>, pair: TokenPair, name: String, fate: Fate) {
         match fate {
-            Fate::Adopt => self.store_incoming(t, pair, false),
-            Fate::NewPairing => self.store_new_pairing(t, pair, name),
-            Fate::Candidate => self.keep_candidate(t, pair),
+            Fate::Adopt => self.store_incoming(cx, pair, false),
+            Fate::NewPairing => self.store_new_pairing(cx, pair, name),
+            Fate::Candidate => self.keep_candidate(cx, pair),
             Fate::CandidateOfNew => self.pairing.keep_candidate(pair),
             Fate::HoldBack => {
                 if let Some(unpairing) = &mut self.unpairing {
@@ -112,7 +112,7 @@ impl Core {
                 if let Some(unpairing) = &mut self.unpairing {
                     unpairing.hold_back(pair.clone());
                 }
-                self.revoke_pair(t, self.credential.grant(), &pair, None);
+                self.revoke_pair(cx, self.credential.grant(), &pair, None);
             }
             Fate::Revoke => {
                 // Where grants are separate it is of no pairing that is or will be: nothing spares
@@ -123,14 +123,14 @@ impl Core {
                 } else {
                     GrantId::default()
                 };
-                self.revoke_pair(t, grant, &pair, None);
+                self.revoke_pair(cx, grant, &pair, None);
             }
             Fate::Drop | Fate::Keep => {}
         }
     }
 
     /// Decides about the candidate and carries it out. `None`: there is no candidate.
-    pub(super) fn settle_candidate(&mut self, t: &mut Turn<'_>, source: Source) -> Option<Fate> {
+    pub(super) fn settle_candidate(&mut self, cx: &mut Context<'_>, source: Source) -> Option<Fate> {
         let fate = self.fate(source);
         let held = self.credential.paired_mut()?;
         if fate == Fate::Keep {
@@ -139,29 +139,29 @@ impl Core {
         let candidate = held.take_candidate()?;
         if fate == Fate::Adopt {
             // It takes the other's place as a refreshed one would.
-            self.abandon_unsent_refresh(t);
-            self.store_incoming(t, candidate, true);
+            self.abandon_unsent_refresh(cx);
+            self.store_incoming(cx, candidate, true);
         }
         Some(fate)
     }
 
     /// The same device at the server: to revoke this pair could take the living one along. A probe
     /// tells which of the two lives.
-    pub(super) fn keep_candidate(&mut self, t: &mut Turn<'_>, pair: TokenPair) {
+    pub(super) fn keep_candidate(&mut self, cx: &mut Context<'_>, pair: TokenPair) {
         if let Some(held) = self.credential.paired_mut() {
             held.set_candidate(pair);
             self.refresh.outdate();
-            self.store_current(t, Tokens::New);
-            self.ask_which_lives(t);
+            self.store_current(cx, Tokens::New);
+            self.ask_which_lives(cx);
         }
     }
 
     /// The user approved: the pair is written, and shown once it is on disk.
-    fn store_new_pairing(&mut self, t: &mut Turn<'_>, pair: TokenPair, name: String) {
+    fn store_new_pairing(&mut self, cx: &mut Context<'_>, pair: TokenPair, name: String) {
         // A refresh that was not sent would only be in the way; one that was runs on, and its
         // outcome is dropped.
-        self.abandon_unsent_refresh(t);
-        self.revoke_replaced(t);
+        self.abandon_unsent_refresh(cx);
+        self.revoke_replaced(cx);
         self.credential.count(&pair);
         self.credential.count_grant();
         let pairing = Pairing {
@@ -173,38 +173,38 @@ impl Core {
                 ..DeviceInfo::default()
             },
         };
-        self.store_pairing(t, pairing.clone(), Tokens::New, Pending::NewPairing);
+        self.store_pairing(cx, pairing.clone(), Tokens::New, Pending::NewPairing);
         self.pairing.storing(pairing);
     }
 
     /// Where two grants of a device are separate, the one that gives way is revoked. It goes on the
     /// list before the new pairing goes on disk: if a crash comes in between, the entry is of the
     /// living grant and is dropped.
-    fn revoke_replaced(&mut self, t: &mut Turn<'_>) {
+    fn revoke_replaced(&mut self, cx: &mut Context<'_>) {
         let Some(held) = self.credential.paired().filter(|_| !self.setup.policy().sole_grant) else {
             return;
         };
         let grant = held.grant();
         let newest = self.refresh.incoming().unwrap_or(&held.stored().pair).clone();
         let sent = self.refresh.sent().map(|(op, _)| op);
-        self.revoke_pair(t, grant, &newest, sent);
+        self.revoke_pair(cx, grant, &newest, sent);
     }
 
     /// Takes a new grant into use.
-    pub(super) fn install(&mut self, t: &mut Turn<'_>, pairing: Pairing) {
+    pub(super) fn install(&mut self, cx: &mut Context<'_>, pairing: Pairing) {
         let replaced = self.credential.is_paired();
-        self.abandon_unsent_refresh(t);
-        self.refresh.start_anew(t);
+        self.abandon_unsent_refresh(cx);
+        self.refresh.start_anew(cx);
         let refreshable = pairing.pair.refresh.is_some();
         let (grant, generation) = (self.credential.grant(), self.credential.generation());
-        let credential = Credential::new(grant, generation, pairing, &self.setup, t, false);
+        let credential = Credential::new(grant, generation, pairing, &self.setup, cx, false);
         self.credential.pair(credential);
-        t.note(Note::Paired {
+        cx.note(Note::Paired {
             generation,
             replaced,
             refreshable,
         });
-        self.new_token(t);
+        self.new_token(cx);
     }
 }
 

@@ -9,8 +9,8 @@ use std::time::Duration;
 use super::backoff::{Change, Retry};
 use super::credential::Credential;
 use crate::{
-    BootTime, Core, Fault, GrantId, MAX_REVOCATIONS, Note, Now, OpId, PendingRevocation, RefreshAnswer, Request,
-    Revocable, RevokeAnswer, Store, TokenPair, Turn, WallTime,
+    BootTime, Context, Core, Fault, GrantId, MAX_REVOCATIONS, Note, Now, OpId, PendingRevocation, RefreshAnswer,
+    Request, Revocable, RevokeAnswer, Store, TokenPair, WallTime,
 };
 
 /// Longest wait between tries to revoke: nobody waits for it, and the token has days.
@@ -49,7 +49,7 @@ impl Revocations {
     }
 
     /// Somebody wants to pair: whether a revocation goes first, at once.
-    pub(super) fn press(&mut self) -> bool {
+    pub(super) fn retry_now(&mut self) -> bool {
         self.retry.reset();
         self.sent.is_some() || self.entries.iter().any(|entry| entry.waits_for.is_none())
     }
@@ -61,7 +61,7 @@ impl Revocations {
 
     /// A person does not wait for the pace of an earlier failure.
     pub(super) fn forget_failures(&mut self, now: BootTime) {
-        self.retry.relent(now);
+        self.retry.forget_failures(now);
     }
 
     pub(super) fn spare(&mut self, grant: GrantId) {
@@ -98,7 +98,7 @@ impl Core {
     /// What the store kept. An entry of the living grant was written by an unpairing or a
     /// replacement that a crash undid; where a device has but one grant, any entry beside a living
     /// one concerns what is the same device at the server.
-    pub(super) fn restore_revocations(&mut self, t: &mut Turn<'_>, mut list: Vec<PendingRevocation>) {
+    pub(super) fn restore_revocations(&mut self, cx: &mut Context<'_>, mut list: Vec<PendingRevocation>) {
         let living = self.credential.paired().map(Credential::grant);
         let found = list.len();
         let sole_grant = self.setup.policy().sole_grant;
@@ -109,11 +109,17 @@ impl Core {
         };
         self.revocations.entries = list.into_iter().map(entry).collect();
         if self.revocations.entries.len() != found {
-            self.store_revocations(t);
+            self.store_revocations(cx);
         }
     }
 
-    pub(super) fn revoke_pair(&mut self, t: &mut Turn<'_>, grant: GrantId, pair: &TokenPair, waits_for: Option<OpId>) {
+    pub(super) fn revoke_pair(
+        &mut self,
+        cx: &mut Context<'_>,
+        grant: GrantId,
+        pair: &TokenPair,
+        waits_for: Option<OpId>,
+    ) {
         if !self.setup.policy().can_revoke && waits_for.is_none() {
             return;
         }
@@ -131,17 +137,17 @@ impl Core {
         self.revocations.entries.push(Entry { pending, waits_for });
         if self.revocations.entries.len() > MAX_REVOCATIONS {
             self.revocations.entries.remove(0);
-            t.note(Note::RevocationDropped);
+            cx.note(Note::RevocationDropped);
         }
-        self.store_revocations(t);
+        self.store_revocations(cx);
     }
 
-    pub(super) fn store_revocations(&mut self, t: &mut Turn<'_>) {
+    pub(super) fn store_revocations(&mut self, cx: &mut Context<'_>) {
         let list = self.revocations.list();
         if list.is_empty() && !self.storage.has_revocations() {
             return;
         }
-        self.store(t, Store::Revocations(list));
+        self.store(cx, Store::Revocations(list));
     }
 
     /// Which entry may be sent, and when.
@@ -171,26 +177,26 @@ impl Core {
         if over || tried { Some(now.boot) } else { next }
     }
 
-    pub(super) fn start_revocation(&mut self, t: &mut Turn<'_>) {
-        if self.revocations.prune(t.now.wall, self.setup.policy().can_revoke) {
-            t.note(Note::RevocationDropped);
-            self.store_revocations(t);
+    pub(super) fn start_revocation(&mut self, cx: &mut Context<'_>) {
+        if self.revocations.prune(cx.now.wall, self.setup.policy().can_revoke) {
+            cx.note(Note::RevocationDropped);
+            self.store_revocations(cx);
         }
         let Some((at, start)) = self.revocation_starts() else {
             if self.revocations.sent.is_none() {
-                self.revocation_tried(t);
+                self.revocation_tried(cx);
             }
             return;
         };
-        if start <= t.at() {
+        if start <= cx.at() {
             let token = self.revocations.entries[at].pending.token.clone();
-            let op = self.request(t, Request::Revoke(token.clone()));
+            let op = self.request(cx, Request::Revoke(token.clone()));
             self.revocations.sent = Some((op, token));
         }
     }
 
     /// RFC 7009 §2.2 answered.
-    pub(super) fn revoke_answered(&mut self, t: &mut Turn<'_>, op: OpId, answer: RevokeAnswer) {
+    pub(super) fn revoke_answered(&mut self, cx: &mut Context<'_>, op: OpId, answer: RevokeAnswer) {
         let Some((_, token)) = self.revocations.sent.take_if(|(sent, _)| *sent == op) else {
             return;
         };
@@ -198,28 +204,28 @@ impl Core {
             RevokeAnswer::Done | RevokeAnswer::Refused => {
                 self.revocations.entries.retain(|entry| entry.pending.token != token);
                 self.revocations.retry.reset();
-                self.store_revocations(t);
-                t.note(if answer == RevokeAnswer::Done {
+                self.store_revocations(cx);
+                cx.note(if answer == RevokeAnswer::Done {
                     Note::Revoked
                 } else {
                     Note::RevocationDropped
                 });
             }
-            RevokeAnswer::Failed(fault) => self.revoke_failed(t, fault),
+            RevokeAnswer::Failed(fault) => self.revoke_failed(cx, fault),
         }
     }
 
-    fn revoke_failed(&mut self, t: &mut Turn<'_>, fault: Fault) {
+    fn revoke_failed(&mut self, cx: &mut Context<'_>, fault: Fault) {
         self.revocations
             .retry
-            .failed(t, fault.call_error(), fault.cause(), fault.retry_after, REVOKE_CAP);
-        self.revocation_tried(t);
+            .failed(cx, fault.call_error(), fault.cause(), fault.retry_after, REVOKE_CAP);
+        self.revocation_tried(cx);
     }
 
-    pub(super) fn hasten_revocations(&mut self, t: &mut Turn<'_>, change: Change) {
+    pub(super) fn hasten_revocations(&mut self, cx: &mut Context<'_>, change: Change) {
         if self.revocations.retry.cured_by(change) {
-            let by = t.at().after(t.draw(Duration::ZERO, NETWORK_UP_SPREAD));
-            self.revocations.retry.hasten(by);
+            let by = cx.at().after(cx.draw(Duration::ZERO, NETWORK_UP_SPREAD));
+            self.revocations.retry.retry_by(by);
         }
     }
 }

@@ -8,22 +8,22 @@ use std::time::Duration;
 use super::calls::{CALL_LIMIT, Judgement, Kind, PendingCall, TokenCall, Wants};
 use super::credential::Credential;
 use super::refresh::SENT_HOLD;
-use crate::{BootTime, CallError, CallId, Client, Core, RefreshMode, Reply, Turn};
+use crate::{BootTime, CallError, CallId, Client, Context, Core, RefreshMode, Reply};
 
 impl Core {
     pub(super) fn get_access_token(
         &mut self,
-        t: &Turn<'_>,
+        cx: &Context<'_>,
         call: CallId,
         client: Client,
         min_validity: Option<Duration>,
     ) {
         let wants = Wants::Token(TokenCall {
             client,
-            reconnected: self.probe.arrived(client, t.at()),
+            reconnected: self.probe.arrived(client, cx.at()),
             min_validity,
         });
-        self.calls.push(call, t.at().after(CALL_LIMIT), wants);
+        self.calls.push(call, cx.at().after(CALL_LIMIT), wants);
     }
 
     /// When a caller of `GetAccessToken` is judged next, or what rejections wait for has changed.
@@ -35,9 +35,9 @@ impl Core {
         }
     }
 
-    pub(super) fn answer_token_calls(&mut self, t: &mut Turn<'_>) {
+    pub(super) fn answer_token_calls(&mut self, cx: &mut Context<'_>) {
         self.examine_by_refresh();
-        self.answer_due(t, Kind::Token);
+        self.answer_due(cx, Kind::Token);
     }
 
     /// Whether a caller is short of a token: its wait makes a refresh mandatory.
@@ -49,12 +49,12 @@ impl Core {
         self.calls.of(Kind::Token).any(short)
     }
 
-    pub(super) fn hand_out(&mut self, t: &mut Turn<'_>, call: CallId, wants: TokenCall) {
-        let now = t.at();
+    pub(super) fn hand_out(&mut self, cx: &mut Context<'_>, call: CallId, wants: TokenCall) {
+        let now = cx.at();
         let Some(held) = self.credential.in_hand_mut() else {
-            return t.reply(call, Err(CallError::NotPaired));
+            return cx.reply(call, Err(CallError::NotPaired));
         };
-        t.reply(call, token_reply(held, now));
+        cx.reply(call, token_reply(held, now));
         held.hand_to(wants.client.uid);
         let from_window = held.refresh_after().is_some_and(|opens| opens <= now);
         if from_window && self.setup.policy().refresh == RefreshMode::OnDemand && self.credential.is_paired() {

@@ -13,7 +13,8 @@ use std::time::Duration;
 use super::backoff::{Cause, Retry};
 use super::pending::Pending;
 use crate::{
-    Body, BootTime, CallError, Core, Effect, ErrorWord, Kept, Note, OpId, Pairing, Reason, Record, Slots, Store, Turn,
+    Body, BootTime, CallError, Context, Core, Effect, ErrorWord, Kept, Note, OpId, Pairing, Reason, Record, Slots,
+    Store,
 };
 
 /// Longest wait between tries to write what the disk did not take: it may be a pair that the next
@@ -249,28 +250,28 @@ impl File {
 }
 
 impl Core {
-    pub(super) fn stored(&mut self, t: &mut Turn<'_>, op: OpId, ok: bool) {
+    pub(super) fn stored(&mut self, cx: &mut Context<'_>, op: OpId, ok: bool) {
         let Some((what, last)) = self.storage.answered(op, ok) else {
             return;
         };
         match what {
             What::Record(purpose) => {
                 if last {
-                    self.disk_answered(t, ok);
+                    self.disk_answered(cx, ok);
                 }
                 match purpose {
                     Pending::Nothing => {}
-                    Pending::IntentMark => self.marked(t, ok),
+                    Pending::IntentMark => self.marked(cx, ok),
                     // I1's one exception: where the disk fails, memory serves, and writing is
                     // retried until it works.
-                    Pending::RefreshedPair => self.adopt_incoming(t),
-                    Pending::NewPairing => self.pairing_stored(t),
-                    Pending::Tombstone => self.tombstone_stored(t, ok),
+                    Pending::RefreshedPair => self.adopt_incoming(cx),
+                    Pending::NewPairing => self.pairing_stored(cx),
+                    Pending::Tombstone => self.tombstone_stored(cx, ok),
                 }
             }
             What::Revocations => {
                 if last && (!ok || !self.storage.record_unknown()) {
-                    self.disk_answered(t, ok);
+                    self.disk_answered(cx, ok);
                 }
             }
             What::Flow => {}
@@ -285,23 +286,23 @@ impl Core {
                 }
             }
         }
-        self.durable(t, op);
+        self.durable(cx, op);
     }
 
     /// A write of the record or of the list of revocations was answered.
-    fn disk_answered(&mut self, t: &mut Turn<'_>, ok: bool) {
+    fn disk_answered(&mut self, cx: &mut Context<'_>, ok: bool) {
         let retry = &mut self.storage.retry;
         if ok {
             if retry.failing().is_some() {
-                t.note(Note::StoreRecovered);
+                cx.note(Note::StoreRecovered);
             }
             retry.reset();
         } else {
             if retry.failing().is_none() {
-                t.note(Note::StoreFailed);
+                cx.note(Note::StoreFailed);
             }
-            retry.failed(t, CallError::StorageFailed, Cause::Refused, None, DISK_CAP);
-            self.fail_with(t, ErrorWord::StorageFailed);
+            retry.failed(cx, CallError::StorageFailed, Cause::Refused, None, DISK_CAP);
+            self.fail_with(cx, ErrorWord::StorageFailed);
         }
     }
 
@@ -313,21 +314,26 @@ impl Core {
         // The second half of what was begun before the end.
         let half = storage.record.state == FileState::OneGeneration && retry.failing().is_none();
         let may = self.may_start() || (half && self.shutdown.is_draining());
-        (storage.behind() && !storage.writes_record() && may)
-            .then(|| if waited_for { retry.pressed() } else { retry.next() })
+        (storage.behind() && !storage.writes_record() && may).then(|| {
+            if waited_for {
+                retry.earliest_if_waiting()
+            } else {
+                retry.next()
+            }
+        })
     }
 
     /// Writes again what the disk did not take.
-    pub(super) fn rewrite(&mut self, t: &mut Turn<'_>) {
+    pub(super) fn rewrite(&mut self, cx: &mut Context<'_>) {
         if self.storage.record_behind() {
-            self.store_current(t, Tokens::Same);
+            self.store_current(cx, Tokens::Same);
         }
         if self.storage.revocations_unknown() {
-            self.store_revocations(t);
+            self.store_revocations(cx);
         }
     }
 
-    pub(super) fn store(&mut self, t: &mut Turn<'_>, store: Store) -> OpId {
+    pub(super) fn store(&mut self, cx: &mut Context<'_>, store: Store) -> OpId {
         let op = self.ids.next_op();
         match &store {
             // Told by the one that composes it.
@@ -342,22 +348,22 @@ impl Core {
                     .push(op, if flow.is_some() { What::Flow } else { What::FlowRemoval });
             }
         }
-        t.emit(Effect::Store(op, store));
+        cx.emit(Effect::Store(op, store));
         op
     }
 
     /// Writes a pairing into one generation. Where its tokens are new, the other follows as soon as
     /// that has ended ([`Core::rewrite_due`]), and nobody waits for it.
-    pub(super) fn store_pairing(&mut self, t: &mut Turn<'_>, pairing: Pairing, tokens: Tokens, purpose: Pending) {
-        self.store_record(t, Body::Paired(Box::new(pairing)), Slots::One, tokens, purpose);
+    pub(super) fn store_pairing(&mut self, cx: &mut Context<'_>, pairing: Pairing, tokens: Tokens, purpose: Pending) {
+        self.store_record(cx, Body::Paired(Box::new(pairing)), Slots::One, tokens, purpose);
     }
 
     /// Writes a tombstone, into both generations at once: what was there before must not come back.
-    pub(super) fn store_tombstone(&mut self, t: &mut Turn<'_>, reason: Reason, purpose: Pending) {
-        self.store_record(t, Body::Tombstone(reason), Slots::Both, Tokens::New, purpose);
+    pub(super) fn store_tombstone(&mut self, cx: &mut Context<'_>, reason: Reason, purpose: Pending) {
+        self.store_record(cx, Body::Tombstone(reason), Slots::Both, Tokens::New, purpose);
     }
 
-    fn store_record(&mut self, t: &mut Turn<'_>, body: Body, slots: Slots, tokens: Tokens, purpose: Pending) {
+    fn store_record(&mut self, cx: &mut Context<'_>, body: Body, slots: Slots, tokens: Tokens, purpose: Pending) {
         self.storage.sends = match &body {
             Body::Paired(pairing) => pairing.mark.map_or(0, |mark| mark.sends),
             Body::Tombstone(_) => 0,
@@ -365,17 +371,17 @@ impl Core {
         let record = Box::new(Record {
             generation: self.credential.generation(),
             grant: self.credential.grant(),
-            floor: Some(t.now.floor),
+            floor: Some(cx.now.floor),
             body,
         });
-        let op = self.store(t, Store::Record { record, slots });
+        let op = self.store(cx, Store::Record { record, slots });
         self.storage.write_record(op, slots, tokens, purpose);
     }
 
     /// Writes what memory holds.
-    pub(super) fn store_current(&mut self, t: &mut Turn<'_>, tokens: Tokens) {
+    pub(super) fn store_current(&mut self, cx: &mut Context<'_>, tokens: Tokens) {
         let Some(held) = self.credential.paired() else {
-            self.store_tombstone(t, self.credential.reason(), Pending::Nothing);
+            self.store_tombstone(cx, self.credential.reason(), Pending::Nothing);
             return;
         };
         let mut pairing = held.to_pairing(self.refresh.mark().or(held.stored().mark));
@@ -385,6 +391,6 @@ impl Core {
             pairing.pair = incoming.clone();
             pairing.mark = None;
         }
-        self.store_pairing(t, pairing, tokens, Pending::Nothing);
+        self.store_pairing(cx, pairing, tokens, Pending::Nothing);
     }
 }

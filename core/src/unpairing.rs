@@ -13,7 +13,7 @@ use super::credential::stamp;
 use super::pair_fate::Source;
 use super::pending::Pending;
 use crate::{
-    CallError, CallId, Command, Core, IntentMark, Note, OpId, Reason, RefreshAnswer, TokenPair, Turn, WallTime,
+    CallError, CallId, Command, Context, Core, IntentMark, Note, OpId, Reason, RefreshAnswer, TokenPair, WallTime,
 };
 
 /// `Unpair` under way: the tombstone is being written.
@@ -39,14 +39,14 @@ impl Unpairing {
 }
 
 impl Core {
-    pub(super) fn unpair(&mut self, t: &mut Turn<'_>, call: CallId) {
-        let deadline = t.at().after(CALL_LIMIT);
+    pub(super) fn unpair(&mut self, cx: &mut Context<'_>, call: CallId) {
+        let deadline = cx.at().after(CALL_LIMIT);
         if self.unpairing.is_some() {
             self.calls.push(call, deadline, Wants::Unpaired);
             return;
         }
         if !self.setup.has_state_key() {
-            t.reply(call, Err(CallError::NotProvisioned));
+            cx.reply(call, Err(CallError::NotProvisioned));
             return;
         }
         if self.storage.pending().puts_off(&Command::Unpair) {
@@ -54,33 +54,33 @@ impl Core {
             self.calls.push(call, deadline, Wants::Retry(Command::Unpair));
             return;
         }
-        self.end_flow(t, Reason::Unpaired);
-        self.forget_flow_file(t);
+        self.end_flow(cx, Reason::Unpaired);
+        self.forget_flow_file(cx);
         if self.credential.has_residual() {
-            self.forget_probe(t);
+            self.forget_probe(cx);
         }
         let Some(held) = self.credential.paired() else {
             // A tombstone that a crash or a failing disk may have left in one generation only is
             // made whole first.
             if self.storage.record_behind() {
-                self.store_tombstone(t, self.credential.reason(), Pending::Nothing);
+                self.store_tombstone(cx, self.credential.reason(), Pending::Nothing);
             }
-            self.done_when_durable(t, call, true);
+            self.done_when_durable(cx, call, true);
             return;
         };
         let grant = held.grant();
         let candidate = held.stored().candidate.clone();
         let newest = self.refresh.incoming().unwrap_or(&held.stored().pair).clone();
-        self.abandon_unsent_refresh(t);
+        self.abandon_unsent_refresh(cx);
         let detached = self.refresh.detach();
         // A person does not wait for the pace of an earlier failure.
-        self.revocations.forget_failures(t.at());
-        self.revoke_pair(t, grant, &newest, detached.map(|(op, _)| op));
+        self.revocations.forget_failures(cx.at());
+        self.revoke_pair(cx, grant, &newest, detached.map(|(op, _)| op));
         if let Some(candidate) = candidate {
             // Nobody knows which of the two lives; neither may stay behind in the project.
-            self.revoke_pair(t, grant, &candidate, None);
+            self.revoke_pair(cx, grant, &candidate, None);
         }
-        self.store_tombstone(t, Reason::Unpaired, Pending::Tombstone);
+        self.store_tombstone(cx, Reason::Unpaired, Pending::Tombstone);
         self.calls.push(call, deadline, Wants::Unpaired);
         self.unpairing = Some(Unpairing {
             detached,
@@ -90,51 +90,51 @@ impl Core {
     }
 
     /// The tombstone is on disk, or is not.
-    pub(super) fn tombstone_stored(&mut self, t: &mut Turn<'_>, ok: bool) {
+    pub(super) fn tombstone_stored(&mut self, cx: &mut Context<'_>, ok: bool) {
         let Some(unpairing) = self.unpairing.take() else {
             return;
         };
         if !ok {
-            self.unpair_failed(t, unpairing);
+            self.unpair_failed(cx, unpairing);
             return;
         }
         self.credential.unpair(Reason::Unpaired);
         self.refresh.forget_failures();
-        self.forget_probe(t);
-        t.note(Note::Unpaired);
+        self.forget_probe(cx);
+        cx.note(Note::Unpaired);
         if self.storage.flow_unsettled() {
-            self.forget_flow_file(t);
+            self.forget_flow_file(cx);
             for call in self.calls.take(Kind::Unpaired) {
-                self.done_when_durable(t, call.call, false);
+                self.done_when_durable(cx, call.call, false);
             }
         } else {
-            self.calls.answer(t, Kind::Unpaired, Ok(()));
+            self.calls.answer(cx, Kind::Unpaired, Ok(()));
         }
     }
 
     /// Nothing has changed: neither here, nor at the server.
-    fn unpair_failed(&mut self, t: &mut Turn<'_>, unpairing: Unpairing) {
-        self.calls.answer(t, Kind::Unpaired, Err(CallError::StorageFailed));
+    fn unpair_failed(&mut self, cx: &mut Context<'_>, unpairing: Unpairing) {
+        self.calls.answer(cx, Kind::Unpaired, Err(CallError::StorageFailed));
         let Some(held) = self.credential.paired() else { return };
         // Which of the two came first is forgotten; to ask costs a probe.
         let outdated = held.stored().candidate.is_some();
         self.revocations.spare(held.grant());
-        self.store_revocations(t);
+        self.store_revocations(cx);
         self.storage.tombstone_failed();
         if let Some(refreshed) = unpairing.refreshed {
-            self.store_incoming(t, refreshed, false);
+            self.store_incoming(cx, refreshed, false);
         } else if let Some(detached) = unpairing.detached {
             self.refresh.reattach(detached, outdated);
         }
         if let Some(candidate) = unpairing.candidate {
-            self.keep_candidate(t, candidate);
+            self.keep_candidate(cx, candidate);
         }
     }
 
     /// A refresh that was out when its pairing was given up has ended. Whether `op` was one.
     pub(super) fn detached_refreshed(
         &mut self,
-        t: &mut Turn<'_>,
+        cx: &mut Context<'_>,
         op: OpId,
         date: Option<WallTime>,
         answer: &RefreshAnswer,
@@ -148,17 +148,17 @@ impl Core {
         match (answer, mark) {
             (RefreshAnswer::Granted(grant), mark) => {
                 if let (Some((_, mark)), Some(held)) = (mark, self.credential.paired()) {
-                    let obtained = stamp(self.setup.boot(), mark.at, date, t.now);
-                    let pair = grant.clone().into_pair(held.refresh_token(), obtained, t);
-                    self.settle(t, pair, String::new(), fate);
+                    let obtained = stamp(self.setup.boot(), mark.at, date, cx.now);
+                    let pair = grant.clone().into_pair(held.refresh_token(), obtained, cx);
+                    self.settle(cx, pair, String::new(), fate);
                 }
-                self.store_revocations(t);
+                self.store_revocations(cx);
             }
-            (RefreshAnswer::Failed(fault), Some((_, mark))) => self.sent_refresh_failed(t, mark, *fault, false),
-            (RefreshAnswer::ClientRejected(objection), Some((_, mark))) => self.refresh_rejected(t, mark, *objection),
+            (RefreshAnswer::Failed(fault), Some((_, mark))) => self.sent_refresh_failed(cx, mark, *fault, false),
+            (RefreshAnswer::ClientRejected(objection), Some((_, mark))) => self.refresh_rejected(cx, mark, *objection),
             (RefreshAnswer::Failed(_) | RefreshAnswer::ClientRejected(_) | RefreshAnswer::Dead, _) => {}
         }
-        self.refresh.release(t);
+        self.refresh.release(cx);
         self.revoke_before_code();
         true
     }

@@ -4,8 +4,8 @@ use super::credential::Credential;
 use super::pairing::FlowView;
 use super::refresh::first_warning_lead;
 use crate::{
-    BootTime, CallError, Core, DeviceInfo, Effect, ErrorWord, FaultKind, Generation, PairingState, Reason, Snapshot,
-    TokenState, Turn, WallTime,
+    BootTime, CallError, Context, Core, DeviceInfo, Effect, ErrorWord, FaultKind, Generation, PairingState, Reason,
+    Snapshot, TokenState, WallTime,
 };
 
 /// What was shown to the world, and what is shown of errors.
@@ -55,11 +55,11 @@ impl Published {
 
 impl Core {
     /// Shows what there is to see, if it differs from what was shown, or is the first.
-    pub(super) fn publish(&mut self, t: &mut Turn<'_>, first: bool) {
-        let view = self.view(t.at());
+    pub(super) fn publish(&mut self, cx: &mut Context<'_>, first: bool) {
+        let view = self.view(cx.at());
         if first || view != self.published.snapshot {
             self.published.snapshot = view;
-            t.emit(Effect::Publish(Box::new(self.published.snapshot.clone())));
+            cx.emit(Effect::Publish(Box::new(self.published.snapshot.clone())));
         }
     }
 
@@ -81,7 +81,7 @@ impl Core {
         }
     }
 
-    pub(super) fn fault(&mut self, t: &Turn<'_>, kind: FaultKind) {
+    pub(super) fn fault(&mut self, cx: &Context<'_>, kind: FaultKind) {
         let word = match kind {
             FaultKind::Offline => ErrorWord::Offline,
             FaultKind::ClockNotSet => ErrorWord::ClockNotSet,
@@ -91,11 +91,11 @@ impl Core {
             FaultKind::RateLimited => ErrorWord::RateLimited,
             FaultKind::Local(_) => ErrorWord::LocalFault,
         };
-        self.fail_with(t, word);
+        self.fail_with(cx, word);
     }
 
-    pub(super) fn fail_with(&mut self, t: &Turn<'_>, word: ErrorWord) {
-        self.published.last_error = Some((word, t.now.wall));
+    pub(super) fn fail_with(&mut self, cx: &Context<'_>, word: ErrorWord) {
+        self.published.last_error = Some((word, cx.now.wall));
     }
 
     fn pairing_view(&self, now: BootTime) -> (PairingState, Reason) {

@@ -12,7 +12,7 @@ use super::date;
 use super::json::{Json, Object};
 use super::standard::objection;
 use super::uri::Origin;
-use c2c_auth_core::{Fault, FaultKind, Objection, WallTime};
+use c2c_auth_core::{Fault, FaultKind, OAuthErrorCode, WallTime};
 
 /// No server may silence us for longer: a slip in a header must not cost more than a day.
 pub(super) const RETRY_AFTER_MAX: Duration = Duration::from_secs(86_400);
@@ -153,7 +153,7 @@ impl HttpResponse {
 
     /// What the server has against the request, where it says so in the protocol's words.
     #[must_use]
-    pub(crate) fn objection(&self) -> Option<Objection> {
+    pub(crate) fn objection(&self) -> Option<OAuthErrorCode> {
         match self.error() {
             ErrorBody::Word(word) => Some(objection(&word)),
             ErrorBody::Detailed(_) | ErrorBody::Unreadable => None,

@@ -18,7 +18,9 @@ use super::form::{Encoding, Fields};
 use super::grant;
 use super::message::{ANSWER_MAX, ErrorBody, HttpRequest, HttpResponse, TOKEN_ANSWER_MAX};
 use super::uri::{Endpoint, Issuer};
-use c2c_auth_core::{Objection, PollAnswer, RefreshAnswer, RefreshToken, Revocable, RevokeAnswer, Secret, TokenGrant};
+use c2c_auth_core::{
+    OAuthErrorCode, PollAnswer, RefreshAnswer, RefreshToken, Revocable, RevokeAnswer, Secret, TokenGrant,
+};
 
 /// Life of an access token whose answer does not say (RFC 6749 §5.1 leaves it to the
 /// documentation): one hour, the most common one. Too short costs a refresh, too long a 401.
@@ -262,29 +264,29 @@ pub(super) fn revoked(response: &HttpResponse) -> RevokeAnswer {
 }
 
 /// RFC 6749 §4.1.2.1 and §5.2, as far as they tell what a person has to cure.
-pub(super) fn objection(word: &str) -> Objection {
+pub(super) fn objection(word: &str) -> OAuthErrorCode {
     match word {
-        "invalid_client" => Objection::Client,
-        "unauthorized_client" => Objection::Unauthorized,
-        "invalid_scope" => Objection::Scope,
-        "invalid_request" => Objection::Request,
-        "unsupported_grant_type" => Objection::GrantType,
-        "unsupported_response_type" => Objection::ResponseType,
-        "invalid_grant" => Objection::Grant,
-        _ => Objection::Other,
+        "invalid_client" => OAuthErrorCode::Client,
+        "unauthorized_client" => OAuthErrorCode::Unauthorized,
+        "invalid_scope" => OAuthErrorCode::Scope,
+        "invalid_request" => OAuthErrorCode::Request,
+        "unsupported_grant_type" => OAuthErrorCode::GrantType,
+        "unsupported_response_type" => OAuthErrorCode::ResponseType,
+        "invalid_grant" => OAuthErrorCode::Grant,
+        _ => OAuthErrorCode::Other,
     }
 }
 
 /// RFC 6749 §5.2: a client that is not known, or may not use this grant. A configuration fault; it
 /// says nothing of a token.
-pub(super) fn rejects_client(word: &str) -> Option<Objection> {
-    Some(objection(word)).filter(|what| matches!(what, Objection::Client | Objection::Unauthorized))
+pub(super) fn rejects_client(word: &str) -> Option<OAuthErrorCode> {
+    Some(objection(word)).filter(|what| matches!(what, OAuthErrorCode::Client | OAuthErrorCode::Unauthorized))
 }
 
 /// What no code will come of, however often it is asked for: the client, or what it asks for, is
 /// not as the server has it.
-pub(super) fn rejects_flow(word: &str) -> Option<Objection> {
-    Some(objection(word)).filter(|what| !matches!(what, Objection::Grant | Objection::Other))
+pub(super) fn rejects_flow(word: &str) -> Option<OAuthErrorCode> {
+    Some(objection(word)).filter(|what| !matches!(what, OAuthErrorCode::Grant | OAuthErrorCode::Other))
 }
 
 /// Whether a word is the user's no: RFC 8628 §3.5 and RFC 6749 §4.1.2.1, and what Entra ID calls

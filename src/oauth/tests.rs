@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::*;
 use c2c_auth_core::{
-    AccessToken, CodeGrant, DeviceCode, DeviceInfo, ErrorCode, FaultKind, Objection, OpId, Revocable, Secret,
+    AccessToken, CodeGrant, DeviceCode, DeviceInfo, ErrorCode, FaultKind, OAuthErrorCode, OpId, Revocable, Secret,
     TokenGrant, Unusable, WallTime,
 };
 

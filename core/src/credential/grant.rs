@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::{BootId, BootTime, Now, RefreshToken, Stamp, TokenGrant, TokenKind, TokenPair, Turn, Unusable, WallTime};
+use crate::{
+    BootId, BootTime, Context, Now, RefreshToken, Stamp, TokenGrant, TokenKind, TokenPair, Unusable, WallTime,
+};
 
 /// How long after an answer whose access token cannot be used the next is asked for: each refresh
 /// gives the same until a person changes something at the server, spends a refresh token and can
@@ -18,11 +20,11 @@ impl TokenGrant {
     }
 
     /// As it is to be stored. `old`: the refresh token that stays in force where no other came.
-    pub(crate) fn into_pair(self, old: Option<&RefreshToken>, obtained: Stamp, t: &mut Turn<'_>) -> TokenPair {
+    pub(crate) fn into_pair(self, old: Option<&RefreshToken>, obtained: Stamp, cx: &mut Context<'_>) -> TokenPair {
         let lifetime = if self.access.is_ok() {
             self.expires_in
         } else {
-            t.draw(UNUSABLE_LIFE * 9 / 10, UNUSABLE_LIFE * 11 / 10)
+            cx.draw(UNUSABLE_LIFE * 9 / 10, UNUSABLE_LIFE * 11 / 10)
         };
         TokenPair {
             access: self.access.ok(),

@@ -8,6 +8,7 @@ mod grant;
 mod paired;
 
 use super::Core;
+use super::context::Context;
 use super::effect::Note;
 use super::pair_fate::Source;
 use super::pending::Pending;
@@ -15,7 +16,6 @@ use super::record::{Body, IntentMark, Kept, Loaded, Record, TokenPair};
 use super::snapshot::{ErrorWord, Reason};
 use super::time::BootTime;
 use super::token::{Generation, GrantId};
-use super::turn::Turn;
 pub(super) use grant::stamp;
 pub(super) use paired::Credential;
 
@@ -174,26 +174,26 @@ impl Credentials {
 }
 
 impl Core {
-    pub(super) fn restore_record(&mut self, t: &mut Turn<'_>, loaded: Loaded, kept: Kept) {
+    pub(super) fn restore_record(&mut self, cx: &mut Context<'_>, loaded: Loaded, kept: Kept) {
         let unusable = match loaded {
             Loaded::Missing => return,
-            Loaded::Current(record) => return self.restore(t, record, kept, false),
-            Loaded::Previous(record) => return self.restore(t, record, kept, true),
+            Loaded::Current(record) => return self.restore(cx, record, kept, false),
+            Loaded::Previous(record) => return self.restore(cx, record, kept, true),
             Loaded::Damaged => Reason::RecordDamaged,
             Loaded::KeyUnavailable if self.setup.has_state_key() => Reason::StateKeyMismatch,
             Loaded::KeyUnavailable => Reason::StateKeyMissing,
             Loaded::Foreign => Reason::ForeignRecord,
         };
         self.credential.still_unpaired(unusable);
-        t.note(Note::RecordUnusable { reason: unusable });
+        cx.note(Note::RecordUnusable { reason: unusable });
     }
 
     /// `fell_back`: a newer record may have been lost.
-    fn restore(&mut self, t: &mut Turn<'_>, record: Record, kept: Kept, fell_back: bool) {
+    fn restore(&mut self, cx: &mut Context<'_>, record: Record, kept: Kept, fell_back: bool) {
         self.storage.found_record(kept);
         let spilled = kept == Kept::Spilled;
         if spilled {
-            t.note(Note::RecordSpilled { doubted: fell_back });
+            cx.note(Note::RecordSpilled { doubted: fell_back });
         }
         self.credential.counters = Counters {
             generation: record.generation,
@@ -206,13 +206,13 @@ impl Core {
         match &mut pairing.mark {
             // Written when the mark was on its way to disk; the POST may have left as late as the
             // crash.
-            Some(mark) if mark.boot == self.setup.boot() => mark.at = t.at(),
-            Some(_) => self.refresh.found_mark(t.at()),
+            Some(mark) if mark.boot == self.setup.boot() => mark.at = cx.at(),
+            Some(_) => self.refresh.found_mark(cx.at()),
             None => {}
         }
         if fell_back {
             if !spilled {
-                t.note(Note::RecordFellBack);
+                cx.note(Note::RecordFellBack);
             }
             // It may have shown a token to a client under the next number. This one bears the
             // number after that from the next start on, for that is what its record will say.
@@ -221,14 +221,14 @@ impl Core {
             // this refresh token may be spent, and was never "fine".
             pairing.mark = Some(IntentMark {
                 boot: self.setup.boot(),
-                at: t.at(),
+                at: cx.at(),
                 sends: pairing.mark.map_or(1, |mark| mark.sends),
             });
         }
-        let credential = Credential::new(record.grant, record.generation, pairing, &self.setup, t, true);
+        let credential = Credential::new(record.grant, record.generation, pairing, &self.setup, cx, true);
         self.credential.pair(credential);
-        self.reschedule_heartbeat(t);
-        self.want_probe(t);
+        self.reschedule_heartbeat(cx);
+        self.want_probe(cx);
     }
 
     /// When the access token ends; with it the pairing, where there is no refresh token.
@@ -242,13 +242,13 @@ impl Core {
         }
     }
 
-    pub(super) fn end_residual(&mut self, t: &mut Turn<'_>) {
-        self.forget_probe(t);
+    pub(super) fn end_residual(&mut self, cx: &mut Context<'_>) {
+        self.forget_probe(cx);
     }
 
     /// The server says that the refresh token is worth nothing.
-    pub(super) fn refresh_token_dead(&mut self, t: &mut Turn<'_>) {
-        if self.settle_candidate(t, Source::LivingCandidate).is_some() {
+    pub(super) fn refresh_token_dead(&mut self, cx: &mut Context<'_>) {
+        if self.settle_candidate(cx, Source::LivingCandidate).is_some() {
             return;
         }
         let Some(held) = self.credential.paired() else {
@@ -256,43 +256,43 @@ impl Core {
         };
         let reason = if held.stored().mark.is_some() {
             Reason::RefreshAnswerLost
-        } else if held.refresh_token_ended(t.at()) {
+        } else if held.refresh_token_ended(cx.at()) {
             Reason::RefreshTokenExpired
         } else {
             Reason::Revoked
         };
-        self.end_pairing(t, reason);
+        self.end_pairing(cx, reason);
     }
 
     /// The pairing is over by the server's word: a tombstone, and the last of the access token if
     /// it still lives.
-    pub(super) fn end_pairing(&mut self, t: &mut Turn<'_>, reason: Reason) {
+    pub(super) fn end_pairing(&mut self, cx: &mut Context<'_>, reason: Reason) {
         let Some(credential) = self.credential.unpair(reason) else {
             return;
         };
-        self.fail_with(t, ErrorWord::PairingLost);
-        t.note(Note::PairingLost { reason });
+        self.fail_with(cx, ErrorWord::PairingLost);
+        cx.note(Note::PairingLost { reason });
         self.refresh.forget_failures();
-        let patience = self.forget_probe(t);
-        self.store_tombstone(t, reason, Pending::Nothing);
-        if self.setup.policy().can_probe && !credential.dead(t.at()) && reason != Reason::NoRefreshToken {
+        let patience = self.forget_probe(cx);
+        self.store_tombstone(cx, reason, Pending::Nothing);
+        if self.setup.policy().can_probe && !credential.dead(cx.at()) && reason != Reason::NoRefreshToken {
             self.credential.residual = Some(Residual {
                 credential,
                 confirmed: false,
             });
-            self.want_probe_of_the_same(t, patience);
+            self.want_probe_of_the_same(cx, patience);
         }
     }
 
     /// Without a refresh token the access token's end is the pairing's.
-    pub(super) fn end_if_unrefreshable(&mut self, t: &mut Turn<'_>) {
-        let now = t.at();
+    pub(super) fn end_if_unrefreshable(&mut self, cx: &mut Context<'_>) {
+        let now = cx.at();
         if !self.storage.pending().may_conclude() {
             return;
         }
         let over = |held: &Credential| held.refresh_token().is_none() && held.dead(now);
-        if self.credential.paired().is_some_and(over) && self.settle_candidate(t, Source::LivingCandidate).is_none() {
-            self.end_pairing(t, Reason::NoRefreshToken);
+        if self.credential.paired().is_some_and(over) && self.settle_candidate(cx, Source::LivingCandidate).is_none() {
+            self.end_pairing(cx, Reason::NoRefreshToken);
         }
     }
 }

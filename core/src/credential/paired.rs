@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::setup::Setup;
 use crate::{
-    BootTime, DeviceInfo, Generation, GrantId, IntentMark, Pairing, Policy, RefreshToken, TokenPair, Turn, WallTime,
+    BootTime, Context, DeviceInfo, Generation, GrantId, IntentMark, Pairing, Policy, RefreshToken, TokenPair, WallTime,
 };
 
 /// What a token of unknown age is said to live for: long enough to start an upload, short enough to
@@ -75,7 +75,7 @@ impl Credential {
         generation: Generation,
         stored: Pairing,
         setup: &Setup,
-        t: &mut Turn<'_>,
+        cx: &mut Context<'_>,
         restored: bool,
     ) -> Self {
         let mut held = Self {
@@ -95,9 +95,9 @@ impl Credential {
                 Handed::To(BTreeSet::new())
             },
         };
-        held.follow(setup.policy(), t);
-        held.doubt(setup.policy(), t);
-        held.anchor(setup, t);
+        held.follow(setup.policy(), cx);
+        held.doubt(setup.policy(), cx);
+        held.anchor(setup, cx);
         held
     }
 
@@ -180,20 +180,26 @@ impl Credential {
     }
 
     /// The same pairing with another pair.
-    pub(crate) fn refreshed(self, pair: TokenPair, generation: Generation, setup: &Setup, t: &mut Turn<'_>) -> Self {
+    pub(crate) fn refreshed(
+        self,
+        pair: TokenPair,
+        generation: Generation,
+        setup: &Setup,
+        cx: &mut Context<'_>,
+    ) -> Self {
         // The candidate came in after the refresh left, or while this pair was being written.
         let stored = Pairing {
             pair,
             mark: None,
             ..self.stored
         };
-        Self::new(self.grant, generation, stored, setup, t, false)
+        Self::new(self.grant, generation, stored, setup, cx, false)
     }
 
     /// Concludes both lives from this boot's clock, or else from the trusted wall clock.
-    pub(crate) fn anchor(&mut self, setup: &Setup, t: &Turn<'_>) {
+    pub(crate) fn anchor(&mut self, setup: &Setup, cx: &Context<'_>) {
         let policy = setup.policy();
-        let now = t.now;
+        let now = cx.now;
         if self.stored.pair.obtained.boot == setup.boot() {
             self.life = Life::Until(self.stored.pair.obtained.at.after(self.stored.pair.lifetime));
             self.refresh_ends = Some(self.stored.pair.obtained.at.after(policy.refresh_token_life));
@@ -204,16 +210,16 @@ impl Credential {
                 self.anchor_to(wall, policy, now.boot);
                 self.by_wall_clock = matches!(self.life, Life::Until(_));
             } else if self.by_wall_clock {
-                self.doubt(policy, t);
+                self.doubt(policy, cx);
             }
         }
     }
 
     /// The verified `Date` of an answer, whatever the answer: better than a wall clock, and than
     /// nothing.
-    pub(crate) fn learn(&mut self, date: WallTime, policy: &Policy, t: &Turn<'_>) {
+    pub(crate) fn learn(&mut self, date: WallTime, policy: &Policy, cx: &Context<'_>) {
         if self.uncertain() {
-            self.anchor_to(date, policy, t.at());
+            self.anchor_to(date, policy, cx.at());
             self.by_wall_clock &= matches!(self.life, Life::Unknown { .. });
         }
     }
@@ -224,12 +230,12 @@ impl Credential {
     }
 
     /// The wall clock is not believed any more, and nothing else has told the age.
-    pub(crate) fn doubt(&mut self, policy: &Policy, t: &Turn<'_>) {
+    pub(crate) fn doubt(&mut self, policy: &Policy, cx: &Context<'_>) {
         self.by_wall_clock = false;
         let asked = self.askable(policy);
         // Where nobody can be asked it is taken to live, and its time counts from now.
         self.life = Life::Unknown {
-            since: (!asked).then(|| t.at()),
+            since: (!asked).then(|| cx.at()),
             confirmed: !asked,
         };
         self.refresh_ends = None;
@@ -248,11 +254,11 @@ impl Credential {
 
     /// Another policy: the advisory window moves. It is jittered by ±10 % of its distance so that
     /// devices switched on together do not refresh together.
-    pub(crate) fn follow(&mut self, policy: &Policy, t: &mut Turn<'_>) {
+    pub(crate) fn follow(&mut self, policy: &Policy, cx: &mut Context<'_>) {
         let life = self.stored.pair.lifetime;
         let open_after = life * u32::from(policy.refresh_at_percent) / 100;
         let jitter = open_after / 10;
-        let open_after = t
+        let open_after = cx
             .draw(open_after.saturating_sub(jitter), open_after + jitter)
             .min(life * 95 / 100);
         self.window = life.saturating_sub(open_after);

@@ -81,7 +81,7 @@ fn next(sim: &Sim) -> Option<Step> {
     if !world.stores.is_empty() {
         return Some(Step::Disk(DiskFate::Done));
     }
-    if let Some(kind) = Kind::ALL.into_iter().find(|kind| world.flies(*kind)) {
+    if let Some(kind) = Kind::ALL.into_iter().find(|kind| world.is_in_flight(*kind)) {
         return Some(Step::Answer(kind, How::Truth));
     }
     if world.server.returns() {

@@ -25,7 +25,7 @@ impl Sim {
     fn enabled_ends(&self, steps: &mut Vec<Step>) {
         let (world, budget) = (&self.world, &self.world.budget);
         for kind in Kind::ALL {
-            if world.flies(kind) {
+            if world.is_in_flight(kind) {
                 steps.push(Step::Answer(kind, How::Truth));
                 if world.was_outlived(kind) {
                     steps.push(Step::Answer(kind, How::TruthByNow));
@@ -59,11 +59,11 @@ impl Sim {
         if budget.sleeps > 0 && !world.busy() && world.calls.is_empty() {
             steps.extend(self.scenario.sleeps.iter().map(|secs| Step::Sleep(*secs)));
         }
-        if budget.stalls > 0 && world.flies(Kind::Refresh) {
+        if budget.stalls > 0 && world.is_in_flight(Kind::Refresh) {
             steps.push(Step::Rotate);
         }
-        if world.server.straggler(world.real).is_some() {
-            steps.push(Step::Straggle);
+        if world.server.late_request(world.real).is_some() {
+            steps.push(Step::LateArrival);
         }
         if budget.nudges > 0 {
             steps.push(Step::NetworkUp);
@@ -98,9 +98,12 @@ impl Sim {
 
     fn enabled_crashes(&self, steps: &mut Vec<Step>) {
         let queued = u8::try_from(self.world.stores.len()).unwrap_or(u8::MAX);
-        let leftovers: &[Leftover] = if self.world.flies(Kind::Refresh) {
+        let leftovers: &[Leftover] = if self.world.is_in_flight(Kind::Refresh) {
             &[Leftover::Dropped, Leftover::CarriedOut, Leftover::Late]
-        } else if self.world.flies(Kind::Poll) || self.world.flies(Kind::Exchange) || self.world.flies(Kind::Revoke) {
+        } else if self.world.is_in_flight(Kind::Poll)
+            || self.world.is_in_flight(Kind::Exchange)
+            || self.world.is_in_flight(Kind::Revoke)
+        {
             &[Leftover::Dropped, Leftover::CarriedOut]
         } else {
             &[Leftover::Dropped]

@@ -42,7 +42,7 @@ pub(super) struct Moment<'a> {
 }
 
 /// An event that has been handled.
-pub(super) struct Turn {
+pub(super) struct Context {
     /// It was a tick,
     pub(super) ticked: bool,
     /// and it came at the deadline itself.
@@ -145,7 +145,7 @@ pub(super) fn hold_at_effect(moment: &Moment<'_>) -> Result<(), Violation> {
     Ok(())
 }
 
-pub(super) fn hold_after_turn(sim: &Sim, turn: Option<&Turn>, effects: &[Effect]) -> Result<(), Violation> {
+pub(super) fn hold_after_turn(sim: &Sim, turn: Option<&Context>, effects: &[Effect]) -> Result<(), Violation> {
     laws! {
         d4_publish_comes_before_replies(effects);
         d4_what_changed_is_published_once(sim, effects);
@@ -227,7 +227,7 @@ fn i1_the_snapshot_shows_only_what_is_durable(world: &World, effect: &Effect) ->
 fn i2_one_request_in_flight_per_grant(world: &World, request: &Request) -> Law {
     if let Some(family) = family_of(request) {
         let other = world
-            .flights
+            .in_flight
             .iter()
             .find(|flight| family_of(&flight.request) == Some(family));
         if let Some(other) = other {
@@ -243,7 +243,7 @@ fn i2_one_request_in_flight_per_grant(world: &World, request: &Request) -> Law {
         Request::Poll(_) | Request::DeviceCode | Request::Authorize | Request::Exchange { .. }
     ) {
         hold!(
-            !world.flights.iter().any(|flight| flight.request == *request),
+            !world.in_flight.iter().any(|flight| flight.request == *request),
             "the same {:?} flies twice",
             kind_of(request)
         );
@@ -333,7 +333,7 @@ fn i6_every_call_is_answered_in_time(sim: &Sim) -> Law {
 
 // I7
 
-fn i7_a_tick_moves_the_deadline_forward(sim: &Sim, turn: &Turn) -> Law {
+fn i7_a_tick_moves_the_deadline_forward(sim: &Sim, turn: &Context) -> Law {
     if turn.ticked {
         let now = sim.world.boot_time();
         let next = sim.core.next_deadline();
@@ -346,7 +346,7 @@ fn i7_a_tick_moves_the_deadline_forward(sim: &Sim, turn: &Turn) -> Law {
     Ok(())
 }
 
-fn i7_no_retry_without_delay(turn: &Turn, effects: &[Effect]) -> Law {
+fn i7_no_retry_without_delay(turn: &Context, effects: &[Effect]) -> Law {
     if let Some(kind) = turn.failed {
         hold!(!requests(effects, kind), "{kind:?} failed and is sent again at once");
     }

@@ -94,7 +94,7 @@ pub(super) fn what_the_date_calls_young_is_not_refreshed(world: &World, pair: Pa
     let history = &world.history;
     let marked = world.disk.paired().and_then(|pairing| pairing.mark);
     let doubted = marked.is_some_and(|mark| mark.sends > 1);
-    if !history.dated || doubted || world.unasked || history.refused.contains(&pair) {
+    if !history.dated || doubted || world.without_probe || history.refused.contains(&pair) {
         return Ok(());
     }
     let left = world.server.access_end(pair).map(|end| end.saturating_sub(world.real));
@@ -129,7 +129,7 @@ pub(super) fn a_refresh_is_sent_only_while_inhibiting(world: &World) -> Law {
 
 pub(super) fn a_sent_refresh_or_poll_is_never_cancelled(world: &World, op: OpId) -> Law {
     let spends = world
-        .flights
+        .in_flight
         .iter()
         .any(|flight| flight.op == op && kind_of(&flight.request).spends());
     hold!(!spends, "{op:?} may have been sent");
@@ -233,7 +233,7 @@ pub(super) fn a_rejected_token_comes_back_only_when_examined(world: &World, call
     // Nobody can be asked, or nobody within the call's time.
     let left = millis(call.until.since(world.boot_time()));
     let put_off = history.taken.is_some_and(|at| at + 10_000 > world.real + left);
-    let excused = world.unasked || history.resource_failing || history.stopping || put_off;
+    let excused = world.without_probe || history.resource_failing || history.stopping || put_off;
     hold!(
         rejected.is_none() || excused || call.until <= world.boot_time(),
         "{rejected:?} comes back, and nobody was asked"
@@ -247,7 +247,7 @@ pub(super) fn a_living_token_is_handed_out_whatever_clients_say(
     world: &World,
     reply: &Result<Reply, CallError>,
 ) -> Law {
-    let (true, Err(error), Some(pairing)) = (world.unasked, reply, world.disk.paired()) else {
+    let (true, Err(error), Some(pairing)) = (world.without_probe, reply, world.disk.paired()) else {
         return Ok(());
     };
     let history = &world.history;
@@ -332,7 +332,7 @@ pub(super) fn nothing_is_revoked_while_paired(world: &World, pair: Pair) -> Law 
 }
 
 pub(super) fn a_pending_revocation_goes_before_the_first_code_request(world: &World) -> Law {
-    if world.history.code_asked || world.flies(Kind::Refresh) {
+    if world.history.code_asked || world.is_in_flight(Kind::Refresh) {
         // Not the first; or the revocation waits to learn which token is the newest.
         return Ok(());
     }
@@ -437,7 +437,7 @@ pub(super) fn drained_means_that_nothing_is_left(world: &World) -> Law {
     hold!(world.history.stopping, "drained without an order to end");
     hold!(!world.history.drained, "drained twice");
     hold!(
-        !world.refreshes() && !world.flies(Kind::Poll) && !world.flies(Kind::Exchange),
+        !world.refreshes() && !world.is_in_flight(Kind::Poll) && !world.is_in_flight(Kind::Exchange),
         "drained with a request that must not be cut"
     );
     hold!(world.stores.is_empty(), "drained with stores under way");

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use crate::{
-    Answer, AuthorizeAnswer, CodeAnswer, ExchangeAnswer, Fault, FaultKind, LocalFault, Objection, OpId, PollAnswer,
-    PrepareAnswer, RefreshAnswer, Request, ResourceAnswer, RevokeAnswer, WallTime,
+    Answer, AuthorizeAnswer, CodeAnswer, ExchangeAnswer, Fault, FaultKind, LocalFault, OAuthErrorCode, OpId,
+    PollAnswer, PrepareAnswer, RefreshAnswer, Request, ResourceAnswer, RevokeAnswer, WallTime,
 };
 
 use super::scenario::device;
-use super::server::{self, Habits, Pair, Server};
+use super::server::{self, Pair, Quirks, Server};
 use super::step::{How, Kind, Leftover};
 use super::world::World;
 
@@ -32,7 +32,7 @@ enum Progress {
 
 /// A request on its way.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Flight {
+pub(super) struct InFlight {
     pub(super) op: OpId,
     pub(super) request: Request,
     /// When it must have ended.
@@ -43,7 +43,7 @@ pub(super) struct Flight {
     progress: Progress,
 }
 
-impl Flight {
+impl InFlight {
     pub(super) fn new(op: OpId, request: &Request, real: u64, server: &Server) -> Self {
         let spends = kind_of(request).spends();
         Self {
@@ -70,28 +70,28 @@ impl Flight {
 
 impl World {
     /// Takes the oldest request of this kind off its way.
-    pub(super) fn land(&mut self, kind: Kind) -> Option<Flight> {
+    pub(super) fn land(&mut self, kind: Kind) -> Option<InFlight> {
         let at = self
-            .flights
+            .in_flight
             .iter()
             .position(|flight| kind_of(&flight.request) == kind)?;
-        Some(self.flights.remove(at))
+        Some(self.in_flight.remove(at))
     }
 
-    pub(super) fn rotate_early(&mut self, habits: &Habits) {
+    pub(super) fn rotate_early(&mut self, quirks: &Quirks) {
         let real = self.real;
-        for flight in &mut self.flights {
+        for flight in &mut self.in_flight {
             if let Request::Refresh { token, .. } = &flight.request
                 && flight.progress == Progress::OnItsWay
             {
-                flight.progress = Progress::Done(self.server.rotate(Pair::of_refresh(token), habits, real));
+                flight.progress = Progress::Done(self.server.rotate(Pair::of_refresh(token), quirks, real));
             }
         }
     }
 
     /// The answer to a request, and the `Date` that came with it.
-    pub(super) fn answer(&mut self, flight: &Flight, how: How, habits: &Habits) -> (Answer, Option<WallTime>) {
-        let truth = how.carries_out().then(|| self.carry_out(flight, how, habits));
+    pub(super) fn answer(&mut self, flight: &InFlight, how: How, quirks: &Quirks) -> (Answer, Option<WallTime>) {
+        let truth = how.carries_out().then(|| self.carry_out(flight, how, quirks));
         let date = match how {
             How::Undated
             | How::Offline
@@ -126,7 +126,7 @@ impl World {
             How::Local => failed(flight, FaultKind::Local(local(flight)), None),
             How::Lost | How::LostAfter | How::LostLate => failed(flight, FaultKind::Lost, None),
             How::Garbled | How::GarbledAfter => failed(flight, FaultKind::Garbled, None),
-            How::RateLimited => failed(flight, FaultKind::RateLimited, Some(habits.patience)),
+            How::RateLimited => failed(flight, FaultKind::RateLimited, Some(quirks.patience)),
             How::Throttled => failed(flight, FaultKind::RateLimited, None),
             How::Refused => refused(flight),
             How::ClientRejected => rejected(flight),
@@ -150,22 +150,22 @@ impl World {
         (answer, date)
     }
 
-    fn carry_out(&mut self, flight: &Flight, how: How, habits: &Habits) -> Answer {
+    fn carry_out(&mut self, flight: &InFlight, how: How, quirks: &Quirks) -> Answer {
         let real = self.real;
         match &flight.request {
-            Request::DeviceCode => Answer::Code(CodeAnswer::Granted(self.server.new_code(habits, real))),
-            Request::Poll(code) => Answer::Poll(self.server.poll(code, habits, real)),
+            Request::DeviceCode => Answer::Code(CodeAnswer::Granted(self.server.new_code(quirks, real))),
+            Request::Poll(code) => Answer::Poll(self.server.poll(code, quirks, real)),
             Request::Authorize => Answer::Authorize(AuthorizeAnswer::Ready(self.server.new_request())),
             Request::Exchange { code, verifier, .. } => {
-                Answer::Exchange(self.server.exchange(code, verifier, habits, real))
+                Answer::Exchange(self.server.exchange(code, verifier, quirks, real))
             }
             Request::Prepare => Answer::Prepare(PrepareAnswer::Ready),
             Request::Refresh { token, .. } => {
                 let outcome = match flight.progress {
-                    Progress::OnItsWay => self.server.rotate(Pair::of_refresh(token), habits, real),
+                    Progress::OnItsWay => self.server.rotate(Pair::of_refresh(token), quirks, real),
                     Progress::Done(outcome) => outcome,
                 };
-                Answer::Refresh(server::refresh_answer(outcome, habits))
+                Answer::Refresh(server::refresh_answer(outcome, quirks))
             }
             Request::Revoke(token) => {
                 self.server.revoke(token);
@@ -186,11 +186,11 @@ impl World {
     }
 
     /// What becomes of a request whose sender died.
-    pub(super) fn leave(&mut self, flight: &Flight, leftover: Leftover, habits: &Habits) {
+    pub(super) fn leave(&mut self, flight: &InFlight, leftover: Leftover, quirks: &Quirks) {
         let spends = kind_of(&flight.request).spends() || matches!(flight.request, Request::Revoke(_));
         match (leftover, &flight.request) {
             (Leftover::CarriedOut, _) if spends => {
-                self.carry_out(flight, How::Truth, habits);
+                self.carry_out(flight, How::Truth, quirks);
             }
             (Leftover::Late, Request::Refresh { token, .. }) if !flight.carried_out() => {
                 self.server
@@ -210,14 +210,14 @@ fn carried(request: &Request) -> Option<Pair> {
 }
 
 /// What of this device can keep such a request from being sent.
-const fn local(flight: &Flight) -> LocalFault {
+const fn local(flight: &InFlight) -> LocalFault {
     match &flight.request {
         Request::Authorize => LocalFault::PortTaken,
         _ => LocalFault::NoEndpoint,
     }
 }
 
-fn failed(flight: &Flight, kind: FaultKind, retry_after: Option<Duration>) -> Answer {
+fn failed(flight: &InFlight, kind: FaultKind, retry_after: Option<Duration>) -> Answer {
     let fault = Fault { kind, retry_after };
     match &flight.request {
         Request::DeviceCode => Answer::Code(CodeAnswer::Failed(fault)),
@@ -247,7 +247,7 @@ pub(super) const fn fault_mut(answer: &mut Answer) -> Option<&mut Fault> {
     }
 }
 
-fn refused(flight: &Flight) -> Answer {
+fn refused(flight: &InFlight) -> Answer {
     match &flight.request {
         Request::Revoke(_) => Answer::Revoke(RevokeAnswer::Refused),
         Request::Prepare => Answer::Prepare(PrepareAnswer::Ready),
@@ -255,12 +255,12 @@ fn refused(flight: &Flight) -> Answer {
     }
 }
 
-fn rejected(flight: &Flight) -> Answer {
+fn rejected(flight: &InFlight) -> Answer {
     match &flight.request {
-        Request::DeviceCode => Answer::Code(CodeAnswer::ClientRejected(Objection::Client)),
-        Request::Poll(_) => Answer::Poll(PollAnswer::ClientRejected(Objection::Client)),
-        Request::Refresh { .. } => Answer::Refresh(RefreshAnswer::ClientRejected(Objection::Client)),
-        Request::Exchange { .. } => Answer::Exchange(ExchangeAnswer::ClientRejected(Objection::Client)),
+        Request::DeviceCode => Answer::Code(CodeAnswer::ClientRejected(OAuthErrorCode::Client)),
+        Request::Poll(_) => Answer::Poll(PollAnswer::ClientRejected(OAuthErrorCode::Client)),
+        Request::Refresh { .. } => Answer::Refresh(RefreshAnswer::ClientRejected(OAuthErrorCode::Client)),
+        Request::Exchange { .. } => Answer::Exchange(ExchangeAnswer::ClientRejected(OAuthErrorCode::Client)),
         Request::Authorize | Request::Prepare | Request::Revoke(_) | Request::Identify(_) | Request::Heartbeat(_) => {
             refused(flight)
         }

@@ -19,9 +19,9 @@ pub(super) const fn mix(mut z: u64) -> u64 {
 }
 
 /// `SplitMix64`: small, and good enough to choose steps.
-struct Dice(u64);
+struct Rng(u64);
 
-impl Dice {
+impl Rng {
     fn roll(&mut self, sides: usize) -> usize {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let sides = u64::try_from(sides).unwrap_or(u64::MAX);
@@ -52,7 +52,7 @@ pub(super) fn walk(scenario: &'static Scenario, seed: u64, traces: u64) -> Resul
 }
 
 fn wander(scenario: &'static Scenario, seed: u64, trace: &mut Vec<Step>) -> Result<(), Violation> {
-    let mut dice = Dice(seed);
+    let mut rng = Rng(seed);
     let mut effects = Vec::new();
     let mut sim = Sim::start(scenario, &mut effects)?;
     invariants::hold_in_sampled_state(&sim, &effects)?;
@@ -61,13 +61,13 @@ fn wander(scenario: &'static Scenario, seed: u64, trace: &mut Vec<Step>) -> Resu
         if sim.world.server.families() >= MOST_FAMILIES {
             break;
         }
-        sim.world.budget = plenty(&mut dice);
+        sim.world.budget = plenty(&mut rng);
         steps.clear();
         sim.enabled(&mut steps);
         if steps.is_empty() {
             continue;
         }
-        let step = steps[dice.roll(steps.len())];
+        let step = steps[rng.roll(steps.len())];
         trace.push(step);
         sim.apply(step, &mut effects)?;
         if trace.len().is_multiple_of(SAMPLE) {
@@ -83,8 +83,8 @@ fn wander(scenario: &'static Scenario, seed: u64, trace: &mut Vec<Step>) -> Resu
 
 /// Which kinds of trouble are possible in the next step. Mostly none: a world that only fails goes
 /// nowhere.
-fn plenty(dice: &mut Dice) -> Budget {
-    let mut some = |one_in: usize| u8::from(dice.roll(one_in) == 0);
+fn plenty(rng: &mut Rng) -> Budget {
+    let mut some = |one_in: usize| u8::from(rng.roll(one_in) == 0);
     Budget {
         asks: some(4),
         faults: some(4),

@@ -9,7 +9,7 @@ use crate::{
 
 use super::disk::Restart;
 use super::mutants::Mutant;
-use super::server::{Habits, Pair};
+use super::server::{Pair, Quirks};
 use super::step::{Ask, Clock};
 
 /// How many of each kind of trouble a trace may hold. They make the exploration finite.
@@ -73,7 +73,7 @@ pub(super) struct Scenario {
     /// What the integrator provided.
     pub(super) provisioning: Provisioning,
     /// The server.
-    pub(super) habits: Habits,
+    pub(super) quirks: Quirks,
     /// The beginning.
     pub(super) start: Start,
     /// What may go wrong.
@@ -106,7 +106,7 @@ pub(super) const BOOTED_AT: u64 = 5_000;
 pub(super) const ACCESS_LIFE: Duration = Duration::from_hours(8);
 
 /// Frame.io, with codes short enough that two of them fit into one exploration.
-pub(super) const FRAMEIO: Habits = Habits {
+pub(super) const FRAMEIO: Quirks = Quirks {
     access_life: ACCESS_LIFE,
     offline: true,
     exclusive: false,
@@ -144,7 +144,7 @@ impl Scenario {
             name,
             policy: eager(),
             provisioning: Provisioning::Ready,
-            habits: FRAMEIO,
+            quirks: FRAMEIO,
             start,
             budget: Budget::default(),
             asks: &[],
@@ -183,8 +183,8 @@ impl Scenario {
     fn tokens(&self, pair: Pair) -> TokenPair {
         TokenPair {
             access: Some(pair.access()),
-            refresh: self.habits.offline.then(|| pair.refresh()),
-            lifetime: self.habits.access_life,
+            refresh: self.quirks.offline.then(|| pair.refresh()),
+            lifetime: self.quirks.access_life,
             obtained: Stamp {
                 boot: boot_id(0),
                 at: BootTime::from_millis(BOOTED_AT),

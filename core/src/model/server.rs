@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::{
-    AccessToken, Authorization, AuthorizationCode, CodeGrant, CodeVerifier, DeviceCode, ExchangeAnswer, Objection,
+    AccessToken, Authorization, AuthorizationCode, CodeGrant, CodeVerifier, DeviceCode, ExchangeAnswer, OAuthErrorCode,
     PollAnswer, RefreshAnswer, RefreshToken, Revocable, StateParameter, TokenGrant, TokenPair, UserCode,
 };
 
@@ -71,7 +71,7 @@ impl Pair {
 
 /// What this server is like; fixed for one exploration.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Habits {
+pub(super) struct Quirks {
     /// Life of an access token.
     pub(super) access_life: Duration,
     /// Whether refresh tokens are granted.
@@ -180,28 +180,28 @@ impl Server {
     }
 
     /// A new authorization.
-    pub(super) fn authorize(&mut self, habits: &Habits, real: u64) -> Pair {
+    pub(super) fn authorize(&mut self, quirks: &Quirks, real: u64) -> Pair {
         let pair = Pair {
             family: self.families(),
             turn: 0,
         };
-        if habits.exclusive {
+        if quirks.exclusive {
             self.live.clear();
         }
         self.issued.push(0);
         self.live.push(Live {
             pair,
-            ends: real + millis(habits.access_life),
+            ends: real + millis(quirks.access_life),
         });
         pair
     }
 
-    pub(super) fn new_code(&mut self, habits: &Habits, real: u64) -> CodeGrant {
+    pub(super) fn new_code(&mut self, quirks: &Quirks, real: u64) -> CodeGrant {
         let id = self.next_code;
         self.next_code += 1;
         self.codes.push(ServerCode {
             id,
-            ends: real + millis(habits.code_life),
+            ends: real + millis(quirks.code_life),
             consent: Consent::Pending,
         });
         if self.codes.len() > 2 {
@@ -213,8 +213,8 @@ impl Server {
             verification_uri: String::from("https://example.test/device"),
             verification_uri_complete: Some(UserCode::new(format!("{CANARY}-c{id}"))),
             device_name: String::from("camera"),
-            expires_in: habits.code_life,
-            interval: habits.interval,
+            expires_in: quirks.code_life,
+            interval: quirks.interval,
         }
     }
 
@@ -290,36 +290,36 @@ impl Server {
         &mut self,
         code: &AuthorizationCode,
         verifier: &CodeVerifier,
-        habits: &Habits,
+        quirks: &Quirks,
         real: u64,
     ) -> ExchangeAnswer {
         let id = number(code.expose(), 'x');
         let proven = number(verifier.expose(), 'v') == id;
         let Some(at) = self.requests.iter().position(|request| request.id == id && proven) else {
-            return ExchangeAnswer::Dead(Objection::Grant, None);
+            return ExchangeAnswer::Dead(OAuthErrorCode::Grant, None);
         };
         match self.requests[at].consent {
             Consent::Approved => {
-                let pair = self.authorize(habits, real);
+                let pair = self.authorize(quirks, real);
                 self.requests[at].consent = Consent::Used;
                 self.requests[at].bought = Some(pair.family);
-                ExchangeAnswer::Granted(grant(pair, habits))
+                ExchangeAnswer::Granted(grant(pair, quirks))
             }
             Consent::Used => {
                 let bought = self.requests[at].bought;
                 self.live.retain(|live| Some(live.pair.family) != bought);
-                ExchangeAnswer::Dead(Objection::Grant, None)
+                ExchangeAnswer::Dead(OAuthErrorCode::Grant, None)
             }
-            Consent::Pending | Consent::Denied => ExchangeAnswer::Dead(Objection::Grant, None),
+            Consent::Pending | Consent::Denied => ExchangeAnswer::Dead(OAuthErrorCode::Grant, None),
         }
     }
 
-    pub(super) fn poll(&mut self, device_code: &DeviceCode, habits: &Habits, real: u64) -> PollAnswer {
+    pub(super) fn poll(&mut self, device_code: &DeviceCode, quirks: &Quirks, real: u64) -> PollAnswer {
         let id = code_id(device_code);
         let Some(code) = self.codes.iter_mut().find(|code| code.id == id) else {
             return PollAnswer::CodeUnknown(None);
         };
-        let honoured = habits.honours && code.consent == Consent::Approved;
+        let honoured = quirks.honours && code.consent == Consent::Approved;
         if real >= code.ends && !honoured {
             return PollAnswer::Expired;
         }
@@ -329,16 +329,16 @@ impl Server {
             Consent::Used => PollAnswer::CodeUnknown(None),
             Consent::Approved => {
                 code.consent = Consent::Used;
-                PollAnswer::Granted(grant(self.authorize(habits, real), habits))
+                PollAnswer::Granted(grant(self.authorize(quirks, real), quirks))
             }
         }
     }
 
     /// Carries a refresh out. `None`: this refresh token is worth nothing.
-    pub(super) fn rotate(&mut self, old: Pair, habits: &Habits, real: u64) -> Option<Pair> {
+    pub(super) fn rotate(&mut self, old: Pair, quirks: &Quirks, real: u64) -> Option<Pair> {
         let live = self.live.iter_mut().find(|live| live.pair == old)?;
         live.pair.turn += 1;
-        live.ends = real + millis(habits.access_life);
+        live.ends = real + millis(quirks.access_life);
         self.issued[usize::from(old.family)] = live.pair.turn;
         Some(live.pair)
     }
@@ -358,23 +358,23 @@ impl Server {
         self.late = Some((pair, until));
     }
 
-    pub(super) fn straggler(&self, real: u64) -> Option<Pair> {
+    pub(super) fn late_request(&self, real: u64) -> Option<Pair> {
         self.late.filter(|(_, until)| real < *until).map(|(pair, _)| pair)
     }
 
-    pub(super) fn arrive_late(&mut self, habits: &Habits, real: u64) {
-        if let Some(pair) = self.straggler(real) {
-            self.rotate(pair, habits, real);
+    pub(super) fn arrive_late(&mut self, quirks: &Quirks, real: u64) {
+        if let Some(pair) = self.late_request(real) {
+            self.rotate(pair, quirks, real);
         }
         self.late = None;
     }
 
     /// Drops what can no longer matter, so that equal futures are equal states.
-    pub(super) fn settle(&mut self, habits: &Habits, real: u64) {
-        if self.straggler(real).is_none() {
+    pub(super) fn settle(&mut self, quirks: &Quirks, real: u64) {
+        if self.late_request(real).is_none() {
             self.late = None;
         }
-        if !habits.offline {
+        if !quirks.offline {
             // Without a refresh token nothing is left of an authorization whose access token ended.
             self.live.retain(|live| real < live.ends);
         }
@@ -382,17 +382,17 @@ impl Server {
 }
 
 /// The server's answer that carries this pair.
-pub(super) fn grant(pair: Pair, habits: &Habits) -> TokenGrant {
+pub(super) fn grant(pair: Pair, quirks: &Quirks) -> TokenGrant {
     TokenGrant {
         access: Ok(pair.access()),
-        refresh: Ok(habits.offline.then(|| pair.refresh())),
-        expires_in: habits.access_life,
+        refresh: Ok(quirks.offline.then(|| pair.refresh())),
+        expires_in: quirks.access_life,
     }
 }
 
 /// The answer to a refresh that was carried out, or found dead.
-pub(super) fn refresh_answer(outcome: Option<Pair>, habits: &Habits) -> RefreshAnswer {
-    outcome.map_or(RefreshAnswer::Dead, |pair| RefreshAnswer::Granted(grant(pair, habits)))
+pub(super) fn refresh_answer(outcome: Option<Pair>, quirks: &Quirks) -> RefreshAnswer {
+    outcome.map_or(RefreshAnswer::Dead, |pair| RefreshAnswer::Granted(grant(pair, quirks)))
 }
 
 /// The number inside a fake device code.

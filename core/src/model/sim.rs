@@ -10,12 +10,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crate::{
-    Answer, CallId, Client, Command, Core, Effect, Event, Generation, Objection, PairingOptions, PairingState, Prompt,
-    Redirect, RedirectOutcome, RefreshMode, Reply, StateParameter,
+    Answer, CallId, Client, Command, Core, Effect, Event, Generation, OAuthErrorCode, PairingOptions, PairingState,
+    Prompt, Redirect, RedirectOutcome, RefreshMode, Reply, StateParameter,
 };
 
 use super::disk::Restart;
-use super::invariants::{self, Moment, Turn, Violation};
+use super::invariants::{self, Context, Moment, Violation};
 use super::network::kind_of;
 use super::scenario::{Budget, Scenario, boot_id};
 use super::server::{CANARY, authorization_code, millis, number, state_of};
@@ -94,7 +94,7 @@ impl Sim {
     pub(super) fn apply(&mut self, step: Step, effects: &mut Vec<Effect>) -> Result<(), Violation> {
         effects.clear();
         self.spend(step);
-        let habits = &self.scenario.habits;
+        let quirks = &self.scenario.quirks;
         let event = match step {
             Step::Ask(ask) => {
                 if matches!(ask, Ask::Start { .. }) && !self.flow_runs() {
@@ -111,7 +111,7 @@ impl Sim {
                 let Some(flight) = self.world.land(kind) else {
                     return invariants::hold_in_state(self);
                 };
-                let (answer, date) = self.world.answer(&flight, how, habits);
+                let (answer, date) = self.world.answer(&flight, how, quirks);
                 if date.is_some() && self.world.compare_clock() {
                     // First what the wall clock is worth, so that the answer is judged by it.
                     self.turn(Event::ClockStepped, effects)?;
@@ -123,12 +123,12 @@ impl Sim {
                 })
             }
             Step::Rotate => {
-                self.world.rotate_early(habits);
+                self.world.rotate_early(quirks);
                 None
             }
-            Step::Straggle => {
+            Step::LateArrival => {
                 let real = self.world.real;
-                self.world.server.arrive_late(habits, real);
+                self.world.server.arrive_late(quirks, real);
                 None
             }
             Step::Disk(fate) => self.world.end_store(fate).map(|(op, ok)| Event::Stored { op, ok }),
@@ -138,7 +138,7 @@ impl Sim {
                 server,
                 restart,
             } => {
-                self.world.crash(stored, torn, server, restart, habits);
+                self.world.crash(stored, torn, server, restart, quirks);
                 self.core = boot(self.scenario, &mut self.world, restart, effects)?;
                 self.mutate(effects, 0);
                 return self.carry_out(None, effects);
@@ -146,7 +146,7 @@ impl Sim {
             Step::Advance => self.advance(),
             Step::Sleep(secs) => {
                 self.world.history.disturb();
-                self.world.pass(u64::from(secs) * 1000, habits);
+                self.world.pass(u64::from(secs) * 1000, quirks);
                 None
             }
             Step::Approve => {
@@ -198,7 +198,7 @@ impl Sim {
             Step::Ask(Ask::Redirect(Came::Back))
             | Step::Answer(_, How::Truth | How::TruthByNow)
             | Step::Disk(DiskFate::Done)
-            | Step::Straggle => return,
+            | Step::LateArrival => return,
             Step::Ask(_) => |b| &mut b.asks,
             Step::Answer(..) => |b| &mut b.faults,
             Step::Disk(_) => |b| &mut b.disk,
@@ -232,7 +232,7 @@ impl Sim {
         let Prompt::Code { user_code, .. } = &shown.prompt else {
             return None;
         };
-        let lead = if self.scenario.habits.honours { 0 } else { LEAD };
+        let lead = if self.scenario.quirks.honours { 0 } else { LEAD };
         let id = number(user_code.expose(), 'u');
         (millis(shown.expires_in) > lead && self.world.server.newest_code() == Some(id)).then_some(id)
     }
@@ -250,7 +250,7 @@ impl Sim {
         };
         let outcome = match came {
             Came::Failed => RedirectOutcome::Failed,
-            Came::Rejected => RedirectOutcome::ClientRejected(Objection::Scope),
+            Came::Rejected => RedirectOutcome::ClientRejected(OAuthErrorCode::Scope),
             Came::Back | Came::Again | Came::Forged if approved => RedirectOutcome::Code(authorization_code(request)),
             Came::Back | Came::Again | Came::Forged => RedirectOutcome::Denied,
         };
@@ -302,7 +302,7 @@ impl Sim {
         if !self.due()
             && let Some(moment) = self.next_moment()
         {
-            self.world.reach(moment, &self.scenario.habits);
+            self.world.reach(moment, &self.scenario.quirks);
         }
         self.due().then_some(Event::Tick)
     }
@@ -330,7 +330,7 @@ impl Sim {
             self.core.handle(now, event, effects);
         })?;
         self.mutate(effects, done);
-        let turn = Turn {
+        let turn = Context {
             ticked,
             on_time: deadline == Some(now.boot),
             failed,
@@ -338,7 +338,7 @@ impl Sim {
         self.carry_out(Some(&turn), &effects[done..])
     }
 
-    fn carry_out(&mut self, turn: Option<&Turn>, effects: &[Effect]) -> Result<(), Violation> {
+    fn carry_out(&mut self, turn: Option<&Context>, effects: &[Effect]) -> Result<(), Violation> {
         for effect in effects {
             invariants::hold_at_effect(&Moment {
                 world: &self.world,

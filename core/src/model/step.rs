@@ -30,7 +30,7 @@ pub(super) enum Step {
     /// The server carries the refresh out; its answer is still on its way.
     Rotate,
     /// A refresh whose sender gave up reaches the server after all.
-    Straggle,
+    LateArrival,
     /// The store at the head of the queue ends.
     Disk(DiskFate),
     /// The daemon dies, and starts again from what the disk holds.

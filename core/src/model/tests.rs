@@ -10,7 +10,7 @@ use super::disk::Restart;
 use super::explore::{Failure, explore};
 use super::random::walk;
 use super::scenario::{ACCESS_LIFE, Budget, FRAMEIO, Scenario, Start, eager};
-use super::server::Habits;
+use super::server::Quirks;
 use super::step::{Ask, Came, Clock};
 
 /// More states than any scenario has: reaching it is a failure of the scenario, not of the core.
@@ -115,7 +115,7 @@ scenarios! {
         { asks: 2, faults: 2, consents: 1, waits: 5 },
         { asks: 2, faults: 2, consents: 1, waits: 5 };
     an_approval_in_the_last_moment_pairs: Start::Fresh,
-        { asks: &[START, START_ONCE], habits: Habits { honours: true, ..FRAMEIO } },
+        { asks: &[START, START_ONCE], quirks: Quirks { honours: true, ..FRAMEIO } },
         { asks: 1, faults: 1, consents: 1, waits: 6 },
         { asks: 2, faults: 1, consents: 2, stalls: 1, waits: 6 },
         { asks: 2, faults: 2, consents: 2, stalls: 1, waits: 7 };
@@ -150,7 +150,7 @@ scenarios! {
         { asks: 1, faults: 1, crashes: 1, disk: 1, consents: 1, waits: 2 },
         { asks: 2, faults: 1, crashes: 1, disk: 1, consents: 1, stalls: 1, waits: 3 };
     an_open_replacement_that_ended_the_first_is_settled: Start::Candidate { age: Duration::from_secs(60) },
-        { asks: &[Ask::Unpair, Ask::Token, REPLACE], habits: Habits { exclusive: true, ..FRAMEIO } },
+        { asks: &[Ask::Unpair, Ask::Token, REPLACE], quirks: Quirks { exclusive: true, ..FRAMEIO } },
         { asks: 1, crashes: 1, consents: 1, waits: 2 },
         { asks: 1, faults: 1, crashes: 1, disk: 1, consents: 1, waits: 2 },
         { asks: 2, faults: 1, crashes: 1, disk: 1, consents: 1, stalls: 1, waits: 3 };
@@ -160,17 +160,17 @@ scenarios! {
         { asks: 2, faults: 1, crashes: 1, consents: 1, waits: 2 },
         { asks: 2, faults: 1, crashes: 1, consents: 1, stalls: 1, waits: 3 };
     replacement_ends_the_pairing_before_it: YOUNG,
-        { asks: &[REPLACE, Ask::Cancel], habits: Habits { exclusive: true, ..FRAMEIO } },
+        { asks: &[REPLACE, Ask::Cancel], quirks: Quirks { exclusive: true, ..FRAMEIO } },
         { asks: 2, consents: 1, waits: 3 },
         { asks: 2, faults: 1, crashes: 1, consents: 1, waits: 2 },
         { asks: 2, faults: 1, crashes: 1, consents: 1, stalls: 1, waits: 3 };
     an_old_refresh_does_not_tell_which_of_two_lives: BEFORE_ADVISORY,
-        { asks: &[REPLACE, Ask::Cancel], habits: Habits { exclusive: true, interval: Duration::from_secs(5), ..FRAMEIO } },
+        { asks: &[REPLACE, Ask::Cancel], quirks: Quirks { exclusive: true, interval: Duration::from_secs(5), ..FRAMEIO } },
         { asks: 2, consents: 1, stalls: 2, waits: 1 },
         { asks: 2, faults: 1, consents: 1, stalls: 2, waits: 1 },
         { asks: 2, faults: 1, crashes: 1, consents: 1, stalls: 2, waits: 2 };
     an_old_answer_does_not_tell_which_of_two_lives: YOUNG,
-        { asks: &[REPLACE, Ask::Cancel], habits: Habits { exclusive: true, interval: Duration::from_secs(5), ..FRAMEIO } },
+        { asks: &[REPLACE, Ask::Cancel], quirks: Quirks { exclusive: true, interval: Duration::from_secs(5), ..FRAMEIO } },
         { asks: 2, consents: 1, stalls: 2 },
         { asks: 2, consents: 1, stalls: 2, waits: 1 },
         { asks: 2, faults: 1, consents: 1, stalls: 2, waits: 2 };
@@ -206,7 +206,7 @@ scenarios! {
         { asks: 1, faults: 1, crashes: 1, disk: 1, waits: 3 },
         { asks: 1, faults: 1, crashes: 2, disk: 1, waits: 3 };
     without_a_refresh_token_it_ends: YOUNG,
-        { asks: &[Ask::Token, Ask::Unpair, Ask::RejectCurrent], habits: Habits { offline: false, ..FRAMEIO } },
+        { asks: &[Ask::Token, Ask::Unpair, Ask::RejectCurrent], quirks: Quirks { offline: false, ..FRAMEIO } },
         { asks: 2, faults: 1, crashes: 1, waits: 2 },
         { asks: 2, faults: 1, crashes: 1, stalls: 1, waits: 3 },
         { asks: 2, faults: 1, crashes: 1, stalls: 1, waits: 3 };
@@ -263,28 +263,28 @@ scenarios! {
         { asks: 2, faults: 1, crashes: 1, consents: 1, disk: 1, waits: 2 },
         { asks: 3, faults: 1, crashes: 2, consents: 1, disk: 1, waits: 3 };
     a_client_does_not_decide_which_of_two_lives: Start::Candidate { age: Duration::from_secs(60) },
-        { asks: &[Ask::RejectCurrent, Ask::Token, Ask::Unpair], policy: unasked(GrantKind::Code) },
+        { asks: &[Ask::RejectCurrent, Ask::Token, Ask::Unpair], policy: without_probe(GrantKind::Code) },
         { asks: 2, crashes: 1, waits: 2 },
         { asks: 2, faults: 1, crashes: 1, consents: 1, waits: 2 },
         { asks: 3, faults: 2, crashes: 1, disk: 1, consents: 1, stalls: 1, waits: 2 };
     a_client_does_not_end_what_nobody_can_refresh: Start::Candidate { age: Duration::from_secs(60) },
-        { asks: &[Ask::RejectCurrent, Ask::Token, Ask::Unpair], policy: unasked(GrantKind::Device),
-          habits: Habits { offline: false, ..FRAMEIO } },
+        { asks: &[Ask::RejectCurrent, Ask::Token, Ask::Unpair], policy: without_probe(GrantKind::Device),
+          quirks: Quirks { offline: false, ..FRAMEIO } },
         { asks: 2, crashes: 1, waits: 2 },
         { asks: 3, faults: 1, crashes: 1, waits: 2 },
         { asks: 3, faults: 1, crashes: 1, disk: 1, stalls: 1, waits: 3 };
     a_living_token_is_handed_out_whatever_clients_say: YOUNG,
-        { asks: &[Ask::RejectCurrent, Ask::Token], policy: unasked(GrantKind::Device) },
+        { asks: &[Ask::RejectCurrent, Ask::Token], policy: without_probe(GrantKind::Device) },
         { asks: 3, faults: 1, waits: 1 },
         { asks: 4, faults: 1, crashes: 1, waits: 2 },
         { asks: 5, faults: 2, crashes: 1, disk: 1, stalls: 1, waits: 2 };
     a_browser_at_any_server_pairs_again: BEFORE_ADVISORY,
-        { asks: &[REPLACE, Ask::Cancel, Ask::RejectCurrent], policy: unasked(GrantKind::Code) },
+        { asks: &[REPLACE, Ask::Cancel, Ask::RejectCurrent], policy: without_probe(GrantKind::Code) },
         { asks: 2, consents: 1, waits: 1 },
         { asks: 3, faults: 1, consents: 1, waits: 1 },
         { asks: 3, faults: 2, crashes: 1, disk: 1, consents: 1, stalls: 1, waits: 2 };
     a_device_at_any_server_pairs_again: BEFORE_ADVISORY,
-        { asks: &[REPLACE, Ask::Cancel, Ask::RejectCurrent], policy: unasked(GrantKind::Device) },
+        { asks: &[REPLACE, Ask::Cancel, Ask::RejectCurrent], policy: without_probe(GrantKind::Device) },
         { asks: 2, consents: 1, waits: 1 },
         { asks: 3, faults: 1, consents: 1, waits: 1 },
         { asks: 3, faults: 2, crashes: 1, disk: 1, consents: 1, stalls: 1, waits: 2 };
@@ -325,7 +325,7 @@ pub(super) fn by_browser() -> Policy {
 
 /// Either standard kind as it comes: no resource tells whether a token lives, and two grants of one
 /// device may be one.
-pub(super) fn unasked(grant: GrantKind) -> Policy {
+pub(super) fn without_probe(grant: GrantKind) -> Policy {
     Policy {
         grant,
         can_probe: false,
@@ -399,7 +399,7 @@ fn random_traces_with_heartbeats_and_short_tokens_break_no_law() {
             heartbeat: Some(Duration::from_secs(120)),
             ..eager()
         },
-        habits: Habits {
+        quirks: Quirks {
             access_life: Duration::from_secs(600),
             // Longer than the heartbeats are apart.
             patience: Duration::from_secs(150),
@@ -414,7 +414,7 @@ fn random_traces_with_heartbeats_and_short_tokens_break_no_law() {
 #[test]
 fn random_traces_at_any_server_break_no_law() {
     static SCENARIO: LazyLock<Scenario> = LazyLock::new(|| Scenario {
-        policy: unasked(GrantKind::Device),
+        policy: without_probe(GrantKind::Device),
         ..random_scenario("at any server", Start::Fresh)
     });
     wanders(&SCENARIO);
@@ -423,7 +423,7 @@ fn random_traces_at_any_server_break_no_law() {
 #[test]
 fn random_traces_by_a_browser_at_any_server_break_no_law() {
     static SCENARIO: LazyLock<Scenario> = LazyLock::new(|| Scenario {
-        policy: unasked(GrantKind::Code),
+        policy: without_probe(GrantKind::Code),
         ..random_scenario("by a browser at any server", Start::Fresh)
     });
     wanders(&SCENARIO);

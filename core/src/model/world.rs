@@ -11,9 +11,9 @@ use crate::{
 
 use super::disk::{Disk, Restart};
 use super::history::{History, Rejected, Subject, families_before, pairs_of};
-use super::network::{Flight, kind_of};
+use super::network::{InFlight, kind_of};
 use super::scenario::{BOOTED_AT, Budget, EPOCH, Scenario, Start, boot_id};
-use super::server::{Habits, Pair, Server, millis};
+use super::server::{Pair, Quirks, Server, millis};
 use super::step::{Ask, Clock, DiskFate, Kind, Leftover};
 
 /// The disk works or fails within this. How long it took is what the mark's time can be off by.
@@ -59,7 +59,7 @@ pub(super) struct World {
     floor: WallTime,
     pub(super) server: Server,
     pub(super) disk: Disk,
-    pub(super) flights: Vec<Flight>,
+    pub(super) in_flight: Vec<InFlight>,
     /// Connections that stand ready for a refresh.
     pub(super) prepared: Vec<OpId>,
     /// Listeners that a browser can come back to.
@@ -67,7 +67,7 @@ pub(super) struct World {
     /// Two grants of this device are strangers to the server: what gives way is to be revoked.
     pub(super) strangers: bool,
     /// No resource tells whether a token lives.
-    pub(super) unasked: bool,
+    pub(super) without_probe: bool,
     /// Least time between polls of whatever codes.
     pub(super) interval: u64,
     pub(super) stores: VecDeque<Write>,
@@ -90,7 +90,7 @@ impl World {
             Start::Paired { .. } => 1,
             Start::Candidate { .. } => 2,
         };
-        let mut pairs = (0..pairs).map(|_| server.authorize(&scenario.habits, 0));
+        let mut pairs = (0..pairs).map(|_| server.authorize(&scenario.quirks, 0));
         if let Some(pair) = pairs.next() {
             let candidate = pairs.next();
             let record = scenario.record(pair, candidate);
@@ -109,12 +109,12 @@ impl World {
             floor: WallTime::from_secs(EPOCH),
             server,
             disk,
-            flights: Vec::new(),
+            in_flight: Vec::new(),
             prepared: Vec::new(),
             listeners: Vec::new(),
             strangers: !scenario.policy.sole_grant,
-            unasked: !scenario.policy.can_probe,
-            interval: millis(scenario.habits.interval),
+            without_probe: !scenario.policy.can_probe,
+            interval: millis(scenario.quirks.interval),
             stores: VecDeque::new(),
             calls: Vec::new(),
             next_call: 1,
@@ -180,45 +180,45 @@ impl World {
     }
 
     /// Moves time to `boot` or later.
-    pub(super) fn reach(&mut self, boot: BootTime, habits: &Habits) {
+    pub(super) fn reach(&mut self, boot: BootTime, quirks: &Quirks) {
         let real = (boot.as_millis() + self.booted).saturating_sub(BOOTED_AT);
-        self.pass(real.saturating_sub(self.real), habits);
+        self.pass(real.saturating_sub(self.real), quirks);
     }
 
-    pub(super) fn pass(&mut self, by: u64, habits: &Habits) {
+    pub(super) fn pass(&mut self, by: u64, quirks: &Quirks) {
         if by > 0 {
             self.real += by;
             self.history.settle(self.real);
-            self.server.settle(habits, self.real);
+            self.server.settle(quirks, self.real);
         }
     }
 
     /// The moment that time cannot pass before something ended.
     pub(super) fn horizon(&self) -> Option<BootTime> {
-        let flights = self.flights.iter().map(|flight| flight.limit);
-        let first = flights.chain(self.stores.front().map(|store| store.limit)).min()?;
+        let in_flight = self.in_flight.iter().map(|flight| flight.limit);
+        let first = in_flight.chain(self.stores.front().map(|store| store.limit)).min()?;
         Some(BootTime::from_millis(first - self.booted + BOOTED_AT))
     }
 
     pub(super) fn busy(&self) -> bool {
-        !self.flights.is_empty() || !self.stores.is_empty()
+        !self.in_flight.is_empty() || !self.stores.is_empty()
     }
 
-    pub(super) fn flies(&self, kind: Kind) -> bool {
-        self.flights.iter().any(|flight| kind_of(&flight.request) == kind)
+    pub(super) fn is_in_flight(&self, kind: Kind) -> bool {
+        self.in_flight.iter().any(|flight| kind_of(&flight.request) == kind)
     }
 
     /// Whether the server is done with the oldest request of this kind, and only its answer is on
     /// its way.
     pub(super) fn was_carried_out(&self, kind: Kind) -> bool {
-        let oldest = self.flights.iter().find(|flight| kind_of(&flight.request) == kind);
-        oldest.is_some_and(Flight::carried_out)
+        let oldest = self.in_flight.iter().find(|flight| kind_of(&flight.request) == kind);
+        oldest.is_some_and(InFlight::carried_out)
     }
 
     /// Whether the oldest request of this kind carries a token that lived when it was sent, and
     /// does not any more.
     pub(super) fn was_outlived(&self, kind: Kind) -> bool {
-        let oldest = self.flights.iter().find(|flight| kind_of(&flight.request) == kind);
+        let oldest = self.in_flight.iter().find(|flight| kind_of(&flight.request) == kind);
         oldest.is_some_and(|flight| flight.outlived(&self.server, self.real))
     }
 
@@ -229,7 +229,7 @@ impl World {
             return false;
         };
         let current = Pair::of_pair(&pairing.pair);
-        self.flights.iter().any(|flight| match &flight.request {
+        self.in_flight.iter().any(|flight| match &flight.request {
             Request::Refresh { token, .. } => Pair::of_refresh(token) == current,
             _ => false,
         })
@@ -311,10 +311,11 @@ impl World {
                     self.history.hurry(Subject::Refresh);
                 }
                 self.history.sent(request, self.real, self.boot);
-                self.flights.push(Flight::new(*op, request, self.real, &self.server));
+                self.in_flight
+                    .push(InFlight::new(*op, request, self.real, &self.server));
             }
             Effect::Cancel(op) => {
-                self.flights.retain(|flight| flight.op != *op);
+                self.in_flight.retain(|flight| flight.op != *op);
                 self.prepared.retain(|prepared| prepared != op);
                 self.listeners.retain(|listener| listener != op);
             }
@@ -375,7 +376,7 @@ impl World {
     // What power does.
 
     /// The process ends and the next one is about to start; the disk is as these writes left it.
-    pub(super) fn crash(&mut self, stored: u8, torn: bool, leftover: Leftover, restart: Restart, habits: &Habits) {
+    pub(super) fn crash(&mut self, stored: u8, torn: bool, leftover: Leftover, restart: Restart, quirks: &Quirks) {
         for _ in 0..stored {
             if let Some(write) = self.stores.pop_front() {
                 self.write(&write.store);
@@ -386,8 +387,8 @@ impl World {
             self.history.torn = true;
             self.written();
         }
-        for flight in std::mem::take(&mut self.flights) {
-            self.leave(&flight, leftover, habits);
+        for flight in std::mem::take(&mut self.in_flight) {
+            self.leave(&flight, leftover, quirks);
         }
         self.stores.clear();
         self.prepared.clear();
@@ -404,16 +405,16 @@ impl World {
         on_disk.extend(self.disk.paired().into_iter().flat_map(pairs_of));
         on_disk.extend(self.disk.spilled().into_iter().flat_map(pairs_of));
         self.history.excuses.lost(self.server.live(), &on_disk);
-        self.restart(restart, habits);
+        self.restart(restart, quirks);
     }
 
-    fn restart(&mut self, restart: Restart, habits: &Habits) {
+    fn restart(&mut self, restart: Restart, quirks: &Quirks) {
         self.contradicted = false;
         let newest = self.disk.spill.as_ref().or(self.disk.newest.as_ref());
         let stored = newest.and_then(|record| record.floor);
         self.floor = stored.unwrap_or(WallTime::from_secs(EPOCH));
         // A process does not start in no time.
-        self.pass(1_000, habits);
+        self.pass(1_000, quirks);
         match restart {
             Restart::Process => {
                 if let Some(flow) = &self.disk.flow {

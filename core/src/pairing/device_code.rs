@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use super::flow::{Flow, Refused, Step};
 use super::late_poll::LatePoll;
-use super::showing::Showing;
+use super::showing::AwaitingUser;
 use crate::{
-    BootTime, CallError, Code, CodeAnswer, CodeGrant, Core, Effect, ErrorWord, Fault, FaultKind, FlowRecord, Note,
-    Objection, OpId, PairingOptions, Reason, Store, Turn,
+    BootTime, CallError, Code, CodeAnswer, CodeGrant, Context, Core, Effect, ErrorWord, Fault, FaultKind, FlowRecord,
+    Note, OAuthErrorCode, OpId, PairingOptions, Reason, Store,
 };
 
 /// Longest wait between code requests: a person stands before the screen.
@@ -15,73 +15,73 @@ pub(super) const CODE_CAP: Duration = Duration::from_secs(20);
 
 impl Core {
     /// RFC 8628 §3.2 answered.
-    pub(crate) fn code_answered(&mut self, t: &mut Turn<'_>, op: OpId, answer: CodeAnswer) {
+    pub(crate) fn code_answered(&mut self, cx: &mut Context<'_>, op: OpId, answer: CodeAnswer) {
         let Some(flow) = &mut self.pairing.flow else { return };
-        let Step::Asking { op: asked, since } = flow.step else {
+        let Step::RequestingCode { op: asked, since } = flow.step else {
             return;
         };
         if asked != op {
             return;
         }
         match answer {
-            CodeAnswer::Granted(grant) => self.show_code(t, since, grant),
-            CodeAnswer::ClientRejected(objection) => self.reject_flow(t, objection),
+            CodeAnswer::Granted(grant) => self.show_code(cx, since, grant),
+            CodeAnswer::ClientRejected(objection) => self.reject_flow(cx, objection),
             CodeAnswer::BadUserCode => {
-                t.note(Note::BadUserCode);
-                self.fail_with(t, ErrorWord::BadUserCode);
+                cx.note(Note::BadUserCode);
+                self.fail_with(cx, ErrorWord::BadUserCode);
                 let refused = Fault {
                     kind: FaultKind::Refused,
                     retry_after: None,
                 };
-                self.rest(t, refused, Reason::ServerError);
+                self.rest(cx, refused, Reason::ServerError);
             }
-            CodeAnswer::Failed(fault) => self.code_request_failed(t, fault),
+            CodeAnswer::Failed(fault) => self.code_request_failed(cx, fault),
         }
     }
 
-    pub(super) fn code_request_failed(&mut self, t: &mut Turn<'_>, fault: Fault) {
-        self.fault(t, fault.kind);
-        let wait = self.rest(t, fault, fault_reason(fault));
-        t.note(Note::CodeRequestFailed {
+    pub(super) fn code_request_failed(&mut self, cx: &mut Context<'_>, fault: Fault) {
+        self.fault(cx, fault.kind);
+        let wait = self.rest(cx, fault, fault_reason(fault));
+        cx.note(Note::CodeRequestFailed {
             fault: fault.kind,
             retry_in: wait,
         });
     }
 
     /// The server refuses this client, or what it asks for: no code will come of asking again.
-    pub(super) fn reject_flow(&mut self, t: &mut Turn<'_>, objection: Objection) {
-        self.fail_with(t, ErrorWord::ClientRejected);
-        t.note(Note::ClientRejected {
+    pub(super) fn reject_flow(&mut self, cx: &mut Context<'_>, objection: OAuthErrorCode) {
+        self.fail_with(cx, ErrorWord::ClientRejected);
+        cx.note(Note::ClientRejected {
             objection,
             paired: self.credential.is_paired(),
         });
-        self.end_flow(t, Reason::ClientRejected);
+        self.end_flow(cx, Reason::ClientRejected);
     }
 
-    fn rest(&mut self, t: &mut Turn<'_>, fault: Fault, reason: Reason) -> Duration {
+    fn rest(&mut self, cx: &mut Context<'_>, fault: Fault, reason: Reason) -> Duration {
         let Some(flow) = &mut self.pairing.flow else {
             return Duration::ZERO;
         };
         let wait = flow
             .retry
-            .failed(t, fault.call_error(), fault.cause(), fault.retry_after, CODE_CAP);
-        flow.step = Step::Resting {
-            until: t.at().after(wait),
+            .failed(cx, fault.call_error(), fault.cause(), fault.retry_after, CODE_CAP);
+        flow.step = Step::Waiting {
+            until: cx.at().after(wait),
         };
         flow.reason = reason;
         wait
     }
 
-    fn show_code(&mut self, t: &mut Turn<'_>, asked: BootTime, grant: CodeGrant) {
+    fn show_code(&mut self, cx: &mut Context<'_>, asked: BootTime, grant: CodeGrant) {
         let id = self.ids.next_code();
         let Some(flow) = &mut self.pairing.flow else { return };
-        t.note(Note::CodeShown {
+        cx.note(Note::CodeShown {
             expires_in: grant.expires_in,
         });
         flow.retry.reset();
         flow.reason = Reason::None;
         flow.pace.life = Some(grant.expires_in);
-        flow.step = Step::Showing(Box::new(Showing {
+        flow.step = Step::AwaitingUser(Box::new(AwaitingUser {
             code: Code {
                 id,
                 device_code: grant.device_code,
@@ -95,18 +95,18 @@ impl Core {
             interval: grant.interval,
             // The first poll waits one interval: nobody types that fast, and servers throttle it. A
             // code that lives no longer than that is polled before its end all the same.
-            next_poll: t.at().after(grant.interval),
-            not_before: t.at(),
+            next_poll: cx.at().after(grant.interval),
+            not_before: cx.at(),
             poll: None,
-            blips: 0,
+            failed_polls: 0,
             done: false,
         }));
-        self.store_flow(t);
+        self.store_flow(cx);
     }
 
-    pub(super) fn store_flow(&mut self, t: &mut Turn<'_>) {
+    pub(super) fn store_flow(&mut self, cx: &mut Context<'_>) {
         let Some(Flow {
-            step: Step::Showing(showing),
+            step: Step::AwaitingUser(showing),
             give_up,
             renew,
             replace,
@@ -124,70 +124,70 @@ impl Core {
             boot: self.setup.boot(),
             code: showing.code.clone(),
             interval: showing.interval,
-            next_poll: planned.unwrap_or(t.at()),
+            next_poll: planned.unwrap_or(cx.at()),
             give_up: *give_up,
             renew: *renew,
             replace: *replace,
         };
-        self.store(t, Store::Flow(Some(Box::new(record))));
+        self.store(cx, Store::Flow(Some(Box::new(record))));
     }
 
     /// The code's time is over, by the server's word.
-    pub(super) fn code_expired(&mut self, t: &mut Turn<'_>) {
+    pub(super) fn code_expired(&mut self, cx: &mut Context<'_>) {
         if let Some(flow) = &mut self.pairing.flow {
             flow.refused = Refused::default();
         }
-        self.code_ended(t, Reason::CodeExpired);
+        self.code_ended(cx, Reason::CodeExpired);
     }
 
     /// The code on show ended by the server's word, or the redirect that it led to. Nothing of it
     /// is out.
-    pub(super) fn code_ended(&mut self, t: &mut Turn<'_>, reason: Reason) {
+    pub(super) fn code_ended(&mut self, cx: &mut Context<'_>, reason: Reason) {
         let Some(flow) = &mut self.pairing.flow else { return };
-        let now = t.at();
+        let now = cx.at();
         let renews = match &flow.step {
-            Step::Showing(showing) => flow.renews(now, showing.interval),
-            Step::Browsing(browsing) => {
+            Step::AwaitingUser(showing) => flow.renews(now, showing.interval),
+            Step::AwaitingRedirect(browsing) => {
                 if flow.renew {
-                    t.emit(Effect::Cancel(browsing.listener));
+                    cx.emit(Effect::Cancel(browsing.listener));
                 }
                 flow.renew
             }
-            Step::Revoking | Step::Resting { .. } | Step::Asking { .. } | Step::Storing { .. } => return,
+            Step::Revoking | Step::Waiting { .. } | Step::RequestingCode { .. } | Step::Storing { .. } => return,
         };
         if renews {
-            flow.step = Step::Resting {
+            flow.step = Step::Waiting {
                 until: flow.may_ask(now),
             };
             flow.reason = reason;
-            self.store(t, Store::Flow(None));
+            self.store(cx, Store::Flow(None));
         } else if let Some(ended) = flow.ended.take() {
-            flow.step = Step::Showing(ended);
+            flow.step = Step::AwaitingUser(ended);
         } else {
             let reason = if flow.renew && reason == Reason::CodeExpired {
                 Reason::GaveUp
             } else {
                 reason
             };
-            self.end_flow(t, reason);
+            self.end_flow(cx, reason);
         }
     }
 
     /// Nothing more is asked about the code that was on show before.
-    pub(super) fn forget_ended_code(&mut self, t: &mut Turn<'_>) {
+    pub(super) fn forget_ended_code(&mut self, cx: &mut Context<'_>) {
         let Some(flow) = &mut self.pairing.flow else { return };
         flow.ended = None;
-        if !matches!(flow.step, Step::Showing(_) | Step::Storing { .. }) {
-            self.store(t, Store::Flow(None));
+        if !matches!(flow.step, Step::AwaitingUser(_) | Step::Storing { .. }) {
+            self.store(cx, Store::Flow(None));
         }
     }
 
     /// A flow that only waits for the answer to its last poll goes on as the one that is asked for
     /// now. So a person waits for nobody's answer, and who approved the code before is heard as
     /// with any code that is replaced.
-    pub(super) fn start_over(&mut self, t: &mut Turn<'_>, options: PairingOptions, give_up: BootTime) {
+    pub(super) fn start_over(&mut self, cx: &mut Context<'_>, options: PairingOptions, give_up: BootTime) {
         let Some(flow) = &mut self.pairing.flow else { return };
-        if let Step::Showing(showing) = &mut flow.step {
+        if let Step::AwaitingUser(showing) = &mut flow.step {
             // The flow's end was the code's; a longer flow does not make it live again. Its last
             // poll keeps its interval.
             if let Some(due) = showing.due(&flow.pace) {
@@ -197,20 +197,20 @@ impl Core {
         }
         flow.renew = options.renew;
         flow.replace = options.replace;
-        flow.started = t.at();
+        flow.started = cx.at();
         flow.give_up = give_up;
-        flow.retry.relent(t.at());
-        self.code_replaced(t, Reason::None);
+        flow.retry.forget_failures(cx.at());
+        self.code_replaced(cx, Reason::None);
     }
 
     /// Another code is asked for. Who approved the old one at the last moment is heard by its last
     /// poll.
-    pub(super) fn code_replaced(&mut self, t: &mut Turn<'_>, reason: Reason) {
+    pub(super) fn code_replaced(&mut self, cx: &mut Context<'_>, reason: Reason) {
         let Some(mut flow) = self.pairing.flow.take() else {
             return;
         };
-        let until = flow.may_ask(t.at());
-        if let Step::Showing(showing) = std::mem::replace(&mut flow.step, Step::Resting { until }) {
+        let until = flow.may_ask(cx.at());
+        if let Step::AwaitingUser(showing) = std::mem::replace(&mut flow.step, Step::Waiting { until }) {
             let before = flow.ended.replace(showing).and_then(|before| before.poll);
             if let Some((op, since)) = before {
                 let flow = flow.id;
@@ -221,21 +221,21 @@ impl Core {
         flow.refused = Refused::default();
         if flow.ended.as_ref().is_some_and(|ended| ended.done) {
             flow.ended = None;
-            self.store(t, Store::Flow(None));
+            self.store(cx, Store::Flow(None));
         }
         self.pairing.flow = Some(flow);
     }
 
     /// Nobody entered a code in time. What was approved in the last moments of the last code is
     /// still waited for.
-    pub(super) fn give_up(&mut self, t: &mut Turn<'_>) {
+    pub(super) fn give_up(&mut self, cx: &mut Context<'_>) {
         let Some(flow) = &mut self.pairing.flow else { return };
         let Some(ended) = flow.ended.take() else {
-            self.end_flow(t, Reason::GaveUp);
+            self.end_flow(cx, Reason::GaveUp);
             return;
         };
-        if let Step::Asking { op, .. } = std::mem::replace(&mut flow.step, Step::Showing(ended)) {
-            t.emit(Effect::Cancel(op));
+        if let Step::RequestingCode { op, .. } = std::mem::replace(&mut flow.step, Step::AwaitingUser(ended)) {
+            cx.emit(Effect::Cancel(op));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A running flow: its steps, and what it does next.
 
-use super::redirect::Browsing;
-use super::showing::{Pace, Showing, Which};
+use super::redirect::AwaitingRedirect;
+use super::showing::{AwaitingUser, Pace, Which};
 use crate::backoff::Retry;
 use crate::{BootTime, ErrorCode, OpId, Pairing, Reason};
 
@@ -16,7 +16,7 @@ pub(super) struct Flow {
     pub(super) give_up: BootTime,
     pub(super) step: Step,
     /// The code that was on show before, while its last poll is due or out.
-    pub(super) ended: Option<Box<Showing>>,
+    pub(super) ended: Option<Box<AwaitingUser>>,
     pub(super) pace: Pace,
     pub(super) asked: Option<BootTime>,
     /// Why no code is on show; [`Reason::None`] when all is well.
@@ -37,16 +37,16 @@ pub(super) enum Step {
     /// The last pairing's revocation goes first: afterwards it could hit the new one.
     Revoking,
     /// No request is out; the next one waits for its time.
-    Resting {
+    Waiting {
         until: BootTime,
     },
-    Asking {
+    RequestingCode {
         op: OpId,
         since: BootTime,
     },
-    Showing(Box<Showing>),
+    AwaitingUser(Box<AwaitingUser>),
     /// An address for a browser is on show.
-    Browsing(Box<Browsing>),
+    AwaitingRedirect(Box<AwaitingRedirect>),
     /// The user approved; the new pair is being written.
     Storing {
         pairing: Box<Pairing>,
@@ -112,7 +112,7 @@ impl Flow {
     /// Whether a code that came back is being spent this moment: the flow's end waits for its
     /// answer.
     pub(super) fn exchanging(&self) -> bool {
-        matches!(&self.step, Step::Browsing(browsing)
+        matches!(&self.step, Step::AwaitingRedirect(browsing)
             if browsing.exchange.as_ref().is_some_and(|exchange| exchange.sent.is_some()))
     }
 }
@@ -123,8 +123,8 @@ impl Step {
     fn due(&self, flow: &Flow, now: BootTime, may_start: bool) -> Option<(BootTime, Action)> {
         let give_up = Some((flow.give_up, Action::GiveUp));
         match self {
-            Self::Revoking | Self::Asking { .. } => give_up,
-            Self::Resting { until } => {
+            Self::Revoking | Self::RequestingCode { .. } => give_up,
+            Self::Waiting { until } => {
                 let asks = may_start && now < flow.give_up && *until < flow.give_up;
                 if asks {
                     Some((*until, Action::RequestCode))
@@ -132,7 +132,7 @@ impl Step {
                     give_up
                 }
             }
-            Self::Showing(showing) => {
+            Self::AwaitingUser(showing) => {
                 let end = showing.ends(flow.give_up);
                 if now < end || !flow.is_over(now) {
                     return Some((end, Action::ReplaceCode));
@@ -145,7 +145,7 @@ impl Step {
                 };
                 (showing.done && flow.ended.is_none()).then_some((end, Action::End(reason)))
             }
-            Self::Browsing(browsing) => match &browsing.exchange {
+            Self::AwaitingRedirect(browsing) => match &browsing.exchange {
                 Some(exchange) if exchange.sent.is_some() => None,
                 Some(exchange) if may_start && (exchange.due <= now || exchange.due < flow.give_up) => {
                     Some((exchange.due, Action::SpendCode))

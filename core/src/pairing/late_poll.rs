@@ -5,7 +5,7 @@ use super::flow::{Flow, Step};
 use super::showing::Which;
 use crate::credential::stamp;
 use crate::pair_fate::{Fate, Source};
-use crate::{BootTime, Core, OpId, TokenGrant, Turn, WallTime};
+use crate::{BootTime, Context, Core, OpId, TokenGrant, WallTime};
 
 /// A poll, or the spending of an authorization code, whose code is no longer on show.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -19,10 +19,12 @@ impl Core {
     /// What the flow has out goes on without it.
     pub(super) fn let_go(&mut self, flow: &mut Flow) {
         let exchange = match &mut flow.step {
-            Step::Browsing(browsing) => browsing.exchange.as_mut().and_then(|exchange| exchange.sent.take()),
-            Step::Revoking | Step::Resting { .. } | Step::Asking { .. } | Step::Showing(_) | Step::Storing { .. } => {
-                None
-            }
+            Step::AwaitingRedirect(browsing) => browsing.exchange.as_mut().and_then(|exchange| exchange.sent.take()),
+            Step::Revoking
+            | Step::Waiting { .. }
+            | Step::RequestingCode { .. }
+            | Step::AwaitingUser(_)
+            | Step::Storing { .. } => None,
         };
         for (op, since) in flow.take_polls().into_iter().chain(exchange) {
             let flow = flow.id;
@@ -38,7 +40,7 @@ impl Core {
     /// An approval came for a code that is no longer on show.
     pub(super) fn late_granted(
         &mut self,
-        t: &mut Turn<'_>,
+        cx: &mut Context<'_>,
         late: &LatePoll,
         date: Option<WallTime>,
         grant: TokenGrant,
@@ -48,10 +50,10 @@ impl Core {
         if fate == Fate::NewPairing {
             let shown = self.pairing.flow.as_mut().and_then(|flow| flow.polled(Which::Shown));
             let name = shown.map(|showing| showing.code.device_name.clone());
-            self.approved(t, late.since, date, grant, name.unwrap_or_default());
+            self.approved(cx, late.since, date, grant, name.unwrap_or_default());
             return;
         }
-        let pair = grant.into_pair(None, stamp(self.setup.boot(), late.since, date, t.now), t);
-        self.settle(t, pair, String::new(), fate);
+        let pair = grant.into_pair(None, stamp(self.setup.boot(), late.since, date, cx.now), cx);
+        self.settle(cx, pair, String::new(), fate);
     }
 }

@@ -19,13 +19,13 @@ pub(super) use flow::FlowView;
 use flow::{Action, Flow, Step};
 use late_poll::LatePoll;
 use rate_limit::CodeRateLimit;
-use showing::Showing;
+use showing::AwaitingUser;
 
 use crate::backoff::Change;
 use crate::calls::{CALL_LIMIT, Judgement, Kind, PendingCall, Wants};
 use crate::{
-    BootTime, CallError, CallId, Command, Core, Effect, FlowRecord, GrantKind, Note, Pairing, PairingOptions, Reason,
-    Reply, Request, Store, TokenPair, Turn,
+    BootTime, CallError, CallId, Command, Context, Core, Effect, FlowRecord, GrantKind, Note, Pairing, PairingOptions,
+    Reason, Reply, Request, Store, TokenPair,
 };
 
 const GIVE_UP: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 3600));
@@ -66,33 +66,33 @@ impl Flows {
 }
 
 impl Core {
-    pub(super) fn start_pairing(&mut self, t: &mut Turn<'_>, call: CallId, caller: u32, options: PairingOptions) {
-        let now = t.at();
+    pub(super) fn start_pairing(&mut self, cx: &mut Context<'_>, call: CallId, caller: u32, options: PairingOptions) {
+        let now = cx.at();
         if !self.setup.is_ready() {
-            t.reply(call, Err(CallError::NotProvisioned));
+            cx.reply(call, Err(CallError::NotProvisioned));
             return;
         }
         if !self.may_start() {
-            t.reply(call, Err(CallError::Timeout));
+            cx.reply(call, Err(CallError::Timeout));
             return;
         }
         let limit = options
             .timeout
             .unwrap_or(CALL_LIMIT)
             .clamp(Duration::from_secs(1), CALL_LIMIT);
-        self.start_pairing_by(t, call, caller, options, now.after(limit));
+        self.start_pairing_by(cx, call, caller, options, now.after(limit));
     }
 
     /// `StartPairing`, to be answered by `deadline`.
     pub(super) fn start_pairing_by(
         &mut self,
-        t: &mut Turn<'_>,
+        cx: &mut Context<'_>,
         call: CallId,
         caller: u32,
         options: PairingOptions,
         deadline: BootTime,
     ) {
-        let now = t.at();
+        let now = cx.at();
         let over = self.pairing.flow.as_ref().is_some_and(|flow| flow.is_over(now));
         if self.pairing.flow.is_some() && !over {
             self.calls.push(call, deadline, Wants::PairingCode);
@@ -106,11 +106,11 @@ impl Core {
             return;
         }
         if self.credential.is_paired() && !options.replace {
-            t.reply(call, Err(CallError::AlreadyPaired));
+            cx.reply(call, Err(CallError::AlreadyPaired));
             return;
         }
         if !self.pairing.rate_limit.admit(caller, now) {
-            t.reply(call, Err(CallError::TooOften));
+            cx.reply(call, Err(CallError::TooOften));
             return;
         }
         let give_up_after = options
@@ -120,15 +120,15 @@ impl Core {
         let give_up = now.after(give_up_after);
         self.calls.push(call, deadline, Wants::PairingCode);
         if over {
-            self.start_over(t, options, give_up);
+            self.start_over(cx, options, give_up);
             return;
         }
         let id = self.ids.next_flow();
-        let revoking = self.setup.policy().sole_grant && self.revocations.press();
+        let revoking = self.setup.policy().sole_grant && self.revocations.retry_now();
         let step = if revoking {
             Step::Revoking
         } else {
-            Step::Resting { until: now }
+            Step::Waiting { until: now }
         };
         let (renew, replace) = (options.renew, options.replace);
         self.pairing.flow = Some(Flow {
@@ -138,14 +138,14 @@ impl Core {
     }
 
     /// A flow of before the restart goes on, unless its time is over.
-    pub(super) fn restore_flow(&mut self, t: &mut Turn<'_>, record: FlowRecord) {
-        let now = t.at();
+    pub(super) fn restore_flow(&mut self, cx: &mut Context<'_>, record: FlowRecord) {
+        let now = cx.at();
         let fits = record.boot == self.setup.boot()
             && now < record.give_up.after(record.interval)
             && self.setup.is_ready()
             && (!self.credential.is_paired() || record.replace);
         if !fits {
-            self.store(t, Store::Flow(None));
+            self.store(cx, Store::Flow(None));
             return;
         }
         self.ids.found_code(record.code.id);
@@ -158,49 +158,49 @@ impl Core {
         } else {
             now.after(record.interval)
         };
-        let step = Step::Showing(Box::new(Showing {
+        let step = Step::AwaitingUser(Box::new(AwaitingUser {
             code: record.code,
             interval: record.interval,
             next_poll,
             poll: None,
             not_before: next_poll,
-            blips: 0,
+            failed_polls: 0,
             done: false,
         }));
         let mut flow = Flow::new(id, record.renew, record.replace, record.give_up, step);
         flow.pace.next = next_poll;
         self.pairing.flow = Some(flow);
-        t.note(Note::FlowResumed);
+        cx.note(Note::FlowResumed);
     }
 
-    pub(super) fn get_pairing_code(&self, t: &mut Turn<'_>, call: CallId) {
-        let view = self.pairing.flow.as_ref().and_then(|flow| flow.view(t.at()));
-        t.reply(call, view.map(Reply::Code).ok_or(CallError::NoPairing));
+    pub(super) fn get_pairing_code(&self, cx: &mut Context<'_>, call: CallId) {
+        let view = self.pairing.flow.as_ref().and_then(|flow| flow.view(cx.at()));
+        cx.reply(call, view.map(Reply::Code).ok_or(CallError::NoPairing));
     }
 
     /// `CancelPairing`. Answered when no crash can bring the flow back.
-    pub(super) fn cancel_pairing(&mut self, t: &mut Turn<'_>, call: CallId) {
+    pub(super) fn cancel_pairing(&mut self, cx: &mut Context<'_>, call: CallId) {
         if self.storage.pending().puts_off(&Command::CancelPairing) {
             // The user's approval is being written this moment: too late to cancel, and `Unpair`
             // undoes it. The answer waits until the flow is durably over.
-            let deadline = t.at().after(CALL_LIMIT);
+            let deadline = cx.at().after(CALL_LIMIT);
             self.calls.push(call, deadline, Wants::Retry(Command::CancelPairing));
             return;
         }
-        self.end_flow(t, Reason::Cancelled);
-        self.forget_flow_file(t);
-        self.done_when_durable(t, call, false);
+        self.end_flow(cx, Reason::Cancelled);
+        self.forget_flow_file(cx);
+        self.done_when_durable(cx, call, false);
     }
 
     /// Removes a flow's file that an earlier removal may have left.
-    pub(super) fn forget_flow_file(&mut self, t: &mut Turn<'_>) {
+    pub(super) fn forget_flow_file(&mut self, cx: &mut Context<'_>) {
         if self.pairing.flow.is_none() && self.storage.has_flow() {
-            self.store(t, Store::Flow(None));
+            self.store(cx, Store::Flow(None));
         }
     }
 
     /// Ends the flow without a pairing, unless the user's approval is being written this moment.
-    pub(super) fn end_flow(&mut self, t: &mut Turn<'_>, reason: Reason) {
+    pub(super) fn end_flow(&mut self, cx: &mut Context<'_>, reason: Reason) {
         let Some(mut flow) = self
             .pairing
             .flow
@@ -214,43 +214,43 @@ impl Core {
         } else {
             CallError::NoPairing
         };
-        self.calls.answer(t, Kind::PairingCode, Err(error));
-        self.calls.answer(t, Kind::RedirectResult, Err(error));
+        self.calls.answer(cx, Kind::PairingCode, Err(error));
+        self.calls.answer(cx, Kind::RedirectResult, Err(error));
         match flow.step {
-            Step::Asking { op, .. } => t.emit(Effect::Cancel(op)),
-            Step::Browsing(browsing) => t.emit(Effect::Cancel(browsing.listener)),
-            Step::Showing(_) | Step::Revoking | Step::Resting { .. } | Step::Storing { .. } => {}
+            Step::RequestingCode { op, .. } => cx.emit(Effect::Cancel(op)),
+            Step::AwaitingRedirect(browsing) => cx.emit(Effect::Cancel(browsing.listener)),
+            Step::AwaitingUser(_) | Step::Revoking | Step::Waiting { .. } | Step::Storing { .. } => {}
         }
         self.credential.still_unpaired(reason);
-        t.note(Note::FlowEnded {
+        cx.note(Note::FlowEnded {
             reason,
             word: flow.refused.word.filter(|_| reason == Reason::ServerError),
         });
-        self.store(t, Store::Flow(None));
+        self.store(cx, Store::Flow(None));
     }
 
     /// A poll or an authorization code is out, of this flow or of one that ended.
     pub(super) fn polling(&self) -> bool {
         let current = self.pairing.flow.as_ref().is_some_and(|flow| {
             let ended = flow.ended.as_ref().is_some_and(|ended| ended.poll.is_some());
-            let shown = matches!(&flow.step, Step::Showing(showing) if showing.poll.is_some());
+            let shown = matches!(&flow.step, Step::AwaitingUser(showing) if showing.poll.is_some());
             flow.exchanging() || ended || shown
         });
         current || !self.pairing.late_polls.is_empty()
     }
 
-    pub(super) fn run_flow(&mut self, t: &mut Turn<'_>) {
-        while let Some((at, action)) = self.next_action(t.at())
-            && at <= t.at()
+    pub(super) fn run_flow(&mut self, cx: &mut Context<'_>) {
+        while let Some((at, action)) = self.next_action(cx.at())
+            && at <= cx.at()
         {
             match action {
-                Action::SpendCode => self.spend_code(t),
-                Action::ForgetEnded => self.forget_ended_code(t),
-                Action::ReplaceCode => self.code_replaced(t, Reason::CodeExpired),
-                Action::End(reason) => self.end_flow(t, reason),
-                Action::GiveUp => self.give_up(t),
-                Action::Poll(which) => self.poll(t, which),
-                Action::RequestCode => self.request_code(t),
+                Action::SpendCode => self.spend_code(cx),
+                Action::ForgetEnded => self.forget_ended_code(cx),
+                Action::ReplaceCode => self.code_replaced(cx, Reason::CodeExpired),
+                Action::End(reason) => self.end_flow(cx, reason),
+                Action::GiveUp => self.give_up(cx),
+                Action::Poll(which) => self.poll(cx, which),
+                Action::RequestCode => self.request_code(cx),
             }
         }
     }
@@ -264,25 +264,25 @@ impl Core {
         self.pairing.flow.as_ref()?.due(now, self.may_start())
     }
 
-    fn request_code(&mut self, t: &mut Turn<'_>) {
+    fn request_code(&mut self, cx: &mut Context<'_>) {
         let request = match self.setup.policy().grant {
             GrantKind::Device => Request::DeviceCode,
             GrantKind::Code => Request::Authorize,
         };
-        let op = self.request(t, request);
+        let op = self.request(cx, request);
         if let Some(flow) = &mut self.pairing.flow {
-            flow.step = Step::Asking { op, since: t.at() };
-            flow.asked = Some(t.at());
+            flow.step = Step::RequestingCode { op, since: cx.at() };
+            flow.asked = Some(cx.at());
         }
     }
 
     /// The revocation that had to go first is done with, whatever came of it.
-    pub(super) fn revocation_tried(&mut self, t: &Turn<'_>) {
+    pub(super) fn revocation_tried(&mut self, cx: &Context<'_>) {
         if let Some(flow) = &mut self.pairing.flow
             && flow.step == Step::Revoking
         {
-            let until = flow.may_ask(t.at());
-            flow.step = Step::Resting { until };
+            let until = flow.may_ask(cx.at());
+            flow.step = Step::Waiting { until };
         }
     }
 
@@ -291,11 +291,11 @@ impl Core {
     pub(super) fn revoke_before_code(&mut self) {
         if self.setup.policy().sole_grant
             && let Some(flow) = &mut self.pairing.flow
-            && matches!(flow.step, Step::Resting { .. })
+            && matches!(flow.step, Step::Waiting { .. })
             // A poll of this flow may yet bring what a revocation would take along.
             && flow.ended.is_none()
             && !self.pairing.late_polls.iter().any(|orphan| orphan.flow == flow.id)
-            && self.revocations.press()
+            && self.revocations.retry_now()
         {
             flow.step = Step::Revoking;
         }
@@ -306,33 +306,33 @@ impl Core {
     pub(super) fn flow_lets_revoke(&self) -> bool {
         self.pairing.flow.as_ref().is_none_or(|flow| match flow.step {
             Step::Revoking => true,
-            Step::Resting { .. }
-            | Step::Asking { .. }
-            | Step::Showing(_)
-            | Step::Browsing(_)
+            Step::Waiting { .. }
+            | Step::RequestingCode { .. }
+            | Step::AwaitingUser(_)
+            | Step::AwaitingRedirect(_)
             | Step::Storing { .. } => !self.setup.policy().sole_grant,
         })
     }
 
-    pub(super) fn hasten_flow(&mut self, t: &Turn<'_>, change: Change) {
-        let now = t.at();
+    pub(super) fn hasten_flow(&mut self, cx: &Context<'_>, change: Change) {
+        let now = cx.at();
         let Some(flow) = &mut self.pairing.flow else { return };
         if !flow.retry.cured_by(change) {
             return;
         }
-        flow.retry.hasten(now);
+        flow.retry.retry_by(now);
         let may_ask = flow.may_ask(now);
         match &mut flow.step {
-            Step::Resting { until } => *until = (*until).min(may_ask),
-            Step::Showing(showing) if showing.blips > 0 => {
+            Step::Waiting { until } => *until = (*until).min(may_ask),
+            Step::AwaitingUser(showing) if showing.failed_polls > 0 => {
                 showing.next_poll = showing.not_before.max(now);
             }
-            Step::Browsing(browsing) => {
+            Step::AwaitingRedirect(browsing) => {
                 if let Some(exchange) = &mut browsing.exchange {
                     exchange.due = exchange.due.min(flow.retry.next().max(now));
                 }
             }
-            Step::Revoking | Step::Asking { .. } | Step::Showing(_) | Step::Storing { .. } => {}
+            Step::Revoking | Step::RequestingCode { .. } | Step::AwaitingUser(_) | Step::Storing { .. } => {}
         }
     }
 
@@ -349,7 +349,7 @@ impl Core {
             }));
         }
         if now < call.deadline
-            && let (Some(error), Step::Resting { until }) = (flow.retry.failing(), &flow.step)
+            && let (Some(error), Step::Waiting { until }) = (flow.retry.failing(), &flow.step)
             && *until > call.deadline
         {
             // No further try fits into this call's time: do not make anyone wait for nothing.
@@ -366,8 +366,8 @@ impl Core {
 
     pub(super) fn flow_view(&self) -> Option<FlowView> {
         self.pairing.flow.as_ref().map(|flow| match flow.step {
-            Step::Revoking | Step::Resting { .. } | Step::Asking { .. } => FlowView::Requesting(flow.reason),
-            Step::Showing(_) | Step::Browsing(_) | Step::Storing { .. } => FlowView::Awaiting,
+            Step::Revoking | Step::Waiting { .. } | Step::RequestingCode { .. } => FlowView::Requesting(flow.reason),
+            Step::AwaitingUser(_) | Step::AwaitingRedirect(_) | Step::Storing { .. } => FlowView::Awaiting,
         })
     }
 }

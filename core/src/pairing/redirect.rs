@@ -15,14 +15,14 @@ use super::device_code::{CODE_CAP, fault_reason};
 use super::{Flow, Step};
 use crate::calls::{CALL_LIMIT, Kind, Wants};
 use crate::{
-    Authorization, AuthorizationCode, AuthorizeAnswer, BootTime, CallError, CallId, CodeView, Core, Effect, ErrorWord,
-    ExchangeAnswer, Fault, GrantKind, Note, OpId, Prompt, Reason, Redirect, RedirectOutcome, Request, TokenGrant, Turn,
-    WallTime,
+    Authorization, AuthorizationCode, AuthorizeAnswer, BootTime, CallError, CallId, CodeView, Context, Core, Effect,
+    ErrorWord, ExchangeAnswer, Fault, GrantKind, Note, OpId, Prompt, Reason, Redirect, RedirectOutcome, Request,
+    TokenGrant, WallTime,
 };
 
 /// An authorization request that a browser may answer.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Browsing {
+pub(super) struct AwaitingRedirect {
     pub(super) id: u64,
     /// The `Authorize` under which the listener lives; cancelled when this step is left.
     pub(super) listener: OpId,
@@ -40,58 +40,58 @@ pub(super) struct Exchange {
 
 impl Core {
     /// A browser can be sent on its way, or not yet.
-    pub(crate) fn authorize_answered(&mut self, t: &mut Turn<'_>, op: OpId, answer: AuthorizeAnswer) {
+    pub(crate) fn authorize_answered(&mut self, cx: &mut Context<'_>, op: OpId, answer: AuthorizeAnswer) {
         let Some(flow) = &mut self.pairing.flow else { return };
-        if !matches!(flow.step, Step::Asking { op: asked, .. } if asked == op) {
+        if !matches!(flow.step, Step::RequestingCode { op: asked, .. } if asked == op) {
             return;
         }
         match answer {
             AuthorizeAnswer::Ready(authorization) => {
-                t.note(Note::CodeShown {
-                    expires_in: flow.give_up.since(t.at()),
+                cx.note(Note::CodeShown {
+                    expires_in: flow.give_up.since(cx.at()),
                 });
                 flow.retry.reset();
                 flow.reason = Reason::None;
-                flow.step = Step::Browsing(Box::new(Browsing {
+                flow.step = Step::AwaitingRedirect(Box::new(AwaitingRedirect {
                     id: self.ids.next_code(),
                     listener: op,
                     authorization,
                     exchange: None,
                 }));
             }
-            AuthorizeAnswer::Failed(fault) => self.code_request_failed(t, fault),
+            AuthorizeAnswer::Failed(fault) => self.code_request_failed(cx, fault),
         }
     }
 
     /// `CompletePairing`, or a browser at the listener.
-    pub(crate) fn complete_pairing(&mut self, t: &mut Turn<'_>, call: CallId, redirect: Redirect) {
-        let now = t.at();
+    pub(crate) fn complete_pairing(&mut self, cx: &mut Context<'_>, call: CallId, redirect: Redirect) {
+        let now = cx.at();
         if self.setup.policy().grant != GrantKind::Code {
-            t.reply(call, Err(CallError::NotByRedirect));
+            cx.reply(call, Err(CallError::NotByRedirect));
             return;
         }
         if !self.may_start() {
-            t.reply(call, Err(CallError::Timeout));
+            cx.reply(call, Err(CallError::Timeout));
             return;
         }
         let Some(flow) = &mut self.pairing.flow else {
-            t.reply(call, Err(CallError::NoPairing));
+            cx.reply(call, Err(CallError::NoPairing));
             return;
         };
         let browsing = match &mut flow.step {
-            Step::Browsing(browsing)
+            Step::AwaitingRedirect(browsing)
                 if browsing.exchange.is_none() && browsing.authorization.state == redirect.state =>
             {
                 browsing
             }
             Step::Revoking
-            | Step::Resting { .. }
-            | Step::Asking { .. }
-            | Step::Showing(_)
-            | Step::Browsing(_)
+            | Step::Waiting { .. }
+            | Step::RequestingCode { .. }
+            | Step::AwaitingUser(_)
+            | Step::AwaitingRedirect(_)
             | Step::Storing { .. } => {
-                t.note(Note::StrayRedirect);
-                t.reply(call, Err(CallError::WrongState));
+                cx.note(Note::StrayRedirect);
+                cx.reply(call, Err(CallError::WrongState));
                 return;
             }
         };
@@ -104,20 +104,20 @@ impl Core {
                     due: now,
                 });
             }
-            RedirectOutcome::Denied => self.end_flow(t, Reason::Denied),
-            RedirectOutcome::ClientRejected(objection) => self.reject_flow(t, objection),
+            RedirectOutcome::Denied => self.end_flow(cx, Reason::Denied),
+            RedirectOutcome::ClientRejected(objection) => self.reject_flow(cx, objection),
             RedirectOutcome::Failed => {
-                self.fail_with(t, ErrorWord::ServerError);
-                self.calls.answer(t, Kind::RedirectResult, Err(CallError::ServerError));
-                self.code_ended(t, Reason::ServerError);
+                self.fail_with(cx, ErrorWord::ServerError);
+                self.calls.answer(cx, Kind::RedirectResult, Err(CallError::ServerError));
+                self.code_ended(cx, Reason::ServerError);
             }
         }
     }
 
-    pub(super) fn spend_code(&mut self, t: &mut Turn<'_>) {
+    pub(super) fn spend_code(&mut self, cx: &mut Context<'_>) {
         let op = self.ids.next_op();
         let Some(Flow {
-            step: Step::Browsing(browsing),
+            step: Step::AwaitingRedirect(browsing),
             ..
         }) = &mut self.pairing.flow
         else {
@@ -125,20 +125,20 @@ impl Core {
         };
         let asked = &browsing.authorization;
         let Some(exchange) = &mut browsing.exchange else { return };
-        exchange.sent = Some((op, t.at()));
+        exchange.sent = Some((op, cx.at()));
         let request = Request::Exchange {
             code: exchange.code.clone(),
             verifier: asked.verifier.clone(),
             redirect_uri: asked.redirect_uri.clone(),
             state: asked.state.clone(),
         };
-        t.emit(Effect::Request(op, request));
+        cx.emit(Effect::Request(op, request));
     }
 
     /// RFC 6749 §5 answered.
     pub(crate) fn exchange_answered(
         &mut self,
-        t: &mut Turn<'_>,
+        cx: &mut Context<'_>,
         op: OpId,
         date: Option<WallTime>,
         answer: ExchangeAnswer,
@@ -149,12 +149,12 @@ impl Core {
         };
         if let Some(orphan) = self.take_late_poll(op) {
             if let Some(grant) = granted(answer) {
-                self.late_granted(t, &orphan, date, grant);
+                self.late_granted(cx, &orphan, date, grant);
             }
             return;
         }
         let Some(Flow {
-            step: Step::Browsing(browsing),
+            step: Step::AwaitingRedirect(browsing),
             ..
         }) = &mut self.pairing.flow
         else {
@@ -165,71 +165,71 @@ impl Core {
             return;
         };
         match answer {
-            ExchangeAnswer::Granted(grant) => self.exchanged(t, since, date, grant),
+            ExchangeAnswer::Granted(grant) => self.exchanged(cx, since, date, grant),
             ExchangeAnswer::Dead(objection, word) => {
                 let asked = &browsing.authorization;
                 let word = word
                     .and_then(|word| word.unless_it_repeats(exchange.code.secret()))
                     .and_then(|word| word.unless_it_repeats(asked.verifier.secret()))
                     .and_then(|word| word.unless_it_repeats(asked.state.secret()));
-                t.note(Note::CodeRefused {
+                cx.note(Note::CodeRefused {
                     objection,
                     word: word.clone(),
                 });
-                self.calls.answer(t, Kind::RedirectResult, Err(CallError::ServerError));
-                self.code_refused(t, word);
+                self.calls.answer(cx, Kind::RedirectResult, Err(CallError::ServerError));
+                self.code_refused(cx, word);
             }
-            ExchangeAnswer::ClientRejected(objection) => self.reject_flow(t, objection),
-            ExchangeAnswer::Failed(fault) => self.exchange_failed(t, fault),
+            ExchangeAnswer::ClientRejected(objection) => self.reject_flow(cx, objection),
+            ExchangeAnswer::Failed(fault) => self.exchange_failed(cx, fault),
         }
     }
 
-    fn exchanged(&mut self, t: &mut Turn<'_>, sent: BootTime, date: Option<WallTime>, grant: TokenGrant) {
-        self.close_listener(t);
-        self.approved(t, sent, date, grant, String::new());
+    fn exchanged(&mut self, cx: &mut Context<'_>, sent: BootTime, date: Option<WallTime>, grant: TokenGrant) {
+        self.close_listener(cx);
+        self.approved(cx, sent, date, grant, String::new());
     }
 
-    fn exchange_failed(&mut self, t: &mut Turn<'_>, fault: Fault) {
-        self.fault(t, fault.kind);
+    fn exchange_failed(&mut self, cx: &mut Context<'_>, fault: Fault) {
+        self.fault(cx, fault.kind);
         if fault.kind.ambiguous() {
             // §4.1.2: a code that may have been spent must not be sent again; what it may have
             // bought is out of reach.
-            t.note(Note::ExchangeFailed {
+            cx.note(Note::ExchangeFailed {
                 fault: fault.kind,
                 retry_in: None,
             });
-            self.calls.answer(t, Kind::RedirectResult, Err(fault.call_error()));
-            self.code_ended(t, fault_reason(fault));
+            self.calls.answer(cx, Kind::RedirectResult, Err(fault.call_error()));
+            self.code_ended(cx, fault_reason(fault));
             return;
         }
         let Some(flow) = &mut self.pairing.flow else { return };
         let wait = flow
             .retry
-            .failed(t, fault.call_error(), fault.cause(), fault.retry_after, CODE_CAP);
-        if let Step::Browsing(browsing) = &mut flow.step
+            .failed(cx, fault.call_error(), fault.cause(), fault.retry_after, CODE_CAP);
+        if let Step::AwaitingRedirect(browsing) = &mut flow.step
             && let Some(exchange) = &mut browsing.exchange
         {
-            exchange.due = t.at().after(wait);
+            exchange.due = cx.at().after(wait);
         }
-        t.note(Note::ExchangeFailed {
+        cx.note(Note::ExchangeFailed {
             fault: fault.kind,
             retry_in: Some(wait),
         });
     }
 
     /// No redirect can answer this request any more.
-    pub(super) fn close_listener(&self, t: &mut Turn<'_>) {
+    pub(super) fn close_listener(&self, cx: &mut Context<'_>) {
         if let Some(Flow {
-            step: Step::Browsing(browsing),
+            step: Step::AwaitingRedirect(browsing),
             ..
         }) = &self.pairing.flow
         {
-            t.emit(Effect::Cancel(browsing.listener));
+            cx.emit(Effect::Cancel(browsing.listener));
         }
     }
 }
 
-impl Browsing {
+impl AwaitingRedirect {
     pub(super) fn view(&self, left: Duration) -> CodeView {
         CodeView {
             id: self.id,

@@ -24,16 +24,16 @@ const LEAD: Duration = Duration::from_millis(1_500);
 const LEAD_OVER_POLL: Duration = Duration::from_millis(500);
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Showing {
+pub(super) struct AwaitingUser {
     pub(super) code: Code,
     pub(super) interval: Duration,
-    /// When the next poll is wished for; [`Showing::due`] tells when it is sent.
+    /// When the next poll is wished for; [`AwaitingUser::due`] tells when it is sent.
     pub(super) next_poll: BootTime,
     /// The server's interval, or its wish for patience, allows no poll before (I4).
     pub(super) not_before: BootTime,
     pub(super) poll: Option<(OpId, BootTime)>,
     /// Polls without a verdict in a row.
-    pub(super) blips: u32,
+    pub(super) failed_polls: u32,
     /// Nothing more is asked about this code: it was polled after its end, or the server wants more
     /// patience than is left.
     pub(super) done: bool,
@@ -57,7 +57,7 @@ pub(super) enum Which {
     Ended,
 }
 
-impl Showing {
+impl AwaitingUser {
     /// When the code ends for us: nobody waits for its approval any longer than the flow lasts.
     pub(super) fn ends(&self, give_up: BootTime) -> BootTime {
         self.code.ends.min(give_up)
@@ -87,13 +87,13 @@ impl Showing {
         let mut factor = 1;
         match answer {
             PollAnswer::SlowDown(patience) => {
-                self.blips = 0;
+                self.failed_polls = 0;
                 self.interval += SLOW_DOWN;
                 wish = patience.unwrap_or_default();
             }
             PollAnswer::Failed(fault) => {
-                self.blips = (self.blips + 1).min(BLIP_FACTOR_CAP);
-                factor = self.blips;
+                self.failed_polls = (self.failed_polls + 1).min(BLIP_FACTOR_CAP);
+                factor = self.failed_polls;
                 wish = fault.retry_after.unwrap_or_default();
             }
             PollAnswer::Granted(_)
@@ -101,7 +101,7 @@ impl Showing {
             | PollAnswer::Expired
             | PollAnswer::Denied
             | PollAnswer::CodeUnknown(_)
-            | PollAnswer::ClientRejected(_) => self.blips = 0,
+            | PollAnswer::ClientRejected(_) => self.failed_polls = 0,
         }
         self.not_before = now.after(self.interval.max(wish));
         self.next_poll = now.after(self.interval * factor).max(self.not_before);
@@ -141,7 +141,7 @@ impl Flow {
     /// is waited for.
     pub(super) fn view(&self, now: BootTime) -> Option<CodeView> {
         match &self.step {
-            Step::Showing(showing) if now < showing.ends(self.give_up) || self.is_over(now) => {
+            Step::AwaitingUser(showing) if now < showing.ends(self.give_up) || self.is_over(now) => {
                 let code = &showing.code;
                 Some(CodeView {
                     id: code.id,
@@ -155,12 +155,14 @@ impl Flow {
                 })
             }
             // A redirect came: there is nothing left to open.
-            Step::Browsing(browsing) if browsing.exchange.is_none() => Some(browsing.view(self.give_up.since(now))),
-            Step::Browsing(_)
-            | Step::Showing(_)
+            Step::AwaitingRedirect(browsing) if browsing.exchange.is_none() => {
+                Some(browsing.view(self.give_up.since(now)))
+            }
+            Step::AwaitingRedirect(_)
+            | Step::AwaitingUser(_)
             | Step::Revoking
-            | Step::Resting { .. }
-            | Step::Asking { .. }
+            | Step::Waiting { .. }
+            | Step::RequestingCode { .. }
             | Step::Storing { .. } => None,
         }
     }
@@ -169,22 +171,24 @@ impl Flow {
     /// poll is waited for.
     pub(crate) fn is_over(&self, now: BootTime) -> bool {
         match &self.step {
-            Step::Showing(showing) => {
+            Step::AwaitingUser(showing) => {
                 let end = showing.ends(self.give_up);
                 end <= now && (self.give_up <= now || !self.renews(end, showing.interval))
             }
-            Step::Revoking | Step::Resting { .. } | Step::Asking { .. } | Step::Browsing(_) | Step::Storing { .. } => {
-                false
-            }
+            Step::Revoking
+            | Step::Waiting { .. }
+            | Step::RequestingCode { .. }
+            | Step::AwaitingRedirect(_)
+            | Step::Storing { .. } => false,
         }
     }
 
     /// The next poll: of which code, and when.
     pub(super) fn poll_due(&self) -> Option<(Which, BootTime)> {
         let shown = match &self.step {
-            Step::Showing(showing) => showing.due(&self.pace).map(|due| (due, showing.latest(&self.pace))),
+            Step::AwaitingUser(showing) => showing.due(&self.pace).map(|due| (due, showing.latest(&self.pace))),
             Step::Storing { .. } => return None,
-            Step::Revoking | Step::Resting { .. } | Step::Asking { .. } | Step::Browsing(_) => None,
+            Step::Revoking | Step::Waiting { .. } | Step::RequestingCode { .. } | Step::AwaitingRedirect(_) => None,
         };
         let ended = self.ended.as_ref().and_then(|ended| {
             let due = ended.due(&self.pace)?;
@@ -201,9 +205,9 @@ impl Flow {
         }
     }
 
-    pub(super) fn polled(&mut self, which: Which) -> Option<&mut Showing> {
+    pub(super) fn polled(&mut self, which: Which) -> Option<&mut AwaitingUser> {
         match (which, &mut self.step) {
-            (Which::Shown, Step::Showing(showing)) => Some(showing),
+            (Which::Shown, Step::AwaitingUser(showing)) => Some(showing),
             (Which::Ended, _) => self.ended.as_deref_mut(),
             (Which::Shown, _) => None,
         }

@@ -14,8 +14,8 @@ use crate::credential::Credential;
 use crate::pair_fate::{Fate, Source};
 use crate::storage::Tokens;
 use crate::{
-    AccessToken, BootTime, CallError, Core, DeviceInfo, Effect, ErrorWord, Fault, Note, OpId, Request, ResourceAnswer,
-    Turn,
+    AccessToken, BootTime, CallError, Context, Core, DeviceInfo, Effect, ErrorWord, Fault, Note, OpId, Request,
+    ResourceAnswer,
 };
 use rejection::{PROBES_APART, Rejections};
 
@@ -70,8 +70,8 @@ impl Probe {
     }
 
     /// When the next probe starts if somebody waits for it.
-    pub(super) fn pressed(&self) -> BootTime {
-        self.apart(self.retry.pressed())
+    pub(super) fn earliest_if_waiting(&self) -> BootTime {
+        self.apart(self.retry.earliest_if_waiting())
     }
 
     /// When something may start that gives way to a probe from `from` on: not before there was room
@@ -90,23 +90,23 @@ impl Probe {
 impl Core {
     /// A second pair of the same device came, and a probe tells which of the two lives. What is out
     /// already left too early.
-    pub(super) fn ask_which_lives(&mut self, t: &Turn<'_>) {
+    pub(super) fn ask_which_lives(&mut self, cx: &Context<'_>) {
         if let Some(flight) = &mut self.probe.in_flight {
             flight.outdated = true;
         }
-        self.want_probe(t);
+        self.want_probe(cx);
     }
 
     /// Somebody wants to know whether the token lives.
-    pub(super) fn want_probe(&mut self, t: &Turn<'_>) {
+    pub(super) fn want_probe(&mut self, cx: &Context<'_>) {
         self.probe.wanted = self.setup.policy().can_probe;
-        self.probe.retry.hasten(t.at());
+        self.probe.retry.retry_by(cx.at());
     }
 
     /// The pairing ended and its token may outlive it: asked at once, but not before the server
     /// wants to hear about it again.
-    pub(super) fn want_probe_of_the_same(&mut self, t: &Turn<'_>, mut patience: Retry) {
-        patience.relent(t.at());
+    pub(super) fn want_probe_of_the_same(&mut self, cx: &Context<'_>, mut patience: Retry) {
+        patience.forget_failures(cx.at());
         self.probe.retry = patience;
         self.probe.wanted = true;
     }
@@ -122,12 +122,12 @@ impl Core {
         let wanted = probe.wanted || (waited_for && token.unconfirmed());
         let wish = wanted.then(|| {
             if waited_for {
-                probe.pressed()
+                probe.earliest_if_waiting()
             } else {
                 probe.apart(probe.retry.next())
             }
         });
-        let doubt = probe.rejections.wish().map(|at| at.max(probe.pressed()));
+        let doubt = probe.rejections.wish().map(|at| at.max(probe.earliest_if_waiting()));
         // A lost answer may be settled without another send.
         let settled = self.doubt_ends().map(|end| probe.apart(probe.retry.next()).max(end));
         [wish, doubt, settled].into_iter().flatten().min()
@@ -157,25 +157,25 @@ impl Core {
             && self.may_start()
     }
 
-    pub(super) fn start_probe(&mut self, t: &mut Turn<'_>) {
-        self.probe.probed_at = Some(t.at());
-        self.send_with_token(t, Request::Identify, false);
+    pub(super) fn start_probe(&mut self, cx: &mut Context<'_>) {
+        self.probe.probed_at = Some(cx.at());
+        self.send_with_token(cx, Request::Identify, false);
     }
 
-    pub(super) fn start_heartbeat(&mut self, t: &mut Turn<'_>) {
-        self.send_with_token(t, Request::Heartbeat, true);
+    pub(super) fn start_heartbeat(&mut self, cx: &mut Context<'_>) {
+        self.send_with_token(cx, Request::Heartbeat, true);
     }
 
-    fn send_with_token(&mut self, t: &mut Turn<'_>, request: fn(AccessToken) -> Request, heartbeat: bool) {
+    fn send_with_token(&mut self, cx: &mut Context<'_>, request: fn(AccessToken) -> Request, heartbeat: bool) {
         let access = self
             .credential
             .in_hand()
             .and_then(|token| token.stored().pair.access.clone());
         let Some(access) = access else { return };
-        let op = self.request(t, request(access));
+        let op = self.request(cx, request(access));
         self.probe.in_flight = Some(InFlight {
             op,
-            since: t.at(),
+            since: cx.at(),
             heartbeat,
             outdated: false,
         });
@@ -184,34 +184,34 @@ impl Core {
     }
 
     /// An answer about the token, if it is to the request that is out.
-    pub(super) fn probe_answered(&mut self, t: &mut Turn<'_>, op: OpId, answer: ResourceAnswer) {
+    pub(super) fn probe_answered(&mut self, cx: &mut Context<'_>, op: OpId, answer: ResourceAnswer) {
         let Some(flight) = self.probe.in_flight.take_if(|flight| flight.op == op) else {
             return;
         };
-        self.reschedule_heartbeat(t);
+        self.reschedule_heartbeat(cx);
         match answer {
-            ResourceAnswer::Alive(device) => self.token_accepted(t, &flight, device),
-            ResourceAnswer::Unauthorized => self.token_rejected(t, &flight),
-            ResourceAnswer::Failed(fault) => self.probe_failed(t, &flight, fault),
+            ResourceAnswer::Alive(device) => self.token_accepted(cx, &flight, device),
+            ResourceAnswer::Unauthorized => self.token_rejected(cx, &flight),
+            ResourceAnswer::Failed(fault) => self.probe_failed(cx, &flight, fault),
         }
     }
 
-    fn token_accepted(&mut self, t: &mut Turn<'_>, flight: &InFlight, device: Option<DeviceInfo>) {
+    fn token_accepted(&mut self, cx: &mut Context<'_>, flight: &InFlight, device: Option<DeviceInfo>) {
         let may_conclude = self.storage.pending().may_conclude();
         self.probe.wanted &= flight.heartbeat || flight.outdated;
         self.probe.retry.reset();
         self.refresh.token_accepted();
-        self.refute_rejections(t);
-        self.credential.confirm(t.at());
+        self.refute_rejections(cx);
+        self.credential.confirm(cx.at());
         if let (Some(held), Some(device)) = (self.credential.paired_mut(), device) {
             held.set_device(device);
         }
         if may_conclude {
-            self.settle_by_a_2xx(t, flight);
+            self.settle_by_a_2xx(cx, flight);
         }
     }
 
-    fn token_rejected(&mut self, t: &mut Turn<'_>, flight: &InFlight) {
+    fn token_rejected(&mut self, cx: &mut Context<'_>, flight: &InFlight) {
         self.probe.wanted = false;
         self.probe.retry.reset();
         if flight.outdated
@@ -222,124 +222,124 @@ impl Core {
         {
             // Which of the two pairs lives now, only a request that leaves now can tell.
             self.probe.wanted = true;
-            self.probe.rejections.unasked();
+            self.probe.rejections.without_probe();
             self.calls.unexamined();
             return;
         }
         // A token that ended while it was asked about was refused for its age, and that decides
         // nothing.
-        if self.credential.in_hand().is_some_and(|token| !token.dead(t.at())) {
-            self.token_refused(t);
+        if self.credential.in_hand().is_some_and(|token| !token.dead(cx.at())) {
+            self.token_refused(cx);
         }
-        self.probe.rejections.unasked();
-        self.calls.answer(t, Kind::ProbeResult, Ok(()));
+        self.probe.rejections.without_probe();
+        self.calls.answer(cx, Kind::ProbeResult, Ok(()));
     }
 
-    fn probe_failed(&mut self, t: &mut Turn<'_>, flight: &InFlight, fault: Fault) {
-        self.fault(t, fault.kind);
+    fn probe_failed(&mut self, cx: &mut Context<'_>, flight: &InFlight, fault: Fault) {
+        self.fault(cx, fault.kind);
         if !flight.heartbeat || self.probe.rejections.any() {
             self.probe.wanted = true;
         }
         if let Some(held) = self.credential.paired_mut().filter(|_| !fault.kind.unsent()) {
-            held.reached(true, t.at());
+            held.reached(true, cx.at());
         }
         self.probe
             .retry
-            .failed(t, fault.call_error(), fault.cause(), fault.retry_after, PROBE_CAP);
-        self.fail_rejections(t, fault.call_error());
+            .failed(cx, fault.call_error(), fault.cause(), fault.retry_after, PROBE_CAP);
+        self.fail_rejections(cx, fault.call_error());
     }
 
     /// A request found the token alive. So a candidate that came before it left is the stale one;
     /// and a refresh whose answer was lost was not carried out, for it would have ended this token,
     /// if the server had given up on it by then.
-    fn settle_by_a_2xx(&mut self, t: &mut Turn<'_>, flight: &InFlight) {
+    fn settle_by_a_2xx(&mut self, cx: &mut Context<'_>, flight: &InFlight) {
         let doubt_ended = self.doubt_ends().is_some_and(|end| flight.since >= end);
-        let stale = !flight.outdated && self.settle_candidate(t, Source::StaleCandidate).is_some();
+        let stale = !flight.outdated && self.settle_candidate(cx, Source::StaleCandidate).is_some();
         let held = self.credential.paired_mut();
         let doubted = doubt_ended && held.is_some_and(Credential::settle_doubt);
         // A mark on its way to the disk is of the send that follows.
         let marking = self.refresh.is_marking();
         if stale {
-            self.store_current(t, Tokens::New);
+            self.store_current(cx, Tokens::New);
         } else if doubted && !marking {
-            self.store_current(t, Tokens::Same);
+            self.store_current(cx, Tokens::Same);
         }
     }
 
     /// The server's 401: this access token's life is 0, whatever its dates say.
-    fn token_refused(&mut self, t: &mut Turn<'_>) {
+    fn token_refused(&mut self, cx: &mut Context<'_>) {
         if self.credential.drop_residual() {
             return;
         }
         if self.credential.paired().is_none_or(Credential::refused) {
             return;
         }
-        match self.settle_candidate(t, Source::LivingCandidate) {
+        match self.settle_candidate(cx, Source::LivingCandidate) {
             // Asked again if both pairs are still there once the record is.
             Some(Fate::Keep) => self.probe.wanted = true,
             // The cancelled replacement took this pair's place at the server.
             Some(_) => {}
-            None => self.only_token_refused(t),
+            None => self.only_token_refused(cx),
         }
     }
 
     /// The server's 401 to the only token that this device has.
-    fn only_token_refused(&mut self, t: &mut Turn<'_>) {
+    fn only_token_refused(&mut self, cx: &mut Context<'_>) {
         let Some(held) = self.credential.paired_mut() else {
             return;
         };
-        if held.ended_unnoticed(t.at()) {
+        if held.ended_unnoticed(cx.at()) {
             // No resource is broken, and no limit concerns it: nobody knew how old this token is.
             self.refresh.demand();
-            self.end_if_unrefreshable(t);
+            self.end_if_unrefreshable(cx);
             return;
         }
         held.refuse();
         let generation = held.generation();
         self.refresh.token_rejected();
-        t.note(Note::TokenRefused { generation });
-        self.fail_with(t, ErrorWord::TokenRefused);
-        self.end_if_unrefreshable(t);
+        cx.note(Note::TokenRefused { generation });
+        self.fail_with(cx, ErrorWord::TokenRefused);
+        self.end_if_unrefreshable(cx);
     }
 
     /// A refresh goes out: no other request may carry the token meanwhile.
-    pub(super) fn yield_probe(&mut self, t: &mut Turn<'_>) {
+    pub(super) fn yield_probe(&mut self, cx: &mut Context<'_>) {
         if let Some(flight) = self.probe.in_flight.take() {
-            t.emit(Effect::Cancel(flight.op));
+            cx.emit(Effect::Cancel(flight.op));
             if flight.heartbeat {
-                self.probe.heartbeat_at = self.setup.policy().heartbeat.map(|interval| t.at().after(interval));
+                self.probe.heartbeat_at = self.setup.policy().heartbeat.map(|interval| cx.at().after(interval));
             } else {
                 self.probe.wanted = true;
             }
         }
         // Should the refresh fail, the doubt remains.
-        self.probe.rejections.unasked();
-        self.calls.answer(t, Kind::ProbeResult, Ok(()));
+        self.probe.rejections.without_probe();
+        self.calls.answer(cx, Kind::ProbeResult, Ok(()));
     }
 
     /// The token in hand is another one, or none: nothing asked before concerns it. Returns what
     /// was to be waited for, which concerns the old one still.
-    pub(super) fn forget_probe(&mut self, t: &mut Turn<'_>) -> Retry {
+    pub(super) fn forget_probe(&mut self, cx: &mut Context<'_>) -> Retry {
         if let Some(flight) = self.probe.in_flight.take() {
-            t.emit(Effect::Cancel(flight.op));
+            cx.emit(Effect::Cancel(flight.op));
         }
-        self.calls.answer(t, Kind::ProbeResult, Ok(()));
+        self.calls.answer(cx, Kind::ProbeResult, Ok(()));
         self.probe.rejections.forget();
         self.probe.wanted = false;
         self.probe.probed_at = None;
-        self.probe.heartbeat_at = self.setup.policy().heartbeat.map(|interval| t.at().after(interval));
+        self.probe.heartbeat_at = self.setup.policy().heartbeat.map(|interval| cx.at().after(interval));
         self.credential.drop_residual();
         std::mem::take(&mut self.probe.retry)
     }
 
-    pub(super) fn hasten_probe(&mut self, t: &Turn<'_>, change: Change) {
+    pub(super) fn hasten_probe(&mut self, cx: &Context<'_>, change: Change) {
         if self.probe.retry.cured_by(change) {
-            self.probe.retry.hasten(t.at());
+            self.probe.retry.retry_by(cx.at());
         }
     }
 
     /// Another policy: the heartbeat follows it from now on.
-    pub(super) fn reschedule_heartbeat(&mut self, t: &Turn<'_>) {
-        self.probe.heartbeat_at = self.setup.policy().heartbeat.map(|interval| t.at().after(interval));
+    pub(super) fn reschedule_heartbeat(&mut self, cx: &Context<'_>) {
+        self.probe.heartbeat_at = self.setup.policy().heartbeat.map(|interval| cx.at().after(interval));
     }
 }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::calls::{CALL_LIMIT, Judgement, Kind, PendingCall, Wants};
-use crate::{BootTime, CallError, CallId, Client, Core, Generation, Note, Probe, Reply, Turn};
+use crate::{BootTime, CallError, CallId, Client, Context, Core, Generation, Note, Probe, Reply};
 
 /// Probes of one token are at least this far apart, whoever asks for them.
 pub(super) const PROBES_APART: Duration = Duration::from_secs(1);
@@ -154,7 +154,7 @@ impl Rejections {
     }
 
     /// That request was dropped, or is too old to tell anything: another one follows.
-    pub(super) fn unasked(&mut self) {
+    pub(super) fn without_probe(&mut self) {
         self.back_to(Stage::Fresh);
     }
 
@@ -252,19 +252,19 @@ impl Probe {
 impl Core {
     pub(crate) fn reject_access_token(
         &mut self,
-        t: &mut Turn<'_>,
+        cx: &mut Context<'_>,
         call: CallId,
         client: Client,
         generation: Generation,
     ) {
-        let now = t.at();
+        let now = cx.at();
         let Some(held) = self.credential.in_hand() else {
             let error = self.setup.without_pairing();
-            t.reply(call, Err(error));
+            cx.reply(call, Err(error));
             return;
         };
         if generation == Generation::NONE || generation > held.generation() {
-            t.reply(call, Err(CallError::UnknownGeneration));
+            cx.reply(call, Err(CallError::UnknownGeneration));
             return;
         }
         if generation < held.generation() || held.dead(now) {
@@ -273,17 +273,17 @@ impl Core {
             if generation == held.generation() && held.by_wall_clock() && held.may_reject(client.uid) {
                 self.probe.rejections.rejected(client, generation, now);
             }
-            t.reply(call, Ok(Reply::Done));
+            cx.reply(call, Ok(Reply::Done));
             return;
         }
         if !held.may_reject(client.uid) {
-            t.reply(call, Err(CallError::NotYours));
+            cx.reply(call, Err(CallError::NotYours));
             return;
         }
         self.probe.rejections.rejected(client, generation, now);
         if !self.setup.policy().can_probe {
-            self.reject_unasked(t, client.uid, generation);
-            t.reply(call, Ok(Reply::Done));
+            self.reject_unasked(cx, client.uid, generation);
+            cx.reply(call, Ok(Reply::Done));
             return;
         }
         let wants = Wants::ProbeResult {
@@ -296,12 +296,12 @@ impl Core {
     /// Where nobody can be asked, a client's word is worth one refresh within the limit, and no
     /// more: it takes the token from no other client, ends no pairing that cannot be refreshed, and
     /// does not decide which of two pairs lives.
-    fn reject_unasked(&mut self, t: &mut Turn<'_>, caller: u32, generation: Generation) {
+    fn reject_unasked(&mut self, cx: &mut Context<'_>, caller: u32, generation: Generation) {
         let Some(held) = self.credential.paired_mut() else {
             return;
         };
         if self.probe.rejections.tell(caller) {
-            t.note(Note::RejectionUnchecked { caller, generation });
+            cx.note(Note::RejectionUnchecked { caller, generation });
         }
         let first = !held.needs_replacing();
         held.report();
@@ -315,19 +315,19 @@ impl Core {
 
     /// The server took the token: who rejected it before that request left was wrong. Told once for
     /// each uid and token, however often it insists.
-    pub(crate) fn refute_rejections(&mut self, t: &mut Turn<'_>) {
+    pub(crate) fn refute_rejections(&mut self, cx: &mut Context<'_>) {
         let rejections = &mut self.probe.rejections;
-        for (caller, generation) in rejections.refuted(t.at()) {
+        for (caller, generation) in rejections.refuted(cx.at()) {
             if rejections.tell(caller) {
-                t.note(Note::RejectionUnfounded { caller, generation });
+                cx.note(Note::RejectionUnfounded { caller, generation });
             }
         }
-        self.calls.answer_examined(t);
+        self.calls.answer_examined(cx);
     }
 
-    pub(crate) fn fail_rejections(&mut self, t: &mut Turn<'_>, error: CallError) {
+    pub(crate) fn fail_rejections(&mut self, cx: &mut Context<'_>, error: CallError) {
         self.probe.rejections.unanswered();
-        self.calls.answer(t, Kind::ProbeResult, Err(error));
+        self.calls.answer(cx, Kind::ProbeResult, Err(error));
     }
 
     /// What a call of `RejectAccessToken` is due whose probe was not answered yet.
@@ -375,7 +375,7 @@ impl Core {
             return self.refresh_starts(false);
         }
         let pause = self.probe.rejections.pause_ends(uid);
-        self.may_probe().then(|| self.probe.pressed().max(pause))
+        self.may_probe().then(|| self.probe.earliest_if_waiting().max(pause))
     }
 
     /// Until when a caller of `GetAccessToken` waits because of a rejection, although the token in

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{BootTime, Core, Note, Turn};
+use crate::{BootTime, Context, Core, Note};
 
 /// How many days before the refresh token's predicted end each warning comes, where it lives for
 /// Frame.io's 14: after 10, 12 and 13 days. It is closer to the end where a life is shorter, and
@@ -19,13 +19,13 @@ pub(crate) fn first_warning_lead(life: Duration) -> Duration {
 }
 
 impl Core {
-    pub(crate) fn warn(&mut self, t: &mut Turn<'_>) {
+    pub(crate) fn warn(&mut self, cx: &mut Context<'_>) {
         while let Some((at, lead)) = self.next_warning()
-            && at <= t.at()
+            && at <= cx.at()
         {
             self.refresh.warnings_given += 1;
             let age = self.setup.policy().refresh_token_life.saturating_sub(lead);
-            t.note(Note::RefreshTokenAging { age });
+            cx.note(Note::RefreshTokenAging { age });
         }
     }
 

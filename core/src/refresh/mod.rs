@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::backoff::Retry;
 use limit::RejectionLimit;
 
-use crate::{BootTime, CallError, Effect, Generation, IntentMark, OpId, TokenPair, Turn};
+use crate::{BootTime, CallError, Context, Effect, Generation, IntentMark, OpId, TokenPair};
 pub(super) use aging::first_warning_lead;
 
 /// How long a sent refresh makes callers wait: the old token is about to die, and most answers are
@@ -164,22 +164,22 @@ impl Refresh {
     }
 
     /// A new pairing stands: what was under way or limited concerned another one.
-    pub(super) fn start_anew(&mut self, t: &mut Turn<'_>) {
-        self.release(t);
+    pub(super) fn start_anew(&mut self, cx: &mut Context<'_>) {
+        self.release(cx);
         self.state = State::Idle;
-        self.last_refreshed = Some(t.at());
+        self.last_refreshed = Some(cx.at());
         self.limit = RejectionLimit::default();
     }
 
-    fn inhibit(&mut self, t: &mut Turn<'_>) {
+    fn inhibit(&mut self, cx: &mut Context<'_>) {
         if !std::mem::replace(&mut self.inhibited, true) {
-            t.emit(Effect::Inhibit);
+            cx.emit(Effect::Inhibit);
         }
     }
 
-    pub(super) fn release(&mut self, t: &mut Turn<'_>) {
+    pub(super) fn release(&mut self, cx: &mut Context<'_>) {
         if std::mem::take(&mut self.inhibited) {
-            t.emit(Effect::Release);
+            cx.emit(Effect::Release);
         }
     }
 }

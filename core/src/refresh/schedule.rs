@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::backoff::{Cause, Change, FLOOR};
 use crate::credential::Credential;
-use crate::{BootTime, CallError, Core, Fault, IntentMark, Note, RefreshMode, SERVER_IS_DONE, Turn};
+use crate::{BootTime, CallError, Context, Core, Fault, IntentMark, Note, RefreshMode, SERVER_IS_DONE};
 
 /// Longest wait between tries while the old token still serves.
 pub(super) const ADVISORY_CAP: Duration = Duration::from_secs(15 * 60);
@@ -37,7 +37,7 @@ impl Core {
             // either way.
             Some(_) if !waited_for && self.probe.busy() => return None,
             Some(mark) => self.resend_wish(mark, waited_for),
-            None => self.ordinary_wish(held, waited_for)?,
+            None => self.ordinary_start(held, waited_for)?,
         };
         Some(wish.max(self.refresh_floor(waited_for)?))
     }
@@ -48,7 +48,7 @@ impl Core {
         let refresh = &self.refresh;
         let spacing = refresh.last_refreshed.map(|last| last.after(FLOOR));
         let retry = if waited_for {
-            refresh.retry.pressed()
+            refresh.retry.earliest_if_waiting()
         } else {
             refresh.retry.next()
         };
@@ -83,7 +83,7 @@ impl Core {
     }
 
     /// When a token that is not in doubt is to be refreshed.
-    pub(super) fn ordinary_wish(&self, held: &Credential, waited_for: bool) -> Option<BootTime> {
+    pub(super) fn ordinary_start(&self, held: &Credential, waited_for: bool) -> Option<BootTime> {
         if !held.usable() {
             return held.unusable_until();
         }
@@ -143,12 +143,12 @@ impl Core {
         self.may_use_secret() && self.storage.pending().keeps_pairing()
     }
 
-    pub(super) fn refresh_failed(&mut self, t: &mut Turn<'_>, fault: Fault, cause: Cause, waited_for: bool) {
-        self.fault(t, fault.kind);
+    pub(super) fn refresh_failed(&mut self, cx: &mut Context<'_>, fault: Fault, cause: Cause, waited_for: bool) {
+        self.fault(cx, fault.kind);
         let (dead, resend) = self
             .credential
             .paired()
-            .map_or((false, None), |held| (held.dead(t.at()), held.stored().mark));
+            .map_or((false, None), |held| (held.dead(cx.at()), held.stored().mark));
         let cap = if dead || waited_for {
             MANDATORY_CAP
         } else {
@@ -157,9 +157,9 @@ impl Core {
         let wait = self
             .refresh
             .retry
-            .failed(t, fault.call_error(), cause, fault.retry_after, cap);
-        let retry_in = self.refresh_starts(waited_for).map_or(wait, |next| next.since(t.at()));
-        t.note(Note::RefreshFailed {
+            .failed(cx, fault.call_error(), cause, fault.retry_after, cap);
+        let retry_in = self.refresh_starts(waited_for).map_or(wait, |next| next.since(cx.at()));
+        cx.note(Note::RefreshFailed {
             fault: fault.kind,
             retry_in,
             ambiguous: resend.is_some(),
@@ -167,18 +167,18 @@ impl Core {
         });
     }
 
-    pub(crate) fn hasten_refresh(&mut self, t: &mut Turn<'_>, change: Change, waited_for: bool) {
+    pub(crate) fn network_restored(&mut self, cx: &mut Context<'_>, change: Change, waited_for: bool) {
         let Some(held) = self.credential.paired() else { return };
         if !self.refresh.retry.cured_by(change) {
             return;
         }
-        let now = t.at();
+        let now = cx.at();
         if waited_for || held.dead(now) || held.left(now) < self.setup.policy().min_validity {
-            self.refresh.retry.hasten(now);
+            self.refresh.retry.retry_by(now);
             self.refresh.resend_hastened = true;
         } else {
-            let by = now.after(t.draw(Duration::ZERO, NETWORK_UP_SPREAD));
-            self.refresh.retry.hasten(by);
+            let by = now.after(cx.draw(Duration::ZERO, NETWORK_UP_SPREAD));
+            self.refresh.retry.retry_by(by);
         }
     }
 }

@@ -10,44 +10,44 @@ use crate::pair_fate::{Fate, Source};
 use crate::pending::Pending;
 use crate::storage::Tokens;
 use crate::{
-    BootTime, CallError, Core, Effect, ErrorWord, Fault, FaultKind, IntentMark, Note, Objection, OpId, Pairing,
-    PrepareAnswer, Reason, RefreshAnswer, Request, TokenGrant, TokenKind, TokenPair, Turn, Unusable, WallTime,
+    BootTime, CallError, Context, Core, Effect, ErrorWord, Fault, FaultKind, IntentMark, Note, OAuthErrorCode, OpId,
+    Pairing, PrepareAnswer, Reason, RefreshAnswer, Request, TokenGrant, TokenKind, TokenPair, Unusable, WallTime,
 };
 
 impl Core {
     /// Step 1: a connection, proven alive before anything is risked on it.
-    pub(crate) fn start_refresh(&mut self, t: &mut Turn<'_>) {
+    pub(crate) fn start_refresh(&mut self, cx: &mut Context<'_>) {
         if self.storage.behind() {
             return;
         }
         // Who waits for it now may be gone when the connection stands, and the try goes on.
-        self.refresh.asked |= self.waited_for(t.at());
-        let op = self.request(t, Request::Prepare);
+        self.refresh.asked |= self.waited_for(cx.at());
+        let op = self.request(cx, Request::Prepare);
         self.refresh.state = State::Preparing(op);
         self.examine_by_refresh();
     }
 
     /// Steps 2 and 3: hold off shutdown; write down that the token may be spent from now on. If
     /// what the connection told of the time makes that needless, neither is done.
-    pub(crate) fn prepared(&mut self, t: &mut Turn<'_>, op: OpId, answer: PrepareAnswer) {
+    pub(crate) fn prepared(&mut self, cx: &mut Context<'_>, op: OpId, answer: PrepareAnswer) {
         if self.refresh.state != State::Preparing(op) {
             return;
         }
-        let now = t.at();
+        let now = cx.at();
         self.refresh.state = State::Idle;
-        self.judge_age(t, answer);
+        self.judge_age(cx, answer);
         let waited_for = self.waited_for(now);
         let wanted = self.still_wanted(now, waited_for);
         self.refresh.asked = false;
         if !wanted && !matches!(answer, PrepareAnswer::Failed(_)) {
-            t.emit(Effect::Cancel(op));
-            self.refresh.retry.relent(now);
+            cx.emit(Effect::Cancel(op));
+            self.refresh.retry.forget_failures(now);
             if let PrepareAnswer::Busy(fault) = answer {
                 // Nobody needs it now. What the server asked for is remembered for when somebody
                 // does.
                 self.refresh
                     .retry
-                    .failed(t, fault.call_error(), fault.cause(), fault.retry_after, ADVISORY_CAP);
+                    .failed(cx, fault.call_error(), fault.cause(), fault.retry_after, ADVISORY_CAP);
             }
             return;
         }
@@ -55,41 +55,41 @@ impl Core {
             PrepareAnswer::Ready => None,
             // A server that asks for patience gets it as long as nobody is short of a token.
             PrepareAnswer::Busy(fault) => {
-                let short = waited_for || self.credential.paired().is_none_or(|held| held.dead(t.at()));
+                let short = waited_for || self.credential.paired().is_none_or(|held| held.dead(cx.at()));
                 (!short).then_some(fault)
             }
             PrepareAnswer::Failed(fault) => Some(fault),
         };
         if let Some(fault) = failed {
-            t.emit(Effect::Cancel(op));
+            cx.emit(Effect::Cancel(op));
             // A request without a credential that nobody answered left nothing of ours behind.
             let cause = if fault.kind == FaultKind::Lost {
                 Cause::Unreached
             } else {
                 fault.cause()
             };
-            self.refresh_failed(t, fault, cause, waited_for);
+            self.refresh_failed(cx, fault, cause, waited_for);
             return;
         }
         let Some(held) = self.credential.paired() else { return };
         let sends = held.stored().mark.map_or(0, |mark| mark.sends).saturating_add(1);
         let mark = IntentMark {
             boot: self.setup.boot(),
-            at: t.at(),
+            at: cx.at(),
             sends,
         };
         let body = held.to_pairing(Some(mark));
-        self.refresh.inhibit(t);
+        self.refresh.inhibit(cx);
         if self.storage.counts(mark.sends) {
-            self.send_refresh(t, op, mark);
+            self.send_refresh(cx, op, mark);
             return;
         }
-        self.store_pairing(t, body, Tokens::Same, Pending::IntentMark);
+        self.store_pairing(cx, body, Tokens::Same, Pending::IntentMark);
         self.refresh.state = State::Marking { prepared: op, mark };
     }
 
     /// What a connection tells of the token's age, beside the `Date` of its answer.
-    fn judge_age(&mut self, t: &Turn<'_>, answer: PrepareAnswer) {
+    fn judge_age(&mut self, cx: &Context<'_>, answer: PrepareAnswer) {
         let Some(held) = self.credential.paired_mut() else {
             return;
         };
@@ -101,15 +101,15 @@ impl Core {
                 if doubted {
                     // It told no time, and a wrong clock must not cost a refresh: the token is
                     // asked about first.
-                    held.doubt(self.setup.policy(), t);
+                    held.doubt(self.setup.policy(), cx);
                 }
-                held.reached(true, t.at());
+                held.reached(true, cx.at());
                 if doubted {
-                    self.want_probe(t);
+                    self.want_probe(cx);
                 }
             }
             PrepareAnswer::Failed(fault) if fault.cause() == Cause::Unreached && !askable => {
-                held.reached(false, t.at());
+                held.reached(false, cx.at());
             }
             PrepareAnswer::Failed(_) => {}
         }
@@ -118,39 +118,39 @@ impl Core {
     /// Whether a refresh is wanted by all that is known now that the connection stands.
     fn still_wanted(&self, now: BootTime, waited_for: bool) -> bool {
         self.credential.paired().is_some_and(|held| {
-            let wish = self.ordinary_wish(held, waited_for);
+            let wish = self.ordinary_start(held, waited_for);
             held.stored().mark.is_some() || wish.is_some_and(|at| at <= now)
         })
     }
 
     /// The mark is on disk, or is not: then nothing is sent, and the disk is tried before the
     /// network.
-    pub(crate) fn marked(&mut self, t: &mut Turn<'_>, ok: bool) {
+    pub(crate) fn marked(&mut self, cx: &mut Context<'_>, ok: bool) {
         let State::Marking { prepared, mark } = self.refresh.state else {
             return;
         };
         if ok {
-            self.send_refresh(t, prepared, mark);
+            self.send_refresh(cx, prepared, mark);
         } else {
             self.refresh.state = State::Idle;
-            t.emit(Effect::Cancel(prepared));
-            self.refresh.release(t);
+            cx.emit(Effect::Cancel(prepared));
+            self.refresh.release(cx);
         }
     }
 
     /// Step 4: the POST, on that very connection.
-    fn send_refresh(&mut self, t: &mut Turn<'_>, prepared: OpId, mark: IntentMark) {
+    fn send_refresh(&mut self, cx: &mut Context<'_>, prepared: OpId, mark: IntentMark) {
         self.refresh.state = State::Idle;
         let token = self.credential.paired().and_then(|held| held.refresh_token().cloned());
         let (true, Some(token)) = (self.may_refresh(), token) else {
-            t.emit(Effect::Cancel(prepared));
-            self.refresh.release(t);
+            cx.emit(Effect::Cancel(prepared));
+            self.refresh.release(cx);
             return;
         };
-        self.yield_probe(t);
+        self.yield_probe(cx);
         self.refresh.resend_hastened = false;
-        let op = self.request(t, Request::Refresh { on: prepared, token });
-        let mark = IntentMark { at: t.at(), ..mark };
+        let op = self.request(cx, Request::Refresh { on: prepared, token });
+        let mark = IntentMark { at: cx.at(), ..mark };
         self.refresh.state = State::Sent {
             op,
             mark,
@@ -160,13 +160,13 @@ impl Core {
 
     pub(crate) fn refreshed(
         &mut self,
-        t: &mut Turn<'_>,
+        cx: &mut Context<'_>,
         op: OpId,
         date: Option<WallTime>,
         answer: RefreshAnswer,
         waited_for: bool,
     ) {
-        if self.detached_refreshed(t, op, date, &answer) {
+        if self.detached_refreshed(cx, op, date, &answer) {
             return;
         }
         let State::Sent {
@@ -183,58 +183,64 @@ impl Core {
         self.refresh.state = State::Idle;
         let fate = self.fate(Source::Refresh { detached: false });
         if fate == Fate::Drop {
-            self.refresh.release(t);
+            self.refresh.release(cx);
             return;
         }
         match answer {
             RefreshAnswer::Granted(grant) => {
                 if !outdated {
                     // It left after the other pair came, and worked.
-                    self.settle_candidate(t, Source::StaleCandidate);
+                    self.settle_candidate(cx, Source::StaleCandidate);
                 }
-                self.refresh_granted(t, mark, date, grant, fate);
+                self.refresh_granted(cx, mark, date, grant, fate);
             }
             RefreshAnswer::Dead => {
-                self.refresh.release(t);
-                self.refresh_token_dead(t);
+                self.refresh.release(cx);
+                self.refresh_token_dead(cx);
             }
             RefreshAnswer::ClientRejected(objection) => {
-                self.refresh.release(t);
-                self.refresh_rejected(t, mark, objection);
+                self.refresh.release(cx);
+                self.refresh_rejected(cx, mark, objection);
             }
             RefreshAnswer::Failed(fault) => {
-                self.refresh.release(t);
-                self.sent_refresh_failed(t, mark, fault, waited_for);
+                self.refresh.release(cx);
+                self.sent_refresh_failed(cx, mark, fault, waited_for);
             }
         }
     }
 
     /// The POST came back with «not this client».
-    pub(crate) fn refresh_rejected(&mut self, t: &mut Turn<'_>, mark: IntentMark, objection: Objection) {
+    pub(crate) fn refresh_rejected(&mut self, cx: &mut Context<'_>, mark: IntentMark, objection: OAuthErrorCode) {
         self.unanswered(mark);
         self.refresh.client_rejected = true;
-        self.fail_with(t, ErrorWord::ClientRejected);
-        t.note(Note::ClientRejected {
+        self.fail_with(cx, ErrorWord::ClientRejected);
+        cx.note(Note::ClientRejected {
             objection,
             paired: true,
         });
-        let wait = t.draw(CLIENT_REJECTED_WAIT * 9 / 10, CLIENT_REJECTED_WAIT * 11 / 10);
-        self.refresh.retry.failed_for(t, CallError::ClientRejected, wait);
+        let wait = cx.draw(CLIENT_REJECTED_WAIT * 9 / 10, CLIENT_REJECTED_WAIT * 11 / 10);
+        self.refresh.retry.failed_for(cx, CallError::ClientRejected, wait);
     }
 
     /// The POST came back without a verdict, or not at all.
-    pub(crate) fn sent_refresh_failed(&mut self, t: &mut Turn<'_>, mark: IntentMark, fault: Fault, waited_for: bool) {
+    pub(crate) fn sent_refresh_failed(
+        &mut self,
+        cx: &mut Context<'_>,
+        mark: IntentMark,
+        fault: Fault,
+        waited_for: bool,
+    ) {
         if fault.kind.ambiguous() {
             if let Some(held) = self.credential.paired_mut() {
                 held.set_ambiguous(mark);
             }
             // The old access token tells whether the server carried it out.
-            self.want_probe(t);
+            self.want_probe(cx);
         } else if !fault.kind.unsent() {
             self.unanswered(mark);
         }
         // The server was there a moment ago, whatever became of this connection.
-        self.refresh_failed(t, fault, Cause::Refused, waited_for);
+        self.refresh_failed(cx, fault, Cause::Refused, waited_for);
     }
 
     /// An answer that is no verdict on this send. An earlier send that stays unanswered stays so;
@@ -250,7 +256,7 @@ impl Core {
     /// Step 5: durable before visible (I1).
     fn refresh_granted(
         &mut self,
-        t: &mut Turn<'_>,
+        cx: &mut Context<'_>,
         mark: IntentMark,
         date: Option<WallTime>,
         grant: TokenGrant,
@@ -258,24 +264,24 @@ impl Core {
     ) {
         let Some(held) = self.credential.paired() else { return };
         let old = held.refresh_token().cloned();
-        let obtained = stamp(self.setup.boot(), mark.at, date, t.now);
+        let obtained = stamp(self.setup.boot(), mark.at, date, cx.now);
         let unusable = grant.unusable();
         // RFC 6749 §6: a server that sends no new refresh token leaves the old one in force.
-        let incoming = grant.into_pair(old.as_ref(), obtained, t);
-        self.told_unusable(t, unusable, &incoming);
-        self.settle(t, incoming, String::new(), fate);
+        let incoming = grant.into_pair(old.as_ref(), obtained, cx);
+        self.told_unusable(cx, unusable, &incoming);
+        self.settle(cx, incoming, String::new(), fate);
     }
 
     /// Says of a pair that was granted which of its tokens cannot be used, and why.
     pub(crate) fn told_unusable(
         &mut self,
-        t: &mut Turn<'_>,
+        cx: &mut Context<'_>,
         unusable: impl Iterator<Item = (TokenKind, Unusable)>,
         pair: &TokenPair,
     ) {
         for (token, why) in unusable {
-            self.fail_with(t, ErrorWord::ServerError);
-            t.note(Note::TokenUnusable {
+            self.fail_with(cx, ErrorWord::ServerError);
+            cx.note(Note::TokenUnusable {
                 token,
                 why,
                 retry_in: pair.lifetime,
@@ -283,7 +289,7 @@ impl Core {
         }
     }
 
-    pub(crate) fn store_incoming(&mut self, t: &mut Turn<'_>, pair: TokenPair, replaces: bool) {
+    pub(crate) fn store_incoming(&mut self, cx: &mut Context<'_>, pair: TokenPair, replaces: bool) {
         let Some(held) = self.credential.paired() else { return };
         let pairing = Pairing {
             pair: pair.clone(),
@@ -291,7 +297,7 @@ impl Core {
             ..held.stored().clone()
         };
         let generation = self.credential.count(&pair);
-        self.store_pairing(t, pairing, Tokens::New, Pending::RefreshedPair);
+        self.store_pairing(cx, pairing, Tokens::New, Pending::RefreshedPair);
         let incoming = Incoming {
             pair,
             generation,
@@ -301,11 +307,11 @@ impl Core {
     }
 
     /// Step 6: on disk (or the disk fails, and memory is all there is): show it.
-    pub(crate) fn adopt_incoming(&mut self, t: &mut Turn<'_>) {
+    pub(crate) fn adopt_incoming(&mut self, cx: &mut Context<'_>) {
         let State::Storing(incoming) = std::mem::take(&mut self.refresh.state) else {
             return;
         };
-        self.refresh.release(t);
+        self.refresh.release(cx);
         let Some(old) = self.credential.unpair(Reason::None) else {
             return;
         };
@@ -313,51 +319,51 @@ impl Core {
         // Its own number, not the ledger's: a replacement may have taken the next one meanwhile.
         let generation = incoming.generation;
         if incoming.replaces {
-            t.note(Note::Paired {
+            cx.note(Note::Paired {
                 generation,
                 replaced: true,
                 refreshable: incoming.pair.refresh.is_some(),
             });
         } else if incoming.pair.access.is_some() {
-            t.note(Note::Refreshed {
+            cx.note(Note::Refreshed {
                 generation,
                 lifetime: incoming.pair.lifetime,
             });
         }
-        let credential = old.refreshed(incoming.pair, generation, &self.setup, t);
+        let credential = old.refreshed(incoming.pair, generation, &self.setup, cx);
         self.credential.pair(credential);
-        self.refresh.last_refreshed = Some(t.at());
+        self.refresh.last_refreshed = Some(cx.at());
         if needs_replacing && !incoming.replaces {
-            self.refresh.limit.refreshed(t.at());
+            self.refresh.limit.refreshed(cx.at());
         } else if !self.setup.policy().can_probe && !incoming.replaces {
             // The token before lived to its ordinary refresh, and nobody said a word: no resource
             // could tell more.
             self.refresh.limit.accepted();
         }
-        self.new_token(t);
+        self.new_token(cx);
     }
 
     /// A token nobody has used yet is in hand: all earlier trouble concerns another one.
-    pub(crate) fn new_token(&mut self, t: &mut Turn<'_>) {
+    pub(crate) fn new_token(&mut self, cx: &mut Context<'_>) {
         self.refresh.retry.reset();
         self.refresh.asked = false;
         self.refresh.resend_hastened = false;
         self.refresh.client_rejected = false;
         self.refresh.warnings_given = 0;
-        self.forget_probe(t);
-        self.want_probe(t);
+        self.forget_probe(cx);
+        self.want_probe(cx);
     }
 
     /// Leaves a transaction that has not been sent; a sent one runs on.
-    pub(crate) fn abandon_unsent_refresh(&mut self, t: &mut Turn<'_>) {
+    pub(crate) fn abandon_unsent_refresh(&mut self, cx: &mut Context<'_>) {
         match self.refresh.state {
             State::Preparing(op) => {
-                t.emit(Effect::Cancel(op));
+                cx.emit(Effect::Cancel(op));
                 self.refresh.state = State::Idle;
             }
             State::Marking { prepared, .. } => {
-                t.emit(Effect::Cancel(prepared));
-                self.refresh.release(t);
+                cx.emit(Effect::Cancel(prepared));
+                self.refresh.release(cx);
                 self.storage.withdraw_mark();
                 self.refresh.state = State::Idle;
             }

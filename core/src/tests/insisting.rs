@@ -531,11 +531,11 @@ fn a_rejection_outlives_a_refresh_that_takes_the_probe_away_and_fails() {
 
 #[test]
 fn where_nobody_can_be_asked_a_client_gets_the_same_token_once_in_twenty_seconds() {
-    let unasked = Policy {
+    let without_probe = Policy {
         can_probe: false,
         ..policy()
     };
-    let mut crowd = Crowd::new(Scene::paired().reboot_with(unasked, true), &thirty());
+    let mut crowd = Crowd::new(Scene::paired().reboot_with(without_probe, true), &thirty());
     crowd.run(secs(1));
     crowd.kill();
     crowd.run(secs(10));

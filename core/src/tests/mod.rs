@@ -15,9 +15,9 @@ mod restarting;
 mod scene;
 mod serving;
 mod storing;
-mod unasked;
 mod unpairing;
 mod unusable;
+mod without_probe;
 
 use std::time::Duration;
 

@@ -37,7 +37,7 @@ fn suffer(scene: &mut Scene, ill: Ill, hour: &mut Hour) {
             (Request::Prepare, _) => Answer::Prepare(PrepareAnswer::Ready),
             (Request::Refresh { .. }, Ill::Answers(kind)) => Answer::Refresh(RefreshAnswer::Failed(failed(kind))),
             (Request::Refresh { .. }, Ill::Rejects) => {
-                Answer::Refresh(RefreshAnswer::ClientRejected(Objection::Client))
+                Answer::Refresh(RefreshAnswer::ClientRejected(OAuthErrorCode::Client))
             }
             (Request::Refresh { .. }, _) => panic!("{ill:?}: a refresh was sent"),
             (Request::Identify(_), Ill::Unreached(kind) | Ill::Answers(kind)) => {
@@ -238,7 +238,10 @@ fn a_person_who_starts_is_not_made_to_wait_for_any_pace() {
         an_hour(&mut scene, ill);
         scene.start_pairing(true);
         assert!(scene.out(is_code), "{ill:?}: at once");
-        scene.answer(is_code, Answer::Code(CodeAnswer::ClientRejected(Objection::Client)));
+        scene.answer(
+            is_code,
+            Answer::Code(CodeAnswer::ClientRejected(OAuthErrorCode::Client)),
+        );
         scene.advance(secs(5));
         scene.start_pairing(true);
         assert!(scene.out(is_code), "{ill:?}: after «not this client», too");
@@ -312,7 +315,7 @@ fn a_login_to_the_network_by_phone_is_noticed_within_twenty_seconds_and_at_once_
 fn another_network_or_clock_cures_no_refused_client_and_no_wish_for_patience() {
     let mut scene = Scene::overslept();
     scene.prepare(PrepareAnswer::Ready);
-    scene.refresh(RefreshAnswer::ClientRejected(Objection::Client));
+    scene.refresh(RefreshAnswer::ClientRejected(OAuthErrorCode::Client));
     scene.advance(secs(14 * 60));
     scene.event(Event::NetworkUp);
     scene.event(Event::ClockStepped);

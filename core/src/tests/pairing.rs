@@ -212,7 +212,10 @@ fn starting_unprovisioned_starts_nothing() {
 fn a_wrong_secret_ends_the_flow_and_says_so() {
     let mut scene = Scene::unpaired();
     let call = scene.start_pairing(false);
-    scene.answer(is_code, Answer::Code(CodeAnswer::ClientRejected(Objection::Client)));
+    scene.answer(
+        is_code,
+        Answer::Code(CodeAnswer::ClientRejected(OAuthErrorCode::Client)),
+    );
     assert_eq!(scene.error(call), CallError::ClientRejected);
     assert_eq!(scene.state(), (PairingState::Unpaired, Reason::ClientRejected));
     assert!(scene.core.snapshot().attention);

@@ -172,18 +172,18 @@ fn the_users_no_ends_the_flow() {
 #[test]
 fn a_server_that_refuses_the_client_ends_the_flow() {
     let mut scene = browsing();
-    redirect(&mut scene, 1, RedirectOutcome::ClientRejected(Objection::Scope));
+    redirect(&mut scene, 1, RedirectOutcome::ClientRejected(OAuthErrorCode::Scope));
     assert_eq!(scene.state(), (PairingState::Unpaired, Reason::ClientRejected));
     assert!(
         scene.notes.contains(&Note::ClientRejected {
-            objection: Objection::Scope,
+            objection: OAuthErrorCode::Scope,
             paired: false
         }),
         "said in the server's words, and no pairing is spoken of"
     );
     let mut scene = browsing();
     let call = redirect(&mut scene, 1, code());
-    exchange(&mut scene, ExchangeAnswer::ClientRejected(Objection::Client));
+    exchange(&mut scene, ExchangeAnswer::ClientRejected(OAuthErrorCode::Client));
     assert_eq!(scene.error(call), CallError::ClientRejected);
     assert_eq!(scene.state(), (PairingState::Unpaired, Reason::ClientRejected));
 }
@@ -192,9 +192,9 @@ fn a_server_that_refuses_the_client_ends_the_flow() {
 fn a_code_that_buys_nothing_is_told_in_the_servers_words() {
     let mut scene = browsing();
     redirect(&mut scene, 1, code());
-    exchange(&mut scene, ExchangeAnswer::Dead(Objection::Request, None));
+    exchange(&mut scene, ExchangeAnswer::Dead(OAuthErrorCode::Request, None));
     assert!(scene.notes.contains(&Note::CodeRefused {
-        objection: Objection::Request,
+        objection: OAuthErrorCode::Request,
         word: None,
     }));
 }
@@ -203,7 +203,7 @@ fn a_code_that_buys_nothing_is_told_in_the_servers_words() {
 fn a_code_that_buys_nothing_or_may_be_spent_is_not_sent_again_and_the_user_is_asked_anew() {
     for (answer, error, reason) in [
         (
-            ExchangeAnswer::Dead(Objection::Grant, None),
+            ExchangeAnswer::Dead(OAuthErrorCode::Grant, None),
             CallError::ServerError,
             Reason::CodeExpired,
         ),

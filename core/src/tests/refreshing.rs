@@ -154,7 +154,7 @@ fn what_only_a_person_can_mend_asks_for_one_once_the_token_is_dead() {
 #[test]
 fn a_wrong_secret_keeps_the_tokens_and_tries_again_by_itself() {
     let mut scene = sent();
-    scene.refresh(RefreshAnswer::ClientRejected(Objection::Client));
+    scene.refresh(RefreshAnswer::ClientRejected(OAuthErrorCode::Client));
     assert_eq!(scene.state(), (PairingState::Paired, Reason::ClientRejected));
     assert!(scene.core.snapshot().attention);
     let call = scene.get_token(None);

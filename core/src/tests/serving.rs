@@ -220,11 +220,11 @@ fn heartbeats_wait_as_long_as_the_server_asks() {
 
 #[test]
 fn a_token_of_unknown_age_that_nobody_can_be_asked_about_is_handed_out_for_a_minute_and_replaced_soon() {
-    let unasked = Policy {
+    let without_probe = Policy {
         can_probe: false,
         ..policy()
     };
-    let mut scene = Scene::paired().reboot_with(unasked, false);
+    let mut scene = Scene::paired().reboot_with(without_probe, false);
     let call = scene.get_token(None);
     let Some(Ok(Reply::Token { expires_in, .. })) = scene.reply(call) else {
         panic!("{:?}", scene.reply(call));

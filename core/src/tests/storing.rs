@@ -242,12 +242,12 @@ fn a_damaged_mark_of_a_refresh_that_was_carried_out_is_never_fine() {
 
 #[test]
 fn without_a_resource_to_ask_the_resend_settles_a_damaged_duplicate() {
-    let unasked = Policy {
+    let without_probe = Policy {
         can_probe: false,
         ..policy()
     };
     let scene = Scene::paired();
-    let mut fallen = fallen_back(scene.older.unwrap(), unasked);
+    let mut fallen = fallen_back(scene.older.unwrap(), without_probe);
     fallen.advance(secs(40));
     fallen.prepare(PrepareAnswer::Ready);
     assert_eq!(fallen.on_disk().mark.map(|mark| mark.sends), Some(2));

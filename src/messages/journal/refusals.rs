@@ -7,10 +7,10 @@ use super::{
     CLIENT_REJECTED, CODE_ENDED, CODE_REFUSED, Entry, FLOW_ENDED, Priority, TOKEN_UNUSABLE, Words, messages, priority,
 };
 use crate::messages::oauth_error::oauth_error;
-use c2c_auth_core::{ErrorCode, Objection, Reason, TokenKind, Unusable};
+use c2c_auth_core::{ErrorCode, OAuthErrorCode, Reason, TokenKind, Unusable};
 
 /// No request of this client will be taken before somebody acts.
-pub(super) fn client_rejected(objection: Objection, paired: bool) -> Entry {
+pub(super) fn client_rejected(objection: OAuthErrorCode, paired: bool) -> Entry {
     let Words { what, cure } = oauth_error(objection);
     let kept = if paired { " The pairing is kept." } else { "" };
     let sentence = format!("The server refuses this device: {what}.{kept} {cure}.");
@@ -18,10 +18,10 @@ pub(super) fn client_rejected(objection: Objection, paired: bool) -> Entry {
 }
 
 /// A code that came back was worth nothing.
-pub(super) fn code_refused(objection: Objection, word: Option<&ErrorCode>) -> Entry {
+pub(super) fn code_refused(objection: OAuthErrorCode, word: Option<&ErrorCode>) -> Entry {
     let Words { what: standard, cure } = oauth_error(objection);
     let what = match (objection, word) {
-        (Objection::Other, Some(word)) => format!("its error is \"{}\"", word.as_str()),
+        (OAuthErrorCode::Other, Some(word)) => format!("its error is \"{}\"", word.as_str()),
         (_, _) => standard.to_owned(),
     };
     let sentence =

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use c2c_auth_core::{ErrorCode, Objection, TOKEN_MAX, TokenKind, Unusable};
+use c2c_auth_core::{ErrorCode, OAuthErrorCode, TOKEN_MAX, TokenKind, Unusable};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -20,7 +20,7 @@ fn every_note() -> Vec<Note> {
             Note::BadUserCode => Note::StrayRedirect,
             Note::StrayRedirect => Note::ExchangeFailed { fault, retry_in: None },
             Note::ExchangeFailed { .. } => Note::CodeRefused {
-                objection: Objection::Grant,
+                objection: OAuthErrorCode::Grant,
                 word: None,
             },
             Note::CodeRefused { .. } => Note::CodeEnded { word: None },
@@ -50,7 +50,7 @@ fn every_note() -> Vec<Note> {
                 sends: 2,
             },
             Note::RefreshFailed { .. } => Note::ClientRejected {
-                objection: Objection::Scope,
+                objection: OAuthErrorCode::Scope,
                 paired: true,
             },
             Note::ClientRejected { .. } => Note::PairingLost {
@@ -189,12 +189,12 @@ fn structured_fields_carry_what_the_sentence_says() {
 fn what_the_server_objects_to_is_named_with_the_setting_that_cures_it() {
     for (objection, paired, said) in [
         (
-            Objection::Client,
+            OAuthErrorCode::Client,
             true,
             ["invalid_client", "provider.client-id", "The pairing is kept"],
         ),
         (
-            Objection::Scope,
+            OAuthErrorCode::Scope,
             true,
             ["invalid_scope", "provider.scope", "The pairing is kept"],
         ),
@@ -204,7 +204,7 @@ fn what_the_server_objects_to_is_named_with_the_setting_that_cures_it() {
             assert!(sentence.contains(word), "{word}: {sentence}");
         }
     }
-    let objection = Objection::Request;
+    let objection = OAuthErrorCode::Request;
     let sentence = Entry::from(&Note::ClientRejected {
         objection,
         paired: false,
@@ -245,7 +245,7 @@ fn a_word_of_no_standard_is_named_and_nobody_is_sent_to_look_for_a_portal() {
     for note in [
         Note::CodeEnded { word: word.clone() },
         Note::CodeRefused {
-            objection: Objection::Other,
+            objection: OAuthErrorCode::Other,
             word: word.clone(),
         },
         Note::FlowEnded {

@@ -70,7 +70,7 @@ fn a_code_request_ends_in_a_code_a_rejected_client_or_a_fault() {
     let of = |status, headers, body| answer(Kind::DeviceCode, status, headers, body);
     assert_eq!(
         of(400, JSON, r#"{"error":"invalid_client"}"#),
-        Answer::Code(CodeAnswer::ClientRejected(Objection::Client))
+        Answer::Code(CodeAnswer::ClientRejected(OAuthErrorCode::Client))
     );
     for (status, headers, body, kind) in [
         (400, JSON, r#"{"error":"bad_request"}"#, FaultKind::Refused),
@@ -134,10 +134,10 @@ fn each_word_of_a_poll_has_its_meaning() {
             PollAnswer::CodeUnknown(ErrorCode::new("invalid_request")),
         ),
         ("bad_request", PollAnswer::CodeUnknown(ErrorCode::new("bad_request"))),
-        ("invalid_client", PollAnswer::ClientRejected(Objection::Client)),
+        ("invalid_client", PollAnswer::ClientRejected(OAuthErrorCode::Client)),
         (
             "unauthorized_client",
-            PollAnswer::ClientRejected(Objection::Unauthorized),
+            PollAnswer::ClientRejected(OAuthErrorCode::Unauthorized),
         ),
         (
             "bad_verification_code",
@@ -189,7 +189,7 @@ fn a_rejected_client_is_no_verdict_on_the_token() {
     for status in [400, 401] {
         assert_eq!(
             refresh(status, JSON, r#"{"error":"invalid_client"}"#),
-            RefreshAnswer::ClientRejected(Objection::Client)
+            RefreshAnswer::ClientRejected(OAuthErrorCode::Client)
         );
     }
 }

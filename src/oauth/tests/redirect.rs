@@ -48,10 +48,13 @@ fn errors_become_what_the_core_knows() {
     for (word, wanted) in [
         ("access_denied", Denied),
         ("authorization_declined", Denied),
-        ("unauthorized_client", ClientRejected(Objection::Unauthorized)),
-        ("invalid_scope", ClientRejected(Objection::Scope)),
-        ("invalid_request", ClientRejected(Objection::Request)),
-        ("unsupported_response_type", ClientRejected(Objection::ResponseType)),
+        ("unauthorized_client", ClientRejected(OAuthErrorCode::Unauthorized)),
+        ("invalid_scope", ClientRejected(OAuthErrorCode::Scope)),
+        ("invalid_request", ClientRejected(OAuthErrorCode::Request)),
+        (
+            "unsupported_response_type",
+            ClientRejected(OAuthErrorCode::ResponseType),
+        ),
         ("server_error", Failed),
         ("temporarily_unavailable", Failed),
         ("login_required", Failed),

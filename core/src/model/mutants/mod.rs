@@ -24,7 +24,7 @@ use super::scenario::{Budget, Scenario, Start, eager};
 use super::server::{CANARY, Pair, state_of};
 use super::sim::Sim;
 use super::step::{Ask, Came, Kind};
-use super::tests::{BEFORE_ADVISORY, BEFORE_MANDATORY, REPLACE, START, YOUNG, by_browser, unasked};
+use super::tests::{BEFORE_ADVISORY, BEFORE_MANDATORY, REPLACE, START, YOUNG, by_browser, without_probe};
 
 /// What is done to the core, seen from outside.
 #[derive(Clone, Copy, Debug)]
@@ -184,9 +184,9 @@ fn mutants() -> Vec<Scenario> {
         if redirected.iter().any(|law| scenario.name.starts_with(law)) {
             scenario.policy = by_browser();
         } else if scenario.name.starts_with("a_living_token") {
-            scenario.policy = unasked(GrantKind::Device);
+            scenario.policy = without_probe(GrantKind::Device);
         } else if scenario.name.starts_with("a_living_candidate") {
-            scenario.habits.exclusive = true;
+            scenario.quirks.exclusive = true;
         }
     }
     let hasty = scenario("a_resend_waits_for_the_server_to_give_up", FAULT, told(|_| {}));

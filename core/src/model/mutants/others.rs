@@ -112,7 +112,7 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
                 &[Ask::Token],
             ),
             asks(|sim, effects| {
-                let refresh = sim.world.flights.iter().find(|flight| is_refresh(&flight.request));
+                let refresh = sim.world.in_flight.iter().find(|flight| is_refresh(&flight.request));
                 effects.extend(refresh.map(|flight| Effect::Cancel(flight.op)));
             }),
         ),
@@ -223,7 +223,7 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
                     Effect::Store(_, Store::Revocations(list)) => list.first().map(|pending| pending.token.clone()),
                     _ => None,
                 });
-                if let Some(token) = revoked.filter(|_| !sim.world.flies(Kind::Identify)) {
+                if let Some(token) = revoked.filter(|_| !sim.world.is_in_flight(Kind::Identify)) {
                     effects.push(Effect::Request(NEW_OP, Request::Revoke(token)));
                 }
             }),
@@ -346,7 +346,7 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
                 &[],
             ),
             asks(|sim, effects| {
-                if sim.world.history.stopping && sim.world.flies(Kind::Refresh) {
+                if sim.world.history.stopping && sim.world.is_in_flight(Kind::Refresh) {
                     effects.push(Effect::Drained);
                 }
             }),

@@ -81,7 +81,7 @@ const fn silent(step: Step) -> bool {
             | Step::Deny
             | Step::Forget
             | Step::Rotate
-            | Step::Straggle
+            | Step::LateArrival
             | Step::Sleep(_)
             | Step::Disk(DiskFate::FailedThere)
             | Step::Answer(_, How::Undated | How::LostLate)

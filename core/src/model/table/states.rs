@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::model::disk::Restart;
 use crate::model::scenario::{Budget, FRAMEIO, Scenario, Start, eager};
-use crate::model::server::Habits;
+use crate::model::server::Quirks;
 use crate::model::sim::Sim;
 use crate::model::step::{Ask, Came, Clock, DiskFate, How, Kind, Leftover, Step};
 use crate::model::tests::{ALL_ASKS, ALL_RESTARTS, BEFORE_ADVISORY, BEFORE_MANDATORY, REPLACE, START, by_browser};
@@ -66,7 +66,7 @@ fn scenario_of(start: &str) -> &'static Scenario {
         ..scenario("with heartbeats", BEFORE_ADVISORY)
     });
     static ONCE: LazyLock<Scenario> = LazyLock::new(|| Scenario {
-        habits: Habits {
+        quirks: Quirks {
             offline: false,
             ..FRAMEIO
         },

@@ -28,17 +28,25 @@ fn a_refresh_ends_a_pairing_by_invalid_grant_and_by_nothing_else() {
         (401, DETAILED_401, refused()),
         (400, r#"{"error":"invalid_scope"}"#, refused()),
         (400, r#"{"error":"unsupported_grant_type"}"#, refused()),
-        (400, r#"{"error":"invalid_client"}"#, ClientRejected(Objection::Client)),
-        (401, r#"{"error":"invalid_client"}"#, ClientRejected(Objection::Client)),
+        (
+            400,
+            r#"{"error":"invalid_client"}"#,
+            ClientRejected(OAuthErrorCode::Client),
+        ),
+        (
+            401,
+            r#"{"error":"invalid_client"}"#,
+            ClientRejected(OAuthErrorCode::Client),
+        ),
         (
             400,
             r#"{"error":"unauthorized_client"}"#,
-            ClientRejected(Objection::Unauthorized),
+            ClientRejected(OAuthErrorCode::Unauthorized),
         ),
         (
             403,
             r#"{"error":"unauthorized_client"}"#,
-            ClientRejected(Objection::Unauthorized),
+            ClientRejected(OAuthErrorCode::Unauthorized),
         ),
         (503, r#"{"error":"invalid_grant"}"#, refused()),
         (500, r#"{"error":"invalid_grant"}"#, Failed(failed(FaultKind::Garbled))),
@@ -129,24 +137,28 @@ fn a_code_is_bought_once_and_refused_for_good() {
         (
             400,
             r#"{"error":"invalid_grant"}"#,
-            Dead(Objection::Grant, ErrorCode::new("invalid_grant")),
+            Dead(OAuthErrorCode::Grant, ErrorCode::new("invalid_grant")),
         ),
         (
             400,
             r#"{"error":"invalid_request"}"#,
-            Dead(Objection::Request, ErrorCode::new("invalid_request")),
+            Dead(OAuthErrorCode::Request, ErrorCode::new("invalid_request")),
         ),
         (
             400,
             r#"{"error":"invalid_scope"}"#,
-            Dead(Objection::Scope, ErrorCode::new("invalid_scope")),
+            Dead(OAuthErrorCode::Scope, ErrorCode::new("invalid_scope")),
         ),
         (
             400,
             r#"{"error":"something_new"}"#,
-            Dead(Objection::Other, ErrorCode::new("something_new")),
+            Dead(OAuthErrorCode::Other, ErrorCode::new("something_new")),
         ),
-        (401, r#"{"error":"invalid_client"}"#, ClientRejected(Objection::Client)),
+        (
+            401,
+            r#"{"error":"invalid_client"}"#,
+            ClientRejected(OAuthErrorCode::Client),
+        ),
         (
             429,
             r#"{"error":"invalid_grant"}"#,
@@ -255,11 +267,11 @@ fn polls_go_on_by_two_words_only() {
         (400, "expired_token", Expired),
         (400, "invalid_grant", unknown("invalid_grant")),
         (400, "invalid_request", unknown("invalid_request")),
-        (400, "unsupported_grant_type", ClientRejected(Objection::GrantType)),
-        (400, "invalid_scope", ClientRejected(Objection::Scope)),
+        (400, "unsupported_grant_type", ClientRejected(OAuthErrorCode::GrantType)),
+        (400, "invalid_scope", ClientRejected(OAuthErrorCode::Scope)),
         (400, "bad_verification_code", unknown("bad_verification_code")),
         (400, "", CodeUnknown(None)),
-        (401, "invalid_client", ClientRejected(Objection::Client)),
+        (401, "invalid_client", ClientRejected(OAuthErrorCode::Client)),
         (400, "temporarily_unavailable", Failed(failed(FaultKind::Refused))),
         (429, "authorization_pending", Failed(failed(FaultKind::RateLimited))),
         (503, "authorization_pending", Failed(failed(FaultKind::Refused))),
@@ -283,7 +295,7 @@ fn an_error_that_repeats_the_client_secret_is_not_named() {
     );
     assert_eq!(
         said(&code(server()), Kind::Exchange, 400, &body),
-        Answer::Exchange(ExchangeAnswer::Dead(Objection::Other, None))
+        Answer::Exchange(ExchangeAnswer::Dead(OAuthErrorCode::Other, None))
     );
 }
 
@@ -301,11 +313,11 @@ fn a_server_that_wants_slower_polls_says_how_slow() {
 fn no_code_comes_of_asking_again_where_the_request_itself_is_refused() {
     use CodeAnswer::{ClientRejected, Failed};
     for (status, word, wanted) in [
-        (401, "invalid_client", ClientRejected(Objection::Client)),
-        (400, "unauthorized_client", ClientRejected(Objection::Unauthorized)),
-        (400, "invalid_scope", ClientRejected(Objection::Scope)),
-        (400, "invalid_request", ClientRejected(Objection::Request)),
-        (400, "unsupported_grant_type", ClientRejected(Objection::GrantType)),
+        (401, "invalid_client", ClientRejected(OAuthErrorCode::Client)),
+        (400, "unauthorized_client", ClientRejected(OAuthErrorCode::Unauthorized)),
+        (400, "invalid_scope", ClientRejected(OAuthErrorCode::Scope)),
+        (400, "invalid_request", ClientRejected(OAuthErrorCode::Request)),
+        (400, "unsupported_grant_type", ClientRejected(OAuthErrorCode::GrantType)),
         (429, "invalid_request", Failed(failed(FaultKind::RateLimited))),
         (503, "invalid_request", Failed(failed(FaultKind::Refused))),
         (400, "temporarily_unavailable", Failed(failed(FaultKind::Refused))),

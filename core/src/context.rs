@@ -7,14 +7,14 @@ use std::time::Duration;
 use crate::{BootTime, CallError, CallId, Effect, Note, Now, Reply};
 
 /// What the handlers of one event share.
-pub(super) struct Turn<'a> {
+pub(super) struct Context<'a> {
     pub(super) now: Now,
     out: &'a mut Vec<Effect>,
     replies: Vec<(CallId, Result<Reply, CallError>)>,
     draws: u64,
 }
 
-impl<'a> Turn<'a> {
+impl<'a> Context<'a> {
     pub(super) fn new(now: Now, out: &'a mut Vec<Effect>) -> Self {
         Self {
             now,

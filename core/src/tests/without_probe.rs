@@ -4,7 +4,7 @@
 use super::*;
 
 /// Where there is no resource to ask, as at the standard kinds.
-fn unasked() -> Policy {
+fn without_probe() -> Policy {
     Policy {
         can_probe: false,
         ..policy()
@@ -13,7 +13,7 @@ fn unasked() -> Policy {
 
 /// Paired, and both uploaders hold generation 1.
 fn handed() -> Scene {
-    let mut scene = Scene::paired().reboot_with(unasked(), true);
+    let mut scene = Scene::paired().reboot_with(without_probe(), true);
     for caller in [UPLOADER, OTHER] {
         assert_eq!(fetched(&mut scene, caller), "a1");
     }
@@ -47,7 +47,7 @@ fn rejects(scene: &mut Scene, caller: u32, generation: u64) {
 fn a_rejection_does_not_decide_which_of_two_pairs_lives() {
     let answers = [(RefreshAnswer::Granted(grant(3)), "a3"), (RefreshAnswer::Dead, "a2")];
     for (answer, survivor) in answers {
-        let mut scene = Scene::paired().reboot_with(unasked(), true);
+        let mut scene = Scene::paired().reboot_with(without_probe(), true);
         scene.start_pairing(true);
         scene.show_code();
         scene.advance(secs(5));
@@ -117,7 +117,7 @@ fn a_rejection_outlives_the_failure_of_a_refresh_that_was_out() {
         let mut scene = Scene::paired().reboot_with(
             Policy {
                 refresh: RefreshMode::OnDemand,
-                ..unasked()
+                ..without_probe()
             },
             true,
         );
@@ -172,7 +172,7 @@ fn a_rejection_ends_no_pairing_that_cannot_be_refreshed() {
     if let Body::Paired(pairing) = &mut paired.record.as_mut().unwrap().body {
         pairing.pair.refresh = None;
     }
-    let mut scene = paired.reboot_with(unasked(), true);
+    let mut scene = paired.reboot_with(without_probe(), true);
     let before = scene.core.snapshot().clone();
     for caller in [UPLOADER, OTHER] {
         assert_eq!(fetched(&mut scene, caller), "a1");
