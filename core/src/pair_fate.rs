@@ -30,9 +30,8 @@ pub(super) enum Source {
 pub(super) struct Situation {
     pub(super) pending: Pending,
     pub(super) paired: bool,
-    /// A device has one grant at this server: to revoke a second pair could take the living one
-    /// along.
-    pub(super) sole_grant: bool,
+    /// To revoke a second pair does not take the living one along.
+    pub(super) separate_grants: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +70,7 @@ pub(super) const fn fate(source: Source, situation: Situation) -> Fate {
             Pending::Nothing | Pending::IntentMark | Pending::RefreshedPair | Pending::Tombstone if of_flow => {
                 Fate::NewPairing
             }
-            _ if !situation.sole_grant => Fate::Revoke,
+            _ if situation.separate_grants => Fate::Revoke,
             // The user approved two codes. A probe tells which one lives once the first is stored.
             Pending::NewPairing => Fate::CandidateOfNew,
             Pending::Tombstone => Fate::RevokeAndHoldBack,
@@ -90,7 +89,7 @@ impl Core {
         let situation = Situation {
             pending: self.storage.pending(),
             paired: self.credential.is_paired(),
-            sole_grant: self.setup.policy().sole_grant,
+            separate_grants: self.setup.policy().separate_grants,
         };
         fate(source, situation)
     }
@@ -117,11 +116,11 @@ impl Core {
             Fate::Revoke => {
                 // Where grants are separate it is of no pairing that is or will be: nothing spares
                 // it.
-                let sole = self.setup.policy().sole_grant;
-                let grant = if sole {
-                    self.credential.grant()
-                } else {
+                let separate = self.setup.policy().separate_grants;
+                let grant = if separate {
                     GrantId::default()
+                } else {
+                    self.credential.grant()
                 };
                 self.revoke_pair(cx, grant, &pair, None);
             }
@@ -181,7 +180,7 @@ impl Core {
     /// list before the new pairing goes on disk: if a crash comes in between, the entry is of the
     /// living grant and is dropped.
     fn revoke_replaced(&mut self, cx: &mut Context<'_>) {
-        let Some(held) = self.credential.paired().filter(|_| !self.setup.policy().sole_grant) else {
+        let Some(held) = self.credential.paired().filter(|_| self.setup.policy().separate_grants) else {
             return;
         };
         let grant = held.grant();
@@ -215,13 +214,13 @@ mod tests {
 
     /// What becomes of a pair from this source while each record is on its way to disk, in the
     /// order of [`Pending`].
-    fn fates(source: Source, paired: bool, sole_grant: bool) -> [Fate; 5] {
+    fn fates(source: Source, paired: bool, separate_grants: bool) -> [Fate; 5] {
         use Pending::{IntentMark, NewPairing, Nothing, RefreshedPair, Tombstone};
         [Nothing, IntentMark, RefreshedPair, NewPairing, Tombstone].map(|pending| {
             let situation = Situation {
                 pending,
                 paired,
-                sole_grant,
+                separate_grants,
             };
             fate(source, situation)
         })
@@ -229,18 +228,18 @@ mod tests {
 
     #[test]
     fn each_pair_has_the_fate_of_the_table() {
-        let refresh = |detached| fates(Source::Refresh { detached }, true, true);
+        let refresh = |detached| fates(Source::Refresh { detached }, true, false);
         assert_eq!(refresh(false), [Adopt, Adopt, Adopt, Drop, HoldBack]);
         assert_eq!(refresh(true), [Drop, Drop, Drop, Drop, HoldBack]);
-        let late = |of_flow, paired, sole| fates(Source::LatePoll { of_flow }, paired, sole);
+        let late = |of_flow, paired, separate| fates(Source::LatePoll { of_flow }, paired, separate);
         let taken = [NewPairing, NewPairing, NewPairing];
-        assert_eq!(late(true, true, true)[..3], taken);
-        assert_eq!(late(true, false, false)[..3], taken);
+        assert_eq!(late(true, true, false)[..3], taken);
+        assert_eq!(late(true, false, true)[..3], taken);
         let beside = [Candidate, Candidate, Candidate, CandidateOfNew, RevokeAndHoldBack];
-        assert_eq!(late(false, true, true), beside);
-        assert_eq!(late(false, false, true)[..4], [Revoke, Revoke, Revoke, CandidateOfNew]);
-        assert_eq!(late(false, true, false), [Revoke; 5]);
-        let candidate = |source| fates(source, true, true);
+        assert_eq!(late(false, true, false), beside);
+        assert_eq!(late(false, false, false)[..4], [Revoke, Revoke, Revoke, CandidateOfNew]);
+        assert_eq!(late(false, true, true), [Revoke; 5]);
+        let candidate = |source| fates(source, true, false);
         assert_eq!(candidate(Source::StaleCandidate), [Drop, Drop, Keep, Keep, Keep]);
         assert_eq!(candidate(Source::LivingCandidate), [Adopt, Adopt, Keep, Keep, Keep]);
     }

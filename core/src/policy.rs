@@ -12,10 +12,9 @@ pub const SERVER_IS_DONE: Duration = Duration::from_secs(40);
 pub struct Policy {
     /// How a pairing is obtained. Fixed for the life of the process.
     pub grant: GrantKind,
-    /// At this server a device has one grant: a new pairing ends the old one, and to revoke either
-    /// could take the other along. Elsewhere two grants are strangers, and one that is not wanted
-    /// is revoked.
-    pub sole_grant: bool,
+    /// The server keeps one grant for each pairing, so that one that is not wanted is revoked.
+    /// Elsewhere a new pairing ends the old one, and to revoke either could take the other along.
+    pub separate_grants: bool,
     /// When to refresh.
     pub refresh: RefreshMode,
     /// Share of the access token's life after which the advisory window opens, in percent (1–95).

@@ -101,8 +101,8 @@ impl Core {
     pub(super) fn restore_revocations(&mut self, cx: &mut Context<'_>, mut list: Vec<PendingRevocation>) {
         let living = self.credential.paired().map(Credential::grant);
         let found = list.len();
-        let sole_grant = self.setup.policy().sole_grant;
-        list.retain(|pending| living.is_none_or(|living| !sole_grant && pending.grant != living));
+        let separate_grants = self.setup.policy().separate_grants;
+        list.retain(|pending| living.is_none_or(|living| separate_grants && pending.grant != living));
         let entry = |pending| Entry {
             pending,
             waits_for: None,
@@ -155,7 +155,7 @@ impl Core {
         let free = self.revocations.sent.is_none() && self.may_use_secret() && self.flow_lets_revoke();
         // A pair that gave way to one that both generations have yet to take may be all that is
         // left one day.
-        let unsure = !self.setup.policy().sole_grant && self.storage.record_behind();
+        let unsure = self.setup.policy().separate_grants && self.storage.record_behind();
         if !free || unsure || !self.storage.pending().keeps_pairing() {
             return None;
         }

@@ -130,7 +130,7 @@ impl Config {
                 ProviderSettings::FrameioC2c(_) | ProviderSettings::OauthDevice(_) => GrantKind::Device,
                 ProviderSettings::OauthCode(..) => GrantKind::Code,
             },
-            sole_grant: !self.provider.separate_grants,
+            separate_grants: self.provider.separate_grants,
             refresh: self.refresh.mode,
             refresh_at_percent: self.refresh.at_percent,
             min_validity: self.refresh.min_validity,

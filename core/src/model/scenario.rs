@@ -120,7 +120,7 @@ pub(super) const FRAMEIO: Quirks = Quirks {
 pub(super) fn eager() -> Policy {
     Policy {
         grant: GrantKind::Device,
-        sole_grant: true,
+        separate_grants: false,
         refresh: RefreshMode::Eager,
         refresh_at_percent: 75,
         min_validity: Duration::from_mins(1),

@@ -318,7 +318,7 @@ pub(super) const ALL_ASKS: &[Ask] = &[
 pub(super) fn by_browser() -> Policy {
     Policy {
         grant: GrantKind::Code,
-        sole_grant: false,
+        separate_grants: true,
         ..eager()
     }
 }

@@ -112,7 +112,7 @@ impl World {
             in_flight: Vec::new(),
             prepared: Vec::new(),
             listeners: Vec::new(),
-            strangers: !scenario.policy.sole_grant,
+            strangers: scenario.policy.separate_grants,
             without_probe: !scenario.policy.can_probe,
             interval: millis(scenario.quirks.interval),
             stores: VecDeque::new(),

@@ -124,7 +124,7 @@ impl Core {
             return;
         }
         let id = self.ids.next_flow();
-        let revoking = self.setup.policy().sole_grant && self.revocations.retry_now();
+        let revoking = !self.setup.policy().separate_grants && self.revocations.retry_now();
         let step = if revoking {
             Step::Revoking
         } else {
@@ -289,7 +289,7 @@ impl Core {
     /// A revocation that had to wait for its refresh is ready: it goes before a code that has not
     /// been asked for yet.
     pub(super) fn revoke_before_code(&mut self) {
-        if self.setup.policy().sole_grant
+        if !self.setup.policy().separate_grants
             && let Some(flow) = &mut self.pairing.flow
             && matches!(flow.step, Step::Waiting { .. })
             // A poll of this flow may yet bring what a revocation would take along.
@@ -310,7 +310,7 @@ impl Core {
             | Step::RequestingCode { .. }
             | Step::AwaitingUser(_)
             | Step::AwaitingRedirect(_)
-            | Step::Storing { .. } => !self.setup.policy().sole_grant,
+            | Step::Storing { .. } => self.setup.policy().separate_grants,
         })
     }
 

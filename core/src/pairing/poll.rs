@@ -180,7 +180,7 @@ impl Core {
         };
         self.calls.answer(cx, Kind::PairingCode, Err(CallError::AlreadyPaired));
         self.store(cx, Store::Flow(None));
-        if self.setup.policy().sole_grant {
+        if !self.setup.policy().separate_grants {
             self.revocations.forget();
             self.store_revocations(cx);
         }

@@ -50,7 +50,7 @@ pub(super) fn secs(secs: u64) -> Duration {
 pub(super) fn policy() -> Policy {
     Policy {
         grant: GrantKind::Device,
-        sole_grant: true,
+        separate_grants: false,
         refresh: RefreshMode::Eager,
         refresh_at_percent: 75,
         min_validity: secs(60),

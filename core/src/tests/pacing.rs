@@ -340,7 +340,7 @@ fn another_network_or_clock_cures_no_refused_client_and_no_wish_for_patience() {
 #[test]
 fn unpairing_does_not_wait_for_the_pace_of_an_earlier_revocation() {
     let mut scene = Scene::paired_with(Policy {
-        sole_grant: false,
+        separate_grants: true,
         ..policy()
     });
     // The pairing that gives way is to be revoked, and the server does not listen.

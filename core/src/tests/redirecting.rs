@@ -6,7 +6,7 @@ use super::*;
 fn by_browser() -> Policy {
     Policy {
         grant: GrantKind::Code,
-        sole_grant: false,
+        separate_grants: true,
         can_probe: false,
         ..policy()
     }

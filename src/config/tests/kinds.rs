@@ -79,14 +79,14 @@ fn nothing_of_frameios_habits_is_in_the_policy_of_a_standard_server() {
     for (kind, grant) in [(DEVICE, GrantKind::Device), (CODE, GrantKind::Code)] {
         let policy = good(&format!("[provider]\n{kind}\n")).policy();
         assert_eq!(policy.grant, grant);
-        assert!(policy.sole_grant && !policy.can_probe);
+        assert!(!policy.separate_grants && !policy.can_probe);
         let separate = good(&format!("[provider]\n{kind}\nseparate-grants = true\n")).policy();
-        assert!(!separate.sole_grant);
+        assert!(separate.separate_grants);
         assert_eq!(policy.heartbeat, None);
         assert_eq!(policy.refresh_token_life, Duration::from_secs(30 * 86_400));
     }
     let policy = good("").policy();
-    assert!(policy.sole_grant && policy.heartbeat.is_some());
+    assert!(!policy.separate_grants && policy.heartbeat.is_some());
 }
 
 #[test]
