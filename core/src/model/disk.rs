@@ -24,7 +24,6 @@ pub(super) enum Restart {
 /// What is on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Disk {
-    /// The newest generation.
     pub(super) newest: Option<Record>,
     /// The one before it.
     pub(super) previous: Option<Record>,

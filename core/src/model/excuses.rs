@@ -8,7 +8,6 @@ use crate::{Body, Record};
 use super::history::{families_before, families_of, family_bit};
 use super::server::{Live, Pair};
 
-/// One reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Excuse {
     /// A new pairing took its place: the same device at the server, so there is nothing to revoke.

@@ -9,7 +9,7 @@ use crate::{
 use super::excuses::Excuses;
 use super::server::{Pair, code_id, millis, number};
 
-/// RFC 8628 §3.5.
+// RFC 8628 §3.5.
 const SLOW_DOWN: u64 = 5_000;
 
 /// How often, and when last, one refresh token may have reached the server.
@@ -136,7 +136,6 @@ pub(super) struct History {
 }
 
 impl History {
-    /// A request leaves.
     pub(super) fn sent(&mut self, request: &Request, real: u64, boot: u8) {
         self.burst += 1;
         match request {
@@ -327,7 +326,6 @@ impl History {
         self.patience.retain(|(about, _)| *about != subject);
     }
 
-    /// Time has passed.
     pub(super) fn settle(&mut self, real: u64) {
         self.burst = 0;
         self.patience.retain(|(_, until)| *until > real);
@@ -367,7 +365,6 @@ impl History {
         }
     }
 
-    /// Another process starts.
     pub(super) fn restarted(&mut self) {
         self.disturb();
         self.patience.clear();

@@ -28,7 +28,6 @@ use super::sim::{Sim, requests};
 use super::step::{Ask, Kind};
 use super::world::World;
 
-/// A law broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Violation {
     pub(super) rule: &'static str,

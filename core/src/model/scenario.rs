@@ -15,11 +15,9 @@ use super::step::{Ask, Clock};
 /// How many of each kind of trouble a trace may hold. They make the exploration finite.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Budget {
-    /// Calls of clients.
     pub(super) asks: u8,
     /// Requests that do not end as they truly should.
     pub(super) faults: u8,
-    /// Stores that fail.
     pub(super) disk: u8,
     /// Deaths of the daemon.
     pub(super) crashes: u8,
@@ -29,15 +27,11 @@ pub(super) struct Budget {
     pub(super) consents: u8,
     /// Removals of the device from its project.
     pub(super) forgets: u8,
-    /// Routes that appear.
     pub(super) nudges: u8,
     /// Steps of the wall clock.
     pub(super) clocks: u8,
-    /// Suspends.
     pub(super) sleeps: u8,
-    /// Reloads.
     pub(super) reloads: u8,
-    /// Orders to end.
     pub(super) shutdowns: u8,
     /// Times that the clock goes on to the next deadline while nothing is under way. Without this
     /// no exploration would end: there is always another refresh.
@@ -63,18 +57,13 @@ pub(super) enum Start {
     },
 }
 
-/// One exploration.
 #[derive(Debug)]
 pub(super) struct Scenario {
-    /// For messages.
     pub(super) name: &'static str,
-    /// The core's policy.
     pub(super) policy: Policy,
     /// What the integrator provided.
     pub(super) provisioning: Provisioning,
-    /// The server.
     pub(super) quirks: Quirks,
-    /// The beginning.
     pub(super) start: Start,
     /// What may go wrong.
     pub(super) budget: Budget,

@@ -18,7 +18,6 @@ pub(super) const CANARY: &str = "CANARY";
 /// back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Pair {
-    /// Which authorization.
     pub(super) family: u8,
     /// Which of its pairs.
     pub(super) turn: u8,
@@ -121,7 +120,6 @@ struct ServerRequest {
     bought: Option<u8>,
 }
 
-/// The truth.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Server {
     live: Vec<Live>,
@@ -179,7 +177,6 @@ impl Server {
         self.live.iter().find(|live| live.pair == pair).map(|live| live.ends)
     }
 
-    /// A new authorization.
     pub(super) fn authorize(&mut self, quirks: &Quirks, real: u64) -> Pair {
         let pair = Pair {
             family: self.families(),

@@ -28,7 +28,6 @@ const LONG: Duration = Duration::from_hours(9);
 /// The last poll before a code's end is sent this long before it, where polls take no time.
 const LEAD: u64 = 1_500;
 
-/// Who calls.
 const CALLER: u32 = 1000;
 
 /// The core and its world.

@@ -79,7 +79,6 @@ pub(super) enum Came {
     Rejected,
 }
 
-/// A client's call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Ask {
     /// `StartPairing`.
@@ -109,7 +108,6 @@ pub(super) enum Ask {
     RejectUnknown,
 }
 
-/// Kinds of requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Kind {
     Code,

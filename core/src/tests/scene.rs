@@ -454,7 +454,6 @@ impl Scene {
         )
     }
 
-    /// Power-cycled.
     pub(super) fn reboot(&self, wall: bool) -> Self {
         self.reboot_with(policy(), wall)
     }

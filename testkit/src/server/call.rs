@@ -111,7 +111,7 @@ pub(super) struct Reply {
     pub(super) body: Option<Value>,
     pub(super) verdict: String,
     pub(super) committed: bool,
-    /// `Retry-After` in seconds.
+    // `Retry-After` in seconds.
     pub(super) retry_after: Option<u64>,
 }
 
@@ -136,7 +136,6 @@ impl Reply {
         Self::new(200, Some(body), "ok", true)
     }
 
-    /// 204.
     pub(super) fn nothing() -> Self {
         Self::new(204, None, "ok", false)
     }
@@ -146,7 +145,6 @@ impl Reply {
         Self::new(400, Some(json!({ "error": error })), error, false)
     }
 
-    /// The detailed 401.
     pub(super) fn unauthorized() -> Self {
         Self::new(
             401,

@@ -63,7 +63,6 @@ pub(super) struct Grant {
     pub(super) refresh_ends: SystemTime,
 }
 
-/// One pairing attempt.
 pub(super) struct Attempt {
     pub(super) device_code: String,
     pub(super) user_code: String,
@@ -111,7 +110,6 @@ impl State {
         }
     }
 
-    /// The server's clock.
     pub(super) fn now(&self) -> SystemTime {
         SystemTime::now() + self.offset
     }

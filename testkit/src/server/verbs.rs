@@ -28,7 +28,6 @@ pub struct Waiting {
 #[error("no such device is paired")]
 pub struct NotPaired;
 
-/// What people do.
 impl Server {
     /// The codes that can be approved now, oldest first.
     #[must_use]

@@ -42,7 +42,6 @@ pub(super) struct Paths {
     pub(super) others: bool,
 }
 
-/// A request, read.
 pub(super) struct Call {
     pub(super) method: Method,
     pub(super) path: String,

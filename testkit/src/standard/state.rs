@@ -281,7 +281,7 @@ impl State {
     }
 }
 
-/// RFC 6749 §5.2.
+// RFC 6749 §5.2.
 fn refuse(word: &str) -> (u16, Value) {
     (400, json!({ "error": word }))
 }

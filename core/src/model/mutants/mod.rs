@@ -92,7 +92,6 @@ const SAMPLED: Stage = (
     },
     &[],
 );
-/// A caller.
 const TOKEN: Stage = (YOUNG, Budget { asks: 1, ..NOTHING }, &[Ask::Token]);
 /// A user who unpairs.
 const UNPAIR: Stage = (YOUNG, Budget { asks: 1, ..NOTHING }, &[Ask::Unpair]);
