@@ -57,8 +57,8 @@ struct Failure {
     earliest_if_waiting: Duration,
     /// `Retry-After`: nobody may press past it.
     not_before: BootTime,
-    /// What `earliest_if_waiting` is after the next failure of each cause. A refusal that a lost connection
-    /// follows is not forgotten.
+    /// What `earliest_if_waiting` is after the next failure of each cause. A refusal that a lost
+    /// connection follows is not forgotten.
     next_refused: Duration,
     next_unreached: Duration,
 }
@@ -87,8 +87,8 @@ impl Retry {
         let least = earliest_if_waiting.min(cap);
         let delay = cx.draw(least, (previous * 3).min(cap).max(least));
         // A later failure that names no time does not take back what an earlier one asked for.
-        let wished = now.after(retry_after.unwrap_or_default());
-        let not_before = self.not_before().max(wished);
+        let earliest = now.after(retry_after.unwrap_or_default());
+        let not_before = self.not_before().max(earliest);
         let next = now.after(delay).max(not_before);
         self.last = Some(Failure {
             error,

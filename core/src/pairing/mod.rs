@@ -294,7 +294,7 @@ impl Core {
             && matches!(flow.step, Step::Waiting { .. })
             // A poll of this flow may yet bring what a revocation would take along.
             && flow.ended.is_none()
-            && !self.pairing.late_polls.iter().any(|orphan| orphan.flow == flow.id)
+            && !self.pairing.late_polls.iter().any(|late| late.flow == flow.id)
             && self.revocations.retry_now()
         {
             flow.step = Step::Revoking;

@@ -16,9 +16,9 @@ const REFUSED_CODES: u32 = 3;
 impl Core {
     /// RFC 8628 §3.5 answered.
     pub(crate) fn poll_answered(&mut self, cx: &mut Context<'_>, op: OpId, date: Option<WallTime>, answer: PollAnswer) {
-        if let Some(orphan) = self.take_late_poll(op) {
+        if let Some(late) = self.take_late_poll(op) {
             if let PollAnswer::Granted(grant) = answer {
-                self.late_granted(cx, &orphan, date, grant);
+                self.late_granted(cx, &late, date, grant);
             }
             return;
         }

@@ -147,9 +147,9 @@ impl Core {
             ExchangeAnswer::Granted(grant) => Some(grant),
             ExchangeAnswer::Dead(..) | ExchangeAnswer::ClientRejected(_) | ExchangeAnswer::Failed(_) => None,
         };
-        if let Some(orphan) = self.take_late_poll(op) {
+        if let Some(late) = self.take_late_poll(op) {
             if let Some(grant) = granted(answer) {
-                self.late_granted(cx, &orphan, date, grant);
+                self.late_granted(cx, &late, date, grant);
             }
             return;
         }
