@@ -22,7 +22,7 @@
 //! | `oauth` | requests and verdicts as pure functions | `core` |
 //! | `config` | the validated configuration | `core`, `oauth`, `system` |
 //! | `transport` | one bounded request at a time, over TLS | `core`, `oauth` |
-//! | `discovery` | when metadata documents are read, and what is believed | `core`, `oauth`, `transport` |
+//! | `discovery` | when metadata is read, and what is believed | `core`, `oauth`, `transport` |
 //! | `loopback` | waits for a browser on this machine | `core`, `oauth` |
 //! | `store` | what survives, sealed and atomic | `core`, `system` |
 //! | `bus` | authorize, parse, send, answer | `core`, `messages` |

@@ -21,7 +21,7 @@ const GIVEN_UP: &str = "\
 fn comments_and_documents_have_at_most_a_hundred_columns() {
     let mut long = Vec::new();
     for (path, text) in files(&["rs", "md"]) {
-        let lines = if path.ends_with(".md") {
+        let lines = if path.rsplit_once('.').is_some_and(|(_, extension)| extension == "md") {
             prose(&text)
         } else {
             comments(&text)
