@@ -1,4 +1,4 @@
-//! Which folder may import which, which folder may name a crate, and how long a file may be.
+//! Which folder may import which, and which folder may name a crate.
 //!
 //! The compiler keeps other crates out of the core, and `core/clippy.toml` the clock, files and
 //! locks of the standard library. Neither keeps the folders under `src/` apart. This test does: it
@@ -38,23 +38,11 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sd_notify", &["system"]),
 ];
 
-/// A file fits one sitting.
-const LONGEST: usize = 450;
-
 #[test]
 fn no_folder_imports_what_it_must_not() {
     let broken: Vec<_> = sources()
         .iter()
         .flat_map(|(path, text)| violations(path, text))
-        .collect();
-    assert!(broken.is_empty(), "{}", broken.join("\n"));
-}
-
-#[test]
-fn every_file_fits_one_sitting() {
-    let broken: Vec<_> = sources()
-        .iter()
-        .filter_map(|(path, text)| too_long(path, text))
         .collect();
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
@@ -174,20 +162,6 @@ fn what_is_allowed_is_not_found() {
     for (path, text) in innocent {
         assert_eq!(violations(path, text), Vec::<String>::new(), "{path}: {text}");
     }
-}
-
-#[test]
-fn a_file_too_long_is_found_and_its_tests_do_not_count() {
-    let line = "const A: u8 = 1;\n";
-    let long = line.repeat(LONGEST + 1);
-    let tested = format!(
-        "{}#[cfg(test)]\nmod tests {{\n{}}}\n",
-        line.repeat(LONGEST),
-        line.repeat(9)
-    );
-    assert!(too_long("core/src/x.rs", &long).is_some());
-    assert!(too_long("core/src/x.rs", &tested).is_none());
-    assert!(too_long("core/src/x/tests.rs", &long).is_none());
 }
 
 /// Every Rust file of the daemon and its core, by its path from the root.
@@ -340,13 +314,4 @@ fn folder_of(path: &str) -> Option<&str> {
 /// Files that are compiled for tests only.
 fn is_test(path: &str) -> bool {
     path.ends_with("/tests.rs") || path.contains("/tests/") || path.starts_with("core/src/model/")
-}
-
-fn too_long(path: &str, text: &str) -> Option<String> {
-    if is_test(path) {
-        return None;
-    }
-    let own = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or(text);
-    let lines = own.lines().count();
-    (lines > LONGEST).then(|| format!("{path} has {lines} lines without its tests, more than {LONGEST}"))
 }

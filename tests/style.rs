@@ -1,5 +1,5 @@
-//! What CONTRIBUTING says of style and a program can see: how long a line is, and which words the
-//! project gave up for those of the RFCs, systemd, D-Bus and sans-IO libraries.
+//! What CONTRIBUTING says of style and a program can see: how long a line and a file is, and which
+//! words the project gave up for those of the RFCs, systemd, D-Bus and sans-IO libraries.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,9 @@ use proc_macro2::{TokenStream, TokenTree};
 
 /// Columns of a comment or a line of a document. Code has rustfmt's 120.
 const COLUMNS: usize = 100;
+
+/// Lines of a file of code, its tests included: it fits one sitting.
+const LINES: usize = 450;
 
 /// Identifiers that docs/glossary.md has a better word for.
 const GIVEN_UP: &str = "\
@@ -30,6 +33,15 @@ fn comments_and_documents_have_at_most_a_hundred_columns() {
         long.extend(over.map(|(number, _)| format!("{path}:{number}")));
     }
     assert!(long.is_empty(), "more than {COLUMNS} columns:\n{}", long.join("\n"));
+}
+
+#[test]
+fn every_file_fits_one_sitting() {
+    let long: Vec<_> = files(&["rs"])
+        .iter()
+        .filter_map(|(path, text)| too_long(path, text))
+        .collect();
+    assert!(long.is_empty(), "{}", long.join("\n"));
 }
 
 #[test]
@@ -57,6 +69,9 @@ fn no_identifier_that_was_given_up_comes_back() {
 
 #[test]
 fn what_breaks_the_rules_is_found_and_what_does_not_is_not() {
+    let line = "const A: u8 = 1;\n";
+    assert!(too_long("src/x/tests.rs", &line.repeat(LINES)).is_none());
+    assert!(too_long("src/x/tests.rs", &line.repeat(LINES + 1)).is_some());
     let long = "x".repeat(COLUMNS);
     let source = format!("// {long}\n    /// {long}\nlet a = \"{long}\"; // short\n// short\n");
     assert_eq!(comments(&source).filter(|(_, line)| line.len() > COLUMNS).count(), 2);
@@ -76,6 +91,11 @@ fn what_breaks_the_rules_is_found_and_what_does_not_is_not() {
             .iter()
             .any(|name| found.iter().any(|other| other == name))
     );
+}
+
+fn too_long(path: &str, text: &str) -> Option<String> {
+    let lines = text.lines().count();
+    (lines > LINES).then(|| format!("{path} has {lines} lines, more than {LINES}"))
 }
 
 /// The lines that are comments, with their numbers.

@@ -1,6 +1,10 @@
 //! The stage: a core, its clock, a disk and a server that do as they are told.
 
+mod disk;
+mod request_kinds;
+
 use super::*;
+pub(super) use request_kinds::*;
 
 /// A core, its clock, and everything it asked for and said.
 #[expect(
@@ -425,106 +429,7 @@ impl Scene {
         self.probed(ResourceAnswer::Failed(fault(FaultKind::Offline)));
     }
 
-    /// What a process that is killed now finds when it starts again.
-    pub(super) fn stored(&self) -> Stored {
-        let newest = self.spill.as_ref().or(self.record.as_ref());
-        let slots = [self.record.as_ref(), self.older.as_ref()];
-        let holds = |slot: &&Record| newest.is_some_and(|newest| slot.same_tokens(newest));
-        Stored {
-            record: newest.cloned().map_or(Loaded::Missing, Loaded::Current),
-            kept: match slots.into_iter().flatten().filter(holds).count() {
-                0 if newest.is_some() => Kept::Spilled,
-                1 => Kept::Once,
-                _ => Kept::Twice,
-            },
-            revocations: self.revocations.clone(),
-            flow: self.flow.clone(),
-        }
-    }
-
-    /// Killed and started again in the same boot.
-    pub(super) fn restart(&self) -> Self {
-        Self::start(
-            policy(),
-            Provisioning::Ready,
-            self.stored(),
-            BOOT,
-            self.now.as_millis() + 1,
-            self.wall,
-        )
-    }
-
-    pub(super) fn reboot(&self, wall: bool) -> Self {
-        self.reboot_with(policy(), wall)
-    }
-
-    pub(super) fn reboot_with(&self, policy: Policy, wall: bool) -> Self {
-        Self::start(
-            policy,
-            Provisioning::Ready,
-            self.durable(),
-            BootId([2; 16]),
-            5_000,
-            wall,
-        )
-    }
-
-    /// What is left of [`Self::stored`] when the power goes.
-    pub(super) fn durable(&self) -> Stored {
-        let newest = self.record.as_ref();
-        Stored {
-            record: newest.cloned().map_or(Loaded::Missing, Loaded::Current),
-            kept: match (newest, &self.older) {
-                (Some(newest), Some(older)) if newest.same_tokens(older) => Kept::Twice,
-                (Some(_), _) => Kept::Once,
-                (None, _) => Kept::Twice,
-            },
-            ..self.stored()
-        }
-    }
-
-    /// The pairing on disk.
-    pub(super) fn on_disk(&self) -> &Pairing {
-        match &self.record.as_ref().unwrap().body {
-            Body::Paired(pairing) => pairing,
-            Body::Tombstone(reason) => panic!("a tombstone: {reason:?}"),
-        }
-    }
-
-    /// The access token on disk.
-    pub(super) fn access_on_disk(&self) -> &str {
-        self.on_disk().pair.access.as_ref().unwrap().expose()
-    }
-
     pub(super) fn state(&self) -> (PairingState, Reason) {
         (self.core.snapshot().pairing, self.core.snapshot().reason)
     }
-}
-
-pub(super) fn is_code(request: &Request) -> bool {
-    matches!(request, Request::DeviceCode)
-}
-pub(super) fn is_poll(request: &Request) -> bool {
-    matches!(request, Request::Poll(_))
-}
-pub(super) fn is_prepare(request: &Request) -> bool {
-    matches!(request, Request::Prepare)
-}
-pub(super) fn is_refresh(request: &Request) -> bool {
-    matches!(request, Request::Refresh { .. })
-}
-pub(super) fn is_authorize(request: &Request) -> bool {
-    matches!(request, Request::Authorize)
-}
-pub(super) fn is_exchange(request: &Request) -> bool {
-    matches!(request, Request::Exchange { .. })
-}
-pub(super) fn is_identify(request: &Request) -> bool {
-    matches!(request, Request::Identify(_))
-}
-pub(super) fn is_revoke(request: &Request) -> bool {
-    matches!(request, Request::Revoke(_))
-}
-pub(super) fn is_heartbeat(request: &Request) -> bool {
-    matches!(request, Request::Heartbeat(_))
 }

@@ -1,0 +1,100 @@
+//! The driver's laws D3 and D4, shutdown, and what the snapshot says.
+
+use super::*;
+
+pub(in crate::model) fn d3_stale_answers_are_dropped(sim: &Sim) -> Law {
+    if sim.due() {
+        // Any event does what is due.
+        return Ok(());
+    }
+    let op = OpId(u64::MAX);
+    let now = sim.world.now(sim.scenario.seed);
+    let stale = [
+        Answer::Refresh(RefreshAnswer::Dead),
+        Answer::Poll(PollAnswer::Denied),
+        Answer::Prepare(PrepareAnswer::Ready),
+        Answer::Resource(ResourceAnswer::Unauthorized),
+    ];
+    let answers = stale
+        .into_iter()
+        .map(|answer| Event::Answered { op, date: None, answer });
+    for event in answers {
+        let mut core = sim.core.clone();
+        let mut effects = Vec::new();
+        let printed = format!("{event:?}");
+        core.handle(now, event, &mut effects);
+        hold!(
+            effects.is_empty() && core == sim.core,
+            "{printed} has effects: {effects:?}"
+        );
+    }
+    Ok(())
+}
+
+pub(in crate::model) fn d4_publish_comes_before_replies(effects: &[Effect]) -> Law {
+    let first_reply = effects.iter().position(|effect| matches!(effect, Effect::Reply(..)));
+    let last_publish = effects.iter().rposition(|effect| matches!(effect, Effect::Publish(_)));
+    if let (Some(reply), Some(publish)) = (first_reply, last_publish) {
+        hold!(
+            publish < reply,
+            "a reply comes before what it follows from is published"
+        );
+    }
+    Ok(())
+}
+
+pub(in crate::model) fn d4_what_changed_is_published_once(sim: &Sim, effects: &[Effect]) -> Law {
+    let published = effects
+        .iter()
+        .filter(|effect| matches!(effect, Effect::Publish(_)))
+        .count();
+    hold!(published <= 1, "published {published} times for one event");
+    if let Some(snapshot) = &sim.world.history.published {
+        hold!(
+            snapshot == sim.core.snapshot(),
+            "published {snapshot:?}, the core has {:?}",
+            sim.core.snapshot()
+        );
+    }
+    Ok(())
+}
+
+pub(in crate::model) fn shutdown_starts_nothing_new(world: &World) -> Law {
+    hold!(!world.history.stopping, "a request after the order to end");
+    Ok(())
+}
+
+pub(in crate::model) fn drained_means_that_nothing_is_left(world: &World) -> Law {
+    hold!(world.history.stopping, "drained without an order to end");
+    hold!(!world.history.drained, "drained twice");
+    hold!(
+        !world.refreshes() && !world.is_in_flight(Kind::Poll) && !world.is_in_flight(Kind::Exchange),
+        "drained with a request that must not be cut"
+    );
+    hold!(world.stores.is_empty(), "drained with stores under way");
+    hold!(world.calls.is_empty(), "drained with calls unanswered");
+    Ok(())
+}
+
+// The snapshot
+
+pub(in crate::model) fn the_snapshot_makes_sense(sim: &Sim) -> Law {
+    let snapshot = sim.core.snapshot();
+    match snapshot.pairing {
+        PairingState::Paired => hold!(snapshot.paired, "state `paired`, property not"),
+        PairingState::Unpaired | PairingState::Unprovisioned => {
+            hold!(!snapshot.paired, "state {:?}, and paired", snapshot.pairing);
+            hold!(
+                snapshot.reason != Reason::None,
+                "{:?} without a reason",
+                snapshot.pairing
+            );
+        }
+        PairingState::RequestingCode | PairingState::AwaitingUser => {}
+    }
+    hold!(
+        !snapshot.paired || snapshot.token != TokenState::None,
+        "paired, and the token's state says that there is none"
+    );
+    Ok(())
+}
