@@ -152,16 +152,30 @@ fn asked_for(sim: &Sim, asked: bool) -> Result<(), Violation> {
 
 /// Whether only a person can mend what ended the pairing.
 const fn needs_person(reason: Reason) -> bool {
-    matches!(
-        reason,
+    match reason {
         Reason::Revoked
-            | Reason::RefreshTokenExpired
-            | Reason::RefreshAnswerLost
-            | Reason::NoRefreshToken
-            | Reason::ClientRejected
-            | Reason::RecordDamaged
-            | Reason::ForeignRecord
-    )
+        | Reason::RefreshTokenExpired
+        | Reason::RefreshAnswerLost
+        | Reason::NoRefreshToken
+        | Reason::ClientRejected
+        | Reason::RecordDamaged
+        | Reason::ForeignRecord => true,
+        Reason::None
+        | Reason::NeverPaired
+        | Reason::CodeExpired
+        | Reason::Cancelled
+        | Reason::Denied
+        | Reason::GaveUp
+        | Reason::Unpaired
+        | Reason::Offline
+        | Reason::ClockNotSet
+        | Reason::ServerError
+        | Reason::LocalFault
+        | Reason::ClientIdMissing
+        | Reason::ClientSecretMissing
+        | Reason::StateKeyMissing
+        | Reason::StateKeyMismatch => false,
+    }
 }
 
 /// Unpaired by no wish of the user: they are told to do something. That a reason is given holds in

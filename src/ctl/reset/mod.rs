@@ -197,16 +197,31 @@ async fn unpair(bus: &BusAddress) -> Result<Unpaired, Failure> {
 /// floor and a counter. After any other they may be somebody's pairing that this daemon cannot
 /// read.
 fn is_tombstone(reason: &str) -> bool {
-    matches!(
-        Reason::from_word(reason),
+    use Reason as R;
+    match Reason::from_word(reason) {
+        Some(R::Unpaired | R::Revoked | R::RefreshTokenExpired | R::RefreshAnswerLost | R::NoRefreshToken) => true,
+        // The flow ended, or there is something to be mended first.
         Some(
-            Reason::Unpaired
-                | Reason::Revoked
-                | Reason::RefreshTokenExpired
-                | Reason::RefreshAnswerLost
-                | Reason::NoRefreshToken
+            R::None
+            | R::NeverPaired
+            | R::CodeExpired
+            | R::Cancelled
+            | R::Denied
+            | R::GaveUp
+            | R::ClientRejected
+            | R::Offline
+            | R::ClockNotSet
+            | R::ServerError
+            | R::LocalFault
+            | R::ClientIdMissing
+            | R::ClientSecretMissing
+            | R::StateKeyMissing
+            | R::StateKeyMismatch
+            | R::ForeignRecord
+            | R::RecordDamaged,
         )
-    )
+        | None => false,
+    }
 }
 
 /// Whether the records open, and say that there is no pairing. `false` also where nobody can tell.

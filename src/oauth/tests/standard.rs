@@ -72,10 +72,9 @@ fn said(provider: &Provider, kind: Kind, status: u16, body: &str) -> Answer {
 
 /// Every provider of the standard kinds there can be.
 fn every() -> Vec<(Quirks, Provider)> {
-    let dialects = [Quirks::Standard, Quirks::FrameioApplications, Quirks::AdobeIms];
+    let all = [Quirks::Standard, Quirks::FrameioApplications, Quirks::AdobeIms];
     let auths = [ClientAuth::Post, ClientAuth::Basic, ClientAuth::None];
-    dialects
-        .into_iter()
+    all.into_iter()
         .flat_map(|quirks| auths.map(|auth| (quirks, auth)))
         .flat_map(|(quirks, auth)| {
             let settings = ServerSettings {
