@@ -6,6 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use zbus::export::serde;
 use zbus::fdo::PropertiesProxy;
 use zbus::names::{BusName, InterfaceName};
+use zbus::proxy::CacheProperties;
 use zbus::{Connection, Message, OwnedVariant, Variant};
 
 /// The name on the bus.
@@ -74,6 +75,25 @@ impl From<&Variant<'_>> for Value {
 /// Properties by their names with hyphens: `pairing-state`. A newer daemon may know more of them,
 /// and of their words.
 pub type Values = BTreeMap<String, Value>;
+
+/// The interface of pairing. Its properties are asked for each time: a cache is filled by a call that
+/// has no limit of time, and would hold what was true before.
+///
+/// # Errors
+/// The connection is lost.
+pub async fn pairing(connection: &Connection) -> zbus::Result<PairingProxy<'static>> {
+    let builder = PairingProxy::builder(connection);
+    builder.cache_properties(CacheProperties::No).build().await
+}
+
+/// The interface of tokens, as [`pairing`].
+///
+/// # Errors
+/// The connection is lost.
+pub async fn tokens(connection: &Connection) -> zbus::Result<TokensProxy<'static>> {
+    let builder = TokensProxy::builder(connection);
+    builder.cache_properties(CacheProperties::No).build().await
+}
 
 /// All properties.
 ///

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::exit::{Exit, Failure};
 use super::{note, print};
 use crate::oauth::REDIRECT_MAX;
-use c2c_auth_client::proxy::PairingProxy;
+use c2c_auth_client::proxy;
 
 /// Reads the address and waits until the device is paired.
 pub(super) async fn complete(connection: &Connection) -> Result<Exit, Failure> {
@@ -18,7 +18,7 @@ pub(super) async fn complete(connection: &Connection) -> Result<Exit, Failure> {
         note("Paste the whole address that the browser ended on, then press Enter:");
     }
     let address = read(stdin.lock())?;
-    PairingProxy::new(connection).await?.complete_pairing(&address).await?;
+    proxy::pairing(connection).await?.complete_pairing(&address).await?;
     print("Paired.\n")?;
     Ok(Exit::Ok)
 }

@@ -7,10 +7,9 @@ use std::time::Duration;
 use zbus::connection::Builder;
 use zbus::export::futures_core::Stream;
 use zbus::fdo::DBusProxy;
-use zbus::message::Type;
 use zbus::names::BusName;
-use zbus::proxy::{OwnerChangedStream, Proxy};
-use zbus::{Connection, MatchRule, Message, MessageStream};
+use zbus::proxy::{OwnerChangedStream, Proxy, SignalStream};
+use zbus::{Connection, Message};
 
 use super::exit::{Exit, Failure};
 use super::provision::host_key::lost_by_a_start;
@@ -18,7 +17,7 @@ use super::site::{Site, USER};
 use super::systemd::Unit;
 use super::warned;
 use crate::config::accounts::{Accounts as _, Native};
-use crate::messages::contract::{BusAddress, NAME, OBJECT, PAIRING};
+use crate::messages::contract::{BusAddress, NAME, OBJECT};
 
 /// The daemon answers within 20 s, and dbus-daemon says after 25 s that it could not start one.
 /// This is for a daemon that hangs, and for a bus that loses a call to one that is just leaving.
@@ -99,7 +98,7 @@ fn judge(owner: u32, us: u32, service: Option<u32>) -> Option<String> {
 
 /// What the daemon tells, in order, and whether it is there.
 pub(super) struct Subscription {
-    signals: MessageStream,
+    signals: SignalStream<'static>,
     owners: OwnerChangedStream<'static>,
 }
 
@@ -111,34 +110,30 @@ pub(super) enum News {
 }
 
 impl Subscription {
-    /// Listens to a signal of this name. To be called before the first question, so that no change
-    /// is missed.
-    pub(super) async fn new(connection: &Connection, member: &'static str) -> Result<Self, Failure> {
-        let rule = MatchRule::builder()
-            .msg_type(Type::Signal)
-            .sender(NAME)
-            .path(OBJECT)
-            .member(member);
-        let proxy = Proxy::new(connection, NAME, OBJECT, PAIRING).await?;
+    /// Listens to a signal of the owner of our name. To be called before the first question, so
+    /// that no change is missed.
+    ///
+    /// The stream of a proxy drops what anybody else sends: a bus delivers a signal that names its
+    /// receiver whoever sends it, and whatever the match rules say.
+    pub(super) async fn new(
+        connection: &Connection,
+        interface: &'static str,
+        member: &'static str,
+    ) -> Result<Self, Failure> {
+        let proxy = Proxy::new(connection, NAME, OBJECT, interface).await?;
         Ok(Self {
-            signals: MessageStream::for_match_rule(rule.build()?, connection, None).await?,
+            signals: proxy.receive_signal(member).await?,
             owners: proxy.receive_owner_changed().await?,
         })
     }
 
     /// `None`: the connection to the bus is lost.
     pub(super) async fn next(&mut self) -> Option<News> {
-        loop {
-            tokio::select! {
-                signal = next(&mut self.signals) => {
-                    if let Ok(signal) = signal? {
-                        return Some(News::Signal(signal));
-                    }
-                }
+        tokio::select! {
+                signal = next(&mut self.signals) => signal.map(News::Signal),
                 owner = next(&mut self.owners) => {
-                    return Some(owner?.map_or(News::Gone, |_| News::Back));
+                    Some(owner?.map_or(News::Gone, |_| News::Back))
                 }
-            }
         }
     }
 }
@@ -161,15 +156,8 @@ mod tests {
         let (client, server) = tokio::join!(client.build(), server.build());
         let (client, _silent) = (client.expect("a client"), server.expect("a server"));
         let begun = tokio::time::Instant::now();
-        let answer = client
-            .call_method(
-                None::<&str>,
-                "/org/cameratocloud/Auth1",
-                None::<&str>,
-                "GetPairingCode",
-                &(),
-            )
-            .await;
+        let pairing = c2c_auth_client::proxy::pairing(&client).await.expect("a proxy");
+        let answer = pairing.pairing_state().await;
         let error = answer.expect_err("nobody answers");
         assert!(is_unanswered(&error), "{error}");
         assert_eq!(begun.elapsed(), CALL_LIMIT);

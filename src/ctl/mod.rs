@@ -34,7 +34,7 @@ mod systemd;
 mod watch;
 
 use args::{Args, Command};
-use c2c_auth_client::proxy::{PairingProxy, TokensProxy};
+use c2c_auth_client::proxy;
 use connect::{connect_to_look, connect_warned};
 use exit::{Exit, Failure};
 use site::Site;
@@ -115,7 +115,7 @@ fn to_json(value: &impl serde::Serialize) -> Result<String, Failure> {
 }
 
 async fn cancel(connection: &Connection) -> Result<Exit, Failure> {
-    let pairing = PairingProxy::new(connection).await?;
+    let pairing = proxy::pairing(connection).await?;
     let running = pair::is_running(&pairing.pairing_state().await?);
     pairing.cancel_pairing().await?;
     print(if running {
@@ -131,7 +131,7 @@ async fn unpair(connection: &Connection, yes: bool) -> Result<Exit, Failure> {
     if status.paired && !yes {
         confirm(&unpair_question(&status.project_name), "unpair")?;
     }
-    PairingProxy::new(connection).await?.unpair().await?;
+    proxy::pairing(connection).await?.unpair().await?;
     print(if status.paired {
         "Unpaired. The tokens are unusable on this device, and are revoked at the server as soon as it can be reached.\n"
     } else {
@@ -174,10 +174,7 @@ fn unpair_question(project: &str) -> String {
 }
 
 async fn token(connection: &Connection, min_validity: u32) -> Result<Exit, Failure> {
-    let (token, _, _) = TokensProxy::new(connection)
-        .await?
-        .get_access_token(min_validity)
-        .await?;
+    let (token, _, _) = proxy::tokens(connection).await?.get_access_token(min_validity).await?;
     if io::stdout().is_terminal() {
         note("warning: this token is a secret: whoever reads it can upload as this device. It is meant for a pipe.");
     }

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::timeout;
-use zbus::proxy::CacheProperties;
 use zbus::{Connection, DBusError as _};
 
 use super::connect::{News, Subscription, next};
 use super::exit::{Exit, Failure, is_unanswered, word_of};
 use super::{note, print};
 use crate::messages;
-use crate::messages::contract::ErrorName;
-use c2c_auth_client::proxy::{DeviceProxy, Options, PairingProxy, TokensProxy};
+use crate::messages::contract::{ErrorName, PAIRING};
+
+use c2c_auth_client::proxy::{self, DeviceProxy, Options, PairingProxy};
 use c2c_auth_core::{PairingState, Reason};
 use code::Code;
 use screen::Screen;
@@ -123,14 +123,12 @@ fn start(error: &zbus::Error) -> Start {
 /// Pairs, and returns when that is done or has failed.
 pub(super) async fn pair(connection: &Connection, replace: bool) -> Result<Exit, Failure> {
     // The daemon's state is asked for when it matters, not remembered.
-    let pairing = PairingProxy::builder(connection)
-        .cache_properties(CacheProperties::No)
-        .build()
-        .await?;
-    let mut news = Subscription::new(connection, "PairingStateChanged").await?;
+    let pairing = proxy::pairing(connection).await?;
+    let tokens = proxy::tokens(connection).await?;
+    let mut news = Subscription::new(connection, PAIRING, "PairingStateChanged").await?;
     let mut interrupted = Interrupted::new()?;
     let joined = is_running(&pairing.pairing_state().await?);
-    let before = TokensProxy::new(connection).await?.generation().await?;
+    let before = tokens.generation().await?;
 
     let mut options = Options::new();
     if replace {
@@ -249,7 +247,8 @@ async fn follow(
         }
         Step::Paired => {
             screen.end_line();
-            if TokensProxy::new(connection).await?.generation().await? == before {
+            let tokens = proxy::tokens(connection).await?;
+            if ask(|| tokens.generation()).await? == before {
                 return Ok(Some(Err(still_paired())));
             }
             print(&success(&project_name(connection).await?))?;
@@ -267,8 +266,8 @@ async fn follow(
 async fn project_name(connection: &Connection) -> Result<String, Failure> {
     const MOMENT: Duration = Duration::from_secs(5);
     let device = DeviceProxy::new(connection).await?;
-    let mut changes = device.receive_project_name_changed().await;
     let known = async {
+        let mut changes = device.receive_project_name_changed().await;
         while device.project_name().await?.is_empty() {
             next(&mut changes).await;
         }

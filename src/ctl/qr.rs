@@ -14,7 +14,7 @@ use super::exit::{Exit, Failure, word_of};
 use super::pair::on_white;
 use super::print;
 use crate::system::atomic_file::{Access, Disk, PRIVATE, names_a_directory};
-use c2c_auth_client::proxy::{Options, PairingProxy};
+use c2c_auth_client::proxy::{self, Options};
 
 pub(super) async fn qr(connection: &Connection, wanted: &Qr) -> Result<Exit, Failure> {
     let format = wanted.file.as_ref().map_or("text", |(format, _)| *format);
@@ -25,7 +25,7 @@ pub(super) async fn qr(connection: &Connection, wanted: &Qr) -> Result<Exit, Fai
     if let Some(size) = wanted.size {
         options.insert("size", size.into());
     }
-    let answer = PairingProxy::new(connection).await?.get_qr_code(options).await;
+    let answer = proxy::pairing(connection).await?.get_qr_code(options).await;
     let picture = match answer {
         Ok((_, picture)) => zeroize::Zeroizing::new(picture),
         Err(error) if word_of(&error) == Some("NoPairing") => {

@@ -13,10 +13,12 @@ use super::now;
 use super::pair::Interrupted;
 use c2c_auth_client::proxy;
 
+const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
+
 /// The command. Ends well when it is interrupted, and when nobody reads any more.
 pub(super) async fn watch(connection: &Connection, json: bool) -> Result<Exit, Failure> {
     let mut interrupted = Interrupted::new()?;
-    let mut news = Subscription::new(connection, "PropertiesChanged").await?;
+    let mut news = Subscription::new(connection, PROPERTIES, "PropertiesChanged").await?;
     let mut known = Known::default();
     say(json, &known.learn(read(connection).await?), &known)?;
     loop {

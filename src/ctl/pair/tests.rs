@@ -259,6 +259,39 @@ async fn a_daemon_that_went_away_is_asked_again_when_it_is_back() {
     assert!(failure.sentence.contains("cancelled on this device"), "{failure}");
 }
 
+/// A bus delivers a signal that names its receiver, whoever sends it.
+#[tokio::test]
+async fn a_signal_of_somebody_else_is_not_the_daemons() {
+    let fake = Fake::start().await;
+    fake.has_a_flow(Flow::AfterStart);
+    let pairing = tokio::spawn({
+        let client = fake.client.clone();
+        async move { pair(&client, false).await }
+    });
+    fake.called("GetQrCode").await;
+    let stranger = zbus::connection::Builder::address(fake.address())
+        .build()
+        .await
+        .unwrap();
+    let path = "/org/cameratocloud/Auth1";
+    let to = fake.client.unique_name().unwrap();
+    for interface in ["org.cameratocloud.Auth1.Pairing", "x.y"] {
+        let denied = ("unpaired", "denied");
+        stranger
+            .emit_signal(Some(to), path, interface, "PairingStateChanged", &denied)
+            .await
+            .unwrap();
+        stranger
+            .emit_signal(Some(to), path, interface, "PairingStateChanged", &())
+            .await
+            .unwrap();
+    }
+    fake.flow_changed("unpaired", "gave-up").await;
+    let failure = pairing.await.unwrap().unwrap_err();
+    assert!(failure.sentence.contains("in time"), "{failure}");
+    assert!(!fake.calls().iter().any(|call| call == "CancelPairing"));
+}
+
 #[test]
 fn a_flow_of_somebody_else_is_recognised() {
     assert!(is_running("awaiting-user") && is_running("requesting-code"));

@@ -13,7 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::args::FactoryReset;
 use super::connect::connect_warned;
-use super::exit::{Exit, Failure};
+use super::exit::{Exit, Failure, is_unanswered};
 use super::site::{Site, need_root};
 use super::status::Status;
 use super::{confirm, tell};
@@ -22,7 +22,7 @@ use crate::ctl::provision::host_key::lost_by_a_start;
 use crate::ctl::provision::place::{Which, find};
 use crate::messages::contract::BusAddress;
 use crate::store::{self, Directories, Identity, StateKey};
-use c2c_auth_client::proxy::PairingProxy;
+use c2c_auth_client::proxy;
 use c2c_auth_core::{Body, Loaded, Reason, Record};
 use files::Wanted;
 use report::{Report, Server, told};
@@ -163,11 +163,17 @@ async fn unpair(bus: &BusAddress) -> Result<Unpaired, Failure> {
     };
     let found = async {
         let connection = connect_warned(bus).await?;
+        // A daemon that is there and hangs may hold a pairing. That there is none says the bus.
+        match proxy::properties(&connection).await {
+            Err(error) if is_unanswered(&error) => return Ok(Err(error.into())),
+            answer => answer?,
+        };
         let before = Status::read(&connection).await?;
-        Ok::<_, Failure>((connection, before))
+        Ok::<_, Failure>(Ok((connection, before)))
     };
     let (connection, before) = match found.await {
-        Ok(found) => found,
+        Ok(Ok(found)) => found,
+        Ok(Err(silent)) => return Ok(not_done(Complaint::Refused(silent))),
         Err(failure) => {
             return match failure.exit {
                 Exit::Denied => Err(failure),
@@ -178,7 +184,7 @@ async fn unpair(bus: &BusAddress) -> Result<Unpaired, Failure> {
     };
     // It answered: should it go away from here on, it is not known to be gone for good.
     let done = async {
-        PairingProxy::new(&connection).await?.unpair().await?;
+        proxy::pairing(&connection).await?.unpair().await?;
         Status::read(&connection).await
     };
     match done.await {
