@@ -38,6 +38,40 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sd_notify", &["system"]),
 ];
 
+/// What the core must not name, whatever a file of it expects of clippy: its time, its order and its
+/// outcome come from events alone.
+const CORE_NEVER: &[&str] = &[
+    "std::cell",
+    "std::collections::HashMap",
+    "std::collections::HashSet",
+    "std::env",
+    "std::fs",
+    "std::io",
+    "std::net",
+    "std::os",
+    "std::process",
+    "std::rc",
+    "std::sync::Condvar",
+    "std::sync::Mutex",
+    "std::sync::RwLock",
+    "std::sync::atomic",
+    "std::sync::mpsc",
+    "std::thread",
+    "std::time::Instant",
+    "std::time::SystemTime",
+    "std::time::UNIX_EPOCH",
+];
+
+#[test]
+fn the_core_names_no_clock_file_lock_or_socket() {
+    let broken: Vec<_> = sources()
+        .iter()
+        .filter(|(path, _)| path.starts_with("core/"))
+        .flat_map(|(path, text)| impure(path, text))
+        .collect();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
 #[test]
 fn no_folder_imports_what_it_must_not() {
     let broken: Vec<_> = sources()
@@ -164,6 +198,22 @@ fn what_is_allowed_is_not_found() {
     }
 }
 
+#[test]
+fn what_the_core_must_not_name_is_found() {
+    for planted in [
+        "use std::{fmt, time::{Duration, Instant}};",
+        "fn f() { let t = std::time::UNIX_EPOCH.elapsed(); }",
+        "use std::net::ToSocketAddrs as _;",
+        "use std::os::unix::fs::symlink;",
+        "use std::collections::HashMap as Map;",
+        "use std::sync::*;",
+    ] {
+        assert_eq!(impure("core/src/x.rs", planted).len(), 1, "{planted}");
+    }
+    let innocent = "use std::{fmt, time::Duration, collections::{BTreeMap, VecDeque}}; use super::policy::Policy;";
+    assert!(impure("core/src/x.rs", innocent).is_empty());
+}
+
 /// Every Rust file of the daemon and its core, by its path from the root.
 fn sources() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -212,6 +262,25 @@ fn violations(path: &str, text: &str) -> Vec<String> {
             },
         )
         .map(|named| format!("{path}: `{folder}` must not name `{}`", named.join("::")))
+        .collect()
+}
+
+/// Every path of a file of the core that it must not name.
+fn impure(path: &str, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    let tokens = text.parse().unwrap_or_else(|error| panic!("{path}: {error}"));
+    collect(tokens, &[], &[], &mut found);
+    let below = |long: &str, short: &str| long == short || long.starts_with(&format!("{short}::"));
+    let named = found.into_iter().map(|named| named.join("::"));
+    named
+        .filter(|named| {
+            CORE_NEVER.iter().any(|never| {
+                // A glob names everything below it.
+                let glob = named.strip_suffix("::*").is_some_and(|parent| below(never, parent));
+                glob || below(named, never)
+            })
+        })
+        .map(|named| format!("{path}: the core must not name `{named}`"))
         .collect()
 }
 
