@@ -38,8 +38,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sd_notify", &["system"]),
 ];
 
-/// What the core must not name, whatever a file of it expects of clippy: its time, its order and its
-/// outcome come from events alone.
+/// What the core must not name, whatever a file of it expects of clippy: its time, its order and
+/// its outcome come from events alone.
 const CORE_NEVER: &[&str] = &[
     "std::cell",
     "std::collections::HashMap",

@@ -76,8 +76,8 @@ impl From<&Variant<'_>> for Value {
 /// and of their words.
 pub type Values = BTreeMap<String, Value>;
 
-/// The interface of pairing. Its properties are asked for each time: a cache is filled by a call that
-/// has no limit of time, and would hold what was true before.
+/// The interface of pairing. Its properties are asked for each time: a cache is filled by a call
+/// that has no limit of time, and would hold what was true before.
 ///
 /// # Errors
 /// The connection is lost.
