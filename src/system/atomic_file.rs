@@ -186,7 +186,8 @@ impl Disk {
     /// The folder of a file, and the file's name in it.
     fn folder<'a>(&self, path: &'a Path) -> io::Result<(Box<Opened>, &'a str)> {
         let name = path.file_name().and_then(|name| name.to_str());
-        let name = name.ok_or(io::ErrorKind::InvalidInput)?;
+        let why = "the name of the file is not UTF-8";
+        let name = name.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, why))?;
         Ok(((self.0)(directory_of(path)?)?, name))
     }
 
@@ -320,6 +321,8 @@ pub(crate) mod faulty;
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt as _;
     use std::os::unix::fs::{MetadataExt as _, symlink};
 
     use super::*;
@@ -374,6 +377,9 @@ mod tests {
             assert_eq!(refused.to_string(), "this is not the name of a file", "{name}");
         }
         assert!(Disk::real().stage(Path::new(""), b"1", PRIVATE).is_err());
+        let odd = folder.path().join(OsStr::from_bytes(b"\xff.png"));
+        let refused = Disk::real().stage(&odd, b"1", PRIVATE).err().unwrap();
+        assert_eq!(refused.to_string(), "the name of the file is not UTF-8");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
     }
 
