@@ -24,7 +24,7 @@ pub(super) enum Command {
     Unpair {
         yes: bool,
     },
-    /// In seconds; 0 is the daemon's default.
+    /// In seconds. 0 is the daemon's default.
     Token {
         min_validity: u32,
     },
@@ -44,7 +44,7 @@ pub(super) enum Command {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Qr {
-    /// Where to write which format; `None` shows it on the terminal.
+    /// The format and the file. `None` shows the code on the terminal.
     pub(super) file: Option<(&'static str, PathBuf)>,
     pub(super) size: Option<u32>,
     pub(super) fixed: bool,
@@ -61,7 +61,7 @@ pub(super) struct Provision {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum How {
-    /// As credentials; `None`: by the best key there is.
+    /// As credentials. `None` takes the best key there is.
     Sealed(Option<Key>),
     Files(PathBuf),
     /// As credentials, those that are there, under another key.
@@ -264,7 +264,7 @@ fn provision(given: &Given) -> Result<Provision, lexopt::Error> {
 }
 
 fn bus_address(text: &str) -> Result<BusAddress, lexopt::Error> {
-    // An address has a transport and a colon; anything else is a typing error.
+    // An address has a transport and a colon. Anything else is a typing error.
     if matches!(text, "system" | "session") || text.contains(':') {
         Ok(text.into())
     } else {

@@ -50,7 +50,7 @@ async fn is_owned(connection: &Connection) -> Result<bool, Failure> {
 }
 
 /// Connects. Returns a warning when anybody could be answering. A call would start a daemon that is
-/// not running; where that loses the key to its secrets, and root asks, there is no call.
+/// not running. Root makes no call where that start loses the key to the secrets.
 async fn connect(bus: &BusAddress) -> Result<(Connection, Option<String>), Failure> {
     let unreachable =
         |error: zbus::Error| Failure::new(Exit::Unreachable, format!("{bus} cannot be reached ({error})"));
@@ -96,7 +96,7 @@ fn judge(owner: u32, us: u32, service: Option<u32>) -> Option<String> {
         .then(|| format!("{NAME} is owned by uid {owner}, not by {USER}; do not trust codes and tokens from there"))
 }
 
-/// What the daemon tells, in order, and whether it is there.
+/// The daemon's signals in order, and whether it is on the bus.
 pub(super) struct Subscription {
     signals: SignalStream<'static>,
     owners: OwnerChangedStream<'static>,
@@ -105,7 +105,7 @@ pub(super) struct Subscription {
 pub(super) enum News {
     Signal(Message),
     Gone,
-    /// It is on the bus; what was missed has to be read.
+    /// It is on the bus again. The caller must read what it missed.
     Back,
 }
 

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use c2c_auth_client::proxy::ERRORS;
 
-/// What a script can act on. Documented in `--help`; numbers never change.
+/// The exit codes, which scripts act on. They are documented in `--help`, and numbers never change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(super) enum Exit {
@@ -142,7 +142,7 @@ impl From<zbus::Error> for Failure {
                 fdo::Error::NoReply(_) | fdo::Error::Disconnected(_) => silent(),
                 fdo::Error::ServiceUnknown(_)
                 | fdo::Error::NameHasNoOwner(_)
-                // What dbus-daemon says, after 25 s, of a unit that fails when it is called.
+                // dbus-daemon answers this, after 25 s, for a unit that fails when it is called.
                 | fdo::Error::TimedOut(_)
                 | fdo::Error::SpawnExecFailed(_)
                 | fdo::Error::SpawnForkFailed(_)

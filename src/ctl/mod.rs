@@ -3,10 +3,10 @@
 //! Owns: its command line (`spec`), its exit codes, where a production line puts secrets, and what
 //! an operator is told when the daemon is dead. Must never: decide anything the daemon decides, or
 //! touch the daemon's files except to store its secrets (`provision`) and to remove what it knew
-//! (`factory-reset`); for everything else it is an ordinary client.
+//! (`factory-reset`). For everything else it is an ordinary client.
 //!
-//! Invariants: results go to standard output, everything else to standard error; a token is written
-//! to standard output and nowhere else; the wording of all output is made by pure functions.
+//! Invariants: results go to standard output, everything else to standard error. A token is written
+//! to standard output and nowhere else. Pure functions make the wording of all output.
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;

@@ -21,7 +21,7 @@ pub(super) use screen::on_white;
 mod code;
 mod screen;
 
-/// Whether a flow is under way in this state.
+/// True if a flow is under way in this state.
 pub(super) fn is_running(state: &str) -> bool {
     matches!(
         PairingState::from_word(state),
@@ -29,10 +29,10 @@ pub(super) fn is_running(state: &str) -> bool {
     )
 }
 
-/// What a change of state means to the one who waits.
+/// The reaction of a waiting `pair` to a change of state.
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
-    /// Go on waiting; say this, if anything.
+    /// Go on waiting, and print this unless it is empty.
     Wait(String),
     Show,
     Paired,
@@ -79,7 +79,7 @@ fn success(project: &str) -> String {
     }
 }
 
-/// What an error of the call that starts a flow says of that flow.
+/// The state of the flow after an error of the call that starts it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Start {
     /// Nothing was begun. What may run is another's.
@@ -281,8 +281,8 @@ async fn project_name(connection: &Connection) -> Result<String, Failure> {
 
 const HOW_TO_END: &str = "to end it: c2c-authctl cancel";
 
-/// What becomes of a running flow when this tool leaves: it is ended, unless somebody else started
-/// it. `Err` where it goes on although it was started here.
+/// Ends the running flow when this tool leaves, unless somebody else started it. Returns `Err`
+/// where the flow goes on although it was started here.
 async fn leave(pairing: &PairingProxy<'_>, joined: bool) -> Result<String, Failure> {
     if joined {
         return Ok(format!(
@@ -308,7 +308,7 @@ async fn stop(pairing: &PairingProxy<'_>, joined: bool) -> Result<Exit, Failure>
 }
 
 async fn give_up(pairing: &PairingProxy<'_>, joined: bool, failure: Failure) -> Failure {
-    // Who does not say may have one.
+    // A daemon that does not answer may still have a flow.
     let is_over = pairing.pairing_state().await.is_ok_and(|state| !is_running(&state));
     if is_over {
         return failure;

@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::process::Command;
 
-/// Merged on every system of today; on others `/bin` may be a directory of its own.
+/// Every current system merges them. On an older one `/bin` may be a directory of its own.
 const DIRECTORIES: [&str; 2] = ["/usr/bin", "/bin"];
 
 /// The program of this name, with an empty environment.

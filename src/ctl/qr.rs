@@ -51,10 +51,10 @@ pub(super) async fn qr(connection: &Connection, wanted: &Qr) -> Result<Exit, Fai
     Ok(Exit::Ok)
 }
 
-/// Writes to what a user's name leads to. A file is replaced as a whole, so that nobody reads half
-/// of it, and keeps owner and mode; a new one is its owner's alone, because whoever reads it can
-/// bind the device to a project of their own. A FIFO, a device and an open descriptor are written
-/// and stay what they are.
+/// Writes to the file that the user's name leads to. A regular file is replaced as a whole, so that
+/// nobody reads half of it. It keeps its owner and mode. A new file is readable by its owner alone:
+/// anybody who reads the code can bind the device to a project of their own. A FIFO, a device and
+/// an open descriptor are written and stay what they are.
 fn write(path: &Path, picture: &[u8]) -> io::Result<()> {
     let no_file = || io::Error::new(io::ErrorKind::InvalidInput, "this is not the name of a file");
     if names_a_directory(path) {
@@ -102,8 +102,8 @@ fn write(path: &Path, picture: &[u8]) -> io::Result<()> {
     }
 }
 
-/// Where the links lead from this name, the target may be absent; `true` where that is an open
-/// descriptor (`/dev/stdout`), whose link's text is no name.
+/// The path that this name's links lead to. Its target may be absent. The flag is true for an open
+/// descriptor (`/dev/stdout`), because the text of its link is no file name.
 fn followed(path: &Path) -> io::Result<(PathBuf, bool)> {
     // As many as Linux follows.
     const LINKS: usize = 40;

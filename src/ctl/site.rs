@@ -47,7 +47,7 @@ impl Site {
         }
     }
 
-    /// Whether it is this machine, and not one below some directory.
+    /// True if the site is this machine, and not a tree below some directory.
     pub(super) fn is_host(&self) -> bool {
         self.root == Path::new("/")
     }
@@ -58,7 +58,7 @@ impl Site {
         self.root.join(path.strip_prefix("/").unwrap_or(path))
     }
 
-    /// What that machine calls the `path` where we find it.
+    /// The name that the machine itself has for `path`, which is where we find the file.
     pub(super) fn machine_path(&self, path: &Path) -> PathBuf {
         let root = self.root.canonicalize();
         let below = path.strip_prefix(&self.root).or_else(|error| match &root {
@@ -68,7 +68,7 @@ impl Site {
         Path::new("/").join(below.unwrap_or(path))
     }
 
-    /// What becomes of what is written to the absolute `path` of that machine.
+    /// The kind of file system below the absolute `path` of that machine.
     pub(super) fn ground(&self, path: impl AsRef<Path>) -> Ground {
         self.mounts.ground(&self.path(path))
     }
@@ -117,7 +117,8 @@ pub(super) fn names(directory: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
-/// What changes the machine is for root alone, and says so before it asks anything.
+/// Refuses a verb that changes the machine unless the caller is root. Call it before asking
+/// anything.
 pub(super) fn need_root(verb: &str) -> Result<(), Failure> {
     if rustix::process::geteuid().is_root() {
         Ok(())
@@ -148,8 +149,8 @@ mod tests {
                 accounts: Arc::new(()),
                 disk: Disk::real(),
                 mounts: Mounts::parse("1 0 8:1 / / rw - ext4 /dev/root rw"),
-                // What seals in tests takes the real one. Where there is none nothing is sealed,
-                // and nothing else may depend on it.
+                // Tests that seal use the real id. A machine without one seals nothing, and no
+                // other test may depend on it.
                 machine: match System::host().machine_id() {
                     MachineId::Lasting(id) | MachineId::Transient(id) => MachineId::Lasting(id),
                     MachineId::Absent => MachineId::Lasting([1; 16]),

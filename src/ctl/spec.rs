@@ -1,5 +1,5 @@
-//! What the command line knows, as data: the parser reads it, `--help` prints it, and tests hold
-//! completions and man pages against it. Nothing here takes a secret: argv is world-readable.
+//! The command line as data: the parser reads it, `--help` prints it, and tests hold completions
+//! and man pages against it. Nothing here takes a secret: argv is world-readable.
 
 use std::fmt::Write as _;
 
@@ -51,7 +51,7 @@ const fn with(name: &'static str, value: &'static str, kind: Offer, help: &'stat
 
 const JSON: Opt = flag("json", "print JSON");
 
-/// Keys that a secret can be sealed with by choice; `auto` decides by what the machine has.
+/// Keys that an operator can choose to seal with. `auto` decides by what the machine has.
 pub(super) const KEYS: &[&str] = &["auto", "host", "tpm2", "host+tpm2"];
 
 pub(super) const VERBS: &[Verb] = &[
@@ -179,7 +179,7 @@ pub(super) const GLOBAL: &[Opt] = &[
     flag("help", "print this and exit"),
 ];
 
-/// Exit codes as people read them; [`super::exit::Exit`] gives them out.
+/// Exit codes as people read them. [`super::exit::Exit`] gives them out.
 pub(super) const EXIT_CODES: &[(u8, &str)] = &[
     (0, "done; status: paired; check: nothing failed"),
     (1, "failed; check: something failed"),
@@ -200,7 +200,6 @@ pub(super) const EXIT_CODES: &[(u8, &str)] = &[
     (130, "interrupted"),
 ];
 
-// What `--help` prints.
 pub(super) fn help() -> String {
     let mut out = String::from(
         "Controls c2c-authd: the pairing of this device with Frame.io Camera to Cloud, or with\n\

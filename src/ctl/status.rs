@@ -17,15 +17,15 @@ pub(super) mod dead;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Status {
-    /// Somebody answered; see [`dead`] for the other case.
+    /// Somebody answered. See [`dead`] for the other case.
     pub(super) running: bool,
     pub(super) paired: bool,
     pub(super) pairing_state: String,
     pub(super) pairing_reason: String,
     pub(super) attention_needed: bool,
-    /// What a caller for a token would find.
+    /// The result that a caller for a token would get.
     pub(super) token_state: String,
-    /// Of the newest token; 0: none yet.
+    /// The generation of the newest token, 0 while there is none.
     pub(super) generation: u64,
     pub(super) project_name: String,
     pub(super) project_id: String,
@@ -44,7 +44,6 @@ impl Status {
         serde_json::from_value(values).map_err(|error| Failure::failed(format!("the daemon's answer: {error}")))
     }
 
-    /// What a script learns from the exit code.
     #[must_use]
     pub(super) fn exit(&self) -> Exit {
         match PairingState::from_word(&self.pairing_state) {
@@ -150,8 +149,8 @@ impl Status {
     }
 }
 
-/// How long ago, in the one unit that matters. Clocks of daemon and tool are the same; a step may
-/// lie between.
+/// How long ago, in the one unit that matters. Daemon and tool share a clock, but it may be stepped
+/// in between.
 fn ago(now: u64, then: u64) -> String {
     let Some(seconds) = now.checked_sub(then) else {
         return "just now".to_owned();

@@ -18,22 +18,22 @@ pub(super) struct Unit {
     pub(super) active_state: String,
     /// `success`, `exit-code`, `watchdog`, …
     pub(super) result: String,
-    /// How the main process ended: `1` exited, `2` killed, `3` dumped; `0` has not ended.
+    /// How the main process ended: `1` exited, `2` killed, `3` dumped. `0` has not ended.
     pub(super) exec_main_code: i32,
     pub(super) exec_main_status: i32,
     pub(super) status_text: String,
-    /// `enabled`, `disabled`, …; empty: no unit file.
+    /// `enabled`, `disabled`, … Empty without a unit file.
     #[serde(rename = "unit-file-state")]
     pub(super) file_state: String,
     pub(super) restarts: u32,
 }
 
-/// What a unit that does not run died of, and what helps.
+/// The cause of death of a unit that does not run, with its remedy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(super) struct FailureCause {
-    /// What happened: a sentence without its full stop.
+    /// The event, as a sentence without its full stop.
     pub(super) what: String,
-    /// What to do: a sentence without its full stop; empty where there is nothing to do.
+    /// The remedy, as a sentence without its full stop. Empty where there is nothing to do.
     pub(super) cure: String,
 }
 
@@ -62,7 +62,7 @@ impl Unit {
         })
     }
 
-    /// Whether there is a process, or one on its way.
+    /// True if there is a process, or one on its way.
     pub(super) fn runs(&self) -> bool {
         matches!(
             self.active_state.as_str(),
@@ -70,12 +70,12 @@ impl Unit {
         )
     }
 
-    /// Whether systemd could not hand over a credential, so that the daemon never ran.
+    /// True if systemd could not hand over a credential, so that the daemon never ran.
     pub(super) fn lacks_credential(&self) -> bool {
         self.exec_main_code == EXITED && self.exec_main_status == CREDENTIALS
     }
 
-    /// Why it does not run; `None` if it does, or just was not started.
+    /// Why it does not run. `None` if it runs, or was never started.
     pub(super) fn death(&self) -> Option<FailureCause> {
         // Between two tries it is on its way, and still dead of what ended the last one.
         let waits = self.active_state == "activating" && self.result != "success" && self.exec_main_code != 0;
@@ -162,8 +162,7 @@ const EXITED: i32 = 1;
 // `EXIT_CREDENTIALS` of systemd.exec(5)
 const CREDENTIALS: i32 = 243;
 
-/// What systemd knows of one property of any unit. `None`: there is no systemd, or it does not
-/// answer.
+/// systemd's value of one property of any unit. `None`: there is no systemd, or it does not answer.
 pub(super) fn property(unit: &str, name: &str) -> Option<String> {
     Some(show(&["--value", "--property", name, unit])?.trim().to_owned())
 }

@@ -96,7 +96,7 @@ fn json_line(now: u64, changed: &Values, known: &Known) -> String {
     serde_json::json!({ "time": now, "changed": changed, "state": known.0 }).to_string()
 }
 
-/// Words first that matter most; what never changes is left to `status`.
+/// The words that matter most come first. `status` shows what never changes.
 fn text_line(now: u64, changed: &Values) -> String {
     const SHOWN: [&str; 9] = [
         "running",

@@ -1,4 +1,4 @@
-//! What can be checked on the machine itself: configuration, users, state directory, clock.
+//! The checks of the machine itself: configuration, users, state directory, clock.
 
 use std::fs;
 use std::io;
@@ -175,7 +175,7 @@ fn room(directory: &Path) -> Finding {
     }
 }
 
-/// Whether it can be right at all; the server's word on it comes with the server.
+/// Checks that the clock can be right at all. The server checks compare it with the server's clock.
 pub(super) fn clock(found: &mut Vec<Finding>) {
     let floor = Clock::new(None).floor().as_secs();
     let now = crate::ctl::now();

@@ -32,7 +32,7 @@ impl World {
         path
     }
 
-    /// What is found without a server, a bus and a service manager.
+    /// The findings without a server, a bus and a service manager.
     fn look(&self) -> Vec<Finding> {
         let mut found = Vec::new();
         let config = local::configuration(&self.site, &mut found);

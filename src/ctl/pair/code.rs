@@ -21,8 +21,8 @@ impl Code {
         Duration::from_secs(self.0.expires_in.into())
     }
 
-    /// Whether this is the code that `other` is, and only its seconds differ. The id alone does not
-    /// tell: a daemon that starts without a flow counts from 1 again.
+    /// True if `other` is the same code, with at most its seconds different. The id alone does not
+    /// decide: a daemon that starts without a flow counts from 1 again.
     pub(super) fn is(&self, other: &Self) -> bool {
         let (ours, theirs) = (&self.0, &other.0);
         ours.id == theirs.id && ours.typed == theirs.typed && ours.uri == theirs.uri
@@ -51,8 +51,8 @@ impl Code {
         }
     }
 
-    /// Whether the browser has to run on this device: clear http is allowed to itself alone. A
-    /// phone's 127.0.0.1 is the phone.
+    /// True if the browser has to run on this device. A redirect in clear http goes to this device
+    /// alone: a phone's 127.0.0.1 is the phone.
     pub(super) fn comes_back_here(&self) -> bool {
         self.0.typed.is_none() && self.0.uri.contains("redirect_uri=http%3A%2F%2F")
     }

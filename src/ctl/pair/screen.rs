@@ -1,4 +1,4 @@
-//! What is on the terminal while a pairing waits: the code, its picture, its countdown.
+//! The terminal while a pairing waits: the code, its picture, its countdown.
 //!
 //! Must never: write a code to anything but standard output, or change the pairing that it shows.
 
@@ -49,7 +49,7 @@ impl<'a> Screen<'a> {
     pub(super) async fn refresh(&mut self) -> Result<(), Failure> {
         match ask(|| self.pairing.get_pairing_code()).await {
             Ok(answer) => self.show(Code::from_answer(&answer)?).await,
-            // Gone in the meantime; the signal that says so is on its way.
+            // The code is gone in the meantime. The signal that says so is on its way.
             Err(error) if word_of(&error) == Some("NoPairing") => Ok(()),
             Err(error) => Err(error.into()),
         }

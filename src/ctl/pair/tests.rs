@@ -96,7 +96,7 @@ fn a_code_is_another_one_by_its_id_or_by_what_is_typed_and_not_by_its_seconds() 
     assert!(code(&[("expires-in", 7_u32.into())]).is(&shown));
     for other in [
         ("code-id", Variant::from(4_u64)),
-        // Of a daemon that started anew.
+        // A daemon that started anew counts from 1 again, and so repeats the id.
         ("user-code", "654321".into()),
         ("verification-uri", "https://elsewhere.example/device".into()),
     ] {
@@ -148,7 +148,7 @@ fn an_end_without_success_says_why_and_what_to_do() {
     }
 }
 
-/// What a call would have to answer with for this tool to go on.
+/// True for the errors after which this tool goes on waiting.
 fn is_followed(kind: ErrorName) -> bool {
     use ErrorName as K;
     match kind {

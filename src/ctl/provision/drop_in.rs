@@ -1,6 +1,6 @@
-//! What `provision` writes into the configuration: one drop-in of its own. In comments it also
-//! records where unsealed secrets may be while they are being moved, so that no crash loses track
-//! of them, and where former unsealed state keys are kept.
+//! The one drop-in that `provision` writes into the configuration. In comments it also records
+//! where unsealed secrets may be while they are being moved, so that no crash loses track of them.
+//! It records as well where former unsealed state keys are kept.
 //!
 //! Root removes what it names. So a name that `provision` cannot have written is never used, only
 //! reported.
@@ -38,7 +38,7 @@ pub(in crate::ctl) struct DropIn {
     pub(in crate::ctl) unsettled: BTreeSet<PathBuf>,
     /// Files, mostly gone, beside which former state keys are kept in clear: see `keep`.
     pub(in crate::ctl) kept_beside: BTreeSet<PathBuf>,
-    /// What else it names, which `provision` did not write. Never written again.
+    /// Other names in it, which `provision` did not write. Never written again.
     pub(in crate::ctl) strange: BTreeSet<PathBuf>,
 }
 
@@ -81,7 +81,7 @@ impl DropIn {
         }
     }
 
-    /// What it says now; empty if there is none.
+    /// The drop-in as it is now. Empty if there is none.
     pub(in crate::ctl) fn load(site: &Site) -> Result<Self, Failure> {
         let path = Self::path(site);
         if !path.exists() {
@@ -119,7 +119,7 @@ impl DropIn {
         named.chain(self.unsettled.iter().cloned()).collect()
     }
 
-    /// What is to be known of what it names and `provision` did not write: it was not touched.
+    /// A warning for each name that `provision` did not write. Those files were not touched.
     pub(in crate::ctl) fn strangers(&self, site: &Site) -> impl Iterator<Item = String> {
         let by = Self::path(site);
         self.strange.iter().map(move |path| {
@@ -234,8 +234,8 @@ impl DropIn {
     }
 }
 
-/// Whether `provision` may have written this name: whole, without detours, and of a secret. The
-/// package's postrm asks the same.
+/// True if `provision` may have written this name: absolute, without detours, and the name of a
+/// secret. The package's postrm has the same test.
 fn is_ours(path: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();
     let mut parts = bytes.split(|byte| *byte == b'/');
@@ -274,7 +274,7 @@ fn quote(text: &str) -> String {
     out
 }
 
-/// What [`quote`] made, or `None`.
+/// The inverse of [`quote`]. `None` for a text that it did not make.
 fn unquote(text: &str) -> Option<String> {
     let mut rest = text.strip_prefix('"')?.strip_suffix('"')?.chars();
     let mut out = String::new();

@@ -1,4 +1,4 @@
-//! What `provision` does around its work: restarts the daemon with the new secrets, and reports.
+//! The end of `provision`: restarts the daemon with the new secrets, and reports.
 
 use std::fmt::Write as _;
 

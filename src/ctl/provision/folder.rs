@@ -1,5 +1,5 @@
-//! Whether a directory may hold unsealed secrets: the daemon must see it from inside its sandbox,
-//! it must be persistent, and nobody but root may change anything on the way to it.
+//! Decides if a directory may hold unsealed secrets. The daemon must see it from inside its
+//! sandbox, it must be persistent, and nobody but root may change anything on the way to it.
 //!
 //! Checked component by component, so that no symbolic link leads elsewhere. Since everything on
 //! the way belongs to root, the result stays true.
@@ -17,7 +17,7 @@ use crate::ctl::exit::Failure;
 use crate::ctl::site::{Site, USER};
 use crate::system::mounts::Ground;
 
-/// What the unit hides from the daemon, and by which line.
+/// The directories that the unit hides from the daemon, each with the line that does it.
 const HIDDEN: [(&str, &str); 8] = [
     ("/home", "ProtectHome="),
     ("/root", "ProtectHome="),

@@ -14,7 +14,7 @@ use crate::system::mounts::Ground;
 /// Where drop-ins of the configuration are, the usual place first.
 pub(super) const DROP_INS: [&str; 2] = ["/etc/c2c-authd/config.d", "/var/lib/c2c-provision/config.d"];
 
-/// What makes systemd find the spare store, of the package or of the operator.
+/// The files that link the spare store to where systemd looks: the package's and the operator's.
 const LINKED_BY: [&str; 2] = ["/usr/lib/tmpfiles.d/c2c-authd.conf", "/etc/tmpfiles.d/c2c-authd.conf"];
 
 /// A directory of the machine to keep things in.
@@ -66,7 +66,7 @@ fn choose(site: &Site, usual: &str, spare: Option<&str>) -> Option<Home> {
     Some(Home { directory, warning })
 }
 
-/// What is to be known of a directory that is forgotten with the next boot.
+/// The warning about a directory that does not survive a reboot.
 pub(super) fn gone(directory: &Path) -> String {
     format!(
         "{} is on a file system that does not survive a reboot",

@@ -12,15 +12,15 @@ use super::place::{Which, credentials};
 use super::seal::{Key, header};
 use crate::ctl::site::Site;
 
-/// systemd's application id for it; its file begins with the id that [`MachineId::app_specific`]
-/// makes of this one.
+/// systemd's application id for the host key. The key file begins with the id that
+/// [`MachineId::app_specific`] makes of this one.
 ///
 /// [`MachineId::app_specific`]: crate::config::MachineId::app_specific
 const APPLICATION_ID: [u8; 16] = [
     0xd3, 0xac, 0xec, 0xba, 0x0d, 0xad, 0x4c, 0xdf, 0xb8, 0xc9, 0x38, 0x15, 0x28, 0x93, 0x6c, 0x58,
 ];
 
-/// Whether systemd would delete the key if it read it now. `false` where it cannot be read.
+/// True if systemd would delete the key on reading it now. False where the key cannot be read.
 pub(in crate::ctl) fn is_foreign(site: &Site) -> bool {
     let path = site.host_key();
     // systemd follows no link, refuses what is no file or has no key in it, and reads nothing
@@ -36,12 +36,12 @@ pub(in crate::ctl) fn is_foreign(site: &Site) -> bool {
     read.is_ok() && beginning[..16] != ours
 }
 
-/// Whether a credential that is sealed like this makes systemd read the key.
+/// True if systemd reads the host key to open a credential that is sealed with `key`.
 pub(super) const fn is_read_for(key: Key) -> bool {
     key.needs_host() || matches!(key, Key::Other)
 }
 
-/// What is to be known of such a credential.
+/// The warning about a credential that was sealed under another machine id.
 pub(super) fn sealed_elsewhere(site: &Site) -> String {
     let key = site.host_key();
     let key = key.display();

@@ -71,7 +71,7 @@ pub(super) fn beside(site: &Site, path: &Path) -> io::Result<PathBuf> {
     Ok(copy)
 }
 
-/// The copies of this file, with their numbers; also one of which there is only what a cut left.
+/// The copies of this file, with their numbers. A copy that a power cut left incomplete counts too.
 pub(in crate::ctl) fn copies(path: &Path) -> io::Result<Vec<(u32, PathBuf)>> {
     let (Some(above), Some(stem)) = (path.parent(), path.file_name()) else {
         return Ok(Vec::new());

@@ -1,10 +1,10 @@
 //! `provision`: the production line's step. Puts the client secret, the state key and the client id
 //! where systemd and the daemon find them.
 //!
-//! Invariants: everything is examined before anything is changed; nothing replaces another secret
-//! without `--replace`; a state key that does not open is kept beside the one that replaces it; a
-//! sealed secret takes effect only after it was opened again and compared; an unsealed secret is on
-//! disk only if files were asked for, and its location is recorded on disk first; whenever the
+//! Invariants: everything is examined before anything is changed. Nothing replaces another secret
+//! without `--replace`. A state key that does not open is kept beside the one that replaces it. A
+//! sealed secret takes effect only after it was opened again and compared. An unsealed secret is on
+//! disk only if files were asked for, and its location is recorded on disk first. Whenever the
 //! power is cut, the daemon finds the former secrets or the new ones, and running the command again
 //! finishes the work.
 
@@ -66,7 +66,7 @@ struct Report {
     client_secret: Done,
     state_key: Done,
     client_id: Done,
-    /// `host`, `tpm2`, `host+tpm2`; `file` for files.
+    /// `host`, `tpm2`, `host+tpm2`, or `file` for files.
     key: String,
     place: PathBuf,
     protection: String,
@@ -145,7 +145,7 @@ struct Target {
 enum Kind {
     Files,
     Sealed {
-        /// With this; without one nothing can be sealed, which matters only if something has to be.
+        /// The key to seal with. An error here matters only if something has to be sealed.
         key: Result<Key, CredsError>,
         /// Because somebody said so: then a secret sealed with another key moves too.
         explicit: bool,
@@ -198,7 +198,7 @@ impl Target {
         site.path(&self.directory).join(name)
     }
 
-    /// Whether what was found is kept as it is to be.
+    /// True if the secret, as found, is already stored the way this target stores it.
     fn is_met_by(&self, site: &Site, which: Which, kept: &Kept) -> bool {
         match (&self.kind, kept) {
             (Kind::Sealed { key, explicit }, Kept::Sealed { header, path }) => {
@@ -342,7 +342,7 @@ fn report(
     })
 }
 
-/// What the image's own configuration names is not ours to remove.
+/// Warns of files in clear that the image's own configuration names: they are not ours to remove.
 fn left_in_clear(site: &Site, config: &Config) -> Vec<String> {
     let named = Which::BOTH.map(|which| (which, which.configured(config)));
     let there = named.into_iter().filter_map(|(which, path)| Some((which, path?)));

@@ -21,8 +21,8 @@ pub(in crate::ctl) enum Which {
 impl Which {
     pub(in crate::ctl) const BOTH: [Self; 2] = [Self::ClientSecret, Self::StateKey];
 
-    /// The name that it is sealed under and that the daemon reads it by; in clear, also the name of
-    /// its file.
+    /// The name that it is sealed under and that the daemon reads it by. In clear it is also the
+    /// name of its file.
     pub(in crate::ctl) const fn name(self) -> &'static str {
         match self {
             Self::ClientSecret => "client-secret",
@@ -68,7 +68,7 @@ pub(in crate::ctl) type Plain = Zeroizing<Vec<u8>>;
 
 /// Where systemd looks for an encrypted credential that is named and not placed, in this order.
 pub(in crate::ctl) const STORES: [&str; 5] = [
-    // What a boot loader or a hypervisor brought.
+    // A boot loader or a hypervisor puts its credentials here.
     "/run/credentials/@encrypted",
     "/etc/credstore.encrypted",
     LINKS,
@@ -76,8 +76,8 @@ pub(in crate::ctl) const STORES: [&str; 5] = [
     "/usr/lib/credstore.encrypted",
 ];
 
-/// Where it looks after that: stores of what is not encrypted. A file of our name there is
-/// decrypted nevertheless; if it is in clear, the unit ends with 243.
+/// Where systemd looks after that: the stores of plain credentials. It decrypts a file of our name
+/// there all the same. If the file is in clear, the unit ends with 243.
 pub(in crate::ctl) const PLAIN_STORES: [&str; 5] = [
     "/run/credentials/@system",
     "/etc/credstore",
@@ -107,7 +107,7 @@ pub(in crate::ctl) fn sealed_paths(site: &Site, which: Which) -> [PathBuf; 2] {
 pub(in crate::ctl) enum Kept {
     Sealed {
         path: PathBuf,
-        /// What its header says; `None`: it is no sealed credential.
+        /// The header in clear. `None`: the file is no sealed credential.
         header: Option<Header>,
     },
     File {
@@ -197,7 +197,7 @@ fn why_closed(site: &Site, kept: &Kept) -> String {
         return String::new();
     };
     let Some(Header { key, bound_to_pcrs }) = *header else {
-        // Beside the sealed ones it may be what a fault left of one; elsewhere somebody put it
+        // Beside the sealed ones it may be what a fault left of one. Elsewhere somebody put it
         // there.
         let plain = PLAIN_STORES.map(|store| site.path(store));
         return if plain.iter().any(|store| kept.path().starts_with(store)) {

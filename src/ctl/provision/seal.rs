@@ -48,12 +48,12 @@ impl Key {
         all.into_iter().find(|key| key.word() == word)
     }
 
-    /// Whether the host's key file is needed to open it.
+    /// True if opening needs the host's key file.
     pub(in crate::ctl) const fn needs_host(self) -> bool {
         matches!(self, Self::Host | Self::HostTpm2)
     }
 
-    /// Whether the TPM is needed to open it.
+    /// True if opening needs the TPM.
     pub(in crate::ctl) const fn needs_tpm(self) -> bool {
         matches!(self, Self::Tpm2 | Self::HostTpm2)
     }
@@ -83,17 +83,17 @@ impl Key {
     }
 }
 
-/// What the clear header of a sealed credential says.
+/// The header of a sealed credential, which is in clear.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ctl) struct Header {
     pub(in crate::ctl) key: Key,
-    /// Whether measurements of firmware or system must be the same as when it was sealed.
+    /// True if opening needs the firmware or system measurements of the time of sealing.
     pub(in crate::ctl) bound_to_pcrs: bool,
 }
 
-/// Reads the header; `None` if this is no sealed credential.
+/// Reads the header. `None` if this is no sealed credential.
 pub(in crate::ctl) fn header(sealed: &[u8]) -> Option<Header> {
-    // Of systemd's creds-util.h; the value of each is part of the format.
+    // The ids are those of systemd's creds-util.h. Each value is part of the format.
     const IDS: [(u128, Key); 10] = [
         (0x5a1c_6a86_df9d_4096_b1d5_a65e_0862_f19a, Key::Host),
         (0x55b9_ed1d_3859_4d43_a831_9d2e_bb33_2ac6, Key::Host),
@@ -114,8 +114,8 @@ pub(in crate::ctl) fn header(sealed: &[u8]) -> Option<Header> {
         .collect();
     let bytes = STANDARD.decode(text).ok()?;
     let id = u128::from_be_bytes(bytes.get(..16)?.try_into().ok()?);
-    // Four sizes and the nonce come first, padded to eight bytes; then, with a TPM, the mask of
-    // PCRs.
+    // Four sizes and the nonce come first, padded to eight bytes. With a TPM the mask of PCRs
+    // follows.
     let nonce = u32::from_le_bytes(bytes.get(24..28)?.try_into().ok()?);
     let found = IDS.iter().find(|(known, _)| *known == id);
     let key = found.map_or(Key::Other, |(_, key)| *key);
@@ -135,7 +135,8 @@ pub(in crate::ctl) fn header(sealed: &[u8]) -> Option<Header> {
 /// to be bound to them is not to be bound.
 const FREE_PCRS: u64 = 1 << 16 | 1 << 23;
 
-/// What `systemd-creds has-tpm2` lists: each part with `+` or `-`; 257 lists the libraries too.
+/// Reads the list of `systemd-creds has-tpm2`: each part with `+` or `-`. Version 257 lists the
+/// libraries too.
 fn knows_tpm(listed: &str) -> bool {
     let says = |word: &str| listed.lines().any(|line| line.trim() == word);
     says("+driver") && says("+system") && !says("-libraries")
@@ -224,8 +225,8 @@ impl Creds<'_> {
         }
     }
 
-    /// Whether something may be sealed with the host's key: then the machine is the same one after
-    /// the next boot, and the key its own.
+    /// Checks that the host's key may seal something: the machine id survives the next boot, and
+    /// the key belongs to it.
     pub(in crate::ctl) fn usable_host_key(self) -> Result<(), CredsError> {
         match self.0.machine {
             MachineId::Lasting(_) => self.spared_host_key(),
@@ -242,9 +243,9 @@ impl Creds<'_> {
         }
     }
 
-    /// Whether kernel and systemd know a TPM. Not by the program's verdict, which is "partial"
-    /// where the firmware knows none: no firmware of a camera's board does, and sealing does not
-    /// need it.
+    /// True if kernel and systemd know a TPM. The exit code of the program does not decide. It is
+    /// "partial" where the firmware knows none: no firmware of a camera's board does, and sealing
+    /// does not need it.
     pub(in crate::ctl) fn has_tpm(self) -> Result<bool, CredsError> {
         let output = self
             .command(&["has-tpm2"])
@@ -255,7 +256,7 @@ impl Creds<'_> {
         Ok(knows_tpm(&String::from_utf8_lossy(&output.stdout)))
     }
 
-    /// Whether the host's key will be there after the next reboot.
+    /// True if the host's key survives the next reboot.
     pub(in crate::ctl) fn host_key_lasts(self) -> bool {
         // The file and the directories above it may be made only with the first credential.
         self.0.mounts.ground(&self.0.host_key()) == Ground::Lasting
@@ -287,7 +288,8 @@ impl Creds<'_> {
             let _ = stderr.read_to_string(&mut said);
             said
         });
-        // A pipe takes more than any secret; one that closes early says why on its standard error.
+        // A pipe holds more than any secret. A program that closes it early says why on standard
+        // error.
         let _ = stdin.write_all(input);
         drop(stdin);
         // Reserved at once: a vector that grows leaves unwiped copies behind.

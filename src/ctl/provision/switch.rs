@@ -25,7 +25,7 @@ use crate::system::mounts::Ground;
 pub(super) struct Names {
     pub(super) former: DropIn,
     pub(super) drop_in: DropIn,
-    /// Where the new one is written; `None`: it is the former.
+    /// Where the new one is written. `None`: it is the former.
     pub(super) home: Option<Home>,
 }
 
@@ -112,7 +112,7 @@ pub(super) fn carry_out(
     Ok(kept)
 }
 
-/// What goes into the file: for a sealed one, after it was opened again.
+/// The content of the secret's file. A sealed one was opened again.
 fn content(site: &Site, target: &Target, which: Which, plain: &Plain) -> Result<Plain, Failure> {
     let key = match &target.kind {
         Kind::Files => return Ok(plain.clone()),
@@ -144,7 +144,8 @@ fn stage(site: &Site, target: &Target, which: Which, content: &Plain) -> Result<
             None
         }
         Kind::Files => {
-            // Root's, so that the daemon cannot put another file there; it may pass.
+            // Root owns the directory, so that the daemon cannot put another file there. The daemon
+            // may pass.
             let group = site.service.map(|(_, gid)| (site.root_uid, gid));
             let access = Access {
                 mode: 0o750,
@@ -190,13 +191,14 @@ fn link_spare(site: &Site, moves: &[Move]) -> Result<(), Failure> {
             links.join(step.which.credential()),
             Path::new(SPARE_STORE).join(step.which.credential()),
         );
-        // As the machine will read it; below a test's root it leads to the same file.
+        // The link names the file as the machine will read it. Below a test's root it leads to the
+        // same file.
         site.disk.link(&name, &site.path(to)).map_err(at(&name))?;
     }
     Ok(())
 }
 
-/// Whether the daemon will look for files where they were put.
+/// Checks that the daemon will look for files where they were put.
 fn in_force(site: &Site, target: &Target, moves: &[Move]) -> Result<(), Failure> {
     let config = site.config()?;
     for which in written(moves) {
@@ -221,7 +223,7 @@ fn written(moves: &[Move]) -> impl Iterator<Item = Which> {
     moves.iter().filter(|step| step.plain.is_some()).map(|step| step.which)
 }
 
-/// What `provision` itself stored elsewhere, sealed, of those that have a new place.
+/// Sealed files that `provision` itself stored elsewhere, of the secrets that have a new place.
 fn superseded(site: &Site, target: &Target, moves: &[Move]) -> Vec<PathBuf> {
     let mut paths = Vec::new();
     for which in written(moves) {
@@ -234,7 +236,7 @@ fn superseded(site: &Site, target: &Target, moves: &[Move]) -> Vec<PathBuf> {
 /// Refuses where something that cannot be removed would win over what is to be stored.
 fn unhidden(site: &Site, target: &Target, moves: &[Move]) -> Result<(), Failure> {
     let lasts = site.ground(&target.directory) == Ground::Lasting;
-    // In systemd's order; credentials win over files.
+    // The places stand in systemd's order. Credentials win over files.
     let before = STORES
         .iter()
         .chain(&PLAIN_STORES)

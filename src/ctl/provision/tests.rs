@@ -39,7 +39,7 @@ impl World {
         self.site.path(path).exists()
     }
 
-    /// What the daemon would get.
+    /// The secret that the daemon would get.
     fn secret(&self, which: Which) -> (Kept, Plain) {
         let config = self.site.config().unwrap();
         let found = find(&self.site, Some(&config), which).unwrap().unwrap();

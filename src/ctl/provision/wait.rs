@@ -1,11 +1,12 @@
 //! The unit's wait for the TPM: a systemd drop-in, written when a secret is sealed with the TPM and
 //! removed when none is.
 //!
-//! If the TPM's driver is a module, it may be loaded after the daemon starts; systemd then cannot
-//! open the credentials, and the unit fails with 243, which is not retried. Not in the unit as
-//! shipped: a device without a TPM would wait for it at each boot. Never written if systemd does
-//! not know the device, for the same reason. Never replaces or removes somebody else's file of that
-//! name: a link to `/dev/null` is how an administrator says that none is wanted.
+//! If the TPM's driver is a module, it may be loaded after the daemon starts. Then systemd cannot
+//! open the credentials, and the unit fails with 243, which is not retried. The unit as shipped
+//! does not wait: a device without a TPM would wait for it at each boot. The drop-in is never
+//! written if systemd does not know the device, for the same reason. Never replaces or removes
+//! somebody else's file of that name: a link to `/dev/null` is how an administrator says that none
+//! is wanted.
 
 use std::fs;
 use std::io;
@@ -45,12 +46,12 @@ pub(in crate::ctl) fn path(site: &Site) -> PathBuf {
     site.path(PATH)
 }
 
-/// What is, or was, at its place.
+/// The file at the place of the drop-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::ctl) enum There {
     Nothing,
     Ours,
-    /// Also a link, wherever it leads.
+    /// Also a link, whatever its target.
     Others,
 }
 

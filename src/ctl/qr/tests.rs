@@ -138,7 +138,7 @@ fn a_file_that_can_be_written_in_a_directory_that_cannot_is_written() {
     let written = std::thread::spawn({
         let path = path.clone();
         move || {
-            // Of this thread alone: root may write everywhere by these.
+            // Only this thread loses its capabilities. With them root may write everywhere.
             let none = rustix::thread::CapabilitySets {
                 effective: rustix::thread::CapabilitySet::empty(),
                 permitted: rustix::thread::CapabilitySet::empty(),

@@ -13,11 +13,11 @@ use crate::ctl::site::{Site, names};
 use crate::store::{Lock, OpenError, REVOCATIONS, SLOTS, SPILL, is_ours, is_set_aside};
 use crate::system::atomic_file::{is_directory, without_stage};
 
-/// What is to go beside what always goes.
+/// The optional parts of a reset, beside those that are always removed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Wanted {
     pub(super) records: bool,
-    /// Also what the server did not hear of.
+    /// Also the list of revocations that the server has not received.
     pub(super) revocations: bool,
     pub(super) provisioning: bool,
 }
@@ -27,7 +27,7 @@ pub(super) struct Wanted {
 pub(super) struct Outcome {
     pub(super) removed: Vec<String>,
     pub(super) kept: Vec<String>,
-    /// What is not ours to remove: one sentence each.
+    /// Files that are not ours to remove: one sentence each.
     pub(super) left: Vec<String>,
     /// There were records that might have been a pairing.
     pub(super) had_records: bool,
@@ -41,12 +41,12 @@ pub(super) struct Outcome {
     pub(super) gave_up_revocations: bool,
 }
 
-/// Whether the server has yet to hear of something.
+/// True if there are revocations that the server has not received.
 pub(super) fn pending(state: &Path) -> bool {
     state.join(REVOCATIONS).exists()
 }
 
-/// Whether there are records, which may be a pairing.
+/// True if there are records, which may be a pairing.
 pub(super) fn records(site: &Site, state: &Path) -> bool {
     let there = |path: &Path| !matches!(path.try_exists(), Ok(false));
     SLOTS.iter().any(|name| there(&state.join(name))) || there(&site.runtime_directory().join(SPILL))
@@ -130,8 +130,8 @@ fn take_secret(site: &Site, path: &Path, outcome: &mut Outcome) -> io::Result<()
     take(site, path, outcome)
 }
 
-/// What `provision` stored. What came with the image stays, and is told. The drop-in goes last: it
-/// names the others.
+/// Removes what `provision` stored. Files of the image stay, and are reported. The drop-in goes
+/// last: it names the others.
 fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outcome) -> io::Result<()> {
     let loaded = DropIn::load(site);
     if let Err(why) = &loaded {

@@ -1,10 +1,10 @@
-//! `factory-reset`: ends an ownership. The daemon forgets and tells the server; then its files are
+//! `factory-reset`: ends an ownership. The daemon forgets and tells the server. Then its files are
 //! removed.
 //!
 //! Invariants: a revocation that the server has not received is kept, or given up only on request,
-//! and never silently; a daemon that answers but does not unpair keeps its files, unless asked to
-//! give the pairing up; no file is removed while a daemon holds the lock on the state directory;
-//! removals are durable; no service but this machine's is touched.
+//! and never silently. A daemon that answers but does not unpair keeps its files, unless asked to
+//! give the pairing up. No file is removed while a daemon holds the lock on the state directory.
+//! Removals are durable. No service but this machine's is touched.
 
 use std::path::Path;
 use std::time::Duration;
@@ -35,9 +35,9 @@ mod unit;
 struct Unpaired {
     /// `None`: it did not answer.
     was_paired: Option<bool>,
-    /// What is left on disk holds no token.
+    /// The records on disk hold no token.
     tombstone: bool,
-    /// The daemon's word for how it stands now; empty: not known.
+    /// The daemon's word for its state now. Empty: not known.
     reason: String,
     complaint: Option<Complaint>,
 }
@@ -82,7 +82,7 @@ async fn reset(site: &Site, bus: &BusAddress, wanted: &FactoryReset) -> Result<R
             "the configuration cannot be read, so the default places are used: {error}"
         ));
     }
-    // The unit is started again afterwards; without the secrets nothing is lost by that.
+    // The unit is started again afterwards. Without the secrets nothing is lost by that.
     if let (Some(why), false) = (lost_by_a_start(site), wanted.provisioning) {
         return Err(Failure::failed(format!(
             "{why}. Nothing was removed; --provisioning removes the secrets too, and needs neither"
@@ -122,11 +122,11 @@ async fn reset(site: &Site, bus: &BusAddress, wanted: &FactoryReset) -> Result<R
     Ok(told(&unpaired, provider.as_ref(), outcome, warnings))
 }
 
-/// What must not be removed yet, as how the server stands and why.
+/// The state of the server and the reason, if something must not be removed yet.
 fn hold_back(site: &Site, state: &Path, unpaired: &Unpaired, provisioning: bool) -> Option<(Server, String)> {
     let may_be_paired = !unpaired.tombstone && files::records(site, state);
     let why = match &unpaired.complaint {
-        // Of a device that was never provisioned there is nothing to lose.
+        // A device that was never provisioned has nothing to lose.
         Some(Complaint::Refused(Failure { exit, sentence })) if *exit != Exit::NotProvisioned || may_be_paired => {
             format!(
                 "c2c-authd did not unpair ({sentence}), and a pairing, if there is one, can still be revoked at the server. Fix \
@@ -199,9 +199,8 @@ async fn unpair(bus: &BusAddress) -> Result<Unpaired, Failure> {
     }
 }
 
-/// Whether this reason is read from a tombstone: then the records hold no token, only the clock's
-/// floor and a counter. After any other they may be somebody's pairing that this daemon cannot
-/// read.
+/// True if this reason is read from a tombstone. Then the records hold no token, only the clock's
+/// floor and a counter. After any other reason they may be a pairing that this daemon cannot read.
 fn is_tombstone(reason: &str) -> bool {
     use Reason as R;
     match Reason::from_word(reason) {
@@ -230,7 +229,7 @@ fn is_tombstone(reason: &str) -> bool {
     }
 }
 
-/// Whether the records open, and say that there is no pairing. `false` also where nobody can tell.
+/// True if the records open and hold no pairing. False also where nobody can tell.
 fn tombstone_on_disk(site: &Site, config: &Config, state: &Path) -> bool {
     let look = || {
         let key = find(site, Some(config), Which::StateKey).ok()??.content.ok()?;
@@ -257,7 +256,7 @@ fn tombstone_on_disk(site: &Site, config: &Config, state: &Path) -> bool {
     )
 }
 
-/// The daemon revokes in the background; its list of what is left to revoke is a file.
+/// The daemon revokes in the background. Its list of what is left to revoke is a file.
 async fn wait_for_server(state: &Path, limit: Duration) {
     const STEP: Duration = Duration::from_millis(100);
     let end = Instant::now() + limit;

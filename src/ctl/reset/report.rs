@@ -1,4 +1,4 @@
-//! What a reset reports, to people and programs.
+//! The report of a reset, for people and programs.
 //!
 //! Must never: claim that the server was told more than it was.
 
@@ -25,7 +25,8 @@ pub(super) enum Server {
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Report {
     pub(super) server: Server,
-    /// What a server that was not told still has, and who can end it. For people.
+    /// The part of the pairing that is left at a server that was not told, and who can end it. For
+    /// people.
     #[serde(skip)]
     pub(super) remains: String,
     /// Nothing was removed, so that the server can still be told.
@@ -37,7 +38,7 @@ pub(super) struct Report {
     pub(super) warnings: Vec<String>,
 }
 
-/// What is said of it; `provider` is `None` where the configuration cannot be read.
+/// Makes the report. `provider` is `None` where the configuration cannot be read.
 pub(super) fn told(
     unpaired: &Unpaired,
     provider: Option<&Provider>,
@@ -79,8 +80,8 @@ pub(super) fn told(
     }
 }
 
-/// What is left at a server that was not told. How long it lasts is told where the configuration
-/// says it.
+/// A sentence about the grant that is left at a server that was not told. It gives a lifetime where
+/// the configuration has one.
 pub(super) fn remains(provider: Option<&Provider>) -> String {
     const DAY: u64 = 86_400;
     let life = |provider: &Provider| match provider.refresh_token_life {

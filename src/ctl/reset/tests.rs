@@ -149,7 +149,7 @@ fn provisioning_goes_only_when_asked_for_and_the_images_own_stays() {
     let ours = put("/etc/credstore.encrypted/c2c-authd.client-secret");
     let former = put("/etc/credstore.encrypted/c2c-authd.state-key.replaced.1");
     let images = put("/usr/lib/credstore.encrypted/c2c-authd.state-key");
-    // All services of a machine share the stores; these names may be anybody's.
+    // All services of a machine share the stores. These names may be anybody's.
     let others = [
         "/etc/credstore.encrypted/client-secret",
         "/etc/credstore.encrypted/state-key.replaced.1",

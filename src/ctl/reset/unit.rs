@@ -1,4 +1,4 @@
-//! The unit around a reset: stopped before files are removed, started again after; systemd reloads
+//! The unit around a reset: stopped before files are removed, started again after. systemd reloads
 //! if one of its files was removed.
 //!
 //! Must never: talk to this machine's systemd on behalf of another machine, such as one below a
@@ -12,9 +12,9 @@ use crate::ctl::site::Site;
 use crate::ctl::systemd::{Unit, daemon_reload, systemctl};
 
 pub(super) trait Manager {
-    /// Whether there is a process, or one on its way.
+    /// True if there is a process, or one on its way.
     fn runs(&self) -> bool;
-    /// `start`, `stop`. `Err` is what it said.
+    /// Calls `start` or `stop`. `Err` has the manager's own text.
     fn call(&self, verb: &str) -> Result<(), String>;
     fn reload(&self);
 }
@@ -36,12 +36,12 @@ impl Manager for Systemd {
     }
 }
 
-/// The manager of that machine; `None`: it does not run.
+/// The manager of that machine. `None`: it does not run.
 pub(super) fn of(site: &Site) -> Option<&'static dyn Manager> {
     site.is_host().then_some(&Systemd)
 }
 
-/// What stops the daemon for the moment is its manager; what keeps it away meanwhile is the lock.
+/// The manager stops the daemon only for the moment. The lock keeps the daemon away meanwhile.
 pub(super) fn with_the_unit_stopped(
     manager: Option<&dyn Manager>,
     work: impl FnOnce() -> io::Result<Outcome>,
@@ -52,7 +52,7 @@ pub(super) fn with_the_unit_stopped(
         manager.call("stop").map_err(failed)?;
     }
     let done = work().map_err(Failure::failed);
-    // What ended half-way may have come that far.
+    // A reset that ended half-way may have removed the drop-in.
     let changed = done.as_ref().map_or(true, |outcome| outcome.unit_changed);
     if let Some(manager) = manager.filter(|_| changed) {
         manager.reload();
@@ -96,7 +96,7 @@ mod tests {
         }
     }
 
-    /// What it was told when that was done.
+    /// The calls that the manager got, in order.
     fn told(runs: bool, done: io::Result<Outcome>) -> String {
         let manager = Told {
             runs,

@@ -1,5 +1,5 @@
-//! What ships beside the tool, held against its table: shell completions, which are written from
-//! it, and its man page.
+//! The files that ship beside the tool agree with its table: the shell completions, which are
+//! written from it, and the man page.
 //!
 //! `C2C_WRITE=1 cargo test --lib completions` writes the completions anew.
 

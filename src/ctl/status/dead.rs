@@ -14,7 +14,7 @@ use crate::messages;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(in crate::ctl) struct Dead {
-    // False; see [`super::Status`].
+    // Always false. See [`super::Status`].
     pub(in crate::ctl) running: bool,
     pub(in crate::ctl) error: String,
     /// `null`: systemd does not answer either.
@@ -77,7 +77,7 @@ impl Dead {
     }
 }
 
-/// Only root can open them; for others systemd's word must do.
+/// Only root can open the secrets. Others must rely on systemd's own report.
 fn closed(site: &Site) -> Vec<String> {
     let config = site.config().ok();
     Which::BOTH

@@ -115,7 +115,7 @@ fn tool_and_unit_tell_one_cause_and_one_cure() {
                     token: TokenState::None,
                     generation: Generation(generation),
                     device: DeviceInfo::default(),
-                    // Of something else.
+                    // The error belongs to another operation.
                     last_error: Some((ErrorWord::RateLimited, None)),
                 };
                 let status = Status {

@@ -12,7 +12,7 @@ fn files_in(directory: &str) -> Provision {
 }
 
 impl World {
-    /// What the daemon would get; `None`: nothing, which is a state.
+    /// The secret that the daemon would get. `None`: it gets nothing, which is a valid state.
     fn gets(&self, which: Which) -> Option<Plain> {
         let config = self.site.config().unwrap();
         let found = find(&self.site, Some(&config), which).unwrap();
@@ -46,8 +46,9 @@ impl World {
     }
 }
 
-/// Tries `change` in worlds that `prepare` made, cut after one step, two steps, …; `look` judges
-/// each, and then where the same command leads. Returns how many cuts there were.
+/// Tries `change` in worlds that `prepare` made, cut after one step, two steps, … Then `look`
+/// judges each world, and also the result of the same command run again. Returns how many cuts
+/// there were.
 fn cut_everywhere(
     prepare: impl Fn(&World),
     change: (&str, &Provision),

@@ -87,8 +87,8 @@ fn a_key_of_another_machine_id_is_never_shown_to_systemd() {
     for which in [Which::ClientSecret, Which::StateKey] {
         fs::write(store.join(which.credential()), SEALED).unwrap();
     }
-    // What is there does not open. To replace it with that key is to lose what else was sealed with
-    // it.
+    // The stored secret does not open. Replacing it with that key loses everything else that was
+    // sealed with the key.
     let other = "sealed under another machine id; bring that id and the key back";
     for wanted in [with_key(None), with_key(Some(Key::Tpm2)), resealed(Key::Tpm2), files()] {
         world.refuses_unasked(&wanted, Exit::Differs, &[other]);

@@ -198,7 +198,7 @@ fn credentials_of_other_services_are_neither_read_nor_changed() {
 #[test]
 #[ignore = "needs systemd-creds; .ci/run installs it and asks for these"]
 fn what_is_not_written_stays_where_it_is() {
-    // Provisioned while /etc was read-only; later it is not, and one secret gets another content.
+    // Provisioned while /etc was read-only. Later it is not, and one secret gets another content.
     for which in [Which::ClientSecret, Which::StateKey] {
         let mut world = World::mounted(&[READ_ONLY_ETC]);
         world.provision(SECRET, &sealed()).unwrap();
@@ -314,7 +314,7 @@ fn the_directory_of_the_files_is_roots_and_the_daemon_passes() {
     world.provision(SECRET, &files()).unwrap();
     let found = fs::metadata(world.site.path("/factory/c2c")).unwrap();
     assert_eq!((found.mode() & 0o7777, found.uid(), found.gid()), (0o750, uid, gid));
-    // What the daemon owns is no place for its secrets.
+    // A directory that the daemon owns is no place for its secrets.
     world.site.root_uid += 1;
     let refused = world.provision(SECRET, &files()).unwrap_err();
     assert!(refused.sentence.contains("chown root /factory"), "{refused}");

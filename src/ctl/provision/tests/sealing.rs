@@ -23,7 +23,7 @@ fn sealing_anew_needs_something_sealed() {
 #[test]
 #[ignore = "needs systemd-creds; .ci/run installs it and asks for these"]
 fn headers_tell_key_and_binding() {
-    // Of systemd's own documentation: bound to PCR 7.
+    // systemd's own documentation gives this credential, which is bound to PCR 7.
     let bound = b"k6iUCUh0RJCQyvL8k8q1UyAAAAABAAAADAAAABAAAAC1lFmbWAqWZ8dCCQkAAAAAgAAAAAAAAAALACMA0AAAACAAAAAA";
     let told = seal::header(bound).unwrap();
     assert_eq!((told.key, told.bound_to_pcrs), (Key::HostTpm2, true));

@@ -1,4 +1,4 @@
-//! What `provision` left in more than one place, and somebody asks for all of it to go.
+//! Resets that are to remove provisioning which `provision` left in more than one place.
 
 use std::path::{Path, PathBuf};
 

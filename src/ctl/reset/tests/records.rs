@@ -1,4 +1,4 @@
-//! What the records themselves say, whatever the daemon says.
+//! The records decide by themselves, whatever the daemon says.
 
 use std::os::unix::fs::PermissionsExt;
 
@@ -59,7 +59,7 @@ async fn an_attempt_after_the_last_unpairing_leaves_no_doubt_that_there_is_no_pa
         let report = reset(&site, &fake.address().into(), &all).await.unwrap();
         assert!(!report.held_back && left(&site).is_empty(), "{report:?}");
     }
-    // A dead daemon says nothing; the records do.
+    // A dead daemon says nothing. The records do.
     let (_folder, site) = unpaired_before();
     let report = reset(&site, &nobody(), &WANTED).await.unwrap();
     assert_eq!(

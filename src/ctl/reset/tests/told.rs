@@ -1,4 +1,4 @@
-//! What is said of the server afterwards.
+//! The report on the server after a reset.
 
 use super::*;
 use crate::config::Provider;
