@@ -14,20 +14,20 @@ pub(super) const DEVICE_AUTHORIZATION: &str = "device_authorization_endpoint";
 pub(super) const AUTHORIZATION: &str = "authorization_endpoint";
 pub(super) const REVOCATION: &str = "revocation_endpoint";
 
-/// What is believed of documents, beside the endpoints.
+/// The parts of a document that are believed, beside the endpoints.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct ServerMetadata {
     /// RFC 9207 §3: answers at the redirect URI always name their issuer.
     pub(super) names_issuer: bool,
-    /// Whether S256 is among the PKCE methods, where they are listed. RFC 8414 §2: absent means
-    /// that the server does not know PKCE; many that do just do not mention it. A list without S256
-    /// is a clear no.
+    /// True if S256 is among the PKCE methods, `None` where they are not listed. RFC 8414 §2:
+    /// absent means that the server does not know PKCE, but many servers that do just do not
+    /// mention it. A list without S256 is a clear no.
     pub(super) s256: Option<bool>,
     /// Endpoints that are there and that nothing may be sent to.
     pub(super) bad: Vec<&'static str>,
 }
 
-/// Why a document is not believed. The words go to the journal; nothing of the document does.
+/// Why a document is not believed. These words go to the journal, never the document's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum MetadataError {
     /// Not a JSON object.
@@ -48,10 +48,10 @@ pub(crate) enum MetadataError {
 }
 
 impl Issuer {
-    /// Where its document may be, in the order in which they are asked: behind the issuer (`OpenID`
-    /// Connect Discovery §4), because there it is at nearly every server, then as RFC 8414 §3.1 has
-    /// it, between host and path. Its §5 has `OpenID`'s document there too; without a path the two
-    /// are one place. The name of RFC 8414 behind a path is in no standard.
+    /// Where its document may be, in the order in which they are asked. Behind the issuer (`OpenID`
+    /// Connect Discovery §4) comes first, because there it is at nearly every server. RFC 8414 §3.1
+    /// then puts it between host and path, and its §5 puts `OpenID`'s document there too. Without a
+    /// path the two are one place. The name of RFC 8414 behind a path is in no standard.
     pub(super) fn documents(&self) -> impl Iterator<Item = Endpoint> + use<> {
         let path = self.address().target().trim_end_matches('/').to_owned();
         let origin = self.address().origin().to_string();
@@ -107,7 +107,7 @@ pub(super) fn read(object: &Object<'_>, issuer: &Issuer) -> Result<(Endpoints, S
 }
 
 impl ServerMetadata {
-    /// What a further document of the same server adds.
+    /// Adds a further document of the same server.
     pub(super) fn join(&mut self, other: Self) {
         self.names_issuer |= other.names_issuer;
         self.s256 = match (self.s256, other.s256) {

@@ -14,7 +14,7 @@ pub(crate) enum Encoding {
     Urlencoded,
 }
 
-/// Names are ours and need no escaping; values are anybody's.
+/// Names are ours and need no escaping. Values are anybody's.
 pub(super) type Fields<'a> = [(&'static str, &'a str)];
 
 impl Encoding {
@@ -43,7 +43,7 @@ fn boundary(fields: &Fields<'_>, entropy: [u8; 16]) -> String {
 }
 
 fn multipart(fields: &Fields<'_>, boundary: &str) -> Zeroizing<Vec<u8>> {
-    // What stands around boundary, name and value of a part takes 48 bytes.
+    // The text around boundary, name and value of a part takes 48 bytes.
     let parts: usize = fields
         .iter()
         .map(|(name, value)| boundary.len() + name.len() + value.len() + 64)

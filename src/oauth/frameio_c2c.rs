@@ -52,7 +52,7 @@ const HEALTH_PATH: &str = "/health";
 const CLIENT_VERSION: HeaderName = HeaderName::from_static("x-client-version");
 const URL_PAIRING: HeaderName = HeaderName::from_static("x-client-platypus-enabled");
 
-/// What the integrator configures.
+/// The integrator's configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Settings {
     // Usually `https://api.frame.io`.
@@ -64,9 +64,9 @@ pub(crate) struct Settings {
     /// `/v2/auth/device/code`, or `/v2/device/code` of the older API.
     pub device_code_path: String,
     pub encoding: Encoding,
-    /// Names this unit; empty while unprovisioned (the core then asks for nothing).
+    /// Names this unit. Empty while unprovisioned (the core then asks for nothing).
     pub client_id: String,
-    /// Names the device model; absent while unprovisioned.
+    /// Names the device model. Absent while unprovisioned.
     pub client_secret: Option<Secret>,
     /// `SemVer` of the firmware.
     pub client_version: String,
@@ -176,7 +176,7 @@ impl FrameioC2c {
         );
         headers.insert(CLIENT_VERSION, self.version.clone());
         if method == Method::GET {
-            // What they are asked for is how things are now.
+            // A GET asks for the state of now, so a cached answer is of no use.
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
         }
         HttpRequest {
@@ -259,7 +259,7 @@ fn poll(response: &HttpResponse) -> PollAnswer {
             None => PollAnswer::Failed(fault(response)),
         };
     }
-    // The window of the rate limit may be longer than the code lives; that is no wish about polls.
+    // The window of the rate limit may be longer than the code lives. It says nothing about polls.
     if let Some(on) = poll_goes_on(response) {
         return on;
     }
@@ -278,7 +278,7 @@ fn poll(response: &HttpResponse) -> PollAnswer {
     }
 }
 
-/// Any complete answer proves the connection; one that announces trouble says so.
+/// Any complete answer proves the connection, unless it announces trouble.
 fn prepare(response: &HttpResponse) -> PrepareAnswer {
     if response.status == StatusCode::TOO_MANY_REQUESTS || response.status.is_server_error() {
         PrepareAnswer::Busy(fault(response))
@@ -288,8 +288,8 @@ fn prepare(response: &HttpResponse) -> PrepareAnswer {
 }
 
 /// The one place where a pairing can end. RFC 6749 §5.2 sends its errors with 400, `invalid_client`
-/// also with 401; the used up token and the forgotten device are Frame.io's own words and are taken
-/// at exactly the status that goes with them.
+/// also with 401. The used up token and the forgotten device are Frame.io's own words. They are
+/// taken at exactly the status that goes with them.
 fn refresh(response: &HttpResponse) -> RefreshAnswer {
     if response.status.is_success() {
         let life = ACCESS_TOKEN_LIFE;
@@ -312,7 +312,7 @@ fn refresh(response: &HttpResponse) -> RefreshAnswer {
 }
 
 /// RFC 7009 §2.2. The success body is documented in three shapes, so any will do but a page. A
-/// token that the server no longer takes has nothing left to revoke; a client it does not know is a
+/// token that the server no longer takes has nothing left to revoke. A client it does not know is a
 /// fault that an operator can cure.
 fn revoke(response: &HttpResponse) -> RevokeAnswer {
     if response.status.is_success() && !response.is_page() && response.body.is_some() {
@@ -331,7 +331,7 @@ fn revoke(response: &HttpResponse) -> RevokeAnswer {
     }
 }
 
-/// What is labelled HTML has to name a project: a 2xx may decide which of two pairs lives.
+/// An answer labelled HTML has to name a project: a 2xx may decide which of two pairs lives.
 fn identify(response: &HttpResponse) -> ResourceAnswer {
     resource(response, || {
         let device = device(&response.object()?);
@@ -339,7 +339,7 @@ fn identify(response: &HttpResponse) -> ResourceAnswer {
     })
 }
 
-/// Documented as 204; another 2xx must at least not be somebody else's page.
+/// Documented as 204. Another 2xx must at least not be somebody else's page.
 fn heartbeat(response: &HttpResponse) -> ResourceAnswer {
     let ours = response.status == StatusCode::NO_CONTENT
         || (!response.is_html() && (response.object().is_some() || response.is_empty()));
@@ -359,7 +359,7 @@ fn tokens(response: &HttpResponse) -> Option<TokenGrant> {
     grant::tokens(&response.object()?, ACCESS_TOKEN_LIFE)
 }
 
-/// All of it is for display; whatever is missing is left empty.
+/// All of it is for display. Whatever is missing is left empty.
 fn device(object: &Object<'_>) -> DeviceInfo {
     let read = |key| object.text(key).map(|text| text::name(&text)).unwrap_or_default();
     DeviceInfo {

@@ -16,18 +16,18 @@ pub(super) const CODE_LIFE_MAX: Duration = Duration::from_secs(1800);
 /// RFC 8628 §3.2: where no interval is given, clients MUST use 5 s.
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(5);
 
-/// What a provider promises about its codes beyond the RFC.
+/// The promises of a provider about its codes, beyond the RFC.
 pub(super) struct CodeRules {
-    /// Whether a user code is of the promised shape.
+    /// True if a user code is of the promised shape.
     pub(super) user_code: fn(&str) -> bool,
-    /// The page that takes codes, for an answer that names none that a person may be sent to;
-    /// without one such an answer is no good.
+    /// The page that takes codes, for an answer that names none that a person may be sent to.
+    /// Without one such an answer is no good.
     pub(super) page: Option<&'static str>,
     /// Life of a code whose answer does not say.
     pub(super) life: Duration,
-    /// Longest pause between polls that the server can impose at first; `slow_down` adds to it.
+    /// Longest pause between polls that the server can impose at first. `slow_down` adds to it.
     pub(super) longest_interval: Duration,
-    /// Whether `name` is what the page will call this device; a member of no standard.
+    /// True if `name` is what the page will call this device. No standard has this member.
     pub(super) names_the_device: bool,
 }
 
@@ -134,7 +134,7 @@ fn pause(value: &Json<'_>, longest: Duration) -> Duration {
     })
 }
 
-/// A number above zero. Some servers quote theirs; only plain digits are taken for one then ("NaN"
+/// A number above zero. Some servers quote theirs. Then only plain digits are taken for one ("NaN"
 /// and "inf" would parse).
 fn positive(value: &Json<'_>) -> Option<f64> {
     let number = match value {

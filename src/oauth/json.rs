@@ -6,7 +6,7 @@
 //! (`serde_json`) refuses an answer for one lone surrogate, one `NaN` or one byte of Latin-1
 //! anywhere, and leaves tokens unwiped in freed memory.
 //!
-//! Never recursive, so that no depth exhausts the stack; size is bounded by the body's limit.
+//! Never recursive, so that no depth exhausts the stack. The body's limit bounds the size.
 
 use std::str::Chars;
 
@@ -21,7 +21,7 @@ pub(super) enum Json<'a> {
     Number(f64),
     /// Wiped when dropped. What is no scalar value in it has become U+FFFD.
     Text(Zeroizing<String>),
-    /// Its strings; what else a list holds is of no use to anybody here.
+    /// The strings of a list. Nobody here reads its other members.
     List(Vec<Zeroizing<String>>),
     Object(Object<'a>),
     /// Something that is no JSON, or a number beyond all bounds. It stands there, so it is not
@@ -29,8 +29,8 @@ pub(super) enum Json<'a> {
     Odd,
 }
 
-/// An object: its text, known to be whole. Of keys that are repeated the last counts (RFC 8259 §4
-/// leaves it open).
+/// The text of an object, known to be whole. The last of repeated keys counts (RFC 8259 §4 leaves
+/// it open).
 pub(super) struct Object<'a>(&'a [u8]);
 
 impl<'a> Object<'a> {
@@ -41,7 +41,7 @@ impl<'a> Object<'a> {
         Some(object)
     }
 
-    /// The value; [`Json::Null`] where the key is absent.
+    /// The value. [`Json::Null`] where the key is absent.
     pub(super) fn get(&self, key: &str) -> Json<'a> {
         let mut last = None;
         // It is whole, or there would be no such object.
@@ -53,7 +53,7 @@ impl<'a> Object<'a> {
         last.map_or(Json::Null, Json::read)
     }
 
-    /// Whether the key is given more than once.
+    /// True if the key is given more than once.
     pub(super) fn repeats(&self, key: &str) -> bool {
         let mut given = 0;
         self.each(|name, _| given += usize::from(is(name, key)));
@@ -110,7 +110,7 @@ impl<'a> Json<'a> {
     }
 }
 
-/// What is left to read.
+/// The bytes that are left to read.
 struct Scan<'a>(&'a [u8]);
 
 impl<'a> Scan<'a> {
@@ -186,7 +186,7 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// Whether a raw key is this one.
+/// True if the raw text of a key stands for `key`.
 fn is(raw: &[u8], key: &str) -> bool {
     raw == key.as_bytes() || (raw.contains(&b'\\') && *text(raw) == key)
 }
@@ -211,8 +211,8 @@ fn strings(list: &[u8]) -> Option<Vec<Zeroizing<String>>> {
     Some(strings)
 }
 
-/// What stands between the quotes, as text. Every buffer has the room for all of it from the start:
-/// one that grows would leave unwiped copies behind.
+/// The text between the quotes. Every buffer has the room for all of it from the start: one that
+/// grows would leave unwiped copies behind.
 fn text(raw: &[u8]) -> Zeroizing<String> {
     // Room for an U+FFFD of three bytes in the place of each byte.
     let mut whole = Zeroizing::new(String::with_capacity(match std::str::from_utf8(raw) {
@@ -239,7 +239,7 @@ fn unescaped(text: &str) -> Zeroizing<String> {
     plain
 }
 
-/// The character that an escape stands for; U+FFFD where it stands for none.
+/// The character that an escape stands for. U+FFFD where it stands for none.
 fn escape(rest: &mut Chars<'_>) -> char {
     match rest.next() {
         Some(itself @ ('"' | '\\' | '/')) => itself,

@@ -1,5 +1,5 @@
-//! What of a server's addresses is known, what a request needs of them, and what the server's own
-//! description adds.
+//! The known addresses of a server, the needs of each request, and the additions of the server's
+//! own description.
 //!
 //! A request asks for what it needs and for nothing more: whatever is wrong with the description
 //! elsewhere, a pairing that lives is refreshed as long as the token endpoint is known.
@@ -34,14 +34,14 @@ impl Provider {
         })
     }
 
-    /// What this request needs to know of its server and does not.
+    /// The endpoint that this request needs and that is not known.
     #[must_use]
     pub(crate) fn missing_endpoint(&self, kind: Kind) -> Option<MetadataError> {
         self.standard()?.missing_endpoint(kind)
     }
 
-    /// Whether the server's own description should be read before this request although the request
-    /// lacks nothing.
+    /// True if the server's own description should be read before this request, although the
+    /// request lacks nothing.
     ///
     /// A new pairing by code does not depend on it, but is safer with it: only there a server says
     /// that its answers at the redirect always name it (RFC 9207 §3), and that it knows PKCE
@@ -52,13 +52,13 @@ impl Provider {
         kind == Kind::Authorize && !self.has_metadata() && self.standard().is_some_and(is_named)
     }
 
-    /// Whether this holds what the server told of itself.
+    /// True if this holds the server's own description.
     #[must_use]
     pub(crate) fn has_metadata(&self) -> bool {
         self.standard().is_some_and(|server| server.metadata.is_some())
     }
 
-    /// Whether the address that this request goes to is not written but left to the server to tell.
+    /// True if the address of this request is not configured but left to the server to tell.
     #[must_use]
     pub(crate) fn leaves_to_server(&self, kind: Kind) -> bool {
         self.standard().is_some_and(|server| server.leaves_to_server(kind))
@@ -75,7 +75,7 @@ impl Provider {
     /// The same provider, with what the server tells of itself. What is known stays as it is.
     ///
     /// # Errors
-    /// [`MetadataError`], where the document is not to be believed. Whether it is enough,
+    /// [`MetadataError`], where the document is not to be believed. It may still lack an endpoint:
     /// [`Provider::missing_endpoint`] tells.
     pub(crate) fn merge(&self, response: &HttpResponse) -> Result<Self, MetadataError> {
         let object = response

@@ -34,7 +34,7 @@ pub(crate) struct HttpRequest {
     pub path: String,
     /// Without `Host` and `Content-Length`, which belong to the connection.
     pub headers: HeaderMap,
-    /// Holds secrets; wiped when the last clone is dropped.
+    /// Holds secrets. Wiped when the last clone is dropped.
     pub body: Bytes,
     /// Longest body of its answer that is read.
     pub answer_max: usize,
@@ -105,8 +105,8 @@ impl HttpResponse {
             kind: match self.status.as_u16() {
                 429 => FaultKind::RateLimited,
                 300..=499 | 503 => FaultKind::Refused,
-                // 500, 502, 504 and a 2xx that is none; other numbers are no better known, so they
-                // are not taken for a no.
+                // 500, 502, 504 and a 2xx that is no success. Other numbers are no better known, so
+                // they are not taken for a no.
                 _ => FaultKind::Garbled,
             },
             retry_after: self.retry_after(),
@@ -151,7 +151,7 @@ impl HttpResponse {
         self.object().filter(|_| self.status.is_client_error())
     }
 
-    /// What the server has against the request, where it says so in the protocol's words.
+    /// The server's objection to the request, where it is in the protocol's words.
     #[must_use]
     pub(crate) fn objection(&self) -> Option<OAuthErrorCode> {
         match self.error() {
@@ -160,7 +160,7 @@ impl HttpResponse {
         }
     }
 
-    /// Whether the server calls the body JSON, and nothing else.
+    /// True if the server calls the body JSON, and nothing else.
     fn is_json(&self) -> bool {
         let mut labels = self.headers.get_all(CONTENT_TYPE).iter();
         let first = labels.next().and_then(|label| label.to_str().ok());
@@ -170,19 +170,19 @@ impl HttpResponse {
             && (matches!(kind.as_str(), "application/json" | "text/json") || kind.ends_with("+json"))
     }
 
-    /// Whether the server calls the body HTML: a captive portal, or a proxy on its own behalf.
+    /// True if the server calls the body HTML: a captive portal, or a proxy on its own behalf.
     pub(super) fn is_html(&self) -> bool {
         self.header(CONTENT_TYPE.as_str())
             .is_some_and(|kind| kind.to_ascii_lowercase().contains("html"))
     }
 
-    /// Whether this is a page of somebody in between. Where there is nothing, it is none, whatever
-    /// a framework labels it (Django: `text/html`).
+    /// True for a page of somebody in between. An empty body is none, whatever a framework labels
+    /// it (Django: `text/html`).
     pub(super) fn is_page(&self) -> bool {
         self.is_html() && !self.is_empty()
     }
 
-    /// Whether there is no body at all.
+    /// True if there is no body at all.
     pub(super) fn is_empty(&self) -> bool {
         self.body.as_ref().is_some_and(|body| body.is_empty())
     }
@@ -211,7 +211,7 @@ impl HttpResponse {
     }
 }
 
-/// RFC 9110 §5.6.2 `1*DIGIT`: no sign, no space; saturates.
+/// RFC 9110 §5.6.2 `1*DIGIT`: no sign, no space. Saturates.
 fn whole(text: &str) -> Option<u64> {
     (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().unwrap_or(u64::MAX))
 }

@@ -1,4 +1,4 @@
-//! What is said to an authorization server and what its answers mean: pure functions, no IO.
+//! The requests to an authorization server and the meaning of its answers: pure functions, no IO.
 //!
 //! Owns: the requests of each kind of provider, the reading of every byte a server sends, and the
 //! verdicts drawn from it. Must never: open a connection, read a clock, draw a random number, let a
@@ -8,8 +8,8 @@
 //! - A terminal verdict ([`RefreshAnswer::Dead`](c2c_auth_core::RefreshAnswer)) needs a parsed
 //!   protocol error of an exact shape and status at the token endpoint (I9). HTML, redirects, 429,
 //!   5xx and everything unreadable are faults.
-//! - Every text that leaves here is capped and free of control, bidi and zero-width characters;
-//!   every number is clamped.
+//! - Every text that leaves here is capped and free of control, bidi and zero-width characters.
+//!   Every number is clamped.
 //! - Nothing a server can send makes a function here panic.
 //! - A pairing that lives needs the token endpoint and nothing else of what a server tells of
 //!   itself.
@@ -67,7 +67,7 @@ const ORDINARY_LIMIT: Duration = Duration::from_secs(15);
 /// Half of what a caller waits in all, so that the POST has the other half.
 const PREPARE_LIMIT: Duration = Duration::from_secs(10);
 
-/// What is configured of the server, for each kind.
+/// The configuration of the server, for each kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ProviderSettings {
     /// Frame.io Camera to Cloud.
@@ -125,8 +125,8 @@ pub(crate) enum Kind {
 }
 
 impl Kind {
-    /// How long an exchange may take once a connection stands; for [`Self::Prepare`], with the
-    /// connecting.
+    /// How long an exchange may take once a connection stands. For [`Self::Prepare`] the connecting
+    /// is included.
     #[must_use]
     pub(crate) const fn limit(self) -> Duration {
         match self {
@@ -159,10 +159,10 @@ impl Provider {
         }
     }
 
-    /// The request on the wire; `None` where this provider has no such request, or a token is not
+    /// The request on the wire. `None` where this provider has no such request, or a token is not
     /// fit for a header.
     ///
-    /// `entropy` makes the multipart boundary; it need not be secret.
+    /// `entropy` makes the multipart boundary. It need not be secret.
     #[must_use]
     pub(crate) fn request(&self, request: &Request, entropy: [u8; 16]) -> Option<HttpRequest> {
         let server = match self {
@@ -207,7 +207,7 @@ impl Provider {
         }
     }
 
-    /// What a complete answer means.
+    /// The meaning of a complete answer.
     #[must_use]
     pub(crate) fn answer(&self, kind: Kind, response: &HttpResponse) -> Answer {
         // A server that repeats what it was sent must not get the client secret into the journal.
@@ -249,7 +249,7 @@ impl Provider {
         }
     }
 
-    /// What it means that there is no such request at this server.
+    /// The answer in place of one that cannot come, because this server has no such request.
     #[must_use]
     pub(crate) const fn unsendable(&self, kind: Kind) -> Answer {
         match (self, kind) {
@@ -267,7 +267,7 @@ impl Provider {
         }
     }
 
-    /// Reads the address that the browser was sent to at the end of the code grant; `None` where
+    /// Reads the address that the browser was sent to at the end of the code grant. `None` where
     /// there is no such grant.
     #[must_use]
     pub(crate) fn redirected(&self, address: &str) -> Option<Result<Redirect, RedirectError>> {
@@ -310,8 +310,9 @@ impl Kind {
         }
     }
 
-    /// Whether another request to the same server follows within seconds, so that the connection is
-    /// worth keeping: the next poll after a code or a poll, `devices/me` after a new token.
+    /// True if another request to the same server follows within seconds, so that the connection is
+    /// worth keeping. These are the next poll after a code or a poll, and `devices/me` after a new
+    /// token.
     #[must_use]
     pub(crate) const fn is_followed(self) -> bool {
         match self {

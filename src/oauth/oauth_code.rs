@@ -1,9 +1,9 @@
 //! `oauth-code`: the authorization code grant of RFC 6749 §4.1 for native applications (RFC 8252),
 //! with PKCE always.
 //!
-//! The browser goes to the authorization endpoint and comes back with a code; what it brings is
-//! read in `redirect`. The code is worth nothing without the verifier, which never leaves this
-//! process but for the token endpoint.
+//! The browser goes to the authorization endpoint and comes back with a code. `redirect` reads what
+//! it brings. The code is worth nothing without the verifier, which leaves this process only for
+//! the token endpoint.
 
 use zeroize::Zeroizing;
 
@@ -91,8 +91,8 @@ impl OauthCode {
         self.server.token_form(&fields)
     }
 
-    /// RFC 6749 §5. A code can be used once, so every refusal in the protocol's words is its end;
-    /// only a client that is not known is told apart, because an operator can cure it.
+    /// RFC 6749 §5. A code can be used once, so every refusal in the protocol's words is its end.
+    /// Only a client that is not known is told apart, because an operator can cure it.
     pub(super) fn exchanged(response: &HttpResponse) -> ExchangeAnswer {
         if response.status.is_success() {
             return tokens(response).map_or_else(|| ExchangeAnswer::Failed(response.fault()), ExchangeAnswer::Granted);

@@ -14,13 +14,13 @@ const CODES: CodeRules = CodeRules {
     // RFC 8628 §3.2 makes `expires_in` a must. Where a server forgets it, the code is asked for
     // anew after 5 min, which is within what every known server grants.
     life: Duration::from_secs(300),
-    // RFC 8628 §3.5: the interval is the server's; one beyond the longest life of a code would mean
+    // RFC 8628 §3.5: the interval is the server's. One beyond the longest life of a code would mean
     // never.
     longest_interval: grant::CODE_LIFE_MAX,
     names_the_device: false,
 };
 
-/// RFC 8628 §6.1 recommends eight letters; the longest code seen in the wild has twelve characters
+/// RFC 8628 §6.1 recommends eight letters. The longest code seen in the wild has twelve characters
 /// with its dashes.
 const USER_CODE_MAX: usize = 64;
 
@@ -50,7 +50,7 @@ impl OauthDevice {
         ])
     }
 
-    /// RFC 8628 §3.2; errors as in RFC 6749 §5.2.
+    /// RFC 8628 §3.2. Errors are as in RFC 6749 §5.2.
     pub(super) fn coded(response: &HttpResponse) -> CodeAnswer {
         if response.status.is_success() {
             return match response.object().map(|object| grant::code(&object, &CODES)) {
@@ -68,8 +68,8 @@ impl OauthDevice {
     }
 
     /// RFC 8628 §3.5. No status is asked for beyond 4xx: servers are known to send these words with
-    /// 400, 401, 403 and 428. Every word that is not known here ends the code, as the RFC demands;
-    /// it is named, and the flow asks for another code a few times.
+    /// 400, 401, 403 and 428. Every word that is not known here ends the code, as the RFC demands.
+    /// It is named, and the flow asks for another code a few times.
     pub(super) fn polled(response: &HttpResponse) -> PollAnswer {
         if response.status.is_success() {
             return tokens(response).map_or_else(|| PollAnswer::Failed(response.fault()), PollAnswer::Granted);
@@ -85,7 +85,7 @@ impl OauthDevice {
             "expired_token" => PollAnswer::Expired,
             word if declines(word) => PollAnswer::Denied,
             word if is_passing(word) => PollAnswer::Failed(response.fault()),
-            // A proxy can make a request malformed; whatever else it is, another code gets another
+            // A proxy can make a request malformed. Whatever else it is, another code gets another
             // try.
             "invalid_request" => PollAnswer::CodeUnknown(ErrorCode::new(&word)),
             word => rejects_flow(word).map_or_else(

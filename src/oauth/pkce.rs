@@ -1,5 +1,5 @@
-//! RFC 7636: the proof that whoever redeems a code is the one who asked for it. Always `S256`; with
-//! `plain` the address that the browser shows would hold the proof itself.
+//! RFC 7636: the proof that whoever redeems a code is the one who asked for it. The method is
+//! always `S256`. With `plain` the address that the browser shows would hold the proof itself.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

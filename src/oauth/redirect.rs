@@ -1,4 +1,4 @@
-//! What a browser brings when it comes back from the server (RFC 6749 §4.1.2, RFC 9207).
+//! The answer that a browser brings back from the server (RFC 6749 §4.1.2, RFC 9207).
 //!
 //! Whatever is read here may have been written by anybody: another process on the board, a page in
 //! the same browser, a person who pastes. Nothing is believed but what names the `state` of the
@@ -10,7 +10,7 @@ use super::standard::{declines, rejects_flow};
 use super::uri::RedirectUri;
 use c2c_auth_core::{AuthorizationCode, Redirect, RedirectOutcome, StateParameter};
 
-/// Longest address that is read. RFC 9110 §4.1 recommends 8000 octets at least; the listener reads
+/// Longest address that is read. RFC 9110 §4.1 recommends 8000 octets at least. The listener reads
 /// no more.
 pub(crate) const REDIRECT_MAX: usize = 8 * 1024;
 
@@ -26,7 +26,8 @@ pub(crate) enum RedirectError {
     // No `state`.
     #[error("the address names no state: pass the whole address that the browser was sent to")]
     NoState,
-    /// RFC 6749 §3.1: no parameter may be there twice; told of those that are read.
+    /// RFC 6749 §3.1: no parameter may be there twice. Only the parameters that are read are held
+    /// to it.
     #[error("a parameter of the address is there twice")]
     Repeated,
     // RFC 9207 §2.4.
@@ -37,7 +38,7 @@ pub(crate) enum RedirectError {
     Nothing,
 }
 
-/// What an answer must say of the server.
+/// The rules for what an answer says of its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct From<'a> {
     /// Its name, where it is known.
@@ -52,7 +53,7 @@ impl RedirectUri {
         if address.len() > REDIRECT_MAX {
             return Err(RedirectError::TooLong);
         }
-        // Some servers add a fragment ("#_=_"); it is not part of the answer.
+        // Some servers add a fragment ("#_=_"). It is not part of the answer.
         let address = address.split_once('#').map_or(address, |(address, _)| address);
         let (left, query) = address.split_once('?').unwrap_or((address, ""));
         if !self.matches(left) {
@@ -85,7 +86,7 @@ impl RedirectUri {
     }
 }
 
-/// The parameters that count, each at most once, wiped when dropped; RFC 6749 §4.1.2: others are
+/// The parameters that count, each at most once, wiped when dropped. RFC 6749 §4.1.2: others are
 /// ignored.
 #[derive(Default)]
 struct Parameters {

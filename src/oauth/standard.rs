@@ -1,4 +1,4 @@
-//! What every standard server has in common: client authentication, forms, the reading of token
+//! The rules that every standard server shares: client authentication, forms, the reading of token
 //! answers (RFC 6749 §2.3, §5, §6; RFC 7009).
 //!
 //! Nothing of Frame.io's C2C quirks is here: no version header, no multipart, no verdict by
@@ -45,14 +45,14 @@ pub(crate) enum ClientAuth {
 pub(crate) enum Quirks {
     #[default]
     Standard,
-    /// `applications.frame.io`: wants `scope` with each token request and `state` with a code;
+    /// `applications.frame.io`: wants `scope` with each token request and `state` with a code. It
     /// calls a refresh token that was used `token_inactive`.
     FrameioApplications,
     /// Adobe IMS: wants a public client's id in the query, not in the form.
     AdobeIms,
 }
 
-/// The addresses of a server; those that are absent come from its discovery document, if it has
+/// The addresses of a server. Those that are absent come from its discovery document, if it has
 /// one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Endpoints {
@@ -88,16 +88,16 @@ impl Endpoints {
     }
 }
 
-/// What the integrator configures of a standard server.
+/// The integrator's configuration of a standard server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ServerSettings {
-    /// The client's identifier; empty while unprovisioned (the core then asks for nothing).
+    /// The client's identifier. Empty while unprovisioned (the core then asks for nothing).
     pub client_id: String,
-    /// Its secret; absent for public clients and while unprovisioned.
+    /// Its secret. Absent for public clients and while unprovisioned.
     pub client_secret: Option<Secret>,
     /// How it is sent.
     pub auth: ClientAuth,
-    /// Space-delimited; absent leaves it to the server (RFC 6749 §3.3).
+    /// Space-delimited. Absent leaves it to the server (RFC 6749 §3.3).
     pub scope: Option<String>,
     /// The server's own name, for discovery and RFC 9207.
     pub issuer: Option<Issuer>,
@@ -105,17 +105,17 @@ pub(crate) struct ServerSettings {
     pub quirks: Quirks,
 }
 
-/// What the two standard kinds share.
+/// The part that the two standard kinds share.
 #[derive(Clone, Debug)]
 pub(super) struct Server {
-    /// As configured; with what the server's own description adds, once that was read.
+    /// As configured, with the additions of the server's own description once that was read.
     pub(super) settings: ServerSettings,
-    /// What else the description says; `None` until it was read.
+    /// The rest of the description. `None` until it was read.
     pub(super) metadata: Option<ServerMetadata>,
     /// No place tells more than is known here, if any tells anything.
     pub(super) exhausted: bool,
-    /// Who the server is, as part of the record's identity: what of it is written, whatever is
-    /// learned later.
+    /// The server, as part of the record's identity. It is made of the configured addresses,
+    /// whatever is learned later.
     pub(super) identity: String,
 }
 
@@ -225,9 +225,9 @@ impl Server {
 
 /// Issuer *and* token endpoint, so that neither can be changed under a record that is there: its
 /// tokens go to the server that gave them or nowhere. A revocation endpoint at either's host may
-/// come and go; one elsewhere is another server that would see them, and counts. What is not
-/// written is told apart from everything that is: no address has a space, every endpoint has a
-/// path, and the last part has none.
+/// come and go. One elsewhere is another server that would see them, and counts. Each absent part
+/// stays distinct from every written one: no address has a space, every endpoint has a path, and
+/// the last part has none.
 fn identity(settings: &ServerSettings) -> String {
     let endpoints = &settings.endpoints;
     let token = endpoints.token.as_ref();
@@ -245,7 +245,7 @@ fn identity(settings: &ServerSettings) -> String {
     identity
 }
 
-/// RFC 7009 §2.2: 200 means done, also for a token that the server does not know; its body is of no
+/// RFC 7009 §2.2: 200 means done, also for a token that the server does not know. Its body is of no
 /// interest. A page is not the server's: that is a captive portal.
 pub(super) fn revoked(response: &HttpResponse) -> RevokeAnswer {
     if response.status.is_success() && !response.is_page() {
@@ -277,26 +277,24 @@ pub(super) fn objection(word: &str) -> OAuthErrorCode {
     }
 }
 
-/// RFC 6749 §5.2: a client that is not known, or may not use this grant. A configuration fault; it
-/// says nothing of a token.
+/// RFC 6749 §5.2: a client that is not known, or may not use this grant. It is a configuration
+/// fault and says nothing of a token.
 pub(super) fn rejects_client(word: &str) -> Option<OAuthErrorCode> {
     Some(objection(word)).filter(|what| matches!(what, OAuthErrorCode::Client | OAuthErrorCode::Unauthorized))
 }
 
-/// What no code will come of, however often it is asked for: the client, or what it asks for, is
-/// not as the server has it.
+/// Errors that no further code cures: the client, or its request, is not as the server has it.
 pub(super) fn rejects_flow(word: &str) -> Option<OAuthErrorCode> {
     Some(objection(word)).filter(|what| !matches!(what, OAuthErrorCode::Grant | OAuthErrorCode::Other))
 }
 
-/// Whether a word is the user's no: RFC 8628 §3.5 and RFC 6749 §4.1.2.1, and what Entra ID calls
-/// it.
+/// True for the user's no: RFC 8628 §3.5, RFC 6749 §4.1.2.1, and Entra ID's word for it.
 pub(super) fn declines(word: &str) -> bool {
     matches!(word, "access_denied" | "authorization_declined")
 }
 
-/// Whether a word is the server's own trouble, which passes (RFC 6749 §4.1.2.1; used at token
-/// endpoints too).
+/// True for the server's own trouble, which passes (RFC 6749 §4.1.2.1, used at token endpoints
+/// too).
 pub(super) fn is_passing(word: &str) -> bool {
     matches!(word, "server_error" | "temporarily_unavailable")
 }
@@ -358,7 +356,7 @@ fn basic(id: &str, secret: &Secret) -> Option<HeaderValue> {
     Some(value)
 }
 
-/// Whether the status belongs to "come back later" whatever the body says.
+/// True if the status means "come back later", whatever the body says.
 pub(super) fn is_throttled(response: &HttpResponse) -> bool {
     response.status == StatusCode::TOO_MANY_REQUESTS
 }

@@ -186,8 +186,8 @@ fn neighbours(body: &str) -> Vec<Vec<u8>> {
     all
 }
 
-/// Whether a body differs from the detailed 401 only within what nobody reads: in the list of
-/// errors, or in the message's text.
+/// True if a body differs from the detailed 401 only in parts that nobody reads: the list of
+/// errors, or the message's text.
 fn edited_where_nobody_reads(body: &[u8]) -> bool {
     let whole = DETAILED_401.as_bytes();
     let front = body.iter().zip(whole).take_while(|(a, b)| a == b).count();

@@ -16,8 +16,8 @@ pub(super) fn name(raw: &str) -> String {
     visible.trim().to_owned()
 }
 
-/// A token or code fit for a header, a form and a record: visible ASCII only (RFC 6749 appendix A
-/// uses VSCHAR; a space would split an `Authorization` header).
+/// A token or code fit for a header, a form and a record: visible ASCII only. RFC 6749 appendix A
+/// uses VSCHAR, but a space would split an `Authorization` header.
 pub(super) fn credential(raw: &str) -> Result<&str, Unusable> {
     match raw.len() {
         0 => Err(Unusable::Absent),

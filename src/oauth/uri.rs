@@ -3,7 +3,7 @@
 //! Owns: the only reading of an address, whether a person wrote it or a server told it.
 //! Must never: quote an address in an error, because it may hold a password.
 //!
-//! Invariants: credentials may be sent to each address of these types; each can be put on a request
+//! Invariants: credentials may be sent to each address of these types. Each can be put on a request
 //! line.
 
 use std::fmt;
@@ -180,7 +180,7 @@ impl Endpoint {
         }
         let (uri, origin) = https(text)?;
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
-        // A query may stand right behind the host; on a request line there is always a path.
+        // A query may stand right behind the host. On a request line there is always a path.
         let slash = if target.starts_with('/') { "" } else { "/" };
         Some(Self {
             text: text.to_owned(),
@@ -324,7 +324,7 @@ fn host_and_port(authority: &str) -> Result<(&str, Option<u16>), UriError> {
     port.map(|port| (host, Some(port))).ok_or(UriError::Port)
 }
 
-/// What an address consists of; the rest could mean something else to a browser, a log or a
+/// True for the bytes of an address. Any other could mean something else to a browser, a log or a
 /// terminal.
 fn is_plain(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"\"<>\\^`{|}".contains(&byte)
@@ -388,7 +388,7 @@ mod tests {
         assert_eq!(Endpoint::parse(&query), Err(UriError::Malformed));
     }
 
-    /// A person's typing error is found where it is written; a server knows its own name.
+    /// A person's typing error is found where it is written. A server knows its own name.
     #[test]
     fn a_server_may_tell_a_host_that_a_person_may_not_write() {
         let odd = "https://my_server.example/token";

@@ -1,4 +1,4 @@
-//! What the other answers mean: resources, revocations, the server's wishes.
+//! The meaning of the other answers: resources, revocations, the server's wishes.
 
 use super::*;
 

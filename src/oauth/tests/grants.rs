@@ -1,4 +1,4 @@
-//! What Frame.io's answers to codes, polls and refreshes mean.
+//! The meaning of Frame.io's answers to codes, polls and refreshes.
 
 use super::*;
 
@@ -261,7 +261,7 @@ fn an_answer_too_long_to_read_is_judged_by_its_status_and_never_final() {
     }
 }
 
-/// What the three kinds make of a 2xx: of a refresh, and of what ends a pairing flow.
+/// The grants that the three kinds read from a 2xx: of a refresh, and of the end of a pairing flow.
 fn granted(body: &str) -> [Option<TokenGrant>; 6] {
     let kinds = [
         provider_of(settings()),

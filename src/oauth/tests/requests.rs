@@ -1,4 +1,4 @@
-//! What is sent to Frame.io's device API.
+//! The requests to Frame.io's device API.
 
 use super::*;
 use crate::oauth::frameio_c2c::SettingsError;

@@ -1,4 +1,4 @@
-//! What an answer is wrapped in: its label, a byte order mark, an encoding that nobody asked for.
+//! The wrapping of an answer: its label, a byte order mark, an encoding that nobody asked for.
 
 use super::*;
 use crate::oauth::tests::standard::{code as code_kind, device as device_kind, server as standard_settings};

@@ -14,10 +14,10 @@ const LOOPBACK: [&str; 3] = ["127.0.0.1", "[::1]", "localhost"];
 pub(crate) struct RedirectUri {
     /// `http`, `https` or a private-use scheme, in small letters.
     scheme: String,
-    /// Host as written, without port; may be empty with a private-use scheme.
+    /// Host as written, without port. May be empty with a private-use scheme.
     host: String,
     port: Option<u16>,
-    /// Begins with `/`; empty where nothing stands behind the authority.
+    /// Begins with `/`. Empty where nothing stands behind the authority.
     path: String,
     authority: bool,
 }
@@ -47,7 +47,7 @@ impl RedirectUri {
         let (host, port) = match behind {
             None if !is_private_use => return Err(UriError::NoHost),
             Some(_) if !is_private_use => host_and_port(authority)?,
-            // RFC 8252 §7.1: `com.example.app:/callback`; some write
+            // RFC 8252 §7.1: `com.example.app:/callback`. Some write
             // `com.example.app://host/callback`.
             _ => {
                 let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
@@ -73,7 +73,7 @@ impl RedirectUri {
         Ok(uri)
     }
 
-    /// Whether the browser comes back to this machine, where a listener can wait for it.
+    /// True if the browser comes back to this machine, where a listener can wait for it.
     #[must_use]
     pub(crate) fn is_loopback(&self) -> bool {
         self.scheme == "http" && LOOPBACK.iter().any(|name| self.host.eq_ignore_ascii_case(name))
@@ -111,7 +111,7 @@ impl RedirectUri {
         }
     }
 
-    /// What the `Host` header of a browser that comes here says (RFC 9110 §7.2).
+    /// The `Host` header of a browser that comes here (RFC 9110 §7.2).
     #[must_use]
     pub(crate) fn host_header(&self) -> String {
         let host = self.host.to_ascii_lowercase();
@@ -121,10 +121,10 @@ impl RedirectUri {
         }
     }
 
-    /// Whether `left`, an address without its query, is this one. A loopback address without a port
+    /// True if `left`, an address without its query, is this one. A loopback address without a port
     /// matches every port: the `state` tells the flows apart.
     pub(in crate::oauth) fn matches(&self, left: &str) -> bool {
-        // A browser writes scheme and host small and an empty path as "/"; a person may not.
+        // A browser writes scheme and host small and an empty path as "/". A person may not.
         let small = left
             .split_once(':')
             .map(|(scheme, rest)| format!("{}:{rest}", scheme.to_ascii_lowercase()));

@@ -1,4 +1,4 @@
-//! What each word of a standard server means.
+//! The meaning of each word of a standard server.
 
 use super::*;
 
@@ -204,7 +204,7 @@ fn a_code_answer_is_taken_as_the_server_means_it() {
         (code.expires_in, code.interval),
         (Duration::from_secs(1800), Duration::from_secs(5))
     );
-    // The interval is the server's, beyond a minute too; `name` is Frame.io's and nobody else's.
+    // The interval is the server's, beyond a minute too. `name` is Frame.io's and nobody else's.
     let body = r#"{"device_code":"D","user_code":"abc","verification_uri":"https://example.com/device","interval":120,
         "name":"Cam-1"}"#;
     let Answer::Code(CodeAnswer::Granted(code)) = said(&device(server()), Kind::DeviceCode, 200, body) else {
@@ -351,7 +351,7 @@ fn a_revocation_needs_no_body() {
             "{status} {body}"
         );
     }
-    // What a framework sends where nobody says otherwise, and what a captive portal does.
+    // The first is a framework's default answer, the second a captive portal's.
     for (body, wanted) in [("", Done), ("<html>", Failed(failed(FaultKind::Garbled)))] {
         assert_eq!(
             code(server()).answer(Kind::Revoke, &response(200, HTML, body.as_bytes())),

@@ -1,4 +1,4 @@
-//! Who the server is, and what it tells of itself.
+//! The identity of the server, and its own description.
 
 use super::*;
 
@@ -129,8 +129,8 @@ fn a_description_is_known_by_its_issuer_and_not_by_its_wrapping() {
     }
 }
 
-/// What is wrong with a description is of no concern but to the requests that need it; a refresh
-/// needs the least.
+/// A fault in a description concerns only the requests that need the faulty part. A refresh needs
+/// the least.
 #[test]
 fn a_request_needs_its_own_addresses_and_no_others() {
     const TOKEN: [Kind; 4] = [Kind::Prepare, Kind::Refresh, Kind::Exchange, Kind::Poll];
@@ -225,7 +225,7 @@ fn a_record_belongs_to_a_server_and_a_way_to_pair() {
     all.sort_unstable();
     all.dedup();
     assert_eq!(all.len(), 4, "another token endpoint is another server: {all:?}");
-    // So is another host that would be shown its tokens; the same host with or without revocation
+    // So is another host that would be shown its tokens. The same host with or without revocation
     // is not.
     let revoking = |settings: &ServerSettings, to: Option<&str>| {
         let mut settings = settings.clone();
@@ -241,13 +241,13 @@ fn a_record_belongs_to_a_server_and_a_way_to_pair() {
         assert_ne!(revoking(settings, Some("https://id.example:8443/revoke")), plain);
     }
     assert_ne!(device(named.clone()).name(), code(named).name());
-    // What is learned does not change whose the tokens are.
+    // Learned addresses do not change whose the tokens are.
     let known = learn(&code(undiscovered()), DOCUMENT).unwrap();
     assert_eq!(known.issuer(), code(undiscovered()).issuer());
 }
 
-/// Two things are told nowhere else: that answers always name their server, and that S256 is not
-/// among its PKCE methods.
+/// Only a description has two facts: the server's answers always name it, and its PKCE methods lack
+/// S256.
 #[test]
 fn only_a_new_pairing_by_code_is_better_off_with_a_description_that_it_does_not_need() {
     let named = ServerSettings {

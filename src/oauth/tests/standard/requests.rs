@@ -1,4 +1,4 @@
-//! What is sent: known answers of the RFCs, byte by byte.
+//! The requests to standard servers: known answers of the RFCs, byte by byte.
 
 use base64::Engine as _;
 
