@@ -10,7 +10,7 @@ use uzers::os::unix::GroupExt as _;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// What the kernel knows.
+    /// The kernel knows the number only.
     pub uid: u32,
     pub gid: u32,
     pub name: String,
@@ -18,7 +18,7 @@ pub struct User {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Group {
-    /// What the kernel knows.
+    /// The kernel knows the number only.
     pub gid: u32,
     pub name: String,
     /// The names of those who were put into it. Those whose primary group it is are not among them.

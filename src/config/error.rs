@@ -1,4 +1,4 @@
-//! What can be wrong with the configuration, as one sentence that names file, key and cure.
+//! The faults of a configuration, each as one sentence that names file, key and cure.
 
 use std::fmt;
 use std::io;
@@ -15,7 +15,7 @@ pub enum ConfigError {
     Bad {
         /// Where it says so.
         place: Place,
-        /// What is wrong and how to put it right.
+        /// The fault and its cure.
         problem: String,
     },
 }

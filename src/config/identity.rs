@@ -25,14 +25,14 @@ pub(crate) const APPLICATION_ID: [u8; 16] = [
 pub enum MachineId {
     /// The same after the next boot, as far as can be seen.
     Lasting([u8; 16]),
-    /// Invented for this boot; the next one has another.
+    /// Invented for this boot. The next one has another.
     Transient([u8; 16]),
     /// There is none: this is an image, or a system before its first boot.
     Absent,
 }
 
 impl MachineId {
-    /// What systemd's `sd_id128_get_machine_app_specific` answers for this application.
+    /// The answer of systemd's `sd_id128_get_machine_app_specific` for this application.
     #[must_use]
     pub fn app_specific(&self, application: &[u8; 16]) -> Option<[u8; 16]> {
         match self {
@@ -118,7 +118,7 @@ impl System {
             .map_err(|why| Missing::Refused(format!("{}: {why}", path.display())))
     }
 
-    /// What `systemd-id128 machine-id --app-specific=` answers, as UUID: HMAC-SHA256 of our id,
+    /// The answer of `systemd-id128 machine-id --app-specific=`, as UUID: HMAC-SHA256 of our id,
     /// keyed by the machine's, marked as version 4, variant 1 of RFC 9562. The machine id itself
     /// must not travel over networks.
     fn app_specific_machine_id(&self) -> Result<ClientId, Missing> {

@@ -144,7 +144,7 @@ impl Source<'_> {
 
     /// A value of the wrong type or out of its range.
     fn value(&self, document: &DeTable<'_>, error: &toml::de::Error) -> ConfigError {
-        // serde quotes a value of the wrong type; what was expected is all that is needed.
+        // serde quotes a value of the wrong type. The expected type is enough.
         let problem = match error
             .message()
             .strip_prefix("invalid type: ")
@@ -204,7 +204,7 @@ fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a s
             let related = word.len() >= 3 && (candidate.starts_with(&word) || word.starts_with(candidate));
             (if related { 0 } else { distance(&word, candidate) }, candidate)
         })
-        // A third of the letters wrong is a typing error; more is another word.
+        // A third of the letters wrong is a typing error. More is another word.
         .filter(|(errors, candidate)| errors * 3 <= word.len().max(candidate.len()))
         .min()
         .map(|(_, candidate)| candidate)

@@ -26,7 +26,7 @@ const DROP_INS: [&str; 3] = [
 const LIMIT: u64 = 256 * 1024;
 
 impl Config {
-    /// Reads the files at their usual places; see the module's documentation for their order. None
+    /// Reads the files at their usual places. See the module's documentation for their order. None
     /// of them must exist.
     ///
     /// # Errors

@@ -6,15 +6,16 @@
 //! anything on disk (but for the state key it is told to create), or repeat in a message what could
 //! be a secret.
 //!
-//! Invariants: a [`Config`] is good as a whole, nobody checks it again; a bad file yields no
-//! configuration at all; every error is one sentence that names file, key and cure.
+//! Invariants: a [`Config`] is good as a whole, nobody checks it again. A bad file yields no
+//! configuration at all. Every error is one sentence that names file, key and cure.
 //!
 //! Files, later hiding earlier ones key by key: `/etc/c2c-authd/config.toml`, then the drop-ins
 //! `*.toml` of `/usr/lib/c2c-authd/config.d`, `/var/lib/c2c-provision/config.d` and
-//! `/etc/c2c-authd/config.d` together, by file name; of drop-ins with the same name only the one in
-//! `/etc`, else in `/var`, is read (an empty one masks the vendor's). That is systemd's order: a
-//! drop-in is there to change what the main file says. All of them may be absent. A list hides a
-//! list, it does not add to it. A file named on the command line is the only one that is read.
+//! `/etc/c2c-authd/config.d` together, by file name. Drop-ins with the same name hide each other:
+//! only the one in `/etc`, else in `/var`, is read (an empty one masks the vendor's). This is
+//! systemd's order: a drop-in is there to change what the main file says. All of them may be
+//! absent. A list hides a list, it does not add to it. A file named on the command line is the only
+//! one that is read.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -43,7 +44,7 @@ pub(crate) use value::{duration, duration_text};
 /// A configuration that is good as a whole.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// What this device is.
+    /// The identity of this device.
     pub device: Device,
     /// Whom it talks to, and how.
     pub(crate) provider: Provider,
@@ -53,9 +54,9 @@ pub struct Config {
     pub secrets: SecretFiles,
     /// Where the record is kept.
     pub state: State,
-    /// Who holds which role.
+    /// The principals of each role.
     pub access: Access,
-    /// What is allowed but probably not meant: one sentence each.
+    /// One sentence for each setting that is allowed but probably not meant.
     pub warnings: Vec<String>,
     /// The files that were read, the later ones hiding the earlier ones.
     pub files: Vec<PathBuf>,
@@ -64,7 +65,7 @@ pub struct Config {
     heartbeat: Option<Duration>,
 }
 
-/// What this device is.
+/// The identity of this device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Device {
     /// The unit's identifier at the server. `None`: not provisioned yet.
@@ -76,16 +77,16 @@ pub struct Device {
 /// How the server's certificate is checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tls {
-    /// PEM; replaces the system's roots.
+    /// PEM. Replaces the system's roots.
     pub ca_file: Option<PathBuf>,
 }
 
-/// Files that hold secrets, for where the service manager passes none; see [`secrets`].
+/// Files that hold secrets, for where the service manager passes none. See [`secrets`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SecretFiles {
     pub client_secret: Option<PathBuf>,
     pub state_key: Option<PathBuf>,
-    /// Whether to create the state key on first start. Only with a `state_key` file.
+    /// Create the state key on first start. Only with a `state_key` file.
     pub create_state_key: bool,
 }
 
@@ -96,7 +97,7 @@ pub struct State {
     pub directory: Option<PathBuf>,
 }
 
-/// Who holds which role, beside root.
+/// The principals of each role, beside root.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Access {
     // The role `ui`.
@@ -122,7 +123,7 @@ struct RefreshSettings {
 }
 
 impl Config {
-    /// What the core needs to know.
+    /// The settings that the core needs.
     #[must_use]
     pub const fn policy(&self) -> Policy {
         Policy {

@@ -30,7 +30,7 @@ impl super::Config {
     /// The server as requests are made for it: the settings, with the client that holds.
     ///
     /// # Errors
-    /// What cannot be put on the wire.
+    /// A setting cannot be put on the wire.
     pub(crate) fn provider_with(&self, client_secret: Option<Secret>) -> Result<oauth::Provider, SettingsError> {
         let client_id = self.device.client_id.clone().unwrap_or_default();
         let server = |settings: &ServerSettings| ServerSettings {
@@ -60,7 +60,7 @@ impl Provider {
         self.settings.name()
     }
 
-    /// Whether pairing and refreshing need a client secret.
+    /// True if pairing and refreshing need a client secret.
     #[must_use]
     pub(crate) fn needs_client_secret(&self) -> bool {
         self.standard().is_none_or(|server| server.auth != ClientAuth::None)
@@ -73,14 +73,14 @@ impl Provider {
             .filter(|id| !id.is_empty())
     }
 
-    /// Whether a resource tells if a token lives: `GET /v2/devices/me`. Standard servers have none
+    /// True if a resource tells if a token lives: `GET /v2/devices/me`. Standard servers have none
     /// that is common to all.
     pub(super) const fn can_probe(&self) -> bool {
         self.standard().is_none()
     }
 
-    /// Whether tokens can be ended at the server. Where the server describes itself it shows later;
-    /// a revocation that has nowhere to go is then given up.
+    /// True if tokens can be revoked at the server. A server that describes itself may turn out to
+    /// have no such endpoint. Its revocations are then given up.
     #[must_use]
     pub(crate) const fn can_revoke(&self) -> bool {
         match self.standard() {
@@ -101,7 +101,7 @@ const fn days(days: u64) -> Duration {
     Duration::from_secs(days * 86_400)
 }
 
-/// What is written, as it holds.
+/// Resolves the written section, with presets and defaults.
 pub(super) fn provider(
     raw: raw::Provider,
     places: &Places,
@@ -216,7 +216,8 @@ fn server(raw: raw::Provider) -> ServerSettings {
     }
 }
 
-/// Fills in what is known of a server; what is written stays. The life of its refresh tokens.
+/// Fills in the known addresses of a server, and keeps those that are written. Returns the life of
+/// its refresh tokens.
 fn apply(preset: Quirks, server: &mut ServerSettings, warnings: &mut Vec<String>) -> Duration {
     let (authorization, token, revocation, offline, life) = match preset {
         // No preset is called so.
@@ -305,7 +306,7 @@ fn foreign_keys(raw: &raw::Provider, kind: Kind, places: &Places) -> Result<(), 
     Ok(())
 }
 
-/// What is said of a key that goes with `kinds` where the kind is another.
+/// The sentence for a key that goes with `kinds` where the kind is another.
 pub(super) fn wrong_kind(kinds: &[Kind], kind: Kind) -> String {
     let kinds: Vec<_> = kinds.iter().map(|kind| format!("\"{}\"", kind.word())).collect();
     format!(

@@ -127,7 +127,7 @@ pub(super) const EXCLUSIVE: [(&str, &str); 2] = [
 ];
 
 impl Device {
-    /// Forgets what an upper file answers in the other way; see [`EXCLUSIVE`].
+    /// Forgets what an upper file answers in the other way. See [`EXCLUSIVE`].
     pub(super) fn give_way(&mut self, upper: &Self) {
         if upper.client_id.is_some() || upper.client_id_from.is_some() {
             (self.client_id, self.client_id_from) = (None, None);

@@ -90,8 +90,8 @@ impl Places {
     }
 }
 
-/// What the kind does not use is not looked for where it could stop the daemon or give advice that
-/// is not true.
+/// Values that the kind does not use are not looked up, because a failed look-up could stop the
+/// daemon or give false advice.
 fn device(
     mut raw: raw::Device,
     provider: &Provider,
@@ -101,7 +101,7 @@ fn device(
 ) -> Result<Device, ConfigError> {
     let version = (raw.firmware_version.take(), raw.firmware_version_from.take());
     Ok(Device {
-        // A client of an ordinary server is a product; where each unit is registered for itself,
+        // A client of an ordinary server is a product. Where each unit is registered for itself,
         // the unit's own id is the client.
         client_id: match provider.client_id() {
             Some(id) => Some(id.clone()),
@@ -162,7 +162,8 @@ fn firmware_version(
             Err(places.bad(key, format!("{why}; create it, or set device.firmware-version")))
         }
         (Err(Missing::Refused(why)), Some(_)) => Err(places.bad(key, why)),
-        // Not asked for, so no fault; what the server assumes where it is told nothing.
+        // Nobody asked for the default source, so its absence is no fault. A server that is told
+        // nothing assumes 0.0.0 too.
         (Err(Missing::Absent(why) | Missing::Refused(why)), None) => {
             warnings.push(format!(
                 "device.firmware-version: {why}; the server is told 0.0.0, and may treat the device as too old"

@@ -53,12 +53,12 @@ pub(crate) enum SecretError {
         path: PathBuf,
         mode: u32,
     },
-    /// What it contains cannot be that secret.
+    /// The content cannot be that secret.
     #[error("{}: the {what} cannot be used: {problem}", path.display())]
     Content {
         what: &'static str,
         path: PathBuf,
-        /// What is wrong and how it must be.
+        /// The fault and the right form.
         problem: &'static str,
     },
     /// A state key was to be created.
@@ -67,7 +67,7 @@ pub(crate) enum SecretError {
 }
 
 impl SecretError {
-    /// The code of `sysexits.h`: 77 (`EX_NOPERM`) for access, owner and mode; 78 (`EX_CONFIG`) for
+    /// The code of `sysexits.h`: 77 (`EX_NOPERM`) for access, owner and mode, 78 (`EX_CONFIG`) for
     /// the rest.
     #[must_use]
     pub(crate) fn exit_code(&self) -> u8 {
@@ -114,11 +114,10 @@ pub(crate) fn client_secret(files: &SecretFiles, credentials: Option<&Path>) -> 
     Ok(Some(secret))
 }
 
-/// What a client secret must be: 1–1024 visible ASCII characters, one line, with or without its
-/// line end.
+/// Reads a client secret: 1–1024 visible ASCII characters, one line, with or without its line end.
 ///
 /// # Errors
-/// What is wrong, in words that repeat nothing of it.
+/// The fault, in words that repeat nothing of the content.
 pub(crate) fn parse_client_secret(content: &[u8]) -> Result<Secret, &'static str> {
     let text = str::from_utf8(trim(content)).map_err(|_| "it is not text; it must be one line, as it was issued")?;
     if text.is_empty() {
@@ -153,10 +152,10 @@ pub(crate) fn state_key(files: &SecretFiles, credentials: Option<&Path>) -> Resu
     Ok(Some(key))
 }
 
-/// What a state key must be: 32 bytes, raw or as base64, not all zero.
+/// Reads a state key: 32 bytes, raw or as base64, not all zero.
 ///
 /// # Errors
-/// What is wrong, in words that repeat nothing of it.
+/// The fault, in words that repeat nothing of the content.
 pub(crate) fn parse_state_key(content: &[u8]) -> Result<StateKeyBytes, &'static str> {
     let key = decode_key(content)
         .ok_or("it must be 32 random bytes, raw or as base64; make one with: head -c 32 /dev/urandom")?;
@@ -194,7 +193,7 @@ fn decode_key(content: &[u8]) -> Option<StateKeyBytes> {
 
 /// Creates a state key of the kernel's random bytes: mode 0600, never over an existing file,
 /// durable when it returns. `None`: not done, because records exist, which a new key could not
-/// open; the key they were made with is missing.
+/// open. The key they were made with is missing.
 ///
 /// # Errors
 /// Something is there already, or it cannot be written.

@@ -1,9 +1,9 @@
 //! The types of single values: each is checked where it is read, so that a value of the type is a
 //! good value.
 //!
-//! A message of this file says what is wrong and how it is written right. File, line and key are
-//! added by [`super::layer`]; so that a secret put into the wrong place is not repeated on a
-//! terminal, a value is quoted only where the key cannot be mistaken for one that holds a secret.
+//! A message of this file names the fault and the right form. [`super::layer`] adds file, line and
+//! key. A value is quoted only where the key cannot be mistaken for one that holds a secret. So a
+//! secret in the wrong place is not repeated on a terminal.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -41,7 +41,7 @@ pub(super) trait Word: Copy + PartialEq + 'static {
     // As [`Text::EXPECTED`].
     const EXPECTED: &'static str;
 
-    /// The word in the configuration; "none" for a value that is written by leaving the key out.
+    /// The word in the configuration. "none" for a value that is written by leaving the key out.
     fn word(self) -> &'static str {
         let found = Self::WORDS.iter().find(|(_, value)| *value == self);
         found.map_or("none", |(word, _)| word)

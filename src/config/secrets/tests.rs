@@ -88,7 +88,7 @@ fn a_file_that_others_can_read_is_refused_with_77_and_the_command_that_helps() {
 fn a_file_of_another_user_is_refused_with_77() {
     let dir = Box::new();
     let path = dir.put("secret", b"hush\n", 0o600);
-    // Only root can give a file away; for others there is nothing to try.
+    // Only root can give a file away. For others there is nothing to try.
     if rustix::process::geteuid().is_root() {
         std::os::unix::fs::chown(&path, Some(4242), None).unwrap();
         let error = client_secret(&files(&path), None).unwrap_err();

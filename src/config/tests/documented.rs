@@ -1,4 +1,4 @@
-//! What is shown to people is what the code takes: `config/config.toml` and the examples.
+//! The published configuration is good: `config/config.toml` and the examples.
 
 use super::*;
 use crate::config::raw::Raw;
@@ -61,7 +61,7 @@ fn every_documented_example_is_good_and_differs_from_the_default() {
     }
 }
 
-/// Whether a line of `[provider]` means something beside the least that one of the kinds needs.
+/// True if a line of `[provider]` has an effect beside the least that one of the kinds needs.
 fn is_good_with_some_kind(machine: &Machine, line: &str) -> bool {
     let key = |line: &str| line.split(' ').next().unwrap().to_owned();
     [DEVICE, CODE].into_iter().any(|least| {
@@ -111,7 +111,7 @@ fn each_example_file_is_a_whole_configuration_of_its_kind() {
             .unwrap_or_else(|error| panic!("{kind}: {error}\n{text}"));
         assert_eq!(config.provider.kind(), kind);
         assert!(config.device.client_id.is_some(), "{kind}");
-        // Whether the groups of the roles exist is this machine's affair.
+        // The existence of the roles' groups depends on this machine.
         let told = config.warnings.iter().filter(|told| !told.starts_with("access."));
         assert_eq!(told.collect::<Vec<_>>(), [""; 0], "{kind}\n{text}");
     };
@@ -124,7 +124,7 @@ fn each_example_file_is_a_whole_configuration_of_its_kind() {
         ("oauth-code", include_str!("../../../config/examples/oauth-code.toml")),
     ] {
         whole(kind, text);
-        // What is shown as an alternative must be good as well, whichever is chosen.
+        // Each alternative that an example shows must be good as well.
         let lines: Vec<_> = text.lines().collect();
         let shown = alternatives(&lines);
         assert!(!shown.is_empty(), "{kind}");
@@ -142,8 +142,7 @@ fn alternative(line: &str) -> Option<&str> {
         .then_some(key)
 }
 
-/// Where such lines stand together, they are chosen together; a key that comes again is another
-/// choice.
+/// Such lines that stand together are chosen together. A key that comes again is another choice.
 fn alternatives(lines: &[&str]) -> Vec<Vec<usize>> {
     let mut blocks: Vec<Vec<usize>> = Vec::new();
     for (at, line) in lines.iter().enumerate() {

@@ -1,4 +1,4 @@
-//! What is refused or warned of, and in which words.
+//! The wording of refusals and warnings.
 
 use super::*;
 

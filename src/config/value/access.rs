@@ -1,4 +1,4 @@
-//! Who holds a role.
+//! The entries of `[access]`, which give a role to users and groups.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! What identifies the device, and where that may come from.
+//! The identifiers of the device, and where they may come from.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -58,7 +58,7 @@ fn is_mac(text: &str) -> bool {
     })
 }
 
-/// Whether it could be a MAC address written without separators; a serial number may look the same.
+/// True if it could be a MAC address written without separators. A serial number may look the same.
 pub(in crate::config) fn is_bare_mac(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|b| b.is_ascii_hexdigit()) && text.bytes().any(|b| b.is_ascii_alphabetic())
 }
@@ -89,7 +89,7 @@ impl FromStr for Version {
         let (core, pre) = rest
             .split_once('-')
             .map_or((rest, None), |(core, pre)| (core, Some(pre)));
-        // SemVer §2, §9 and §10; a numeric pre-release identifier has no leading zero either.
+        // SemVer §2, §9 and §10. A numeric pre-release identifier has no leading zero either.
         let good = text.len() <= 64
             && core.split('.').count() == 3
             && core.split('.').all(|part| numeric(part) && part.len() <= 9)

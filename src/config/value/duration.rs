@@ -25,7 +25,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         "h" => 3_600_000,
         "d" => 86_400_000,
         "" => return Err(wrong("the unit is missing")),
-        // A month to some, a minute to others; guessing wrong would be quiet.
+        // "m" means a month to some and a minute to others, and nobody would notice a wrong guess.
         "m" => return Err(wrong("\"m\" could be minutes or months")),
         _ => return Err(wrong("the units are ms, s, min, h and d")),
     };

@@ -1,4 +1,4 @@
-//! What is configured of a server: the types of `oauth`, read with the cure for each mistake.
+//! The settings of a server: the types of `oauth`, read with the cure for each mistake.
 
 use super::{Text, Word};
 use crate::oauth::{BaseUri, ClientAuth, Encoding, Endpoint, Issuer, Quirks, RedirectUri, UriError};
