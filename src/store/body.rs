@@ -1,4 +1,4 @@
-//! What is inside the seal, as JSON: format version 1.
+//! The content under the seal, as JSON: format version 1.
 //!
 //! These types mirror the core's and exist so that the core stays free of serde, and so that a
 //! change in the core cannot change the disk format by accident: every conversion names every
@@ -15,12 +15,12 @@ use zeroize::Zeroizing;
 use super::seal::MAX_BODY;
 use c2c_auth_core::{AccessToken, BootId, BootTime, DeviceCode, Generation, GrantId, RefreshToken, UserCode, WallTime};
 
-/// The sealed form of the record; `None` if it is larger than what is read back.
+/// The sealed form of the record. `None` if it is larger than what is read back.
 pub(super) fn write_record(record: &c2c_auth_core::Record) -> Option<Zeroizing<Vec<u8>>> {
     write(&Record::of(record))
 }
 
-/// The sealed form of the list; `None` if it holds more than [`c2c_auth_core::MAX_REVOCATIONS`] or
+/// The sealed form of the list. `None` if it holds more than [`c2c_auth_core::MAX_REVOCATIONS`] or
 /// is too large.
 pub(super) fn write_revocations(list: &[c2c_auth_core::PendingRevocation]) -> Option<Zeroizing<Vec<u8>>> {
     if list.len() > c2c_auth_core::MAX_REVOCATIONS {
@@ -29,7 +29,7 @@ pub(super) fn write_revocations(list: &[c2c_auth_core::PendingRevocation]) -> Op
     write(&list.iter().map(PendingRevocation::of).collect::<Vec<_>>())
 }
 
-/// The sealed form of the flow; `None` if it is too large.
+/// The sealed form of the flow. `None` if it is too large.
 pub(super) fn write_flow(flow: &c2c_auth_core::FlowRecord) -> Option<Zeroizing<Vec<u8>>> {
     write(&FlowRecord::of(flow))
 }

@@ -1,5 +1,5 @@
-//! What can go wrong, in words for whoever has to fix it. No variant can carry a byte of a secret
-//! (I8).
+//! The faults of the store, in words for whoever has to fix them. No variant can carry a byte of a
+//! secret (I8).
 
 use std::io;
 use std::path::PathBuf;
@@ -35,7 +35,7 @@ pub enum WriteError {
     /// There is no state key to seal with.
     #[error("no state key is provisioned, so nothing can be sealed; run: c2c-authctl provision")]
     NoKey,
-    /// What is to be stored is larger than what would be read back.
+    /// The file would be larger than a start reads back.
     #[error("refusing to store more than {limit} bytes")]
     TooLarge { limit: usize },
     /// The kernel gave no random bytes for a nonce.

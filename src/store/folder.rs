@@ -70,7 +70,7 @@ fn us() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
-/// Whether a failed read means that the content is lost, as opposed to out of our reach: a bad
+/// True if a failed read means that the content is lost, as opposed to out of our reach: a bad
 /// sector, a failed checksum of the file system, or something that is no file. Permissions or a
 /// lack of memory say nothing about the content.
 pub(super) fn is_damage(error: &io::Error) -> bool {
@@ -86,12 +86,12 @@ pub(super) fn is_damage(error: &io::Error) -> bool {
     Errno::from_io_error(error).is_some_and(|errno| DAMAGE.contains(&errno))
 }
 
-/// Whether a failed read may go well the next time.
+/// True if a failed read may succeed the next time.
 pub(super) fn is_passing(error: &io::Error) -> bool {
     Errno::from_io_error(error) == Some(Errno::IO)
 }
 
-/// Whether more room would have helped.
+/// True if more room would have helped.
 pub(super) fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

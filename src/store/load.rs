@@ -1,4 +1,4 @@
-//! What is on disk, and what that means. Reads only: no outcome here changes a byte.
+//! The files on disk, and their meaning. Reads only: no outcome here changes a byte.
 
 use std::io;
 use std::time::Duration;
@@ -22,7 +22,7 @@ pub(super) const FLOW: &str = "flow";
 const READ_AGAIN: usize = 3;
 const READ_APART: Duration = Duration::from_millis(100);
 
-/// What is behind a name.
+/// The file of a name.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Found<T> {
     Absent,
@@ -115,7 +115,7 @@ pub(super) struct FoundRecords {
     pub(super) loaded: Loaded,
     /// How well its tokens are kept.
     pub(super) kept: Kept,
-    /// What is in the place of the spill.
+    /// The file in the place of the spill.
     pub(super) spill: Spill,
     /// Sequences of the usable generations on disk.
     pub(super) slots: [Option<u64>; 2],
@@ -125,23 +125,23 @@ pub(super) struct FoundRecords {
     pub(super) sequence: u64,
 }
 
-/// What the runtime directory holds beside the flow.
+/// The file that the runtime directory holds beside the flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Spill {
     /// Nothing, or what may be needed.
     Keep,
-    /// What both generations have outlived: a crash came before it was removed.
+    /// Both generations are newer: a crash came before it was removed.
     Stale,
-    /// What cannot be used. It may be all that is left for another key or configuration.
+    /// It cannot be used. It may be all that is left for another key or configuration.
     Defective(Defect),
 }
 
 /// Finds the newest record among the generations on disk and the spill.
 ///
-/// A record is only "current" if nothing beside it is unreadable. Of an unreadable file not even
-/// the sequence can be believed, so it may always have been the newer one; taking the good one for
-/// [`Loaded::Previous`] then costs one resend, taking it for current could cost the pairing.
-/// (Renames are atomic, so a torn write never looks like this.)
+/// A record is only "current" if nothing beside it is unreadable. Even the sequence of an
+/// unreadable file cannot be believed, so that file may have been the newer one. Taking the good
+/// one for [`Loaded::Previous`] then costs one resend. Taking it for current could cost the
+/// pairing. (Renames are atomic, so a torn write never looks like this.)
 pub(super) fn records<F: Folder>(state: &F, runtime: Option<&F>, sealer: &Sealer) -> Result<FoundRecords, OpenError> {
     let find = |folder, name| find(folder, name, sealer, Kind::Record, body::read_record);
     let mut found = vec![find(state, SLOTS[0])?, find(state, SLOTS[1])?];
@@ -235,13 +235,13 @@ pub(super) fn free_name(names: &[String], stem: &str, defect: Defect) -> String 
     format!("{stem}.{}.{}", defect.word(), last.saturating_add(1))
 }
 
-/// Whether any of `names` in a state directory was ever sealed, usable or set aside.
+/// True if any of `names` in a state directory was ever sealed, usable or set aside.
 pub(super) fn any_sealed(names: &[String]) -> bool {
     let sealed = |name: &String| name.starts_with("record.") || name.starts_with(REVOCATIONS);
     names.iter().any(sealed)
 }
 
-/// Whether there is a record that a key might open.
+/// True if there is a record that a key might open.
 pub(super) fn any_record<F: Folder>(state: &F, runtime: Option<&F>) -> Result<bool, OpenError> {
     if names(state)?.iter().any(|name| SLOTS.contains(&name.as_str())) {
         return Ok(true);

@@ -1,5 +1,5 @@
-//! What survives, sealed: the pairing in two generations, pending revocations, and the flow in the
-//! runtime directory.
+//! The data that survives, sealed: the pairing in two generations, pending revocations, and the
+//! flow in the runtime directory.
 //!
 //! Owns: the files in the state and the runtime directory, their format, the lock on the state
 //! directory, and the state key while the daemon runs. Blocking: it runs on a thread of its own.
@@ -12,13 +12,13 @@
 //!   step, the next start finds either the old record or the new one, complete.
 //! - Whoever loads is told how well the record is kept ([`Kept`](c2c_auth_core::Kept)), so that it
 //!   can be written again.
-//! - A write to one generation never touches the newer one: should it fail, what stands there is
-//!   the record.
-//! - Loading never overwrites. Of two generations the newer is used; one that cannot be read makes
+//! - A write to one generation never touches the newer one. Should it fail, the newer one is the
+//!   record.
+//! - Loading never overwrites. The newer of two generations is used. One that cannot be read makes
 //!   the other "previous".
-//! - What cannot be read is renamed `record.<reason>.<n>` before anything is written in its place,
+//! - An unreadable file is renamed `record.<reason>.<n>` before anything is written in its place,
 //!   and kept.
-//! - Only what opens under our key, for our identity and as the right kind of file is ever
+//! - Only content that opens under our key, for our identity and as the right kind of file is ever
 //!   returned.
 //! - With [`Slots::Both`](c2c_auth_core::Slots::Both) nothing that was there before can come back.
 //!
@@ -55,9 +55,9 @@ use seal::Sealer;
 /// Where things are kept. Both must exist, belong to us and be writable by nobody else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Directories {
-    /// Survives a reboot; holds the record.
+    /// Survives a reboot. Holds the record.
     pub state: PathBuf,
-    /// Survives restarts of the daemon; without one no flow is resumed and nothing is spilled.
+    /// Survives restarts of the daemon. Without one no flow is resumed and nothing is spilled.
     pub runtime: Option<PathBuf>,
 }
 
@@ -110,7 +110,7 @@ impl Lock {
     /// Takes it.
     ///
     /// # Errors
-    /// [`OpenError::Locked`] while a daemon runs; others if the directory cannot be opened.
+    /// [`OpenError::Locked`] while a daemon runs, others if the directory cannot be opened.
     pub(crate) fn take(state: &Path) -> Result<Self, OpenError> {
         let directory = folder::look(state)?;
         folder::lock(&directory, state)?;
@@ -124,8 +124,8 @@ impl fmt::Debug for Lock {
     }
 }
 
-/// What the records say, for somebody who is not the daemon: takes no lock, changes nothing. With
-/// the daemon running it may be the record before the last.
+/// Reads the records for somebody who is not the daemon: takes no lock, changes nothing. While the
+/// daemon runs it may be the record before the last.
 ///
 /// # Errors
 /// [`OpenError`] if a directory or a file in it is out of reach.
@@ -139,7 +139,7 @@ pub fn peek(dirs: &Directories, key: &StateKey, identity: Identity) -> Result<c2
     Ok(load::records(&state, runtime.as_ref(), &sealer)?.loaded)
 }
 
-/// Whether the store makes files of this name, in one of its directories.
+/// True if the store makes files of this name, in one of its directories.
 #[must_use]
 pub(crate) fn is_ours(name: &str) -> bool {
     let name = without_stage(name);
@@ -147,7 +147,7 @@ pub(crate) fn is_ours(name: &str) -> bool {
     matches!(name, records::RESERVE | load::FLOW | REVOCATIONS) || stems.iter().any(|stem| name.starts_with(stem))
 }
 
-/// Whether a file was set aside because it could not be used: `record.damaged.1`,
+/// True if a file was set aside because it could not be used: `record.damaged.1`,
 /// `revocations.foreign.2`.
 #[must_use]
 pub(crate) fn is_set_aside(name: &str) -> bool {
@@ -155,8 +155,8 @@ pub(crate) fn is_set_aside(name: &str) -> bool {
     matches!(parts[..], ["record" | REVOCATIONS, _, number] if number.parse::<u32>().is_ok())
 }
 
-/// Whether anything in a state directory was ever sealed, so that a new state key would orphan it.
-/// `true` if that cannot be told.
+/// True if anything in a state directory was ever sealed, so that a new state key would orphan it.
+/// Also true where nobody can tell.
 #[must_use]
 pub(crate) fn records_exist(dir: &Path) -> bool {
     match std::fs::read_dir(dir) {

@@ -24,13 +24,13 @@ pub(super) struct Records<F> {
     sealer: Option<Sealer>,
     /// The highest sequence given out.
     sequence: u64,
-    /// Sequences of the generations on disk; `None` where there is none that opens.
+    /// Sequences of the generations on disk. `None` where there is none that opens.
     slots: [Option<u64>; 2],
     /// Files in the state directory that cannot be used, until something takes their place.
     defective: Vec<Defective>,
-    /// Why what is in the place of the spill cannot be used, until it is set aside.
+    /// The defect of the file in the place of the spill, until that file is set aside.
     defective_spill: Option<Defect>,
-    /// Whether the reserve file is there.
+    /// True while the reserve file is there.
     reserve: bool,
 }
 
@@ -39,7 +39,7 @@ pub(super) struct Records<F> {
 struct Defective {
     name: &'static str,
     defect: Defect,
-    /// Whether it has its second name already.
+    /// True if it has its second name already.
     kept: bool,
 }
 
@@ -121,7 +121,7 @@ impl<F: Folder> Records<F> {
         Ok((records, stored))
     }
 
-    /// Carries out one write; when it returns `Ok`, a power cut cannot undo it.
+    /// Carries out one write. When it returns `Ok`, a power cut cannot undo it.
     pub(super) fn write(&mut self, what: &Store) -> Result<(), WriteError> {
         match what {
             Store::Record { record, slots } => self.write_record(record, *slots),
@@ -146,7 +146,7 @@ impl<F: Folder> Records<F> {
         if let Err(source) = self.with_reserve(|records| records.put(&sealed)) {
             match record.body {
                 Body::Paired(_) => self.spill(&sealed),
-                // What it replaced may be the only sign that the other generation is not the
+                // The replaced file may be the only sign that the other generation is not the
                 // newest.
                 Body::Tombstone(_) if doubtful => {}
                 Body::Tombstone(_) => self.undo_tombstone(&sealed),

@@ -25,7 +25,7 @@ use super::key::{Identity, StateKey};
 /// No honest file comes near: four tokens (a pair and its candidate, or the list of revocations),
 /// of which JSON escapes every character, leave room.
 pub(super) use crate::system::atomic_file::MAX_FILE;
-/// What fits into such a file.
+/// The longest content that fits into such a file.
 pub(super) const MAX_BODY: usize = MAX_FILE - HEADER - TAG;
 
 pub(super) const NONCE: usize = 12;

@@ -1,4 +1,4 @@
-//! What a start finds after what was written.
+//! A start after writes finds the state that they left.
 
 use std::fs;
 
@@ -197,7 +197,7 @@ fn what_would_not_be_read_back_is_not_written() {
     assert_eq!(device.loaded(), Loaded::Current(paired(1)));
 }
 
-/// Of the greatest length, and of characters that JSON has to escape.
+/// A token of the greatest length, of characters that JSON has to escape.
 fn longest() -> String {
     "\"".repeat(TOKEN_MAX)
 }

@@ -65,7 +65,7 @@ fn a_directory_that_others_can_write_is_refused_by_name_and_cure() {
 fn a_directory_of_another_user_is_refused_by_name_and_owner() {
     let device = Device::new();
     let us = rustix::process::geteuid().as_raw();
-    // Root can give a directory away; anybody else finds one of root's.
+    // Root can give a directory away. Anybody else finds one of root's.
     let (state, them) = if us == 0 {
         std::os::unix::fs::chown(device.state.path(), Some(65_534), None).unwrap();
         (device.state.path().to_owned(), 65_534)

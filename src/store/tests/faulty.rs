@@ -36,7 +36,7 @@ pub(super) trait Place {
         self.open(&Plan::new(Fault::ForGood)).0.write(what).unwrap();
     }
 
-    /// Whether a file of this content is there, whatever its name.
+    /// True if a file of this content is there, whatever its name.
     fn holds(&self, content: &[u8]) -> bool {
         holds(&self.state(), content)
     }

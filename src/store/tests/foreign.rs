@@ -1,4 +1,5 @@
-//! What was sealed with another key, or for another server or client: told, kept, never used.
+//! Files sealed with another key, or for another server or client, are reported and kept, but never
+//! used.
 
 use std::fs;
 

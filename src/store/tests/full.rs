@@ -1,5 +1,5 @@
 //! A real file system that is full, and one that is read-only. Both take root and the right to
-//! mount; where these are absent the tests say so and stand back, and the injected faults in
+//! mount. Where these are absent the tests say so and stand back, and the injected faults in
 //! [`super::faults`] are what remains.
 #![expect(clippy::print_stderr, reason = "tells that a test could not be made")]
 

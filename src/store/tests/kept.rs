@@ -111,7 +111,7 @@ fn a_spill_that_both_generations_have_outlived_is_removed_and_cannot_come_back()
     }
 }
 
-/// Of the two writes only the first was done.
+/// Only the first of the two writes was done.
 #[test]
 fn an_older_spill_stays_while_one_generation_alone_is_newer() {
     let device = spilled(&[both(paired(1))], &one(paired(2)));
@@ -135,7 +135,7 @@ fn a_spill_of_another_key_or_client_is_set_aside_and_not_destroyed() {
             let device = Device::with(&[both(paired(1))]);
             fs::copy(other.run_file("record.spill"), device.run_file("record.spill")).unwrap();
             let spill = spill_of(&device).unwrap();
-            // Of ours there may have been a newer one in its place.
+            // A spill of ours in its place may have been newer.
             let us = Device::new();
             let (mut store, _) = us.open_as(Some(key()), identity(), BOOT).unwrap();
             store.write(&both(paired(1))).unwrap();

@@ -1,4 +1,4 @@
-//! What others find in the directories, and what they put there.
+//! The files as other users find them, and the files that others put there.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};

@@ -1,9 +1,9 @@
 //! The power is cut at any step of a write: a model of a disk that keeps nothing it was not told to
 //! sync.
 //!
-//! Of the directory changes since the last sync any subset may survive, in a file that was not
-//! synced anything may stand. This is worse than what real file systems do, and it is the only part
-//! of the rules that a real one cannot show in a test.
+//! Any subset of the directory changes since the last sync may survive. A file that was not synced
+//! may hold anything. This is worse than what real file systems do, and it is the only part of the
+//! rules that a real one cannot show in a test.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -38,11 +38,11 @@ struct Disk {
     names: BTreeMap<String, usize>,
     /// As it is on the platter.
     durable: BTreeMap<String, usize>,
-    /// What makes one of the other.
+    /// The changes that lead from `durable` to `names`.
     pending: Vec<Change>,
 }
 
-/// What stands in a file that was not synced.
+/// The damage to a file that was not synced.
 type Decay = fn(&mut Vec<u8>);
 
 const DECAYS: [Decay; 4] = [

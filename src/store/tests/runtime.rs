@@ -1,4 +1,4 @@
-//! What the runtime directory holds: the flow of this boot.
+//! The runtime directory holds the flow of this boot.
 
 use std::fs;
 

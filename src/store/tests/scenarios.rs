@@ -6,7 +6,7 @@ use crate::store::error::WriteError;
 use crate::system::atomic_file::Folder as _;
 use c2c_auth_core::{Loaded, Store as Write, Stored};
 
-/// What is there, and what is written then.
+/// A state of the disk, and the write that follows.
 pub(super) struct Scenario {
     pub(super) name: &'static str,
     before: Vec<Write>,
@@ -31,7 +31,7 @@ impl Scenario {
         self.damaged.iter().map(damage).collect()
     }
 
-    /// Whether a start may find this after a write that did not end well.
+    /// True if a start may find this after a write that did not end well.
     pub(super) fn allows(&self, found: &Stored, [old, new]: &[Stored; 2]) -> bool {
         let doubted = |stored: &Stored| match &stored.record {
             Loaded::Current(record) => Loaded::Previous(record.clone()),
@@ -155,7 +155,7 @@ pub(super) fn scenarios() -> Vec<Scenario> {
 /// One scenario with one fault in it.
 pub(super) struct Run {
     pub(super) outcome: Result<(), WriteError>,
-    /// What a start finds before the write, and after it.
+    /// The state that a start finds before the write, and after it.
     pub(super) states: [Stored; 2],
     /// Files that must not be lost.
     pub(super) precious: Vec<Vec<u8>>,
