@@ -1,9 +1,9 @@
-//! Who a caller is, and what it may do.
+//! The identity of a caller, and its rights.
 //!
-//! The bus policy decides first, on the bus; this decides again, in the daemon, for every method,
-//! so that a bus without our policy does not open the door. The only proof of identity is what the
-//! bus reports about a connection (`GetConnectionCredentials`): uid and groups, as of when it
-//! connected. What the bus does not report, the caller does not have.
+//! The bus policy decides first, on the bus. The daemon decides again, for every method, so that a
+//! bus without our policy does not open the door. The only proof of identity is what the bus
+//! reports about a connection (`GetConnectionCredentials`): uid and groups, as of when it
+//! connected. A right that needs anything else is refused.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,11 +20,11 @@ use crate::messages::contract::ErrorName;
 /// wrong.
 const REMEMBERED: usize = 256;
 
-/// The bus answers from memory; a bus that takes longer than this is as good as none.
+/// The bus answers from memory. A bus that takes longer than this is as good as none.
 const CREDENTIALS_LIMIT: Duration = Duration::from_secs(5);
 
-/// What a caller can be allowed to do. Device information is open to everybody whom the bus lets
-/// read properties.
+/// A role of a caller, which allows some calls. Device information is open to everybody whom the
+/// bus lets read properties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Role {
     /// Pair, cancel, unpair, show codes.
@@ -107,7 +107,8 @@ impl Callers {
         }
     }
 
-    /// Who sent this, and the number of its connection. Asks the bus once for each connection.
+    /// The sender of this call, and the number of its connection. Asks the bus once for each
+    /// connection.
     pub(super) async fn identify(
         &self,
         connection: &Connection,
@@ -127,7 +128,7 @@ impl Callers {
         }
     }
 
-    /// The number of the newest connection on the bus; 0 where the bus does not tell.
+    /// The number of the newest connection on the bus. 0 where the bus does not tell.
     pub(super) async fn newest(&self, connection: &Connection) -> u64 {
         match self {
             #[cfg(test)]

@@ -1,8 +1,8 @@
-//! What callers are told when a call fails.
+//! The errors that callers get when a call fails.
 //!
-//! The name is the contract (`dbus/org.cameratocloud.Auth1.xml` lists all of them); the text is for
-//! people: what is wrong, and what to do about it. A text never holds a code or a token: it is
-//! fixed, or quotes nothing but the caller's own words.
+//! The name is the contract (`dbus/org.cameratocloud.Auth1.xml` lists all of them). The text is for
+//! people: the fault, and the remedy. A text never holds a code or a token: it is fixed, or quotes
+//! nothing but the caller's own words.
 
 use std::borrow::Cow;
 
@@ -21,7 +21,7 @@ pub(crate) struct ErrorReply {
 }
 
 impl ErrorReply {
-    /// Of this kind, in these words. The words must not hold a secret.
+    /// The words must not hold a secret.
     pub(crate) fn new(kind: ErrorName, text: impl Into<Cow<'static, str>>) -> Self {
         Self {
             kind,

@@ -1,6 +1,7 @@
-//! The path of every method: authenticate, authorize, throttle; then the loop, then the answer.
+//! The path of every method: authenticate, authorize, throttle. Then the loop decides, and the
+//! answer goes out.
 //!
-//! Holds no state of the product. The loop decides; this waits for it, never longer than
+//! Holds no state of the product. The loop decides. This waits for it, never longer than
 //! [`ANSWER_LIMIT`].
 
 use std::sync::Arc;

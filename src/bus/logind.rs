@@ -1,6 +1,6 @@
 //! Holding off shutdown and sleep while a refresh is in flight, best effort.
 //!
-//! With polkit, logind lets any user delay them; without it, logind refuses everyone but root.
+//! With polkit, logind lets any user delay them. Without it, logind refuses everyone but root.
 //! Nothing depends on this: the intent mark on disk does the real work.
 
 use std::os::fd::OwnedFd;
@@ -13,7 +13,7 @@ use super::BusError;
 /// logind answers at once or not at all, and the refresh does not wait for it.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// What is held off for as long as this lives.
+/// Shutdown and sleep are held off for as long as this lives.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _shutdown: Option<OwnedFd>,

@@ -8,7 +8,7 @@
 //! bus.
 //!
 //! Rules that zbus imposes: methods take `&self` only and the loop never asks zbus for an interface
-//! (both would deadlock against open calls); the objects are served before the name is requested,
+//! (both would deadlock against open calls). The objects are served before the name is requested,
 //! in one builder, so that an activated client never finds an empty object.
 
 mod access;
@@ -49,22 +49,22 @@ pub(crate) const CALL_QUEUE: usize = 1024;
 /// How long the last answers may take when the daemon leaves the bus.
 const LEAVE_LIMIT: Duration = Duration::from_secs(1);
 
-/// A call on its way to the loop. Every one is answered exactly once; one whose `reply` is dropped
+/// A call on its way to the loop. Every one is answered exactly once. One whose `reply` is dropped
 /// is answered with an error.
 #[derive(Debug)]
 pub(crate) struct Call {
-    /// What is asked, with the uid where that matters.
+    /// The request, with the uid where that matters.
     pub command: Command,
     /// Where the answer goes. Nobody may be left to take it.
     pub reply: oneshot::Sender<Result<Reply, CallError>>,
 }
 
-/// What does not change while the daemon runs.
+/// The facts that do not change while the daemon runs.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DeviceFacts {
-    /// `ClientId`; empty if there is none.
+    /// `ClientId`. Empty if there is none.
     pub client_id: String,
-    /// `FirmwareVersion`; empty if there is none.
+    /// `FirmwareVersion`. Empty if there is none.
     pub firmware_version: String,
     pub daemon_version: String,
     // `Provider`: the kind.
@@ -75,17 +75,17 @@ pub(crate) struct DeviceFacts {
 /// what it brings, or why it brings nothing, in words that do not repeat it.
 pub(crate) type ReadRedirect = Box<dyn Fn(&str) -> Option<Result<Redirect, String>> + Send + Sync>;
 
-/// What the bus is given by the rest of the daemon.
+/// The parts that the rest of the daemon hands to the bus.
 pub(crate) struct Wiring {
-    /// Who may call; may change at any time.
+    /// The principals of each role. They may change at any time.
     pub access: watch::Receiver<Arc<Access>>,
     /// Where calls of clients go. Should hold [`CALL_QUEUE`] of them.
     pub calls: mpsc::Sender<Call>,
-    /// What `CompletePairing` reads with.
+    /// `CompletePairing` reads addresses with this.
     pub redirects: ReadRedirect,
 }
 
-/// What can go wrong with the bus itself.
+/// A fault of the bus itself.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum BusError {
@@ -112,8 +112,8 @@ pub(crate) struct Bus {
 
 /// Serves the object, owns the name, and emits the `first` state once.
 ///
-/// Calls of clients arrive at the other end of `wiring`'s queue; who may make which is decided
-/// here.
+/// Calls of clients arrive at the other end of `wiring`'s queue. The bus has already checked their
+/// rights.
 ///
 /// The loop should be a spawned task rather than the runtime's root future: waking the root costs a
 /// write to the kernel for each call, and an answer from memory is then no longer there at the
@@ -217,8 +217,8 @@ impl Bus {
         async move { connection.closed().await }
     }
 
-    /// Asks logind to hold off shutdown and sleep until the lock is dropped. Takes 2 s at most;
-    /// best effort.
+    /// Asks logind to hold off shutdown and sleep until the lock is dropped. Takes 2 s at most.
+    /// Best effort.
     pub(crate) fn inhibit(&self) -> impl Future<Output = Result<Lock, BusError>> + Send + 'static + use<> {
         logind::inhibit(self.connection.clone())
     }

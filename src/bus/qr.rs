@@ -24,7 +24,7 @@ pub(crate) enum Format {
     #[default]
     Png,
     Svg,
-    /// Half blocks; ink is a dark module.
+    /// Half blocks. Ink is a dark module.
     Text,
 }
 

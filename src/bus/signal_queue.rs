@@ -1,12 +1,12 @@
-//! What the world sees, and in which order it is told.
+//! The visible state, and the order in which its changes are signalled.
 //!
 //! Owns the visible [`Snapshot`] (getters read it) and the one task that emits signals. The order
 //! is D4's: properties first, then signals, then the answer of the call that caused them. Hence the
 //! rule for every answer: wait for [`SignalQueue::flushed`] before giving it. With nothing to emit
 //! that is two loads and no wait.
 //!
-//! Invariants: one change of state is one `PropertiesChanged` for each interface it touches; no
-//! message holds a code, a token or a NUL; a bus that does not read costs a bounded queue, never
+//! Invariants: one change of state is one `PropertiesChanged` for each interface it touches. No
+//! message holds a code, a token or a NUL. A bus that does not read costs a bounded queue, never
 //! the loop.
 
 use std::collections::{BTreeMap, VecDeque};
@@ -55,7 +55,7 @@ impl SignalQueue {
         Arc::clone(&self.visible.borrow())
     }
 
-    /// Shows a new state. Returns at once; nothing happens where nothing changed.
+    /// Shows a new state. Returns at once. Nothing happens where nothing changed.
     pub(super) fn publish(&self, snapshot: Snapshot) {
         let snapshot = Arc::new(clean(snapshot));
         if *self.visible() == *snapshot {
@@ -74,7 +74,7 @@ impl SignalQueue {
         self.wake.notify_one();
     }
 
-    /// Whether everything published before this call is on the wire.
+    /// True if everything published before this call is on the wire.
     pub(super) fn is_flushed(&self) -> bool {
         *self.emitted.borrow() >= self.published.load(Ordering::Acquire)
     }
@@ -101,7 +101,7 @@ impl SignalQueue {
                     Err(error) => Err(error),
                 };
                 if let Err(error) = sent {
-                    // A lost connection has its own ending (`Bus::closed`); nobody is left to be
+                    // A lost connection has its own ending (`Bus::closed`). Nobody is left to be
                     // told.
                     tracing::debug!("signals were not sent: {error}");
                 }
@@ -141,8 +141,8 @@ pub(super) fn last_error(snapshot: &Snapshot) -> (&'static str, u64) {
     })
 }
 
-/// The messages that lead from one state to the next; all of it where there is none before.
-/// `announced` is the newest token that listeners were told of: one that comes back (the last of an
+/// The messages that lead from one state to the next, or all of them where there is none before.
+/// `announced` is the newest token that listeners were told of. One that comes back (the last of an
 /// ended pairing, found alive) is no news.
 fn compose(
     sender: Option<&UniqueName<'_>>,

@@ -136,7 +136,7 @@ fn everybody() -> Caller {
     caller(1000, &[500, 600])
 }
 
-/// The rest of the daemon; of redirects it knows three.
+/// The rest of the daemon. It knows three redirects.
 fn wiring(access: watch::Receiver<Arc<Access>>, calls: mpsc::Sender<Call>) -> Wiring {
     let redirects: ReadRedirect = Box::new(|address| match address {
         "http://127.0.0.1/none" => None,
@@ -153,7 +153,7 @@ fn wiring(access: watch::Receiver<Arc<Access>>, calls: mpsc::Sender<Call>) -> Wi
     }
 }
 
-/// A daemon's bus and a client, joined without a bus; the test is the loop.
+/// A daemon's bus and a client, joined without a bus. The test is the loop.
 struct Pair {
     bus: Bus,
     calls: mpsc::Receiver<Call>,

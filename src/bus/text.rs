@@ -1,8 +1,8 @@
 //! Strings on their way to the bus.
 //!
 //! D-Bus strings hold no NUL: the broker answers one by dropping the connection, and zbus does not
-//! look. Server texts are stripped where they are parsed; this is the second wall, in front of the
-//! wire.
+//! look. Server texts are stripped where they are parsed. This is a second check, right before they
+//! are sent.
 
 /// Removes every NUL. Nearly always there is none, and nothing is copied.
 pub(super) fn without_nul(text: &mut String) {

@@ -1,15 +1,15 @@
 //! Limits for each uid, so that one program cannot take the daemon away from another.
 //!
 //! Three limits, all per uid, all in one table of fixed size:
-//! - **Waiting.** So many calls may be open at once; more are refused. The refusal itself is held
+//! - **Waiting.** So many calls may be open at once. More are refused. The refusal itself is held
 //!   back, so that a caller in a tight loop is slowed down by it. Calls that tell the daemon
 //!   something ([`Weight::Telling`]) have a limit of their own: they are possible however many
 //!   other calls of that uid wait for an answer.
 //! - **Costly calls** (a code request, a picture) come out of a budget that refills with time.
-//! - **Pace.** All callers share one connection to the bus, first come, first served; a flood is
-//!   therefore felt by others long before the daemon is busy. While calls of more than one uid
-//!   arrive, each uid is served at a limited pace, far above what an honest uploader needs. A uid
-//!   that is alone is not held back at all.
+//! - **Pace.** All callers share one connection to the bus, first come, first served. Others feel a
+//!   flood long before the daemon is busy. While calls of more than one uid arrive, each uid is
+//!   served at a limited pace, far above what an honest uploader needs. A uid that is alone is not
+//!   held back at all.
 //!
 //! Invariant: a permit is in the table exactly as long as its call is open.
 
@@ -46,7 +46,7 @@ const SEVERAL: Duration = Duration::from_secs(1);
 /// Users remembered at once. Only holders of a role get here: a handful on a real device.
 const USERS: usize = 64;
 
-/// What a call costs besides its place.
+/// The cost of a call besides its place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Weight {
     /// Answered from memory, or idempotent.
@@ -171,7 +171,7 @@ impl RateLimit {
 }
 
 impl Table {
-    /// Whether calls of more than one uid arrive.
+    /// True if calls of more than one uid arrive.
     fn several(&mut self, uid: u32, now: Instant) -> bool {
         if let Some((other, at)) = self.latest
             && other != uid
@@ -183,7 +183,7 @@ impl Table {
         self.several_until.is_some_and(|until| now < until)
     }
 
-    /// The user's entry; a full table gives up the one that was idle longest. `None`: nobody is
+    /// The user's entry. A full table gives up the one that was idle longest. `None`: nobody is
     /// idle.
     fn user(&mut self, uid: u32, now: Instant) -> Option<&mut User> {
         let known = self.users.iter().position(|user| user.uid == uid);

@@ -1,4 +1,4 @@
-//! Who got which token: one line in the journal for each user and generation.
+//! The audit of tokens: one line in the journal for each user and generation.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -16,16 +16,16 @@ const USERS: usize = 64;
 /// systemd answers from memory.
 const UNIT_LIMIT: Duration = Duration::from_secs(2);
 
-/// Who already got the current generation.
+/// The current generation, and the uids that already got it.
 #[derive(Debug, Default)]
 pub(super) struct TokenAudit(Mutex<(Generation, Vec<u32>)>);
 
 impl TokenAudit {
-    /// Notes that `caller` is about to get a token of `generation`; logs it the first time.
+    /// Notes that `caller` is about to get a token of `generation`. Logs it the first time.
     ///
-    /// Which unit it is in is asked in a task of its own, for whose answer the caller does not
-    /// wait. But the question leaves before the token does: a caller that is gone as soon as it has
-    /// what it came for can be named only as long as it waits.
+    /// A task of its own asks for the caller's unit, and the caller does not wait for the answer.
+    /// But the question leaves before the token does: systemd can name a caller only as long as it
+    /// is there.
     pub(super) async fn note(&self, connection: &Connection, caller: &Arc<Caller>, generation: Generation) {
         if self.first(caller.uid, generation) {
             tokio::spawn(log(connection.clone(), Arc::clone(caller), generation));

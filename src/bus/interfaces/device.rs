@@ -11,31 +11,31 @@ pub(in crate::bus) struct Device(pub(in crate::bus) Arc<Gateway>);
 
 #[interface(name = "org.cameratocloud.Auth1.Device")]
 impl Device {
-    /// The unit's identifier at the server; empty when there is none.
+    /// The unit's identifier at the server. Empty when there is none.
     #[zbus(property(emits_changed_signal = "const"))]
     fn client_id(&self) -> &str {
         &self.0.facts.client_id
     }
 
-    /// The name that the server shows for this device; empty when not known.
+    /// The name that the server shows for this device. Empty when not known.
     #[zbus(property)]
     fn device_name(&self) -> String {
         self.0.signals.visible().device.name.clone()
     }
 
-    /// The project the device is paired with; empty when not known.
+    /// The project the device is paired with. Empty when not known.
     #[zbus(property)]
     fn project_id(&self) -> String {
         self.0.signals.visible().device.project_id.clone()
     }
 
-    /// The project's name, which its owner may change; empty when not known.
+    /// The project's name, which its owner may change. Empty when not known.
     #[zbus(property)]
     fn project_name(&self) -> String {
         self.0.signals.visible().device.project_name.clone()
     }
 
-    /// The device's firmware, as the server is told; empty when none is configured.
+    /// The device's firmware, as the server is told. Empty when none is configured.
     #[zbus(property(emits_changed_signal = "const"))]
     fn firmware_version(&self) -> &str {
         &self.0.facts.firmware_version

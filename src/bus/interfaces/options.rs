@@ -37,7 +37,7 @@ impl<'a> Options<'a> {
         })
     }
 
-    /// One of several words; `parse` knows them, `words` names them to whoever got it wrong.
+    /// One of several words. `parse` knows them, and `words` lists them in the error.
     pub(super) fn word<T>(
         &mut self,
         key: &str,

@@ -23,7 +23,7 @@ use c2c_auth_core::{CallError, CodeView, Command, PairingOptions, Prompt, Reply}
 
 pub(in crate::bus) struct Pairing(pub(in crate::bus) Arc<Gateway>);
 
-/// A code as the `ui` role sees it; with the flow's options where a flow was started.
+/// A code as the `ui` role sees it, with the flow's options where a flow was started.
 #[derive(SerializeDict, Type)]
 #[zbus(signature = "a{sv}", rename_all = "kebab-case")]
 pub(in crate::bus) struct CodeReply {
@@ -87,7 +87,7 @@ fn sendable(text: &str) -> String {
     text
 }
 
-/// What a QR code shall hold.
+/// The content of a QR code.
 #[derive(Clone, Copy)]
 enum What {
     Complete,
@@ -142,7 +142,7 @@ fn qr_options(options: HashMap<&str, Variant<'_>>) -> Result<QrOptions, ErrorRep
     Ok(parsed)
 }
 
-/// What the picture of a code says.
+/// The text of a code's picture.
 fn qr_text(code: &CodeView, options: &QrOptions) -> Result<Zeroizing<String>, ErrorReply> {
     if options.code_id.is_some_and(|id| id != code.id) {
         return Err(ErrorReply::new(

@@ -18,7 +18,7 @@ use c2c_auth_core::{AccessToken, CallError, Command, Generation, Reply};
 pub(in crate::bus) struct Tokens(pub(in crate::bus) Arc<Gateway>);
 
 /// The one answer that may carry an access token. Goes into the message straight from the wiping
-/// type, without another copy of ours; the message's own buffer is zbus's, and the bus copies it
+/// type, without another copy of ours. The message's own buffer is zbus's, and the bus copies it
 /// too.
 pub(in crate::bus) struct Bearer(AccessToken);
 
@@ -93,13 +93,13 @@ impl Tokens {
         self.0.tell(command).await
     }
 
-    /// What `GetAccessToken` would find.
+    /// The result that `GetAccessToken` would give.
     #[zbus(property)]
     fn token_state(&self) -> &'static str {
         self.0.signals.visible().token.word()
     }
 
-    /// Of the token that `GetAccessToken` would answer with; 0 while there is none.
+    /// The generation of the token that `GetAccessToken` would answer with, 0 while there is none.
     #[zbus(property)]
     fn generation(&self) -> u64 {
         self.0.signals.visible().generation.0

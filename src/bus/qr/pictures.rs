@@ -20,7 +20,7 @@ use c2c_auth_core::CallError;
 #[derive(Clone)]
 pub(in crate::bus) struct Picture(pub(in crate::bus) Arc<Zeroizing<Vec<u8>>>);
 
-/// What a picture shows, and how. Without the text: the code's id stands for it.
+/// The content and the form of a picture. The code's id stands for the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::bus) struct Key {
     pub(in crate::bus) code_id: u64,

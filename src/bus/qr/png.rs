@@ -4,8 +4,8 @@
 //! with the line before: DEFLATE with its fixed codes, which needs no tables and makes a QR code of
 //! 300 pixels smaller than 2 kB.
 
-/// A picture of `modules` by `modules` (at least 16 pixels), each `scale` pixels on a side; `dark`
-/// tells for each module (x, y) whether it is.
+/// A picture of `modules` by `modules` (at least 16 pixels), each `scale` pixels on a side. `dark`
+/// tells for each module (x, y) if it is dark.
 pub(in crate::bus) fn write(modules: u32, scale: u32, dark: impl Fn(u32, u32) -> bool) -> Vec<u8> {
     let side = modules * scale;
     let mut header = Vec::with_capacity(13);
@@ -13,7 +13,7 @@ pub(in crate::bus) fn write(modules: u32, scale: u32, dark: impl Fn(u32, u32) ->
     header.extend(side.to_be_bytes());
     header.extend([1, 0, 0, 0, 0]); // bit depth 1, greyscale, DEFLATE, adaptive filters, not interlaced
 
-    // The filter type "none", then the pixels; those beyond the right edge are white.
+    // The filter type "none", then the pixels. Those beyond the right edge are white.
     let mut line = vec![0; 1 + side.div_ceil(8) as usize];
     let mut before = Vec::new();
     let mut data = Zlib::new();
@@ -328,7 +328,7 @@ mod tests {
         u32::from_be_bytes(bytes.try_into().unwrap())
     }
 
-    /// Side and lines of a picture; everything around them is checked.
+    /// Side and lines of a picture. Everything around them is checked.
     fn read(png: &[u8]) -> (u32, Vec<u8>) {
         assert_eq!(&png[..8], b"\x89PNG\r\n\x1a\n");
         let (mut rest, mut kinds, mut data) = (&png[8..], Vec::new(), Vec::new());

@@ -4,7 +4,7 @@ use std::thread::JoinHandle;
 
 use super::*;
 
-/// A private bus on a thread of its own; ends when dropped.
+/// A private bus on a thread of its own. Ends when dropped.
 struct Broker {
     address: BusAddress,
     stop: Option<oneshot::Sender<()>>,
@@ -376,7 +376,7 @@ async fn shutdown_and_sleep_are_held_off_until_the_lock_goes() {
     };
     assert!(held.iter().all(|(_, end)| is_held(end)));
     drop(lock);
-    // What this logind sent has copies of the locks until its connection has let go of the message.
+    // The message of this logind holds copies of the locks until its connection has let go of it.
     let gone = async {
         while held.iter().any(|(_, end)| is_held(end)) {
             tokio::task::yield_now().await;

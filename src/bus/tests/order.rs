@@ -1,4 +1,4 @@
-//! What is emitted, when, and in which order (D4).
+//! The order of signals and answers (D4).
 
 use super::*;
 use c2c_auth_core::{ErrorWord, WallTime};
@@ -158,7 +158,7 @@ async fn only_what_changed_is_told_and_no_change_is_silence() {
         assert_eq!(label(&pair.arrival().await), expected);
     }
 
-    // Another reason in the same state is worth a signal; an error is not.
+    // Another reason in the same state is worth a signal. An error is not.
     refreshed.reason = Reason::Offline;
     refreshed.last_error = Some((ErrorWord::Offline, Some(WallTime::from_secs(1_790_000_000))));
     pair.bus.publish(refreshed);

@@ -1,4 +1,4 @@
-//! What pictures cost those who did not ask for one.
+//! The cost of pictures to those who did not ask for one.
 
 use super::*;
 

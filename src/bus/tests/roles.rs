@@ -1,4 +1,4 @@
-//! Who may call what, what reaches the loop, and what comes back.
+//! The roles: who may call what, what reaches the loop, and what comes back.
 
 use super::contract::contract;
 use super::*;
@@ -412,7 +412,7 @@ async fn rejections_and_cancelling_get_through_while_as_many_calls_wait_as_may()
     }
 }
 
-/// What a server shows that was not asked for an address with the code inside.
+/// The code of a server that sends no address with the code inside.
 fn without_complete_uri() -> CodeView {
     let mut view = code();
     if let Prompt::Code {

@@ -1,8 +1,8 @@
-//! What must never be on the bus.
+//! The secrets that must never be on the bus.
 
 use super::*;
 
-/// Whether the raw bytes of a message hold a text.
+/// True if the raw bytes of a message hold a text.
 fn holds(message: &Message, text: &str) -> bool {
     let bytes = message.data();
     bytes.windows(text.len()).any(|window| window == text.as_bytes())
@@ -29,7 +29,7 @@ async fn no_signal_no_property_and_no_error_holds_a_code_or_a_token() {
             .unwrap();
     }
 
-    // Four answers are meant to carry one; the last of 3 property calls ends the list.
+    // Four answers are meant to carry one. The last of 3 property calls ends the list.
     let (mut carriers, mut properties, mut signals) = (0, 0, 0);
     while properties < 3 {
         let message = pair.arrival().await;
