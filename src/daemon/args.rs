@@ -7,7 +7,6 @@ use lexopt::{Arg, Parser, ValueExt};
 
 use crate::messages::contract::BusAddress;
 
-// What `--help` prints.
 /// The text that `c2c-authd --help` prints.
 pub const HELP: &str = "\
 Pairs this device with Frame.io Camera to Cloud, or with another OAuth server, keeps its tokens fresh and hands them out

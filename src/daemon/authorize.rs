@@ -28,7 +28,7 @@ const REFUSED: Fault = Fault {
     retry_after: None,
 };
 
-/// Makes one. The listener is there for a redirect URI of this machine; any other is answered
+/// Makes one. The listener is there for a redirect URI of this machine. Any other is answered
 /// through `CompletePairing`.
 pub(super) async fn authorize(client: Client, calls: mpsc::Sender<Call>) -> (Answer, Option<Listener>) {
     match compose(client, calls).await {
@@ -100,7 +100,7 @@ fn hand(calls: &mpsc::Sender<Call>, redirect: Redirect) -> Verdict {
     })
 }
 
-/// What the bus needs to read an address that somebody hands in.
+/// The function by which the bus reads an address that somebody hands in.
 pub(super) fn reader(client: Client) -> crate::bus::ReadRedirect {
     Box::new(move |address| {
         let read = client.provider().redirected(address)?;

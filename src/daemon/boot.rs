@@ -17,7 +17,7 @@ use crate::store::{Directories, Identity, OpenError, StateKey, Store, records_ex
 use crate::system::environment::Environment;
 use c2c_auth_core::{BootId, Loaded, Provisioning, Secret, Stored, WallTime};
 
-/// What the device was given on the production line, as far as it was.
+/// The secrets of the production line, as far as they are there.
 #[derive(Debug)]
 pub(crate) struct Provisioned {
     pub client_secret: Option<Secret>,
@@ -41,10 +41,10 @@ pub(crate) fn directories(config: &Config, environment: &Environment) -> Result<
     })
 }
 
-/// Reads the secrets; makes a state key where that is configured and nothing was ever sealed.
+/// Reads the secrets. Makes a state key where that is configured and nothing was ever sealed.
 ///
 /// # Errors
-/// What is there and cannot be used.
+/// A secret is there and cannot be used.
 pub(crate) fn provision(config: &Config, environment: &Environment, state: &Path) -> Result<Provisioned, SecretError> {
     let credentials = environment.credentials.as_deref();
     // A public client's is never sent, and need not be fit to be.
@@ -81,7 +81,7 @@ pub(crate) fn advise(sentence: impl Into<String>) {
     entry::write(&Entry::new(Priority::Warning, ADVICE, sentence));
 }
 
-/// What is missing, in the order in which a production line would add it.
+/// The first missing part, in the order in which a production line would add them.
 pub(crate) fn provisioning(config: &Config, provisioned: &Provisioned) -> Provisioning {
     if config.device.client_id.is_none() {
         Provisioning::ClientIdMissing
@@ -142,7 +142,7 @@ pub(crate) fn access(config: &Config) -> bus::Access {
     }
 }
 
-/// What stays the same on the bus while the daemon runs.
+/// The facts on the bus that stay the same while the daemon runs.
 pub(crate) fn facts(config: &Config) -> bus::DeviceFacts {
     bus::DeviceFacts {
         client_id: config.device.client_id.clone().unwrap_or_default(),

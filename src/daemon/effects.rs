@@ -7,7 +7,7 @@
 //! - Each request has exactly one outcome unless it was cancelled (D3). A refresh whose connection
 //!   is not there any more ends as "nothing was sent".
 //! - A refresh and a poll run to their own limit once started, even when they are cancelled.
-//! - A state is handed to the bus before the answers that follow from it; the bus keeps that order
+//! - A state is handed to the bus before the answers that follow from it. The bus keeps that order
 //!   on the wire (D4).
 
 use std::collections::BTreeMap;
@@ -51,7 +51,7 @@ pub(crate) struct EffectRunner {
     state: PairingState,
 }
 
-/// What carrying out a list of effects came to.
+/// The result of carrying out a list of effects.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Done {
     /// The world was shown another state.
@@ -131,7 +131,8 @@ impl EffectRunner {
         done
     }
 
-    /// Waits for the next end of a request or a write; for ever while there is none. Cancel safe.
+    /// Waits for the next end of a request or a write. Waits for ever while there is none. Cancel
+    /// safe.
     pub(crate) async fn next(&mut self) -> Event {
         tokio::select! {
             (op, completed) = self.in_flight.next() => {
@@ -235,7 +236,7 @@ pub(crate) fn store_thread(store: Store) -> io::Result<StoreThread> {
 fn write(store: &mut Store, what: &c2c_auth_core::Store) -> bool {
     store
         .write(what)
-        // The core notes that writing fails, once; why it fails is known only here.
+        // The core notes that writing fails, once. Why it fails is known only here.
         .inspect_err(|error| tracing::warn!("{error}"))
         .is_ok()
 }

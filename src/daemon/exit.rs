@@ -24,11 +24,11 @@ pub enum Code {
     Internal = 70,
     /// 74: the state or runtime directory cannot be read or written.
     Io = 74,
-    /// 75: the cause lies outside and may pass (no bus, bus lost, name taken); worth a restart.
+    /// 75: the cause lies outside and may pass (no bus, bus lost, name taken). Worth a restart.
     TempFail = 75,
     /// 77: owner or mode of a file or directory is not what it must be.
     NoPermission = 77,
-    /// 78: the configuration is wrong; a restart cannot help.
+    /// 78: the configuration is wrong. A restart cannot help.
     Config = 78,
 }
 

@@ -1,6 +1,6 @@
 //! The requests in flight.
 //!
-//! Invariants: exactly one outcome per request unless it was cancelled (D3); a request that was
+//! Invariants: exactly one outcome per request unless it was cancelled (D3). A request that was
 //! sent and must not be cut off (a refresh, a poll) runs to its own end even when nobody waits for
 //! its answer any more.
 
@@ -11,12 +11,12 @@ use tokio::task::{AbortHandle, JoinSet};
 
 use c2c_auth_core::OpId;
 
-/// What a cancellation does to a request.
+/// The effect of a cancellation on a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OnCancel {
-    /// It is cut; the server will see a closed connection.
+    /// It is cut. The server will see a closed connection.
     Abort,
-    /// It goes on, because the server may already have acted on it; only its answer is dropped.
+    /// It goes on, because the server may already have acted on it. Only its answer is dropped.
     Finish,
 }
 
@@ -50,7 +50,8 @@ impl<T: Send + 'static> InFlight<T> {
         }
     }
 
-    /// Waits for the next outcome that is wanted; for ever while nothing is under way. Cancel safe.
+    /// Waits for the next outcome that is wanted. Waits for ever while nothing is under way. Cancel
+    /// safe.
     pub(crate) async fn next(&mut self) -> (OpId, T) {
         loop {
             match self.tasks.join_next().await {

@@ -1,7 +1,7 @@
 //! The shell around the core: boot order, the one loop, and everything the loop needs from the
 //! kernel and from systemd.
 //!
-//! Knows every part but `ctl`; only `ctl` (and the binary) knows it. Must never: decide anything
+//! Knows every part but `ctl`. Only `ctl` (and the binary) knows it. Must never: decide anything
 //! about pairings or tokens (the core does), wait for the network before READY, hold a lock.
 //!
 //! | file | what |
@@ -120,7 +120,7 @@ fn block_on(bus: BusAddress, source: Source) -> (Result<(), StartError>, Notifie
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()
-        // Name lookups; one that the resolver leaves hanging keeps its thread long after nobody
+        // Name lookups. One that the resolver leaves hanging keeps its thread long after nobody
         // waits for it.
         .max_blocking_threads(16)
         .build();
@@ -202,8 +202,8 @@ async fn boot(address: &BusAddress, source: Source) -> Result<Daemon, StartError
     })
 }
 
-/// What listens to the kernel. Without its timer the daemon cannot work; without the rest it works
-/// less well.
+/// Opens the kernel's event sources. Without its timer the daemon cannot work. Without the rest it
+/// works less well.
 fn open_sources() -> Result<(Deadline, Sources), StartError> {
     let deadline = Deadline::new().map_err(|error| StartError::Missing("timer on CLOCK_BOOTTIME", error))?;
     let sources = Sources {

@@ -10,7 +10,7 @@ use crate::config::{Config, ConfigError, System};
 /// Where the configuration comes from: the same place each time.
 #[derive(Clone, Debug)]
 pub(crate) struct Source {
-    /// `--config`; `None` reads the usual places with their drop-ins.
+    /// `--config`. `None` reads the usual places with their drop-ins.
     pub file: Option<PathBuf>,
     /// The system whose files are read.
     pub system: System,

@@ -39,7 +39,7 @@ const DRAIN_LIMIT: Duration = LONGEST.saturating_add(Duration::from_secs(10));
 pub(crate) struct Settings {
     pub config: Config,
     pub source: Source,
-    /// Who may call, for the bus.
+    /// The principals of each role, for the bus.
     pub access: watch::Sender<Arc<Access>>,
     /// Why the last reload was refused, if it was.
     pub refusal: Option<String>,
@@ -165,14 +165,14 @@ impl Daemon {
 
     fn step(&mut self, event: Event) -> Done {
         let now = self.clock.now();
-        // Whether a certificate's dates count is asked in the middle of a handshake, long after
-        // this.
+        // A handshake decides by this if a certificate's dates count, and it may run long after
+        // this step.
         self.floor.set(self.clock.floor(), now.wall.is_some());
         self.core.handle(now, event, &mut self.effects);
         self.runner.carry_out(&mut self.effects)
     }
 
-    /// The timer is the core's and the watchdog's; the core hears of it only when its own deadline
+    /// The timer is the core's and the watchdog's. The core hears of it only when its own deadline
     /// has come.
     fn tick(&mut self) -> Done {
         let now = self.clock.boot();

@@ -1,9 +1,9 @@
 //! Disk writes off the loop's thread: one at a time, in the order they were asked for, each
 //! answered once (D2).
 //!
-//! The store lives on a thread of its own, so nothing is shared and nothing locked. Of its own:
-//! among the runtime's blocking threads a write would stand in line behind name lookups, which on a
-//! bad network hang for half a minute, and the new pair of a refresh would wait there.
+//! The store lives on a thread of its own, so nothing is shared and nothing locked. Among the
+//! runtime's blocking threads a write would stand in line behind name lookups, which on a bad
+//! network hang for half a minute. The new pair of a refresh would wait there.
 
 use std::future;
 use std::io;
@@ -51,7 +51,7 @@ impl StoreThread {
         }
     }
 
-    /// Waits for the end of the oldest write; for ever while there is none. Cancel safe.
+    /// Waits for the end of the oldest write. Waits for ever while there is none. Cancel safe.
     pub(crate) async fn next(&mut self) -> (OpId, bool) {
         if self.open > 0
             && let Some(ended) = self.ended.recv().await

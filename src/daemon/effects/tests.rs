@@ -22,7 +22,7 @@ use c2c_auth_core::{
     RefreshToken, Slots, Snapshot, TokenState,
 };
 
-/// The runner between a real bus, a real server and a real directory; only the core is missing:
+/// The runner between a real bus, a real server and a real directory. Only the core is missing:
 /// effects are made by hand.
 struct Bench {
     runner: EffectRunner,
