@@ -22,11 +22,11 @@ mod directory;
 /// Larger files are not read: a damaged size must not cost memory.
 pub(crate) const MAX_FILE: usize = 288 * 1024;
 
-/// Who may do what with a file or a directory.
+/// The mode and the owner of a file or a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Access {
     pub(crate) mode: u32,
-    /// Uid and gid; `None`: those of the process.
+    /// Uid and gid. `None`: those of the process.
     pub(crate) owner: Option<(u32, u32)>,
 }
 
@@ -107,7 +107,7 @@ pub(crate) trait Folder {
             self.sync_file(&file)
         });
         if written.is_err() {
-            // It takes room that the next try may need; and if it cannot go, that try says so.
+            // It takes room that the next try may need. If it cannot go, that try says so.
             let _ = self.remove(&staged);
         }
         written
@@ -156,13 +156,13 @@ pub(crate) fn without_stage(name: &str) -> &str {
         .unwrap_or(name)
 }
 
-/// Whether no file can have this name. [`Path`] overlooks a slash at the end.
+/// True if no file can have this name. [`Path`] overlooks a slash at the end.
 pub(crate) fn names_a_directory(path: &Path) -> bool {
     let bytes = path.as_os_str().as_bytes();
     path.file_name().is_none() || bytes.ends_with(b"/") || bytes.ends_with(b"/.")
 }
 
-/// Whether this name is a directory's. A link to one is none.
+/// True if this name is a directory's. A link to one is none.
 pub(crate) fn is_directory(path: &Path) -> bool {
     fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
 }
@@ -210,8 +210,8 @@ impl Disk {
         self.stage(path, bytes, access)?.commit()
     }
 
-    /// Makes a directory and those above it, if they are not there; `true` if this one was made.
-    /// The ones above are for all to pass.
+    /// Makes a directory and those above it, if they are not there. True if this one was made. The
+    /// ones above are for all to pass.
     pub(crate) fn make_directory(&self, path: &Path, access: Access) -> io::Result<bool> {
         if path.is_dir() {
             return Ok(false);
@@ -227,7 +227,7 @@ impl Disk {
         Ok(true)
     }
 
-    /// Makes a name a symbolic link, durably; what had that name is gone.
+    /// Makes a name a symbolic link, durably. It replaces the file of that name.
     pub(crate) fn link(&self, path: &Path, to: &Path) -> io::Result<()> {
         let (folder, name) = self.folder(path)?;
         folder.remove(&staged(name))?;
@@ -235,7 +235,7 @@ impl Disk {
         folder.commit(name)
     }
 
-    /// Removes a file durably, and what an attempt to replace it left; `true` if there was either.
+    /// Removes a file durably, with the rest of an attempt to replace it. True if there was either.
     pub(crate) fn remove(&self, path: &Path) -> io::Result<bool> {
         let (folder, name) = match self.folder(path) {
             Err(error) if is_absent(&error) => return Ok(false),
@@ -308,7 +308,7 @@ impl Staged {
 impl Drop for Staged {
     fn drop(&mut self) {
         if let Some(folder) = &self.folder {
-            // What a failed attempt leaves is removed by the next one at the latest.
+            // The next attempt removes the rest of a failed one at the latest.
             let _ = folder.remove(&staged(&self.name));
         }
     }

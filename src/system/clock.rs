@@ -1,10 +1,10 @@
 //! Where the core's time and entropy come from.
 //!
 //! Owns: the two system clocks, the judgement whether the wall clock may be believed, and the
-//! identity of this boot. Invariants: [`Now::boot`] never goes back; the floor moves only forward,
-//! only by a verified `Date`, and in a day of uptime never by more than the refresh token's life,
-//! so that a server with a wrong clock, however often it answers, cannot push it in hours where no
-//! certificate is valid.
+//! identity of this boot. Invariants: [`Now::boot`] never goes back. The floor moves only forward,
+//! and only by a verified `Date`. In a day of uptime it never moves by more than the refresh
+//! token's life. So a server with a wrong clock, however often it answers, cannot push it in hours
+//! where no certificate is valid.
 
 use std::fs;
 use std::io::Write;
@@ -43,7 +43,7 @@ pub(crate) struct Clock {
     entropy: Entropy,
 }
 
-/// What a verified `Date` did to the judgement.
+/// The effect of a verified `Date` on the judgement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct DateEffect {
     /// The wall clock is believed now and was not before, or the other way round.

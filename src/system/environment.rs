@@ -1,4 +1,4 @@
-//! What the service manager hands over in variables: directories only, never a secret.
+//! The variables of the service manager: directories only, never a secret.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -21,7 +21,7 @@ impl Environment {
     fn read(variable: impl Fn(&str) -> Option<OsString>) -> Self {
         let directory = |name| {
             let list = variable(name)?;
-            // A unit with several directories gets them joined by colons; ours is the first.
+            // A unit with several directories gets them joined by colons. Ours is the first.
             let first = list.as_bytes().split(|byte| *byte == b':').next()?;
             (!first.is_empty()).then(|| PathBuf::from(OsString::from_vec(first.to_vec())))
         };

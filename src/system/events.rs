@@ -1,7 +1,7 @@
 //! Rare events: signals, clock steps, network hints, the end of the bus.
 //!
 //! A task of its own waits for them. The loop turns for every call from the bus and would poll all
-//! these sources each time; so it polls one queue. Nothing is lost by the detour: each source keeps
+//! these sources each time. So it polls one queue. Nothing is lost by the detour: each source keeps
 //! what is not taken yet, once, however often it happened.
 
 use std::future::{self, Future};

@@ -1,5 +1,5 @@
-//! What the daemon and the operator's tool do about their own memory and their own faults before
-//! they read the first secret.
+//! Protects the memory of the daemon and of the operator's tool, and handles their own faults,
+//! before they read the first secret.
 
 use std::io::Write;
 

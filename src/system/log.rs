@@ -4,9 +4,9 @@
 //! Only this crate speaks. What its dependencies would log is not under our promise that no secret
 //! is ever logged (I8): zbus traces messages, and one of them carries the token.
 //!
-//! The level comes from `$C2C_LOG` (`error`, `warn`, `info`, `debug`; default `info`) and not from
-//! the configuration: it is needed before the configuration is read, and to find out why reading it
-//! fails.
+//! The level comes from `$C2C_LOG` (`error`, `warn`, `info`, `debug`, by default `info`) and not
+//! from the configuration. It is needed before the configuration is read, and to find out why
+//! reading it fails.
 
 use std::fmt;
 use std::io;
@@ -22,7 +22,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// Under which `journalctl -t` finds us.
 const IDENTIFIER: &str = "c2c-authd";
 
-/// Installs logging for the process. To be called once; a second call changes nothing.
+/// Installs logging for the process. To be called once. A second call changes nothing.
 pub(crate) fn init() {
     let wanted = std::env::var("C2C_LOG").ok();
     let level = wanted.as_deref().map_or(Some(LevelFilter::INFO), parse_level);
@@ -77,7 +77,7 @@ fn write_field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -
     }
 }
 
-/// Whether stderr is the very stream that systemd connected to the journal (`systemd.exec(5)`,
+/// True if stderr is the very stream that systemd connected to the journal (`systemd.exec(5)`,
 /// `JOURNAL_STREAM`): a variable inherited past a redirection says nothing.
 fn stderr_is_the_journal() -> bool {
     let Ok(stream) = std::env::var("JOURNAL_STREAM") else {

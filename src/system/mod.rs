@@ -1,4 +1,4 @@
-//! What the kernel and systemd tell this process, and what they are told.
+//! The interfaces of the kernel and systemd to this process.
 //!
 //! Owns: the clocks, the timer, the netlink socket, signals, the notification socket, the process's
 //! own hardening, its environment and its log. Must never: know a token, decide anything.

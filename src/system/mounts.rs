@@ -1,5 +1,5 @@
-//! What becomes of a file, depending on where it is: kept, lost at the next boot, or not writable
-//! at all.
+//! The fate of a file, depending on where it is: kept, lost at the next boot, or not writable at
+//! all.
 //!
 //! Read from the kernel's list of mounts (`proc_pid_mountinfo(5)`), because a file system's type
 //! alone does not tell: an overlay is as persistent as its upper layer.
@@ -22,7 +22,7 @@ struct Mount {
     read_only: bool,
     kind: String,
     source: String,
-    /// Of an overlay: where its changes go.
+    /// The directory that holds an overlay's changes.
     upper: Option<PathBuf>,
 }
 
@@ -31,7 +31,7 @@ struct Mount {
 pub(crate) struct Mounts(Vec<Mount>);
 
 impl Mounts {
-    /// Of this process. Where the list cannot be read, all counts as lasting.
+    /// The mounts of this process. Where the list cannot be read, all counts as lasting.
     pub(crate) fn of_process() -> Self {
         Self::parse(&fs::read_to_string("/proc/self/mountinfo").unwrap_or_default())
     }
@@ -40,15 +40,15 @@ impl Mounts {
         Self(text.lines().filter_map(parse_line).collect())
     }
 
-    /// Of a file that may not exist yet.
+    /// The ground of a file that may not exist yet.
     pub(crate) fn ground(&self, path: &Path) -> Ground {
         // An upper layer on an overlay on an overlay …
         const DEPTH: u8 = 4;
         self.look(path, DEPTH)
     }
 
-    /// Whether a file that is there can be removed so that it stays away: in an overlay that
-    /// forgets its changes, what lies below is back with the next boot.
+    /// True if a file that is there can be removed so that it stays away. In an overlay that
+    /// forgets its changes, the file below is back with the next boot.
     pub(crate) fn removal_lasts(&self, path: &Path) -> bool {
         let is_overlay = self.over(path).is_some_and(|mount| mount.kind == "overlay");
         match self.ground(path) {
@@ -58,8 +58,8 @@ impl Mounts {
         }
     }
 
-    /// What is mounted over a file, which may not exist yet. Of two on one point the later hides
-    /// the earlier.
+    /// The mount over a file, which may not exist yet. The later of two on one point hides the
+    /// earlier.
     fn over(&self, path: &Path) -> Option<&Mount> {
         let existing = path.ancestors().find_map(|path| fs::canonicalize(path).ok());
         let existing = existing.as_deref().unwrap_or(path);
@@ -80,9 +80,9 @@ impl Mounts {
         match (mount.kind.as_str(), &mount.upper) {
             ("tmpfs" | "ramfs" | "devtmpfs" | "rootfs", _) => Ground::Volatile,
             _ if in_memory => Ground::Volatile,
-            // What was mounted before the root was switched may have gone out of sight; then what
-            // is nearest to it has to tell. Where that is this overlay itself nothing can be told,
-            // and a device whose overlay lasts must not be refused.
+            // A mount from before the root was switched may have gone out of sight. Then the
+            // nearest visible mount decides. That may be this overlay itself, which tells nothing.
+            // A device whose overlay lasts must not be refused.
             ("overlay", Some(upper)) if depth > 0 => self.look(upper, depth - 1),
             _ => Ground::Lasting,
         }

@@ -21,7 +21,7 @@ use tokio::sync::mpsc;
 use super::readiness;
 
 /// How long news may go on arriving before it is worth one attempt. DHCP and router advertisements
-/// set the resolver a moment after the route; an attempt before that would fail and cost a backoff.
+/// set the resolver a moment after the route. An attempt before that would fail and cost a backoff.
 const DEBOUNCE: Duration = Duration::from_secs(2);
 
 // <linux/rtnetlink.h>
@@ -46,7 +46,7 @@ const IFA_F_TENTATIVE: u8 = 0x40;
 const IFF_LOOPBACK: u32 = 0x8;
 const IFF_RUNNING: u32 = 0x40;
 
-/// How many addresses are remembered. A device has a handful; IPv6 privacy addresses come and go,
+/// How many addresses are remembered. A device has a handful. IPv6 privacy addresses come and go,
 /// and the kernel says so. One that is not remembered costs a hint too many when it is renewed.
 const ADDRESSES: usize = 64;
 
@@ -100,7 +100,7 @@ async fn watch(socket: AsyncFd<OwnedFd>, hints: mpsc::Sender<()>) {
     }
 }
 
-/// Waits for one datagram; says whether it held a hint.
+/// Waits for one datagram. True if it held a hint.
 async fn receive(socket: &AsyncFd<OwnedFd>, reader: &mut NetlinkReader) -> io::Result<bool> {
     loop {
         let mut ready = socket.readable().await?;
@@ -113,8 +113,8 @@ async fn receive(socket: &AsyncFd<OwnedFd>, reader: &mut NetlinkReader) -> io::R
 
 /// Takes one datagram, if one is there.
 fn drain(socket: impl AsFd, reader: &mut NetlinkReader) -> Option<io::Result<bool>> {
-    // Larger than what one multicast message holds; what is cut off was not needed (the headers
-    // come first).
+    // Larger than one multicast message. The part that is cut off was not needed (the headers come
+    // first).
     let mut buffer = [0; 8192];
     match recv(socket, &mut buffer, RecvFlags::empty()) {
         Ok((_, length)) => Some(Ok(reader.read(&buffer[..length.min(8192)]))),
@@ -140,8 +140,8 @@ struct NetlinkReader {
 }
 
 impl NetlinkReader {
-    /// Whether a datagram holds a hint. Whatever is malformed ends the reading, silently: it is the
-    /// kernel's.
+    /// True if a datagram holds a hint. A malformed one ends the reading without a log line,
+    /// because it is the kernel's.
     fn read(&mut self, mut datagram: &[u8]) -> bool {
         let mut hint = false;
         // struct nlmsghdr: length u32 (header included), type u16, flags u16, sequence u32, port
@@ -203,8 +203,8 @@ impl NetlinkReader {
         let (Some(&flags), Some(&scope), Some(address)) = (payload.get(2), payload.get(3), address(payload)) else {
             return false;
         };
-        // RFC 4862 section 5.4: nothing may be sent from it before it is known to be nobody else's;
-        // the kernel tells then.
+        // RFC 4862 section 5.4: nothing may be sent from it before it is known to be nobody else's.
+        // The kernel tells then.
         if scope >= RT_SCOPE_LINK || flags & (IFA_F_TENTATIVE | IFA_F_DADFAILED) != 0 {
             return false;
         }

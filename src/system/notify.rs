@@ -1,6 +1,6 @@
 //! The service manager's ear: READY, STATUS, WATCHDOG and their kin (`sd_notify(3)`).
 //!
-//! The words are the sd-notify crate's; the socket is our own, because that crate takes an abstract
+//! The words are the sd-notify crate's. The socket is our own, because that crate takes an abstract
 //! address (`@…`, as some container managers hand out) for a file name and opens a new socket for
 //! each message. An address of another family (`vsock:…`, for virtual machines) is told and then
 //! ignored.
@@ -75,7 +75,7 @@ impl Notifier {
         self.send(&[NotifyState::Ready]);
     }
 
-    /// A reload began; [`Notifier::ready`] ends it, whatever came of it. One datagram, as systemd ≥
+    /// A reload began. [`Notifier::ready`] ends it, whatever came of it. One datagram, as systemd ≥
     /// 253 demands.
     pub(crate) fn reloading(&self) {
         match NotifyState::monotonic_usec_now() {
@@ -88,7 +88,7 @@ impl Notifier {
         self.send(&[NotifyState::Stopping]);
     }
 
-    /// Work is going on that should not be cut; see [`EXTEND_BY`].
+    /// Work is going on that should not be cut. See [`EXTEND_BY`].
     pub(crate) fn extend(&self) {
         self.send(&[NotifyState::ExtendTimeoutUsec(
             u32::try_from(EXTEND_BY.as_micros()).unwrap_or(u32::MAX),
@@ -145,7 +145,7 @@ impl Watchdog {
     /// Feeds once per interval, the first time at once.
     pub(crate) fn new(every: Duration) -> Self {
         Self {
-            // A deadline has whole milliseconds; less than one would be no interval at all.
+            // A deadline has whole milliseconds. Less than one would be no interval at all.
             every: every.max(Duration::from_millis(1)),
             due: BootTime::default(),
         }

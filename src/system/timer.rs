@@ -1,7 +1,7 @@
 //! Two timers of the kernel: the core's deadline, and the news that somebody set the clock.
 //!
 //! The deadline is on `CLOCK_BOOTTIME`, because a camera sleeps and its tokens do not wait: tokio's
-//! own timers stand still in suspend. The second timer never expires; it exists for
+//! own timers stand still in suspend. The second timer never expires. It exists for
 //! `TFD_TIMER_CANCEL_ON_SET`, by which the kernel reports each discontinuous change of
 //! `CLOCK_REALTIME`.
 
@@ -59,7 +59,7 @@ impl Deadline {
         Ok(())
     }
 
-    /// Waits for the deadline; afterwards the timer is not armed. Waits for ever while none is
+    /// Waits for the deadline. Afterwards the timer is not armed. Waits for ever while none is
     /// armed. Cancel safe.
     pub(crate) async fn expired(&mut self) -> io::Result<()> {
         match wait(&self.fd).await {

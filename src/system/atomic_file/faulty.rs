@@ -15,7 +15,7 @@ use super::{Access, Directory, Disk, Folder};
 /// How a step goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// This step does nothing (an append: half) and says so; the next one works.
+    /// This step does nothing (an append: half) and says so. The next one works.
     Once(Errno),
     /// This step is carried out, and yet reported as failed.
     Done(Errno),
@@ -179,8 +179,7 @@ impl<F: Folder> Folder for Faulty<F> {
     }
 }
 
-/// Does something on a disk of which nothing works after so many steps; `true` if it ended before
-/// that.
+/// Runs `work` on a disk on which nothing works after so many steps. True if it ended before that.
 pub(crate) fn cut_after(steps: usize, work: impl FnOnce(Disk)) -> bool {
     let plan = Plan::new(Fault::ForGood);
     plan.arm(u32::try_from(steps).unwrap());
