@@ -12,7 +12,7 @@ use crate::oauth::{HttpRequest, HttpResponse, Kind, Provider};
 use crate::transport::{self, Connection, Outcome, Prepared, TlsError, TlsSettings};
 use c2c_auth_core::{Fault, FaultKind, RefreshToken, Request};
 
-/// Cheap to clone; meant for a current-thread runtime with `tokio::spawn`.
+/// Cheap to clone. Meant for a current-thread runtime with `tokio::spawn`.
 #[derive(Clone)]
 pub(crate) struct Client {
     pub(super) http: transport::Client,
@@ -21,7 +21,7 @@ pub(crate) struct Client {
 
 struct Shared {
     discovery: Mutex<Discovery>,
-    /// Whether the end has begun.
+    /// True once the end has begun.
     ending: watch::Sender<bool>,
 }
 

@@ -14,9 +14,9 @@ use std::time::{Duration, Instant};
 use crate::oauth::{HttpRequest, HttpResponse, Kind, MetadataError, Provider};
 use c2c_auth_core::{Fault, FaultKind, LocalFault};
 
-/// All documents together, connections included. Beside the limit of the request that waits, so
-/// that a slow link which needs half a minute for both gets there; what was learned until then is
-/// kept.
+/// All documents together, connections included. It comes beside the limit of the request that
+/// waits, so that a slow link which needs half a minute for both gets there. Whatever was learned
+/// until then is kept.
 const LIMIT: Duration = Duration::from_secs(20);
 
 /// The same where the request could go without, or need not go at all: a quarter of what a caller
@@ -27,12 +27,12 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// which does not need it.
 const SHORT: Duration = Duration::from_secs(5);
 
-/// How long no further request waits for a server that seems to have moved. Of the polls (one every
-/// 5 s) and the refreshes in between, one pays for asking. A server with ten thousand devices is
-/// asked once a minute by each, not twelve times. The new address is learned a minute late at most.
+/// How long no further request waits for a server that seems to have moved. One of the polls (one
+/// every 5 s) and refreshes in between pays for asking. A server with ten thousand devices is asked
+/// once a minute by each, not twelve times. The new address is learned a minute late at most.
 const REST: Duration = Duration::from_secs(60);
 
-/// What a server told of itself, and when it may be asked again.
+/// A server's own description, and when it may be asked for again.
 pub(super) struct Discovery {
     configured: Arc<Provider>,
     /// With the addresses that the server told.
@@ -42,17 +42,17 @@ pub(super) struct Discovery {
     /// Until then no request waits again for where the server went.
     next_attempt: Option<Instant>,
     /// Until then the server wants to be left alone: its `Retry-After` where it told nothing. A
-    /// request that lacks an address asks all the same; its fault passes the wish on to the core,
+    /// request that lacks an address asks all the same. Its fault passes the wish on to the core,
     /// which keeps it.
     left_alone_until: Option<Instant>,
     /// Paths without a document (404, 410).
     absent: BTreeSet<String>,
-    /// The journal has it that there is no document at all; once is enough for a person who is to
+    /// The journal has it that there is no document at all. Once is enough for a person who is to
     /// mend it.
     warned: bool,
 }
 
-/// What a request does first.
+/// The first step of a request.
 pub(super) enum Plan {
     /// Goes out with these addresses.
     Use(Arc<Provider>),
@@ -67,7 +67,7 @@ pub(super) struct Fetch {
     pub(super) deadline: Instant,
     /// For one: a document that stalls leaves time for the next, and for the one after that.
     pub(super) document_limit: Duration,
-    /// With all that was told; `None` where no document is to be believed.
+    /// With all that was told. `None` where no document is to be believed.
     learned: Option<Arc<Provider>>,
     /// Why a document told nothing, other than that it does not exist.
     fault: Option<Fault>,
@@ -100,7 +100,7 @@ impl Fetch {
         None
     }
 
-    /// The first fault tells what it was; the longest wish of the server holds.
+    /// The first fault decides the kind. The longest wish of the server holds.
     fn note(&mut self, fault: Fault) {
         let known = self.fault.get_or_insert(fault);
         known.retry_after = known.retry_after.max(fault.retry_after);
@@ -125,7 +125,7 @@ impl Discovery {
         Arc::clone(self.learned.as_ref().unwrap_or(&self.configured))
     }
 
-    /// What this request does first.
+    /// The first step of this request.
     pub(super) fn plan(&mut self, kind: Kind, now: Instant) -> Plan {
         let provider = self.provider();
         match self.limit(kind, &provider, now) {
@@ -134,7 +134,7 @@ impl Discovery {
         }
     }
 
-    /// How long this request waits for the documents; `None` where it needs none, or can do without
+    /// How long this request waits for the documents. `None` where it needs none, or can do without
     /// for now.
     fn limit(&mut self, kind: Kind, provider: &Provider, now: Instant) -> Option<Duration> {
         if provider.missing_endpoint(kind).is_some() {
@@ -165,7 +165,7 @@ impl Discovery {
         documents.into_iter().chain(absent).collect()
     }
 
-    /// What came of asking for the document at `path`.
+    /// Takes the result of asking for the document at `path`.
     pub(super) fn received(&mut self, fetch: &mut Fetch, path: String, result: Result<HttpResponse, FaultKind>) {
         let response = match result {
             Ok(response) => response,
@@ -211,7 +211,7 @@ impl Discovery {
         }
     }
 
-    /// What the request does after the documents.
+    /// The provider for the request after the documents.
     ///
     /// # Errors
     /// A fault that is never ambiguous.
@@ -229,10 +229,10 @@ impl Discovery {
         if let Some(learned) = learned {
             self.keep(learned);
         }
-        // What was known of a server that seemed to have moved is better than nothing.
+        // Old knowledge of a server that seemed to have moved is better than nothing.
         let mut provider = self.provider();
         if kind == Kind::Revoke && failed.is_none() {
-            // A server that described itself before may be back; a document that is not to be
+            // A server that described itself before may be back. A document that is not to be
             // believed may be mended.
             let is_final = told || (unfit.is_none() && !provider.has_metadata());
             if is_final && provider.missing_endpoint(Kind::Refresh).is_none() {
@@ -245,7 +245,7 @@ impl Discovery {
         let Some(lacking) = provider.missing_endpoint(kind) else {
             return Ok(provider);
         };
-        // No document at all may be an outage; one that does not fit is to be mended here.
+        // No document at all may be an outage. One that does not fit is to be mended here.
         let unfit = unfit.or(told.then_some(lacking));
         if unfit.is_none() && failed.is_none() {
             self.warn_of_nowhere();
@@ -253,7 +253,7 @@ impl Discovery {
         if let Some(why) = unfit {
             tracing::warn!(%why, "the server's description of itself is not enough");
         }
-        // What is missed may be in the document that could not be had.
+        // The missing part may be in the document that could not be had.
         let local = match unfit.filter(|_| failed.is_none()) {
             Some(MetadataError::AnotherIssuer) => Some(LocalFault::AnotherIssuer),
             Some(MetadataError::NoS256) => Some(LocalFault::NoS256),
@@ -281,7 +281,7 @@ impl Discovery {
     }
 
     /// A request found nothing at its address. If the server told that address, the documents are
-    /// read again; until then it is still used. Reading them cannot change an address that is
+    /// read again. Until then it is still used. Reading them cannot change an address that is
     /// written.
     pub(super) fn endpoint_not_found(&mut self, kind: Kind) {
         if self.configured.leaves_to_server(kind) {

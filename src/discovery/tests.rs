@@ -73,7 +73,7 @@ impl Client {
     }
 }
 
-/// What a new pairing by code needs, written, and no address for revocations.
+/// The written addresses that a new pairing by code needs, and none for revocations.
 fn written(server: &Server) -> Endpoints {
     let at = |path: &str| Some(Endpoint::parse(&format!("{}{path}", server.base())).unwrap());
     Endpoints {

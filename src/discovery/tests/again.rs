@@ -9,8 +9,8 @@ fn gone() -> Step {
     answer("404 Not Found", "")
 }
 
-/// A server that told where its token endpoint is, and then had nothing there; what follows goes by
-/// `then`.
+/// A server that told where its token endpoint is, and then had nothing there. Its next answers are
+/// those of `then`.
 async fn moved(then: impl IntoIterator<Item = Vec<Step>>) -> (Server, Client) {
     let mut scripts = vec![vec![Step::Take, LEAST, Step::Take, gone()]];
     scripts.extend(then);

@@ -3,7 +3,7 @@
 use super::promise::{PROMISE, STRANGER, begins, takes_the_nameless};
 use super::*;
 
-/// What a place may say for a moment, and what is made of it.
+/// The answers that a place may give for a moment, each with its fault.
 fn nothing_fit() -> [(Step, FaultKind); 3] {
     let page = say("HTTP/1.1 200 OK\r\ncontent-type: text/html\r\ncontent-length: 6\r\n\r\n<html>");
     [

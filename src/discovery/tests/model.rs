@@ -14,7 +14,7 @@ use crate::oauth::{HttpResponse, OauthDevice};
 
 const WISH: Duration = Duration::from_secs(100);
 
-/// What comes of asking for one document.
+/// The result of asking for one document.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Document {
     Whole,

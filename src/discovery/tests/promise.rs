@@ -1,5 +1,5 @@
-//! What only a server's description tells is heard by a new pairing by code whose addresses are all
-//! written, if it is there.
+//! A new pairing by code whose addresses are all written still reads the server's description, if
+//! there is one. Only there are some of the server's promises.
 //!
 //! Time is the runtime's here: it jumps to the next deadline as soon as nothing else is to be done.
 
@@ -21,7 +21,7 @@ pub(super) async fn begins(client: &Client) -> u64 {
     started.elapsed().as_secs()
 }
 
-/// Whether an answer that does not name its server is taken.
+/// True if an answer that does not name its server is taken.
 pub(super) fn takes_the_nameless(client: &Client) -> bool {
     let address = "http://127.0.0.1:1/callback?code=c&state=s";
     match client.provider().redirected(address).unwrap() {
