@@ -62,7 +62,7 @@ impl Args {
                     parsed.bus = match parser.value()?.string()?.as_str() {
                         "system" => BusAddress::System,
                         "session" => BusAddress::Session,
-                        // An address has a transport and a colon; anything else is a typing error
+                        // An address has a transport and a colon. Anything else is a typing error
                         // that would only show later, as a connection that fails.
                         address if address.contains(':') => BusAddress::Address(address.to_owned()),
                         other => {

@@ -81,8 +81,8 @@ impl Mounts {
             ("tmpfs" | "ramfs" | "devtmpfs" | "rootfs", _) => Ground::Volatile,
             _ if in_memory => Ground::Volatile,
             // A mount from before the root was switched may have gone out of sight. Then the
-            // nearest visible mount decides. That may be this overlay itself, which tells nothing.
-            // A device whose overlay lasts must not be refused.
+            // nearest visible mount decides. It may be this overlay itself, which tells nothing. A
+            // device whose overlay lasts must not be refused.
             ("overlay", Some(upper)) if depth > 0 => self.look(upper, depth - 1),
             _ => Ground::Lasting,
         }

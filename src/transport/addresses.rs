@@ -1,6 +1,6 @@
 //! Which address of a server is tried when, and what its tries teach for the next time.
 //!
-//! Must never: end a try because another address exists; only a finished handshake and the limit of
+//! Must never: end a try because another address exists. Only a finished handshake and the limit of
 //! the whole do that.
 
 use std::cmp::Reverse;
@@ -135,7 +135,7 @@ where
     .await
 }
 
-/// A reason to try a family second, the lesser first. A lost request may be chance; a family
+/// A reason to try a family second, the lesser first. A lost request may be chance. A family
 /// without a handshake takes time from every connection that is made beside it.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Mark {
@@ -209,7 +209,7 @@ impl Memory {
         addresses
     }
 
-    /// Whether the last word of the address's family is a failure, however long ago.
+    /// True if the latest report on the address's family is a failure, however long ago.
     pub(super) fn is_doubtful(&self, address: &SocketAddr) -> bool {
         let family = &self.families[family(address)];
         family.no_handshake.or(family.request_lost).is_some()

@@ -57,7 +57,7 @@ impl Connection {
             .handshake(gated)
             .await
             .map_err(|_| FaultKind::Offline)?;
-        // How it ends shows in the request; between requests nobody needs to know.
+        // Its end shows in the request. Between requests nobody needs to know.
         let driver = Driver(tokio::spawn(async move {
             let _ = connection.await;
         }));
@@ -78,7 +78,7 @@ impl Connection {
         self.address
     }
 
-    /// Whether another request can be sent, as far as is known here.
+    /// True if another request can be sent, as far as is known here.
     pub(super) async fn is_alive(&mut self) -> bool {
         self.ready().await.is_ok()
     }
@@ -145,7 +145,7 @@ fn message(request: HttpRequest) -> Option<Request<Full<Bytes>>> {
     Some(message)
 }
 
-/// The whole body, in memory that is wiped; `None` if it is too long.
+/// The whole body, in memory that is wiped. `None` if it is too long.
 async fn read(mut body: Incoming, max: usize) -> hyper::Result<Option<Zeroizing<Vec<u8>>>> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > max {
@@ -199,7 +199,7 @@ impl Gate {
         self.0.store(Self::OPEN, Ordering::SeqCst);
     }
 
-    /// Bytes want to pass. Whether they arrive is not known here, so they count as sent.
+    /// Bytes want to pass. They count as sent, because nobody knows here if they arrive.
     fn pass(&self) -> io::Result<()> {
         match self
             .0
@@ -210,7 +210,7 @@ impl Gate {
         }
     }
 
-    /// Nothing passes any more. Whether something did.
+    /// Lets nothing pass any more. True if something did before.
     fn shut(&self) -> bool {
         self.0.swap(Self::SHUT, Ordering::SeqCst) == Self::USED
     }

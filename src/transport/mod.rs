@@ -6,13 +6,13 @@
 //!
 //! Invariants:
 //! - A refresh is written once, on the connection that its `Prepare` proved, or not at all.
-//! - A fault that is [`unsent`](FaultKind::unsent) means that no byte of the request left; where
+//! - A fault that is [`unsent`](FaultKind::unsent) means that no byte of the request left. Where
 //!   that is not certain, it is [`FaultKind::Lost`].
 //! - After any failure the next request has a fresh name lookup and a fresh connection.
 //! - Dropping the future of a request closes its connection.
 //!
 //! Secrets are in wiped memory up to the point where hyper and rustls copy them into buffers of
-//! their own; those end with the connection, which is why none is kept longer than [`IDLE`].
+//! their own. Those end with the connection, which is why none is kept longer than [`IDLE`].
 
 mod addresses;
 mod connect;
@@ -40,11 +40,11 @@ pub(crate) const CONNECT: Duration = Duration::from_secs(10);
 /// of the token endpoint.
 pub(crate) const LONGEST: Duration = CONNECT.saturating_add(TOKEN_LIMIT);
 
-/// How long an idle connection is trusted. Polls come every 5 s; middleboxes forget a silent
-/// connection after a minute, some sooner, and what is then sent into it stalls until the limit.
+/// How long an idle connection is trusted. Polls come every 5 s. Middleboxes forget a silent
+/// connection after a minute, some sooner, and a request sent into it then stalls until the limit.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// Sends what the core asks for. Cheap to clone; meant for a current-thread runtime with
+/// Sends what the core asks for. Cheap to clone. Meant for a current-thread runtime with
 /// `tokio::spawn`.
 #[derive(Clone)]
 pub(crate) struct Client {
@@ -66,7 +66,7 @@ struct Idle {
 /// How a request ended.
 #[derive(Debug)]
 pub(crate) struct Outcome {
-    /// The `Date` of the answer; it came over verified TLS, as everything does here.
+    /// The `Date` of the answer. It came over verified TLS, as everything does here.
     pub date: Option<WallTime>,
     pub answer: Answer,
     /// The server has nothing at this address, or has moved it.
@@ -74,7 +74,7 @@ pub(crate) struct Outcome {
 }
 
 impl From<Answer> for Outcome {
-    /// Of a request that no server answered.
+    /// The outcome of a request that no server answered.
     fn from(answer: Answer) -> Self {
         Self {
             date: None,
@@ -87,13 +87,13 @@ impl From<Answer> for Outcome {
 /// How a `Prepare` ended.
 pub(crate) struct Prepared {
     pub outcome: Outcome,
-    /// For [`Client::refresh`]; present unless the answer is [`PrepareAnswer::Failed`]. Dropping it
+    /// For [`Client::refresh`]. Present unless the answer is [`PrepareAnswer::Failed`]. Dropping it
     /// closes it.
     pub connection: Option<Connection>,
 }
 
 impl Client {
-    /// Reads `ca-file`, if there is one; the system's roots are read with the first connection.
+    /// Reads `ca-file`, if there is one. The system's roots are read with the first connection.
     ///
     /// # Errors
     /// [`TlsError`], naming the file and the cure.
@@ -156,7 +156,7 @@ impl Client {
     }
 
     /// Everything else, on an idle connection where there is one. A [`Request::Refresh`] needs the
-    /// connection of its `Prepare`; here it finds none, so nothing is sent.
+    /// connection of its `Prepare`. Here it finds none, so nothing is sent.
     pub(crate) async fn send(&self, request: &Request) -> Outcome {
         let kind = Kind::of(request);
         match kind {

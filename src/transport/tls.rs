@@ -36,7 +36,7 @@ const SESSIONS: usize = 8;
 pub(crate) struct TlsSettings {
     /// PEM roots that replace the system's.
     pub ca_file: Option<PathBuf>,
-    /// The time that certificates are checked at; the daemon keeps it up to date.
+    /// The time that certificates are checked at. The daemon keeps it up to date.
     pub clock: Arc<FloorClock>,
 }
 
@@ -47,14 +47,14 @@ pub(crate) enum TlsError {
     #[error("[tls] ca-file {path:?} cannot be read: {source}")]
     CaFileUnreadable {
         path: PathBuf,
-        /// What the system says.
+        /// The system's own error.
         source: io::Error,
     },
     /// `ca-file` holds something else.
     #[error("[tls] ca-file {path:?} is not a PEM file of CA certificates: {fault}")]
     CaFileMalformed {
         path: PathBuf,
-        /// What is wrong with it.
+        /// The fault of its content.
         fault: String,
     },
     /// The system trusts nobody.
@@ -146,8 +146,8 @@ pub(super) struct Connector {
 
 struct Configured {
     resuming: Arc<ClientConfig>,
-    /// A resumed handshake has no certificate in it, so that it passes where only small packets do;
-    /// the answer to a refresh would then be the first one that is lost.
+    /// A resumed handshake has no certificate in it, so that it passes where only small packets do.
+    /// The answer to a refresh would then be the first one that is lost.
     in_full: Arc<ClientConfig>,
 }
 
@@ -302,8 +302,8 @@ impl Connector {
     }
 }
 
-/// What the failure of all addresses means: what one of them says of a certificate tells more than
-/// the silence of others, and with the right time that certificate may be a good one.
+/// The meaning of the failure of all addresses. A fault of one certificate tells more than the
+/// silence of other addresses, and with the right time that certificate may be a good one.
 fn judge(origin: &Origin, failed: &[Failed<Refusal>]) -> FaultKind {
     let is = |kind| {
         let mut refusals = failed.iter().filter_map(|failed| failed.error.as_ref());
@@ -364,7 +364,7 @@ fn file_roots(path: &Path) -> Result<RootCertStore, TlsError> {
     Ok(roots)
 }
 
-/// The image owns trust (`SSL_CERT_FILE` and `SSL_CERT_DIR` included); a root that cannot be used
+/// The image owns trust (`SSL_CERT_FILE` and `SSL_CERT_DIR` included). A root that cannot be used
 /// is passed over, as the system's other programs do.
 fn system_roots() -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();

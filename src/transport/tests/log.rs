@@ -1,9 +1,9 @@
-//! What one test writes to the journal, at every level.
+//! The journal of one test, at every level.
 
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-/// From [`Log::start`] on; ends with the value.
+/// Begins with [`Log::start`] and ends with the value.
 pub(crate) struct Log {
     written: Written,
     _default: tracing::subscriber::DefaultGuard,

@@ -1,4 +1,4 @@
-//! What was sent and what was not, and what an answer on the wire is worth.
+//! The line between sent and unsent requests, and the worth of an answer on the wire.
 
 use super::log::Log;
 use super::*;

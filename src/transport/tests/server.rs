@@ -15,7 +15,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, mpsc};
 use tokio_rustls::TlsAcceptor;
 
-/// What to do on one connection; after the last step it is held open until the client closes it.
+/// A step on one connection. After the last one it is held open until the client closes it.
 #[derive(Clone)]
 pub(crate) enum Step {
     /// Read one whole request.
@@ -34,7 +34,7 @@ pub(crate) enum Step {
     Plain,
 }
 
-/// What happened, in order.
+/// An event, in the order of arrival.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Seen {
     Accepted,
@@ -175,7 +175,7 @@ impl Server {
         self.seen.recv().await.unwrap()
     }
 
-    /// The first line of the next request; anything else is a failure.
+    /// The first line of the next request. Anything else is a failure.
     pub(crate) async fn next_request(&mut self) -> String {
         match self.next().await {
             Seen::Request(text) => text.lines().next().unwrap_or_default().to_owned(),
@@ -291,7 +291,7 @@ async fn drain(stream: &mut (impl AsyncRead + Unpin)) {
     while matches!(stream.read(&mut buffer).await, Ok(1..)) {}
 }
 
-/// Head and body; `None` if the client leaves before.
+/// Head and body. `None` if the client leaves before.
 async fn request(stream: &mut (impl AsyncRead + Unpin)) -> Option<String> {
     let mut text = Vec::new();
     let head = loop {

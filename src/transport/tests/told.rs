@@ -1,4 +1,4 @@
-//! What is told of a request: to the core, to the server, to the journal.
+//! The traces of a request: for the core, for the server, in the journal.
 
 use super::log::Log;
 use super::*;
