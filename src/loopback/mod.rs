@@ -6,22 +6,22 @@
 //! flow, decide about a pairing (the core does).
 //!
 //! Anybody on the board can connect, and any page in the browser can be made to. So:
-//! - Both loopback addresses are bound before the address is published; nobody else can take the
+//! - Both loopback addresses are bound before the address is published. Nobody else can take the
 //!   port of the other family.
 //! - Only a `GET` of the exact path, with the exact `Host`, and with the `state` of this flow
 //!   reaches the core. The `state` is 256 random bits that only the server and the browser of the
 //!   person who pairs have seen.
-//! - Strangers are counted nowhere: a limit that they use up would lock the browser out. What is
-//!   limited is what they can *hold*: [`CONNECTIONS`] at once, [`HEAD_LIMIT`] and little more than
-//!   two lines of [`LINE_MAX`](request::LINE_MAX) each; when all are taken the oldest gives way,
-//!   once it had [`GRACE`] to send its request. The limit of [`HANDED_MAX`] requests in a flow
+//! - Strangers are counted nowhere: a limit that they use up would lock the browser out. The limits
+//!   are on the resources they can *hold*: [`CONNECTIONS`] at once, [`HEAD_LIMIT`] and little more
+//!   than two lines of [`LINE_MAX`](request::LINE_MAX) each. When all are taken the oldest gives
+//!   way, once it had [`GRACE`] to send its request. The limit of [`HANDED_MAX`] requests in a flow
 //!   counts those with the right `state`.
 //! - Between any two connections that are taken, every request that has arrived is read. So one
-//!   that is there is served whoever else waits, and a browser, which sends its own at once, is not
-//!   what gives way.
-//! - What remains: who keeps opening more than [`CONNECTIONS`] in each [`GRACE`] fills the kernel's
-//!   queue, and a browser waits in it, as at every port of the machine. The flow survives it, and
-//!   `CompletePairing` is another way in.
+//!   that is there is served whoever else waits. A browser sends its own at once, so its connection
+//!   is not the one that gives way.
+//! - One attack remains. A program that keeps opening more than [`CONNECTIONS`] in each [`GRACE`]
+//!   fills the kernel's queue, and a browser waits in it, as at every port of the machine. The flow
+//!   survives it, and `CompletePairing` is another way in.
 
 mod page;
 mod request;
@@ -56,8 +56,9 @@ const CONNECTIONS: usize = 128;
 /// the pace at which a flood of silent ones is worked off: 6,400 a second.
 const GRACE: Duration = Duration::from_millis(20);
 
-/// How many wait in the kernel until they are taken; `net.core.somaxconn` may allow fewer (128
-/// before Linux 5.4). Whoever finds this queue full is not told: it tries again after a second.
+/// How many wait in the kernel until they are taken. `net.core.somaxconn` may allow fewer (128
+/// before Linux 5.4). A client that finds this queue full is not told. It tries again after a
+/// second.
 const QUEUE: u32 = 1024;
 
 /// How long nobody is taken after the system could not hand a connection over.
@@ -69,14 +70,14 @@ const HEAD_LIMIT: Duration = Duration::from_secs(5);
 /// How long the page may take on its way out, to a browser that does not read.
 const WRITE_LIMIT: Duration = Duration::from_secs(5);
 
-/// Requests with the right `state` that are handed on in one flow. One is enough; a browser that
+/// Requests with the right `state` that are handed on in one flow. One is enough. A browser that
 /// reloads sends a few.
 const HANDED_MAX: usize = 32;
 
 /// How often a free port is looked for that is free for both addresses.
 const PORT_TRIES: usize = 16;
 
-/// What becomes of a browser's answer: the core's verdict, when there is one.
+/// The core's verdict on a browser's answer, when there is one.
 pub(crate) type Verdict = Pin<Box<dyn Future<Output = Result<(), CallError>> + Send>>;
 
 /// Reads the whole address that a browser asks for.
@@ -92,7 +93,7 @@ pub(crate) struct Callbacks {
     pub hand: Box<dyn Fn(Redirect) -> Verdict + Send + Sync>,
 }
 
-/// Sockets that listen; connections wait in the kernel until [`Bound::serve`].
+/// Sockets that listen. Connections wait in the kernel until [`Bound::serve`].
 #[derive(Debug)]
 pub(crate) struct Bound {
     sockets: Vec<TcpListener>,
@@ -109,11 +110,11 @@ pub(crate) struct Listener {
 #[derive(Debug, thiserror::Error)]
 #[error("{} cannot be listened on ({source}){}", self.what(), self.cure())]
 pub(crate) struct ListenError {
-    /// Which; 0 where any would have done.
+    /// The wanted port, 0 where any would have done.
     port: u16,
     /// The address that this machine does not have, and that a browser would go to.
     absent: Option<IpAddr>,
-    /// What the system says.
+    /// The system's own error.
     source: io::Error,
 }
 
@@ -140,7 +141,7 @@ impl ListenError {
         }
     }
 
-    /// Whether somebody else has the port.
+    /// True if another process has the port.
     #[must_use]
     pub(crate) fn is_taken(&self) -> bool {
         self.source.kind() == io::ErrorKind::AddrInUse
@@ -151,8 +152,8 @@ impl Bound {
     /// Binds 127.0.0.1 and `::1`, with the port of `redirect` or, where it has none, one that is
     /// free for both.
     ///
-    /// A machine without IPv6 (or without IPv4) has nobody who could take the other address; that
-    /// is told and no fault, unless it is the one that `redirect` names: no browser could come
+    /// A machine without IPv6 (or without IPv4) has nobody who could take the other address. Its
+    /// absence is logged and no fault, unless `redirect` names that address: no browser could come
     /// there.
     ///
     /// # Errors
@@ -215,10 +216,10 @@ impl Bound {
     }
 }
 
-/// How a socket comes to listen; tests have machines of their own.
+/// How a socket comes to listen. Tests have machines of their own.
 type Listen<'a> = &'a dyn Fn(SocketAddr) -> io::Result<TcpListener>;
 
-/// Who listens, at which port, and which of the two addresses this machine does not have.
+/// The listeners, their port, and the one address that this machine does not have.
 type Both = (Vec<TcpListener>, u16, Option<(IpAddr, io::Error)>);
 
 fn bind_both(port: u16, listen: Listen<'_>) -> io::Result<Both> {
@@ -255,14 +256,14 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(QUEUE)
 }
 
-/// Whether this machine has no such address at all, rather than somebody else on it.
+/// True if this machine has no such address at all, rather than somebody else on it.
 fn is_absent(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let is = |errno: Errno| error.raw_os_error() == Some(errno.raw_os_error());
     error.kind() == io::ErrorKind::AddrNotAvailable || is(Errno::AFNOSUPPORT) || is(Errno::PROTONOSUPPORT)
 }
 
-/// What every connection is served from.
+/// The state that every connection is served from.
 struct Shared {
     wanted: Wanted,
     /// `http://host:port`, to which the request's target is appended.
@@ -320,7 +321,7 @@ impl Held {
     }
 }
 
-/// The next connection on any of the sockets; `None` after a fault that passes.
+/// The next connection on any of the sockets. `None` after a fault that passes.
 async fn next(sockets: &[TcpListener]) -> Option<TcpStream> {
     let accepted = match sockets {
         [one] => one.accept().await,
@@ -362,7 +363,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
 }
 
 impl Shared {
-    /// Whether this request is the one that is waited for.
+    /// The redirect of a request, if it is the one that is waited for.
     fn judge(&self, target: &str) -> Result<Redirect, Page> {
         let address = Zeroizing::new([&self.origin, target].concat());
         let redirect = (self.callbacks.read)(&address).map_err(|_| Page::BAD_REQUEST)?;
@@ -378,7 +379,7 @@ impl Shared {
 
 /// Reads until it is clear what a request is. `None` if the connection was cut before.
 async fn head(stream: &mut TcpStream, wanted: &Wanted) -> Option<Judged> {
-    // Who says nothing is given no memory.
+    // Allocate nothing until the peer has sent something.
     stream.readable().await.ok()?;
     let mut head = Head::new(wanted);
     let mut piece = Zeroizing::new([0; 4096]);

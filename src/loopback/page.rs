@@ -1,4 +1,4 @@
-//! What a browser is shown. Fixed words: nothing of a request ever comes back.
+//! The pages that a browser is shown. Fixed words: nothing of a request ever comes back.
 
 use c2c_auth_core::{CallError, RedirectOutcome};
 

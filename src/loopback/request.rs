@@ -1,9 +1,9 @@
 //! One request head, read strictly and piece by piece: what a browser sends when it follows a
 //! redirect, and nothing else.
 //!
-//! Kept is one line at a time, at most [`LINE_MAX`] of it. What other servers of this machine made
-//! the browser remember (cookies know no ports) may be much more, and in no known encoding; it is
-//! read past.
+//! Kept is one line at a time, at most [`LINE_MAX`] of it. Cookies know no ports, so a browser may
+//! also send those of other servers on this machine. They may be long and in no known encoding.
+//! They are read past.
 
 use zeroize::Zeroizing;
 
@@ -16,7 +16,7 @@ pub(super) const LINE_MAX: usize = REDIRECT_MAX;
 /// Longest head. Chrome's cookie jar for one host stays below (180 cookies of 4 KiB).
 pub(super) const HEAD_MAX: usize = 1024 * 1024;
 
-/// What is asked for by the one who is waited for.
+/// The parts of the request that is waited for.
 pub(super) struct Wanted {
     /// The value of `Host`.
     pub(super) host: String,
@@ -53,7 +53,7 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// Takes the next bytes; `Some` once it is clear what this request is.
+    /// Takes the next bytes. `Some` once it is clear what this request is.
     pub(super) fn take(&mut self, bytes: &[u8]) -> Option<Judged> {
         self.taken += bytes.len();
         if self.taken > HEAD_MAX {
@@ -83,7 +83,7 @@ impl<'a> Head<'a> {
         None
     }
 
-    /// Judges the line that just ended. Whether it was the last.
+    /// Judges the line that just ended. True if it was the last.
     fn line(&mut self) -> Result<bool, Page> {
         let line = match self.line.strip_suffix(b"\r") {
             Some(line) => line,

@@ -52,7 +52,7 @@ async fn behind_a_silent_crowd() -> Duration {
 #[tokio::test]
 async fn connections_that_say_nothing_give_way_to_the_browser() {
     // One moment for all of them. A listener that takes one for each never needs less than this,
-    // twice what is allowed here; a machine that is busy with other things now and then does.
+    // twice what is allowed here. A machine that is busy with other things now and then does.
     let each = GRACE * OVER;
     let mut all = Vec::new();
     for _ in 0..5 {
