@@ -1,4 +1,4 @@
-//! What a caller is told when the core refuses a call: the error's name for programs, its text for
+//! The answer to a caller when the core refuses a call: the error's name for programs, its text for
 //! people.
 //!
 //! Owns: one row for each call error and for each fault of the device. Must never: hold anything
@@ -81,7 +81,7 @@ pub(super) struct Local {
     told: &'static str,
 }
 
-/// What is to be fixed on the device.
+/// The fault that somebody has to fix on the device.
 pub(super) const fn local(fault: LocalFault) -> Local {
     match fault {
         LocalFault::PortTaken => Local {

@@ -58,13 +58,13 @@ error_names! {
     LimitsExceeded = "org.freedesktop.DBus.Error.LimitsExceeded",
     /// This provider or this configuration cannot do it.
     NotSupported = "org.freedesktop.DBus.Error.NotSupported",
-    /// The call's time is over; the work goes on.
+    /// The call's time is over. The work goes on.
     Timeout = "org.freedesktop.DBus.Error.Timeout",
     /// Another process has the port of the redirect URI.
     AddressInUse = "org.freedesktop.DBus.Error.AddressInUse",
     /// The daemon is shutting down, or the device's own system failed.
     Failed = "org.freedesktop.DBus.Error.Failed",
-    /// Client id, client secret or state key is absent; `PairingReason` says which.
+    /// Client id, client secret or state key is absent. `PairingReason` says which.
     NotProvisioned = "org.cameratocloud.Auth1.Error.NotProvisioned",
     /// There is no pairing.
     NotPaired = "org.cameratocloud.Auth1.Error.NotPaired",
@@ -86,7 +86,7 @@ error_names! {
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) enum BusAddress {
-    /// The system's; `DBUS_SYSTEM_BUS_ADDRESS` may say where it is.
+    /// The system's. `DBUS_SYSTEM_BUS_ADDRESS` may say where it is.
     #[default]
     System,
     Session,

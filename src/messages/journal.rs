@@ -1,10 +1,10 @@
-//! What the journal says: for each kind of entry a stable `MESSAGE_ID`, a word, a priority and a
+//! The entries of the journal: for each kind a stable `MESSAGE_ID`, a word, a priority and a
 //! sentence for people.
 //!
 //! The ids are API (a message catalog and an operator's alerts refer to them): never changed, never
 //! used for another kind. Entries are made from typed notes only, so that no secret can slip in
-//! (I8). Priorities: *error* means that this device will not work until somebody acts; *warning*,
-//! that it may come to that or that something should be checked; being offline is normal for a
+//! (I8). Priority *error* means that this device will not work until somebody acts. *Warning* means
+//! that it may come to that or that something should be checked. Being offline is normal for a
 //! camera and no more than *info*.
 
 mod priority;
@@ -79,11 +79,11 @@ kinds! {
     RECORD_FELL_BACK = "1cefb6034fb24fc69f5873a54d1cbba7" "record-fell-back",
     RECORD_SPILLED = "72c9ee8b68134797b567cf0e4c17799c" "record-spilled",
     FLOW_RESUMED = "7a2154d6db6d497eb0f8259585d1a98a" "flow-resumed",
-    /// Written by the bus, which knows the caller; see `bus/token_audit.rs`.
+    /// Written by the bus, which knows the caller. See `bus/token_audit.rs`.
     TOKEN_HANDED_OUT = "ac21ab928ae249ee923003f523d89912" "token-handed-out",
 }
 
-/// How urgent an entry is; see the head of this file.
+/// How urgent an entry is. See the head of this file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Priority {
     Error,

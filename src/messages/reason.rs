@@ -7,9 +7,9 @@ use c2c_auth_core::{ErrorWord, Generation, PairingState, Reason, TokenState};
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Words {
-    /// What happened: a clause that begins small and has no full stop.
+    /// The event: a clause that begins small and has no full stop.
     pub what: &'static str,
-    /// What to do: a sentence without its full stop; empty where there is nothing to do.
+    /// The remedy: a sentence without its full stop. Empty where there is nothing to do.
     pub cure: &'static str,
 }
 
@@ -114,8 +114,8 @@ pub(crate) const fn flow_end(why: Reason) -> Words {
     }
 }
 
-/// What there is to say beside the state, and what to do. One answer for STATUS,
-/// `c2c-authctl status` and `check`.
+/// The explanation beside the state, and the remedy. One answer for STATUS, `c2c-authctl status`
+/// and `check`.
 ///
 /// State and reason decide. A paired device that needs a person without a reason has one cause
 /// left, the end of its refresh token: the last error may be of something else, and does not count.
@@ -160,7 +160,7 @@ pub(crate) const fn pairing_state(state: PairingState) -> &'static str {
     }
 }
 
-/// What a caller for a token would find.
+/// The result that a caller for a token would get.
 pub(crate) const fn token_state(state: TokenState) -> &'static str {
     match state {
         TokenState::None => "none",

@@ -3,7 +3,7 @@
 use super::Priority;
 use c2c_auth_core::{FaultKind, Reason};
 
-/// Being offline is ordinary; what a person could look into is a warning.
+/// Being offline is ordinary. A fault that a person could look into is a warning.
 pub(super) const fn of_fault(fault: FaultKind) -> Priority {
     match fault {
         FaultKind::Offline => Priority::Info,
@@ -17,7 +17,7 @@ pub(super) const fn of_fault(fault: FaultKind) -> Priority {
     }
 }
 
-/// What users decide is information; what keeps users from pairing is not.
+/// A user's decision is information. An obstacle to pairing is not.
 pub(super) const fn of_flow_end(reason: Reason) -> Priority {
     match reason {
         Reason::None

@@ -1,4 +1,4 @@
-//! What the server has against a request of ours, and what a person can do about it.
+//! The server's objections to our requests, and the remedy a person has.
 //!
 //! The server's words are known ones here (RFC 6749 §4.1.2.1 and §5.2), or an [`ErrorCode`], which
 //! is no free text: nothing else of a server gets into the journal.
