@@ -10,8 +10,8 @@
 //! | operator | root | see the state, diagnose |
 //!
 //! The words of C2C are swapped against those of OAuth: `client_id` names the *unit*,
-//! `client_secret` the *device model*. One secret that leaks compromises every unit of the model;
-//! that is why one process alone holds it.
+//! `client_secret` the *device model*. One secret that leaks compromises every unit of the model.
+//! So one process alone holds it.
 //!
 //! The parts, and who may import whom: `docs/architecture.md`. What always holds (I1–I9), and the
 //! states: the crate `c2c-auth-core`.
@@ -31,8 +31,8 @@ mod transport;
 pub use ctl::main as ctl;
 pub use daemon::main as daemon;
 
-/// What the integration tests take: they read and write the daemon's files, and hold its words
-/// against the documents.
+/// The items that the integration tests use: they read and write the daemon's files, and hold its
+/// words against the documents.
 #[doc(hidden)]
 pub mod for_tests {
     pub use crate::config::{Config, System};

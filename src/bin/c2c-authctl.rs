@@ -1,4 +1,4 @@
-//! The operator's tool; see [`c2c_authd::ctl`].
+//! The operator's tool. See [`c2c_authd::ctl`].
 
 use std::process::ExitCode;
 
