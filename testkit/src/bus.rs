@@ -21,7 +21,7 @@ use zruntime::SharedRuntime;
 /// Where Debian and most others put it.
 const DBUS_DAEMON: &str = "/usr/bin/dbus-daemon";
 
-/// busd on a thread of its own. Enforces no policy; tells the true credentials of its clients.
+/// busd on a thread of its own. Enforces no policy, but tells the true credentials of its clients.
 #[derive(Debug)]
 pub struct TestBus {
     address: String,
@@ -110,18 +110,17 @@ pub struct DbusDaemon {
     _directory: TempDir,
 }
 
-/// What a [`DbusDaemon`] allows.
+/// The policy of a [`DbusDaemon`].
 #[derive(Clone, Copy, Debug)]
 pub enum BusPolicy<'a> {
     /// Everything to everybody.
     Open,
-    /// What the system bus allows by default, and what this policy file adds: the one that is
-    /// shipped.
+    /// The system bus's defaults, with the rules of this policy file: the one that is shipped.
     System(&'a Path),
 }
 
 impl DbusDaemon {
-    /// Whether there is a `dbus-daemon` on this machine.
+    /// True if this machine has a `dbus-daemon`.
     #[must_use]
     pub fn available() -> bool {
         Path::new(DBUS_DAEMON).exists()
@@ -131,7 +130,7 @@ impl DbusDaemon {
     ///
     /// # Errors
     ///
-    /// When there is none, or it refuses its configuration; it says so on standard error.
+    /// When there is none, or it refuses its configuration. It says so on standard error.
     pub fn start(policy: BusPolicy<'_>) -> io::Result<Self> {
         let (directory, socket) = socket_directory()?;
         let config = directory.path().join("bus.conf");
@@ -143,7 +142,7 @@ impl DbusDaemon {
             .stdout(Stdio::piped())
             .spawn()?;
         let mut line = String::new();
-        // The address comes when it listens; nothing comes when it fails.
+        // The address comes when it listens. Nothing comes when it fails.
         if let Some(stdout) = child.stdout.take() {
             BufReader::new(stdout).read_line(&mut line)?;
         }
@@ -191,8 +190,8 @@ fn socket_directory() -> io::Result<(TempDir, PathBuf)> {
 
 fn configuration(socket: &Path, policy: BusPolicy<'_>) -> io::Result<String> {
     let rules = match policy {
-        // As the session bus has it; an allow rule that names neither sending nor receiving allows
-        // receiving.
+        // The session bus has these rules. An allow rule that names neither sending nor receiving
+        // allows receiving.
         BusPolicy::Open => "<policy context=\"default\"><allow send_destination=\"*\" eavesdrop=\"true\"/>\
             <allow eavesdrop=\"true\"/><allow own=\"*\"/><allow user=\"*\"/></policy>"
             .to_owned(),

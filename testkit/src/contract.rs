@@ -27,14 +27,14 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// Every member of the contract that was touched, such as `Tokens.GetAccessToken`.
 type Touched = Arc<Mutex<BTreeSet<String>>>;
 
-/// What is not as it otherwise is.
+/// The script of the stand-in: its differences from a paired daemon.
 #[derive(Default)]
 struct Script {
-    /// Member, the error's last word, and whether only after `Unpair`.
+    /// Member, the error's last word, and true if only after `Unpair`.
     refusals: Vec<(&'static str, &'static str, bool)>,
     /// Not paired, for this reason.
     unpaired: Option<&'static str>,
-    /// Whether a code is on show.
+    /// When a code is on show.
     flow: Flow,
     /// Every method that was called, in order, and was not refused by its types.
     calls: Vec<String>,
@@ -122,18 +122,18 @@ impl Fake {
         self.script.lock().unwrap().unpaired = Some(reason);
     }
 
-    /// Whether its state names a flow.
+    /// Lets its state name a flow.
     pub fn has_a_flow(&self, flow: Flow) {
         self.script.lock().unwrap().flow = flow;
     }
 
-    /// What was called, refused or not.
+    /// The methods that were called, refused or not.
     #[must_use]
     pub fn calls(&self) -> Vec<String> {
         self.script.lock().unwrap().calls.clone()
     }
 
-    /// Until this method is called.
+    /// Waits until this method is called.
     pub async fn called(&self, member: &str) {
         // Real time, whatever the runtime's clock does: nothing here sets a timer.
         let limit = Instant::now() + LIMIT;

@@ -1,9 +1,9 @@
 //! The web page on which a person approves or denies a code, for the demo.
 //!
-//! Owns: a listener on 127.0.0.1, on a thread of its own. One port speaks both: https, because
-//! devices send people nowhere else, by a certificate that no browser trusts; and http, for people
-//! who do not want to be warned of that. Must never: listen elsewhere, or keep anything; all it
-//! knows it asks the [`Server`] for.
+//! Owns: a listener on 127.0.0.1, on a thread of its own. One port speaks both protocols. Https is
+//! there because devices send people nowhere else. Its certificate is one that no browser trusts,
+//! so http is there for people who do not want the warning. Must never: listen elsewhere, or keep
+//! anything. It asks the [`Server`] for all it knows.
 
 use std::{convert::Infallible, io, net::SocketAddr, thread::JoinHandle, time::Duration};
 
@@ -74,7 +74,7 @@ impl Page {
         Ok(page)
     }
 
-    /// Where to type a code, as devices are told; this, a slash, and the code lead to the question
+    /// Where to type a code, as devices are told. This, a slash, and the code lead to the question
     /// at once.
     #[must_use]
     pub fn url(&self) -> String {

@@ -31,25 +31,25 @@ use crate::{
 /// The one client.
 pub const CLIENT: &str = "camera-app";
 
-/// What the server does where the standards leave it open.
+/// The server's choices where the standards leave them open.
 #[derive(Clone, Debug)]
 pub struct Quirks {
     /// Whose they are, as far as they are known.
     pub dialect: Dialect,
     /// The one client.
     pub client: Client,
-    /// Life of an access token; `None` leaves `expires_in` out.
+    /// Life of an access token. `None` leaves `expires_in` out.
     pub token_life: Option<u64>,
-    /// Life of the next access token alone; those after it have `token_life` again.
+    /// Life of the next access token alone. Those after it have `token_life` again.
     pub next_life: Option<u64>,
-    /// A refresh gives a new refresh token and ends the old one (RFC 6749 §6); without, the old one
-    /// stays.
+    /// A refresh gives a new refresh token and ends the old one (RFC 6749 §6). Otherwise the old
+    /// one stays.
     pub rotates: bool,
     /// How it describes itself.
     pub document: Document,
-    /// What every refresh is refused with, if it is.
+    /// The error with which every refresh is refused, if it is.
     pub refuses_refresh: Option<&'static str>,
-    /// What a poll for a code that was declined is refused with.
+    /// The error of a poll for a code that was declined.
     pub declines_with: &'static str,
     /// How many bytes an access token and a refresh token have, where that is more than they would
     /// have anyway.
@@ -99,7 +99,7 @@ impl Quirks {
     }
 }
 
-/// What is at the place where a server describes itself.
+/// The document at the place where a server describes itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Document {
     /// All that there is, and as it is.
@@ -199,7 +199,7 @@ impl Standard {
         self.state.update(|state| change(&mut state.quirks));
     }
 
-    /// A person enters a user code and approves or declines. Whether there was such a code.
+    /// A person enters a user code and approves or declines. True if there was such a code.
     #[must_use]
     pub fn decide(&self, user_code: &str, approve: bool) -> bool {
         self.state.update(|state| {
@@ -233,14 +233,14 @@ impl Standard {
         })
     }
 
-    /// A person opens an authorization URI and approves or declines. The address that the browser
-    /// is sent to; `None` where the request is not one.
+    /// A person opens an authorization URI and approves or declines. Returns the address that the
+    /// browser is sent to. `None` where the request is not one.
     #[must_use]
     pub fn browse(&self, authorization_uri: &str, approve: bool) -> Option<String> {
         self.state.update(|state| state.authorize(authorization_uri, approve))
     }
 
-    /// Whether a token is live.
+    /// True if a token is live.
     #[must_use]
     pub fn takes(&self, token: &str) -> bool {
         self.state.read(|state| state.live.contains_key(token))
@@ -266,13 +266,13 @@ impl Standard {
         })
     }
 
-    /// What was asked, in order: method, path and verdict.
+    /// The requests in order: method, path and verdict.
     #[must_use]
     pub fn log(&self) -> Vec<String> {
         self.state.read(|state| state.log.clone())
     }
 
-    /// Of [`Self::log`], what was refused.
+    /// The refused requests of [`Self::log`].
     #[must_use]
     pub fn refused(&self) -> Vec<String> {
         let refused = |line: &String| {

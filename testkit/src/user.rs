@@ -8,7 +8,7 @@ use zbus::{DBusError as _, OwnedVariant, Variant};
 
 use crate::harness::{LIMIT, LOOK};
 
-/// What `GetAccessToken` answers.
+/// The answer of `GetAccessToken`.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Token {
     /// The token itself.

@@ -1,7 +1,7 @@
 //! Something that changes, and a way to wait until it has.
 //!
 //! Owns: the one lock around each part's state, and the waiting for it. Critical sections are short
-//! and synchronous; no lock is ever held over an await. Waiting is bounded in real time, never by a
+//! and synchronous. No lock is ever held over an await. Waiting is bounded in real time, never by a
 //! test's paused clock.
 
 use std::{
@@ -19,7 +19,7 @@ struct Inner<T> {
     changed: Condvar,
 }
 
-/// What was waited for did not happen in time.
+/// The awaited event did not happen in time.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error("waited {0:?} in vain")]
 pub struct TimedOut(pub Duration);

@@ -41,7 +41,7 @@ pub const FIRMWARE_VERSION: &str = "2.16.4";
 pub struct User {
     /// User id.
     pub uid: u32,
-    /// Group id; there are no supplementary groups, which std cannot set.
+    /// Group id. There are no supplementary groups, which std cannot set.
     pub gid: u32,
 }
 
@@ -90,7 +90,7 @@ impl Rig {
     /// When the files cannot be made.
     pub fn elsewhere(ca_pem: &str, client_secret: &[u8]) -> io::Result<Self> {
         let directory = tempfile::Builder::new().prefix("c2c-rig-").tempdir()?;
-        // Others pass through to the sockets; the directories below guard themselves.
+        // Others pass through to the sockets. The directories below guard themselves.
         fs::set_permissions(directory.path(), Permissions::from_mode(0o711))?;
         let rig = Self {
             state_key: random::bytes(),

@@ -1,4 +1,4 @@
-//! What systemd's side of `$NOTIFY_SOCKET` hears.
+//! The listening end of `$NOTIFY_SOCKET`, which is systemd's.
 
 use std::{
     io,
@@ -12,9 +12,9 @@ use crate::watched::{TimedOut, Watched};
 
 // Larger than any notification that makes sense.
 const DATAGRAM: usize = 8 * 1024;
-// No daemon says this; it ends the listener.
+// No daemon says this. It ends the listener.
 const STOP: &[u8] = b"X_C2C_SIM_STOP=1";
-// Nor this; all that was said before it has been heard when it is.
+// Nor this. Everything said before it has been heard when it is.
 const MARK: &[u8] = b"X_C2C_SIM_MARK=1";
 
 /// A listening notification socket. Every datagram is kept, in order.

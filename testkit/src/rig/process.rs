@@ -108,13 +108,13 @@ impl Process {
         self.child.id()
     }
 
-    /// What it told `$NOTIFY_SOCKET`.
+    /// Its messages to `$NOTIFY_SOCKET`.
     #[must_use]
     pub fn notifications(&self) -> &Notifications {
         &self.notifications
     }
 
-    /// What it wrote to standard output and standard error, line by line in the order of arrival.
+    /// The lines of standard output and standard error, in the order of arrival.
     #[must_use]
     pub fn output(&self) -> Vec<String> {
         self.output.read(Clone::clone)

@@ -9,7 +9,7 @@ use super::{
     form::{Form, NotAForm},
 };
 
-/// What method and path ask for, before the body is read.
+/// The purpose of a request, by its method and path, before the body is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route {
     DeviceCode { legacy: bool },
@@ -64,7 +64,7 @@ pub(super) struct Call {
     pub(super) url_pairing: bool,
     pub(super) bearer: Option<String>,
     pub(super) media_type: Option<String>,
-    /// The form, where one is wanted; an empty one elsewhere.
+    /// The form, where one is wanted. An empty one elsewhere.
     pub(super) form: Result<Form, NotAForm>,
 }
 
@@ -105,7 +105,7 @@ impl Call {
     }
 }
 
-/// What the API answers.
+/// The API's answer.
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) body: Option<Value>,

@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What a client finds when it tries to speak TLS.
+/// The result for a client that tries to speak TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Tls {
     /// A leaf for `localhost` and 127.0.0.1 by the server's CA, valid from a month ago for a year
@@ -70,7 +70,7 @@ impl Certificates {
         })
     }
 
-    /// The acceptor to shake hands with; `None` where there is to be no handshake.
+    /// The acceptor to shake hands with. `None` where there is to be no handshake.
     pub(crate) fn acceptor(&self, tls: Tls) -> Option<&TlsAcceptor> {
         match tls {
             Tls::Good => Some(&self.good),

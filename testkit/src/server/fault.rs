@@ -1,4 +1,4 @@
-//! What can go wrong between a client and the API: the verbs, and the queues they wait in.
+//! Faults between a client and the API: the verbs, and the queues they wait in.
 //!
 //! Two questions matter for each: had the server acted (*committed*) when it went wrong, and what
 //! does the client see. Verbs named `Instead…` stand for equipment in between: the API never saw
@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::hostile::Junk;
 
-/// What a request asks for. The two grants of the token endpoint count as two.
+/// The purpose of a request. The two grants of the token endpoint count as two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Endpoint {
     /// `POST /v2/auth/device/code`, and its older twin `/v2/device/code`.
@@ -39,18 +39,18 @@ pub enum Fault {
     Stall(Stage, Pause),
     /// The connection ends without a whole answer.
     Cut(Cut),
-    /// Something in between answers; the server does not act.
+    /// Something in between answers. The server does not act.
     Instead(Page),
     /// The server acts, then something in between answers in its place: a gateway that gave up
     /// waiting.
     InsteadAfterCommit(Page),
     /// The server acts and its JSON answer is changed.
     Edit(Edit),
-    /// The server acts; what arrives is not HTTP.
+    /// The server acts. Its answer is not HTTP.
     Garbage,
-    /// The server acts; its answer comes one byte at a time, with this between them.
+    /// The server acts. Its answer comes one byte at a time, with this between them.
     Drip(Duration),
-    /// The server acts; the answer carries this `Date`.
+    /// The server acts. The answer carries this `Date`.
     Date(DateHeader),
     /// The server acts, answers, and closes the connection.
     Close,
@@ -77,17 +77,17 @@ pub enum Pause {
 /// Where the connection is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// After the request's head, before its body is read; not committed. A server that has not read
+    /// After the request's head, before its body is read. Not committed. A server that has not read
     /// the body cannot know the grant: queued for [`Endpoint::Poll`] or [`Endpoint::Refresh`] it
     /// meets the next request of either.
     Unread,
-    /// The whole request was read; not committed.
+    /// The whole request was read. Not committed.
     BeforeCommit,
-    /// Committed; not one byte of an answer. The fault that costs a pairing.
+    /// Committed, but not one byte of an answer. The fault that costs a pairing.
     AfterCommit,
-    /// Committed; the answer ends within its status line.
+    /// Committed. The answer ends within its status line.
     MidHeaders,
-    /// Committed; the answer ends within its body, short of its `Content-Length`.
+    /// Committed. The answer ends within its body, short of its `Content-Length`.
     MidBody,
 }
 
@@ -133,18 +133,18 @@ pub enum Edit {
     Wrapped(Wrapping),
 }
 
-/// What a whole JSON object is wrapped in.
+/// The wrapping of a whole JSON object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wrapping {
-    /// Its `Content-Type`; none where empty.
+    /// Its `Content-Type`. None where empty.
     pub label: &'static str,
-    /// Whether a byte order mark stands before it.
+    /// True if a byte order mark stands before it.
     pub mark: bool,
     /// A member before its own, as written: `"x":1e999`.
     pub member: &'static str,
 }
 
-/// What stands in `Date`.
+/// The content of `Date`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DateHeader {
     /// The server's clock, off by so many seconds.

@@ -238,7 +238,7 @@ impl State {
 
     /// Issues a pair to a unit, its access token good for `life`, and writes the answer.
     fn grant(&mut self, client_id: &str, offline: bool, life: Duration, now: SystemTime) -> Value {
-        // Looks like a JWT, as the real one does; nobody is to read it.
+        // It looks like a JWT, as the real one does. Nobody is to read it.
         let length = self.options.token_length;
         let access = format!("eyJhbGciOiJub25lIn0.{}.{}", random::text::<48>(), random::text::<24>());
         let access = random::padded(access, length);

@@ -23,7 +23,7 @@ pub fn string() -> String {
     all
 }
 
-/// What stands where a number should.
+/// A value in the place of a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Junk {
     /// -5.
@@ -71,7 +71,7 @@ impl Junk {
     }
 }
 
-// serde_json cannot hold 1e999; the placeholder is replaced in the text.
+// serde_json cannot hold 1e999. The placeholder is replaced in the text.
 const INFINITE: &str = "\u{fdd0}infinite";
 
 /// Keys whose strings the client has to send back or is judged by: they stay as they are in

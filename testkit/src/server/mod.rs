@@ -7,12 +7,12 @@
 //!
 //! A [`Server`] is a handle: clones share one server, which runs on a thread of its own with its
 //! own runtime and ends with the last handle. All its methods are synchronous and quick, from sync
-//! and async code alike; only the waits come in two. Its clock is real time plus what
+//! and async code alike. Only the waits come in two. Its clock is real time plus what
 //! [`Server::advance`] added, so that tests of 8 hours take none.
 //!
-//! Invariants: one lock around one `State`; decisions in `grants` and `resources`, none elsewhere;
-//! a request that was read is acted on even if its client hangs up; what the client cannot know is
-//! never held against it as a [`Violation`].
+//! Invariants: there is one lock around one `State`. Decisions are in `grants` and `resources`,
+//! none elsewhere. A request that was read is acted on even if its client hangs up. The server
+//! never counts anything as a [`Violation`] that the client cannot know.
 
 mod answer;
 mod call;
@@ -56,7 +56,7 @@ use self::{
 };
 use crate::watched::{TimedOut, Watched};
 
-/// A handle to a running server. Clones share it; the last one to go stops it.
+/// A handle to a running server. Clones share it. The last one to go stops it.
 #[derive(Clone)]
 pub struct Server {
     state: Watched<State>,
@@ -92,7 +92,7 @@ impl fmt::Debug for Server {
     }
 }
 
-/// What was awaited did not happen; tells what did.
+/// The awaited event did not happen. The text lists what the server saw instead.
 #[derive(Debug, thiserror::Error)]
 #[error("{timed_out}; the server saw:\n{log}")]
 pub struct NotSeen {

@@ -1,5 +1,5 @@
-//! What a simulated server is like: numbers, names, and the answers to questions the public pages
-//! leave open.
+//! The properties of a simulated server: numbers, names, and the answers to questions the public
+//! pages leave open.
 
 use std::{fmt, time::Duration};
 
@@ -26,20 +26,19 @@ pub struct Options {
     /// Names in the certificate besides `localhost` and 127.0.0.1, for devices that reach the
     /// server over a network.
     pub names: Vec<String>,
-    /// The page to type codes at, without a slash at its end; the complete one is this, a slash,
+    /// The page to type codes at, without a slash at its end. The complete one is this, a slash,
     /// and the code.
     pub verification_uri: String,
     /// Device names are this, a dash, and the client id.
     pub model: String,
     /// The project that approved devices join unless told otherwise.
     pub project: String,
-    /// Whether pairing a unit again ends the tokens of its earlier pairing. Not documented; true
-    /// here.
+    /// Pairing a unit again ends the tokens of its earlier pairing. Not documented. True here.
     pub replacing_ends_old: bool,
-    /// Whether revoking one token of a pair ends both. Not documented; true here.
+    /// Revoking one token of a pair ends both. Not documented. True here.
     pub revoking_ends_both: bool,
-    /// Whether the reuse of a rotated refresh token ends the living pair (RFC 9700 §4.14.2). Not
-    /// documented; false here.
+    /// The reuse of a rotated refresh token ends the living pair (RFC 9700 §4.14.2). Not
+    /// documented. False here.
     pub reuse_ends_family: bool,
 }
 

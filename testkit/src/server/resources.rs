@@ -1,4 +1,4 @@
-//! What a bearer token opens: device information and the heartbeat.
+//! The resources that a bearer token opens: device information and the heartbeat.
 
 use std::time::{Duration, SystemTime};
 

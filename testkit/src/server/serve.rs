@@ -29,7 +29,7 @@ const BODY_LIMIT: usize = 64 * 1024;
 // Nothing that is HTTP, to any parser.
 const GARBAGE: &[u8] = b"\x15\x03\x01\x00\x02\x02\x28\x00\xff\xfe%!PS not HTTP at all\r\n\r\n\x00\x00";
 
-/// What the handle orders of the listener. The newest order counts.
+/// The handle's orders to the listener. The newest order counts.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Orders {
     pub(super) open: bool,
@@ -39,7 +39,7 @@ pub(super) struct Orders {
     pub(super) releases: u64,
 }
 
-/// What every connection shares.
+/// The parts that all connections share.
 #[derive(Clone)]
 pub(super) struct Shared {
     pub(super) state: Watched<State>,
@@ -52,7 +52,7 @@ pub(super) struct Shared {
 #[error("cut")]
 struct CutOff;
 
-/// Binds a loopback port; `None` picks a free one. A second socket of ours may be bound to the same
+/// Binds a loopback port. `None` picks a free one. A second socket of ours may be bound to the same
 /// port.
 pub(super) fn bind(at: Option<SocketAddr>) -> std::io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
@@ -191,7 +191,7 @@ async fn act(state: Watched<State>, call: Call, ticket: Ticket, mut released: Re
     Some(Decided::Replied(reply))
 }
 
-/// What came of a request.
+/// The result of a request.
 enum Decided {
     /// The API replied.
     Replied(Reply),

@@ -2,7 +2,7 @@
 //! and [`super::resources`].
 //!
 //! Owns: devices, codes, the clock, the faults, the truth. One value under one lock
-//! ([`crate::watched::Watched`]); every method is synchronous and short. Knows nothing of HTTP, TLS
+//! ([`crate::watched::Watched`]). Every method is synchronous and short. Knows nothing of HTTP, TLS
 //! or connections but their numbers.
 
 use std::{
@@ -20,7 +20,7 @@ use super::{
     truth::{Entry, Outcome, Truth, Violation},
 };
 
-// Two arrivals are compared by our clock; the client's timer and the network may shave off this
+// Two arrivals are compared by our clock. The client's timer and the network may shave off this
 // much.
 const POLL_TOLERANCE: Duration = Duration::from_millis(50);
 
@@ -35,7 +35,7 @@ pub(super) struct State {
     pub(super) date_skew: i64,
     pub(super) keep_alive: bool,
     pub(super) tls: Tls,
-    /// Whether the listener is there. Told by the accept loop.
+    /// True while the listener is there. Told by the accept loop.
     pub(super) listening: bool,
     limit: Option<RateLimit>,
     window: Option<(SystemTime, u32)>,
@@ -76,7 +76,7 @@ pub(super) struct Attempt {
     pub(super) over: Option<usize>,
 }
 
-/// What the person did with a code.
+/// The person's answer to a code.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Answer {
     None,
@@ -84,7 +84,7 @@ pub(super) enum Answer {
     Denied,
 }
 
-/// What an arrival leaves for the acting.
+/// The data that an arrival leaves for the acting.
 pub(super) struct Ticket {
     pub(super) number: usize,
     pub(super) fault: Option<Fault>,
@@ -300,7 +300,7 @@ pub(super) fn seconds(duration: Duration) -> Value {
     }
 }
 
-/// Whether this is a version as semver.org has it.
+/// True for a version as semver.org has it.
 fn is_semver(version: &str) -> bool {
     let (version, build) = version.split_once('+').map_or((version, None), |(v, b)| (v, Some(b)));
     let (core, pre) = version.split_once('-').map_or((version, None), |(c, p)| (c, Some(p)));

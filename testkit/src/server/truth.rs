@@ -1,4 +1,4 @@
-//! What really happened, as only the server knows it: the request log, every secret ever issued,
+//! The true history, as only the server knows it: the request log, every secret ever issued,
 //! counters, violations.
 
 use std::{
@@ -38,13 +38,13 @@ impl Truth {
         &self.issued
     }
 
-    /// What was done how often.
+    /// How often each thing was done.
     #[must_use]
     pub fn counters(&self) -> Counters {
         self.counters
     }
 
-    /// What the client did that a well-behaved one does not.
+    /// The acts of the client that a well-behaved one does not do.
     #[must_use]
     pub fn violations(&self) -> &[Violation] {
         &self.violations
@@ -103,7 +103,7 @@ pub struct Live<'a> {
 pub struct Entry {
     /// When it arrived, by the server's clock.
     pub at: SystemTime,
-    /// What it asked for.
+    /// The purpose of the request.
     pub endpoint: Endpoint,
     /// Method and path as sent, without the query.
     pub target: String,
@@ -117,10 +117,10 @@ pub struct Entry {
     pub media_type: Option<String>,
     /// The fault that met it.
     pub fault: Option<Fault>,
-    /// What the server decided: `ok`, an OAuth error code, `unauthorized` … Empty until it has
-    /// acted, or if it never does.
+    /// The server's decision: `ok`, an OAuth error code, `unauthorized` … Empty until it has acted,
+    /// or if it never does.
     pub verdict: String,
-    /// Whether acting changed something: a code issued, a pair issued, rotated or revoked.
+    /// True if acting changed something: a code issued, a pair issued, rotated or revoked.
     pub committed: bool,
     /// How it ended for the client.
     pub outcome: Outcome,
@@ -143,7 +143,7 @@ pub enum Outcome {
 /// A secret the server gave out. `Debug` does not show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Issued {
-    /// What it is.
+    /// The kind of secret.
     pub kind: Kind,
     /// The secret itself.
     pub value: String,
@@ -164,9 +164,9 @@ impl fmt::Debug for Issued {
 /// Kinds of secrets the server gives out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// What the device polls with.
+    /// The device polls with it.
     DeviceCode,
-    /// What the person types.
+    /// The person types it.
     UserCode,
     /// A bearer token.
     AccessToken,
@@ -174,7 +174,7 @@ pub enum Kind {
     RefreshToken,
 }
 
-/// What ended a secret.
+/// The event that ended a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// A refresh took its place.
@@ -189,7 +189,7 @@ pub enum End {
     Used,
 }
 
-/// What was done how often.
+/// How often each thing was done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub struct Counters {
     /// TCP connections accepted.
@@ -216,7 +216,7 @@ pub struct Counters {
     pub limited: u64,
 }
 
-/// What a well-behaved client does not do.
+/// An act that a well-behaved client does not do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Violation {
     /// `x-client-version` is missing: the integrator's checklist demands it on every call.

@@ -1,4 +1,4 @@
-//! What a test does to the world: people's decisions, the network's faults.
+//! The verbs of a test: people's decisions, the network's faults.
 
 use std::time::Duration;
 
@@ -120,7 +120,7 @@ impl Server {
     }
 }
 
-/// What the network does.
+/// The network's faults.
 impl Server {
     /// The next request to this endpoint meets this fault. Faults of one endpoint queue up.
     pub fn fault(&self, endpoint: Endpoint, fault: Fault) {
@@ -153,7 +153,7 @@ impl Server {
         self.order(|o| o.releases += 1, |_| true);
     }
 
-    /// Closes the listener: connects are refused. Open connections stay; see
+    /// Closes the listener: connects are refused. Open connections stay. See
     /// [`Self::cut_connections`].
     ///
     /// # Panics
@@ -186,12 +186,12 @@ impl Server {
         );
     }
 
-    /// What the next connections find when they speak TLS.
+    /// The result for the next connections when they speak TLS.
     pub fn set_tls(&self, tls: Tls) {
         self.state.update(|s| s.tls = tls);
     }
 
-    /// Whether connections are kept open between requests. They are at first.
+    /// Keeps connections open between requests, or not. They are kept open at first.
     pub fn set_keep_alive(&self, keep_alive: bool) {
         self.state.update(|s| s.keep_alive = keep_alive);
     }

@@ -1,6 +1,6 @@
 //! The byte stream under HTTP, and the damage done to it: cuts, garbage, a drip.
 //!
-//! hyper writes whole, correct answers into a [`Wire`]; the [`Harm`] chosen for a request decides
+//! hyper writes whole, correct answers into a [`Wire`]. The [`Harm`] chosen for a request decides
 //! what of them gets through.
 
 use std::{
@@ -16,7 +16,7 @@ use tokio::{
     time::Sleep,
 };
 
-/// What happens to the bytes of an answer.
+/// The damage to the bytes of an answer.
 #[derive(Clone, Debug, Default)]
 pub(super) enum Harm {
     #[default]
@@ -74,7 +74,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Wire<S> {
         let this = &mut *self;
         match this.harm.get() {
             Harm::None => Pin::new(&mut this.stream).poll_write(cx, buf),
-            // What was let through must reach the client before the end does.
+            // The bytes that got through must reach the client before the end does.
             Harm::CutAfter(0) => {
                 ready!(Pin::new(&mut this.stream).poll_flush(cx))?;
                 Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()))

@@ -15,11 +15,11 @@ pub enum Dialect {
     /// The RFCs'.
     #[default]
     Standard,
-    /// Frame.io's OAuth 2 applications: `scope` with each token request, `state` with the exchange;
-    /// what was used once is called `token_inactive`; nothing can be revoked.
+    /// Frame.io's OAuth 2 applications: `scope` with each token request, `state` with the exchange.
+    /// A token or code that was used once is called `token_inactive`. Nothing can be revoked.
     FrameioApplications,
-    /// Adobe IMS: a public client's id in the query; no redirect to this machine; a refresh token
-    /// may serve for long.
+    /// Adobe IMS: a public client's id is in the query. There is no redirect to this machine. A
+    /// refresh token may serve for long.
     AdobeIms,
 }
 
@@ -50,7 +50,7 @@ pub(super) struct Call {
     pub(super) form: Fields,
 }
 
-/// What a client did wrong: the error that it gets, and what the test is told.
+/// The fault of a client: the error that it gets, and the explanation for the test.
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) status: u16,
@@ -86,7 +86,7 @@ impl Dialect {
         }
     }
 
-    /// The word without which there is no refresh token; `None`: there always is one.
+    /// The word without which there is no refresh token. `None`: there always is one.
     pub(super) const fn offline(self) -> Option<&'static str> {
         match self {
             Self::Standard => None,
@@ -95,7 +95,7 @@ impl Dialect {
         }
     }
 
-    /// What a refresh token is called that is not live.
+    /// The error for a refresh token that is not live.
     pub(super) const fn dead(self) -> (u16, &'static str) {
         match self {
             Self::Standard | Self::AdobeIms => (400, "invalid_grant"),
@@ -103,7 +103,7 @@ impl Dialect {
         }
     }
 
-    /// Whether this is the one client, proven in the one way that it was registered with.
+    /// Checks that this is the one client, proven in the one way that it was registered with.
     pub(super) fn proves(self, client: &Client, call: &Call) -> Result<(), Refusal> {
         let fault = |why| Err(refusal(401, "invalid_client", why));
         if call.form.has("client_secret") || call.query.has("client_secret") {
@@ -130,7 +130,7 @@ impl Dialect {
         }
     }
 
-    /// Whether the token endpoint finds what it wants beside the grant itself.
+    /// Checks that the token endpoint has all it wants beside the grant itself.
     pub(super) fn complete(self, client: &Client, call: &Call) -> Result<(), Refusal> {
         let fault = |why| Err(refusal(400, "invalid_request", why));
         let exchange = call.form.get("grant_type") == Some("authorization_code");
@@ -149,7 +149,7 @@ impl Dialect {
         }
     }
 
-    /// Whether a browser may be sent here with this.
+    /// Checks that a browser may be sent here with this query.
     pub(super) fn authorizes(self, query: &Fields) -> Result<(), Refusal> {
         let fault = |why| Err(refusal(400, "invalid_request", why));
         let has = |name: &str| query.get(name).is_some_and(|value| !value.is_empty());

@@ -1,4 +1,4 @@
-//! What a standard server remembers, and what it answers to whom.
+//! The memory of a standard server, and its answers.
 
 use std::{collections::BTreeMap, fmt};
 
@@ -33,18 +33,18 @@ pub(super) struct State {
     pub(super) violations: Vec<String>,
 }
 
-/// What nobody but the client and the server may know.
+/// The secrets that nobody but the client and the server may know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Secret {
-    /// Of a poll.
+    /// The device polls with it.
     DeviceCode,
-    /// What the user types.
+    /// The user types it.
     UserCode,
-    /// What a redirect has to repeat.
+    /// A redirect has to repeat it.
     State,
-    /// What a redirect brings.
+    /// A redirect brings it.
     AuthorizationCode,
-    /// What proves that who exchanges a code asked for it.
+    /// It proves that the client that exchanges a code asked for it.
     CodeVerifier,
     /// For resources.
     AccessToken,
@@ -57,7 +57,7 @@ pub(super) struct Device {
     pub(super) verdict: Option<bool>,
 }
 
-/// What a browser was sent with.
+/// The browser's authorization request.
 pub(super) struct Asked {
     pub(super) challenge: String,
     pub(super) redirect: String,
@@ -95,7 +95,7 @@ impl State {
             return self.device();
         }
         if revocation {
-            // RFC 7009 §2.1: the whole grant ends with its refresh token; here with either.
+            // RFC 7009 §2.1: the whole grant ends with its refresh token. Here it ends with either.
             let grant = form.get("token").and_then(|token| self.live.get(token).copied());
             self.live.retain(|_, of| Some(*of) != grant);
             return (200, Value::Null);
@@ -213,7 +213,7 @@ impl State {
         if !proven || fields.get("redirect_uri") != Some(&asked.redirect) {
             return refuse("invalid_grant");
         }
-        // Who wants them wants those of the authorization request.
+        // A dialect that wants them wants those of the authorization request.
         let same = |name: &str, first: &str| fields.get(name).is_none_or(|again| again == first);
         if !same("state", &asked.state) || !same("scope", &asked.scope) {
             return refuse("invalid_grant");
@@ -290,7 +290,7 @@ pub(super) fn token() -> String {
     URL_SAFE_NO_PAD.encode(random::bytes::<24>()).replace(['-', '_'], "x")
 }
 
-/// A form or query; shown without its values, most of which are secrets.
+/// A form or query. Shown without its values, most of which are secrets.
 pub(super) struct Fields(Vec<(String, String)>);
 
 impl Fields {

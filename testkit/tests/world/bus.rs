@@ -19,7 +19,7 @@ async fn connect(address: &str) -> Connection {
     Builder::address(address).build().await.unwrap()
 }
 
-/// A name is won, seen, lost and seen again; credentials are true; peers talk to each other.
+/// A name is won, seen, lost and seen again. Credentials are true. Peers talk to each other.
 async fn tried(address: &str) {
     tokio::time::timeout(SOON, trying(address)).await.unwrap();
 }

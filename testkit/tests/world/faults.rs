@@ -9,7 +9,7 @@ use c2c_testkit::server::{
 };
 use serde_json::json;
 
-/// What a refresh under `fault` comes to: the client's view, whether the server rotated, and how it
+/// The result of a refresh under `fault`: the client's view, true if the server rotated, and how it
 /// ended.
 async fn refresh_under(fault: Fault) -> (Result<Answer, hyper::Error>, bool, Outcome) {
     let server = server();

@@ -1,13 +1,14 @@
 //! The verbs: one line each in [`VERBS`], words in, text out.
 //!
-//! What people do, what the network does, and what really happened. The texts are for scripts: a
-//! number, a word, or one item a line. Decides nothing: every verb is a method of the library's.
+//! They cover people's decisions, the network's faults, and the record of what really happened. The
+//! texts are for scripts: a number, a word, or one item a line. Decides nothing: every verb is a
+//! method of the library's.
 
 use std::{error::Error, fmt::Write as _, time::Duration};
 
 use c2c_testkit::server::{Cut, Endpoint, Fault, Issued, Kind, Page, Pause, Server, Stage, Times, Tls, Truth};
 
-/// What can be said.
+/// The verbs, as the usage text shows them.
 const VERBS: &str = "waiting | approve CODE|any [PROJECT] | deny CODE|any | forget ID | end-access-token ID | \
     fault ENDPOINT FAULT [ARGUMENT] [N|always] | clear | release | refuse | accept | cut | tls KIND | advance SECONDS | \
     access-life SECONDS | refreshed-life SECONDS | code-life SECONDS | count WHAT | requests ENDPOINT | await ENDPOINT N SECONDS | live ID access|refresh | \

@@ -1,8 +1,8 @@
 //! From an address that others reach to the server on loopback.
 //!
-//! The library never listens anywhere but on loopback; a device in a network namespace of its own
-//! needs an address in its network. Copies bytes and knows nothing of them; threads, because there
-//! are a handful of connections.
+//! The library never listens anywhere but on loopback. A device in a network namespace of its own
+//! needs an address in its network. Copies bytes and knows nothing of them. It uses threads,
+//! because there are a handful of connections.
 
 use std::{
     io,
@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-/// Starts forwarding; where from, once the port is known.
+/// Starts forwarding. Returns the address that it listens on, once the port is known.
 pub(crate) fn to(listen: SocketAddr, target: SocketAddr) -> io::Result<SocketAddr> {
     let listener = TcpListener::bind(listen)?;
     let here = listener.local_addr()?;

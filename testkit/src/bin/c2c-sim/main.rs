@@ -4,7 +4,7 @@
 //! `serve DIRECTORY [--listen ADDRESS:PORT --name HOST] [--interval SECONDS] [--access-life
 //! SECONDS]` starts it, writes what a device has to be given (`ca.pem`, `client-secret`,
 //! `base-uri`, in this order) and listens for verbs on `DIRECTORY/ctl`. `ctl SOCKET VERB …` speaks
-//! one of them; [`control`] lists them. `standard DIRECTORY` starts the standard server in its
+//! one of them. [`control`] lists them. `standard DIRECTORY` starts the standard server in its
 //! place (`ca.pem`, `issuer`), with verbs of its own: [`standard`].
 //!
 //! Must never: hold a secret that is not a made-up one, or know c2c-authd.
@@ -71,7 +71,7 @@ fn ctl(mut args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// What `serve` was told.
+/// The options of `serve`.
 struct Serve {
     directory: PathBuf,
     listen: Option<(SocketAddr, String)>,
@@ -134,7 +134,7 @@ impl Serve {
 fn listen(directory: &Path) -> io::Result<UnixListener> {
     fs::create_dir_all(directory)?;
     let socket = directory.join("ctl");
-    // Of a simulation that was killed.
+    // A simulation that was killed leaves its socket.
     let _ = fs::remove_file(&socket);
     UnixListener::bind(&socket)
 }
@@ -148,9 +148,9 @@ fn serve(
     tell_manager();
     for stream in listener.incoming() {
         let (stream, obey) = (stream?, Arc::clone(&obey));
-        // A verb may wait; the others go on meanwhile.
+        // A verb may wait. The others go on meanwhile.
         std::thread::spawn(move || {
-            // Who hangs up does not want the answer.
+            // A client that hangs up does not want the answer.
             let _ = answer(&*obey, stream);
         });
     }

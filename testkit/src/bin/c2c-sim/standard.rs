@@ -11,7 +11,7 @@ use crate::{
     give, listen, serve,
 };
 
-/// What can be said.
+/// The verbs, as the usage text shows them.
 const VERBS: &str = "approve CODE|any | deny CODE|any | browse URI approve|deny | takes TOKEN | grants | seen BEGINS | \
     access-life SECONDS | kinds | secrets KIND | log | violations";
 
@@ -25,7 +25,7 @@ const KINDS: [(&str, Secret); 7] = [
     ("refresh-token", Secret::RefreshToken),
 ];
 
-/// Starts it; `ca.pem` and `issuer` are what a device has to be given.
+/// Starts it. `ca.pem` and `issuer` are what a device has to be given.
 pub(crate) fn run(mut args: impl Iterator<Item = String>) -> Result<(), Box<dyn Error>> {
     let directory = PathBuf::from(args.next().ok_or(USAGE)?);
     if args.next().is_some() {
