@@ -38,8 +38,8 @@ const CRATES: &[(&str, &[&str])] = &[
     ("sd_notify", &["system"]),
 ];
 
-/// What the core must not name, whatever a file of it expects of clippy: its time, its order and
-/// its outcome come from events alone.
+/// Paths that the core must not name, whatever a file of it expects of clippy: its time, its order
+/// and its outcome come from events alone.
 const CORE_NEVER: &[&str] = &[
     "std::cell",
     "std::collections::HashMap",
@@ -301,7 +301,7 @@ fn collect(tokens: TokenStream, module: &[String], around: &[String], found: &mu
                 collect(group.stream(), &[module, &[before]].concat(), &[], found);
             }
             TokenTree::Group(group) => collect(group.stream(), module, &[], found),
-            // In braces `as` gives a name; elsewhere a path may follow it.
+            // In braces `as` gives a name. Elsewhere a path may follow it.
             TokenTree::Ident(ident) if ident == "use" || ident == "as" => {}
             TokenTree::Ident(ident) if around.is_empty() || before != "as" => {
                 let mut path = [around, &[ident.to_string()]].concat();
@@ -324,8 +324,8 @@ fn collect(tokens: TokenStream, module: &[String], around: &[String], found: &mu
     }
 }
 
-/// A path from the root: `crate::…` for this crate's, with the core as a folder; else with the name
-/// of the crate in front.
+/// A path from the root: `crate::…` for this crate's, with the core as a folder. Any other begins
+/// with the name of its crate.
 fn absolute(module: &[String], path: &[String]) -> Vec<String> {
     let below = |module: &[String], rest| [&["crate".to_owned()], module, rest].concat();
     match path[0].as_str() {
@@ -366,7 +366,7 @@ fn rows(page: &str) -> impl Iterator<Item = (&str, &str)> {
     })
 }
 
-/// What each folder may import from this crate, besides itself.
+/// The imports that each folder may have from this crate, besides itself.
 fn imports() -> BTreeMap<String, Vec<String>> {
     let page = architecture();
     let names = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect();
@@ -375,7 +375,7 @@ fn imports() -> BTreeMap<String, Vec<String>> {
         .collect()
 }
 
-/// The folder under `src/` that a file belongs to; `None` for `lib.rs`, which only declares them.
+/// The folder under `src/` that a file belongs to. `None` for `lib.rs`, which only declares them.
 fn folder_of(path: &str) -> Option<&str> {
     Some(path.strip_prefix("src/")?.split_once('/')?.0)
 }

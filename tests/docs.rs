@@ -1,5 +1,5 @@
-//! What the documents say of the code, held against the code: links lead somewhere, tests that are
-//! named exist, the configuration that is shown is one.
+//! The documents agree with the code: links lead somewhere, tests that are named exist, the
+//! configuration that is shown is one.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -24,7 +24,7 @@ fn pages() -> Vec<String> {
 /// Pages that name tests as evidence.
 const EVIDENCE: &[&str] = &["docs/refreshing.md", "docs/security.md"];
 
-/// A name of three words or more in code font is a test's; nothing else on those pages is so long.
+/// A name of three words or more in code font is a test's. Nothing else on those pages is so long.
 const WORDS_OF_A_TEST: usize = 3;
 
 #[test]
@@ -108,7 +108,7 @@ fn every_reason_error_and_event_is_explained_to_the_operator() {
                 .iter()
                 .map(|error| error.word().to_owned()),
         )
-        // One row of the table has both; tests/contract reads there which id has which word.
+        // One row of the table has both. tests/contract reads there which id has which word.
         .chain(
             c2c_authd::for_tests::Kind::ALL
                 .iter()

@@ -1,5 +1,4 @@
-//! What an operator reads about the daemon, held against it: its man pages, and the journal's
-//! catalog.
+//! An operator's documents agree with the daemon: its man pages, and the journal's catalog.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -1,6 +1,6 @@
-//! What the Debian package forgets when it is purged and what installing by hand leaves alone: the
-//! scripts, run on a machine below a temporary directory. With dpkg and a running system:
-//! `tests/booted/scenarios/package-*.sh`.
+//! The Debian package's purge forgets what it must, and installing by hand leaves the rest alone.
+//! The scripts run on a machine below a temporary directory. `tests/booted/scenarios/package-*.sh`
+//! run them with dpkg and a running system.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
@@ -70,7 +70,7 @@ impl Machine {
                 }
             }
         }
-        // Of the programs that keep track of units, where they are installed.
+        // Programs that keep track of units leave these, where they are installed.
         found.retain(|path| {
             !path.starts_with("/var/lib/systemd/deb-systemd-helper") && !path.starts_with("/etc/systemd")
         });
@@ -132,7 +132,7 @@ fn purging_forgets_what_provision_stored_wherever_it_did() {
     );
     let link = machine.path("/run/credstore.encrypted/c2c-authd.state-key");
     symlink("/var/lib/c2c-provision/credstore.encrypted/c2c-authd.state-key", &link).unwrap();
-    // All services of a machine share the stores; these names may be anybody's.
+    // All services of a machine share the stores. These names may be anybody's.
     let others = [
         "/etc/credstore.encrypted/client-secret",
         "/etc/credstore.encrypted/of-another-service",

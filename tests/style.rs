@@ -1,5 +1,6 @@
-//! What CONTRIBUTING says of style and a program can see: how long a line and a file is, and which
-//! words the project gave up for those of the RFCs, systemd, D-Bus and sans-IO libraries.
+//! The rules of CONTRIBUTING's style that a program can check: how long a line and a file is, how a
+//! comment begins, and which words the project gave up for those of the RFCs, systemd, D-Bus and
+//! sans-IO libraries.
 
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -1,6 +1,6 @@
 //! The contract with other programs, held against the copy of it in `promised.txt`.
 //!
-//! Owns: the list of promises, and what breaks one. An added promise passes; a removed, renamed or
+//! Owns: the list of promises, and what breaks one. An added promise passes. A removed, renamed or
 //! retyped one fails.
 //!
 //! Must never: hold a promise that is written down here. Each is read where another test holds it
@@ -20,7 +20,7 @@ use std::path::Path;
 use promises::{NULL, promises};
 use sources::Sources;
 
-/// Names of promises, each with its type or value; empty where the name is all.
+/// Names of promises, each with its type or value. Empty where the name is all.
 type Promises = BTreeMap<String, String>;
 
 const COPY: &str = include_str!("promised.txt");
@@ -44,7 +44,7 @@ fn no_promise_is_removed_or_renamed_or_retyped() {
         let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/contract/promised.txt");
         fs::write(path, written(promised.into_iter().chain(added).collect())).unwrap();
     } else if !added.is_empty() {
-        // The macros' output is hidden when a test passes; this is not.
+        // The macros' output is hidden when a test passes. This is not.
         let names = lines(added).join("\n  ");
         writeln!(stderr(), "New, and not promised yet (to promise: {ADD}):\n  {names}").unwrap();
     }

@@ -6,7 +6,7 @@ use zbus_xml::{Annotation, Arg, ArgDirection, Node, PropertyAccess};
 use super::Promises;
 use super::sources::Sources;
 
-/// The type of a JSON field that holds nothing; elsewhere it has another.
+/// The type of a JSON field that holds nothing. Elsewhere it has another.
 pub(super) const NULL: &str = "null";
 
 pub(super) fn promises(sources: &Sources) -> Promises {

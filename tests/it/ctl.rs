@@ -16,7 +16,7 @@ use crate::DAEMON;
 
 const TOOL: &str = env!("CARGO_BIN_EXE_c2c-authctl");
 
-/// What a command left behind.
+/// The result of a command.
 struct Done {
     code: Option<i32>,
     out: String,

@@ -1,7 +1,7 @@
 //! The two standard kinds end to end: the real daemon between a bus, a standard server over TLS and
 //! a browser.
 //!
-//! (Frame.io's own kind has `paths`; third-party servers and a real browser have `tests/oidc`.)
+//! (Frame.io's own kind has `paths`. Third-party servers and a real browser have `tests/oidc`.)
 
 mod browser;
 mod presets;
@@ -292,7 +292,8 @@ async fn only_invalid_grant_ends_a_pairing() {
             .change(|quirks| quirks.refuses_refresh = Some("invalid_grant"));
         user.until("Pairing", "PairingState", "unpaired").await;
     };
-    // Who needs a token and has none that lives waits for the next try, which then comes sooner.
+    // A caller that needs a token and has none that lives waits for the next try, which then comes
+    // sooner.
     let asking = async {
         loop {
             let _ = user.token().await;
@@ -354,7 +355,7 @@ async fn is_told_as_unfit(document: Document, words: &str) {
     world.server.change(|quirks| *quirks = short_lived());
     user.until("Pairing", "PairingState", "awaiting-user").await;
     pair_by_browser(&world, &user, &[]).await;
-    // What keeps a new pairing away does not end one that lives.
+    // An obstacle to a new pairing does not end one that lives.
     world.server.change(|quirks| quirks.document = Document::Plain);
     drop(daemon);
     let _daemon = world.start().await;

@@ -34,7 +34,7 @@ async fn a_stop_with_nothing_to_finish_does_not_wait_for_its_limits() {
     let world = Harness::c2c(DAEMON, quick());
     let mut all = Vec::new();
     // The bus is given a second at most for the last answers, of which there are none. A daemon
-    // that waits for it never ends sooner, whichever time; one that does not needs a few
+    // that waits for it never ends sooner, whichever time. One that does not needs a few
     // milliseconds, except where the machine is busy.
     for _ in 0..5 {
         let mut daemon = world.start().await;
@@ -275,7 +275,7 @@ async fn a_flood_of_pictures_costs_little_memory_and_holds_no_token_back() {
     status(&daemon, "access token valid").await;
     let pairing = user.ours("Pairing").await;
     let replace: Options<'_> = [("replace", true.into())].into_iter().collect();
-    // Codes are throttled for a while; each try is a costly call, as a picture is.
+    // Codes are throttled for a while. Each try is a costly call, as a picture is.
     while pairing.call_method("StartPairing", &(replace.clone(),)).await.is_err() {
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
@@ -436,7 +436,7 @@ async fn a_lost_answer_ends_in_a_sentence_that_says_so() {
         said.starts_with("Not paired: the connection broke while the server renewed the tokens"),
         "{said}"
     );
-    // Told in both ways; which of them is read first is chance.
+    // It is told in both ways. Chance decides which of them is read first.
     let told =
         |line: &str| line.contains("C2C_EVENT=\"pairing-lost\"") && line.contains("C2C_REASON=\"refresh-answer-lost\"");
     daemon.wait_output(told, LIMIT).await.unwrap();

@@ -7,7 +7,7 @@ use c2c_testkit::user::error_name;
 use crate::world::World;
 
 /// With `openid` it wants a `nonce` in the code grant too, which `OpenID` Connect Core §3.1.2.1
-/// leaves to the client; one that has no use for an ID token has no use for the scope.
+/// leaves to the client. A client that has no use for an ID token has no use for the scope.
 const WITHOUT_NONCE: &str = "offline_access";
 
 #[tokio::test]
@@ -99,7 +99,7 @@ async fn a_wrong_secret_is_a_fault_of_the_configuration_and_seen_in_the_log() {
     );
 }
 
-/// What says nothing destroys nothing: such an answer could be a proxy's as well.
+/// An answer that says nothing destroys nothing: it could be a proxy's as well.
 #[tokio::test]
 #[ignore = "run by tests/oidc/run"]
 async fn a_refresh_token_that_is_refused_without_a_word_is_kept_and_told_of() {

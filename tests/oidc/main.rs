@@ -3,8 +3,8 @@
 //! redirect to the daemon's own listener.
 //!
 //! Needs Node, Chromium, the npm package of the first, sqlite3 and the unpacked Debian packages of
-//! the second: `tests/oidc/run` gets them and runs this. So the tests are ignored by default; asked
-//! for, they fail where something is missing, they do not skip.
+//! the second: `tests/oidc/run` gets them and runs this. So the tests are ignored by default. When
+//! asked for, they fail where something is missing. They do not skip.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
@@ -124,7 +124,7 @@ async fn a_refresh_token_that_a_thief_used_ends_the_pairing_by_the_servers_word_
     assert_eq!(answer["error"], "invalid_grant");
     world.until("Pairing", "PairingReason", "revoked").await;
     assert_eq!(world.word("Pairing", "PairingState").await, "unpaired");
-    // The refresh that learned of it; the thief's own is not counted.
+    // The refresh that learned of it. The thief's own is not counted.
     world.server().nothing_was_rejected(&["invalid_grant"]);
 }
 

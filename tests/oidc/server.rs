@@ -36,7 +36,7 @@ pub(crate) struct Server {
     _directory: tempfile::TempDir,
 }
 
-/// What a server says of the refresh tokens that it gave to a client.
+/// A server's count of the refresh tokens that it gave to a client.
 #[derive(Debug)]
 pub(crate) struct Tokens {
     pub(crate) live: u64,
@@ -95,7 +95,7 @@ impl Server {
             .unwrap()
     }
 
-    /// Whether an access token is good.
+    /// True if an access token is good.
     pub(crate) fn takes(&self, token: &str) -> bool {
         self.control(&format!("whoami {token}"))["status"] == 200
     }
@@ -114,7 +114,7 @@ impl Server {
         self.control("refused")["requests"].as_u64().unwrap()
     }
 
-    /// What it refused, in its own words.
+    /// The refused requests, in the server's own words.
     pub(crate) fn refused(&self) -> Vec<String> {
         let said = self.control("refused");
         let words = said["refused"].as_array().unwrap();
@@ -130,7 +130,7 @@ impl Server {
         assert_eq!(refused, but, "{:#?}", self.log.read(Clone::clone));
     }
 
-    /// Whether anybody asked for a revocation.
+    /// True if anybody asked for a revocation.
     pub(crate) fn was_asked_to_revoke(&self) -> bool {
         let asks = |entry: &Value| entry["path"].as_str().is_some_and(|path| path.ends_with("/revocation"));
         self.log.read(|log| log.iter().any(asks))

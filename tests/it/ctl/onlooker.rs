@@ -1,4 +1,4 @@
-//! What somebody sees who watches `pair` in a pipe or on a terminal.
+//! The view of somebody who watches `pair` in a pipe or on a terminal.
 
 use super::*;
 
@@ -196,7 +196,7 @@ fn a_check_of_a_machine_without_c2c_authd_fails_and_says_so_line_by_line() {
 fn what_changes_the_machine_needs_a_yes_or_a_person() {
     let world = Harness::c2c(DAEMON, quick());
     let refused = run(&world, "factory-reset");
-    // As root there is nobody to ask; anybody else is not even asked.
+    // As root there is nobody to ask. Anybody else is not even asked.
     assert!(matches!(refused.code, Some(2 | 6)), "{}", refused.err);
     let refused = run(&world, "provision --files /nowhere/at/all");
     assert!(matches!(refused.code, Some(1 | 2 | 6)), "{}", refused.err);
@@ -237,8 +237,8 @@ fn the_tool_leaves_no_core_and_nobody_of_its_user_looks_into_it() {
     let (_connection, _) = bus.accept().unwrap();
     let process = PathBuf::from(format!("/proc/{}", tool.id()));
     let limits = fs::read_to_string(process.join("limits")).unwrap();
-    // What is not dumpable belongs to root, whoever runs it: nobody else may trace it or read its
-    // memory.
+    // A process that is not dumpable belongs to root, whoever runs it: nobody else may trace it or
+    // read its memory.
     let owner = fs::metadata(process.join("mem")).unwrap().uid();
     tool.kill().unwrap();
     tool.wait().unwrap();

@@ -1,4 +1,5 @@
-//! What tests at standard servers share: browsers, the daemon's listener, a life that is short.
+//! The parts that tests at standard servers share: browsers, the daemon's listener, a life that is
+//! short.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -54,7 +55,7 @@ pub(crate) fn left_behind(world: &Harness<Standard>, daemon: &Process) -> Vec<u8
     all
 }
 
-/// Whether a daemon listens on this port, with a socket of its own: a port that it gave back may be
+/// True if a daemon listens on this port, with a socket of its own. A port that it gave back may be
 /// anybody's a moment later.
 pub(crate) fn listens(daemon: &Process, port: u16) -> bool {
     let fds = match std::fs::read_dir(format!("/proc/{}/fd", daemon.pid())) {
@@ -96,7 +97,7 @@ pub(crate) fn port(address: &str) -> u16 {
     host.split_once(':').unwrap().1.parse().unwrap()
 }
 
-/// What a browser shows that is sent to this address.
+/// The page of a browser that is sent to this address.
 pub(crate) async fn open(address: String) -> String {
     tokio::task::spawn_blocking(move || {
         let rest = address.strip_prefix("http://").unwrap();

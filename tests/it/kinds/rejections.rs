@@ -53,7 +53,7 @@ async fn floods_nobody(kind: &str) {
         let user = zbus::connection::Builder::address(world.bus.address());
         users.push(user.method_timeout(LIMIT).build().await.unwrap());
     }
-    // The first dies and can be refreshed; the second dies within the limit of such refreshes.
+    // The first dies and can be refreshed. The second dies within the limit of such refreshes.
     for (dead, served) in [(1, true), (2, false)] {
         for user in &users {
             assert_eq!(token(user).await, dead);
@@ -67,7 +67,7 @@ async fn floods_nobody(kind: &str) {
             let requests = call.await.unwrap();
             assert!((1..=2).contains(&requests), "{requests} requests, and one before");
         }
-        // Who did not reject is served as ever.
+        // A user that did not reject is served as ever.
         assert_eq!(user.token().await.unwrap().generation, 2);
     }
     world.no_request_was_strange();

@@ -81,7 +81,7 @@ impl Fixture {
         found.unwrap_or_else(|error| panic!("{part}: {error}"));
     }
 
-    /// How many files the daemon may have open; `None`: as many as it could before.
+    /// How many files the daemon may have open. `None`: as many as it could before.
     fn files(&self, limit: Option<u64>, former: Option<Rlimit>) -> Rlimit {
         let pid = Pid::from_raw(i32::try_from(self.daemon.pid()).unwrap()).unwrap();
         let hard = rustix::process::getrlimit(Resource::Nofile).maximum;
@@ -164,8 +164,8 @@ async fn a_flow_that_nobody_comes_back_to_gives_up_and_its_port_with_it() {
     let Variant::U32(left) = *code["give-up-after"] else {
         panic!("no time to give up after")
     };
-    // A minute less the answer's own way; neither the second that was asked for nor what holds
-    // where nothing is.
+    // A minute less the answer's own way. It is neither the second that was asked for nor the
+    // default.
     assert!((30..=60).contains(&left), "{left}");
     let port = port(&code);
     world.until("awaiting-user", "none", LIMIT).await;
@@ -188,7 +188,7 @@ async fn a_flow_that_nobody_comes_back_to_gives_up_and_its_port_with_it() {
     );
     assert_eq!(world.words().await, ("unpaired".to_owned(), "gave-up".to_owned()));
     assert!(!listens(&world.daemon, port));
-    // Who was connected is cut, not left waiting.
+    // A client that was connected is cut, not left waiting.
     let mut rest = Vec::new();
     let mut last = last.unwrap();
     last.set_read_timeout(Some(LIMIT)).unwrap();

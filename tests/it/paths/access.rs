@@ -1,4 +1,4 @@
-//! Who may call what, over a real bus, as real users where this process may become them.
+//! The rights of callers, over a real bus, as real users where this process may become them.
 //!
 //! The methods are those of the normative XML, so that a new one cannot be forgotten here.
 
@@ -122,7 +122,7 @@ fn with_uids() {
     let address = world.bus.address().to_owned();
     act(&address, STRANGER, async |user| {
         check(&user, &[]).await;
-        // What holds no secret is guarded by the bus policy alone.
+        // The bus policy alone guards properties without secrets.
         assert_eq!(user.word("Pairing", "PairingState").await, "unpaired");
     });
     assert!(

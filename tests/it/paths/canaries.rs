@@ -44,7 +44,7 @@ impl Canary {
 fn forms(secret: &[u8]) -> Vec<Vec<u8>> {
     let hex = hex(secret);
     let mut all = vec![secret.to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()];
-    // What Rust's `{:?}` makes of bytes.
+    // Rust's `{:?}` writes bytes like this.
     let list = format!("{secret:?}");
     all.push(list.trim_matches(['[', ']']).as_bytes().to_vec());
     // In the middle of something longer, base64 has three shapes. The characters at both ends
@@ -75,7 +75,8 @@ fn canaries(world: &Harness) -> Vec<Canary> {
         for issued in truth.issued() {
             let carried_by: &[&str] = match issued.kind {
                 Kind::DeviceCode | Kind::RefreshToken => &[],
-                // The picture and the text of a QR code do not contain it as text; the SVG neither.
+                // The picture and the text of a QR code do not contain it as text. The SVG does not
+                // either.
                 Kind::UserCode => &["StartPairing", "GetPairingCode"],
                 Kind::AccessToken => &["GetAccessToken"],
             };

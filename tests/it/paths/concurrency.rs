@@ -89,7 +89,7 @@ async fn ten_rejections_of_a_dead_generation_and_a_late_one_cause_one_refresh() 
         .cloned()
         .map(|user| tokio::spawn(async move { user.reject(1).await }))
         .collect();
-    // Whichever of them are there by now share one probe; the others come to a generation that is
+    // Whichever of them are there by now share one probe. The others come to a generation that is
     // known to be dead.
     world.server.release();
     for call in calls {
@@ -174,8 +174,8 @@ async fn timed(user: &User) -> (Token, Duration) {
 
 /// Asks once: the answer does not wait for a refresh, for which a caller waits 2 s.
 ///
-/// Half of them tells one from the other. What a busy machine adds is not the daemon's, and it adds
-/// it to a `Ping` as well; a daemon that lets callers wait answers those at once.
+/// Half of them tells one from the other. A busy machine's delay is not the daemon's, and a `Ping`
+/// has it as well. A daemon that lets callers wait answers those at once.
 async fn at_once(user: &User) -> Token {
     let ((token, took), slow) = user.beside_pings(timed(user)).await;
     assert!(took < Duration::from_secs(1) + 2 * slow, "{took:?}, a ping {slow:?}");
@@ -250,7 +250,7 @@ async fn a_caller_has_its_answer_at_once_while_a_refresh_is_retried() {
         .server
         .truth(|truth| truth.requests(Endpoint::Refresh).map(|entry| entry.at).collect());
     let [first, second] = at[..] else { panic!("{at:?}") };
-    // 5 s at least; a retry at once would follow in milliseconds.
+    // 5 s at least. A retry at once would follow in milliseconds.
     let between = second.duration_since(first).unwrap();
     assert!(between >= Duration::from_secs(4), "{between:?}");
 }

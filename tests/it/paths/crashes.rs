@@ -2,7 +2,7 @@
 //! compared with what the server knows: a pairing may be lost only where the server carried out a
 //! refresh and its answer had not been stored.
 //!
-//! `C2C_KILLS=200 cargo test --test it paths::crashes -- --nocapture` is the long run; `C2C_SEED=N`
+//! `C2C_KILLS=200 cargo test --test it paths::crashes -- --nocapture` is the long run. `C2C_SEED=N`
 //! repeats one seed with its trace.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -46,7 +46,7 @@ impl Rng {
     }
 }
 
-/// What the kills of one seed came to.
+/// The result of the kills of one seed.
 #[derive(Default)]
 struct Tally {
     kills: usize,
@@ -181,7 +181,7 @@ impl Life<'_> {
         }
     }
 
-    /// Whether the API takes this access token: what [`Harness::live_access`] cannot tell of one
+    /// True if the API takes this access token. [`Harness::live_access`] does not tell that of one
     /// whose time is up.
     fn takes(&self, access: &str) -> bool {
         let dead = self
@@ -317,7 +317,7 @@ async fn live(seed: u64, trace: &Mutex<Vec<String>>) -> Tally {
         DAEMON,
         Options {
             interval: Duration::from_secs(1),
-            // Nothing falls due by itself (75 % of it) while a device lives here; 1 % of it is over
+            // Nothing falls due by itself (75 % of it) while a device lives here. 1 % of it is over
             // when a refresh is wanted.
             access_life: Duration::from_secs(60),
             ..Options::default()

@@ -1,4 +1,5 @@
-//! What is on disk, by the store's own reading of a copy: a daemon holds the lock on the original.
+//! The content of the disk, by the store's own reading of a copy: a daemon holds the lock on the
+//! original.
 
 use std::path::PathBuf;
 
@@ -12,7 +13,7 @@ pub(crate) fn on_disk(world: &Harness) -> Loaded {
     stored(world, true).record
 }
 
-/// What a start would find if the power went now.
+/// The state that a start would find if the power went now.
 pub(crate) fn after_power_off(world: &Harness) -> Stored {
     stored(world, false)
 }

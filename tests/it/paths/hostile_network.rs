@@ -1,5 +1,5 @@
-//! What stands between a camera and the API in hotels, on trains and in bad hours of the API
-//! itself. None of it may cost a credential, and when it ends, the device goes on by itself.
+//! Trouble between a camera and the API in hotels, on trains and in bad hours of the API itself.
+//! None of it may cost a credential, and when it ends, the device goes on by itself.
 
 use std::time::Duration;
 
@@ -29,8 +29,8 @@ pub(crate) async fn paired() -> (Harness, Process, User) {
     (world, daemon, user)
 }
 
-/// What no trouble may change: everything but the mark of a refresh that was begun, and the names
-/// that the server gave the device, which are written along with that mark.
+/// The part of the pairing that no trouble may change. It lacks the mark of a refresh that was
+/// begun, and the server's names for the device, which are written along with that mark.
 fn credential(world: &Harness) -> Pairing {
     Pairing {
         mark: None,
@@ -215,7 +215,7 @@ async fn survives_date(date: DateHeader) {
     assert_eq!(credential(&world), before, "the credential on disk");
     refresh(&mut world, &daemon).await;
     recovers(&world, &user).await;
-    // What was learnt from such a date must not lock the device out at its next start.
+    // Such a date must not lock the device out at its next start.
     world.set(&[("refresh", "at", "75%")]);
     let renewed = credential(&world);
     world.restart(&mut daemon).await;
@@ -247,7 +247,7 @@ async fn no_wrong_date_changes_the_credential() {
     .await;
 }
 
-/// Whether a text could do harm on a terminal, in a log or on a screen.
+/// True if a text could do harm on a terminal, in a log or on a screen.
 fn harmful(text: &str) -> bool {
     let invisible = |c: char| {
         c.is_control()
@@ -303,7 +303,7 @@ async fn shows_the_code_after(odd: &'static str) {
     let _daemon = world.start().await;
     let user = world.user().await;
     let asked = || world.server.truth(|truth| truth.requests(Endpoint::DeviceCode).count());
-    // Asks again until there is a code as promised, or its own time is over; the flow goes on in
+    // Asks again until there is a code as promised, or its own time is over. The flow goes on in
     // any case.
     let _ = user.start_pairing(&[]).await;
     assert_eq!(user.last_error().await, "bad-user-code");

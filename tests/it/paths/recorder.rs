@@ -96,7 +96,7 @@ fn pass(from: UnixStream, to: UnixStream, tape: Bytes) {
     });
 }
 
-/// Whether there may be more.
+/// True if there may be more.
 fn pass_some(from: &UnixStream, mut to: &UnixStream, tape: &Bytes) -> std::io::Result<bool> {
     let mut buffer = [0; 16 * 1024];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(16))];
@@ -134,7 +134,7 @@ fn pass_some(from: &UnixStream, mut to: &UnixStream, tape: &Bytes) -> std::io::R
 /// Takes a stream apart: the lines of the authentication, then messages.
 fn messages(stream: &[u8]) -> Vec<Message> {
     let mut rest = stream;
-    // A line of the authentication ends with CR LF; a message begins with its byte order, which no
+    // A line of the authentication ends with CR LF. A message begins with its byte order, which no
     // such line does here.
     while !matches!(rest, [b'l', 1..=4, _, 1, ..]) {
         let Some(end) = rest.windows(2).position(|pair| pair == b"\r\n") else {

@@ -14,7 +14,8 @@ use c2c_testkit::user::{Token, User};
 use super::access::as_user;
 use crate::DAEMON;
 
-/// What the API takes. A request to it costs as much as this look at the server's books.
+/// True for a token that the API takes. A request to it costs as much as this look at the server's
+/// books.
 type Api = Arc<dyn Fn(&Token) -> bool + Send + Sync>;
 
 /// Requests to the API in the ten seconds after a true 401 that a client may make.
@@ -75,7 +76,7 @@ async fn connected(world: &Harness, count: usize) -> Vec<(User, Token)> {
     users
 }
 
-/// The API ends the token now; these users go on with it.
+/// The API ends the token now. These users go on with it.
 async fn dies(world: Arc<Harness>, users: Vec<(User, Token)>) {
     world.server.end_access_token(CLIENT_ID).unwrap();
     let api = api(&world, world.live_access());

@@ -1,4 +1,4 @@
-//! What the disk did not take when it should have, and what it holds when one of its files is gone.
+//! Failed writes of the disk, and its content when one of its files is gone.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
@@ -13,7 +13,7 @@ use c2c_testkit::user::User;
 use super::disk::{after_power_off, pairing_on_disk};
 use crate::DAEMON;
 
-/// Whether a start after a power-off would find the pairing that the server knows, in both
+/// True if a start after a power-off would find the pairing that the server knows, in both
 /// generations.
 fn is_safe(world: &Harness, stored: &Stored) -> bool {
     let Loaded::Current(Record {
