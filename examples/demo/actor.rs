@@ -27,7 +27,7 @@ pub(crate) struct Actor {
 pub(crate) struct Refusal {
     /// The last part of its name.
     pub(crate) word: String,
-    /// What it says to people.
+    /// Its text for people.
     pub(crate) text: String,
 }
 
@@ -82,7 +82,7 @@ impl Actor {
             .map_err(|refusal| format!("{name} was refused: {}: {}", refusal.word, refusal.text).into())
     }
 
-    /// What must be refused.
+    /// Fails unless the wish is refused.
     pub(crate) async fn refused(&mut self, wish: Wish) -> Result<Refusal, Trouble> {
         match self.ask(wish).await? {
             Err(refusal) => Ok(refusal),
@@ -98,7 +98,7 @@ impl Actor {
         }
     }
 
-    /// `GetPairingCode`; `None` while there is none.
+    /// `GetPairingCode`. `None` while there is none.
     pub(crate) async fn pairing_code(&mut self) -> Result<Option<Code>, Trouble> {
         match self.ask(Wish::GetPairingCode).await? {
             Ok(Answer::Code(code)) => Ok(Some(code)),
@@ -115,7 +115,7 @@ impl Actor {
         }
     }
 
-    /// What tells nothing but that it is done.
+    /// Grants a wish whose answer is only that it is done.
     pub(crate) async fn plain(&mut self, wish: Wish) -> Result<(), Trouble> {
         match self.done(wish).await? {
             Answer::Done => Ok(()),

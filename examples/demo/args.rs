@@ -4,7 +4,7 @@ use std::ffi::OsString;
 
 use lexopt::{Arg, Parser, ValueExt as _};
 
-// What `--help` prints.
+// The text of `--help`.
 pub(crate) const HELP: &str = "\
 Shows what c2c-authd does, from pairing to unpairing, on a private bus and against a simulated server.
 
@@ -31,7 +31,7 @@ pub(crate) struct Wishes {
     pub(crate) no_build: bool,
 }
 
-/// What this process is for.
+/// The purpose of this process.
 pub(crate) enum Args {
     Help,
     /// One of the daemon's callers, started by the demo itself.

@@ -24,8 +24,7 @@ pub(crate) struct Binaries {
     _copies: Option<TempDir>,
 }
 
-/// What the path of the running demo tells about how it was built:
-/// `TARGET-DIR[/TRIPLE]/PROFILE/examples/demo`.
+/// The build of the running demo, as its path tells: `TARGET-DIR[/TRIPLE]/PROFILE/examples/demo`.
 #[derive(Debug)]
 struct Built {
     folder: PathBuf,
@@ -61,7 +60,7 @@ impl Built {
     }
 }
 
-/// Whether a folder is named after a target, as with `--target` or `build.target`. Nothing else in
+/// True if a folder is named after a target, as with `--target` or `build.target`. Nothing else in
 /// the path tells.
 fn is_triple(name: &OsStr) -> bool {
     let name = name.to_string_lossy();
@@ -159,7 +158,7 @@ impl Binaries {
     }
 }
 
-/// Whether a user who owns nothing here can read (if it is a file) and run or pass through it, all
+/// True if a user who owns nothing here can read (if it is a file) and run or pass through it, all
 /// the way down.
 pub(crate) fn open_to_all(path: &Path) -> bool {
     path.canonicalize().is_ok_and(|path| {

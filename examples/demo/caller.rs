@@ -1,4 +1,4 @@
-//! What runs in the process of a caller of the daemon: the device's UI, the uploader, a stranger.
+//! The process of a caller of the daemon: the device's UI, the uploader, a stranger.
 //!
 //! Reads one wish a line from standard input, does it over D-Bus as any program would, and writes
 //! one answer a line to standard output, as JSON. Ends with its input. Knows nothing of the daemon
@@ -20,7 +20,7 @@ use zbus::{Connection, DBusError as _, OwnedVariant, Variant};
 
 use crate::{Trouble, api};
 
-/// What a caller can be asked to do.
+/// A request to a caller.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Wish {
     // `StartPairing`.
@@ -53,16 +53,16 @@ pub(crate) enum Wish {
     },
 }
 
-/// What came of it.
+/// The result of a wish.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Answer {
-    /// Done; nothing to tell.
+    /// Done. There is nothing to tell.
     Done,
     Code(Code),
     /// A picture, or two words.
     Text(String, String),
     Token(Token),
-    /// `AccessTokenChanged` with this generation; `None` if it did not come in time.
+    /// `AccessTokenChanged` with this generation. `None` if it did not come in time.
     Changed(Option<u64>),
     /// The API's HTTP status.
     Status(u16),
@@ -81,7 +81,7 @@ pub(crate) struct Code {
     pub(crate) address: String,
     /// The same with the digits inside.
     pub(crate) complete: Option<String>,
-    /// What the server calls the device.
+    /// The server's name for the device.
     pub(crate) device: String,
     pub(crate) expires_in: u32,
 }

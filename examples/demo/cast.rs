@@ -1,7 +1,7 @@
-//! Who plays: the daemon, the device's UI, the uploader, and a stranger who has no business here.
+//! The cast: the daemon, the device's UI, the uploader, and a stranger who has no business here.
 //!
-//! As root each is a user of its own, as on a real device; else all are the one user who started
-//! the demo.
+//! As root each is a user of its own, as on a real device. Otherwise all are the one user who
+//! started the demo.
 
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;

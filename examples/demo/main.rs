@@ -3,15 +3,15 @@
 //!
 //! Builds the two real binaries, starts a private bus, a simulated server over TLS and the daemon
 //! as a process of its own, and tells a story in numbered steps. Each step is checked, most of them
-//! against the server's own account; the demo ends with 0 only if all checks held.
+//! against the server's own account. The demo ends with 0 only if all checks held.
 //!
 //! - [`story`]: the steps, in order.
-//! - [`stage`]: what they are played on: bus, server, page, daemon.
-//! - [`cast`]: who plays, under which uid.
-//! - [`caller`], [`api`]: what runs in the processes of the UI, the uploader and a stranger;
-//!   [`actor`]: the other end.
+//! - [`stage`]: their surroundings: bus, server, page, daemon.
+//! - [`cast`]: the processes, each with its uid.
+//! - [`caller`], [`api`]: the code of the UI, the uploader and a stranger.
+//! - [`actor`]: the other end of their pipes.
 //! - [`binaries`]: cargo, and where it put what it built.
-//! - [`say`]: what is printed.
+//! - [`say`]: the output.
 //!
 //! Must never: ask the daemon for anything it does not offer to everybody, listen beyond loopback,
 //! leave a process or a file behind, touch the bus of the system.

@@ -1,5 +1,4 @@
-//! What is printed: a numbered story. No colour and no moving lines unless somebody watches a
-//! terminal.
+//! The output: a numbered story. No colour and no moving lines unless somebody watches a terminal.
 
 use std::cell::Cell;
 use std::io::{self, IsTerminal as _, Write as _};
@@ -27,7 +26,7 @@ impl Say {
         }
     }
 
-    /// Whether a person watches.
+    /// True if a person watches.
     pub(crate) fn watched(&self) -> bool {
         self.terminal
     }
@@ -89,7 +88,7 @@ impl Say {
         ));
     }
 
-    /// Whether the story is over, and went well.
+    /// True if the story is over, and went well.
     pub(crate) fn checked_all(&self) -> bool {
         self.done.get()
     }

@@ -1,4 +1,4 @@
-//! What the story is played on: a bus, a server, a page, a device, and the daemon as a process of
+//! The surroundings of the story: a bus, a server, a page, a device, and the daemon as a process of
 //! its own.
 
 use std::path::PathBuf;
@@ -32,7 +32,7 @@ pub(crate) struct Stage {
     pub(crate) uploader: Actor,
     pub(crate) stranger: Actor,
     pub(crate) daemon: Process,
-    /// What daemons said that are no more.
+    /// The output of daemons that are no more.
     said: Vec<String>,
     pub(crate) rig: Rig,
     pub(crate) page: Page,
@@ -43,7 +43,7 @@ pub(crate) struct Stage {
 }
 
 impl Stage {
-    /// Starts everything; the daemon is not waited for.
+    /// Starts everything. The daemon is not waited for.
     pub(crate) fn set(cast: Cast, binaries: Binaries) -> Result<Self, Trouble> {
         let server = Server::start(Options {
             // The shortest pause between polls that there is, so that an approval is soon noticed.
@@ -141,7 +141,7 @@ impl Stage {
         self.server.truth(look)
     }
 
-    /// Whether the server takes this token, and no other.
+    /// True if the server takes this token, and no other.
     pub(crate) fn is_live(&self, token: &str) -> bool {
         self.truth(|truth| truth.live(CLIENT_ID).access == Some(token))
     }

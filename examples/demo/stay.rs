@@ -1,4 +1,4 @@
-//! What to play with when everything is left running.
+//! The hints for playing on when everything is left running.
 
 use std::time::Duration;
 

@@ -16,11 +16,11 @@ mod access;
 mod pairing;
 mod tokens;
 
-/// It was told why; there is nothing more to say.
+/// It was told why. There is nothing more to say.
 #[derive(Debug)]
 pub(crate) struct Told;
 
-/// Tells the whole story. `Err` when a step did not hold; it has been said then.
+/// Tells the whole story. `Err` when a step did not hold. It has been said then.
 pub(crate) async fn tell(wishes: Wishes, say: &Say) -> Result<(), Told> {
     let began = Instant::now();
     say.line("c2c-authd from pairing to unpairing: real binaries, a private bus, a simulated server over real TLS.");

@@ -1,4 +1,4 @@
-//! Who may call: what a stranger does, or an uploader before it is told to be one.
+//! The rights of callers: a stranger is refused, and so is an uploader before it is told to be one.
 
 use super::{Story, must};
 use crate::Trouble;

@@ -45,7 +45,7 @@ impl Story<'_> {
             truth.polls
         ));
         self.say.check(&format!("it says “{sentence}”"));
-        // From the next one on; the first keeps the life it was given.
+        // From the next one on. The first keeps the life it was given.
         self.stage.tokens_live(LONG_LIFE);
         let status = self.stage.tool(Role::Ui, &["status"]).await?;
         must(status.status.success(), || {

@@ -11,7 +11,7 @@ use crate::caller::{Token, Wish};
 use crate::cast::Role;
 use crate::stage::{FIRST_LIFE, MOMENT};
 
-/// Of an uploader that got a 401.
+/// The pause of an uploader that got a 401.
 const BETWEEN_REJECTIONS: Duration = Duration::from_secs(2);
 
 impl Story<'_> {
