@@ -1,7 +1,7 @@
-//! What a token costs on the bus: each figure as a ratio against `org.freedesktop.DBus.Peer.Ping`
+//! The cost of a token on the bus. Each figure is a ratio against `org.freedesktop.DBus.Peer.Ping`
 //! to the same process over the same bus, so that machine, bus and client cancel out.
 //!
-//! `cargo bench --bench bus`. The two kinds of calls alternate, within every run; a figure is the
+//! `cargo bench --bench bus`. The two kinds of calls alternate, within every run. A figure is the
 //! median of the runs. `-- --only token COUNT` (or `ping`) makes that many calls and nothing else,
 //! for a profiler around the daemon.
 
@@ -17,7 +17,7 @@ use tokio::task::JoinSet;
 use zbus::Connection;
 
 const RUNS: usize = 20;
-/// Calls of each kind in a run; the p99 is then the 10th worst.
+/// Calls of each kind in a run. The p99 is then the 10th worst.
 const CALLS: usize = 1000;
 /// New connections of each kind in a run.
 const CONNECTIONS: usize = 40;
@@ -224,7 +224,7 @@ fn fairness(world: &World) -> Outcome<()> {
         user.apply(&mut command);
         command.spawn().map(Ended)
     };
-    // Of tokens and of Pings.
+    // One list is for tokens, the other for Pings.
     let mut ratios = [const { Vec::new() }; 2];
     let mut flooded = [const { Vec::new() }; 2];
     for run in 0..=RUNS / 2 {

@@ -1,4 +1,4 @@
-//! What the daemon costs the board: bytes on flash and in memory, time to start, wake-ups while
+//! The cost of the daemon to the board: bytes on flash and in memory, time to start, wake-ups while
 //! nothing happens.
 //!
 //! `cargo bench --bench footprint`. Memory is that of a paired daemon that verified its server
@@ -21,7 +21,7 @@ const STARTS: usize = 20;
 const ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// How long an idle daemon is watched.
 const WINDOW: Duration = Duration::from_secs(10);
-/// What systemd would wait for a sign of life; the daemon gives one in half that time.
+/// How long systemd would wait for a sign of life. The daemon gives one in half that time.
 const WATCHDOG: Duration = Duration::from_secs(2);
 
 fn main() -> Outcome<()> {
@@ -48,7 +48,7 @@ async fn measure() -> Outcome<()> {
     daemon.wait_ready(LIMIT).await?;
     let connection = connect(world.address()).await?;
     world.pair(&daemon, &connection).await?;
-    // Who is handed a token may refuse it.
+    // Only a caller that was handed a token may refuse it.
     Method::Token.call(&connection).await?;
     refresh(&world, &connection).await?;
     settle(&daemon).await?;

@@ -1,7 +1,7 @@
-//! What the benches share: a paired daemon in a world of its own, and a table to print.
+//! The parts that the benches share: a paired daemon in a world of its own, and a table to print.
 //!
-//! Must never: fail because a figure misses its target. A bench reports; what to make of it is for
-//! people to decide.
+//! Must never: fail because a figure misses its target. A bench reports. The conclusion is for
+//! people to draw.
 
 use std::collections::HashMap;
 use std::error::Error;
@@ -30,7 +30,7 @@ fn daemon() -> Outcome<PathBuf> {
         .args(["build", "--quiet", "--release", "--bin", "c2c-authd", "--manifest-path"])
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("Cargo.toml"))
         .stdin(Stdio::null());
-    // What cargo sets for a program that it runs would make build scripts run again.
+    // Build scripts would run again with the variables that cargo sets for a program that it runs.
     for (name, _) in std::env::vars_os() {
         let of_a_package = ["CARGO_PKG_", "CARGO_MANIFEST_"].map(|start| name.to_string_lossy().starts_with(start));
         if of_a_package.contains(&true) {
@@ -217,7 +217,7 @@ pub(crate) fn figure(name: &str, measured: f64, unit: &str, target: f64, detail:
 ///
 /// # Panics
 ///
-/// Of none.
+/// Panics if there are no runs.
 pub(crate) fn median(mut runs: Vec<f64>) -> f64 {
     runs.sort_by(f64::total_cmp);
     let middle = runs.len() / 2;
