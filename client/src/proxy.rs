@@ -19,7 +19,7 @@ pub const INTERFACES: [&str; 3] = [
     "org.cameratocloud.Auth1.Tokens",
     "org.cameratocloud.Auth1.Device",
 ];
-/// What the contract's own error names begin with.
+/// The beginning of the contract's own error names.
 pub const ERRORS: &str = "org.cameratocloud.Auth1.Error.";
 
 /// Options of a call, and what it answers with.
@@ -37,7 +37,7 @@ pub enum Value {
     Truth(bool),
     /// A count.
     Number(u64),
-    /// `LastError`; `None`: nothing went wrong since the start.
+    /// `LastError`. `None`: nothing went wrong since the start.
     Error(Option<LastError>),
     /// A type that only a newer daemon has.
     Unknown,
@@ -49,7 +49,7 @@ pub enum Value {
 pub struct LastError {
     /// A word of the contract.
     pub word: String,
-    /// Seconds since 1970; `None`: not known.
+    /// Seconds since 1970. `None`: not known.
     pub time: Option<u64>,
 }
 
@@ -147,16 +147,16 @@ pub struct PairingCode {
     pub typed: Option<String>,
     /// Where to go.
     pub uri: String,
-    /// Whether there is an address that contains the code.
+    /// True if there is an address that contains the code.
     pub has_complete: bool,
-    /// The name of the device at the server; empty: not known.
+    /// The name of the device at the server. Empty: not known.
     pub device_name: String,
     /// Seconds.
     pub expires_in: u32,
 }
 
 impl PairingCode {
-    /// Reads what `StartPairing` and `GetPairingCode` answer with; `None`: it holds no code.
+    /// Reads what `StartPairing` and `GetPairingCode` answer with. `None`: it holds no code.
     #[must_use]
     pub fn read(answer: &Answer) -> Option<Self> {
         let text = |key| match answer.get(key).map(|value| &**value) {
@@ -211,10 +211,10 @@ pub trait Pairing {
     /// Why it stands there.
     #[zbus(property)]
     fn pairing_reason(&self) -> zbus::Result<String>;
-    /// Whether there is a credential.
+    /// True if there is a credential.
     #[zbus(property)]
     fn paired(&self) -> zbus::Result<bool>;
-    /// Whether a person has to do something.
+    /// True if a person has to do something.
     #[zbus(property)]
     fn attention_needed(&self) -> zbus::Result<bool>;
 }
@@ -233,15 +233,15 @@ pub trait Tokens {
     /// There is a new one.
     #[zbus(signal)]
     fn access_token_changed(&self, generation: u64) -> zbus::Result<()>;
-    /// What a call would find.
+    /// The result that a call would get.
     #[zbus(property)]
     fn token_state(&self) -> zbus::Result<String>;
-    /// Of the newest token.
+    /// The generation of the newest token.
     #[zbus(property)]
     fn generation(&self) -> zbus::Result<u64>;
 }
 
-/// What the device is.
+/// The identity of the device.
 #[zbus::proxy(
     interface = "org.cameratocloud.Auth1.Device",
     default_service = "org.cameratocloud.Auth1",
@@ -260,10 +260,10 @@ pub trait Device {
     /// The project's name.
     #[zbus(property)]
     fn project_name(&self) -> zbus::Result<String>;
-    /// Of the device.
+    /// The version of the device's firmware.
     #[zbus(property)]
     fn firmware_version(&self) -> zbus::Result<String>;
-    /// Of c2c-authd.
+    /// The version of c2c-authd.
     #[zbus(property)]
     fn daemon_version(&self) -> zbus::Result<String>;
     /// The kind of server.
