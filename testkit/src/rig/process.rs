@@ -270,7 +270,7 @@ impl Drop for Process {
     }
 }
 
-/// What is left of a process to wait for, on any thread.
+/// The parts of a process that any thread can wait for.
 struct Tail {
     pidfd: Arc<OwnedFd>,
     streams: Watched<usize>,
@@ -278,7 +278,7 @@ struct Tail {
 }
 
 impl Tail {
-    /// Whether it ended within `limit`; then all that it said has been read.
+    /// True if it ended within `limit`. All its output has been read then.
     fn wait(&self, limit: Duration) -> Result<bool, ProcessError> {
         let ended = has_ended(&self.pidfd, limit)?;
         if ended {
