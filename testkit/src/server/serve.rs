@@ -3,7 +3,7 @@
 //! Owns: the listener, the connections. Must never: decide what the API answers (that is
 //! [`State`]'s), hold the state's lock over an await.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use http_body_util::{BodyExt as _, Limited};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
@@ -62,6 +62,13 @@ pub(super) fn bind(at: Option<SocketAddr>) -> std::io::Result<TcpSocket> {
     Ok(socket)
 }
 
+/// Stops listening at once. A process that is being started between fork and exec has a copy of the
+/// descriptor, and connects would go on succeeding until its exec: closing is not enough.
+fn close(listener: TcpListener) -> std::io::Result<()> {
+    let descriptor = OwnedFd::from(listener.into_std()?);
+    std::net::TcpStream::from(descriptor).shutdown(std::net::Shutdown::Both)
+}
+
 /// Accepts connections until the orders end.
 pub(super) async fn run(shared: Shared, mut listener: TcpListener, address: SocketAddr) {
     let mut orders = shared.orders.clone();
@@ -70,7 +77,7 @@ pub(super) async fn run(shared: Shared, mut listener: TcpListener, address: Sock
             // Bound but not listening: connects are refused. It is bound before the listener
             // closes, so that no other process gets the port in between.
             let reserved = bind(Some(address)).expect("our own port can be bound again");
-            drop(listener);
+            close(listener).expect("our own listener can be shut down");
             shared.state.update(|s| s.listening = false);
             if orders.wait_for(|o| o.open).await.is_err() {
                 return;

@@ -257,6 +257,30 @@ async fn refused_connections_come_back_on_the_same_port() {
     assert_eq!(server.truth(c2c_testkit::server::Truth::open_connections), 0);
 }
 
+/// Until its exec, a process that is being started has a copy of each descriptor of its parent.
+#[tokio::test]
+async fn connections_are_refused_while_processes_are_started() {
+    let server = server();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let starting = scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                std::process::Command::new("true").status().unwrap();
+            }
+        });
+        let mut wrong = 0;
+        for _ in 0..200 {
+            server.refuse_connections();
+            let refused = std::net::TcpStream::connect(server.address()).err().map(|e| e.kind());
+            wrong += u32::from(refused != Some(std::io::ErrorKind::ConnectionRefused));
+            server.accept_connections();
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        starting.join().unwrap();
+        assert_eq!(wrong, 0, "connections that a closed listener took");
+    });
+}
+
 #[tokio::test]
 async fn bad_certificates_are_bad() {
     let server = server();
