@@ -46,6 +46,10 @@ use signal_queue::SignalQueue;
 /// that one uid cannot fill it.
 pub(crate) const CALL_QUEUE: usize = 1024;
 
+/// How long the bus may take to let us in: to authenticate, to greet, to give the name. A bus that
+/// lives does all of it in milliseconds; one that a busy boot still starts is there within seconds.
+const ENTRY_LIMIT: Duration = Duration::from_secs(15);
+
 /// How long the last answers may take when the daemon leaves the bus.
 const LEAVE_LIMIT: Duration = Duration::from_secs(1);
 
@@ -91,6 +95,8 @@ pub(crate) struct Wiring {
 pub(crate) enum BusError {
     #[error("{bus} cannot be reached: {source}; is it running?")]
     Unreachable { bus: BusAddress, source: zbus::Error },
+    #[error("{bus} does not answer: nothing came within {} s; look at the bus's own journal", ENTRY_LIMIT.as_secs())]
+    Silent { bus: BusAddress },
     #[error("{NAME} is taken on {bus}: another c2c-authd is running there; stop it first")]
     NameTaken { bus: BusAddress },
     #[error(
@@ -112,8 +118,8 @@ pub(crate) struct Bus {
 
 /// Serves the object, owns the name, and emits the `first` state once.
 ///
-/// Calls of clients arrive at the other end of `wiring`'s queue. The bus has already checked their
-/// rights.
+/// Takes 15 s at most, whatever the bus does. Calls of clients arrive at the other end of
+/// `wiring`'s queue. The bus has already checked their rights.
 ///
 /// The loop should be a spawned task rather than the runtime's root future: waking the root costs a
 /// write to the kernel for each call, and an answer from memory is then no longer there at the
@@ -139,8 +145,9 @@ pub(crate) async fn serve(
             source,
         },
     };
-    serve_on(builder, Callers::bus(), facts, wiring, first)
+    tokio::time::timeout(ENTRY_LIMIT, serve_on(builder, Callers::bus(), facts, wiring, first))
         .await
+        .map_err(|_| BusError::Silent { bus: address.clone() })?
         .map_err(explain)
 }
 

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use tokio::task::JoinError;
 
+use super::reload::HANGS;
 use crate::bus::BusError;
 use crate::config::ConfigError;
 use crate::config::secrets::SecretError;
@@ -40,6 +41,9 @@ pub(crate) enum StartError {
     Usage(#[from] lexopt::Error),
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Passes with the mount or the name service, so that another start is worth it.
+    #[error("the configuration could not be read: {HANGS}")]
+    ConfigHangs,
     #[error("no state directory: set state.directory in the configuration, or let systemd make one (StateDirectory=)")]
     NoStateDirectory,
     #[error(transparent)]
@@ -81,9 +85,11 @@ impl StartError {
                 Code::NoPermission
             }
             Self::Store(OpenError::Missing { .. } | OpenError::Io { .. }) => Code::Io,
-            Self::Store(OpenError::Locked { .. }) | Self::Bus(_) | Self::StoreThread(_) | Self::BusLost => {
-                Code::TempFail
-            }
+            Self::Store(OpenError::Locked { .. })
+            | Self::ConfigHangs
+            | Self::Bus(_)
+            | Self::StoreThread(_)
+            | Self::BusLost => Code::TempFail,
             Self::Missing(..) | Self::LoopDropped(_) | Self::Timers(_) => Code::Internal,
         }
     }

@@ -14,7 +14,7 @@ use super::boot;
 use super::effects::{Done, EffectRunner};
 use super::entry;
 use super::exit::{BUS_LOST, StartError};
-use super::reload::Source;
+use super::reload::{Reload, Source};
 use crate::bus::{Access, Call};
 use crate::config::Config;
 use crate::messages::journal::{self, Entry, Priority};
@@ -41,6 +41,7 @@ pub(crate) struct Settings {
     pub source: Source,
     /// The principals of each role, for the bus.
     pub access: watch::Sender<Arc<Access>>,
+    pub reload: Reload,
     /// Why the last reload was refused, if it was.
     pub refusal: Option<String>,
 }
@@ -66,6 +67,8 @@ enum Input {
     Call(Call),
     Deadline,
     System(SystemEvent),
+    /// The configuration was read again, or could not be.
+    Reread(Box<Result<Config, String>>),
     ExtendDrain,
     DrainOver,
 }
@@ -119,9 +122,14 @@ impl Daemon {
                 Input::System(SystemEvent::Signal(SignalRequest::Terminate)) if drain.is_none() => {
                     self.end(&mut drain, None, notifier)
                 }
-                Input::System(SystemEvent::Signal(SignalRequest::Reload)) if drain.is_none() => self.reload(notifier),
+                Input::System(SystemEvent::Signal(SignalRequest::Reload)) if drain.is_none() => {
+                    notifier.reloading();
+                    self.settings.reload.start(&self.settings.source, &self.settings.config);
+                    Done::default()
+                }
+                Input::Reread(read) if drain.is_none() => self.reload(*read, notifier),
                 // Nothing hurries a drain, and there is nothing left to configure.
-                Input::System(SystemEvent::Signal(_)) => Done::default(),
+                Input::System(SystemEvent::Signal(_)) | Input::Reread(_) => Done::default(),
                 Input::System(SystemEvent::BusClosed) => {
                     entry::write(&Entry::new(Priority::Error, journal::BUS_LOST, BUS_LOST));
                     match &mut drain {
@@ -157,6 +165,7 @@ impl Daemon {
             event = self.runner.next() => Ok(Input::Event(event)),
             event = self.system_events.next() => event.map(Input::System),
             expired = self.deadline.expired() => expired.map(|()| Input::Deadline),
+            read = self.settings.reload.finished() => Ok(Input::Reread(Box::new(read))),
             () = at(drain.map(|drain| drain.extend)) => Ok(Input::ExtendDrain),
             () = at(drain.map(|drain| drain.over)) => Ok(Input::DrainOver),
             Some(call) = self.calls.recv() => Ok(Input::Call(call)),
@@ -219,10 +228,13 @@ impl Daemon {
         self.step(Event::Shutdown)
     }
 
-    fn reload(&mut self, notifier: &mut Notifier) -> Done {
-        notifier.reloading();
+    fn reload(&mut self, read: Result<Config, String>, notifier: &mut Notifier) -> Done {
         let settings = &mut self.settings;
-        let done = match settings.source.read_again(&settings.config) {
+        if settings.reload.is_wanted_again() {
+            settings.reload.start(&settings.source, &settings.config);
+            return Done::default();
+        }
+        let done = match read {
             Ok(new) => {
                 settings.refusal = None;
                 settings.access.send_replace(Arc::new(boot::access(&new)));

@@ -30,6 +30,14 @@ impl Signals {
         })
     }
 
+    /// Waits for a request to end; a reload stays there for [`Self::next`]. Cancel safe.
+    pub(crate) async fn terminated(&mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
+    }
+
     /// Waits for the next one. Cancel safe.
     pub(crate) async fn next(&mut self) -> SignalRequest {
         tokio::select! {

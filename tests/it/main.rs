@@ -3,6 +3,7 @@
 //! One program, so that one pool of threads runs all of them: they mostly wait.
 //!
 //! - [`process`]: the daemon as systemd sees it.
+//! - [`start`]: its start, and what may hang under it.
 //! - [`paths`]: the whole path with Frame.io's own kind.
 //! - [`kinds`]: the standard kinds.
 //! - [`ctl`]: the operator's tool.
@@ -13,6 +14,7 @@ mod ctl;
 mod kinds;
 mod paths;
 mod process;
+mod start;
 
 /// The daemon under test.
 const DAEMON: &str = env!("CARGO_BIN_EXE_c2c-authd");
