@@ -308,7 +308,7 @@ fn lines(promises: Promises) -> Vec<String> {
 
 fn written(promises: Promises) -> String {
     format!(
-        "# What other programs depend on, one promise a line. It only grows: to take new ones in, run\n\
+        "# The promises that other programs depend on, one a line. The list only grows: to take new ones in, run\n\
          #   {ADD}\n\
          # To change or remove a line by hand is to break a promise.\n\n{}\n",
         lines(promises).join("\n")

@@ -1,4 +1,4 @@
-// What every server of the trial is told and tells: one JSON object a line.
+// The protocol of every server of the trial: one JSON object a line.
 //
 // One says `issuer`, `secret` and `redirect`, the loopback address that its clients have: it listens. Then it reads commands, one a line, and answers each with `control`:
 //   whoami TOKEN      status: what its own userinfo endpoint says of an access token

@@ -65,7 +65,7 @@ const used = [];
 provider.on('refresh_token.saved', (token) => saved.set(token.jti, token.clientId));
 provider.on('refresh_token.consumed', (token) => used.push(token.jti));
 
-// What went wrong with a request, in the server's own word.
+// The fault of a request, in the server's own word.
 const errors = new WeakMap();
 for (const event of [
   'authorization.error', 'device_authorization.error', 'grant.error', 'revocation.error', 'discovery.error', 'userinfo.error',

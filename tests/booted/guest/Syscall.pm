@@ -7,7 +7,8 @@ use Config;
 use Exporter 'import';
 our @EXPORT = qw(call);
 
-# Of x86-64, and of the list that newer architectures share (the kernel's asm-generic/unistd.h).
+# The first number is of x86-64, the second of the list that newer architectures share (the kernel's
+# asm-generic/unistd.h).
 my %numbers = (
     adjtimex => [159, 171],
     io_setup => [206, 0],

@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# What scenarios are written with. Sourced by `one` under `set -Eeuo pipefail`: any command that fails fails the scenario.
+# The library of the scenarios. Sourced by `one` under `set -Eeuo pipefail`: any command that fails
+# fails the scenario.
 #
 # Owns: the fresh start of each scenario, the simulated server in the guest, calls as the three users. Waits always have a
 # bound, and poll real processes; nothing sleeps for a guessed time.
@@ -165,7 +166,8 @@ interval = "off"
 END
 }
 
-# What every device is given beside it: an id, both secrets as credentials that only this system can decrypt.
+# Gives every device the rest: an id, and both secrets as credentials that only this system can
+# decrypt.
 provision() {
     device "client-id = \"$CLIENT\""
     mkdir -p "$STORE"

@@ -45,7 +45,7 @@ signals() {
     wait "$first"
     exec {hold}>&-
     wait "${pids[@]}"
-    # Who may overhear does, so that those who may not would have been caught.
+    # A monitor that may overhear does, so that those who may not would have been caught.
     grep --quiet overhear /tmp/heard.monitor || die "not even a monitor overheard anything"
 }
 

@@ -20,7 +20,7 @@ case $phase in
     expect "owner of the record" "$(stat --format=%U "$STATE/record.0")" c2c-authd
     expect "state" "$(state)" paired
     soon serves_live
-    # What this image writes, the other one has to read.
+    # The other image has to read what this one writes.
     soon ip route get 10.99.0.1
     sim end-access-token "$CLIENT"
     rejected "$((phase - 1))"

@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# What `journalctl -x` explains of every event there is: each has a subject and at most eight lines, and none shows the name of a field
-# where its value should be. The real events of a pairing that is unpaired are among them.
+# `journalctl -x` explains every event there is: each has a subject and at most eight lines, and
+# none shows the name of a field where its value should be. The real events of a pairing that is
+# unpaired are among them.
 
 world
 pair

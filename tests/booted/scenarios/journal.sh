@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# What `journalctl -o json` gives: an event, its MESSAGE_ID as documented and a priority that fits, for a whole life of a pairing.
-# That there is no secret among them: zero-secrets.sh.
+# `journalctl -o json` gives an event, its MESSAGE_ID as documented and a priority that fits, for a
+# whole life of a pairing. zero-secrets.sh shows that there is no secret among them.
 
 world
 refreshing_early

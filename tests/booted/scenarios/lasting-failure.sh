@@ -1,7 +1,8 @@
 # shellcheck shell=bash
-# What may pass is tried again for as long as it takes, and the reason stays in sight: a state partition that is not there (74) does
-# not turn into `start-limit-hit`, and when it comes the device comes back by itself. What somebody has to mend is not tried again:
-# files of another user (77) end in `failed` with one try and the cure, and the device comes back when it is called.
+# A fault that may pass is retried for as long as it takes, and the reason stays in sight. A state
+# partition that is not there (74) does not turn into `start-limit-hit`, and when it comes the
+# device comes back by itself. A fault that somebody has to mend is not retried: files of another
+# user (77) end in `failed` with one try and the cure. The device comes back when it is called.
 
 partition=/srv/c2c-state
 rm -rf "$partition" "$partition.away"

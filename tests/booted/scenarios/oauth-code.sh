@@ -16,7 +16,7 @@ back() {
     uri=$(busctl --system --json=short call "$NAME" "$OBJECT" "$NAME.Pairing" GetPairingCode | jq --raw-output '.data[0]."authorization-uri".data')
     sim browse "$uri" approve
 }
-# What listens on this port.
+# The listeners on this port.
 listening() { ss --no-header --listening --tcp --numeric --processes "sport = :$1"; }
 # opens ADDRESS: in a browser of somebody's who has no role
 opens() { as nobody /booted/guest/browser <<<"$1"; }

@@ -1,8 +1,8 @@
 # shellcheck shell=bash
 # boots: 1
 # needs: packages
-# What purging finds: secrets in clear of `provision --files`, records in a configured state directory. Removing keeps them, and dpkg
-# takes the edited config.toml away before it purges.
+# A purge finds the secrets in clear of `provision --files` and the records in a configured state
+# directory. Removing keeps them, and dpkg takes the edited config.toml away before it purges.
 
 systemctl stop "$UNIT"
 if dpkg-query --show c2c-authd >/dev/null 2>&1; then dpkg --purge c2c-authd; fi

@@ -13,9 +13,10 @@ tpm_on() {
 tpm_off() { systemctl stop swtpm.service; }
 listening() { [ -n "$(ss --no-header --listening --tcp --numeric "sport = :$1")" ]; }
 
-# What the kernel's resource manager does for a real TPM: sessions and objects that a caller leaves behind go with it (TPM2
-# FlushContext of each handle there can be). Three would fill it. The tool takes nothing from its environment, so that the program
-# itself is covered, for the time of this scenario, by one that does so and knows where this TPM is.
+# The kernel's resource manager does this for a real TPM: sessions and objects that a caller leaves
+# behind go with it (TPM2 FlushContext of each handle there can be). Three would fill it. The tool
+# takes nothing from its environment. So the program itself is covered, for the time of this
+# scenario, by one that does so and knows where this TPM is.
 mkdir -p /run/bin
 cat >/run/bin/tpm-flush <<'END'
 #!/bin/bash
@@ -58,7 +59,7 @@ systemctl restart "$UNIT"
 expect "the token" "$(token)" "$first"
 expect_like "the same again" "$(c2c-authctl provision --upgrade-key host+tpm2)" '^Nothing to do'
 
-# What is bound to PCRs is told, and the cure cures it.
+# A secret that is bound to PCRs is reported, and the cure cures it.
 head -c 32 /dev/urandom >/run/other-key
 systemd-creds --quiet encrypt --with-key=tpm2 --tpm2-pcrs=7 --name=state-key /run/other-key /run/bound
 cp /etc/credstore.encrypted/c2c-authd.state-key /run/unbound

@@ -25,7 +25,8 @@ done
 pair
 first=$(token)
 
-# What the caller has first in PATH never runs, and no variable of the caller's reaches what does: a secret passes through it.
+# Programs that the caller has first in PATH never run, and no variable of the caller's reaches
+# those that do: a secret passes through them.
 mkdir /run/planted /run/loads
 for program in systemd-creds systemctl journalctl sh; do
     printf '#!/bin/sh\necho %s >>/run/planted/ran\ncat >>/run/planted/got\n' "$program" >"/run/planted/$program"

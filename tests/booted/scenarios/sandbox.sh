@@ -14,7 +14,7 @@ tried=$(table | awk '{ print $1 }' | tr + '\n' | sort --unique)
 tried=$(printf '%s\n' "$tried" RemoveIPC | sort)
 expect "lines of the sandbox without a row, rows without a line" "$(diff <(echo "$lines") <(echo "$tried") || true)" ""
 
-# What the probes look for.
+# The probes look for these.
 rm -rf /var/lib/c2c-probe "$place"
 mkdir -p "$place" /var/lib/c2c-probe/writable /home/c2c-probe /usr/lib/modules/c2c-probe
 chmod 777 /var/lib/c2c-probe/writable
@@ -88,7 +88,7 @@ while read -r line probe who alone shipped; do
     check "shipped: $probe" "$(said shipped "$probe")" "$shipped"
 done < <(table)
 
-# What is left of shared memory when the unit has stopped.
+# The number of our shared memory segments that are left when the unit has stopped.
 left() { ipcs --shmems | grep --count "^0x00000c2d" || true; }
 kept() {
     probing "$1" c2c-authd "$2" make-shared-memory

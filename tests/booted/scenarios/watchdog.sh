@@ -10,7 +10,7 @@ first=$(unit MainPID)
 threads() { ls "/proc/$first/task"; }
 # freeze TID…: until `thaw`.
 freeze() {
-    # What the one before said is not an answer.
+    # The answer to the previous call is no answer to this one.
     rm -f /tmp/hold /tmp/frozen
     mkfifo /tmp/hold
     /booted/guest/freeze "$@" </tmp/hold >/tmp/frozen 2>&1 &

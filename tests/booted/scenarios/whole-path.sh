@@ -12,7 +12,7 @@ expect "the token" "$first" "$(sim live "$CLIENT" access)"
 expect "generation" "$(generation)" 1
 expect "device name" "$(property Device DeviceName)" "Sim-C2C-Camera-$CLIENT"
 
-# Who asked: a caller in a unit of its own, which is still there when systemd is asked for it.
+# The caller is in a unit of its own, which is still there when systemd is asked for it.
 systemd-run --quiet --collect --unit=uploader-of-clips --uid=both /booted/guest/uploader
 soon is uploader-of-clips.service event token-handed-out C2C_CALLER_UNIT
 systemctl stop uploader-of-clips.service

@@ -8,7 +8,7 @@ drop_in 10-talkative <<<$'[Service]\nEnvironment=C2C_LOG=debug'
 sim_start
 provision
 refreshing_early
-# What may have been carried out is asked again soon.
+# A refresh that may have been carried out is retried soon.
 printf 'replay-after = "2s"\n' >>"$CONFIG/50-refresh.toml"
 systemctl start "$UNIT"
 busctl --system monitor --match="type='signal'" >/run/signals 2>/run/monitor &

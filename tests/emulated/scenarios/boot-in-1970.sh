@@ -10,7 +10,7 @@ expect "state" "$(state)" paired
 refuses Offline token
 expect "state after the question" "$(state)" paired
 
-# What NTP does.
+# NTP sets the clock like this.
 date --set "@$(sed -n 's/^NOW=//p' /booted/boot)" >/dev/null
 within 60 is "$(cat /var/lib/the-token)" token
 expect "state in the end" "$(state)" paired

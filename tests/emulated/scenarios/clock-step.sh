@@ -13,7 +13,7 @@ eventually() {
     done
 }
 
-# What comes after this has the true time again.
+# Later scenarios have the true time again.
 read -r up _ </proc/uptime
 zero=$(($(date +%s) - ${up%.*}))
 
@@ -28,7 +28,7 @@ expect "state at first" "$(state)" unpaired
 refuses ClockNotSet start_pairing 0
 expect "reason" "$(property Pairing PairingReason)" clock-not-set
 
-# What NTP does.
+# NTP sets the clock like this.
 date --set '2027-06-01 12:01:00' >/dev/null
 eventually 100 is awaiting-user state
 sim approve any

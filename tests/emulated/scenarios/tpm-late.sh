@@ -1,6 +1,7 @@
 # shellcheck shell=bash
-# What the drop-in that provision writes is for: without it systemd may want to open the credentials before the driver of the TPM is
-# there. The verdict is that nothing is lost by that; what became of the start is told.
+# The drop-in that provision writes has this reason: without it systemd may want to open the
+# credentials before the driver of the TPM is there. The verdict is that nothing is lost by that.
+# The result of the start is printed.
 
 within 120 test -c /dev/tpmrm0
 settled() { like '^(active|failed)$' unit ActiveState; }
