@@ -41,6 +41,13 @@ pub enum WriteError {
     /// The kernel gave no random bytes for a nonce.
     #[error("the kernel gives no random bytes")]
     Entropy,
+    /// Another directory took the place of ours, and cannot be used.
+    #[error(transparent)]
+    Replaced(#[from] OpenError),
+    /// Another directory took the place of ours, and its record is newer than all that this process
+    /// has written.
+    #[error("{} is another directory now, with a newer record: restart c2c-authd to use that one", .path.display())]
+    Newer { path: PathBuf },
     /// The directory cannot be written.
     #[error("cannot write in {} ({source}): check its free space and mount", .path.display())]
     Io { path: PathBuf, source: io::Error },

@@ -8,7 +8,32 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use super::error::OpenError;
-use crate::system::atomic_file::Directory;
+use crate::system::atomic_file::{Directory, Folder};
+
+/// A folder that its path may lead away from: it was removed and made again, or something was
+/// mounted over it.
+pub(super) trait Reopen: Folder + Sized {
+    /// Whether the path leads to another directory by now, or to none.
+    fn is_replaced(&self) -> bool;
+
+    /// The directory that the path leads to now, judged as at the start, and locked if that is asked
+    /// for.
+    fn reopen(&self, locked: bool) -> Result<Self, OpenError>;
+}
+
+impl Reopen for Directory {
+    fn is_replaced(&self) -> bool {
+        Self::is_replaced(self)
+    }
+
+    fn reopen(&self, locked: bool) -> Result<Self, OpenError> {
+        let directory = open(self.path().to_owned())?;
+        if locked {
+            lock(&directory, self.path())?;
+        }
+        Ok(directory)
+    }
+}
 
 /// Opens it to look at, whoever owns it.
 pub(super) fn look(path: &Path) -> Result<Directory, OpenError> {

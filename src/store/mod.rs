@@ -20,6 +20,8 @@
 //!   and kept.
 //! - Only content that opens under our key, for our identity and as the right kind of file is ever
 //!   returned.
+//! - The files are where the paths lead: a directory that was replaced while the store is open is
+//!   followed, and gets what memory holds.
 //! - With [`Slots::Both`](c2c_auth_core::Slots::Both) nothing that was there before can come back.
 //!
 //! | file | where | what |

@@ -1,17 +1,20 @@
 //! The store over any [`Folder`]: what is written where, in which order, and what happens when a
 //! step fails.
 
+mod replaced;
+
 use std::io;
 
 use zeroize::Zeroizing;
 
 use super::body;
 use super::error::{OpenError, WriteError};
-use super::folder::is_full;
+use super::folder::{Reopen, is_full};
 use super::load::{self, FLOW, Found, FoundRecords, REVOCATIONS, SLOTS, SPILL, Spill};
 use super::seal::{Defect, Kind, MAX_BODY, MAX_FILE, NONCE, Sealer};
 use crate::system::atomic_file::Folder;
 use c2c_auth_core::{Body, BootId, FlowRecord, Kept, Loaded, PendingRevocation, Record, Slots, Store, Stored};
+use replaced::Held;
 
 /// Room kept for the day the disk is full.
 pub(super) const RESERVE: &str = "spare";
@@ -32,6 +35,7 @@ pub(super) struct Records<F> {
     defective_spill: Option<Defect>,
     /// True while the reserve file is there.
     reserve: bool,
+    held: Held,
 }
 
 /// A file that cannot be used.
@@ -43,6 +47,19 @@ struct Defective {
     kept: bool,
 }
 
+impl Defective {
+    /// What a start found, or a turn to another directory.
+    fn all(records: Vec<(&'static str, Defect)>, revocations: Option<Defect>) -> Vec<Self> {
+        let revocations = revocations.map(|defect| (REVOCATIONS, defect));
+        let kept = false;
+        records
+            .into_iter()
+            .chain(revocations)
+            .map(|(name, defect)| Self { name, defect, kept })
+            .collect()
+    }
+}
+
 /// One sealed generation on its way to disk.
 struct Sealed {
     slot: usize,
@@ -50,7 +67,7 @@ struct Sealed {
     file: Vec<u8>,
 }
 
-impl<F: Folder> Records<F> {
+impl<F: Reopen> Records<F> {
     /// Loads. Overwrites, renames and removes nothing but remains of interrupted writes and a flow
     /// that cannot go on.
     pub(super) fn open(
@@ -75,7 +92,7 @@ impl<F: Folder> Records<F> {
             kept,
             spill,
             slots,
-            mut defective,
+            defective,
             sequence,
         } = records;
         let defective_spill = match spill {
@@ -87,35 +104,26 @@ impl<F: Folder> Records<F> {
             }
             Spill::Defective(defect) => Some(defect),
         };
-        defective.extend(revocations.defect().map(|defect| (REVOCATIONS, defect)));
-        let defective = defective
-            .into_iter()
-            .map(|(name, defect)| Defective {
-                name,
-                defect,
-                kept: false,
-            })
-            .collect();
         let flow = runtime
             .as_ref()
             .and_then(|runtime| resume(runtime, sealer.as_ref(), boot));
-        let reserve = state
-            .names()
-            .is_ok_and(|names| names.iter().any(|name| name == RESERVE));
+        let defective = Defective::all(defective, revocations.defect());
+        let revocations = revocations.content().unwrap_or_default();
         let records = Self {
-            state,
-            runtime,
             sealer,
             sequence,
             slots,
             defective,
             defective_spill,
-            reserve,
+            reserve: has_reserve(&state),
+            held: Held::found(&loaded, &revocations, flow.as_ref()),
+            state,
+            runtime,
         };
         let stored = Stored {
             record: loaded,
             kept,
-            revocations: revocations.content().unwrap_or_default(),
+            revocations,
             flow,
         };
         Ok((records, stored))
@@ -123,7 +131,23 @@ impl<F: Folder> Records<F> {
 
     /// Carries out one write. When it returns `Ok`, a power cut cannot undo it.
     pub(super) fn write(&mut self, what: &Store) -> Result<(), WriteError> {
+        let outcome = self.write_where_we_are(what);
+        let outcome = match self.follow() {
+            Ok(false) => outcome,
+            Ok(true) => self.write_where_we_are(what),
+            Err(error) => Err(error),
+        };
+        self.held.written(what, outcome.is_ok());
+        outcome
+    }
+
+    fn write_where_we_are(&mut self, what: &Store) -> Result<(), WriteError> {
+        let moved = self.held.moved;
+        if moved {
+            self.restore(what)?;
+        }
         match what {
+            Store::Record { record, .. } if moved => self.write_record(record, Slots::Both),
             Store::Record { record, slots } => self.write_record(record, *slots),
             Store::Revocations(list) => self.write_revocations(list),
             Store::Flow(flow) => self.write_flow(flow.as_deref()),
@@ -353,6 +377,11 @@ impl<F: Folder> Records<F> {
             source,
         }
     }
+}
+
+fn has_reserve<F: Folder>(state: &F) -> bool {
+    let names = state.names();
+    names.is_ok_and(|names| names.iter().any(|name| name == RESERVE))
 }
 
 /// Without a key nothing is read, so nothing can be called usable or not.

@@ -14,5 +14,6 @@ mod full;
 mod kept;
 mod others;
 mod power;
+mod replaced;
 mod runtime;
 mod scenarios;

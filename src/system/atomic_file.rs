@@ -6,7 +6,8 @@
 //!
 //! The trait [`Folder`] has one function for each thing that can fail. It is the seam where tests
 //! let a step fail, stop the process or cut the power. All names are relative to a descriptor taken
-//! once, so nothing that happens to the path later can lead a write elsewhere.
+//! once, so nothing that happens to the path later can lead a write elsewhere; whoever keeps it for
+//! long asks [`Directory::is_replaced`].
 
 use std::fs::{self, File};
 use std::io;

@@ -9,6 +9,7 @@ mod canaries;
 mod clock;
 mod concurrency;
 mod crashes;
+mod directories;
 mod disk;
 mod hostile_network;
 mod lost_answers;

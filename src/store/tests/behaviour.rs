@@ -176,7 +176,8 @@ fn revocations_last_until_the_list_is_empty() {
 
 #[test]
 fn more_revocations_than_are_read_back_are_refused() {
-    let (mut store, _) = Device::new().open();
+    let device = Device::new();
+    let (mut store, _) = device.open();
     let list: Vec<_> = (0..=MAX_REVOCATIONS as u64).map(revocation).collect();
     assert!(matches!(
         store.write(&Write::Revocations(list)),

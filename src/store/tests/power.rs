@@ -8,15 +8,16 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::io;
-use std::path::Path;
 use std::rc::Rc;
 
 use rustix::io::Errno;
 
 use super::faulty::{Fault, Place, Plan};
 use super::scenarios::{Run, at_every_step, scenarios};
+use crate::store::OpenError;
+use crate::store::folder::Reopen;
 use crate::system::atomic_file::Folder;
-use c2c_auth_core::Stored;
+use c2c_auth_core::{Loaded, Stored};
 
 #[derive(Clone)]
 struct Node {
@@ -98,10 +99,24 @@ fn apply(names: &mut BTreeMap<String, usize>, change: &Change) {
 }
 
 /// A directory on such a disk.
+#[derive(Clone)]
+pub(super) struct Model(Rc<RefCell<Disk>>, Path);
+
+/// What a path leads to.
 #[derive(Clone, Default)]
-struct Model(Rc<RefCell<Disk>>);
+struct Path(Rc<RefCell<Option<Rc<RefCell<Disk>>>>>);
 
 impl Model {
+    fn at(path: &Path) -> Self {
+        let disk = path.0.borrow_mut().get_or_insert_default().clone();
+        Self(disk, path.clone())
+    }
+
+    fn of(disk: Disk) -> Self {
+        let disk = Rc::new(RefCell::new(disk));
+        Self::at(&Path(Rc::new(RefCell::new(Some(disk)))))
+    }
+
     fn node(&self, name: &str) -> io::Result<usize> {
         self.0.borrow().names.get(name).copied().ok_or(Errno::NOENT.into())
     }
@@ -110,8 +125,8 @@ impl Model {
 impl Folder for Model {
     type File = usize;
 
-    fn path(&self) -> &Path {
-        Path::new("/model")
+    fn path(&self) -> &std::path::Path {
+        std::path::Path::new("/model")
     }
     fn names(&self) -> io::Result<Vec<String>> {
         Ok(self.0.borrow().names.keys().cloned().collect())
@@ -169,11 +184,22 @@ impl Folder for Model {
     }
 }
 
+impl Reopen for Model {
+    fn is_replaced(&self) -> bool {
+        let there = self.1.0.borrow();
+        !there.as_ref().is_some_and(|there| Rc::ptr_eq(there, &self.0))
+    }
+
+    fn reopen(&self, _locked: bool) -> Result<Self, OpenError> {
+        Ok(Self::at(&self.1))
+    }
+}
+
 /// A state directory on such a disk, and a runtime directory in memory.
 #[derive(Default)]
-struct Board {
-    state: Model,
-    runtime: Model,
+pub(super) struct Board {
+    state: Path,
+    runtime: Path,
 }
 
 impl Place for Board {
@@ -183,22 +209,28 @@ impl Place for Board {
         Self::default()
     }
     fn state(&self) -> Model {
-        self.state.clone()
+        Model::at(&self.state)
     }
     fn runtime(&self) -> Model {
-        self.runtime.clone()
+        Model::at(&self.runtime)
+    }
+    fn replace_state(&self) {
+        self.state.0.borrow_mut().take();
+    }
+    fn replace_runtime(&self) {
+        self.runtime.0.borrow_mut().take();
     }
 }
 
 impl Board {
     /// The boards that may come up again. Memory is empty then.
     fn after_power_cut(&self) -> Vec<Self> {
-        let survivors = self.state.0.borrow().survivors();
+        let survivors = self.state().0.borrow().survivors();
         survivors
             .into_iter()
             .map(|disk| Self {
-                state: Model(Rc::new(RefCell::new(disk))),
-                runtime: Model::default(),
+                state: Model::of(disk).1,
+                runtime: Path::default(),
             })
             .collect()
     }
@@ -267,5 +299,46 @@ fn a_power_cut_after_a_failure_that_was_made_good_undoes_nothing() {
                 assert_eq!(board.stored(), new, "{}", scenario.name);
             }
         });
+    }
+}
+
+/// The board lost its directory, and then its power.
+#[test]
+fn a_power_cut_after_a_directory_was_replaced_undoes_nothing() {
+    for scenario in scenarios() {
+        let board = Board::new();
+        scenario.prepare(&board);
+        let (mut records, old) = board.open(&Plan::new(Fault::ForGood));
+        let new = without_flow((scenario.after)(old));
+        board.replace_state();
+        records.write(&scenario.what).unwrap();
+        for board in board.after_power_cut() {
+            assert_eq!(board.stored(), new, "{}", scenario.name);
+        }
+    }
+}
+
+#[test]
+fn a_power_cut_at_any_step_of_the_move_leaves_the_old_or_the_new_or_nothing() {
+    for scenario in scenarios() {
+        for step in 0.. {
+            let board = Board::new();
+            scenario.prepare(&board);
+            let plan = Plan::new(Fault::ForGood);
+            let (mut records, old) = board.open(&plan);
+            let new = (scenario.after)(old.clone());
+            board.replace_state();
+            plan.arm(step);
+            let outcome = records.write(&scenario.what);
+            for board in board.after_power_cut() {
+                let found = board.stored().record;
+                let any = [&old.record, &new.record, &Loaded::Missing];
+                assert!(any.contains(&&found), "{}: {found:?}", scenario.name);
+                assert!(outcome.is_err() || found != Loaded::Missing || found == new.record);
+            }
+            if !plan.was_hit() {
+                break;
+            }
+        }
     }
 }

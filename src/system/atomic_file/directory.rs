@@ -2,12 +2,13 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, FlockOperation, Gid, Mode, OFlags, RenameFlags, Uid};
 use rustix::io::Errno;
 
-use super::{Access, Folder, MAX_FILE};
+use super::{Access, Folder, MAX_FILE, is_absent};
 
 /// A directory of the file system.
 pub(crate) struct Directory {
@@ -27,6 +28,17 @@ impl Directory {
 
     pub(crate) fn metadata(&self) -> io::Result<fs::Metadata> {
         self.fd.metadata()
+    }
+
+    /// Whether its path leads to another directory by now, or to none. An error that says neither
+    /// changes nothing: what is open works.
+    pub(crate) fn is_replaced(&self) -> bool {
+        let id = |found: fs::Metadata| (found.dev(), found.ino());
+        match (self.fd.metadata(), fs::metadata(&self.path)) {
+            (Ok(ours), Ok(there)) => id(ours) != id(there),
+            (_, Err(error)) => is_absent(&error),
+            (Err(_), Ok(_)) => false,
+        }
     }
 
     /// Keeps others that lock it out for as long as this value lives, also after a crash: the

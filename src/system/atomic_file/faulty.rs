@@ -110,6 +110,20 @@ impl<F> Faulty<F> {
             plan: Rc::clone(plan),
         }
     }
+
+    pub(crate) const fn inner(&self) -> &F {
+        &self.inner
+    }
+
+    /// Another folder, under the same plan.
+    pub(crate) fn beside(&self, inner: F) -> Self {
+        Self::new(inner, &self.plan)
+    }
+
+    /// A step that is none of a folder's own.
+    pub(crate) fn step(&self, work: impl FnMut() -> io::Result<()>) -> io::Result<()> {
+        self.plan.step(work, || ())
+    }
 }
 
 impl<F: Folder> Folder for Faulty<F> {

@@ -27,7 +27,7 @@ fn is_safe(world: &Harness, stored: &Stored) -> bool {
     stored.kept == Kept::Twice && refresh == world.live_refresh()
 }
 
-async fn until_safe(world: &Harness, limit: Duration) {
+pub(super) async fn until_safe(world: &Harness, limit: Duration) {
     let until = Instant::now() + limit;
     while !is_safe(world, &after_power_off(world)) {
         assert!(Instant::now() < until, "{:?}", after_power_off(world));
@@ -119,7 +119,7 @@ async fn paired() -> (Harness, Process, User) {
     paired_with("1s").await
 }
 
-async fn refresh(world: &mut Harness, daemon: &Process) {
+pub(super) async fn refresh(world: &mut Harness, daemon: &Process) {
     world.set(&[("refresh", "at", "1%")]);
     world.reload(daemon).await;
 }
