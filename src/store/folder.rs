@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::io::Errno;
 
 use super::error::OpenError;
-use crate::system::atomic_file::{Directory, Folder};
+use crate::system::atomic_file::{Directory, Folder, is_unsupported};
 
 /// A folder that its path may lead away from: it was removed and made again, or something was
 /// mounted over it.
@@ -80,15 +80,28 @@ pub(super) fn open(path: PathBuf) -> Result<Directory, OpenError> {
     Ok(directory)
 }
 
-/// Keeps other daemons out for as long as the directory is open.
+/// Keeps other daemons out for as long as the directory is open. Where the file system knows no
+/// locks, the name on the bus does that alone.
 pub(super) fn lock(directory: &Directory, path: &Path) -> Result<(), OpenError> {
-    directory.lock().map_err(|source| {
-        let path = path.to_owned();
-        match source.kind() {
-            io::ErrorKind::WouldBlock => OpenError::Locked { path },
-            _ => OpenError::Io { path, source },
+    match directory.lock() {
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(OpenError::Locked { path: path.to_owned() }),
+        Err(error) if knows_no_locks(&error) => {
+            tracing::warn!(
+                "the file system of {} knows no locks ({error}): nothing but the bus keeps a second c2c-authd out",
+                path.display()
+            );
+            Ok(())
         }
-    })
+        Err(source) => Err(OpenError::Io {
+            path: path.to_owned(),
+            source,
+        }),
+        Ok(()) => Ok(()),
+    }
+}
+
+fn knows_no_locks(error: &io::Error) -> bool {
+    is_unsupported(error) || Errno::from_io_error(error) == Some(Errno::NOLCK)
 }
 
 fn us() -> u32 {

@@ -17,3 +17,4 @@ mod power;
 mod replaced;
 mod runtime;
 mod scenarios;
+mod weaker;

@@ -14,7 +14,10 @@ use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
+use std::sync::Once;
 use std::time::Duration;
+
+use rustix::io::Errno;
 
 pub(crate) use directory::Directory;
 
@@ -60,8 +63,8 @@ pub(crate) trait Folder {
     fn link(&self, from: &str, to: &str) -> io::Result<()>;
     /// Content with what does not exist.
     fn remove(&self, name: &str) -> io::Result<()>;
-    /// Makes all creations, links, renames and removals so far durable.
-    fn sync(&self) -> io::Result<()>;
+    /// Syncs the directory itself. [`Folder::sync`] is what a write calls.
+    fn sync_directory(&self) -> io::Result<()>;
 
     /// Sets owner and mode, whatever the umask is. A folder of a model has neither.
     fn guard(&self, _file: &Self::File, _access: Access) -> io::Result<()> {
@@ -76,6 +79,20 @@ pub(crate) trait Folder {
     /// Makes a symbolic link.
     fn symlink(&self, _to: &Path, _name: &str) -> io::Result<()> {
         Err(io::ErrorKind::Unsupported.into())
+    }
+
+    /// Makes all creations, links, renames and removals so far durable.
+    ///
+    /// Some network and FUSE file systems do not know the sync of a directory. Nothing more can be
+    /// had there than the sync of the file, which the write has.
+    fn sync(&self) -> io::Result<()> {
+        match self.sync_directory() {
+            Err(error) if is_unsupported(&error) => {
+                warn_unsynced(self.path(), &error);
+                Ok(())
+            }
+            outcome => outcome,
+        }
     }
 
     /// Renames. Fails if there is anything of the new name.
@@ -254,6 +271,24 @@ impl Disk {
         }
         Ok(found)
     }
+}
+
+/// Whether the file system does not know this operation, as opposed to having failed at it.
+pub(crate) fn is_unsupported(error: &io::Error) -> bool {
+    const UNSUPPORTED: [Errno; 4] = [Errno::INVAL, Errno::OPNOTSUPP, Errno::NOSYS, Errno::NOTTY];
+    Errno::from_io_error(error).is_some_and(|errno| UNSUPPORTED.contains(&errno))
+}
+
+/// Says once in the life of the process that a promise is weaker.
+fn warn_unsynced(path: &Path, error: &io::Error) {
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| {
+        tracing::warn!(
+            "the file system of {} cannot sync a directory ({error}): a power cut may undo the last writes; \
+             keep the state on another one if it matters",
+            path.display()
+        );
+    });
 }
 
 fn is_absent(error: &io::Error) -> bool {

@@ -176,7 +176,7 @@ impl Folder for Model {
         }
         Ok(())
     }
-    fn sync(&self) -> io::Result<()> {
+    fn sync_directory(&self) -> io::Result<()> {
         let mut disk = self.0.borrow_mut();
         disk.durable = disk.names.clone();
         disk.pending.clear();

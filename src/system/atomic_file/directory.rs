@@ -120,7 +120,7 @@ impl Folder for Directory {
         }
     }
 
-    fn sync(&self) -> io::Result<()> {
+    fn sync_directory(&self) -> io::Result<()> {
         self.fd.sync_all()
     }
 
@@ -148,12 +148,13 @@ impl Folder for Directory {
     }
 
     fn rename_new(&self, from: &str, to: &str) -> io::Result<()> {
-        Ok(rustix::fs::renameat_with(
-            &self.fd,
-            from,
-            &self.fd,
-            to,
-            RenameFlags::NOREPLACE,
-        )?)
+        match rustix::fs::renameat_with(&self.fd, from, &self.fd, to, RenameFlags::NOREPLACE) {
+            // The file system does not know the flag.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                self.link(from, to)?;
+                self.remove(from)
+            }
+            outcome => Ok(outcome?),
+        }
     }
 }

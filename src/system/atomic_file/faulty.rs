@@ -29,6 +29,9 @@ pub(crate) struct Plan {
     /// So many reads fail with an input/output error.
     unread: Cell<u32>,
     paused: Cell<Duration>,
+    /// The file system knows no sync of a directory, or no links, and says so in this way.
+    no_sync: Cell<Option<Errno>>,
+    no_link: Cell<Option<Errno>>,
     fault: Fault,
     hit: Cell<bool>,
 }
@@ -40,6 +43,8 @@ impl Plan {
             left: Cell::new(u32::MAX),
             unread: Cell::new(0),
             paused: Cell::default(),
+            no_sync: Cell::default(),
+            no_link: Cell::default(),
             fault,
             hit: Cell::new(false),
         })
@@ -53,6 +58,16 @@ impl Plan {
     /// So many reads fail, from now on.
     pub(crate) fn unread(&self, reads: u32) {
         self.unread.set(reads);
+    }
+
+    /// From now on, this is the answer to each sync of a directory.
+    pub(crate) fn refuse_sync(&self, errno: Errno) {
+        self.no_sync.set(Some(errno));
+    }
+
+    /// From now on, this is the answer to each link.
+    pub(crate) fn refuse_link(&self, errno: Errno) {
+        self.no_link.set(Some(errno));
     }
 
     /// How long was waited before something was tried again.
@@ -95,6 +110,10 @@ impl Plan {
         self.left.set(u32::MAX);
         self.hit.set(true);
     }
+}
+
+fn refused(by: &Cell<Option<Errno>>) -> io::Result<()> {
+    by.get().map_or(Ok(()), |errno| Err(errno.into()))
 }
 
 /// A folder whose steps go wrong as planned.
@@ -171,13 +190,15 @@ impl<F: Folder> Folder for Faulty<F> {
         self.plan.step(|| self.inner.rename(from, to), || ())
     }
     fn link(&self, from: &str, to: &str) -> io::Result<()> {
+        refused(&self.plan.no_link)?;
         self.plan.step(|| self.inner.link(from, to), || ())
     }
     fn remove(&self, name: &str) -> io::Result<()> {
         self.plan.step(|| self.inner.remove(name), || ())
     }
-    fn sync(&self) -> io::Result<()> {
-        self.plan.step(|| self.inner.sync(), || ())
+    fn sync_directory(&self) -> io::Result<()> {
+        refused(&self.plan.no_sync)?;
+        self.plan.step(|| self.inner.sync_directory(), || ())
     }
     fn guard(&self, file: &F::File, access: Access) -> io::Result<()> {
         self.plan.step(|| self.inner.guard(file, access), || ())

@@ -1,10 +1,12 @@
-//! The directories themselves, replaced while the daemon runs.
+//! The directories themselves: replaced while the daemon runs, or on a file system that knows less
+//! than others.
 
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
-use c2c_auth_core::Loaded;
+use c2c_auth_core::{Kept, Loaded};
 use c2c_testkit::harness::{Harness, LIMIT, quick};
 use c2c_testkit::rig::Process;
 use c2c_testkit::server::Options;
@@ -67,4 +69,52 @@ async fn a_state_directory_that_is_gone_for_a_while_is_used_again_once_it_is_bac
         .unwrap();
     user.until_generation(2).await;
     until_safe(&world, LIMIT).await;
+}
+
+/// Answers each sync of a directory with "invalid argument", as some network file systems do.
+const NO_DIRECTORY_SYNC: &str = r#"
+#define _GNU_SOURCE
+#include <errno.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+int fsync(int fd) {
+    struct stat found;
+    if (fstat(fd, &found) == 0 && S_ISDIR(found.st_mode)) { errno = EINVAL; return -1; }
+    return syscall(SYS_fsync, fd);
+}
+"#;
+
+fn without_directory_sync(folder: &Path) -> PathBuf {
+    let (source, library) = (folder.join("fsync.c"), folder.join("fsync.so"));
+    std::fs::write(&source, NO_DIRECTORY_SYNC).unwrap();
+    let mut cc = Command::new("cc");
+    let cc = cc.args(["-shared", "-fPIC", "-o"]).arg(&library).arg(&source);
+    assert!(cc.status().unwrap().success());
+    library
+}
+
+#[tokio::test]
+async fn a_file_system_that_cannot_sync_directories_is_told_of_once_and_used() {
+    let mut world = device();
+    let folder = tempfile::tempdir().unwrap();
+    let library = without_directory_sync(folder.path());
+    let preload = |command: &mut Command| {
+        command.env("LD_PRELOAD", &library);
+    };
+    let daemon = world
+        .rig
+        .spawn_with(Path::new(DAEMON), world.bus.address(), preload)
+        .unwrap();
+    daemon.wait_ready(LIMIT).await.unwrap();
+    let user = world.user().await;
+    world.pair(&user).await;
+    refresh(&mut world, &daemon).await;
+    user.until_generation(2).await;
+    until_safe(&world, LIMIT).await;
+    assert_eq!(after_power_off(&world).kept, Kept::Twice);
+    assert_eq!(user.last_error().await, "none");
+    let lines = daemon.output();
+    assert_eq!(said(&daemon, "cannot sync a directory"), 1, "{lines:?}");
+    assert_eq!(said(&daemon, "store-failed"), 0, "{lines:?}");
 }
