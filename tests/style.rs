@@ -19,7 +19,10 @@ const GIVEN_UP: &str = "\
     RefusedLimit warned_before_end Resting Browsing starters completers durables orphan orphans orphan_granted \
     orphan_refreshed straggler rescued sole_grant Habits habits rested nowhere_told wants_description keep_warm \
     wind_down Landed flies Flight flights StepWatch Guest one_turn Outbox Handouts handouts Death rejecter rejecters \
-    unfounded unasked accused Holds Unfit Desk Wires vault Vault Straggle Dice ordinary_wish";
+    unfounded unasked accused Holds Unfit Desk Wires vault Vault Straggle Dice ordinary_wish \
+    Identify ResourceAnswer Note is_identify Scene scene Calm Came Leftover condemned resource_failing challenged \
+    settle_candidate settle_doubt withdraw_mark resend_wish anchor_to Rejections store_incoming adopt_incoming \
+    RejectionUnfounded RejectionUnchecked hastened ghost no_ghost";
 
 #[test]
 fn comments_and_documents_have_at_most_a_hundred_columns() {

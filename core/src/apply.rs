@@ -17,10 +17,10 @@ impl Core {
             Event::Stored { op, ok } => self.stored(cx, op, ok),
             Event::Tick => {}
             Event::ClockStepped => {
-                if let Some(held) = self.credential.paired_mut() {
-                    let known = !held.unconfirmed();
-                    held.anchor(&self.setup, cx);
-                    if known && held.unconfirmed() {
+                if let Some(credential) = self.credential.paired_mut() {
+                    let known = !credential.unconfirmed();
+                    credential.date_from_clock(&self.setup, cx);
+                    if known && credential.unconfirmed() {
                         self.want_probe(cx);
                     }
                 }
@@ -29,8 +29,8 @@ impl Core {
             Event::NetworkUp => self.retry_by(cx, Change::Network),
             Event::PolicyChanged(policy) => {
                 self.setup.set_policy(policy);
-                if let Some(held) = self.credential.paired_mut() {
-                    held.follow(self.setup.policy(), cx);
+                if let Some(credential) = self.credential.paired_mut() {
+                    credential.apply_policy(self.setup.policy(), cx);
                 }
                 self.reschedule_heartbeat(cx);
             }
@@ -64,8 +64,8 @@ impl Core {
     }
 
     fn answered(&mut self, cx: &mut Context<'_>, op: OpId, date: Option<WallTime>, answer: Answer) {
-        if let (Some(date), Some(held)) = (date, self.credential.paired_mut()) {
-            held.learn(date, self.setup.policy(), cx);
+        if let (Some(date), Some(credential)) = (date, self.credential.paired_mut()) {
+            credential.date_from_answer(date, self.setup.policy(), cx);
         }
         let waited_for = self.waited_for(cx.at());
         match answer {
@@ -76,16 +76,16 @@ impl Core {
             Answer::Prepare(answer) => self.prepared(cx, op, answer),
             Answer::Refresh(answer) => self.refreshed(cx, op, date, answer, waited_for),
             Answer::Revoke(answer) => self.revoke_answered(cx, op, answer),
-            Answer::Resource(answer) => self.probe_answered(cx, op, answer),
+            Answer::Probe(answer) => self.probe_answered(cx, op, answer),
         }
     }
 
     /// Circumstances changed: what failed and may be cured by that is tried earlier than planned.
     fn retry_by(&mut self, cx: &mut Context<'_>, change: Change) {
         let waited_for = self.waited_for(cx.at());
-        self.hasten_flow(cx, change);
+        self.retry_flow(cx, change);
         self.network_restored(cx, change, waited_for);
-        self.hasten_probe(cx, change);
-        self.hasten_revocations(cx, change);
+        self.retry_probe(cx, change);
+        self.retry_revocations(cx, change);
     }
 }

@@ -1,5 +1,5 @@
 //! When to try again: decorrelated jitter between a floor and a cap, never zero (I7), never before
-//! the server's own wish.
+//! the wait that the server asked for.
 
 use std::time::Duration;
 
@@ -278,12 +278,12 @@ mod tests {
             entropy: 1,
         };
         let mut out = Vec::new();
-        let wish = Some(Duration::from_secs(300));
-        let mut failed = |retry: &mut Retry, secs, wish| {
+        let retry_after = Some(Duration::from_secs(300));
+        let mut failed = |retry: &mut Retry, secs, retry_after| {
             let cx = &mut Context::new(now(at(secs)), &mut out);
-            retry.failed(cx, CallError::ServerError, Cause::Refused, wish, CAP);
+            retry.failed(cx, CallError::ServerError, Cause::Refused, retry_after, CAP);
         };
-        failed(&mut retry, 0, wish);
+        failed(&mut retry, 0, retry_after);
         retry.retry_by(at(1));
         assert_eq!((retry.next(), retry.earliest_if_waiting()), (at(300), at(300)));
         assert!(retry.cured_by(Change::Network));

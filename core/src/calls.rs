@@ -4,8 +4,8 @@
 //! the state alone, so that nothing has to remember why a caller waits, and none can be forgotten
 //! (I6). What a caller of `GetAccessToken` gets is in `serve.rs`.
 //!
-//! Invariant: the list is in the order of [`Kind`], and within a kind in that of arrival. Answers
-//! go out in that order.
+//! Invariant: the list is in the order of [`CallKind`], and within a kind in that of arrival.
+//! Answers go out in that order.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ pub(super) struct TokenCall {
 
 /// The kinds of what calls want, in the order in which they are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Kind {
+pub(super) enum CallKind {
     Retry,
     Durable,
     Unpaired,
@@ -83,15 +83,15 @@ pub(super) enum Judgement {
 }
 
 impl Wants {
-    const fn kind(&self) -> Kind {
+    const fn kind(&self) -> CallKind {
         match self {
-            Self::Retry(_) => Kind::Retry,
-            Self::Durable { .. } => Kind::Durable,
-            Self::Unpaired => Kind::Unpaired,
-            Self::PairingCode => Kind::PairingCode,
-            Self::RedirectResult => Kind::RedirectResult,
-            Self::ProbeResult { .. } => Kind::ProbeResult,
-            Self::Token(_) => Kind::Token,
+            Self::Retry(_) => CallKind::Retry,
+            Self::Durable { .. } => CallKind::Durable,
+            Self::Unpaired => CallKind::Unpaired,
+            Self::PairingCode => CallKind::PairingCode,
+            Self::RedirectResult => CallKind::RedirectResult,
+            Self::ProbeResult { .. } => CallKind::ProbeResult,
+            Self::Token(_) => CallKind::Token,
         }
     }
 }
@@ -124,15 +124,15 @@ impl Calls {
     }
 
     /// When the time of the first call of this kind is over.
-    pub(super) fn deadline(&self, kind: Kind) -> Option<BootTime> {
+    pub(super) fn deadline(&self, kind: CallKind) -> Option<BootTime> {
         self.of(kind).map(|call| call.deadline).min()
     }
 
-    pub(super) fn of(&self, kind: Kind) -> impl Iterator<Item = &PendingCall> {
+    pub(super) fn of(&self, kind: CallKind) -> impl Iterator<Item = &PendingCall> {
         self.pending.iter().filter(move |call| call.wants.kind() == kind)
     }
 
-    pub(super) fn take(&mut self, kind: Kind) -> Vec<PendingCall> {
+    pub(super) fn take(&mut self, kind: CallKind) -> Vec<PendingCall> {
         self.pending.extract_if(.., |call| call.wants.kind() == kind).collect()
     }
 
@@ -160,7 +160,7 @@ impl Calls {
         }
     }
 
-    pub(super) fn answer(&mut self, cx: &mut Context<'_>, kind: Kind, answer: Result<(), CallError>) {
+    pub(super) fn answer(&mut self, cx: &mut Context<'_>, kind: CallKind, answer: Result<(), CallError>) {
         for call in self.take(kind) {
             cx.reply(call.call, answer.map(|()| Reply::Done));
         }
@@ -178,7 +178,12 @@ impl Calls {
     /// Answers who waits for the server or a user, because the daemon ends. A flow's file stays: it
     /// goes on after a restart.
     pub(super) fn end(&mut self, cx: &mut Context<'_>) {
-        for kind in [Kind::Token, Kind::ProbeResult, Kind::PairingCode, Kind::RedirectResult] {
+        for kind in [
+            CallKind::Token,
+            CallKind::ProbeResult,
+            CallKind::PairingCode,
+            CallKind::RedirectResult,
+        ] {
             self.answer(cx, kind, Err(CallError::Timeout));
         }
     }
@@ -186,7 +191,7 @@ impl Calls {
 
 impl Core {
     /// Answers every call of this kind that is due an answer.
-    pub(super) fn answer_due(&mut self, cx: &mut Context<'_>, kind: Kind) {
+    pub(super) fn answer_due(&mut self, cx: &mut Context<'_>, kind: CallKind) {
         let now = cx.at();
         for call in self.calls.take(kind) {
             match self.judge(&call, now) {
@@ -201,7 +206,7 @@ impl Core {
     /// once that has ended.
     pub(super) fn retry_commands(&mut self, cx: &mut Context<'_>) {
         let put_off = !self.storage.pending().keeps_pairing();
-        for call in self.calls.take(Kind::Retry) {
+        for call in self.calls.take(CallKind::Retry) {
             match call.wants {
                 _ if call.deadline <= cx.at() => cx.reply(call.call, Err(CallError::Timeout)),
                 Wants::Retry(Command::StartPairing { caller, options }) if !put_off => {
@@ -214,17 +219,17 @@ impl Core {
     }
 
     pub(super) fn write_calls_due(&self, now: BootTime) -> Option<BootTime> {
-        let kinds = [Kind::Durable, Kind::Unpaired];
+        let kinds = [CallKind::Durable, CallKind::Unpaired];
         kinds.into_iter().filter_map(|kind| self.call_due(kind, now)).min()
     }
 
     pub(super) fn answer_write_calls(&mut self, cx: &mut Context<'_>) {
-        self.answer_due(cx, Kind::Durable);
-        self.answer_due(cx, Kind::Unpaired);
+        self.answer_due(cx, CallKind::Durable);
+        self.answer_due(cx, CallKind::Unpaired);
     }
 
     /// When a call of this kind is next due to be judged, even if nothing happens.
-    pub(super) fn call_due(&self, kind: Kind, now: BootTime) -> Option<BootTime> {
+    pub(super) fn call_due(&self, kind: CallKind, now: BootTime) -> Option<BootTime> {
         let due = |call: &PendingCall| match self.judge(call, now) {
             Judgement::WaitUntil(until) => until,
             Judgement::Answer(_) | Judgement::Token(_) => now,
@@ -238,7 +243,7 @@ impl Core {
             Wants::Retry(_) | Wants::Durable { .. } | Wants::Unpaired => call.until_deadline(now),
             Wants::PairingCode => self.judge_starter(call, now),
             Wants::RedirectResult => call.or_at_deadline(now, self.flow_error()),
-            Wants::ProbeResult { caller, .. } => self.judge_rejection(call, *caller, now),
+            Wants::ProbeResult { caller, .. } => self.judge_report(call, *caller, now),
             Wants::Token(wants) => self.judge_token(call, *wants, now),
         }
     }
@@ -246,7 +251,7 @@ impl Core {
     /// Answers the calls that waited for this write, each by what it promises: it may be a write of
     /// somebody else's.
     pub(super) fn durable(&mut self, cx: &mut Context<'_>, op: OpId) {
-        for call in self.calls.take(Kind::Durable) {
+        for call in self.calls.take(CallKind::Durable) {
             match call.wants {
                 Wants::Durable { after, record, failed } if after == op => {
                     let storage = &self.storage;

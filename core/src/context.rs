@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use crate::{BootTime, CallError, CallId, Effect, Note, Now, Reply};
+use crate::{BootTime, CallError, CallId, Effect, LogEvent, Now, Reply};
 
 /// What the handlers of one event share.
 pub(super) struct Context<'a> {
@@ -33,8 +33,8 @@ impl<'a> Context<'a> {
         self.out.push(effect);
     }
 
-    pub(super) fn note(&mut self, note: Note) {
-        self.out.push(Effect::Note(note));
+    pub(super) fn log(&mut self, event: LogEvent) {
+        self.out.push(Effect::Log(event));
     }
 
     pub(super) fn reply(&mut self, call: CallId, result: Result<Reply, CallError>) {

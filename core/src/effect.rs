@@ -29,7 +29,7 @@ pub enum Effect {
     /// Answer a call.
     Reply(CallId, Result<Reply, CallError>),
     /// Something for the journal.
-    Note(Note),
+    Log(LogEvent),
     /// After `Event::Shutdown`: nothing is left that must be finished.
     Drained,
 }
@@ -68,7 +68,7 @@ pub enum Request {
     /// RFC 7009 §2.1.
     Revoke(Revocable),
     /// Ask a resource who we are: `GET /v2/devices/me`.
-    Identify(AccessToken),
+    Probe(AccessToken),
     /// Report presence.
     Heartbeat(AccessToken),
 }
@@ -198,7 +198,7 @@ pub enum CallError {
 
 /// Something worth a line in the journal. Typed, so that no secret can slip in (I8).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Note {
+pub enum LogEvent {
     /// A code is on show.
     CodeShown {
         /// Life of the code.
@@ -215,7 +215,7 @@ pub enum Note {
     BadUserCode,
     /// A redirect came that does not answer the request on show, or came again; the flow goes on.
     StrayRedirect,
-    /// An authorization code was sent and brought no verdict.
+    /// An authorization code was sent and brought no final answer.
     ExchangeFailed {
         /// Why.
         fault: FaultKind,
@@ -226,7 +226,7 @@ pub enum Note {
     /// The server gave no tokens for a code that came back; the user is asked again.
     CodeRefused {
         /// In which words.
-        objection: OAuthErrorCode,
+        error: OAuthErrorCode,
         /// The server's own word, where it can be named.
         word: Option<ErrorCode>,
     },
@@ -263,7 +263,7 @@ pub enum Note {
         /// The new token.
         generation: Generation,
         /// Its life.
-        lifetime: Duration,
+        expires_in: Duration,
     },
     /// A token of the server's cannot be used; the one beside it is kept.
     TokenUnusable {
@@ -288,11 +288,11 @@ pub enum Note {
     /// The server refuses this client, or what it asks for; tokens are kept.
     ClientRejected {
         /// In which words.
-        objection: OAuthErrorCode,
+        error: OAuthErrorCode,
         /// Whether there is a pairing, which goes on.
         paired: bool,
     },
-    /// The server's verdict ended the pairing.
+    /// The server's final answer ended the pairing.
     PairingLost {
         /// Why.
         reason: Reason,
@@ -304,21 +304,21 @@ pub enum Note {
     /// A revocation was given up.
     RevocationDropped,
     /// A caller rejected a token that the server took when it was asked after that.
-    RejectionUnfounded {
+    ReportContradicted {
         /// The caller.
         caller: u32,
         /// The token that it named.
         generation: Generation,
     },
     /// A caller rejected a token, and there is no resource to ask whether it is right.
-    RejectionUnchecked {
+    ReportUnverified {
         /// The caller.
         caller: u32,
         /// The token.
         generation: Generation,
     },
     /// The server refused an access token that had not ended.
-    TokenRefused {
+    TokenRejected {
         /// The token.
         generation: Generation,
     },

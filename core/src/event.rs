@@ -146,13 +146,13 @@ pub enum Answer {
     Refresh(RefreshAnswer),
     /// To `Request::Revoke`.
     Revoke(RevokeAnswer),
-    /// To `Request::Identify` and `Request::Heartbeat`.
-    Resource(ResourceAnswer),
+    /// To `Request::Probe` and `Request::Heartbeat`.
+    Probe(ProbeAnswer),
 }
 
 impl Answer {
-    /// Why the request ended without a verdict, if it did; a connection that is ready although the
-    /// server is busy included.
+    /// Why the request ended without a final answer, if it did; a connection that is ready although
+    /// the server is busy included.
     #[must_use]
     pub const fn fault(&self) -> Option<Fault> {
         match self {
@@ -163,7 +163,7 @@ impl Answer {
             | Self::Prepare(PrepareAnswer::Failed(fault) | PrepareAnswer::Busy(fault))
             | Self::Refresh(RefreshAnswer::Failed(fault))
             | Self::Revoke(RevokeAnswer::Failed(fault))
-            | Self::Resource(ResourceAnswer::Failed(fault)) => Some(*fault),
+            | Self::Probe(ProbeAnswer::Failed(fault)) => Some(*fault),
             Self::Code(_)
             | Self::Poll(_)
             | Self::Authorize(_)
@@ -171,7 +171,7 @@ impl Answer {
             | Self::Prepare(_)
             | Self::Refresh(_)
             | Self::Revoke(_)
-            | Self::Resource(_) => None,
+            | Self::Probe(_) => None,
         }
     }
 }
@@ -185,7 +185,7 @@ pub enum CodeAnswer {
     ClientRejected(OAuthErrorCode),
     /// An answer whose `user_code` is not what the server promises: not to be shown.
     BadUserCode,
-    /// No verdict.
+    /// No final answer.
     Failed(Fault),
 }
 
@@ -215,8 +215,8 @@ pub enum PollAnswer {
     Granted(TokenGrant),
     /// `authorization_pending`.
     Pending,
-    /// `slow_down`, and the server's own wish beside it (`Retry-After`, `x-ratelimit-*`), capped at
-    /// a day.
+    /// `slow_down`, and the wait the server asked for beside it (`Retry-After`, `x-ratelimit-*`),
+    /// capped at a day.
     SlowDown(Option<Duration>),
     /// `expired_token`.
     Expired,
@@ -227,7 +227,7 @@ pub enum PollAnswer {
     CodeUnknown(Option<ErrorCode>),
     /// `invalid_client` and its kin.
     ClientRejected(OAuthErrorCode),
-    /// No verdict.
+    /// No final answer.
     Failed(Fault),
 }
 
@@ -263,10 +263,10 @@ pub enum ExchangeAnswer {
     Granted(TokenGrant),
     /// `invalid_grant`, or another refusal in the protocol's words: this code buys nothing. With
     /// the error, where it can be named.
-    Dead(OAuthErrorCode, Option<ErrorCode>),
+    InvalidGrant(OAuthErrorCode, Option<ErrorCode>),
     /// `invalid_client` and its kin.
     ClientRejected(OAuthErrorCode),
-    /// No verdict.
+    /// No final answer.
     Failed(Fault),
 }
 
@@ -302,7 +302,7 @@ pub enum Unusable {
     Characters,
     /// It is of another kind than Bearer (RFC 6749 §7.1: a client must not use a kind that it does
     /// not know).
-    Kind,
+    TokenType,
 }
 
 /// Whether a connection stands ready for the refresh POST.
@@ -321,11 +321,11 @@ pub enum PrepareAnswer {
 pub enum RefreshAnswer {
     /// A new pair; the old one is dead.
     Granted(TokenGrant),
-    /// A verdict by which this refresh token is worth nothing.
-    Dead,
+    /// A final answer by which this refresh token is worth nothing.
+    InvalidGrant,
     /// `invalid_client` and its kin: a configuration fault; the token is untouched.
     ClientRejected(OAuthErrorCode),
-    /// No verdict; see [`FaultKind`] for whether it is ambiguous.
+    /// No final answer; see [`FaultKind`] for whether it is ambiguous.
     Failed(Fault),
 }
 
@@ -358,31 +358,31 @@ pub enum RevokeAnswer {
     Done,
     /// The server will never take this request.
     Refused,
-    /// No verdict: try again.
+    /// No final answer: try again.
     Failed(Fault),
 }
 
 /// What a resource says about an access token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ResourceAnswer {
+pub enum ProbeAnswer {
     /// 2xx: the token lives. Device information where the answer held it.
-    Alive(Option<DeviceInfo>),
+    Accepted(Option<DeviceInfo>),
     /// 401: the token is refused.
-    Unauthorized,
+    Rejected,
     /// Neither.
     Failed(Fault),
 }
 
-/// A request that ended without a verdict.
+/// A request that ended without a final answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fault {
     /// What happened.
     pub kind: FaultKind,
-    /// The server's own wish (`Retry-After`, `x-ratelimit-*`), capped at a day.
+    /// The wait the server asked for (`Retry-After`, `x-ratelimit-*`), capped at a day.
     pub retry_after: Option<Duration>,
 }
 
-/// What kept a request from a verdict.
+/// What kept a request from a final answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FaultKind {
     /// Name, route, connection or handshake failed before the first byte of the request.
@@ -398,7 +398,7 @@ pub enum FaultKind {
     Garbled,
     /// A complete answer that says the request was not carried out, for whatever reason: 429.
     RateLimited,
-    /// A complete answer that is no verdict and carried nothing out: 3xx, other 4xx, 503.
+    /// A complete answer that is no final answer and carried nothing out: 3xx, other 4xx, 503.
     Refused,
     /// Nothing was sent, because of something that is to be mended here.
     Local(LocalFault),

@@ -2,7 +2,7 @@
 //!
 //! Invariant: the order of the table is the order of effects, ids and draws within one event.
 
-use super::calls::Kind;
+use super::calls::CallKind;
 use crate::{BootTime, Context, Core, Effect, Now, OpId, Request};
 
 /// A start makes at most a handful of others due (a tombstone, a revocation, a code); more would be
@@ -31,7 +31,10 @@ const JOBS: [Job; 15] = [
     // The end of an unexpired token is due only because the view changes.
     job(|core, now| core.credential_end(now.boot), Core::end_if_unrefreshable),
     job(|core, now| core.credential.residual_end(now.boot), Core::end_residual),
-    job(|core, now| core.call_due(Kind::Retry, now.boot), Core::retry_commands),
+    job(
+        |core, now| core.call_due(CallKind::Retry, now.boot),
+        Core::retry_commands,
+    ),
     job(|core, now| core.write_calls_due(now.boot), Core::answer_write_calls),
     job(|core, _| core.warning_due(), Core::warn),
     job(|core, now| core.rewrite_due(core.waited_for(now.boot)), Core::rewrite),
@@ -39,18 +42,18 @@ const JOBS: [Job; 15] = [
     // What the flow below does may show a code again that has ended: it is told with the next
     // event, or at the call's end.
     Job {
-        due: |core, _| core.calls.deadline(Kind::PairingCode),
-        start: |core, cx| core.answer_due(cx, Kind::PairingCode),
+        due: |core, _| core.calls.deadline(CallKind::PairingCode),
+        start: |core, cx| core.answer_due(cx, CallKind::PairingCode),
         in_every_round: true,
     },
     job(
-        |core, now| core.call_due(Kind::RedirectResult, now.boot),
-        |core, cx| core.answer_due(cx, Kind::RedirectResult),
+        |core, now| core.call_due(CallKind::RedirectResult, now.boot),
+        |core, cx| core.answer_due(cx, CallKind::RedirectResult),
     ),
     job(|core, now| core.flow_due(now.boot), Core::run_flow),
     job(
-        |core, now| core.call_due(Kind::ProbeResult, now.boot),
-        |core, cx| core.answer_due(cx, Kind::ProbeResult),
+        |core, now| core.call_due(CallKind::ProbeResult, now.boot),
+        |core, cx| core.answer_due(cx, CallKind::ProbeResult),
     ),
     // Before the callers of tokens: whether they wait for it is judged by its being out.
     job(|core, now| core.probe_due(now.boot), Core::start_probe),

@@ -23,12 +23,12 @@
 //!   poll waits one interval.
 //! - **I5** Never wedged: from every state a path leads, by time, network and the server's answers
 //!   alone, to `paired` or to a state that says what a person must do; from `paired` no such path
-//!   ends in `unpaired` without a server's verdict.
+//!   ends in `unpaired` without a server's final answer.
 //! - **I6** Every call gets exactly one answer.
 //! - **I7** No spin: a tick at the deadline moves the deadline forward; no retry has zero delay.
 //! - **I8** Secrets never appear in a snapshot, a `Debug`, a log line, an error text or a signal.
-//! - **I9** Nothing ambiguous destroys a credential: only a parsed verdict over verified TLS may.
-//!   Sends are counted on disk, so that a crash loop cannot burn tries.
+//! - **I9** Nothing ambiguous destroys a credential: only a parsed final answer over verified TLS
+//!   may. Sends are counted on disk, so that a crash loop cannot burn tries.
 //!
 //! # The states
 //!
@@ -44,7 +44,7 @@
 //!     |            cancelled, denied, gave-up                               v
 //!     |                                                               +----------+
 //!     +-------------------------------------------------------------- |  paired  |
-//!               Unpair, or a server's verdict                         +----------+
+//!               Unpair, or a server's final answer                         +----------+
 //! ```
 //!
 //! A replacement runs the same way from `paired` and returns to it, changed only if somebody
@@ -108,18 +108,18 @@ use storage::Storage;
 use unpairing::Unpairing;
 use view::Published;
 
-pub use effect::{CallError, CodeView, Effect, Note, Prompt, Reply, Request, Slots, Store};
+pub use effect::{CallError, CodeView, Effect, LogEvent, Prompt, Reply, Request, Slots, Store};
 pub use error_code::ErrorCode;
 pub use event::{
     Answer, Authorization, AuthorizeAnswer, Client, CodeAnswer, CodeGrant, Command, Event, ExchangeAnswer, Fault,
-    FaultKind, LocalFault, OAuthErrorCode, PairingOptions, PollAnswer, PrepareAnswer, Redirect, RedirectOutcome,
-    RefreshAnswer, ResourceAnswer, RevokeAnswer, TokenGrant, TokenKind, Unusable,
+    FaultKind, LocalFault, OAuthErrorCode, PairingOptions, PollAnswer, PrepareAnswer, ProbeAnswer, Redirect,
+    RedirectOutcome, RefreshAnswer, RevokeAnswer, TokenGrant, TokenKind, Unusable,
 };
 pub use op::{CallId, OpId};
 pub use policy::{GrantKind, Policy, Provisioning, RefreshMode, SERVER_IS_DONE};
 pub use record::{
-    Body, Code, FlowRecord, IntentMark, Kept, Loaded, MAX_REVOCATIONS, Pairing, PendingRevocation, Record, Revocable,
-    Stamp, Stored, TokenPair,
+    Body, Code, FlowRecord, IntentMark, Kept, Loaded, MAX_REVOCATIONS, PairingRecord, PendingRevocation, Record,
+    Revocable, Stamp, Stored, TokenPair,
 };
 pub use snapshot::{DeviceInfo, ErrorWord, PairingState, Reason, Snapshot, TokenState};
 pub use time::{BootId, BootTime, ClockTrust, Now, WallTime};

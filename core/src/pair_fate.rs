@@ -7,7 +7,7 @@
 use super::credential::Credential;
 use super::pending::Pending;
 use super::storage::Tokens;
-use crate::{Context, Core, DeviceInfo, GrantId, Note, Pairing, TokenPair};
+use crate::{Context, Core, DeviceInfo, GrantId, LogEvent, PairingRecord, TokenPair};
 
 /// Where a pair comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub(super) const fn fate(source: Source, situation: Situation) -> Fate {
             Pending::NewPairing => Fate::CandidateOfNew,
             Pending::Tombstone => Fate::RevokeAndHoldBack,
             Pending::Nothing | Pending::IntentMark | Pending::RefreshedPair if situation.paired => Fate::Candidate,
-            // No ghost device in somebody's project.
+            // No unrevoked grant in somebody's project.
             Pending::Nothing | Pending::IntentMark | Pending::RefreshedPair => Fate::Revoke,
         },
         Source::StaleCandidate if situation.pending.may_conclude() => Fate::Drop,
@@ -96,9 +96,9 @@ impl Core {
 
     /// Carries out what was decided of a pair that came in. `name`: what the server calls the
     /// device, if it is a new one.
-    pub(super) fn settle(&mut self, cx: &mut Context<'_>, pair: TokenPair, name: String, fate: Fate) {
+    pub(super) fn apply_fate(&mut self, cx: &mut Context<'_>, pair: TokenPair, name: String, fate: Fate) {
         match fate {
-            Fate::Adopt => self.store_incoming(cx, pair, false),
+            Fate::Adopt => self.store_replacement(cx, pair, false),
             Fate::NewPairing => self.store_new_pairing(cx, pair, name),
             Fate::Candidate => self.keep_candidate(cx, pair),
             Fate::CandidateOfNew => self.pairing.keep_candidate(pair),
@@ -129,17 +129,17 @@ impl Core {
     }
 
     /// Decides about the candidate and carries it out. `None`: there is no candidate.
-    pub(super) fn settle_candidate(&mut self, cx: &mut Context<'_>, source: Source) -> Option<Fate> {
+    pub(super) fn resolve_candidate(&mut self, cx: &mut Context<'_>, source: Source) -> Option<Fate> {
         let fate = self.fate(source);
-        let held = self.credential.paired_mut()?;
+        let credential = self.credential.paired_mut()?;
         if fate == Fate::Keep {
-            return held.stored().candidate.as_ref().map(|_| fate);
+            return credential.stored().candidate.as_ref().map(|_| fate);
         }
-        let candidate = held.take_candidate()?;
+        let candidate = credential.take_candidate()?;
         if fate == Fate::Adopt {
             // It takes the other's place as a refreshed one would.
             self.abandon_unsent_refresh(cx);
-            self.store_incoming(cx, candidate, true);
+            self.store_replacement(cx, candidate, true);
         }
         Some(fate)
     }
@@ -147,8 +147,8 @@ impl Core {
     /// The same device at the server: to revoke this pair could take the living one along. A probe
     /// tells which of the two lives.
     pub(super) fn keep_candidate(&mut self, cx: &mut Context<'_>, pair: TokenPair) {
-        if let Some(held) = self.credential.paired_mut() {
-            held.set_candidate(pair);
+        if let Some(credential) = self.credential.paired_mut() {
+            credential.set_candidate(pair);
             self.refresh.outdate();
             self.store_current(cx, Tokens::New);
             self.ask_which_lives(cx);
@@ -163,7 +163,7 @@ impl Core {
         self.revoke_replaced(cx);
         self.credential.count(&pair);
         self.credential.count_grant();
-        let pairing = Pairing {
+        let pairing = PairingRecord {
             pair,
             mark: None,
             candidate: None,
@@ -180,17 +180,17 @@ impl Core {
     /// list before the new pairing goes on disk: if a crash comes in between, the entry is of the
     /// living grant and is dropped.
     fn revoke_replaced(&mut self, cx: &mut Context<'_>) {
-        let Some(held) = self.credential.paired().filter(|_| self.setup.policy().separate_grants) else {
+        let Some(credential) = self.credential.paired().filter(|_| self.setup.policy().separate_grants) else {
             return;
         };
-        let grant = held.grant();
-        let newest = self.refresh.incoming().unwrap_or(&held.stored().pair).clone();
+        let grant = credential.grant();
+        let newest = self.refresh.replacement().unwrap_or(&credential.stored().pair).clone();
         let sent = self.refresh.sent().map(|(op, _)| op);
         self.revoke_pair(cx, grant, &newest, sent);
     }
 
     /// Takes a new grant into use.
-    pub(super) fn install(&mut self, cx: &mut Context<'_>, pairing: Pairing) {
+    pub(super) fn install(&mut self, cx: &mut Context<'_>, pairing: PairingRecord) {
         let replaced = self.credential.is_paired();
         self.abandon_unsent_refresh(cx);
         self.refresh.start_anew(cx);
@@ -198,7 +198,7 @@ impl Core {
         let (grant, generation) = (self.credential.grant(), self.credential.generation());
         let credential = Credential::new(grant, generation, pairing, &self.setup, cx, false);
         self.credential.pair(credential);
-        cx.note(Note::Paired {
+        cx.log(LogEvent::Paired {
             generation,
             replaced,
             refreshable,

@@ -20,7 +20,7 @@ pub struct TokenPair {
     /// Absent when the server granted no `offline` scope.
     pub refresh: Option<RefreshToken>,
     /// Life of the access token from [`TokenPair::obtained`], as granted.
-    pub lifetime: Duration,
+    pub expires_in: Duration,
     /// When the request that brought it was sent: earlier than the server's own start, so that
     /// every conclusion errs on the safe side.
     pub obtained: Stamp,
@@ -69,12 +69,12 @@ pub enum Body {
     /// No pairing, and why.
     Tombstone(Reason),
     /// A pairing.
-    Paired(Box<Pairing>),
+    Paired(Box<PairingRecord>),
 }
 
 /// The living part of a [`Record`].
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Pairing {
+pub struct PairingRecord {
     /// The tokens.
     pub pair: TokenPair,
     /// Present while a refresh was announced and its outcome is not on disk (I3).

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::backoff::{Change, Retry};
 use super::credential::Credential;
 use crate::{
-    BootTime, Context, Core, Fault, GrantId, MAX_REVOCATIONS, Note, Now, OpId, PendingRevocation, RefreshAnswer,
+    BootTime, Context, Core, Fault, GrantId, LogEvent, MAX_REVOCATIONS, Now, OpId, PendingRevocation, RefreshAnswer,
     Request, Revocable, RevokeAnswer, Store, TokenPair, WallTime,
 };
 
@@ -64,7 +64,7 @@ impl Revocations {
         self.retry.forget_failures(now);
     }
 
-    pub(super) fn spare(&mut self, grant: GrantId) {
+    pub(super) fn exempt(&mut self, grant: GrantId) {
         self.entries.retain(|entry| entry.pending.grant != grant);
     }
 
@@ -126,7 +126,7 @@ impl Core {
         let life = if pair.refresh.is_some() {
             self.setup.policy().refresh_token_life
         } else {
-            pair.lifetime
+            pair.expires_in
         };
         let refresh = pair.refresh.clone().map(Revocable::Refresh);
         let Some(token) = refresh.or_else(|| pair.access.clone().map(Revocable::Access)) else {
@@ -137,7 +137,7 @@ impl Core {
         self.revocations.entries.push(Entry { pending, waits_for });
         if self.revocations.entries.len() > MAX_REVOCATIONS {
             self.revocations.entries.remove(0);
-            cx.note(Note::RevocationDropped);
+            cx.log(LogEvent::RevocationDropped);
         }
         self.store_revocations(cx);
     }
@@ -179,7 +179,7 @@ impl Core {
 
     pub(super) fn start_revocation(&mut self, cx: &mut Context<'_>) {
         if self.revocations.prune(cx.now.wall, self.setup.policy().can_revoke) {
-            cx.note(Note::RevocationDropped);
+            cx.log(LogEvent::RevocationDropped);
             self.store_revocations(cx);
         }
         let Some((at, start)) = self.revocation_starts() else {
@@ -205,10 +205,10 @@ impl Core {
                 self.revocations.entries.retain(|entry| entry.pending.token != token);
                 self.revocations.retry.reset();
                 self.store_revocations(cx);
-                cx.note(if answer == RevokeAnswer::Done {
-                    Note::Revoked
+                cx.log(if answer == RevokeAnswer::Done {
+                    LogEvent::Revoked
                 } else {
-                    Note::RevocationDropped
+                    LogEvent::RevocationDropped
                 });
             }
             RevokeAnswer::Failed(fault) => self.revoke_failed(cx, fault),
@@ -222,7 +222,7 @@ impl Core {
         self.revocation_tried(cx);
     }
 
-    pub(super) fn hasten_revocations(&mut self, cx: &mut Context<'_>, change: Change) {
+    pub(super) fn retry_revocations(&mut self, cx: &mut Context<'_>, change: Change) {
         if self.revocations.retry.cured_by(change) {
             let by = cx.at().after(cx.draw(Duration::ZERO, NETWORK_UP_SPREAD));
             self.revocations.retry.retry_by(by);

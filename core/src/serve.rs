@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::calls::{CALL_LIMIT, Judgement, Kind, PendingCall, TokenCall, Wants};
+use super::calls::{CALL_LIMIT, CallKind, Judgement, PendingCall, TokenCall, Wants};
 use super::credential::Credential;
 use super::refresh::SENT_HOLD;
 use crate::{BootTime, CallError, CallId, Client, Context, Core, RefreshMode, Reply};
@@ -31,32 +31,33 @@ impl Core {
         if self.examination_changed() {
             Some(now)
         } else {
-            self.call_due(Kind::Token, now)
+            self.call_due(CallKind::Token, now)
         }
     }
 
     pub(super) fn answer_token_calls(&mut self, cx: &mut Context<'_>) {
         self.examine_by_refresh();
-        self.answer_due(cx, Kind::Token);
+        self.answer_due(cx, CallKind::Token);
     }
 
     /// Whether a caller is short of a token: its wait makes a refresh mandatory.
     pub(super) fn waited_for(&self, now: BootTime) -> bool {
-        let Some(held) = self.credential.paired() else {
+        let Some(credential) = self.credential.paired() else {
             return false;
         };
-        let short = |call: &PendingCall| matches!(&call.wants, Wants::Token(wants) if self.short(held, *wants, now));
-        self.calls.of(Kind::Token).any(short)
+        let short =
+            |call: &PendingCall| matches!(&call.wants, Wants::Token(wants) if self.short(credential, *wants, now));
+        self.calls.of(CallKind::Token).any(short)
     }
 
     pub(super) fn hand_out(&mut self, cx: &mut Context<'_>, call: CallId, wants: TokenCall) {
         let now = cx.at();
-        let Some(held) = self.credential.in_hand_mut() else {
+        let Some(credential) = self.credential.in_hand_mut() else {
             return cx.reply(call, Err(CallError::NotPaired));
         };
-        cx.reply(call, token_reply(held, now));
-        held.hand_to(wants.client.uid);
-        let from_window = held.refresh_after().is_some_and(|opens| opens <= now);
+        cx.reply(call, token_reply(credential, now));
+        credential.hand_to(wants.client.uid);
+        let from_window = credential.refresh_after().is_some_and(|opens| opens <= now);
         if from_window && self.setup.policy().refresh == RefreshMode::OnDemand && self.credential.is_paired() {
             self.refresh.demand();
         }
@@ -64,35 +65,35 @@ impl Core {
     }
 
     pub(super) fn judge_token(&self, call: &PendingCall, wants: TokenCall, now: BootTime) -> Judgement {
-        let Some(held) = self.credential.paired() else {
+        let Some(credential) = self.credential.paired() else {
             return self.judge_without_pairing(call, wants, now);
         };
-        if held.unconfirmed() && self.setup.policy().can_probe {
+        if credential.unconfirmed() && self.setup.policy().can_probe {
             self.judge_unconfirmed(call, now)
         } else if self.refresh.is_storing() {
             // The token in hand is dead and the next one all but on disk.
             call.until_deadline(now)
         } else if let Some(until) = self
-            .hold(held)
+            .hold(credential)
             .map(|hold| hold.min(call.deadline))
             .filter(|until| now < *until)
         {
             Judgement::WaitUntil(until)
-        } else if self.short(held, wants, now) {
-            self.judge_short(held, call, wants, now)
+        } else if self.short(credential, wants, now) {
+            self.judge_short(credential, call, wants, now)
         } else {
             // A caller that rejected this token is better served by another one; if that does not
             // come, by this one.
-            self.held_back(call, wants, now)
+            self.deferred_until(call, wants, now)
                 .map_or(Judgement::Token(wants), Judgement::WaitUntil)
         }
     }
 
     /// The token in hand does not do for this caller.
-    fn judge_short(&self, held: &Credential, call: &PendingCall, wants: TokenCall, now: BootTime) -> Judgement {
-        if held.refresh_token().is_none() {
+    fn judge_short(&self, credential: &Credential, call: &PendingCall, wants: TokenCall, now: BootTime) -> Judgement {
+        if credential.refresh_token().is_none() {
             // Nothing better will come; what still lives is better than an error.
-            return if held.dead(now) {
+            return if credential.is_unusable(now) {
                 Judgement::Answer(Err(CallError::NotPaired))
             } else {
                 Judgement::Token(wants)
@@ -122,7 +123,7 @@ impl Core {
         }
         if self.credential.served().is_some() {
             return self
-                .held_back(call, wants, now)
+                .deferred_until(call, wants, now)
                 .map_or(Judgement::Token(wants), Judgement::WaitUntil);
         }
         let hold = self
@@ -143,36 +144,36 @@ impl Core {
     }
 
     /// Until when this caller waits because of a rejection, if it does.
-    fn held_back(&self, call: &PendingCall, wants: TokenCall, now: BootTime) -> Option<BootTime> {
+    fn deferred_until(&self, call: &PendingCall, wants: TokenCall, now: BootTime) -> Option<BootTime> {
         self.held_until(wants.client, wants.reconnected, call.deadline, now)
             .filter(|until| now < *until)
     }
 
     /// Until when callers wait although the token in hand would do: it may be dying this very
     /// moment.
-    fn hold(&self, held: &Credential) -> Option<BootTime> {
+    fn hold(&self, credential: &Credential) -> Option<BootTime> {
         if let Some((_, mark)) = self.refresh.sent() {
             return Some(mark.at.after(SENT_HOLD));
         }
         // An unanswered refresh, and the probe that tells whether the old token survived it is
         // under way.
-        let since = held.stored().mark.and_then(|_| self.probe.since())?;
-        (!held.refused()).then(|| since.after(SENT_HOLD))
+        let since = credential.stored().mark.and_then(|_| self.probe.since())?;
+        (!credential.rejected_by_server()).then(|| since.after(SENT_HOLD))
     }
 
     /// Whether the token in hand does not do for this caller: less life than it wishes for, or than
     /// the default.
-    fn short(&self, held: &Credential, wants: TokenCall, now: BootTime) -> bool {
+    fn short(&self, credential: &Credential, wants: TokenCall, now: BootTime) -> bool {
         let need = wants.min_validity.unwrap_or(self.setup.policy().min_validity);
-        held.short_of(need, now)
+        credential.short_of(need, now)
     }
 }
 
-fn token_reply(held: &Credential, now: BootTime) -> Result<Reply, CallError> {
-    let access = held.stored().pair.access.clone().ok_or(CallError::ServerError)?;
+fn token_reply(credential: &Credential, now: BootTime) -> Result<Reply, CallError> {
+    let access = credential.stored().pair.access.clone().ok_or(CallError::ServerError)?;
     Ok(Reply::Token {
         access,
-        expires_in: held.left(now),
-        generation: held.generation(),
+        expires_in: credential.remaining(now),
+        generation: credential.generation(),
     })
 }

@@ -13,8 +13,8 @@ use std::time::Duration;
 use super::backoff::{Cause, Retry};
 use super::pending::Pending;
 use crate::{
-    Body, BootTime, CallError, Context, Core, Effect, ErrorWord, Kept, Note, OpId, Pairing, Reason, Record, Slots,
-    Store,
+    Body, BootTime, CallError, Context, Core, Effect, ErrorWord, Kept, LogEvent, OpId, PairingRecord, Reason, Record,
+    Slots, Store,
 };
 
 /// Longest wait between tries to write what the disk did not take: it may be a pair that the next
@@ -127,7 +127,7 @@ impl Storage {
     }
 
     /// The refresh that the mark on its way was for is not sent.
-    pub(super) fn withdraw_mark(&mut self) {
+    pub(super) fn cancel_mark(&mut self) {
         for write in &mut self.unanswered {
             if write.what == What::Record(Pending::IntentMark) {
                 write.what = What::Record(Pending::Nothing);
@@ -147,7 +147,7 @@ impl Storage {
     }
 
     /// Whether a flow may still be in its file once all is done, or how that ends is not known yet.
-    pub(super) fn flow_unsettled(&self) -> bool {
+    pub(super) fn flow_pending(&self) -> bool {
         self.flow_unknown() || self.unanswered.iter().any(|write| write.what.same_file(What::Flow))
     }
 
@@ -264,7 +264,7 @@ impl Core {
                     Pending::IntentMark => self.marked(cx, ok),
                     // I1's one exception: where the disk fails, memory serves, and writing is
                     // retried until it works.
-                    Pending::RefreshedPair => self.adopt_incoming(cx),
+                    Pending::RefreshedPair => self.adopt_replacement(cx),
                     Pending::NewPairing => self.pairing_stored(cx),
                     Pending::Tombstone => self.tombstone_stored(cx, ok),
                 }
@@ -294,12 +294,12 @@ impl Core {
         let retry = &mut self.storage.retry;
         if ok {
             if retry.failing().is_some() {
-                cx.note(Note::StoreRecovered);
+                cx.log(LogEvent::StoreRecovered);
             }
             retry.reset();
         } else {
             if retry.failing().is_none() {
-                cx.note(Note::StoreFailed);
+                cx.log(LogEvent::StoreFailed);
             }
             retry.failed(cx, CallError::StorageFailed, Cause::Refused, None, DISK_CAP);
             self.fail_with(cx, ErrorWord::StorageFailed);
@@ -354,7 +354,13 @@ impl Core {
 
     /// Writes a pairing into one generation. Where its tokens are new, the other follows as soon as
     /// that has ended ([`Core::rewrite_due`]), and nobody waits for it.
-    pub(super) fn store_pairing(&mut self, cx: &mut Context<'_>, pairing: Pairing, tokens: Tokens, purpose: Pending) {
+    pub(super) fn store_pairing(
+        &mut self,
+        cx: &mut Context<'_>,
+        pairing: PairingRecord,
+        tokens: Tokens,
+        purpose: Pending,
+    ) {
         self.store_record(cx, Body::Paired(Box::new(pairing)), Slots::One, tokens, purpose);
     }
 
@@ -380,15 +386,15 @@ impl Core {
 
     /// Writes what memory holds.
     pub(super) fn store_current(&mut self, cx: &mut Context<'_>, tokens: Tokens) {
-        let Some(held) = self.credential.paired() else {
+        let Some(credential) = self.credential.paired() else {
             self.store_tombstone(cx, self.credential.reason(), Pending::Nothing);
             return;
         };
-        let mut pairing = held.to_pairing(self.refresh.mark().or(held.stored().mark));
-        if let Some(incoming) = self.refresh.incoming() {
+        let mut pairing = credential.to_pairing(self.refresh.mark().or(credential.stored().mark));
+        if let Some(replacement) = self.refresh.replacement() {
             // The pair in hand is used up; the one on its way to disk must not be overwritten by
             // it.
-            pairing.pair = incoming.clone();
+            pairing.pair = replacement.clone();
             pairing.mark = None;
         }
         self.store_pairing(cx, pairing, tokens, Pending::Nothing);

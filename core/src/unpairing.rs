@@ -8,12 +8,12 @@
 //! Owns: what came in for the pairing while the tombstone is being written, should that fail. Must
 //! never: write anything over the tombstone.
 
-use super::calls::{CALL_LIMIT, Kind, Wants};
+use super::calls::{CALL_LIMIT, CallKind, Wants};
 use super::credential::stamp;
 use super::pair_fate::Source;
 use super::pending::Pending;
 use crate::{
-    CallError, CallId, Command, Context, Core, IntentMark, Note, OpId, Reason, RefreshAnswer, TokenPair, WallTime,
+    CallError, CallId, Command, Context, Core, IntentMark, LogEvent, OpId, Reason, RefreshAnswer, TokenPair, WallTime,
 };
 
 /// `Unpair` under way: the tombstone is being written.
@@ -59,7 +59,7 @@ impl Core {
         if self.credential.has_residual() {
             self.forget_probe(cx);
         }
-        let Some(held) = self.credential.paired() else {
+        let Some(credential) = self.credential.paired() else {
             // A tombstone that a crash or a failing disk may have left in one generation only is
             // made whole first.
             if self.storage.record_behind() {
@@ -68,9 +68,9 @@ impl Core {
             self.done_when_durable(cx, call, true);
             return;
         };
-        let grant = held.grant();
-        let candidate = held.stored().candidate.clone();
-        let newest = self.refresh.incoming().unwrap_or(&held.stored().pair).clone();
+        let grant = credential.grant();
+        let candidate = credential.stored().candidate.clone();
+        let newest = self.refresh.replacement().unwrap_or(&credential.stored().pair).clone();
         self.abandon_unsent_refresh(cx);
         let detached = self.refresh.detach();
         // A person does not wait for the pace of an earlier failure.
@@ -101,28 +101,30 @@ impl Core {
         self.credential.unpair(Reason::Unpaired);
         self.refresh.forget_failures();
         self.forget_probe(cx);
-        cx.note(Note::Unpaired);
-        if self.storage.flow_unsettled() {
+        cx.log(LogEvent::Unpaired);
+        if self.storage.flow_pending() {
             self.forget_flow_file(cx);
-            for call in self.calls.take(Kind::Unpaired) {
+            for call in self.calls.take(CallKind::Unpaired) {
                 self.done_when_durable(cx, call.call, false);
             }
         } else {
-            self.calls.answer(cx, Kind::Unpaired, Ok(()));
+            self.calls.answer(cx, CallKind::Unpaired, Ok(()));
         }
     }
 
     /// Nothing has changed: neither here, nor at the server.
     fn unpair_failed(&mut self, cx: &mut Context<'_>, unpairing: Unpairing) {
-        self.calls.answer(cx, Kind::Unpaired, Err(CallError::StorageFailed));
-        let Some(held) = self.credential.paired() else { return };
+        self.calls.answer(cx, CallKind::Unpaired, Err(CallError::StorageFailed));
+        let Some(credential) = self.credential.paired() else {
+            return;
+        };
         // Which of the two came first is forgotten; to ask costs a probe.
-        let outdated = held.stored().candidate.is_some();
-        self.revocations.spare(held.grant());
+        let outdated = credential.stored().candidate.is_some();
+        self.revocations.exempt(credential.grant());
         self.store_revocations(cx);
         self.storage.tombstone_failed();
         if let Some(refreshed) = unpairing.refreshed {
-            self.store_incoming(cx, refreshed, false);
+            self.store_replacement(cx, refreshed, false);
         } else if let Some(detached) = unpairing.detached {
             self.refresh.reattach(detached, outdated);
         }
@@ -147,16 +149,16 @@ impl Core {
         // Should the tombstone fail, the pairing goes on with what this taught.
         match (answer, mark) {
             (RefreshAnswer::Granted(grant), mark) => {
-                if let (Some((_, mark)), Some(held)) = (mark, self.credential.paired()) {
+                if let (Some((_, mark)), Some(credential)) = (mark, self.credential.paired()) {
                     let obtained = stamp(self.setup.boot(), mark.at, date, cx.now);
-                    let pair = grant.clone().into_pair(held.refresh_token(), obtained, cx);
-                    self.settle(cx, pair, String::new(), fate);
+                    let pair = grant.clone().into_pair(credential.refresh_token(), obtained, cx);
+                    self.apply_fate(cx, pair, String::new(), fate);
                 }
                 self.store_revocations(cx);
             }
             (RefreshAnswer::Failed(fault), Some((_, mark))) => self.sent_refresh_failed(cx, mark, *fault, false),
-            (RefreshAnswer::ClientRejected(objection), Some((_, mark))) => self.refresh_rejected(cx, mark, *objection),
-            (RefreshAnswer::Failed(_) | RefreshAnswer::ClientRejected(_) | RefreshAnswer::Dead, _) => {}
+            (RefreshAnswer::ClientRejected(error), Some((_, mark))) => self.refresh_rejected(cx, mark, *error),
+            (RefreshAnswer::Failed(_) | RefreshAnswer::ClientRejected(_) | RefreshAnswer::InvalidGrant, _) => {}
         }
         self.refresh.release(cx);
         self.revoke_before_code();

@@ -65,7 +65,10 @@ impl Core {
 
     fn view(&self, now: BootTime) -> Snapshot {
         let (pairing, reason) = self.pairing_view(now);
-        let served = self.credential.served().filter(|held| held.usable());
+        let served = self
+            .credential
+            .served()
+            .filter(|credential| credential.has_access_token());
         Snapshot {
             pairing,
             reason,
@@ -76,7 +79,7 @@ impl Core {
             device: self
                 .credential
                 .paired()
-                .map_or_else(DeviceInfo::default, |held| held.stored().device.clone()),
+                .map_or_else(DeviceInfo::default, |credential| credential.stored().device.clone()),
             last_error: self.published.last_error,
         }
     }
@@ -113,7 +116,7 @@ impl Core {
     /// What is wrong although a pairing exists. A background refresh that fails is nobody's concern
     /// until a token is short.
     fn paired_reason(&self, now: BootTime) -> Reason {
-        let Some(held) = self.credential.paired() else {
+        let Some(credential) = self.credential.paired() else {
             return Reason::None;
         };
         if let Some(reason) = self.setup.missing() {
@@ -122,13 +125,13 @@ impl Core {
         if self.refresh.client_rejected() {
             return Reason::ClientRejected;
         }
-        if held.refresh_token().is_none() {
+        if credential.refresh_token().is_none() {
             return Reason::NoRefreshToken;
         }
-        if !held.usable() {
+        if !credential.has_access_token() {
             return Reason::ServerError;
         }
-        if !held.dead(now) {
+        if !credential.is_unusable(now) {
             return Reason::None;
         }
         match self.refresh.failing() {
@@ -141,22 +144,22 @@ impl Core {
     }
 
     fn attention(&self, now: BootTime) -> bool {
-        let Some(held) = self.credential.paired() else {
-            return !self.setup.is_ready() || verdict_needs_person(self.credential.reason());
+        let Some(credential) = self.credential.paired() else {
+            return !self.setup.is_ready() || reason_needs_person(self.credential.reason());
         };
         !self.setup.is_ready()
             || self.refresh.client_rejected()
-            || held.refresh_token().is_none()
-            || !held.usable()
+            || credential.refresh_token().is_none()
+            || !credential.has_access_token()
             // Nobody is offline: something here is in the way, and does not mend itself.
-            || (held.dead(now) && matches!(self.refresh.failing(), Some(CallError::Local(_))))
-            || held.refresh_ends().is_some_and(|end| {
+            || (credential.is_unusable(now) && matches!(self.refresh.failing(), Some(CallError::Local(_))))
+            || credential.refresh_ends().is_some_and(|end| {
                 end.before(first_warning_lead(self.setup.policy().refresh_token_life)) <= now
             })
     }
 
     fn token_view(&self, now: BootTime) -> TokenState {
-        let Some(held) = self.credential.paired() else {
+        let Some(credential) = self.credential.paired() else {
             return if self.credential.served().is_some() {
                 TokenState::Valid
             } else {
@@ -165,7 +168,7 @@ impl Core {
         };
         if !self.refresh.is_idle() {
             TokenState::Refreshing
-        } else if held.dead(now) {
+        } else if credential.is_unusable(now) {
             TokenState::Stale
         } else {
             TokenState::Valid
@@ -175,7 +178,7 @@ impl Core {
 
 /// Whether a pairing ended in a way that only a person can mend. An untouched device and one
 /// unpaired on purpose wait for nobody.
-const fn verdict_needs_person(reason: Reason) -> bool {
+const fn reason_needs_person(reason: Reason) -> bool {
     match reason {
         Reason::ClientRejected
         | Reason::Revoked

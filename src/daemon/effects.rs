@@ -124,7 +124,7 @@ impl EffectRunner {
                     done.published = true;
                 }
                 Effect::Reply(id, answer) => self.reply(id, answer),
-                Effect::Note(note) => entry::write(&Entry::from(&note).in_state(self.state)),
+                Effect::Log(event) => entry::write(&Entry::from(&event).in_state(self.state)),
                 Effect::Drained => done.drained = true,
             }
         }
@@ -179,7 +179,7 @@ impl EffectRunner {
                 None => self.in_flight.start(op, OnCancel::Finish, async { unsent() }),
             },
             Request::Poll(_) | Request::Exchange { .. } => self.send(op, OnCancel::Finish, request),
-            Request::DeviceCode | Request::Revoke(_) | Request::Identify(_) | Request::Heartbeat(_) => {
+            Request::DeviceCode | Request::Revoke(_) | Request::Probe(_) | Request::Heartbeat(_) => {
                 self.send(op, OnCancel::Abort, request);
             }
             Request::Authorize => {

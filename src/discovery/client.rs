@@ -80,7 +80,7 @@ impl Client {
             | Kind::Authorize
             | Kind::Exchange
             | Kind::Revoke
-            | Kind::Identify
+            | Kind::Probe
             | Kind::Heartbeat => {}
         }
         match self.resolve(kind).await {

@@ -13,7 +13,7 @@ mod refusals;
 use std::time::Duration;
 
 use super::{self as messages, Words};
-use c2c_auth_core::{FaultKind, Generation, Note, PairingState, Reason};
+use c2c_auth_core::{FaultKind, Generation, LogEvent, PairingState, Reason};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $id:literal $word:literal,)+) => {
@@ -137,19 +137,19 @@ impl Entry {
     }
 }
 
-impl From<&Note> for Entry {
+impl From<&LogEvent> for Entry {
     #[expect(
         clippy::too_many_lines,
         reason = "one arm for each note: a table, and tables are read whole"
     )]
-    fn from(note: &Note) -> Self {
-        match *note {
-            Note::CodeShown { expires_in } => Self::new(
+    fn from(event: &LogEvent) -> Self {
+        match *event {
+            LogEvent::CodeShown { expires_in } => Self::new(
                 Priority::Info,
                 CODE_SHOWN,
                 format!("A pairing code is shown for {}.", span(expires_in)),
             ),
-            Note::CodeRequestFailed { fault, retry_in } => Self::new(
+            LogEvent::CodeRequestFailed { fault, retry_in } => Self::new(
                 priority::of_fault(fault),
                 CODE_REQUEST_FAILED,
                 format!(
@@ -158,20 +158,20 @@ impl From<&Note> for Entry {
                     span(retry_in)
                 ),
             ),
-            Note::BadUserCode => Self::new(
+            LogEvent::BadUserCode => Self::new(
                 Priority::Warning,
                 BAD_USER_CODE,
                 "The server sent a malformed pairing code; it is not shown, and another one is requested.",
             ),
-            Note::StrayRedirect => Self::new(
+            LogEvent::StrayRedirect => Self::new(
                 Priority::Warning,
                 STRAY_REDIRECT,
                 "A redirect arrived that does not answer the current authorization request, or arrived again; pairing continues.",
             ),
-            Note::ExchangeFailed { fault, retry_in } => exchange_failed(fault, retry_in),
-            Note::CodeRefused { objection, ref word } => refusals::code_refused(objection, word.as_ref()),
-            Note::CodeEnded { ref word } => refusals::code_ended(word.as_ref()),
-            Note::SlowedDown { interval } => Self::new(
+            LogEvent::ExchangeFailed { fault, retry_in } => exchange_failed(fault, retry_in),
+            LogEvent::CodeRefused { error, ref word } => refusals::code_refused(error, word.as_ref()),
+            LogEvent::CodeEnded { ref word } => refusals::code_ended(word.as_ref()),
+            LogEvent::SlowedDown { interval } => Self::new(
                 Priority::Info,
                 SLOWED_DOWN,
                 format!(
@@ -179,50 +179,50 @@ impl From<&Note> for Entry {
                     span(interval)
                 ),
             ),
-            Note::FlowEnded { reason, ref word } => refusals::flow_ended(reason, word.as_ref()),
-            Note::Paired {
+            LogEvent::FlowEnded { reason, ref word } => refusals::flow_ended(reason, word.as_ref()),
+            LogEvent::Paired {
                 generation,
                 replaced,
                 refreshable,
             } => paired(generation, replaced, refreshable),
-            Note::Refreshed { generation, lifetime } => Self::new(
+            LogEvent::Refreshed { generation, expires_in } => Self::new(
                 Priority::Info,
                 REFRESHED,
                 format!(
                     "Refreshed: access token {} is valid for {}.",
                     generation.0,
-                    span(lifetime)
+                    span(expires_in)
                 ),
             )
             .generation(generation),
-            Note::TokenUnusable { token, why, retry_in } => {
+            LogEvent::TokenUnusable { token, why, retry_in } => {
                 refusals::token_unusable(token, why, span(retry_in).as_str())
             }
-            Note::RefreshFailed {
+            LogEvent::RefreshFailed {
                 fault,
                 retry_in,
                 ambiguous,
                 sends,
             } => refresh_failed(fault, retry_in, ambiguous, sends),
-            Note::ClientRejected { objection, paired } => refusals::client_rejected(objection, paired),
-            Note::PairingLost { reason } => Self::new(Priority::Error, PAIRING_LOST, {
+            LogEvent::ClientRejected { error, paired } => refusals::client_rejected(error, paired),
+            LogEvent::PairingLost { reason } => Self::new(Priority::Error, PAIRING_LOST, {
                 let Words { what, cure } = messages::reason(reason);
                 format!("The pairing is lost: {what}. {cure}.")
             })
             .reason(reason),
-            Note::Unpaired => Self::new(Priority::Info, UNPAIRED, "Unpaired on request."),
-            Note::Revoked => Self::new(
+            LogEvent::Unpaired => Self::new(Priority::Info, UNPAIRED, "Unpaired on request."),
+            LogEvent::Revoked => Self::new(
                 Priority::Info,
                 REVOKED,
                 "The server revoked the tokens of a former pairing.",
             ),
-            Note::RevocationDropped => Self::new(
+            LogEvent::RevocationDropped => Self::new(
                 Priority::Warning,
                 REVOCATION_DROPPED,
                 "The tokens of a former pairing could not be revoked at the server and are left to expire. If that matters, \
                  remove the device at the server.",
             ),
-            Note::RejectionUnfounded { caller, generation } => Self {
+            LogEvent::ReportContradicted { caller, generation } => Self {
                 caller: Some(caller),
                 ..Self::new(
                     Priority::Warning,
@@ -234,7 +234,7 @@ impl From<&Note> for Entry {
                 )
                 .generation(generation)
             },
-            Note::RejectionUnchecked { caller, generation } => Self {
+            LogEvent::ReportUnverified { caller, generation } => Self {
                 caller: Some(caller),
                 ..Self::new(
                     Priority::Warning,
@@ -246,24 +246,24 @@ impl From<&Note> for Entry {
                 )
                 .generation(generation)
             },
-            Note::TokenRefused { generation } => Self::new(
+            LogEvent::TokenRejected { generation } => Self::new(
                 Priority::Warning,
                 TOKEN_REFUSED,
                 format!("The server refused access token {} before it expired.", generation.0),
             )
             .generation(generation),
-            Note::StoreFailed => Self::new(
+            LogEvent::StoreFailed => Self::new(
                 Priority::Error,
                 STORE_FAILED,
                 "The state directory cannot be written; tokens are kept in memory and writing is retried. Check its free space \
                  and mount; c2c-authctl check names it.",
             ),
-            Note::StoreRecovered => Self::new(
+            LogEvent::StoreRecovered => Self::new(
                 Priority::Info,
                 STORE_RECOVERED,
                 "The state directory can be written again.",
             ),
-            Note::RefreshTokenAging { age } => Self::new(
+            LogEvent::RefreshTokenAging { age } => Self::new(
                 Priority::Warning,
                 REFRESH_TOKEN_AGING,
                 format!(
@@ -271,17 +271,17 @@ impl From<&Note> for Entry {
                     span(age)
                 ),
             ),
-            Note::RecordUnusable { reason } => Self::new(Priority::Error, RECORD_UNUSABLE, {
+            LogEvent::RecordUnusable { reason } => Self::new(Priority::Error, RECORD_UNUSABLE, {
                 let Words { what, cure } = messages::reason(reason);
                 format!("{}; it is kept but not used. {cure}.", messages::capital(what))
             })
             .reason(reason),
-            Note::RecordFellBack => Self::new(
+            LogEvent::RecordFellBack => Self::new(
                 Priority::Warning,
                 RECORD_FELL_BACK,
                 "A record of the pairing is damaged; the other one is in use and may be out of date.",
             ),
-            Note::RecordSpilled { doubted } => Self::new(Priority::Warning, RECORD_SPILLED, {
+            LogEvent::RecordSpilled { doubted } => Self::new(Priority::Warning, RECORD_SPILLED, {
                 let doubt = if doubted {
                     " A record in the state directory is damaged, so it may be out of date."
                 } else {
@@ -292,7 +292,7 @@ impl From<&Note> for Entry {
                      now.{doubt}"
                 )
             }),
-            Note::FlowResumed => Self::new(
+            LogEvent::FlowResumed => Self::new(
                 Priority::Info,
                 FLOW_RESUMED,
                 "Pairing continues after the restart; the code is still valid.",

@@ -4,8 +4,8 @@ use super::reason::{Words, words};
 use c2c_auth_core::OAuthErrorCode;
 
 /// The standard word, and the setting that cures it.
-pub(super) const fn oauth_error(objection: OAuthErrorCode) -> Words {
-    match objection {
+pub(super) const fn oauth_error(error: OAuthErrorCode) -> Words {
+    match error {
         OAuthErrorCode::Client => words(
             "invalid_client",
             "Check the client id (provider.client-id, else device.client-id) and the client secret",

@@ -25,8 +25,8 @@ use super::standard::{IDENTITY, declines, is_passing, is_throttled, poll_goes_on
 use super::uri::BaseUri;
 use super::{Kind, text};
 use c2c_auth_core::{
-    AccessToken, Answer, CodeAnswer, DeviceInfo, ErrorCode, Fault, PollAnswer, PrepareAnswer, RefreshAnswer,
-    RefreshToken, Request, ResourceAnswer, Revocable, RevokeAnswer, Secret, TokenGrant,
+    AccessToken, Answer, CodeAnswer, DeviceInfo, ErrorCode, Fault, PollAnswer, PrepareAnswer, ProbeAnswer,
+    RefreshAnswer, RefreshToken, Request, Revocable, RevokeAnswer, Secret, TokenGrant,
 };
 
 const CODES: CodeRules = CodeRules {
@@ -141,7 +141,7 @@ impl FrameioC2c {
                 };
                 self.form(REVOKE_PATH, &[("token", token)], entropy)
             }
-            Request::Identify(token) => self.bearer(Method::GET, IDENTIFY_PATH, token),
+            Request::Probe(token) => self.bearer(Method::GET, IDENTIFY_PATH, token),
             Request::Heartbeat(token) => self.bearer(Method::POST, HEARTBEAT_PATH, token),
             // Devices of C2C have the device grant and no other.
             Request::Authorize | Request::Exchange { .. } => None,
@@ -160,8 +160,8 @@ impl FrameioC2c {
             Kind::Prepare => Answer::Prepare(prepare(response)),
             Kind::Refresh => Answer::Refresh(refresh(response)),
             Kind::Revoke => Answer::Revoke(revoke(response)),
-            Kind::Identify => Answer::Resource(identify(response)),
-            Kind::Heartbeat => Answer::Resource(heartbeat(response)),
+            Kind::Probe => Answer::Probe(identify(response)),
+            Kind::Heartbeat => Answer::Probe(heartbeat(response)),
             Kind::Authorize | Kind::Exchange => kind.failed(fault(response)),
         }
     }
@@ -242,11 +242,11 @@ fn code(response: &HttpResponse) -> CodeAnswer {
             Some(Err(NoCode::Unreadable)) | None => CodeAnswer::Failed(fault(response)),
         };
     }
-    let objection = match response.error() {
+    let oauth_error_code = match response.error() {
         ErrorBody::Word(word) => rejects_client(&word),
         ErrorBody::Detailed(_) | ErrorBody::Unreadable => None,
     };
-    objection.map_or_else(|| CodeAnswer::Failed(fault(response)), CodeAnswer::ClientRejected)
+    oauth_error_code.map_or_else(|| CodeAnswer::Failed(fault(response)), CodeAnswer::ClientRejected)
 }
 
 /// RFC 8628 §3.5. No status is asked for beyond 4xx: servers are known to send these words with
@@ -299,9 +299,9 @@ fn refresh(response: &HttpResponse) -> RefreshAnswer {
         };
     }
     match (response.status.as_u16(), response.error()) {
-        (400, ErrorBody::Word(word)) if word == "invalid_request" => RefreshAnswer::Dead,
-        (400 | 401, ErrorBody::Word(word)) if word == "invalid_grant" => RefreshAnswer::Dead,
-        (401, ErrorBody::Detailed(401.0)) => RefreshAnswer::Dead,
+        (400, ErrorBody::Word(word)) if word == "invalid_request" => RefreshAnswer::InvalidGrant,
+        (400 | 401, ErrorBody::Word(word)) if word == "invalid_grant" => RefreshAnswer::InvalidGrant,
+        (401, ErrorBody::Detailed(401.0)) => RefreshAnswer::InvalidGrant,
         (400 | 401, ErrorBody::Word(word)) => {
             rejects_client(&word).map_or_else(|| RefreshAnswer::Failed(fault(response)), RefreshAnswer::ClientRejected)
         }
@@ -332,7 +332,7 @@ fn revoke(response: &HttpResponse) -> RevokeAnswer {
 }
 
 /// An answer labelled HTML has to name a project: a 2xx may decide which of two pairs lives.
-fn identify(response: &HttpResponse) -> ResourceAnswer {
+fn identify(response: &HttpResponse) -> ProbeAnswer {
     resource(response, || {
         let device = device(&response.object()?);
         (!response.is_html() || !device.project_id.is_empty()).then_some(Some(device))
@@ -340,19 +340,19 @@ fn identify(response: &HttpResponse) -> ResourceAnswer {
 }
 
 /// Documented as 204. Another 2xx must at least not be somebody else's page.
-fn heartbeat(response: &HttpResponse) -> ResourceAnswer {
+fn heartbeat(response: &HttpResponse) -> ProbeAnswer {
     let ours = response.status == StatusCode::NO_CONTENT
         || (!response.is_html() && (response.object().is_some() || response.is_empty()));
     resource(response, || ours.then_some(None))
 }
 
 /// The status decides over a 401: the C2C documentation shows bodies that name another code.
-fn resource(response: &HttpResponse, alive: impl FnOnce() -> Option<Option<DeviceInfo>>) -> ResourceAnswer {
+fn resource(response: &HttpResponse, alive: impl FnOnce() -> Option<Option<DeviceInfo>>) -> ProbeAnswer {
     if response.status == StatusCode::UNAUTHORIZED {
-        return ResourceAnswer::Unauthorized;
+        return ProbeAnswer::Rejected;
     }
     let alive = if response.status.is_success() { alive() } else { None };
-    alive.map_or_else(|| ResourceAnswer::Failed(fault(response)), ResourceAnswer::Alive)
+    alive.map_or_else(|| ProbeAnswer::Failed(fault(response)), ProbeAnswer::Accepted)
 }
 
 fn tokens(response: &HttpResponse) -> Option<TokenGrant> {

@@ -82,7 +82,7 @@ fn access(object: &Object<'_>) -> Result<AccessToken, Unusable> {
     if bearer {
         Ok(AccessToken::new(token.to_owned()))
     } else {
-        Err(Unusable::Kind)
+        Err(Unusable::TokenType)
     }
 }
 

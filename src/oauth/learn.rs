@@ -137,7 +137,7 @@ impl Server {
             Kind::Revoke if self.settings.issuer.is_some() && !self.exhausted => {
                 self.without(endpoints.revocation.as_ref(), REVOCATION)
             }
-            Kind::Revoke | Kind::Identify | Kind::Heartbeat => None,
+            Kind::Revoke | Kind::Probe | Kind::Heartbeat => None,
         }
     }
 
@@ -149,7 +149,7 @@ impl Server {
             Kind::Revoke => &endpoints.revocation,
             Kind::Authorize => &endpoints.authorization,
             // No standard server's.
-            Kind::Identify | Kind::Heartbeat => return false,
+            Kind::Probe | Kind::Heartbeat => return false,
         };
         self.settings.issuer.is_some() && written.is_none()
     }

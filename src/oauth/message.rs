@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use super::date;
 use super::json::{Json, Object};
-use super::standard::objection;
+use super::standard::oauth_error_code;
 use super::uri::Origin;
 use c2c_auth_core::{Fault, FaultKind, OAuthErrorCode, WallTime};
 
@@ -153,9 +153,9 @@ impl HttpResponse {
 
     /// The server's objection to the request, where it is in the protocol's words.
     #[must_use]
-    pub(crate) fn objection(&self) -> Option<OAuthErrorCode> {
+    pub(crate) fn oauth_error_code(&self) -> Option<OAuthErrorCode> {
         match self.error() {
-            ErrorBody::Word(word) => Some(objection(&word)),
+            ErrorBody::Word(word) => Some(oauth_error_code(&word)),
             ErrorBody::Detailed(_) | ErrorBody::Unreadable => None,
         }
     }

@@ -5,7 +5,7 @@
 //! server's string through uncleaned.
 //!
 //! Invariants:
-//! - A terminal verdict ([`RefreshAnswer::Dead`](c2c_auth_core::RefreshAnswer)) needs a parsed
+//! - A final answer ([`RefreshAnswer::InvalidGrant`](c2c_auth_core::RefreshAnswer)) needs a parsed
 //!   protocol error of an exact shape and status at the token endpoint (I9). HTML, redirects, 429,
 //!   5xx and everything unreadable are faults.
 //! - Every text that leaves here is capped and free of control, bidi and zero-width characters.
@@ -50,7 +50,7 @@ pub(crate) use uri::{BaseUri, Endpoint, Issuer, Origin, RedirectUri, UriError};
 
 use c2c_auth_core::{
     Answer, AuthorizeAnswer, CodeAnswer, ErrorCode, ExchangeAnswer, Fault, FaultKind, PollAnswer, PrepareAnswer,
-    Redirect, RefreshAnswer, RefreshToken, Request, ResourceAnswer, RevokeAnswer, Secret,
+    ProbeAnswer, Redirect, RefreshAnswer, RefreshToken, Request, RevokeAnswer, Secret,
 };
 
 const FRAMEIO_C2C: &str = "frameio-c2c";
@@ -114,8 +114,8 @@ pub(crate) enum Kind {
     Refresh,
     // [`Request::Revoke`].
     Revoke,
-    // [`Request::Identify`].
-    Identify,
+    // [`Request::Probe`].
+    Probe,
     // [`Request::Heartbeat`].
     Heartbeat,
     // [`Request::Authorize`].
@@ -132,7 +132,7 @@ impl Kind {
         match self {
             Self::Poll | Self::Refresh | Self::Exchange => TOKEN_LIMIT,
             Self::Prepare => PREPARE_LIMIT,
-            Self::DeviceCode | Self::Revoke | Self::Identify | Self::Heartbeat | Self::Authorize => ORDINARY_LIMIT,
+            Self::DeviceCode | Self::Revoke | Self::Probe | Self::Heartbeat | Self::Authorize => ORDINARY_LIMIT,
         }
     }
 }
@@ -190,7 +190,7 @@ impl Provider {
                 Request::DeviceCode
                 | Request::Poll(_)
                 | Request::Prepare
-                | Request::Identify(_)
+                | Request::Probe(_)
                 | Request::Heartbeat(_)
                 | Request::Authorize
                 | Request::Exchange { .. },
@@ -217,8 +217,8 @@ impl Provider {
         };
         match self.read(kind, response) {
             Answer::Poll(PollAnswer::CodeUnknown(word)) => Answer::Poll(PollAnswer::CodeUnknown(named(word))),
-            Answer::Exchange(ExchangeAnswer::Dead(objection, word)) => {
-                Answer::Exchange(ExchangeAnswer::Dead(objection, named(word)))
+            Answer::Exchange(ExchangeAnswer::InvalidGrant(oauth_error_code, word)) => {
+                Answer::Exchange(ExchangeAnswer::InvalidGrant(oauth_error_code, named(word)))
             }
             answer => answer,
         }
@@ -245,7 +245,7 @@ impl Provider {
             Kind::Refresh => Answer::Refresh(server.refreshed(response)),
             Kind::Revoke => Answer::Revoke(standard::revoked(response)),
             // Never asked of these servers.
-            Kind::Prepare | Kind::Identify | Kind::Heartbeat | Kind::Authorize => kind.failed(response.fault()),
+            Kind::Prepare | Kind::Probe | Kind::Heartbeat | Kind::Authorize => kind.failed(response.fault()),
         }
     }
 
@@ -288,7 +288,7 @@ impl Kind {
             Request::Prepare => Self::Prepare,
             Request::Refresh { .. } => Self::Refresh,
             Request::Revoke(_) => Self::Revoke,
-            Request::Identify(_) => Self::Identify,
+            Request::Probe(_) => Self::Probe,
             Request::Heartbeat(_) => Self::Heartbeat,
             Request::Authorize => Self::Authorize,
             Request::Exchange { .. } => Self::Exchange,
@@ -304,7 +304,7 @@ impl Kind {
             Self::Prepare => Answer::Prepare(PrepareAnswer::Failed(fault)),
             Self::Refresh => Answer::Refresh(RefreshAnswer::Failed(fault)),
             Self::Revoke => Answer::Revoke(RevokeAnswer::Failed(fault)),
-            Self::Identify | Self::Heartbeat => Answer::Resource(ResourceAnswer::Failed(fault)),
+            Self::Probe | Self::Heartbeat => Answer::Probe(ProbeAnswer::Failed(fault)),
             Self::Authorize => Answer::Authorize(AuthorizeAnswer::Failed(fault)),
             Self::Exchange => Answer::Exchange(ExchangeAnswer::Failed(fault)),
         }
@@ -317,7 +317,7 @@ impl Kind {
     pub(crate) const fn is_followed(self) -> bool {
         match self {
             Self::DeviceCode | Self::Poll | Self::Exchange | Self::Refresh => true,
-            Self::Authorize | Self::Prepare | Self::Revoke | Self::Identify | Self::Heartbeat => false,
+            Self::Authorize | Self::Prepare | Self::Revoke | Self::Probe | Self::Heartbeat => false,
         }
     }
 }

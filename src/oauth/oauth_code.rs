@@ -10,7 +10,9 @@ use zeroize::Zeroizing;
 use super::message::{ErrorBody, HttpRequest, HttpResponse};
 use super::pkce;
 use super::redirect::{From, RedirectError};
-use super::standard::{Quirks, Server, ServerSettings, is_passing, is_throttled, objection, rejects_client, tokens};
+use super::standard::{
+    Quirks, Server, ServerSettings, is_passing, is_throttled, oauth_error_code, rejects_client, tokens,
+};
 use super::uri::{Issuer, RedirectUri};
 use c2c_auth_core::{AuthorizationCode, CodeVerifier, ErrorCode, ExchangeAnswer, Redirect, StateParameter};
 
@@ -101,7 +103,7 @@ impl OauthCode {
             ErrorBody::Word(_) if is_throttled(response) => ExchangeAnswer::Failed(response.fault()),
             ErrorBody::Word(word) if is_passing(&word) => ExchangeAnswer::Failed(response.fault()),
             ErrorBody::Word(word) => rejects_client(&word).map_or_else(
-                || ExchangeAnswer::Dead(objection(&word), ErrorCode::new(&word)),
+                || ExchangeAnswer::InvalidGrant(oauth_error_code(&word), ErrorCode::new(&word)),
                 ExchangeAnswer::ClientRejected,
             ),
             ErrorBody::Detailed(_) | ErrorBody::Unreadable => ExchangeAnswer::Failed(response.fault()),

@@ -59,12 +59,12 @@ impl OauthDevice {
                 Some(Err(NoCode::Unreadable)) | None => CodeAnswer::Failed(response.fault()),
             };
         }
-        let objection = match response.error() {
+        let oauth_error_code = match response.error() {
             ErrorBody::Word(_) if is_throttled(response) => None,
             ErrorBody::Word(word) => rejects_flow(&word),
             ErrorBody::Detailed(_) | ErrorBody::Unreadable => None,
         };
-        objection.map_or_else(|| CodeAnswer::Failed(response.fault()), CodeAnswer::ClientRejected)
+        oauth_error_code.map_or_else(|| CodeAnswer::Failed(response.fault()), CodeAnswer::ClientRejected)
     }
 
     /// RFC 8628 §3.5. No status is asked for beyond 4xx: servers are known to send these words with

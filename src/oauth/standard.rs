@@ -203,8 +203,8 @@ impl Server {
             return renewed.map_or_else(|| RefreshAnswer::Failed(response.fault()), RefreshAnswer::Granted);
         }
         match (response.status.as_u16(), response.error()) {
-            (400 | 401 | 403, ErrorBody::Word(word)) if word == "invalid_grant" => RefreshAnswer::Dead,
-            (400 | 401 | 403, ErrorBody::Word(word)) if self.calls_dead(&word) => RefreshAnswer::Dead,
+            (400 | 401 | 403, ErrorBody::Word(word)) if word == "invalid_grant" => RefreshAnswer::InvalidGrant,
+            (400 | 401 | 403, ErrorBody::Word(word)) if self.calls_dead(&word) => RefreshAnswer::InvalidGrant,
             (400 | 401 | 403, ErrorBody::Word(word)) => rejects_client(&word).map_or_else(
                 || RefreshAnswer::Failed(response.fault()),
                 RefreshAnswer::ClientRejected,
@@ -264,7 +264,7 @@ pub(super) fn revoked(response: &HttpResponse) -> RevokeAnswer {
 }
 
 /// RFC 6749 §4.1.2.1 and §5.2, as far as they tell what a person has to cure.
-pub(super) fn objection(word: &str) -> OAuthErrorCode {
+pub(super) fn oauth_error_code(word: &str) -> OAuthErrorCode {
     match word {
         "invalid_client" => OAuthErrorCode::Client,
         "unauthorized_client" => OAuthErrorCode::Unauthorized,
@@ -280,12 +280,12 @@ pub(super) fn objection(word: &str) -> OAuthErrorCode {
 /// RFC 6749 §5.2: a client that is not known, or may not use this grant. It is a configuration
 /// fault and says nothing of a token.
 pub(super) fn rejects_client(word: &str) -> Option<OAuthErrorCode> {
-    Some(objection(word)).filter(|what| matches!(what, OAuthErrorCode::Client | OAuthErrorCode::Unauthorized))
+    Some(oauth_error_code(word)).filter(|what| matches!(what, OAuthErrorCode::Client | OAuthErrorCode::Unauthorized))
 }
 
 /// Errors that no further code cures: the client, or its request, is not as the server has it.
 pub(super) fn rejects_flow(word: &str) -> Option<OAuthErrorCode> {
-    Some(objection(word)).filter(|what| !matches!(what, OAuthErrorCode::Grant | OAuthErrorCode::Other))
+    Some(oauth_error_code(word)).filter(|what| !matches!(what, OAuthErrorCode::Grant | OAuthErrorCode::Other))
 }
 
 /// True for the user's no: RFC 8628 §3.5, RFC 6749 §4.1.2.1, and Entra ID's word for it.

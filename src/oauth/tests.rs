@@ -38,7 +38,7 @@ const KINDS: [Kind; 9] = [
     Kind::Prepare,
     Kind::Refresh,
     Kind::Revoke,
-    Kind::Identify,
+    Kind::Probe,
     Kind::Heartbeat,
     Kind::Authorize,
     Kind::Exchange,
@@ -230,7 +230,7 @@ fn a_refresh_token_dies_by_the_exact_shapes_and_by_nothing_near_them() {
         for status in [400, 401] {
             for body in neighbours(body) {
                 let answer = provider.answer(Kind::Refresh, &response(status, JSON, &body));
-                let dead = answer == Answer::Refresh(RefreshAnswer::Dead);
+                let dead = answer == Answer::Refresh(RefreshAnswer::InvalidGrant);
                 let shown = String::from_utf8_lossy(&body);
                 // `serde_json` refuses a whole text for what our reader passes over.
                 if serde_json::from_slice::<serde_json::Value>(&body).is_ok() || !edited_where_nobody_reads(&body) {
@@ -260,7 +260,7 @@ proptest! {
         let provider = provider_of(settings());
         for kind in KINDS {
             let answer = provider.answer(kind, &response(status, JSON, body.as_bytes()));
-            let dead = answer == Answer::Refresh(RefreshAnswer::Dead);
+            let dead = answer == Answer::Refresh(RefreshAnswer::InvalidGrant);
             if dead {
                 // `serde_json::Value` refuses 1e999 where our reader passes over it.
                 let plain = body.replace("1e999", "1");
@@ -269,7 +269,7 @@ proptest! {
             if let Answer::Refresh(RefreshAnswer::Granted(grant)) = &answer {
                 prop_assert!(status / 100 == 2 && (1..=90 * 86_400).contains(&grant.expires_in.as_secs()));
             }
-            if let Answer::Resource(ResourceAnswer::Alive(Some(info))) = &answer {
+            if let Answer::Probe(ProbeAnswer::Accepted(Some(info))) = &answer {
                 prop_assert!(!info.name.chars().any(char::is_control) && info.name.chars().count() <= 256);
             }
         }

@@ -149,12 +149,12 @@ struct Record {
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 enum Body {
     Tombstone(Reason),
-    Paired(Box<Pairing>),
+    Paired(Box<PairingRecord>),
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
-struct Pairing {
+struct PairingRecord {
     pair: TokenPair,
     mark: Option<IntentMark>,
     candidate: Option<TokenPair>,
@@ -166,7 +166,8 @@ struct Pairing {
 struct TokenPair {
     access: Option<Hidden<AccessToken>>,
     refresh: Option<Hidden<RefreshToken>>,
-    lifetime: Duration,
+    #[serde(rename = "lifetime")]
+    expires_in: Duration,
     obtained: Stamp,
 }
 
@@ -257,8 +258,8 @@ macro_rules! mirror {
 
 mirror! {
     Record { generation, grant, floor, body }
-    Pairing { pair, mark, candidate, device }
-    TokenPair { access, refresh, lifetime, obtained }
+    PairingRecord { pair, mark, candidate, device }
+    TokenPair { access, refresh, expires_in, obtained }
     Stamp { boot, at, wall }
     IntentMark { boot, at, sends }
     DeviceInfo { name, project_id, project_name }

@@ -167,7 +167,7 @@ impl Client {
             | Kind::Authorize
             | Kind::Exchange
             | Kind::Revoke
-            | Kind::Identify
+            | Kind::Probe
             | Kind::Heartbeat => {}
         }
         match self.provider.request(request, entropy()) {
@@ -244,7 +244,7 @@ impl Client {
         match &ended {
             Ok((response, _)) => {
                 let status = response.status.as_u16();
-                let objection = response.objection();
+                let objection = response.oauth_error_code();
                 tracing::debug!(%method, path, status, ?objection, millis, "answered");
             }
             Err(fault) => {

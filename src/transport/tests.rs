@@ -18,7 +18,7 @@ use server::{Seen, Server, Step};
 use super::*;
 use crate::oauth::{BaseUri, Encoding, FrameioC2c, Settings};
 use c2c_auth_core::{
-    AccessToken, CodeAnswer, DeviceCode, PollAnswer, RefreshAnswer, ResourceAnswer, Revocable, RevokeAnswer, Secret,
+    AccessToken, CodeAnswer, DeviceCode, PollAnswer, ProbeAnswer, RefreshAnswer, Revocable, RevokeAnswer, Secret,
 };
 
 pub(crate) const PENDING: &str = r#"{"error":"authorization_pending"}"#;
@@ -78,7 +78,7 @@ pub(crate) fn poll() -> Request {
 }
 
 pub(crate) fn identify() -> Request {
-    Request::Identify(AccessToken::new("canary-access".to_owned()))
+    Request::Probe(AccessToken::new("canary-access".to_owned()))
 }
 
 pub(crate) fn token() -> RefreshToken {

@@ -21,7 +21,7 @@ impl TokenGrant {
 
     /// As it is to be stored. `old`: the refresh token that stays in force where no other came.
     pub(crate) fn into_pair(self, old: Option<&RefreshToken>, obtained: Stamp, cx: &mut Context<'_>) -> TokenPair {
-        let lifetime = if self.access.is_ok() {
+        let expires_in = if self.access.is_ok() {
             self.expires_in
         } else {
             cx.draw(UNUSABLE_LIFE * 9 / 10, UNUSABLE_LIFE * 11 / 10)
@@ -30,7 +30,7 @@ impl TokenGrant {
             access: self.access.ok(),
             // A token that came and cannot be used has replaced the old one at the server.
             refresh: self.refresh.map_or(None, |new| new.or_else(|| old.cloned())),
-            lifetime,
+            expires_in,
             obtained,
         }
     }

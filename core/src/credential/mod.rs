@@ -9,7 +9,7 @@ mod paired;
 
 use super::Core;
 use super::context::Context;
-use super::effect::Note;
+use super::effect::LogEvent;
 use super::pair_fate::Source;
 use super::pending::Pending;
 use super::record::{Body, IntentMark, Kept, Loaded, Record, TokenPair};
@@ -135,7 +135,7 @@ impl Credentials {
 
     pub(super) fn residual_end(&self, now: BootTime) -> Option<BootTime> {
         let credential = &self.residual.as_ref()?.credential;
-        if credential.dead(now) {
+        if credential.is_unusable(now) {
             Some(now)
         } else {
             credential.end()
@@ -185,7 +185,7 @@ impl Core {
             Loaded::Foreign => Reason::ForeignRecord,
         };
         self.credential.still_unpaired(unusable);
-        cx.note(Note::RecordUnusable { reason: unusable });
+        cx.log(LogEvent::RecordUnusable { reason: unusable });
     }
 
     /// `fell_back`: a newer record may have been lost.
@@ -193,7 +193,7 @@ impl Core {
         self.storage.found_record(kept);
         let spilled = kept == Kept::Spilled;
         if spilled {
-            cx.note(Note::RecordSpilled { doubted: fell_back });
+            cx.log(LogEvent::RecordSpilled { doubted: fell_back });
         }
         self.credential.counters = Counters {
             generation: record.generation,
@@ -212,7 +212,7 @@ impl Core {
         }
         if fell_back {
             if !spilled {
-                cx.note(Note::RecordFellBack);
+                cx.log(LogEvent::RecordFellBack);
             }
             // It may have shown a token to a client under the next number. This one bears the
             // number after that from the next start on, for that is what its record will say.
@@ -233,12 +233,14 @@ impl Core {
 
     /// When the access token ends; with it the pairing, where there is no refresh token.
     pub(super) fn credential_end(&self, now: BootTime) -> Option<BootTime> {
-        let held = self.credential.paired()?;
-        let over = held.refresh_token().is_none() && held.dead(now) && self.storage.pending().may_conclude();
+        let credential = self.credential.paired()?;
+        let over = credential.refresh_token().is_none()
+            && credential.is_unusable(now)
+            && self.storage.pending().may_conclude();
         if over {
             Some(now)
         } else {
-            held.end().filter(|end| *end > now)
+            credential.end().filter(|end| *end > now)
         }
     }
 
@@ -248,15 +250,15 @@ impl Core {
 
     /// The server says that the refresh token is worth nothing.
     pub(super) fn refresh_token_dead(&mut self, cx: &mut Context<'_>) {
-        if self.settle_candidate(cx, Source::LivingCandidate).is_some() {
+        if self.resolve_candidate(cx, Source::LivingCandidate).is_some() {
             return;
         }
-        let Some(held) = self.credential.paired() else {
+        let Some(credential) = self.credential.paired() else {
             return;
         };
-        let reason = if held.stored().mark.is_some() {
+        let reason = if credential.stored().mark.is_some() {
             Reason::RefreshAnswerLost
-        } else if held.refresh_token_ended(cx.at()) {
+        } else if credential.refresh_token_ended(cx.at()) {
             Reason::RefreshTokenExpired
         } else {
             Reason::Revoked
@@ -271,16 +273,16 @@ impl Core {
             return;
         };
         self.fail_with(cx, ErrorWord::PairingLost);
-        cx.note(Note::PairingLost { reason });
+        cx.log(LogEvent::PairingLost { reason });
         self.refresh.forget_failures();
-        let patience = self.forget_probe(cx);
+        let retry = self.forget_probe(cx);
         self.store_tombstone(cx, reason, Pending::Nothing);
-        if self.setup.policy().can_probe && !credential.dead(cx.at()) && reason != Reason::NoRefreshToken {
+        if self.setup.policy().can_probe && !credential.is_unusable(cx.at()) && reason != Reason::NoRefreshToken {
             self.credential.residual = Some(Residual {
                 credential,
                 confirmed: false,
             });
-            self.want_probe_of_the_same(cx, patience);
+            self.want_probe_of_the_same(cx, retry);
         }
     }
 
@@ -290,8 +292,8 @@ impl Core {
         if !self.storage.pending().may_conclude() {
             return;
         }
-        let over = |held: &Credential| held.refresh_token().is_none() && held.dead(now);
-        if self.credential.paired().is_some_and(over) && self.settle_candidate(cx, Source::LivingCandidate).is_none() {
+        let over = |credential: &Credential| credential.refresh_token().is_none() && credential.is_unusable(now);
+        if self.credential.paired().is_some_and(over) && self.resolve_candidate(cx, Source::LivingCandidate).is_none() {
             self.end_pairing(cx, Reason::NoRefreshToken);
         }
     }

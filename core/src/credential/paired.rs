@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crate::setup::Setup;
 use crate::{
-    BootTime, Context, DeviceInfo, Generation, GrantId, IntentMark, Pairing, Policy, RefreshToken, TokenPair, WallTime,
+    BootTime, Context, DeviceInfo, Generation, GrantId, IntentMark, PairingRecord, Policy, RefreshToken, TokenPair,
+    WallTime,
 };
 
 /// What a token of unknown age is said to live for: long enough to start an upload, short enough to
@@ -29,14 +30,14 @@ pub(crate) struct Credential {
     grant: GrantId,
     generation: Generation,
     /// As it is stored; the mark is of an unanswered send of this refresh token.
-    stored: Pairing,
+    stored: PairingRecord,
     /// A resource answered 401 to this access token: its life is 0.
-    refused: bool,
+    rejected_by_server: bool,
     /// A client says so, where nobody can be asked: it is to be replaced, and serves until then.
     reported: bool,
-    life: Life,
-    /// Whether `life` and `refresh_ends` were concluded from the system's wall clock, which may be
-    /// stepped.
+    expiry: Expiry,
+    /// Whether `expiry` and `refresh_ends` were concluded from the system's wall clock, which may
+    /// be stepped.
     by_wall_clock: bool,
     /// When the refresh token is predicted to end; `None` while its age is unknown. A passed end
     /// saturates at boot.
@@ -50,8 +51,8 @@ pub(crate) struct Credential {
 
 /// How long the access token still lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Life {
-    Until(BootTime),
+enum Expiry {
+    At(BootTime),
     /// Obtained in another boot, and no clock tells how long ago.
     Unknown {
         /// Since when we could know, had anybody told the time. `None` before a server was heard
@@ -73,19 +74,19 @@ impl Credential {
     pub(crate) fn new(
         grant: GrantId,
         generation: Generation,
-        stored: Pairing,
+        stored: PairingRecord,
         setup: &Setup,
         cx: &mut Context<'_>,
         restored: bool,
     ) -> Self {
-        let mut held = Self {
+        let mut credential = Self {
             grant,
             generation,
             stored,
-            refused: false,
+            rejected_by_server: false,
             reported: false,
             // Concluded below.
-            life: Life::Until(BootTime::default()),
+            expiry: Expiry::At(BootTime::default()),
             by_wall_clock: false,
             refresh_ends: None,
             window: Duration::ZERO,
@@ -95,10 +96,10 @@ impl Credential {
                 Handed::To(BTreeSet::new())
             },
         };
-        held.follow(setup.policy(), cx);
-        held.doubt(setup.policy(), cx);
-        held.anchor(setup, cx);
-        held
+        credential.apply_policy(setup.policy(), cx);
+        credential.doubt(setup.policy(), cx);
+        credential.date_from_clock(setup, cx);
+        credential
     }
 
     pub(crate) const fn grant(&self) -> GrantId {
@@ -111,7 +112,7 @@ impl Credential {
 
     /// The tokens, the mark of an unanswered send of this refresh token, the candidate and the
     /// device.
-    pub(crate) const fn stored(&self) -> &Pairing {
+    pub(crate) const fn stored(&self) -> &PairingRecord {
         &self.stored
     }
 
@@ -128,7 +129,7 @@ impl Credential {
     }
 
     /// The server did not carry that send out. Whether there was one.
-    pub(crate) const fn settle_doubt(&mut self) -> bool {
+    pub(crate) const fn clear_mark(&mut self) -> bool {
         self.stored.mark.take().is_some()
     }
 
@@ -141,12 +142,12 @@ impl Credential {
     }
 
     /// Whether a resource answered 401 to this access token.
-    pub(crate) const fn refused(&self) -> bool {
-        self.refused
+    pub(crate) const fn rejected_by_server(&self) -> bool {
+        self.rejected_by_server
     }
 
-    pub(crate) const fn refuse(&mut self) {
-        self.refused = true;
+    pub(crate) const fn mark_rejected(&mut self) {
+        self.rejected_by_server = true;
     }
 
     /// A client says that it is refused, and nobody can be asked.
@@ -161,21 +162,21 @@ impl Credential {
 
     /// When the access token's life ends, if that is known.
     pub(crate) const fn end(&self) -> Option<BootTime> {
-        match self.life {
-            Life::Until(end) => Some(end),
-            Life::Unknown { .. } => None,
+        match self.expiry {
+            Expiry::At(end) => Some(end),
+            Expiry::Unknown { .. } => None,
         }
     }
 
     /// Whether the token does not do for a caller that needs this life. Nothing less will do than a
     /// quarter of a fresh one's.
     pub(crate) fn short_of(&self, need: Duration, now: BootTime) -> bool {
-        let need = need.min(self.stored.pair.lifetime / 4);
-        match self.life {
-            _ if self.dead(now) => true,
-            Life::Until(_) => self.left(now) < need && !self.young(now),
+        let need = need.min(self.stored.pair.expires_in / 4);
+        match self.expiry {
+            _ if self.is_unusable(now) => true,
+            Expiry::At(_) => self.remaining(now) < need && !self.young(now),
             // Nothing is known of its age: as long as a resource takes it, it does.
-            Life::Unknown { .. } => false,
+            Expiry::Unknown { .. } => false,
         }
     }
 
@@ -188,7 +189,7 @@ impl Credential {
         cx: &mut Context<'_>,
     ) -> Self {
         // The candidate came in after the refresh left, or while this pair was being written.
-        let stored = Pairing {
+        let stored = PairingRecord {
             pair,
             mark: None,
             ..self.stored
@@ -197,18 +198,18 @@ impl Credential {
     }
 
     /// Concludes both lives from this boot's clock, or else from the trusted wall clock.
-    pub(crate) fn anchor(&mut self, setup: &Setup, cx: &Context<'_>) {
+    pub(crate) fn date_from_clock(&mut self, setup: &Setup, cx: &Context<'_>) {
         let policy = setup.policy();
         let now = cx.now;
         if self.stored.pair.obtained.boot == setup.boot() {
-            self.life = Life::Until(self.stored.pair.obtained.at.after(self.stored.pair.lifetime));
+            self.expiry = Expiry::At(self.stored.pair.obtained.at.after(self.stored.pair.expires_in));
             self.refresh_ends = Some(self.stored.pair.obtained.at.after(policy.refresh_token_life));
-        } else if self.by_wall_clock || matches!(self.life, Life::Unknown { .. }) {
+        } else if self.by_wall_clock || matches!(self.expiry, Expiry::Unknown { .. }) {
             // What a verified `Date` taught stands on boottime since, and no step of the clock
             // touches it.
             if let Some(wall) = now.wall {
-                self.anchor_to(wall, policy, now.boot);
-                self.by_wall_clock = matches!(self.life, Life::Until(_));
+                self.date_from(wall, policy, now.boot);
+                self.by_wall_clock = matches!(self.expiry, Expiry::At(_));
             } else if self.by_wall_clock {
                 self.doubt(policy, cx);
             }
@@ -217,16 +218,16 @@ impl Credential {
 
     /// The verified `Date` of an answer, whatever the answer: better than a wall clock, and than
     /// nothing.
-    pub(crate) fn learn(&mut self, date: WallTime, policy: &Policy, cx: &Context<'_>) {
+    pub(crate) fn date_from_answer(&mut self, date: WallTime, policy: &Policy, cx: &Context<'_>) {
         if self.uncertain() {
-            self.anchor_to(date, policy, cx.at());
-            self.by_wall_clock &= matches!(self.life, Life::Unknown { .. });
+            self.date_from(date, policy, cx.at());
+            self.by_wall_clock &= matches!(self.expiry, Expiry::Unknown { .. });
         }
     }
 
     /// Whether the age is unknown, or known by the wall clock alone.
     fn uncertain(&self) -> bool {
-        self.by_wall_clock || matches!(self.life, Life::Unknown { .. })
+        self.by_wall_clock || matches!(self.expiry, Expiry::Unknown { .. })
     }
 
     /// The wall clock is not believed any more, and nothing else has told the age.
@@ -234,7 +235,7 @@ impl Credential {
         self.by_wall_clock = false;
         let asked = self.askable(policy);
         // Where nobody can be asked it is taken to live, and its time counts from now.
-        self.life = Life::Unknown {
+        self.expiry = Expiry::Unknown {
             since: (!asked).then(|| cx.at()),
             confirmed: !asked,
         };
@@ -247,113 +248,116 @@ impl Credential {
         let unnoticed = self.uncertain();
         if unnoticed {
             self.by_wall_clock = false;
-            self.life = Life::Until(now);
+            self.expiry = Expiry::At(now);
         }
         unnoticed
     }
 
     /// Another policy: the advisory window moves. It is jittered by ±10 % of its distance so that
     /// devices switched on together do not refresh together.
-    pub(crate) fn follow(&mut self, policy: &Policy, cx: &mut Context<'_>) {
-        let life = self.stored.pair.lifetime;
-        let open_after = life * u32::from(policy.refresh_at_percent) / 100;
+    pub(crate) fn apply_policy(&mut self, policy: &Policy, cx: &mut Context<'_>) {
+        let expires_in = self.stored.pair.expires_in;
+        let open_after = expires_in * u32::from(policy.refresh_at_percent) / 100;
         let jitter = open_after / 10;
         let open_after = cx
             .draw(open_after.saturating_sub(jitter), open_after + jitter)
-            .min(life * 95 / 100);
-        self.window = life.saturating_sub(open_after);
+            .min(expires_in * 95 / 100);
+        self.window = expires_in.saturating_sub(open_after);
     }
 
     /// When the advisory window opens. A token of unknown age has none.
     pub(crate) fn refresh_after(&self) -> Option<BootTime> {
-        match self.life {
-            Life::Until(end) => Some(end.before(self.window)),
-            Life::Unknown { .. } => None,
+        match self.expiry {
+            Expiry::At(end) => Some(end.before(self.window)),
+            Expiry::Unknown { .. } => None,
         }
     }
 
     /// Concludes both lives from a wall time that is now (the trusted clock's, or a verified
     /// `Date`).
-    fn anchor_to(&mut self, wall: WallTime, policy: &Policy, now: BootTime) {
+    fn date_from(&mut self, wall: WallTime, policy: &Policy, now: BootTime) {
         let Some(obtained) = self.stored.pair.obtained.wall else {
             return;
         };
         // A clock behind the token's birth says nothing; the floor makes that rare.
         let age = wall.since(obtained);
-        let end = |life: Duration| {
-            life.checked_sub(age)
-                .map_or(BootTime::default(), |left| now.after(left))
+        let end = |expires_in: Duration| {
+            expires_in
+                .checked_sub(age)
+                .map_or(BootTime::default(), |remaining| now.after(remaining))
         };
         self.refresh_ends = Some(end(policy.refresh_token_life));
-        self.life = Life::Until(end(self.stored.pair.lifetime));
+        self.expiry = Expiry::At(end(self.stored.pair.expires_in));
     }
 
     /// Whether a resource can be asked about the access token.
     pub(crate) const fn askable(&self, policy: &Policy) -> bool {
-        policy.can_probe && self.usable()
+        policy.can_probe && self.has_access_token()
     }
 
     /// Whether there is an access token to serve.
-    pub(crate) const fn usable(&self) -> bool {
+    pub(crate) const fn has_access_token(&self) -> bool {
         self.stored.pair.access.is_some()
     }
 
     /// When another access token is asked for in the place of one that cannot be used.
     pub(crate) fn unusable_until(&self) -> Option<BootTime> {
-        match self.life {
-            Life::Until(end) => Some(end),
-            Life::Unknown { .. } => self.unknown_limit(),
+        match self.expiry {
+            Expiry::At(end) => Some(end),
+            Expiry::Unknown { .. } => self.unknown_limit(),
         }
     }
 
     /// Life left, as far as is known: a confirmed token of unknown age counts as
     /// [`CONFIRMED_LIFE`], a refused one as dead.
-    pub(crate) fn left(&self, now: BootTime) -> Duration {
-        match self.life {
-            _ if self.refused || !self.usable() => Duration::ZERO,
-            Life::Until(end) => end.since(now),
-            Life::Unknown { confirmed: true, .. } => CONFIRMED_LIFE,
-            Life::Unknown { confirmed: false, .. } => Duration::ZERO,
+    pub(crate) fn remaining(&self, now: BootTime) -> Duration {
+        match self.expiry {
+            _ if self.rejected_by_server || !self.has_access_token() => Duration::ZERO,
+            Expiry::At(end) => end.since(now),
+            Expiry::Unknown { confirmed: true, .. } => CONFIRMED_LIFE,
+            Expiry::Unknown { confirmed: false, .. } => Duration::ZERO,
         }
     }
 
     /// Ended, refused or of no use. A token of unknown age is not dead: nobody said so.
-    pub(crate) fn dead(&self, now: BootTime) -> bool {
-        self.refused || !self.usable() || matches!(self.life, Life::Until(end) if end <= now)
+    pub(crate) fn is_unusable(&self, now: BootTime) -> bool {
+        self.rejected_by_server || !self.has_access_token() || matches!(self.expiry, Expiry::At(end) if end <= now)
     }
 
     /// Whether its age is unknown and nothing vouches for it.
     pub(crate) fn unconfirmed(&self) -> bool {
-        !self.refused && self.usable() && matches!(self.life, Life::Unknown { confirmed: false, .. })
+        !self.rejected_by_server
+            && self.has_access_token()
+            && matches!(self.expiry, Expiry::Unknown { confirmed: false, .. })
     }
 
     /// Younger than a quarter of its life: no caller's wish refreshes it.
     pub(crate) fn young(&self, now: BootTime) -> bool {
-        matches!(self.life, Life::Until(end) if end.since(now) > self.stored.pair.lifetime * 3 / 4)
+        matches!(self.expiry, Expiry::At(end) if end.since(now) > self.stored.pair.expires_in * 3 / 4)
     }
 
     /// When a token of unknown age is replaced although it works.
     pub(crate) fn unknown_limit(&self) -> Option<BootTime> {
-        match self.life {
-            Life::Unknown { since: Some(since), .. } => Some(since.after(UNKNOWN_AGE_LIMIT)),
+        match self.expiry {
+            Expiry::Unknown { since: Some(since), .. } => Some(since.after(UNKNOWN_AGE_LIMIT)),
             // Nobody can be asked, and the server was out of reach: the next connection tells from
             // when it counts.
-            Life::Unknown {
+            Expiry::Unknown {
                 since: None,
                 confirmed: true,
             } => Some(BootTime::default()),
-            Life::Unknown {
+            Expiry::Unknown {
                 since: None,
                 confirmed: false,
             }
-            | Life::Until(_) => None,
+            | Expiry::At(_) => None,
         }
     }
 
     /// A server was reached, and what it said or failed to say told no time: no probe may ever tell
     /// more. Or no connection could be had, which counts where nobody can be asked.
     pub(crate) fn reached(&mut self, server: bool, now: BootTime) {
-        if let Life::Unknown { since, .. } = &mut self.life {
+        if let Expiry::Unknown { since, .. } = &mut self.expiry {
             *since = server.then(|| since.unwrap_or(now));
         }
     }
@@ -365,8 +369,8 @@ impl Credential {
 
     /// A resource took the token, and its answer told no time that helps.
     pub(crate) fn confirm(&mut self, now: BootTime) {
-        if let Life::Unknown { since, .. } = self.life {
-            self.life = Life::Unknown {
+        if let Expiry::Unknown { since, .. } = self.expiry {
+            self.expiry = Expiry::Unknown {
                 since: since.or(Some(now)),
                 confirmed: true,
             };
@@ -391,7 +395,7 @@ impl Credential {
 
     /// Refused by a resource, or by a client's word: to be replaced, within the limit.
     pub(crate) fn needs_replacing(&self) -> bool {
-        self.refused || self.reported
+        self.rejected_by_server || self.reported
     }
 
     /// Whether the refresh token is past its predicted end.
@@ -400,8 +404,8 @@ impl Credential {
     }
 
     /// As it is to be stored, with the mark that applies now.
-    pub(crate) fn to_pairing(&self, mark: Option<IntentMark>) -> Pairing {
-        Pairing {
+    pub(crate) fn to_pairing(&self, mark: Option<IntentMark>) -> PairingRecord {
+        PairingRecord {
             mark,
             ..self.stored.clone()
         }

@@ -3,7 +3,7 @@
 //! A write that was carried out is there after any crash, acknowledged or not; one that failed may
 //! be there all the same.
 
-use crate::{Body, FlowRecord, Kept, Loaded, Pairing, PendingRevocation, Record, Slots, Store, Stored};
+use crate::{Body, FlowRecord, Kept, Loaded, PairingRecord, PendingRevocation, Record, Slots, Store, Stored};
 
 use super::step::Clock;
 
@@ -120,16 +120,16 @@ impl Disk {
     }
 
     /// The pairing of the newest generation.
-    pub(super) fn paired(&self) -> Option<&Pairing> {
+    pub(super) fn paired(&self) -> Option<&PairingRecord> {
         Self::pairing(self.newest.as_ref())
     }
 
     /// The pairing that neither generation took.
-    pub(super) fn spilled(&self) -> Option<&Pairing> {
+    pub(super) fn spilled(&self) -> Option<&PairingRecord> {
         Self::pairing(self.spill.as_ref())
     }
 
-    fn pairing(record: Option<&Record>) -> Option<&Pairing> {
+    fn pairing(record: Option<&Record>) -> Option<&PairingRecord> {
         match record.map(|record| &record.body) {
             Some(Body::Paired(pairing)) => Some(pairing),
             Some(Body::Tombstone(_)) | None => None,

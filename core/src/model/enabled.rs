@@ -6,7 +6,7 @@
 use crate::{Slots, Store};
 
 use super::sim::Sim;
-use super::step::{Ask, Came, Clock, DiskFate, How, Kind, Leftover, Step};
+use super::step::{Ask, Clock, DiskFate, InFlightFate, Outcome, RedirectKind, RequestKind, Step};
 
 impl Sim {
     /// Every step that is possible now, within the budget.
@@ -24,16 +24,16 @@ impl Sim {
 
     fn enabled_ends(&self, steps: &mut Vec<Step>) {
         let (world, budget) = (&self.world, &self.world.budget);
-        for kind in Kind::ALL {
+        for kind in RequestKind::ALL {
             if world.is_in_flight(kind) {
-                steps.push(Step::Answer(kind, How::Truth));
+                steps.push(Step::Answer(kind, Outcome::Honest));
                 if world.was_outlived(kind) {
-                    steps.push(Step::Answer(kind, How::TruthByNow));
+                    steps.push(Step::Answer(kind, Outcome::HonestByNow));
                 }
                 if budget.faults > 0 {
                     let carried_out = world.was_carried_out(kind);
-                    let possible = |how: &How| {
-                        let clock = *how != How::ClockNotSet || world.clock == Clock::Untrusted;
+                    let possible = |how: &Outcome| {
+                        let clock = *how != Outcome::ClockNotSet || world.clock == Clock::Untrusted;
                         clock && (!carried_out || how.carries_out())
                     };
                     let faults = kind.faults().iter().filter(|how| possible(how));
@@ -52,14 +52,14 @@ impl Sim {
 
     fn enabled_time(&self, steps: &mut Vec<Step>) {
         let (world, budget) = (&self.world, &self.world.budget);
-        let patience = if world.busy() { budget.stalls } else { budget.waits };
-        if self.due() || (patience > 0 && self.next_moment().is_some()) {
+        let allowance = if world.busy() { budget.stalls } else { budget.waits };
+        if self.due() || (allowance > 0 && self.next_moment().is_some()) {
             steps.push(Step::Advance);
         }
         if budget.sleeps > 0 && !world.busy() && world.calls.is_empty() {
             steps.extend(self.scenario.sleeps.iter().map(|secs| Step::Sleep(*secs)));
         }
-        if budget.stalls > 0 && world.is_in_flight(Kind::Refresh) {
+        if budget.stalls > 0 && world.is_in_flight(RequestKind::Refresh) {
             steps.push(Step::Rotate);
         }
         if world.server.late_request(world.real).is_some() {
@@ -80,7 +80,7 @@ impl Sim {
             steps.extend(self.scenario.asks.iter().map(|ask| Step::Ask(*ask)));
         }
         if world.server.returns() {
-            steps.push(Step::Ask(Ask::Redirect(Came::Back)));
+            steps.push(Step::Ask(Ask::Redirect(RedirectKind::Back)));
         }
         if budget.consents > 0 && world.server.awaits_consent(world.real) {
             steps.extend([Step::Approve, Step::Deny]);
@@ -98,15 +98,15 @@ impl Sim {
 
     fn enabled_crashes(&self, steps: &mut Vec<Step>) {
         let queued = u8::try_from(self.world.stores.len()).unwrap_or(u8::MAX);
-        let leftovers: &[Leftover] = if self.world.is_in_flight(Kind::Refresh) {
-            &[Leftover::Dropped, Leftover::CarriedOut, Leftover::Late]
-        } else if self.world.is_in_flight(Kind::Poll)
-            || self.world.is_in_flight(Kind::Exchange)
-            || self.world.is_in_flight(Kind::Revoke)
+        let leftovers: &[InFlightFate] = if self.world.is_in_flight(RequestKind::Refresh) {
+            &[InFlightFate::Dropped, InFlightFate::CarriedOut, InFlightFate::Late]
+        } else if self.world.is_in_flight(RequestKind::Poll)
+            || self.world.is_in_flight(RequestKind::Exchange)
+            || self.world.is_in_flight(RequestKind::Revoke)
         {
-            &[Leftover::Dropped, Leftover::CarriedOut]
+            &[InFlightFate::Dropped, InFlightFate::CarriedOut]
         } else {
-            &[Leftover::Dropped]
+            &[InFlightFate::Dropped]
         };
         for stored in 0..=queued {
             let half = self

@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 
 use crate::{Body, Effect, Store};
 
-use super::calm::Calm;
 use super::invariants::{self, Violation};
+use super::liveness::Liveness;
 use super::network::kind_of;
 use super::scenario::Scenario;
 use super::sim::Sim;
@@ -67,11 +67,11 @@ pub(super) fn explore(scenario: &'static Scenario, most: usize) -> Explored {
     };
     let mut seen = BTreeSet::from([first.key()]);
     let mut origins: Vec<Origin> = Vec::new();
-    let mut calm = Calm::default();
+    let mut liveness = Liveness::default();
     let mut queue = VecDeque::from([(0, first)]);
     let mut steps = Vec::new();
     while let Some((at, sim)) = queue.pop_front() {
-        if let Err((violation, path)) = calm.leads_to_rest(&sim) {
+        if let Err((violation, path)) = liveness.leads_to_rest(&sim) {
             let mut trace = trace_to(&origins, at);
             trace.extend(path);
             explored.fail(scenario, trace, violation);
@@ -192,7 +192,7 @@ pub(super) fn brief(effect: &Effect) -> String {
         ),
         Effect::Cancel(op) => format!("Cancel {}", op.0),
         Effect::Reply(call, reply) => format!("Reply {} {reply:?}", call.0),
-        Effect::Note(note) => format!("{note:?}"),
+        Effect::Log(event) => format!("{event:?}"),
         Effect::Inhibit | Effect::Release | Effect::Drained => format!("{effect:?}"),
     }
 }

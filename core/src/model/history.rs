@@ -2,8 +2,8 @@
 //! told, what was on disk.
 
 use crate::{
-    Answer, Body, CodeAnswer, ExchangeAnswer, FlowRecord, Generation, Pairing, PollAnswer, Record, RefreshAnswer,
-    Request, ResourceAnswer, RevokeAnswer, Snapshot,
+    Answer, Body, CodeAnswer, ExchangeAnswer, FlowRecord, Generation, PairingRecord, PollAnswer, ProbeAnswer, Record,
+    RefreshAnswer, Request, RevokeAnswer, Snapshot,
 };
 
 use super::excuses::Excuses;
@@ -56,7 +56,7 @@ impl Subject {
             Request::Exchange { code, .. } => Self::Exchange(number(code.expose(), 'x')),
             Request::Prepare | Request::Refresh { .. } => Self::Refresh,
             Request::Revoke(token) => Self::Revocation(Pair::of_revocable(token)),
-            Request::Identify(access) | Request::Heartbeat(access) => Self::Token(Pair::of_access(access)),
+            Request::Probe(access) | Request::Heartbeat(access) => Self::Token(Pair::of_access(access)),
         }
     }
 }
@@ -84,17 +84,17 @@ pub(super) struct History {
     code_sent: u64,
     /// A code that the user approved while it was on show, at a server that would say so.
     pub(super) promised: Option<u8>,
-    /// What the server asked for patience with, and until when.
-    pub(super) patience: Vec<(Subject, u64)>,
+    /// What the server asked to wait with, and until when.
+    pub(super) not_before: Vec<(Subject, u64)>,
     /// The token that the one client rejected last, until a request that left later has ended.
     pub(super) rejected: Option<Rejected>,
     /// When a resource last took an access token. Who was wrong is asked about again only 10 s
     /// later.
     pub(super) taken: Option<u64>,
-    /// The last request that carried an access token brought no verdict.
-    pub(super) resource_failing: bool,
+    /// The last request that carried an access token brought no final answer.
+    pub(super) probe_failing: bool,
     /// Access tokens whose refusal the core was told.
-    pub(super) refused: Vec<Pair>,
+    pub(super) rejected_by_server: Vec<Pair>,
     /// Authorization codes that the server may have taken.
     pub(super) spent: Vec<u8>,
     /// Pairs that the core was told of.
@@ -108,8 +108,8 @@ pub(super) struct History {
     /// A record was lost: the numbers of what it held are not used again, and what is left may get
     /// another one.
     pub(super) renamed: bool,
-    /// Families that a verdict of the server ended, told to the core.
-    pub(super) condemned: u64,
+    /// Families that a final answer of the server ended, told to the core.
+    pub(super) invalidated: u64,
     /// Families that a user wanted unpaired.
     pub(super) unwanted: u64,
     /// Families for which `Unpair` answered that it is done.
@@ -158,7 +158,7 @@ impl History {
                 self.code_sent = real;
             }
             Request::Exchange { code, .. } => self.spent.push(number(code.expose(), 'x')),
-            Request::Identify(access) | Request::Heartbeat(access) => {
+            Request::Probe(access) | Request::Heartbeat(access) => {
                 let pair = Pair::of_access(access);
                 if let Some(rejected) = self.rejected.as_mut().filter(|rejected| rejected.pair == pair) {
                     rejected.asked = true;
@@ -186,15 +186,15 @@ impl History {
 
     /// An answer is about to reach the core.
     pub(super) fn answered(&mut self, request: &Request, answer: &Answer, real: u64) {
-        if let Some(wish) = answer.fault().and_then(|fault| fault.retry_after) {
+        if let Some(retry_after) = answer.fault().and_then(|fault| fault.retry_after) {
             let subject = Subject::of(request);
             self.hurry(subject);
-            self.patience.push((subject, real + millis(wish)));
+            self.not_before.push((subject, real + millis(retry_after)));
         }
-        if let Answer::Resource(answer) = answer {
+        if let Answer::Probe(answer) = answer {
             self.rejected.take_if(|rejected| rejected.asked);
-            self.resource_failing = matches!(answer, ResourceAnswer::Failed(_));
-            if matches!(answer, ResourceAnswer::Alive(_)) {
+            self.probe_failing = matches!(answer, ProbeAnswer::Failed(_));
+            if matches!(answer, ProbeAnswer::Accepted(_)) {
                 self.taken = self.rejected.map(|_| real);
             }
         }
@@ -238,11 +238,10 @@ impl History {
             (Request::Refresh { token, .. }, Answer::Refresh(answer)) => {
                 self.refresh_answered(Pair::of_refresh(token), answer, real);
             }
-            (
-                Request::Identify(access) | Request::Heartbeat(access),
-                Answer::Resource(ResourceAnswer::Unauthorized),
-            ) => remember(&mut self.refused, Pair::of_access(access)),
-            (Request::Identify(access) | Request::Heartbeat(access), Answer::Resource(ResourceAnswer::Alive(_))) => {
+            (Request::Probe(access) | Request::Heartbeat(access), Answer::Probe(ProbeAnswer::Rejected)) => {
+                remember(&mut self.rejected_by_server, Pair::of_access(access));
+            }
+            (Request::Probe(access) | Request::Heartbeat(access), Answer::Probe(ProbeAnswer::Accepted(_))) => {
                 // Whatever it asked before: it answers now.
                 self.hurry(Subject::Token(Pair::of_access(access)));
             }
@@ -260,7 +259,7 @@ impl History {
                 self.refreshed = Some(real);
                 self.hurry(Subject::Refresh);
             }
-            RefreshAnswer::Dead => self.condemned |= family_bit(pair.family),
+            RefreshAnswer::InvalidGrant => self.invalidated |= family_bit(pair.family),
             RefreshAnswer::Failed(fault) if fault.kind.ambiguous() => return,
             RefreshAnswer::Failed(fault) if fault.kind.unsent() => return self.unsend(pair),
             RefreshAnswer::Failed(_) | RefreshAnswer::ClientRejected(_) => {}
@@ -318,17 +317,17 @@ impl History {
     /// A user wants to pair now: what a request of theirs waits for is not waited for any longer.
     pub(super) fn started(&mut self) {
         self.code_asked = false;
-        self.patience
+        self.not_before
             .retain(|(subject, _)| !matches!(subject, Subject::Code | Subject::Revocation(_)));
     }
 
     pub(super) fn hurry(&mut self, subject: Subject) {
-        self.patience.retain(|(about, _)| *about != subject);
+        self.not_before.retain(|(about, _)| *about != subject);
     }
 
-    pub(super) fn settle(&mut self, real: u64) {
+    pub(super) fn expire(&mut self, real: u64) {
         self.burst = 0;
-        self.patience.retain(|(_, until)| *until > real);
+        self.not_before.retain(|(_, until)| *until > real);
     }
 
     /// The user approved this code while it was on show.
@@ -367,11 +366,11 @@ impl History {
 
     pub(super) fn restarted(&mut self) {
         self.disturb();
-        self.patience.clear();
+        self.not_before.clear();
         self.rejected = None;
         self.taken = None;
-        self.resource_failing = false;
-        self.refused.clear();
+        self.probe_failing = false;
+        self.rejected_by_server.clear();
         self.refreshed = None;
         self.published = None;
         self.inhibited = false;
@@ -394,13 +393,13 @@ fn remember(pairs: &mut Vec<Pair>, pair: Pair) {
 }
 
 /// The pairs that a record holds.
-pub(super) fn pairs_of(pairing: &Pairing) -> impl Iterator<Item = Pair> {
+pub(super) fn pairs_of(pairing: &PairingRecord) -> impl Iterator<Item = Pair> {
     let tokens = [Some(&pairing.pair), pairing.candidate.as_ref()];
     tokens.into_iter().flatten().map(Pair::of_pair)
 }
 
 /// The families of the pairs that a record holds.
-pub(super) fn families_of(pairing: &Pairing) -> u64 {
+pub(super) fn families_of(pairing: &PairingRecord) -> u64 {
     pairs_of(pairing).fold(0, |set, pair| set | family_bit(pair.family))
 }
 

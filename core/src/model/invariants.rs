@@ -1,15 +1,16 @@
 //! I1–I9 and the driver's laws as checks with their names.
 //!
 //! Three moments: before an effect is carried out, after all effects of an event, and in every
-//! state. I5 needs paths and is in [`super::calm`].
+//! state. I5 needs paths and is in [`super::liveness`].
 
 use crate::{
-    Answer, AuthorizeAnswer, Body, CallId, CodeAnswer, Core, Effect, ExchangeAnswer, PollAnswer, PrepareAnswer, Reason,
-    RefreshAnswer, Reply, Request, ResourceAnswer, RevokeAnswer, Store,
+    Answer, AuthorizeAnswer, Body, CallId, CodeAnswer, Core, Effect, ExchangeAnswer, PollAnswer, PrepareAnswer,
+    ProbeAnswer, Reason, RefreshAnswer, Reply, Request, RevokeAnswer, Store,
 };
 
 use super::history::family_bit;
-use super::laws::{
+use super::network::kind_of;
+use super::safety::{
     a_candidate_takes_over_by_the_servers_word_alone, a_code_is_spent_once_and_with_its_proof,
     a_generation_names_one_token, a_handed_token_is_not_known_to_be_dead,
     a_listener_stands_only_while_a_browser_is_out, a_living_candidate_does_not_give_way_to_a_dead_pair,
@@ -22,10 +23,9 @@ use super::laws::{
     nothing_is_revoked_while_paired, refreshes_are_five_seconds_apart, retry_after_is_waited_for,
     shutdown_starts_nothing_new, the_snapshot_makes_sense, what_the_date_calls_young_is_not_refreshed,
 };
-use super::network::kind_of;
 use super::server::{CANARY, Pair, code_id};
 use super::sim::{Sim, requests};
-use super::step::{Ask, Kind};
+use super::step::{Ask, RequestKind};
 use super::world::World;
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,9 +46,9 @@ pub(super) struct Context {
     pub(super) ticked: bool,
     /// and it came at the deadline itself.
     pub(super) on_time: bool,
-    /// It ended a request of this kind without a verdict. A failed refresh is retried by preparing
-    /// anew.
-    pub(super) failed: Option<Kind>,
+    /// It ended a request of this kind without a final answer. A failed refresh is retried by
+    /// preparing anew.
+    pub(super) failed: Option<RequestKind>,
 }
 
 pub(super) type Law = Result<(), String>;
@@ -58,7 +58,7 @@ pub(super) type Law = Result<(), String>;
 /// nine.
 const MOST_AT_ONCE: u8 = 12;
 
-macro_rules! laws {
+macro_rules! check {
     ($($law:ident($($argument:expr),+);)+) => {{
         $($law($($argument),+).map_err(|what| Violation { rule: stringify!($law), what })?;)+
     }};
@@ -77,7 +77,7 @@ pub(super) fn hold_at_effect(moment: &Moment<'_>) -> Result<(), Violation> {
     let world = moment.world;
     match moment.effect {
         Effect::Request(_, request) => {
-            laws! {
+            check! {
                 i2_one_request_in_flight_per_grant(world, request);
                 i7_no_burst_of_requests(world);
                 retry_after_is_waited_for(world, request);
@@ -86,7 +86,7 @@ pub(super) fn hold_at_effect(moment: &Moment<'_>) -> Result<(), Violation> {
             match request {
                 Request::Refresh { on, token } => {
                     let pair = Pair::of_refresh(token);
-                    laws! {
+                    check! {
                         i9_sends_are_counted_on_disk_first(world, pair);
                         a_resend_waits_for_the_server_to_give_up(world, pair);
                         refreshes_are_five_seconds_apart(world);
@@ -96,38 +96,38 @@ pub(super) fn hold_at_effect(moment: &Moment<'_>) -> Result<(), Violation> {
                     }
                 }
                 Request::Poll(code) => {
-                    laws! { i4_polls_keep_their_interval(world, code_id(code)); }
+                    check! { i4_polls_keep_their_interval(world, code_id(code)); }
                 }
                 Request::Revoke(token) => {
-                    laws! { nothing_is_revoked_while_paired(world, Pair::of_revocable(token)); }
+                    check! { nothing_is_revoked_while_paired(world, Pair::of_revocable(token)); }
                 }
                 Request::DeviceCode => {
-                    laws! { a_pending_revocation_goes_before_the_first_code_request(world); }
+                    check! { a_pending_revocation_goes_before_the_first_code_request(world); }
                 }
-                Request::Identify(_) | Request::Heartbeat(_) | Request::Prepare | Request::Authorize => {}
+                Request::Probe(_) | Request::Heartbeat(_) | Request::Prepare | Request::Authorize => {}
                 Request::Exchange { code, verifier, .. } => {
-                    laws! { a_code_is_spent_once_and_with_its_proof(world, code, verifier); }
+                    check! { a_code_is_spent_once_and_with_its_proof(world, code, verifier); }
                 }
             }
         }
-        Effect::Cancel(op) => laws! { a_sent_refresh_or_poll_is_never_cancelled(world, *op); },
-        Effect::Store(_, store) => laws! {
+        Effect::Cancel(op) => check! { a_sent_refresh_or_poll_is_never_cancelled(world, *op); },
+        Effect::Store(_, store) => check! {
             i9_only_a_verdict_or_the_user_ends_a_pairing(world, store);
             a_candidate_takes_over_by_the_servers_word_alone(world, store);
             a_living_candidate_does_not_give_way_to_a_dead_pair(world, store);
         },
         Effect::Reply(id, reply) => {
-            laws! { i6_replies_answer_open_calls(world, *id); }
+            check! { i6_replies_answer_open_calls(world, *id); }
             let call = world.calls.iter().find(|call| call.id == *id);
             if let (Some(call), Ok(reply)) = (call, reply) {
-                laws! { a_rejected_token_comes_back_only_when_examined(world, call, reply); }
+                check! { a_rejected_token_comes_back_only_when_examined(world, call, reply); }
             }
             let ask = call.map(|call| call.ask);
             if let Some(Ask::Token) = ask {
-                laws! { a_living_token_is_handed_out_whatever_clients_say(world, reply); }
+                check! { a_living_token_is_handed_out_whatever_clients_say(world, reply); }
             }
             if let (Some(ask), Ok(reply)) = (ask, reply) {
-                laws! {
+                check! {
                     i1_a_token_is_handed_out_only_when_durable(world, reply);
                     a_handed_token_is_not_known_to_be_dead(world, reply);
                     a_generation_names_one_token(world, reply);
@@ -135,22 +135,22 @@ pub(super) fn hold_at_effect(moment: &Moment<'_>) -> Result<(), Violation> {
                 }
             }
         }
-        Effect::Inhibit => laws! { inhibit_and_release_alternate(world, true); },
-        Effect::Release => laws! { inhibit_and_release_alternate(world, false); },
-        Effect::Publish(_) => laws! { i1_the_snapshot_shows_only_what_is_durable(world, moment.effect); },
-        Effect::Drained => laws! { drained_means_that_nothing_is_left(world); },
-        Effect::Note(_) => {}
+        Effect::Inhibit => check! { inhibit_and_release_alternate(world, true); },
+        Effect::Release => check! { inhibit_and_release_alternate(world, false); },
+        Effect::Publish(_) => check! { i1_the_snapshot_shows_only_what_is_durable(world, moment.effect); },
+        Effect::Drained => check! { drained_means_that_nothing_is_left(world); },
+        Effect::Log(_) => {}
     }
     Ok(())
 }
 
 pub(super) fn hold_after_turn(sim: &Sim, turn: Option<&Context>, effects: &[Effect]) -> Result<(), Violation> {
-    laws! {
+    check! {
         d4_publish_comes_before_replies(effects);
         d4_what_changed_is_published_once(sim, effects);
     }
     if let Some(turn) = turn {
-        laws! {
+        check! {
             i7_a_tick_moves_the_deadline_forward(sim, turn);
             i7_no_retry_without_delay(turn, effects);
         }
@@ -159,7 +159,7 @@ pub(super) fn hold_after_turn(sim: &Sim, turn: Option<&Context>, effects: &[Effe
 }
 
 pub(super) fn hold_in_state(sim: &Sim) -> Result<(), Violation> {
-    laws! {
+    check! {
         i3_a_record_without_mark_holds_no_used_token(&sim.world);
         i6_every_call_is_answered_in_time(sim);
         a_listener_stands_only_while_a_browser_is_out(sim);
@@ -170,13 +170,13 @@ pub(super) fn hold_in_state(sim: &Sim) -> Result<(), Violation> {
 }
 
 pub(super) fn hold_after_a_stray_redirect(before: &Core, after: &Core, effects: &[Effect]) -> Result<(), Violation> {
-    laws! { a_stray_redirect_changes_nothing(before, after, effects); }
+    check! { a_stray_redirect_changes_nothing(before, after, effects); }
     Ok(())
 }
 
 /// Checks that cost too much to be made in every state.
 pub(super) fn hold_in_sampled_state(sim: &Sim, effects: &[Effect]) -> Result<(), Violation> {
-    laws! {
+    check! {
         i8_nothing_printed_holds_a_secret(sim, effects);
         d3_stale_answers_are_dropped(sim);
     }
@@ -253,7 +253,7 @@ fn i2_one_request_in_flight_per_grant(world: &World, request: &Request) -> Law {
 fn family_of(request: &Request) -> Option<u8> {
     match request {
         Request::Refresh { token, .. } => Some(Pair::of_refresh(token).family),
-        Request::Identify(access) | Request::Heartbeat(access) => Some(Pair::of_access(access).family),
+        Request::Probe(access) | Request::Heartbeat(access) => Some(Pair::of_access(access).family),
         Request::Revoke(token) => Some(Pair::of_revocable(token).family),
         Request::DeviceCode | Request::Poll(_) | Request::Authorize | Request::Exchange { .. } | Request::Prepare => {
             None
@@ -360,18 +360,18 @@ fn i7_no_burst_of_requests(world: &World) -> Law {
     Ok(())
 }
 
-/// Whether this answer is the end of a request without a verdict.
+/// Whether this answer is the end of a request without a final answer.
 pub(super) fn is_failure(answer: &Answer) -> bool {
     matches!(
         answer,
         Answer::Code(CodeAnswer::Failed(_) | CodeAnswer::BadUserCode | CodeAnswer::ClientRejected(_))
             | Answer::Poll(PollAnswer::Failed(_) | PollAnswer::Pending | PollAnswer::SlowDown(_))
             | Answer::Authorize(AuthorizeAnswer::Failed(_))
-            | Answer::Exchange(ExchangeAnswer::Failed(_) | ExchangeAnswer::Dead(..))
+            | Answer::Exchange(ExchangeAnswer::Failed(_) | ExchangeAnswer::InvalidGrant(..))
             | Answer::Prepare(PrepareAnswer::Failed(_))
             | Answer::Refresh(RefreshAnswer::Failed(_) | RefreshAnswer::ClientRejected(_))
             | Answer::Revoke(RevokeAnswer::Failed(_))
-            | Answer::Resource(ResourceAnswer::Failed(_))
+            | Answer::Probe(ProbeAnswer::Failed(_))
     )
 }
 
@@ -416,10 +416,10 @@ fn i9_only_a_verdict_or_the_user_ends_a_pairing(world: &World, store: &Store) ->
     let pair = Pair::of_pair(&pairing.pair);
     let family = family_bit(pair.family);
     let history = &world.history;
-    let ended = history.condemned & family != 0 || history.unwanted & family != 0;
+    let ended = history.invalidated & family != 0 || history.unwanted & family != 0;
     let spent = *reason == Reason::NoRefreshToken
         && pairing.pair.refresh.is_none()
-        && (history.refused.contains(&pair) || world.says_ended(&pairing.pair));
+        && (history.rejected_by_server.contains(&pair) || world.says_ended(&pairing.pair));
     hold!(
         ended || spent,
         "{pair:?} gives way to a tombstone ({reason:?}) without a verdict or a user's wish"

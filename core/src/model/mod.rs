@@ -4,9 +4,10 @@
 //! trace is made of is [`step`]; [`enabled`] says which steps are possible, [`sim`] takes them.
 //! [`explore`] goes breadth first through everything a [`scenario`]'s budget allows, so that the
 //! first trace to break a law is a shortest one; [`random`] takes long walks beyond any budget and
-//! shortens what fails. The laws are I1–I9 in [`invariants`] and [`calm`] (I5) and their companions
-//! in [`laws`], over the [`history`]; in [`mutants`] each of them has to find the fault that it is
-//! there for. [`table`] tells what the core does in each state with each event, for review.
+//! shortens what fails. The laws are I1–I9 in [`invariants`] and [`liveness`] (I5) and their
+//! companions in [`safety`], over the [`history`]; in [`mutants`] each of them has to find the
+//! fault that it is there for. [`table`] tells what the core does in each state with each event,
+//! for review.
 //!
 //! Owns no decision: the world is as the documents of the provider and of the kernel say, in its
 //! worst order. Where the core and a law here disagree, the printed trace says how to get there.
@@ -14,17 +15,17 @@
 //! makes them as large as a big machine allows. `C2C_SEED` and `C2C_TRACES` say where the random
 //! traces begin and how many there are.
 
-mod calm;
 mod disk;
 mod enabled;
 mod excuses;
 mod explore;
 mod history;
 mod invariants;
-mod laws;
+mod liveness;
 mod mutants;
 mod network;
 mod random;
+mod safety;
 mod scenario;
 mod server;
 mod sim;

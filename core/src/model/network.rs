@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use crate::{
     Answer, AuthorizeAnswer, CodeAnswer, ExchangeAnswer, Fault, FaultKind, LocalFault, OAuthErrorCode, OpId,
-    PollAnswer, PrepareAnswer, RefreshAnswer, Request, ResourceAnswer, RevokeAnswer, WallTime,
+    PollAnswer, PrepareAnswer, ProbeAnswer, RefreshAnswer, Request, RevokeAnswer, WallTime,
 };
 
 use super::scenario::device;
 use super::server::{self, Pair, Quirks, Server};
-use super::step::{How, Kind, Leftover};
+use super::step::{InFlightFate, Outcome, RequestKind};
 use super::world::World;
 
 /// How long a request that spends something may take (35 s), and any other: the driver's own
@@ -70,7 +70,7 @@ impl InFlight {
 
 impl World {
     /// Takes the oldest request of this kind off its way.
-    pub(super) fn land(&mut self, kind: Kind) -> Option<InFlight> {
+    pub(super) fn land(&mut self, kind: RequestKind) -> Option<InFlight> {
         let at = self
             .in_flight
             .iter()
@@ -90,48 +90,48 @@ impl World {
     }
 
     /// The answer to a request, and the `Date` that came with it.
-    pub(super) fn answer(&mut self, flight: &InFlight, how: How, quirks: &Quirks) -> (Answer, Option<WallTime>) {
+    pub(super) fn answer(&mut self, flight: &InFlight, how: Outcome, quirks: &Quirks) -> (Answer, Option<WallTime>) {
         let truth = how.carries_out().then(|| self.carry_out(flight, how, quirks));
         let date = match how {
-            How::Undated
-            | How::Offline
-            | How::Untrusted
-            | How::ClockNotSet
-            | How::Local
-            | How::Lost
-            | How::LostAfter
-            | How::LostLate => None,
-            How::Truth
-            | How::TruthByNow
-            | How::Garbled
-            | How::GarbledAfter
-            | How::RateLimited
-            | How::Throttled
-            | How::Refused
-            | How::ClientRejected
-            | How::SlowDown
-            | How::BadCode => Some(self.date()),
+            Outcome::Undated
+            | Outcome::Offline
+            | Outcome::Untrusted
+            | Outcome::ClockNotSet
+            | Outcome::Local
+            | Outcome::Lost
+            | Outcome::LostAfter
+            | Outcome::LostLate => None,
+            Outcome::Honest
+            | Outcome::HonestByNow
+            | Outcome::Garbled
+            | Outcome::GarbledAfter
+            | Outcome::RateLimited
+            | Outcome::Throttled
+            | Outcome::Refused
+            | Outcome::ClientRejected
+            | Outcome::SlowDown
+            | Outcome::BadCode => Some(self.date()),
         };
-        if how == How::LostLate
+        if how == Outcome::LostLate
             && let Request::Refresh { token, .. } = &flight.request
         {
             self.server
                 .leave_on_its_way(Pair::of_refresh(token), flight.sent + SERVER_LIMIT);
         }
         let answer = match how {
-            How::Truth | How::TruthByNow | How::Undated => truth.expect("carried out above"),
-            How::Offline => failed(flight, FaultKind::Offline, None),
-            How::Untrusted => failed(flight, FaultKind::Untrusted, None),
-            How::ClockNotSet => failed(flight, FaultKind::ClockNotSet, None),
-            How::Local => failed(flight, FaultKind::Local(local(flight)), None),
-            How::Lost | How::LostAfter | How::LostLate => failed(flight, FaultKind::Lost, None),
-            How::Garbled | How::GarbledAfter => failed(flight, FaultKind::Garbled, None),
-            How::RateLimited => failed(flight, FaultKind::RateLimited, Some(quirks.patience)),
-            How::Throttled => failed(flight, FaultKind::RateLimited, None),
-            How::Refused => refused(flight),
-            How::ClientRejected => rejected(flight),
-            How::SlowDown => Answer::Poll(PollAnswer::SlowDown(None)),
-            How::BadCode => Answer::Code(CodeAnswer::BadUserCode),
+            Outcome::Honest | Outcome::HonestByNow | Outcome::Undated => truth.expect("carried out above"),
+            Outcome::Offline => failed(flight, FaultKind::Offline, None),
+            Outcome::Untrusted => failed(flight, FaultKind::Untrusted, None),
+            Outcome::ClockNotSet => failed(flight, FaultKind::ClockNotSet, None),
+            Outcome::Local => failed(flight, FaultKind::Local(local(flight)), None),
+            Outcome::Lost | Outcome::LostAfter | Outcome::LostLate => failed(flight, FaultKind::Lost, None),
+            Outcome::Garbled | Outcome::GarbledAfter => failed(flight, FaultKind::Garbled, None),
+            Outcome::RateLimited => failed(flight, FaultKind::RateLimited, Some(quirks.retry_after)),
+            Outcome::Throttled => failed(flight, FaultKind::RateLimited, None),
+            Outcome::Refused => refused(flight),
+            Outcome::ClientRejected => rejected(flight),
+            Outcome::SlowDown => Answer::Poll(PollAnswer::SlowDown(None)),
+            Outcome::BadCode => Answer::Code(CodeAnswer::BadUserCode),
         };
         if let Answer::Prepare(PrepareAnswer::Ready | PrepareAnswer::Busy(_)) = answer {
             self.prepared.push(flight.op);
@@ -141,7 +141,7 @@ impl World {
             self.listeners.push(flight.op);
         }
         self.history.answered(&flight.request, &answer, self.real);
-        if let (Request::Identify(access) | Request::Heartbeat(access), Answer::Resource(ResourceAnswer::Alive(_))) =
+        if let (Request::Probe(access) | Request::Heartbeat(access), Answer::Probe(ProbeAnswer::Accepted(_))) =
             (&flight.request, &answer)
         {
             self.history
@@ -150,7 +150,7 @@ impl World {
         (answer, date)
     }
 
-    fn carry_out(&mut self, flight: &InFlight, how: How, quirks: &Quirks) -> Answer {
+    fn carry_out(&mut self, flight: &InFlight, how: Outcome, quirks: &Quirks) -> Answer {
         let real = self.real;
         match &flight.request {
             Request::DeviceCode => Answer::Code(CodeAnswer::Granted(self.server.new_code(quirks, real))),
@@ -171,28 +171,28 @@ impl World {
                 self.server.revoke(token);
                 Answer::Revoke(RevokeAnswer::Done)
             }
-            Request::Identify(access) | Request::Heartbeat(access) => {
+            Request::Probe(access) | Request::Heartbeat(access) => {
                 let lives = match how {
-                    How::TruthByNow => self.server.access_lives(Pair::of_access(access), real),
+                    Outcome::HonestByNow => self.server.access_lives(Pair::of_access(access), real),
                     _ => flight.lived,
                 };
-                Answer::Resource(if lives {
-                    ResourceAnswer::Alive(Some(device()))
+                Answer::Probe(if lives {
+                    ProbeAnswer::Accepted(Some(device()))
                 } else {
-                    ResourceAnswer::Unauthorized
+                    ProbeAnswer::Rejected
                 })
             }
         }
     }
 
     /// What becomes of a request whose sender died.
-    pub(super) fn leave(&mut self, flight: &InFlight, leftover: Leftover, quirks: &Quirks) {
+    pub(super) fn leave(&mut self, flight: &InFlight, leftover: InFlightFate, quirks: &Quirks) {
         let spends = kind_of(&flight.request).spends() || matches!(flight.request, Request::Revoke(_));
         match (leftover, &flight.request) {
-            (Leftover::CarriedOut, _) if spends => {
-                self.carry_out(flight, How::Truth, quirks);
+            (InFlightFate::CarriedOut, _) if spends => {
+                self.carry_out(flight, Outcome::Honest, quirks);
             }
-            (Leftover::Late, Request::Refresh { token, .. }) if !flight.carried_out() => {
+            (InFlightFate::Late, Request::Refresh { token, .. }) if !flight.carried_out() => {
                 self.server
                     .leave_on_its_way(Pair::of_refresh(token), flight.sent + SERVER_LIMIT);
             }
@@ -204,7 +204,7 @@ impl World {
 /// The access token that a request carries.
 fn carried(request: &Request) -> Option<Pair> {
     match request {
-        Request::Identify(access) | Request::Heartbeat(access) => Some(Pair::of_access(access)),
+        Request::Probe(access) | Request::Heartbeat(access) => Some(Pair::of_access(access)),
         _ => None,
     }
 }
@@ -228,11 +228,11 @@ fn failed(flight: &InFlight, kind: FaultKind, retry_after: Option<Duration>) -> 
         Request::Prepare => Answer::Prepare(PrepareAnswer::Failed(fault)),
         Request::Refresh { .. } => Answer::Refresh(RefreshAnswer::Failed(fault)),
         Request::Revoke(_) => Answer::Revoke(RevokeAnswer::Failed(fault)),
-        Request::Identify(_) | Request::Heartbeat(_) => Answer::Resource(ResourceAnswer::Failed(fault)),
+        Request::Probe(_) | Request::Heartbeat(_) => Answer::Probe(ProbeAnswer::Failed(fault)),
     }
 }
 
-/// Why a request ended without a verdict, to be changed.
+/// Why a request ended without a final answer, to be changed.
 pub(super) const fn fault_mut(answer: &mut Answer) -> Option<&mut Fault> {
     match answer {
         Answer::Code(CodeAnswer::Failed(fault))
@@ -242,7 +242,7 @@ pub(super) const fn fault_mut(answer: &mut Answer) -> Option<&mut Fault> {
         | Answer::Prepare(PrepareAnswer::Failed(fault) | PrepareAnswer::Busy(fault))
         | Answer::Refresh(RefreshAnswer::Failed(fault))
         | Answer::Revoke(RevokeAnswer::Failed(fault))
-        | Answer::Resource(ResourceAnswer::Failed(fault)) => Some(fault),
+        | Answer::Probe(ProbeAnswer::Failed(fault)) => Some(fault),
         _ => None,
     }
 }
@@ -261,23 +261,23 @@ fn rejected(flight: &InFlight) -> Answer {
         Request::Poll(_) => Answer::Poll(PollAnswer::ClientRejected(OAuthErrorCode::Client)),
         Request::Refresh { .. } => Answer::Refresh(RefreshAnswer::ClientRejected(OAuthErrorCode::Client)),
         Request::Exchange { .. } => Answer::Exchange(ExchangeAnswer::ClientRejected(OAuthErrorCode::Client)),
-        Request::Authorize | Request::Prepare | Request::Revoke(_) | Request::Identify(_) | Request::Heartbeat(_) => {
+        Request::Authorize | Request::Prepare | Request::Revoke(_) | Request::Probe(_) | Request::Heartbeat(_) => {
             refused(flight)
         }
     }
 }
 
 /// The kind of a request.
-pub(super) const fn kind_of(request: &Request) -> Kind {
+pub(super) const fn kind_of(request: &Request) -> RequestKind {
     match request {
-        Request::DeviceCode => Kind::Code,
-        Request::Poll(_) => Kind::Poll,
-        Request::Authorize => Kind::Authorize,
-        Request::Exchange { .. } => Kind::Exchange,
-        Request::Prepare => Kind::Prepare,
-        Request::Refresh { .. } => Kind::Refresh,
-        Request::Revoke(_) => Kind::Revoke,
-        Request::Identify(_) => Kind::Identify,
-        Request::Heartbeat(_) => Kind::Heartbeat,
+        Request::DeviceCode => RequestKind::Code,
+        Request::Poll(_) => RequestKind::Poll,
+        Request::Authorize => RequestKind::Authorize,
+        Request::Exchange { .. } => RequestKind::Exchange,
+        Request::Prepare => RequestKind::Prepare,
+        Request::Refresh { .. } => RequestKind::Refresh,
+        Request::Revoke(_) => RequestKind::Revoke,
+        Request::Probe(_) => RequestKind::Probe,
+        Request::Heartbeat(_) => RequestKind::Heartbeat,
     }
 }

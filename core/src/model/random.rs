@@ -3,12 +3,12 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use super::calm::Calm;
 use super::explore::Failure;
 use super::invariants::{self, Violation};
+use super::liveness::Liveness;
 use super::scenario::{Budget, Scenario};
 use super::sim::Sim;
-use super::step::{DiskFate, How, Step};
+use super::step::{DiskFate, Outcome, Step};
 
 /// The output function of `SplitMix64`: every bit of the result depends on every bit of the input.
 pub(super) const fn mix(mut z: u64) -> u64 {
@@ -72,7 +72,7 @@ fn wander(scenario: &'static Scenario, seed: u64, trace: &mut Vec<Step>) -> Resu
         sim.apply(step, &mut effects)?;
         if trace.len().is_multiple_of(SAMPLE) {
             invariants::hold_in_sampled_state(&sim, &effects)?;
-            Calm::default().leads_to_rest(&sim).map_err(|(violation, path)| {
+            Liveness::default().leads_to_rest(&sim).map_err(|(violation, path)| {
                 trace.extend(path);
                 violation
             })?;
@@ -102,7 +102,7 @@ fn plenty(rng: &mut Rng) -> Budget {
     }
 }
 
-/// Replays a trace, leaving out what is not possible where it stands. What fails on the calm way
+/// Replays a trace, leaving out what is not possible where it stands. What fails on the fair way
 /// from its end is told with that way.
 fn replay(scenario: &'static Scenario, trace: &[Step]) -> Result<(), (Violation, Vec<Step>)> {
     let here = |violation| (violation, Vec::new());
@@ -119,13 +119,13 @@ fn replay(scenario: &'static Scenario, trace: &[Step]) -> Result<(), (Violation,
             invariants::hold_in_sampled_state(&sim, &effects).map_err(here)?;
         }
     }
-    match catch_unwind(AssertUnwindSafe(|| Calm::default().leads_to_rest(&sim))) {
+    match catch_unwind(AssertUnwindSafe(|| Liveness::default().leads_to_rest(&sim))) {
         Ok(Err(found)) => Err(found),
         Ok(Ok(())) | Err(_) => Ok(()),
     }
 }
 
-/// The calm path asks beyond what a scenario's clients do.
+/// The fair path asks beyond what a scenario's clients do.
 fn possible(step: Step, steps: &[Step]) -> bool {
     matches!(step, Step::Ask(_)) || steps.contains(&step)
 }
@@ -194,7 +194,7 @@ fn make_plain(trace: &mut [Step], fails: &mut impl FnMut(&[Step]) -> bool) {
     for at in 0..trace.len() {
         let as_it_was = trace[at];
         trace[at] = match as_it_was {
-            Step::Answer(kind, _) => Step::Answer(kind, How::Truth),
+            Step::Answer(kind, _) => Step::Answer(kind, Outcome::Honest),
             Step::Disk(_) => Step::Disk(DiskFate::Done),
             _ => continue,
         };

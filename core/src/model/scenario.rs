@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    Body, BootId, BootTime, DeviceInfo, Generation, GrantId, GrantKind, Pairing, Policy, Provisioning, Record,
+    Body, BootId, BootTime, DeviceInfo, Generation, GrantId, GrantKind, PairingRecord, Policy, Provisioning, Record,
     RefreshMode, Stamp, TokenPair, WallTime,
 };
 
@@ -101,7 +101,7 @@ pub(super) const FRAMEIO: Quirks = Quirks {
     exclusive: false,
     code_life: Duration::from_secs(40),
     interval: Duration::from_secs(15),
-    patience: Duration::from_secs(30),
+    retry_after: Duration::from_secs(30),
     honours: false,
 };
 
@@ -160,7 +160,7 @@ impl Scenario {
             generation: Generation(1),
             grant: GrantId(1),
             floor: Some(WallTime::from_secs(EPOCH)),
-            body: Body::Paired(Box::new(Pairing {
+            body: Body::Paired(Box::new(PairingRecord {
                 pair: self.tokens(pair),
                 mark: None,
                 candidate: candidate.map(|pair| self.tokens(pair)),
@@ -173,7 +173,7 @@ impl Scenario {
         TokenPair {
             access: Some(pair.access()),
             refresh: self.quirks.offline.then(|| pair.refresh()),
-            lifetime: self.quirks.access_life,
+            expires_in: self.quirks.access_life,
             obtained: Stamp {
                 boot: boot_id(0),
                 at: BootTime::from_millis(BOOTED_AT),

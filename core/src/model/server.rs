@@ -82,7 +82,7 @@ pub(super) struct Quirks {
     /// Least time between polls.
     pub(super) interval: Duration,
     /// What a rate-limited answer asks for.
-    pub(super) patience: Duration,
+    pub(super) retry_after: Duration,
     /// An approved code is answered after its end too.
     pub(super) honours: bool,
 }
@@ -293,7 +293,7 @@ impl Server {
         let id = number(code.expose(), 'x');
         let proven = number(verifier.expose(), 'v') == id;
         let Some(at) = self.requests.iter().position(|request| request.id == id && proven) else {
-            return ExchangeAnswer::Dead(OAuthErrorCode::Grant, None);
+            return ExchangeAnswer::InvalidGrant(OAuthErrorCode::Grant, None);
         };
         match self.requests[at].consent {
             Consent::Approved => {
@@ -305,9 +305,9 @@ impl Server {
             Consent::Used => {
                 let bought = self.requests[at].bought;
                 self.live.retain(|live| Some(live.pair.family) != bought);
-                ExchangeAnswer::Dead(OAuthErrorCode::Grant, None)
+                ExchangeAnswer::InvalidGrant(OAuthErrorCode::Grant, None)
             }
-            Consent::Pending | Consent::Denied => ExchangeAnswer::Dead(OAuthErrorCode::Grant, None),
+            Consent::Pending | Consent::Denied => ExchangeAnswer::InvalidGrant(OAuthErrorCode::Grant, None),
         }
     }
 
@@ -367,7 +367,7 @@ impl Server {
     }
 
     /// Drops what can no longer matter, so that equal futures are equal states.
-    pub(super) fn settle(&mut self, quirks: &Quirks, real: u64) {
+    pub(super) fn expire(&mut self, quirks: &Quirks, real: u64) {
         if self.late_request(real).is_none() {
             self.late = None;
         }
@@ -389,7 +389,9 @@ pub(super) fn grant(pair: Pair, quirks: &Quirks) -> TokenGrant {
 
 /// The answer to a refresh that was carried out, or found dead.
 pub(super) fn refresh_answer(outcome: Option<Pair>, quirks: &Quirks) -> RefreshAnswer {
-    outcome.map_or(RefreshAnswer::Dead, |pair| RefreshAnswer::Granted(grant(pair, quirks)))
+    outcome.map_or(RefreshAnswer::InvalidGrant, |pair| {
+        RefreshAnswer::Granted(grant(pair, quirks))
+    })
 }
 
 /// The number inside a fake device code.

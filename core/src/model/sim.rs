@@ -19,7 +19,7 @@ use super::invariants::{self, Context, Moment, Violation};
 use super::network::kind_of;
 use super::scenario::{Budget, Scenario, boot_id};
 use super::server::{CANARY, authorization_code, millis, number, state_of};
-use super::step::{Ask, Came, DiskFate, How, Kind, Step};
+use super::step::{Ask, DiskFate, Outcome, RedirectKind, RequestKind, Step};
 use super::world::World;
 
 /// Longer than any access token lives.
@@ -101,7 +101,7 @@ impl Sim {
                 }
                 let id = self.world.call(ask);
                 let command = self.command(ask);
-                if ask == Ask::Redirect(Came::Forged) && !self.due() {
+                if ask == Ask::Redirect(RedirectKind::Forged) && !self.due() {
                     return self.stray(Event::Call(id, command), effects);
                 }
                 Some(Event::Call(id, command))
@@ -194,8 +194,8 @@ impl Sim {
         let budget = &mut self.world.budget;
         let of: fn(&mut Budget) -> &mut u8 = match step {
             // A browser comes back because of what the user said.
-            Step::Ask(Ask::Redirect(Came::Back))
-            | Step::Answer(_, How::Truth | How::TruthByNow)
+            Step::Ask(Ask::Redirect(RedirectKind::Back))
+            | Step::Answer(_, Outcome::Honest | Outcome::HonestByNow)
             | Step::Disk(DiskFate::Done)
             | Step::LateArrival => return,
             Step::Ask(_) => |b| &mut b.asks,
@@ -213,7 +213,7 @@ impl Sim {
             Step::Reload => |b| &mut b.reloads,
             Step::Shutdown => |b| &mut b.shutdowns,
         };
-        // The calm path of I5 may approve a code, and ask, beyond the budget.
+        // The fair path of I5 may approve a code, and ask, beyond the budget.
         *of(budget) = of(budget).saturating_sub(1);
     }
 
@@ -236,22 +236,24 @@ impl Sim {
         (millis(shown.expires_in) > lead && self.world.server.newest_code() == Some(id)).then_some(id)
     }
 
-    fn redirect(&mut self, came: Came) -> Redirect {
+    fn redirect(&mut self, came: RedirectKind) -> Redirect {
         let server = &mut self.world.server;
         let said = match came {
-            Came::Back => server.come_back(),
-            Came::Again | Came::Failed | Came::Rejected => server.newest_request(),
-            Came::Forged => None,
+            RedirectKind::Back => server.come_back(),
+            RedirectKind::Again | RedirectKind::Failed | RedirectKind::Rejected => server.newest_request(),
+            RedirectKind::Forged => None,
         };
         let (state, request, approved) = match said {
             Some((request, approved)) => (state_of(request), request, approved),
             None => (StateParameter::new(format!("{CANARY}-s255")), 0, true),
         };
         let outcome = match came {
-            Came::Failed => RedirectOutcome::Failed,
-            Came::Rejected => RedirectOutcome::ClientRejected(OAuthErrorCode::Scope),
-            Came::Back | Came::Again | Came::Forged if approved => RedirectOutcome::Code(authorization_code(request)),
-            Came::Back | Came::Again | Came::Forged => RedirectOutcome::Denied,
+            RedirectKind::Failed => RedirectOutcome::Failed,
+            RedirectKind::Rejected => RedirectOutcome::ClientRejected(OAuthErrorCode::Scope),
+            RedirectKind::Back | RedirectKind::Again | RedirectKind::Forged if approved => {
+                RedirectOutcome::Code(authorization_code(request))
+            }
+            RedirectKind::Back | RedirectKind::Again | RedirectKind::Forged => RedirectOutcome::Denied,
         };
         Redirect { state, outcome }
     }
@@ -351,7 +353,7 @@ impl Sim {
 }
 
 /// Which kind of request this event says has failed.
-fn failed_kind(event: &Event) -> Option<Kind> {
+fn failed_kind(event: &Event) -> Option<RequestKind> {
     let Event::Answered { answer, .. } = event else {
         return None;
     };
@@ -359,15 +361,15 @@ fn failed_kind(event: &Event) -> Option<Kind> {
 }
 
 /// What is sent again when this was a failure.
-const fn kind_of_answer(answer: &Answer) -> Kind {
+const fn kind_of_answer(answer: &Answer) -> RequestKind {
     match answer {
-        Answer::Code(_) => Kind::Code,
-        Answer::Poll(_) => Kind::Poll,
-        Answer::Authorize(_) => Kind::Authorize,
-        Answer::Exchange(_) => Kind::Exchange,
-        Answer::Prepare(_) | Answer::Refresh(_) => Kind::Prepare,
-        Answer::Revoke(_) => Kind::Revoke,
-        Answer::Resource(_) => Kind::Identify,
+        Answer::Code(_) => RequestKind::Code,
+        Answer::Poll(_) => RequestKind::Poll,
+        Answer::Authorize(_) => RequestKind::Authorize,
+        Answer::Exchange(_) => RequestKind::Exchange,
+        Answer::Prepare(_) | Answer::Refresh(_) => RequestKind::Prepare,
+        Answer::Revoke(_) => RequestKind::Revoke,
+        Answer::Probe(_) => RequestKind::Probe,
     }
 }
 
@@ -400,7 +402,7 @@ fn guard<T>(body: impl FnOnce() -> T) -> Result<T, Violation> {
 }
 
 /// Whether the request's kind is in this list of effects.
-pub(super) fn requests(effects: &[Effect], kind: Kind) -> bool {
+pub(super) fn requests(effects: &[Effect], kind: RequestKind) -> bool {
     effects.iter().any(|effect| match effect {
         Effect::Request(_, request) => kind_of(request) == kind,
         _ => false,

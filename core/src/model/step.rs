@@ -26,7 +26,7 @@ pub(super) enum Step {
     /// A client calls.
     Ask(Ask),
     /// The oldest request of this kind ends.
-    Answer(Kind, How),
+    Answer(RequestKind, Outcome),
     /// The server carries the refresh out; its answer is still on its way.
     Rotate,
     /// A refresh whose sender gave up reaches the server after all.
@@ -40,7 +40,7 @@ pub(super) enum Step {
         /// Of the next store, to both generations, the first half did.
         torn: bool,
         /// What the server does with the requests on their way.
-        server: Leftover,
+        server: InFlightFate,
         /// How it comes back.
         restart: Restart,
     },
@@ -66,7 +66,7 @@ pub(super) enum Step {
 
 /// What a redirect brings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Came {
+pub(super) enum RedirectKind {
     /// What the user said to the newest request. Comes once, after they said it.
     Back,
     /// The same once more: somebody reloads the page.
@@ -99,7 +99,7 @@ pub(super) enum Ask {
     /// `GetAccessToken` for longer than any token lives.
     LongToken,
     /// `CompletePairing`, or a browser at the listener.
-    Redirect(Came),
+    Redirect(RedirectKind),
     /// `RejectAccessToken` of the newest generation.
     RejectCurrent,
     /// `RejectAccessToken` of the one before.
@@ -109,7 +109,7 @@ pub(super) enum Ask {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Kind {
+pub(super) enum RequestKind {
     Code,
     Poll,
     Authorize,
@@ -117,11 +117,11 @@ pub(super) enum Kind {
     Prepare,
     Refresh,
     Revoke,
-    Identify,
+    Probe,
     Heartbeat,
 }
 
-impl Kind {
+impl RequestKind {
     pub(super) const ALL: [Self; 9] = [
         Self::Code,
         Self::Poll,
@@ -130,7 +130,7 @@ impl Kind {
         Self::Prepare,
         Self::Refresh,
         Self::Revoke,
-        Self::Identify,
+        Self::Probe,
         Self::Heartbeat,
     ];
 
@@ -138,101 +138,101 @@ impl Kind {
     pub(super) const fn spends(self) -> bool {
         match self {
             Self::Poll | Self::Exchange | Self::Refresh => true,
-            Self::Code | Self::Authorize | Self::Prepare | Self::Revoke | Self::Identify | Self::Heartbeat => false,
+            Self::Code | Self::Authorize | Self::Prepare | Self::Revoke | Self::Probe | Self::Heartbeat => false,
         }
     }
 
     /// What can come instead of the truth.
-    pub(super) const fn faults(self) -> &'static [How] {
+    pub(super) const fn faults(self) -> &'static [Outcome] {
         match self {
             Self::Code => &[
-                How::Offline,
-                How::Untrusted,
-                How::ClockNotSet,
-                How::Local,
-                How::Garbled,
-                How::RateLimited,
-                How::ClientRejected,
-                How::BadCode,
+                Outcome::Offline,
+                Outcome::Untrusted,
+                Outcome::ClockNotSet,
+                Outcome::Local,
+                Outcome::Garbled,
+                Outcome::RateLimited,
+                Outcome::ClientRejected,
+                Outcome::BadCode,
             ],
             Self::Poll => &[
-                How::Offline,
-                How::Untrusted,
-                How::ClockNotSet,
-                How::Local,
-                How::Garbled,
-                How::Lost,
-                How::LostAfter,
-                How::SlowDown,
-                How::RateLimited,
-                How::ClientRejected,
+                Outcome::Offline,
+                Outcome::Untrusted,
+                Outcome::ClockNotSet,
+                Outcome::Local,
+                Outcome::Garbled,
+                Outcome::Lost,
+                Outcome::LostAfter,
+                Outcome::SlowDown,
+                Outcome::RateLimited,
+                Outcome::ClientRejected,
             ],
             Self::Authorize => &[
-                How::Offline,
-                How::Untrusted,
-                How::ClockNotSet,
-                How::Local,
-                How::Garbled,
-                How::RateLimited,
+                Outcome::Offline,
+                Outcome::Untrusted,
+                Outcome::ClockNotSet,
+                Outcome::Local,
+                Outcome::Garbled,
+                Outcome::RateLimited,
             ],
             Self::Exchange => &[
-                How::Offline,
-                How::Untrusted,
-                How::ClockNotSet,
-                How::Local,
-                How::Lost,
-                How::LostAfter,
-                How::Garbled,
-                How::GarbledAfter,
-                How::RateLimited,
-                How::Refused,
-                How::ClientRejected,
+                Outcome::Offline,
+                Outcome::Untrusted,
+                Outcome::ClockNotSet,
+                Outcome::Local,
+                Outcome::Lost,
+                Outcome::LostAfter,
+                Outcome::Garbled,
+                Outcome::GarbledAfter,
+                Outcome::RateLimited,
+                Outcome::Refused,
+                Outcome::ClientRejected,
             ],
             Self::Prepare => &[
-                How::Offline,
-                How::Untrusted,
-                How::ClockNotSet,
-                How::Local,
-                How::Lost,
-                How::RateLimited,
-                How::Undated,
+                Outcome::Offline,
+                Outcome::Untrusted,
+                Outcome::ClockNotSet,
+                Outcome::Local,
+                Outcome::Lost,
+                Outcome::RateLimited,
+                Outcome::Undated,
             ],
             Self::Heartbeat => &[
-                How::Offline,
-                How::Untrusted,
-                How::ClockNotSet,
-                How::Lost,
-                How::RateLimited,
+                Outcome::Offline,
+                Outcome::Untrusted,
+                Outcome::ClockNotSet,
+                Outcome::Lost,
+                Outcome::RateLimited,
             ],
             Self::Refresh => &[
-                How::Offline,
-                How::Untrusted,
-                How::ClockNotSet,
-                How::Lost,
-                How::LostAfter,
-                How::LostLate,
-                How::GarbledAfter,
-                How::RateLimited,
-                How::Throttled,
-                How::Refused,
-                How::ClientRejected,
+                Outcome::Offline,
+                Outcome::Untrusted,
+                Outcome::ClockNotSet,
+                Outcome::Lost,
+                Outcome::LostAfter,
+                Outcome::LostLate,
+                Outcome::GarbledAfter,
+                Outcome::RateLimited,
+                Outcome::Throttled,
+                Outcome::Refused,
+                Outcome::ClientRejected,
             ],
             Self::Revoke => &[
-                How::Offline,
-                How::Untrusted,
-                How::ClockNotSet,
-                How::Local,
-                How::LostAfter,
-                How::RateLimited,
-                How::Refused,
+                Outcome::Offline,
+                Outcome::Untrusted,
+                Outcome::ClockNotSet,
+                Outcome::Local,
+                Outcome::LostAfter,
+                Outcome::RateLimited,
+                Outcome::Refused,
             ],
-            Self::Identify => &[
-                How::Offline,
-                How::Untrusted,
-                How::ClockNotSet,
-                How::Garbled,
-                How::RateLimited,
-                How::Undated,
+            Self::Probe => &[
+                Outcome::Offline,
+                Outcome::Untrusted,
+                Outcome::ClockNotSet,
+                Outcome::Garbled,
+                Outcome::RateLimited,
+                Outcome::Undated,
             ],
         }
     }
@@ -240,12 +240,12 @@ impl Kind {
 
 /// How a request ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum How {
+pub(super) enum Outcome {
     /// As it truly is; what a resource says of a token, as it was when the request was sent.
-    Truth,
+    Honest,
     /// As it truly is by now, where that differs: the request was slow, and the token died
     /// meanwhile.
-    TruthByNow,
+    HonestByNow,
     /// As it truly is, without a usable `Date`.
     Undated,
     /// Nothing was sent.
@@ -271,7 +271,7 @@ pub(super) enum How {
     RateLimited,
     /// 429 without one.
     Throttled,
-    /// An answer that is no verdict.
+    /// An answer that is no final answer.
     Refused,
     /// `invalid_client`.
     ClientRejected,
@@ -281,11 +281,11 @@ pub(super) enum How {
     BadCode,
 }
 
-impl How {
+impl Outcome {
     /// Whether the server did what the request asked for.
     pub(super) const fn carries_out(self) -> bool {
         match self {
-            Self::Truth | Self::TruthByNow | Self::Undated | Self::LostAfter | Self::GarbledAfter => true,
+            Self::Honest | Self::HonestByNow | Self::Undated | Self::LostAfter | Self::GarbledAfter => true,
             Self::Offline
             | Self::Untrusted
             | Self::ClockNotSet
@@ -316,7 +316,7 @@ pub(super) enum DiskFate {
 
 /// What becomes of requests whose sender died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum Leftover {
+pub(super) enum InFlightFate {
     /// They never arrived.
     Dropped,
     /// They are carried out.

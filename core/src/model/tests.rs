@@ -11,7 +11,7 @@ use super::explore::{Failure, explore};
 use super::random::walk;
 use super::scenario::{ACCESS_LIFE, Budget, FRAMEIO, Scenario, Start, eager};
 use super::server::Quirks;
-use super::step::{Ask, Came, Clock};
+use super::step::{Ask, Clock, RedirectKind};
 
 /// More states than any scenario has: reaching it is a failure of the scenario, not of the core.
 const MOST_STATES: usize = 3_000_000;
@@ -221,7 +221,7 @@ scenarios! {
         { asks: 2, faults: 1, crashes: 1, stalls: 1, waits: 2 },
         { asks: 2, faults: 1, crashes: 1, stalls: 1, sleeps: 1, waits: 3 };
     a_browser_pairs: Start::Fresh,
-        { asks: &[START, START_ONCE, Ask::Cancel, FORGED, AGAIN, Ask::Redirect(Came::Failed), Ask::Redirect(Came::Rejected)],
+        { asks: &[START, START_ONCE, Ask::Cancel, FORGED, AGAIN, Ask::Redirect(RedirectKind::Failed), Ask::Redirect(RedirectKind::Rejected)],
           policy: by_browser() },
         { asks: 2, faults: 1, consents: 1, waits: 2 },
         { asks: 2, faults: 2, consents: 1, waits: 2 },
@@ -305,8 +305,8 @@ pub(super) const ALL_ASKS: &[Ask] = &[
     Ask::Unpair,
     FORGED,
     AGAIN,
-    Ask::Redirect(Came::Failed),
-    Ask::Redirect(Came::Rejected),
+    Ask::Redirect(RedirectKind::Failed),
+    Ask::Redirect(RedirectKind::Rejected),
     Ask::Token,
     Ask::LongToken,
     Ask::RejectCurrent,
@@ -314,7 +314,7 @@ pub(super) const ALL_ASKS: &[Ask] = &[
     Ask::RejectUnknown,
 ];
 
-/// The code grant; two grants of one device are strangers there.
+/// The code grant; two grants of one device are separate there.
 pub(super) fn by_browser() -> Policy {
     Policy {
         grant: GrantKind::Code,
@@ -333,8 +333,8 @@ pub(super) fn without_probe(grant: GrantKind) -> Policy {
     }
 }
 
-const FORGED: Ask = Ask::Redirect(Came::Forged);
-const AGAIN: Ask = Ask::Redirect(Came::Again);
+const FORGED: Ask = Ask::Redirect(RedirectKind::Forged);
+const AGAIN: Ask = Ask::Redirect(RedirectKind::Again);
 
 const ALL_CLOCKS: &[Clock] = &[Clock::Right, Clock::Untrusted, Clock::Behind, Clock::Ahead];
 
@@ -402,7 +402,7 @@ fn random_traces_with_heartbeats_and_short_tokens_break_no_law() {
         quirks: Quirks {
             access_life: Duration::from_secs(600),
             // Longer than the heartbeats are apart.
-            patience: Duration::from_secs(150),
+            retry_after: Duration::from_secs(150),
             exclusive: true,
             ..FRAMEIO
         },

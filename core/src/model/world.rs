@@ -14,7 +14,7 @@ use super::history::{History, Rejected, Subject, families_before, pairs_of};
 use super::network::{InFlight, kind_of};
 use super::scenario::{BOOTED_AT, Budget, EPOCH, Scenario, Start, boot_id};
 use super::server::{Pair, Quirks, Server, millis};
-use super::step::{Ask, Clock, DiskFate, Kind, Leftover};
+use super::step::{Ask, Clock, DiskFate, InFlightFate, RequestKind};
 
 /// The disk works or fails within this. How long it took is what the mark's time can be off by.
 pub(super) const DISK_LIMIT: u64 = 5_000;
@@ -64,8 +64,8 @@ pub(super) struct World {
     pub(super) prepared: Vec<OpId>,
     /// Listeners that a browser can come back to.
     pub(super) listeners: Vec<OpId>,
-    /// Two grants of this device are strangers to the server: what gives way is to be revoked.
-    pub(super) strangers: bool,
+    /// Two grants of this device are separate at the server: what gives way is to be revoked.
+    pub(super) separate_grants: bool,
     /// No resource tells whether a token lives.
     pub(super) without_probe: bool,
     /// Least time between polls of whatever codes.
@@ -112,7 +112,7 @@ impl World {
             in_flight: Vec::new(),
             prepared: Vec::new(),
             listeners: Vec::new(),
-            strangers: scenario.policy.separate_grants,
+            separate_grants: scenario.policy.separate_grants,
             without_probe: !scenario.policy.can_probe,
             interval: millis(scenario.quirks.interval),
             stores: VecDeque::new(),
@@ -148,9 +148,9 @@ impl World {
     /// its wall clock, or a `Date`.
     pub(super) fn says_ended(&self, pair: &TokenPair) -> bool {
         let by_boot =
-            pair.obtained.boot == boot_id(self.boot) && self.boot_time() >= pair.obtained.at.after(pair.lifetime);
+            pair.obtained.boot == boot_id(self.boot) && self.boot_time() >= pair.obtained.at.after(pair.expires_in);
         let by_wall = |now: WallTime| {
-            let end = pair.obtained.wall.map(|at| at.after(pair.lifetime));
+            let end = pair.obtained.wall.map(|at| at.after(pair.expires_in));
             end.is_some_and(|end| now >= end)
         };
         by_boot || by_wall(self.date()) || self.wall().is_some_and(by_wall)
@@ -188,8 +188,8 @@ impl World {
     pub(super) fn pass(&mut self, by: u64, quirks: &Quirks) {
         if by > 0 {
             self.real += by;
-            self.history.settle(self.real);
-            self.server.settle(quirks, self.real);
+            self.history.expire(self.real);
+            self.server.expire(quirks, self.real);
         }
     }
 
@@ -204,20 +204,20 @@ impl World {
         !self.in_flight.is_empty() || !self.stores.is_empty()
     }
 
-    pub(super) fn is_in_flight(&self, kind: Kind) -> bool {
+    pub(super) fn is_in_flight(&self, kind: RequestKind) -> bool {
         self.in_flight.iter().any(|flight| kind_of(&flight.request) == kind)
     }
 
     /// Whether the server is done with the oldest request of this kind, and only its answer is on
     /// its way.
-    pub(super) fn was_carried_out(&self, kind: Kind) -> bool {
+    pub(super) fn was_carried_out(&self, kind: RequestKind) -> bool {
         let oldest = self.in_flight.iter().find(|flight| kind_of(&flight.request) == kind);
         oldest.is_some_and(InFlight::carried_out)
     }
 
     /// Whether the oldest request of this kind carries a token that lived when it was sent, and
     /// does not any more.
-    pub(super) fn was_outlived(&self, kind: Kind) -> bool {
+    pub(super) fn was_outlived(&self, kind: RequestKind) -> bool {
         let oldest = self.in_flight.iter().find(|flight| kind_of(&flight.request) == kind);
         oldest.is_some_and(|flight| flight.outlived(&self.server, self.real))
     }
@@ -321,7 +321,7 @@ impl World {
             }
             Effect::Store(op, store) => {
                 if let Store::Record { record, .. } = store {
-                    if !self.strangers {
+                    if !self.separate_grants {
                         let last = self.last_record().cloned();
                         let families = self.server.families();
                         self.history.excuses.replaced(record, last.as_ref(), families);
@@ -340,7 +340,7 @@ impl World {
             Effect::Release => self.history.inhibited = false,
             Effect::Publish(snapshot) => self.history.published = Some(Snapshot::clone(snapshot)),
             Effect::Reply(id, reply) => self.hang_up(*id, reply),
-            Effect::Note(_) => {}
+            Effect::Log(_) => {}
             Effect::Drained => self.history.drained = true,
         }
     }
@@ -376,7 +376,7 @@ impl World {
     // What power does.
 
     /// The process ends and the next one is about to start; the disk is as these writes left it.
-    pub(super) fn crash(&mut self, stored: u8, torn: bool, leftover: Leftover, restart: Restart, quirks: &Quirks) {
+    pub(super) fn crash(&mut self, stored: u8, torn: bool, leftover: InFlightFate, restart: Restart, quirks: &Quirks) {
         for _ in 0..stored {
             if let Some(write) = self.stores.pop_front() {
                 self.write(&write.store);

@@ -7,7 +7,7 @@ use super::late_poll::LatePoll;
 use super::showing::AwaitingUser;
 use crate::{
     BootTime, CallError, Code, CodeAnswer, CodeGrant, Context, Core, Effect, ErrorWord, Fault, FaultKind, FlowRecord,
-    Note, OAuthErrorCode, OpId, PairingOptions, Reason, Store,
+    LogEvent, OAuthErrorCode, OpId, PairingOptions, Reason, Store,
 };
 
 /// Longest wait between code requests: a person stands before the screen.
@@ -25,9 +25,9 @@ impl Core {
         }
         match answer {
             CodeAnswer::Granted(grant) => self.show_code(cx, since, grant),
-            CodeAnswer::ClientRejected(objection) => self.reject_flow(cx, objection),
+            CodeAnswer::ClientRejected(error) => self.reject_flow(cx, error),
             CodeAnswer::BadUserCode => {
-                cx.note(Note::BadUserCode);
+                cx.log(LogEvent::BadUserCode);
                 self.fail_with(cx, ErrorWord::BadUserCode);
                 let refused = Fault {
                     kind: FaultKind::Refused,
@@ -42,17 +42,17 @@ impl Core {
     pub(super) fn code_request_failed(&mut self, cx: &mut Context<'_>, fault: Fault) {
         self.fault(cx, fault.kind);
         let wait = self.rest(cx, fault, fault_reason(fault));
-        cx.note(Note::CodeRequestFailed {
+        cx.log(LogEvent::CodeRequestFailed {
             fault: fault.kind,
             retry_in: wait,
         });
     }
 
     /// The server refuses this client, or what it asks for: no code will come of asking again.
-    pub(super) fn reject_flow(&mut self, cx: &mut Context<'_>, objection: OAuthErrorCode) {
+    pub(super) fn reject_flow(&mut self, cx: &mut Context<'_>, error: OAuthErrorCode) {
         self.fail_with(cx, ErrorWord::ClientRejected);
-        cx.note(Note::ClientRejected {
-            objection,
+        cx.log(LogEvent::ClientRejected {
+            error,
             paired: self.credential.is_paired(),
         });
         self.end_flow(cx, Reason::ClientRejected);
@@ -75,7 +75,7 @@ impl Core {
     fn show_code(&mut self, cx: &mut Context<'_>, asked: BootTime, grant: CodeGrant) {
         let id = self.ids.next_code();
         let Some(flow) = &mut self.pairing.flow else { return };
-        cx.note(Note::CodeShown {
+        cx.log(LogEvent::CodeShown {
             expires_in: grant.expires_in,
         });
         flow.retry.reset();

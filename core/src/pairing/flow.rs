@@ -3,7 +3,7 @@
 use super::redirect::AwaitingRedirect;
 use super::showing::{AwaitingUser, Pace, Which};
 use crate::backoff::Retry;
-use crate::{BootTime, ErrorCode, OpId, Pairing, Reason};
+use crate::{BootTime, ErrorCode, OpId, PairingRecord, Reason};
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Flow {
@@ -49,7 +49,7 @@ pub(super) enum Step {
     AwaitingRedirect(Box<AwaitingRedirect>),
     /// The user approved; the new pair is being written.
     Storing {
-        pairing: Box<Pairing>,
+        pairing: Box<PairingRecord>,
     },
 }
 

@@ -54,6 +54,6 @@ impl Core {
             return;
         }
         let pair = grant.into_pair(None, stamp(self.setup.boot(), late.since, date, cx.now), cx);
-        self.settle(cx, pair, String::new(), fate);
+        self.apply_fate(cx, pair, String::new(), fate);
     }
 }

@@ -22,10 +22,10 @@ use rate_limit::CodeRateLimit;
 use showing::AwaitingUser;
 
 use crate::backoff::Change;
-use crate::calls::{CALL_LIMIT, Judgement, Kind, PendingCall, Wants};
+use crate::calls::{CALL_LIMIT, CallKind, Judgement, PendingCall, Wants};
 use crate::{
-    BootTime, CallError, CallId, Command, Context, Core, Effect, FlowRecord, GrantKind, Note, Pairing, PairingOptions,
-    Reason, Reply, Request, Store, TokenPair,
+    BootTime, CallError, CallId, Command, Context, Core, Effect, FlowRecord, GrantKind, LogEvent, PairingOptions,
+    PairingRecord, Reason, Reply, Request, Store, TokenPair,
 };
 
 const GIVE_UP: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 3600));
@@ -40,7 +40,7 @@ pub(super) struct Flows {
 
 impl Flows {
     /// The user approved: this pairing is being written.
-    pub(super) fn storing(&mut self, pairing: Pairing) {
+    pub(super) fn storing(&mut self, pairing: PairingRecord) {
         if let Some(flow) = &mut self.flow {
             flow.step = Step::Storing {
                 pairing: Box::new(pairing),
@@ -170,7 +170,7 @@ impl Core {
         let mut flow = Flow::new(id, record.renew, record.replace, record.give_up, step);
         flow.pace.next = next_poll;
         self.pairing.flow = Some(flow);
-        cx.note(Note::FlowResumed);
+        cx.log(LogEvent::FlowResumed);
     }
 
     pub(super) fn get_pairing_code(&self, cx: &mut Context<'_>, call: CallId) {
@@ -214,15 +214,15 @@ impl Core {
         } else {
             CallError::NoPairing
         };
-        self.calls.answer(cx, Kind::PairingCode, Err(error));
-        self.calls.answer(cx, Kind::RedirectResult, Err(error));
+        self.calls.answer(cx, CallKind::PairingCode, Err(error));
+        self.calls.answer(cx, CallKind::RedirectResult, Err(error));
         match flow.step {
             Step::RequestingCode { op, .. } => cx.emit(Effect::Cancel(op)),
             Step::AwaitingRedirect(browsing) => cx.emit(Effect::Cancel(browsing.listener)),
             Step::AwaitingUser(_) | Step::Revoking | Step::Waiting { .. } | Step::Storing { .. } => {}
         }
         self.credential.still_unpaired(reason);
-        cx.note(Note::FlowEnded {
+        cx.log(LogEvent::FlowEnded {
             reason,
             word: flow.refused.word.filter(|_| reason == Reason::ServerError),
         });
@@ -314,7 +314,7 @@ impl Core {
         })
     }
 
-    pub(super) fn hasten_flow(&mut self, cx: &Context<'_>, change: Change) {
+    pub(super) fn retry_flow(&mut self, cx: &Context<'_>, change: Change) {
         let now = cx.at();
         let Some(flow) = &mut self.pairing.flow else { return };
         if !flow.retry.cured_by(change) {

@@ -2,12 +2,12 @@
 
 use super::showing::{AwaitingUser, Which};
 use super::{Flow, Step};
-use crate::calls::Kind;
+use crate::calls::CallKind;
 use crate::credential::stamp;
 use crate::pair_fate::Fate;
 use crate::{
-    BootTime, CallError, Context, Core, Effect, ErrorCode, ErrorWord, Note, OpId, PollAnswer, Reason, Request, Store,
-    TokenGrant, WallTime,
+    BootTime, CallError, Context, Core, Effect, ErrorCode, ErrorWord, LogEvent, OpId, PollAnswer, Reason, Request,
+    Store, TokenGrant, WallTime,
 };
 
 /// Codes in a row that the server refused, after which asking for yet another one is pointless.
@@ -69,7 +69,7 @@ impl Core {
                 }
             }
             PollAnswer::SlowDown(_) => {
-                cx.note(Note::SlowedDown {
+                cx.log(LogEvent::SlowedDown {
                     interval: showing.interval,
                 });
                 self.store_flow(cx);
@@ -80,7 +80,7 @@ impl Core {
                 let word = word
                     .and_then(|word| word.unless_it_repeats(code.device_code.secret()))
                     .and_then(|word| word.unless_it_repeats(code.user_code.secret()));
-                cx.note(Note::CodeEnded { word: word.clone() });
+                cx.log(LogEvent::CodeEnded { word: word.clone() });
                 if since >= showing.ends(flow.give_up) {
                     // That a server forgets a code at its end is no refusal.
                     self.code_expired(cx);
@@ -89,7 +89,7 @@ impl Core {
                 }
             }
             PollAnswer::Denied => self.end_flow(cx, Reason::Denied),
-            PollAnswer::ClientRejected(objection) => self.reject_flow(cx, objection),
+            PollAnswer::ClientRejected(error) => self.reject_flow(cx, error),
             PollAnswer::Failed(fault) => {
                 self.fault(cx, fault.kind);
                 if last {
@@ -165,7 +165,7 @@ impl Core {
         let unusable = grant.unusable();
         let pair = grant.into_pair(None, stamp(self.setup.boot(), sent, date, cx.now), cx);
         self.told_unusable(cx, unusable, &pair);
-        self.settle(cx, pair, name, Fate::NewPairing);
+        self.apply_fate(cx, pair, name, Fate::NewPairing);
     }
 
     /// The new pairing is on disk, or the disk fails and memory is all there is.
@@ -174,11 +174,12 @@ impl Core {
         let Some(flow) = self.pairing.flow.take_if(storing) else {
             return;
         };
-        self.calls.answer(cx, Kind::RedirectResult, Ok(()));
+        self.calls.answer(cx, CallKind::RedirectResult, Ok(()));
         let Step::Storing { pairing, .. } = flow.step else {
             return;
         };
-        self.calls.answer(cx, Kind::PairingCode, Err(CallError::AlreadyPaired));
+        self.calls
+            .answer(cx, CallKind::PairingCode, Err(CallError::AlreadyPaired));
         self.store(cx, Store::Flow(None));
         if !self.setup.policy().separate_grants {
             self.revocations.forget();

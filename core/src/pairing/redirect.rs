@@ -13,10 +13,10 @@ use std::time::Duration;
 
 use super::device_code::{CODE_CAP, fault_reason};
 use super::{Flow, Step};
-use crate::calls::{CALL_LIMIT, Kind, Wants};
+use crate::calls::{CALL_LIMIT, CallKind, Wants};
 use crate::{
     Authorization, AuthorizationCode, AuthorizeAnswer, BootTime, CallError, CallId, CodeView, Context, Core, Effect,
-    ErrorWord, ExchangeAnswer, Fault, GrantKind, Note, OpId, Prompt, Reason, Redirect, RedirectOutcome, Request,
+    ErrorWord, ExchangeAnswer, Fault, GrantKind, LogEvent, OpId, Prompt, Reason, Redirect, RedirectOutcome, Request,
     TokenGrant, WallTime,
 };
 
@@ -47,7 +47,7 @@ impl Core {
         }
         match answer {
             AuthorizeAnswer::Ready(authorization) => {
-                cx.note(Note::CodeShown {
+                cx.log(LogEvent::CodeShown {
                     expires_in: flow.give_up.since(cx.at()),
                 });
                 flow.retry.reset();
@@ -90,7 +90,7 @@ impl Core {
             | Step::AwaitingUser(_)
             | Step::AwaitingRedirect(_)
             | Step::Storing { .. } => {
-                cx.note(Note::StrayRedirect);
+                cx.log(LogEvent::StrayRedirect);
                 cx.reply(call, Err(CallError::WrongState));
                 return;
             }
@@ -105,10 +105,11 @@ impl Core {
                 });
             }
             RedirectOutcome::Denied => self.end_flow(cx, Reason::Denied),
-            RedirectOutcome::ClientRejected(objection) => self.reject_flow(cx, objection),
+            RedirectOutcome::ClientRejected(error) => self.reject_flow(cx, error),
             RedirectOutcome::Failed => {
                 self.fail_with(cx, ErrorWord::ServerError);
-                self.calls.answer(cx, Kind::RedirectResult, Err(CallError::ServerError));
+                self.calls
+                    .answer(cx, CallKind::RedirectResult, Err(CallError::ServerError));
                 self.code_ended(cx, Reason::ServerError);
             }
         }
@@ -145,7 +146,7 @@ impl Core {
     ) {
         let granted = |answer| match answer {
             ExchangeAnswer::Granted(grant) => Some(grant),
-            ExchangeAnswer::Dead(..) | ExchangeAnswer::ClientRejected(_) | ExchangeAnswer::Failed(_) => None,
+            ExchangeAnswer::InvalidGrant(..) | ExchangeAnswer::ClientRejected(_) | ExchangeAnswer::Failed(_) => None,
         };
         if let Some(late) = self.take_late_poll(op) {
             if let Some(grant) = granted(answer) {
@@ -166,20 +167,21 @@ impl Core {
         };
         match answer {
             ExchangeAnswer::Granted(grant) => self.exchanged(cx, since, date, grant),
-            ExchangeAnswer::Dead(objection, word) => {
+            ExchangeAnswer::InvalidGrant(error, word) => {
                 let asked = &browsing.authorization;
                 let word = word
                     .and_then(|word| word.unless_it_repeats(exchange.code.secret()))
                     .and_then(|word| word.unless_it_repeats(asked.verifier.secret()))
                     .and_then(|word| word.unless_it_repeats(asked.state.secret()));
-                cx.note(Note::CodeRefused {
-                    objection,
+                cx.log(LogEvent::CodeRefused {
+                    error,
                     word: word.clone(),
                 });
-                self.calls.answer(cx, Kind::RedirectResult, Err(CallError::ServerError));
+                self.calls
+                    .answer(cx, CallKind::RedirectResult, Err(CallError::ServerError));
                 self.code_refused(cx, word);
             }
-            ExchangeAnswer::ClientRejected(objection) => self.reject_flow(cx, objection),
+            ExchangeAnswer::ClientRejected(error) => self.reject_flow(cx, error),
             ExchangeAnswer::Failed(fault) => self.exchange_failed(cx, fault),
         }
     }
@@ -194,11 +196,11 @@ impl Core {
         if fault.kind.ambiguous() {
             // §4.1.2: a code that may have been spent must not be sent again; what it may have
             // bought is out of reach.
-            cx.note(Note::ExchangeFailed {
+            cx.log(LogEvent::ExchangeFailed {
                 fault: fault.kind,
                 retry_in: None,
             });
-            self.calls.answer(cx, Kind::RedirectResult, Err(fault.call_error()));
+            self.calls.answer(cx, CallKind::RedirectResult, Err(fault.call_error()));
             self.code_ended(cx, fault_reason(fault));
             return;
         }
@@ -211,7 +213,7 @@ impl Core {
         {
             exchange.due = cx.at().after(wait);
         }
-        cx.note(Note::ExchangeFailed {
+        cx.log(LogEvent::ExchangeFailed {
             fault: fault.kind,
             retry_in: Some(wait),
         });

@@ -29,10 +29,10 @@ pub(super) struct AwaitingUser {
     pub(super) interval: Duration,
     /// When the next poll is wished for; [`AwaitingUser::due`] tells when it is sent.
     pub(super) next_poll: BootTime,
-    /// The server's interval, or its wish for patience, allows no poll before (I4).
+    /// The server's interval, or the wait it asked for, allows no poll before (I4).
     pub(super) not_before: BootTime,
     pub(super) poll: Option<(OpId, BootTime)>,
-    /// Polls without a verdict in a row.
+    /// Polls without a final answer in a row.
     pub(super) failed_polls: u32,
     /// Nothing more is asked about this code: it was polled after its end, or the server wants more
     /// patience than is left.
@@ -74,27 +74,27 @@ impl AwaitingUser {
         }
         let last = self.latest(pace);
         let floor = self.not_before.max(pace.next);
-        let wish = self.next_poll.max(floor);
+        let next = self.next_poll.max(floor);
         // Where no other poll surely fits in between, this one is the last before the end. Polls do
         // not take equally long, and none is put off for long on the word of one.
-        let follows = wish.after(self.interval + pace.lead().min(self.interval));
-        Some(if follows > last { last.max(floor) } else { wish })
+        let follows = next.after(self.interval + pace.lead().min(self.interval));
+        Some(if follows > last { last.max(floor) } else { next })
     }
 
     /// What was asked at `since` is answered: when the next may come.
     pub(super) fn heard(&mut self, now: BootTime, since: BootTime, end: BootTime, answer: &PollAnswer) {
-        let mut wish = Duration::ZERO;
+        let mut retry_after = Duration::ZERO;
         let mut factor = 1;
         match answer {
-            PollAnswer::SlowDown(patience) => {
+            PollAnswer::SlowDown(requested) => {
                 self.failed_polls = 0;
                 self.interval += SLOW_DOWN;
-                wish = patience.unwrap_or_default();
+                retry_after = requested.unwrap_or_default();
             }
             PollAnswer::Failed(fault) => {
                 self.failed_polls = (self.failed_polls + 1).min(BLIP_FACTOR_CAP);
                 factor = self.failed_polls;
-                wish = fault.retry_after.unwrap_or_default();
+                retry_after = fault.retry_after.unwrap_or_default();
             }
             PollAnswer::Granted(_)
             | PollAnswer::Pending
@@ -103,11 +103,11 @@ impl AwaitingUser {
             | PollAnswer::CodeUnknown(_)
             | PollAnswer::ClientRejected(_) => self.failed_polls = 0,
         }
-        self.not_before = now.after(self.interval.max(wish));
+        self.not_before = now.after(self.interval.max(retry_after));
         self.next_poll = now.after(self.interval * factor).max(self.not_before);
-        // An answer that is late itself is no wish for patience: the last poll leaves at the code's
+        // An answer that is late itself asks for no wait: the last poll leaves at the code's
         // end or after it.
-        self.done = since >= end || now.after(wish) > end.max(now).after(self.interval);
+        self.done = since >= end || now.after(retry_after) > end.max(now).after(self.interval);
     }
 }
 
@@ -124,8 +124,8 @@ impl Pace {
 }
 
 impl Flow {
-    /// The earliest that a code may be asked for: not before the server's wish or our backoff, and
-    /// a server whose codes end at once is not asked at once.
+    /// The earliest that a code may be asked for: not before the wait the server asked for or our
+    /// backoff, and a server whose codes end at once is not asked at once.
     pub(super) fn may_ask(&self, now: BootTime) -> BootTime {
         let spaced = self.asked.map_or(BootTime::default(), |asked| asked.after(FLOOR));
         now.max(self.retry.next()).max(spaced).max(self.pace.may_ask())

@@ -4,20 +4,20 @@
 //! nothing. A 401 is never terminal; it makes the token's life 0 and leads to at most one refresh.
 //! An answer tells of the time at which its request left: it settles no question that came later.
 
-mod rejection;
+mod report;
 
 use std::time::Duration;
 
 use crate::backoff::{Change, Retry};
-use crate::calls::Kind;
+use crate::calls::CallKind;
 use crate::credential::Credential;
 use crate::pair_fate::{Fate, Source};
 use crate::storage::Tokens;
 use crate::{
-    AccessToken, BootTime, CallError, Context, Core, DeviceInfo, Effect, ErrorWord, Fault, Note, OpId, Request,
-    ResourceAnswer,
+    AccessToken, BootTime, CallError, Context, Core, DeviceInfo, Effect, ErrorWord, Fault, LogEvent, OpId, ProbeAnswer,
+    Request,
 };
-use rejection::{PROBES_APART, Rejections};
+use report::{PROBES_APART, Reports};
 
 /// Longest wait between probes nobody waits for.
 const PROBE_CAP: Duration = Duration::from_secs(15 * 60);
@@ -32,7 +32,7 @@ pub(super) struct Probe {
     /// When the last probe of the token in hand left.
     probed_at: Option<BootTime>,
     heartbeat_at: Option<BootTime>,
-    rejections: Rejections,
+    reports: Reports,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -54,7 +54,7 @@ impl Probe {
         self.in_flight.as_ref().is_some_and(|flight| !flight.heartbeat)
     }
 
-    /// Why the last request brought no verdict, while that is so.
+    /// Why the last request brought no final answer, while that is so.
     pub(super) fn failing(&self) -> Option<CallError> {
         self.retry.failing()
     }
@@ -105,9 +105,9 @@ impl Core {
 
     /// The pairing ended and its token may outlive it: asked at once, but not before the server
     /// wants to hear about it again.
-    pub(super) fn want_probe_of_the_same(&mut self, cx: &Context<'_>, mut patience: Retry) {
-        patience.forget_failures(cx.at());
-        self.probe.retry = patience;
+    pub(super) fn want_probe_of_the_same(&mut self, cx: &Context<'_>, mut retry: Retry) {
+        retry.forget_failures(cx.at());
+        self.probe.retry = retry;
         self.probe.wanted = true;
     }
 
@@ -115,34 +115,34 @@ impl Core {
     /// 401 would say nothing.
     pub(super) fn probe_starts(&self, now: BootTime, waited_for: bool) -> Option<BootTime> {
         let token = self.credential.in_hand()?;
-        if !self.may_probe() || !self.setup.policy().can_probe || token.dead(now) {
+        if !self.may_probe() || !self.setup.policy().can_probe || token.is_unusable(now) {
             return None;
         }
         let probe = &self.probe;
         let wanted = probe.wanted || (waited_for && token.unconfirmed());
-        let wish = wanted.then(|| {
+        let requested = wanted.then(|| {
             if waited_for {
                 probe.earliest_if_waiting()
             } else {
                 probe.apart(probe.retry.next())
             }
         });
-        let doubt = probe.rejections.wish().map(|at| at.max(probe.earliest_if_waiting()));
+        let doubt = probe.reports.next_probe().map(|at| at.max(probe.earliest_if_waiting()));
         // A lost answer may be settled without another send.
-        let settled = self.doubt_ends().map(|end| probe.apart(probe.retry.next()).max(end));
-        [wish, doubt, settled].into_iter().flatten().min()
+        let resolved = self.doubt_ends().map(|end| probe.apart(probe.retry.next()).max(end));
+        [requested, doubt, resolved].into_iter().flatten().min()
     }
 
     pub(super) fn probe_due(&self, now: BootTime) -> Option<BootTime> {
         let unconfirmed = self.credential.paired().is_some_and(Credential::unconfirmed);
-        let waited_for = unconfirmed && self.calls.of(Kind::Token).next().is_some();
+        let waited_for = unconfirmed && self.calls.of(CallKind::Token).next().is_some();
         self.probe_starts(now, waited_for)
     }
 
     pub(super) fn heartbeat_due(&self, now: BootTime) -> Option<BootTime> {
         self.setup.policy().heartbeat?;
-        let held = self.credential.paired()?;
-        (self.may_probe() && !held.dead(now) && !held.unconfirmed())
+        let credential = self.credential.paired()?;
+        (self.may_probe() && !credential.is_unusable(now) && !credential.unconfirmed())
             .then_some(self.probe.heartbeat_at)
             .flatten()
             .map(|at| at.max(self.probe.retry.not_before()))
@@ -159,7 +159,7 @@ impl Core {
 
     pub(super) fn start_probe(&mut self, cx: &mut Context<'_>) {
         self.probe.probed_at = Some(cx.at());
-        self.send_with_token(cx, Request::Identify, false);
+        self.send_with_token(cx, Request::Probe, false);
     }
 
     pub(super) fn start_heartbeat(&mut self, cx: &mut Context<'_>) {
@@ -179,20 +179,20 @@ impl Core {
             heartbeat,
             outdated: false,
         });
-        self.probe.rejections.asked();
+        self.probe.reports.asked();
         self.calls.examining();
     }
 
     /// An answer about the token, if it is to the request that is out.
-    pub(super) fn probe_answered(&mut self, cx: &mut Context<'_>, op: OpId, answer: ResourceAnswer) {
+    pub(super) fn probe_answered(&mut self, cx: &mut Context<'_>, op: OpId, answer: ProbeAnswer) {
         let Some(flight) = self.probe.in_flight.take_if(|flight| flight.op == op) else {
             return;
         };
         self.reschedule_heartbeat(cx);
         match answer {
-            ResourceAnswer::Alive(device) => self.token_accepted(cx, &flight, device),
-            ResourceAnswer::Unauthorized => self.token_rejected(cx, &flight),
-            ResourceAnswer::Failed(fault) => self.probe_failed(cx, &flight, fault),
+            ProbeAnswer::Accepted(device) => self.token_accepted(cx, &flight, device),
+            ProbeAnswer::Rejected => self.token_rejected(cx, &flight),
+            ProbeAnswer::Failed(fault) => self.probe_failed(cx, &flight, fault),
         }
     }
 
@@ -201,13 +201,13 @@ impl Core {
         self.probe.wanted &= flight.heartbeat || flight.outdated;
         self.probe.retry.reset();
         self.refresh.token_accepted();
-        self.refute_rejections(cx);
+        self.contradict_reports(cx);
         self.credential.confirm(cx.at());
-        if let (Some(held), Some(device)) = (self.credential.paired_mut(), device) {
-            held.set_device(device);
+        if let (Some(credential), Some(device)) = (self.credential.paired_mut(), device) {
+            credential.set_device(device);
         }
         if may_conclude {
-            self.settle_by_a_2xx(cx, flight);
+            self.resolve_by_2xx(cx, flight);
         }
     }
 
@@ -218,45 +218,49 @@ impl Core {
             && self
                 .credential
                 .paired()
-                .is_some_and(|held| held.stored().candidate.is_some())
+                .is_some_and(|credential| credential.stored().candidate.is_some())
         {
             // Which of the two pairs lives now, only a request that leaves now can tell.
             self.probe.wanted = true;
-            self.probe.rejections.without_probe();
+            self.probe.reports.without_probe();
             self.calls.unexamined();
             return;
         }
         // A token that ended while it was asked about was refused for its age, and that decides
         // nothing.
-        if self.credential.in_hand().is_some_and(|token| !token.dead(cx.at())) {
+        if self
+            .credential
+            .in_hand()
+            .is_some_and(|token| !token.is_unusable(cx.at()))
+        {
             self.token_refused(cx);
         }
-        self.probe.rejections.without_probe();
-        self.calls.answer(cx, Kind::ProbeResult, Ok(()));
+        self.probe.reports.without_probe();
+        self.calls.answer(cx, CallKind::ProbeResult, Ok(()));
     }
 
     fn probe_failed(&mut self, cx: &mut Context<'_>, flight: &InFlight, fault: Fault) {
         self.fault(cx, fault.kind);
-        if !flight.heartbeat || self.probe.rejections.any() {
+        if !flight.heartbeat || self.probe.reports.any() {
             self.probe.wanted = true;
         }
-        if let Some(held) = self.credential.paired_mut().filter(|_| !fault.kind.unsent()) {
-            held.reached(true, cx.at());
+        if let Some(credential) = self.credential.paired_mut().filter(|_| !fault.kind.unsent()) {
+            credential.reached(true, cx.at());
         }
         self.probe
             .retry
             .failed(cx, fault.call_error(), fault.cause(), fault.retry_after, PROBE_CAP);
-        self.fail_rejections(cx, fault.call_error());
+        self.fail_reports(cx, fault.call_error());
     }
 
     /// A request found the token alive. So a candidate that came before it left is the stale one;
     /// and a refresh whose answer was lost was not carried out, for it would have ended this token,
     /// if the server had given up on it by then.
-    fn settle_by_a_2xx(&mut self, cx: &mut Context<'_>, flight: &InFlight) {
+    fn resolve_by_2xx(&mut self, cx: &mut Context<'_>, flight: &InFlight) {
         let doubt_ended = self.doubt_ends().is_some_and(|end| flight.since >= end);
-        let stale = !flight.outdated && self.settle_candidate(cx, Source::StaleCandidate).is_some();
-        let held = self.credential.paired_mut();
-        let doubted = doubt_ended && held.is_some_and(Credential::settle_doubt);
+        let stale = !flight.outdated && self.resolve_candidate(cx, Source::StaleCandidate).is_some();
+        let credential = self.credential.paired_mut();
+        let doubted = doubt_ended && credential.is_some_and(Credential::clear_mark);
         // A mark on its way to the disk is of the send that follows.
         let marking = self.refresh.is_marking();
         if stale {
@@ -271,10 +275,10 @@ impl Core {
         if self.credential.drop_residual() {
             return;
         }
-        if self.credential.paired().is_none_or(Credential::refused) {
+        if self.credential.paired().is_none_or(Credential::rejected_by_server) {
             return;
         }
-        match self.settle_candidate(cx, Source::LivingCandidate) {
+        match self.resolve_candidate(cx, Source::LivingCandidate) {
             // Asked again if both pairs are still there once the record is.
             Some(Fate::Keep) => self.probe.wanted = true,
             // The cancelled replacement took this pair's place at the server.
@@ -285,19 +289,19 @@ impl Core {
 
     /// The server's 401 to the only token that this device has.
     fn only_token_refused(&mut self, cx: &mut Context<'_>) {
-        let Some(held) = self.credential.paired_mut() else {
+        let Some(credential) = self.credential.paired_mut() else {
             return;
         };
-        if held.ended_unnoticed(cx.at()) {
+        if credential.ended_unnoticed(cx.at()) {
             // No resource is broken, and no limit concerns it: nobody knew how old this token is.
             self.refresh.demand();
             self.end_if_unrefreshable(cx);
             return;
         }
-        held.refuse();
-        let generation = held.generation();
+        credential.mark_rejected();
+        let generation = credential.generation();
         self.refresh.token_rejected();
-        cx.note(Note::TokenRefused { generation });
+        cx.log(LogEvent::TokenRejected { generation });
         self.fail_with(cx, ErrorWord::TokenRefused);
         self.end_if_unrefreshable(cx);
     }
@@ -313,8 +317,8 @@ impl Core {
             }
         }
         // Should the refresh fail, the doubt remains.
-        self.probe.rejections.without_probe();
-        self.calls.answer(cx, Kind::ProbeResult, Ok(()));
+        self.probe.reports.without_probe();
+        self.calls.answer(cx, CallKind::ProbeResult, Ok(()));
     }
 
     /// The token in hand is another one, or none: nothing asked before concerns it. Returns what
@@ -323,8 +327,8 @@ impl Core {
         if let Some(flight) = self.probe.in_flight.take() {
             cx.emit(Effect::Cancel(flight.op));
         }
-        self.calls.answer(cx, Kind::ProbeResult, Ok(()));
-        self.probe.rejections.forget();
+        self.calls.answer(cx, CallKind::ProbeResult, Ok(()));
+        self.probe.reports.forget();
         self.probe.wanted = false;
         self.probe.probed_at = None;
         self.probe.heartbeat_at = self.setup.policy().heartbeat.map(|interval| cx.at().after(interval));
@@ -332,7 +336,7 @@ impl Core {
         std::mem::take(&mut self.probe.retry)
     }
 
-    pub(super) fn hasten_probe(&mut self, cx: &Context<'_>, change: Change) {
+    pub(super) fn retry_probe(&mut self, cx: &Context<'_>, change: Change) {
         if self.probe.retry.cured_by(change) {
             self.probe.retry.retry_by(cx.at());
         }

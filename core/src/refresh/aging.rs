@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::{BootTime, Context, Core, Note};
+use crate::{BootTime, Context, Core, LogEvent};
 
 /// How many days before the refresh token's predicted end each warning comes, where it lives for
 /// Frame.io's 14: after 10, 12 and 13 days. It is closer to the end where a life is shorter, and
@@ -25,7 +25,7 @@ impl Core {
         {
             self.refresh.warnings_given += 1;
             let age = self.setup.policy().refresh_token_life.saturating_sub(lead);
-            cx.note(Note::RefreshTokenAging { age });
+            cx.log(LogEvent::RefreshTokenAging { age });
         }
     }
 
@@ -35,10 +35,10 @@ impl Core {
 
     /// When the next warning is due, and how long before the end that is.
     fn next_warning(&self) -> Option<(BootTime, Duration)> {
-        let held = self.credential.paired()?;
-        held.refresh_token()?;
+        let credential = self.credential.paired()?;
+        credential.refresh_token()?;
         let days = WARNING_DAYS.get(self.refresh.warnings_given)?;
         let lead = warning_lead(*days, self.setup.policy().refresh_token_life);
-        held.refresh_ends().map(|end| (end.before(lead), lead))
+        credential.refresh_ends().map(|end| (end.before(lead), lead))
     }
 }

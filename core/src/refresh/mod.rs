@@ -37,7 +37,7 @@ pub(super) struct Refresh {
     asked: bool,
     /// A resend need not wait for its doubled time: the network came back, or a client says that
     /// the token is refused.
-    resend_hastened: bool,
+    resend_early: bool,
     /// The last refresh that was sent was answered with "not this client". It stays when the next
     /// fault is another one.
     client_rejected: bool,
@@ -58,12 +58,12 @@ enum State {
     /// the two lives.
     Sent { op: OpId, mark: IntentMark, outdated: bool },
     /// The new pair is being written; the old one is dead.
-    Storing(Incoming),
+    Storing(Replacement),
 }
 
 /// A pair on its way to disk.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Incoming {
+struct Replacement {
     pair: TokenPair,
     generation: Generation,
     /// It did not come from a refresh: it is the candidate of a cancelled replacement.
@@ -98,9 +98,9 @@ impl Refresh {
     }
 
     /// The pair that takes the place of the one in hand once it is on disk.
-    pub(super) const fn incoming(&self) -> Option<&TokenPair> {
+    pub(super) const fn replacement(&self) -> Option<&TokenPair> {
         match &self.state {
-            State::Storing(incoming) => Some(&incoming.pair),
+            State::Storing(replacement) => Some(&replacement.pair),
             State::Idle | State::Preparing(_) | State::Marking { .. } | State::Sent { .. } => None,
         }
     }
@@ -139,8 +139,8 @@ impl Refresh {
     }
 
     /// The next resend need not wait for longer than it must.
-    pub(super) const fn hasten_resend(&mut self) {
-        self.resend_hastened = true;
+    pub(super) const fn bring_resend_forward(&mut self) {
+        self.resend_early = true;
     }
 
     /// A resource, or a client where there is none to ask, refused the token in hand.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::backoff::{Cause, Change, FLOOR};
 use crate::credential::Credential;
-use crate::{BootTime, CallError, Context, Core, Fault, IntentMark, Note, RefreshMode, SERVER_IS_DONE};
+use crate::{BootTime, CallError, Context, Core, Fault, IntentMark, LogEvent, RefreshMode, SERVER_IS_DONE};
 
 /// Longest wait between tries while the old token still serves.
 pub(super) const ADVISORY_CAP: Duration = Duration::from_secs(15 * 60);
@@ -27,19 +27,19 @@ impl Core {
     ///
     /// `waited_for`: a caller is short of a token.
     pub(crate) fn refresh_starts(&self, waited_for: bool) -> Option<BootTime> {
-        let held = self.credential.paired()?;
-        held.refresh_token()?;
+        let credential = self.credential.paired()?;
+        credential.refresh_token()?;
         if !self.refresh.is_idle() || !self.may_refresh() {
             return None;
         }
-        let wish = match held.stored().mark {
+        let start = match credential.stored().mark {
             // What is out may settle it without a send. Who is short of a token needs the send
             // either way.
             Some(_) if !waited_for && self.probe.busy() => return None,
-            Some(mark) => self.resend_wish(mark, waited_for),
-            None => self.ordinary_start(held, waited_for)?,
+            Some(mark) => self.resend_start(mark, waited_for),
+            None => self.ordinary_start(credential, waited_for)?,
         };
-        Some(wish.max(self.refresh_floor(waited_for)?))
+        Some(start.max(self.refresh_floor(waited_for)?))
     }
 
     /// The earliest that any refresh may start: apart from the one before, after a failure not
@@ -65,13 +65,13 @@ impl Core {
     }
 
     /// When a refresh token is sent again whose last send was not answered.
-    fn resend_wish(&self, mark: IntentMark, waited_for: bool) -> BootTime {
-        let hastened = waited_for || self.refresh.resend_hastened;
-        let doublings = if hastened { 0 } else { mark.sends.saturating_sub(1) };
-        let wish = self.resend_after(mark, doublings);
+    fn resend_start(&self, mark: IntentMark, waited_for: bool) -> BootTime {
+        let early = waited_for || self.refresh.resend_early;
+        let doublings = if early { 0 } else { mark.sends.saturating_sub(1) };
+        let start = self.resend_after(mark, doublings);
         // A probe goes first where it can settle the doubt by then.
-        let settled = self.doubt_ends().filter(|end| !waited_for && *end <= wish);
-        settled.map_or(wish, |end| self.probe.after_a_probe(end, wish))
+        let resolved = self.doubt_ends().filter(|end| !waited_for && *end <= start);
+        resolved.map_or(start, |end| self.probe.after_a_probe(end, start))
     }
 
     /// Why a caller has no token, once no try fits into its time.
@@ -83,26 +83,27 @@ impl Core {
     }
 
     /// When a token that is not in doubt is to be refreshed.
-    pub(super) fn ordinary_start(&self, held: &Credential, waited_for: bool) -> Option<BootTime> {
-        if !held.usable() {
-            return held.unusable_until();
+    pub(super) fn ordinary_start(&self, credential: &Credential, waited_for: bool) -> Option<BootTime> {
+        if !credential.has_access_token() {
+            return credential.unusable_until();
         }
-        let challenged = held.needs_replacing().then(|| self.refresh.limit.next());
-        if waited_for && !held.refused() {
+        let replacement_start = credential.needs_replacing().then(|| self.refresh.limit.next());
+        if waited_for && !credential.rejected_by_server() {
             return Some(BootTime::default());
         }
         // A probe that is out may yet tell the age.
-        let unknown = held.unknown_limit().filter(|_| self.probe.since().is_none());
+        let unknown = credential.unknown_limit().filter(|_| self.probe.since().is_none());
         let half = || {
-            held.refresh_ends()
+            credential
+                .refresh_ends()
                 .map(|end| end.before(self.setup.policy().refresh_token_life / 2))
         };
         let scheduled = match self.setup.policy().refresh {
             RefreshMode::OnDemand if !self.refresh.asked => half(),
-            RefreshMode::Eager | RefreshMode::OnDemand => held.refresh_after(),
+            RefreshMode::Eager | RefreshMode::OnDemand => credential.refresh_after(),
         };
         let scheduled = scheduled.or(unknown);
-        [challenged, scheduled].into_iter().flatten().min()
+        [replacement_start, scheduled].into_iter().flatten().min()
     }
 
     /// When the refresh token of an unanswered send may be sent again, `doublings` beyond the
@@ -145,11 +146,10 @@ impl Core {
 
     pub(super) fn refresh_failed(&mut self, cx: &mut Context<'_>, fault: Fault, cause: Cause, waited_for: bool) {
         self.fault(cx, fault.kind);
-        let (dead, resend) = self
-            .credential
-            .paired()
-            .map_or((false, None), |held| (held.dead(cx.at()), held.stored().mark));
-        let cap = if dead || waited_for {
+        let (is_unusable, resend) = self.credential.paired().map_or((false, None), |credential| {
+            (credential.is_unusable(cx.at()), credential.stored().mark)
+        });
+        let cap = if is_unusable || waited_for {
             MANDATORY_CAP
         } else {
             ADVISORY_CAP
@@ -159,7 +159,7 @@ impl Core {
             .retry
             .failed(cx, fault.call_error(), cause, fault.retry_after, cap);
         let retry_in = self.refresh_starts(waited_for).map_or(wait, |next| next.since(cx.at()));
-        cx.note(Note::RefreshFailed {
+        cx.log(LogEvent::RefreshFailed {
             fault: fault.kind,
             retry_in,
             ambiguous: resend.is_some(),
@@ -168,14 +168,16 @@ impl Core {
     }
 
     pub(crate) fn network_restored(&mut self, cx: &mut Context<'_>, change: Change, waited_for: bool) {
-        let Some(held) = self.credential.paired() else { return };
+        let Some(credential) = self.credential.paired() else {
+            return;
+        };
         if !self.refresh.retry.cured_by(change) {
             return;
         }
         let now = cx.at();
-        if waited_for || held.dead(now) || held.left(now) < self.setup.policy().min_validity {
+        if waited_for || credential.is_unusable(now) || credential.remaining(now) < self.setup.policy().min_validity {
             self.refresh.retry.retry_by(now);
-            self.refresh.resend_hastened = true;
+            self.refresh.resend_early = true;
         } else {
             let by = now.after(cx.draw(Duration::ZERO, NETWORK_UP_SPREAD));
             self.refresh.retry.retry_by(by);

@@ -3,15 +3,16 @@
 //! Must never: send without a mark on disk (I9), or send twice at a time (I2).
 
 use super::schedule::{ADVISORY_CAP, CLIENT_REJECTED_WAIT};
-use super::{Incoming, State};
+use super::{Replacement, State};
 use crate::backoff::Cause;
 use crate::credential::stamp;
 use crate::pair_fate::{Fate, Source};
 use crate::pending::Pending;
 use crate::storage::Tokens;
 use crate::{
-    BootTime, CallError, Context, Core, Effect, ErrorWord, Fault, FaultKind, IntentMark, Note, OAuthErrorCode, OpId,
-    Pairing, PrepareAnswer, Reason, RefreshAnswer, Request, TokenGrant, TokenKind, TokenPair, Unusable, WallTime,
+    BootTime, CallError, Context, Core, Effect, ErrorWord, Fault, FaultKind, IntentMark, LogEvent, OAuthErrorCode,
+    OpId, PairingRecord, PrepareAnswer, Reason, RefreshAnswer, Request, TokenGrant, TokenKind, TokenPair, Unusable,
+    WallTime,
 };
 
 impl Core {
@@ -53,9 +54,13 @@ impl Core {
         }
         let failed = match answer {
             PrepareAnswer::Ready => None,
-            // A server that asks for patience gets it as long as nobody is short of a token.
+            // A server that asks to wait is heeded as long as nobody is short of a token.
             PrepareAnswer::Busy(fault) => {
-                let short = waited_for || self.credential.paired().is_none_or(|held| held.dead(cx.at()));
+                let short = waited_for
+                    || self
+                        .credential
+                        .paired()
+                        .is_none_or(|credential| credential.is_unusable(cx.at()));
                 (!short).then_some(fault)
             }
             PrepareAnswer::Failed(fault) => Some(fault),
@@ -71,14 +76,16 @@ impl Core {
             self.refresh_failed(cx, fault, cause, waited_for);
             return;
         }
-        let Some(held) = self.credential.paired() else { return };
-        let sends = held.stored().mark.map_or(0, |mark| mark.sends).saturating_add(1);
+        let Some(credential) = self.credential.paired() else {
+            return;
+        };
+        let sends = credential.stored().mark.map_or(0, |mark| mark.sends).saturating_add(1);
         let mark = IntentMark {
             boot: self.setup.boot(),
             at: cx.at(),
             sends,
         };
-        let body = held.to_pairing(Some(mark));
+        let body = credential.to_pairing(Some(mark));
         self.refresh.inhibit(cx);
         if self.storage.counts(mark.sends) {
             self.send_refresh(cx, op, mark);
@@ -90,26 +97,26 @@ impl Core {
 
     /// What a connection tells of the token's age, beside the `Date` of its answer.
     fn judge_age(&mut self, cx: &Context<'_>, answer: PrepareAnswer) {
-        let Some(held) = self.credential.paired_mut() else {
+        let Some(credential) = self.credential.paired_mut() else {
             return;
         };
-        let askable = held.askable(self.setup.policy());
+        let askable = credential.askable(self.setup.policy());
         match answer {
             PrepareAnswer::Ready | PrepareAnswer::Busy(_) => {
-                let decided = held.needs_replacing() || held.stored().mark.is_some();
-                let doubted = askable && held.by_wall_clock() && !decided;
+                let decided = credential.needs_replacing() || credential.stored().mark.is_some();
+                let doubted = askable && credential.by_wall_clock() && !decided;
                 if doubted {
                     // It told no time, and a wrong clock must not cost a refresh: the token is
                     // asked about first.
-                    held.doubt(self.setup.policy(), cx);
+                    credential.doubt(self.setup.policy(), cx);
                 }
-                held.reached(true, cx.at());
+                credential.reached(true, cx.at());
                 if doubted {
                     self.want_probe(cx);
                 }
             }
             PrepareAnswer::Failed(fault) if fault.cause() == Cause::Unreached && !askable => {
-                held.reached(false, cx.at());
+                credential.reached(false, cx.at());
             }
             PrepareAnswer::Failed(_) => {}
         }
@@ -117,9 +124,9 @@ impl Core {
 
     /// Whether a refresh is wanted by all that is known now that the connection stands.
     fn still_wanted(&self, now: BootTime, waited_for: bool) -> bool {
-        self.credential.paired().is_some_and(|held| {
-            let wish = self.ordinary_start(held, waited_for);
-            held.stored().mark.is_some() || wish.is_some_and(|at| at <= now)
+        self.credential.paired().is_some_and(|credential| {
+            let start = self.ordinary_start(credential, waited_for);
+            credential.stored().mark.is_some() || start.is_some_and(|at| at <= now)
         })
     }
 
@@ -141,14 +148,17 @@ impl Core {
     /// Step 4: the POST, on that very connection.
     fn send_refresh(&mut self, cx: &mut Context<'_>, prepared: OpId, mark: IntentMark) {
         self.refresh.state = State::Idle;
-        let token = self.credential.paired().and_then(|held| held.refresh_token().cloned());
+        let token = self
+            .credential
+            .paired()
+            .and_then(|credential| credential.refresh_token().cloned());
         let (true, Some(token)) = (self.may_refresh(), token) else {
             cx.emit(Effect::Cancel(prepared));
             self.refresh.release(cx);
             return;
         };
         self.yield_probe(cx);
-        self.refresh.resend_hastened = false;
+        self.refresh.resend_early = false;
         let op = self.request(cx, Request::Refresh { on: prepared, token });
         let mark = IntentMark { at: cx.at(), ..mark };
         self.refresh.state = State::Sent {
@@ -190,17 +200,17 @@ impl Core {
             RefreshAnswer::Granted(grant) => {
                 if !outdated {
                     // It left after the other pair came, and worked.
-                    self.settle_candidate(cx, Source::StaleCandidate);
+                    self.resolve_candidate(cx, Source::StaleCandidate);
                 }
                 self.refresh_granted(cx, mark, date, grant, fate);
             }
-            RefreshAnswer::Dead => {
+            RefreshAnswer::InvalidGrant => {
                 self.refresh.release(cx);
                 self.refresh_token_dead(cx);
             }
-            RefreshAnswer::ClientRejected(objection) => {
+            RefreshAnswer::ClientRejected(error) => {
                 self.refresh.release(cx);
-                self.refresh_rejected(cx, mark, objection);
+                self.refresh_rejected(cx, mark, error);
             }
             RefreshAnswer::Failed(fault) => {
                 self.refresh.release(cx);
@@ -210,19 +220,16 @@ impl Core {
     }
 
     /// The POST came back with «not this client».
-    pub(crate) fn refresh_rejected(&mut self, cx: &mut Context<'_>, mark: IntentMark, objection: OAuthErrorCode) {
+    pub(crate) fn refresh_rejected(&mut self, cx: &mut Context<'_>, mark: IntentMark, error: OAuthErrorCode) {
         self.unanswered(mark);
         self.refresh.client_rejected = true;
         self.fail_with(cx, ErrorWord::ClientRejected);
-        cx.note(Note::ClientRejected {
-            objection,
-            paired: true,
-        });
+        cx.log(LogEvent::ClientRejected { error, paired: true });
         let wait = cx.draw(CLIENT_REJECTED_WAIT * 9 / 10, CLIENT_REJECTED_WAIT * 11 / 10);
         self.refresh.retry.failed_for(cx, CallError::ClientRejected, wait);
     }
 
-    /// The POST came back without a verdict, or not at all.
+    /// The POST came back without a final answer, or not at all.
     pub(crate) fn sent_refresh_failed(
         &mut self,
         cx: &mut Context<'_>,
@@ -231,8 +238,8 @@ impl Core {
         waited_for: bool,
     ) {
         if fault.kind.ambiguous() {
-            if let Some(held) = self.credential.paired_mut() {
-                held.set_ambiguous(mark);
+            if let Some(credential) = self.credential.paired_mut() {
+                credential.set_ambiguous(mark);
             }
             // The old access token tells whether the server carried it out.
             self.want_probe(cx);
@@ -243,13 +250,13 @@ impl Core {
         self.refresh_failed(cx, fault, Cause::Refused, waited_for);
     }
 
-    /// An answer that is no verdict on this send. An earlier send that stays unanswered stays so;
-    /// this one counts for it.
+    /// An answer that is no final answer on this send. An earlier send that stays unanswered stays
+    /// so; this one counts for it.
     fn unanswered(&mut self, mark: IntentMark) {
-        if let Some(held) = self.credential.paired_mut()
-            && held.stored().mark.is_some()
+        if let Some(credential) = self.credential.paired_mut()
+            && credential.stored().mark.is_some()
         {
-            held.set_ambiguous(mark);
+            credential.set_ambiguous(mark);
         }
     }
 
@@ -262,14 +269,16 @@ impl Core {
         grant: TokenGrant,
         fate: Fate,
     ) {
-        let Some(held) = self.credential.paired() else { return };
-        let old = held.refresh_token().cloned();
+        let Some(credential) = self.credential.paired() else {
+            return;
+        };
+        let old = credential.refresh_token().cloned();
         let obtained = stamp(self.setup.boot(), mark.at, date, cx.now);
         let unusable = grant.unusable();
         // RFC 6749 §6: a server that sends no new refresh token leaves the old one in force.
-        let incoming = grant.into_pair(old.as_ref(), obtained, cx);
-        self.told_unusable(cx, unusable, &incoming);
-        self.settle(cx, incoming, String::new(), fate);
+        let replacement = grant.into_pair(old.as_ref(), obtained, cx);
+        self.told_unusable(cx, unusable, &replacement);
+        self.apply_fate(cx, replacement, String::new(), fate);
     }
 
     /// Says of a pair that was granted which of its tokens cannot be used, and why.
@@ -281,34 +290,36 @@ impl Core {
     ) {
         for (token, why) in unusable {
             self.fail_with(cx, ErrorWord::ServerError);
-            cx.note(Note::TokenUnusable {
+            cx.log(LogEvent::TokenUnusable {
                 token,
                 why,
-                retry_in: pair.lifetime,
+                retry_in: pair.expires_in,
             });
         }
     }
 
-    pub(crate) fn store_incoming(&mut self, cx: &mut Context<'_>, pair: TokenPair, replaces: bool) {
-        let Some(held) = self.credential.paired() else { return };
-        let pairing = Pairing {
+    pub(crate) fn store_replacement(&mut self, cx: &mut Context<'_>, pair: TokenPair, replaces: bool) {
+        let Some(credential) = self.credential.paired() else {
+            return;
+        };
+        let pairing = PairingRecord {
             pair: pair.clone(),
             mark: None,
-            ..held.stored().clone()
+            ..credential.stored().clone()
         };
         let generation = self.credential.count(&pair);
         self.store_pairing(cx, pairing, Tokens::New, Pending::RefreshedPair);
-        let incoming = Incoming {
+        let replacement = Replacement {
             pair,
             generation,
             replaces,
         };
-        self.refresh.state = State::Storing(incoming);
+        self.refresh.state = State::Storing(replacement);
     }
 
     /// Step 6: on disk (or the disk fails, and memory is all there is): show it.
-    pub(crate) fn adopt_incoming(&mut self, cx: &mut Context<'_>) {
-        let State::Storing(incoming) = std::mem::take(&mut self.refresh.state) else {
+    pub(crate) fn adopt_replacement(&mut self, cx: &mut Context<'_>) {
+        let State::Storing(replacement) = std::mem::take(&mut self.refresh.state) else {
             return;
         };
         self.refresh.release(cx);
@@ -317,25 +328,25 @@ impl Core {
         };
         let needs_replacing = old.needs_replacing();
         // Its own number, not the ledger's: a replacement may have taken the next one meanwhile.
-        let generation = incoming.generation;
-        if incoming.replaces {
-            cx.note(Note::Paired {
+        let generation = replacement.generation;
+        if replacement.replaces {
+            cx.log(LogEvent::Paired {
                 generation,
                 replaced: true,
-                refreshable: incoming.pair.refresh.is_some(),
+                refreshable: replacement.pair.refresh.is_some(),
             });
-        } else if incoming.pair.access.is_some() {
-            cx.note(Note::Refreshed {
+        } else if replacement.pair.access.is_some() {
+            cx.log(LogEvent::Refreshed {
                 generation,
-                lifetime: incoming.pair.lifetime,
+                expires_in: replacement.pair.expires_in,
             });
         }
-        let credential = old.refreshed(incoming.pair, generation, &self.setup, cx);
+        let credential = old.refreshed(replacement.pair, generation, &self.setup, cx);
         self.credential.pair(credential);
         self.refresh.last_refreshed = Some(cx.at());
-        if needs_replacing && !incoming.replaces {
+        if needs_replacing && !replacement.replaces {
             self.refresh.limit.refreshed(cx.at());
-        } else if !self.setup.policy().can_probe && !incoming.replaces {
+        } else if !self.setup.policy().can_probe && !replacement.replaces {
             // The token before lived to its ordinary refresh, and nobody said a word: no resource
             // could tell more.
             self.refresh.limit.accepted();
@@ -347,7 +358,7 @@ impl Core {
     pub(crate) fn new_token(&mut self, cx: &mut Context<'_>) {
         self.refresh.retry.reset();
         self.refresh.asked = false;
-        self.refresh.resend_hastened = false;
+        self.refresh.resend_early = false;
         self.refresh.client_rejected = false;
         self.refresh.warnings_given = 0;
         self.forget_probe(cx);
@@ -364,7 +375,7 @@ impl Core {
             State::Marking { prepared, .. } => {
                 cx.emit(Effect::Cancel(prepared));
                 self.refresh.release(cx);
-                self.storage.withdraw_mark();
+                self.storage.cancel_mark();
                 self.refresh.state = State::Idle;
             }
             State::Idle | State::Sent { .. } | State::Storing(_) => {}

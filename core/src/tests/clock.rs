@@ -22,7 +22,7 @@ enum Wall {
 
 /// A board that is switched on, the true time, and a server that goes by it.
 struct Board {
-    scene: Scene,
+    fixture: Fixture,
     /// Seconds since [`EPOCH`] at boottime 0.
     real: u64,
     /// Whether answers carry a `Date` that counts.
@@ -41,13 +41,13 @@ const BORN: u64 = 1_005;
 
 /// A pairing as the disk holds it.
 fn stored(policy: &Policy) -> Stored {
-    let scene = Scene::paired_with(Policy {
+    let fixture = Fixture::paired_with(Policy {
         can_probe: true,
         ..policy.clone()
     });
-    let born = scene.on_disk().pair.obtained.wall.unwrap();
+    let born = fixture.on_disk().pair.obtained.wall.unwrap();
     assert!(WallTime::from_secs(EPOCH + BORN).since(born) < secs(5));
-    scene.stored()
+    fixture.stored()
 }
 
 impl Board {
@@ -66,7 +66,7 @@ impl Board {
             Wall::Absent | Wall::Zero => None,
         };
         Self {
-            scene: Scene::power_on(policy.clone(), stored, boot, shown),
+            fixture: Fixture::power_on(policy.clone(), stored, boot, shown),
             real,
             dated: true,
             network: true,
@@ -78,26 +78,26 @@ impl Board {
     }
 
     fn date(&self) -> WallTime {
-        WallTime::from_secs(EPOCH + self.real + self.scene.now.as_millis() / 1000)
+        WallTime::from_secs(EPOCH + self.real + self.fixture.now.as_millis() / 1000)
     }
 
     /// As the driver does it: the `Date` first settles what the wall clock is worth.
     fn answered(&mut self, op: OpId, answer: Answer) {
         let date = (self.dated && self.network).then(|| self.date());
-        if date.is_some() && self.scene.wall && self.scene.wall_at_boot.abs_diff(self.real) > 300 {
-            self.scene.wall = false;
-            self.scene.event(Event::ClockStepped);
+        if date.is_some() && self.fixture.wall && self.fixture.wall_at_boot.abs_diff(self.real) > 300 {
+            self.fixture.wall = false;
+            self.fixture.event(Event::ClockStepped);
         }
-        self.scene.event(Event::Answered { op, date, answer });
+        self.fixture.event(Event::Answered { op, date, answer });
     }
 
     /// Answers everything that is out, and what follows from that.
-    fn settle(&mut self) {
-        while !self.scene.requests.is_empty() {
-            let (op, request) = self.scene.requests.remove(0);
+    fn drain(&mut self) {
+        while !self.fixture.requests.is_empty() {
+            let (op, request) = self.fixture.requests.remove(0);
             let lives = match &request {
-                Request::Identify(access) if access.expose() == "a1" => {
-                    self.real + self.scene.now.as_millis() / 1000 < BORN + 8 * HOUR
+                Request::Probe(access) if access.expose() == "a1" => {
+                    self.real + self.fixture.now.as_millis() / 1000 < BORN + 8 * HOUR
                 }
                 _ => true,
             };
@@ -108,17 +108,17 @@ impl Board {
                     self.refreshes += 1;
                     Answer::Refresh(RefreshAnswer::Granted(grant(2)))
                 }
-                Request::Identify(_) => {
+                Request::Probe(_) => {
                     self.probes += 1;
                     self.probes_before += usize::from(self.refreshes == 0);
-                    Answer::Resource(if !self.network {
-                        ResourceAnswer::Failed(fault(FaultKind::Offline))
+                    Answer::Probe(if !self.network {
+                        ProbeAnswer::Failed(fault(FaultKind::Offline))
                     } else if let Some(kind) = self.ill {
-                        ResourceAnswer::Failed(fault(kind))
+                        ProbeAnswer::Failed(fault(kind))
                     } else if lives {
-                        ResourceAnswer::Alive(None)
+                        ProbeAnswer::Accepted(None)
                     } else {
-                        ResourceAnswer::Unauthorized
+                        ProbeAnswer::Rejected
                     })
                 }
                 other => panic!("{other:?}"),
@@ -129,20 +129,20 @@ impl Board {
 
     fn pass(&mut self, seconds: u64) {
         for _ in 0..seconds {
-            self.settle();
-            self.scene.advance(secs(1));
+            self.drain();
+            self.fixture.advance(secs(1));
         }
-        self.settle();
+        self.drain();
     }
 
     /// Asks for a token, which comes within the time of a call.
     fn token(&mut self) -> String {
-        let call = self.scene.get_token(None);
-        self.settle();
-        if self.scene.reply(call).is_none() {
+        let call = self.fixture.get_token(None);
+        self.drain();
+        if self.fixture.reply(call).is_none() {
             self.pass(20);
         }
-        self.scene.token(call).to_owned()
+        self.fixture.token(call).to_owned()
     }
 }
 
@@ -174,22 +174,22 @@ fn thirty_power_cycles_cause_no_refresh_whatever_the_clock_says() {
                 if late {
                     board.network = false;
                     for _ in 0..20 {
-                        board.scene.get_token(None);
+                        board.fixture.get_token(None);
                         board.pass(60);
                     }
                     board.network = true;
-                    board.scene.event(Event::NetworkUp);
+                    board.fixture.event(Event::NetworkUp);
                 }
                 assert_eq!(board.token(), "a1", "{what}");
                 if wall == Wall::LostLater {
-                    board.scene.wall = false;
-                    board.scene.event(Event::ClockStepped);
+                    board.fixture.wall = false;
+                    board.fixture.event(Event::ClockStepped);
                     assert_eq!(board.token(), "a1", "{what}");
                 }
                 board.pass(120);
                 assert_eq!(board.token(), "a1", "{what}");
                 assert_eq!(board.refreshes, 0, "{what}");
-                assert_eq!(board.scene.stores, 0, "{what}: nor is anything marked");
+                assert_eq!(board.fixture.stores, 0, "{what}: nor is anything marked");
             }
         }
     }
@@ -224,13 +224,13 @@ fn setting_the_clock_of_a_running_board_causes_no_refresh() {
         let mut board = Board::on(&mode, 2, HOUR, Wall::Right);
         assert_eq!(board.token(), "a1");
         for hours in [12, 9, 24 * 30, 0] {
-            board.scene.wall = true;
-            board.scene.wall_at_boot = board.real + hours * HOUR;
-            board.scene.event(Event::ClockStepped);
+            board.fixture.wall = true;
+            board.fixture.wall_at_boot = board.real + hours * HOUR;
+            board.fixture.event(Event::ClockStepped);
             board.pass(60);
             assert_eq!(board.token(), "a1", "{hours}");
         }
-        assert_eq!((board.refreshes, board.scene.stores), (0, 0));
+        assert_eq!((board.refreshes, board.fixture.stores), (0, 0));
     }
 }
 
@@ -243,7 +243,7 @@ fn a_probe_comes_first_where_the_connection_tells_no_time() {
         board.pass(580);
         assert_eq!(board.token(), "a1");
         assert_eq!(
-            (board.refreshes, board.probes, board.scene.stores),
+            (board.refreshes, board.probes, board.fixture.stores),
             (0, 1, 0),
             "the 2xx counts for more than a clock that nobody vouches for"
         );
@@ -260,16 +260,16 @@ fn the_401_to_that_probe_counts_for_no_limit() {
     assert_eq!((board.refreshes, board.probes_before), (1, 1));
     assert!(
         !board
-            .scene
-            .notes
+            .fixture
+            .events
             .iter()
-            .any(|note| matches!(note, Note::TokenRefused { .. }))
+            .any(|event| matches!(event, LogEvent::TokenRejected { .. }))
     );
     // The next 401 is the first of its kind.
     board.pass(10);
-    board.scene.reject(UPLOADER, 2);
-    board.scene.probed(ResourceAnswer::Unauthorized);
-    assert!(board.scene.out(is_prepare), "at once");
+    board.fixture.reject(UPLOADER, 2);
+    board.fixture.probed(ProbeAnswer::Rejected);
+    assert!(board.fixture.out(is_prepare), "at once");
 }
 
 #[test]
@@ -280,10 +280,10 @@ fn the_ten_minutes_begin_with_the_first_answer_that_could_have_told_the_time() {
         board.pass(30 * 60);
         board.network = true;
         board.dated = false;
-        board.scene.event(Event::NetworkUp);
+        board.fixture.event(Event::NetworkUp);
         assert_eq!(board.token(), "a1");
         board.pass(590);
-        assert_eq!((board.refreshes, board.scene.stores), (0, 0));
+        assert_eq!((board.refreshes, board.fixture.stores), (0, 0));
         board.pass(20);
         assert_eq!(board.refreshes, 1);
     }
@@ -297,7 +297,7 @@ fn a_date_that_comes_late_ends_the_ten_minutes() {
     board.dated = true;
     board.pass(400);
     assert_eq!(
-        (board.refreshes, board.scene.stores),
+        (board.refreshes, board.fixture.stores),
         (0, 0),
         "the connection told the time"
     );
@@ -307,10 +307,10 @@ fn a_date_that_comes_late_ends_the_ten_minutes() {
 #[test]
 fn any_answer_tells_the_time() {
     let mut board = Board::on(&policy(), 2, HOUR, Wall::Absent);
-    let call = board.scene.get_token(None);
-    let (op, _) = board.scene.take(is_identify).unwrap();
-    board.answered(op, Answer::Resource(ResourceAnswer::Failed(fault(FaultKind::Refused))));
-    assert_eq!(board.scene.token(call), "a1", "its age is known, and it lives");
+    let call = board.fixture.get_token(None);
+    let (op, _) = board.fixture.take(is_probe).unwrap();
+    board.answered(op, Answer::Probe(ProbeAnswer::Failed(fault(FaultKind::Refused))));
+    assert_eq!(board.fixture.token(call), "a1", "its age is known, and it lives");
 }
 
 #[test]
@@ -319,10 +319,10 @@ fn a_clock_that_is_believed_no_more_asks_for_a_probe() {
     let mut board = Board::on(&policy(), 2, HOUR, Wall::Right);
     board.dated = false;
     board.pass(60);
-    board.scene.wall = false;
-    board.scene.event(Event::ClockStepped);
-    assert!(board.scene.out(is_identify));
-    board.settle();
+    board.fixture.wall = false;
+    board.fixture.event(Event::ClockStepped);
+    assert!(board.fixture.out(is_probe));
+    board.drain();
     assert_eq!(board.probes, 2, "the one of the start, and this one");
     assert_eq!(board.token(), "a1");
 }
@@ -332,24 +332,24 @@ fn no_mark_is_written_over_a_probe_that_may_tell_the_age() {
     let mut board = Board::on(&policy(), 2, HOUR, Wall::Absent);
     board.dated = false;
     board.pass(595);
-    board.scene.reject(UPLOADER, 1);
-    assert!(board.scene.out(is_identify));
-    board.scene.advance(secs(10));
-    assert!(!board.scene.out(is_prepare) && board.scene.stores == 0);
+    board.fixture.reject(UPLOADER, 1);
+    assert!(board.fixture.out(is_probe));
+    board.fixture.advance(secs(10));
+    assert!(!board.fixture.out(is_prepare) && board.fixture.stores == 0);
     board.dated = true;
     board.pass(60);
-    assert_eq!((board.refreshes, board.scene.stores), (0, 0));
+    assert_eq!((board.refreshes, board.fixture.stores), (0, 0));
     assert_eq!(board.token(), "a1");
 }
 
 #[test]
 fn a_connection_that_was_made_in_vain_costs_nothing_and_is_not_made_again() {
     let mut board = Board::on(&policy(), 2, HOUR, Wall::Ahead(12));
-    let (op, _) = board.scene.take(is_prepare).unwrap();
+    let (op, _) = board.fixture.take(is_prepare).unwrap();
     board.answered(op, Answer::Prepare(PrepareAnswer::Ready));
-    assert!(board.scene.cancelled.contains(&op));
-    assert_eq!(board.scene.stores, 0);
-    board.settle();
+    assert!(board.fixture.cancelled.contains(&op));
+    assert_eq!(board.fixture.stores, 0);
+    board.drain();
     board.pass(3 * HOUR);
     assert_eq!(board.refreshes, 0);
     board.pass(3 * HOUR);
@@ -359,10 +359,10 @@ fn a_connection_that_was_made_in_vain_costs_nothing_and_is_not_made_again() {
 #[test]
 fn a_busy_server_that_tells_the_time_is_not_asked_for_a_token() {
     let mut board = Board::on(&policy(), 2, HOUR, Wall::Ahead(12));
-    let call = board.scene.get_token(None);
-    let (op, _) = board.scene.take(is_prepare).unwrap();
+    let call = board.fixture.get_token(None);
+    let (op, _) = board.fixture.take(is_prepare).unwrap();
     board.answered(op, Answer::Prepare(PrepareAnswer::Busy(fault(FaultKind::RateLimited))));
-    board.settle();
-    assert_eq!(board.scene.token(call), "a1");
-    assert_eq!((board.refreshes, board.scene.stores), (0, 0));
+    board.drain();
+    assert_eq!(board.fixture.token(call), "a1");
+    assert_eq!((board.refreshes, board.fixture.stores), (0, 0));
 }

@@ -36,7 +36,7 @@ struct Uploader {
 
 /// Uploaders, the daemon's core and the server.
 struct Crowd {
-    scene: Scene,
+    fixture: Fixture,
     uploaders: Vec<Uploader>,
     /// The number of the token that lives at the server; 0: none.
     lives: u32,
@@ -52,7 +52,7 @@ struct Crowd {
 }
 
 impl Crowd {
-    fn new(scene: Scene, clients: &[(u32, u64)]) -> Self {
+    fn new(fixture: Fixture, clients: &[(u32, u64)]) -> Self {
         let uploaders = clients.iter().map(|(uid, connection)| Uploader {
             client: Client {
                 uid: *uid,
@@ -67,7 +67,7 @@ impl Crowd {
         });
         Self {
             uploaders: uploaders.collect(),
-            scene,
+            fixture,
             lives: 1,
             issued: 1,
             broken: false,
@@ -92,9 +92,9 @@ impl Crowd {
     }
 
     fn run(&mut self, span: Duration) {
-        let end = self.scene.now.after(span);
-        while self.scene.now < end {
-            self.scene.advance(STEP);
+        let end = self.fixture.now.after(span);
+        while self.fixture.now < end {
+            self.fixture.advance(STEP);
             self.serve();
             for at in 0..self.uploaders.len() {
                 self.upload(at);
@@ -103,19 +103,19 @@ impl Crowd {
     }
 
     fn serve(&mut self) {
-        for (op, request) in self.scene.requests.clone() {
+        for (op, request) in self.fixture.requests.clone() {
             if op <= self.seen {
                 continue;
             }
             self.seen = op;
             let (answer, late) = self.look_at(&request);
-            self.answers.push((self.scene.now.after(late), op, answer));
+            self.answers.push((self.fixture.now.after(late), op, answer));
         }
-        let now = self.scene.now;
+        let now = self.fixture.now;
         for (_, op, answer) in self.answers.extract_if(.., |(at, _, _)| *at <= now).collect::<Vec<_>>() {
-            if self.scene.requests.iter().any(|(out, _)| *out == op) {
-                self.scene.requests.retain(|(out, _)| *out != op);
-                self.scene.event(Event::Answered { op, date: None, answer });
+            if self.fixture.requests.iter().any(|(out, _)| *out == op) {
+                self.fixture.requests.retain(|(out, _)| *out != op);
+                self.fixture.event(Event::Answered { op, date: None, answer });
             }
         }
     }
@@ -123,16 +123,16 @@ impl Crowd {
     /// The server's answer, which tells of the moment at which the request came.
     fn look_at(&mut self, request: &Request) -> (Answer, Duration) {
         let answer = match request {
-            Request::Identify(access) | Request::Heartbeat(access) => {
-                if is_identify(request) {
-                    self.probes.push(self.scene.now);
+            Request::Probe(access) | Request::Heartbeat(access) => {
+                if is_probe(request) {
+                    self.probes.push(self.fixture.now);
                 }
-                Answer::Resource(if self.broken {
-                    ResourceAnswer::Failed(fault(FaultKind::Refused))
+                Answer::Probe(if self.broken {
+                    ProbeAnswer::Failed(fault(FaultKind::Refused))
                 } else if access.expose() == format!("a{}", self.lives) {
-                    ResourceAnswer::Alive(None)
+                    ProbeAnswer::Accepted(None)
                 } else {
-                    ResourceAnswer::Unauthorized
+                    ProbeAnswer::Rejected
                 })
             }
             Request::Prepare => Answer::Prepare(PrepareAnswer::Ready),
@@ -147,19 +147,23 @@ impl Crowd {
     }
 
     fn answered(&mut self, call: CallId) -> Option<Result<Reply, CallError>> {
-        let at = self.scene.replies.iter().position(|(answered, _)| *answered == call)?;
-        Some(self.scene.replies.swap_remove(at).1)
+        let at = self
+            .fixture
+            .replies
+            .iter()
+            .position(|(answered, _)| *answered == call)?;
+        Some(self.fixture.replies.swap_remove(at).1)
     }
 
     fn upload(&mut self, at: usize) {
-        let now = self.scene.now;
+        let now = self.fixture.now;
         let Uploader {
             client, doing, liar, ..
         } = self.uploaders[at];
         let next = match doing {
             Doing::Nothing => {
                 self.uploaders[at].since = now;
-                Doing::Getting(self.scene.get_as(client))
+                Doing::Getting(self.fixture.get_as(client))
             }
             Doing::Getting(call) => match self.answered(call) {
                 None => doing,
@@ -175,7 +179,7 @@ impl Crowd {
             },
             Doing::Requesting(until, ..) if now < until => doing,
             Doing::Requesting(_, generation, good) if !good || liar => {
-                Doing::Rejecting(self.scene.reject_as(client, generation))
+                Doing::Rejecting(self.fixture.reject_as(client, generation))
             }
             Doing::Requesting(..) => {
                 self.uploaders[at].served.get_or_insert(now);
@@ -227,10 +231,10 @@ fn with_heartbeat() -> Policy {
     }
 }
 
-/// The token dies `after` whatever the scene ends with, and ten seconds later everybody works
+/// The token dies `after` whatever the test ends with, and ten seconds later everybody works
 /// again.
-fn recovers(scene: Scene, generation: u32, after: Duration) {
-    let mut crowd = Crowd::new(scene, &thirty());
+fn recovers(fixture: Fixture, generation: u32, after: Duration) {
+    let mut crowd = Crowd::new(fixture, &thirty());
     (crowd.lives, crowd.issued) = (generation, generation);
     crowd.run(after);
     crowd.kill();
@@ -248,32 +252,32 @@ fn a_token_that_dies_right_after_it_was_taken_floods_nobody() {
         secs(3),
     ];
     for after in moments {
-        recovers(Scene::paired(), 1, after);
-        recovers(Scene::paired().restart(), 1, after);
-        recovers(Scene::paired().reboot(true), 1, after);
-        recovers(Scene::paired().reboot(false), 1, after);
+        recovers(Fixture::paired(), 1, after);
+        recovers(Fixture::paired().restart(), 1, after);
+        recovers(Fixture::paired().reboot(true), 1, after);
+        recovers(Fixture::paired().reboot(false), 1, after);
     }
     for after in moments {
         // Both its 401 and the next refresh are of the ordinary kind: nothing limits them but five
         // seconds.
-        let mut scene = Scene::paired();
-        scene.get_token(None);
-        scene.advance(secs(28_800 * 83 / 100));
-        scene.refresh_to(2);
-        recovers(scene, 2, after);
+        let mut fixture = Fixture::paired();
+        fixture.get_token(None);
+        fixture.advance(secs(28_800 * 83 / 100));
+        fixture.refresh_to(2);
+        recovers(fixture, 2, after);
     }
     for after in [117, 118, 119, 120, 121] {
-        recovers(Scene::paired_with(with_heartbeat()), 1, secs(after));
+        recovers(Fixture::paired_with(with_heartbeat()), 1, secs(after));
     }
 }
 
 #[test]
 fn a_refresh_that_was_carried_out_and_answers_ten_seconds_later_floods_nobody() {
     for late in [secs(10), secs(19)] {
-        let mut scene = Scene::paired();
-        scene.get_token(None);
-        scene.advance(secs(28_800 * 83 / 100));
-        let mut crowd = Crowd::new(scene, &thirty());
+        let mut fixture = Fixture::paired();
+        fixture.get_token(None);
+        fixture.advance(secs(28_800 * 83 / 100));
+        let mut crowd = Crowd::new(fixture, &thirty());
         crowd.late = late;
         while crowd.issued == 1 {
             crowd.run(STEP);
@@ -288,7 +292,7 @@ fn a_refresh_that_was_carried_out_and_answers_ten_seconds_later_floods_nobody() 
 
 #[test]
 fn a_resource_that_is_out_of_order_for_an_hour_costs_one_request_in_twenty_seconds() {
-    let mut crowd = Crowd::new(Scene::paired(), &[(UPLOADER, 1), (UPLOADER, 2), (OTHER, 3)]);
+    let mut crowd = Crowd::new(Fixture::paired(), &[(UPLOADER, 1), (UPLOADER, 2), (OTHER, 3)]);
     crowd.run(secs(12));
     crowd.broken = true;
     crowd.kill();
@@ -313,7 +317,7 @@ fn a_liar_delays_nobody_else_and_is_asked_about_once_in_ten_seconds() {
     // All on one uid, as where everything runs as root, and then each on its own.
     for uids in [[0, 0, 0], [1000, 1001, 1002]] {
         let clients: Vec<_> = uids.into_iter().zip(1..).collect();
-        let mut crowd = Crowd::new(Scene::paired(), &clients);
+        let mut crowd = Crowd::new(Fixture::paired(), &clients);
         // Everybody has called before.
         crowd.run(secs(2));
         crowd.uploaders[0].liar = true;
@@ -342,7 +346,7 @@ fn a_liar_delays_nobody_else_and_is_asked_about_once_in_ten_seconds() {
 #[test]
 fn liars_of_many_uids_get_one_probe_a_second_between_them() {
     let clients: Vec<_> = (0..40).map(|n| (1000 + n, u64::from(n) + 1)).collect();
-    let mut crowd = Crowd::new(Scene::paired(), &clients);
+    let mut crowd = Crowd::new(Fixture::paired(), &clients);
     for uploader in &mut crowd.uploaders {
         uploader.liar = true;
     }
@@ -353,7 +357,7 @@ fn liars_of_many_uids_get_one_probe_a_second_between_them() {
 
 #[test]
 fn a_true_rejection_after_ten_wrong_ones_is_believed() {
-    let mut crowd = Crowd::new(Scene::paired(), &[(UPLOADER, 1), (OTHER, 2)]);
+    let mut crowd = Crowd::new(Fixture::paired(), &[(UPLOADER, 1), (OTHER, 2)]);
     crowd.uploaders[0].liar = true;
     crowd.run(secs(100));
     crowd.uploaders[0].liar = false;
@@ -363,7 +367,7 @@ fn a_true_rejection_after_ten_wrong_ones_is_believed() {
     crowd.assert_served();
 
     // The liar alone: it is asked about when its ten seconds are over.
-    let mut crowd = Crowd::new(Scene::paired(), &[(UPLOADER, 1)]);
+    let mut crowd = Crowd::new(Fixture::paired(), &[(UPLOADER, 1)]);
     crowd.uploaders[0].liar = true;
     crowd.run(secs(100));
     crowd.uploaders[0].liar = false;

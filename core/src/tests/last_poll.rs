@@ -6,7 +6,7 @@ mod slow_polls;
 
 use super::*;
 
-/// How the server of a story is.
+/// How the server of a scenario is.
 #[derive(Clone, Copy, Debug)]
 struct Server {
     interval: u64,
@@ -41,13 +41,13 @@ struct Told {
     give_up: Option<u64>,
 }
 
-/// What a story led to.
+/// What a scenario led to.
 #[derive(Debug)]
 struct End {
     paired: bool,
     reason: Reason,
     /// The grant is the server's, and nobody holds it.
-    ghost: bool,
+    unrevoked: bool,
     /// Moments of the polls that reached the server, in milliseconds, each with the interval that
     /// was to be kept.
     polls: Vec<(u64, u64)>,
@@ -65,34 +65,34 @@ impl End {
 }
 
 /// A user approves the first code `approval` milliseconds after it was asked for.
-fn story(server: Server, approval: Option<u64>, told: Told) -> End {
-    let mut scene = Scene::unpaired();
-    let begin = scene.now;
+fn run_scenario(server: Server, approval: Option<u64>, told: Told) -> End {
+    let mut fixture = Fixture::unpaired();
+    let begin = fixture.now;
     let options = PairingOptions {
         renew: !told.renew_off,
         replace: false,
         give_up_after: told.give_up.map(secs),
         timeout: None,
     };
-    scene.call(Command::StartPairing { caller: UI, options });
+    fixture.call(Command::StartPairing { caller: UI, options });
     let (mut polls, mut codes, mut granted) = (vec![], 0, false);
     // Polls on their way back: when, what was polled, and the answer.
     let mut answers: Vec<(u64, OpId, PollAnswer)> = vec![];
     let (mut interval, mut number, mut restart) = (server.interval, 0, told.restart);
     for at in (0..1_500_000).step_by(100) {
-        scene.advance(begin.after(Duration::from_millis(at)).since(scene.now));
+        fixture.advance(begin.after(Duration::from_millis(at)).since(fixture.now));
         if let Some((_, back)) = restart.take_if(|(stop, _)| *stop <= at) {
-            scene.now = begin.after(Duration::from_millis(at + back));
+            fixture.now = begin.after(Duration::from_millis(at + back));
             answers.clear();
-            scene = scene.restart();
+            fixture = fixture.restart();
             continue;
         }
-        if scene.now > begin.after(Duration::from_millis(at)) {
+        if fixture.now > begin.after(Duration::from_millis(at)) {
             continue;
         }
-        if scene.out(is_code) {
+        if fixture.out(is_code) {
             codes += 1;
-            scene.answer(
+            fixture.answer(
                 is_code,
                 Answer::Code(CodeAnswer::Granted(CodeGrant {
                     device_code: DeviceCode::new(format!("d{codes}")),
@@ -105,7 +105,7 @@ fn story(server: Server, approval: Option<u64>, told: Told) -> End {
                 })),
             );
         }
-        while let Some((op, Request::Poll(code))) = scene.take(is_poll) {
+        while let Some((op, Request::Poll(code))) = fixture.take(is_poll) {
             number += 1;
             if server.failing.contains(&number) {
                 let answer = PollAnswer::Failed(fault(FaultKind::Offline));
@@ -143,15 +143,15 @@ fn story(server: Server, approval: Option<u64>, told: Told) -> End {
         while let Some(next) = answers.iter().position(|(due, ..)| *due <= at) {
             let (_, op, answer) = answers.remove(next);
             let answer = Answer::Poll(answer);
-            scene.event(Event::Answered { op, date: None, answer });
+            fixture.event(Event::Answered { op, date: None, answer });
         }
-        let state = scene.state();
+        let state = fixture.state();
         if matches!(state.0, PairingState::Paired | PairingState::Unpaired) && answers.is_empty() {
             let paired = state.0 == PairingState::Paired;
             return End {
                 paired,
                 reason: state.1,
-                ghost: granted && !paired && scene.revocations.is_empty(),
+                unrevoked: granted && !paired && fixture.revocations.is_empty(),
                 polls,
                 codes,
                 ended_at: at,
@@ -162,7 +162,7 @@ fn story(server: Server, approval: Option<u64>, told: Told) -> End {
 }
 
 fn pairs_at(server: Server, approval: u64, told: Told) -> End {
-    let end = story(server, Some(approval * 1000), told);
+    let end = run_scenario(server, Some(approval * 1000), told);
     assert!(end.paired, "approved at {approval} s: {server:?} {told:?} {end:?}");
     end.keeps_the_pace();
     end
@@ -184,8 +184,8 @@ fn an_approval_in_the_last_moment_pairs_where_the_server_honours_it_and_else_lea
     };
     for approval in [119, 120] {
         pairs_at(honours, approval, Told::default());
-        let end = story(SERVER, Some(approval * 1000), Told::default());
-        assert!(!end.paired && !end.ghost && end.reason == Reason::GaveUp, "{end:?}");
+        let end = run_scenario(SERVER, Some(approval * 1000), Told::default());
+        assert!(!end.paired && !end.unrevoked && end.reason == Reason::GaveUp, "{end:?}");
         end.keeps_the_pace();
     }
 }
@@ -271,7 +271,7 @@ fn without_renewal_and_at_give_up_the_flow_ends_with_the_answer_to_its_last_poll
         for approval in [119, 120] {
             pairs_at(honours, approval, told);
         }
-        let end = story(SERVER, None, told);
+        let end = run_scenario(SERVER, None, told);
         let reason = if told.renew_off {
             Reason::CodeExpired
         } else {
@@ -293,7 +293,7 @@ fn a_flow_that_gives_up_within_a_codes_life_polls_until_then() {
     for approval in 1..=60 {
         pairs_at(SERVER, approval, told);
     }
-    let end = story(SERVER, None, told);
+    let end = run_scenario(SERVER, None, told);
     assert!(
         (60_000..=65_000).contains(&end.ended_at) && end.reason == Reason::GaveUp,
         "{end:?}"
@@ -312,7 +312,7 @@ fn an_interval_longer_than_the_life_still_polls_each_code_within_it() {
             let end = pairs_at(server, approval, Told::default());
             assert_eq!(end.codes, 1);
         }
-        let end = story(server, None, Told::default());
+        let end = run_scenario(server, None, Told::default());
         end.keeps_the_pace();
         assert!(end.polls.len() >= end.codes, "{end:?}");
         assert!(end.codes > 2, "{end:?}");
@@ -341,7 +341,7 @@ fn a_restart_in_the_last_interval_still_polls_the_old_code() {
         };
         for approval in 105..=120 {
             let before = approval * 1000;
-            let end = story(honours, Some(before), told);
+            let end = run_scenario(honours, Some(before), told);
             assert!(
                 end.paired,
                 "stopped at {stop} s for {back} s, approved at {approval} s: {end:?}"
@@ -361,49 +361,49 @@ fn a_restart_in_the_last_interval_still_polls_the_old_code() {
 
 #[test]
 fn who_declines_in_the_last_moment_is_not_asked_again() {
-    let mut scene = Scene::unpaired();
-    scene.start_pairing(false);
-    scene.show_code();
-    while scene.state().0 == PairingState::AwaitingUser {
-        scene.advance(secs(1));
-        if scene.out(is_poll) {
-            scene.poll(PollAnswer::Pending);
+    let mut fixture = Fixture::unpaired();
+    fixture.start_pairing(false);
+    fixture.show_code();
+    while fixture.state().0 == PairingState::AwaitingUser {
+        fixture.advance(secs(1));
+        if fixture.out(is_poll) {
+            fixture.poll(PollAnswer::Pending);
         }
     }
-    scene.show_code();
+    fixture.show_code();
     assert_eq!(
-        scene.state(),
+        fixture.state(),
         (PairingState::AwaitingUser, Reason::None),
         "the new code is on show"
     );
-    scene.advance(secs(4));
-    scene.poll(PollAnswer::Denied);
-    assert_eq!(scene.state(), (PairingState::Unpaired, Reason::Denied));
+    fixture.advance(secs(4));
+    fixture.poll(PollAnswer::Denied);
+    assert_eq!(fixture.state(), (PairingState::Unpaired, Reason::Denied));
 }
 
 #[test]
 fn while_the_last_answer_is_waited_for_the_code_is_shown_with_no_time_left() {
-    let mut scene = Scene::unpaired();
+    let mut fixture = Fixture::unpaired();
     let options = PairingOptions {
         renew: false,
         replace: false,
         give_up_after: None,
         timeout: None,
     };
-    scene.call(Command::StartPairing { caller: UI, options });
-    scene.show_code();
+    fixture.call(Command::StartPairing { caller: UI, options });
+    fixture.show_code();
     for _ in 0..121 {
-        scene.advance(secs(1));
-        if scene.out(is_poll) {
-            scene.poll(PollAnswer::Pending);
+        fixture.advance(secs(1));
+        if fixture.out(is_poll) {
+            fixture.poll(PollAnswer::Pending);
         }
     }
-    assert_eq!(scene.state(), (PairingState::AwaitingUser, Reason::None));
-    let call = scene.call(Command::GetPairingCode);
+    assert_eq!(fixture.state(), (PairingState::AwaitingUser, Reason::None));
+    let call = fixture.call(Command::GetPairingCode);
     assert!(
-        matches!(scene.reply(call), Some(Ok(Reply::Code(view))) if view.expires_in.is_zero()),
+        matches!(fixture.reply(call), Some(Ok(Reply::Code(view))) if view.expires_in.is_zero()),
         "{:?}",
-        scene.reply(call)
+        fixture.reply(call)
     );
 }
 
@@ -416,13 +416,13 @@ const ONCE: PairingOptions = PairingOptions {
 const RENEWING: PairingOptions = PairingOptions { renew: true, ..ONCE };
 
 /// Goes on to 118.5 s after the first code, where its last poll before its end leaves.
-fn until_last_poll(scene: &mut Scene) {
-    let begin = scene.now;
+fn until_last_poll(fixture: &mut Fixture) {
+    let begin = fixture.now;
     for at in (0..=118_500).step_by(500) {
-        scene.advance(begin.after(Duration::from_millis(at)).since(scene.now));
-        if scene.out(is_poll) && at < 118_500 {
-            scene.poll(PollAnswer::Pending);
+        fixture.advance(begin.after(Duration::from_millis(at)).since(fixture.now));
+        if fixture.out(is_poll) && at < 118_500 {
+            fixture.poll(PollAnswer::Pending);
         }
     }
-    assert!(scene.out(is_poll));
+    assert!(fixture.out(is_poll));
 }

@@ -1,7 +1,8 @@
-//! Scenarios: the rules of pairing and refreshing, each as a short story with simulated time.
+//! Scenarios: the rules of pairing and refreshing, each as a short scenario with simulated time.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod clock;
+mod fixture;
 mod insisting;
 mod last_poll;
 mod lost_answers;
@@ -12,7 +13,6 @@ mod redirecting;
 mod refreshing;
 mod rejecting;
 mod restarting;
-mod scene;
 mod serving;
 mod storing;
 mod unpairing;
@@ -22,7 +22,7 @@ mod without_probe;
 use std::time::Duration;
 
 use super::*;
-use scene::*;
+use fixture::*;
 
 /// The boot all scenarios start in.
 pub(super) const BOOT: BootId = BootId([1; 16]);

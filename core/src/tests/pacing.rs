@@ -27,10 +27,10 @@ struct Hour {
 }
 
 /// Answers whatever is out, as ill as that is.
-fn suffer(scene: &mut Scene, ill: Ill, hour: &mut Hour) {
+fn suffer(fixture: &mut Fixture, ill: Ill, hour: &mut Hour) {
     let failed = |kind| fault(kind);
-    while let Some((op, request)) = scene.requests.first().cloned() {
-        scene.requests.remove(0);
+    while let Some((op, request)) = fixture.requests.first().cloned() {
+        fixture.requests.remove(0);
         let answer = match (&request, ill) {
             (Request::Prepare, Ill::Unreached(kind)) => Answer::Prepare(PrepareAnswer::Failed(failed(kind))),
             (Request::Prepare, Ill::Silent) => Answer::Prepare(PrepareAnswer::Failed(failed(FaultKind::Lost))),
@@ -40,10 +40,10 @@ fn suffer(scene: &mut Scene, ill: Ill, hour: &mut Hour) {
                 Answer::Refresh(RefreshAnswer::ClientRejected(OAuthErrorCode::Client))
             }
             (Request::Refresh { .. }, _) => panic!("{ill:?}: a refresh was sent"),
-            (Request::Identify(_), Ill::Unreached(kind) | Ill::Answers(kind)) => {
-                Answer::Resource(ResourceAnswer::Failed(failed(kind)))
+            (Request::Probe(_), Ill::Unreached(kind) | Ill::Answers(kind)) => {
+                Answer::Probe(ProbeAnswer::Failed(failed(kind)))
             }
-            (Request::Identify(_), _) => Answer::Resource(ResourceAnswer::Failed(failed(FaultKind::Refused))),
+            (Request::Probe(_), _) => Answer::Probe(ProbeAnswer::Failed(failed(FaultKind::Refused))),
             (Request::DeviceCode, Ill::Unreached(kind) | Ill::Answers(kind)) => {
                 Answer::Code(CodeAnswer::Failed(failed(kind)))
             }
@@ -54,46 +54,46 @@ fn suffer(scene: &mut Scene, ill: Ill, hour: &mut Hour) {
             Request::Refresh { .. } => hour.sends += 1,
             _ => hour.probes += 1,
         }
-        scene.event(Event::Answered { op, date: None, answer });
+        fixture.event(Event::Answered { op, date: None, answer });
     }
 }
 
 /// An hour in which somebody asks every half second. Each is answered, and not with a token.
-fn an_hour(scene: &mut Scene, ill: Ill) -> Hour {
+fn an_hour(fixture: &mut Fixture, ill: Ill) -> Hour {
     let mut hour = Hour::default();
-    let before = scene.stores;
+    let before = fixture.stores;
     for _ in 0..7_200 {
-        scene.get_token(None);
-        suffer(scene, ill, &mut hour);
+        fixture.get_token(None);
+        suffer(fixture, ill, &mut hour);
         let mut left = Duration::from_millis(500);
-        while let Some(deadline) = scene.core.next_deadline() {
-            let step = deadline.since(scene.now).min(left);
-            scene.advance(step);
-            suffer(scene, ill, &mut hour);
+        while let Some(deadline) = fixture.core.next_deadline() {
+            let step = deadline.since(fixture.now).min(left);
+            fixture.advance(step);
+            suffer(fixture, ill, &mut hour);
             left = left.saturating_sub(step);
             if left.is_zero() {
                 break;
             }
         }
-        scene.advance(left);
+        fixture.advance(left);
     }
-    let errors = scene.replies.iter().filter(|(_, reply)| reply.is_err()).count();
+    let errors = fixture.replies.iter().filter(|(_, reply)| reply.is_err()).count();
     assert!(errors > 7_000, "{ill:?}: {errors} of 7200 got an answer");
-    hour.writes = scene.stores - before;
+    hour.writes = fixture.stores - before;
     hour
 }
 
 #[test]
 fn a_caller_that_keeps_asking_does_not_set_the_pace() {
     for kind in [FaultKind::Refused, FaultKind::RateLimited] {
-        let hour = an_hour(&mut Scene::overslept(), Ill::Answers(kind));
+        let hour = an_hour(&mut Fixture::overslept(), Ill::Answers(kind));
         assert!((20..=40).contains(&hour.sends), "{kind:?}: {hour:?}");
         assert_eq!(hour.connections, hour.sends, "{kind:?}");
         assert_eq!(hour.writes, 1, "{kind:?}: the disk holds the mark already");
     }
     // These leave open what became of the send: each is counted on disk.
     for kind in [FaultKind::Garbled, FaultKind::Lost] {
-        let hour = an_hour(&mut Scene::overslept(), Ill::Answers(kind));
+        let hour = an_hour(&mut Fixture::overslept(), Ill::Answers(kind));
         assert!((20..=40).contains(&hour.sends), "{kind:?}: {hour:?}");
         assert_eq!(hour.writes, hour.sends, "{kind:?}: {hour:?}");
     }
@@ -101,7 +101,7 @@ fn a_caller_that_keeps_asking_does_not_set_the_pace() {
 
 #[test]
 fn a_refused_client_is_sent_again_after_a_quarter_of_an_hour_at_the_earliest() {
-    let hour = an_hour(&mut Scene::overslept(), Ill::Rejects);
+    let hour = an_hour(&mut Fixture::overslept(), Ill::Rejects);
     assert!((2..=5).contains(&hour.sends), "{hour:?}");
     assert_eq!(hour.connections, hour.sends, "nor is anything else");
     assert_eq!(hour.writes, 1);
@@ -115,7 +115,7 @@ fn without_a_network_nothing_is_spent_and_a_try_comes_every_twenty_seconds() {
         Ill::Unreached(FaultKind::ClockNotSet),
         Ill::Silent,
     ] {
-        let hour = an_hour(&mut Scene::overslept(), ill);
+        let hour = an_hour(&mut Fixture::overslept(), ill);
         assert!((170..=200).contains(&hour.connections), "{ill:?}: {hour:?}");
         assert_eq!((hour.sends, hour.writes), (0, 0), "{ill:?}");
     }
@@ -123,58 +123,58 @@ fn without_a_network_nothing_is_spent_and_a_try_comes_every_twenty_seconds() {
 
 #[test]
 fn no_connection_is_made_for_a_mark_that_cannot_be_written() {
-    let mut scene = Scene::overslept();
-    scene.disk_works = false;
-    let hour = an_hour(&mut scene, Ill::Disk);
+    let mut fixture = Fixture::overslept();
+    fixture.disk_works = false;
+    let hour = an_hour(&mut fixture, Ill::Disk);
     assert_eq!(hour.connections, 1, "{hour:?}");
     assert!((20..=70).contains(&hour.writes), "{hour:?}");
-    let call = scene.get_token(None);
-    scene.advance(secs(20));
-    assert_eq!(scene.error(call), CallError::StorageFailed);
-    scene.disk_works = true;
-    scene.advance(secs(61));
-    scene.refresh_to(2);
-    let call = scene.get_token(None);
-    assert_eq!(scene.token(call), "a2");
+    let call = fixture.get_token(None);
+    fixture.advance(secs(20));
+    assert_eq!(fixture.error(call), CallError::StorageFailed);
+    fixture.disk_works = true;
+    fixture.advance(secs(61));
+    fixture.refresh_to(2);
+    let call = fixture.get_token(None);
+    assert_eq!(fixture.token(call), "a2");
 }
 
 #[test]
 fn a_disk_that_hangs_is_waited_for_and_no_connection_is_made_meanwhile() {
-    let mut scene = Scene::overslept();
-    scene.disk_works = false;
-    scene.prepare(PrepareAnswer::Ready);
-    scene.hold_stores = true;
-    let call = scene.get_token(None);
-    scene.advance(secs(19));
-    assert!(scene.stores_pending(), "it is tried again for the caller");
-    assert!(!scene.out(is_prepare));
-    scene.advance(secs(1));
-    assert_eq!(scene.error(call), CallError::Timeout);
-    scene.disk_works = true;
-    scene.finish_store();
-    assert!(scene.out(is_prepare), "the disk takes a mark again");
+    let mut fixture = Fixture::overslept();
+    fixture.disk_works = false;
+    fixture.prepare(PrepareAnswer::Ready);
+    fixture.hold_stores = true;
+    let call = fixture.get_token(None);
+    fixture.advance(secs(19));
+    assert!(fixture.stores_pending(), "it is tried again for the caller");
+    assert!(!fixture.out(is_prepare));
+    fixture.advance(secs(1));
+    assert_eq!(fixture.error(call), CallError::Timeout);
+    fixture.disk_works = true;
+    fixture.finish_store();
+    assert!(fixture.out(is_prepare), "the disk takes a mark again");
 }
 
 #[test]
 fn a_mark_is_written_again_where_the_disk_may_not_hold_it() {
-    let mut scene = Scene::overslept();
-    scene.prepare(PrepareAnswer::Ready);
-    scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Refused)));
-    let written = scene.stores;
+    let mut fixture = Fixture::overslept();
+    fixture.prepare(PrepareAnswer::Ready);
+    fixture.refresh(RefreshAnswer::Failed(fault(FaultKind::Refused)));
+    let written = fixture.stores;
     // Another record takes its place: a late approval of a cancelled replacement.
-    scene.start_pairing(true);
-    scene.show_code();
-    scene.advance(secs(5));
-    scene.call(Command::CancelPairing);
-    scene.poll(PollAnswer::Granted(grant(7)));
-    assert!(scene.on_disk().mark.is_none() && scene.stores > written);
-    while !scene.out(is_prepare) {
-        scene.advance(secs(1));
+    fixture.start_pairing(true);
+    fixture.show_code();
+    fixture.advance(secs(5));
+    fixture.call(Command::CancelPairing);
+    fixture.poll(PollAnswer::Granted(grant(7)));
+    assert!(fixture.on_disk().mark.is_none() && fixture.stores > written);
+    while !fixture.out(is_prepare) {
+        fixture.advance(secs(1));
     }
-    scene.prepare(PrepareAnswer::Ready);
-    assert!(scene.out(is_refresh));
+    fixture.prepare(PrepareAnswer::Ready);
+    assert!(fixture.out(is_refresh));
     assert_eq!(
-        scene.on_disk().mark.map(|mark| mark.sends),
+        fixture.on_disk().mark.map(|mark| mark.sends),
         Some(1),
         "no POST without a mark on disk"
     );
@@ -187,39 +187,39 @@ fn probes_that_callers_wait_for_keep_the_same_pace() {
         (Ill::Answers(FaultKind::Lost), 20..=40),
         (Ill::Unreached(FaultKind::Offline), 170..=200),
     ] {
-        let mut scene = Scene::paired().reboot(false);
-        let hour = an_hour(&mut scene, ill);
+        let mut fixture = Fixture::paired().reboot(false);
+        let hour = an_hour(&mut fixture, ill);
         assert!(probes.contains(&hour.probes), "{ill:?}: {hour:?}");
     }
 }
 
 #[test]
 fn a_caller_waits_if_the_next_try_is_within_its_time_and_hears_at_once_if_not() {
-    let mut scene = Scene::overslept();
+    let mut fixture = Fixture::overslept();
     for wait in [5, 10, 20] {
-        scene.prepare(PrepareAnswer::Ready);
-        scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Refused)));
-        let call = scene.get_token(None);
-        assert!(scene.reply(call).is_none(), "{wait} s are within its time");
-        scene.advance(Duration::from_millis(wait * 1000 - 1));
-        assert!(!scene.out(is_prepare), "{wait}");
-        scene.advance(Duration::from_millis(1));
+        fixture.prepare(PrepareAnswer::Ready);
+        fixture.refresh(RefreshAnswer::Failed(fault(FaultKind::Refused)));
+        let call = fixture.get_token(None);
+        assert!(fixture.reply(call).is_none(), "{wait} s are within its time");
+        fixture.advance(Duration::from_millis(wait * 1000 - 1));
+        assert!(!fixture.out(is_prepare), "{wait}");
+        fixture.advance(Duration::from_millis(1));
         if wait == 20 {
-            assert_eq!(scene.error(call), CallError::ServerError, "its last moment");
-            scene.get_token(None);
+            assert_eq!(fixture.error(call), CallError::ServerError, "its last moment");
+            fixture.get_token(None);
         }
-        assert!(scene.out(is_prepare), "{wait}");
+        assert!(fixture.out(is_prepare), "{wait}");
     }
-    scene.prepare(PrepareAnswer::Ready);
-    scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Refused)));
-    let early = scene.get_token(None);
-    assert_eq!(scene.error(early), CallError::ServerError, "40 s are not");
-    scene.advance(secs(25));
-    let late = scene.get_token(None);
-    assert!(scene.reply(late).is_none(), "15 s are");
-    scene.advance(secs(15));
-    scene.refresh_to(2);
-    assert_eq!(scene.token(late), "a2");
+    fixture.prepare(PrepareAnswer::Ready);
+    fixture.refresh(RefreshAnswer::Failed(fault(FaultKind::Refused)));
+    let early = fixture.get_token(None);
+    assert_eq!(fixture.error(early), CallError::ServerError, "40 s are not");
+    fixture.advance(secs(25));
+    let late = fixture.get_token(None);
+    assert!(fixture.reply(late).is_none(), "15 s are");
+    fixture.advance(secs(15));
+    fixture.refresh_to(2);
+    assert_eq!(fixture.token(late), "a2");
 }
 
 #[test]
@@ -233,43 +233,43 @@ fn a_person_who_starts_is_not_made_to_wait_for_any_pace() {
         Ill::Disk,
     ];
     for ill in ills {
-        let mut scene = Scene::overslept();
-        scene.disk_works = ill != Ill::Disk;
-        an_hour(&mut scene, ill);
-        scene.start_pairing(true);
-        assert!(scene.out(is_code), "{ill:?}: at once");
-        scene.answer(
+        let mut fixture = Fixture::overslept();
+        fixture.disk_works = ill != Ill::Disk;
+        an_hour(&mut fixture, ill);
+        fixture.start_pairing(true);
+        assert!(fixture.out(is_code), "{ill:?}: at once");
+        fixture.answer(
             is_code,
             Answer::Code(CodeAnswer::ClientRejected(OAuthErrorCode::Client)),
         );
-        scene.advance(secs(5));
-        scene.start_pairing(true);
-        assert!(scene.out(is_code), "{ill:?}: after «not this client», too");
-        scene.answer(is_code, Answer::Code(CodeAnswer::Failed(fault(FaultKind::Refused))));
-        scene.call(Command::CancelPairing);
-        scene.advance(secs(5));
-        scene.start_pairing(true);
-        assert!(scene.out(is_code), "{ill:?}: and after a cancel");
-        scene.call(Command::CancelPairing);
+        fixture.advance(secs(5));
+        fixture.start_pairing(true);
+        assert!(fixture.out(is_code), "{ill:?}: after «not this client», too");
+        fixture.answer(is_code, Answer::Code(CodeAnswer::Failed(fault(FaultKind::Refused))));
+        fixture.call(Command::CancelPairing);
+        fixture.advance(secs(5));
+        fixture.start_pairing(true);
+        assert!(fixture.out(is_code), "{ill:?}: and after a cancel");
+        fixture.call(Command::CancelPairing);
     }
 }
 
 #[test]
 fn while_somebody_waits_for_a_code_it_is_asked_for_every_twenty_seconds_at_the_latest() {
     for kind in [FaultKind::Offline, FaultKind::Refused] {
-        let mut scene = Scene::unpaired();
-        scene.start_pairing(false);
+        let mut fixture = Fixture::unpaired();
+        fixture.start_pairing(false);
         let mut asked = 0;
         for second in 0..600 {
-            if scene.out(is_code) {
+            if fixture.out(is_code) {
                 asked += 1;
-                scene.answer(is_code, Answer::Code(CodeAnswer::Failed(fault(kind))));
+                fixture.answer(is_code, Answer::Code(CodeAnswer::Failed(fault(kind))));
             }
             if second == 300 {
-                let call = scene.start_pairing(false);
-                assert!(scene.reply(call).is_none(), "the next is within its time");
+                let call = fixture.start_pairing(false);
+                assert!(fixture.reply(call).is_none(), "the next is within its time");
             }
-            scene.advance(secs(1));
+            fixture.advance(secs(1));
         }
         assert!((30..=60).contains(&asked), "{kind:?}: {asked} in ten minutes");
     }
@@ -278,88 +278,88 @@ fn while_somebody_waits_for_a_code_it_is_asked_for_every_twenty_seconds_at_the_l
 #[test]
 fn a_login_to_the_network_by_phone_is_noticed_within_twenty_seconds_and_at_once_with_another_network() {
     let behind_a_portal = || {
-        let mut scene = Scene::overslept();
+        let mut fixture = Fixture::overslept();
         for _ in 0..40 {
-            scene.get_token(None);
-            scene.advance(secs(10));
-            if scene.out(is_prepare) {
-                scene.prepare(PrepareAnswer::Failed(fault(FaultKind::Untrusted)));
+            fixture.get_token(None);
+            fixture.advance(secs(10));
+            if fixture.out(is_prepare) {
+                fixture.prepare(PrepareAnswer::Failed(fault(FaultKind::Untrusted)));
             }
         }
-        scene
+        fixture
     };
     // The login changes nothing that the device could see.
-    let mut scene = behind_a_portal();
-    let call = scene.get_token(None);
-    scene.advance(secs(19));
-    assert!(scene.out(is_prepare));
-    scene.refresh_to(2);
-    assert_eq!(scene.token(call), "a2");
+    let mut fixture = behind_a_portal();
+    let call = fixture.get_token(None);
+    fixture.advance(secs(19));
+    assert!(fixture.out(is_prepare));
+    fixture.refresh_to(2);
+    assert_eq!(fixture.token(call), "a2");
     // Another network, after a server that refused for long.
-    let mut scene = Scene::overslept();
-    an_hour(&mut scene, Ill::Answers(FaultKind::Refused));
-    scene.advance(secs(6));
-    assert!(!scene.out(is_prepare));
-    scene.event(Event::NetworkUp);
-    assert!(scene.out(is_prepare));
-    scene.prepare(PrepareAnswer::Ready);
-    scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Refused)));
-    let call = scene.get_token(None);
-    scene.advance(secs(5));
-    assert!(scene.out(is_prepare), "the pace begins anew");
-    scene.refresh_to(2);
-    assert_eq!(scene.token(call), "a2");
+    let mut fixture = Fixture::overslept();
+    an_hour(&mut fixture, Ill::Answers(FaultKind::Refused));
+    fixture.advance(secs(6));
+    assert!(!fixture.out(is_prepare));
+    fixture.event(Event::NetworkUp);
+    assert!(fixture.out(is_prepare));
+    fixture.prepare(PrepareAnswer::Ready);
+    fixture.refresh(RefreshAnswer::Failed(fault(FaultKind::Refused)));
+    let call = fixture.get_token(None);
+    fixture.advance(secs(5));
+    assert!(fixture.out(is_prepare), "the pace begins anew");
+    fixture.refresh_to(2);
+    assert_eq!(fixture.token(call), "a2");
 }
 
 #[test]
 fn another_network_or_clock_cures_no_refused_client_and_no_wish_for_patience() {
-    let mut scene = Scene::overslept();
-    scene.prepare(PrepareAnswer::Ready);
-    scene.refresh(RefreshAnswer::ClientRejected(OAuthErrorCode::Client));
-    scene.advance(secs(14 * 60));
-    scene.event(Event::NetworkUp);
-    scene.event(Event::ClockStepped);
-    let call = scene.get_token(None);
-    assert!(!scene.out(is_prepare));
-    assert_eq!(scene.error(call), CallError::ClientRejected);
-    scene.advance(secs(60));
-    scene.get_token(None);
-    scene.prepare(PrepareAnswer::Ready);
-    scene.refresh(RefreshAnswer::Failed(Fault {
+    let mut fixture = Fixture::overslept();
+    fixture.prepare(PrepareAnswer::Ready);
+    fixture.refresh(RefreshAnswer::ClientRejected(OAuthErrorCode::Client));
+    fixture.advance(secs(14 * 60));
+    fixture.event(Event::NetworkUp);
+    fixture.event(Event::ClockStepped);
+    let call = fixture.get_token(None);
+    assert!(!fixture.out(is_prepare));
+    assert_eq!(fixture.error(call), CallError::ClientRejected);
+    fixture.advance(secs(60));
+    fixture.get_token(None);
+    fixture.prepare(PrepareAnswer::Ready);
+    fixture.refresh(RefreshAnswer::Failed(Fault {
         kind: FaultKind::RateLimited,
         retry_after: Some(secs(600)),
     }));
-    scene.event(Event::NetworkUp);
-    scene.advance(secs(599));
-    scene.get_token(None);
-    assert!(!scene.out(is_prepare));
-    scene.advance(secs(1));
-    assert!(scene.out(is_prepare));
+    fixture.event(Event::NetworkUp);
+    fixture.advance(secs(599));
+    fixture.get_token(None);
+    assert!(!fixture.out(is_prepare));
+    fixture.advance(secs(1));
+    assert!(fixture.out(is_prepare));
 }
 
 #[test]
 fn unpairing_does_not_wait_for_the_pace_of_an_earlier_revocation() {
-    let mut scene = Scene::paired_with(Policy {
+    let mut fixture = Fixture::paired_with(Policy {
         separate_grants: true,
         ..policy()
     });
     // The pairing that gives way is to be revoked, and the server does not listen.
-    scene.start_pairing(true);
-    scene.show_code();
-    scene.advance(secs(5));
-    scene.poll(PollAnswer::Granted(grant(5)));
-    scene.alive();
+    fixture.start_pairing(true);
+    fixture.show_code();
+    fixture.advance(secs(5));
+    fixture.poll(PollAnswer::Granted(grant(5)));
+    fixture.alive();
     for _ in 0..8 {
-        while !scene.out(is_revoke) {
-            scene.advance(secs(60));
+        while !fixture.out(is_revoke) {
+            fixture.advance(secs(60));
         }
-        scene.answer(
+        fixture.answer(
             is_revoke,
             Answer::Revoke(RevokeAnswer::Failed(fault(FaultKind::Refused))),
         );
     }
-    scene.advance(secs(5));
-    assert!(!scene.out(is_revoke));
-    scene.call(Command::Unpair);
-    assert!(scene.out(is_revoke));
+    fixture.advance(secs(5));
+    assert!(!fixture.out(is_revoke));
+    fixture.call(Command::Unpair);
+    assert!(fixture.out(is_revoke));
 }

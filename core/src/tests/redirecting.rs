@@ -1,4 +1,4 @@
-//! Pairing by a browser (RFC 6749 §4.1), and providers whose grants are strangers to each other.
+//! Pairing by a browser (RFC 6749 §4.1), and providers that keep separate grants.
 
 use super::*;
 
@@ -12,88 +12,88 @@ fn by_browser() -> Policy {
     }
 }
 
-fn start() -> Scene {
+fn start() -> Fixture {
     let none = Stored {
         record: Loaded::Missing,
         kept: Kept::Twice,
         revocations: vec![],
         flow: None,
     };
-    let mut scene = Scene::with(by_browser(), Provisioning::Ready, none);
-    scene.start_pairing(false);
-    scene
+    let mut fixture = Fixture::with(by_browser(), Provisioning::Ready, none);
+    fixture.start_pairing(false);
+    fixture
 }
 
 /// An address is on show; its state is `s1`.
-fn browsing() -> Scene {
-    let mut scene = start();
-    authorize(&mut scene, 1);
-    scene
+fn browsing() -> Fixture {
+    let mut fixture = start();
+    authorize(&mut fixture, 1);
+    fixture
 }
 
-fn paired() -> Scene {
-    let mut scene = browsing();
-    let call = redirect(&mut scene, 1, code());
-    exchange(&mut scene, ExchangeAnswer::Granted(grant(1)));
-    assert_eq!(scene.reply(call), Some(&Ok(Reply::Done)));
-    assert!(scene.core.snapshot().paired);
-    scene
+fn paired() -> Fixture {
+    let mut fixture = browsing();
+    let call = redirect(&mut fixture, 1, code());
+    exchange(&mut fixture, ExchangeAnswer::Granted(grant(1)));
+    assert_eq!(fixture.reply(call), Some(&Ok(Reply::Done)));
+    assert!(fixture.core.snapshot().paired);
+    fixture
 }
 
-fn authorize(scene: &mut Scene, n: u32) {
+fn authorize(fixture: &mut Fixture, n: u32) {
     let ready = Authorization {
         state: StateParameter::new(format!("s{n}")),
         verifier: CodeVerifier::new(format!("v{n}")),
         authorization_uri: UserCode::new(format!("https://example.test/auth?state=s{n}")),
         redirect_uri: "http://127.0.0.1:9/back".into(),
     };
-    scene.answer(is_authorize, Answer::Authorize(AuthorizeAnswer::Ready(ready)));
+    fixture.answer(is_authorize, Answer::Authorize(AuthorizeAnswer::Ready(ready)));
 }
 
 fn code() -> RedirectOutcome {
     RedirectOutcome::Code(AuthorizationCode::new("c1".into()))
 }
 
-fn redirect(scene: &mut Scene, n: u32, outcome: RedirectOutcome) -> CallId {
-    scene.call(Command::CompletePairing(Redirect {
+fn redirect(fixture: &mut Fixture, n: u32, outcome: RedirectOutcome) -> CallId {
+    fixture.call(Command::CompletePairing(Redirect {
         state: StateParameter::new(format!("s{n}")),
         outcome,
     }))
 }
 
 /// The second flow beside a pairing: the browser is back with its code.
-fn come_back_again(scene: &mut Scene) {
-    scene.start_pairing(true);
-    authorize(scene, 2);
-    redirect(scene, 2, code());
+fn come_back_again(fixture: &mut Fixture) {
+    fixture.start_pairing(true);
+    authorize(fixture, 2);
+    redirect(fixture, 2, code());
 }
 
 /// The refresh token that is being revoked.
-fn revoked(scene: &mut Scene) -> String {
-    match scene.take(is_revoke) {
+fn revoked(fixture: &mut Fixture) -> String {
+    match fixture.take(is_revoke) {
         Some((_, Request::Revoke(Revocable::Refresh(token)))) => token.expose().to_owned(),
         other => panic!("{other:?}"),
     }
 }
 
 /// The process died, and starts again from what the disk holds.
-fn restart(scene: &Scene) -> Scene {
-    let now = scene.now.as_millis() + 1;
-    Scene::start(by_browser(), Provisioning::Ready, scene.stored(), BOOT, now, true)
+fn restart(fixture: &Fixture) -> Fixture {
+    let now = fixture.now.as_millis() + 1;
+    Fixture::start(by_browser(), Provisioning::Ready, fixture.stored(), BOOT, now, true)
 }
 
-fn exchange(scene: &mut Scene, answer: ExchangeAnswer) {
-    scene.answer(is_exchange, Answer::Exchange(answer));
+fn exchange(fixture: &mut Fixture, answer: ExchangeAnswer) {
+    fixture.answer(is_exchange, Answer::Exchange(answer));
 }
 
 #[test]
 fn pairs_through_the_same_states_and_answers_the_redirect_when_it_is_durable() {
-    let mut scene = start();
-    assert_eq!(scene.state(), (PairingState::RequestingCode, Reason::None));
-    authorize(&mut scene, 1);
-    assert_eq!(scene.state(), (PairingState::AwaitingUser, Reason::None));
-    let shown = scene.call(Command::GetPairingCode);
-    match scene.reply(shown) {
+    let mut fixture = start();
+    assert_eq!(fixture.state(), (PairingState::RequestingCode, Reason::None));
+    authorize(&mut fixture, 1);
+    assert_eq!(fixture.state(), (PairingState::AwaitingUser, Reason::None));
+    let shown = fixture.call(Command::GetPairingCode);
+    match fixture.reply(shown) {
         Some(Ok(Reply::Code(CodeView {
             prompt: Prompt::Browser { authorization_uri },
             expires_in,
@@ -104,9 +104,9 @@ fn pairs_through_the_same_states_and_answers_the_redirect_when_it_is_durable() {
         }
         other => panic!("{other:?}"),
     }
-    scene.hold_stores = true;
-    let call = redirect(&mut scene, 1, code());
-    let (op, request) = scene.take(is_exchange).unwrap();
+    fixture.hold_stores = true;
+    let call = redirect(&mut fixture, 1, code());
+    let (op, request) = fixture.take(is_exchange).unwrap();
     assert_eq!(
         request,
         Request::Exchange {
@@ -116,85 +116,88 @@ fn pairs_through_the_same_states_and_answers_the_redirect_when_it_is_durable() {
             state: StateParameter::new("s1".into()),
         }
     );
-    scene.event(Event::Answered {
+    fixture.event(Event::Answered {
         op,
         date: None,
         answer: Answer::Exchange(ExchangeAnswer::Granted(grant(1))),
     });
-    assert!(scene.reply(call).is_none(), "not yet durable");
-    assert!(!scene.core.snapshot().paired);
-    while scene.stores_pending() {
-        scene.finish_store();
+    assert!(fixture.reply(call).is_none(), "not yet durable");
+    assert!(!fixture.core.snapshot().paired);
+    while fixture.stores_pending() {
+        fixture.finish_store();
     }
-    assert_eq!(scene.reply(call), Some(&Ok(Reply::Done)));
-    assert_eq!(scene.state(), (PairingState::Paired, Reason::None));
-    assert_eq!(scene.cancelled.len(), 1, "the listener is closed");
-    scene.hold_stores = false;
-    let token = scene.get_token(None);
-    assert_eq!(scene.token(token), "a1");
+    assert_eq!(fixture.reply(call), Some(&Ok(Reply::Done)));
+    assert_eq!(fixture.state(), (PairingState::Paired, Reason::None));
+    assert_eq!(fixture.cancelled.len(), 1, "the listener is closed");
+    fixture.hold_stores = false;
+    let token = fixture.get_token(None);
+    assert_eq!(fixture.token(token), "a1");
 }
 
 #[test]
 fn a_wrong_or_repeated_state_is_refused_and_disturbs_nothing() {
-    let mut scene = browsing();
-    let forged = redirect(&mut scene, 7, code());
-    assert_eq!(scene.error(forged), CallError::WrongState);
-    let forged = redirect(&mut scene, 7, RedirectOutcome::Denied);
-    assert_eq!(scene.error(forged), CallError::WrongState);
-    assert!(scene.requests.is_empty());
-    assert_eq!(scene.state().0, PairingState::AwaitingUser);
-    let call = redirect(&mut scene, 1, code());
-    let again = redirect(&mut scene, 1, code());
-    assert_eq!(scene.error(again), CallError::WrongState, "a code is used once");
-    exchange(&mut scene, ExchangeAnswer::Granted(grant(1)));
-    assert_eq!(scene.reply(call), Some(&Ok(Reply::Done)));
+    let mut fixture = browsing();
+    let forged = redirect(&mut fixture, 7, code());
+    assert_eq!(fixture.error(forged), CallError::WrongState);
+    let forged = redirect(&mut fixture, 7, RedirectOutcome::Denied);
+    assert_eq!(fixture.error(forged), CallError::WrongState);
+    assert!(fixture.requests.is_empty());
+    assert_eq!(fixture.state().0, PairingState::AwaitingUser);
+    let call = redirect(&mut fixture, 1, code());
+    let again = redirect(&mut fixture, 1, code());
+    assert_eq!(fixture.error(again), CallError::WrongState, "a code is used once");
+    exchange(&mut fixture, ExchangeAnswer::Granted(grant(1)));
+    assert_eq!(fixture.reply(call), Some(&Ok(Reply::Done)));
 }
 
 #[test]
 fn without_a_flow_or_with_another_grant_there_is_nothing_to_complete() {
-    let mut scene = paired();
-    let call = redirect(&mut scene, 1, code());
-    assert_eq!(scene.error(call), CallError::NoPairing);
-    let mut device = Scene::unpaired();
+    let mut fixture = paired();
+    let call = redirect(&mut fixture, 1, code());
+    assert_eq!(fixture.error(call), CallError::NoPairing);
+    let mut device = Fixture::unpaired();
     let call = redirect(&mut device, 1, code());
     assert_eq!(device.error(call), CallError::NotByRedirect);
 }
 
 #[test]
 fn the_users_no_ends_the_flow() {
-    let mut scene = browsing();
-    let call = redirect(&mut scene, 1, RedirectOutcome::Denied);
-    assert_eq!(scene.error(call), CallError::NoPairing);
-    assert_eq!(scene.state(), (PairingState::Unpaired, Reason::Denied));
-    assert_eq!(scene.cancelled.len(), 1, "the listener is closed");
+    let mut fixture = browsing();
+    let call = redirect(&mut fixture, 1, RedirectOutcome::Denied);
+    assert_eq!(fixture.error(call), CallError::NoPairing);
+    assert_eq!(fixture.state(), (PairingState::Unpaired, Reason::Denied));
+    assert_eq!(fixture.cancelled.len(), 1, "the listener is closed");
 }
 
 #[test]
 fn a_server_that_refuses_the_client_ends_the_flow() {
-    let mut scene = browsing();
-    redirect(&mut scene, 1, RedirectOutcome::ClientRejected(OAuthErrorCode::Scope));
-    assert_eq!(scene.state(), (PairingState::Unpaired, Reason::ClientRejected));
+    let mut fixture = browsing();
+    redirect(&mut fixture, 1, RedirectOutcome::ClientRejected(OAuthErrorCode::Scope));
+    assert_eq!(fixture.state(), (PairingState::Unpaired, Reason::ClientRejected));
     assert!(
-        scene.notes.contains(&Note::ClientRejected {
-            objection: OAuthErrorCode::Scope,
+        fixture.events.contains(&LogEvent::ClientRejected {
+            error: OAuthErrorCode::Scope,
             paired: false
         }),
         "said in the server's words, and no pairing is spoken of"
     );
-    let mut scene = browsing();
-    let call = redirect(&mut scene, 1, code());
-    exchange(&mut scene, ExchangeAnswer::ClientRejected(OAuthErrorCode::Client));
-    assert_eq!(scene.error(call), CallError::ClientRejected);
-    assert_eq!(scene.state(), (PairingState::Unpaired, Reason::ClientRejected));
+    let mut fixture = browsing();
+    let call = redirect(&mut fixture, 1, code());
+    exchange(&mut fixture, ExchangeAnswer::ClientRejected(OAuthErrorCode::Client));
+    assert_eq!(fixture.error(call), CallError::ClientRejected);
+    assert_eq!(fixture.state(), (PairingState::Unpaired, Reason::ClientRejected));
 }
 
 #[test]
 fn a_code_that_buys_nothing_is_told_in_the_servers_words() {
-    let mut scene = browsing();
-    redirect(&mut scene, 1, code());
-    exchange(&mut scene, ExchangeAnswer::Dead(OAuthErrorCode::Request, None));
-    assert!(scene.notes.contains(&Note::CodeRefused {
-        objection: OAuthErrorCode::Request,
+    let mut fixture = browsing();
+    redirect(&mut fixture, 1, code());
+    exchange(
+        &mut fixture,
+        ExchangeAnswer::InvalidGrant(OAuthErrorCode::Request, None),
+    );
+    assert!(fixture.events.contains(&LogEvent::CodeRefused {
+        error: OAuthErrorCode::Request,
         word: None,
     }));
 }
@@ -203,7 +206,7 @@ fn a_code_that_buys_nothing_is_told_in_the_servers_words() {
 fn a_code_that_buys_nothing_or_may_be_spent_is_not_sent_again_and_the_user_is_asked_anew() {
     for (answer, error, reason) in [
         (
-            ExchangeAnswer::Dead(OAuthErrorCode::Grant, None),
+            ExchangeAnswer::InvalidGrant(OAuthErrorCode::Grant, None),
             CallError::ServerError,
             Reason::CodeExpired,
         ),
@@ -218,60 +221,60 @@ fn a_code_that_buys_nothing_or_may_be_spent_is_not_sent_again_and_the_user_is_as
             Reason::ServerError,
         ),
     ] {
-        let mut scene = browsing();
-        let call = redirect(&mut scene, 1, code());
-        exchange(&mut scene, answer);
-        assert_eq!(scene.error(call), error);
-        assert_eq!(scene.state(), (PairingState::RequestingCode, reason));
-        scene.advance(secs(10));
-        assert!(!scene.out(is_exchange));
-        authorize(&mut scene, 2);
-        let old = redirect(&mut scene, 1, code());
-        assert_eq!(scene.error(old), CallError::WrongState);
-        redirect(&mut scene, 2, code());
-        exchange(&mut scene, ExchangeAnswer::Granted(grant(1)));
-        assert!(scene.core.snapshot().paired);
+        let mut fixture = browsing();
+        let call = redirect(&mut fixture, 1, code());
+        exchange(&mut fixture, answer);
+        assert_eq!(fixture.error(call), error);
+        assert_eq!(fixture.state(), (PairingState::RequestingCode, reason));
+        fixture.advance(secs(10));
+        assert!(!fixture.out(is_exchange));
+        authorize(&mut fixture, 2);
+        let old = redirect(&mut fixture, 1, code());
+        assert_eq!(fixture.error(old), CallError::WrongState);
+        redirect(&mut fixture, 2, code());
+        exchange(&mut fixture, ExchangeAnswer::Granted(grant(1)));
+        assert!(fixture.core.snapshot().paired);
     }
 }
 
 #[test]
 fn a_code_that_was_surely_not_spent_is_sent_again() {
     for kind in [FaultKind::Offline, FaultKind::RateLimited, FaultKind::Refused] {
-        let mut scene = browsing();
-        let call = redirect(&mut scene, 1, code());
-        exchange(&mut scene, ExchangeAnswer::Failed(fault(kind)));
-        assert!(scene.reply(call).is_none());
-        assert!(!scene.out(is_exchange), "not at once");
-        scene.advance(secs(30));
-        exchange(&mut scene, ExchangeAnswer::Granted(grant(1)));
-        assert!(scene.core.snapshot().paired);
+        let mut fixture = browsing();
+        let call = redirect(&mut fixture, 1, code());
+        exchange(&mut fixture, ExchangeAnswer::Failed(fault(kind)));
+        assert!(fixture.reply(call).is_none());
+        assert!(!fixture.out(is_exchange), "not at once");
+        fixture.advance(secs(30));
+        exchange(&mut fixture, ExchangeAnswer::Granted(grant(1)));
+        assert!(fixture.core.snapshot().paired);
     }
 }
 
 #[test]
 fn the_network_coming_back_brings_the_code_forward() {
-    let mut scene = browsing();
-    redirect(&mut scene, 1, code());
+    let mut fixture = browsing();
+    redirect(&mut fixture, 1, code());
     for _ in 0..4 {
-        exchange(&mut scene, ExchangeAnswer::Failed(fault(FaultKind::Offline)));
-        scene.advance(secs(30));
+        exchange(&mut fixture, ExchangeAnswer::Failed(fault(FaultKind::Offline)));
+        fixture.advance(secs(30));
     }
-    exchange(&mut scene, ExchangeAnswer::Failed(fault(FaultKind::Offline)));
-    scene.advance(secs(6));
-    assert!(!scene.out(is_exchange), "this test can fail");
-    scene.event(Event::NetworkUp);
-    assert!(scene.out(is_exchange));
+    exchange(&mut fixture, ExchangeAnswer::Failed(fault(FaultKind::Offline)));
+    fixture.advance(secs(6));
+    assert!(!fixture.out(is_exchange), "this test can fail");
+    fixture.event(Event::NetworkUp);
+    assert!(fixture.out(is_exchange));
 }
 
 #[test]
 fn the_flow_does_not_give_up_while_the_code_is_being_spent() {
-    let mut scene = browsing();
-    scene.advance(secs(599));
-    redirect(&mut scene, 1, code());
-    scene.advance(secs(20));
-    assert!(scene.out(is_exchange));
-    exchange(&mut scene, ExchangeAnswer::Granted(grant(1)));
-    assert!(scene.core.snapshot().paired);
+    let mut fixture = browsing();
+    fixture.advance(secs(599));
+    redirect(&mut fixture, 1, code());
+    fixture.advance(secs(20));
+    assert!(fixture.out(is_exchange));
+    exchange(&mut fixture, ExchangeAnswer::Granted(grant(1)));
+    assert!(fixture.core.snapshot().paired);
     let mut idle = browsing();
     idle.advance(secs(601));
     assert_eq!(idle.state(), (PairingState::Unpaired, Reason::GaveUp));
@@ -280,58 +283,58 @@ fn the_flow_does_not_give_up_while_the_code_is_being_spent() {
 
 #[test]
 fn a_redirect_has_its_answer_within_twenty_seconds() {
-    let mut scene = browsing();
-    let call = redirect(&mut scene, 1, code());
-    scene.advance(secs(20));
-    assert_eq!(scene.error(call), CallError::Timeout);
-    exchange(&mut scene, ExchangeAnswer::Granted(grant(1)));
-    assert!(scene.core.snapshot().paired, "the work goes on");
+    let mut fixture = browsing();
+    let call = redirect(&mut fixture, 1, code());
+    fixture.advance(secs(20));
+    assert_eq!(fixture.error(call), CallError::Timeout);
+    exchange(&mut fixture, ExchangeAnswer::Granted(grant(1)));
+    assert!(fixture.core.snapshot().paired, "the work goes on");
 }
 
 #[test]
 fn a_pair_that_comes_after_cancel_is_revoked() {
-    let mut scene = browsing();
-    redirect(&mut scene, 1, code());
-    scene.call(Command::CancelPairing);
-    assert!(scene.out(is_exchange), "a code that was sent is never cancelled");
-    exchange(&mut scene, ExchangeAnswer::Granted(grant(1)));
-    assert!(!scene.core.snapshot().paired);
-    assert!(scene.out(is_revoke));
+    let mut fixture = browsing();
+    redirect(&mut fixture, 1, code());
+    fixture.call(Command::CancelPairing);
+    assert!(fixture.out(is_exchange), "a code that was sent is never cancelled");
+    exchange(&mut fixture, ExchangeAnswer::Granted(grant(1)));
+    assert!(!fixture.core.snapshot().paired);
+    assert!(fixture.out(is_revoke));
 }
 
 #[test]
 fn a_late_pair_beside_a_strangers_grant_is_revoked_and_the_living_one_kept() {
-    let mut scene = paired();
-    scene.advance(secs(6));
-    come_back_again(&mut scene);
-    scene.call(Command::CancelPairing);
-    exchange(&mut scene, ExchangeAnswer::Granted(grant(2)));
-    assert!(scene.on_disk().candidate.is_none());
-    assert_eq!(revoked(&mut scene), "r2");
-    let token = scene.get_token(None);
-    assert_eq!(scene.token(token), "a1");
+    let mut fixture = paired();
+    fixture.advance(secs(6));
+    come_back_again(&mut fixture);
+    fixture.call(Command::CancelPairing);
+    exchange(&mut fixture, ExchangeAnswer::Granted(grant(2)));
+    assert!(fixture.on_disk().candidate.is_none());
+    assert_eq!(revoked(&mut fixture), "r2");
+    let token = fixture.get_token(None);
+    assert_eq!(fixture.token(token), "a1");
 }
 
 #[test]
 fn a_replaced_grant_is_revoked_once_the_new_one_is_durable() {
-    let mut scene = paired();
-    scene.advance(secs(6));
-    come_back_again(&mut scene);
-    scene.hold_stores = true;
-    exchange(&mut scene, ExchangeAnswer::Granted(grant(2)));
-    scene.finish_store();
-    assert_eq!(scene.revocations.len(), 1, "on the list before it gives way");
-    assert!(!scene.out(is_revoke));
-    let restarted = restart(&scene);
+    let mut fixture = paired();
+    fixture.advance(secs(6));
+    come_back_again(&mut fixture);
+    fixture.hold_stores = true;
+    exchange(&mut fixture, ExchangeAnswer::Granted(grant(2)));
+    fixture.finish_store();
+    assert_eq!(fixture.revocations.len(), 1, "on the list before it gives way");
+    assert!(!fixture.out(is_revoke));
+    let restarted = restart(&fixture);
     assert_eq!(restarted.access_on_disk(), "a1");
     assert!(
         restarted.revocations.is_empty(),
         "a crash in between leaves the old one alive"
     );
-    scene.hold_stores = false;
-    scene.event(Event::Tick);
-    assert_eq!(revoked(&mut scene), "r1");
-    let restarted = restart(&scene);
+    fixture.hold_stores = false;
+    fixture.event(Event::Tick);
+    assert_eq!(revoked(&mut fixture), "r1");
+    let restarted = restart(&fixture);
     assert!(
         restarted.out(is_revoke),
         "and it is tried across restarts, beside the new pairing"
@@ -340,55 +343,55 @@ fn a_replaced_grant_is_revoked_once_the_new_one_is_durable() {
 
 #[test]
 fn a_refresh_that_flies_while_its_grant_gives_way_is_revoked_by_its_newest_token() {
-    let mut scene = paired();
-    scene.advance(secs(28_800 * 83 / 100));
-    scene.prepare(PrepareAnswer::Ready);
-    come_back_again(&mut scene);
-    exchange(&mut scene, ExchangeAnswer::Granted(grant(9)));
-    assert!(!scene.out(is_revoke), "nobody knows yet which token is the newest");
-    scene.refresh(RefreshAnswer::Granted(grant(2)));
-    assert_eq!(revoked(&mut scene), "r2");
-    let token = scene.get_token(None);
-    assert_eq!(scene.token(token), "a9");
+    let mut fixture = paired();
+    fixture.advance(secs(28_800 * 83 / 100));
+    fixture.prepare(PrepareAnswer::Ready);
+    come_back_again(&mut fixture);
+    exchange(&mut fixture, ExchangeAnswer::Granted(grant(9)));
+    assert!(!fixture.out(is_revoke), "nobody knows yet which token is the newest");
+    fixture.refresh(RefreshAnswer::Granted(grant(2)));
+    assert_eq!(revoked(&mut fixture), "r2");
+    let token = fixture.get_token(None);
+    assert_eq!(fixture.token(token), "a9");
 }
 
 #[test]
 fn a_refresh_answer_without_a_refresh_token_keeps_the_one_in_hand() {
-    let mut scene = paired();
-    scene.advance(secs(28_800 * 83 / 100));
-    scene.prepare(PrepareAnswer::Ready);
-    scene.refresh(RefreshAnswer::Granted(TokenGrant {
+    let mut fixture = paired();
+    fixture.advance(secs(28_800 * 83 / 100));
+    fixture.prepare(PrepareAnswer::Ready);
+    fixture.refresh(RefreshAnswer::Granted(TokenGrant {
         refresh: Ok(None),
         ..grant(2)
     }));
-    assert_eq!(scene.on_disk().pair.refresh, Some(RefreshToken::new("r1".into())));
+    assert_eq!(fixture.on_disk().pair.refresh, Some(RefreshToken::new("r1".into())));
 }
 
 #[test]
 fn without_a_resource_to_ask_a_rejection_leads_to_one_refresh_at_a_time() {
-    let mut scene = paired();
-    scene.get_token(None);
-    scene.advance(secs(11));
-    scene.reject(UPLOADER, 1);
-    scene.prepare(PrepareAnswer::Ready);
-    scene.refresh(RefreshAnswer::Granted(grant(2)));
-    scene.get_token(None);
-    scene.reject(UPLOADER, 2);
-    scene.advance(secs(290));
-    assert!(!scene.out(is_prepare), "five minutes apart");
-    scene.advance(secs(320));
-    assert!(scene.out(is_prepare), "delayed, never forgotten");
+    let mut fixture = paired();
+    fixture.get_token(None);
+    fixture.advance(secs(11));
+    fixture.reject(UPLOADER, 1);
+    fixture.prepare(PrepareAnswer::Ready);
+    fixture.refresh(RefreshAnswer::Granted(grant(2)));
+    fixture.get_token(None);
+    fixture.reject(UPLOADER, 2);
+    fixture.advance(secs(290));
+    assert!(!fixture.out(is_prepare), "five minutes apart");
+    fixture.advance(secs(320));
+    assert!(fixture.out(is_prepare), "delayed, never forgotten");
 }
 
 #[test]
 fn the_secrets_of_the_redirect_do_not_show_in_debug_output() {
-    let mut scene = browsing();
+    let mut fixture = browsing();
     redirect(
-        &mut scene,
+        &mut fixture,
         1,
         RedirectOutcome::Code(AuthorizationCode::new("canary-code".into())),
     );
-    let printed = format!("{:?} {:?}", scene.core, scene.requests);
+    let printed = format!("{:?} {:?}", fixture.core, fixture.requests);
     for secret in ["canary-code", "\"v1\"", "\"s1\"", "state=s1"] {
         assert!(!printed.contains(secret), "{secret}");
     }

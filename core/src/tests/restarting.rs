@@ -4,9 +4,9 @@ use super::*;
 
 #[test]
 fn a_restart_keeps_the_pairing_and_the_tokens_age() {
-    let mut scene = Scene::paired();
-    scene.advance(secs(3600));
-    let mut restarted = scene.restart();
+    let mut fixture = Fixture::paired();
+    fixture.advance(secs(3600));
+    let mut restarted = fixture.restart();
     let call = restarted.get_token(None);
     match restarted.reply(call) {
         Some(Ok(Reply::Token {
@@ -25,16 +25,16 @@ fn a_restart_keeps_the_pairing_and_the_tokens_age() {
 
 #[test]
 fn a_reboot_with_a_trusted_clock_knows_the_age_too() {
-    let mut scene = Scene::paired();
-    scene.advance(secs(3600));
-    let mut stored = scene.stored();
+    let mut fixture = Fixture::paired();
+    fixture.advance(secs(3600));
+    let mut stored = fixture.stored();
     if let Loaded::Current(record) = &mut stored.record
         && let Body::Paired(pairing) = &mut record.body
     {
         // Boottime starts anew; wall time went on.
         pairing.pair.obtained.wall = Some(WallTime::from_secs(EPOCH + 5 - 3600));
     }
-    let mut rebooted = Scene::start(policy(), Provisioning::Ready, stored, BootId([2; 16]), 5_000, true);
+    let mut rebooted = Fixture::start(policy(), Provisioning::Ready, stored, BootId([2; 16]), 5_000, true);
     let call = rebooted.get_token(None);
     match rebooted.reply(call) {
         Some(Ok(Reply::Token { expires_in, .. })) => assert_eq!(*expires_in, secs(25_200)),
@@ -44,25 +44,25 @@ fn a_reboot_with_a_trusted_clock_knows_the_age_too() {
 
 #[test]
 fn thirty_power_cycles_a_day_without_a_clock_cause_no_refresh() {
-    let mut scene = Scene::paired();
+    let mut fixture = Fixture::paired();
     for cycle in 0..30_u64 {
-        scene = scene.reboot(false);
-        let call = scene.get_token(None);
-        assert!(scene.reply(call).is_none(), "the age is unknown: the probe decides");
+        fixture = fixture.reboot(false);
+        let call = fixture.get_token(None);
+        assert!(fixture.reply(call).is_none(), "the age is unknown: the probe decides");
         let date = WallTime::from_secs(EPOCH + 1_000 + cycle * 600);
-        scene.answer_dated(is_identify, Some(date), Answer::Resource(ResourceAnswer::Alive(None)));
-        match scene.reply(call) {
+        fixture.answer_dated(is_probe, Some(date), Answer::Probe(ProbeAnswer::Accepted(None)));
+        match fixture.reply(call) {
             Some(Ok(Reply::Token { expires_in, .. })) => assert!(*expires_in > secs(60), "{expires_in:?}"),
             other => panic!("{other:?}"),
         }
-        assert!(!scene.out(is_prepare), "cycle {cycle}");
+        assert!(!fixture.out(is_prepare), "cycle {cycle}");
     }
 }
 
 #[test]
 fn without_clock_and_date_a_vouched_token_is_served_for_a_minute_at_a_time_and_then_replaced() {
-    let scene = Scene::paired();
-    let mut rebooted = scene.reboot(false);
+    let fixture = Fixture::paired();
+    let mut rebooted = fixture.reboot(false);
     rebooted.alive();
     let call = rebooted.get_token(None);
     match rebooted.reply(call) {
@@ -77,23 +77,23 @@ fn without_clock_and_date_a_vouched_token_is_served_for_a_minute_at_a_time_and_t
 
 #[test]
 fn without_clock_and_network_the_answer_is_offline() {
-    let scene = Scene::paired();
-    let mut rebooted = scene.reboot(false);
+    let fixture = Fixture::paired();
+    let mut rebooted = fixture.reboot(false);
     let call = rebooted.get_token(None);
     for wait in [5, 10] {
-        rebooted.probed(ResourceAnswer::Failed(fault(FaultKind::Offline)));
+        rebooted.probed(ProbeAnswer::Failed(fault(FaultKind::Offline)));
         assert!(rebooted.reply(call).is_none(), "the next probe is within its time");
         rebooted.advance(secs(wait));
     }
-    rebooted.probed(ResourceAnswer::Failed(fault(FaultKind::Offline)));
+    rebooted.probed(ProbeAnswer::Failed(fault(FaultKind::Offline)));
     assert_eq!(rebooted.error(call), CallError::Offline);
 }
 
 #[test]
 fn a_clock_step_draws_every_wall_conclusion_again() {
-    let scene = Scene::paired();
-    let mut rebooted = scene.reboot(false);
-    rebooted.probed(ResourceAnswer::Failed(fault(FaultKind::ClockNotSet)));
+    let fixture = Fixture::paired();
+    let mut rebooted = fixture.reboot(false);
+    rebooted.probed(ProbeAnswer::Failed(fault(FaultKind::ClockNotSet)));
     rebooted.wall = true;
     rebooted.event(Event::ClockStepped);
     let call = rebooted.get_token(None);
@@ -105,19 +105,19 @@ fn a_clock_step_draws_every_wall_conclusion_again() {
 
 #[test]
 fn a_clock_step_does_not_touch_deadlines_on_boottime() {
-    let mut scene = Scene::paired();
-    let before = scene.core.next_deadline();
-    scene.wall = false;
-    scene.event(Event::ClockStepped);
-    assert_eq!(scene.core.next_deadline(), before);
+    let mut fixture = Fixture::paired();
+    let before = fixture.core.next_deadline();
+    fixture.wall = false;
+    fixture.event(Event::ClockStepped);
+    assert_eq!(fixture.core.next_deadline(), before);
 }
 
 #[test]
 fn a_crash_after_the_post_is_ambiguous_and_waits_for_the_server_to_give_up() {
-    let mut scene = Scene::paired();
-    scene.advance(secs(28_800 * 83 / 100));
-    scene.prepare(PrepareAnswer::Ready);
-    let mut restarted = scene.restart();
+    let mut fixture = Fixture::paired();
+    fixture.advance(secs(28_800 * 83 / 100));
+    fixture.prepare(PrepareAnswer::Ready);
+    let mut restarted = fixture.restart();
     assert!(!restarted.out(is_prepare));
     restarted.alive();
     let call = restarted.get_token(None);
@@ -125,45 +125,52 @@ fn a_crash_after_the_post_is_ambiguous_and_waits_for_the_server_to_give_up() {
     restarted.advance(secs(39));
     assert!(!restarted.out(is_prepare));
     restarted.advance(secs(2));
-    restarted.unsettled();
+    restarted.unresolved();
     restarted.prepare(PrepareAnswer::Ready);
     assert_eq!(
         restarted.on_disk().mark.map(|mark| mark.sends),
         Some(2),
         "sends are counted on disk"
     );
-    restarted.refresh(RefreshAnswer::Dead);
+    restarted.refresh(RefreshAnswer::InvalidGrant);
     assert_eq!(restarted.state().1, Reason::RefreshAnswerLost);
 }
 
 #[test]
 fn after_a_crash_the_wait_counts_from_the_restart_because_the_post_may_have_left_that_late() {
-    let mut scene = Scene::paired();
-    scene.advance(secs(28_800 * 83 / 100));
-    scene.prepare(PrepareAnswer::Ready);
-    scene.now = scene.now.after(secs(30));
-    let mut restarted = scene.restart();
+    let mut fixture = Fixture::paired();
+    fixture.advance(secs(28_800 * 83 / 100));
+    fixture.prepare(PrepareAnswer::Ready);
+    fixture.now = fixture.now.after(secs(30));
+    let mut restarted = fixture.restart();
     restarted.alive();
     restarted.advance(secs(39));
-    assert!(!restarted.out(is_identify) && !restarted.out(is_prepare));
+    assert!(!restarted.out(is_probe) && !restarted.out(is_prepare));
     restarted.advance(secs(2));
-    restarted.unsettled();
+    restarted.unresolved();
     assert!(restarted.out(is_prepare));
 }
 
 #[test]
 fn after_falling_back_no_generation_is_used_twice() {
-    let mut scene = Scene::paired();
-    let mut stored = scene.stored();
+    let mut fixture = Fixture::paired();
+    let mut stored = fixture.stored();
     if let Loaded::Current(record) = stored.record {
         stored.record = Loaded::Previous(record);
         stored.kept = Kept::Once;
     }
-    scene.advance(secs(1));
-    let mut fallen = Scene::start(policy(), Provisioning::Ready, stored, BOOT, scene.now.as_millis(), true);
+    fixture.advance(secs(1));
+    let mut fallen = Fixture::start(
+        policy(),
+        Provisioning::Ready,
+        stored,
+        BOOT,
+        fixture.now.as_millis(),
+        true,
+    );
     fallen.alive();
     fallen.advance(secs(41));
-    fallen.unsettled();
+    fallen.unresolved();
     let again = fallen.reboot(true);
     assert_eq!(
         again.core.snapshot().generation,
@@ -180,42 +187,42 @@ fn after_falling_back_no_generation_is_used_twice() {
 
 #[test]
 fn in_another_boot_the_resend_waits_until_40_seconds_of_uptime() {
-    let mut scene = Scene::paired();
-    scene.advance(secs(28_800 * 83 / 100));
-    scene.prepare(PrepareAnswer::Ready);
-    let mut rebooted = scene.reboot(true);
+    let mut fixture = Fixture::paired();
+    fixture.advance(secs(28_800 * 83 / 100));
+    fixture.prepare(PrepareAnswer::Ready);
+    let mut rebooted = fixture.reboot(true);
     rebooted.alive();
     rebooted.advance(secs(34));
-    assert!(!rebooted.out(is_identify) && !rebooted.out(is_prepare));
+    assert!(!rebooted.out(is_probe) && !rebooted.out(is_prepare));
     rebooted.advance(secs(1));
     assert!(
-        rebooted.out(is_prepare) && !rebooted.out(is_identify),
+        rebooted.out(is_prepare) && !rebooted.out(is_probe),
         "a 2xx would settle nothing before the process is as old"
     );
 }
 
 #[test]
 fn a_record_that_fell_back_is_ambiguous_never_fine() {
-    let mut scene = Scene::paired();
-    scene.advance(secs(10));
-    let mut stored = scene.stored();
+    let mut fixture = Fixture::paired();
+    fixture.advance(secs(10));
+    let mut stored = fixture.stored();
     if let Loaded::Current(record) = stored.record {
         stored.record = Loaded::Previous(record);
         stored.kept = Kept::Once;
     }
-    let mut fallen = Scene::start(
+    let mut fallen = Fixture::start(
         policy(),
         Provisioning::Ready,
         stored,
         BOOT,
-        scene.now.as_millis() + 1,
+        fixture.now.as_millis() + 1,
         true,
     );
-    assert!(fallen.notes.contains(&Note::RecordFellBack));
-    fallen.probed(ResourceAnswer::Unauthorized);
+    assert!(fallen.events.contains(&LogEvent::RecordFellBack));
+    fallen.probed(ProbeAnswer::Rejected);
     fallen.advance(secs(40));
     fallen.prepare(PrepareAnswer::Ready);
-    fallen.refresh(RefreshAnswer::Dead);
+    fallen.refresh(RefreshAnswer::InvalidGrant);
     assert_eq!(fallen.state().1, Reason::RefreshAnswerLost);
 }
 
@@ -234,23 +241,23 @@ fn unusable_records_are_told_and_nothing_is_written() {
             revocations: vec![],
             flow: None,
         };
-        let mut scene = Scene::with(policy(), provisioning, stored);
-        assert_eq!(scene.state().1, reason);
-        assert!(scene.notes.contains(&Note::RecordUnusable { reason }));
-        assert!(scene.core.snapshot().attention);
-        scene.advance(secs(100_000));
-        assert_eq!(scene.stores, 0);
+        let mut fixture = Fixture::with(policy(), provisioning, stored);
+        assert_eq!(fixture.state().1, reason);
+        assert!(fixture.events.contains(&LogEvent::RecordUnusable { reason }));
+        assert!(fixture.core.snapshot().attention);
+        fixture.advance(secs(100_000));
+        assert_eq!(fixture.stores, 0);
     }
 }
 
 #[test]
 fn the_code_on_show_stays_valid_across_a_crash() {
-    let mut scene = Scene::unpaired();
-    scene.start_pairing(false);
-    scene.show_code();
-    scene.advance(secs(5));
-    scene.poll(PollAnswer::SlowDown(None));
-    let mut restarted = scene.restart();
+    let mut fixture = Fixture::unpaired();
+    fixture.start_pairing(false);
+    fixture.show_code();
+    fixture.advance(secs(5));
+    fixture.poll(PollAnswer::SlowDown(None));
+    let mut restarted = fixture.restart();
     assert_eq!(restarted.state(), (PairingState::AwaitingUser, Reason::None));
     let call = restarted.call(Command::GetPairingCode);
     match restarted.reply(call) {
@@ -269,19 +276,19 @@ fn the_code_on_show_stays_valid_across_a_crash() {
 
 #[test]
 fn a_flow_of_another_boot_is_not_resumed() {
-    let mut scene = Scene::unpaired();
-    scene.start_pairing(false);
-    scene.show_code();
-    let rebooted = scene.reboot(true);
+    let mut fixture = Fixture::unpaired();
+    fixture.start_pairing(false);
+    fixture.show_code();
+    let rebooted = fixture.reboot(true);
     assert_eq!(rebooted.state(), (PairingState::Unpaired, Reason::NeverPaired));
     assert!(rebooted.flow.is_none());
 }
 
 #[test]
 fn secrets_never_show_in_debug_output() {
-    let mut scene = Scene::paired();
-    let call = scene.get_token(None);
-    let text = format!("{:?} {:?} {:?}", scene.core, scene.reply(call), scene.record);
+    let mut fixture = Fixture::paired();
+    let call = fixture.get_token(None);
+    let text = format!("{:?} {:?} {:?}", fixture.core, fixture.reply(call), fixture.record);
     for secret in ["\"a1\"", "\"r1\"", "\"d1\"", "012345"] {
         assert!(!text.contains(secret), "{secret}");
     }
@@ -290,6 +297,6 @@ fn secrets_never_show_in_debug_output() {
 
 #[test]
 fn every_record_carries_the_floor_of_its_moment() {
-    let scene = Scene::paired();
-    assert_eq!(scene.record.unwrap().floor, Some(WallTime::from_secs(EPOCH)));
+    let fixture = Fixture::paired();
+    assert_eq!(fixture.record.unwrap().floor, Some(WallTime::from_secs(EPOCH)));
 }

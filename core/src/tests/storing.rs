@@ -4,27 +4,31 @@ use super::refreshing::sent;
 use super::*;
 
 /// A pair that the disk did not take, in memory and in the runtime directory.
-fn spilled() -> Scene {
-    let mut scene = sent();
-    scene.disk_works = false;
-    scene.refresh(RefreshAnswer::Granted(grant(2)));
-    scene.alive();
-    assert_eq!(scene.stored().kept, Kept::Spilled);
-    scene
+fn spilled() -> Fixture {
+    let mut fixture = sent();
+    fixture.disk_works = false;
+    fixture.refresh(RefreshAnswer::Granted(grant(2)));
+    fixture.alive();
+    assert_eq!(fixture.stored().kept, Kept::Spilled);
+    fixture
 }
 
-fn start(stored: Stored, at: BootTime) -> Scene {
-    Scene::start(policy(), Provisioning::Ready, stored, BOOT, at.as_millis() + 1, true)
+fn start(stored: Stored, at: BootTime) -> Fixture {
+    Fixture::start(policy(), Provisioning::Ready, stored, BOOT, at.as_millis() + 1, true)
 }
 
-fn failures(scene: &Scene) -> usize {
-    scene.notes.iter().filter(|note| **note == Note::StoreFailed).count()
+fn failures(fixture: &Fixture) -> usize {
+    fixture
+        .events
+        .iter()
+        .filter(|event| **event == LogEvent::StoreFailed)
+        .count()
 }
 
 #[test]
 fn a_pair_from_the_runtime_directory_is_written_to_the_disk_at_once_and_once() {
     let restarted = spilled().restart();
-    assert!(restarted.notes.contains(&Note::RecordSpilled { doubted: false }));
+    assert!(restarted.events.contains(&LogEvent::RecordSpilled { doubted: false }));
     assert_eq!(restarted.access_on_disk(), "a2");
     assert_eq!(restarted.durable().kept, Kept::Twice);
     assert_eq!(restarted.spill, None);
@@ -37,18 +41,18 @@ fn a_pair_from_the_runtime_directory_is_written_to_the_disk_at_once_and_once() {
 
 #[test]
 fn what_one_generation_alone_holds_is_written_to_the_other_at_once_and_once() {
-    let mut paired = Scene::paired();
-    let mut unpaired = Scene::paired();
+    let mut paired = Fixture::paired();
+    let mut unpaired = Fixture::paired();
     unpaired.call(Command::Unpair);
-    for scene in [&mut paired, &mut unpaired] {
+    for fixture in [&mut paired, &mut unpaired] {
         let torn = Stored {
             kept: Kept::Once,
-            ..scene.stored()
+            ..fixture.stored()
         };
-        let restarted = start(torn, scene.now);
-        assert_eq!(restarted.record, scene.record);
+        let restarted = start(torn, fixture.now);
+        assert_eq!(restarted.record, fixture.record);
         assert_eq!(restarted.stored().kept, Kept::Twice);
-        assert_eq!(restarted.notes, [], "nobody need know");
+        assert_eq!(restarted.events, [], "nobody need know");
         assert_eq!(restarted.reboot(true).stores, 0);
     }
 }
@@ -56,9 +60,9 @@ fn what_one_generation_alone_holds_is_written_to_the_other_at_once_and_once() {
 #[test]
 fn a_disk_that_still_fails_after_the_restart_is_told_and_tried_until_it_works() {
     let spilled = spilled();
-    let mut restarted = Scene::failing(spilled.stored(), spilled.now);
+    let mut restarted = Fixture::failing(spilled.stored(), spilled.now);
     assert_eq!(failures(&restarted), 1);
-    let last_error = |scene: &Scene| scene.core.snapshot().last_error.map(|(word, _)| word);
+    let last_error = |fixture: &Fixture| fixture.core.snapshot().last_error.map(|(word, _)| word);
     assert_eq!(last_error(&restarted), Some(ErrorWord::StorageFailed));
     restarted.alive();
     let call = restarted.get_token(None);
@@ -72,18 +76,18 @@ fn a_disk_that_still_fails_after_the_restart_is_told_and_tried_until_it_works() 
     restarted.advance(secs(120));
     assert_eq!(restarted.durable().kept, Kept::Twice);
     assert_eq!(restarted.access_on_disk(), "a2");
-    assert!(restarted.notes.contains(&Note::StoreRecovered));
+    assert!(restarted.events.contains(&LogEvent::StoreRecovered));
 }
 
 #[test]
 fn a_pair_from_the_runtime_directory_beside_damaged_records_is_kept_and_doubted() {
-    let scene = spilled();
-    let mut stored = scene.stored();
+    let fixture = spilled();
+    let mut stored = fixture.stored();
     if let Loaded::Current(record) = stored.record {
         stored.record = Loaded::Previous(record);
     }
-    let restarted = start(stored, scene.now);
-    assert_eq!(restarted.notes, [Note::RecordSpilled { doubted: true }]);
+    let restarted = start(stored, fixture.now);
+    assert_eq!(restarted.events, [LogEvent::RecordSpilled { doubted: true }]);
     assert!(restarted.core.snapshot().paired);
     assert_eq!(restarted.durable().kept, Kept::Twice);
     assert_eq!(restarted.access_on_disk(), "a2");
@@ -92,117 +96,118 @@ fn a_pair_from_the_runtime_directory_beside_damaged_records_is_kept_and_doubted(
 
 #[test]
 fn a_refreshed_pair_goes_into_both_generations_and_nobody_waits_for_the_second() {
-    let mut scene = sent();
-    let before = scene.stores;
-    scene.hold_stores = true;
-    scene.refresh(RefreshAnswer::Granted(grant(2)));
-    let call = scene.get_token(None);
-    assert!(scene.reply(call).is_none(), "the first is waited for");
-    scene.finish_store();
-    assert_eq!(scene.token(call), "a2");
-    assert_eq!(scene.core.snapshot().generation, Generation(2));
-    assert_eq!(scene.stored().kept, Kept::Once);
-    assert!(scene.stores_pending(), "and the second follows at once");
-    scene.finish_store();
-    assert_eq!(scene.durable().kept, Kept::Twice);
-    assert!(!scene.stores_pending());
-    assert_eq!(scene.stores - before, 2, "with the mark, three writes for each refresh");
+    let mut fixture = sent();
+    let before = fixture.stores;
+    fixture.hold_stores = true;
+    fixture.refresh(RefreshAnswer::Granted(grant(2)));
+    let call = fixture.get_token(None);
+    assert!(fixture.reply(call).is_none(), "the first is waited for");
+    fixture.finish_store();
+    assert_eq!(fixture.token(call), "a2");
+    assert_eq!(fixture.core.snapshot().generation, Generation(2));
+    assert_eq!(fixture.stored().kept, Kept::Once);
+    assert!(fixture.stores_pending(), "and the second follows at once");
+    fixture.finish_store();
+    assert_eq!(fixture.durable().kept, Kept::Twice);
+    assert!(!fixture.stores_pending());
+    assert_eq!(
+        fixture.stores - before,
+        2,
+        "with the mark, three writes for each refresh"
+    );
 }
 
 #[test]
 fn a_second_copy_that_fails_is_told_and_tried_again_and_costs_no_caller_anything() {
-    let mut scene = sent();
-    scene.hold_stores = true;
-    scene.refresh(RefreshAnswer::Granted(grant(2)));
-    scene.finish_store();
-    let cancel = scene.call(Command::CancelPairing);
-    scene.disk_works = false;
-    scene.finish_store();
+    let mut fixture = sent();
+    fixture.hold_stores = true;
+    fixture.refresh(RefreshAnswer::Granted(grant(2)));
+    fixture.finish_store();
+    let cancel = fixture.call(Command::CancelPairing);
+    fixture.disk_works = false;
+    fixture.finish_store();
     assert!(
-        matches!(scene.reply(cancel), Some(Ok(Reply::Done))),
+        matches!(fixture.reply(cancel), Some(Ok(Reply::Done))),
         "none of its business"
     );
-    assert_eq!(scene.durable().kept, Kept::Once, "the first stands");
-    assert_eq!(failures(&scene), 1);
-    let word = scene.core.snapshot().last_error.map(|(word, _)| word);
+    assert_eq!(fixture.durable().kept, Kept::Once, "the first stands");
+    assert_eq!(failures(&fixture), 1);
+    let word = fixture.core.snapshot().last_error.map(|(word, _)| word);
     assert_eq!(word, Some(ErrorWord::StorageFailed));
-    scene.alive();
-    let call = scene.get_token(None);
-    assert_eq!(scene.token(call), "a2");
-    scene.hold_stores = false;
-    scene.advance(secs(600));
-    assert_eq!(failures(&scene), 1, "told once");
-    scene.disk_works = true;
-    scene.advance(secs(120));
-    assert_eq!(scene.durable().kept, Kept::Twice);
-    assert!(scene.notes.contains(&Note::StoreRecovered));
-    scene.advance(secs(3600));
-    let quiet = scene.stores;
-    scene.advance(secs(3600));
-    assert_eq!(scene.stores, quiet);
+    fixture.alive();
+    let call = fixture.get_token(None);
+    assert_eq!(fixture.token(call), "a2");
+    fixture.hold_stores = false;
+    fixture.advance(secs(600));
+    assert_eq!(failures(&fixture), 1, "told once");
+    fixture.disk_works = true;
+    fixture.advance(secs(120));
+    assert_eq!(fixture.durable().kept, Kept::Twice);
+    assert!(fixture.events.contains(&LogEvent::StoreRecovered));
+    fixture.advance(secs(3600));
+    let quiet = fixture.stores;
+    fixture.advance(secs(3600));
+    assert_eq!(fixture.stores, quiet);
 }
 
 #[test]
 fn a_new_pairing_goes_into_both_generations_too() {
-    let mut scene = Scene::paired();
-    assert_eq!(scene.durable().kept, Kept::Twice);
-    scene.start_pairing(true);
-    scene.show_code();
-    scene.advance(secs(5));
-    scene.poll(PollAnswer::Granted(grant(9)));
-    assert_eq!(scene.durable().kept, Kept::Twice);
-    assert_eq!(scene.on_disk().pair.access.as_ref().unwrap().expose(), "a9");
+    let mut fixture = Fixture::paired();
+    assert_eq!(fixture.durable().kept, Kept::Twice);
+    fixture.start_pairing(true);
+    fixture.show_code();
+    fixture.advance(secs(5));
+    fixture.poll(PollAnswer::Granted(grant(9)));
+    assert_eq!(fixture.durable().kept, Kept::Twice);
+    assert_eq!(fixture.on_disk().pair.access.as_ref().unwrap().expose(), "a9");
 }
 
 #[test]
 fn both_generations_are_written_before_the_daemon_ends() {
-    let mut scene = sent();
-    scene.event(Event::Shutdown);
-    scene.hold_stores = true;
-    scene.refresh(RefreshAnswer::Granted(grant(2)));
-    scene.finish_store();
-    assert!(!scene.drained);
-    scene.finish_store();
-    assert_eq!(scene.durable().kept, Kept::Twice);
-    assert!(scene.drained);
+    let mut fixture = sent();
+    fixture.event(Event::Shutdown);
+    fixture.hold_stores = true;
+    fixture.refresh(RefreshAnswer::Granted(grant(2)));
+    fixture.finish_store();
+    assert!(!fixture.drained);
+    fixture.finish_store();
+    assert_eq!(fixture.durable().kept, Kept::Twice);
+    assert!(fixture.drained);
 }
 
 #[test]
 fn a_mark_beside_the_same_pair_is_no_reason_to_write() {
-    let scene = sent();
-    assert_eq!(scene.durable().kept, Kept::Twice);
-    assert_eq!(scene.restart().stores, 0);
-    assert_eq!(scene.reboot(true).stores, 0);
+    let fixture = sent();
+    assert_eq!(fixture.durable().kept, Kept::Twice);
+    assert_eq!(fixture.restart().stores, 0);
+    assert_eq!(fixture.reboot(true).stores, 0);
 }
 
 /// One of the two files does not open any more, and this is the other.
-fn fallen_back(record: Record, policy: Policy) -> Scene {
+fn fallen_back(record: Record, policy: Policy) -> Fixture {
     let stored = Stored {
         record: Loaded::Previous(record),
         kept: Kept::Once,
         revocations: vec![],
         flow: None,
     };
-    Scene::start(policy, Provisioning::Ready, stored, BootId([2; 16]), 5_000, true)
+    Fixture::start(policy, Provisioning::Ready, stored, BootId([2; 16]), 5_000, true)
 }
 
 #[test]
 fn a_damaged_duplicate_costs_a_probe_and_no_send() {
-    let mut scene = sent();
-    scene.refresh(RefreshAnswer::Granted(grant(2)));
-    scene.alive();
-    let mut fallen = fallen_back(scene.older.unwrap(), policy());
-    assert!(fallen.notes.contains(&Note::RecordFellBack));
+    let mut fixture = sent();
+    fixture.refresh(RefreshAnswer::Granted(grant(2)));
+    fixture.alive();
+    let mut fallen = fallen_back(fixture.older.unwrap(), policy());
+    assert!(fallen.events.contains(&LogEvent::RecordFellBack));
     assert_eq!(fallen.durable().kept, Kept::Twice);
     assert!(fallen.on_disk().mark.is_some(), "never «fine» yet");
     fallen.alive();
     let call = fallen.get_token(None);
     assert_eq!(fallen.token(call), "a2", "a 2xx permits serving");
     fallen.advance(secs(39));
-    assert!(
-        !fallen.out(is_identify),
-        "and no more, as long as the server may be at it"
-    );
+    assert!(!fallen.out(is_probe), "and no more, as long as the server may be at it");
     fallen.advance(secs(1));
     fallen.alive();
     assert_eq!(fallen.on_disk().mark, None);
@@ -214,7 +219,7 @@ fn a_damaged_duplicate_costs_a_probe_and_no_send() {
     // The wall clock alone tells the token's age, and the answer no time: the server is asked
     // first.
     fallen.prepare(PrepareAnswer::Ready);
-    fallen.probed(ResourceAnswer::Unauthorized);
+    fallen.probed(ProbeAnswer::Rejected);
     fallen.refresh_to(3);
     assert!(fallen.core.snapshot().paired);
 }
@@ -222,11 +227,11 @@ fn a_damaged_duplicate_costs_a_probe_and_no_send() {
 #[test]
 fn a_damaged_mark_of_a_refresh_that_was_carried_out_is_never_fine() {
     // The first refresh after pairing: the other generation holds the pair without a mark.
-    let scene = sent();
-    let record = scene.older.unwrap();
+    let fixture = sent();
+    let record = fixture.older.unwrap();
     assert!(matches!(&record.body, Body::Paired(pairing) if pairing.mark.is_none()));
     let mut fallen = fallen_back(record, policy());
-    fallen.probed(ResourceAnswer::Unauthorized);
+    fallen.probed(ProbeAnswer::Rejected);
     let call = fallen.get_token(None);
     assert!(
         fallen.reply(call).is_none_or(Result::is_err),
@@ -236,7 +241,7 @@ fn a_damaged_mark_of_a_refresh_that_was_carried_out_is_never_fine() {
     assert!(!fallen.out(is_prepare));
     fallen.advance(secs(1));
     fallen.prepare(PrepareAnswer::Ready);
-    fallen.refresh(RefreshAnswer::Dead);
+    fallen.refresh(RefreshAnswer::InvalidGrant);
     assert_eq!(fallen.state(), (PairingState::Unpaired, Reason::RefreshAnswerLost));
 }
 
@@ -246,8 +251,8 @@ fn without_a_resource_to_ask_the_resend_settles_a_damaged_duplicate() {
         can_probe: false,
         ..policy()
     };
-    let scene = Scene::paired();
-    let mut fallen = fallen_back(scene.older.unwrap(), without_probe);
+    let fixture = Fixture::paired();
+    let mut fallen = fallen_back(fixture.older.unwrap(), without_probe);
     fallen.advance(secs(40));
     fallen.prepare(PrepareAnswer::Ready);
     assert_eq!(fallen.on_disk().mark.map(|mark| mark.sends), Some(2));
@@ -257,16 +262,16 @@ fn without_a_resource_to_ask_the_resend_settles_a_damaged_duplicate() {
 
 #[test]
 fn a_probe_that_is_put_off_does_not_put_off_the_resend() {
-    let mut fallen = fallen_back(Scene::paired().older.unwrap(), policy());
-    let patience = Fault {
+    let mut fallen = fallen_back(Fixture::paired().older.unwrap(), policy());
+    let asks_to_wait = Fault {
         kind: FaultKind::RateLimited,
         retry_after: Some(secs(3600)),
     };
-    fallen.probed(ResourceAnswer::Failed(patience));
+    fallen.probed(ProbeAnswer::Failed(asks_to_wait));
     fallen.advance(secs(39));
     assert!(fallen.requests.is_empty());
     fallen.advance(secs(1));
-    assert!(fallen.out(is_prepare) && !fallen.out(is_identify));
+    assert!(fallen.out(is_prepare) && !fallen.out(is_probe));
 }
 
 /// The mark that is left is of an earlier boot, and the lost record may have been one of a moment
@@ -288,7 +293,7 @@ fn after_falling_back_a_send_counts_from_the_start() {
         flow: None,
     };
     let mut fallen = start(stored, BootTime::from_millis(5_000_000));
-    fallen.probed(ResourceAnswer::Unauthorized);
+    fallen.probed(ProbeAnswer::Rejected);
     fallen.advance(secs(39));
     assert!(!fallen.out(is_prepare));
     assert_eq!(fallen.on_disk().mark.map(|mark| mark.sends), Some(3));

@@ -12,201 +12,204 @@ fn without_probe() -> Policy {
 }
 
 /// Paired, and both uploaders hold generation 1.
-fn handed() -> Scene {
-    let mut scene = Scene::paired().reboot_with(without_probe(), true);
+fn handed() -> Fixture {
+    let mut fixture = Fixture::paired().reboot_with(without_probe(), true);
     for caller in [UPLOADER, OTHER] {
-        assert_eq!(fetched(&mut scene, caller), "a1");
+        assert_eq!(fetched(&mut fixture, caller), "a1");
     }
-    scene
+    fixture
 }
 
-fn asks(scene: &mut Scene, caller: u32) -> CallId {
-    scene.get_as(client(caller))
+fn asks(fixture: &mut Fixture, caller: u32) -> CallId {
+    fixture.get_as(client(caller))
 }
 
 /// The token that this caller gets at once.
-fn fetched(scene: &mut Scene, caller: u32) -> String {
-    let call = asks(scene, caller);
-    scene.token(call).to_owned()
+fn fetched(fixture: &mut Fixture, caller: u32) -> String {
+    let call = asks(fixture, caller);
+    fixture.token(call).to_owned()
 }
 
 /// Whether a refresh begins within the longest pause that retries have while the token serves.
-fn soon(scene: &mut Scene) -> bool {
+fn soon(fixture: &mut Fixture) -> bool {
     (0..15 * 60).any(|_| {
-        scene.advance(secs(1));
-        scene.out(is_prepare)
+        fixture.advance(secs(1));
+        fixture.out(is_prepare)
     })
 }
 
-fn rejects(scene: &mut Scene, caller: u32, generation: u64) {
-    let call = scene.reject(caller, generation);
-    assert_eq!(scene.reply(call), Some(&Ok(Reply::Done)));
+fn rejects(fixture: &mut Fixture, caller: u32, generation: u64) {
+    let call = fixture.reject(caller, generation);
+    assert_eq!(fixture.reply(call), Some(&Ok(Reply::Done)));
 }
 
 #[test]
 fn a_rejection_does_not_decide_which_of_two_pairs_lives() {
-    let answers = [(RefreshAnswer::Granted(grant(3)), "a3"), (RefreshAnswer::Dead, "a2")];
+    let answers = [
+        (RefreshAnswer::Granted(grant(3)), "a3"),
+        (RefreshAnswer::InvalidGrant, "a2"),
+    ];
     for (answer, survivor) in answers {
-        let mut scene = Scene::paired().reboot_with(without_probe(), true);
-        scene.start_pairing(true);
-        scene.show_code();
-        scene.advance(secs(5));
-        scene.call(Command::CancelPairing);
-        scene.poll(PollAnswer::Granted(grant(2)));
-        assert!(scene.on_disk().candidate.is_some());
-        let handed = scene.get_token(None);
-        assert_eq!(scene.token(handed), "a1");
-        let call = scene.reject(UPLOADER, 1);
-        assert_eq!(scene.reply(call), Some(&Ok(Reply::Done)));
-        assert_eq!(scene.access_on_disk(), "a1", "the cancelled pair waits");
-        scene.prepare(PrepareAnswer::Ready);
-        scene.refresh(answer);
-        assert_eq!(scene.access_on_disk(), survivor);
-        assert!(scene.on_disk().candidate.is_none());
+        let mut fixture = Fixture::paired().reboot_with(without_probe(), true);
+        fixture.start_pairing(true);
+        fixture.show_code();
+        fixture.advance(secs(5));
+        fixture.call(Command::CancelPairing);
+        fixture.poll(PollAnswer::Granted(grant(2)));
+        assert!(fixture.on_disk().candidate.is_some());
+        let handed = fixture.get_token(None);
+        assert_eq!(fixture.token(handed), "a1");
+        let call = fixture.reject(UPLOADER, 1);
+        assert_eq!(fixture.reply(call), Some(&Ok(Reply::Done)));
+        assert_eq!(fixture.access_on_disk(), "a1", "the cancelled pair waits");
+        fixture.prepare(PrepareAnswer::Ready);
+        fixture.refresh(answer);
+        assert_eq!(fixture.access_on_disk(), survivor);
+        assert!(fixture.on_disk().candidate.is_none());
     }
 }
 
 #[test]
 fn who_rejected_waits_for_the_next_token_and_nobody_else_does() {
-    let mut scene = handed();
-    rejects(&mut scene, UPLOADER, 1);
-    let waiting = asks(&mut scene, UPLOADER);
-    assert!(scene.reply(waiting).is_none(), "the next one is on its way");
-    assert_eq!(fetched(&mut scene, OTHER), "a1");
-    scene.prepare(PrepareAnswer::Ready);
-    scene.refresh(RefreshAnswer::Granted(grant(2)));
-    assert_eq!(scene.token(waiting), "a2");
-    assert_eq!(fetched(&mut scene, OTHER), "a2");
+    let mut fixture = handed();
+    rejects(&mut fixture, UPLOADER, 1);
+    let waiting = asks(&mut fixture, UPLOADER);
+    assert!(fixture.reply(waiting).is_none(), "the next one is on its way");
+    assert_eq!(fetched(&mut fixture, OTHER), "a1");
+    fixture.prepare(PrepareAnswer::Ready);
+    fixture.refresh(RefreshAnswer::Granted(grant(2)));
+    assert_eq!(fixture.token(waiting), "a2");
+    assert_eq!(fetched(&mut fixture, OTHER), "a2");
 }
 
 #[test]
 fn a_rejected_token_serves_on_while_no_other_can_be_had() {
-    let mut scene = handed();
-    rejects(&mut scene, UPLOADER, 1);
-    let waiting = asks(&mut scene, UPLOADER);
-    scene.prepare(PrepareAnswer::Failed(fault(FaultKind::Offline)));
-    assert_eq!(scene.token(waiting), "a1", "better than an error");
-    assert_eq!(fetched(&mut scene, OTHER), "a1");
-    assert!(soon(&mut scene), "the wish outlives the failure");
-    scene.prepare(PrepareAnswer::Ready);
-    scene.refresh(RefreshAnswer::Granted(grant(2)));
-    assert_eq!(fetched(&mut scene, UPLOADER), "a2");
+    let mut fixture = handed();
+    rejects(&mut fixture, UPLOADER, 1);
+    let waiting = asks(&mut fixture, UPLOADER);
+    fixture.prepare(PrepareAnswer::Failed(fault(FaultKind::Offline)));
+    assert_eq!(fixture.token(waiting), "a1", "better than an error");
+    assert_eq!(fetched(&mut fixture, OTHER), "a1");
+    assert!(soon(&mut fixture), "the wish outlives the failure");
+    fixture.prepare(PrepareAnswer::Ready);
+    fixture.refresh(RefreshAnswer::Granted(grant(2)));
+    assert_eq!(fetched(&mut fixture, UPLOADER), "a2");
 }
 
 #[test]
 fn who_insists_takes_the_token_from_nobody() {
-    let mut scene = handed();
-    rejects(&mut scene, UPLOADER, 1);
-    scene.prepare(PrepareAnswer::Ready);
-    scene.refresh(RefreshAnswer::Granted(grant(2)));
+    let mut fixture = handed();
+    rejects(&mut fixture, UPLOADER, 1);
+    fixture.prepare(PrepareAnswer::Ready);
+    fixture.refresh(RefreshAnswer::Granted(grant(2)));
     for _ in 0..3 {
-        assert_eq!(fetched(&mut scene, UPLOADER), "a2");
-        rejects(&mut scene, UPLOADER, 2);
-        scene.advance(secs(60));
-        assert!(!scene.out(is_prepare), "within the limit");
-        assert_eq!(fetched(&mut scene, OTHER), "a2");
+        assert_eq!(fetched(&mut fixture, UPLOADER), "a2");
+        rejects(&mut fixture, UPLOADER, 2);
+        fixture.advance(secs(60));
+        assert!(!fixture.out(is_prepare), "within the limit");
+        assert_eq!(fetched(&mut fixture, OTHER), "a2");
     }
-    scene.advance(secs(600 - 180));
-    assert!(scene.out(is_prepare), "delayed, never forgotten");
+    fixture.advance(secs(600 - 180));
+    assert!(fixture.out(is_prepare), "delayed, never forgotten");
 }
 
 #[test]
 fn a_rejection_outlives_the_failure_of_a_refresh_that_was_out() {
     for rejected in [false, true] {
         // Nothing but a caller, or a rejection, starts a refresh.
-        let mut scene = Scene::paired().reboot_with(
+        let mut fixture = Fixture::paired().reboot_with(
             Policy {
                 refresh: RefreshMode::OnDemand,
                 ..without_probe()
             },
             true,
         );
-        scene.advance(secs(28_800 * 80 / 100));
-        let short = scene.get_token(Some(secs(7_200)));
-        scene.prepare(PrepareAnswer::Ready);
-        assert!(scene.out(is_refresh));
+        fixture.advance(secs(28_800 * 80 / 100));
+        let short = fixture.get_token(Some(secs(7_200)));
+        fixture.prepare(PrepareAnswer::Ready);
+        assert!(fixture.out(is_refresh));
         if rejected {
-            rejects(&mut scene, UPLOADER, 1);
+            rejects(&mut fixture, UPLOADER, 1);
         }
         // Later than the caller can wait for.
         let refused = Fault {
             retry_after: Some(secs(60)),
             ..fault(FaultKind::Refused)
         };
-        scene.refresh(RefreshAnswer::Failed(refused));
-        assert!(scene.reply(short).is_some());
-        assert_eq!(soon(&mut scene), rejected);
+        fixture.refresh(RefreshAnswer::Failed(refused));
+        assert!(fixture.reply(short).is_some());
+        assert_eq!(soon(&mut fixture), rejected);
     }
 }
 
 #[test]
 fn a_token_that_nobody_rejected_until_its_ordinary_refresh_ends_the_doubling() {
-    let mut scene = handed();
-    let renewed = |scene: &mut Scene, generation: u32| {
-        scene.prepare(PrepareAnswer::Ready);
-        scene.refresh(RefreshAnswer::Granted(grant(generation)));
-        assert_eq!(fetched(scene, UPLOADER), format!("a{generation}"));
+    let mut fixture = handed();
+    let renewed = |fixture: &mut Fixture, generation: u32| {
+        fixture.prepare(PrepareAnswer::Ready);
+        fixture.refresh(RefreshAnswer::Granted(grant(generation)));
+        assert_eq!(fetched(fixture, UPLOADER), format!("a{generation}"));
     };
-    let waited = |scene: &mut Scene, generation: u64| {
-        let since = scene.now;
-        rejects(scene, UPLOADER, generation);
-        while !scene.out(is_prepare) {
-            scene.advance(secs(1));
+    let waited = |fixture: &mut Fixture, generation: u64| {
+        let since = fixture.now;
+        rejects(fixture, UPLOADER, generation);
+        while !fixture.out(is_prepare) {
+            fixture.advance(secs(1));
         }
-        scene.now.since(since)
+        fixture.now.since(since)
     };
-    waited(&mut scene, 1);
-    renewed(&mut scene, 2);
-    assert_eq!(waited(&mut scene, 2), secs(600));
-    renewed(&mut scene, 3);
-    scene.advance(secs(28_800 * 83 / 100));
-    renewed(&mut scene, 4);
-    waited(&mut scene, 4);
-    renewed(&mut scene, 5);
-    assert_eq!(waited(&mut scene, 5), secs(600), "as if for the first time");
+    waited(&mut fixture, 1);
+    renewed(&mut fixture, 2);
+    assert_eq!(waited(&mut fixture, 2), secs(600));
+    renewed(&mut fixture, 3);
+    fixture.advance(secs(28_800 * 83 / 100));
+    renewed(&mut fixture, 4);
+    waited(&mut fixture, 4);
+    renewed(&mut fixture, 5);
+    assert_eq!(waited(&mut fixture, 5), secs(600), "as if for the first time");
 }
 
 #[test]
 fn a_rejection_ends_no_pairing_that_cannot_be_refreshed() {
-    let mut paired = Scene::paired();
+    let mut paired = Fixture::paired();
     if let Body::Paired(pairing) = &mut paired.record.as_mut().unwrap().body {
         pairing.pair.refresh = None;
     }
-    let mut scene = paired.reboot_with(without_probe(), true);
-    let before = scene.core.snapshot().clone();
+    let mut fixture = paired.reboot_with(without_probe(), true);
+    let before = fixture.core.snapshot().clone();
     for caller in [UPLOADER, OTHER] {
-        assert_eq!(fetched(&mut scene, caller), "a1");
-        rejects(&mut scene, caller, 1);
-        rejects(&mut scene, caller, 1);
+        assert_eq!(fetched(&mut fixture, caller), "a1");
+        rejects(&mut fixture, caller, 1);
+        rejects(&mut fixture, caller, 1);
     }
-    assert_eq!(fetched(&mut scene, UPLOADER), "a1");
-    assert_eq!(*scene.core.snapshot(), before);
-    assert_eq!(scene.access_on_disk(), "a1");
-    let told = scene
-        .notes
+    assert_eq!(fetched(&mut fixture, UPLOADER), "a1");
+    assert_eq!(*fixture.core.snapshot(), before);
+    assert_eq!(fixture.access_on_disk(), "a1");
+    let told = fixture
+        .events
         .iter()
-        .filter(|note| matches!(note, Note::RejectionUnchecked { .. }))
+        .filter(|event| matches!(event, LogEvent::ReportUnverified { .. }))
         .count();
     assert_eq!(told, 2, "once for each of the two callers");
 }
 
 /// Seconds until the next resend, after as many lost answers; `rejected` each time by that caller.
 fn resends(rejected: [Option<u32>; 5]) -> Vec<u64> {
-    let mut scene = handed();
-    scene.advance(secs(28_800 * 83 / 100));
-    scene.prepare(PrepareAnswer::Ready);
+    let mut fixture = handed();
+    fixture.advance(secs(28_800 * 83 / 100));
+    fixture.prepare(PrepareAnswer::Ready);
     let mut waits = vec![];
     for caller in rejected {
-        scene.refresh(RefreshAnswer::Failed(fault(FaultKind::Lost)));
-        let lost = scene.now;
+        fixture.refresh(RefreshAnswer::Failed(fault(FaultKind::Lost)));
+        let lost = fixture.now;
         if let Some(caller) = caller {
-            rejects(&mut scene, caller, 1);
+            rejects(&mut fixture, caller, 1);
         }
-        while !scene.out(is_prepare) {
-            scene.advance(secs(1));
+        while !fixture.out(is_prepare) {
+            fixture.advance(secs(1));
         }
-        waits.push(scene.now.since(lost).as_secs());
-        scene.prepare(PrepareAnswer::Ready);
+        waits.push(fixture.now.since(lost).as_secs());
+        fixture.prepare(PrepareAnswer::Ready);
     }
     waits
 }
@@ -215,8 +218,8 @@ fn resends(rejected: [Option<u32>; 5]) -> Vec<u64> {
 fn a_rejection_after_a_lost_answer_hastens_one_resend_and_no_client_sets_the_pace() {
     let patient = resends([None; 5]);
     assert!(patient[3] >= 320 && patient[4] >= 640, "{patient:?}");
-    let hastened = resends([None, None, None, Some(UPLOADER), Some(OTHER)]);
-    assert_eq!(hastened[..3], patient[..3]);
-    assert!((40..320).contains(&hastened[3]), "{hastened:?}");
-    assert!(hastened[4] >= 640, "{hastened:?}");
+    let early = resends([None, None, None, Some(UPLOADER), Some(OTHER)]);
+    assert_eq!(early[..3], patient[..3]);
+    assert!((40..320).contains(&early[3]), "{early:?}");
+    assert!(early[4] >= 640, "{early:?}");
 }

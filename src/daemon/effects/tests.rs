@@ -157,7 +157,10 @@ async fn a_refresh_goes_out_on_the_connection_of_its_prepare_and_only_once() {
     assert_eq!(bench.answer().await, (OpId(1), Answer::Prepare(PrepareAnswer::Ready)));
     bench.carry_out([refresh(2, 1)]);
     // The server does not know this token.
-    assert_eq!(bench.answer().await, (OpId(2), Answer::Refresh(RefreshAnswer::Dead)));
+    assert_eq!(
+        bench.answer().await,
+        (OpId(2), Answer::Refresh(RefreshAnswer::InvalidGrant))
+    );
     bench.carry_out([refresh(3, 1)]);
     assert_eq!(bench.answer().await, (OpId(3), unsent().outcome.answer));
     assert_eq!(bench.refreshes(), 1);

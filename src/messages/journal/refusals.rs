@@ -10,17 +10,17 @@ use crate::messages::oauth_error::oauth_error;
 use c2c_auth_core::{ErrorCode, OAuthErrorCode, Reason, TokenKind, Unusable};
 
 /// No request of this client will be taken before somebody acts.
-pub(super) fn client_rejected(objection: OAuthErrorCode, paired: bool) -> Entry {
-    let Words { what, cure } = oauth_error(objection);
+pub(super) fn client_rejected(error: OAuthErrorCode, paired: bool) -> Entry {
+    let Words { what, cure } = oauth_error(error);
     let kept = if paired { " The pairing is kept." } else { "" };
     let sentence = format!("The server refuses this device: {what}.{kept} {cure}.");
     Entry::new(Priority::Error, CLIENT_REJECTED, sentence)
 }
 
 /// A code that came back was worth nothing.
-pub(super) fn code_refused(objection: OAuthErrorCode, word: Option<&ErrorCode>) -> Entry {
-    let Words { what: standard, cure } = oauth_error(objection);
-    let what = match (objection, word) {
+pub(super) fn code_refused(error: OAuthErrorCode, word: Option<&ErrorCode>) -> Entry {
+    let Words { what: standard, cure } = oauth_error(error);
+    let what = match (error, word) {
         (OAuthErrorCode::Other, Some(word)) => format!("its error is \"{}\"", word.as_str()),
         (_, _) => standard.to_owned(),
     };
@@ -35,7 +35,7 @@ pub(super) fn token_unusable(token: TokenKind, why: Unusable, retry_in: &str) ->
         Unusable::Absent => "its answer holds none".to_owned(),
         Unusable::TooLong(length) => format!("a token of {length} bytes, 32,768 are taken"),
         Unusable::Characters => "it holds characters that no token may hold".to_owned(),
-        Unusable::Kind => "its token_type is not Bearer".to_owned(),
+        Unusable::TokenType => "its token_type is not Bearer".to_owned(),
     };
     let sentence = match token {
         TokenKind::Access => format!(

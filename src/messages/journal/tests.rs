@@ -6,92 +6,92 @@ use c2c_auth_core::{ErrorCode, OAuthErrorCode, TOKEN_MAX, TokenKind, Unusable};
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// One of each, by an exhaustive match: a new note does not compile until it is listed here.
-fn every_note() -> Vec<Note> {
+fn every_event() -> Vec<LogEvent> {
     let generation = Generation(9);
     let fault = FaultKind::Lost;
-    let mut notes = vec![Note::CodeShown { expires_in: MINUTE }];
-    while let Some(last) = notes.last() {
+    let mut events = vec![LogEvent::CodeShown { expires_in: MINUTE }];
+    while let Some(last) = events.last() {
         let next = match last {
-            Note::CodeShown { .. } => Note::CodeRequestFailed {
+            LogEvent::CodeShown { .. } => LogEvent::CodeRequestFailed {
                 fault,
                 retry_in: MINUTE,
             },
-            Note::CodeRequestFailed { .. } => Note::BadUserCode,
-            Note::BadUserCode => Note::StrayRedirect,
-            Note::StrayRedirect => Note::ExchangeFailed { fault, retry_in: None },
-            Note::ExchangeFailed { .. } => Note::CodeRefused {
-                objection: OAuthErrorCode::Grant,
+            LogEvent::CodeRequestFailed { .. } => LogEvent::BadUserCode,
+            LogEvent::BadUserCode => LogEvent::StrayRedirect,
+            LogEvent::StrayRedirect => LogEvent::ExchangeFailed { fault, retry_in: None },
+            LogEvent::ExchangeFailed { .. } => LogEvent::CodeRefused {
+                error: OAuthErrorCode::Grant,
                 word: None,
             },
-            Note::CodeRefused { .. } => Note::CodeEnded { word: None },
-            Note::CodeEnded { .. } => Note::SlowedDown { interval: MINUTE },
-            Note::SlowedDown { .. } => Note::FlowEnded {
+            LogEvent::CodeRefused { .. } => LogEvent::CodeEnded { word: None },
+            LogEvent::CodeEnded { .. } => LogEvent::SlowedDown { interval: MINUTE },
+            LogEvent::SlowedDown { .. } => LogEvent::FlowEnded {
                 reason: Reason::GaveUp,
                 word: None,
             },
-            Note::FlowEnded { .. } => Note::Paired {
+            LogEvent::FlowEnded { .. } => LogEvent::Paired {
                 generation,
                 replaced: false,
                 refreshable: true,
             },
-            Note::Paired { .. } => Note::Refreshed {
+            LogEvent::Paired { .. } => LogEvent::Refreshed {
                 generation,
-                lifetime: 480 * MINUTE,
+                expires_in: 480 * MINUTE,
             },
-            Note::Refreshed { .. } => Note::TokenUnusable {
+            LogEvent::Refreshed { .. } => LogEvent::TokenUnusable {
                 token: TokenKind::Access,
                 why: Unusable::TooLong(75_000),
                 retry_in: MINUTE,
             },
-            Note::TokenUnusable { .. } => Note::RefreshFailed {
+            LogEvent::TokenUnusable { .. } => LogEvent::RefreshFailed {
                 fault,
                 retry_in: MINUTE,
                 ambiguous: true,
                 sends: 2,
             },
-            Note::RefreshFailed { .. } => Note::ClientRejected {
-                objection: OAuthErrorCode::Scope,
+            LogEvent::RefreshFailed { .. } => LogEvent::ClientRejected {
+                error: OAuthErrorCode::Scope,
                 paired: true,
             },
-            Note::ClientRejected { .. } => Note::PairingLost {
+            LogEvent::ClientRejected { .. } => LogEvent::PairingLost {
                 reason: Reason::RefreshAnswerLost,
             },
-            Note::PairingLost { .. } => Note::Unpaired,
-            Note::Unpaired => Note::Revoked,
-            Note::Revoked => Note::RevocationDropped,
-            Note::RevocationDropped => Note::RejectionUnfounded {
+            LogEvent::PairingLost { .. } => LogEvent::Unpaired,
+            LogEvent::Unpaired => LogEvent::Revoked,
+            LogEvent::Revoked => LogEvent::RevocationDropped,
+            LogEvent::RevocationDropped => LogEvent::ReportContradicted {
                 caller: 1000,
                 generation,
             },
-            Note::RejectionUnfounded { .. } => Note::RejectionUnchecked {
+            LogEvent::ReportContradicted { .. } => LogEvent::ReportUnverified {
                 caller: 1000,
                 generation,
             },
-            Note::RejectionUnchecked { .. } => Note::TokenRefused { generation },
-            Note::TokenRefused { .. } => Note::StoreFailed,
-            Note::StoreFailed => Note::StoreRecovered,
-            Note::StoreRecovered => Note::RefreshTokenAging {
+            LogEvent::ReportUnverified { .. } => LogEvent::TokenRejected { generation },
+            LogEvent::TokenRejected { .. } => LogEvent::StoreFailed,
+            LogEvent::StoreFailed => LogEvent::StoreRecovered,
+            LogEvent::StoreRecovered => LogEvent::RefreshTokenAging {
                 age: Duration::from_secs(12 * 24 * 3600),
             },
-            Note::RefreshTokenAging { .. } => Note::RecordUnusable {
+            LogEvent::RefreshTokenAging { .. } => LogEvent::RecordUnusable {
                 reason: Reason::ForeignRecord,
             },
-            Note::RecordUnusable { .. } => Note::RecordFellBack,
-            Note::RecordFellBack => Note::RecordSpilled { doubted: true },
-            Note::RecordSpilled { .. } => Note::FlowResumed,
-            Note::FlowResumed => break,
+            LogEvent::RecordUnusable { .. } => LogEvent::RecordFellBack,
+            LogEvent::RecordFellBack => LogEvent::RecordSpilled { doubted: true },
+            LogEvent::RecordSpilled { .. } => LogEvent::FlowResumed,
+            LogEvent::FlowResumed => break,
         };
-        notes.push(next);
+        events.push(next);
     }
-    notes
+    events
 }
 
 #[test]
 fn every_note_has_a_kind_of_its_own_and_a_whole_sentence() {
     let mut seen = BTreeSet::new();
-    for note in every_note() {
-        let entry = Entry::from(&note);
-        assert!(seen.insert(entry.kind.id), "{note:?} shares its id");
+    for event in every_event() {
+        let entry = Entry::from(&event);
+        assert!(seen.insert(entry.kind.id), "{event:?} shares its id");
         assert!(Kind::ALL.contains(&entry.kind));
         let text = &entry.sentence;
         assert!(
@@ -133,14 +133,14 @@ fn ids_never_change() {
 
 #[test]
 fn being_offline_is_information_and_a_lost_pairing_is_an_error() {
-    let offline = Note::RefreshFailed {
+    let offline = LogEvent::RefreshFailed {
         fault: FaultKind::Offline,
         retry_in: MINUTE,
         ambiguous: false,
         sends: 0,
     };
     assert_eq!(Entry::from(&offline).priority, Priority::Info);
-    let ambiguous = Note::RefreshFailed {
+    let ambiguous = LogEvent::RefreshFailed {
         fault: FaultKind::Lost,
         retry_in: MINUTE,
         ambiguous: true,
@@ -148,14 +148,14 @@ fn being_offline_is_information_and_a_lost_pairing_is_an_error() {
     };
     assert_eq!(Entry::from(&ambiguous).priority, Priority::Warning);
     assert_eq!(
-        Entry::from(&Note::PairingLost {
+        Entry::from(&LogEvent::PairingLost {
             reason: Reason::Revoked
         })
         .priority,
         Priority::Error
     );
     assert_eq!(
-        Entry::from(&Note::FlowEnded {
+        Entry::from(&LogEvent::FlowEnded {
             reason: Reason::Cancelled,
             word: None,
         })
@@ -163,7 +163,7 @@ fn being_offline_is_information_and_a_lost_pairing_is_an_error() {
         Priority::Info
     );
     assert_eq!(
-        Entry::from(&Note::FlowEnded {
+        Entry::from(&LogEvent::FlowEnded {
             reason: Reason::ClientRejected,
             word: None,
         })
@@ -174,12 +174,12 @@ fn being_offline_is_information_and_a_lost_pairing_is_an_error() {
 
 #[test]
 fn structured_fields_carry_what_the_sentence_says() {
-    let entry = Entry::from(&Note::RejectionUnfounded {
+    let entry = Entry::from(&LogEvent::ReportContradicted {
         caller: 1000,
         generation: Generation(4),
     });
     assert_eq!((entry.caller, entry.generation), (Some(1000), Some(Generation(4))));
-    let entry = Entry::from(&Note::PairingLost {
+    let entry = Entry::from(&LogEvent::PairingLost {
         reason: Reason::Revoked,
     });
     assert_eq!(entry.reason, Some(Reason::Revoked));
@@ -187,7 +187,7 @@ fn structured_fields_carry_what_the_sentence_says() {
 
 #[test]
 fn what_the_server_objects_to_is_named_with_the_setting_that_cures_it() {
-    for (objection, paired, said) in [
+    for (error, paired, said) in [
         (
             OAuthErrorCode::Client,
             true,
@@ -199,19 +199,15 @@ fn what_the_server_objects_to_is_named_with_the_setting_that_cures_it() {
             ["invalid_scope", "provider.scope", "The pairing is kept"],
         ),
     ] {
-        let sentence = Entry::from(&Note::ClientRejected { objection, paired }).sentence;
+        let sentence = Entry::from(&LogEvent::ClientRejected { error, paired }).sentence;
         for word in said {
             assert!(sentence.contains(word), "{word}: {sentence}");
         }
     }
-    let objection = OAuthErrorCode::Request;
-    let sentence = Entry::from(&Note::ClientRejected {
-        objection,
-        paired: false,
-    })
-    .sentence;
+    let error = OAuthErrorCode::Request;
+    let sentence = Entry::from(&LogEvent::ClientRejected { error, paired: false }).sentence;
     assert!(!sentence.contains("pairing"), "there is none: {sentence}");
-    let entry = Entry::from(&Note::CodeRefused { objection, word: None });
+    let entry = Entry::from(&LogEvent::CodeRefused { error, word: None });
     assert!(entry.sentence.contains("provider.redirect-uri"), "{}", entry.sentence);
     assert_eq!(entry.priority, Priority::Warning);
 }
@@ -220,7 +216,7 @@ fn what_the_server_objects_to_is_named_with_the_setting_that_cures_it() {
 fn a_token_that_cannot_be_used_is_told_with_its_size_or_its_fault() {
     for (why, said) in [
         (Unusable::TooLong(75_000), "a token of 75000 bytes, 32,768 are taken"),
-        (Unusable::Kind, "token_type is not Bearer"),
+        (Unusable::TokenType, "token_type is not Bearer"),
         (Unusable::Characters, "characters that no token may hold"),
         (Unusable::Absent, "holds none"),
     ] {
@@ -229,7 +225,7 @@ fn a_token_that_cannot_be_used_is_told_with_its_size_or_its_fault() {
             (TokenKind::Access, "access token cannot be used"),
             (TokenKind::Refresh, "refresh token cannot be used"),
         ] {
-            let entry = Entry::from(&Note::TokenUnusable { token, why, retry_in });
+            let entry = Entry::from(&LogEvent::TokenUnusable { token, why, retry_in });
             for part in [said, what, "15 min"] {
                 assert!(entry.sentence.contains(part), "{}", entry.sentence);
             }
@@ -242,18 +238,18 @@ fn a_token_that_cannot_be_used_is_told_with_its_size_or_its_fault() {
 #[test]
 fn a_word_of_no_standard_is_named_and_nobody_is_sent_to_look_for_a_portal() {
     let word = ErrorCode::new("bad_verification_code");
-    for note in [
-        Note::CodeEnded { word: word.clone() },
-        Note::CodeRefused {
-            objection: OAuthErrorCode::Other,
+    for event in [
+        LogEvent::CodeEnded { word: word.clone() },
+        LogEvent::CodeRefused {
+            error: OAuthErrorCode::Other,
             word: word.clone(),
         },
-        Note::FlowEnded {
+        LogEvent::FlowEnded {
             reason: Reason::ServerError,
             word,
         },
     ] {
-        let sentence = Entry::from(&note).sentence;
+        let sentence = Entry::from(&event).sentence;
         assert!(sentence.contains("\"bad_verification_code\""), "{sentence}");
         assert!(!sentence.contains("portal"), "{sentence}");
     }
@@ -275,10 +271,10 @@ fn the_entry_of_a_flow_that_the_server_ended_points_to_no_other_place_and_promis
              c2c-authctl pair.",
         ),
     ] {
-        assert_eq!(Entry::from(&Note::FlowEnded { reason, word }).sentence, said);
+        assert_eq!(Entry::from(&LogEvent::FlowEnded { reason, word }).sentence, said);
     }
     for &reason in Reason::ALL {
-        let sentence = Entry::from(&Note::FlowEnded { reason, word: None }).sentence;
+        let sentence = Entry::from(&LogEvent::FlowEnded { reason, word: None }).sentence;
         assert!(
             !sentence.contains("tries again") && !sentence.contains("newest code"),
             "{sentence}"

@@ -7,27 +7,22 @@ fn devices_me_tells_who_we_are() {
     let body = r#"{"_type":"project_device","name":"Cam\u202e-1","project_id":"57b0","project":{"name":"Test\u0000bed"},
         "authorization":{"creator":{"name":"A Person"}}}"#;
     assert_eq!(
-        answer(Kind::Identify, 200, JSON, body),
-        Answer::Resource(ResourceAnswer::Alive(Some(DeviceInfo {
+        answer(Kind::Probe, 200, JSON, body),
+        Answer::Probe(ProbeAnswer::Accepted(Some(DeviceInfo {
             name: "Cam-1".to_owned(),
             project_id: "57b0".to_owned(),
             project_name: "Testbed".to_owned(),
         })))
     );
     assert_eq!(
-        answer(
-            Kind::Identify,
-            200,
-            JSON,
-            r#"{"name":7,"project":"x","project_id":null}"#
-        ),
-        Answer::Resource(ResourceAnswer::Alive(Some(DeviceInfo::default())))
+        answer(Kind::Probe, 200, JSON, r#"{"name":7,"project":"x","project_id":null}"#),
+        Answer::Probe(ProbeAnswer::Accepted(Some(DeviceInfo::default())))
     );
 }
 
 #[test]
 fn a_page_is_no_proof_of_life() {
-    for kind in [Kind::Identify, Kind::Heartbeat, Kind::Revoke] {
+    for kind in [Kind::Probe, Kind::Heartbeat, Kind::Revoke] {
         for body in ["<html>log in</html>", "{}", ""] {
             if kind == Kind::Revoke && body.is_empty() {
                 continue;
@@ -37,24 +32,21 @@ fn a_page_is_no_proof_of_life() {
         }
     }
     assert_eq!(
-        answer(Kind::Identify, 200, &[], "hello").fault(),
+        answer(Kind::Probe, 200, &[], "hello").fault(),
         Some(failed(FaultKind::Garbled))
     );
 }
 
 #[test]
 fn a_resource_refuses_a_token_by_status_alone() {
-    for kind in [Kind::Identify, Kind::Heartbeat] {
+    for kind in [Kind::Probe, Kind::Heartbeat] {
         for (headers, body) in [
             (JSON, DETAILED_401),
             (JSON, r#"{"code":409}"#),
             (HTML, "<html>"),
             (&[], ""),
         ] {
-            assert_eq!(
-                answer(kind, 401, headers, body),
-                Answer::Resource(ResourceAnswer::Unauthorized)
-            );
+            assert_eq!(answer(kind, 401, headers, body), Answer::Probe(ProbeAnswer::Rejected));
         }
         let conflict = answer(kind, 409, JSON, DETAILED_401);
         assert_eq!(conflict.fault(), Some(failed(FaultKind::Refused)));
@@ -66,7 +58,7 @@ fn a_heartbeat_is_taken_with_or_without_a_body() {
     for (status, headers, body) in [(204, &[][..], ""), (200, JSON, "{}"), (200, &[], "")] {
         assert_eq!(
             answer(Kind::Heartbeat, status, headers, body),
-            Answer::Resource(ResourceAnswer::Alive(None))
+            Answer::Probe(ProbeAnswer::Accepted(None))
         );
     }
 }

@@ -177,11 +177,17 @@ fn an_approved_poll_brings_a_pair() {
 fn a_refresh_token_dies_by_three_answers_only() {
     assert_eq!(
         refresh(400, JSON, r#"{"error":"invalid_request"}"#),
-        RefreshAnswer::Dead
+        RefreshAnswer::InvalidGrant
     );
-    assert_eq!(refresh(400, JSON, r#"{"error":"invalid_grant"}"#), RefreshAnswer::Dead);
-    assert_eq!(refresh(401, JSON, r#"{"error":"invalid_grant"}"#), RefreshAnswer::Dead);
-    assert_eq!(refresh(401, JSON, DETAILED_401), RefreshAnswer::Dead);
+    assert_eq!(
+        refresh(400, JSON, r#"{"error":"invalid_grant"}"#),
+        RefreshAnswer::InvalidGrant
+    );
+    assert_eq!(
+        refresh(401, JSON, r#"{"error":"invalid_grant"}"#),
+        RefreshAnswer::InvalidGrant
+    );
+    assert_eq!(refresh(401, JSON, DETAILED_401), RefreshAnswer::InvalidGrant);
 }
 
 #[test]
@@ -313,8 +319,11 @@ fn unusable() -> [(String, Unusable); 9] {
         (r#""access_token":"A T","#.to_owned(), Unusable::Characters),
         (r#""access_token":"a\ud800","#.to_owned(), Unusable::Characters),
         (r#""access_token":"é","#.to_owned(), Unusable::Characters),
-        (r#""access_token":"AT","token_type":"mac","#.to_owned(), Unusable::Kind),
-        (r#""access_token":"AT","token_type":1,"#.to_owned(), Unusable::Kind),
+        (
+            r#""access_token":"AT","token_type":"mac","#.to_owned(),
+            Unusable::TokenType,
+        ),
+        (r#""access_token":"AT","token_type":1,"#.to_owned(), Unusable::TokenType),
         (
             format!(r#""access_token":"{}","#, "a".repeat(75_000)),
             Unusable::TooLong(75_000),

@@ -55,7 +55,7 @@ fn a_member_that_nobody_reads_costs_nothing_whatever_stands_in_it() {
             (Kind::Refresh, 200, PAIR),
             (Kind::Poll, 200, PAIR),
             (Kind::DeviceCode, 200, CODE),
-            (Kind::Identify, 200, info),
+            (Kind::Probe, 200, info),
             (Kind::Heartbeat, 200, info),
             (Kind::Refresh, 400, r#"{"error":"invalid_grant"}"#),
             (Kind::Refresh, 400, r#"{"error":"invalid_client"}"#),
@@ -80,14 +80,17 @@ fn a_word_counts_beside_latin_1() {
             .chars()
             .map(|c| u8::try_from(c).unwrap())
             .collect();
-        assert_eq!(said(Kind::Refresh, 400, &body), Answer::Refresh(RefreshAnswer::Dead));
+        assert_eq!(
+            said(Kind::Refresh, 400, &body),
+            Answer::Refresh(RefreshAnswer::InvalidGrant)
+        );
     }
 }
 
 #[test]
 fn a_name_with_half_a_character_is_shown_with_the_rest() {
-    let named = |body: &[u8]| match said(Kind::Identify, 200, body) {
-        Answer::Resource(ResourceAnswer::Alive(Some(info))) => (info.name, info.project_name),
+    let named = |body: &[u8]| match said(Kind::Probe, 200, body) {
+        Answer::Probe(ProbeAnswer::Accepted(Some(info))) => (info.name, info.project_name),
         other => panic!("{other:?}"),
     };
     for (said, shown) in [

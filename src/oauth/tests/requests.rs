@@ -144,7 +144,7 @@ fn forms_can_be_urlencoded() {
 fn resources_get_the_bearer_token_and_health_gets_no_credential() {
     let provider = provider_of(settings());
     let token = AccessToken::new("AT".to_owned());
-    let identify = provider.request(&Request::Identify(token.clone()), ENTROPY).unwrap();
+    let identify = provider.request(&Request::Probe(token.clone()), ENTROPY).unwrap();
     assert_eq!(
         (&identify.method, identify.path.as_str()),
         (&Method::GET, "/v2/devices/me")
@@ -176,7 +176,7 @@ fn all_requests() -> [Request; 7] {
             token: refresh.clone(),
         },
         Request::Revoke(Revocable::Refresh(refresh)),
-        Request::Identify(access.clone()),
+        Request::Probe(access.clone()),
         Request::Heartbeat(access),
     ]
 }
@@ -212,6 +212,6 @@ fn a_boundary_never_occurs_in_a_value() {
 
 #[test]
 fn a_token_that_would_break_a_header_is_not_sent() {
-    let request = Request::Identify(AccessToken::new("a\r\nx: y".to_owned()));
+    let request = Request::Probe(AccessToken::new("a\r\nx: y".to_owned()));
     assert!(provider_of(settings()).request(&request, ENTROPY).is_none());
 }

@@ -107,7 +107,7 @@ fn a_refresh_token_dies_by_the_exact_words_and_by_nothing_near_them() {
         for body in [r#"{"error":"invalid_grant"}"#, r#"{"error":"token_inactive"}"#] {
             for body in neighbours(body) {
                 let answer = provider.answer(Kind::Refresh, &response(401, JSON, &body));
-                let dead = answer == Answer::Refresh(RefreshAnswer::Dead);
+                let dead = answer == Answer::Refresh(RefreshAnswer::InvalidGrant);
                 let wanted = may_kill(quirks, 401, &body);
                 assert_eq!(dead, wanted, "{quirks:?} {}", String::from_utf8_lossy(&body));
                 deaths += u32::from(dead);
@@ -144,7 +144,7 @@ proptest! {
             let response = response(status, JSON, body.as_bytes());
             let _ = provider.merge(&response);
             for kind in KINDS {
-                if provider.answer(kind, &response) == Answer::Refresh(RefreshAnswer::Dead) {
+                if provider.answer(kind, &response) == Answer::Refresh(RefreshAnswer::InvalidGrant) {
                     prop_assert!(may_kill(quirks, status, plain.as_bytes()), "{:?} {} {}", quirks, status, body);
                 }
             }

@@ -92,10 +92,10 @@ fn what_ends_something_needs_the_label_of_json() {
         }
     }
     let aside = r#"{"error":"invalid_grant","error_description":"a","error_description":"b","code":1,"code":2}"#;
-    assert_eq!(refresh(400, JSON, aside), RefreshAnswer::Dead);
+    assert_eq!(refresh(400, JSON, aside), RefreshAnswer::InvalidGrant);
     assert_eq!(
         refresh(400, JSON, "\u{feff}{\"error\":\"invalid_grant\"}"),
-        RefreshAnswer::Dead
+        RefreshAnswer::InvalidGrant
     );
 }
 
@@ -177,7 +177,7 @@ fn a_resource_labelled_html_has_to_name_a_project() {
         (HTML, "{}", false),
         (JSON, "{}", true),
     ] {
-        let answer = answer(Kind::Identify, 200, headers, body);
+        let answer = answer(Kind::Probe, 200, headers, body);
         assert_eq!(answer.fault().is_none(), alive, "{headers:?} {body}");
     }
 }
@@ -204,7 +204,7 @@ fn every_request_asks_for_no_encoding() {
             Request::Poll(DeviceCode::new("DC".to_owned())),
             Request::Prepare,
             Request::Revoke(Revocable::Access(access())),
-            Request::Identify(access()),
+            Request::Probe(access()),
             Request::Heartbeat(access()),
         ];
         let mut sent: Vec<_> = requests

@@ -9,8 +9,8 @@ use tempfile::TempDir;
 use crate::store::{Directories, Identity, OpenError, StateKey, Store};
 use c2c_auth_core::{
     AccessToken, Body, BootId, BootTime, Code, DeviceCode, DeviceInfo, FlowRecord, Generation, GrantId, IntentMark,
-    Kept, Loaded, Pairing, PendingRevocation, Reason, Record, RefreshToken, Revocable, Slots, Stamp, Store as Write,
-    Stored, TokenPair, UserCode, WallTime,
+    Kept, Loaded, PairingRecord, PendingRevocation, Reason, Record, RefreshToken, Revocable, Slots, Stamp,
+    Store as Write, Stored, TokenPair, UserCode, WallTime,
 };
 
 pub(super) const SLOTS: [&str; 2] = ["record.0", "record.1"];
@@ -37,7 +37,7 @@ pub(super) fn pair(n: u64) -> TokenPair {
     TokenPair {
         access: Some(AccessToken::new(format!("example access token {n}"))),
         refresh: Some(RefreshToken::new(format!("example refresh token {n}"))),
-        lifetime: Duration::from_secs(28_800),
+        expires_in: Duration::from_secs(28_800),
         obtained: Stamp {
             boot: BOOT,
             at: BootTime::from_millis(1_000 * n),
@@ -52,7 +52,7 @@ pub(super) fn paired(n: u64) -> Record {
         generation: Generation(n),
         grant: GrantId(1),
         floor: Some(WallTime::from_secs(1_800_000_000)),
-        body: Body::Paired(Box::new(Pairing {
+        body: Body::Paired(Box::new(PairingRecord {
             pair: pair(n),
             mark: Some(IntentMark {
                 boot: BOOT,

@@ -11,7 +11,7 @@ use super::fixture::*;
 use crate::store::body;
 use crate::store::seal::{Defect, Kind, MAX_BODY, MAX_FILE, Sealer};
 use c2c_auth_core::{
-    AccessToken, Body, BootId, BootTime, DeviceInfo, Generation, GrantId, IntentMark, Pairing, Reason, Record,
+    AccessToken, Body, BootId, BootTime, DeviceInfo, Generation, GrantId, IntentMark, PairingRecord, Reason, Record,
     RefreshToken, Stamp, TokenPair, WallTime,
 };
 
@@ -176,10 +176,10 @@ fn pairs() -> impl Strategy<Value = TokenPair> {
         any::<Duration>(),
         stamp,
     )
-        .prop_map(|(access, refresh, lifetime, obtained)| TokenPair {
+        .prop_map(|(access, refresh, expires_in, obtained)| TokenPair {
             access: access.map(AccessToken::new),
             refresh: refresh.map(RefreshToken::new),
-            lifetime,
+            expires_in,
             obtained,
         })
 }
@@ -200,7 +200,7 @@ fn records() -> impl Strategy<Value = Record> {
         generation: Generation(generation),
         grant: GrantId(grant),
         floor: floor.map(WallTime::from_secs),
-        body: Body::Paired(Box::new(Pairing {
+        body: Body::Paired(Box::new(PairingRecord {
             pair: pairing.0,
             mark: pairing.1,
             candidate: pairing.2,

@@ -61,7 +61,7 @@ async fn nothing_is_kept_warm_after_a_request_that_none_follows() {
     let heartbeat = Request::Heartbeat(AccessToken::new("AT".to_owned()));
     let client = client_of(&server);
     let outcome = client.send(&heartbeat).await;
-    assert_eq!(outcome.answer, Answer::Resource(ResourceAnswer::Alive(None)));
+    assert_eq!(outcome.answer, Answer::Probe(ProbeAnswer::Accepted(None)));
     assert!(client.idle().is_none());
     assert_eq!(server.next().await, Seen::Accepted);
     assert_eq!(server.next_request().await, "POST /v2/devices/heartbeat HTTP/1.1");
@@ -86,10 +86,7 @@ async fn the_refresh_goes_on_the_prepared_connection_and_devices_me_follows_on_i
     let outcome = client.refresh(prepared.connection.unwrap(), &token()).await;
     assert!(matches!(outcome.answer, Answer::Refresh(RefreshAnswer::Granted(_))));
     let outcome = client.send(&identify()).await;
-    assert!(matches!(
-        outcome.answer,
-        Answer::Resource(ResourceAnswer::Alive(Some(_)))
-    ));
+    assert!(matches!(outcome.answer, Answer::Probe(ProbeAnswer::Accepted(Some(_)))));
 
     assert_eq!(server.next().await, Seen::Accepted);
     assert_eq!(server.next_request().await, "GET /health HTTP/1.1");

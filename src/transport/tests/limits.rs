@@ -38,7 +38,7 @@ async fn a_body_that_never_ends_is_lost_at_the_limit() {
     assert_eq!(server.next().await, Seen::Accepted);
     server.next_request().await;
     pass(15).await;
-    let failed = Answer::Resource(ResourceAnswer::Failed(fault(FaultKind::Lost)));
+    let failed = Answer::Probe(ProbeAnswer::Failed(fault(FaultKind::Lost)));
     assert_eq!(asking.await.unwrap().answer, failed);
     assert_eq!(server.next().await, Seen::Left);
 }

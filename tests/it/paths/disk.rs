@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use c2c_auth_core::{Body, BootId, Loaded, Pairing, Record, Stored};
+use c2c_auth_core::{Body, BootId, Loaded, PairingRecord, Record, Stored};
 use c2c_authd::for_tests::{Directories, Identity, StateKey, Store};
 use c2c_testkit::harness::Harness;
 use c2c_testkit::rig::CLIENT_ID;
@@ -19,7 +19,7 @@ pub(crate) fn after_power_off(world: &Harness) -> Stored {
 }
 
 /// The pairing on disk.
-pub(crate) fn pairing_on_disk(world: &Harness) -> Pairing {
+pub(crate) fn pairing_on_disk(world: &Harness) -> PairingRecord {
     match on_disk(world) {
         Loaded::Current(Record {
             body: Body::Paired(pairing),

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use c2c_auth_core::{DeviceInfo, Pairing};
+use c2c_auth_core::{DeviceInfo, PairingRecord};
 use c2c_testkit::harness::{Harness, LIMIT, quick, side_by_side};
 use c2c_testkit::rig::Process;
 use c2c_testkit::server::{Cut, DateHeader, Edit, Endpoint, Fault, Options, Page, Times, Tls, hostile};
@@ -31,8 +31,8 @@ pub(crate) async fn paired() -> (Harness, Process, User) {
 
 /// The part of the pairing that no trouble may change. It lacks the mark of a refresh that was
 /// begun, and the server's names for the device, which are written along with that mark.
-fn credential(world: &Harness) -> Pairing {
-    Pairing {
+fn credential(world: &Harness) -> PairingRecord {
+    PairingRecord {
         mark: None,
         device: DeviceInfo::default(),
         ..pairing_on_disk(world)

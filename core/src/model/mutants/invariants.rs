@@ -49,7 +49,7 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
             asks(|_, effects| {
                 if let Some(Request::Refresh { token, .. }) = first_request(effects, is_refresh) {
                     let access = Pair::of_refresh(token).access();
-                    effects.push(Effect::Request(NEW_OP, Request::Identify(access)));
+                    effects.push(Effect::Request(NEW_OP, Request::Probe(access)));
                 }
             }),
         ),
@@ -139,7 +139,7 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
                 let offline = |effect: &Effect| {
                     matches!(
                         effect,
-                        Effect::Note(Note::RefreshFailed {
+                        Effect::Log(LogEvent::RefreshFailed {
                             fault: FaultKind::Offline,
                             ..
                         })
@@ -183,7 +183,7 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
                     ..
                 } = event
                 {
-                    *answer = RefreshAnswer::Dead;
+                    *answer = RefreshAnswer::InvalidGrant;
                 }
             }),
         ),

@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::{
-    Answer, Body, CallError, Command, Effect, Event, ExchangeAnswer, FaultKind, Generation, GrantKind, Kept, Note,
-    OpId, Policy, RefreshAnswer, Reply, Request, ResourceAnswer, Slots, Snapshot, Store,
+    Answer, Body, CallError, Command, Effect, Event, ExchangeAnswer, FaultKind, Generation, GrantKind, Kept, LogEvent,
+    OpId, Policy, ProbeAnswer, RefreshAnswer, Reply, Request, Slots, Snapshot, Store,
 };
 
 use super::disk::Restart;
@@ -23,7 +23,7 @@ use super::random::walk;
 use super::scenario::{Budget, Scenario, Start, eager};
 use super::server::{CANARY, Pair, state_of};
 use super::sim::Sim;
-use super::step::{Ask, Came, Kind};
+use super::step::{Ask, RedirectKind, RequestKind};
 use super::tests::{BEFORE_ADVISORY, BEFORE_MANDATORY, REPLACE, START, YOUNG, by_browser, without_probe};
 
 /// What is done to the core, seen from outside.
@@ -131,7 +131,7 @@ fn scenario(law: &'static str, (start, budget, asks): Stage, mutant: Mutant) -> 
 // What mutants do.
 
 /// Whether this record is to hold a pairing with this mark.
-fn paired_record(effect: &mut Effect) -> Option<&mut crate::Pairing> {
+fn paired_record(effect: &mut Effect) -> Option<&mut crate::PairingRecord> {
     match effect {
         Effect::Store(_, Store::Record { record, .. }) => match &mut record.body {
             Body::Paired(pairing) => Some(pairing),
@@ -223,12 +223,12 @@ fn each_mutant_is_reported_by_its_law_and_by_no_other() {
 
 #[test]
 fn every_law_has_its_mutant() {
-    let sources = [include_str!("../invariants.rs"), include_str!("../laws.rs")].concat();
+    let sources = [include_str!("../invariants.rs"), include_str!("../safety.rs")].concat();
     let functions = sources
         .split("fn ")
         .filter(|item| item.split('{').next().is_some_and(|head| head.contains("-> Law")))
         .filter_map(|item| item.split('(').next());
-    let sources = [include_str!("../calm.rs"), include_str!("../sim.rs")].concat();
+    let sources = [include_str!("../liveness.rs"), include_str!("../sim.rs")].concat();
     let named = sources
         .split("rule: \"")
         .chain(sources.split("violation(\n            \""))

@@ -17,7 +17,7 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
                 if matches!(
                     event,
                     Event::Answered {
-                        answer: Answer::Resource(_),
+                        answer: Answer::Probe(_),
                         ..
                     }
                 ) {
@@ -39,11 +39,11 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
             ),
             told(|event| {
                 if let Event::Answered {
-                    answer: Answer::Resource(answer @ ResourceAnswer::Failed(_)),
+                    answer: Answer::Probe(answer @ ProbeAnswer::Failed(_)),
                     ..
                 } = event
                 {
-                    *answer = ResourceAnswer::Unauthorized;
+                    *answer = ProbeAnswer::Rejected;
                 }
             }),
         ),
@@ -58,11 +58,11 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
             ),
             told(|event| {
                 if let Event::Answered {
-                    answer: Answer::Resource(answer @ ResourceAnswer::Unauthorized),
+                    answer: Answer::Probe(answer @ ProbeAnswer::Rejected),
                     ..
                 } = event
                 {
-                    *answer = ResourceAnswer::Alive(None);
+                    *answer = ProbeAnswer::Accepted(None);
                 }
             }),
         ),
@@ -145,11 +145,11 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
             ),
             told(|event| {
                 if let Event::Answered {
-                    answer: Answer::Resource(answer @ ResourceAnswer::Unauthorized),
+                    answer: Answer::Probe(answer @ ProbeAnswer::Rejected),
                     ..
                 } = event
                 {
-                    *answer = ResourceAnswer::Alive(None);
+                    *answer = ProbeAnswer::Accepted(None);
                 }
             }),
         ),
@@ -223,7 +223,7 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
                     Effect::Store(_, Store::Revocations(list)) => list.first().map(|pending| pending.token.clone()),
                     _ => None,
                 });
-                if let Some(token) = revoked.filter(|_| !sim.world.is_in_flight(Kind::Identify)) {
+                if let Some(token) = revoked.filter(|_| !sim.world.is_in_flight(RequestKind::Probe)) {
                     effects.push(Effect::Request(NEW_OP, Request::Revoke(token)));
                 }
             }),
@@ -291,7 +291,7 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
             (
                 Start::Fresh,
                 Budget { asks: 2, ..NOTHING },
-                &[START, Ask::Redirect(Came::Forged)],
+                &[START, Ask::Redirect(RedirectKind::Forged)],
             ),
             told(|event| {
                 if let Event::Call(_, Command::CompletePairing(redirect)) = event {
@@ -346,7 +346,7 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
                 &[],
             ),
             asks(|sim, effects| {
-                if sim.world.history.stopping && sim.world.is_in_flight(Kind::Refresh) {
+                if sim.world.history.stopping && sim.world.is_in_flight(RequestKind::Refresh) {
                     effects.push(Effect::Drained);
                 }
             }),

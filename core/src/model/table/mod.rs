@@ -12,7 +12,7 @@ use crate::{Body, Effect, Store};
 
 use super::network::kind_of;
 use super::sim::Sim;
-use super::step::{Ask, Came, Clock, DiskFate, How, Kind, Step};
+use super::step::{Ask, Clock, DiskFate, Outcome, RedirectKind, RequestKind, Step};
 use super::tests::ALL_ASKS;
 use states::{DONE, FAILED, reach, states};
 
@@ -45,11 +45,11 @@ fn every_state_meets_every_event() {
 
 /// Each way in which each request can end, and each call, is somewhere in the table.
 fn assert_complete(text: &str) {
-    let ends = Kind::ALL.into_iter().flat_map(|kind| {
-        let truth = std::iter::once(&How::Truth);
+    let ends = RequestKind::ALL.into_iter().flat_map(|kind| {
+        let truth = std::iter::once(&Outcome::Honest);
         // A clock that is not set keeps each kind of request from being sent in the same way; one
         // is enough here.
-        let shown = move |how: &&How| **how != How::ClockNotSet || kind == Kind::Identify;
+        let shown = move |how: &&Outcome| **how != Outcome::ClockNotSet || kind == RequestKind::Probe;
         truth
             .chain(kind.faults())
             .filter(shown)
@@ -57,7 +57,7 @@ fn assert_complete(text: &str) {
     });
     let calls = ALL_ASKS.iter().map(|ask| Step::Ask(*ask));
     let others = [
-        Step::Ask(Ask::Redirect(Came::Back)),
+        Step::Ask(Ask::Redirect(RedirectKind::Back)),
         Step::Advance,
         Step::NetworkUp,
         Step::ClockStepped(Clock::Untrusted),
@@ -84,7 +84,7 @@ const fn silent(step: Step) -> bool {
             | Step::LateArrival
             | Step::Sleep(_)
             | Step::Disk(DiskFate::FailedThere)
-            | Step::Answer(_, How::Undated | How::LostLate)
+            | Step::Answer(_, Outcome::Undated | Outcome::LostLate)
     )
 }
 
@@ -139,7 +139,7 @@ fn short(effects: &[Effect]) -> String {
         Effect::Reply(_, Err(error)) => Some(format!("reply:{error:?}")),
         Effect::Drained => Some(String::from("drained")),
         // What is published stands in the column before; notes are for people.
-        Effect::Publish(_) | Effect::Note(_) => None,
+        Effect::Publish(_) | Effect::Log(_) => None,
     };
     effects.iter().filter_map(short).collect::<Vec<_>>().join(", ")
 }

@@ -7,7 +7,7 @@ use crate::model::disk::Restart;
 use crate::model::scenario::{Budget, FRAMEIO, Scenario, Start, eager};
 use crate::model::server::Quirks;
 use crate::model::sim::Sim;
-use crate::model::step::{Ask, Came, Clock, DiskFate, How, Kind, Leftover, Step};
+use crate::model::step::{Ask, Clock, DiskFate, InFlightFate, Outcome, RedirectKind, RequestKind, Step};
 use crate::model::tests::{ALL_ASKS, ALL_RESTARTS, BEFORE_ADVISORY, BEFORE_MANDATORY, REPLACE, START, by_browser};
 use crate::{Policy, Provisioning};
 
@@ -31,18 +31,23 @@ const ONE_OF_EACH: Budget = Budget {
 pub(super) const DONE: Step = Step::Disk(DiskFate::Done);
 pub(super) const FAILED: Step = Step::Disk(DiskFate::Failed);
 
-const fn truth(kind: Kind) -> Step {
-    Step::Answer(kind, How::Truth)
+const fn truth(kind: RequestKind) -> Step {
+    Step::Answer(kind, Outcome::Honest)
 }
 
 /// A refresh from rest to its POST.
-const REFRESH_SENT: [Step; 4] = [truth(Kind::Identify), Step::Advance, truth(Kind::Prepare), DONE];
+const REFRESH_SENT: [Step; 4] = [
+    truth(RequestKind::Probe),
+    Step::Advance,
+    truth(RequestKind::Prepare),
+    DONE,
+];
 
 /// From nothing to a code in `/run`.
-const CODE_SHOWN: [Step; 3] = [Step::Ask(START), truth(Kind::Code), DONE];
+const CODE_SHOWN: [Step; 3] = [Step::Ask(START), truth(RequestKind::Code), DONE];
 
 /// From a pairing to its tombstone.
-const UNPAIRED: [Step; 4] = [truth(Kind::Identify), Step::Ask(Ask::Unpair), DONE, DONE];
+const UNPAIRED: [Step; 4] = [truth(RequestKind::Probe), Step::Ask(Ask::Unpair), DONE, DONE];
 
 /// Nothing, or a pairing whose token grows old.
 fn scenario_of(start: &str) -> &'static Scenario {
@@ -118,18 +123,24 @@ pub(super) fn reach(name: &str, scenario: &'static Scenario, way: &[Step]) -> Si
 pub(super) fn states() -> Vec<(&'static str, &'static Scenario, Vec<Step>)> {
     let (fresh, paired) = (scenario_of("fresh"), scenario_of("paired"));
     let sent = |more: &[Step]| [&REFRESH_SENT, more].concat();
-    let refresh = |how| Step::Answer(Kind::Refresh, how);
+    let refresh = |how| Step::Answer(RequestKind::Refresh, how);
     let (start, replace) = (Step::Ask(START), Step::Ask(REPLACE));
     let shown = CODE_SHOWN;
     let on_poll = [&shown[..], &[Step::Advance]].concat();
-    let replacing = [truth(Kind::Identify), replace, truth(Kind::Code), DONE, Step::Advance];
+    let replacing = [
+        truth(RequestKind::Probe),
+        replace,
+        truth(RequestKind::Code),
+        DONE,
+        Step::Advance,
+    ];
     let mut states = vec![
         ("unpaired", fresh, vec![]),
         ("requesting a code", fresh, vec![start]),
         (
             "requesting a code, offline",
             fresh,
-            vec![start, Step::Answer(Kind::Code, How::Offline)],
+            vec![start, Step::Answer(RequestKind::Code, Outcome::Offline)],
         ),
         ("awaiting the user", fresh, shown.to_vec()),
         ("a poll flies", fresh, on_poll.clone()),
@@ -146,10 +157,10 @@ pub(super) fn states() -> Vec<(&'static str, &'static Scenario, Vec<Step>)> {
         (
             "a new pairing is being written",
             fresh,
-            [&on_poll[..], &[Step::Approve, truth(Kind::Poll)]].concat(),
+            [&on_poll[..], &[Step::Approve, truth(RequestKind::Poll)]].concat(),
         ),
         ("paired, the first probe flies", paired, vec![]),
-        ("paired", paired, vec![truth(Kind::Identify)]),
+        ("paired", paired, vec![truth(RequestKind::Probe)]),
         ("preparing a refresh", paired, REFRESH_SENT[..2].to_vec()),
         ("writing the mark", paired, REFRESH_SENT[..3].to_vec()),
         (
@@ -158,40 +169,44 @@ pub(super) fn states() -> Vec<(&'static str, &'static Scenario, Vec<Step>)> {
             [&REFRESH_SENT[..3], &[FAILED]].concat(),
         ),
         ("a refresh flies", paired, sent(&[])),
-        ("storing the new pair", paired, sent(&[refresh(How::Truth)])),
+        ("storing the new pair", paired, sent(&[refresh(Outcome::Honest)])),
         (
             "the new pair cannot be written",
             paired,
-            sent(&[refresh(How::Truth), FAILED]),
+            sent(&[refresh(Outcome::Honest), FAILED]),
         ),
-        ("refused, will retry", paired, sent(&[refresh(How::Refused)])),
-        ("the client is rejected", paired, sent(&[refresh(How::ClientRejected)])),
-        ("ambiguous, probing", paired, sent(&[refresh(How::Lost)])),
+        ("refused, will retry", paired, sent(&[refresh(Outcome::Refused)])),
+        (
+            "the client is rejected",
+            paired,
+            sent(&[refresh(Outcome::ClientRejected)]),
+        ),
+        ("ambiguous, probing", paired, sent(&[refresh(Outcome::Lost)])),
         (
             "ambiguous, the old token lives",
             paired,
-            sent(&[refresh(How::Lost), truth(Kind::Identify)]),
+            sent(&[refresh(Outcome::Lost), truth(RequestKind::Probe)]),
         ),
         (
             "ambiguous, the old token is dead",
             paired,
-            sent(&[refresh(How::LostAfter), truth(Kind::Identify)]),
+            sent(&[refresh(Outcome::LostAfter), truth(RequestKind::Probe)]),
         ),
         (
             "the verdict is being written",
             paired,
-            sent(&[Step::Forget, refresh(How::Truth)]),
+            sent(&[Step::Forget, refresh(Outcome::Honest)]),
         ),
         (
             "lost by a verdict",
             paired,
-            sent(&[Step::Forget, refresh(How::Truth), DONE]),
+            sent(&[Step::Forget, refresh(Outcome::Honest), DONE]),
         ),
         (
             "rejected, probing",
             paired,
             vec![
-                truth(Kind::Identify),
+                truth(RequestKind::Probe),
                 Step::Ask(Ask::Token),
                 // A probe's result holds for ten seconds.
                 Step::Sleep(11),
@@ -204,14 +219,14 @@ pub(super) fn states() -> Vec<(&'static str, &'static Scenario, Vec<Step>)> {
             paired,
             [
                 &replacing[..],
-                &[Step::Approve, Step::Ask(Ask::Cancel), DONE, truth(Kind::Poll)],
+                &[Step::Approve, Step::Ask(Ask::Cancel), DONE, truth(RequestKind::Poll)],
             ]
             .concat(),
         ),
         (
             "unpairing, the tombstone is being written",
             paired,
-            vec![truth(Kind::Identify), Step::Ask(Ask::Unpair), DONE],
+            vec![truth(RequestKind::Probe), Step::Ask(Ask::Unpair), DONE],
         ),
         (
             "unpairing while a refresh flies",
@@ -232,20 +247,20 @@ fn later_states() -> Vec<(&'static str, &'static Scenario, Vec<Step>)> {
     let power = |clock| Step::Crash {
         stored: 0,
         torn: false,
-        server: Leftover::Dropped,
+        server: InFlightFate::Dropped,
         restart: Restart::Power { clock },
     };
     let damaged = Step::Crash {
         stored: 0,
         torn: false,
-        server: Leftover::Dropped,
+        server: InFlightFate::Dropped,
         restart: Restart::Damaged,
     };
     let of = scenario_of;
-    let out = [Step::Ask(START), truth(Kind::Authorize)];
-    let exchanging = [&out[..], &[Step::Approve, Step::Ask(Ask::Redirect(Came::Back))]].concat();
-    let spent = |how| [&exchanging[..], &[Step::Answer(Kind::Exchange, how)]].concat();
-    let revoked = [&UNPAIRED[..], &[Step::Answer(Kind::Revoke, How::Offline)]].concat();
+    let out = [Step::Ask(START), truth(RequestKind::Authorize)];
+    let exchanging = [&out[..], &[Step::Approve, Step::Ask(Ask::Redirect(RedirectKind::Back))]].concat();
+    let spent = |how| [&exchanging[..], &[Step::Answer(RequestKind::Exchange, how)]].concat();
+    let revoked = [&UNPAIRED[..], &[Step::Answer(RequestKind::Revoke, Outcome::Offline)]].concat();
     vec![
         ("another boot, age unknown", of("paired"), vec![power(Clock::Untrusted)]),
         (
@@ -256,7 +271,10 @@ fn later_states() -> Vec<(&'static str, &'static Scenario, Vec<Step>)> {
         (
             "another boot, age unknown, vouched for",
             of("paired"),
-            vec![power(Clock::Untrusted), Step::Answer(Kind::Identify, How::Undated)],
+            vec![
+                power(Clock::Untrusted),
+                Step::Answer(RequestKind::Probe, Outcome::Undated),
+            ],
         ),
         (
             "another boot, the clock is behind",
@@ -272,7 +290,7 @@ fn later_states() -> Vec<(&'static str, &'static Scenario, Vec<Step>)> {
                 &[
                     Step::Advance,
                     Step::Approve,
-                    truth(Kind::Poll),
+                    truth(RequestKind::Poll),
                     DONE,
                     DONE,
                     damaged,
@@ -302,7 +320,10 @@ fn later_states() -> Vec<(&'static str, &'static Scenario, Vec<Step>)> {
             of("paired"),
             [
                 &REFRESH_SENT[..],
-                &[Step::Answer(Kind::Refresh, How::Lost), truth(Kind::Identify)],
+                &[
+                    Step::Answer(RequestKind::Refresh, Outcome::Lost),
+                    truth(RequestKind::Probe),
+                ],
             ]
             .concat(),
         ),
@@ -314,14 +335,18 @@ fn later_states() -> Vec<(&'static str, &'static Scenario, Vec<Step>)> {
         (
             "with heartbeats, one flies",
             of("with heartbeats"),
-            vec![truth(Kind::Identify), Step::Advance],
+            vec![truth(RequestKind::Probe), Step::Advance],
         ),
-        ("no refresh token", of("no refresh token"), vec![truth(Kind::Identify)]),
+        (
+            "no refresh token",
+            of("no refresh token"),
+            vec![truth(RequestKind::Probe)],
+        ),
         ("no secret", of("unprovisioned"), vec![]),
         (
             "paired, no secret",
             of("paired, no secret"),
-            vec![truth(Kind::Identify)],
+            vec![truth(RequestKind::Probe)],
         ),
         ("asking for a browser", of("browser"), vec![Step::Ask(START)]),
         ("a browser is out", of("browser"), out.to_vec()),
@@ -331,20 +356,25 @@ fn later_states() -> Vec<(&'static str, &'static Scenario, Vec<Step>)> {
             [&out[..], &[Step::Approve]].concat(),
         ),
         ("a code is being spent", of("browser"), exchanging.clone()),
-        ("a code waits to be spent again", of("browser"), spent(How::Offline)),
-        ("a code may have been spent", of("browser"), spent(How::Lost)),
-        ("by a browser, being written", of("browser"), spent(How::Truth)),
+        ("a code waits to be spent again", of("browser"), spent(Outcome::Offline)),
+        ("a code may have been spent", of("browser"), spent(Outcome::Lost)),
+        ("by a browser, being written", of("browser"), spent(Outcome::Honest)),
         (
             "a stranger gives way",
             of("paired by a browser"),
             [
                 &[
-                    truth(Kind::Identify),
+                    truth(RequestKind::Probe),
                     Step::Ask(REPLACE),
-                    truth(Kind::Authorize),
+                    truth(RequestKind::Authorize),
                     Step::Approve,
                 ][..],
-                &[Step::Ask(Ask::Redirect(Came::Back)), truth(Kind::Exchange), DONE, DONE],
+                &[
+                    Step::Ask(Ask::Redirect(RedirectKind::Back)),
+                    truth(RequestKind::Exchange),
+                    DONE,
+                    DONE,
+                ],
             ]
             .concat(),
         ),
@@ -354,7 +384,7 @@ fn later_states() -> Vec<(&'static str, &'static Scenario, Vec<Step>)> {
 const RESTART: Step = Step::Crash {
     stored: 0,
     torn: false,
-    server: Leftover::Dropped,
+    server: InFlightFate::Dropped,
     restart: Restart::Process,
 };
 

@@ -16,7 +16,7 @@ fn on_demand_a_token_of_unknown_age_has_no_window() {
             assert_eq!(board.token(), "a1");
             board.pass(300);
             assert_eq!(
-                (board.refreshes, board.scene.stores),
+                (board.refreshes, board.fixture.stores),
                 (0, 0),
                 "{can_probe}, boot {boot}"
             );
@@ -37,7 +37,7 @@ fn where_nobody_can_be_asked_the_ten_minutes_begin_with_the_network() {
         board.pass(20 * 60);
         board.network = true;
         board.pass(595);
-        assert_eq!((board.refreshes, board.scene.stores), (0, 0), "{:?}", mode.refresh);
+        assert_eq!((board.refreshes, board.fixture.stores), (0, 0), "{:?}", mode.refresh);
         assert_eq!(board.token(), "a1");
         board.pass(40 * 60);
         assert_eq!(board.refreshes, 1, "{:?}", mode.refresh);
@@ -47,15 +47,15 @@ fn where_nobody_can_be_asked_the_ten_minutes_begin_with_the_network() {
 #[test]
 fn a_rejection_of_what_a_wrong_clock_calls_dead_is_examined() {
     let mut board = Board::on(&policy(), 2, HOUR, Wall::Ahead(12));
-    board.scene.reject(UPLOADER, 1);
-    let call = board.scene.get_token(None);
-    let (op, _) = board.scene.take(is_prepare).unwrap();
+    board.fixture.reject(UPLOADER, 1);
+    let call = board.fixture.get_token(None);
+    let (op, _) = board.fixture.take(is_prepare).unwrap();
     board.answered(op, Answer::Prepare(PrepareAnswer::Ready));
-    assert!(board.scene.reply(call).is_none(), "it rejected this one");
-    assert!(board.scene.out(is_identify));
-    board.settle();
-    assert_eq!(board.scene.token(call), "a1");
-    assert_eq!((board.refreshes, board.scene.stores), (0, 0));
+    assert!(board.fixture.reply(call).is_none(), "it rejected this one");
+    assert!(board.fixture.out(is_probe));
+    board.drain();
+    assert_eq!(board.fixture.token(call), "a1");
+    assert_eq!((board.refreshes, board.fixture.stores), (0, 0));
 }
 
 #[test]
@@ -92,9 +92,9 @@ fn a_resource_that_gives_no_verdict_does_not_keep_a_token_in_doubt() {
             let mut board = Board::on(&mode, 2, 10 * HOUR, wall);
             board.dated = false;
             board.ill = Some(kind);
-            board.scene.get_token(None);
+            board.fixture.get_token(None);
             board.pass(595);
-            assert_eq!((board.refreshes, board.scene.stores), (0, 0), "{what}");
+            assert_eq!((board.refreshes, board.fixture.stores), (0, 0), "{what}");
             board.pass(60);
             assert_eq!(board.refreshes, 1, "{what}");
             assert_eq!(board.token(), "a2", "{what}");
@@ -108,7 +108,7 @@ fn who_asks_all_the_time_does_not_put_that_off() {
     board.dated = false;
     board.ill = Some(FaultKind::Refused);
     for _ in 0..66 {
-        board.scene.get_token(None);
+        board.fixture.get_token(None);
         board.pass(10);
     }
     assert_eq!(board.refreshes, 1);
@@ -124,9 +124,9 @@ fn a_network_that_was_never_there_begins_no_ten_minutes() {
         board.ill = Some(kind);
         board.pass(30 * 60);
         board.ill = None;
-        board.scene.event(Event::NetworkUp);
+        board.fixture.event(Event::NetworkUp);
         assert_eq!(board.token(), "a1");
         board.pass(570);
-        assert_eq!((board.refreshes, board.scene.stores), (0, 0), "{kind:?}");
+        assert_eq!((board.refreshes, board.fixture.stores), (0, 0), "{kind:?}");
     }
 }

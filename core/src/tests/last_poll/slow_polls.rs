@@ -2,7 +2,8 @@
 
 use super::*;
 
-/// The times that the polls of a story take, where the last of `number` takes `slow` milliseconds.
+/// The times that the polls of a scenario take, where the last of `number` takes `slow`
+/// milliseconds.
 fn slow_at(number: usize, slow: u64) -> &'static [u64] {
     let mut takes = vec![0; number + 1];
     takes[number] = slow;
@@ -36,7 +37,7 @@ fn a_slow_poll_before_the_end_is_followed_by_one_that_leaves_after_it() {
                 pairs_at(server, approval, told);
             }
             if told.renew_off || told.give_up.is_some() {
-                let end = story(server, None, told);
+                let end = run_scenario(server, None, told);
                 let last = end.polls.last().unwrap().0;
                 assert!(last >= 120_000 && last <= 118_500 + slow + 5_000, "{end:?}");
                 assert!(end.ended_at <= last + 100, "one poll after the end: {end:?}");
@@ -65,20 +66,20 @@ fn a_poll_that_is_lost_before_the_end_is_followed_by_one_that_leaves_after_it() 
 
 #[test]
 fn more_patience_than_an_interval_after_the_end_is_not_waited_for() {
-    let mut scene = Scene::unpaired();
-    scene.call(Command::StartPairing {
+    let mut fixture = Fixture::unpaired();
+    fixture.call(Command::StartPairing {
         caller: UI,
         options: ONCE,
     });
-    scene.show_code();
-    until_last_poll(&mut scene);
-    let wish = Fault {
+    fixture.show_code();
+    until_last_poll(&mut fixture);
+    let asks_to_wait = Fault {
         retry_after: Some(secs(8)),
         ..fault(FaultKind::RateLimited)
     };
-    scene.poll(PollAnswer::Failed(wish));
-    scene.advance(secs(2));
-    assert_eq!(scene.state(), (PairingState::Unpaired, Reason::CodeExpired));
+    fixture.poll(PollAnswer::Failed(asks_to_wait));
+    fixture.advance(secs(2));
+    assert_eq!(fixture.state(), (PairingState::Unpaired, Reason::CodeExpired));
 }
 
 #[test]
@@ -89,7 +90,7 @@ fn one_slow_or_lost_poll_does_not_stop_polling() {
         let slow = slow_at(9, duration);
         for server in [Server { lost, ..SERVER }, Server { takes: slow, ..SERVER }] {
             let answered = 45_000 + duration;
-            let end = story(server, Some(answered + 2_000), Told::default());
+            let end = run_scenario(server, Some(answered + 2_000), Told::default());
             assert!(end.paired && end.ended_at <= answered + 5_000, "{duration} ms: {end:?}");
             end.keeps_the_pace();
         }

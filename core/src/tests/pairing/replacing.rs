@@ -5,106 +5,103 @@ use super::*;
 #[test]
 fn an_error_that_repeats_a_code_is_not_named() {
     for (echo, named) in [("unknown 012345", false), ("no d1 here", false), ("no_such_code", true)] {
-        let mut scene = Scene::unpaired();
-        scene.start_pairing(false);
-        scene.show_code();
-        refuse(&mut scene, echo);
+        let mut fixture = Fixture::unpaired();
+        fixture.start_pairing(false);
+        fixture.show_code();
+        refuse(&mut fixture, echo);
         let word = ErrorCode::new(echo).filter(|_| named);
         assert!(
-            scene.notes.contains(&Note::CodeEnded { word }),
+            fixture.events.contains(&LogEvent::CodeEnded { word }),
             "{echo}: {:?}",
-            scene.notes
+            fixture.events
         );
     }
 }
 
 #[test]
 fn a_pair_is_visible_only_when_durable() {
-    let mut scene = Scene::unpaired();
-    scene.start_pairing(false);
-    scene.show_code();
-    scene.advance(secs(5));
-    scene.hold_stores = true;
-    scene.poll(PollAnswer::Granted(grant(1)));
-    assert!(!scene.core.snapshot().paired);
-    scene.finish_store();
-    assert!(scene.core.snapshot().paired);
+    let mut fixture = Fixture::unpaired();
+    fixture.start_pairing(false);
+    fixture.show_code();
+    fixture.advance(secs(5));
+    fixture.hold_stores = true;
+    fixture.poll(PollAnswer::Granted(grant(1)));
+    assert!(!fixture.core.snapshot().paired);
+    fixture.finish_store();
+    assert!(fixture.core.snapshot().paired);
 }
 
 #[test]
 fn code_requests_of_one_caller_are_limited() {
-    let mut scene = Scene::unpaired();
-    scene.start_pairing(false);
-    scene.call(Command::CancelPairing);
-    let again = scene.start_pairing(false);
-    assert_eq!(scene.error(again), CallError::TooOften);
+    let mut fixture = Fixture::unpaired();
+    fixture.start_pairing(false);
+    fixture.call(Command::CancelPairing);
+    let again = fixture.start_pairing(false);
+    assert_eq!(fixture.error(again), CallError::TooOften);
     let options = PairingOptions {
         renew: true,
         replace: false,
         give_up_after: None,
         timeout: None,
     };
-    let other = scene.call(Command::StartPairing { caller: OTHER, options });
-    assert!(scene.reply(other).is_none(), "another uid is not in its way");
-    scene.call(Command::CancelPairing);
-    scene.advance(secs(5));
-    let later = scene.start_pairing(false);
-    assert!(scene.reply(later).is_none());
+    let other = fixture.call(Command::StartPairing { caller: OTHER, options });
+    assert!(fixture.reply(other).is_none(), "another uid is not in its way");
+    fixture.call(Command::CancelPairing);
+    fixture.advance(secs(5));
+    let later = fixture.start_pairing(false);
+    assert!(fixture.reply(later).is_none());
 }
 
 #[test]
 fn replacement_keeps_the_old_pairing_until_the_new_one_is_durable() {
-    let mut scene = Scene::paired();
-    scene.start_pairing(true);
-    scene.show_code();
-    let during = scene.get_token(None);
-    assert_eq!(scene.token(during), "a1");
-    scene.advance(secs(5));
-    scene.poll(PollAnswer::Granted(grant(2)));
-    let after = scene.get_token(None);
-    assert_eq!(scene.token(after), "a2");
+    let mut fixture = Fixture::paired();
+    fixture.start_pairing(true);
+    fixture.show_code();
+    let during = fixture.get_token(None);
+    assert_eq!(fixture.token(during), "a1");
+    fixture.advance(secs(5));
+    fixture.poll(PollAnswer::Granted(grant(2)));
+    let after = fixture.get_token(None);
+    assert_eq!(fixture.token(after), "a2");
     assert!(
-        scene.revocations.is_empty(),
+        fixture.revocations.is_empty(),
         "the old pair is forgotten, not revoked: same device at the server"
     );
-    assert_eq!(scene.core.snapshot().generation, Generation(2));
+    assert_eq!(fixture.core.snapshot().generation, Generation(2));
 }
 
 #[test]
 fn a_cancelled_replacement_returns_to_paired_unchanged() {
-    let mut scene = Scene::paired();
-    scene.start_pairing(true);
-    scene.show_code();
-    scene.call(Command::CancelPairing);
-    assert_eq!(scene.state(), (PairingState::Paired, Reason::None));
-    let call = scene.get_token(None);
-    assert_eq!(scene.token(call), "a1");
+    let mut fixture = Fixture::paired();
+    fixture.start_pairing(true);
+    fixture.show_code();
+    fixture.call(Command::CancelPairing);
+    assert_eq!(fixture.state(), (PairingState::Paired, Reason::None));
+    let call = fixture.get_token(None);
+    assert_eq!(fixture.token(call), "a1");
 }
 
 #[test]
 fn an_approval_after_a_cancelled_replacement_is_settled_by_a_probe() {
-    let answers = [
-        (ResourceAnswer::Alive(None), "a1"),
-        (ResourceAnswer::Unauthorized, "a2"),
-    ];
+    let answers = [(ProbeAnswer::Accepted(None), "a1"), (ProbeAnswer::Rejected, "a2")];
     for (answer, survivor) in answers {
-        let mut scene = Scene::paired();
-        scene.start_pairing(true);
-        scene.show_code();
-        scene.advance(secs(5));
-        scene.call(Command::CancelPairing);
-        scene.poll(PollAnswer::Granted(grant(2)));
+        let mut fixture = Fixture::paired();
+        fixture.start_pairing(true);
+        fixture.show_code();
+        fixture.advance(secs(5));
+        fixture.call(Command::CancelPairing);
+        fixture.poll(PollAnswer::Granted(grant(2)));
         assert!(
-            scene.on_disk().candidate.is_some(),
+            fixture.on_disk().candidate.is_some(),
             "both are kept, sealed, until there is an answer"
         );
-        scene.probed(ResourceAnswer::Failed(fault(FaultKind::Offline)));
-        assert!(scene.restart().on_disk().candidate.is_some());
-        scene.advance(secs(3600));
-        scene.probed(answer);
-        let call = scene.get_token(None);
-        assert_eq!(scene.token(call), survivor);
-        assert!(scene.on_disk().candidate.is_none());
-        assert_eq!(scene.access_on_disk(), survivor);
+        fixture.probed(ProbeAnswer::Failed(fault(FaultKind::Offline)));
+        assert!(fixture.restart().on_disk().candidate.is_some());
+        fixture.advance(secs(3600));
+        fixture.probed(answer);
+        let call = fixture.get_token(None);
+        assert_eq!(fixture.token(call), survivor);
+        assert!(fixture.on_disk().candidate.is_none());
+        assert_eq!(fixture.access_on_disk(), survivor);
     }
 }

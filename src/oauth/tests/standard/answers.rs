@@ -4,15 +4,19 @@ use super::*;
 
 #[test]
 fn a_refresh_ends_a_pairing_by_invalid_grant_and_by_nothing_else() {
-    use RefreshAnswer::{ClientRejected, Dead, Failed};
+    use RefreshAnswer::{ClientRejected, Failed, InvalidGrant};
     let refused = || Failed(failed(FaultKind::Refused));
     for (status, body, wanted) in [
-        (400, r#"{"error":"invalid_grant"}"#, Dead),
-        (401, r#"{"error":"invalid_grant","error_description":"x"}"#, Dead),
+        (400, r#"{"error":"invalid_grant"}"#, InvalidGrant),
+        (
+            401,
+            r#"{"error":"invalid_grant","error_description":"x"}"#,
+            InvalidGrant,
+        ),
         (
             403,
             r#"{"error":"invalid_grant","error_description":"Unknown or invalid refresh token."}"#,
-            Dead,
+            InvalidGrant,
         ),
         (403, r#"{"error":"access_denied"}"#, refused()),
         (403, "", refused()),
@@ -74,7 +78,7 @@ fn frameios_applications_call_a_used_token_inactive() {
     for status in [400, 401] {
         assert_eq!(
             said(&frameio, Kind::Refresh, status, reuse),
-            Answer::Refresh(RefreshAnswer::Dead)
+            Answer::Refresh(RefreshAnswer::InvalidGrant)
         );
     }
 }
@@ -132,27 +136,27 @@ fn a_lifetime_that_is_none_is_the_default() {
 
 #[test]
 fn a_code_is_bought_once_and_refused_for_good() {
-    use ExchangeAnswer::{ClientRejected, Dead, Failed};
+    use ExchangeAnswer::{ClientRejected, Failed, InvalidGrant};
     for (status, body, wanted) in [
         (
             400,
             r#"{"error":"invalid_grant"}"#,
-            Dead(OAuthErrorCode::Grant, ErrorCode::new("invalid_grant")),
+            InvalidGrant(OAuthErrorCode::Grant, ErrorCode::new("invalid_grant")),
         ),
         (
             400,
             r#"{"error":"invalid_request"}"#,
-            Dead(OAuthErrorCode::Request, ErrorCode::new("invalid_request")),
+            InvalidGrant(OAuthErrorCode::Request, ErrorCode::new("invalid_request")),
         ),
         (
             400,
             r#"{"error":"invalid_scope"}"#,
-            Dead(OAuthErrorCode::Scope, ErrorCode::new("invalid_scope")),
+            InvalidGrant(OAuthErrorCode::Scope, ErrorCode::new("invalid_scope")),
         ),
         (
             400,
             r#"{"error":"something_new"}"#,
-            Dead(OAuthErrorCode::Other, ErrorCode::new("something_new")),
+            InvalidGrant(OAuthErrorCode::Other, ErrorCode::new("something_new")),
         ),
         (
             401,
@@ -295,7 +299,7 @@ fn an_error_that_repeats_the_client_secret_is_not_named() {
     );
     assert_eq!(
         said(&code(server()), Kind::Exchange, 400, &body),
-        Answer::Exchange(ExchangeAnswer::Dead(OAuthErrorCode::Other, None))
+        Answer::Exchange(ExchangeAnswer::InvalidGrant(OAuthErrorCode::Other, None))
     );
 }
 

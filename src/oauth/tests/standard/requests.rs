@@ -184,7 +184,7 @@ fn no_kind_of_grant_answers_for_the_other() {
     for request in [
         Request::Prepare,
         Request::Authorize,
-        Request::Identify(AccessToken::new("AT".to_owned())),
+        Request::Probe(AccessToken::new("AT".to_owned())),
         Request::Heartbeat(AccessToken::new("AT".to_owned())),
     ] {
         assert!(code(server()).request(&request, ENTROPY).is_none());

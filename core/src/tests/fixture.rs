@@ -1,4 +1,4 @@
-//! The stage: a core, its clock, a disk and a server that do as they are told.
+//! The fixture: a core, its clock, a disk and a server that do as they are told.
 
 mod disk;
 mod request_kinds;
@@ -9,9 +9,9 @@ pub(super) use request_kinds::*;
 /// A core, its clock, and everything it asked for and said.
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "switches of the stage, independent of each other"
+    reason = "switches of the fixture, independent of each other"
 )]
-pub(super) struct Scene {
+pub(super) struct Fixture {
     pub(super) core: Core,
     pub(super) now: BootTime,
     pub(super) wall: bool,
@@ -33,7 +33,7 @@ pub(super) struct Scene {
     pub(super) cancelled: Vec<OpId>,
     pub(super) replies: Vec<(CallId, Result<Reply, CallError>)>,
     pub(super) published: Vec<Snapshot>,
-    pub(super) notes: Vec<Note>,
+    pub(super) events: Vec<LogEvent>,
     pub(super) stores: usize,
     pub(super) drained: bool,
     /// The order in which effects came, by kind.
@@ -42,7 +42,7 @@ pub(super) struct Scene {
     pub(super) hold_stores: bool,
 }
 
-impl Scene {
+impl Fixture {
     pub(super) fn unpaired() -> Self {
         Self::with(
             policy(),
@@ -116,7 +116,7 @@ impl Scene {
         let wall = wall.is_some();
         let instant = Self::instant(now, wall, wall_at_boot);
         let core = Core::boot(policy, provisioning, boot, stored, instant, &mut out);
-        let mut scene = Self {
+        let mut fixture = Self {
             core,
             now,
             wall,
@@ -133,15 +133,15 @@ impl Scene {
             cancelled: vec![],
             replies: vec![],
             published: vec![],
-            notes: vec![],
+            events: vec![],
             stores: 0,
             drained: false,
             trace: vec![],
             pending_stores: vec![],
             hold_stores: false,
         };
-        scene.settle();
-        scene
+        fixture.drain();
+        fixture
     }
 
     /// Paired with `a1`/`r1` and identified.
@@ -156,9 +156,9 @@ impl Scene {
             revocations: vec![],
             flow: None,
         };
-        let mut scene = Self::with(policy, Provisioning::Ready, none);
-        scene.pair(1);
-        scene
+        let mut fixture = Self::with(policy, Provisioning::Ready, none);
+        fixture.pair(1);
+        fixture
     }
 
     /// From nothing to a pairing with pair `n`, identified.
@@ -175,11 +175,11 @@ impl Scene {
     /// Asleep from before the window until after the token's end, and awake again: a connection is
     /// being brought up.
     pub(super) fn overslept() -> Self {
-        let mut scene = Self::paired();
-        scene.now = scene.now.after(secs(28_800));
-        scene.event(Event::Tick);
-        assert!(scene.out(is_prepare));
-        scene
+        let mut fixture = Self::paired();
+        fixture.now = fixture.now.after(secs(28_800));
+        fixture.event(Event::Tick);
+        assert!(fixture.out(is_prepare));
+        fixture
     }
 
     fn instant(now: BootTime, wall: bool, wall_at_boot: u64) -> Now {
@@ -195,11 +195,11 @@ impl Scene {
     pub(super) fn event(&mut self, event: Event) {
         let now = Self::instant(self.now, self.wall, self.wall_at_boot);
         self.core.handle(now, event, &mut self.out);
-        self.settle();
+        self.drain();
     }
 
     /// Carries the effects out: stores at once unless held back.
-    fn settle(&mut self) {
+    fn drain(&mut self) {
         loop {
             for effect in std::mem::take(&mut self.out) {
                 match effect {
@@ -224,7 +224,7 @@ impl Scene {
                         self.trace.push("reply");
                         self.replies.push((call, result));
                     }
-                    Effect::Note(note) => self.notes.push(note),
+                    Effect::Log(event) => self.events.push(event),
                     Effect::Drained => self.drained = true,
                 }
             }
@@ -267,7 +267,7 @@ impl Scene {
             &mut self.out,
         );
         if self.hold_stores {
-            self.settle();
+            self.drain();
         }
     }
 
@@ -415,18 +415,18 @@ impl Scene {
         self.alive();
     }
 
-    pub(super) fn probed(&mut self, answer: ResourceAnswer) {
-        self.answer(is_identify, Answer::Resource(answer));
+    pub(super) fn probed(&mut self, answer: ProbeAnswer) {
+        self.answer(is_probe, Answer::Probe(answer));
     }
 
     /// A resource took the token.
     pub(super) fn alive(&mut self) {
-        self.probed(ResourceAnswer::Alive(None));
+        self.probed(ProbeAnswer::Accepted(None));
     }
 
     /// The probe that could settle a lost answer brings none.
-    pub(super) fn unsettled(&mut self) {
-        self.probed(ResourceAnswer::Failed(fault(FaultKind::Offline)));
+    pub(super) fn unresolved(&mut self) {
+        self.probed(ProbeAnswer::Failed(fault(FaultKind::Offline)));
     }
 
     pub(super) fn state(&self) -> (PairingState, Reason) {

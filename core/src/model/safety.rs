@@ -8,8 +8,8 @@ pub(super) use driver::*;
 use std::time::Duration;
 
 use crate::{
-    Answer, AuthorizationCode, Body, CallError, CodeVerifier, Core, Effect, Event, Kept, Note, OpId, PairingState,
-    PendingRevocation, PollAnswer, PrepareAnswer, Reason, Record, RefreshAnswer, Reply, Request, ResourceAnswer, Store,
+    Answer, AuthorizationCode, Body, CallError, CodeVerifier, Core, Effect, Event, Kept, LogEvent, OpId, PairingState,
+    PendingRevocation, PollAnswer, PrepareAnswer, ProbeAnswer, Reason, Record, RefreshAnswer, Reply, Request, Store,
     TokenPair, TokenState,
 };
 
@@ -19,7 +19,7 @@ use super::network::kind_of;
 use super::scenario::{ACCESS_LIFE, REPLAY_AFTER};
 use super::server::{Pair, millis, number};
 use super::sim::Sim;
-use super::step::{Ask, Clock, Kind};
+use super::step::{Ask, Clock, RequestKind};
 use super::world::{DISK_LIMIT, OpenCall, World, Write};
 
 /// Successful refreshes are at least this far apart, in milliseconds.
@@ -59,7 +59,7 @@ pub(super) fn a_candidate_takes_over_by_the_servers_word_alone(world: &World, st
     }
     let pair = Pair::of_pair(&before.pair);
     let history = &world.history;
-    let ended = history.condemned & family_bit(pair.family) != 0 || history.refused.contains(&pair);
+    let ended = history.invalidated & family_bit(pair.family) != 0 || history.rejected_by_server.contains(&pair);
     let spent = before.pair.refresh.is_none() && world.says_ended(&before.pair);
     hold!(
         ended || spent,
@@ -98,7 +98,7 @@ pub(super) fn what_the_date_calls_young_is_not_refreshed(world: &World, pair: Pa
     let history = &world.history;
     let marked = world.disk.paired().and_then(|pairing| pairing.mark);
     let doubted = marked.is_some_and(|mark| mark.sends > 1);
-    if !history.dated || doubted || world.without_probe || history.refused.contains(&pair) {
+    if !history.dated || doubted || world.without_probe || history.rejected_by_server.contains(&pair) {
         return Ok(());
     }
     let left = world.server.access_end(pair).map(|end| end.saturating_sub(world.real));
@@ -151,15 +151,15 @@ pub(super) fn inhibit_and_release_alternate(world: &World, inhibit: bool) -> Law
 
 pub(super) fn retry_after_is_waited_for(world: &World, request: &Request) -> Law {
     if matches!(request, Request::Refresh { .. }) {
-        // The wish was told to the request before it on the same connection, and is looked at
-        // there.
+        // The wait was asked for in the answer to the request before it on the same connection, and
+        // is looked at there.
         return Ok(());
     }
     let subject = Subject::of(request);
-    let wish = world.history.patience.iter().find(|(about, _)| *about == subject);
+    let not_before = world.history.not_before.iter().find(|(about, _)| *about == subject);
     hold!(
-        wish.is_none_or(|(_, until)| world.real >= *until),
-        "{:?} is sent at {}, the server asked to wait: {wish:?}",
+        not_before.is_none_or(|(_, until)| world.real >= *until),
+        "{:?} is sent at {}, the server asked to wait: {not_before:?}",
         kind_of(request),
         world.real
     );
@@ -197,7 +197,7 @@ pub(super) fn a_listener_stands_only_while_a_browser_is_out(sim: &Sim) -> Law {
 pub(super) fn a_stray_redirect_changes_nothing(before: &Core, after: &Core, effects: &[Effect]) -> Law {
     let others = effects
         .iter()
-        .filter(|effect| !matches!(effect, Effect::Note(Note::StrayRedirect) | Effect::Reply(_, Err(_))));
+        .filter(|effect| !matches!(effect, Effect::Log(LogEvent::StrayRedirect) | Effect::Reply(_, Err(_))));
     hold!(others.count() == 0, "effects: {effects:?}");
     hold!(before == after, "the core is another one afterwards");
     Ok(())
@@ -210,7 +210,10 @@ pub(super) fn a_handed_token_is_not_known_to_be_dead(world: &World, reply: &Repl
         return Ok(());
     };
     let pair = Pair::of_access(access);
-    hold!(!world.history.refused.contains(&pair), "{pair:?} got a 401 before");
+    hold!(
+        !world.history.rejected_by_server.contains(&pair),
+        "{pair:?} got a 401 before"
+    );
     hold!(
         world.history.unpaired & family_bit(pair.family) == 0,
         "{pair:?} was unpaired before"
@@ -237,7 +240,7 @@ pub(super) fn a_rejected_token_comes_back_only_when_examined(world: &World, call
     // Nobody can be asked, or nobody within the call's time.
     let left = millis(call.until.since(world.boot_time()));
     let put_off = history.taken.is_some_and(|at| at + 10_000 > world.real + left);
-    let excused = world.without_probe || history.resource_failing || history.stopping || put_off;
+    let excused = world.without_probe || history.probe_failing || history.stopping || put_off;
     hold!(
         rejected.is_none() || excused || call.until <= world.boot_time(),
         "{rejected:?} comes back, and nobody was asked"
@@ -256,7 +259,7 @@ pub(super) fn a_living_token_is_handed_out_whatever_clients_say(
     };
     let history = &world.history;
     let pair = Pair::of_pair(&pairing.pair);
-    let gone = (history.condemned | history.unwanted) & family_bit(pair.family) != 0;
+    let gone = (history.invalidated | history.unwanted) & family_bit(pair.family) != 0;
     let moves = history.stopping || history.disk_failing || !world.stores.is_empty() || world.clock != Clock::Right;
     let lives = world
         .server
@@ -324,19 +327,19 @@ fn flow_is_gone(world: &World) -> bool {
 }
 
 pub(super) fn nothing_is_revoked_while_paired(world: &World, pair: Pair) -> Law {
-    let held = world.disk.paired().map(|pairing| Pair::of_pair(&pairing.pair));
+    let current = world.disk.paired().map(|pairing| Pair::of_pair(&pairing.pair));
     // One that the server has ended is no pairing, although its tombstone is still on its way to
     // the disk.
-    let held = held.filter(|held| world.history.condemned & family_bit(held.family) == 0);
+    let current = current.filter(|current| world.history.invalidated & family_bit(current.family) == 0);
     hold!(
-        held.is_none_or(|held| world.strangers && held.family != pair.family),
-        "{pair:?} is revoked, {held:?} is on disk, and to the server both are one device"
+        current.is_none_or(|current| world.separate_grants && current.family != pair.family),
+        "{pair:?} is revoked, {current:?} is on disk, and to the server both are one device"
     );
     Ok(())
 }
 
 pub(super) fn a_pending_revocation_goes_before_the_first_code_request(world: &World) -> Law {
-    if world.history.code_asked || world.is_in_flight(Kind::Refresh) {
+    if world.history.code_asked || world.is_in_flight(RequestKind::Refresh) {
         // Not the first; or the revocation waits to learn which token is the newest.
         return Ok(());
     }

@@ -10,10 +10,10 @@ pub(in crate::model) fn d3_stale_answers_are_dropped(sim: &Sim) -> Law {
     let op = OpId(u64::MAX);
     let now = sim.world.now(sim.scenario.seed);
     let stale = [
-        Answer::Refresh(RefreshAnswer::Dead),
+        Answer::Refresh(RefreshAnswer::InvalidGrant),
         Answer::Poll(PollAnswer::Denied),
         Answer::Prepare(PrepareAnswer::Ready),
-        Answer::Resource(ResourceAnswer::Unauthorized),
+        Answer::Probe(ProbeAnswer::Rejected),
     ];
     let answers = stale
         .into_iter()
@@ -68,7 +68,7 @@ pub(in crate::model) fn drained_means_that_nothing_is_left(world: &World) -> Law
     hold!(world.history.stopping, "drained without an order to end");
     hold!(!world.history.drained, "drained twice");
     hold!(
-        !world.refreshes() && !world.is_in_flight(Kind::Poll) && !world.is_in_flight(Kind::Exchange),
+        !world.refreshes() && !world.is_in_flight(RequestKind::Poll) && !world.is_in_flight(RequestKind::Exchange),
         "drained with a request that must not be cut"
     );
     hold!(world.stores.is_empty(), "drained with stores under way");

@@ -3,7 +3,8 @@
 //! The witness of «a path leads to» is one path: from now on the disk works, every request ends as
 //! it truly should, the user agrees to a code on show, and otherwise time passes. It must lead to
 //! rest: paired with a token that lives at the server and is handed out when asked for, or unpaired
-//! with a reason. On the way no pairing ends but by a verdict, which [`super::invariants`] sees to.
+//! with a reason. On the way no pairing ends but by a final answer, which [`super::invariants`]
+//! sees to.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +15,7 @@ use super::invariants::Violation;
 use super::scenario::Budget;
 use super::server::{Live, Pair};
 use super::sim::Sim;
-use super::step::{Ask, Came, DiskFate, How, Kind, Step};
+use super::step::{Ask, DiskFate, Outcome, RedirectKind, RequestKind, Step};
 use super::world::World;
 
 /// Far more than any way to rest needs, even with hourly retries.
@@ -22,15 +23,15 @@ const LONGEST: usize = 120;
 
 /// States known to lead to rest.
 #[derive(Debug, Default)]
-pub(super) struct Calm {
+pub(super) struct Liveness {
     known: BTreeSet<u64>,
 }
 
-impl Calm {
-    /// Follows the calm path from here. On failure the steps of the path are given too.
+impl Liveness {
+    /// Follows the fair path from here. On failure the steps of the path are given too.
     pub(super) fn leads_to_rest(&mut self, from: &Sim) -> Result<(), (Violation, Vec<Step>)> {
         let mut sim = from.clone();
-        // Two states that differ only in what may still go wrong have one calm path.
+        // Two states that differ only in what may still go wrong have one fair path.
         sim.world.budget = Budget::default();
         let mut path = Vec::new();
         let mut keys = Vec::new();
@@ -75,17 +76,17 @@ fn wedged(sim: &Sim) -> Violation {
     }
 }
 
-/// The calm world's next step.
+/// The fair world's next step.
 fn next(sim: &Sim) -> Option<Step> {
     let world = &sim.world;
     if !world.stores.is_empty() {
         return Some(Step::Disk(DiskFate::Done));
     }
-    if let Some(kind) = Kind::ALL.into_iter().find(|kind| world.is_in_flight(*kind)) {
-        return Some(Step::Answer(kind, How::Truth));
+    if let Some(kind) = RequestKind::ALL.into_iter().find(|kind| world.is_in_flight(*kind)) {
+        return Some(Step::Answer(kind, Outcome::Honest));
     }
     if world.server.returns() {
-        return Some(Step::Ask(Ask::Redirect(Came::Back)));
+        return Some(Step::Ask(Ask::Redirect(RedirectKind::Back)));
     }
     if world.server.awaits_consent(world.real) && sim.flow_runs() {
         return Some(Step::Approve);
@@ -117,7 +118,7 @@ fn rest(sim: &Sim) -> Option<Result<(), Violation>> {
     // is for the next start.
     let excused = |live: &Live| world.history.excuses.families() & family_bit(live.pair.family) != 0;
     let revocable = |live: &Live| to_be_revoked(live) && !excused(live);
-    if (world.strangers || !snapshot.paired) && world.server.live().iter().any(revocable) {
+    if (world.separate_grants || !snapshot.paired) && world.server.live().iter().any(revocable) {
         return None;
     }
     if let Some(code) = world.history.promised {
@@ -130,13 +131,13 @@ fn rest(sim: &Sim) -> Option<Result<(), Violation>> {
     match (snapshot.paired, record) {
         (true, Some(Body::Paired(pairing))) => {
             let pair = Pair::of_pair(&pairing.pair);
-            let settled = pairing.mark.is_none() && pairing.candidate.is_none();
+            let resolved = pairing.mark.is_none() && pairing.candidate.is_none();
             let lives = world.server.access_lives(pair, world.real);
-            (settled && lives).then(|| kept_twice(world).and_then(|()| no_ghost(world, Some(pair))))
+            (resolved && lives).then(|| kept_twice(world).and_then(|()| no_unrevoked_grant(world, Some(pair))))
         }
         (true, Some(Body::Tombstone(_)) | None) => None,
         (false, Some(Body::Paired(_))) if snapshot.pairing == PairingState::Unpaired => None,
-        (false, _) => Some(said(sim).and_then(|()| no_ghost(world, None))),
+        (false, _) => Some(said(sim).and_then(|()| no_unrevoked_grant(world, None))),
     }
 }
 
@@ -178,8 +179,8 @@ const fn needs_person(reason: Reason) -> bool {
     }
 }
 
-/// Unpaired by no wish of the user: they are told to do something. That a reason is given holds in
-/// every state.
+/// Unpaired by nothing that the user did: they are told to do something. That a reason is given
+/// holds in every state.
 fn said(sim: &Sim) -> Result<(), Violation> {
     let snapshot = sim.core.snapshot();
     asked_for(sim, snapshot.attention || !needs_person(snapshot.reason))
@@ -198,20 +199,20 @@ fn kept_twice(world: &World) -> Result<(), Violation> {
 }
 
 /// Nothing lives at the server that the device has forgotten, where that could be prevented.
-fn no_ghost(world: &World, held: Option<Pair>) -> Result<(), Violation> {
-    // Of what the server condemned the device has nothing left to revoke it by.
-    let excused = world.history.excuses.families() | world.history.condemned;
-    let ghost = world.server.live().iter().find(|live| {
+fn no_unrevoked_grant(world: &World, current: Option<Pair>) -> Result<(), Violation> {
+    // Of what the server ended the device has nothing left to revoke it by.
+    let excused = world.history.excuses.families() | world.history.invalidated;
+    let unrevoked = world.server.live().iter().find(|live| {
         let known = world.history.delivered.contains(&live.pair);
-        known && Some(live.pair) != held && excused & family_bit(live.pair.family) == 0
+        known && Some(live.pair) != current && excused & family_bit(live.pair.family) == 0
     });
-    match ghost {
+    match unrevoked {
         None => Ok(()),
-        Some(ghost) => Err(Violation {
+        Some(unrevoked) => Err(Violation {
             rule: "no_ghost_device_in_the_project",
             what: format!(
                 "{:?} lives at the server, and nobody will ever revoke it; excused are {}",
-                ghost.pair,
+                unrevoked.pair,
                 world.history.excuses.print()
             ),
         }),

@@ -12,15 +12,15 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::calls::{CALL_LIMIT, Judgement, Kind, PendingCall, Wants};
-use crate::{BootTime, CallError, CallId, Client, Context, Core, Generation, Note, Probe, Reply};
+use crate::calls::{CALL_LIMIT, CallKind, Judgement, PendingCall, Wants};
+use crate::{BootTime, CallError, CallId, Client, Context, Core, Generation, LogEvent, Probe, Reply};
 
 /// Probes of one token are at least this far apart, whoever asks for them.
 pub(super) const PROBES_APART: Duration = Duration::from_secs(1);
 
 /// A uid whose rejection was wrong is asked about the same token only this much later: who is wrong
 /// all the time costs the server six requests a minute.
-const WRONG_PAUSE: Duration = Duration::from_secs(10);
+const WRONG_SPACING: Duration = Duration::from_secs(10);
 
 /// A connection that rejected a token which nobody can examine gets it once in this time. No
 /// shorter than a call may wait, so that one call of such a connection is answered with the token,
@@ -44,15 +44,15 @@ const MAX_UIDS: usize = 64;
 
 /// Everything that clients say against the token in hand.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Rejections {
-    open: BTreeMap<u64, Rejection>,
-    uids: BTreeMap<u32, Rejecting>,
+pub(super) struct Reports {
+    open: BTreeMap<u64, Report>,
+    uids: BTreeMap<u32, Reporter>,
     newest: u64,
 }
 
 /// What a connection says, until a request that left later says more.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Rejection {
+struct Report {
     uid: u32,
     /// As the client named it.
     generation: Generation,
@@ -69,13 +69,13 @@ enum Stage {
     Asked,
     /// The same, and then the connection rejected the token again.
     AskedBefore,
-    /// A request that left later brought no verdict.
+    /// A request that left later brought no final answer.
     Unanswered,
 }
 
 /// A uid that rejected the token in hand.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Rejecting {
+struct Reporter {
     at: BootTime,
     /// Connections beyond this one came after it.
     newest: u64,
@@ -84,64 +84,64 @@ struct Rejecting {
     /// When the server took the token all the same.
     wrong: Option<BootTime>,
     /// It is in the journal.
-    told: bool,
+    logged: bool,
 }
 
-impl Rejections {
+impl Reports {
     fn connected(&mut self, connection: u64) {
         self.newest = self.newest.max(connection);
     }
 
-    fn rejecting(&self, uid: u32, now: BootTime) -> Option<&Rejecting> {
+    fn reporter(&self, uid: u32, now: BootTime) -> Option<&Reporter> {
         self.uids
             .get(&uid)
-            .filter(|rejecting| now < rejecting.at.after(RECONNECTS))
+            .filter(|reporter| now < reporter.at.after(RECONNECTS))
     }
 
-    fn rejected(&mut self, client: Client, generation: Generation, now: BootTime) {
+    fn reported(&mut self, client: Client, generation: Generation, now: BootTime) {
         self.connected(client.connection);
         if !self.uids.contains_key(&client.uid) && self.uids.len() >= MAX_UIDS {
-            let oldest = self.uids.iter().min_by_key(|(_, rejecting)| rejecting.at);
+            let oldest = self.uids.iter().min_by_key(|(_, reporter)| reporter.at);
             if let Some(uid) = oldest.map(|(uid, _)| *uid) {
                 self.uids.remove(&uid);
             }
         }
-        let rejecting = self.uids.entry(client.uid).or_insert(Rejecting {
+        let reporter = self.uids.entry(client.uid).or_insert(Reporter {
             at: now,
             newest: 0,
             handed: None,
             wrong: None,
-            told: false,
+            logged: false,
         });
-        rejecting.at = now;
-        rejecting.newest = self.newest;
-        if let Some(rejection) = self.open.get_mut(&client.connection) {
-            rejection.stage = match rejection.stage {
+        reporter.at = now;
+        reporter.newest = self.newest;
+        if let Some(report) = self.open.get_mut(&client.connection) {
+            report.stage = match report.stage {
                 Stage::Fresh | Stage::Unanswered => Stage::Fresh,
                 Stage::Asked | Stage::AskedBefore => Stage::AskedBefore,
             };
             return;
         }
-        let mut others = self.open.iter().filter(|(_, rejection)| rejection.uid == client.uid);
+        let mut others = self.open.iter().filter(|(_, report)| report.uid == client.uid);
         if let Some((oldest, _)) = others.next()
             && others.count() + 1 >= MAX_CONNECTIONS
         {
             let oldest = *oldest;
             self.open.remove(&oldest);
         }
-        let rejection = Rejection {
+        let report = Report {
             uid: client.uid,
             generation,
             stage: Stage::Fresh,
             handed: None,
         };
-        self.open.insert(client.connection, rejection);
+        self.open.insert(client.connection, report);
     }
 
     /// A request that examines the token leaves.
     pub(super) fn asked(&mut self) {
-        for rejection in self.open.values_mut() {
-            rejection.stage = match rejection.stage {
+        for report in self.open.values_mut() {
+            report.stage = match report.stage {
                 Stage::Fresh | Stage::Unanswered => Stage::Asked,
                 stage @ (Stage::Asked | Stage::AskedBefore) => stage,
             };
@@ -159,8 +159,8 @@ impl Rejections {
     }
 
     fn back_to(&mut self, stage: Stage) {
-        for rejection in self.open.values_mut() {
-            rejection.stage = match rejection.stage {
+        for report in self.open.values_mut() {
+            report.stage = match report.stage {
                 Stage::Asked => stage,
                 Stage::AskedBefore => Stage::Fresh,
                 stage @ (Stage::Fresh | Stage::Unanswered) => stage,
@@ -169,38 +169,38 @@ impl Rejections {
     }
 
     /// The server took the token after these uids had rejected it.
-    fn refuted(&mut self, now: BootTime) -> Vec<(u32, Generation)> {
+    fn contradicted(&mut self, now: BootTime) -> Vec<(u32, Generation)> {
         let mut wrong = Vec::new();
-        self.open.retain(|_, rejection| match rejection.stage {
+        self.open.retain(|_, report| match report.stage {
             Stage::Fresh | Stage::Unanswered => true,
             Stage::Asked => {
-                wrong.push((rejection.uid, rejection.generation));
+                wrong.push((report.uid, report.generation));
                 false
             }
             Stage::AskedBefore => {
-                wrong.push((rejection.uid, rejection.generation));
-                rejection.stage = Stage::Fresh;
+                wrong.push((report.uid, report.generation));
+                report.stage = Stage::Fresh;
                 true
             }
         });
         for (uid, _) in &wrong {
-            if let Some(rejecting) = self.uids.get_mut(uid) {
-                rejecting.wrong = Some(now);
+            if let Some(reporter) = self.uids.get_mut(uid) {
+                reporter.wrong = Some(now);
             }
         }
         wrong
     }
 
     /// When the server may be asked again for this uid's sake.
-    fn pause_ends(&self, uid: u32) -> BootTime {
-        let wrong = self.uids.get(&uid).and_then(|rejecting| rejecting.wrong);
-        wrong.map_or(BootTime::default(), |at| at.after(WRONG_PAUSE))
+    fn spacing_ends(&self, uid: u32) -> BootTime {
+        let wrong = self.uids.get(&uid).and_then(|reporter| reporter.wrong);
+        wrong.map_or(BootTime::default(), |at| at.after(WRONG_SPACING))
     }
 
     /// When the next rejection is to be examined.
-    pub(super) fn wish(&self) -> Option<BootTime> {
-        let fresh = self.open.values().filter(|rejection| rejection.stage == Stage::Fresh);
-        fresh.map(|rejection| self.pause_ends(rejection.uid)).min()
+    pub(super) fn next_probe(&self) -> Option<BootTime> {
+        let fresh = self.open.values().filter(|report| report.stage == Stage::Fresh);
+        fresh.map(|report| self.spacing_ends(report.uid)).min()
     }
 
     /// Another token, or none, is in hand. Which connections are new is no matter of tokens.
@@ -216,35 +216,35 @@ impl Rejections {
     }
 
     /// Whether this is the first complaint of this uid that is worth a line in the journal.
-    fn tell(&mut self, uid: u32) -> bool {
-        let rejecting = self.uids.get_mut(&uid);
-        rejecting.is_some_and(|rejecting| !std::mem::replace(&mut rejecting.told, true))
+    fn log_once(&mut self, uid: u32) -> bool {
+        let reporter = self.uids.get_mut(&uid);
+        reporter.is_some_and(|reporter| !std::mem::replace(&mut reporter.logged, true))
     }
 }
 
 impl Probe {
     /// There is a connection of this number.
     pub(crate) fn connected(&mut self, connection: u64) {
-        self.rejections.connected(connection);
+        self.reports.connected(connection);
     }
 
     /// A call of `GetAccessToken` came. Whether it is the first of a connection that may be a
     /// rejecting program come back.
     pub(crate) fn arrived(&mut self, client: Client, now: BootTime) -> bool {
-        let rejecting = self.rejections.rejecting(client.uid, now);
-        let reconnected = rejecting.is_some_and(|rejecting| client.connection > rejecting.newest);
+        let reporter = self.reports.reporter(client.uid, now);
+        let reconnected = reporter.is_some_and(|reporter| client.connection > reporter.newest);
         self.connected(client.connection);
         reconnected
     }
 
     /// A client gets the token in hand.
     pub(crate) fn handed(&mut self, client: Client, reconnected: bool, now: BootTime) {
-        if let Some(rejection) = self.rejections.open.get_mut(&client.connection) {
-            rejection.handed = Some(now);
-        } else if reconnected && let Some(rejecting) = self.rejections.uids.get_mut(&client.uid) {
-            rejecting.handed = Some(now);
+        if let Some(report) = self.reports.open.get_mut(&client.connection) {
+            report.handed = Some(now);
+        } else if reconnected && let Some(reporter) = self.reports.uids.get_mut(&client.uid) {
+            reporter.handed = Some(now);
             // It has the token and did not reject it: from now on it is as any other.
-            rejecting.newest = rejecting.newest.max(client.connection);
+            reporter.newest = reporter.newest.max(client.connection);
         }
     }
 }
@@ -258,31 +258,32 @@ impl Core {
         generation: Generation,
     ) {
         let now = cx.at();
-        let Some(held) = self.credential.in_hand() else {
+        let Some(credential) = self.credential.in_hand() else {
             let error = self.setup.without_pairing();
             cx.reply(call, Err(error));
             return;
         };
-        if generation == Generation::NONE || generation > held.generation() {
+        if generation == Generation::NONE || generation > credential.generation() {
             cx.reply(call, Err(CallError::UnknownGeneration));
             return;
         }
-        if generation < held.generation() || held.dead(now) {
+        if generation < credential.generation() || credential.is_unusable(now) {
             // Replaced already, or as good as replaced: that a dead token is refused is no news. If
             // only the wall clock calls it dead, an answer may yet call it young.
-            if generation == held.generation() && held.by_wall_clock() && held.may_reject(client.uid) {
-                self.probe.rejections.rejected(client, generation, now);
+            if generation == credential.generation() && credential.by_wall_clock() && credential.may_reject(client.uid)
+            {
+                self.probe.reports.reported(client, generation, now);
             }
             cx.reply(call, Ok(Reply::Done));
             return;
         }
-        if !held.may_reject(client.uid) {
+        if !credential.may_reject(client.uid) {
             cx.reply(call, Err(CallError::NotYours));
             return;
         }
-        self.probe.rejections.rejected(client, generation, now);
+        self.probe.reports.reported(client, generation, now);
         if !self.setup.policy().can_probe {
-            self.reject_unasked(cx, client.uid, generation);
+            self.report_without_probe(cx, client.uid, generation);
             cx.reply(call, Ok(Reply::Done));
             return;
         }
@@ -296,43 +297,43 @@ impl Core {
     /// Where nobody can be asked, a client's word is worth one refresh within the limit, and no
     /// more: it takes the token from no other client, ends no pairing that cannot be refreshed, and
     /// does not decide which of two pairs lives.
-    fn reject_unasked(&mut self, cx: &mut Context<'_>, caller: u32, generation: Generation) {
-        let Some(held) = self.credential.paired_mut() else {
+    fn report_without_probe(&mut self, cx: &mut Context<'_>, caller: u32, generation: Generation) {
+        let Some(credential) = self.credential.paired_mut() else {
             return;
         };
-        if self.probe.rejections.tell(caller) {
-            cx.note(Note::RejectionUnchecked { caller, generation });
+        if self.probe.reports.log_once(caller) {
+            cx.log(LogEvent::ReportUnverified { caller, generation });
         }
-        let first = !held.needs_replacing();
-        held.report();
+        let first = !credential.needs_replacing();
+        credential.report();
         if first {
             self.refresh.token_rejected();
             // After a lost answer it may well be true: the next resend need not wait for longer
             // than it must.
-            self.refresh.hasten_resend();
+            self.refresh.bring_resend_forward();
         }
     }
 
     /// The server took the token: who rejected it before that request left was wrong. Told once for
     /// each uid and token, however often it insists.
-    pub(crate) fn refute_rejections(&mut self, cx: &mut Context<'_>) {
-        let rejections = &mut self.probe.rejections;
-        for (caller, generation) in rejections.refuted(cx.at()) {
-            if rejections.tell(caller) {
-                cx.note(Note::RejectionUnfounded { caller, generation });
+    pub(crate) fn contradict_reports(&mut self, cx: &mut Context<'_>) {
+        let reports = &mut self.probe.reports;
+        for (caller, generation) in reports.contradicted(cx.at()) {
+            if reports.log_once(caller) {
+                cx.log(LogEvent::ReportContradicted { caller, generation });
             }
         }
         self.calls.answer_examined(cx);
     }
 
-    pub(crate) fn fail_rejections(&mut self, cx: &mut Context<'_>, error: CallError) {
-        self.probe.rejections.unanswered();
-        self.calls.answer(cx, Kind::ProbeResult, Err(error));
+    pub(crate) fn fail_reports(&mut self, cx: &mut Context<'_>, error: CallError) {
+        self.probe.reports.unanswered();
+        self.calls.answer(cx, CallKind::ProbeResult, Err(error));
     }
 
     /// What a call of `RejectAccessToken` is due whose probe was not answered yet.
-    pub(crate) fn judge_rejection(&self, call: &PendingCall, caller: u32, now: BootTime) -> Judgement {
-        if self.credential.in_hand().is_none_or(|token| token.dead(now)) {
+    pub(crate) fn judge_report(&self, call: &PendingCall, caller: u32, now: BootTime) -> Judgement {
+        if self.credential.in_hand().is_none_or(|token| token.is_unusable(now)) {
             return Judgement::Answer(Ok(Reply::Done));
         }
         let soon = |start: BootTime| start <= now.after(PROBES_APART);
@@ -347,11 +348,11 @@ impl Core {
     /// Whether a refresh that examines rejections has begun or ended.
     pub(crate) fn examination_changed(&self) -> bool {
         let refreshing = !self.refresh.is_idle();
-        let changed = |rejection: &Rejection| match rejection.stage {
+        let changed = |report: &Report| match report.stage {
             Stage::Fresh | Stage::Unanswered => refreshing,
             Stage::Asked | Stage::AskedBefore => !refreshing,
         };
-        !self.setup.policy().can_probe && self.probe.rejections.open.values().any(changed)
+        !self.setup.policy().can_probe && self.probe.reports.open.values().any(changed)
     }
 
     /// Where no resource can be asked, the refresh is what examines a rejection: it ends the doubt,
@@ -361,10 +362,10 @@ impl Core {
             return;
         }
         if self.refresh.is_idle() {
-            self.probe.rejections.unanswered();
+            self.probe.reports.unanswered();
             self.calls.unexamined();
         } else {
-            self.probe.rejections.asked();
+            self.probe.reports.asked();
             self.calls.examining();
         }
     }
@@ -374,8 +375,8 @@ impl Core {
         if !self.setup.policy().can_probe {
             return self.refresh_starts(false);
         }
-        let pause = self.probe.rejections.pause_ends(uid);
-        self.may_probe().then(|| self.probe.earliest_if_waiting().max(pause))
+        let spacing = self.probe.reports.spacing_ends(uid);
+        self.may_probe().then(|| self.probe.earliest_if_waiting().max(spacing))
     }
 
     /// Until when a caller of `GetAccessToken` waits because of a rejection, although the token in
@@ -388,23 +389,23 @@ impl Core {
         now: BootTime,
     ) -> Option<BootTime> {
         let replacing = !self.refresh.is_idle() || !self.storage.pending().may_conclude();
-        let rejections = &self.probe.rejections;
-        if let Some(rejection) = rejections.open.get(&client.connection) {
-            let starts = (rejection.stage != Stage::Unanswered)
-                .then(|| self.examined_at(rejection.uid))
+        let reports = &self.probe.reports;
+        if let Some(report) = reports.open.get(&client.connection) {
+            let starts = (report.stage != Stage::Unanswered)
+                .then(|| self.examined_at(report.uid))
                 .flatten();
             let examined = replacing || self.probe.busy() || starts.is_some_and(|start| start <= deadline);
             return if examined {
                 Some(deadline)
             } else {
-                rejection.handed.map(|at| at.after(SAME_AGAIN).min(deadline))
+                report.handed.map(|at| at.after(SAME_AGAIN).min(deadline))
             };
         }
-        let rejecting = rejections.rejecting(client.uid, now).filter(|_| reconnected)?;
+        let reporter = reports.reporter(client.uid, now).filter(|_| reconnected)?;
         if replacing || self.probe.probing() {
             Some(deadline)
         } else {
-            rejecting.handed.map(|at| at.after(NEW_APART).min(deadline))
+            reporter.handed.map(|at| at.after(NEW_APART).min(deadline))
         }
     }
 }
