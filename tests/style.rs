@@ -13,6 +13,14 @@ const COLUMNS: usize = 100;
 /// Lines of a file of code, its tests included: it fits one sitting.
 const LINES: usize = 450;
 
+/// Words that open a fragment where a sentence has its subject.
+const FRAGMENTS: [&str; 5] = ["Of", "Who", "What", "Whether", "That"];
+
+/// Extensions of files with comments. The scripts have none.
+const COMMENTED: [&str; 14] = [
+    "", "bb", "catalog", "conf", "inc", "mjs", "mk", "pm", "rs", "service", "sh", "table", "toml", "txt",
+];
+
 /// Identifiers that docs/glossary.md has a better word for.
 const GIVEN_UP: &str = "\
     Turn afterlife Afterlife vouch vouched unvouched due_unvouched Objection wished relent blips hasten hasten_refresh \
@@ -37,6 +45,18 @@ fn comments_and_documents_have_at_most_a_hundred_columns() {
         long.extend(over.map(|(number, _)| format!("{path}:{number}")));
     }
     assert!(long.is_empty(), "more than {COLUMNS} columns:\n{}", long.join("\n"));
+}
+
+#[test]
+fn every_comment_begins_with_its_subject() {
+    let mut found = Vec::new();
+    for (path, text) in files(&COMMENTED) {
+        // The comments of the core are not rewritten yet.
+        if !path.starts_with("core/src/") {
+            found.extend(fragments(&text).map(|number| format!("{path}:{number}")));
+        }
+    }
+    assert!(found.is_empty(), "begin with {FRAGMENTS:?}:\n{}", found.join("\n"));
 }
 
 #[test]
@@ -82,6 +102,9 @@ fn what_breaks_the_rules_is_found_and_what_does_not_is_not() {
     let page = format!("a {long}\n| {long} |\n```sh\na {long}\n```\n    a {long}\n{long}x\n");
     let over: Vec<_> = prose(&page).filter(|(_, line)| line.len() > COLUMNS).collect();
     assert_eq!(over.iter().map(|(number, _)| *number).collect::<Vec<_>>(), [1]);
+    let source =
+        "//! What a.\n//!\n//! Of b,\n//! Of c.\nA; // Of d\n    // - Whether e\n# Who f\n#That g\n// Often h\n";
+    assert_eq!(fragments(source).collect::<Vec<_>>(), [1, 3, 6, 7]);
     let mut found = Vec::new();
     let code = "fn f(vault: u8) { m!(Guest::new(\"orphan\")) } // blips";
     collect(code.parse().expect("tokens"), &mut found);
@@ -105,6 +128,23 @@ fn too_long(path: &str, text: &str) -> Option<String> {
 /// The lines that are comments, with their numbers.
 fn comments(text: &str) -> Box<dyn Iterator<Item = (usize, &str)> + '_> {
     Box::new(numbered(text).filter(|(_, line)| line.trim_start().starts_with("//")))
+}
+
+/// The first lines of the paragraphs and items of comments that begin with one of [`FRAGMENTS`].
+fn fragments(text: &str) -> impl Iterator<Item = usize> {
+    let mut before = None;
+    numbered(text).filter_map(move |(number, line)| {
+        let line = line.trim_start();
+        let mark = ["/// ", "//! ", "// ", "# "]
+            .iter()
+            .find(|mark| line.starts_with(**mark));
+        let follows = std::mem::replace(&mut before, mark) == mark;
+        let words = line.strip_prefix(mark?)?;
+        let item = words.strip_prefix("- ");
+        let first = item.unwrap_or(words).split(' ').next()?;
+        let begins = !follows || item.is_some();
+        (begins && FRAGMENTS.contains(&first)).then_some(number)
+    })
 }
 
 /// The lines that can be wrapped: not those of tables and blocks of code, nor one long word.
@@ -134,11 +174,9 @@ fn collect(tokens: TokenStream, found: &mut Vec<String>) {
 
 /// Our files with one of these extensions, by their path from the root.
 fn files(extensions: &[&str]) -> Vec<(String, String)> {
-    const FOLDERS: [&str; 8] = [
-        "src", "core", "client", "testkit", "tests", "benches", "examples", "docs",
-    ];
+    const FOLDERS: &str = ".cargo .ci benches client config core docs examples packaging src systemd testkit tests";
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut open: Vec<PathBuf> = FOLDERS.iter().map(|folder| root.join(folder)).collect();
+    let mut open: Vec<PathBuf> = FOLDERS.split(' ').map(|folder| root.join(folder)).collect();
     open.extend(["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md"].map(|page| root.join(page)));
     let mut found = Vec::new();
     while let Some(path) = open.pop() {
@@ -146,10 +184,7 @@ fn files(extensions: &[&str]) -> Vec<(String, String)> {
             let entries = fs::read_dir(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             let own = |path: &PathBuf| !path.ends_with("node_modules") && !path.ends_with("target");
             open.extend(entries.filter_map(|entry| Some(entry.ok()?.path())).filter(own));
-        } else if path
-            .extension()
-            .is_some_and(|found| extensions.iter().any(|wanted| found == *wanted))
-        {
+        } else if extensions.contains(&extension(&path)) {
             let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
             let name = path.strip_prefix(root).unwrap_or(&path);
             found.push((name.to_string_lossy().into_owned(), text));
@@ -158,4 +193,8 @@ fn files(extensions: &[&str]) -> Vec<(String, String)> {
     assert!(found.len() > 20, "the files were not found");
     found.sort();
     found
+}
+
+fn extension(path: &Path) -> &str {
+    path.extension().and_then(|found| found.to_str()).unwrap_or_default()
 }

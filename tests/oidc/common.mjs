@@ -16,7 +16,7 @@ export const directory = process.argv[2];
 export const ports = process.argv.slice(3).map(Number);
 const ca = readFileSync(`${directory}/ca.pem`);
 
-/// Who asks in the name of a command.
+/// The user agent of requests that commands make.
 export const CONTROL = 'control';
 
 export const say = (entry) => process.stdout.write(`${JSON.stringify(entry)}\n`);
@@ -32,7 +32,7 @@ export const ask = (method, address, headers = {}, body = undefined) => new Prom
   asked.end(body);
 });
 
-/// What a server says of an access token at its userinfo endpoint.
+/// The status of a server's userinfo endpoint for an access token.
 export const whoami = (address) => async (token) => {
   const { status } = await ask('GET', address, { authorization: `Bearer ${token}` });
   return { status };
