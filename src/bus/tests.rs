@@ -5,6 +5,7 @@
 mod broker;
 mod browser;
 mod contract;
+mod malformed;
 mod order;
 mod pictures;
 mod policy;

@@ -1,12 +1,11 @@
 //! `org.cameratocloud.Auth1.Pairing`: pair, cancel, unpair, for the role "ui".
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use zbus::message::Header;
 use zbus::object_server::SignalEmitter;
-use zbus::{Connection, SerializeDict, Type, Variant, interface};
+use zbus::{Connection, SerializeDict, Type, interface};
 use zeroize::Zeroizing;
 
 use super::options::{Options, invalid};
@@ -101,8 +100,7 @@ struct QrOptions {
     code_id: Option<u64>,
 }
 
-fn start_options(options: HashMap<&str, Variant<'_>>) -> Result<PairingOptions, ErrorReply> {
-    let mut options = Options::new(options);
+fn start_options(mut options: Options<'_>) -> Result<PairingOptions, ErrorReply> {
     let seconds = |value: Option<u32>| value.map(|seconds| Duration::from_secs(seconds.into()));
     let parsed = PairingOptions {
         renew: options.bool("renew")?.unwrap_or(true),
@@ -114,8 +112,7 @@ fn start_options(options: HashMap<&str, Variant<'_>>) -> Result<PairingOptions, 
     Ok(parsed)
 }
 
-fn qr_options(options: HashMap<&str, Variant<'_>>) -> Result<QrOptions, ErrorReply> {
-    let mut options = Options::new(options);
+fn qr_options(mut options: Options<'_>) -> Result<QrOptions, ErrorReply> {
     let what = |word: &str| match word {
         "complete" => Some(What::Complete),
         "uri" => Some(What::Uri),
@@ -184,7 +181,7 @@ impl Pairing {
     #[zbus(out_args("code"))]
     async fn start_pairing(
         &self,
-        options: HashMap<&str, Variant<'_>>,
+        options: Options<'_>,
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<CodeReply, ErrorReply> {
@@ -225,7 +222,7 @@ impl Pairing {
     #[zbus(out_args("media_type", "data"))]
     async fn get_qr_code(
         &self,
-        options: HashMap<&str, Variant<'_>>,
+        options: Options<'_>,
         #[zbus(connection)] connection: &Connection,
         #[zbus(header)] header: Header<'_>,
     ) -> Result<(&'static str, Picture), ErrorReply> {
