@@ -193,7 +193,10 @@ pub enum CallError {
     /// A generation this caller never got.
     NotYours,
     /// Too many code requests.
-    TooOften,
+    TooOften {
+        /// Until the next is admitted.
+        wait: Duration,
+    },
 }
 
 /// Something worth a line in the journal. Typed, so that no secret can slip in (I8).

@@ -47,10 +47,7 @@ impl ErrorReply {
 impl From<CallError> for ErrorReply {
     fn from(error: CallError) -> Self {
         let (kind, text) = messages::call_error(error);
-        Self {
-            kind,
-            text: Cow::Borrowed(text),
-        }
+        Self { kind, text }
     }
 }
 

@@ -91,7 +91,7 @@ fn hand(calls: &mpsc::Sender<Call>, redirect: Redirect) -> Verdict {
         match timeout(TURN, calls.send(Call { command, reply })).await {
             Ok(Ok(())) => {}
             // Nothing was done with it: the same answer may be brought again.
-            Err(_) => return Err(CallError::TooOften),
+            Err(_) => return Err(CallError::TooOften { wait: Duration::ZERO }),
             // The daemon ends.
             Ok(Err(_)) => return Err(CallError::NoPairing),
         }
@@ -163,6 +163,9 @@ mod tests {
 
         // A loop that never comes to it is told as that, not as one at work.
         calls.try_send(call()).unwrap();
-        assert_eq!(hand(&calls, redirect()).await, Err(CallError::TooOften));
+        assert_eq!(
+            hand(&calls, redirect()).await,
+            Err(CallError::TooOften { wait: Duration::ZERO })
+        );
     }
 }

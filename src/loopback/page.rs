@@ -95,7 +95,7 @@ impl Page {
                 "Not finished yet",
                 "The device is still at work. Look at the device whether it is paired; you can close this page.",
             ),
-            Err(CallError::TooOften) => (
+            Err(CallError::TooOften { .. }) => (
                 "503 Service Unavailable",
                 "Not taken",
                 "The device is busy and did not take this answer. Reload this page to try again.",

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test ends at the first surprise")]
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -138,7 +139,7 @@ async fn the_browser_of_the_flow_is_handed_on_and_told_how_it_ended() {
         (Err(CallError::Offline), "cannot reach the server"),
         (Err(CallError::ClientRejected), "refuses this device"),
         (Err(CallError::ServerError), "did not complete"),
-        (Err(CallError::TooOften), "Reload this page"),
+        (Err(CallError::TooOften { wait: Duration::ZERO }), "Reload this page"),
     ] {
         let mut stream = bench.connect().await;
         stream.write_all(bench.request(&right()).as_bytes()).await.unwrap();

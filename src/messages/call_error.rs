@@ -2,14 +2,17 @@
 //! people.
 //!
 //! Owns: one row for each call error and for each fault of the device. Must never: hold anything
-//! but fixed text, so that no code and no token can slip in (I8).
+//! but fixed text and a number of seconds, so that no code and no token can slip in (I8).
+
+use std::borrow::Cow;
+use std::time::Duration;
 
 use super::contract::ErrorName as K;
 use c2c_auth_core::{CallError, LocalFault};
 
 /// The error's name, and what is wrong with what to do about it.
-pub(crate) const fn call_error(error: CallError) -> (K, &'static str) {
-    match error {
+pub(crate) fn call_error(error: CallError) -> (K, Cow<'static, str>) {
+    let (name, text) = match error {
         CallError::NotProvisioned => (
             K::NotProvisioned,
             "this device is not provisioned: PairingReason names what is missing",
@@ -65,11 +68,23 @@ pub(crate) const fn call_error(error: CallError) -> (K, &'static str) {
             K::AccessDenied,
             "the token of this generation was never handed to this user: call GetAccessToken first",
         ),
-        CallError::TooOften => (
-            K::LimitsExceeded,
-            "too many pairing codes were requested: at most one in 5 s, and 30 an hour",
-        ),
-    }
+        CallError::TooOften { wait } => {
+            // Rounded up: a caller that waits as long is admitted.
+            let seconds = wait.as_millis().div_ceil(1000);
+            let text = format!("{TOO_OFTEN}{WAIT}{seconds} s");
+            return (K::LimitsExceeded, Cow::Owned(text));
+        }
+    };
+    (name, Cow::Borrowed(text))
+}
+
+const TOO_OFTEN: &str = "too many pairing codes were requested: at most one in 5 s, and 30 an hour; ";
+const WAIT: &str = "wait ";
+
+/// How long the text of [`CallError::TooOften`] says to wait.
+pub(crate) fn wait(text: &str) -> Option<Duration> {
+    let (_, rest) = text.rsplit_once(WAIT)?;
+    rest.strip_suffix(" s")?.parse().ok().map(Duration::from_secs)
 }
 
 /// A fault of the device itself. The daemon keeps trying all the same.
@@ -115,5 +130,28 @@ pub(super) const fn local(fault: LocalFault) -> Local {
             told: "the server does not support the PKCE method S256, without which a code could be stolen: this provider.kind cannot \
              be used with it",
         },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_caller_reads_from_the_text_how_long_to_wait() {
+        for (left, told) in [(1, 1), (2_999, 3), (3_000, 3), (3_450_000, 3450)] {
+            let error = CallError::TooOften {
+                wait: Duration::from_millis(left),
+            };
+            let (name, text) = call_error(error);
+            assert_eq!(
+                (name, wait(&text)),
+                (K::LimitsExceeded, Some(Duration::from_secs(told)))
+            );
+            assert!(text.ends_with(&format!("wait {told} s")), "{text}");
+        }
+        for other in [CallError::Timeout, CallError::Offline] {
+            assert_eq!(wait(&call_error(other).1), None);
+        }
     }
 }

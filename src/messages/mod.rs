@@ -10,7 +10,7 @@ mod oauth_error;
 mod reason;
 pub(crate) mod status;
 
-pub(crate) use call_error::call_error;
 use call_error::local;
+pub(crate) use call_error::{call_error, wait};
 use reason::PAIR;
 pub(crate) use reason::{Words, capital, error, explanation, flow_end, pairing_state, reason, token_state};

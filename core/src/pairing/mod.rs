@@ -109,8 +109,8 @@ impl Core {
             cx.reply(call, Err(CallError::AlreadyPaired));
             return;
         }
-        if !self.pairing.rate_limit.admit(caller, now) {
-            cx.reply(call, Err(CallError::TooOften));
+        if let Err(wait) = self.pairing.rate_limit.admit(caller, now) {
+            cx.reply(call, Err(CallError::TooOften { wait }));
             return;
         }
         let give_up_after = options

@@ -15,15 +15,21 @@ pub(super) struct CodeRateLimit {
 /// Uids remembered at once. The least recent gives way; a board has one or two UI processes.
 const REMEMBERED_CALLERS: usize = 16;
 const PER_HOUR: usize = 30;
+const HOUR: Duration = Duration::from_secs(3600);
 
 impl CodeRateLimit {
-    pub(super) fn admit(&mut self, caller: u32, now: BootTime) -> bool {
+    /// `Err`: how long until the same request is admitted.
+    pub(super) fn admit(&mut self, caller: u32, now: BootTime) -> Result<(), Duration> {
         let known = self.callers.iter().position(|(uid, _)| *uid == caller);
         let mut entry = known.map_or_else(|| (caller, Vec::new()), |at| self.callers.remove(at));
-        entry.1.retain(|at| now.since(*at) < Duration::from_secs(3600));
-        let spaced = entry.1.last().is_none_or(|last| now.since(*last) >= FLOOR);
-        let admitted = spaced && entry.1.len() < PER_HOUR;
-        if admitted {
+        entry.1.retain(|at| now.since(*at) < HOUR);
+        let left = |at: &BootTime, span: Duration| span.saturating_sub(now.since(*at));
+        let spacing = entry.1.last().map(|last| left(last, FLOOR));
+        // One that is remembered as long as it counts.
+        let oldest = entry.1.len().checked_sub(PER_HOUR).and_then(|at| entry.1.get(at));
+        let wait = spacing.max(oldest.map(|at| left(at, HOUR))).unwrap_or_default();
+        let admitted = if wait.is_zero() { Ok(()) } else { Err(wait) };
+        if admitted.is_ok() {
             entry.1.push(now);
         }
         self.callers.push(entry);

@@ -280,7 +280,7 @@ async fn each_error_of_the_core_has_its_name_and_a_text_with_a_cure() {
         CallError::NotByRedirect => K::NotSupported,
         CallError::WrongState | CallError::UnknownGeneration => K::InvalidArgs,
         CallError::NotYours => K::AccessDenied,
-        CallError::TooOften => K::LimitsExceeded,
+        CallError::TooOften { .. } => K::LimitsExceeded,
         CallError::Local(fault) => match fault {
             LocalFault::PortTaken => K::AddressInUse,
             LocalFault::NoListener | LocalFault::NoEntropy => K::Failed,
@@ -303,7 +303,9 @@ async fn each_error_of_the_core_has_its_name_and_a_text_with_a_cure() {
         CallError::WrongState,
         CallError::UnknownGeneration,
         CallError::NotYours,
-        CallError::TooOften,
+        CallError::TooOften {
+            wait: Duration::from_secs(3),
+        },
         CallError::Local(LocalFault::PortTaken),
         CallError::Local(LocalFault::NoListener),
         CallError::Local(LocalFault::NoEntropy),

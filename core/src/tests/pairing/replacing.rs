@@ -36,8 +36,9 @@ fn code_requests_of_one_caller_are_limited() {
     let mut fixture = Fixture::unpaired();
     fixture.start_pairing(false);
     fixture.call(Command::CancelPairing);
+    fixture.advance(secs(2));
     let again = fixture.start_pairing(false);
-    assert_eq!(fixture.error(again), CallError::TooOften);
+    assert_eq!(fixture.error(again), CallError::TooOften { wait: secs(3) });
     let options = PairingOptions {
         renew: true,
         replace: false,
@@ -47,9 +48,26 @@ fn code_requests_of_one_caller_are_limited() {
     let other = fixture.call(Command::StartPairing { caller: OTHER, options });
     assert!(fixture.reply(other).is_none(), "another uid is not in its way");
     fixture.call(Command::CancelPairing);
-    fixture.advance(secs(5));
+    fixture.advance(secs(3));
     let later = fixture.start_pairing(false);
     assert!(fixture.reply(later).is_none());
+}
+
+#[test]
+fn a_caller_that_asked_for_30_codes_in_an_hour_is_told_when_the_next_is_to_be_had() {
+    let mut fixture = Fixture::unpaired();
+    for _ in 0..30 {
+        let call = fixture.start_pairing(false);
+        assert!(fixture.reply(call).is_none());
+        fixture.call(Command::CancelPairing);
+        fixture.advance(secs(5));
+    }
+    let refused = fixture.start_pairing(false);
+    let wait = secs(3600 - 30 * 5);
+    assert_eq!(fixture.error(refused), CallError::TooOften { wait });
+    fixture.advance(wait);
+    let admitted = fixture.start_pairing(false);
+    assert!(fixture.reply(admitted).is_none());
 }
 
 #[test]
