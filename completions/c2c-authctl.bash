@@ -57,7 +57,7 @@ _c2c_authctl() {
     done
     case $verb in
     '')
-        mapfile -t COMPREPLY < <(compgen -W 'status pair complete cancel unpair token qr watch check provision factory-reset --bus --version --help' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'status pair complete cancel unpair token qr watch check provision factory-reset help --bus --version --help' -- "$cur")
         ;;
     status)
         mapfile -t COMPREPLY < <(compgen -W '--json --bus --version --help' -- "$cur")
@@ -91,6 +91,9 @@ _c2c_authctl() {
         ;;
     factory-reset)
         mapfile -t COMPREPLY < <(compgen -W '--clock --provisioning --forget-revocations --wait --yes --json --bus --version --help' -- "$cur")
+        ;;
+    help)
+        mapfile -t COMPREPLY < <(compgen -W '--bus --version --help' -- "$cur")
         ;;
     esac
 }

@@ -1,6 +1,6 @@
 # Completes c2c-authctl in fish. Written from the tool's own table by src/ctl/spec/tests.rs.
 
-set --local verbs status pair complete cancel unpair token qr watch check provision factory-reset
+set --local verbs status pair complete cancel unpair token qr watch check provision factory-reset help
 complete --command c2c-authctl --no-files
 complete --command c2c-authctl --long-option bus --exclusive --arguments 'system session' --description "system (default), session, or a D-Bus address"
 complete --command c2c-authctl --long-option version --description "print the version and exit"
@@ -51,3 +51,5 @@ complete --command c2c-authctl --condition "__fish_seen_subcommand_from factory-
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from factory-reset" --long-option wait --exclusive --description "how long to wait for the server (default: 20s)"
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from factory-reset" --long-option yes --description "do not ask"
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from factory-reset" --long-option json --description "print JSON"
+
+complete --command c2c-authctl --condition "not __fish_seen_subcommand_from $verbs" --arguments help --description "print this and exit"

@@ -38,6 +38,7 @@ mod value;
 pub(crate) use error::ConfigError;
 pub(crate) use identity::MachineId;
 pub use identity::System;
+pub(crate) use layer::distance;
 pub(crate) use provider::Provider;
 pub(crate) use value::{duration, duration_text};
 

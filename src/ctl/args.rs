@@ -9,6 +9,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use super::exit::Failure;
 use super::provision::seal::Key;
 use super::spec::{GLOBAL, Offer, Opt, VERBS, Verb};
+use crate::config::distance;
 use crate::messages::contract::{BusAddress, QR_SIZES};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -160,11 +161,9 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Args, lexopt::Error
                     }
                 }
             }
+            Arg::Value(ref word) if verb.is_none() && word == "help" => Command::Help,
             Arg::Value(ref word) if verb.is_none() => {
-                verb = VERBS.iter().find(|verb| word == verb.name);
-                if verb.is_none() {
-                    return Err(format!("there is no command {:?}", word.to_string_lossy()).into());
-                }
+                verb = Some(known_verb(&word.to_string_lossy())?);
                 continue;
             }
             Arg::Value(_) | Arg::Short(_) => return Err(arg.unexpected()),
@@ -174,6 +173,19 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Args, lexopt::Error
     let verb = verb.ok_or("a command is missing")?;
     let command = command(verb.name, &given)?;
     Ok(Args { command, bus })
+}
+
+fn known_verb(word: &str) -> Result<&'static Verb, lexopt::Error> {
+    let nearest = VERBS.iter().min_by_key(|verb| distance(word, verb.name));
+    let told = match nearest.map(|verb| (distance(word, verb.name), verb)) {
+        Some((0, verb)) => return Ok(verb),
+        // Two letters are a typing error, unless the name has no more of them.
+        Some((errors @ 1..=2, verb)) if errors < verb.name.len() => {
+            format!("there is no command {word:?}; did you mean {}?", verb.name)
+        }
+        _ => format!("there is no command {word:?}"),
+    };
+    Err(told.into())
 }
 
 /// Where a value is one of a few words, the fault names them.
@@ -216,6 +228,7 @@ fn command(verb: &str, given: &Given) -> Result<Command, lexopt::Error> {
             yes: given.has("yes"),
             json,
         }),
+        "help" => Command::Help,
         other => return Err(format!("{other} is not carried out").into()),
     })
 }

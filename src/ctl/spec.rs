@@ -166,6 +166,11 @@ pub(super) const VERBS: &[Verb] = &[
             JSON,
         ],
     },
+    Verb {
+        name: "help",
+        summary: "print this and exit",
+        options: &[],
+    },
 ];
 
 pub(super) const GLOBAL: &[Opt] = &[
@@ -208,14 +213,14 @@ pub(super) fn help() -> String {
     );
     // Writing to a string cannot fail.
     for verb in VERBS {
-        let _ = writeln!(out, "  {:<21}  {}", verb.name, verb.summary);
+        let _ = writeln!(out, "  {:<22}  {}", verb.name, verb.summary);
         for option in verb.options {
-            let _ = writeln!(out, "    {:<19}  {}", typed(option), option.help);
+            let _ = writeln!(out, "    {:<20}  {}", typed(option), option.help);
         }
     }
     out.push_str("\nOptions:\n");
     for option in GLOBAL {
-        let _ = writeln!(out, "  {:<21}  {}", typed(option), option.help);
+        let _ = writeln!(out, "  {:<22}  {}", typed(option), option.help);
     }
     out.push_str("\nExit codes:\n");
     for (code, meaning) in EXIT_CODES {
