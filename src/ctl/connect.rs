@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;
 
+use tokio::time::timeout;
 use zbus::connection::Builder;
 use zbus::export::futures_core::Stream;
 use zbus::fdo::DBusProxy;
@@ -12,16 +13,19 @@ use zbus::proxy::{OwnerChangedStream, Proxy, SignalStream};
 use zbus::{Connection, Message};
 
 use super::exit::{Exit, Failure};
+use super::warned;
 use super::provision::host_key::lost_by_a_start;
 use super::site::{Site, USER};
 use super::systemd::Unit;
-use super::warned;
 use crate::config::accounts::{Accounts as _, Native};
 use crate::messages::contract::{BusAddress, NAME, OBJECT};
 
 /// The daemon answers within 20 s, and dbus-daemon says after 25 s that it could not start one.
 /// This is for a daemon that hangs, and for a bus that loses a call to one that is just leaving.
 const CALL_LIMIT: Duration = Duration::from_secs(30);
+
+/// A bus greets from memory. One that takes connections and says nothing is hung, or is none.
+const CONNECT_LIMIT: Duration = Duration::from_secs(15);
 
 /// Connects, and warns when anybody could be answering.
 pub(super) async fn connect_warned(bus: &BusAddress) -> Result<Connection, Failure> {
@@ -49,22 +53,40 @@ async fn is_owned(connection: &Connection) -> Result<bool, Failure> {
     Ok(owned.map_err(zbus::Error::from)?)
 }
 
-/// Connects. Returns a warning when anybody could be answering. A call would start a daemon that is
-/// not running. Root makes no call where that start loses the key to the secrets.
 async fn connect(bus: &BusAddress) -> Result<(Connection, Option<String>), Failure> {
-    let unreachable =
-        |error: zbus::Error| Failure::new(Exit::Unreachable, format!("{bus} cannot be reached ({error})"));
+    let connection = dial(bus).await?;
+    let warning = judge_peer(bus, &connection).await?;
+    Ok((connection, warning))
+}
+
+/// Connects to the bus, whoever else is there.
+pub(super) async fn dial(bus: &BusAddress) -> Result<Connection, Failure> {
+    let unreachable = |told: String| Failure::new(Exit::Unreachable, format!("{bus} {told}"));
     let builder = match bus {
         BusAddress::System => Builder::system(),
         BusAddress::Session => Builder::session(),
         BusAddress::Address(address) => Builder::address(address.as_str()),
     };
-    let connection = limited(builder).build().await.map_err(unreachable)?;
-    let warning = match bus {
+    match timeout(CONNECT_LIMIT, limited(builder).build()).await {
+        Ok(connected) => connected.map_err(|error| unreachable(format!("cannot be reached ({error})"))),
+        Err(_) => Err(unreachable("does not answer".to_owned())),
+    }
+}
+
+/// Warns when anybody could be answering.
+pub(super) async fn warn_of_peer(bus: &BusAddress, connection: &Connection) -> Result<(), Failure> {
+    warned(&judge_peer(bus, connection).await?);
+    Ok(())
+}
+
+/// Returns a warning when anybody could be answering. A call would start a daemon that is not
+/// running. Root makes no call where that start loses the key to the secrets.
+async fn judge_peer(bus: &BusAddress, connection: &Connection) -> Result<Option<String>, Failure> {
+    Ok(match bus {
         // Its policy says who may own the name.
         BusAddress::System => {
             if let Some(why) = lost_by_a_start(&Site::host())
-                && !is_owned(&connection).await?
+                && !is_owned(connection).await?
             {
                 return Err(Failure::new(
                     Exit::Unreachable,
@@ -75,13 +97,12 @@ async fn connect(bus: &BusAddress) -> Result<(Connection, Option<String>), Failu
         }
         BusAddress::Session | BusAddress::Address(_) => {
             let name = BusName::try_from(NAME)?;
-            let dbus = DBusProxy::new(&connection).await?;
+            let dbus = DBusProxy::new(connection).await?;
             let owner = dbus.get_connection_unix_user(name).await.map_err(zbus::Error::from)?;
             let service = Native.user_named(USER).map(|user| user.uid);
             judge(owner, rustix::process::geteuid().as_raw(), service)
         }
-    };
-    Ok((connection, warning))
+    })
 }
 
 /// Nothing waits longer than [`CALL_LIMIT`] for an answer.
@@ -167,6 +188,19 @@ mod tests {
             told.sentence,
             "c2c-authd did not answer; see: systemctl status c2c-authd"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_bus_that_takes_connections_and_says_nothing_is_told_after_15_s() {
+        let folder = tempfile::tempdir().expect("a directory");
+        let path = folder.path().join("bus");
+        let _silent = std::os::unix::net::UnixListener::bind(&path).expect("a listener");
+        let bus = BusAddress::Address(format!("unix:path={}", path.display()));
+        let begun = tokio::time::Instant::now();
+        let told = connect(&bus).await.expect_err("nobody greets");
+        assert_eq!(begun.elapsed(), CONNECT_LIMIT);
+        assert_eq!(told.exit, Exit::Unreachable);
+        assert_eq!(told.sentence, format!("{bus} does not answer"));
     }
 
     #[test]

@@ -79,7 +79,7 @@ async fn run(args: Args) -> Result<Exit, Failure> {
         Command::Unpair { yes } => unpair(&connect_warned(bus).await?, yes).await,
         Command::Token { min_validity } => token(&connect_warned(bus).await?, min_validity).await,
         Command::Qr(wanted) => qr::qr(&connect_warned(bus).await?, &wanted).await,
-        Command::Watch { json } => watch::watch(&connect_warned(bus).await?, json).await,
+        Command::Watch { json } => watch::watch(bus, json).await,
     }
 }
 

@@ -7,34 +7,48 @@ use std::io::{self, Write};
 
 use zbus::Connection;
 
-use super::connect::{News, Subscription};
+use super::connect::{News, Subscription, dial, warn_of_peer};
 use super::exit::{Exit, Failure};
 use super::now;
 use super::pair::Interrupted;
+use crate::messages::contract::BusAddress;
 use c2c_auth_client::proxy;
 
 const PROPERTIES: &str = "org.freedesktop.DBus.Properties";
 
 /// The command. Ends well when it is interrupted, and when nobody reads any more.
-pub(super) async fn watch(connection: &Connection, json: bool) -> Result<Exit, Failure> {
+pub(super) async fn watch(bus: &BusAddress, json: bool) -> Result<Exit, Failure> {
     let mut interrupted = Interrupted::new()?;
+    let connection = &dial(bus).await?;
     let mut news = Subscription::new(connection, PROPERTIES, "PropertiesChanged").await?;
     let mut known = Known::default();
-    say(json, &known.learn(read(connection).await?), &known)?;
+    let mut changed = look(bus, connection).await?;
     loop {
-        let changed = tokio::select! {
-            news = news.next() => match news {
-                Some(News::Signal(signal)) => plain(proxy::changed(&signal)?),
-                Some(News::Gone) => gone(),
-                Some(News::Back) => read(connection).await?,
-                None => return Err(Failure::new(Exit::Unreachable, "the connection to the bus is lost")),
-            },
-            () = interrupted.wait() => return Ok(Exit::Ok),
-        };
         match say(json, &known.learn(changed), &known) {
             Err(failure) if failure.exit == Exit::Ok => return Ok(Exit::Ok),
             said => said?,
         }
+        changed = tokio::select! {
+            news = news.next() => match news {
+                Some(News::Signal(signal)) => plain(proxy::changed(&signal)?),
+                Some(News::Gone) => gone(),
+                Some(News::Back) => look(bus, connection).await?,
+                None => return Err(Failure::new(Exit::Unreachable, "the connection to the bus is lost")),
+            },
+            () = interrupted.wait() => return Ok(Exit::Ok),
+        };
+    }
+}
+
+/// Everything as it is now. A daemon that is not there may come, which the bus then tells.
+async fn look(bus: &BusAddress, connection: &Connection) -> Result<Values, Failure> {
+    let read = async {
+        warn_of_peer(bus, connection).await?;
+        read(connection).await
+    };
+    match read.await {
+        Err(failure) if failure.exit == Exit::Unreachable => Ok(gone()),
+        values => values,
     }
 }
 

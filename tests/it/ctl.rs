@@ -246,7 +246,7 @@ fn a_device_without_its_secret_is_told_as_not_provisioned() {
 #[test]
 fn a_bus_without_the_daemon_is_told_with_7() {
     let world = Harness::c2c(DAEMON, quick());
-    for line in ["pair", "cancel", "unpair --yes", "token", "qr", "watch"] {
+    for line in ["pair", "cancel", "unpair --yes", "token", "qr"] {
         let done = run(&world, line);
         assert_eq!(done.code, Some(7), "{line}: {}", done.err);
         assert!(done.err.contains("systemctl status c2c-authd"), "{}", done.err);
