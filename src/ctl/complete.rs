@@ -7,7 +7,7 @@ use zbus::Connection;
 use zeroize::Zeroizing;
 
 use super::exit::{Exit, Failure};
-use super::{note, print};
+use super::output::{note, print};
 use crate::oauth::REDIRECT_MAX;
 use c2c_auth_client::proxy;
 

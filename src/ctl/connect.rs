@@ -13,7 +13,7 @@ use zbus::proxy::{OwnerChangedStream, Proxy, SignalStream};
 use zbus::{Connection, Message};
 
 use super::exit::{Exit, Failure};
-use super::warned;
+use super::output::warned;
 use super::provision::host_key::lost_by_a_start;
 use super::site::{Site, USER};
 use super::systemd::Unit;

@@ -22,6 +22,7 @@ mod check;
 mod complete;
 mod connect;
 mod exit;
+mod output;
 mod pair;
 mod program;
 mod provision;
@@ -37,6 +38,7 @@ use args::{Args, Command};
 use c2c_auth_client::proxy;
 use connect::{connect_to_look, connect_warned};
 use exit::{Exit, Failure};
+use output::{note, one_line, print, print_raw, printable, tell, warned};
 use site::Site;
 use status::Status;
 use status::dead::Dead;
@@ -58,7 +60,7 @@ pub fn main() -> ExitCode {
         Ok(exit) => exit.into(),
         Err(failure) => {
             // With nobody left to read it, the number still tells.
-            let _ = writeln!(io::stderr(), "c2c-authctl: {failure}");
+            let _ = writeln!(io::stderr(), "c2c-authctl: {}", printable(&failure.sentence));
             failure.exit.into()
         }
     }
@@ -108,12 +110,6 @@ fn now() -> u64 {
     since.map_or(0, |since| since.as_secs())
 }
 
-fn to_json(value: &impl serde::Serialize) -> Result<String, Failure> {
-    serde_json::to_string_pretty(value)
-        .map(|text| text + "\n")
-        .map_err(|error| Failure::failed(format!("no JSON: {error}")))
-}
-
 async fn cancel(connection: &Connection) -> Result<Exit, Failure> {
     let pairing = proxy::pairing(connection).await?;
     let running = pair::is_running(&pairing.pairing_state().await?);
@@ -140,18 +136,6 @@ async fn unpair(connection: &Connection, yes: bool) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
-/// Prints a result for people or programs, and what is to be known beside it.
-fn tell(
-    value: &impl serde::Serialize,
-    json: bool,
-    text: impl FnOnce() -> String,
-    warnings: &[String],
-) -> Result<(), Failure> {
-    print(&if json { to_json(value)? } else { text() })?;
-    warned(warnings);
-    Ok(())
-}
-
 fn confirm(question: &str, what: &str) -> Result<(), Failure> {
     if !io::stdin().is_terminal() {
         return Err(Failure::usage(format!(
@@ -169,7 +153,10 @@ fn confirm(question: &str, what: &str) -> Result<(), Failure> {
 }
 
 fn unpair_question(project: &str) -> String {
-    let project = if project.is_empty() { "its project" } else { project };
+    let project = match project {
+        "" => "its project".to_owned(),
+        project => one_line(project),
+    };
     format!("Unpair this device from {project}? Uploads stop until it is paired again. [y/N]")
 }
 
@@ -179,27 +166,9 @@ async fn token(connection: &Connection, min_validity: u32) -> Result<Exit, Failu
         note("warning: this token is a secret: whoever reads it can upload as this device. It is meant for a pipe.");
     }
     let token = zeroize::Zeroizing::new(token);
-    print(&token)?;
-    print("\n")?;
+    print_raw(&token)?;
+    print_raw("\n")?;
     Ok(Exit::Ok)
-}
-
-fn print(text: &str) -> Result<(), Failure> {
-    let mut out = io::stdout().lock();
-    out.write_all(text.as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|error| Failure::failed(format!("standard output: {error}")))
-}
-
-fn warned<'a>(warnings: impl IntoIterator<Item = &'a String>) {
-    for warning in warnings {
-        note(&format!("warning: {warning}"));
-    }
-}
-
-/// Something beside the result. If nobody reads it, nothing is lost.
-fn note(text: &str) {
-    let _ = writeln!(io::stderr(), "{text}");
 }
 
 #[cfg(test)]

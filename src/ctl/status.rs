@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use super::exit::{Exit, Failure};
+use super::output::one_line;
 use super::watch;
 use crate::messages;
 use c2c_auth_client::proxy::LastError;
@@ -60,7 +61,7 @@ impl Status {
         let mut row = |name: &str, value: &str| {
             if !value.is_empty() {
                 // Writing to a string cannot fail.
-                let _ = writeln!(out, "  {name:<11} {value}");
+                let _ = writeln!(out, "  {name:<11} {}", one_line(value));
             }
         };
         let state = PairingState::from_word(&self.pairing_state);
@@ -125,7 +126,7 @@ impl Status {
     fn headline(&self) -> String {
         let mut line = match (self.paired, self.project_name.as_str()) {
             (true, "") => "Paired".to_owned(),
-            (true, project) => format!("Paired with {project}"),
+            (true, project) => format!("Paired with {}", one_line(project)),
             (false, _) => "Not paired".to_owned(),
         };
         if self.attention_needed {

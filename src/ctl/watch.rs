@@ -10,6 +10,7 @@ use zbus::Connection;
 use super::connect::{News, Subscription, dial, warn_of_peer};
 use super::exit::{Exit, Failure};
 use super::now;
+use super::output::{json_escaped, one_line};
 use super::pair::Interrupted;
 use crate::messages::contract::BusAddress;
 use c2c_auth_client::proxy;
@@ -92,9 +93,9 @@ fn say(json: bool, changed: &Values, known: &Known) -> Result<(), Failure> {
         return Ok(());
     }
     let line = if json {
-        json_line(now(), changed, known)
+        json_escaped(&json_line(now(), changed, known))
     } else {
-        text_line(now(), changed)
+        one_line(&text_line(now(), changed))
     };
     let mut out = io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| {

@@ -7,8 +7,8 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use super::exit::{Exit, Failure};
+use super::output::{one_line, tell};
 use super::site::Site;
-use super::tell;
 use crate::messages::contract::BusAddress;
 
 mod local;
@@ -73,7 +73,7 @@ impl Finding {
             format!("{}. {}", self.what.trim_end_matches('.'), self.cure)
         };
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
-        format!("{:<4}  {:<13}  {text}", self.verdict.word(), self.check)
+        format!("{:<4}  {:<13}  {}", self.verdict.word(), self.check, one_line(&text))
     }
 }
 

@@ -6,9 +6,9 @@ use super::wait::{DEVICE, Seen, Settled, settle};
 use super::{Done, Report, ask, host_key, store};
 use crate::ctl::args::{How, Provision};
 use crate::ctl::exit::{Exit, Failure};
+use crate::ctl::output::tell;
 use crate::ctl::site::{Site, UNIT, need_root};
 use crate::ctl::systemd::{Unit, daemon_reload, property, systemctl};
-use crate::ctl::tell;
 
 pub(in crate::ctl) fn provision(wanted: &Provision) -> Result<Exit, Failure> {
     need_root("provision")?;
