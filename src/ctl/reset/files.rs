@@ -1,6 +1,7 @@
 //! The daemon's files, by name: which are removed, and which say that the server is still to be
 //! told.
 
+use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -29,6 +30,8 @@ pub(super) struct Outcome {
     pub(super) kept: Vec<String>,
     /// Files that are not ours to remove: one sentence each.
     pub(super) left: Vec<String>,
+    /// Something of ours could not be removed.
+    pub(super) stays: bool,
     /// There were records that might have been a pairing.
     pub(super) had_records: bool,
     /// Records that the daemon could not use and kept, and that are gone now: another pairing each,
@@ -43,13 +46,21 @@ pub(super) struct Outcome {
 
 /// True if there are revocations that the server has not received.
 pub(super) fn pending(state: &Path) -> bool {
-    state.join(REVOCATIONS).exists()
+    may_be_file(&state.join(REVOCATIONS))
 }
 
 /// True if there are records, which may be a pairing.
 pub(super) fn records(site: &Site, state: &Path) -> bool {
-    let there = |path: &Path| !matches!(path.try_exists(), Ok(false));
-    SLOTS.iter().any(|name| there(&state.join(name))) || there(&site.runtime_directory().join(SPILL))
+    SLOTS.iter().any(|name| may_be_file(&state.join(name))) || may_be_file(&site.runtime_directory().join(SPILL))
+}
+
+/// Whether the daemon may have written it: it writes regular files, and follows no link. Where that
+/// cannot be told it may.
+fn may_be_file(path: &Path) -> bool {
+    match fs::symlink_metadata(path) {
+        Ok(found) => found.is_file(),
+        Err(error) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+    }
 }
 
 pub(super) fn any(state: &Path) -> io::Result<bool> {
@@ -62,7 +73,8 @@ pub(super) fn clear(site: &Site, config: Option<&Config>, state: &Path, wanted: 
     let _lock = lock(state)?;
     outcome.pending = pending(state) && !wanted.revocations;
     for name in listed(state)? {
-        let is_record = SLOTS.contains(&name.as_str());
+        let is_file = may_be_file(&state.join(&name));
+        let is_record = is_file && SLOTS.contains(&name.as_str());
         outcome.had_records |= is_record;
         if is_record && !wanted.records {
             outcome
@@ -72,11 +84,11 @@ pub(super) fn clear(site: &Site, config: Option<&Config>, state: &Path, wanted: 
             outcome.kept.push(format!("{name} (revocations still to be sent)"));
         } else if is_ours(&name) {
             // Also one that was set aside: nobody will send it any more.
-            outcome.gave_up_revocations |= without_stage(&name).starts_with(REVOCATIONS);
-            if name.starts_with("record.") && is_set_aside(&name) {
+            outcome.gave_up_revocations |= is_file && without_stage(&name).starts_with(REVOCATIONS);
+            if is_file && name.starts_with("record.") && is_set_aside(&name) {
                 outcome.set_aside.push(name.clone());
             }
-            take(site, &state.join(&name), &mut outcome)?;
+            take(site, &state.join(&name), &mut outcome);
         } else {
             outcome.left.push(format!(
                 "{} is not c2c-authd's and was left",
@@ -86,11 +98,11 @@ pub(super) fn clear(site: &Site, config: Option<&Config>, state: &Path, wanted: 
     }
     let runtime = site.runtime_directory();
     for name in listed(&runtime)?.iter().filter(|name| is_ours(name)) {
-        outcome.had_records |= name == SPILL;
-        take(site, &runtime.join(name), &mut outcome)?;
+        outcome.had_records |= name == SPILL && may_be_file(&runtime.join(name));
+        take(site, &runtime.join(name), &mut outcome);
     }
     if wanted.provisioning {
-        forget_provisioning(site, config, &mut outcome)?;
+        forget_provisioning(site, config, &mut outcome);
     }
     Ok(outcome)
 }
@@ -112,27 +124,33 @@ fn listed(directory: &Path) -> io::Result<Vec<String>> {
     names(directory).map_err(|error| named(directory, &error))
 }
 
-fn take(site: &Site, path: &Path, outcome: &mut Outcome) -> io::Result<()> {
-    if site.disk.remove(path).map_err(|error| named(path, &error))? {
-        outcome.removed.push(path.display().to_string());
-    }
-    Ok(())
-}
-
-/// A directory of that name is somebody else's, and no reason to stop half-way at each attempt.
-fn take_secret(site: &Site, path: &Path, outcome: &mut Outcome) -> io::Result<()> {
+/// Removes one file. What cannot be removed is told, and is no reason to stop half-way at each
+/// attempt.
+fn take(site: &Site, path: &Path, outcome: &mut Outcome) {
+    // A directory under a name of ours is somebody else's.
     if is_directory(path) {
         outcome
             .left
             .push(format!("{} is a directory, and was left", path.display()));
-        return Ok(());
+        return;
     }
-    take(site, path, outcome)
+    match site.disk.remove(path) {
+        Ok(true) => outcome.removed.push(path.display().to_string()),
+        Ok(false) => {}
+        Err(error) => outcome.stays(&named(path, &error)),
+    }
+}
+
+impl Outcome {
+    fn stays(&mut self, error: &io::Error) {
+        self.stays = true;
+        self.left.push(format!("{error}; it could not be removed, and STAYS"));
+    }
 }
 
 /// Removes what `provision` stored. Files of the image stay, and are reported. The drop-in goes
 /// last: it names the others.
-fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outcome) -> io::Result<()> {
+fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outcome) {
     let loaded = DropIn::load(site);
     if let Err(why) = &loaded {
         // It may name files in clear, and is the only list of them.
@@ -145,7 +163,7 @@ fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outco
     let drop_in = loaded.unwrap_or_default();
     outcome.left.extend(drop_in.strangers(site));
     for path in drop_in.clear_files() {
-        take_secret(site, &site.path(path), outcome)?;
+        take(site, &site.path(path), outcome);
     }
     // Former state keys too, wherever they were in clear: with one of them and a copy of the
     // records a pairing could be read. The image may name a file of ours without our drop-in, where
@@ -157,13 +175,14 @@ fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outco
         .map(|path| site.path(path))
         .chain(sealed_paths(site, Which::StateKey))
     {
-        for (_, copy) in copies(&path).map_err(|error| named(&path, &error))? {
-            take_secret(site, &copy, outcome)?;
+        match copies(&path) {
+            Ok(copies) => copies.iter().for_each(|(_, copy)| take(site, copy, outcome)),
+            Err(error) => outcome.stays(&named(&path, &error)),
         }
     }
     for which in Which::BOTH {
         for path in sealed_paths(site, which) {
-            take_secret(site, &path, outcome)?;
+            take(site, &path, outcome);
         }
         if let Ok(Some(found)) = find(site, config, which) {
             outcome.left.push(format!(
@@ -174,20 +193,22 @@ fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outco
         }
     }
     let waits = wait::path(site);
-    match wait::forget(site).map_err(|error| named(&waits, &error))? {
-        There::Nothing => {}
-        There::Ours => {
+    match wait::forget(site) {
+        Err(error) => outcome.stays(&named(&waits, &error)),
+        Ok(There::Nothing) => {}
+        Ok(There::Ours) => {
             outcome.unit_changed = true;
             outcome.removed.push(waits.display().to_string());
         }
-        There::Others => outcome
+        Ok(There::Others) => outcome
             .left
             .push(format!("{} is not provision's and was left", waits.display())),
     }
-    for path in DropIn::paths(site).into_iter().filter(|_| readable) {
-        take(site, &path, outcome)?;
+    // It is the only list of what could not be removed.
+    let done = readable && !outcome.stays;
+    for path in DropIn::paths(site).into_iter().filter(|_| done) {
+        take(site, &path, outcome);
     }
-    Ok(())
 }
 
 fn named(path: &Path, error: &io::Error) -> io::Error {

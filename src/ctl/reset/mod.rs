@@ -12,12 +12,12 @@ use std::time::Duration;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::args::FactoryReset;
+use super::confirm;
 use super::connect::connect_warned;
 use super::exit::{Exit, Failure, is_unanswered};
+use super::output::tell;
 use super::site::{Site, need_root};
 use super::status::Status;
-use super::confirm;
-use super::output::tell;
 use crate::config::Config;
 use crate::ctl::provision::host_key::lost_by_a_start;
 use crate::ctl::provision::place::{Which, find};
@@ -123,23 +123,22 @@ async fn reset(site: &Site, bus: &BusAddress, wanted: &FactoryReset) -> Result<R
     Ok(told(&unpaired, provider.as_ref(), outcome, warnings))
 }
 
-/// The state of the server and the reason, if something must not be removed yet.
+/// The state of the server and the reason, if something must not be removed yet. The sentence says
+/// what was done, which depends on who answered, on records and on the list of revocations.
 fn hold_back(site: &Site, state: &Path, unpaired: &Unpaired, provisioning: bool) -> Option<(Server, String)> {
+    const UNTOLD: &str = "the server was not told yet of a former pairing, and without the secrets it never would be";
+    const ONLINE: &str = "Connect the device to the internet and run the command again";
     let may_be_paired = !unpaired.tombstone && files::records(site, state);
+    let pending = files::pending(state);
     let why = match &unpaired.complaint {
         // A device that was never provisioned has nothing to lose.
         Some(Complaint::Refused(Failure { exit, sentence })) if *exit != Exit::NotProvisioned || may_be_paired => {
             format!(
                 "c2c-authd did not unpair ({sentence}), and a pairing, if there is one, can still be revoked at the server. Fix \
-             that and run the command again"
+                 that and run the command again"
             )
         }
         _ if !provisioning => return None,
-        _ if files::pending(state) => {
-            let why = "Unpaired, but nothing was removed: the server was not told yet, and without the secrets it never would be. \
-                       Connect the device to the internet and run the command again, or give that up: --forget-revocations";
-            return Some((Server::Pending, why.to_owned()));
-        }
         Some(Complaint::Unreachable(sentence)) if may_be_paired => format!(
             "there are records that may be a pairing, and without the secrets nobody could revoke it at the server \
              ({sentence}). Get c2c-authd running and run the command again"
@@ -149,7 +148,21 @@ fn hold_back(site: &Site, state: &Path, unpaired: &Unpaired, provisioning: bool)
              configuration back and run the command again",
             unpaired.reason
         ),
-        _ => return None,
+        _ if !pending => return None,
+        complaint => {
+            let why = match complaint {
+                None if unpaired.was_paired == Some(true) => {
+                    "Unpaired, but nothing was removed: the server was not told yet, and without the secrets it never would be"
+                        .to_owned()
+                }
+                Some(Complaint::Unreachable(sentence)) => {
+                    format!("Nothing was removed: {UNTOLD} ({sentence}). Get c2c-authd running")
+                }
+                Some(Complaint::Refused(_)) | None => format!("Nothing was removed: {UNTOLD}"),
+            };
+            let why = format!("{why}. {ONLINE}, or give that up: --forget-revocations");
+            return Some((Server::Pending, why));
+        }
     };
     Some((Server::NotTold, format!("Nothing was removed: {why}, {GIVE_UP}")))
 }

@@ -8,6 +8,7 @@ use super::Unpaired;
 use super::files::Outcome;
 use crate::config::{Provider, duration_text};
 use crate::ctl::exit::Exit;
+use crate::ctl::output::one_line;
 use crate::oauth::ProviderSettings;
 
 /// How the server learned that the pairing is over.
@@ -36,6 +37,9 @@ pub(super) struct Report {
     pub(super) removed: Vec<String>,
     pub(super) kept: Vec<String>,
     pub(super) warnings: Vec<String>,
+    /// Something of ours could not be removed.
+    #[serde(skip)]
+    pub(super) stays: bool,
 }
 
 /// Makes the report. `provider` is `None` where the configuration cannot be read.
@@ -77,6 +81,7 @@ pub(super) fn told(
         removed: outcome.removed,
         kept: outcome.kept,
         warnings,
+        stays: outcome.stays,
     }
 }
 
@@ -118,12 +123,14 @@ impl Report {
             removed: Vec::new(),
             kept: Vec::new(),
             warnings,
+            stays: false,
         }
     }
 
-    /// Success only where nothing is left to tell.
+    /// Success only where nothing is left to remove or to tell.
     pub(super) const fn exit(&self) -> Exit {
         match self.server {
+            _ if self.stays => Exit::Failed,
             Server::Told | Server::NothingToTell => Exit::Ok,
             Server::Pending | Server::NotTold => Exit::ServerNotTold,
         }
@@ -133,16 +140,16 @@ impl Report {
         if let Some(why) = &self.why {
             return format!("{why}\n");
         }
-        let done = if self.removed.is_empty() {
-            "There was nothing to remove.\n".to_owned()
-        } else {
-            format!("Removed: {}.\n", self.removed.join(", "))
+        let list = |what: &str, names: &[String]| match names {
+            [] => String::new(),
+            names => format!("{what}: {}.\n", one_line(&names.join(", "))),
         };
-        let kept = if self.kept.is_empty() {
-            String::new()
-        } else {
-            format!("Kept: {}.\n", self.kept.join(", "))
+        let done = match self.removed.as_slice() {
+            [] if self.stays => String::new(),
+            [] => "There was nothing to remove.\n".to_owned(),
+            removed => list("Removed", removed),
         };
+        let kept = list("Kept", &self.kept);
         let server = match self.server {
             Server::Told => {
                 "The server was told that this device is no longer paired; if it refused the revocation, the journal says so.\n"

@@ -6,6 +6,7 @@ use super::files::Outcome;
 use super::*;
 use c2c_testkit::contract::Fake;
 
+mod obstacles;
 mod provisioning;
 mod records;
 mod told;

@@ -116,3 +116,81 @@ fn what_a_server_that_was_not_told_still_has_is_told_for_each_kind() {
         assert!(!told.contains("Frame.io") && told.contains("withdraw"), "{told}");
     }
 }
+
+/// Who answers: nobody; a daemon that was paired, was not, or cannot read the records; one that
+/// refuses.
+#[tokio::test]
+async fn what_is_held_back_is_told_by_what_was_done() {
+    use Server::{NotTold, NothingToTell, Pending};
+    const UNREADABLE: &str = "Nothing was removed: there are records that may be a pairing, but c2c-authd cannot read";
+    const RECORDS: &str =
+        "Nothing was removed: there are records that may be a pairing, and without the secrets nobody";
+    const REFUSED: &str = "Nothing was removed: c2c-authd did not unpair";
+    const LIST: &str = "Nothing was removed: the server was not told yet of a former pairing";
+    const UNPAIRED: &str = "Unpaired, but nothing was removed: the server was not told yet";
+    let all = FactoryReset {
+        provisioning: true,
+        ..WANTED
+    };
+    for (who, record, list, server, told) in [
+        ("nobody", false, false, NothingToTell, ""),
+        ("nobody", false, true, Pending, LIST),
+        ("nobody", true, false, NotTold, RECORDS),
+        ("nobody", true, true, NotTold, RECORDS),
+        ("paired", false, false, Server::Told, ""),
+        ("paired", false, true, Pending, UNPAIRED),
+        ("paired", true, false, Server::Told, ""),
+        ("paired", true, true, Pending, UNPAIRED),
+        ("unpaired", false, false, NothingToTell, ""),
+        ("unpaired", false, true, Pending, LIST),
+        ("unpaired", true, false, NothingToTell, ""),
+        ("unpaired", true, true, Pending, LIST),
+        ("foreign-record", false, false, NothingToTell, ""),
+        ("foreign-record", false, true, Pending, LIST),
+        ("foreign-record", true, false, NotTold, UNREADABLE),
+        ("foreign-record", true, true, NotTold, UNREADABLE),
+        ("StorageFailed", false, false, NotTold, REFUSED),
+        ("StorageFailed", true, true, NotTold, REFUSED),
+        ("NotProvisioned", false, false, NothingToTell, ""),
+        ("NotProvisioned", false, true, Pending, LIST),
+        ("NotProvisioned", true, true, NotTold, REFUSED),
+    ] {
+        let fake = Fake::start().await;
+        let mut bus = BusAddress::from(fake.address());
+        match who {
+            "nobody" => bus = nobody(),
+            "paired" => {}
+            refused if refused.starts_with(char::is_uppercase) => fake.refuse("Unpair", refused),
+            reason => fake.is_unpaired(reason),
+        }
+        let names = [("record.0", record), ("revocations", list)];
+        let names: Vec<_> = names
+            .iter()
+            .filter(|(_, there)| *there)
+            .map(|(name, _)| *name)
+            .collect();
+        let (_folder, site) = machine(&names);
+        let report = reset(&site, &bus, &all).await.unwrap();
+        let case = format!("{who}, record {record}, list {list}: {report:?}");
+        assert_eq!((report.server, report.held_back), (server, !told.is_empty()), "{case}");
+        let why = report.why.as_deref().unwrap_or_default();
+        assert!(why.starts_with(told), "{case}");
+        assert_eq!(left(&site).is_empty(), !report.held_back || names.is_empty(), "{case}");
+    }
+}
+
+#[test]
+fn a_name_of_a_file_cannot_command_the_terminal() {
+    let (_folder, site) = machine(&["record.\u{1b}]0;owned\u{7}\n.1", "other\u{1b}[2J"]);
+    let outcome = clear(
+        &site,
+        Wanted {
+            records: true,
+            ..LITTLE
+        },
+    );
+    let report = told(&unpaired(Some(false)), None, outcome, Vec::new());
+    let text = report.text();
+    assert!(text.contains("record.\\u{1b}]0;owned\\u{7}\\u{a}.1"), "{text:?}");
+    assert!(!text.contains(['\u{1b}', '\u{7}']), "{text:?}");
+}
