@@ -3,7 +3,8 @@
 //! Names of files, texts of a server and what the bus brings are other people's. Must never: let
 //! one of them command the terminal that it is printed on, which is often root's.
 
-use std::io::{self, Write};
+use std::fmt::Write as _;
+use std::io::{self, Write as _};
 
 use super::exit::Failure;
 
@@ -69,7 +70,8 @@ fn to_json(value: &impl serde::Serialize) -> Result<String, Failure> {
 pub(super) fn json_escaped(json: &str) -> String {
     json.chars().fold(String::with_capacity(json.len()), |mut out, c| {
         if is_unsafe(c) && c != '\n' {
-            out.push_str(&format!("\\u{:04x}", u32::from(c)));
+            // Writing to a string cannot fail.
+            let _ = write!(out, "\\u{:04x}", u32::from(c));
         } else {
             out.push(c);
         }

@@ -3,23 +3,24 @@
 use std::time::Duration;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use zbus::{Connection, DBusError as _};
 
 use super::connect::{News, Subscription, next};
 use super::exit::{Exit, Failure, is_unanswered, word_of};
-use super::{note, print};
+use super::output::{note, one_line, print};
 use crate::messages;
 use crate::messages::contract::{ErrorName, PAIRING};
 
-use c2c_auth_client::proxy::{self, DeviceProxy, Options, PairingProxy};
+use c2c_auth_client::proxy::{self, Answer, DeviceProxy, Options, PairingProxy};
 use c2c_auth_core::{PairingState, Reason};
 use code::Code;
 use screen::Screen;
-pub(super) use screen::on_white;
+pub(super) use terminal::Terminal;
 
 mod code;
 mod screen;
+mod terminal;
 
 /// True if a flow is under way in this state.
 pub(super) fn is_running(state: &str) -> bool {
@@ -75,7 +76,7 @@ fn success(project: &str) -> String {
     if project.is_empty() {
         "Paired.\n".to_owned()
     } else {
-        format!("Paired with {project}.\n")
+        format!("Paired with {}.\n", one_line(project))
     }
 }
 
@@ -134,23 +135,37 @@ pub(super) async fn pair(connection: &Connection, replace: bool) -> Result<Exit,
     if replace {
         options.insert("replace", true.into());
     }
-    let started = tokio::select! {
-        started = pairing.start_pairing(options) => started,
-        () = interrupted.wait() => return stop(&pairing, joined).await,
-    };
-    if let Err(error) = &started {
-        not_begun(&pairing, error, joined).await?;
-    }
+    note(if joined {
+        "A pairing is in progress already; this is its code."
+    } else {
+        "Asking the server for a code."
+    });
     let mut screen = Screen::new(pairing.clone());
     let watched = async {
         let screen = &mut screen;
-        if let Ok(answer) = started {
-            screen.show(Code::from_answer(&answer)?).await?;
-        }
+        let mut starting = Box::pin(start_flow(&pairing, options));
+        let mut started = false;
         loop {
             let (state, reason): (String, String) = tokio::select! {
+                // Whatever the daemon tells after its answer is read after it.
+                biased;
+                answer = &mut starting, if !started => {
+                    started = true;
+                    match answer {
+                        Ok(answer) => screen.show(Code::from_answer(&answer)?).await?,
+                        Err(error) => {
+                            screen.take_back();
+                            if let Err(failure) = not_begun(&pairing, &error, joined).await {
+                                return Ok(Err(failure));
+                            }
+                        }
+                    }
+                    continue;
+                }
                 news = news.next() => match news.ok_or_else(lost)? {
                     News::Signal(signal) => signal.body().deserialize()?,
+                    // Then the call ends too, and says more.
+                    News::Gone | News::Back if !started => continue,
                     News::Gone => {
                         screen.say("c2c-authd left the bus; waiting for it to come back.");
                         continue;
@@ -165,6 +180,10 @@ pub(super) async fn pair(connection: &Connection, replace: bool) -> Result<Exit,
                     continue;
                 }
             };
+            // An end before the answer is what the answer tells.
+            if !started && matches!(step(&state, &reason), Step::Paired | Step::Over(_)) {
+                continue;
+            }
             if let Some(verdict) = follow(connection, screen, &state, &reason, before).await? {
                 return Ok(verdict);
             }
@@ -178,10 +197,34 @@ pub(super) async fn pair(connection: &Connection, replace: bool) -> Result<Exit,
         Some(Ok(verdict)) => verdict,
         Some(Err(failure)) => Err(give_up(&pairing, joined, failure).await),
         None => {
-            screen.end_line();
+            screen.take_back();
             stop(&pairing, joined).await
         }
     }
+}
+
+/// Starts a flow. A daemon that admits it in a few seconds, because another one was just ended, is
+/// asked again then.
+async fn start_flow(pairing: &PairingProxy<'_>, options: Options<'_>) -> zbus::Result<Answer> {
+    // Codes are 5 s apart. The other limit is one of hours.
+    const PATIENCE: Duration = Duration::from_secs(10);
+    let started = pairing.start_pairing(options.clone()).await;
+    let wait = match &started {
+        Err(zbus::Error::FDO(known)) => match known.as_ref() {
+            zbus::fdo::Error::LimitsExceeded(text) => messages::wait(text),
+            _ => None,
+        },
+        _ => None,
+    };
+    let Some(wait) = wait.filter(|wait| *wait <= PATIENCE) else {
+        return started;
+    };
+    note(&format!(
+        "A pairing was started a moment ago; waiting {} s until the next may be.",
+        wait.as_secs()
+    ));
+    sleep(wait).await;
+    pairing.start_pairing(options).await
 }
 
 fn lost() -> Failure {
@@ -246,7 +289,7 @@ async fn follow(
             Ok(None)
         }
         Step::Paired => {
-            screen.end_line();
+            screen.take_back();
             let tokens = proxy::tokens(connection).await?;
             if ask(|| tokens.generation()).await? == before {
                 return Ok(Some(Err(still_paired())));
@@ -255,7 +298,7 @@ async fn follow(
             Ok(Some(Ok(Exit::Ok)))
         }
         Step::Over(exit) => {
-            screen.end_line();
+            screen.take_back();
             Ok(Some(Err(ending(exit, reason))))
         }
     }

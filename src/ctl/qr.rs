@@ -1,7 +1,7 @@
 //! `qr`: the current code as a QR code, on the terminal or in a file.
 
 use std::fs::{self, File};
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
@@ -11,8 +11,8 @@ use zbus::Connection;
 
 use super::args::Qr;
 use super::exit::{Exit, Failure, word_of};
-use super::pair::on_white;
-use super::print;
+use super::output::print_raw;
+use super::pair::Terminal;
 use crate::system::atomic_file::{Access, Disk, PRIVATE, names_a_directory};
 use c2c_auth_client::proxy::{self, Options};
 
@@ -35,8 +35,11 @@ pub(super) async fn qr(connection: &Connection, wanted: &Qr) -> Result<Exit, Fai
     };
     let Some((_, path)) = &wanted.file else {
         let text = String::from_utf8_lossy(&picture);
-        let terminal = io::stdout().is_terminal();
-        print(&if terminal { on_white(&text) } else { text.into_owned() })?;
+        let text = match Terminal::of_stdout() {
+            Some(terminal) => terminal.picture(&text).rows.join("\n") + "\n",
+            None => text.into_owned(),
+        };
+        print_raw(&text)?;
         return Ok(Exit::Ok);
     };
     let failed = |what: String| move |error: io::Error| Failure::failed(format!("{what}: cannot be written ({error})"));

@@ -2,6 +2,7 @@
 //! script learns from it.
 
 mod onlooker;
+mod terminal;
 
 use std::fs;
 use std::os::unix::net::UnixListener;

@@ -5,6 +5,7 @@
 use std::time::Duration;
 
 use crate::ctl::exit::Failure;
+use crate::ctl::output::one_line;
 use c2c_auth_client::proxy::{Answer, PairingCode};
 
 #[derive(Clone, PartialEq, Eq)]
@@ -30,6 +31,7 @@ impl Code {
 
     /// Everything but the QR code and the countdown.
     pub(super) fn text(&self) -> String {
+        let uri = one_line(&self.0.uri);
         let scan = if self.0.has_complete {
             "Scan the QR code, or go to"
         } else {
@@ -37,17 +39,14 @@ impl Code {
         };
         let name = match self.0.device_name.as_str() {
             "" => String::new(),
-            name => format!("Check that the device is called {name} there.\n"),
+            name => format!("Check that the device is called {} there.\n", one_line(name)),
         };
         match &self.0.typed {
-            Some(typed) => format!("{scan} {} and enter\n\n    {typed}\n\n{name}", self.0.uri),
+            Some(typed) => format!("{scan} {uri} and enter\n\n    {}\n\n{name}", one_line(typed)),
             None if self.comes_back_here() => {
-                format!(
-                    "Open this address in a browser on this device:\n\n    {}\n\n",
-                    self.0.uri
-                )
+                format!("Open this address in a browser on this device:\n\n    {uri}\n\n")
             }
-            None => format!("Scan the QR code, or open\n\n    {}\n\n", self.0.uri),
+            None => format!("Scan the QR code, or open\n\n    {uri}\n\n"),
         }
     }
 

@@ -1,34 +1,34 @@
-//! The terminal while a pairing waits: the code, its picture, its countdown.
+//! What `pair` shows while it waits: the code, its picture, its countdown.
 //!
 //! Must never: write a code to anything but standard output, or change the pairing that it shows.
+//! Invariants: on a terminal the code is the last thing that stands there, and is taken back before
+//! anything else is written, so that no camera meets a code that is over. In a pipe each code is
+//! written once.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::time::Duration;
 
 use tokio::time::{Instant, Interval, MissedTickBehavior, interval};
 
 use super::ask;
 use super::code::Code;
+use super::terminal::{Line, Picture, Terminal, layout};
 use crate::ctl::exit::{Failure, word_of};
-use crate::ctl::{note, print};
+use crate::ctl::output::{note, print, print_raw};
 use c2c_auth_client::proxy::{Options, PairingProxy};
-
-/// Light modules as background: cameras want black on white, and most terminals are the other way
-/// round.
-pub(in crate::ctl) fn on_white(qr: &str) -> String {
-    qr.lines()
-        .fold(String::new(), |out, line| out + "\x1b[30;107m" + line + "\x1b[0m\n")
-}
 
 pub(super) struct Screen<'a> {
     pairing: PairingProxy<'a>,
-    /// The last one that was shown: until there is another one, nothing is shown again.
-    shown: Option<Code>,
+    /// The last code that was shown, with its picture of half blocks.
+    shown: Option<(Code, String)>,
     /// The end of the code that can be entered now.
     valid_until: Option<Instant>,
     pub(super) clock: Interval,
-    counting: bool,
-    terminal: bool,
+    /// `None`: a pipe.
+    terminal: Option<Terminal>,
+    /// What stands on the terminal now. The cursor is in the last line, the countdown.
+    drawn: Vec<Line>,
+    said: String,
 }
 
 impl<'a> Screen<'a> {
@@ -40,8 +40,9 @@ impl<'a> Screen<'a> {
             shown: None,
             valid_until: None,
             clock,
-            counting: false,
-            terminal: io::stdout().is_terminal(),
+            terminal: Terminal::of_stdout(),
+            drawn: Vec::new(),
+            said: String::new(),
         }
     }
 
@@ -56,22 +57,35 @@ impl<'a> Screen<'a> {
     }
 
     pub(super) async fn show(&mut self, code: Code) -> Result<(), Failure> {
-        self.valid_until = Some(Instant::now() + code.expires_in());
-        if self.shown.as_ref().is_some_and(|shown| shown.is(&code)) {
+        let left = code.expires_in();
+        self.valid_until = Some(Instant::now() + left);
+        self.said.clear();
+        let known = self.shown.take().filter(|(shown, _)| shown.is(&code));
+        let stands = known.is_some() && (self.terminal.is_none() || !self.drawn.is_empty());
+        let qr = match known {
+            Some((_, qr)) => qr,
+            None => self.qr(&code).await?,
+        };
+        let text = code.text();
+        self.shown = Some((code, qr.clone()));
+        if stands {
             return Ok(());
         }
-        self.end_line();
-        let qr = self.qr(&code).await?;
-        let text = code.text();
-        print(&if self.terminal {
-            format!("\n{}\n{text}", on_white(&qr))
+        self.take_back();
+        let Some(terminal) = self.terminal else {
+            print(&format!("\n{qr}\n{text}"))?;
+            return print(&format!("The code is valid for {} s.\n", left.as_secs()));
+        };
+        let picture = if qr.is_empty() {
+            Picture::default()
         } else {
-            format!("\n{qr}\n{text}")
-        })?;
-        if !self.terminal {
-            print(&format!("The code is valid for {} s.\n", code.expires_in().as_secs()))?;
-        }
-        self.shown = Some(code);
+            terminal.picture(&qr)
+        };
+        let lines = layout(&picture, &text, Terminal::size());
+        print_raw(&lines.iter().fold(String::new(), |out, line| out + &line.text + "\n"))?;
+        self.drawn = lines;
+        self.drawn.push(Line::plain(""));
+        self.count_down();
         Ok(())
     }
 
@@ -96,30 +110,42 @@ impl<'a> Screen<'a> {
     }
 
     pub(super) fn count_down(&mut self) {
-        if let Some(end) = self.valid_until
-            && self.terminal
-        {
-            let left = end.saturating_duration_since(Instant::now()).as_secs();
-            // A terminal that is gone is noticed by its signal.
-            let _ =
-                write!(io::stdout(), "\rThe code is valid for {left} s. \x1b[K").and_then(|()| io::stdout().flush());
-            self.counting = true;
+        let Some(end) = self.valid_until.filter(|_| !self.drawn.is_empty()) else {
+            return;
+        };
+        let left = end.saturating_duration_since(Instant::now()).as_secs();
+        if left == 0 {
+            self.take_back();
         }
+        let line = Line::plain(format!("The code is valid for {left} s. "));
+        // A terminal that is gone is noticed by its signal.
+        let _ = write!(io::stdout(), "\r{}\x1b[K", line.text).and_then(|()| io::stdout().flush());
+        self.drawn.pop();
+        self.drawn.push(line);
     }
 
+    /// Says something above the code, which is over, or is drawn again by the next [`Self::show`].
+    /// While there is none, there is nothing to count down. The signals of a start may be read after
+    /// its answer: what was shown then stays.
     pub(super) fn say(&mut self, text: &str) {
-        if !text.is_empty() {
-            self.end_line();
-            note(text);
-        }
-        // While there is none, there is nothing to count down. The signals of a start are read
-        // after its answer: what was shown then is still to be seen.
         self.valid_until = None;
+        if text.is_empty() || text == self.said {
+            return;
+        }
+        self.take_back();
+        note(text);
+        text.clone_into(&mut self.said);
     }
 
-    pub(super) fn end_line(&mut self) {
-        if std::mem::take(&mut self.counting) {
-            let _ = writeln!(io::stdout());
-        }
+    /// Removes the code from the terminal.
+    pub(super) fn take_back(&mut self) {
+        let columns = Terminal::size().columns;
+        let rows: usize = self.drawn.drain(..).map(|line| line.rows(columns)).sum();
+        let up = match rows {
+            0 => return,
+            1 => String::new(),
+            rows => format!("\x1b[{}A", rows - 1),
+        };
+        let _ = write!(io::stdout(), "\r{up}\x1b[J").and_then(|()| io::stdout().flush());
     }
 }

@@ -298,11 +298,6 @@ fn a_flow_of_somebody_else_is_recognised() {
     assert!(!is_running("paired") && !is_running("unpaired") && !is_running("unprovisioned"));
 }
 
-#[test]
-fn the_qr_code_is_black_on_white_on_any_terminal() {
-    assert_eq!(on_white("▀\n▄\n"), "\x1b[30;107m▀\x1b[0m\n\x1b[30;107m▄\x1b[0m\n");
-}
-
 #[tokio::test]
 async fn a_question_whose_answer_was_lost_is_asked_once_more() {
     let lost = || zbus::Error::FDO(Box::new(zbus::fdo::Error::NoReply("gone".to_owned())));

@@ -1,40 +1,20 @@
-//! The view of somebody who watches `pair` in a pipe or on a terminal.
+//! The view of somebody who watches `pair` in a pipe, or the daemon.
 
 use super::*;
 
-/// A `pair` whose standard output is a pipe or a terminal, and all that it wrote there.
+/// A `pair` whose standard output is a pipe, and all that it wrote there.
 struct Onlooker {
     tool: std::process::Child,
     output: std::thread::JoinHandle<String>,
 }
 
 impl Onlooker {
-    fn new(world: &Harness, terminal: bool) -> Self {
-        use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+    fn new(world: &Harness) -> Self {
         let mut command = command(world, "pair");
         command.stderr(std::process::Stdio::null());
-        let (tool, mut stream): (_, Box<dyn std::io::Read + Send>) = if terminal {
-            let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-            grantpt(&master).unwrap();
-            unlockpt(&master).unwrap();
-            let slave = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
-            let slave = fs::OpenOptions::new().read(true).write(true).open(slave).unwrap();
-            let tool = command.stdout(slave).spawn().unwrap();
-            (tool, Box::new(fs::File::from(master)))
-        } else {
-            let mut tool = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
-            let stream = tool.stdout.take().unwrap();
-            (tool, Box::new(stream))
-        };
-        // The command holds the terminal open: at its end nobody does, and the stream ends.
-        drop(command);
-        let output = std::thread::spawn(move || {
-            let (mut all, mut some) = (Vec::new(), [0; 4096]);
-            while let Ok(size @ 1..) = stream.read(&mut some) {
-                all.extend(&some[..size]);
-            }
-            String::from_utf8(all).unwrap()
-        });
+        let mut tool = command.stdout(std::process::Stdio::piped()).spawn().unwrap();
+        let stream = tool.stdout.take().unwrap();
+        let output = std::thread::spawn(move || std::io::read_to_string(stream).unwrap());
         Self { tool, output }
     }
 
@@ -72,51 +52,47 @@ fn has_ink(line: &str) -> bool {
 }
 
 #[test]
-fn each_code_is_shown_once_in_a_pipe_and_on_a_terminal() {
-    for terminal in [false, true] {
-        let world = Harness::c2c(DAEMON, quick());
-        let _daemon = world.start_blocking();
-        let first = Onlooker::new(&world, terminal);
-        let code = another(&world, "");
-        let joined = Onlooker::new(&world, terminal);
-        // Another one that joins, so that it is known when the one before it has.
-        shown(&start(&world, "pair"));
-        world.server.approve(&code).unwrap();
-        for onlooker in [first, joined] {
-            let output = onlooker.end(0);
-            assert_eq!(codes(&output), 1, "{output}");
-            assert!(output.contains("Paired"), "{output}");
-        }
+fn each_code_is_shown_once_in_a_pipe() {
+    let world = Harness::c2c(DAEMON, quick());
+    let _daemon = world.start_blocking();
+    let first = Onlooker::new(&world);
+    let code = another(&world, "");
+    let joined = Onlooker::new(&world);
+    // Another one that joins, so that it is known when the one before it has.
+    shown(&start(&world, "pair"));
+    world.server.approve(&code).unwrap();
+    for onlooker in [first, joined] {
+        let output = onlooker.end(0);
+        assert_eq!(codes(&output), 1, "{output}");
+        assert!(output.contains("Paired") && !output.contains('\x1b'), "{output}");
     }
 }
 
 #[test]
 fn a_code_is_not_shown_again_by_a_denial_a_renewal_or_a_restart() {
-    for terminal in [false, true] {
-        let world = Harness::c2c(DAEMON, quick());
-        world
-            .server
-            .set_options(|options| options.code_life = Duration::from_secs(3));
-        let daemon = world.start_blocking();
-        let onlooker = Onlooker::new(&world, terminal);
-        let first = another(&world, "");
-        world
-            .server
-            .set_options(|options| options.code_life = Duration::from_secs(120));
-        let second = another(&world, &first);
-        // A shown code outlives the daemon.
-        shown_for(&start(&world, "pair"), 60);
-        drop(daemon);
-        let _daemon = world.start_blocking();
-        shown_for(&start(&world, "pair"), 60);
-        world.server.deny(&second).unwrap();
-        let output = onlooker.end(1);
-        assert_eq!(codes(&output), 2, "{output}");
-    }
+    let world = Harness::c2c(DAEMON, quick());
+    world
+        .server
+        .set_options(|options| options.code_life = Duration::from_secs(3));
+    let daemon = world.start_blocking();
+    let onlooker = Onlooker::new(&world);
+    let first = another(&world, "");
+    world
+        .server
+        .set_options(|options| options.code_life = Duration::from_secs(120));
+    let second = another(&world, &first);
+    // A shown code outlives the daemon.
+    shown_for(&start(&world, "pair"), 60);
+    drop(daemon);
+    let _daemon = world.start_blocking();
+    shown_for(&start(&world, "pair"), 60);
+    world.server.deny(&second).unwrap();
+    let output = onlooker.end(1);
+    assert_eq!(codes(&output), 2, "{output}");
 }
 
 /// The newest code that the server has given out, once that is not this one.
-fn another(world: &Harness, than: &str) -> String {
+pub(super) fn another(world: &Harness, than: &str) -> String {
     let end = std::time::Instant::now() + LIMIT;
     loop {
         let newest = world.server.waiting().pop().map(|waiting| waiting.user_code);
@@ -168,6 +144,23 @@ fn watching_shows_each_change_and_the_daemon_going_and_ends_well() {
     for watch in [&mut lines, &mut json] {
         watch.terminate().unwrap();
         assert_eq!(ended(watch), Some(0), "an interrupt is how it ends");
+    }
+}
+
+#[test]
+fn watching_waits_for_a_daemon_that_is_not_there_yet() {
+    let world = Harness::c2c(DAEMON, quick());
+    let mut lines = start(&world, "watch");
+    let mut json = start(&world, "watch --json");
+    let sees = |watch: &Process, what: &str| watch.wait_output_blocking(|line| line.contains(what), LIMIT).unwrap();
+    sees(&lines, " running no");
+    sees(&json, "\"state\":{\"running\":false}");
+    let _daemon = world.start_blocking();
+    sees(&lines, "running yes, pairing-state unpaired");
+    sees(&json, "\"never-paired\"");
+    for watch in [&mut lines, &mut json] {
+        watch.terminate().unwrap();
+        assert_eq!(ended(watch), Some(0));
     }
 }
 

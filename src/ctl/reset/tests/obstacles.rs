@@ -13,8 +13,11 @@ const ALL_OF_IT: FactoryReset = FactoryReset {
     ..WANTED
 };
 
+/// Puts something at a path.
+type Make = fn(&Path);
+
 /// A machine whose files of one name are something else; the secret, which is to go in any case.
-fn with(name: &str, make: fn(&Path)) -> (tempfile::TempDir, Site, std::path::PathBuf) {
+fn with(name: &str, make: Make) -> (tempfile::TempDir, Site, std::path::PathBuf) {
     let (folder, site) = machine(&["spare"]);
     let secret = site.path("/etc/credstore.encrypted/c2c-authd.client-secret");
     fs::create_dir_all(secret.parent().unwrap()).unwrap();
@@ -25,7 +28,7 @@ fn with(name: &str, make: fn(&Path)) -> (tempfile::TempDir, Site, std::path::Pat
 
 #[tokio::test]
 async fn a_directory_a_socket_or_a_link_in_the_place_of_a_file_holds_nothing_back() {
-    let make: [(&str, fn(&Path)); 4] = [
+    let make: [(&str, Make); 4] = [
         ("directory", |path| fs::create_dir(path).unwrap()),
         ("full directory", |path| fs::create_dir_all(path.join("more")).unwrap()),
         ("socket", |path| drop(UnixListener::bind(path).unwrap())),
