@@ -47,7 +47,7 @@ use signal_queue::SignalQueue;
 pub(crate) const CALL_QUEUE: usize = 1024;
 
 /// How long the bus may take to let us in: to authenticate, to greet, to give the name. A bus that
-/// lives does all of it in milliseconds; one that a busy boot still starts is there within seconds.
+/// lives does all of it in milliseconds. One that a busy boot still starts is there within seconds.
 const ENTRY_LIMIT: Duration = Duration::from_secs(15);
 
 /// How long the last answers may take when the daemon leaves the bus.

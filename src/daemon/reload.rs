@@ -18,7 +18,7 @@ use tokio::time::timeout;
 use crate::config::{Config, ConfigError, System};
 
 /// How long reading the configuration may take. It is a handful of small files and a few names of
-/// users and groups; one that takes longer hangs at a mount or at a name service.
+/// users and groups. A read that takes longer hangs at a mount or at a name service.
 pub(super) const READ_LIMIT: Duration = Duration::from_secs(10);
 
 /// The reason why it was not read within [`READ_LIMIT`].

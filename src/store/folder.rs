@@ -13,7 +13,7 @@ use crate::system::atomic_file::{Directory, Folder, is_unsupported};
 /// A folder that its path may lead away from: it was removed and made again, or something was
 /// mounted over it.
 pub(super) trait Reopen: Folder + Sized {
-    /// Whether the path leads to another directory by now, or to none.
+    /// True if the path leads to another directory by now, or to none.
     fn is_replaced(&self) -> bool;
 
     /// The directory that the path leads to now, judged as at the start, and locked if that is asked

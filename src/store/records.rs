@@ -48,7 +48,7 @@ struct Defective {
 }
 
 impl Defective {
-    /// What a start found, or a turn to another directory.
+    /// The defective files that a start found, or a turn to another directory.
     fn all(records: Vec<(&'static str, Defect)>, revocations: Option<Defect>) -> Vec<Self> {
         let revocations = revocations.map(|defect| (REVOCATIONS, defect));
         let kept = false;

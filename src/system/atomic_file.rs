@@ -6,7 +6,7 @@
 //!
 //! The trait [`Folder`] has one function for each thing that can fail. It is the seam where tests
 //! let a step fail, stop the process or cut the power. All names are relative to a descriptor taken
-//! once, so nothing that happens to the path later can lead a write elsewhere; whoever keeps it for
+//! once, so nothing that happens to the path later can lead a write elsewhere. Whoever keeps it for
 //! long asks [`Directory::is_replaced`].
 
 use std::fs::{self, File};
@@ -273,7 +273,7 @@ impl Disk {
     }
 }
 
-/// Whether the file system does not know this operation, as opposed to having failed at it.
+/// True if the file system does not know this operation, as opposed to having failed at it.
 pub(crate) fn is_unsupported(error: &io::Error) -> bool {
     const UNSUPPORTED: [Errno; 4] = [Errno::INVAL, Errno::OPNOTSUPP, Errno::NOSYS, Errno::NOTTY];
     Errno::from_io_error(error).is_some_and(|errno| UNSUPPORTED.contains(&errno))

@@ -30,7 +30,7 @@ impl Signals {
         })
     }
 
-    /// Waits for a request to end; a reload stays there for [`Self::next`]. Cancel safe.
+    /// Waits for a request to end. A reload stays there for [`Self::next`]. Cancel safe.
     pub(crate) async fn terminated(&mut self) {
         tokio::select! {
             _ = self.term.recv() => {}

@@ -103,7 +103,7 @@ async fn a_call_of_what_does_not_exist_gets_the_name_that_the_specification_has_
         error_of(pair, "/elsewhere", PAIRING, "Unpair", &()).await,
         bus("UnknownObject")
     );
-    // Of another interface.
+    // The member belongs to another interface.
     assert_eq!(error_of(pair, path, TOKENS, "Unpair", &()).await, bus("UnknownMethod"));
     for method in ["GetPairingCode", "CancelPairing", "Unpair"] {
         assert_eq!(

@@ -12,7 +12,7 @@ use crate::store::load::{self, FLOW, REVOCATIONS, SPILL};
 use crate::store::seal::{Kind, Sealer};
 use c2c_auth_core::{Body, FlowRecord, Loaded, PendingRevocation, Record, Slots, Store};
 
-/// What memory holds of each file.
+/// The content of each file as memory holds it.
 #[derive(Default)]
 pub(super) struct Held {
     record: Option<Record>,
@@ -32,7 +32,7 @@ impl Held {
         }
     }
 
-    /// A write was tried. A tombstone that failed changed nothing; all else serves from memory.
+    /// A write was tried. A tombstone that failed changed nothing. All else serves from memory.
     pub(super) fn written(&mut self, what: &Store, ok: bool) {
         match what {
             Store::Record { record, .. } if ok || matches!(record.body, Body::Paired(_)) => {
@@ -47,7 +47,7 @@ impl Held {
 }
 
 impl<F: Reopen> Records<F> {
-    /// Turns to the directories that took the place of ours. Whether there were any, so that the
+    /// Turns to the directories that took the place of ours. True if there were any, so that the
     /// last write has to be repeated.
     ///
     /// It is asked after a write, whether that failed or not: below a file system that was mounted
@@ -82,8 +82,8 @@ impl<F: Reopen> Records<F> {
                 let _ = runtime.erase(FLOW);
             }
             self.runtime = Some(runtime);
-            // Best effort, as all that concerns this directory; what the disk does not take has its
-            // own retries.
+            // Best effort, as all that concerns this directory. A write that the disk does not take
+            // has its own retries.
             let flow = self.held.flow.take();
             let _ = self.write_flow(flow.as_ref());
             self.held.flow = flow;

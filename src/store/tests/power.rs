@@ -102,7 +102,7 @@ fn apply(names: &mut BTreeMap<String, usize>, change: &Change) {
 #[derive(Clone)]
 pub(super) struct Model(Rc<RefCell<Disk>>, Path);
 
-/// What a path leads to.
+/// The directory that a path leads to.
 #[derive(Clone, Default)]
 struct Path(Rc<RefCell<Option<Rc<RefCell<Disk>>>>>);
 

@@ -30,8 +30,8 @@ impl Directory {
         self.fd.metadata()
     }
 
-    /// Whether its path leads to another directory by now, or to none. An error that says neither
-    /// changes nothing: what is open works.
+    /// True if its path leads to another directory by now, or to none. An error that says neither
+    /// changes nothing: the open descriptor works.
     pub(crate) fn is_replaced(&self) -> bool {
         let id = |found: fs::Metadata| (found.dev(), found.ino());
         match (self.fd.metadata(), fs::metadata(&self.path)) {
