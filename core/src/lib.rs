@@ -81,6 +81,7 @@ pub mod policy;
 mod probe;
 pub mod record;
 mod refresh;
+mod remedy;
 mod revocation;
 mod serve;
 mod setup;
@@ -121,6 +122,7 @@ pub use record::{
     Body, Code, FlowRecord, IntentMark, Kept, Loaded, MAX_REVOCATIONS, PairingRecord, PendingRevocation, Record,
     Revocable, Stamp, Stored, TokenPair,
 };
+pub use remedy::{Remedy, remedy};
 pub use snapshot::{DeviceInfo, ErrorWord, PairingState, Reason, Snapshot, TokenState};
 pub use time::{BootId, BootTime, ClockTrust, Now, WallTime};
 pub use token::{

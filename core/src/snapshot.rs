@@ -74,6 +74,8 @@ words! {
         Revoked = "revoked",
         /// Refused after the refresh token's predicted end.
         RefreshTokenExpired = "refresh-token-expired",
+        /// Refused after the end that the user chose when pairing.
+        AuthorizationExpired = "authorization-expired",
         /// The server used up the refresh token, but its answer never arrived here.
         RefreshAnswerLost = "refresh-answer-lost",
         /// The access token ended and the server had granted no refresh token.
@@ -82,11 +84,16 @@ words! {
         Offline = "offline",
         /// The device's clock is not set, so that no certificate can be checked.
         ClockNotSet = "clock-not-set",
+        /// Another certificate than the server's came: a login page of the network, traffic
+        /// inspection, or a CA that is not known here.
+        TlsUntrusted = "tls-untrusted",
         /// The server answers, but not as its protocol says.
         ServerError = "server-error",
         /// Something on this device, or a configuration that does not fit the server, is in the
         /// way.
         LocalFault = "local-fault",
+        /// The state directory cannot be written, so that nothing is renewed.
+        StorageFailed = "storage-failed",
         /// No client id is configured or found.
         ClientIdMissing = "client-id-missing",
         /// No client secret is provisioned.

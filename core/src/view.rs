@@ -5,7 +5,7 @@ use super::pairing::FlowView;
 use super::refresh::first_warning_lead;
 use crate::{
     BootTime, CallError, Context, Core, DeviceInfo, Effect, ErrorWord, FaultKind, Generation, PairingState, Reason,
-    Snapshot, TokenState, WallTime,
+    Snapshot, TokenState, WallTime, remedy,
 };
 
 /// What was shown to the world, and what is shown of errors.
@@ -69,13 +69,14 @@ impl Core {
             .credential
             .served()
             .filter(|credential| credential.has_access_token());
+        let generation = served.map_or(Generation::NONE, Credential::generation);
         Snapshot {
             pairing,
             reason,
             paired: self.credential.is_paired(),
-            attention: self.attention(now),
+            attention: self.attention(now, generation),
             token: self.token_view(now),
-            generation: served.map_or(Generation::NONE, Credential::generation),
+            generation,
             device: self
                 .credential
                 .paired()
@@ -125,6 +126,10 @@ impl Core {
         if self.refresh.client_rejected() {
             return Reason::ClientRejected;
         }
+        // Without a mark no refresh is sent, and the next power-off takes what is in memory alone.
+        if self.storage.failing().is_some() {
+            return Reason::StorageFailed;
+        }
         if credential.refresh_token().is_none() {
             return Reason::NoRefreshToken;
         }
@@ -143,19 +148,18 @@ impl Core {
         }
     }
 
-    fn attention(&self, now: BootTime) -> bool {
-        let Some(credential) = self.credential.paired() else {
-            return !self.setup.is_ready() || reason_needs_person(self.credential.reason());
+    /// Uploads cannot work, or will stop, and a person has to act: what the reason asks that is in
+    /// force, whatever a flow shows, or an end that is near.
+    fn attention(&self, now: BootTime, generation: Generation) -> bool {
+        let paired = self.credential.paired();
+        let reason = match (paired, self.setup.missing()) {
+            (Some(_), _) => self.paired_reason(now),
+            (None, Some(missing)) => missing,
+            (None, None) => self.credential.reason(),
         };
-        !self.setup.is_ready()
-            || self.refresh.client_rejected()
-            || credential.refresh_token().is_none()
-            || !credential.has_access_token()
-            // Nobody is offline: something here is in the way, and does not mend itself.
-            || (credential.is_unusable(now) && matches!(self.refresh.failing(), Some(CallError::Local(_))))
-            || credential.refresh_ends().is_some_and(|end| {
-                end.before(first_warning_lead(self.setup.policy().refresh_token_life)) <= now
-            })
+        let ends = paired.and_then(Credential::refresh_ends);
+        let lead = first_warning_lead(self.setup.policy().refresh_token_life);
+        remedy(paired.is_some(), reason, generation).is_some() || ends.is_some_and(|end| end.before(lead) <= now)
     }
 
     fn token_view(&self, now: BootTime) -> TokenState {
@@ -173,34 +177,5 @@ impl Core {
         } else {
             TokenState::Valid
         }
-    }
-}
-
-/// Whether a pairing ended in a way that only a person can mend. An untouched device and one
-/// unpaired on purpose wait for nobody.
-const fn reason_needs_person(reason: Reason) -> bool {
-    match reason {
-        Reason::ClientRejected
-        | Reason::Revoked
-        | Reason::RefreshTokenExpired
-        | Reason::RefreshAnswerLost
-        | Reason::NoRefreshToken
-        | Reason::ClientIdMissing
-        | Reason::ClientSecretMissing
-        | Reason::StateKeyMissing
-        | Reason::StateKeyMismatch
-        | Reason::ForeignRecord
-        | Reason::RecordDamaged => true,
-        Reason::None
-        | Reason::NeverPaired
-        | Reason::CodeExpired
-        | Reason::Cancelled
-        | Reason::Denied
-        | Reason::GaveUp
-        | Reason::Unpaired
-        | Reason::Offline
-        | Reason::ClockNotSet
-        | Reason::ServerError
-        | Reason::LocalFault => false,
     }
 }

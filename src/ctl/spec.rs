@@ -187,14 +187,20 @@ pub(super) const GLOBAL: &[Opt] = &[
 /// Exit codes as people read them. [`super::exit::Exit`] gives them out.
 pub(super) const EXIT_CODES: &[(u8, &str)] = &[
     (0, "done; status: paired; check: nothing failed"),
-    (1, "failed; check: something failed"),
+    (
+        1,
+        "failed; check: something failed; status: paired, but a disk, a configuration or the server is in the way",
+    ),
     (2, "wrong usage"),
     (3, "not paired"),
     (
         4,
         "not provisioned: client id, client secret or state key is missing, or the server refuses this client",
     ),
-    (5, "offline, or the clock is not set"),
+    (
+        5,
+        "offline, or the clock is not set, or another certificate came than the server's",
+    ),
     (6, "access denied"),
     (7, "the daemon or the bus cannot be reached"),
     (

@@ -9,7 +9,7 @@ use super::output::one_line;
 use super::watch;
 use crate::messages;
 use c2c_auth_client::proxy::LastError;
-use c2c_auth_core::{ErrorWord, Generation, PairingState, Reason, TokenState};
+use c2c_auth_core::{ErrorWord, Generation, PairingState, Reason, Remedy, TokenState, remedy};
 
 pub(super) mod dead;
 
@@ -45,13 +45,27 @@ impl Status {
         serde_json::from_value(values).map_err(|error| Failure::failed(format!("the daemon's answer: {error}")))
     }
 
+    /// What a script learns from the exit code. [`Exit::Ok`]: paired, and no reason asks a person
+    /// to act before a token can be had.
     #[must_use]
     pub(super) fn exit(&self) -> Exit {
         match PairingState::from_word(&self.pairing_state) {
+            Some(PairingState::Paired) => match self.remedy() {
+                // It is paired, and what ends it soon is told by `attention-needed`.
+                None | Some(Remedy::Pair) => Exit::Ok,
+                Some(Remedy::Provision) => Exit::NotProvisioned,
+                Some(Remedy::Network) => Exit::Offline,
+                Some(Remedy::Device | Remedy::Server) => Exit::Failed,
+            },
             _ if self.paired => Exit::Ok,
             Some(PairingState::Unprovisioned) => Exit::NotProvisioned,
             _ => Exit::NotPaired,
         }
+    }
+
+    fn remedy(&self) -> Option<Remedy> {
+        let reason = Reason::from_word(&self.pairing_reason)?;
+        remedy(true, reason, Generation(self.generation))
     }
 
     /// For people. `now`: seconds since 1970.

@@ -255,8 +255,10 @@ impl From<&LogEvent> for Entry {
             LogEvent::StoreFailed => Self::new(
                 Priority::Error,
                 STORE_FAILED,
-                "The state directory cannot be written; tokens are kept in memory and writing is retried. Check its free space \
-                 and mount; c2c-authctl check names it.",
+                format!(
+                    "The state directory cannot be written; tokens are kept in memory and writing is retried. {}.",
+                    messages::reason(Reason::StorageFailed).cure
+                ),
             ),
             LogEvent::StoreRecovered => Self::new(
                 Priority::Info,

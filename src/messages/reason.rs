@@ -24,6 +24,13 @@ const ONLINE: &str =
 const JOURNAL: &str = "See the journal: journalctl -u c2c-authd";
 const PROVISION: &str = "Run: c2c-authctl provision";
 
+/// An expired certificate, one of another name and one of an unknown CA alike: which it is says the
+/// log.
+pub(super) const UNTRUSTED: &str = "the network puts another certificate before the server's: a login page of this network, or \
+                                    traffic inspection; or tls.ca-file is missing";
+const TRUST_AND_WAIT: &str = "Log in to the network if it has a login page; else check the date of this device, and tls.ca-file in \
+                              the configuration; the device tries again by itself";
+
 /// Why the pairing state is what it is.
 pub(crate) const fn reason(reason: Reason) -> Words {
     match reason {
@@ -47,6 +54,7 @@ pub(crate) const fn reason(reason: Reason) -> Words {
             "the device was offline for too long and its authorization expired",
             PAIR,
         ),
+        Reason::AuthorizationExpired => words("the time is over that the user chose when the device was paired", PAIR),
         Reason::RefreshAnswerLost => words(
             "the connection broke while the server renewed the tokens, and the new ones never arrived",
             "Nothing is broken; pair this device, on its screen or by: c2c-authctl pair",
@@ -64,6 +72,7 @@ pub(crate) const fn reason(reason: Reason) -> Words {
             "the clock is not set, so the server's certificate cannot be checked",
             "Set the clock, or let NTP set it; the device tries again by itself",
         ),
+        Reason::TlsUntrusted => words(UNTRUSTED, TRUST_AND_WAIT),
         Reason::ServerError => words(
             "the server gave no usable answer; a captive portal may be in the way",
             "Check the network, and the journal: journalctl -u c2c-authd; the device tries again by itself",
@@ -71,6 +80,10 @@ pub(crate) const fn reason(reason: Reason) -> Words {
         Reason::LocalFault => words(
             "something on this device is in the way, or its configuration does not fit the server",
             "See the journal: journalctl -u c2c-authd; the device tries again by itself",
+        ),
+        Reason::StorageFailed => words(
+            "the state directory cannot be written",
+            "Free some space on its file system, or make it writable; c2c-authctl check names it, and the device tries again by itself",
         ),
         Reason::ClientIdMissing => words(
             "no client id is configured or found",
@@ -105,6 +118,16 @@ pub(crate) const fn flow_end(why: Reason) -> Words {
         Reason::ServerError => words(
             "the server refused several codes in a row, or the only one",
             "Look at the journal (journalctl -u c2c-authd) for its error, then pair this device, on its screen or by: c2c-authctl pair",
+        ),
+        Reason::TlsUntrusted => words(
+            reason(why).what,
+            "Log in to the network if it has a login page, else check tls.ca-file; then pair this device, on its screen or by: \
+             c2c-authctl pair",
+        ),
+        Reason::StorageFailed => words(
+            reason(why).what,
+            "Free some space on its file system, or make it writable (c2c-authctl check names it); then pair this device, on its \
+             screen or by: c2c-authctl pair",
         ),
         Reason::LocalFault => words(
             reason(why).what,
@@ -178,7 +201,7 @@ pub(crate) const fn error(word: ErrorWord) -> Words {
         ErrorWord::ClockNotSet => words("the clock was not set", reason(Reason::ClockNotSet).cure),
         ErrorWord::TlsUntrusted => words(
             "the server's certificate was not trusted",
-            "Check the network (does something in between inspect traffic?) and tls.ca-file in the configuration",
+            reason(Reason::TlsUntrusted).cure,
         ),
         ErrorWord::AnswerLost => words("the connection broke before the server's answer", ONLINE),
         ErrorWord::ServerError => words("the server gave no usable answer", ONLINE),
@@ -191,7 +214,7 @@ pub(crate) const fn error(word: ErrorWord) -> Words {
         ErrorWord::BadUserCode => words("the server sent a malformed pairing code", JOURNAL),
         ErrorWord::StorageFailed => words(
             "the state directory could not be written",
-            "Check its free space and mount; c2c-authctl check names it",
+            reason(Reason::StorageFailed).cure,
         ),
         ErrorWord::PairingLost => words("the server refused for good to renew the tokens", PAIR),
         ErrorWord::TokenRefused => words("the server refused an access token before its end", JOURNAL),

@@ -156,6 +156,7 @@ const fn needs_person(reason: Reason) -> bool {
     match reason {
         Reason::Revoked
         | Reason::RefreshTokenExpired
+        | Reason::AuthorizationExpired
         | Reason::RefreshAnswerLost
         | Reason::NoRefreshToken
         | Reason::ClientRejected
@@ -170,8 +171,10 @@ const fn needs_person(reason: Reason) -> bool {
         | Reason::Unpaired
         | Reason::Offline
         | Reason::ClockNotSet
+        | Reason::TlsUntrusted
         | Reason::ServerError
         | Reason::LocalFault
+        | Reason::StorageFailed
         | Reason::ClientIdMissing
         | Reason::ClientSecretMissing
         | Reason::StateKeyMissing

@@ -1,6 +1,7 @@
 //! Scenarios: the rules of pairing and refreshing, each as a short scenario with simulated time.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod attention;
 mod clock;
 mod fixture;
 mod insisting;

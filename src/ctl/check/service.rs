@@ -135,14 +135,13 @@ fn judge(unit: &Unit) -> Finding {
     }
 }
 
+/// The daemon's word counts as it is: this says `FAIL` where `AttentionNeeded` does, and nowhere
+/// else.
 fn answered(status: &Status) -> Finding {
     const CHECK: &str = "daemon";
     let (what, cure) = status.told();
-    if status.exit() == Exit::NotProvisioned {
-        return Finding::fail(CHECK, what, cure);
-    }
     if status.attention_needed {
-        Finding::warn(CHECK, what, cure)
+        Finding::fail(CHECK, what, cure)
     } else {
         Finding::ok(CHECK, what)
     }

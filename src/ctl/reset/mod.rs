@@ -218,7 +218,14 @@ async fn unpair(bus: &BusAddress) -> Result<Unpaired, Failure> {
 fn is_tombstone(reason: &str) -> bool {
     use Reason as R;
     match Reason::from_word(reason) {
-        Some(R::Unpaired | R::Revoked | R::RefreshTokenExpired | R::RefreshAnswerLost | R::NoRefreshToken) => true,
+        Some(
+            R::Unpaired
+            | R::Revoked
+            | R::RefreshTokenExpired
+            | R::AuthorizationExpired
+            | R::RefreshAnswerLost
+            | R::NoRefreshToken,
+        ) => true,
         // The flow ended, or there is something to be mended first.
         Some(
             R::None
@@ -230,8 +237,10 @@ fn is_tombstone(reason: &str) -> bool {
             | R::ClientRejected
             | R::Offline
             | R::ClockNotSet
+            | R::TlsUntrusted
             | R::ServerError
             | R::LocalFault
+            | R::StorageFailed
             | R::ClientIdMissing
             | R::ClientSecretMissing
             | R::StateKeyMissing

@@ -184,6 +184,36 @@ fn the_exit_code_tells_paired_from_not_paired_from_not_provisioned() {
 }
 
 #[test]
+fn the_exit_code_of_a_paired_device_follows_from_the_reason() {
+    let exit = |reason: Reason, generation| {
+        let status = Status {
+            pairing_reason: reason.word().to_owned(),
+            generation,
+            ..paired()
+        };
+        status.exit()
+    };
+    for &reason in Reason::ALL {
+        let expected = match reason {
+            Reason::StorageFailed | Reason::LocalFault => Exit::Failed,
+            Reason::TlsUntrusted => Exit::Offline,
+            Reason::ClientRejected
+            | Reason::ClientIdMissing
+            | Reason::ClientSecretMissing
+            | Reason::StateKeyMissing => Exit::NotProvisioned,
+            _ => Exit::Ok,
+        };
+        assert_eq!(exit(reason, 7), expected, "{reason:?}");
+    }
+    assert_eq!(exit(Reason::ServerError, 0), Exit::Failed, "no token can be used");
+    let later = Status {
+        pairing_reason: "a-word-of-tomorrow".to_owned(),
+        ..paired()
+    };
+    assert_eq!(later.exit(), Exit::Ok);
+}
+
+#[test]
 fn times_are_told_in_the_unit_that_matters() {
     let told =
         [0, 9, 10, 59, 60, 3_599, 3_600, 7_200, 86_399, 86_400, 864_000].map(|past| ago(1_000_000, 1_000_000 - past));

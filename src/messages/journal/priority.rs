@@ -29,13 +29,16 @@ pub(super) const fn of_flow_end(reason: Reason) -> Priority {
         | Reason::Unpaired => Priority::Info,
         Reason::Revoked
         | Reason::RefreshTokenExpired
+        | Reason::AuthorizationExpired
         | Reason::RefreshAnswerLost
         | Reason::NoRefreshToken
         | Reason::Offline
         | Reason::ClockNotSet
+        | Reason::TlsUntrusted
         | Reason::ServerError
         | Reason::LocalFault => Priority::Warning,
         Reason::ClientRejected
+        | Reason::StorageFailed
         | Reason::ClientIdMissing
         | Reason::ClientSecretMissing
         | Reason::StateKeyMissing

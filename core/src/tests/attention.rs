@@ -1,0 +1,97 @@
+//! `AttentionNeeded` and the reason beside it: uploads cannot work, or will stop, and a person has
+//! to act.
+
+use super::refreshing::due;
+use super::*;
+
+/// What stands beside `AttentionNeeded`.
+fn told(fixture: &Fixture) -> (Reason, bool) {
+    (fixture.core.snapshot().reason, fixture.core.snapshot().attention)
+}
+
+#[test]
+fn what_keeps_a_dead_token_from_being_renewed_asks_for_a_person_unless_it_ends_by_itself() {
+    for (kind, reason, attention) in [
+        (FaultKind::Offline, Reason::Offline, false),
+        (FaultKind::Lost, Reason::Offline, false),
+        (FaultKind::ClockNotSet, Reason::ClockNotSet, false),
+        (FaultKind::Garbled, Reason::ServerError, false),
+        (FaultKind::RateLimited, Reason::ServerError, false),
+        (FaultKind::Refused, Reason::ServerError, false),
+        (FaultKind::Local(LocalFault::NoEndpoint), Reason::LocalFault, true),
+    ] {
+        let mut fixture = Fixture::overslept();
+        fixture.prepare(PrepareAnswer::Failed(fault(kind)));
+        assert_eq!(told(&fixture), (reason, attention), "{kind:?}");
+        let call = fixture.get_token(None);
+        for _ in 0..4 {
+            fixture.advance(secs(5));
+            if fixture.out(is_prepare) {
+                fixture.prepare(PrepareAnswer::Failed(fault(kind)));
+            }
+        }
+        fixture.error(call);
+
+        fixture.get_token(None);
+        fixture.advance(secs(120));
+        fixture.refresh_to(2);
+        assert_eq!(told(&fixture), (Reason::None, false), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_mark_that_the_disk_does_not_take_is_told_at_once_and_until_the_first_good_write() {
+    let mut fixture = due();
+    assert_eq!(told(&fixture), (Reason::None, false));
+    fixture.disk_works = false;
+    fixture.prepare(PrepareAnswer::Ready);
+    assert_eq!(told(&fixture), (Reason::StorageFailed, true));
+    assert_eq!(
+        fixture.core.snapshot().token,
+        TokenState::Valid,
+        "it will stop, and has not yet"
+    );
+    fixture.advance(secs(3600));
+    assert_eq!(told(&fixture), (Reason::StorageFailed, true), "no retry hides it");
+    fixture.disk_works = true;
+    fixture.advance(secs(60));
+    assert_eq!(told(&fixture), (Reason::None, false));
+    fixture.refresh_to(2);
+}
+
+#[test]
+fn a_dead_token_whose_mark_cannot_be_written_is_told_with_its_cause() {
+    let mut fixture = Fixture::overslept();
+    fixture.disk_works = false;
+    fixture.prepare(PrepareAnswer::Ready);
+    assert_eq!(fixture.core.snapshot().token, TokenState::Stale);
+    assert_eq!(told(&fixture), (Reason::StorageFailed, true));
+    let call = fixture.get_token(None);
+    fixture.advance(secs(20));
+    assert_eq!(fixture.error(call), CallError::StorageFailed);
+}
+
+#[test]
+fn a_record_in_the_runtime_directory_alone_is_told_across_a_start() {
+    let mut fixture = due();
+    fixture.prepare(PrepareAnswer::Ready);
+    fixture.disk_works = false;
+    fixture.refresh(RefreshAnswer::Granted(grant(2)));
+    assert_eq!(fixture.stored().kept, Kept::Spilled);
+    assert_eq!(told(&fixture), (Reason::StorageFailed, true));
+    let mut restarted = Fixture::failing(fixture.stored(), fixture.now);
+    assert_eq!(told(&restarted), (Reason::StorageFailed, true));
+    restarted.disk_works = true;
+    restarted.advance(secs(60));
+    assert_eq!(told(&restarted), (Reason::None, false));
+}
+
+#[test]
+fn a_flow_beside_the_pairing_hides_the_reason_and_not_the_need() {
+    let mut fixture = due();
+    fixture.disk_works = false;
+    fixture.prepare(PrepareAnswer::Ready);
+    fixture.start_pairing(true);
+    assert_eq!(fixture.state(), (PairingState::RequestingCode, Reason::None));
+    assert!(fixture.core.snapshot().attention);
+}
