@@ -188,7 +188,8 @@ impl Fault {
     /// What a waiting caller is told.
     pub(super) const fn call_error(self) -> CallError {
         match self.kind {
-            FaultKind::Offline | FaultKind::Untrusted | FaultKind::Lost => CallError::Offline,
+            FaultKind::Offline | FaultKind::Lost => CallError::Offline,
+            FaultKind::Untrusted => CallError::Untrusted,
             FaultKind::ClockNotSet => CallError::ClockNotSet,
             FaultKind::Local(fault) => CallError::Local(fault),
             FaultKind::Garbled | FaultKind::RateLimited | FaultKind::Refused => CallError::ServerError,

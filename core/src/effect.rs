@@ -174,6 +174,8 @@ pub enum CallError {
     Offline,
     /// The clock is not set.
     ClockNotSet,
+    /// Another certificate than the server's came.
+    Untrusted,
     /// The server refuses this client, its secret or what it asks for.
     ClientRejected,
     /// The server answers, but not as its protocol says.

@@ -142,6 +142,7 @@ impl Core {
         match self.refresh.failing() {
             Some(CallError::Offline) => Reason::Offline,
             Some(CallError::ClockNotSet) => Reason::ClockNotSet,
+            Some(CallError::Untrusted) => Reason::TlsUntrusted,
             Some(CallError::ServerError) => Reason::ServerError,
             Some(CallError::Local(_)) => Reason::LocalFault,
             _ => Reason::None,

@@ -74,6 +74,12 @@ impl Page {
                 "Not paired yet",
                 "The device cannot reach the server. Check its network and look at the device; you can close this page.",
             ),
+            Err(CallError::Untrusted) => (
+                "502 Bad Gateway",
+                "Not paired yet",
+                "The network of the device puts another certificate before the server's. Does it want a login? Look at the \
+                 device; you can close this page.",
+            ),
             Err(CallError::ClockNotSet) => (
                 "502 Bad Gateway",
                 "Not paired yet",

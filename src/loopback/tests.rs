@@ -137,6 +137,7 @@ async fn the_browser_of_the_flow_is_handed_on_and_told_how_it_ended() {
         (Err(CallError::WrongState), "used before"),
         (Err(CallError::NoPairing), "has ended"),
         (Err(CallError::Offline), "cannot reach the server"),
+        (Err(CallError::Untrusted), "another certificate"),
         (Err(CallError::ClientRejected), "refuses this device"),
         (Err(CallError::ServerError), "did not complete"),
         (Err(CallError::TooOften { wait: Duration::ZERO }), "Reload this page"),

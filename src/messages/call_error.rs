@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use super::contract::ErrorName as K;
+use super::reason::UNTRUSTED;
 use c2c_auth_core::{CallError, LocalFault};
 
 /// The error's name, and what is wrong with what to do about it.
@@ -31,6 +32,7 @@ pub(crate) fn call_error(error: CallError) -> (K, Cow<'static, str>) {
             K::ClockNotSet,
             "the clock is not set, so the server's certificate cannot be checked: set the clock or wait for NTP",
         ),
+        CallError::Untrusted => (K::Offline, UNTRUSTED),
         CallError::ClientRejected => (
             K::ClientRejected,
             "the server refuses this client: its id, its secret or what it asks for",
@@ -46,7 +48,7 @@ pub(crate) fn call_error(error: CallError) -> (K, Cow<'static, str>) {
         }
         CallError::StorageFailed => (
             K::StorageFailed,
-            "the state directory cannot be written: check its free space and mount",
+            "the state directory cannot be written: free some space on its file system, or make it writable",
         ),
         CallError::Timeout => (
             K::Timeout,

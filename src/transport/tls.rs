@@ -288,8 +288,13 @@ impl Connector {
                 tracing::warn!(%address, cause = %error, "certificate is not trusted");
                 FaultKind::Untrusted
             }
-            // Not TLS, not a common version, or cut: a captive portal or a middlebox, and nothing
-            // was sent.
+            // It answers and refuses: a server that speaks HTTP/2 alone, or no version that we do,
+            // or something in between. Nothing else tells a person which.
+            Some(rustls::Error::AlertReceived(_) | rustls::Error::PeerIncompatible(_)) => {
+                tracing::warn!(%address, cause = %error, "TLS is refused");
+                FaultKind::Offline
+            }
+            // Not TLS, or cut: a captive portal or a middlebox, and nothing was sent.
             Some(_) | None => {
                 tracing::debug!(%address, cause = %error, "no TLS");
                 FaultKind::Offline

@@ -245,6 +245,7 @@ pub(super) const fn fault_reason(fault: Fault) -> Reason {
     match fault.call_error() {
         CallError::Offline => Reason::Offline,
         CallError::ClockNotSet => Reason::ClockNotSet,
+        CallError::Untrusted => Reason::TlsUntrusted,
         CallError::Local(_) => Reason::LocalFault,
         _ => Reason::ServerError,
     }

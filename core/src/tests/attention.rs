@@ -15,6 +15,7 @@ fn what_keeps_a_dead_token_from_being_renewed_asks_for_a_person_unless_it_ends_b
         (FaultKind::Offline, Reason::Offline, false),
         (FaultKind::Lost, Reason::Offline, false),
         (FaultKind::ClockNotSet, Reason::ClockNotSet, false),
+        (FaultKind::Untrusted, Reason::TlsUntrusted, true),
         (FaultKind::Garbled, Reason::ServerError, false),
         (FaultKind::RateLimited, Reason::ServerError, false),
         (FaultKind::Refused, Reason::ServerError, false),
@@ -30,12 +31,33 @@ fn what_keeps_a_dead_token_from_being_renewed_asks_for_a_person_unless_it_ends_b
                 fixture.prepare(PrepareAnswer::Failed(fault(kind)));
             }
         }
-        fixture.error(call);
+        let error = fixture.error(call);
+        assert_eq!(error == CallError::Untrusted, kind == FaultKind::Untrusted, "{error:?}");
 
         fixture.get_token(None);
         fixture.advance(secs(120));
         fixture.refresh_to(2);
         assert_eq!(told(&fixture), (Reason::None, false), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_code_that_another_certificate_keeps_away_says_so_and_the_clock_goes_first() {
+    for (kind, reason, error) in [
+        (FaultKind::Untrusted, Reason::TlsUntrusted, CallError::Untrusted),
+        (FaultKind::ClockNotSet, Reason::ClockNotSet, CallError::ClockNotSet),
+    ] {
+        let mut fixture = Fixture::unpaired();
+        let call = fixture.start_pairing(false);
+        for _ in 0..3 {
+            fixture.answer(is_code, Answer::Code(CodeAnswer::Failed(fault(kind))));
+            assert_eq!(fixture.state(), (PairingState::RequestingCode, reason));
+            assert!(!fixture.core.snapshot().attention, "the person stands before it");
+            fixture.advance(secs(20));
+        }
+        assert_eq!(fixture.error(call), error);
+        fixture.show_code();
+        assert_eq!(fixture.state(), (PairingState::AwaitingUser, Reason::None));
     }
 }
 

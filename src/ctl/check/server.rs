@@ -101,11 +101,11 @@ fn judge(
             ("tls", told(Reason::ClockNotSet, cure))
         }
         FaultKind::Untrusted => {
-            let cure = "Check the clock, the network (does something in between inspect traffic?), the package \
-                        ca-certificates, and tls.ca-file in the configuration";
+            let cure = messages::reason(Reason::TlsUntrusted).cure;
+            let (what, cure) = told(Reason::TlsUntrusted, cure);
             (
                 "tls",
-                (format!("the certificate of {host} is not trusted{because}"), cure),
+                (format!("the certificate of {host} is not trusted: {what}"), cure),
             )
         }
         FaultKind::Offline => {

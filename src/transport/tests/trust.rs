@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::log::Log;
 use super::*;
 
 #[tokio::test]
@@ -30,6 +31,39 @@ async fn a_server_that_speaks_no_tls_is_offline() {
         client_of(&server).send(&poll()).await.answer,
         poll_failed(FaultKind::Offline)
     );
+}
+
+/// A server that speaks HTTP/2 alone refuses in the handshake, and so may a box in between.
+#[tokio::test]
+async fn a_refused_handshake_is_offline_and_the_log_says_by_which_alert() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    for (alert, name) in [
+        (40, "HandshakeFailure"),
+        (70, "ProtocolVersion"),
+        (120, "NoApplicationProtocol"),
+    ] {
+        let server = Server::start([]).await;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("https://127.0.0.1:{}", listener.local_addr().unwrap().port());
+        let refusing = async {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut hello = [0; 4096];
+            stream.read(&mut hello).await.unwrap();
+            // RFC 8446 §6: a fatal alert.
+            stream.write_all(&[21, 3, 3, 0, 2, 2, alert]).await.unwrap();
+            stream
+        };
+        let log = Log::start();
+        let client = client_with(&base, &server.ca_file(), FloorClock::new(WallTime::default()));
+        let poll = poll();
+        let (outcome, _stream) = tokio::join!(client.send(&poll), refusing);
+        assert_eq!(outcome.answer, poll_failed(FaultKind::Offline), "{name}");
+        let text = log.text();
+        assert!(
+            text.lines().any(|line| line.contains("WARN") && line.contains(name)),
+            "{name}: {text}"
+        );
+    }
 }
 
 #[tokio::test]
