@@ -3,6 +3,7 @@
 
 mod onlooker;
 mod terminal;
+mod verdicts;
 
 use std::fs;
 use std::os::unix::net::UnixListener;
