@@ -1,4 +1,4 @@
-//! What the tool prints: results on standard output, everything else on standard error.
+//! The output of the tool: results on standard output, everything else on standard error.
 //!
 //! Names of files, texts of a server and what the bus brings are other people's. Must never: let
 //! one of them command the terminal that it is printed on, which is often root's.
@@ -66,7 +66,7 @@ fn to_json(value: &impl serde::Serialize) -> Result<String, Failure> {
         .map_err(|error| Failure::failed(format!("no JSON: {error}")))
 }
 
-/// JSON escapes control characters of ASCII alone; the others mean as much to a terminal.
+/// JSON escapes control characters of ASCII alone. The others mean as much to a terminal.
 pub(super) fn json_escaped(json: &str) -> String {
     json.chars().fold(String::with_capacity(json.len()), |mut out, c| {
         if is_unsafe(c) && c != '\n' {

@@ -16,8 +16,8 @@ pub(super) trait Reopen: Folder + Sized {
     /// True if the path leads to another directory by now, or to none.
     fn is_replaced(&self) -> bool;
 
-    /// The directory that the path leads to now, judged as at the start, and locked if that is asked
-    /// for.
+    /// The directory that the path leads to now, judged as at the start, and locked if that is
+    /// asked for.
     fn reopen(&self, locked: bool) -> Result<Self, OpenError>;
 }
 

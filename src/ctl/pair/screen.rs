@@ -1,4 +1,4 @@
-//! What `pair` shows while it waits: the code, its picture, its countdown.
+//! The terminal while `pair` waits: the code, its picture, its countdown.
 //!
 //! Must never: write a code to anything but standard output, or change the pairing that it shows.
 //! Invariants: on a terminal the code is the last thing that stands there, and is taken back before
@@ -26,7 +26,7 @@ pub(super) struct Screen<'a> {
     pub(super) clock: Interval,
     /// `None`: a pipe.
     terminal: Option<Terminal>,
-    /// What stands on the terminal now. The cursor is in the last line, the countdown.
+    /// The lines on the terminal now. The cursor is in the last one, the countdown.
     drawn: Vec<Line>,
     said: String,
 }
@@ -125,8 +125,8 @@ impl<'a> Screen<'a> {
     }
 
     /// Says something above the code, which is over, or is drawn again by the next [`Self::show`].
-    /// While there is none, there is nothing to count down. The signals of a start may be read after
-    /// its answer: what was shown then stays.
+    /// While there is none, there is nothing to count down. The signals of a start may be read
+    /// after its answer: what was shown then stays.
     pub(super) fn say(&mut self, text: &str) {
         self.valid_until = None;
         if text.is_empty() || text == self.said {

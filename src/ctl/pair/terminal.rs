@@ -9,7 +9,7 @@ use std::io::{self, IsTerminal};
 
 use rustix::termios::tcgetwinsize;
 
-/// What a terminal without a size of its own has, such as a serial line.
+/// The size of a terminal without one of its own, such as a serial line.
 const USUAL: Size = Size { columns: 80, rows: 24 };
 /// Blank columns between a picture and the text beside it.
 const GAP: usize = 2;
@@ -70,7 +70,7 @@ impl Terminal {
     }
 }
 
-/// Rows of one width, in columns; an escape sequence takes none.
+/// Rows of one width, in columns. An escape sequence takes none.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::ctl) struct Picture {
     pub(in crate::ctl) width: usize,

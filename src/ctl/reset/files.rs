@@ -54,8 +54,8 @@ pub(super) fn records(site: &Site, state: &Path) -> bool {
     SLOTS.iter().any(|name| may_be_file(&state.join(name))) || may_be_file(&site.runtime_directory().join(SPILL))
 }
 
-/// Whether the daemon may have written it: it writes regular files, and follows no link. Where that
-/// cannot be told it may.
+/// True if the daemon may have written it: it writes regular files, and follows no link. Also true
+/// where nobody can tell.
 fn may_be_file(path: &Path) -> bool {
     match fs::symlink_metadata(path) {
         Ok(found) => found.is_file(),

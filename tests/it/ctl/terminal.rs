@@ -170,7 +170,7 @@ impl OnTerminal {
         kill_process(pid, Signal::INT).unwrap();
     }
 
-    /// What stands there in the end, all that came, and how many pictures stood there at once.
+    /// The text on the screen in the end, all that came, and how many pictures stood there at once.
     fn end(mut self, code: i32) -> (String, String, usize) {
         assert_eq!(self.tool.wait().unwrap().code(), Some(code));
         self.reader.join().unwrap();

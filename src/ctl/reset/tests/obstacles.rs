@@ -1,4 +1,5 @@
-//! What is in the place of a file, or cannot be removed, is told and stops nothing.
+//! An obstacle in the place of a file, or a file that cannot be removed, is reported and stops
+//! nothing.
 
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
@@ -16,7 +17,7 @@ const ALL_OF_IT: FactoryReset = FactoryReset {
 /// Puts something at a path.
 type Make = fn(&Path);
 
-/// A machine whose files of one name are something else; the secret, which is to go in any case.
+/// A machine whose files of one name are something else. The secret is to go in any case.
 fn with(name: &str, make: Make) -> (tempfile::TempDir, Site, std::path::PathBuf) {
     let (folder, site) = machine(&["spare"]);
     let secret = site.path("/etc/credstore.encrypted/c2c-authd.client-secret");

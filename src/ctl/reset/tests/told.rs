@@ -117,8 +117,8 @@ fn what_a_server_that_was_not_told_still_has_is_told_for_each_kind() {
     }
 }
 
-/// Who answers: nobody; a daemon that was paired, was not, or cannot read the records; one that
-/// refuses.
+/// The answer comes from nobody, or from a daemon that was paired, was not, or cannot read the
+/// records, or from one that refuses.
 #[tokio::test]
 async fn what_is_held_back_is_told_by_what_was_done() {
     use Server::{NotTold, NothingToTell, Pending};
