@@ -3,6 +3,7 @@
 //! Invariant: the order of the table is the order of effects, ids and draws within one event.
 
 use super::calls::CallKind;
+use super::storage::Tokens;
 use crate::{BootTime, Context, Core, Effect, Now, OpId, Request};
 
 /// A start makes at most a handful of others due (a tombstone, a revocation, a code); more would be
@@ -27,7 +28,7 @@ const fn job(due: fn(&Core, Now) -> Option<BootTime>, start: fn(&mut Core, &mut 
     }
 }
 
-const JOBS: [Job; 15] = [
+const JOBS: [Job; 16] = [
     // The end of an unexpired token is due only because the view changes.
     job(|core, now| core.credential_end(now.boot), Core::end_if_unrefreshable),
     job(|core, now| core.credential.residual_end(now.boot), Core::end_residual),
@@ -62,6 +63,11 @@ const JOBS: [Job; 15] = [
     job(
         |core, now| core.refresh_starts(core.waited_for(now.boot)),
         Core::start_refresh,
+    ),
+    // After the refresh, which may use the mark.
+    job(
+        |core, now| core.unsent_mark_due(now.boot),
+        |core, cx| core.store_current(cx, Tokens::Same),
     ),
 ];
 

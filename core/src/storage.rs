@@ -30,9 +30,11 @@ pub(super) struct Storage {
     revocations: File,
     flow: File,
     retry: Retry,
-    /// The sends that the last record written by this process counts; it may hold a mark of which
-    /// memory knows that the server answered it.
+    /// The sends that the last record written by this process counts. The record may hold a mark of
+    /// which memory knows that the server answered it.
     sends: u32,
+    /// One of these sends was not made, and a crash would find it.
+    unsent_mark: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -126,13 +128,20 @@ impl Storage {
             .unwrap_or(Pending::Nothing)
     }
 
-    /// The refresh that the mark on its way was for is not sent.
-    pub(super) fn cancel_mark(&mut self) {
+    /// The refresh that the newest mark was written for is not sent. `sent`: the sends that are in
+    /// doubt without it.
+    pub(super) fn cancel_mark(&mut self, sent: u32) {
+        self.unsent_mark = self.sends > sent;
         for write in &mut self.unanswered {
             if write.what == What::Record(Pending::IntentMark) {
                 write.what = What::Record(Pending::Nothing);
             }
         }
+    }
+
+    /// The refresh that the newest mark was written for is sent.
+    pub(super) const fn use_mark(&mut self) {
+        self.unsent_mark = false;
     }
 
     /// The newest write without an answer. Since writes end in order, all are done when it is.
@@ -333,6 +342,14 @@ impl Core {
         }
     }
 
+    /// When the mark of a send that was not made is taken back: once no refresh is under way that
+    /// may use it. What the disk did not take is written again as memory has it, mark included.
+    pub(super) fn unsent_mark_due(&self, now: BootTime) -> Option<BootTime> {
+        let storage = &self.storage;
+        let reachable = storage.record.state == FileState::UpToDate && !storage.writes_record();
+        (storage.unsent_mark && self.refresh.is_idle() && reachable).then_some(now)
+    }
+
     pub(super) fn store(&mut self, cx: &mut Context<'_>, store: Store) -> OpId {
         let op = self.ids.next_op();
         match &store {
@@ -374,6 +391,7 @@ impl Core {
             Body::Paired(pairing) => pairing.mark.map_or(0, |mark| mark.sends),
             Body::Tombstone(_) => 0,
         };
+        self.storage.unsent_mark = false;
         let record = Box::new(Record {
             generation: self.credential.generation(),
             grant: self.credential.grant(),

@@ -2,6 +2,8 @@
 //!
 //! Must never: send without a mark on disk (I9), or send twice at a time (I2).
 
+use std::time::Duration;
+
 use super::schedule::{ADVISORY_CAP, CLIENT_REJECTED_WAIT};
 use super::{Replacement, State};
 use crate::backoff::Cause;
@@ -14,6 +16,10 @@ use crate::{
     OpId, PairingRecord, PrepareAnswer, Reason, RefreshAnswer, Request, TokenGrant, TokenKind, TokenPair, Unusable,
     WallTime,
 };
+
+/// How long after its proof a connection is used. A middlebox forgets an idle connection without a
+/// word to either end, and then the answer to a token that works once is lost for nothing.
+const PROOF_HOLDS: Duration = Duration::from_secs(10);
 
 impl Core {
     /// Step 1: a connection, proven alive before anything is risked on it.
@@ -136,12 +142,15 @@ impl Core {
         let State::Marking { prepared, mark } = self.refresh.state else {
             return;
         };
-        if ok {
+        if ok && cx.at().since(mark.at) <= PROOF_HOLDS {
             self.send_refresh(cx, prepared, mark);
-        } else {
-            self.refresh.state = State::Idle;
-            cx.emit(Effect::Cancel(prepared));
-            self.refresh.release(cx);
+            return;
+        }
+        self.abandon_refresh(cx, prepared);
+        if ok {
+            // The disk was slow: the same try goes on with another connection and this mark.
+            self.refresh.asked = true;
+            self.refresh.resend_early = true;
         }
     }
 
@@ -153,12 +162,12 @@ impl Core {
             .paired()
             .and_then(|credential| credential.refresh_token().cloned());
         let (true, Some(token)) = (self.may_refresh(), token) else {
-            cx.emit(Effect::Cancel(prepared));
-            self.refresh.release(cx);
+            self.abandon_refresh(cx, prepared);
             return;
         };
         self.yield_probe(cx);
         self.refresh.resend_early = false;
+        self.storage.use_mark();
         let op = self.request(cx, Request::Refresh { on: prepared, token });
         let mark = IntentMark { at: cx.at(), ..mark };
         self.refresh.state = State::Sent {
@@ -243,7 +252,9 @@ impl Core {
             }
             // The old access token tells whether the server carried it out.
             self.want_probe(cx);
-        } else if !fault.kind.unsent() {
+        } else if fault.kind.unsent() {
+            self.mark_unsent();
+        } else {
             self.unanswered(mark);
         }
         // The server was there a moment ago, whatever became of this connection.
@@ -372,13 +383,22 @@ impl Core {
                 cx.emit(Effect::Cancel(op));
                 self.refresh.state = State::Idle;
             }
-            State::Marking { prepared, .. } => {
-                cx.emit(Effect::Cancel(prepared));
-                self.refresh.release(cx);
-                self.storage.cancel_mark();
-                self.refresh.state = State::Idle;
-            }
+            State::Marking { prepared, .. } => self.abandon_refresh(cx, prepared),
             State::Idle | State::Sent { .. } | State::Storing(_) => {}
         }
+    }
+
+    /// A refresh that may have its mark on disk is not sent on this connection.
+    fn abandon_refresh(&mut self, cx: &mut Context<'_>, prepared: OpId) {
+        cx.emit(Effect::Cancel(prepared));
+        self.refresh.release(cx);
+        self.refresh.state = State::Idle;
+        self.mark_unsent();
+    }
+
+    /// The newest mark announced a send that was not made.
+    fn mark_unsent(&mut self) {
+        let doubted = self.credential.paired().and_then(|credential| credential.stored().mark);
+        self.storage.cancel_mark(doubted.map_or(0, |mark| mark.sends));
     }
 }

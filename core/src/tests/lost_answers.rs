@@ -222,7 +222,7 @@ fn only_a_verdict_ends_a_pairing_however_long_it_is_offline() {
 }
 
 /// On demand nothing is due by itself, so that every send after the first would be a resend.
-fn lost_on_demand() -> Fixture {
+pub(super) fn lost_on_demand() -> Fixture {
     let mut fixture = Fixture::paired_with(Policy {
         refresh: RefreshMode::OnDemand,
         ..policy()

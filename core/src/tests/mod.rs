@@ -17,6 +17,7 @@ mod restarting;
 mod serving;
 mod storing;
 mod unpairing;
+mod unsent;
 mod unusable;
 mod without_probe;
 
