@@ -9,11 +9,14 @@
 
 use std::time::Duration;
 
-use crate::{BootTime, CallError, CallId, Client, Command, Context, Core, OpId, Reply};
+use crate::{BootTime, CallError, CallId, Client, Context, Core, OpId, Reply};
 
 /// Longest any call may take: half of the 25 s after which common D-Bus bindings give up would be
 /// too short for a slow mobile link, and 25 s itself would lose the race.
 pub(super) const CALL_LIMIT: Duration = Duration::from_secs(20);
+
+/// The calls that wait for a write alone.
+const WRITE_CALLS: [CallKind; 3] = [CallKind::FlowEnd, CallKind::Durable, CallKind::Unpaired];
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Calls {
@@ -30,8 +33,8 @@ pub(super) struct PendingCall {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Wants {
-    /// The end of a write, before the command is looked at.
-    Retry(Command),
+    /// The end of the flow whose pairing is being written.
+    FlowEnd,
     /// The end of a write; with `record`, the record has to be right as well.
     Durable {
         /// Writes end in order: when this one has, those before it have too.
@@ -64,7 +67,7 @@ pub(super) struct TokenCall {
 /// The kinds of what calls want, in the order in which they are answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum CallKind {
-    Retry,
+    FlowEnd,
     Durable,
     Unpaired,
     PairingCode,
@@ -85,7 +88,7 @@ pub(super) enum Judgement {
 impl Wants {
     const fn kind(&self) -> CallKind {
         match self {
-            Self::Retry(_) => CallKind::Retry,
+            Self::FlowEnd => CallKind::FlowEnd,
             Self::Durable { .. } => CallKind::Durable,
             Self::Unpaired => CallKind::Unpaired,
             Self::PairingCode => CallKind::PairingCode,
@@ -202,30 +205,15 @@ impl Core {
         }
     }
 
-    /// Takes up the commands that waited for a pairing or a tombstone being written, all of them
-    /// once that has ended.
-    pub(super) fn retry_commands(&mut self, cx: &mut Context<'_>) {
-        let put_off = !self.storage.pending().keeps_pairing();
-        for call in self.calls.take(CallKind::Retry) {
-            match call.wants {
-                _ if call.deadline <= cx.at() => cx.reply(call.call, Err(CallError::Timeout)),
-                Wants::Retry(Command::StartPairing { caller, options }) if !put_off => {
-                    self.start_pairing_by(cx, call.call, caller, options, call.deadline);
-                }
-                Wants::Retry(command) if !put_off => self.command(cx, call.call, command),
-                wants => self.calls.push(call.call, call.deadline, wants),
-            }
-        }
-    }
-
     pub(super) fn write_calls_due(&self, now: BootTime) -> Option<BootTime> {
-        let kinds = [CallKind::Durable, CallKind::Unpaired];
-        kinds.into_iter().filter_map(|kind| self.call_due(kind, now)).min()
+        let due = WRITE_CALLS.into_iter().filter_map(|kind| self.call_due(kind, now));
+        due.min()
     }
 
     pub(super) fn answer_write_calls(&mut self, cx: &mut Context<'_>) {
-        self.answer_due(cx, CallKind::Durable);
-        self.answer_due(cx, CallKind::Unpaired);
+        for kind in WRITE_CALLS {
+            self.answer_due(cx, kind);
+        }
     }
 
     /// When a call of this kind is next due to be judged, even if nothing happens.
@@ -239,8 +227,7 @@ impl Core {
 
     fn judge(&self, call: &PendingCall, now: BootTime) -> Judgement {
         match &call.wants {
-            Wants::Retry(_) if self.storage.pending().keeps_pairing() => Judgement::WaitUntil(now),
-            Wants::Retry(_) | Wants::Durable { .. } | Wants::Unpaired => call.until_deadline(now),
+            Wants::FlowEnd | Wants::Durable { .. } | Wants::Unpaired => call.until_deadline(now),
             Wants::PairingCode => self.judge_starter(call, now),
             Wants::RedirectResult => call.or_at_deadline(now, self.flow_error()),
             Wants::ProbeResult { caller, .. } => self.judge_report(call, *caller, now),
@@ -271,7 +258,7 @@ impl Core {
     }
 
     /// Answers a call once everything asked of the disk so far is done.
-    pub(super) fn done_when_durable(&mut self, cx: &mut Context<'_>, call: CallId, record: bool) {
+    pub(super) fn done_when_durable(&mut self, cx: &mut Context<'_>, call: CallId, deadline: BootTime, record: bool) {
         match self.storage.newest_write() {
             Some(after) => {
                 let wants = Wants::Durable {
@@ -279,7 +266,7 @@ impl Core {
                     record,
                     failed: false,
                 };
-                self.calls.push(call, cx.at().after(CALL_LIMIT), wants);
+                self.calls.push(call, deadline, wants);
             }
             None => cx.reply(call, Ok(Reply::Done)),
         }

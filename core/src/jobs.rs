@@ -32,10 +32,7 @@ const JOBS: [Job; 16] = [
     // The end of an unexpired token is due only because the view changes.
     job(|core, now| core.credential_end(now.boot), Core::end_if_unrefreshable),
     job(|core, now| core.credential.residual_end(now.boot), Core::end_residual),
-    job(
-        |core, now| core.call_due(CallKind::Retry, now.boot),
-        Core::retry_commands,
-    ),
+    job(|core, now| core.order_due(now.boot), Core::carry_out_order),
     job(|core, now| core.write_calls_due(now.boot), Core::answer_write_calls),
     job(|core, _| core.warning_due(), Core::warn),
     job(|core, now| core.rewrite_due(core.waited_for(now.boot)), Core::rewrite),

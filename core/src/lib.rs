@@ -74,6 +74,7 @@ mod jobs;
 )]
 mod model;
 pub mod op;
+mod orders;
 mod pair_fate;
 mod pairing;
 mod pending;
@@ -99,6 +100,7 @@ use calls::Calls;
 use context::Context;
 use credential::Credentials;
 use op::Ids;
+use orders::Orders;
 use pairing::Flows;
 use probe::Probe;
 use refresh::Refresh;
@@ -142,6 +144,7 @@ pub struct Core {
     refresh: Refresh,
     pairing: Flows,
     calls: Calls,
+    orders: Orders,
     probe: Probe,
     revocations: Revocations,
     unpairing: Option<Unpairing>,
@@ -168,6 +171,7 @@ impl Core {
             refresh: Refresh::default(),
             pairing: Flows::default(),
             calls: Calls::default(),
+            orders: Orders::default(),
             probe: Probe::default(),
             revocations: Revocations::default(),
             unpairing: None,

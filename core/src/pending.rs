@@ -1,7 +1,5 @@
 //! What is on its way to disk, and what may be done meanwhile.
 
-use crate::Command;
-
 /// What the newest record on its way to disk is for. Until it is there, nothing may be concluded
 /// that would be written over it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -30,7 +28,7 @@ impl Pending {
     }
 
     /// Whether the pairing in hand stays the one in hand: it may be refreshed, another may be
-    /// revoked, and no command is put off. Until a new record is there, what was there before is
+    /// revoked, and no order is put off. Until a new record is there, what was there before is
     /// all that a crash would leave.
     pub(super) const fn keeps_pairing(self) -> bool {
         match self {
@@ -39,12 +37,13 @@ impl Pending {
         }
     }
 
-    /// Whether this command waits until the record is on disk.
-    pub(super) const fn puts_off(self, command: &Command) -> bool {
-        match self {
-            Self::Nothing | Self::IntentMark | Self::RefreshedPair => false,
-            Self::NewPairing => matches!(command, Command::CancelPairing | Command::Unpair),
-            Self::Tombstone => matches!(command, Command::StartPairing { .. }),
-        }
+    /// Whether `CancelPairing` and `Unpair` wait until the record is on disk.
+    pub(super) const fn puts_off_an_end(self) -> bool {
+        matches!(self, Self::NewPairing)
+    }
+
+    /// Whether `StartPairing` does.
+    pub(super) const fn puts_off_a_start(self) -> bool {
+        matches!(self, Self::Tombstone)
     }
 }

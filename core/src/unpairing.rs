@@ -13,7 +13,7 @@ use super::credential::stamp;
 use super::pair_fate::Source;
 use super::pending::Pending;
 use crate::{
-    CallError, CallId, Command, Context, Core, IntentMark, LogEvent, OpId, Reason, RefreshAnswer, TokenPair, WallTime,
+    CallError, CallId, Context, Core, IntentMark, LogEvent, OpId, Reason, RefreshAnswer, TokenPair, WallTime,
 };
 
 /// `Unpair` under way: the tombstone is being written.
@@ -40,20 +40,21 @@ impl Unpairing {
 
 impl Core {
     pub(super) fn unpair(&mut self, cx: &mut Context<'_>, call: CallId) {
-        let deadline = cx.at().after(CALL_LIMIT);
-        if self.unpairing.is_some() {
-            self.calls.push(call, deadline, Wants::Unpaired);
-            return;
-        }
         if !self.setup.has_state_key() {
             cx.reply(call, Err(CallError::NotProvisioned));
             return;
         }
-        if self.storage.pending().puts_off(&Command::Unpair) {
-            // A pairing that is being written this moment is unpaired as soon as it stands.
-            self.calls.push(call, deadline, Wants::Retry(Command::Unpair));
-            return;
+        self.calls.push(call, cx.at().after(CALL_LIMIT), Wants::Unpaired);
+        self.withdraw_start(cx);
+        if self.storage.pending().puts_off_an_end() {
+            self.orders.unpair();
+        } else if self.unpairing.is_none() {
+            self.begin_unpairing(cx);
         }
+    }
+
+    /// Answers the calls of `Unpair`, at once or when the disk has.
+    pub(super) fn begin_unpairing(&mut self, cx: &mut Context<'_>) {
         self.end_flow(cx, Reason::Unpaired);
         self.forget_flow_file(cx);
         if self.credential.has_residual() {
@@ -65,7 +66,7 @@ impl Core {
             if self.storage.record_behind() {
                 self.store_tombstone(cx, self.credential.reason(), Pending::Nothing);
             }
-            self.done_when_durable(cx, call, true);
+            self.unpaired_when_durable(cx, true);
             return;
         };
         let grant = credential.grant();
@@ -81,7 +82,6 @@ impl Core {
             self.revoke_pair(cx, grant, &candidate, None);
         }
         self.store_tombstone(cx, Reason::Unpaired, Pending::Tombstone);
-        self.calls.push(call, deadline, Wants::Unpaired);
         self.unpairing = Some(Unpairing {
             detached,
             refreshed: None,
@@ -104,11 +104,15 @@ impl Core {
         cx.log(LogEvent::Unpaired);
         if self.storage.flow_pending() {
             self.forget_flow_file(cx);
-            for call in self.calls.take(CallKind::Unpaired) {
-                self.done_when_durable(cx, call.call, false);
-            }
+            self.unpaired_when_durable(cx, false);
         } else {
             self.calls.answer(cx, CallKind::Unpaired, Ok(()));
+        }
+    }
+
+    fn unpaired_when_durable(&mut self, cx: &mut Context<'_>, record: bool) {
+        for call in self.calls.take(CallKind::Unpaired) {
+            self.done_when_durable(cx, call.call, call.deadline, record);
         }
     }
 

@@ -24,7 +24,7 @@ use showing::AwaitingUser;
 use crate::backoff::Change;
 use crate::calls::{CALL_LIMIT, CallKind, Judgement, PendingCall, Wants};
 use crate::{
-    BootTime, CallError, CallId, Command, Context, Core, Effect, FlowRecord, GrantKind, LogEvent, PairingOptions,
+    BootTime, CallError, CallId, Context, Core, Effect, FlowRecord, GrantKind, LogEvent, PairingOptions,
     PairingRecord, Reason, Reply, Request, Store, TokenPair,
 };
 
@@ -80,48 +80,38 @@ impl Core {
             .timeout
             .unwrap_or(CALL_LIMIT)
             .clamp(Duration::from_secs(1), CALL_LIMIT);
-        self.start_pairing_by(cx, call, caller, options, now.after(limit));
+        let runs = self.pairing.flow.as_ref().is_some_and(|flow| !flow.is_over(now));
+        if !runs && self.storage.pending().puts_off_a_start() {
+            self.orders.start(caller, options);
+        } else if !runs && let Err(error) = self.begin_flow(cx, caller, options) {
+            cx.reply(call, Err(error));
+            return;
+        }
+        self.calls.push(call, now.after(limit), Wants::PairingCode);
     }
 
-    /// `StartPairing`, to be answered by `deadline`.
-    pub(super) fn start_pairing_by(
+    /// Begins a flow. One that only waits for the answer to its last poll goes on as this one.
+    pub(super) fn begin_flow(
         &mut self,
         cx: &mut Context<'_>,
-        call: CallId,
         caller: u32,
         options: PairingOptions,
-        deadline: BootTime,
-    ) {
+    ) -> Result<(), CallError> {
         let now = cx.at();
-        let over = self.pairing.flow.as_ref().is_some_and(|flow| flow.is_over(now));
-        if self.pairing.flow.is_some() && !over {
-            self.calls.push(call, deadline, Wants::PairingCode);
-            return;
-        }
-        let command = Command::StartPairing { caller, options };
-        if self.storage.pending().puts_off(&command) {
-            // The tombstone is being written: whether this device is paired, and what is to be
-            // revoked first, is known in a moment.
-            self.calls.push(call, deadline, Wants::Retry(command));
-            return;
-        }
         if self.credential.is_paired() && !options.replace {
-            cx.reply(call, Err(CallError::AlreadyPaired));
-            return;
+            return Err(CallError::AlreadyPaired);
         }
         if let Err(wait) = self.pairing.rate_limit.admit(caller, now) {
-            cx.reply(call, Err(CallError::TooOften { wait }));
-            return;
+            return Err(CallError::TooOften { wait });
         }
         let give_up_after = options
             .give_up_after
             .unwrap_or(self.setup.policy().give_up_after)
             .clamp(GIVE_UP.0, GIVE_UP.1);
         let give_up = now.after(give_up_after);
-        self.calls.push(call, deadline, Wants::PairingCode);
-        if over {
+        if self.pairing.flow.is_some() {
             self.start_over(cx, options, give_up);
-            return;
+            return Ok(());
         }
         let id = self.ids.next_flow();
         let revoking = !self.setup.policy().separate_grants && self.revocations.retry_now();
@@ -135,6 +125,7 @@ impl Core {
             started: now,
             ..Flow::new(id, renew, replace, give_up, step)
         });
+        Ok(())
     }
 
     /// A flow of before the restart goes on, unless its time is over.
@@ -180,16 +171,17 @@ impl Core {
 
     /// `CancelPairing`. Answered when no crash can bring the flow back.
     pub(super) fn cancel_pairing(&mut self, cx: &mut Context<'_>, call: CallId) {
-        if self.storage.pending().puts_off(&Command::CancelPairing) {
+        let deadline = cx.at().after(CALL_LIMIT);
+        self.withdraw_start(cx);
+        if self.storage.pending().puts_off_an_end() {
             // The user's approval is being written this moment: too late to cancel, and `Unpair`
             // undoes it. The answer waits until the flow is durably over.
-            let deadline = cx.at().after(CALL_LIMIT);
-            self.calls.push(call, deadline, Wants::Retry(Command::CancelPairing));
+            self.calls.push(call, deadline, Wants::FlowEnd);
             return;
         }
         self.end_flow(cx, Reason::Cancelled);
         self.forget_flow_file(cx);
-        self.done_when_durable(cx, call, false);
+        self.done_when_durable(cx, call, deadline, false);
     }
 
     /// Removes a flow's file that an earlier removal may have left.

@@ -181,6 +181,9 @@ impl Core {
         self.calls
             .answer(cx, CallKind::PairingCode, Err(CallError::AlreadyPaired));
         self.store(cx, Store::Flow(None));
+        for call in self.calls.take(CallKind::FlowEnd) {
+            self.done_when_durable(cx, call.call, call.deadline, false);
+        }
         if !self.setup.policy().separate_grants {
             self.revocations.forget();
             self.store_revocations(cx);

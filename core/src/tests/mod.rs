@@ -15,6 +15,7 @@ mod refreshing;
 mod rejecting;
 mod restarting;
 mod serving;
+mod slow_disk;
 mod storing;
 mod unpairing;
 mod unsent;

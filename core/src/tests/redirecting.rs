@@ -25,7 +25,7 @@ fn start() -> Fixture {
 }
 
 /// An address is on show; its state is `s1`.
-fn browsing() -> Fixture {
+pub(super) fn browsing() -> Fixture {
     let mut fixture = start();
     authorize(&mut fixture, 1);
     fixture
@@ -50,11 +50,11 @@ fn authorize(fixture: &mut Fixture, n: u32) {
     fixture.answer(is_authorize, Answer::Authorize(AuthorizeAnswer::Ready(ready)));
 }
 
-fn code() -> RedirectOutcome {
+pub(super) fn code() -> RedirectOutcome {
     RedirectOutcome::Code(AuthorizationCode::new("c1".into()))
 }
 
-fn redirect(fixture: &mut Fixture, n: u32, outcome: RedirectOutcome) -> CallId {
+pub(super) fn redirect(fixture: &mut Fixture, n: u32, outcome: RedirectOutcome) -> CallId {
     fixture.call(Command::CompletePairing(Redirect {
         state: StateParameter::new(format!("s{n}")),
         outcome,
@@ -82,7 +82,7 @@ fn restart(fixture: &Fixture) -> Fixture {
     Fixture::start(by_browser(), Provisioning::Ready, fixture.stored(), BOOT, now, true)
 }
 
-fn exchange(fixture: &mut Fixture, answer: ExchangeAnswer) {
+pub(super) fn exchange(fixture: &mut Fixture, answer: ExchangeAnswer) {
     fixture.answer(is_exchange, Answer::Exchange(answer));
 }
 

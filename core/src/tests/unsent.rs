@@ -108,7 +108,7 @@ fn a_mark_whose_next_connection_fails_is_taken_back() {
     fixture.prepare(PrepareAnswer::Failed(fault(FaultKind::Offline)));
     assert_eq!(counted(&fixture), None);
     for _ in 0..10 {
-        fixture.advance(secs(900));
+        fixture.advance(secs(300));
         if fixture.out(is_prepare) {
             fixture.prepare(PrepareAnswer::Failed(fault(FaultKind::Offline)));
         }

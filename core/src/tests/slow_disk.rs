@@ -1,0 +1,205 @@
+//! A disk that takes longer than any call may: who is told what, and what is done all the same.
+
+use super::*;
+
+/// A replacement was approved, and its record is on its way to a slow disk.
+fn replacing() -> Fixture {
+    let mut fixture = Fixture::paired();
+    fixture.start_pairing(true);
+    fixture.show_code();
+    fixture.advance(secs(5));
+    fixture.hold_stores = true;
+    fixture.poll(PollAnswer::Granted(grant(2)));
+    assert!(fixture.stores_pending() && fixture.reply(CallId(u64::MAX)).is_none());
+    fixture
+}
+
+/// The tombstone of `Unpair` is on its way to a slow disk.
+fn unpairing() -> (Fixture, CallId) {
+    let mut fixture = Fixture::paired();
+    fixture.hold_stores = true;
+    let call = fixture.call(Command::Unpair);
+    (fixture, call)
+}
+
+fn write_everything(fixture: &mut Fixture) {
+    while fixture.stores_pending() {
+        fixture.finish_store();
+    }
+}
+
+fn is_unpaired(fixture: &Fixture) -> bool {
+    matches!(fixture.record.as_ref().unwrap().body, Body::Tombstone(Reason::Unpaired)) && fixture.flow.is_none()
+}
+
+/// The call is answered in this many seconds from now, and not before.
+fn answered_after(fixture: &mut Fixture, call: CallId, wait: u64, error: CallError) {
+    fixture.advance(secs(wait) - Duration::from_millis(1));
+    assert!(fixture.reply(call).is_none(), "not before its time is over");
+    fixture.advance(Duration::from_millis(1));
+    assert_eq!(fixture.error(call), error);
+}
+
+#[test]
+fn an_unpair_whose_call_timed_out_behind_a_new_pairing_is_carried_out() {
+    let mut fixture = replacing();
+    fixture.advance(secs(3));
+    let call = fixture.call(Command::Unpair);
+    answered_after(&mut fixture, call, 20, CallError::Timeout);
+    fixture.advance(secs(60));
+    write_everything(&mut fixture);
+    assert!(is_unpaired(&fixture), "the order stands");
+    assert_eq!(fixture.state(), (PairingState::Unpaired, Reason::Unpaired));
+    assert_eq!(fixture.revocations.len(), 1, "and the server is told");
+}
+
+#[test]
+fn no_call_waits_for_two_writes_longer_than_for_one() {
+    for unpair in [true, false] {
+        let mut fixture = replacing();
+        let command = if unpair { Command::Unpair } else { Command::CancelPairing };
+        let call = fixture.call(command);
+        fixture.advance(secs(19));
+        fixture.finish_store();
+        answered_after(&mut fixture, call, 1, CallError::Timeout);
+        write_everything(&mut fixture);
+        assert_eq!(fixture.core.snapshot().paired, !unpair);
+    }
+}
+
+#[test]
+fn two_orders_to_unpair_are_one_and_each_call_has_its_own_time() {
+    let mut fixture = replacing();
+    let first = fixture.call(Command::Unpair);
+    fixture.advance(secs(15));
+    let second = fixture.call(Command::Unpair);
+    answered_after(&mut fixture, first, 5, CallError::Timeout);
+    let stores = fixture.stores;
+    write_everything(&mut fixture);
+    assert_eq!(fixture.reply(second), Some(&Ok(Reply::Done)));
+    assert!(is_unpaired(&fixture));
+    let lists = fixture.stores - stores;
+    assert_eq!(lists, 4, "the new pairing, its flow's end, the list, one tombstone");
+}
+
+#[test]
+fn an_order_to_unpair_is_carried_out_before_the_daemon_ends() {
+    let mut fixture = replacing();
+    let call = fixture.call(Command::Unpair);
+    answered_after(&mut fixture, call, 20, CallError::Timeout);
+    fixture.event(Event::Shutdown);
+    fixture.finish_store();
+    assert!(!fixture.drained);
+    write_everything(&mut fixture);
+    assert!(fixture.drained && is_unpaired(&fixture));
+    assert!(!fixture.restart().core.snapshot().paired);
+}
+
+#[test]
+fn a_death_before_the_write_ends_has_changed_nothing() {
+    let mut fixture = replacing();
+    let call = fixture.call(Command::Unpair);
+    answered_after(&mut fixture, call, 20, CallError::Timeout);
+    let mut restarted = fixture.restart();
+    restarted.alive();
+    let call = restarted.get_token(None);
+    assert_eq!(restarted.token(call), "a1");
+}
+
+#[test]
+fn an_unpair_of_a_first_pairing_that_is_being_written_is_carried_out_too() {
+    let mut fixture = Fixture::unpaired();
+    fixture.start_pairing(false);
+    fixture.show_code();
+    fixture.advance(secs(5));
+    fixture.hold_stores = true;
+    fixture.poll(PollAnswer::Granted(grant(1)));
+    let call = fixture.call(Command::Unpair);
+    answered_after(&mut fixture, call, 20, CallError::Timeout);
+    write_everything(&mut fixture);
+    assert!(is_unpaired(&fixture) && !fixture.core.snapshot().paired);
+}
+
+#[test]
+fn a_start_whose_call_timed_out_behind_a_tombstone_is_carried_out() {
+    let (mut fixture, unpair) = unpairing();
+    fixture.advance(secs(2));
+    let start = fixture.start_pairing(false);
+    assert!(!fixture.out(is_code), "whether this device is paired is not known yet");
+    answered_after(&mut fixture, unpair, 18, CallError::Timeout);
+    answered_after(&mut fixture, start, 2, CallError::Timeout);
+    fixture.advance(secs(60));
+    write_everything(&mut fixture);
+    fixture.answer(is_revoke, Answer::Revoke(RevokeAnswer::Done));
+    assert!(fixture.out(is_code), "the order stands");
+    assert_eq!(fixture.state().0, PairingState::RequestingCode);
+}
+
+#[test]
+fn a_start_behind_a_tombstone_that_fails_is_told_that_the_device_is_paired() {
+    let (mut fixture, unpair) = unpairing();
+    let start = fixture.start_pairing(false);
+    fixture.disk_works = false;
+    while fixture.reply(start).is_none() {
+        fixture.finish_store();
+    }
+    assert_eq!(fixture.error(unpair), CallError::StorageFailed);
+    assert_eq!(fixture.error(start), CallError::AlreadyPaired);
+}
+
+#[test]
+fn a_start_that_waits_is_withdrawn_by_a_cancel_and_by_an_unpair() {
+    for command in [Command::CancelPairing, Command::Unpair] {
+        for timed_out in [true, false] {
+            let (mut fixture, _) = unpairing();
+            let start = fixture.start_pairing(false);
+            if timed_out {
+                answered_after(&mut fixture, start, 20, CallError::Timeout);
+            }
+            let end = fixture.call(command.clone());
+            if !timed_out {
+                assert_eq!(fixture.error(start), CallError::NoPairing);
+            }
+            write_everything(&mut fixture);
+            assert_eq!(fixture.reply(end), Some(&Ok(Reply::Done)));
+            fixture.answer(is_revoke, Answer::Revoke(RevokeAnswer::Done));
+            fixture.advance(secs(60));
+            assert!(!fixture.out(is_code), "{command:?} ends a flow at every step");
+            assert_eq!(fixture.state().0, PairingState::Unpaired);
+        }
+    }
+}
+
+#[test]
+fn a_start_that_waits_is_not_begun_once_the_daemon_ends() {
+    let (mut fixture, _) = unpairing();
+    let start = fixture.start_pairing(false);
+    fixture.event(Event::Shutdown);
+    write_everything(&mut fixture);
+    assert!(fixture.drained && !fixture.out(is_code));
+    assert_eq!(fixture.error(start), CallError::Timeout);
+}
+
+#[test]
+fn a_start_behind_a_tombstone_keeps_the_time_that_it_asked_for() {
+    let (mut fixture, _) = unpairing();
+    let options = PairingOptions {
+        renew: true,
+        replace: false,
+        give_up_after: None,
+        timeout: Some(secs(3)),
+    };
+    let start = fixture.call(Command::StartPairing { caller: UI, options });
+    answered_after(&mut fixture, start, 3, CallError::Timeout);
+}
+
+#[test]
+fn a_redirect_behind_a_slow_disk_is_told_and_pairs() {
+    let mut fixture = super::redirecting::browsing();
+    fixture.hold_stores = true;
+    let call = super::redirecting::redirect(&mut fixture, 1, super::redirecting::code());
+    super::redirecting::exchange(&mut fixture, ExchangeAnswer::Granted(grant(1)));
+    answered_after(&mut fixture, call, 20, CallError::Timeout);
+    write_everything(&mut fixture);
+    assert!(fixture.core.snapshot().paired);
+}
