@@ -35,13 +35,10 @@ pub(super) struct PendingCall {
 pub(super) enum Wants {
     /// The end of the flow whose pairing is being written.
     FlowEnd,
-    /// The end of a write; with `record`, the record has to be right as well.
+    /// The end of these writes, each a success: of the flow's file and of the record.
     Durable {
-        /// Writes end in order: when this one has, those before it have too.
-        after: OpId,
-        record: bool,
-        /// The removal of a flow, which the answer promises, failed.
-        failed: bool,
+        flow: Option<OpId>,
+        record: Option<OpId>,
     },
     Unpaired,
     PairingCode,
@@ -169,15 +166,6 @@ impl Calls {
         }
     }
 
-    /// The removal of a flow failed, which calls were promised.
-    pub(super) fn flow_removal_failed(&mut self) {
-        for call in &mut self.pending {
-            if let Wants::Durable { failed, .. } = &mut call.wants {
-                *failed = true;
-            }
-        }
-    }
-
     /// Answers who waits for the server or a user, because the daemon ends. A flow's file stays: it
     /// goes on after a restart.
     pub(super) fn end(&mut self, cx: &mut Context<'_>) {
@@ -235,40 +223,33 @@ impl Core {
         }
     }
 
-    /// Answers the calls that waited for this write, each by what it promises: it may be a write of
-    /// somebody else's.
-    pub(super) fn durable(&mut self, cx: &mut Context<'_>, op: OpId) {
-        for call in self.calls.take(CallKind::Durable) {
-            match call.wants {
-                Wants::Durable { after, record, failed } if after == op => {
-                    let storage = &self.storage;
-                    let broken = failed || storage.flow_unknown() || (record && storage.record_unknown());
-                    cx.reply(
-                        call.call,
-                        if broken {
-                            Err(CallError::StorageFailed)
-                        } else {
-                            Ok(Reply::Done)
-                        },
-                    );
-                }
-                wants => self.calls.push(call.call, call.deadline, wants),
+    /// A write ended: answers the calls to which nothing else was promised, or not even this.
+    pub(super) fn durable(&mut self, cx: &mut Context<'_>, op: OpId, ok: bool) {
+        for mut call in self.calls.take(CallKind::Durable) {
+            let Wants::Durable { flow, record } = &mut call.wants else {
+                continue;
+            };
+            let own = flow
+                .take_if(|flow| *flow == op)
+                .or(record.take_if(|record| *record == op));
+            let done = flow.is_none() && record.is_none();
+            match own {
+                Some(_) if !ok => cx.reply(call.call, Err(CallError::StorageFailed)),
+                Some(_) if done => cx.reply(call.call, Ok(Reply::Done)),
+                Some(_) | None => self.calls.put(call),
             }
         }
     }
 
-    /// Answers a call once everything asked of the disk so far is done.
+    /// Answers a call once what was asked of the flow's file so far is done, and of the record if
+    /// that was promised too.
     pub(super) fn done_when_durable(&mut self, cx: &mut Context<'_>, call: CallId, deadline: BootTime, record: bool) {
-        match self.storage.newest_write() {
-            Some(after) => {
-                let wants = Wants::Durable {
-                    after,
-                    record,
-                    failed: false,
-                };
-                self.calls.push(call, deadline, wants);
-            }
-            None => cx.reply(call, Ok(Reply::Done)),
+        let flow = self.storage.newest_write_of_flow();
+        let record = self.storage.newest_write_of_record().filter(|_| record);
+        if flow.or(record).is_none() {
+            cx.reply(call, Ok(Reply::Done));
+        } else {
+            self.calls.push(call, deadline, Wants::Durable { flow, record });
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::calls::{CALL_LIMIT, CallKind, Judgement, PendingCall, TokenCall, Wants};
 use super::credential::Credential;
+use super::pending::Pending;
 use super::refresh::SENT_HOLD;
 use crate::{BootTime, CallError, CallId, Client, Context, Core, RefreshMode, Reply};
 
@@ -117,14 +118,18 @@ impl Core {
     }
 
     fn judge_without_pairing(&self, call: &PendingCall, wants: TokenCall, now: BootTime) -> Judgement {
-        let none = Judgement::Answer(Err(self.setup.without_pairing()));
-        if !self.credential.has_residual() {
-            return none;
-        }
         if self.credential.served().is_some() {
             return self
                 .deferred_until(call, wants, now)
                 .map_or(Judgement::Token(wants), Judgement::WaitUntil);
+        }
+        if self.storage.pending() == Pending::NewPairing {
+            // The first token is all but on disk.
+            return call.until_deadline(now);
+        }
+        let none = Judgement::Answer(Err(self.setup.without_pairing()));
+        if !self.credential.has_residual() {
+            return none;
         }
         let hold = self
             .probe
@@ -136,7 +141,9 @@ impl Core {
     /// A token of unknown age that nothing vouches for: the probe decides.
     fn judge_unconfirmed(&self, call: &PendingCall, now: BootTime) -> Judgement {
         let starts = || self.probe_starts(now, true).is_some_and(|start| start <= call.deadline);
-        if now >= call.deadline || self.probe.since().is_some() || starts() || !self.refresh.is_idle() {
+        // A record on its way to disk settles it, and no probe is sent meanwhile.
+        let settles = !self.refresh.is_idle() || !self.storage.pending().may_conclude();
+        if now >= call.deadline || self.probe.since().is_some() || starts() || settles {
             call.until_deadline(now)
         } else {
             Judgement::Answer(Err(self.probe.error()))

@@ -48,7 +48,6 @@ enum What {
     Record(Pending),
     Revocations,
     Flow,
-    FlowRemoval,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -87,7 +86,7 @@ impl What {
         match self {
             Self::Record(_) => matches!(other, Self::Record(_)),
             Self::Revocations => matches!(other, Self::Revocations),
-            Self::Flow | Self::FlowRemoval => matches!(other, Self::Flow | Self::FlowRemoval),
+            Self::Flow => matches!(other, Self::Flow),
         }
     }
 }
@@ -118,7 +117,7 @@ impl Storage {
     /// What the newest record on its way to disk is for.
     pub(super) fn pending(&self) -> Pending {
         let purpose = |write: &Write| match write.what {
-            What::Record(Pending::Nothing) | What::Revocations | What::Flow | What::FlowRemoval => None,
+            What::Record(Pending::Nothing) | What::Revocations | What::Flow => None,
             What::Record(purpose) => Some(purpose),
         };
         self.unanswered
@@ -149,19 +148,26 @@ impl Storage {
         self.unanswered.last().map(|write| write.op)
     }
 
+    pub(super) fn newest_write_of_flow(&self) -> Option<OpId> {
+        self.newest_write_of(What::Flow)
+    }
+
+    pub(super) fn newest_write_of_record(&self) -> Option<OpId> {
+        self.newest_write_of(What::Record(Pending::Nothing))
+    }
+
+    fn newest_write_of(&self, what: What) -> Option<OpId> {
+        let mut newest = self.unanswered.iter().rev();
+        newest.find(|write| write.what.same_file(what)).map(|write| write.op)
+    }
+
     pub(super) fn writes_record(&self) -> bool {
-        self.unanswered
-            .iter()
-            .any(|write| matches!(write.what, What::Record(_)))
+        self.newest_write_of_record().is_some()
     }
 
     /// Whether a flow may still be in its file once all is done, or how that ends is not known yet.
     pub(super) fn flow_pending(&self) -> bool {
-        self.flow_unknown() || self.unanswered.iter().any(|write| write.what.same_file(What::Flow))
-    }
-
-    pub(super) fn flow_unknown(&self) -> bool {
-        self.flow.state == FileState::Unknown
+        self.flow.state == FileState::Unknown || self.newest_write_of_flow().is_some()
     }
 
     /// Whether a flow is in its file once all is done.
@@ -237,7 +243,7 @@ impl Storage {
         let file = match what {
             What::Record(_) => &mut self.record,
             What::Revocations => &mut self.revocations,
-            What::Flow | What::FlowRemoval => &mut self.flow,
+            What::Flow => &mut self.flow,
         };
         if last && !ok {
             file.state = file.on_failure;
@@ -284,18 +290,8 @@ impl Core {
                 }
             }
             What::Flow => {}
-            What::FlowRemoval => {
-                let newest = !self
-                    .storage
-                    .unanswered
-                    .iter()
-                    .any(|write| write.what == What::FlowRemoval);
-                if !ok && newest {
-                    self.calls.flow_removal_failed();
-                }
-            }
         }
-        self.durable(cx, op);
+        self.durable(cx, op, ok);
     }
 
     /// A write of the record or of the list of revocations was answered.
@@ -361,8 +357,7 @@ impl Core {
             }
             Store::Flow(flow) => {
                 self.storage.flow.write(flow.is_some());
-                self.storage
-                    .push(op, if flow.is_some() { What::Flow } else { What::FlowRemoval });
+                self.storage.push(op, What::Flow);
             }
         }
         cx.emit(Effect::Store(op, store));

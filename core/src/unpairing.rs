@@ -12,9 +12,7 @@ use super::calls::{CALL_LIMIT, CallKind, Wants};
 use super::credential::stamp;
 use super::pair_fate::Source;
 use super::pending::Pending;
-use crate::{
-    CallError, CallId, Context, Core, IntentMark, LogEvent, OpId, Reason, RefreshAnswer, TokenPair, WallTime,
-};
+use crate::{CallError, CallId, Context, Core, IntentMark, LogEvent, OpId, Reason, RefreshAnswer, TokenPair, WallTime};
 
 /// `Unpair` under way: the tombstone is being written.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -34,7 +34,7 @@ fn is_unpaired(fixture: &Fixture) -> bool {
 
 /// The call is answered in this many seconds from now, and not before.
 fn answered_after(fixture: &mut Fixture, call: CallId, wait: u64, error: CallError) {
-    fixture.advance(secs(wait) - Duration::from_millis(1));
+    fixture.advance(secs(wait).saturating_sub(Duration::from_millis(1)));
     assert!(fixture.reply(call).is_none(), "not before its time is over");
     fixture.advance(Duration::from_millis(1));
     assert_eq!(fixture.error(call), error);
@@ -57,7 +57,11 @@ fn an_unpair_whose_call_timed_out_behind_a_new_pairing_is_carried_out() {
 fn no_call_waits_for_two_writes_longer_than_for_one() {
     for unpair in [true, false] {
         let mut fixture = replacing();
-        let command = if unpair { Command::Unpair } else { Command::CancelPairing };
+        let command = if unpair {
+            Command::Unpair
+        } else {
+            Command::CancelPairing
+        };
         let call = fixture.call(command);
         fixture.advance(secs(19));
         fixture.finish_store();
@@ -195,11 +199,85 @@ fn a_start_behind_a_tombstone_keeps_the_time_that_it_asked_for() {
 
 #[test]
 fn a_redirect_behind_a_slow_disk_is_told_and_pairs() {
-    let mut fixture = super::redirecting::browsing();
+    let mut fixture = redirecting::browsing();
     fixture.hold_stores = true;
-    let call = super::redirecting::redirect(&mut fixture, 1, super::redirecting::code());
-    super::redirecting::exchange(&mut fixture, ExchangeAnswer::Granted(grant(1)));
+    let call = redirecting::redirect(&mut fixture, 1, redirecting::code());
+    redirecting::exchange(&mut fixture, ExchangeAnswer::Granted(grant(1)));
     answered_after(&mut fixture, call, 20, CallError::Timeout);
     write_everything(&mut fixture);
     assert!(fixture.core.snapshot().paired);
+}
+
+#[test]
+fn a_cancel_is_answered_by_its_own_file_alone() {
+    // Nothing was asked of the flow's file.
+    let mut fixture = refreshing::due();
+    fixture.hold_stores = true;
+    fixture.prepare(PrepareAnswer::Ready);
+    let call = fixture.call(Command::CancelPairing);
+    assert_eq!(
+        fixture.reply(call),
+        Some(&Ok(Reply::Done)),
+        "it waits for nobody's mark"
+    );
+    // The mark fails, the flow's removal works.
+    let mut fixture = refreshing::due();
+    fixture.start_pairing(true);
+    fixture.show_code();
+    fixture.hold_stores = true;
+    fixture.prepare(PrepareAnswer::Ready);
+    let call = fixture.call(Command::CancelPairing);
+    fixture.disk_works = false;
+    fixture.finish_store();
+    assert!(fixture.reply(call).is_none());
+    fixture.disk_works = true;
+    while fixture.reply(call).is_none() {
+        fixture.finish_store();
+    }
+    assert_eq!(fixture.reply(call), Some(&Ok(Reply::Done)));
+    assert!(fixture.flow.is_none());
+}
+
+#[test]
+fn an_unpair_of_nothing_is_answered_by_what_it_wrote_alone() {
+    let mut fixture = Fixture::unpaired();
+    fixture.start_pairing(false);
+    fixture.show_code();
+    fixture.hold_stores = true;
+    let call = fixture.call(Command::Unpair);
+    // Another flow follows, and the disk fails for that one.
+    fixture.advance(secs(5));
+    fixture.start_pairing(false);
+    fixture.show_code();
+    fixture.finish_store();
+    assert_eq!(fixture.reply(call), Some(&Ok(Reply::Done)));
+    fixture.disk_works = false;
+    fixture.finish_store();
+}
+
+#[test]
+fn who_asks_for_a_token_waits_for_a_pairing_that_is_being_written() {
+    let mut first = Fixture::unpaired();
+    // A token of unknown age, and no network to ask whether it lives.
+    let mut replacement = Fixture::paired().reboot(false);
+    for (fixture, replace) in [(&mut first, false), (&mut replacement, true)] {
+        if replace {
+            fixture.probed(ProbeAnswer::Failed(fault(FaultKind::Offline)));
+        }
+        fixture.start_pairing(replace);
+        fixture.show_code();
+        fixture.advance(secs(5));
+        if fixture.out(is_probe) {
+            fixture.probed(ProbeAnswer::Failed(fault(FaultKind::Offline)));
+        }
+        fixture.hold_stores = true;
+        fixture.poll(PollAnswer::Granted(grant(9)));
+        let (early, late) = (fixture.get_token(None), fixture.get_token(None));
+        answered_after(fixture, early, 20, CallError::Timeout);
+        assert_eq!(fixture.error(late), CallError::Timeout);
+        let call = fixture.get_token(None);
+        assert!(fixture.reply(call).is_none());
+        write_everything(fixture);
+        assert_eq!(fixture.token(call), "a9");
+    }
 }
