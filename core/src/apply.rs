@@ -17,7 +17,7 @@ impl Core {
             Event::Stored { op, ok } => self.stored(cx, op, ok),
             Event::Tick => {}
             Event::ClockStepped => {
-                if let Some(credential) = self.credential.paired_mut() {
+                if let Some(credential) = self.credential.in_hand_mut() {
                     let known = !credential.unconfirmed();
                     credential.date_from_clock(&self.setup, cx);
                     if known && credential.unconfirmed() {
@@ -64,7 +64,7 @@ impl Core {
     }
 
     fn answered(&mut self, cx: &mut Context<'_>, op: OpId, date: Option<WallTime>, answer: Answer) {
-        if let (Some(date), Some(credential)) = (date, self.credential.paired_mut()) {
+        if let (Some(date), Some(credential)) = (date, self.credential.in_hand_mut()) {
             credential.date_from_answer(date, self.setup.policy(), cx);
         }
         let waited_for = self.waited_for(cx.at());

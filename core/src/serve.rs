@@ -11,6 +11,9 @@ use super::pending::Pending;
 use super::refresh::SENT_HOLD;
 use crate::{BootTime, CallError, CallId, Client, Context, Core, RefreshMode, Reply};
 
+/// The least life that a token which lives is said to have.
+const LEAST_TOLD: Duration = Duration::from_secs(1);
+
 impl Core {
     pub(super) fn get_access_token(
         &mut self,
@@ -178,9 +181,12 @@ impl Core {
 
 fn token_reply(credential: &Credential, now: BootTime) -> Result<Reply, CallError> {
     let access = credential.stored().pair.access.clone().ok_or(CallError::ServerError)?;
+    let left = credential.remaining(now);
+    // The contract has whole seconds: what lives for less than one is not said to be dead.
+    let expires_in = if left.is_zero() { left } else { left.max(LEAST_TOLD) };
     Ok(Reply::Token {
         access,
-        expires_in: credential.remaining(now),
+        expires_in,
         generation: credential.generation(),
     })
 }

@@ -118,9 +118,13 @@ impl Credentials {
         }
     }
 
-    /// What may be served: the pairing's token, or what is left of it if a probe found it alive.
+    /// What may be served: the pairing's token, or what is left of it if a probe found it alive and
+    /// nothing has put that in doubt since.
     pub(super) fn served(&self) -> Option<&Credential> {
-        let confirmed = self.residual.as_ref().filter(|residual| residual.confirmed);
+        let confirmed = self
+            .residual
+            .as_ref()
+            .filter(|residual| residual.confirmed && !residual.credential.unconfirmed());
         self.paired().or(confirmed.map(|residual| &residual.credential))
     }
 
@@ -138,7 +142,8 @@ impl Credentials {
         if credential.is_unusable(now) {
             Some(now)
         } else {
-            credential.end()
+            // Nobody replaces one of unknown age any more.
+            credential.end().or(credential.unknown_limit())
         }
     }
 
@@ -147,7 +152,7 @@ impl Credentials {
         if let Some(residual) = &mut self.residual {
             residual.confirmed = true;
         }
-        if let State::Paired(credential) = &mut self.state {
+        if let Some(credential) = self.in_hand_mut() {
             credential.confirm(now);
         }
     }

@@ -244,7 +244,7 @@ impl Core {
         if !flight.heartbeat || self.probe.reports.any() {
             self.probe.wanted = true;
         }
-        if let Some(credential) = self.credential.paired_mut().filter(|_| !fault.kind.unsent()) {
+        if let Some(credential) = self.credential.in_hand_mut().filter(|_| !fault.kind.unsent()) {
             credential.reached(true, cx.at());
         }
         self.probe

@@ -13,6 +13,7 @@ mod pairing;
 mod redirecting;
 mod refreshing;
 mod rejecting;
+mod residual;
 mod restarting;
 mod serving;
 mod slow_disk;
