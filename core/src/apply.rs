@@ -24,15 +24,21 @@ impl Core {
                         self.want_probe(cx);
                     }
                 }
-                self.retry_by(cx, Change::Clock);
+                // A clock that is still not to be trusted cures nothing.
+                if cx.now.wall.is_some() {
+                    self.retry_by(cx, Change::Clock);
+                }
             }
             Event::NetworkUp => self.retry_by(cx, Change::Network),
             Event::PolicyChanged(policy) => {
+                let heartbeat = self.setup.policy().heartbeat;
                 self.setup.set_policy(policy);
                 if let Some(credential) = self.credential.paired_mut() {
-                    credential.apply_policy(self.setup.policy(), cx);
+                    credential.apply_policy(self.setup.policy());
                 }
-                self.reschedule_heartbeat(cx);
+                if self.setup.policy().heartbeat != heartbeat {
+                    self.reschedule_heartbeat(cx);
+                }
             }
             Event::Shutdown => {
                 self.shutdown.begin();

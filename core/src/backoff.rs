@@ -19,6 +19,10 @@ const UNREACHED_CAP: Duration = Duration::from_secs(20);
 /// Nobody's haste cures a wrong secret.
 const LASTING: Duration = Duration::from_secs(15 * 60);
 
+/// A change of circumstances begins the pace anew this seldom: a link that flaps each second, or a
+/// clock that is set each second, must not set the pace.
+const ANEW_APART: Duration = Duration::from_secs(30 * 60);
+
 /// How a try failed, as far as it sets the pace of the next ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Cause {
@@ -43,6 +47,8 @@ pub(super) enum Change {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Retry {
     last: Option<Failure>,
+    /// When a change of circumstances began the pace anew.
+    anew: Option<BootTime>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -61,6 +67,8 @@ struct Failure {
     /// connection follows is not forgotten.
     next_refused: Duration,
     next_unreached: Duration,
+    /// A change of circumstances has drawn an earlier try already.
+    spread: bool,
 }
 
 impl Retry {
@@ -100,6 +108,7 @@ impl Retry {
             not_before,
             next_refused: refused,
             next_unreached: unreached,
+            spread: false,
         });
         next.since(now)
     }
@@ -115,7 +124,7 @@ impl Retry {
 
     /// All is well again.
     pub(super) fn reset(&mut self) {
-        self.last = None;
+        *self = Self::default();
     }
 
     /// The failures are forgotten; a time that the server asked for is not.
@@ -161,14 +170,28 @@ impl Retry {
         }
     }
 
-    /// Whether this may have cured the failure. If so, its pace begins anew.
-    pub(super) fn cured_by(&mut self, change: Change) -> bool {
-        let Some(failure) = &mut self.last else { return true };
+    /// Circumstances improved and nobody waits: the load of many devices is spread. However often
+    /// they change, one try is drawn for each failure.
+    pub(super) fn retry_within(&mut self, cx: &mut Context<'_>, spread: Duration) {
+        let drawn = |failure: &mut Failure| std::mem::replace(&mut failure.spread, true);
+        if self.last.as_mut().is_some_and(|failure| !drawn(failure)) {
+            let by = cx.at().after(cx.draw(Duration::ZERO, spread));
+            self.retry_by(by);
+        }
+    }
+
+    /// Whether this may have cured the failure. If so, its pace begins anew, once in
+    /// [`ANEW_APART`].
+    pub(super) fn cured_by(&mut self, change: Change, now: BootTime) -> bool {
+        let Some(failure) = &mut self.last else {
+            return change == Change::Network;
+        };
         let cured = match change {
             Change::Network => failure.cause != Cause::Lasting,
             Change::Clock => failure.error == CallError::ClockNotSet,
         };
-        if cured {
+        if cured && self.anew.is_none_or(|at| now.since(at) >= ANEW_APART) {
+            self.anew = Some(now);
             failure.delay = FLOOR;
             failure.earliest_if_waiting = FLOOR;
             failure.next_refused = FLOOR;
@@ -287,7 +310,7 @@ mod tests {
         failed(&mut retry, 0, retry_after);
         retry.retry_by(at(1));
         assert_eq!((retry.next(), retry.earliest_if_waiting()), (at(300), at(300)));
-        assert!(retry.cured_by(Change::Network));
+        assert!(retry.cured_by(Change::Network, at(1)));
         retry.retry_by(at(1));
         assert_eq!((retry.next(), retry.earliest_if_waiting()), (at(300), at(300)));
         failed(&mut retry, 10, None);
@@ -365,10 +388,19 @@ mod tests {
     fn a_change_of_network_begins_the_pace_anew_and_cures_no_wrong_secret() {
         let mut retry = Retry::default();
         earliest_if_waiting(&mut retry, &[Cause::Refused; 6]);
-        assert!(!retry.cured_by(Change::Clock));
-        assert!(retry.cured_by(Change::Network));
+        let now = BootTime::from_millis(10_000_000);
+        assert!(!retry.cured_by(Change::Clock, now));
+        assert!(retry.cured_by(Change::Network, now));
         assert_eq!(earliest_if_waiting(&mut retry, &[Cause::Refused; 3]), [5, 10, 20]);
+        assert!(retry.cured_by(Change::Network, now.after(ANEW_APART / 2)));
+        assert_eq!(
+            earliest_if_waiting(&mut retry, &[Cause::Refused; 2]),
+            [40, 80],
+            "not again so soon"
+        );
+        assert!(retry.cured_by(Change::Network, now.after(ANEW_APART)));
+        assert_eq!(earliest_if_waiting(&mut retry, &[Cause::Refused]), [5]);
         earliest_if_waiting(&mut retry, &[Cause::Lasting]);
-        assert!(!retry.cured_by(Change::Network));
+        assert!(!retry.cured_by(Change::Network, now));
     }
 }

@@ -223,9 +223,8 @@ impl Core {
     }
 
     pub(super) fn retry_revocations(&mut self, cx: &mut Context<'_>, change: Change) {
-        if self.revocations.retry.cured_by(change) {
-            let by = cx.at().after(cx.draw(Duration::ZERO, NETWORK_UP_SPREAD));
-            self.revocations.retry.retry_by(by);
+        if self.revocations.retry.cured_by(change, cx.at()) {
+            self.revocations.retry.retry_within(cx, NETWORK_UP_SPREAD);
         }
     }
 }

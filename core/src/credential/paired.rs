@@ -20,6 +20,14 @@ const CONFIRMED_LIFE: Duration = Duration::from_secs(60);
 /// synchronisation that works at all has worked by then.
 const UNKNOWN_AGE_LIMIT: Duration = Duration::from_secs(10 * 60);
 
+/// The advisory window opens by up to so many ten-thousandths of its distance earlier or later, so
+/// that devices switched on together do not refresh together.
+const JITTER: u32 = 1_000;
+
+/// A clock that differs by less from what is known changes nothing: time synchronisation sets it by
+/// fractions of a second, each second if it likes, and a `Date` has whole seconds.
+const SMALL_STEP: Duration = Duration::from_secs(10);
+
 /// Uids kept of those that hold a generation. A board has a handful of uploaders; rather than keep
 /// more in growing memory, the right to reject is then granted to all.
 const MAX_HANDED: usize = 64;
@@ -42,8 +50,10 @@ pub(crate) struct Credential {
     /// When the refresh token is predicted to end; `None` while its age is unknown. A passed end
     /// saturates at boot.
     refresh_ends: Option<BootTime>,
-    /// How long before the token's end the advisory window opens. Drawn once, so that no step of a
-    /// clock moves the window.
+    /// How far the opening of the advisory window is moved, in ten-thousandths of its distance.
+    /// Drawn once for each token, so that neither a clock nor a reload draws the window anew.
+    jitter: u32,
+    /// How long before the token's end the advisory window opens.
     window: Duration,
     /// Who was handed this generation, and may therefore reject it.
     handed: Handed,
@@ -89,6 +99,7 @@ impl Credential {
             expiry: Expiry::At(BootTime::default()),
             by_wall_clock: false,
             refresh_ends: None,
+            jitter: draw_jitter(cx),
             window: Duration::ZERO,
             handed: if restored {
                 Handed::Anyone
@@ -96,7 +107,7 @@ impl Credential {
                 Handed::To(BTreeSet::new())
             },
         };
-        credential.apply_policy(setup.policy(), cx);
+        credential.apply_policy(setup.policy());
         credential.doubt(setup.policy(), cx);
         credential.date_from_clock(setup, cx);
         credential
@@ -253,16 +264,12 @@ impl Credential {
         unnoticed
     }
 
-    /// Another policy: the advisory window moves. It is jittered by ±10 % of its distance so that
-    /// devices switched on together do not refresh together.
-    pub(crate) fn apply_policy(&mut self, policy: &Policy, cx: &mut Context<'_>) {
+    /// Another policy: the advisory window moves.
+    pub(crate) fn apply_policy(&mut self, policy: &Policy) {
         let expires_in = self.stored.pair.expires_in;
         let open_after = expires_in * u32::from(policy.refresh_at_percent) / 100;
-        let jitter = open_after / 10;
-        let open_after = cx
-            .draw(open_after.saturating_sub(jitter), open_after + jitter)
-            .min(expires_in * 95 / 100);
-        self.window = expires_in.saturating_sub(open_after);
+        let jittered = open_after * (10_000 - JITTER + self.jitter) / 10_000;
+        self.window = expires_in.saturating_sub(jittered.min(expires_in * 95 / 100));
     }
 
     /// When the advisory window opens. A token of unknown age has none.
@@ -286,8 +293,14 @@ impl Credential {
                 .checked_sub(age)
                 .map_or(BootTime::default(), |remaining| now.after(remaining))
         };
+        let expires = end(self.stored.pair.expires_in);
+        if let Expiry::At(known) = self.expiry
+            && known.since(expires).max(expires.since(known)) < SMALL_STEP
+        {
+            return;
+        }
         self.refresh_ends = Some(end(policy.refresh_token_life));
-        self.expiry = Expiry::At(end(self.stored.pair.expires_in));
+        self.expiry = Expiry::At(expires);
     }
 
     /// Whether a resource can be asked about the access token.
@@ -410,4 +423,10 @@ impl Credential {
             ..self.stored.clone()
         }
     }
+}
+
+/// In ten-thousandths, from 0 to twice [`JITTER`].
+fn draw_jitter(cx: &mut Context<'_>) -> u32 {
+    let most = Duration::from_millis(u64::from(2 * JITTER));
+    u32::try_from(cx.draw(Duration::ZERO, most).as_millis()).unwrap_or(JITTER)
 }

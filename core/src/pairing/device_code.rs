@@ -99,6 +99,7 @@ impl Core {
             not_before: cx.at(),
             poll: None,
             failed_polls: 0,
+            clock_failed: false,
             done: false,
         }));
         self.store_flow(cx);

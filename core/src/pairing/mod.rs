@@ -24,8 +24,8 @@ use showing::AwaitingUser;
 use crate::backoff::Change;
 use crate::calls::{CALL_LIMIT, CallKind, Judgement, PendingCall, Wants};
 use crate::{
-    BootTime, CallError, CallId, Context, Core, Effect, FlowRecord, GrantKind, LogEvent, PairingOptions,
-    PairingRecord, Reason, Reply, Request, Store, TokenPair,
+    BootTime, CallError, CallId, Context, Core, Effect, FlowRecord, GrantKind, LogEvent, PairingOptions, PairingRecord,
+    Reason, Reply, Request, Store, TokenPair,
 };
 
 const GIVE_UP: (Duration, Duration) = (Duration::from_secs(60), Duration::from_secs(24 * 3600));
@@ -156,6 +156,7 @@ impl Core {
             poll: None,
             not_before: next_poll,
             failed_polls: 0,
+            clock_failed: false,
             done: false,
         }));
         let mut flow = Flow::new(id, record.renew, record.replace, record.give_up, step);
@@ -309,16 +310,19 @@ impl Core {
     pub(super) fn retry_flow(&mut self, cx: &Context<'_>, change: Change) {
         let now = cx.at();
         let Some(flow) = &mut self.pairing.flow else { return };
-        if !flow.retry.cured_by(change) {
+        if let Step::AwaitingUser(showing) = &mut flow.step {
+            if showing.cured_by(change) {
+                showing.next_poll = showing.not_before.max(now);
+            }
+            return;
+        }
+        if !flow.retry.cured_by(change, now) {
             return;
         }
         flow.retry.retry_by(now);
         let may_ask = flow.may_ask(now);
         match &mut flow.step {
             Step::Waiting { until } => *until = (*until).min(may_ask),
-            Step::AwaitingUser(showing) if showing.failed_polls > 0 => {
-                showing.next_poll = showing.not_before.max(now);
-            }
             Step::AwaitingRedirect(browsing) => {
                 if let Some(exchange) = &mut browsing.exchange {
                     exchange.due = exchange.due.min(flow.retry.next().max(now));

@@ -7,8 +7,8 @@
 use std::time::Duration;
 
 use super::{Flow, Step};
-use crate::backoff::FLOOR;
-use crate::{BootTime, Code, CodeView, OpId, PollAnswer, Prompt};
+use crate::backoff::{Change, FLOOR};
+use crate::{BootTime, Code, CodeView, FaultKind, OpId, PollAnswer, Prompt};
 
 /// RFC 8628 §3.5: `slow_down` adds 5 seconds, for this and all later polls.
 const SLOW_DOWN: Duration = Duration::from_secs(5);
@@ -34,6 +34,8 @@ pub(super) struct AwaitingUser {
     pub(super) poll: Option<(OpId, BootTime)>,
     /// Polls without a final answer in a row.
     pub(super) failed_polls: u32,
+    /// The last of them failed for the clock.
+    pub(super) clock_failed: bool,
     /// Nothing more is asked about this code: it was polled after its end, or the server wants more
     /// patience than is left.
     pub(super) done: bool,
@@ -85,6 +87,7 @@ impl AwaitingUser {
     pub(super) fn heard(&mut self, now: BootTime, since: BootTime, end: BootTime, answer: &PollAnswer) {
         let mut retry_after = Duration::ZERO;
         let mut factor = 1;
+        self.clock_failed = matches!(answer, PollAnswer::Failed(fault) if fault.kind == FaultKind::ClockNotSet);
         match answer {
             PollAnswer::SlowDown(requested) => {
                 self.failed_polls = 0;
@@ -108,6 +111,16 @@ impl AwaitingUser {
         // An answer that is late itself asks for no wait: the last poll leaves at the code's
         // end or after it.
         self.done = since >= end || now.after(retry_after) > end.max(now).after(self.interval);
+    }
+}
+
+impl AwaitingUser {
+    /// Whether this change may have cured what kept the last poll from an answer.
+    pub(super) const fn cured_by(&self, change: Change) -> bool {
+        match change {
+            Change::Network => self.failed_polls > 0,
+            Change::Clock => self.clock_failed,
+        }
     }
 }
 

@@ -337,7 +337,7 @@ impl Core {
     }
 
     pub(super) fn retry_probe(&mut self, cx: &Context<'_>, change: Change) {
-        if self.probe.retry.cured_by(change) {
+        if self.probe.retry.cured_by(change, cx.at()) {
             self.probe.retry.retry_by(cx.at());
         }
     }

@@ -171,16 +171,15 @@ impl Core {
         let Some(credential) = self.credential.paired() else {
             return;
         };
-        if !self.refresh.retry.cured_by(change) {
+        let now = cx.at();
+        if !self.refresh.retry.cured_by(change, now) {
             return;
         }
-        let now = cx.at();
         if waited_for || credential.is_unusable(now) || credential.remaining(now) < self.setup.policy().min_validity {
             self.refresh.retry.retry_by(now);
             self.refresh.resend_early = true;
         } else {
-            let by = now.after(cx.draw(Duration::ZERO, NETWORK_UP_SPREAD));
-            self.refresh.retry.retry_by(by);
+            self.refresh.retry.retry_within(cx, NETWORK_UP_SPREAD);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A clock, right or wrong or absent, causes no refresh by itself.
 
 mod no_date;
+mod storms;
 
 use super::*;
 

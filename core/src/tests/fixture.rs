@@ -6,6 +6,9 @@ mod request_kinds;
 use super::*;
 pub(super) use request_kinds::*;
 
+/// That of each event, where a scenario says nothing else.
+const ENTROPY: u64 = 7;
+
 /// A core, its clock, and everything it asked for and said.
 #[expect(
     clippy::struct_excessive_bools,
@@ -17,6 +20,8 @@ pub(super) struct Fixture {
     pub(super) wall: bool,
     /// Seconds since [`EPOCH`] that the wall clock showed, or would have, at boottime 0.
     pub(super) wall_at_boot: u64,
+    /// What comes in with each event.
+    pub(super) entropy: u64,
     /// Effects since the last look.
     out: Effects,
     calls: u64,
@@ -114,13 +119,14 @@ impl Fixture {
         let mut out = Effects::new();
         let wall_at_boot = wall.unwrap_or(0);
         let wall = wall.is_some();
-        let instant = Self::instant(now, wall, wall_at_boot);
+        let instant = Self::instant(now, wall, wall_at_boot, ENTROPY);
         let core = Core::boot(policy, provisioning, boot, stored, instant, &mut out);
         let mut fixture = Self {
             core,
             now,
             wall,
             wall_at_boot,
+            entropy: ENTROPY,
             out,
             calls: 0,
             record,
@@ -182,18 +188,18 @@ impl Fixture {
         fixture
     }
 
-    fn instant(now: BootTime, wall: bool, wall_at_boot: u64) -> Now {
+    fn instant(now: BootTime, wall: bool, wall_at_boot: u64, entropy: u64) -> Now {
         let wall = wall.then(|| WallTime::from_secs(EPOCH + wall_at_boot + now.as_millis() / 1000));
         Now {
             boot: now,
             wall,
             floor: WallTime::from_secs(EPOCH),
-            entropy: 7,
+            entropy,
         }
     }
 
     pub(super) fn event(&mut self, event: Event) {
-        let now = Self::instant(self.now, self.wall, self.wall_at_boot);
+        let now = Self::instant(self.now, self.wall, self.wall_at_boot, self.entropy);
         self.core.handle(now, event, &mut self.out);
         self.drain();
     }
@@ -257,7 +263,7 @@ impl Fixture {
         {
             self.spill = Some(*record);
         }
-        let now = Self::instant(self.now, self.wall, self.wall_at_boot);
+        let now = Self::instant(self.now, self.wall, self.wall_at_boot, self.entropy);
         self.core.handle(
             now,
             Event::Stored {
