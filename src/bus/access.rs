@@ -75,7 +75,7 @@ pub(crate) struct Caller {
 #[derive(Debug)]
 pub(crate) enum Callers {
     /// The bus vouches for each connection.
-    Bus(Known),
+    Bus(KnownCallers),
     /// A connection without a bus: its one peer is known beforehand.
     #[cfg(test)]
     Fixed(Arc<Caller>),
@@ -84,7 +84,7 @@ pub(crate) enum Callers {
 /// Callers that the bus has vouched for, by unique name. Unique names are never reused, so an entry
 /// cannot become wrong, only useless.
 #[derive(Debug, Default)]
-pub(crate) struct Known(Mutex<Table>);
+pub(crate) struct KnownCallers(Mutex<Table>);
 
 #[derive(Debug, Default)]
 struct Table {
@@ -95,7 +95,7 @@ struct Table {
 
 impl Callers {
     pub(crate) fn bus() -> Self {
-        Self::Bus(Known::default())
+        Self::Bus(KnownCallers::default())
     }
 
     /// There is a bus that says which of them is gone.
@@ -148,7 +148,7 @@ impl Callers {
     }
 }
 
-impl Known {
+impl KnownCallers {
     fn table(&self) -> std::sync::MutexGuard<'_, Table> {
         // Nothing in here panics halfway through a change.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn the_table_of_callers_never_grows_beyond_its_size_and_the_oldest_goes_first() {
-        let known = Known::default();
+        let known = KnownCallers::default();
         for index in 0..=REMEMBERED {
             known.insert(&format!(":1.{index}"), Arc::new(caller(5, &[])));
         }
@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn where_names_hold_no_number_the_first_calls_are_counted() {
-        let known = Known::default();
+        let known = KnownCallers::default();
         let inserted = |name| known.insert(name, Arc::new(caller(5, &[]))).1;
         let (first, second) = (inserted(":a"), inserted(":b"));
         assert!(first < second);
@@ -305,7 +305,7 @@ mod tests {
 
     #[test]
     fn a_user_is_gone_with_the_last_connection() {
-        let known = Known::default();
+        let known = KnownCallers::default();
         known.insert(":1.1", Arc::new(caller(5, &[])));
         known.insert(":1.2", Arc::new(caller(5, &[])));
         known.insert(":1.3", Arc::new(caller(6, &[])));

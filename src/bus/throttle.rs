@@ -109,7 +109,7 @@ pub(super) struct Permit<'a> {
     lane: Lane,
 }
 
-enum Verdict {
+enum Decision {
     Go { at: Instant },
     Refuse { at: Instant, why: &'static str },
 }
@@ -118,10 +118,10 @@ impl RateLimit {
     /// Lets a call of `uid` in, after a pause where pace demands one.
     pub(super) async fn admit(&self, uid: u32, weight: Weight) -> Result<Permit<'_>, ErrorReply> {
         let now = Instant::now();
-        let (verdict, permit) = self.judge(uid, weight, now);
-        let (at, outcome) = match verdict {
-            Verdict::Go { at } => (at, Ok(())),
-            Verdict::Refuse { at, why } => (at, Err(why)),
+        let (decision, permit) = self.judge(uid, weight, now);
+        let (at, outcome) = match decision {
+            Decision::Go { at } => (at, Ok(())),
+            Decision::Refuse { at, why } => (at, Err(why)),
         };
         if at > now {
             tokio::time::sleep_until(at).await;
@@ -138,22 +138,22 @@ impl RateLimit {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn judge(&self, uid: u32, weight: Weight, now: Instant) -> (Verdict, Option<Permit<'_>>) {
+    fn judge(&self, uid: u32, weight: Weight, now: Instant) -> (Decision, Option<Permit<'_>>) {
         let mut table = self.table();
         let several = table.several(uid, now);
         let Some(user) = table.user(uid, now) else {
             let why = "too many users call at once: try again later";
-            return (Verdict::Refuse { at: now, why }, None);
+            return (Decision::Refuse { at: now, why }, None);
         };
         user.seen = now;
-        let verdict = user.judge(weight, several, now);
+        let decision = user.judge(weight, several, now);
         let lane = weight.lane();
         let permit = user.enter(lane).then_some(Permit {
             throttle: self,
             uid,
             lane,
         });
-        (verdict, permit)
+        (decision, permit)
     }
 
     /// A user's last connection is gone. What it still owes is remembered: connecting anew must not
@@ -224,29 +224,29 @@ impl User {
         self.asking == 0 && self.telling == 0
     }
 
-    fn judge(&mut self, weight: Weight, several: bool, now: Instant) -> Verdict {
+    fn judge(&mut self, weight: Weight, several: bool, now: Instant) -> Decision {
         let waiting = *self.waiting(weight.lane());
         if waiting >= WAITING {
             let why = "too many calls of this user are waiting: wait for answers before calling again";
             let at = if waiting < HELD { now + HOLD } else { now };
-            return Verdict::Refuse { at, why };
+            return Decision::Refuse { at, why };
         }
         if weight == Weight::Costly {
             let full = self.budget_full.max(now) + COSTLY_EVERY;
             if full - now > COSTLY_EVERY * COSTLY_IN_A_ROW {
                 let why = "this user calls too often: at most 8 such calls a second";
-                return Verdict::Refuse { at: now, why };
+                return Decision::Refuse { at: now, why };
             }
             self.budget_full = full;
         }
         if !several {
             self.next_slot = now;
-            return Verdict::Go { at: now };
+            return Decision::Go { at: now };
         }
         let slot = self.next_slot.max(now);
         self.next_slot = slot + PACE;
         let pause = (slot - now).saturating_sub(PACE * (PACE_IN_A_ROW - 1));
-        Verdict::Go { at: now + pause }
+        Decision::Go { at: now + pause }
     }
 
     /// Takes a place, also for a refusal that is held back. `false`: there is none.
