@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::bus::Call;
 use crate::discovery::Client;
-use crate::loopback::{Bound, Callbacks, Listener, Verdict};
+use crate::loopback::{Bound, Callbacks, Delivered, Listener};
 use crate::oauth::{Kind, OauthCode, Provider, RedirectError, pkce};
 use c2c_auth_core::{
     Answer, Authorization, AuthorizeAnswer, CallError, CodeVerifier, Command, Fault, FaultKind, LocalFault, Redirect,
@@ -77,13 +77,13 @@ fn callbacks(state: StateParameter, code: OauthCode, calls: mpsc::Sender<Call>) 
     Callbacks {
         state,
         read: Box::new(move |address| code.redirected(address)),
-        hand: Box::new(move |redirect| hand(&calls, redirect)),
+        deliver: Box::new(move |redirect| deliver(&calls, redirect)),
     }
 }
 
 /// As `CompletePairing`, for a browser on this machine. Where the loop is behind, it waits for its
 /// turn: the browser will not come again by itself.
-fn hand(calls: &mpsc::Sender<Call>, redirect: Redirect) -> Verdict {
+fn deliver(calls: &mpsc::Sender<Call>, redirect: Redirect) -> Delivered {
     let (reply, answer) = oneshot::channel();
     let command = Command::CompletePairing(redirect);
     let calls = calls.clone();
@@ -153,7 +153,7 @@ mod tests {
     async fn a_full_queue_loses_no_browsers_answer() {
         let (calls, mut queue) = mpsc::channel(1);
         calls.try_send(call()).unwrap();
-        let waiting = tokio::spawn(hand(&calls, redirect()));
+        let waiting = tokio::spawn(deliver(&calls, redirect()));
         tokio::task::yield_now().await;
         queue.recv().await.unwrap();
         let Call { command, reply } = queue.recv().await.unwrap();
@@ -164,7 +164,7 @@ mod tests {
         // A loop that never comes to it is told as that, not as one at work.
         calls.try_send(call()).unwrap();
         assert_eq!(
-            hand(&calls, redirect()).await,
+            deliver(&calls, redirect()).await,
             Err(CallError::TooOften { wait: Duration::ZERO })
         );
     }

@@ -58,7 +58,7 @@ pub(crate) fn provision(config: &Config, environment: &Environment, state: &Path
         state_key = secrets::create_state_key(path, records_exist(state))?;
     }
     if let Some(warning) = key_file(config, credentials).and_then(|key| secrets::shared_file_system(&key, state)) {
-        advise(warning);
+        warn(warning);
     }
     Ok(Provisioned {
         client_secret,
@@ -77,7 +77,7 @@ fn key_file(config: &Config, credentials: Option<&Path>) -> Option<PathBuf> {
 }
 
 /// Logs something that is allowed but probably not meant.
-pub(crate) fn advise(sentence: impl Into<String>) {
+pub(crate) fn warn(sentence: impl Into<String>) {
     entry::write(&Entry::new(Priority::Warning, ADVICE, sentence));
 }
 

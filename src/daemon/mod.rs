@@ -50,7 +50,7 @@ use reload::Source;
 pub fn main() -> ExitCode {
     let args = match Args::parse(std::env::args_os().skip(1)) {
         Ok(args) => args,
-        Err(error) => return complain(&error.into()),
+        Err(error) => return report_failure(&error.into()),
     };
     let source = Source {
         file: args.config,
@@ -61,7 +61,7 @@ pub fn main() -> ExitCode {
         Action::Version => print(&format!("c2c-authd {}\n", env!("CARGO_PKG_VERSION"))),
         Action::CheckConfig => match check_config(&source) {
             Ok(text) => print(&text),
-            Err(failure) => complain(&failure),
+            Err(failure) => report_failure(&failure),
         },
         Action::Serve => serve(args.bus, source),
     }
@@ -81,7 +81,7 @@ fn print(text: &str) -> ExitCode {
     }
 }
 
-fn complain(failure: &StartError) -> ExitCode {
+fn report_failure(failure: &StartError) -> ExitCode {
     let _ = writeln!(io::stderr(), "c2c-authd: {}", failure.sentence());
     failure.code().into()
 }

@@ -88,14 +88,14 @@ impl Daemon {
     pub(crate) async fn run(mut self, notifier: &mut Notifier) -> Result<(), StartError> {
         let mut drain: Option<Drain> = None;
         let mut done = self.runner.carry_out(&mut self.effects);
-        self.tell(notifier);
+        self.send_status(notifier);
         notifier.ready();
         let started = format!("c2c-authd {} started.", env!("CARGO_PKG_VERSION"));
         let started = Entry::new(Priority::Info, journal::STARTED, started);
         entry::write(&started.in_state(self.core.snapshot().pairing));
         loop {
             if done.published && drain.is_none() {
-                self.tell(notifier);
+                self.send_status(notifier);
             }
             if drain.is_some() && done.drained {
                 break;
@@ -241,7 +241,7 @@ impl Daemon {
                 let policy = (new.policy() != settings.config.policy()).then(|| new.policy());
                 settings.config = new;
                 for warning in &settings.config.warnings {
-                    boot::advise(warning);
+                    boot::warn(warning);
                 }
                 let reloaded = "The configuration was read again and is in force.";
                 entry::write(&Entry::new(Priority::Info, journal::RELOADED, reloaded));
@@ -254,12 +254,12 @@ impl Daemon {
                 Done::default()
             }
         };
-        self.tell(notifier);
+        self.send_status(notifier);
         notifier.ready();
         done
     }
 
-    fn tell(&self, notifier: &mut Notifier) {
+    fn send_status(&self, notifier: &mut Notifier) {
         let mut sentence = status::sentence(self.core.snapshot());
         if let Some(refusal) = &self.settings.refusal {
             sentence.push(' ');

@@ -65,7 +65,7 @@ async fn start(
         .await
         .map_err(|_| StartError::ConfigHangs)???;
     for warning in &config.warnings {
-        boot::advise(warning);
+        boot::warn(warning);
     }
     let Prepared {
         config,
@@ -176,5 +176,5 @@ fn open_sources(signals: Signals) -> Result<(Deadline, Sources), StartError> {
 }
 
 fn lesser<T>(loss: &str, sense: io::Result<T>) -> Option<T> {
-    sense.inspect_err(|error| boot::advise(format!("{loss}: {error}"))).ok()
+    sense.inspect_err(|error| boot::warn(format!("{loss}: {error}"))).ok()
 }

@@ -30,13 +30,13 @@ impl StoreThread {
     /// Starts the thread, on which `write` may block. `true` means durable. It ends with this.
     pub(crate) fn start<S: Send + 'static>(mut store: S, write: fn(&mut S, &Store) -> bool) -> io::Result<Self> {
         let (ask, asked) = queue::channel::<(OpId, Store)>();
-        let (tell, ended) = mpsc::unbounded_channel();
+        let (sender, ended) = mpsc::unbounded_channel();
         thread::Builder::new()
             .name("store".to_owned())
             .stack_size(STACK)
             .spawn(move || {
                 for (op, what) in asked {
-                    if tell.send((op, write(&mut store, &what))).is_err() {
+                    if sender.send((op, write(&mut store, &what))).is_err() {
                         return;
                     }
                 }

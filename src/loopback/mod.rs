@@ -78,7 +78,7 @@ const HANDED_MAX: usize = 32;
 const PORT_TRIES: usize = 16;
 
 /// The core's verdict on a browser's answer, when there is one.
-pub(crate) type Verdict = Pin<Box<dyn Future<Output = Result<(), CallError>> + Send>>;
+pub(crate) type Delivered = Pin<Box<dyn Future<Output = Result<(), CallError>> + Send>>;
 
 /// Reads the whole address that a browser asks for.
 pub(crate) type Read = Box<dyn Fn(&str) -> Result<Redirect, RedirectError> + Send + Sync>;
@@ -90,7 +90,7 @@ pub(crate) struct Callbacks {
     /// Reads what a browser brings.
     pub read: Read,
     /// Hands an answer with the right `state` to the core.
-    pub hand: Box<dyn Fn(Redirect) -> Verdict + Send + Sync>,
+    pub deliver: Box<dyn Fn(Redirect) -> Delivered + Send + Sync>,
 }
 
 /// Sockets that listen. Connections wait in the kernel until [`Bound::serve`].
@@ -159,10 +159,10 @@ impl Bound {
     /// # Errors
     /// [`ListenError`].
     pub(crate) fn to(redirect: &RedirectUri) -> Result<Self, ListenError> {
-        Self::by(redirect, &listen)
+        Self::bind_with(redirect, &listen)
     }
 
-    fn by(redirect: &RedirectUri, listen: Listen<'_>) -> Result<Self, ListenError> {
+    fn bind_with(redirect: &RedirectUri, listen: Listen<'_>) -> Result<Self, ListenError> {
         let wanted = redirect.port().unwrap_or(0);
         let mut last = io::ErrorKind::AddrInUse.into();
         for _ in 0..if wanted == 0 { PORT_TRIES } else { 1 } {
@@ -220,9 +220,9 @@ impl Bound {
 type Listen<'a> = &'a dyn Fn(SocketAddr) -> io::Result<TcpListener>;
 
 /// The listeners, their port, and the one address that this machine does not have.
-type Both = (Vec<TcpListener>, u16, Option<(IpAddr, io::Error)>);
+type BoundPair = (Vec<TcpListener>, u16, Option<(IpAddr, io::Error)>);
 
-fn bind_both(port: u16, listen: Listen<'_>) -> io::Result<Both> {
+fn bind_both(port: u16, listen: Listen<'_>) -> io::Result<BoundPair> {
     let [v4, v6]: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
     let first = listen(SocketAddr::new(v4, port));
     let port = match &first {
@@ -273,45 +273,45 @@ struct Shared {
 }
 
 async fn accept(sockets: Vec<TcpListener>, shared: Arc<Shared>) {
-    let mut held = Held::default();
+    let mut connections = Connections::default();
     loop {
         let Some(stream) = next(&sockets).await else { continue };
         let shared = Arc::clone(&shared);
-        held.take(async move { serve(stream, shared).await });
-        held.look().await;
-        while held.places.len() > CONNECTIONS {
-            held.make_room().await;
+        connections.take(async move { serve(stream, shared).await });
+        connections.poll_all().await;
+        while connections.places.len() > CONNECTIONS {
+            connections.make_room().await;
         }
     }
 }
 
 /// The connections whose request has not been handed on.
 #[derive(Default)]
-struct Held {
-    connections: JoinSet<()>,
+struct Connections {
+    tasks: JoinSet<()>,
     places: VecDeque<(Instant, AbortHandle)>,
 }
 
-impl Held {
+impl Connections {
     fn take(&mut self, connection: impl Future<Output = ()> + Send + 'static) {
-        let handle = self.connections.spawn(connection);
+        let handle = self.tasks.spawn(connection);
         self.places.push_back((Instant::now(), handle));
     }
 
     /// Lets each connection read what has arrived, and forgets those that are done.
-    async fn look(&mut self) {
+    async fn poll_all(&mut self) {
         // It comes back only after the system was asked who can be read, and after all of them had
         // their turn.
         yield_now().await;
-        while self.connections.try_join_next().is_some() {}
+        while self.tasks.try_join_next().is_some() {}
         self.places.retain(|(_, handle)| !handle.is_finished());
     }
 
     /// Waits until somebody leaves, or the oldest has had its time and is sent away.
     async fn make_room(&mut self) {
         let oldest = self.places[0].0 + GRACE;
-        let left = timeout_at(oldest, self.connections.join_next()).await;
-        self.look().await;
+        let left = timeout_at(oldest, self.tasks.join_next()).await;
+        self.poll_all().await;
         if left.is_err()
             && self.places.len() > CONNECTIONS
             && let Some((_, handle)) = self.places.pop_front()
@@ -351,7 +351,7 @@ async fn serve(mut stream: TcpStream, shared: Arc<Shared>) {
                 // From here on on its own: the page must reach the browser although the flow, and
                 // with it this listener, ends.
                 tokio::spawn(async move {
-                    let page = Page::of(&redirect.outcome, (shared.callbacks.hand)(redirect.clone()).await);
+                    let page = Page::of(&redirect.outcome, (shared.callbacks.deliver)(redirect.clone()).await);
                     write(&mut stream, page).await;
                 });
                 return;

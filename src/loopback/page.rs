@@ -48,16 +48,16 @@ impl Page {
     }
 
     /// The page for whoever came with the right `state`.
-    pub(super) const fn of(outcome: &RedirectOutcome, verdict: Result<(), CallError>) -> Self {
+    pub(super) const fn of(outcome: &RedirectOutcome, result: Result<(), CallError>) -> Self {
         // Told only to the one whose answer ended the flow: one that comes again changed nothing.
-        if let (RedirectOutcome::Denied, Ok(()) | Err(CallError::NoPairing)) = (outcome, verdict) {
+        if let (RedirectOutcome::Denied, Ok(()) | Err(CallError::NoPairing)) = (outcome, result) {
             return Self::of_kind(
                 "200 OK",
                 "Declined",
                 "You declined, and the device was not paired. You can close this page.",
             );
         }
-        let (status, title, text) = match verdict {
+        let (status, title, text) = match result {
             Ok(()) => ("200 OK", "Paired", "The device is paired. You can close this page."),
             Err(CallError::NoPairing) => (
                 "200 OK",

@@ -61,7 +61,7 @@ impl Bench {
         let listener = bound.serve(Callbacks {
             state: StateParameter::new(STATE.to_owned()),
             read: Box::new(move |address| provider.redirected(address)),
-            hand: Box::new(move |redirect| {
+            deliver: Box::new(move |redirect| {
                 let (reply, answer) = oneshot::channel();
                 sender.lock().unwrap().send((redirect, reply)).unwrap();
                 Box::pin(async move { answer.await.unwrap() })
@@ -133,7 +133,7 @@ async fn answer(mut stream: TcpStream) -> String {
 async fn the_browser_of_the_flow_is_handed_on_and_told_how_it_ended() {
     let mut bench = Bench::new();
     bench.pairs().await;
-    for (verdict, words) in [
+    for (result, words) in [
         (Err(CallError::WrongState), "used before"),
         (Err(CallError::NoPairing), "has ended"),
         (Err(CallError::Offline), "cannot reach the server"),
@@ -145,7 +145,7 @@ async fn the_browser_of_the_flow_is_handed_on_and_told_how_it_ended() {
         let mut stream = bench.connect().await;
         stream.write_all(bench.request(&right()).as_bytes()).await.unwrap();
         let (_, reply) = bench.handed.recv().await.unwrap();
-        reply.send(verdict).unwrap();
+        reply.send(result).unwrap();
         let page = answer(stream).await;
         assert!(page.contains(words), "{page}");
     }

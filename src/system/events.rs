@@ -45,14 +45,14 @@ pub(crate) struct SystemEvents {
 impl SystemEvents {
     /// Starts listening. Must be called inside a runtime.
     pub(crate) fn open(mut sources: Sources, closed: Closed) -> Self {
-        let (tell, events) = mpsc::channel(1);
+        let (sender, events) = mpsc::channel(1);
         let mut closed = Some(closed);
         let mut task = JoinSet::new();
         task.spawn(async move {
             loop {
                 let heard = listen(&mut sources, &mut closed).await;
                 let last = heard.is_err();
-                if tell.send(heard).await.is_err() || last {
+                if sender.send(heard).await.is_err() || last {
                     return;
                 }
             }

@@ -10,9 +10,9 @@ use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior,
 ///
 /// Best effort: a kernel or sandbox that refuses is told and does not keep the device from working.
 /// Programs that are called inherit the limit on core dumps.
-pub(crate) fn protect_memory(complain: impl Fn(String)) {
+pub(crate) fn protect_memory(warn: impl Fn(String)) {
     if let Err(error) = set_dumpable_behavior(DumpableBehavior::NotDumpable) {
-        complain(format!("the process stays dumpable: {error}"));
+        warn(format!("the process stays dumpable: {error}"));
     }
     if let Err(error) = setrlimit(
         Resource::Core,
@@ -21,7 +21,7 @@ pub(crate) fn protect_memory(complain: impl Fn(String)) {
             maximum: Some(0),
         },
     ) {
-        complain(format!("core dumps stay possible: {error}"));
+        warn(format!("core dumps stay possible: {error}"));
     }
 }
 

@@ -60,7 +60,7 @@ async fn an_address_that_this_machine_lacks_is_not_published() {
         ("http://[::1]/cb", without_v6 as fn(SocketAddr) -> _, "http://127.0.0.1"),
         ("http://127.0.0.1/cb", without_v4, "http://[::1]"),
     ] {
-        let error = Bound::by(&redirect(uri), &has).unwrap_err();
+        let error = Bound::bind_with(&redirect(uri), &has).unwrap_err();
         assert!(!error.is_taken());
         let told = error.to_string();
         assert!(told.contains("provider.redirect-uri") && told.contains(other), "{told}");
@@ -72,7 +72,7 @@ async fn an_address_that_this_machine_lacks_is_not_published() {
         ("http://[::1]/cb", without_v4),
         ("http://LOCALHOST/cb", without_v4),
     ] {
-        let bound = Bound::by(&redirect(uri), &has).unwrap();
+        let bound = Bound::bind_with(&redirect(uri), &has).unwrap();
         assert_eq!(bound.sockets.len(), 1, "{uri}");
     }
 }
@@ -80,7 +80,7 @@ async fn an_address_that_this_machine_lacks_is_not_published() {
 #[tokio::test]
 async fn a_port_that_the_unit_does_not_give_is_told_with_the_cure() {
     let refused = |_| Err(io::Error::from_raw_os_error(rustix::io::Errno::ACCESS.raw_os_error()));
-    let told = |uri| Bound::by(&redirect(uri), &refused).unwrap_err().to_string();
+    let told = |uri| Bound::bind_with(&redirect(uri), &refused).unwrap_err().to_string();
     let low = told("http://127.0.0.1:80/cb");
     assert!(
         low.contains("port 80 ") && low.contains("provider.redirect-uri") && low.contains("from 1024 on"),
