@@ -8,7 +8,7 @@ use lexopt::{Arg, Parser, ValueExt};
 
 use super::exit::Failure;
 use super::provision::seal::Key;
-use super::spec::{GLOBAL, Offer, Opt, VERBS, Verb};
+use super::spec::{Choice, GLOBAL, Opt, VERBS, Verb};
 use crate::config::distance;
 use crate::messages::contract::{BusAddress, QR_SIZES};
 
@@ -191,7 +191,7 @@ fn known_verb(word: &str) -> Result<&'static Verb, lexopt::Error> {
 /// Where a value is one of a few words, the fault names them.
 fn check_word(option: &Opt, value: Option<&OsStr>) -> Result<(), lexopt::Error> {
     match (option.value.as_ref().map(|value| value.kind), value) {
-        (Some(Offer::Words(words)), Some(value)) if !words.iter().any(|word| value == *word) => {
+        (Some(Choice::Words(words)), Some(value)) if !words.iter().any(|word| value == *word) => {
             let (last, first) = words.split_last().ok_or("no value is known")?;
             let (name, first, value) = (option.name, first.join(", "), value.display());
             Err(format!("--{name} takes {first} or {last}, not {value}").into())

@@ -41,7 +41,7 @@ use exit::{Exit, Failure};
 use output::{note, one_line, print, print_raw, printable, tell, warned};
 use site::Site;
 use status::Status;
-use status::dead::Dead;
+use status::service_failure::ServiceFailure;
 
 #[must_use]
 /// Runs `c2c-authctl` with the arguments of the process.
@@ -94,7 +94,7 @@ async fn status(bus: &BusAddress, json: bool) -> Result<Exit, Failure> {
     let status = match read.await {
         Ok(status) => status,
         Err(failure) if failure.exit == Exit::Unreachable => {
-            let dead = Dead::look(&Site::host(), failure.sentence);
+            let dead = ServiceFailure::look(&Site::host(), failure.sentence);
             tell(&dead, json, || dead.text(), &[])?;
             return Ok(Exit::Unreachable);
         }

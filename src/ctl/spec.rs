@@ -21,11 +21,11 @@ pub(super) struct Opt {
 #[derive(Debug)]
 pub(super) struct Value {
     pub(super) name: &'static str,
-    pub(super) kind: Offer,
+    pub(super) kind: Choice,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Offer {
+pub(super) enum Choice {
     Files,
     Directories,
     Words(&'static [&'static str]),
@@ -41,7 +41,7 @@ const fn flag(name: &'static str, help: &'static str) -> Opt {
     }
 }
 
-const fn with(name: &'static str, value: &'static str, kind: Offer, help: &'static str) -> Opt {
+const fn with(name: &'static str, value: &'static str, kind: Choice, help: &'static str) -> Opt {
     Opt {
         name,
         value: Some(Value { name: value, kind }),
@@ -89,7 +89,7 @@ pub(super) const VERBS: &[Verb] = &[
         options: &[with(
             "min-validity",
             "D",
-            Offer::Nothing,
+            Choice::Nothing,
             "valid for at least D, e.g. 10min",
         )],
     },
@@ -97,12 +97,12 @@ pub(super) const VERBS: &[Verb] = &[
         name: "qr",
         summary: "show the QR code of the pairing in progress",
         options: &[
-            with("png", "FILE", Offer::Files, "write a PNG file; - is standard output"),
-            with("svg", "FILE", Offer::Files, "write an SVG file; - is standard output"),
+            with("png", "FILE", Choice::Files, "write a PNG file; - is standard output"),
+            with("svg", "FILE", Choice::Files, "write an SVG file; - is standard output"),
             with(
                 "size",
                 "N",
-                Offer::Nothing,
+                Choice::Nothing,
                 "pixels on a side, 250 to 1000 (default: 250)",
             ),
             flag("static", "QR code of the address only; the code is typed"),
@@ -125,16 +125,16 @@ pub(super) const VERBS: &[Verb] = &[
             with(
                 "with-key",
                 "KEY",
-                Offer::Words(KEYS),
+                Choice::Words(KEYS),
                 "seal with the TPM, the host's key, or both (default: auto)",
             ),
             with(
                 "files",
                 "DIR",
-                Offer::Directories,
+                Choice::Directories,
                 "store as files in DIR, for systems without credentials",
             ),
-            with("client-id", "ID", Offer::Nothing, "set the client id as well"),
+            with("client-id", "ID", Choice::Nothing, "set the client id as well"),
             flag(
                 "replace",
                 "replace a secret or client id that differs or cannot be read",
@@ -142,7 +142,7 @@ pub(super) const VERBS: &[Verb] = &[
             with(
                 "upgrade-key",
                 "KEY",
-                Offer::Words(&["host", "tpm2", "host+tpm2"]),
+                Choice::Words(&["host", "tpm2", "host+tpm2"]),
                 "reseal the stored secrets with another key; reads no secret",
             ),
             flag("no-restart", "do not restart the daemon"),
@@ -159,7 +159,7 @@ pub(super) const VERBS: &[Verb] = &[
             with(
                 "wait",
                 "D",
-                Offer::Nothing,
+                Choice::Nothing,
                 "how long to wait for the server (default: 20s)",
             ),
             flag("yes", "do not ask"),
@@ -177,7 +177,7 @@ pub(super) const GLOBAL: &[Opt] = &[
     with(
         "bus",
         "BUS",
-        Offer::Words(&["system", "session"]),
+        Choice::Words(&["system", "session"]),
         "system (default), session, or a D-Bus address",
     ),
     flag("version", "print the version and exit"),

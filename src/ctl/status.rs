@@ -11,14 +11,14 @@ use crate::messages;
 use c2c_auth_client::proxy::LastError;
 use c2c_auth_core::{ErrorWord, Generation, PairingState, Reason, Remedy, TokenState, remedy};
 
-pub(super) mod dead;
+pub(super) mod service_failure;
 
 /// The properties of the three interfaces. Words are kept as they came: a newer daemon may know
 /// more of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Status {
-    /// Somebody answered. See [`dead`] for the other case.
+    /// Somebody answered. See [`service_failure`] for the other case.
     pub(super) running: bool,
     pub(super) paired: bool,
     pub(super) pairing_state: String,

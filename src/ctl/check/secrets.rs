@@ -3,7 +3,7 @@
 use super::Finding;
 use crate::config::secrets::shared_file_system;
 use crate::config::{Config, MachineId};
-use crate::ctl::provision::place::{Found, Kept, PLAIN_STORES, Which, find};
+use crate::ctl::provision::location::{Found, Kept, PLAIN_STORES, Which, find};
 use crate::ctl::provision::seal::{Creds, Key};
 use crate::ctl::site::Site;
 use crate::messages;

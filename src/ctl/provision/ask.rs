@@ -7,7 +7,7 @@ use std::os::fd::AsFd;
 use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
-use super::place::Plain;
+use super::location::Plain;
 use crate::ctl::exit::{Exit, Failure};
 
 const LIMIT: usize = 4096;

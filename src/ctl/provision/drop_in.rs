@@ -12,8 +12,8 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use super::home::{self, DROP_INS, Home};
-use super::place::Which;
+use super::destination::{self, DROP_INS, Home};
+use super::location::Which;
 use crate::config::Config;
 use crate::ctl::exit::Failure;
 use crate::ctl::site::Site;
@@ -137,7 +137,7 @@ impl DropIn {
         if self == former {
             return Ok(None);
         }
-        match home::drop_ins(site) {
+        match destination::drop_ins(site) {
             Ok(home) => Ok(Some(home)),
             Err(failure) => {
                 let named = |ours: &Option<PathBuf>, all: &Option<PathBuf>| ours.is_none() || ours == all;

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::wait::{DEVICE, Seen, Settled, settle};
+use super::tpm_drop_in::{DEVICE, Seen, Settled, settle};
 use super::{Done, Report, ask, host_key, store};
 use crate::ctl::args::{How, Provision};
 use crate::ctl::exit::{Exit, Failure};

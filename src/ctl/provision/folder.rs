@@ -9,8 +9,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Component, Path, PathBuf};
 
-use super::home::gone;
-use super::place::{PLAIN_STORES, SPARE_STORE, STORES};
+use super::destination::gone;
+use super::location::{PLAIN_STORES, SPARE_STORE, STORES};
 use super::refused;
 use crate::config::Config;
 use crate::ctl::exit::Failure;

@@ -8,7 +8,7 @@
 use std::fs::{self, File};
 use std::io::Read as _;
 
-use super::place::{Which, credentials};
+use super::location::{Which, credentials};
 use super::seal::{Key, header};
 use crate::ctl::site::Site;
 

@@ -21,24 +21,24 @@ use crate::config::secrets::shared_file_system;
 use crate::config::{Config, MachineId};
 use crate::store::records_exist;
 use crate::system::mounts::Ground;
+use apply::{Names, carry_out};
 use drop_in::DropIn;
-use place::{Kept, Plain, Which, find};
+use location::{Kept, Plain, Which, find};
 use plan::{plan_client_id, plan_client_secret, plan_resealed, plan_state_key, refuse_early};
 use seal::{Creds, CredsError, Key};
-use switch::{Names, carry_out};
 
+mod apply;
 mod ask;
+pub(super) mod backup;
+mod destination;
 pub(super) mod drop_in;
 mod finish;
 mod folder;
-mod home;
 pub(super) mod host_key;
-pub(super) mod keep;
-pub(super) mod place;
+pub(super) mod location;
 mod plan;
 pub(super) mod seal;
-mod switch;
-pub(super) mod wait;
+pub(super) mod tpm_drop_in;
 
 pub(super) use finish::provision;
 
@@ -154,7 +154,7 @@ enum Kind {
 
 impl Target {
     fn sealed(site: &Site, key: Option<Key>) -> Result<Self, Failure> {
-        let home = home::store(site)?;
+        let home = destination::store(site)?;
         if key.is_some_and(Key::needs_host) {
             Creds(site).usable_host_key().map_err(refused)?;
         }
@@ -169,12 +169,12 @@ impl Target {
             Some(warning) => Some(warning),
             None if forgets => Some(format!(
                 "{}, without which nothing can be opened; unless the image brings the key back, use --with-key tpm2 or --files DIR",
-                home::gone(&site.machine_path(&site.host_key()))
+                destination::gone(&site.machine_path(&site.host_key()))
             )),
             None if id_may_go => Some(format!(
                 "{}, and the host key dies with it; unless the image brings the same id at each boot, use --with-key tpm2 or \
                  --files DIR",
-                home::gone(id)
+                destination::gone(id)
             )),
             None => None,
         };
@@ -241,11 +241,11 @@ fn put_all(
     refuse_early(target, wanted.replace, sealable.into_iter().chain([found_key.as_ref()]))?;
 
     let records = records_exist(&site.state_directory(Some(config)));
-    let at_risk = keep::at_risk(site, target, &former, found_key.as_ref());
+    let at_risk = backup::at_risk(site, target, &former, found_key.as_ref());
     let state_key = plan_state_key(site, target, wanted.replace, records, found_key)?;
     let at_risk = if state_key.done.changes() { at_risk } else { Vec::new() };
     let new_key = matches!(state_key.done, Done::Stored | Done::Replaced);
-    drop_in.kept_beside = keep::places(site, &former, &at_risk)?;
+    drop_in.kept_beside = backup::places(site, &former, &at_risk)?;
     let home = drop_in.home(site, config, &former)?;
 
     let mut moves = Vec::new();
@@ -261,7 +261,7 @@ fn put_all(
     let kept = carry_out(site, target, &moves, &Names { former, drop_in, home }, &at_risk)?;
     let mut report = report(site, target, &moves, client_id, changed, wanted)?;
     report.warnings.extend(strangers);
-    report.warnings.extend(keep::warning(&kept, records && new_key));
+    report.warnings.extend(backup::warning(&kept, records && new_key));
     Ok(report)
 }
 

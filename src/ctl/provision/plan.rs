@@ -1,7 +1,7 @@
 //! Decides what happens to each thing, from what was found and what was asked for. Changes nothing.
 
 use super::drop_in::DropIn;
-use super::place::{Found, Kept, Plain, Which, find};
+use super::location::{Found, Kept, Plain, Which, find};
 use super::seal::Key;
 use super::{Done, Kind, Move, Target, new_key, refused, unusable};
 use crate::config::Config;

@@ -8,7 +8,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use tempfile::TempDir;
 
-use super::place::sealed_paths;
+use super::location::sealed_paths;
 use super::*;
 
 mod cuts;

@@ -6,10 +6,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::config::Config;
+use crate::ctl::provision::backup::copies;
 use crate::ctl::provision::drop_in::DropIn;
-use crate::ctl::provision::keep::copies;
-use crate::ctl::provision::place::{Which, find, sealed_paths};
-use crate::ctl::provision::wait::{self, There};
+use crate::ctl::provision::location::{Which, find, sealed_paths};
+use crate::ctl::provision::tpm_drop_in::{self, There};
 use crate::ctl::site::{Site, names};
 use crate::store::{Lock, OpenError, REVOCATIONS, SLOTS, SPILL, is_ours, is_set_aside};
 use crate::system::atomic_file::{is_directory, without_stage};
@@ -192,8 +192,8 @@ fn forget_provisioning(site: &Site, config: Option<&Config>, outcome: &mut Outco
             ));
         }
     }
-    let waits = wait::path(site);
-    match wait::forget(site) {
+    let waits = tpm_drop_in::path(site);
+    match tpm_drop_in::forget(site) {
         Err(error) => outcome.stays(&named(&waits, &error)),
         Ok(There::Nothing) => {}
         Ok(There::Ours) => {

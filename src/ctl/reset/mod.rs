@@ -20,7 +20,7 @@ use super::site::{Site, need_root};
 use super::status::Status;
 use crate::config::Config;
 use crate::ctl::provision::host_key::lost_by_a_start;
-use crate::ctl::provision::place::{Which, find};
+use crate::ctl::provision::location::{Which, find};
 use crate::messages::contract::BusAddress;
 use crate::store::{self, Directories, Identity, StateKey};
 use c2c_auth_client::proxy;

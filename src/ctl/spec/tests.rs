@@ -39,10 +39,10 @@ fn bash() -> String {
     );
     for option in with_values() {
         let offer = match option.value.as_ref().unwrap().kind {
-            Offer::Files => "mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")".to_owned(),
-            Offer::Directories => "mapfile -t COMPREPLY < <(compgen -d -- \"$cur\")".to_owned(),
-            Offer::Words(words) => format!("mapfile -t COMPREPLY < <(compgen -W '{}' -- \"$cur\")", words.join(" ")),
-            Offer::Nothing => ":".to_owned(),
+            Choice::Files => "mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")".to_owned(),
+            Choice::Directories => "mapfile -t COMPREPLY < <(compgen -d -- \"$cur\")".to_owned(),
+            Choice::Words(words) => format!("mapfile -t COMPREPLY < <(compgen -W '{}' -- \"$cur\")", words.join(" ")),
+            Choice::Nothing => ":".to_owned(),
         };
         let _ = write!(
             out,
@@ -80,10 +80,10 @@ fn zsh() -> String {
             .replace(':', "\\:");
         let value = option.value.as_ref().map_or_else(String::new, |value| {
             let action = match value.kind {
-                Offer::Files => "_files".to_owned(),
-                Offer::Directories => "_files -/".to_owned(),
-                Offer::Words(words) => format!("({})", words.join(" ")),
-                Offer::Nothing => " ".to_owned(),
+                Choice::Files => "_files".to_owned(),
+                Choice::Directories => "_files -/".to_owned(),
+                Choice::Words(words) => format!("({})", words.join(" ")),
+                Choice::Nothing => " ".to_owned(),
             };
             format!(":{}:{action}", value.name)
         });
@@ -124,10 +124,10 @@ fn fish() -> String {
             .value
             .as_ref()
             .map_or_else(String::new, |value| match value.kind {
-                Offer::Files => " --require-parameter --force-files".to_owned(),
-                Offer::Directories => " --exclusive --arguments '(__fish_complete_directories)'".to_owned(),
-                Offer::Words(words) => format!(" --exclusive --arguments '{}'", words.join(" ")),
-                Offer::Nothing => " --exclusive".to_owned(),
+                Choice::Files => " --require-parameter --force-files".to_owned(),
+                Choice::Directories => " --exclusive --arguments '(__fish_complete_directories)'".to_owned(),
+                Choice::Words(words) => format!(" --exclusive --arguments '{}'", words.join(" ")),
+                Choice::Nothing => " --exclusive".to_owned(),
             });
         format!(
             "--long-option {}{value} --description \"{}\"",

@@ -7,7 +7,7 @@ use crate::ctl::args::{How, Provision};
 use crate::ctl::provision::drop_in::DropIn;
 use crate::ctl::provision::host_key::tests::{SEALED, with_key_of};
 use crate::ctl::provision::tests::{store_for_tests, try_store_for_tests};
-use crate::ctl::provision::wait;
+use crate::ctl::provision::tpm_drop_in;
 use crate::system::atomic_file::faulty::cut_after;
 
 const ALL_OF_IT: Wanted = Wanted {
@@ -116,7 +116,7 @@ async fn where_the_units_start_would_lose_the_key_nothing_is_removed() {
 #[test]
 fn the_units_wait_for_the_tpm_goes_with_the_secrets_and_not_before() {
     let (_folder, site) = machine(&[]);
-    let path = wait::path(&site);
+    let path = tpm_drop_in::path(&site);
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, "[Unit]\n").unwrap();
     let outcome = clear(&site, ALL_OF_IT);

@@ -6,14 +6,14 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::ctl::provision::host_key::lost_by_a_start;
-use crate::ctl::provision::place::{Which, find};
+use crate::ctl::provision::location::{Which, find};
 use crate::ctl::site::Site;
 use crate::ctl::systemd::{FailureCause, Unit};
 use crate::messages;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(in crate::ctl) struct Dead {
+pub(in crate::ctl) struct ServiceFailure {
     // Always false. See [`super::Status`].
     pub(in crate::ctl) running: bool,
     pub(in crate::ctl) error: String,
@@ -25,7 +25,7 @@ pub(in crate::ctl) struct Dead {
     pub(in crate::ctl) credentials: Vec<String>,
 }
 
-impl Dead {
+impl ServiceFailure {
     pub(in crate::ctl) fn look(site: &Site, error: String) -> Self {
         let unit = Unit::read();
         let credentials = match &unit {
@@ -112,7 +112,7 @@ mod tests {
     fn the_text_of_each_situation_without_a_daemon() {
         let dead = |unit, credentials: &[&str]| {
             let credentials = credentials.iter().map(|&text| text.to_owned()).collect();
-            Dead::new("c2c-authd is not running".to_owned(), unit, credentials).text()
+            ServiceFailure::new("c2c-authd is not running".to_owned(), unit, credentials).text()
         };
         let told = [
             dead(None, &[]),
@@ -135,7 +135,7 @@ mod tests {
     /// `tests/contract` sees `unit` and `death` only where systemd runs.
     #[test]
     fn the_json_without_a_daemon_is_a_stable_interface() {
-        let dead = Dead::new(
+        let dead = ServiceFailure::new(
             "c2c-authd is not running".to_owned(),
             Some(unit("failed", 1, 78)),
             vec!["a sentence".to_owned()],

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use super::Target;
 use super::drop_in::DropIn;
-use super::place::{Found, Which, sealed_paths};
+use super::location::{Found, Which, sealed_paths};
 use crate::ctl::site::{Site, names};
 use crate::system::atomic_file::{Access, without_stage};
 

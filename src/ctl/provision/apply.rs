@@ -12,11 +12,11 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
+use super::destination::Home;
 use super::drop_in::DropIn;
-use super::home::Home;
-use super::place::{LINKS, PLAIN_STORES, Plain, SPARE_STORE, STORES, Which, guarded, sealed_paths};
+use super::location::{LINKS, PLAIN_STORES, Plain, SPARE_STORE, STORES, Which, guarded, sealed_paths};
 use super::seal::Creds;
-use super::{Kind, Move, Target, at, keep};
+use super::{Kind, Move, Target, at, backup};
 use crate::ctl::exit::Failure;
 use crate::ctl::site::Site;
 use crate::system::atomic_file::{Access, PRIVATE, Staged, is_directory};
@@ -79,7 +79,7 @@ pub(super) fn carry_out(
     }
     let mut kept = Vec::new();
     for path in at_risk {
-        kept.push(keep::beside(site, path).map_err(at(path))?);
+        kept.push(backup::beside(site, path).map_err(at(path))?);
     }
     for (path, staged) in staged {
         staged.commit().map_err(at(&path))?;

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::place::{SPARE_STORE, STORE};
+use super::location::{SPARE_STORE, STORE};
 use super::refused;
 use crate::ctl::exit::Failure;
 use crate::ctl::site::Site;
