@@ -107,7 +107,7 @@ impl Client {
     /// Where the server would have its documents, if each of these places said that there is none.
     #[must_use]
     pub(crate) fn nowhere_described(&self) -> Option<String> {
-        self.discovery().nowhere()
+        self.discovery().not_found_at()
     }
 
     /// As [`Client::resolve`], with the connection on which a document came.

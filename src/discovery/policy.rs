@@ -223,9 +223,9 @@ impl Discovery {
             unfit,
             ..
         } = fetch;
-        let wish = failed.and_then(|fault| now.checked_add(fault.retry_after?));
-        self.left_alone_until = self.left_alone_until.max(wish);
-        let told = learned.is_some();
+        let retry_after = failed.and_then(|fault| now.checked_add(fault.retry_after?));
+        self.left_alone_until = self.left_alone_until.max(retry_after);
+        let received = learned.is_some();
         if let Some(learned) = learned {
             self.keep(learned);
         }
@@ -234,7 +234,7 @@ impl Discovery {
         if kind == Kind::Revoke && failed.is_none() {
             // A server that described itself before may be back. A document that is not to be
             // believed may be mended.
-            let is_final = told || (unfit.is_none() && !provider.has_metadata());
+            let is_final = received || (unfit.is_none() && !provider.has_metadata());
             if is_final && provider.missing_endpoint(Kind::Refresh).is_none() {
                 // No document tells more than is known: a revocation must not be tried for ever at
                 // a server that names no endpoint for it.
@@ -246,9 +246,9 @@ impl Discovery {
             return Ok(provider);
         };
         // No document at all may be an outage. One that does not fit is to be mended here.
-        let unfit = unfit.or(told.then_some(lacking));
+        let unfit = unfit.or(received.then_some(lacking));
         if unfit.is_none() && failed.is_none() {
-            self.warn_of_nowhere();
+            self.warn_if_not_found();
         }
         if let Some(why) = unfit {
             tracing::warn!(%why, "the server's description of itself is not enough");
@@ -292,7 +292,7 @@ impl Discovery {
 
     /// Where the documents would be, if none was ever read and each of these places said that there
     /// is none: then the issuer in the configuration is hardly the server's own.
-    pub(super) fn nowhere(&self) -> Option<String> {
+    pub(super) fn not_found_at(&self) -> Option<String> {
         let provider = self.provider();
         let places = provider.documents();
         let nothing = !places.is_empty() && places.iter().all(|place| self.absent.contains(&place.path));
@@ -304,8 +304,8 @@ impl Discovery {
         })
     }
 
-    fn warn_of_nowhere(&mut self) {
-        if let Some(places) = self.nowhere().filter(|_| !self.warned) {
+    fn warn_if_not_found(&mut self) {
+        if let Some(places) = self.not_found_at().filter(|_| !self.warned) {
             self.warned = true;
             tracing::warn!("no description of the server at {places}: check provider.issuer, or write the endpoints");
         }

@@ -61,7 +61,7 @@ impl Issuer {
             Some(format!("/.well-known/oauth-authorization-server{path}")),
             inserted,
         ];
-        let at = move |target: String| Endpoint::told(&format!("https://{origin}{target}"));
+        let at = move |target: String| Endpoint::received(&format!("https://{origin}{target}"));
         places.into_iter().flatten().filter_map(at)
     }
 }
@@ -76,7 +76,7 @@ pub(super) fn read(object: &Object<'_>, issuer: &Issuer) -> Result<(Endpoints, S
     let mut endpoint = |name: &'static str| {
         let read = match object.get(name) {
             Json::Null => return None,
-            Json::Text(text) => Endpoint::told(&text),
+            Json::Text(text) => Endpoint::received(&text),
             Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_) | Json::Odd => None,
         };
         if read.is_none() {

@@ -190,7 +190,7 @@ impl HttpResponse {
     /// The server's own wish: `Retry-After` (RFC 9110 §10.2.3).
     fn retry_after(&self) -> Option<Duration> {
         let text = self.header(RETRY_AFTER.as_str())?;
-        let wish = if let Some(seconds) = whole(text) {
+        let retry_after = if let Some(seconds) = whole(text) {
             Duration::from_secs(seconds)
         } else {
             // Relative to the server's clock: ours may be decades off. Without its `Date` the
@@ -198,7 +198,7 @@ impl HttpResponse {
             let kept = Duration::from_secs(self.number(AGE.as_str()).unwrap_or_default());
             date::parse(text)?.since(self.said()?.after(kept))
         };
-        Some(wish.min(RETRY_AFTER_MAX))
+        Some(retry_after.min(RETRY_AFTER_MAX))
     }
 
     /// The number in a header, where it is one.

@@ -169,12 +169,12 @@ impl Endpoint {
             return Err(UriError::Query);
         }
         check_server(address)?;
-        Self::told(text).ok_or(UriError::Malformed)
+        Self::received(text).ok_or(UriError::Malformed)
     }
 
     /// Reads an address that a server told. A host name that this server can be reached by is good
     /// enough.
-    pub(super) fn told(text: &str) -> Option<Self> {
+    pub(super) fn received(text: &str) -> Option<Self> {
         if text.len() > ENDPOINT_MAX || !text.bytes().all(is_plain) {
             return None;
         }
@@ -231,7 +231,7 @@ impl Issuer {
     /// [`UriError`], in words for that person.
     pub(crate) fn parse(text: &str) -> Result<Self, UriError> {
         check_server(text)?;
-        Endpoint::told(text).map(Self).ok_or(UriError::Malformed)
+        Endpoint::received(text).map(Self).ok_or(UriError::Malformed)
     }
 
     /// As it was written.
@@ -378,12 +378,12 @@ mod tests {
             ("", UriError::NoServer),
         ] {
             assert_eq!(Endpoint::parse(bad), Err(why), "{bad}");
-            assert_eq!(Endpoint::told(bad), None, "{bad}");
+            assert_eq!(Endpoint::received(bad), None, "{bad}");
         }
         let long = |length| format!("https://id.example/{}", "a".repeat(length));
         assert_eq!(Endpoint::parse(&long(WRITTEN_MAX)), Err(UriError::NoServer));
-        assert!(Endpoint::told(&long(WRITTEN_MAX)).is_some());
-        assert_eq!(Endpoint::told(&long(ENDPOINT_MAX)), None);
+        assert!(Endpoint::received(&long(WRITTEN_MAX)).is_some());
+        assert_eq!(Endpoint::received(&long(ENDPOINT_MAX)), None);
         let query = format!("https://id.example/?{}", "a".repeat(ENDPOINT_MAX));
         assert_eq!(Endpoint::parse(&query), Err(UriError::Malformed));
     }
@@ -393,6 +393,6 @@ mod tests {
     fn a_server_may_tell_a_host_that_a_person_may_not_write() {
         let odd = "https://my_server.example/token";
         assert_eq!(Endpoint::parse(odd), Err(UriError::Host));
-        assert_eq!(Endpoint::told(odd).unwrap().origin().host(), "my_server.example");
+        assert_eq!(Endpoint::received(odd).unwrap().origin().host(), "my_server.example");
     }
 }

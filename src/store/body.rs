@@ -84,7 +84,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
 
 /// A secret text: goes from its wrapper to the buffer and back without a copy that nobody wipes.
 /// (serde unescapes through a buffer of its own, but no token that a server issues needs escaping.)
-struct Hidden<T>(T);
+struct Redacted<T>(T);
 
 trait Text {
     fn wrap(text: String) -> Self;
@@ -106,13 +106,13 @@ macro_rules! text {
 
 text! { AccessToken RefreshToken DeviceCode UserCode }
 
-impl<T: Text> Serialize for Hidden<T> {
+impl<T: Text> Serialize for Redacted<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.0.text())
     }
 }
 
-impl<'de, T: Text> Deserialize<'de> for Hidden<T> {
+impl<'de, T: Text> Deserialize<'de> for Redacted<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|text| Self(T::wrap(text)))
     }
@@ -164,8 +164,8 @@ struct PairingRecord {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 struct TokenPair {
-    access: Option<Hidden<AccessToken>>,
-    refresh: Option<Hidden<RefreshToken>>,
+    access: Option<Redacted<AccessToken>>,
+    refresh: Option<Redacted<RefreshToken>>,
     #[serde(rename = "lifetime")]
     expires_in: Duration,
     obtained: Stamp,
@@ -206,8 +206,8 @@ struct PendingRevocation {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 enum Revocable {
-    Refresh(Hidden<RefreshToken>),
-    Access(Hidden<AccessToken>),
+    Refresh(Redacted<RefreshToken>),
+    Access(Redacted<AccessToken>),
 }
 
 #[derive(Serialize, Deserialize)]
@@ -227,10 +227,10 @@ struct FlowRecord {
 #[expect(clippy::struct_field_names, reason = "the names of RFC 8628 §3.2")]
 struct Code {
     id: u64,
-    device_code: Hidden<DeviceCode>,
-    user_code: Hidden<UserCode>,
+    device_code: Redacted<DeviceCode>,
+    user_code: Redacted<UserCode>,
     verification_uri: String,
-    verification_uri_complete: Option<Hidden<UserCode>>,
+    verification_uri_complete: Option<Redacted<UserCode>>,
     device_name: String,
     ends: u64,
 }
@@ -325,7 +325,7 @@ impl<C, M: Mirror<C>> Mirror<Vec<C>> for Vec<M> {
     }
 }
 
-impl<T: Text + Clone> Mirror<T> for Hidden<T> {
+impl<T: Text + Clone> Mirror<T> for Redacted<T> {
     fn of(original: &T) -> Self {
         Self(original.clone())
     }

@@ -216,7 +216,7 @@ impl Memory {
     }
 
     /// Learns from a race.
-    pub(super) fn learn<T, E>(&mut self, ended: &Ended<T, E>) {
+    pub(super) fn record<T, E>(&mut self, ended: &Ended<T, E>) {
         for failed in &ended.failed {
             self.put_last(failed.address);
             self.families[family(&failed.address)].no_handshake = Some(Instant::now());

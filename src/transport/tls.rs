@@ -214,7 +214,7 @@ impl Connector {
             }
         })
         .await;
-        lock(&self.memory).learn(&ended);
+        lock(&self.memory).record(&ended);
         ended.won.ok_or_else(|| judge(origin, &ended.failed))
     }
 

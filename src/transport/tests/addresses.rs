@@ -129,14 +129,14 @@ async fn a_family_without_a_handshake_is_second_for_ten_minutes() {
     let v6 = "[::1]:1".parse().unwrap();
     let mut memory = Memory::default();
     // TCP need not have been up: a lost SYN takes as long.
-    memory.learn(&ended(&["1.1.1.1:1"], &[("[::1]:1", false)]));
+    memory.record(&ended(&["1.1.1.1:1"], &[("[::1]:1", false)]));
     assert_eq!(order(&memory, &USUAL), SWAPPED);
     tokio::time::advance(Duration::from_secs(599)).await;
     assert_eq!(order(&memory, &USUAL), SWAPPED);
     tokio::time::advance(Duration::from_secs(1)).await;
     assert_eq!(order(&memory, &USUAL), USUAL);
     assert!(memory.is_doubtful(&v6), "until it has served");
-    memory.learn(&ended(&["[::1]:1"], &[]));
+    memory.record(&ended(&["[::1]:1"], &[]));
     assert!(!memory.is_doubtful(&v6));
 }
 
@@ -145,7 +145,7 @@ fn a_failure_of_both_families_leaves_the_resolvers_family_first() {
     let list = ["[::1]:1", "1.1.1.1:1"];
     for failed in [[false, false], [false, true], [true, false], [true, true]] {
         let mut memory = Memory::default();
-        memory.learn(&ended(&[], &[("[::1]:1", failed[0]), ("1.1.1.1:1", failed[1])]));
+        memory.record(&ended(&[], &[("[::1]:1", failed[0]), ("1.1.1.1:1", failed[1])]));
         assert_eq!(order(&memory, &list), list, "{failed:?}");
     }
 }
@@ -176,7 +176,7 @@ async fn a_request_lost_for_want_of_time_does_not_lead_back_to_a_silent_family()
                     },
                 )
                 .await;
-                memory.learn(&ended);
+                memory.record(&ended);
                 assert_eq!(ended.won, Some((slow, ())));
                 let answered = timeout_at(deadline, tokio::time::sleep(round_trip)).await;
                 if answered.is_err() {
@@ -196,10 +196,10 @@ async fn a_lost_request_weighs_less_than_a_handshake_that_did_not_finish() {
     const V4: &str = "1.1.1.1:1";
     let [v6, v4] = [V6, V4].map(|address| address.parse().unwrap());
     let mut memory = Memory::default();
-    memory.learn(&ended(&[V6], &[]));
+    memory.record(&ended(&[V6], &[]));
     memory.lost(v6);
     assert_eq!(order(&memory, &[V6, V4]), [V4, V6], "the other has no mark");
-    memory.learn(&ended(&[V6], &[(V4, true)]));
+    memory.record(&ended(&[V6], &[(V4, true)]));
     memory.lost(v6);
     assert_eq!(order(&memory, &[V4, V6]), [V6, V4], "the other has the worse mark");
     memory.lost(v4);
@@ -221,9 +221,9 @@ async fn of_two_marked_families_the_one_that_served_last_is_first() {
     const LISTS: [[&str; 2]; 2] = [["[::1]:1", "1.1.1.1:1"], ["1.1.1.1:1", "[::1]:1"]];
     for [one, other] in LISTS {
         let mut memory = Memory::default();
-        memory.learn(&ended(&[other], &[]));
+        memory.record(&ended(&[other], &[]));
         tokio::time::advance(Duration::from_secs(1)).await;
-        memory.learn(&ended(&[one], &[]));
+        memory.record(&ended(&[one], &[]));
         for list in LISTS {
             assert_eq!(order(&memory, &list), list, "none is marked");
         }
@@ -233,7 +233,7 @@ async fn of_two_marked_families_the_one_that_served_last_is_first() {
         for list in LISTS {
             assert_eq!(order(&memory, &list), [one, other], "a request was lost on both");
         }
-        memory.learn(&ended(&[], &[(one, true), (other, true)]));
+        memory.record(&ended(&[], &[(one, true), (other, true)]));
         for list in LISTS {
             assert_eq!(order(&memory, &list), [one, other], "no handshake on both");
         }
@@ -249,8 +249,8 @@ async fn of_two_marked_families_the_one_that_served_last_is_first() {
 fn an_address_that_failed_comes_after_the_others_of_its_family() {
     let list = ["1.1.1.1:1", "2.2.2.2:1", "3.3.3.3:1"];
     let mut memory = Memory::default();
-    memory.learn(&ended(&[], &[("1.1.1.1:1", true), ("2.2.2.2:1", false)]));
+    memory.record(&ended(&[], &[("1.1.1.1:1", true), ("2.2.2.2:1", false)]));
     assert_eq!(order(&memory, &list), ["3.3.3.3:1", "1.1.1.1:1", "2.2.2.2:1"]);
-    memory.learn(&ended(&["2.2.2.2:1"], &[]));
+    memory.record(&ended(&["2.2.2.2:1"], &[]));
     assert_eq!(order(&memory, &list), ["2.2.2.2:1", "3.3.3.3:1", "1.1.1.1:1"]);
 }

@@ -122,7 +122,7 @@ async fn a_request_lost_on_the_family_that_serves_does_not_put_the_silent_one_fi
     let own = loopback(server.port);
     let silent = addresses(&["[::1]:1"])[0];
     let tls = &client.shared.tls;
-    lock(&tls.memory).learn(&ended(&[], &[("[::1]:1", true)]));
+    lock(&tls.memory).record(&ended(&[], &[("[::1]:1", true)]));
     let prepared = client.prepare().await;
     assert_eq!(
         prepared.outcome.answer,
