@@ -1,5 +1,5 @@
 //! The server's metadata documents (RFC 8414, `OpenID` Connect Discovery): when they are read, and
-//! what is believed of them.
+//! what becomes of the request that waits for them. What they say is read in `oauth`.
 //!
 //! Owns: the decision to read them ([`policy`]), and a client whose requests have every address
 //! that they need ([`client`]). Must never: hold a credential, or read a clock in [`policy`], whose

@@ -19,13 +19,13 @@
 //! matches below then name what is missing.
 
 mod date;
-mod discovery;
+mod endpoints;
 mod form;
 mod frameio_c2c;
 mod grant;
 mod json;
-mod learn;
 mod message;
+mod metadata;
 mod oauth_code;
 mod oauth_device;
 pub(crate) mod pkce;
@@ -38,10 +38,10 @@ mod uri;
 
 use std::time::Duration;
 
-pub(crate) use discovery::MetadataError;
 pub(crate) use form::Encoding;
 pub(crate) use frameio_c2c::{FrameioC2c, Settings, SettingsError};
 pub(crate) use message::{HttpRequest, HttpResponse};
+pub(crate) use metadata::MetadataError;
 pub(crate) use oauth_code::OauthCode;
 pub(crate) use oauth_device::OauthDevice;
 pub(crate) use redirect::{REDIRECT_MAX, RedirectError};

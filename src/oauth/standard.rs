@@ -13,10 +13,10 @@ use hyper::http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, 
 use hyper::http::{HeaderMap, Method, StatusCode};
 use zeroize::Zeroizing;
 
-use super::discovery::ServerMetadata;
 use super::form::{Encoding, Fields};
 use super::grant;
 use super::message::{ANSWER_MAX, ErrorBody, HttpRequest, HttpResponse, TOKEN_ANSWER_MAX};
+use super::metadata::ServerMetadata;
 use super::uri::{Endpoint, Issuer};
 use c2c_auth_core::{
     OAuthErrorCode, PollAnswer, RefreshAnswer, RefreshToken, Revocable, RevokeAnswer, Secret, TokenGrant,

@@ -4,8 +4,8 @@
 //! A request asks for what it needs and for nothing more: whatever is wrong with the description
 //! elsewhere, a pairing that lives is refreshed as long as the token endpoint is known.
 
-use super::discovery::{self, AUTHORIZATION, DEVICE_AUTHORIZATION, MetadataError, REVOCATION, TOKEN};
 use super::message::{HttpRequest, HttpResponse};
+use super::metadata::{self, AUTHORIZATION, DEVICE_AUTHORIZATION, MetadataError, REVOCATION, TOKEN};
 use super::oauth_code::OauthCode;
 use super::oauth_device::OauthDevice;
 use super::standard::{self, Server};
@@ -82,25 +82,25 @@ impl Provider {
             .object()
             .filter(|_| response.status.is_success())
             .ok_or(MetadataError::Unreadable)?;
-        let mut learned = self.clone();
-        let Some(server) = learned.standard_mut() else {
-            return Ok(learned);
+        let mut merged = self.clone();
+        let Some(server) = merged.standard_mut() else {
+            return Ok(merged);
         };
         let issuer = server.settings.issuer.as_ref().ok_or(MetadataError::AnotherIssuer)?;
-        let (endpoints, described) = discovery::read(&object, issuer)?;
+        let (endpoints, metadata) = metadata::read(&object, issuer)?;
         server.settings.endpoints.fill(&endpoints);
-        server.metadata.get_or_insert_default().join(described);
-        Ok(learned)
+        server.metadata.get_or_insert_default().join(metadata);
+        Ok(merged)
     }
 
     /// The same provider, of whose server no place tells any more than this.
     #[must_use]
     pub(crate) fn exhausted(&self) -> Self {
-        let mut learned = self.clone();
-        if let Some(server) = learned.standard_mut() {
+        let mut merged = self.clone();
+        if let Some(server) = merged.standard_mut() {
             server.exhausted = true;
         }
-        learned
+        merged
     }
 
     const fn standard(&self) -> Option<&Server> {

@@ -98,12 +98,12 @@ pub(super) fn read(object: &Object<'_>, issuer: &Issuer) -> Result<(Endpoints, S
         object.get("authorization_response_iss_parameter_supported"),
         Json::Bool(true)
     );
-    let described = ServerMetadata {
+    let metadata = ServerMetadata {
         names_issuer,
         s256,
         bad,
     };
-    Ok((endpoints, described))
+    Ok((endpoints, metadata))
 }
 
 impl ServerMetadata {
