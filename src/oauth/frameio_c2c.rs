@@ -22,7 +22,7 @@ use super::grant::{self, CodeRules, NoCode};
 use super::json::Object;
 use super::message::{ANSWER_MAX, ErrorBody, HttpRequest, HttpResponse, RETRY_AFTER_MAX, TOKEN_ANSWER_MAX};
 use super::standard::{IDENTITY, declines, is_passing, is_throttled, poll_goes_on, rejects_client};
-use super::uri::BaseUri;
+use super::uri::{BaseUri, is_path};
 use super::{Kind, text};
 use c2c_auth_core::{
     AccessToken, Answer, CodeAnswer, DeviceInfo, ErrorCode, Fault, PollAnswer, PrepareAnswer, ProbeAnswer,
@@ -100,8 +100,7 @@ impl FrameioC2c {
             .filter(|version| !version.is_empty())
             .ok_or_else(|| SettingsError::ClientVersion(settings.client_version.clone()))?;
         let path = &settings.device_code_path;
-        let plain = |byte: u8| byte.is_ascii_graphic() && !b"?#\\\"<>".contains(&byte);
-        if !path.starts_with('/') || !path.bytes().all(plain) {
+        if !is_path(path) {
             return Err(SettingsError::DeviceCodePath(path.clone()));
         }
         Ok(Self { settings, version })

@@ -46,7 +46,7 @@ pub(crate) use oauth_code::OauthCode;
 pub(crate) use oauth_device::OauthDevice;
 pub(crate) use redirect::{REDIRECT_MAX, RedirectError};
 pub(crate) use standard::{ClientAuth, Endpoints, Quirks, ServerSettings};
-pub(crate) use uri::{BaseUri, Endpoint, Issuer, Origin, RedirectUri, UriError};
+pub(crate) use uri::{BaseUri, Endpoint, Issuer, Origin, RedirectUri, UriError, is_path};
 
 use c2c_auth_core::{
     Answer, AuthorizeAnswer, CodeAnswer, ErrorCode, ExchangeAnswer, Fault, FaultKind, PollAnswer, PrepareAnswer,

@@ -324,6 +324,12 @@ fn host_and_port(authority: &str) -> Result<(&str, Option<u16>), UriError> {
     port.map(|port| (host, Some(port))).ok_or(UriError::Port)
 }
 
+/// True if a request line can hold this path behind the address of a server.
+pub(crate) fn is_path(text: &str) -> bool {
+    let is_rooted = text.starts_with('/') && !text.starts_with("//");
+    is_rooted && text.len() <= WRITTEN_MAX && !text.contains('?') && text.bytes().all(is_plain) && !text.contains('#')
+}
+
 /// True for the bytes of an address. Any other could mean something else to a browser, a log or a
 /// terminal.
 fn is_plain(byte: u8) -> bool {
@@ -386,6 +392,33 @@ mod tests {
         assert_eq!(Endpoint::received(&long(ENDPOINT_MAX)), None);
         let query = format!("https://id.example/?{}", "a".repeat(ENDPOINT_MAX));
         assert_eq!(Endpoint::parse(&query), Err(UriError::Malformed));
+    }
+
+    #[test]
+    fn each_path_that_is_taken_can_stand_on_a_request_line() {
+        for byte in 0..=127_u8 {
+            let path = format!("/v2/{}code", char::from(byte));
+            if is_path(&path) {
+                assert_eq!(path.parse::<Uri>().unwrap().path_and_query().unwrap(), &*path);
+            }
+        }
+        for bad in [
+            "",
+            "v2",
+            "//host/v2",
+            "/v2/`",
+            "/v2?a",
+            "/v2#a",
+            "/v2/ ",
+            "/v2/\u{e9}",
+            "/v2/\u{7f}",
+        ] {
+            assert!(!is_path(bad), "{bad:?}");
+        }
+        for good in ["/", "/v2/auth/device/code", "/a-b_c.d~e/%20;x=1:@!$&'()*+,"] {
+            assert!(is_path(good), "{good}");
+        }
+        assert!(!is_path(&format!("/{}", "a".repeat(WRITTEN_MAX))));
     }
 
     /// A person's typing error is found where it is written. A server knows its own name.

@@ -43,6 +43,7 @@ fn faults_name_file_line_key_and_cure() {
         "[provider]\nbody = \"json\"\n",
         "[provider]\nscope = \"\"\n",
         "[provider]\ndevice-code-path = \"v2/device/code\"\n",
+        "[provider]\ndevice-code-path = \"/v2/`/code\"\n",
         "[provider]\nurl-pairing = \"yes\"\n",
         "[tls]\nca-file = \"ca.pem\"\n",
         "[secrets]\ncreate-state-key = true\n",

@@ -1,7 +1,7 @@
 //! The settings of a server: the types of `oauth`, read with the cure for each mistake.
 
 use super::{Text, Word};
-use crate::oauth::{BaseUri, ClientAuth, Encoding, Endpoint, Issuer, Quirks, RedirectUri, UriError};
+use crate::oauth::{BaseUri, ClientAuth, Encoding, Endpoint, Issuer, Quirks, RedirectUri, UriError, is_path};
 
 impl Word for ClientAuth {
     const WORDS: &'static [(&'static str, Self)] =
@@ -91,11 +91,8 @@ impl Text for UriPath {
     const EXPECTED: &'static str = "a path in quotation marks, such as \"/v2/auth/device/code\"";
 
     fn read(text: &str) -> Result<Self, String> {
-        let good = text.starts_with('/')
-            && !text.starts_with("//")
-            && text.bytes().all(|b| b.is_ascii_graphic())
-            && !text.contains(['?', '#', '\\', '"', '<', '>']);
-        good.then(|| Self(text.to_owned()))
+        is_path(text)
+            .then(|| Self(text.to_owned()))
             .ok_or_else(|| format!("{text:?} is not a path at the server; write for example \"/v2/auth/device/code\""))
     }
 }

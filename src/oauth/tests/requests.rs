@@ -46,7 +46,7 @@ fn settings_that_do_not_fit_the_wire_are_refused_by_name() {
         });
         assert!(matches!(refused, Err(SettingsError::ClientVersion(_))), "{version:?}");
     }
-    for path in ["", "v2/code", "/v2/co de", "/v2/code?x", "/v2\r\n"] {
+    for path in ["", "v2/code", "/v2/co de", "/v2/code?x", "/v2\r\n", "/v2/`"] {
         let refused = FrameioC2c::new(Settings {
             device_code_path: path.to_owned(),
             ..settings()
