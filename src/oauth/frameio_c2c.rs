@@ -29,7 +29,7 @@ use c2c_auth_core::{
     RefreshAnswer, RefreshToken, Request, Revocable, RevokeAnswer, Secret, TokenGrant,
 };
 
-const CODES: CodeRules = CodeRules {
+pub(super) const CODES: CodeRules = CodeRules {
     user_code: |code| code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()),
     // The documented page. Older answers name none, and one that is not `https` must not reach a
     // person.
@@ -238,7 +238,7 @@ fn code(response: &HttpResponse) -> CodeAnswer {
         return match response.object().map(|object| grant::code(&object, &CODES)) {
             Some(Ok(code)) => CodeAnswer::Granted(code),
             Some(Err(NoCode::BadUserCode)) => CodeAnswer::BadUserCode,
-            Some(Err(NoCode::Unreadable)) | None => CodeAnswer::Failed(fault(response)),
+            Some(Err(NoCode::Unusable(_))) | None => CodeAnswer::Failed(fault(response)),
         };
     }
     let oauth_error_code = match response.error() {

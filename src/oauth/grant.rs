@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::defect::Defect;
 use super::json::{Json, Object};
 use super::text;
 use c2c_auth_core::{AccessToken, CodeGrant, DeviceCode, RefreshToken, TokenGrant, Unusable, UserCode};
@@ -36,8 +37,8 @@ pub(super) struct CodeRules {
 pub(super) enum NoCode {
     /// Everything is there, but the user code is not of the promised shape.
     BadUserCode,
-    /// Not an answer of the protocol.
-    Unreadable,
+    /// Not an answer of the protocol, and why.
+    Unusable(Defect),
 }
 
 /// RFC 6749 §5.1, to a code: tokens where there were none. `None` where nothing can be kept.
@@ -53,6 +54,17 @@ pub(super) fn renewed(object: &Object<'_>, default_life: Duration) -> Option<Tok
         Ok(None) => grant.access != Err(Unusable::Absent),
         Err(_) => grant.access.is_ok(),
     })
+}
+
+/// Why nothing can be kept of an answer that should bring tokens.
+pub(super) fn defect(object: &Object<'_>) -> Option<Defect> {
+    let grant = read(object, TOKEN_LIFE_MAX);
+    let of_refresh = |why| Defect::of_token("refresh_token", why);
+    match (grant.access.err(), grant.refresh.err()) {
+        (Some(Unusable::Absent) | None, Some(why)) => Some(of_refresh(why)),
+        (Some(why), _) => Some(Defect::of_token("access_token", why)),
+        (None, None) => None,
+    }
 }
 
 fn read(object: &Object<'_>, default_life: Duration) -> TokenGrant {
@@ -88,22 +100,23 @@ fn access(object: &Object<'_>) -> Result<AccessToken, Unusable> {
 
 // RFC 8628 §3.2.
 pub(super) fn code(object: &Object<'_>, rules: &CodeRules) -> Result<CodeGrant, NoCode> {
-    let device_code = object.text("device_code").ok_or(NoCode::Unreadable)?;
-    let device_code = text::credential(&device_code).map_err(|_| NoCode::Unreadable)?;
+    const DEVICE_CODE: &str = "device_code";
+    let unusable = |why| NoCode::Unusable(Defect::of_token(DEVICE_CODE, why));
+    let device_code = object.text(DEVICE_CODE).ok_or(unusable(Unusable::Absent))?;
+    let device_code = text::credential(&device_code).map_err(unusable)?;
     // Judged raw: a stripped code would be another code.
-    let user_code = match object.get("user_code") {
-        Json::Text(code) if (rules.user_code)(&code) => code,
-        Json::Text(_) | Json::Null | Json::Bool(_) | Json::Number(_) | Json::List(_) | Json::Object(_) | Json::Odd => {
-            return Err(NoCode::BadUserCode);
-        }
-    };
+    let user_code = object.text("user_code");
+    let user_code = user_code
+        .filter(|code| (rules.user_code)(code))
+        .ok_or(NoCode::BadUserCode)?;
     let address = |key| Some(text::https_uri(&object.text(key)?)?.to_owned());
     // RFC 8628 §3.2 and, in the spelling of its drafts, some servers to this day.
-    let page = ["verification_uri", "verification_url"]
-        .into_iter()
-        .find_map(address)
-        .or_else(|| rules.page.map(str::to_owned))
-        .ok_or(NoCode::Unreadable)?;
+    let pages = ["verification_uri", "verification_url"];
+    let page = pages.into_iter().find_map(address);
+    let page = page.or_else(|| rules.page.map(str::to_owned)).ok_or_else(|| {
+        let given = pages.into_iter().find(|key| object.text(key).is_some());
+        NoCode::Unusable(given.map_or(Defect::Missing(pages[0]), Defect::NotHttps))
+    })?;
     Ok(CodeGrant {
         device_code: DeviceCode::new(device_code.to_owned()),
         user_code: UserCode::new(user_code.to_string()),
@@ -116,6 +129,14 @@ pub(super) fn code(object: &Object<'_>, rules: &CodeRules) -> Result<CodeGrant, 
         expires_in: life(&object.get("expires_in"), rules.life, CODE_LIFE_MAX),
         interval: pause(&object.get("interval"), rules.longest_interval),
     })
+}
+
+/// Why no code came of it.
+pub(super) fn code_defect(object: &Object<'_>, rules: &CodeRules) -> Option<Defect> {
+    match code(object, rules).err()? {
+        NoCode::Unusable(defect) => Some(defect),
+        NoCode::BadUserCode => None,
+    }
 }
 
 /// A life in whole seconds, rounded down so that nothing is used past its end. Nothing or less is

@@ -19,6 +19,7 @@
 //! matches below then name what is missing.
 
 mod date;
+mod defect;
 mod endpoints;
 mod form;
 mod frameio_c2c;
@@ -38,6 +39,7 @@ mod uri;
 
 use std::time::Duration;
 
+pub(crate) use defect::{Defect, Dropped, carried};
 pub(crate) use form::Encoding;
 pub(crate) use frameio_c2c::{FrameioC2c, Settings, SettingsError};
 pub(crate) use message::{HttpRequest, HttpResponse};
@@ -221,6 +223,25 @@ impl Provider {
                 Answer::Exchange(ExchangeAnswer::InvalidGrant(oauth_error_code, named(word)))
             }
             answer => answer,
+        }
+    }
+
+    /// Why an answer of this kind came to no verdict. `carried`: the secrets of its request.
+    #[must_use]
+    pub(crate) fn dropped(&self, kind: Kind, response: &HttpResponse, carried: &[&Secret]) -> Dropped {
+        let mut secrets = carried.to_vec();
+        secrets.extend(self.client_secret());
+        Dropped::of(kind, response, &secrets, |object| match kind {
+            Kind::DeviceCode => grant::code_defect(object, self.codes()),
+            Kind::Poll | Kind::Exchange | Kind::Refresh => grant::defect(object),
+            Kind::Prepare | Kind::Revoke | Kind::Probe | Kind::Heartbeat | Kind::Authorize => None,
+        })
+    }
+
+    const fn codes(&self) -> &'static grant::CodeRules {
+        match self {
+            Self::FrameioC2c(_) => &frameio_c2c::CODES,
+            Self::OauthDevice(_) | Self::OauthCode(_) => &oauth_device::CODES,
         }
     }
 

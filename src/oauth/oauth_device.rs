@@ -8,7 +8,7 @@ use super::standard::{Server, ServerSettings, declines, is_passing, is_throttled
 use super::text;
 use c2c_auth_core::{CodeAnswer, DeviceCode, ErrorCode, PollAnswer};
 
-const CODES: CodeRules = CodeRules {
+pub(super) const CODES: CodeRules = CodeRules {
     user_code: is_fit_to_show,
     page: None,
     // RFC 8628 §3.2 makes `expires_in` a must. Where a server forgets it, the code is asked for
@@ -56,7 +56,7 @@ impl OauthDevice {
             return match response.object().map(|object| grant::code(&object, &CODES)) {
                 Some(Ok(code)) => CodeAnswer::Granted(code),
                 Some(Err(NoCode::BadUserCode)) => CodeAnswer::BadUserCode,
-                Some(Err(NoCode::Unreadable)) | None => CodeAnswer::Failed(response.fault()),
+                Some(Err(NoCode::Unusable(_))) | None => CodeAnswer::Failed(response.fault()),
             };
         }
         let oauth_error_code = match response.error() {

@@ -10,11 +10,12 @@ use zeroize::Zeroizing;
 
 use super::*;
 use c2c_auth_core::{
-    AccessToken, CodeGrant, DeviceCode, DeviceInfo, ErrorCode, FaultKind, OAuthErrorCode, OpId, Revocable, Secret,
-    TokenGrant, Unusable, WallTime,
+    AccessToken, CodeGrant, DeviceCode, DeviceInfo, ErrorCode, FaultKind, OAuthErrorCode, OpId, RefreshToken,
+    Revocable, Secret, TokenGrant, Unusable, WallTime,
 };
 
 mod answers;
+mod dropped;
 mod grants;
 mod odd;
 mod redirect;
