@@ -31,6 +31,7 @@ use c2c_auth_core::{
 
 pub(super) const CODES: CodeRules = CodeRules {
     user_code: |code| code.len() == 6 && code.bytes().all(|byte| byte.is_ascii_digit()),
+    may_be_number: false,
     // The documented page. Older answers name none, and one that is not `https` must not reach a
     // person.
     page: Some("https://next.frame.io/pair"),

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::defect::Defect;
 use super::json::{Json, Object};
 use super::text;
@@ -21,6 +23,9 @@ const INTERVAL_DEFAULT: Duration = Duration::from_secs(5);
 pub(super) struct CodeRules {
     /// True if a user code is of the promised shape.
     pub(super) user_code: fn(&str) -> bool,
+    /// True if a code of digits may stand without quotes. Its leading zeros are lost where the
+    /// server has left them out as well.
+    pub(super) may_be_number: bool,
     /// The page that takes codes, for an answer that names none that a person may be sent to.
     /// Without one such an answer is no good.
     pub(super) page: Option<&'static str>,
@@ -105,7 +110,10 @@ pub(super) fn code(object: &Object<'_>, rules: &CodeRules) -> Result<CodeGrant, 
     let device_code = object.text(DEVICE_CODE).ok_or(unusable(Unusable::Absent))?;
     let device_code = text::credential(&device_code).map_err(unusable)?;
     // Judged raw: a stripped code would be another code.
-    let user_code = object.text("user_code");
+    let user_code = object.text("user_code").or_else(|| {
+        let digits = object.digits("user_code").filter(|_| rules.may_be_number);
+        digits.map(|digits| Zeroizing::new(digits.to_owned()))
+    });
     let user_code = user_code
         .filter(|code| (rules.user_code)(code))
         .ok_or(NoCode::BadUserCode)?;
@@ -117,11 +125,12 @@ pub(super) fn code(object: &Object<'_>, rules: &CodeRules) -> Result<CodeGrant, 
         let given = pages.into_iter().find(|key| object.text(key).is_some());
         NoCode::Unusable(given.map_or(Defect::Missing(pages[0]), Defect::NotHttps))
     })?;
+    let complete = ["verification_uri_complete", "verification_url_complete"];
     Ok(CodeGrant {
         device_code: DeviceCode::new(device_code.to_owned()),
         user_code: UserCode::new(user_code.to_string()),
         verification_uri: page,
-        verification_uri_complete: address("verification_uri_complete").map(UserCode::new),
+        verification_uri_complete: complete.into_iter().find_map(address).map(UserCode::new),
         device_name: match object.text("name") {
             Some(name) if rules.names_the_device => text::name(&name),
             _ => String::new(),

@@ -43,14 +43,7 @@ impl<'a> Object<'a> {
 
     /// The value. [`Json::Null`] where the key is absent.
     pub(super) fn get(&self, key: &str) -> Json<'a> {
-        let mut last = None;
-        // It is whole, or there would be no such object.
-        self.each(|name, value| {
-            if is(name, key) {
-                last = Some(value);
-            }
-        });
-        last.map_or(Json::Null, Json::read)
+        self.raw(key).map_or(Json::Null, Json::read)
     }
 
     /// True if the key is given more than once.
@@ -68,12 +61,30 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// The value as it stands there, if it is a run of digits without quotes.
+    pub(super) fn digits(&self, key: &str) -> Option<&'a str> {
+        let raw = self.raw(key)?;
+        let plain = raw.iter().all(u8::is_ascii_digit);
+        std::str::from_utf8(raw).ok().filter(|_| plain)
+    }
+
     /// The value, if it is an object.
     pub(super) fn object(&self, key: &str) -> Option<Self> {
         match self.get(key) {
             Json::Object(object) => Some(object),
             Json::Null | Json::Bool(_) | Json::Number(_) | Json::Text(_) | Json::List(_) | Json::Odd => None,
         }
+    }
+
+    fn raw(&self, key: &str) -> Option<&'a [u8]> {
+        let mut last = None;
+        // It is whole, or there would be no such object.
+        self.each(|name, value| {
+            if is(name, key) {
+                last = Some(value);
+            }
+        });
+        last
     }
 
     /// Shows the raw key and the raw value of each member. `None` where the text is not one object.

@@ -10,6 +10,7 @@ use c2c_auth_core::{CodeAnswer, DeviceCode, ErrorCode, PollAnswer};
 
 pub(super) const CODES: CodeRules = CodeRules {
     user_code: is_fit_to_show,
+    may_be_number: true,
     page: None,
     // RFC 8628 §3.2 makes `expires_in` a must. Where a server forgets it, the code is asked for
     // anew after 5 min, which is within what every known server grants.

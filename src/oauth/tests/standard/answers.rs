@@ -258,6 +258,75 @@ fn a_code_that_could_deceive_is_not_shown() {
 }
 
 #[test]
+fn both_members_are_understood_in_both_spellings() {
+    let grant = |members: &str| {
+        let body = format!(r#"{{"device_code":"D","user_code":"A",{members}}}"#);
+        match said(&device(server()), Kind::DeviceCode, 200, &body) {
+            Answer::Code(CodeAnswer::Granted(code)) => code,
+            other => panic!("{members}: {other:?}"),
+        }
+    };
+    let complete = |members: &str| {
+        let code = grant(members);
+        let complete = code.verification_uri_complete.map(|uri| uri.expose().to_owned());
+        (code.verification_uri, complete)
+    };
+    let (page, whole) = (
+        "https://e.example/d".to_owned(),
+        Some("https://e.example/d?c=A".to_owned()),
+    );
+    for (uri, both) in [("uri", "uri"), ("url", "url"), ("uri", "url"), ("url", "uri")] {
+        let members = format!(
+            r#""verification_{uri}":"https://e.example/d","verification_{both}_complete":"https://e.example/d?c=A""#
+        );
+        assert_eq!(complete(&members), (page.clone(), whole.clone()), "{members}");
+    }
+    // The one that may be shown counts, whichever it is.
+    let mixed = r#""verification_uri":"http://e.example/","verification_url":"https://e.example/d",
+        "verification_uri_complete":"http://e.example/","verification_url_complete":"https://e.example/d?c=A""#;
+    assert_eq!(complete(mixed), (page.clone(), whole));
+    let unsafe_link = r#""verification_url":"https://e.example/d","verification_url_complete":"http://e.example/""#;
+    assert_eq!(complete(unsafe_link), (page, None));
+}
+
+#[test]
+fn a_code_of_digits_may_lack_its_quotes() {
+    let asked = |provider: &Provider, value: &str| {
+        let body = format!(r#"{{"device_code":"D","user_code":{value},"verification_uri":"https://e.example"}}"#);
+        match said(provider, Kind::DeviceCode, 200, &body) {
+            Answer::Code(CodeAnswer::Granted(code)) => Some(code.user_code.expose().to_owned()),
+            Answer::Code(CodeAnswer::BadUserCode) => None,
+            other => panic!("{value}: {other:?}"),
+        }
+    };
+    let rfc = device(server());
+    for digits in ["772443", "7", "012345", "123456789012345678901234567890"] {
+        assert_eq!(asked(&rfc, digits).as_deref(), Some(digits));
+        assert_eq!(
+            asked(&provider_of(settings()), digits),
+            None,
+            "six digits are promised there, and quotes"
+        );
+    }
+    for no_digits in ["-1", "1.5", "1e5", "true", "null", "[1]", "{}", "\"\""] {
+        assert_eq!(asked(&rfc, no_digits), None, "{no_digits}");
+    }
+}
+
+#[test]
+fn an_interval_and_a_life_may_be_text() {
+    let body = r#"{"device_code":"D","user_code":"A","verification_uri":"https://e.example","interval":"7",
+        "expires_in":"600"}"#;
+    let Answer::Code(CodeAnswer::Granted(code)) = said(&device(server()), Kind::DeviceCode, 200, body) else {
+        panic!("no code");
+    };
+    assert_eq!(
+        (code.interval, code.expires_in),
+        (Duration::from_secs(7), Duration::from_secs(600))
+    );
+}
+
+#[test]
 fn polls_go_on_by_two_words_only() {
     use PollAnswer::{ClientRejected, CodeUnknown, Denied, Expired, Failed, Pending, SlowDown};
     let unknown = |word| CodeUnknown(ErrorCode::new(word));
