@@ -2,12 +2,13 @@
 //!
 //! The name is the contract (`dbus/org.cameratocloud.Auth1.xml` lists all of them). The text is for
 //! people: the fault, and the remedy. A text never holds a code or a token: it is fixed, or quotes
-//! nothing but the caller's own words.
+//! nothing but the caller's own words and the fault of an answer.
 
 use std::borrow::Cow;
 
 use zbus::message::{Header, Message};
 
+use super::Refusal;
 use crate::messages;
 use crate::messages::contract::ErrorName;
 use c2c_auth_core::CallError;
@@ -46,7 +47,13 @@ impl ErrorReply {
 
 impl From<CallError> for ErrorReply {
     fn from(error: CallError) -> Self {
-        let (kind, text) = messages::call_error(error);
+        Refusal::from(error).into()
+    }
+}
+
+impl From<Refusal> for ErrorReply {
+    fn from(refusal: Refusal) -> Self {
+        let (kind, text) = messages::call_error_because(refusal.error, refusal.because.as_deref());
         Self { kind, text }
     }
 }

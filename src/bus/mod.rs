@@ -60,7 +60,21 @@ pub(crate) struct Call {
     /// The request, with the uid where that matters.
     pub command: Command,
     /// Where the answer goes. Nobody may be left to take it.
-    pub reply: oneshot::Sender<Result<Reply, CallError>>,
+    pub reply: oneshot::Sender<Result<Reply, Refusal>>,
+}
+
+/// Why a call is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub error: CallError,
+    /// What was wrong with the server's answer, where that is why: a clause.
+    pub because: Option<String>,
+}
+
+impl From<CallError> for Refusal {
+    fn from(error: CallError) -> Self {
+        Self { error, because: None }
+    }
 }
 
 /// The facts that do not change while the daemon runs.

@@ -11,9 +11,10 @@ use tokio::time::timeout;
 use zeroize::Zeroizing;
 
 use crate::bus::Call;
-use crate::discovery::Client;
+use crate::discovery::{Client, Unresolved};
 use crate::loopback::{Bound, Callbacks, Delivered, Listener};
 use crate::oauth::{Kind, OauthCode, Provider, RedirectError, pkce};
+use crate::transport::Outcome;
 use c2c_auth_core::{
     Answer, Authorization, AuthorizeAnswer, CallError, CodeVerifier, Command, Fault, FaultKind, LocalFault, Redirect,
     StateParameter, UserCode,
@@ -30,21 +31,21 @@ const REFUSED: Fault = Fault {
 
 /// Makes one. The listener is there for a redirect URI of this machine. Any other is answered
 /// through `CompletePairing`.
-pub(super) async fn authorize(client: Client, calls: mpsc::Sender<Call>) -> (Answer, Option<Listener>) {
+pub(super) async fn authorize(client: Client, calls: mpsc::Sender<Call>) -> (Outcome, Option<Listener>) {
     match compose(client, calls).await {
         Ok((authorization, listener)) => {
             let answer = Answer::Authorize(AuthorizeAnswer::Ready(authorization));
-            (answer, listener)
+            (answer.into(), listener)
         }
-        Err(fault) => (Answer::Authorize(AuthorizeAnswer::Failed(fault)), None),
+        Err(why) => (why.outcome(Kind::Authorize), None),
     }
 }
 
-async fn compose(client: Client, calls: mpsc::Sender<Call>) -> Result<(Authorization, Option<Listener>), Fault> {
+async fn compose(client: Client, calls: mpsc::Sender<Call>) -> Result<(Authorization, Option<Listener>), Unresolved> {
     let provider = client.resolve(Kind::Authorize).await?;
     let Provider::OauthCode(code) = &*provider else {
         // Asked for by the code grant's policy alone.
-        return Err(REFUSED);
+        return Err(REFUSED.into());
     };
     let (state, verifier) = (random()?, random()?);
     let bound = if code.redirect_uri().is_loopback() {
@@ -96,7 +97,8 @@ fn deliver(calls: &mpsc::Sender<Call>, redirect: Redirect) -> Delivered {
             Ok(Err(_)) => return Err(CallError::NoPairing),
         }
         // A reply that is dropped: the daemon ends.
-        answer.await.unwrap_or(Err(CallError::NoPairing)).map(drop)
+        let answer = answer.await.unwrap_or(Err(CallError::NoPairing.into()));
+        answer.map(drop).map_err(|refusal| refusal.error)
     })
 }
 

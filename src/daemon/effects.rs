@@ -16,14 +16,16 @@ use std::io;
 use tokio::sync::{mpsc, oneshot};
 
 use super::authorize::authorize;
+use super::dropped::{DroppedAnswers, Purpose, fault_of};
 use super::entry;
 use super::in_flight::{InFlight, OnCancel};
 use super::inhibit::Inhibitor;
 use super::store_thread::StoreThread;
-use crate::bus::{Bus, Call};
+use crate::bus::{Bus, Call, Refusal};
 use crate::discovery::Client;
 use crate::loopback::Listener;
-use crate::messages::journal::Entry;
+use crate::messages::journal::{Entry, Priority};
+use crate::oauth::Kind;
 use crate::store::Store;
 use crate::transport::{Connection, Outcome, Prepared};
 use c2c_auth_core::{
@@ -31,7 +33,7 @@ use c2c_auth_core::{
     Reply, Request,
 };
 
-type Answerer = oneshot::Sender<Result<Reply, CallError>>;
+type Answerer = oneshot::Sender<Result<Reply, Refusal>>;
 
 pub(crate) struct EffectRunner {
     client: Client,
@@ -45,10 +47,11 @@ pub(crate) struct EffectRunner {
     store_thread: StoreThread,
     /// In the order of their numbers. A handful, usually one: an allocation for each would be
     /// dearer than moving them up.
-    callers: Vec<(CallId, Answerer)>,
+    callers: Vec<(CallId, Purpose, Answerer)>,
     next_call: u64,
     inhibitor: Inhibitor,
     state: PairingState,
+    dropped: DroppedAnswers,
 }
 
 /// The result of carrying out a list of effects.
@@ -62,14 +65,16 @@ pub(crate) struct Done {
 
 /// A request that ended, with what it leaves behind.
 struct Completed {
+    kind: Kind,
     outcome: Outcome,
     connection: Option<Connection>,
     listener: Option<Listener>,
 }
 
-impl From<Outcome> for Completed {
-    fn from(outcome: Outcome) -> Self {
+impl Completed {
+    fn new(kind: Kind, outcome: Outcome) -> Self {
         Self {
+            kind,
             outcome,
             connection: None,
             listener: None,
@@ -97,6 +102,7 @@ impl EffectRunner {
             next_call: 0,
             inhibitor: Inhibitor::default(),
             state,
+            dropped: DroppedAnswers::default(),
         }
     }
 
@@ -104,7 +110,7 @@ impl EffectRunner {
     pub(crate) fn admit(&mut self, call: Call) -> (CallId, Command) {
         let id = CallId(self.next_call);
         self.next_call += 1;
-        self.callers.push((id, call.reply));
+        self.callers.push((id, Purpose::of(&call.command), call.reply));
         (id, call.command)
     }
 
@@ -124,7 +130,10 @@ impl EffectRunner {
                     done.published = true;
                 }
                 Effect::Reply(id, answer) => self.reply(id, answer),
-                Effect::Log(event) => entry::write(&Entry::from(&event).in_state(self.state)),
+                Effect::Log(event) => {
+                    let why = fault_of(&event).and_then(|fault| self.dropped.take_why(fault));
+                    entry::write(&Entry::because(&event, why.as_deref()).in_state(self.state));
+                }
                 Effect::Drained => done.drained = true,
             }
         }
@@ -142,11 +151,28 @@ impl EffectRunner {
                 if let Some(listener) = completed.listener {
                     self.listeners.insert(op, listener);
                 }
-                let Outcome { date, answer, .. } = completed.outcome;
+                let Outcome {
+                    date, answer, dropped, ..
+                } = completed.outcome;
+                self.dropped.handle_answer(completed.kind, &answer, dropped.as_ref());
                 Event::Answered { op, date, answer }
             }
             (op, ok) = self.store_thread.next() => Event::Stored { op, ok },
         }
+    }
+
+    /// The core has had its say about the last answer. What was dropped without a word is told now.
+    pub(crate) fn explain_rest(&mut self) {
+        match self.dropped.take_sentence() {
+            Some((fault, sentence)) if Priority::of_fault(fault) == Priority::Warning => tracing::warn!("{sentence}"),
+            Some((_, sentence)) => tracing::info!("{sentence}"),
+            None => {}
+        }
+    }
+
+    // As [`Client::handle_clock_step`].
+    pub(crate) fn handle_clock_step(&self) {
+        self.client.handle_clock_step();
     }
 
     /// The end has begun: nothing new is learned of the server, so that what is out ends within its
@@ -169,12 +195,12 @@ impl EffectRunner {
                 let Prepared { outcome, connection } = client.prepare().await;
                 Completed {
                     connection,
-                    ..Completed::from(outcome)
+                    ..Completed::new(Kind::Prepare, outcome)
                 }
             }),
             Request::Refresh { on, token } => match self.prepared.remove(&on) {
                 Some(connection) => self.in_flight.start(op, OnCancel::Finish, async move {
-                    client.refresh(connection, &token).await.into()
+                    Completed::new(Kind::Refresh, client.refresh(connection, &token).await)
                 }),
                 None => self.in_flight.start(op, OnCancel::Finish, async { unsent() }),
             },
@@ -185,10 +211,10 @@ impl EffectRunner {
             Request::Authorize => {
                 let calls = self.calls.clone();
                 self.in_flight.start(op, OnCancel::Abort, async move {
-                    let (answer, listener) = authorize(client, calls).await;
+                    let (outcome, listener) = authorize(client, calls).await;
                     Completed {
                         listener,
-                        ..Completed::from(Outcome::from(answer))
+                        ..Completed::new(Kind::Authorize, outcome)
                     }
                 });
             }
@@ -197,8 +223,10 @@ impl EffectRunner {
 
     fn send(&mut self, op: OpId, on_cancel: OnCancel, request: Request) {
         let client = self.client.clone();
-        self.in_flight
-            .start(op, on_cancel, async move { client.send(&request).await.into() });
+        let kind = Kind::of(&request);
+        self.in_flight.start(op, on_cancel, async move {
+            Completed::new(kind, client.send(&request).await)
+        });
     }
 
     fn cancel(&mut self, op: OpId) {
@@ -208,9 +236,16 @@ impl EffectRunner {
     }
 
     fn reply(&mut self, id: CallId, answer: Result<Reply, CallError>) {
-        match self.callers.binary_search_by_key(&id, |(id, _)| *id) {
-            // A caller that has gone away leaves nobody to be told.
-            Ok(place) => drop(self.callers.remove(place).1.send(answer)),
+        match self.callers.binary_search_by_key(&id, |(id, ..)| *id) {
+            Ok(place) => {
+                let (_, purpose, caller) = self.callers.remove(place);
+                let answer = answer.map_err(|error| Refusal {
+                    error,
+                    because: self.dropped.behind(error, purpose),
+                });
+                // A caller that has gone away leaves nobody to be told.
+                drop(caller.send(answer));
+            }
             // I6 is the core's to keep. Said in debug builds, where its tests run.
             Err(_) => debug_assert!(false, "a second answer to call {}", id.0),
         }
@@ -224,7 +259,7 @@ fn unsent() -> Completed {
         retry_after: None,
     };
     let answer = Answer::Refresh(RefreshAnswer::Failed(fault));
-    Outcome::from(answer).into()
+    Completed::new(Kind::Refresh, answer.into())
 }
 
 /// The queue in front of the store.

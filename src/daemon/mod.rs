@@ -19,6 +19,7 @@
 pub(crate) mod args;
 mod authorize;
 pub(crate) mod boot;
+mod dropped;
 pub(crate) mod effects;
 mod entry;
 pub(crate) mod exit;

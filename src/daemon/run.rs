@@ -116,6 +116,7 @@ impl Daemon {
                 Input::System(SystemEvent::ClockStepped) => {
                     tracing::debug!("the system clock was stepped");
                     self.clock.stepped();
+                    self.runner.handle_clock_step();
                     self.step(Event::ClockStepped)
                 }
                 Input::System(SystemEvent::NetworkUp) => self.step(Event::NetworkUp),
@@ -200,6 +201,7 @@ impl Daemon {
             _ => Done::default(),
         };
         let after = self.step(event);
+        self.runner.explain_rest();
         Done {
             published: before.published || after.published,
             drained: before.drained || after.drained,

@@ -8,8 +8,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::policy::{Discovery, Fetch, Plan};
-use crate::oauth::{HttpRequest, HttpResponse, Kind, Provider};
-use crate::transport::{self, Connection, Outcome, Prepared, TlsError, TlsSettings};
+use crate::oauth::{Dropped, HttpRequest, HttpResponse, Kind, Provider};
+use crate::transport::{self, Broken, Connection, Outcome, Prepared, TlsError, TlsSettings};
 use c2c_auth_core::{Fault, FaultKind, RefreshToken, Request};
 
 /// Cheap to clone. Meant for a current-thread runtime with `tokio::spawn`.
@@ -17,6 +17,29 @@ use c2c_auth_core::{Fault, FaultKind, RefreshToken, Request};
 pub(crate) struct Client {
     pub(super) http: transport::Client,
     shared: Arc<Shared>,
+}
+
+/// Why a request has no address to go to. Never ambiguous.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Unresolved {
+    pub fault: Fault,
+    /// The fault of the server's document, where there was one.
+    pub dropped: Option<Dropped>,
+}
+
+impl From<Fault> for Unresolved {
+    fn from(fault: Fault) -> Self {
+        Self { fault, dropped: None }
+    }
+}
+
+impl Unresolved {
+    pub(crate) fn outcome(self, kind: Kind) -> Outcome {
+        Outcome {
+            dropped: self.dropped,
+            ..kind.failed(self.fault).into()
+        }
+    }
 }
 
 struct Shared {
@@ -50,14 +73,20 @@ impl Client {
     /// are out, and those whose address is known, run to their own limits.
     pub(crate) fn shut_down(&self) {
         self.shared.ending.send_replace(true);
+        self.http.close_idle();
+    }
+
+    // As [`transport::Client::handle_clock_step`].
+    pub(crate) fn handle_clock_step(&self) {
+        self.http.handle_clock_step();
     }
 
     // As [`transport::Client::prepare`].
     pub(crate) async fn prepare(&self) -> Prepared {
         match self.discover(Kind::Prepare).await {
             Ok((provider, connection)) => self.http.with(provider).prepare_on(connection).await,
-            Err(fault) => Prepared {
-                outcome: Kind::Prepare.failed(fault).into(),
+            Err(why) => Prepared {
+                outcome: why.outcome(Kind::Prepare),
                 connection: None,
             },
         }
@@ -88,7 +117,7 @@ impl Client {
                 let outcome = self.http.with(provider).send(request).await;
                 self.note(kind, outcome)
             }
-            Err(fault) => kind.failed(fault).into(),
+            Err(why) => why.outcome(kind),
         }
     }
 
@@ -96,7 +125,7 @@ impl Client {
     ///
     /// # Errors
     /// A fault that is never ambiguous.
-    pub(crate) async fn resolve(&self, kind: Kind) -> Result<Arc<Provider>, Fault> {
+    pub(crate) async fn resolve(&self, kind: Kind) -> Result<Arc<Provider>, Unresolved> {
         let (provider, connection) = self.discover(kind).await?;
         if let Some(connection) = connection {
             self.http.keep_idle(connection);
@@ -111,7 +140,7 @@ impl Client {
     }
 
     /// As [`Client::resolve`], with the connection on which a document came.
-    async fn discover(&self, kind: Kind) -> Result<(Arc<Provider>, Option<Connection>), Fault> {
+    async fn discover(&self, kind: Kind) -> Result<(Arc<Provider>, Option<Connection>), Unresolved> {
         let plan = self.discovery().plan(kind, Instant::now().into_std());
         let fetch = match plan {
             Plan::Use(provider) => return Ok((provider, None)),
@@ -124,12 +153,15 @@ impl Client {
                 let provider = self.provider();
                 match provider.missing_endpoint(kind) {
                     None => Ok((provider, None)),
-                    Some(_) => Err(Fault { kind: FaultKind::Offline, retry_after: None }),
+                    Some(_) => Err(Fault { kind: FaultKind::Offline, retry_after: None }.into()),
                 }
             }
-            (fetch, connection) = self.fetch(fetch) => {
-                let provider = self.discovery().fetched(fetch, Instant::now().into_std())?;
-                Ok((provider, connection))
+            (mut fetch, connection) = self.fetch(fetch) => {
+                let dropped = fetch.dropped.take();
+                match self.discovery().fetched(fetch, Instant::now().into_std()) {
+                    Ok(provider) => Ok((provider, connection)),
+                    Err(fault) => Err(Unresolved { fault, dropped }),
+                }
             }
         }
     }
@@ -143,14 +175,29 @@ impl Client {
 
     async fn fetch(&self, mut fetch: Fetch) -> (Fetch, Option<Connection>) {
         let mut connection = None;
-        while let Some(request) = fetch.next(Instant::now().into_std()) {
+        let over = self.http.boot_deadline(fetch.deadline.into());
+        loop {
+            // After a suspend, tokio's clock still has the time that was left before it.
+            let now = if self.http.is_over(over) {
+                fetch.deadline
+            } else {
+                Instant::now().into_std()
+            };
+            let Some(request) = fetch.next(now) else { break };
             let path = request.path.clone();
             let on = connection.take().or_else(|| self.http.take_idle(&request.origin));
             let result = self.get(on, request, fetch.deadline.into(), fetch.document_limit).await;
-            let result = result.map(|(response, on)| {
-                connection = Some(on);
-                response
-            });
+            let result = match result {
+                Ok((response, on)) => {
+                    connection = Some(on);
+                    Ok(response)
+                }
+                Err(Broken { kind, defect }) => {
+                    let dropped = defect.map(|defect| Dropped::unanswered(fetch.kind(), defect));
+                    fetch.dropped = fetch.dropped.take().or(dropped);
+                    Err(kind)
+                }
+            };
             self.discovery().received(&mut fetch, path, result);
         }
         (fetch, connection)
@@ -162,12 +209,15 @@ impl Client {
         request: HttpRequest,
         deadline: Instant,
         document_limit: Duration,
-    ) -> Result<(HttpResponse, Connection), FaultKind> {
+    ) -> Result<(HttpResponse, Connection), Broken> {
         let limit = || deadline.min(Instant::now() + document_limit);
         if let Some(on) = on {
             match self.http.traced(on, request.clone(), limit()).await {
                 // The server closed it in between.
-                Err(FaultKind::Offline) => {}
+                Err(Broken {
+                    kind: FaultKind::Offline,
+                    ..
+                }) => {}
                 ended => return ended,
             }
         }

@@ -15,4 +15,4 @@ mod policy;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use client::Client;
+pub(crate) use client::{Client, Unresolved};

@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::oauth::{HttpRequest, HttpResponse, Kind, MetadataError, Provider};
+use crate::oauth::{Dropped, HttpRequest, HttpResponse, Kind, MetadataError, Provider};
 use c2c_auth_core::{Fault, FaultKind, LocalFault};
 
 /// All documents together, connections included. It comes beside the limit of the request that
@@ -73,6 +73,8 @@ pub(super) struct Fetch {
     fault: Option<Fault>,
     /// A document that is not to be believed.
     unfit: Option<MetadataError>,
+    /// The first answer that was no document and not the word that there is none.
+    pub(super) dropped: Option<Dropped>,
 }
 
 impl Fetch {
@@ -85,7 +87,12 @@ impl Fetch {
             learned: None,
             fault: None,
             unfit: None,
+            dropped: None,
         }
+    }
+
+    pub(super) const fn kind(&self) -> Kind {
+        self.kind
     }
 
     /// The next document, if there is need and time for it.
@@ -197,11 +204,19 @@ impl Discovery {
                 self.absent.insert(path);
             }
             Err(why) if response.status.is_success() => {
-                tracing::warn!(path, %why, "this description of the server is not used");
+                let dropped = Dropped::document(fetch.kind, &response);
+                if why == MetadataError::Unreadable {
+                    tracing::warn!(path, why = %dropped, "this description of the server is not used");
+                    fetch.dropped.get_or_insert(dropped);
+                } else {
+                    tracing::warn!(path, %why, "this description of the server is not used");
+                }
                 fetch.unfit = fetch.unfit.or(Some(why));
             }
             Err(_) => {
-                tracing::debug!(path, status, "no description of the server now");
+                let dropped = Dropped::document(fetch.kind, &response);
+                tracing::debug!(path, why = %dropped, "no description of the server now");
+                fetch.dropped.get_or_insert(dropped);
                 let mut fault = response.fault();
                 if fault.kind.ambiguous() {
                     fault.kind = FaultKind::Refused;

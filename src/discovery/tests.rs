@@ -68,8 +68,8 @@ fn client(server: &Server, written: Endpoints) -> Client {
 }
 
 impl Client {
-    fn forget_warm(&self) {
-        self.http.forget_warm();
+    fn close_idle(&self) {
+        self.http.close_idle();
     }
 }
 
@@ -149,7 +149,7 @@ async fn a_new_pairing_needs_what_a_refresh_does_not() {
     ] {
         let server = Server::start([vec![Step::Take, document, Step::Take, nothing_here()]]).await;
         let client = client(&server, Endpoints::default());
-        assert_eq!(client.resolve(Kind::Authorize).await.unwrap_err(), why);
+        assert_eq!(client.resolve(Kind::Authorize).await.unwrap_err().fault, why);
         assert!(client.resolve(Kind::Prepare).await.is_ok(), "what was learned is kept");
     }
 }
@@ -162,7 +162,8 @@ async fn a_server_of_another_name_is_told_as_what_it_is() {
         client(&server, Endpoints::default())
             .resolve(Kind::Authorize)
             .await
-            .unwrap_err(),
+            .unwrap_err()
+            .fault,
         fault(FaultKind::Local(LocalFault::AnotherIssuer))
     );
 }
@@ -226,7 +227,7 @@ async fn what_was_learned_serves_until_a_server_that_seems_to_have_moved_says_wh
     let server = Server::start([script, again, vec![Step::Take, granted()]]).await;
     let client = client(&server, Endpoints::default());
     assert_eq!(refreshes(&client).await, refresh_failed(FaultKind::Refused));
-    client.forget_warm();
+    client.close_idle();
     let prepared = client.prepare().await;
     assert_eq!(prepared.outcome.answer, READY);
 }

@@ -2,7 +2,8 @@
 //! people.
 //!
 //! Owns: one row for each call error and for each fault of the device. Must never: hold anything
-//! but fixed text and a number of seconds, so that no code and no token can slip in (I8).
+//! but fixed text, a number of seconds and the clause about an answer, so that no code and no token
+//! can slip in (I8).
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -12,7 +13,7 @@ use super::reason::UNTRUSTED;
 use c2c_auth_core::{CallError, LocalFault};
 
 /// The error's name, and what is wrong with what to do about it.
-pub(crate) fn call_error(error: CallError) -> (K, Cow<'static, str>) {
+fn call_error(error: CallError) -> (K, Cow<'static, str>) {
     let (name, text) = match error {
         CallError::NotProvisioned => (
             K::NotProvisioned,
@@ -87,6 +88,19 @@ const WAIT: &str = "wait ";
 pub(crate) fn wait(text: &str) -> Option<Duration> {
     let (_, rest) = text.rsplit_once(WAIT)?;
     rest.strip_suffix(" s")?.parse().ok().map(Duration::from_secs)
+}
+
+/// The same where it is known what was wrong with the server's answer: a clause.
+pub(crate) fn call_error_because(error: CallError, because: Option<&str>) -> (K, Cow<'static, str>) {
+    let (name, text) = call_error(error);
+    let text = match (error, because) {
+        (CallError::ServerError, Some(because)) => Cow::Owned(format!("{because}; the daemon keeps trying")),
+        (CallError::Offline, Some(because)) => {
+            Cow::Owned(format!("{because}: check the network; the daemon keeps trying"))
+        }
+        (_, _) => text,
+    };
+    (name, text)
 }
 
 /// A fault of the device itself. The daemon keeps trying all the same.

@@ -91,6 +91,13 @@ pub(crate) enum Priority {
     Info,
 }
 
+impl Priority {
+    /// Of an entry about a request that came to nothing.
+    pub(crate) const fn of_fault(fault: FaultKind) -> Self {
+        priority::of_fault(fault)
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub priority: Priority,
@@ -138,11 +145,18 @@ impl Entry {
 }
 
 impl From<&LogEvent> for Entry {
+    fn from(event: &LogEvent) -> Self {
+        Self::because(event, None)
+    }
+}
+
+impl Entry {
+    /// The entry for an event. `why`: the fault of the answer that it is about.
     #[expect(
         clippy::too_many_lines,
         reason = "one arm for each note: a table, and tables are read whole"
     )]
-    fn from(event: &LogEvent) -> Self {
+    pub(crate) fn because(event: &LogEvent, why: Option<&str>) -> Self {
         match *event {
             LogEvent::CodeShown { expires_in } => Self::new(
                 Priority::Info,
@@ -154,7 +168,7 @@ impl From<&LogEvent> for Entry {
                 CODE_REQUEST_FAILED,
                 format!(
                     "No pairing code: {}. Trying again in {}.",
-                    explain_fault(fault),
+                    explain_fault(fault, why),
                     span(retry_in)
                 ),
             ),
@@ -168,7 +182,7 @@ impl From<&LogEvent> for Entry {
                 STRAY_REDIRECT,
                 "A redirect arrived that does not answer the current authorization request, or arrived again; pairing continues.",
             ),
-            LogEvent::ExchangeFailed { fault, retry_in } => exchange_failed(fault, retry_in),
+            LogEvent::ExchangeFailed { fault, retry_in } => exchange_failed(fault, why, retry_in),
             LogEvent::CodeRefused { error, ref word } => refusals::code_refused(error, word.as_ref()),
             LogEvent::CodeEnded { ref word } => refusals::code_ended(word.as_ref()),
             LogEvent::SlowedDown { interval } => Self::new(
@@ -203,7 +217,10 @@ impl From<&LogEvent> for Entry {
                 retry_in,
                 ambiguous,
                 sends,
-            } => refresh_failed(fault, retry_in, ambiguous, sends),
+            } => {
+                let clause = explain_fault(fault, why);
+                refresh_failed(fault, &clause, retry_in, ambiguous, sends)
+            }
             LogEvent::ClientRejected { error, paired } => refusals::client_rejected(error, paired),
             LogEvent::PairingLost { reason } => Self::new(Priority::Error, PAIRING_LOST, {
                 let Words { what, cure } = messages::reason(reason);
@@ -315,7 +332,7 @@ fn paired(generation: Generation, replaced: bool, refreshable: bool) -> Entry {
     .generation(generation)
 }
 
-fn refresh_failed(fault: FaultKind, retry_in: Duration, ambiguous: bool, sends: u32) -> Entry {
+fn refresh_failed(fault: FaultKind, clause: &str, retry_in: Duration, ambiguous: bool, sends: u32) -> Entry {
     let (priority, outcome) = if ambiguous {
         (
             Priority::Warning,
@@ -330,26 +347,34 @@ fn refresh_failed(fault: FaultKind, retry_in: Duration, ambiguous: bool, sends: 
         String::new()
     };
     let sentence = format!(
-        "Not refreshed: {}.{outcome}{count} Trying again in {}.",
-        explain_fault(fault),
+        "Not refreshed: {clause}.{outcome}{count} Trying again in {}.",
         span(retry_in)
     );
     Entry::new(priority, REFRESH_FAILED, sentence)
 }
 
-fn exchange_failed(fault: FaultKind, retry_in: Option<Duration>) -> Entry {
+fn exchange_failed(fault: FaultKind, why: Option<&str>, retry_in: Option<Duration>) -> Entry {
     let next = retry_in.map_or_else(
         || "The user has to approve again.".to_owned(),
         |wait| format!("Trying again in {}.", span(wait)),
     );
     let sentence = format!(
         "The user approved, but the server issued no tokens: {}. {next}",
-        explain_fault(fault)
+        explain_fault(fault, why)
     );
     Entry::new(priority::of_fault(fault), EXCHANGE_FAILED, sentence)
 }
 
-const fn explain_fault(fault: FaultKind) -> &'static str {
+/// Why a request came to nothing: a clause. `why`: what was wrong with its answer.
+pub(crate) fn explain_fault(fault: FaultKind, why: Option<&str>) -> String {
+    match (fault, why) {
+        (FaultKind::Garbled, Some(why)) => format!("the server's answer cannot be used ({why})"),
+        (fault, Some(why)) => format!("{} ({why})", fault_clause(fault)),
+        (fault, None) => fault_clause(fault).to_owned(),
+    }
+}
+
+const fn fault_clause(fault: FaultKind) -> &'static str {
     match fault {
         FaultKind::Offline => "the server cannot be reached",
         FaultKind::ClockNotSet => "the clock is not set, so the server's certificate cannot be checked",

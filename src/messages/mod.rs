@@ -11,6 +11,6 @@ mod reason;
 pub(crate) mod status;
 
 use call_error::local;
-pub(crate) use call_error::{call_error, wait};
+pub(crate) use call_error::{call_error_because, wait};
 use reason::PAIR;
 pub(crate) use reason::{Words, capital, error, explanation, flow_end, pairing_state, reason, token_state};

@@ -74,8 +74,9 @@ pub(crate) const fn reason(reason: Reason) -> Words {
         ),
         Reason::TlsUntrusted => words(UNTRUSTED, TRUST_AND_WAIT),
         Reason::ServerError => words(
-            "the server gave no usable answer; a captive portal may be in the way",
-            "Check the network, and the journal: journalctl -u c2c-authd; the device tries again by itself",
+            "the server gave no usable answer",
+            "See the journal for its fault (journalctl -u c2c-authd), and check the network (a captive portal?); the device tries \
+             again by itself",
         ),
         Reason::LocalFault => words(
             "something on this device is in the way, or its configuration does not fit the server",

@@ -245,6 +245,37 @@ impl Provider {
         }
     }
 
+    /// True if another request to the same server follows this answer within seconds, so that the
+    /// connection is worth keeping. It is the next poll, or `devices/me` after a new token.
+    #[must_use]
+    pub(crate) const fn is_followed(&self, answer: &Answer) -> bool {
+        let has_resource = matches!(self, Self::FrameioC2c(_));
+        match answer {
+            Answer::Code(CodeAnswer::Granted(_) | CodeAnswer::BadUserCode | CodeAnswer::Failed(_))
+            | Answer::Poll(
+                PollAnswer::Pending
+                | PollAnswer::SlowDown(_)
+                | PollAnswer::Expired
+                | PollAnswer::CodeUnknown(_)
+                | PollAnswer::Failed(_),
+            )
+            | Answer::Exchange(ExchangeAnswer::Failed(_)) => true,
+            Answer::Poll(PollAnswer::Granted(_))
+            | Answer::Exchange(ExchangeAnswer::Granted(_))
+            | Answer::Refresh(RefreshAnswer::Granted(_)) => has_resource,
+            Answer::Code(CodeAnswer::ClientRejected(_))
+            | Answer::Poll(PollAnswer::Denied | PollAnswer::ClientRejected(_))
+            | Answer::Exchange(ExchangeAnswer::InvalidGrant(..) | ExchangeAnswer::ClientRejected(_))
+            | Answer::Refresh(
+                RefreshAnswer::InvalidGrant | RefreshAnswer::ClientRejected(_) | RefreshAnswer::Failed(_),
+            )
+            | Answer::Authorize(_)
+            | Answer::Prepare(_)
+            | Answer::Revoke(_)
+            | Answer::Probe(_) => false,
+        }
+    }
+
     const fn client_secret(&self) -> Option<&Secret> {
         match self {
             Self::FrameioC2c(provider) => provider.client_secret(),
@@ -328,17 +359,6 @@ impl Kind {
             Self::Probe | Self::Heartbeat => Answer::Probe(ProbeAnswer::Failed(fault)),
             Self::Authorize => Answer::Authorize(AuthorizeAnswer::Failed(fault)),
             Self::Exchange => Answer::Exchange(ExchangeAnswer::Failed(fault)),
-        }
-    }
-
-    /// True if another request to the same server follows within seconds, so that the connection is
-    /// worth keeping. These are the next poll after a code or a poll, and `devices/me` after a new
-    /// token.
-    #[must_use]
-    pub(crate) const fn is_followed(self) -> bool {
-        match self {
-            Self::DeviceCode | Self::Poll | Self::Exchange | Self::Refresh => true,
-            Self::Authorize | Self::Prepare | Self::Revoke | Self::Probe | Self::Heartbeat => false,
         }
     }
 }

@@ -11,15 +11,17 @@ use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
-use hyper::http::Method;
 use hyper::http::header::{CONTENT_LENGTH, HOST, HeaderValue};
+use hyper::http::Method;
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::{Request, Uri};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use crate::oauth::{HttpRequest, HttpResponse, Origin};
+use super::limit::BootClock;
+use super::tls;
+use crate::oauth::{Defect, HttpRequest, HttpResponse, Origin};
 use c2c_auth_core::FaultKind;
 
 /// Longest head that is read.
@@ -29,6 +31,20 @@ const HEAD_MAX: usize = 32 * 1024;
 /// takes a hundred where none is given. It reserves address space for them while it reads a head,
 /// and uses no more memory than the lines need.
 const HEADERS_MAX: usize = HEAD_MAX / 4;
+
+/// Why no whole answer came to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Broken {
+    pub kind: FaultKind,
+    /// The fault of the answer, where the server sent something.
+    pub defect: Option<Defect>,
+}
+
+impl From<FaultKind> for Broken {
+    fn from(kind: FaultKind) -> Self {
+        Self { kind, defect: None }
+    }
+}
 
 /// A live connection. Dropping it closes it at once, whatever is in flight.
 pub(crate) struct Connection {
@@ -88,28 +104,26 @@ impl Connection {
         mut self,
         request: HttpRequest,
         deadline: Instant,
-    ) -> Result<(HttpResponse, Self), FaultKind> {
+        clock: &BootClock,
+    ) -> Result<(HttpResponse, Self), Broken> {
         let answer_max = request.answer_max;
         let message = message(request).ok_or(FaultKind::Offline)?;
         self.gate.open();
-        let garbage = match timeout_at(deadline, self.round_trip(message, answer_max)).await {
-            Ok(Ok(response)) => return Ok((response, self)),
-            Ok(Err(error)) => {
-                let garbage = error.is_parse();
-                if garbage {
-                    // One of hyper's fixed sentences, without a word of the server's.
-                    tracing::warn!(why = %error, limit = HEAD_MAX, "the head of the server's answer cannot be read");
-                }
-                garbage
-            }
-            Err(_) => false,
+        let ended = clock.bound(deadline, self.round_trip(message, answer_max)).await;
+        let defect = match ended {
+            Some(Ok(response)) => return Ok((response, self)),
+            Some(Err(error)) if error.is_parse_too_large() => Some(Defect::HeadTooLarge(HEAD_MAX)),
+            Some(Err(error)) if error.is_parse() => Some(Defect::NotHttp),
+            Some(Err(error)) => tls::alert(&error),
+            None => None,
         };
         // From here on no byte can leave any more, so the gate's word is final.
-        Err(match (self.gate.shut(), garbage) {
+        let kind = match (self.gate.shut(), &defect) {
             (false, _) => FaultKind::Offline,
-            (true, true) => FaultKind::Garbled,
-            (true, false) => FaultKind::Lost,
-        })
+            (true, Some(Defect::TlsAlert(_)) | None) => FaultKind::Lost,
+            (true, Some(_)) => FaultKind::Garbled,
+        };
+        Err(Broken { kind, defect })
     }
 
     async fn ready(&mut self) -> hyper::Result<()> {
@@ -187,7 +201,9 @@ impl Drop for Driver {
 /// Knows whether a byte of the present request was handed to TLS, and can make sure that none is
 /// any more.
 #[derive(Default)]
-struct Gate(AtomicU8);
+struct Gate {
+    state: AtomicU8,
+}
 
 impl Gate {
     const OPEN: u8 = 0;
@@ -196,13 +212,13 @@ impl Gate {
 
     /// A new request begins.
     fn open(&self) {
-        self.0.store(Self::OPEN, Ordering::SeqCst);
+        self.state.store(Self::OPEN, Ordering::SeqCst);
     }
 
     /// Bytes want to pass. They count as sent, because nobody knows here if they arrive.
     fn pass(&self) -> io::Result<()> {
         match self
-            .0
+            .state
             .compare_exchange(Self::OPEN, Self::USED, Ordering::SeqCst, Ordering::SeqCst)
         {
             Ok(_) | Err(Self::USED) => Ok(()),
@@ -212,7 +228,7 @@ impl Gate {
 
     /// Lets nothing pass any more. True if something did before.
     fn shut(&self) -> bool {
-        self.0.swap(Self::SHUT, Ordering::SeqCst) == Self::USED
+        self.state.swap(Self::SHUT, Ordering::SeqCst) == Self::USED
     }
 }
 

@@ -12,25 +12,31 @@
 //! - Dropping the future of a request closes its connection.
 //!
 //! Secrets are in wiped memory up to the point where hyper and rustls copy them into buffers of
-//! their own. Those end with the connection, which is why none is kept longer than [`IDLE`].
+//! their own. Those end with the connection, which is why none is kept longer than [`IDLE`]. The
+//! heartbeat has one of its own, which carries no secret but an access token.
 
 mod addresses;
 mod connect;
 mod connection;
+mod idle;
+mod limit;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tls;
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::{Instant, timeout_at};
 
-pub(crate) use connection::Connection;
+pub(crate) use connection::{Broken, Connection};
+use idle::Idle;
+use limit::BootClock;
 pub(crate) use tls::{FloorClock, TlsError, TlsSettings};
 
-use crate::oauth::{HttpRequest, HttpResponse, Kind, Origin, Provider, TOKEN_LIMIT};
-use c2c_auth_core::{Answer, Fault, FaultKind, PrepareAnswer, RefreshToken, Request, WallTime};
+use crate::oauth::{Dropped, HttpRequest, HttpResponse, Kind, Origin, Provider, TOKEN_LIMIT, carried};
+use c2c_auth_core::{Answer, Fault, FaultKind, PrepareAnswer, ProbeAnswer, RefreshToken, Request, Secret, WallTime};
 
 /// How long name lookup, TCP and TLS may take together. A caller waits 20 s at most, and something
 /// must be left for the request itself.
@@ -44,6 +50,10 @@ pub(crate) const LONGEST: Duration = CONNECT.saturating_add(TOKEN_LIMIT);
 /// connection after a minute, some sooner, and a request sent into it then stalls until the limit.
 const IDLE: Duration = Duration::from_secs(30);
 
+/// The same for the heartbeat's own, until its next beat: the longest interval, and the request's
+/// limit. A handshake for each would cost more than all the rest that is sent in a day.
+const BEAT: Duration = Duration::from_secs(300 + 15);
+
 /// Sends what the core asks for. Cheap to clone. Meant for a current-thread runtime with
 /// `tokio::spawn`.
 #[derive(Clone)]
@@ -54,13 +64,12 @@ pub(crate) struct Client {
 
 struct Shared {
     tls: tls::Connector,
-    idle: Mutex<Option<Idle>>,
-}
-
-/// The idle connection, and since when by `CLOCK_BOOTTIME`: after a suspend it is as old as it is.
-struct Idle {
-    connection: Connection,
-    since: Duration,
+    clock: BootClock,
+    idle: Idle,
+    beat: Idle,
+    /// A connection died between two beats without a word: something on the way forgets those that
+    /// are silent for so long.
+    beats_die: AtomicBool,
 }
 
 /// How a request ended.
@@ -69,6 +78,8 @@ pub(crate) struct Outcome {
     /// The `Date` of the answer. It came over verified TLS, as everything does here.
     pub date: Option<WallTime>,
     pub answer: Answer,
+    /// Why the answer came to no verdict, where the server said something.
+    pub dropped: Option<Dropped>,
     /// The server has nothing at this address, or has moved it.
     pub endpoint_not_found: bool,
 }
@@ -79,6 +90,7 @@ impl From<Answer> for Outcome {
         Self {
             date: None,
             answer,
+            dropped: None,
             endpoint_not_found: false,
         }
     }
@@ -103,9 +115,34 @@ impl Client {
             provider,
             shared: Arc::new(Shared {
                 tls,
-                idle: Mutex::new(None),
+                clock: BootClock::new(),
+                idle: Idle::for_at_most(IDLE),
+                beat: Idle::for_at_most(BEAT),
+                beats_die: AtomicBool::new(false),
             }),
         })
+    }
+
+    /// For tests: another boot clock, of a client that was not used yet.
+    #[cfg(test)]
+    fn with_clock(mut self, now: fn() -> Duration) -> Self {
+        Arc::get_mut(&mut self.shared).expect("nothing else has it").clock = BootClock::with(now);
+        self
+    }
+
+    /// The system may have slept: requests that are over by `CLOCK_BOOTTIME` end, and connections
+    /// that were idle for too long are closed.
+    pub(crate) fn handle_clock_step(&self) {
+        let shared = &self.shared;
+        shared.idle.close_if_over(shared.clock.now());
+        shared.beat.close();
+        shared.clock.handle_jump();
+    }
+
+    /// Nothing follows any more.
+    pub(crate) fn close_idle(&self) {
+        self.shared.idle.close();
+        self.shared.beat.close();
     }
 
     /// The same connections, to a server at other addresses.
@@ -127,17 +164,15 @@ impl Client {
     /// As [`Client::prepare`], on a connection that an answer came on a moment ago, if it leads
     /// there.
     pub(crate) async fn prepare_on(&self, connection: Option<Connection>) -> Prepared {
-        let mut date = None;
-        let (answer, connection) = match self.verify_alive(connection, &mut date).await {
-            Ok((answer, connection)) => (answer, Some(connection)),
-            Err(why) => (Kind::Prepare.failed(fault(why)), None),
-        };
-        Prepared {
-            outcome: Outcome {
-                date,
-                ..Outcome::from(answer)
+        match self.verify_alive(connection).await {
+            Ok((outcome, connection)) => Prepared {
+                outcome,
+                connection: Some(connection),
             },
-            connection,
+            Err(why) => Prepared {
+                outcome: broken(Kind::Prepare, why),
+                connection: None,
+            },
         }
     }
 
@@ -149,8 +184,11 @@ impl Client {
     pub(crate) async fn refresh(&self, on: Connection, token: &RefreshToken) -> Outcome {
         match self.provider.refresh(token, entropy()) {
             // The server has moved since the connection was made.
-            Some(request) if request.origin != *on.origin() => self.judge(Kind::Refresh, Err(FaultKind::Offline)),
-            Some(request) => self.judge(Kind::Refresh, self.exchange(Kind::Refresh, on, request).await),
+            Some(request) if request.origin != *on.origin() => broken(Kind::Refresh, FaultKind::Offline.into()),
+            Some(request) => {
+                let ended = self.exchange(Kind::Refresh, on, request).await;
+                self.judge(Kind::Refresh, &[token.secret()], ended)
+            }
             None => self.unsendable(Kind::Refresh),
         }
     }
@@ -161,27 +199,23 @@ impl Client {
         let kind = Kind::of(request);
         match kind {
             Kind::Prepare => return self.prepare().await.outcome,
-            Kind::Refresh => return self.judge(kind, Err(FaultKind::Offline)),
-            Kind::DeviceCode
-            | Kind::Poll
-            | Kind::Authorize
-            | Kind::Exchange
-            | Kind::Revoke
-            | Kind::Probe
-            | Kind::Heartbeat => {}
+            Kind::Refresh => return broken(kind, FaultKind::Offline.into()),
+            // There are no beats without a token.
+            Kind::Revoke => self.shared.beat.close(),
+            Kind::DeviceCode | Kind::Poll | Kind::Authorize | Kind::Exchange | Kind::Probe | Kind::Heartbeat => {}
         }
         match self.provider.request(request, entropy()) {
-            Some(request) => self.judge(kind, self.transmit(kind, request).await),
+            Some(message) => {
+                let ended = self.transmit(kind, message).await;
+                self.judge(kind, &carried(request), ended)
+            }
             None => self.unsendable(kind),
         }
     }
 
-    async fn verify_alive(
-        &self,
-        connection: Option<Connection>,
-        date: &mut Option<WallTime>,
-    ) -> Result<(Answer, Connection), FaultKind> {
-        let deadline = Instant::now() + Kind::Prepare.limit();
+    async fn verify_alive(&self, connection: Option<Connection>) -> Result<(Outcome, Connection), Broken> {
+        let kind = Kind::Prepare;
+        let deadline = Instant::now() + kind.limit();
         let origin = self.provider.token_origin().ok_or(FaultKind::Refused)?;
         // On this one an answer came a moment ago: that is proof.
         let idle = match connection.filter(|idle| idle.origin() == origin) {
@@ -196,23 +230,40 @@ impl Client {
             None => self.connect(origin, deadline).await?,
         };
         let Some(request) = self.provider.request(&Request::Prepare, entropy()) else {
-            return Ok((Answer::Prepare(PrepareAnswer::Ready), connection));
+            return Ok((Answer::Prepare(PrepareAnswer::Ready).into(), connection));
         };
         let (response, mut connection) = self.traced(connection, request, deadline).await?;
-        *date = response.date_of_shared();
         let alive = timeout_at(deadline, connection.is_alive()).await;
         if alive != Ok(true) {
             // The server closes after each answer: then a fresh handshake is proof enough.
             connection = self.connect(origin, deadline).await?;
         }
-        Ok((self.provider.answer(Kind::Prepare, &response), connection))
+        let outcome = Outcome {
+            date: response.date_of_shared(),
+            endpoint_not_found: false,
+            ..self.read(kind, &[], &response)
+        };
+        Ok((outcome, connection))
     }
 
-    async fn transmit(&self, kind: Kind, request: HttpRequest) -> Result<HttpResponse, FaultKind> {
-        if let Some(idle) = self.take_idle(&request.origin) {
+    async fn transmit(&self, kind: Kind, request: HttpRequest) -> Result<(HttpResponse, Connection), Broken> {
+        let now = self.shared.clock.now();
+        let idle = match kind {
+            // On another connection stand secrets that need not live as long.
+            Kind::Heartbeat => self.shared.beat.take(&request.origin, now),
+            _ => self.shared.idle.take(&request.origin, now),
+        };
+        if let Some(idle) = idle {
             match self.exchange(kind, idle, request.clone()).await {
                 // The server closed it in between. Nothing was sent, so a fresh one costs nothing.
-                Err(FaultKind::Offline) => {}
+                Err(Broken {
+                    kind: FaultKind::Offline,
+                    ..
+                }) => {}
+                // A beat that comes twice does no harm.
+                Err(Broken {
+                    kind: FaultKind::Lost, ..
+                }) if kind == Kind::Heartbeat => self.shared.beats_die.store(true, Ordering::Relaxed),
                 ended => return ended,
             }
         }
@@ -220,13 +271,13 @@ impl Client {
         self.exchange(kind, fresh, request).await
     }
 
-    async fn exchange(&self, kind: Kind, on: Connection, request: HttpRequest) -> Result<HttpResponse, FaultKind> {
-        let deadline = Instant::now() + kind.limit();
-        let (response, connection) = self.traced(on, request, deadline).await?;
-        if kind.is_followed() {
-            self.keep_idle(connection);
-        }
-        Ok(response)
+    async fn exchange(
+        &self,
+        kind: Kind,
+        on: Connection,
+        request: HttpRequest,
+    ) -> Result<(HttpResponse, Connection), Broken> {
+        self.traced(on, request, Instant::now() + kind.limit()).await
     }
 
     /// One request on this connection, with a line for the log.
@@ -235,11 +286,11 @@ impl Client {
         on: Connection,
         request: HttpRequest,
         deadline: Instant,
-    ) -> Result<(HttpResponse, Connection), FaultKind> {
+    ) -> Result<(HttpResponse, Connection), Broken> {
         let (method, path) = (request.method.clone(), request.path.clone());
         let address = on.address();
         let started = Instant::now();
-        let ended = on.exchange(request, deadline).await;
+        let ended = on.exchange(request, deadline, &self.shared.clock).await;
         let millis = started.elapsed().as_millis();
         match &ended {
             Ok((response, _)) => {
@@ -247,9 +298,9 @@ impl Client {
                 let objection = response.oauth_error_code();
                 tracing::debug!(%method, path, status, ?objection, millis, "answered");
             }
-            Err(fault) => {
-                tracing::debug!(%method, path, ?fault, millis, "not answered");
-                self.forget_warm();
+            Err(Broken { kind: fault, defect }) => {
+                tracing::debug!(%method, path, ?fault, ?defect, millis, "not answered");
+                self.close_idle();
                 if *fault == FaultKind::Lost {
                     lock(&self.shared.tls.memory).lost(address);
                 }
@@ -258,26 +309,44 @@ impl Client {
         ended
     }
 
-    pub(crate) async fn connect(&self, origin: &Origin, deadline: Instant) -> Result<Connection, FaultKind> {
+    pub(crate) async fn connect(&self, origin: &Origin, deadline: Instant) -> Result<Connection, Broken> {
         let deadline = deadline.min(Instant::now() + CONNECT);
-        let ended = match self.shared.tls.connect(origin, deadline).await {
-            Ok((address, stream)) => Connection::new(origin.clone(), address, stream).await,
-            Err(fault) => Err(fault),
+        let connecting = async {
+            let (address, stream) = self.shared.tls.connect(origin, deadline).await?;
+            Ok(Connection::new(origin.clone(), address, stream).await?)
         };
+        let ended = self.shared.clock.bound(deadline, connecting).await;
+        let ended = ended.unwrap_or(Err(FaultKind::Offline.into()));
         if ended.is_err() {
-            self.forget_warm();
+            self.close_idle();
         }
         ended
     }
 
-    fn judge(&self, kind: Kind, ended: Result<HttpResponse, FaultKind>) -> Outcome {
-        match ended {
-            Ok(response) => Outcome {
-                date: response.date(),
-                answer: self.provider.answer(kind, &response),
-                endpoint_not_found: matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308 | 404 | 405 | 410),
-            },
-            Err(why) => kind.failed(fault(why)).into(),
+    /// The outcome of a request that carried these secrets. Its connection is kept or closed.
+    fn judge(&self, kind: Kind, carried: &[&Secret], ended: Result<(HttpResponse, Connection), Broken>) -> Outcome {
+        let (response, connection) = match ended {
+            Ok(answered) => answered,
+            Err(why) => return broken(kind, why),
+        };
+        let outcome = self.read(kind, carried, &response);
+        let beats = kind == Kind::Heartbeat && !self.shared.beats_die.load(Ordering::Relaxed);
+        if self.provider.is_followed(&outcome.answer) {
+            self.keep_idle(connection);
+        } else if beats && matches!(outcome.answer, Answer::Probe(ProbeAnswer::Accepted(_))) {
+            self.shared.beat.keep(connection, self.shared.clock.now());
+        }
+        outcome
+    }
+
+    fn read(&self, kind: Kind, carried: &[&Secret], response: &HttpResponse) -> Outcome {
+        let answer = self.provider.answer(kind, response);
+        let dropped = answer.fault().map(|_| self.provider.dropped(kind, response, carried));
+        Outcome {
+            date: response.date(),
+            answer,
+            dropped,
+            endpoint_not_found: matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308 | 404 | 405 | 410),
         }
     }
 
@@ -288,31 +357,34 @@ impl Client {
     }
 
     pub(crate) fn take_idle(&self, origin: &Origin) -> Option<Connection> {
-        let idle = self.idle().take()?;
-        let fit = idle.connection.origin() == origin && boottime().saturating_sub(idle.since) < IDLE;
-        fit.then_some(idle.connection)
+        self.shared.idle.take(origin, self.shared.clock.now())
     }
 
     pub(crate) fn keep_idle(&self, connection: Connection) {
-        *self.idle() = Some(Idle {
-            connection,
-            since: boottime(),
-        });
+        self.shared.idle.keep(connection, self.shared.clock.now());
     }
 
-    /// Where one connection failed, the network may have changed, and the idle one is no better.
-    pub(crate) fn forget_warm(&self) {
-        *self.idle() = None;
+    /// `deadline`, by the clock that goes on in suspend.
+    pub(crate) fn boot_deadline(&self, deadline: Instant) -> Duration {
+        self.shared.clock.at(deadline)
     }
 
-    fn idle(&self) -> MutexGuard<'_, Option<Idle>> {
-        lock(&self.shared.idle)
+    pub(crate) fn is_over(&self, boot_deadline: Duration) -> bool {
+        self.shared.clock.now() >= boot_deadline
     }
 }
 
 /// Nothing can panic while one of these is held.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The outcome of a request without a whole answer.
+fn broken(kind: Kind, Broken { kind: why, defect }: Broken) -> Outcome {
+    Outcome {
+        dropped: defect.map(|defect| Dropped::unanswered(kind, defect)),
+        ..kind.failed(fault(why)).into()
+    }
 }
 
 const fn fault(kind: FaultKind) -> Fault {
@@ -330,9 +402,4 @@ fn entropy() -> [u8; 16] {
         bytes = [0; 16];
     }
     bytes
-}
-
-fn boottime() -> Duration {
-    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
-    Duration::try_from(now).unwrap_or_default()
 }

@@ -4,6 +4,7 @@
 
 mod addresses;
 mod connections;
+mod dropped;
 mod limits;
 pub(crate) mod log;
 mod sent;

@@ -26,8 +26,9 @@ use tower_service::Service;
 
 use super::addresses::{Failed, Memory, race};
 use super::connect::{TcpConnector, Unreachable, look_up};
+use super::connection::Broken;
 use super::lock;
-use crate::oauth::Origin;
+use crate::oauth::{Defect, Origin};
 use c2c_auth_core::{FaultKind, WallTime};
 
 /// One server and its tickets: rustls keeps up to eight for each.
@@ -156,6 +157,7 @@ struct Configured {
 struct Refusal {
     kind: FaultKind,
     text: String,
+    defect: Option<Defect>,
 }
 
 impl Connector {
@@ -180,16 +182,16 @@ impl Connector {
 
     /// Lookup, TCP and the handshake: the first address of the server that is through with all of
     /// it.
-    pub(super) async fn connect(&self, origin: &Origin, deadline: Instant) -> Result<(SocketAddr, Stream), FaultKind> {
+    pub(super) async fn connect(&self, origin: &Origin, deadline: Instant) -> Result<(SocketAddr, Stream), Broken> {
         let addresses = match timeout_at(deadline, self.look_up(origin)).await {
             Ok(Ok(addresses)) => addresses,
             Ok(Err(error)) => {
                 tracing::debug!(%origin, %error, "no address");
-                return Err(FaultKind::Offline);
+                return Err(FaultKind::Offline.into());
             }
             Err(_) => {
                 tracing::debug!(%origin, error = "the name lookup took too long", "no address");
-                return Err(FaultKind::Offline);
+                return Err(FaultKind::Offline.into());
             }
         };
         let configured = self.ready().map_err(|error| {
@@ -303,13 +305,14 @@ impl Connector {
         Refusal {
             kind,
             text: error.to_string(),
+            defect: cause.and_then(alert_of),
         }
     }
 }
 
 /// The meaning of the failure of all addresses. A fault of one certificate tells more than the
 /// silence of other addresses, and with the right time that certificate may be a good one.
-fn judge(origin: &Origin, failed: &[Failed<Refusal>]) -> FaultKind {
+fn judge(origin: &Origin, failed: &[Failed<Refusal>]) -> Broken {
     let is = |kind| {
         let mut refusals = failed.iter().filter_map(|failed| failed.error.as_ref());
         refusals.any(|refusal| refusal.kind == kind)
@@ -331,7 +334,39 @@ fn judge(origin: &Origin, failed: &[Failed<Refusal>]) -> FaultKind {
     });
     let error = told.collect::<Vec<_>>().join("; ");
     tracing::debug!(%origin, %error, ?kind, "no address serves");
-    kind
+    let mut refusals = failed.iter().filter_map(|failed| failed.error.as_ref());
+    Broken {
+        kind,
+        defect: refusals.find_map(|refusal| refusal.defect.clone()),
+    }
+}
+
+/// The alert by which the server ended a connection, if that is what an error of hyper says.
+pub(super) fn alert(error: &hyper::Error) -> Option<Defect> {
+    let mut next = error::Error::source(error);
+    while let Some(error) = next {
+        let wrapped = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        if let Some(defect) = wrapped.and_then(rustls_error).and_then(alert_of) {
+            return Some(defect);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// The name of an alert, as RFC 8446 §6.2 spells it.
+fn alert_of(error: &rustls::Error) -> Option<Defect> {
+    let rustls::Error::AlertReceived(alert) = error else {
+        return None;
+    };
+    let mut name = String::new();
+    for letter in format!("{alert:?}").chars() {
+        if letter.is_ascii_uppercase() && name.ends_with(|last: char| last.is_ascii_lowercase()) {
+            name.push('_');
+        }
+        name.push(letter.to_ascii_lowercase());
+    }
+    Some(Defect::TlsAlert(name))
 }
 
 /// tokio-rustls and hyper-rustls each wrap it in an `io::Error`.

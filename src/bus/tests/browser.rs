@@ -18,7 +18,7 @@ fn browsing() -> CodeView {
 /// The next call gets this answer.
 async fn answer_next(pair: &mut Pair, reply: Result<Reply, CallError>) -> Command {
     let call = pair.calls.recv().await.unwrap();
-    call.reply.send(reply).unwrap();
+    call.reply.send(reply.map_err(Into::into)).unwrap();
     call.command
 }
 

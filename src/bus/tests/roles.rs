@@ -315,7 +315,7 @@ async fn each_error_of_the_core_has_its_name_and_a_text_with_a_cure() {
         CallError::Local(LocalFault::NoS256),
     ] {
         let call = pair.call(TOKENS, "GetAccessToken", (0u32,));
-        pair.calls.recv().await.unwrap().reply.send(Err(error)).unwrap();
+        pair.calls.recv().await.unwrap().reply.send(Err(error.into())).unwrap();
         let (got, text) = failure(call.await.unwrap());
         assert_eq!(got, kind_of(error));
         assert!(text.len() > 30, "{text}");

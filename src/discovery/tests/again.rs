@@ -17,7 +17,7 @@ async fn moved(then: impl IntoIterator<Item = Vec<Step>>) -> (Server, Client) {
     let mut server = Server::start(scripts).await;
     let client = client(&server, Endpoints::default());
     assert_eq!(refreshes(&client).await, refresh_failed(FaultKind::Refused));
-    client.forget_warm();
+    client.close_idle();
     server.so_far();
     (server, client)
 }
@@ -72,11 +72,11 @@ async fn a_description_that_leads_nowhere_once_more_is_not_asked_for_with_every_
     let same = vec![Step::Take, LEAST, Step::Take, gone()];
     let (mut server, client) = moved([same.clone(), vec![Step::Take, gone()], same]).await;
     assert_eq!(refreshes(&client).await, refresh_failed(FaultKind::Refused));
-    client.forget_warm();
+    client.close_idle();
     assert_eq!(refreshes(&client).await, refresh_failed(FaultKind::Refused));
     assert_eq!(asked(&mut server), (2, vec![OPENID.into(), TOKEN.into(), TOKEN.into()]));
     pass(60).await;
-    client.forget_warm();
+    client.close_idle();
     assert_eq!(refreshes(&client).await, refresh_failed(FaultKind::Refused));
     assert_eq!(asked(&mut server).1, [OPENID, TOKEN]);
 }
@@ -89,7 +89,7 @@ async fn an_address_that_is_written_and_leads_nowhere_is_nothing_to_ask_about() 
     assert_eq!(client.send(&revoke()).await.answer, Answer::Revoke(RevokeAnswer::Done));
     server.so_far();
     assert_eq!(refreshes(&client).await, refresh_failed(FaultKind::Refused));
-    client.forget_warm();
+    client.close_idle();
     assert_eq!(client.prepare().await.outcome.answer, READY);
     assert_eq!(asked(&mut server), (2, vec![TOKEN.into()]));
 }
@@ -131,7 +131,7 @@ async fn a_browser_is_not_sent_to_where_a_server_was() {
     let server = Server::start([nowhere, vec![Step::Take, MOVED]]).await;
     let client = client(&server, Endpoints::default());
     assert_eq!(refreshes(&client).await, refresh_failed(FaultKind::Refused));
-    client.forget_warm();
+    client.close_idle();
     let Provider::OauthCode(provider) = &*client.resolve(Kind::Authorize).await.unwrap() else {
         panic!()
     };
@@ -142,7 +142,7 @@ async fn a_browser_is_not_sent_to_where_a_server_was() {
 /// A refresh finds nothing, and the next request asks for the description: no wish is in its way.
 async fn asks_again_at_once(server: &mut Server, client: &Client) {
     assert_eq!(refreshes(client).await, refresh_failed(FaultKind::Refused));
-    client.forget_warm();
+    client.close_idle();
     server.so_far();
     readies(client).await;
     assert_eq!(asked(server).1, [OPENID]);
@@ -185,7 +185,7 @@ async fn a_server_seems_to_have_moved_by_these_statuses() {
         let mut server = Server::start([nowhere, vec![Step::Take, LEAST]]).await;
         let client = client(&server, Endpoints::default());
         assert_eq!(refreshes(&client).await, refresh_failed(FaultKind::Refused));
-        client.forget_warm();
+        client.close_idle();
         server.so_far();
         readies(&client).await;
         assert_eq!(asked(&mut server).1.len(), usize::from(again), "{status}");

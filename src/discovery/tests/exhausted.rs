@@ -84,7 +84,7 @@ async fn a_server_that_seems_to_have_moved_still_does() {
     let mut server = Server::start([moved, silent, vec![Step::Take, LEAST]]).await;
     let client = client(&server, Endpoints::default());
     assert_eq!(refreshes(&client).await, refresh_failed(FaultKind::Refused));
-    client.forget_warm();
+    client.close_idle();
     assert_eq!(client.send(&revoke()).await.answer, failed(FaultKind::Refused));
     server.so_far();
     assert_eq!(client.prepare().await.outcome.answer, READY);

@@ -12,8 +12,8 @@ async fn an_issuer_without_a_description_is_told_once_with_the_cure() {
     let client = client(&server, Endpoints::default());
     assert_eq!(client.nowhere_described(), None, "nobody was asked yet");
     for kind in [Kind::Authorize, Kind::Prepare, Kind::Authorize] {
-        client.forget_warm();
-        assert_eq!(client.resolve(kind).await.unwrap_err(), fault(FaultKind::Refused));
+        client.close_idle();
+        assert_eq!(client.resolve(kind).await.unwrap_err().fault, fault(FaultKind::Refused));
     }
     let places = client.nowhere_described().unwrap();
     for place in [OPENID, OAUTH] {

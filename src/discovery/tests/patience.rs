@@ -39,7 +39,7 @@ async fn the_end_keeps_no_request_from_an_address_that_is_known() {
     let mut server = Server::start([vec![Step::Take, LEAST, Step::Take, gone], vec![]]).await;
     let client = client(&server, Endpoints::default());
     assert_eq!(refreshes(&client).await, refresh_failed(FaultKind::Refused));
-    client.forget_warm();
+    client.close_idle();
     client.shut_down();
     assert_eq!(client.prepare().await.outcome.answer, READY);
     assert_eq!(asked(&mut server).1, [OPENID, TOKEN], "nothing was asked again");

@@ -55,7 +55,7 @@ async fn a_server_that_denies_s256_gets_no_new_pairing() {
     let server = Server::start([vec![Step::Take, plain, Step::Take, nothing_here()]]).await;
     let client = client(&server, written(&server));
     let denied = fault(FaultKind::Local(LocalFault::NoS256));
-    assert_eq!(client.resolve(Kind::Authorize).await.unwrap_err(), denied);
+    assert_eq!(client.resolve(Kind::Authorize).await.unwrap_err().fault, denied);
     assert!(client.resolve(Kind::Exchange).await.is_ok());
 }
 

@@ -118,10 +118,7 @@ fn every_kind_of_request_says_why() {
         );
     }
     let framed = response(200, HTML, b"{}");
-    assert_eq!(
-        why(&c2c, Kind::Probe, &framed),
-        "status 200: not JSON but a web page"
-    );
+    assert_eq!(why(&c2c, Kind::Probe, &framed), "status 200: not JSON but a web page");
 }
 
 #[test]

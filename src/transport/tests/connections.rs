@@ -49,23 +49,129 @@ async fn a_connection_idle_for_too_long_is_not_trusted() {
     let mut server = Server::start([script.clone(), script]).await;
     let client = client_of(&server);
     client.send(&poll()).await;
-    client.idle().as_mut().unwrap().since = boottime().saturating_sub(IDLE);
+    client.shared.idle.kept().as_mut().unwrap().since = Duration::ZERO;
     assert_eq!(client.send(&poll()).await.answer, STILL_PENDING);
     let accepted = server.so_far().iter().filter(|seen| **seen == Seen::Accepted).count();
     assert_eq!(accepted, 2);
 }
 
+/// Lets so much time pass, once everything else is done.
+async fn pass(seconds: u64) {
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_millis(seconds * 1000 + 1)).await;
+}
+
 #[tokio::test]
-async fn nothing_is_kept_warm_after_a_request_that_none_follows() {
-    let mut server = Server::start([vec![Step::Take, say("HTTP/1.1 204 No Content\r\n\r\n")]]).await;
-    let heartbeat = Request::Heartbeat(AccessToken::new("AT".to_owned()));
+async fn an_idle_connection_is_closed_within_31_s_of_its_last_use() {
+    let mut server = Server::start([vec![Step::Take, pending(), Step::Take, pending()]]).await;
     let client = client_of(&server);
-    let outcome = client.send(&heartbeat).await;
-    assert_eq!(outcome.answer, Answer::Probe(ProbeAnswer::Accepted(None)));
-    assert!(client.idle().is_none());
-    assert_eq!(server.next().await, Seen::Accepted);
-    assert_eq!(server.next_request().await, "POST /v2/devices/heartbeat HTTP/1.1");
-    assert_eq!(server.next().await, Seen::Left);
+    client.send(&poll()).await;
+    pass(20).await;
+    tokio::time::resume();
+    assert_eq!(
+        client.send(&poll()).await.answer,
+        STILL_PENDING,
+        "its use begins the time anew"
+    );
+    pass(29).await;
+    tokio::task::yield_now().await;
+    assert!(client.shared.idle.kept().is_some());
+    tokio::time::advance(Duration::from_secs(1)).await;
+    while server.next().await != Seen::Left {}
+    assert!(client.shared.idle.kept().is_none());
+}
+
+#[tokio::test]
+async fn a_connection_that_a_suspend_made_old_is_closed_at_the_resume() {
+    let mut server = Server::start([vec![Step::Take, pending()]]).await;
+    let client = client_of(&server);
+    client.send(&poll()).await;
+    client.handle_clock_step();
+    assert!(
+        client.shared.idle.kept().is_some(),
+        "a clock that was set closes nothing"
+    );
+    client.shared.idle.kept().as_mut().unwrap().since = Duration::ZERO;
+    client.handle_clock_step();
+    while server.next().await != Seen::Left {}
+}
+
+#[tokio::test]
+async fn a_connection_that_nothing_follows_is_closed_at_once() {
+    let denied = || answer("400 Bad Request", r#"{"error":"access_denied"}"#);
+    let refused = || answer("400 Bad Request", r#"{"error":"invalid_client"}"#);
+    let me = || answer("200 OK", r#"{"name":"Cam-1"}"#);
+    let revoke = Request::Revoke(Revocable::Refresh(token()));
+    for (request, said) in [
+        (poll(), denied()),
+        (poll(), refused()),
+        (Request::DeviceCode, refused()),
+        (identify(), me()),
+        (revoke, answer("200 OK", "{}")),
+    ] {
+        let mut server = Server::start([vec![Step::Take, said]]).await;
+        client_of(&server).send(&request).await;
+        while server.next().await != Seen::Left {}
+    }
+    // A connection on which tokens came is used once more for devices/me.
+    let mut server = Server::start([vec![Step::Take, answer("200 OK", PAIR)]]).await;
+    let client = client_of(&server);
+    client.send(&poll()).await;
+    assert!(client.shared.idle.kept().is_some());
+    client.close_idle();
+    while server.next().await != Seen::Left {}
+}
+
+fn heartbeat() -> Request {
+    Request::Heartbeat(AccessToken::new("AT".to_owned()))
+}
+
+fn alive() -> Step {
+    say("HTTP/1.1 204 No Content\r\n\r\n")
+}
+
+const ALIVE: Answer = Answer::Probe(ProbeAnswer::Accepted(None));
+
+#[tokio::test]
+async fn heartbeats_share_a_connection_of_their_own() {
+    let beats = vec![Step::Take, alive(), Step::Take, alive()];
+    let mut server = Server::start([vec![Step::Take, pending()], beats]).await;
+    let client = client_of(&server);
+    client.send(&poll()).await;
+    assert_eq!(client.send(&heartbeat()).await.answer, ALIVE);
+    assert!(client.shared.idle.kept().is_some(), "it is not the polls'");
+    assert_eq!(client.send(&heartbeat()).await.answer, ALIVE);
+    let accepted = server.so_far().iter().filter(|seen| **seen == Seen::Accepted).count();
+    assert_eq!(accepted, 2);
+    client
+        .send(&Request::Revoke(Revocable::Access(AccessToken::new("AT".to_owned()))))
+        .await;
+    assert!(client.shared.beat.kept().is_none(), "after an end there is no beat");
+}
+
+#[tokio::test]
+async fn a_heartbeat_whose_connection_has_ended_is_sent_anew_at_once() {
+    for farewell in [Step::Close, Step::Cut] {
+        let ends = vec![Step::Take, alive(), farewell];
+        let mut server = Server::start([ends, vec![Step::Take, alive()]]).await;
+        let client = client_of(&server);
+        client.send(&heartbeat()).await;
+        while server.next().await != Seen::Closed {}
+        assert_eq!(client.send(&heartbeat()).await.answer, ALIVE);
+    }
+}
+
+/// A middlebox that forgets silent connections: the first beat into one is lost, and no other.
+#[tokio::test]
+async fn a_connection_that_died_without_a_word_is_the_last_that_is_kept_for_a_beat() {
+    let forgotten = vec![Step::Take, alive(), Step::Take, Step::Cut];
+    let one = || vec![Step::Take, alive()];
+    let server = Server::start([forgotten, one(), one()]).await;
+    let client = client_of(&server);
+    for _ in 0..3 {
+        assert_eq!(client.send(&heartbeat()).await.answer, ALIVE);
+    }
+    assert!(client.shared.beat.kept().is_none());
 }
 
 #[tokio::test]

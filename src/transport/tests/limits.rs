@@ -70,6 +70,41 @@ async fn a_handshake_that_stalls_is_offline_at_the_limit() {
     assert_eq!(server.next().await, Seen::Left);
 }
 
+thread_local! {
+    static SLEPT: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
+/// A boot clock that stands still, but for what a test lets the system sleep.
+fn boot_clock() -> Duration {
+    Duration::from_secs(1_000_000 + SLEPT.get())
+}
+
+#[tokio::test]
+async fn what_is_over_at_the_resume_ends_at_once_as_lost() {
+    let mut server = Server::start([vec![Step::Take], vec![Step::Mute]]).await;
+    let client = client_of(&server).with_clock(boot_clock);
+    for (slept, kind) in [(36, FaultKind::Lost), (11, FaultKind::Offline)] {
+        let sending = tokio::spawn({
+            let client = client.clone();
+            async move { client.send(&poll()).await }
+        });
+        assert_eq!(server.next().await, Seen::Accepted);
+        if kind == FaultKind::Lost {
+            server.next_request().await;
+        }
+        // A clock that was set, and a short sleep, end nothing.
+        client.handle_clock_step();
+        SLEPT.set(SLEPT.get() + 5);
+        client.handle_clock_step();
+        tokio::task::yield_now().await;
+        assert!(!sending.is_finished());
+        SLEPT.set(SLEPT.get() + slept);
+        client.handle_clock_step();
+        assert_eq!(sending.await.unwrap().answer, poll_failed(kind));
+        assert_eq!(server.next().await, Seen::Left);
+    }
+}
+
 #[test]
 fn a_body_takes_memory_as_it_arrives() {
     let mut whole = zeroize::Zeroizing::new(Vec::new());

@@ -1,6 +1,5 @@
 //! The line between sent and unsent requests, and the worth of an answer on the wire.
 
-use super::log::Log;
 use super::*;
 
 #[tokio::test]
@@ -132,15 +131,21 @@ async fn a_head_that_is_too_long_is_refused_with_a_reason() {
         head_of(64 * 1024),
         head_with(&"a: b\r\n".repeat(6_000)),
     ] {
-        let log = Log::start();
-        let answer = refresh_against(vec![say(&format!("{head}{PAIR}"))]).await;
-        assert_eq!(answer, refresh_failed(FaultKind::Garbled), "{} bytes", head.len());
-        let log = log.text();
-        let told = log
-            .lines()
-            .filter(|line| line.contains("head is too large limit=32768"));
-        let told = told.count();
-        assert_eq!(told, 1, "{log}");
+        let script = vec![Step::Take, healthy(), Step::Take, say(&format!("{head}{PAIR}"))];
+        let server = Server::start([script]).await;
+        let client = client_of(&server);
+        let prepared = client.prepare().await;
+        let outcome = client.refresh(prepared.connection.unwrap(), &token()).await;
+        assert_eq!(
+            outcome.answer,
+            refresh_failed(FaultKind::Garbled),
+            "{} bytes",
+            head.len()
+        );
+        assert_eq!(
+            outcome.dropped.map(|dropped| dropped.to_string()).as_deref(),
+            Some("too large: the head has more than 32768 bytes")
+        );
     }
 }
 

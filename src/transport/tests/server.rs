@@ -21,6 +21,8 @@ pub(crate) enum Step {
     /// Read one whole request.
     Take,
     Say(Vec<u8>),
+    /// Say this until the client leaves.
+    Repeat(&'static str),
     /// Say this JSON, with the server's own address for each `@`.
     Tell(&'static str),
     // Wait for [`Server::go_on`].
@@ -32,6 +34,8 @@ pub(crate) enum Step {
     Mute,
     /// Instead of the TLS handshake: talk HTTP.
     Plain,
+    /// Instead of the TLS handshake: a fatal alert of this number (RFC 8446 §6).
+    Alert(u8),
 }
 
 /// An event, in the order of arrival.
@@ -236,6 +240,11 @@ async fn play(
             drain(&mut tcp).await;
             return;
         }
+        Some(Step::Alert(number)) => {
+            let _ = tcp.write_all(&[21, 3, 3, 0, 2, 2, *number]).await;
+            drain(&mut tcp).await;
+            return;
+        }
         _ => {}
     }
     let Ok(mut stream) = acceptor.accept(tcp).await else {
@@ -258,6 +267,12 @@ async fn play(
                     return;
                 }
             }
+            Step::Repeat(text) => {
+                let text = text.repeat(100);
+                while stream.write_all(text.as_bytes()).await.is_ok() {}
+                let _ = report.send(Seen::Left);
+                return;
+            }
             Step::Tell(json) => {
                 let json = json.replace('@', &base);
                 let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length:";
@@ -279,7 +294,7 @@ async fn play(
                 let _ = report.send(Seen::Closed);
                 return;
             }
-            Step::Mute | Step::Plain => unreachable!("only as the first step"),
+            Step::Mute | Step::Plain | Step::Alert(_) => unreachable!("only as the first step"),
         }
     }
     drain(&mut stream).await;

@@ -43,7 +43,7 @@ async fn no_secret_reaches_the_log_at_any_level() {
     let prepared = client.prepare().await;
     let outcome = client.refresh(prepared.connection.unwrap(), &token()).await;
     assert!(!format!("{outcome:?}").contains("canary"));
-    client.forget_warm();
+    client.close_idle();
     client.send(&identify()).await;
 
     let log = log.text();

@@ -69,7 +69,7 @@ async fn an_address_that_takes_tcp_and_stays_silent_does_not_hide_the_one_that_s
     assert_eq!(server.next().await, Seen::Accepted);
 
     // No time passes any more: the one that serves is tried first.
-    client.forget_warm();
+    client.close_idle();
     assert_eq!(client.send(&poll()).await.answer, STILL_PENDING);
     assert_eq!(silent.so_far(), []);
 }

@@ -1,0 +1,272 @@
+//! Why answers were dropped, for the journal and for callers. Nothing here decides anything, so
+//! the core does not know it.
+//!
+//! Owns: the last reason of each kind of request until a good answer to one of that kind. Must
+//! never: hold more of an answer than its status and the words of `oauth`.
+
+use std::collections::BTreeMap;
+
+use crate::messages::journal;
+use crate::oauth::{Dropped, Kind};
+use c2c_auth_core::{Answer, CallError, CodeAnswer, Command, Fault, FaultKind, LogEvent};
+
+/// The purpose of a call, by which the requests that were made for it are known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Pairing,
+    Token,
+    Other,
+}
+
+impl Purpose {
+    pub(super) const fn of(command: &Command) -> Self {
+        match command {
+            Command::StartPairing { .. } | Command::GetPairingCode | Command::CompletePairing(_) => Self::Pairing,
+            Command::GetAccessToken { .. } | Command::RejectAccessToken { .. } => Self::Token,
+            Command::CancelPairing | Command::Unpair => Self::Other,
+        }
+    }
+
+    const fn serves(self, kind: Kind) -> bool {
+        match kind {
+            Kind::DeviceCode | Kind::Poll | Kind::Authorize | Kind::Exchange => matches!(self, Self::Pairing),
+            Kind::Prepare | Kind::Refresh | Kind::Probe => matches!(self, Self::Token),
+            Kind::Revoke | Kind::Heartbeat => false,
+        }
+    }
+}
+
+#[derive(Debug)]
+struct Reason {
+    fault: FaultKind,
+    clause: String,
+    /// When it was learned, compared to the others.
+    number: u64,
+}
+
+/// The answer that the core is handed now.
+#[derive(Debug)]
+struct Present {
+    kind: Kind,
+    fault: FaultKind,
+    why: Option<String>,
+    /// It says what was said before.
+    repeats: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct DroppedAnswers {
+    reasons: BTreeMap<Kind, Reason>,
+    number: u64,
+    present: Option<Present>,
+}
+
+impl DroppedAnswers {
+    /// An answer is on its way to the core.
+    pub(super) fn handle_answer(&mut self, kind: Kind, answer: &Answer, dropped: Option<&Dropped>) {
+        let Some(Fault { kind: fault, .. }) = answer.fault() else {
+            self.reasons.remove(&kind);
+            // Polls of a new code.
+            if matches!(answer, Answer::Code(CodeAnswer::Granted(_))) {
+                self.reasons.remove(&Kind::Poll);
+            }
+            self.present = None;
+            return;
+        };
+        let why = dropped.map(ToString::to_string);
+        let clause = journal::explain_fault(fault, why.as_deref());
+        self.number += 1;
+        let reason = Reason {
+            fault,
+            clause,
+            number: self.number,
+        };
+        let repeats = self.reasons.get(&kind).is_some_and(|last| last.clause == reason.clause);
+        self.reasons.insert(kind, reason);
+        self.present = Some(Present {
+            kind,
+            fault,
+            why,
+            repeats,
+        });
+    }
+
+    /// For the core's own entry about this answer, which then needs no other.
+    pub(super) fn take_why(&mut self, fault: FaultKind) -> Option<String> {
+        self.present.take_if(|present| present.fault == fault)?.why
+    }
+
+    /// The sentence about an answer of which the core said nothing: the first of a kind, and each
+    /// that says something else.
+    pub(super) fn take_sentence(&mut self) -> Option<(FaultKind, String)> {
+        let Present {
+            kind,
+            fault,
+            why,
+            repeats,
+        } = self.present.take()?;
+        // Being offline is normal, and a refresh or a code request that has to wait says so.
+        let is_worth_it = kind == Kind::Poll || why.is_some();
+        if repeats || !is_worth_it {
+            return None;
+        }
+        let clause = journal::explain_fault(fault, why.as_deref());
+        Some((fault, format!("{} failed: {clause}.", name(kind))))
+    }
+
+    /// The reason behind an error that a caller gets.
+    pub(super) fn behind(&self, error: CallError, purpose: Purpose) -> Option<String> {
+        let fits = |kind: Kind, reason: &Reason| {
+            purpose.serves(kind)
+                && match reason.fault {
+                    FaultKind::Garbled | FaultKind::RateLimited | FaultKind::Refused => error == CallError::ServerError,
+                    FaultKind::Offline | FaultKind::Lost => error == CallError::Offline,
+                    FaultKind::ClockNotSet | FaultKind::Untrusted | FaultKind::Local(_) => false,
+                }
+        };
+        let fitting = self.reasons.iter().filter(|(kind, reason)| fits(**kind, reason));
+        let latest = fitting.max_by_key(|(_, reason)| reason.number);
+        latest.map(|(_, reason)| reason.clause.clone())
+    }
+}
+
+/// The failure that an entry of the core's is about.
+pub(super) const fn fault_of(note: &LogEvent) -> Option<FaultKind> {
+    if let LogEvent::CodeRequestFailed { fault, .. }
+    | LogEvent::ExchangeFailed { fault, .. }
+    | LogEvent::RefreshFailed { fault, .. } = note
+    {
+        Some(*fault)
+    } else {
+        None
+    }
+}
+
+const fn name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::DeviceCode => "The request for a pairing code",
+        Kind::Poll => "A poll for the approval",
+        Kind::Prepare => "The test of the connection",
+        Kind::Refresh => "The refresh",
+        Kind::Revoke => "The revocation of a former pairing",
+        Kind::Probe => "The request for devices/me",
+        Kind::Heartbeat => "The heartbeat",
+        Kind::Authorize => "The authorization request",
+        Kind::Exchange => "The exchange of the authorization code",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oauth::Defect;
+    use c2c_auth_core::{CodeGrant, DeviceCode, PollAnswer, ProbeAnswer, UserCode};
+    use std::time::Duration;
+
+    fn failed(kind: Kind, fault: FaultKind) -> Answer {
+        kind.failed(Fault {
+            kind: fault,
+            retry_after: None,
+        })
+    }
+
+    fn dropped(request: Kind, status: u16, defect: Defect) -> Dropped {
+        Dropped {
+            status: Some(status),
+            ..Dropped::unanswered(request, defect)
+        }
+    }
+
+    fn told(answers: &mut DroppedAnswers, kind: Kind, fault: FaultKind, why: Option<(u16, Defect)>) -> Option<String> {
+        let why = why.map(|(status, defect)| dropped(kind, status, defect));
+        answers.handle_answer(kind, &failed(kind, fault), why.as_ref());
+        answers.take_sentence().map(|(_, sentence)| sentence)
+    }
+
+    #[test]
+    fn of_the_polls_of_a_code_the_first_failure_is_told_and_each_change() {
+        let answers = &mut DroppedAnswers::default();
+        let poll = Kind::Poll;
+        let unavailable = || Some((503, Defect::NotJson));
+        let first = told(answers, poll, FaultKind::Refused, unavailable());
+        assert_eq!(
+            first.as_deref(),
+            Some("A poll for the approval failed: the server did not carry out the request (status 503: not JSON).")
+        );
+        assert_eq!(told(answers, poll, FaultKind::Refused, unavailable()), None);
+        let offline = told(answers, poll, FaultKind::Offline, None);
+        assert_eq!(
+            offline.as_deref(),
+            Some("A poll for the approval failed: the server cannot be reached.")
+        );
+        let code = Answer::Code(CodeAnswer::Granted(CodeGrant {
+            device_code: DeviceCode::new("d".to_owned()),
+            user_code: UserCode::new("u".to_owned()),
+            verification_uri: String::new(),
+            verification_uri_complete: None,
+            device_name: String::new(),
+            expires_in: Duration::from_secs(60),
+            interval: Duration::from_secs(5),
+        }));
+        answers.handle_answer(Kind::DeviceCode, &code, None);
+        assert!(told(answers, poll, FaultKind::Offline, None).is_some(), "another code");
+    }
+
+    #[test]
+    fn each_kind_of_request_has_its_own_sentence_and_a_good_answer_begins_anew() {
+        let answers = &mut DroppedAnswers::default();
+        let page = || Some((200, Defect::Page));
+        for kind in [Kind::Heartbeat, Kind::Probe, Kind::Revoke, Kind::Prepare] {
+            let sentence = told(answers, kind, FaultKind::Garbled, page());
+            assert!(
+                sentence.is_some_and(|said| said.contains("(status 200: not JSON but a web page)")),
+                "{kind:?}"
+            );
+            assert_eq!(told(answers, kind, FaultKind::Garbled, page()), None);
+        }
+        answers.handle_answer(Kind::Heartbeat, &Answer::Probe(ProbeAnswer::Accepted(None)), None);
+        assert!(told(answers, Kind::Heartbeat, FaultKind::Garbled, page()).is_some());
+        assert_eq!(
+            told(answers, Kind::Heartbeat, FaultKind::Offline, None),
+            None,
+            "being offline is normal"
+        );
+    }
+
+    #[test]
+    fn what_the_core_says_of_an_answer_is_not_said_twice() {
+        let answers = &mut DroppedAnswers::default();
+        let why = dropped(Kind::DeviceCode, 200, Defect::NotHttps("verification_uri"));
+        answers.handle_answer(
+            Kind::DeviceCode,
+            &failed(Kind::DeviceCode, FaultKind::Garbled),
+            Some(&why),
+        );
+        assert_eq!(
+            answers.take_why(FaultKind::Garbled).as_deref(),
+            Some("status 200: verification_uri is not https")
+        );
+        assert_eq!(answers.take_sentence(), None);
+    }
+
+    #[test]
+    fn a_caller_is_told_what_its_own_requests_met() {
+        let answers = &mut DroppedAnswers::default();
+        told(
+            answers,
+            Kind::DeviceCode,
+            FaultKind::RateLimited,
+            Some((429, Defect::TooManyRequests)),
+        );
+        told(answers, Kind::Refresh, FaultKind::Refused, Some((503, Defect::NotJson)));
+        let behind = |answers: &DroppedAnswers, error, purpose| answers.behind(error, purpose).unwrap_or_default();
+        let code = behind(answers, CallError::ServerError, Purpose::Pairing);
+        assert!(code.contains("429") && !code.contains("portal"), "{code}");
+        assert!(behind(answers, CallError::ServerError, Purpose::Token).contains("503"));
+        assert_eq!(behind(answers, CallError::Offline, Purpose::Token), "");
+        told(answers, Kind::Prepare, FaultKind::Offline, None);
+        assert!(behind(answers, CallError::Offline, Purpose::Token).contains("cannot be reached"));
+        assert_eq!(answers.behind(CallError::ServerError, Purpose::Other), None);
+        answers.handle_answer(Kind::Poll, &Answer::Poll(PollAnswer::Pending), None);
+    }
+}
