@@ -4,15 +4,16 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Incoming};
 use hyper::client::conn::http1;
+use hyper::ext::on_informational;
 use hyper::http::header::{CONTENT_LENGTH, HOST, HeaderValue};
-use hyper::http::Method;
+use hyper::http::{HeaderMap, Method};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper::{Request, Uri};
 use tokio::task::JoinHandle;
@@ -31,6 +32,10 @@ const HEAD_MAX: usize = 32 * 1024;
 /// takes a hundred where none is given. It reserves address space for them while it reads a head,
 /// and uses no more memory than the lines need.
 const HEADERS_MAX: usize = HEAD_MAX / 4;
+
+/// More interim answers (RFC 9110 §15.2) than any server has a use for. hyper reads them without
+/// end, and each costs as much as an answer.
+const INTERIM_MAX: usize = 16;
 
 /// Why no whole answer came to a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -107,10 +112,13 @@ impl Connection {
         clock: &BootClock,
     ) -> Result<(HttpResponse, Self), Broken> {
         let answer_max = request.answer_max;
-        let message = message(request).ok_or(FaultKind::Offline)?;
+        let mut message = message(request).ok_or(FaultKind::Offline)?;
         self.gate.open();
+        let gate = Arc::clone(&self.gate);
+        on_informational(&mut message, move |interim| gate.count(interim.headers()));
         let ended = clock.bound(deadline, self.round_trip(message, answer_max)).await;
         let defect = match ended {
+            _ if self.gate.is_flooded() => Some(Defect::Interim),
             Some(Ok(response)) => return Ok((response, self)),
             Some(Err(error)) if error.is_parse_too_large() => Some(Defect::HeadTooLarge(HEAD_MAX)),
             Some(Err(error)) if error.is_parse() => Some(Defect::NotHttp),
@@ -203,6 +211,9 @@ impl Drop for Driver {
 #[derive(Default)]
 struct Gate {
     state: AtomicU8,
+    /// Interim answers to the present request, and the bytes of their headers.
+    interim: AtomicUsize,
+    interim_bytes: AtomicUsize,
 }
 
 impl Gate {
@@ -213,6 +224,18 @@ impl Gate {
     /// A new request begins.
     fn open(&self) {
         self.state.store(Self::OPEN, Ordering::SeqCst);
+        self.interim.store(0, Ordering::Relaxed);
+        self.interim_bytes.store(0, Ordering::Relaxed);
+    }
+
+    fn count(&self, headers: &HeaderMap) {
+        let bytes = headers.iter().map(|(name, value)| name.as_str().len() + value.len());
+        self.interim.fetch_add(1, Ordering::Relaxed);
+        self.interim_bytes.fetch_add(bytes.sum(), Ordering::Relaxed);
+    }
+
+    fn is_flooded(&self) -> bool {
+        self.interim.load(Ordering::Relaxed) > INTERIM_MAX || self.interim_bytes.load(Ordering::Relaxed) > HEAD_MAX
     }
 
     /// Bytes want to pass. They count as sent, because nobody knows here if they arrive.
@@ -241,6 +264,9 @@ struct Gated<S> {
 
 impl<S: Read + Unpin> Read for Gated<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, into: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        if self.gate.is_flooded() {
+            return Poll::Ready(Err(io::ErrorKind::InvalidData.into()));
+        }
         Pin::new(&mut self.stream).poll_read(cx, into)
     }
 }

@@ -5,6 +5,7 @@
 mod addresses;
 mod connections;
 mod dropped;
+mod floods;
 mod limits;
 pub(crate) mod log;
 mod sent;
