@@ -23,6 +23,7 @@ mod limit;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tls;
+mod trust;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -34,6 +35,7 @@ pub(crate) use connection::{Broken, Connection};
 use idle::Idle;
 use limit::BootClock;
 pub(crate) use tls::{FloorClock, TlsError, TlsSettings};
+pub(crate) use trust::ca_file_warnings;
 
 use crate::oauth::{Dropped, HttpRequest, HttpResponse, Kind, Origin, Provider, TOKEN_LIMIT, carried};
 use c2c_auth_core::{Answer, Fault, FaultKind, PrepareAnswer, ProbeAnswer, RefreshToken, Request, Secret, WallTime};

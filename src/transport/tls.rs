@@ -6,7 +6,7 @@
 //! one that is not to be trusted at all.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -16,8 +16,7 @@ use hyper::Uri;
 use hyper_rustls::{HttpsConnector, MaybeHttpsStream};
 use hyper_util::rt::TokioIo;
 use rustls::client::Resumption;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, InvalidDnsNameError, ServerName, UnixTime, pem};
+use rustls::pki_types::{InvalidDnsNameError, ServerName, UnixTime};
 use rustls::time_provider::TimeProvider;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
@@ -28,6 +27,7 @@ use super::addresses::{Failed, Memory, race};
 use super::connect::{TcpConnector, Unreachable, look_up};
 use super::connection::Broken;
 use super::lock;
+use super::trust::{explain, file_roots, system_roots, warn_of};
 use crate::oauth::{Defect, Origin};
 use c2c_auth_core::{FaultKind, WallTime};
 
@@ -52,7 +52,7 @@ pub(crate) enum TlsError {
         source: io::Error,
     },
     /// `ca-file` holds something else.
-    #[error("[tls] ca-file {path:?} is not a PEM file of CA certificates: {fault}")]
+    #[error("[tls] ca-file {path:?} cannot be used: {fault}")]
     CaFileMalformed {
         path: PathBuf,
         /// The fault of its content.
@@ -175,6 +175,7 @@ impl Connector {
         };
         if let Some(path) = &settings.ca_file {
             let configured = connector.configure(file_roots(path)?)?;
+            warn_of(path);
             connector.ready.get_or_init(|| configured);
         }
         Ok(connector)
@@ -286,10 +287,7 @@ impl Connector {
                 tracing::debug!(%address, cause = %error, "certificate cannot be checked: the clock is not set");
                 FaultKind::ClockNotSet
             }
-            Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => {
-                tracing::warn!(%address, cause = %error, "certificate is not trusted");
-                FaultKind::Untrusted
-            }
+            Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => FaultKind::Untrusted,
             // It answers and refuses: a server that speaks HTTP/2 alone, or no version that we do,
             // or something in between. Nothing else tells a person which.
             Some(rustls::Error::AlertReceived(_) | rustls::Error::PeerIncompatible(_)) => {
@@ -302,9 +300,17 @@ impl Connector {
                 FaultKind::Offline
             }
         };
+        let text = match (kind, cause) {
+            (FaultKind::Untrusted, Some(cause)) => {
+                let why = explain(cause);
+                tracing::warn!(%address, "the server's certificate is not trusted: {why}");
+                format!("its certificate is not trusted: {why}")
+            }
+            (_, _) => error.to_string(),
+        };
         Refusal {
             kind,
-            text: error.to_string(),
+            text,
             defect: cause.and_then(alert_of),
         }
     }
@@ -379,48 +385,4 @@ fn rustls_error<'a>(mut error: &'a (dyn error::Error + Send + Sync + 'static)) -
 
 fn server_name(origin: &Origin) -> Result<ServerName<'static>, InvalidDnsNameError> {
     ServerName::try_from(origin.dial_host().to_owned())
-}
-
-fn file_roots(path: &Path) -> Result<RootCertStore, TlsError> {
-    let malformed = |fault: String| TlsError::CaFileMalformed {
-        path: path.to_owned(),
-        fault,
-    };
-    let fault = |error| match error {
-        pem::Error::Io(source) => TlsError::CaFileUnreadable {
-            path: path.to_owned(),
-            source,
-        },
-        error => malformed(error.to_string()),
-    };
-    let mut roots = RootCertStore::empty();
-    for certificate in CertificateDer::pem_file_iter(path).map_err(fault)? {
-        let added = roots.add(certificate.map_err(fault)?);
-        added.map_err(|error| malformed(error.to_string()))?;
-    }
-    if roots.is_empty() {
-        return Err(malformed("it holds no certificate".to_owned()));
-    }
-    Ok(roots)
-}
-
-/// The image owns trust (`SSL_CERT_FILE` and `SSL_CERT_DIR` included). A root that cannot be used
-/// is passed over, as the system's other programs do.
-fn system_roots() -> Result<RootCertStore, TlsError> {
-    let mut roots = RootCertStore::empty();
-    #[cfg(feature = "webpki-roots")]
-    roots.extend(webpki_roots::TLS_SERVER_ROOTS.iter().cloned());
-    let found = rustls_native_certs::load_native_certs();
-    for error in &found.errors {
-        tracing::debug!(%error, "a CA certificate cannot be read");
-    }
-    // One by one, so that each certificate is freed as soon as its name and key are taken over.
-    let (_, unusable) = roots.add_parsable_certificates(found.certs);
-    if unusable > 0 {
-        tracing::debug!(unusable, "CA certificates passed over");
-    }
-    if roots.is_empty() {
-        return Err(TlsError::NoRoots);
-    }
-    Ok(roots)
 }

@@ -16,7 +16,7 @@ use crate::ctl::now;
 use crate::discovery::Client;
 use crate::messages;
 use crate::system::clock::Clock;
-use crate::transport::{FloorClock, Outcome, TlsSettings};
+use crate::transport::{FloorClock, Outcome, TlsSettings, ca_file_warnings};
 use c2c_auth_core::{Answer, FaultKind, PrepareAnswer, Reason};
 
 /// As long as the daemon waits for a connection.
@@ -58,6 +58,9 @@ pub(super) async fn server(config: &Config, found: &mut Vec<Finding>) {
         Ok(client) => client,
         Err(error) => return found.push(Finding::fail("tls", error.to_string(), "")),
     };
+    let cure = "Mend or replace it; see docs/configuration.md";
+    let warnings = config.tls.ca_file.as_deref().map(ca_file_warnings).unwrap_or_default();
+    found.extend(warnings.into_iter().map(|what| Finding::warn("tls", what, cure)));
     let heard = Heard::default();
     let listening = tracing::subscriber::set_default(heard.clone());
     let outcome = client.prepare().await.outcome;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use c2c_testkit::watched::Watched;
-use rcgen::{CertificateParams, Issuer, KeyPair, date_time_ymd};
+use rcgen::{Certificate, CertificateParams, Issuer, KeyPair, date_time_ymd};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{HandshakeKind, ServerConfig};
 use tempfile::TempDir;
@@ -55,6 +55,8 @@ pub(crate) struct Server {
     handshakes: Handshakes,
     brake: Brake,
     folder: TempDir,
+    /// Its certificate, in PEM.
+    pub(crate) leaf: String,
 }
 
 /// How each connection came up that did.
@@ -115,7 +117,26 @@ impl Server {
 
     pub(crate) async fn valid_in(years: Years, scripts: impl IntoIterator<Item = Vec<Step>>) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let acceptor = identity(years, &folder.path().join("ca.pem"));
+        let identity = identity(years, &folder.path().join("ca.pem"));
+        Self::with(identity, folder, scripts).await
+    }
+
+    /// Shows the certificate of an authority as its own.
+    pub(crate) async fn of_an_authority_itself() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let key = KeyPair::generate().unwrap();
+        let mut own = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+        own.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+        let own = own.self_signed(&key).unwrap();
+        std::fs::write(folder.path().join("ca.pem"), own.pem()).unwrap();
+        Self::with((acceptor(&own, &key), own.pem()), folder, [vec![]]).await
+    }
+
+    async fn with(
+        (acceptor, leaf): (TlsAcceptor, String),
+        folder: TempDir,
+        scripts: impl IntoIterator<Item = Vec<Step>>,
+    ) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (report, seen) = mpsc::unbounded_channel();
@@ -148,6 +169,7 @@ impl Server {
             handshakes,
             brake,
             folder,
+            leaf,
         }
     }
 
@@ -194,7 +216,7 @@ impl Server {
 }
 
 /// A CA, written to `ca_file`, and a leaf for loopback.
-fn identity(years: Years, ca_file: &Path) -> TlsAcceptor {
+fn identity(years: Years, ca_file: &Path) -> (TlsAcceptor, String) {
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::new(Vec::new()).unwrap();
     ca.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
@@ -203,16 +225,21 @@ fn identity(years: Years, ca_file: &Path) -> TlsAcceptor {
 
     let key = KeyPair::generate().unwrap();
     let mut leaf = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    leaf.distinguished_name.push(rcgen::DnType::CommonName, "the server");
     leaf.not_before = date_time_ymd(years.0, 1, 1);
     leaf.not_after = date_time_ymd(years.1, 1, 1);
     let leaf = leaf.signed_by(&key, &issuer).unwrap();
 
+    (acceptor(&leaf, &key), leaf.pem())
+}
+
+fn acceptor(certificate: &Certificate, key: &KeyPair) -> TlsAcceptor {
     let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
         .with_single_cert(
-            vec![leaf.der().clone()],
+            vec![certificate.der().clone()],
             PrivateKeyDer::Pkcs8(key.serialize_der().into()),
         )
         .unwrap();

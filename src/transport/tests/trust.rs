@@ -144,6 +144,151 @@ async fn a_bad_ca_file_is_named() {
     }
 }
 
+fn ca_file(folder: &tempfile::TempDir, content: &[u8]) -> std::path::PathBuf {
+    let path = folder.path().join("ca.pem");
+    std::fs::write(&path, content).unwrap();
+    path
+}
+
+fn refusal(path: &Path) -> String {
+    let tls = TlsSettings {
+        ca_file: Some(path.to_owned()),
+        clock: Arc::new(FloorClock::new(WallTime::default())),
+    };
+    Client::new(provider("https://api.frame.io"), tls)
+        .err()
+        .map(|error| error.to_string())
+        .unwrap_or_default()
+}
+
+#[tokio::test]
+async fn a_ca_file_in_another_form_is_told_with_its_cure() {
+    let server = Server::start([]).await;
+    let pem = std::fs::read_to_string(server.ca_file()).unwrap();
+    let body: String = pem.lines().filter(|line| !line.starts_with('-')).collect();
+    let der = base64::Engine::decode(&base64::engine::general_purpose::STANDARD, body).unwrap();
+    let utf16 = |order: fn(u16) -> [u8; 2]| pem.encode_utf16().flat_map(order).collect::<Vec<_>>();
+    let marked = |order: fn(u16) -> [u8; 2]| [order(0xfeff).to_vec(), utf16(order)].concat();
+    let cut = &pem[..pem.len() - 30];
+    let folder = tempfile::tempdir().unwrap();
+    for (content, wanted) in [
+        (der.as_slice(), "openssl x509 -inform DER"),
+        (&marked(u16::to_le_bytes), "iconv -f UTF-16"),
+        (&marked(u16::to_be_bytes), "iconv -f UTF-16"),
+        (&utf16(u16::to_le_bytes), "iconv -f UTF-16"),
+        (
+            pem.replace("CERTIFICATE", "TRUSTED CERTIFICATE").as_bytes(),
+            "convert it: openssl x509",
+        ),
+        // What is beside it must not be passed over in silence.
+        (
+            (pem.clone() + &pem.replace("CERTIFICATE", "TRUSTED CERTIFICATE")).as_bytes(),
+            "convert it: openssl x509",
+        ),
+        (
+            pem.replace("CERTIFICATE", "PKCS7").as_bytes(),
+            "openssl pkcs7 -print_certs",
+        ),
+        (cut.as_bytes(), "is cut off; copy"),
+        (b"", "it is empty"),
+        (b"hello", "it holds no certificate"),
+        (
+            b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+            "is damaged; copy",
+        ),
+    ] {
+        let said = refusal(&ca_file(&folder, content));
+        assert!(said.contains(wanted), "{wanted}: {said}");
+        assert!(!said.contains("Other") && !said.contains("[48"), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_ca_file_with_a_byte_order_mark_is_read_whole() {
+    let other = Server::start([]).await;
+    let server = Server::start([vec![Step::Take, pending()]]).await;
+    let read = |server: &Server| std::fs::read(server.ca_file()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = ca_file(
+        &folder,
+        &[b"\xef\xbb\xbf".to_vec(), read(&server), read(&other)].concat(),
+    );
+    let client = client_with(&server.base(), &path, FloorClock::new(WallTime::default()));
+    assert_eq!(client.send(&poll()).await.answer, STILL_PENDING);
+}
+
+#[tokio::test]
+async fn a_root_that_can_verify_nothing_is_warned_of_at_load() {
+    let good = Server::start([]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let leaf = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    assert_eq!(ca_file_warnings(&good.ca_file()), [""; 0]);
+    let own = ca_file(&folder, leaf.cert.pem().as_bytes());
+    assert_eq!(
+        ca_file_warnings(&own),
+        [""; 0],
+        "a server's own can be trusted as it is"
+    );
+    let all = [
+        std::fs::read_to_string(good.ca_file()).unwrap(),
+        include_str!("roots/p-521.pem").to_owned(),
+        include_str!("roots/rsa-1024.pem").to_owned(),
+        good.leaf.clone(),
+    ];
+    let path = ca_file(&folder, all.concat().as_bytes());
+    let log = log::Log::start();
+    assert_eq!(refusal(&path), "", "the good one among them serves");
+    let log = log.text();
+    let warnings = ca_file_warnings(&path);
+    for (number, word) in [(2, "P-521"), (3, "2048 bits"), (4, "no authority")] {
+        let wanted = format!("certificate {number} of tls.ca-file");
+        let told = warnings
+            .iter()
+            .filter(|said| said.contains(&wanted) && said.contains(word));
+        assert_eq!(told.count(), 1, "{warnings:?}");
+        assert!(log.contains(&wanted), "{log}");
+    }
+    assert_eq!(warnings.len(), 3, "{warnings:?}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_refused_is_told_in_plain_words() {
+    let own = Server::of_an_authority_itself().await;
+    let stranger = Server::start([]).await;
+    let named = Server::start([vec![], vec![], vec![]]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let unrelated = ca_file(&folder, include_bytes!("roots/rsa-1024.pem"));
+    let old = Server::valid_in((2001, 2002), [vec![]]).await;
+    let elsewhere = format!("https://localhost:{}", named.port);
+    for (base, ca_file, wanted) in [
+        (own.base(), own.ca_file(), "the certificate of an authority as its own"),
+        (
+            named.base(),
+            stranger.ca_file(),
+            "its signature does not fit the key of its issuer",
+        ),
+        (named.base(), unrelated, "no authority that is trusted here issued it"),
+        (elsewhere, named.ca_file(), "it is for another host name"),
+        (old.base(), old.ca_file(), "it has expired"),
+    ] {
+        let clock = FloorClock::new(WallTime::default());
+        clock.set(WallTime::default(), true);
+        let log = log::Log::start();
+        let answer = client_with(&base, &ca_file, clock).send(&poll()).await.answer;
+        assert_eq!(answer, poll_failed(FaultKind::Untrusted), "{wanted}");
+        let log = log.text();
+        let told: Vec<_> = log
+            .lines()
+            .filter(|line| line.contains("the server's certificate is not trusted"))
+            .collect();
+        assert!(told.len() == 1 && told[0].contains(wanted), "{log}");
+        assert!(
+            !log.contains("OtherError") && !log.contains("InvalidCertificate("),
+            "{log}"
+        );
+    }
+}
+
 #[test]
 fn the_systems_roots_are_not_read_at_the_start() {
     let tls = TlsSettings {
