@@ -10,6 +10,7 @@ mod limits;
 pub(crate) mod log;
 mod sent;
 pub(crate) mod server;
+mod shapes;
 mod told;
 mod trust;
 
