@@ -34,7 +34,7 @@ pub(super) enum Cause {
     Lasting,
 }
 
-/// What may have cured a failure.
+/// A change that may have cured a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Change {
     /// Another network, which may lead to another server.
@@ -63,8 +63,8 @@ struct Failure {
     earliest_if_waiting: Duration,
     /// `Retry-After`: nobody may press past it.
     not_before: BootTime,
-    /// What `earliest_if_waiting` is after the next failure of each cause. A refusal that a lost
-    /// connection follows is not forgotten.
+    /// The value of `earliest_if_waiting` after the next failure of each cause. A refusal that a
+    /// lost connection follows is not forgotten.
     next_refused: Duration,
     next_unreached: Duration,
     /// A change of circumstances has drawn an earlier try already.
@@ -180,7 +180,7 @@ impl Retry {
         }
     }
 
-    /// Whether this may have cured the failure. If so, its pace begins anew, once in
+    /// True if this may have cured the failure. If so, its pace begins anew, once in
     /// [`ANEW_APART`].
     pub(super) fn cured_by(&mut self, change: Change, now: BootTime) -> bool {
         let Some(failure) = &mut self.last else {
@@ -208,7 +208,7 @@ fn doubled(wait: &mut Duration, cap: Duration) -> Duration {
 }
 
 impl Fault {
-    /// What a waiting caller is told.
+    /// The error that a waiting caller gets.
     pub(super) const fn call_error(self) -> CallError {
         match self.kind {
             FaultKind::Offline | FaultKind::Lost => CallError::Offline,
@@ -219,7 +219,7 @@ impl Fault {
         }
     }
 
-    /// What it means for the pace of the next tries.
+    /// Its effect on the pace of the next tries.
     pub(super) const fn cause(self) -> Cause {
         match self.kind {
             FaultKind::Offline
@@ -228,7 +228,7 @@ impl Fault {
             | FaultKind::Local(LocalFault::PortTaken | LocalFault::NoListener | LocalFault::NoEntropy) => {
                 Cause::Unreached
             }
-            // What a server says of itself is an answer, too.
+            // A server's metadata is an answer, too.
             FaultKind::Local(LocalFault::AnotherIssuer | LocalFault::NoEndpoint | LocalFault::NoS256)
             | FaultKind::Lost
             | FaultKind::Garbled

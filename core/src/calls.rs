@@ -42,10 +42,10 @@ pub(super) enum Wants {
     },
     Unpaired,
     PairingCode,
-    /// What becomes of the redirect that it brought.
+    /// The outcome of the redirect that it brought.
     RedirectResult,
-    /// What a probe says of the token that it rejected. `examined`: a request that left later is
-    /// out.
+    /// The result of a probe of the token that it rejected. `examined`: a request that left later
+    /// is out.
     ProbeResult {
         caller: u32,
         examined: bool,
@@ -73,7 +73,7 @@ pub(super) enum CallKind {
     Token,
 }
 
-/// What a call is due.
+/// The judgement on a call.
 pub(super) enum Judgement {
     Answer(Result<Reply, CallError>),
     /// The access token in hand.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::{BootTime, CallError, CallId, Effect, LogEvent, Now, Reply};
 
-/// What the handlers of one event share.
+/// State that the handlers of one event share.
 pub(super) struct Context<'a> {
     pub(super) now: Now,
     out: &'a mut Vec<Effect>,

@@ -52,7 +52,7 @@ pub enum Request {
         verifier: CodeVerifier,
         /// As in the authorization request.
         redirect_uri: String,
-        /// That of the authorization request, for servers that want to see it again.
+        /// The value from the authorization request, for servers that want to see it again.
         state: StateParameter,
     },
     /// Bring up a connection to the token endpoint and prove it alive by a cheap request that
@@ -78,7 +78,7 @@ pub enum Request {
 pub enum Store {
     /// The record.
     Record {
-        /// What to write.
+        /// The record to write.
         record: Box<Record>,
         /// Into which generations.
         slots: Slots,
@@ -107,9 +107,9 @@ pub enum Reply {
     Started {
         /// The code on show.
         code: CodeView,
-        /// Whether the running flow renews its codes.
+        /// True if the running flow renews its codes.
         renew: bool,
-        /// Whether the running flow replaces a pairing.
+        /// True if the running flow replaces a pairing.
         replace: bool,
         /// How long the running flow still lasts.
         give_up_in: Duration,
@@ -127,12 +127,12 @@ pub enum Reply {
     },
 }
 
-/// What the `ui` role sees of a code.
+/// The view that the `ui` role has of a code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CodeView {
     /// Tells this code from the one before it.
     pub id: u64,
-    /// What the user is asked to do.
+    /// The step that the user is asked to take.
     pub prompt: Prompt,
     /// The name the user sees when confirming; empty where the server gives none.
     pub device_name: String,
@@ -140,7 +140,7 @@ pub struct CodeView {
     pub expires_in: Duration,
 }
 
-/// What the user is asked to do.
+/// The step that the user is asked to take.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Prompt {
     /// Type a code (RFC 8628 §3.3).
@@ -260,7 +260,7 @@ pub enum LogEvent {
         generation: Generation,
         /// It took another's place.
         replaced: bool,
-        /// Whether it can be refreshed.
+        /// True if it can be refreshed.
         refreshable: bool,
     },
     /// A refresh brought a new token.
@@ -285,7 +285,7 @@ pub enum LogEvent {
         fault: FaultKind,
         /// When it is tried again.
         retry_in: Duration,
-        /// Whether the server may have carried it out.
+        /// True if the server may have carried it out.
         ambiguous: bool,
         /// How many times this refresh token was sent.
         sends: u32,
@@ -294,7 +294,7 @@ pub enum LogEvent {
     ClientRejected {
         /// In which words.
         error: OAuthErrorCode,
-        /// Whether there is a pairing, which goes on.
+        /// True if there is a pairing, which goes on.
         paired: bool,
     },
     /// The server's final answer ended the pairing.

@@ -55,12 +55,13 @@ pub struct Client {
     pub connection: u64,
 }
 
-/// What a client can ask for. Authorization is done before; `caller` is the uid, for limits.
+/// The methods that a client can call. Authorization is done before; `caller` is the uid, for
+/// limits.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Command {
     /// `StartPairing`.
     StartPairing {
-        /// Who asks.
+        /// The caller.
         caller: u32,
         /// How.
         options: PairingOptions,
@@ -76,14 +77,14 @@ pub enum Command {
     Unpair,
     /// `GetAccessToken`.
     GetAccessToken {
-        /// Who asks.
+        /// The caller.
         client: Client,
         /// How long the token shall live at least; `None` is the configured default.
         min_validity: Option<Duration>,
     },
     /// `RejectAccessToken`.
     RejectAccessToken {
-        /// Who asks.
+        /// The caller.
         client: Client,
         /// The newest connection on the bus: what is beyond it came after the rejection. 0 where
         /// that is not known.
@@ -93,13 +94,13 @@ pub enum Command {
     },
 }
 
-/// What came back in a redirect whose address and issuer were found to be right (RFC 6749 §4.1.2,
-/// RFC 9207).
+/// The answer in a redirect whose address and issuer were found to be right (RFC 6749 §4.1.2, RFC
+/// 9207).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Redirect {
     /// Tells whether it answers the request on show, or is somebody's forgery (RFC 6749 §10.12).
     pub state: StateParameter,
-    /// What it says.
+    /// The outcome that it reports.
     pub outcome: RedirectOutcome,
 }
 
@@ -231,7 +232,7 @@ pub enum PollAnswer {
     Failed(Fault),
 }
 
-/// Whether a browser can be sent to the authorization endpoint.
+/// Answer to whether a browser can be sent to the authorization endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuthorizeAnswer {
     /// The listener stands, where there is one; it is kept under the request's [`OpId`] until that
@@ -305,7 +306,7 @@ pub enum Unusable {
     TokenType,
 }
 
-/// Whether a connection stands ready for the refresh POST.
+/// Answer to whether a connection stands ready for the refresh POST.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PrepareAnswer {
     /// Up and proven alive; kept under the request's [`OpId`] until it is used or cancelled.
@@ -329,8 +330,8 @@ pub enum RefreshAnswer {
     Failed(Fault),
 }
 
-/// What a server has against a request of ours: the error codes of RFC 6749 §4.1.2.1 and §5.2 that
-/// a person has to cure.
+/// A server's reason to refuse a request of ours: the error codes of RFC 6749 §4.1.2.1 and §5.2
+/// that a person has to cure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OAuthErrorCode {
     /// `invalid_client`: the client is not known, or did not prove that it is the one.
@@ -362,7 +363,7 @@ pub enum RevokeAnswer {
     Failed(Fault),
 }
 
-/// What a resource says about an access token.
+/// A resource's answer about an access token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProbeAnswer {
     /// 2xx: the token lives. Device information where the answer held it.
@@ -376,13 +377,13 @@ pub enum ProbeAnswer {
 /// A request that ended without a final answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fault {
-    /// What happened.
+    /// The kind of fault.
     pub kind: FaultKind,
     /// The wait the server asked for (`Retry-After`, `x-ratelimit-*`), capped at a day.
     pub retry_after: Option<Duration>,
 }
 
-/// What kept a request from a final answer.
+/// The reason that kept a request from a final answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FaultKind {
     /// Name, route, connection or handshake failed before the first byte of the request.
@@ -404,7 +405,7 @@ pub enum FaultKind {
     Local(LocalFault),
 }
 
-/// What on this device is in the way: its system, or a configuration that does not fit its server.
+/// An obstacle on this device: its system, or a configuration that does not fit its server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum LocalFault {
     /// Somebody else has the port of the redirect URI.
@@ -422,7 +423,7 @@ pub enum LocalFault {
 }
 
 impl FaultKind {
-    /// Whether the request may have been carried out.
+    /// True if the request may have been carried out.
     #[must_use]
     pub const fn ambiguous(self) -> bool {
         match self {
@@ -436,7 +437,7 @@ impl FaultKind {
         }
     }
 
-    /// Whether not one byte of the request was sent.
+    /// True if not one byte of the request was sent.
     #[must_use]
     pub const fn unsent(self) -> bool {
         match self {

@@ -1,4 +1,5 @@
-//! What the core does by itself: one table of jobs, each with when it is due and how it starts.
+//! The work that the core does by itself: one table of jobs, each with when it is due and how it
+//! starts.
 //!
 //! Invariant: the order of the table is the order of effects, ids and draws within one event.
 
@@ -37,8 +38,8 @@ const JOBS: [Job; 16] = [
     job(|core, _| core.warning_due(), Core::warn),
     job(|core, now| core.rewrite_due(core.waited_for(now.boot)), Core::rewrite),
     job(Core::revocation_due, Core::start_revocation),
-    // What the flow below does may show a code again that has ended: it is told with the next
-    // event, or at the call's end.
+    // The flow below may show a code again that has ended: it is told with the next event, or at
+    // the call's end.
     Job {
         due: |core, _| core.calls.deadline(CallKind::PairingCode),
         start: |core, cx| core.answer_due(cx, CallKind::PairingCode),
@@ -89,7 +90,7 @@ impl Core {
         JOBS.iter().filter_map(|job| (job.due)(self, now)).min()
     }
 
-    /// Whether something is under way that must not be cut.
+    /// True if something is under way that must not be cut.
     pub(super) fn busy(&self) -> bool {
         self.refresh.sent().is_some()
             || self.polling()
@@ -101,7 +102,7 @@ impl Core {
         self.shutdown.is_running()
     }
 
-    /// Whether anything may be started that needs the client secret.
+    /// True if anything may be started that needs the client secret.
     pub(super) fn may_use_secret(&self) -> bool {
         self.may_start() && self.setup.is_ready()
     }

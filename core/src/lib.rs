@@ -212,7 +212,7 @@ impl Core {
         self.published.deadline()
     }
 
-    /// What the world may see.
+    /// The visible state.
     #[must_use]
     pub const fn snapshot(&self) -> &Snapshot {
         self.published.snapshot()

@@ -1,4 +1,4 @@
-//! What a person ordered while a record was on its way to disk.
+//! Orders that a person gave while a record was on its way to disk.
 //!
 //! Owns: the orders that wait for the end of that write. Must never: forget one because its call
 //! was told that its time is over.

@@ -1,4 +1,4 @@
-//! What becomes of each pair of tokens: the one place where that is decided.
+//! The fate of each pair of tokens: the one place where that is decided.
 //!
 //! Owns: the decision, by where a pair comes from and what the device has by then; and what follows
 //! from it. Must never: leave a pair unaccounted for at the server, or let one take the place of a
@@ -25,7 +25,7 @@ pub(super) enum Source {
     LivingCandidate,
 }
 
-/// What the device has when the pair comes.
+/// The state of the device when the pair comes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Situation {
     pub(super) pending: Pending,
@@ -212,8 +212,8 @@ mod tests {
     use super::Fate::{Adopt, Candidate, CandidateOfNew, Drop, HoldBack, Keep, NewPairing, Revoke, RevokeAndHoldBack};
     use super::*;
 
-    /// What becomes of a pair from this source while each record is on its way to disk, in the
-    /// order of [`Pending`].
+    /// The fates of a pair from this source while each record is on its way to disk, in the order
+    /// of [`Pending`].
     fn fates(source: Source, paired: bool, separate_grants: bool) -> [Fate; 5] {
         use Pending::{IntentMark, NewPairing, Nothing, RefreshedPair, Tombstone};
         [Nothing, IntentMark, RefreshedPair, NewPairing, Tombstone].map(|pending| {

@@ -1,6 +1,6 @@
-//! What is on its way to disk, and what may be done meanwhile.
+//! The records on their way to disk, and what may be done meanwhile.
 
-/// What the newest record on its way to disk is for. Until it is there, nothing may be concluded
+/// The purpose of the newest record on its way to disk. Until it is there, nothing may be concluded
 /// that would be written over it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Pending {
@@ -9,17 +9,17 @@ pub(super) enum Pending {
     Nothing,
     /// The mark of the refresh that is sent next.
     IntentMark,
-    /// What a refresh brought, or the candidate that takes the place of a dead pair.
+    /// The pair that a refresh brought, or the candidate that takes the place of a dead pair.
     RefreshedPair,
-    /// What the user approved.
+    /// The pairing that the user approved.
     NewPairing,
-    /// What `Unpair` writes.
+    /// The tombstone that `Unpair` writes.
     Tombstone,
 }
 
 impl Pending {
-    /// Whether what is known of the tokens in hand may be concluded, and written; and whether a
-    /// probe may be sent to know more.
+    /// True if conclusions about the tokens in hand may be drawn and written, and a probe may be
+    /// sent to know more.
     pub(super) const fn may_conclude(self) -> bool {
         match self {
             Self::Nothing | Self::IntentMark => true,
@@ -27,9 +27,9 @@ impl Pending {
         }
     }
 
-    /// Whether the pairing in hand stays the one in hand: it may be refreshed, another may be
-    /// revoked, and no order is put off. Until a new record is there, what was there before is
-    /// all that a crash would leave.
+    /// True if the pairing in hand stays the one in hand: it may be refreshed, another may be
+    /// revoked, and no order is put off. Until a new record is there, what was there before is all
+    /// that a crash would leave.
     pub(super) const fn keeps_pairing(self) -> bool {
         match self {
             Self::Nothing | Self::IntentMark | Self::RefreshedPair => true,
@@ -37,12 +37,12 @@ impl Pending {
         }
     }
 
-    /// Whether `CancelPairing` and `Unpair` wait until the record is on disk.
+    /// True if `CancelPairing` and `Unpair` wait until the record is on disk.
     pub(super) const fn puts_off_an_end(self) -> bool {
         matches!(self, Self::NewPairing)
     }
 
-    /// Whether `StartPairing` does.
+    /// True if `StartPairing` does.
     pub(super) const fn puts_off_a_start(self) -> bool {
         matches!(self, Self::Tombstone)
     }

@@ -19,7 +19,7 @@ pub struct Policy {
     pub refresh: RefreshMode,
     /// Share of the access token's life after which the advisory window opens, in percent (1–95).
     pub refresh_at_percent: u8,
-    /// What a caller that names no `min-validity` gets.
+    /// The life that a caller gets which names no `min-validity`.
     pub min_validity: Duration,
     /// How long after a send without an answer the same refresh token may be sent again.
     pub replay_after: Duration,
@@ -53,7 +53,7 @@ pub enum RefreshMode {
     OnDemand,
 }
 
-/// Whether everything that pairing and refreshing need is there. Fixed for the life of the process.
+/// State of the parts that pairing and refreshing need. Fixed for the life of the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Provisioning {
     /// All there.

@@ -1,4 +1,4 @@
-//! What survives: the shapes the store seals and the core reasons about.
+//! The records that survive: the shapes the store seals and the core reasons about.
 //!
 //! Three files hold them. [`Record`] is the pairing itself (or its tombstone).
 //! [`PendingRevocation`]s are tokens the user gave up that the server has yet to hear about.
@@ -51,7 +51,7 @@ pub struct Record {
 }
 
 impl Record {
-    /// Whether a start from either finds the same tokens, or none. Marks and names do not count.
+    /// True if a start from either finds the same tokens, or none. Marks and names do not count.
     #[must_use]
     pub fn same_tokens(&self, other: &Self) -> bool {
         let same = match (&self.body, &other.body) {
@@ -82,7 +82,7 @@ pub struct PairingRecord {
     /// A second pair that a cancelled replacement brought in, until a probe tells which of the two
     /// lives.
     pub candidate: Option<TokenPair>,
-    /// What the server says this device is.
+    /// The server's data about this device.
     pub device: DeviceInfo,
 }
 
@@ -109,7 +109,7 @@ pub struct PendingRevocation {
     pub ends: Option<WallTime>,
 }
 
-/// What RFC 7009 §2.1 can revoke.
+/// A token that can be revoked (RFC 7009 §2.1).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Revocable {
     /// Preferred: takes the access token with it.
@@ -159,7 +159,7 @@ pub struct Code {
     pub ends: BootTime,
 }
 
-/// What the store found at boot.
+/// The state that the store found at boot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stored {
     /// The pairing.

@@ -1,4 +1,4 @@
-//! What each reason asks of people: the one table behind `AttentionNeeded`, the exit code of
+//! The demand of each reason on people: the one table behind `AttentionNeeded`, the exit code of
 //! `c2c-authctl status` and the verdict of `c2c-authctl check`.
 //!
 //! Must never: ask a person for what mends itself, or stay silent where uploads cannot work, or
@@ -22,7 +22,7 @@ pub enum Remedy {
     Server,
 }
 
-/// What this reason asks of a person, if it asks anything.
+/// The act that this reason asks of a person, if it asks for one.
 ///
 /// `paired`: there is a pairing and no flow runs. `generation`: of the token that is served.
 #[must_use]

@@ -35,7 +35,7 @@ struct Entry {
 }
 
 impl Entry {
-    /// Whether the token has ended by the wall clock, or can never be revoked.
+    /// True if the token has ended by the wall clock, or can never be revoked.
     fn is_over(&self, wall: Option<WallTime>, can_revoke: bool) -> bool {
         let ended = wall.zip(self.pending.ends).is_some_and(|(now, ends)| now >= ends);
         self.waits_for.is_none() && (!can_revoke || ended)
@@ -54,7 +54,7 @@ impl Revocations {
         self.sent.is_some() || self.entries.iter().any(|entry| entry.waits_for.is_none())
     }
 
-    /// Whether a refresh of a given-up pairing is still out.
+    /// True if a refresh of a given-up pairing is still out.
     pub(super) fn waiting(&self) -> bool {
         self.entries.iter().any(|entry| entry.waits_for.is_some())
     }
@@ -95,9 +95,9 @@ impl Revocations {
 }
 
 impl Core {
-    /// What the store kept. An entry of the living grant was written by an unpairing or a
-    /// replacement that a crash undid; where a device has but one grant, any entry beside a living
-    /// one concerns what is the same device at the server.
+    /// Takes the list that the store kept. An entry of the living grant was written by an unpairing
+    /// or a replacement that a crash undid; where a device has but one grant, any entry beside a
+    /// living one concerns what is the same device at the server.
     pub(super) fn restore_revocations(&mut self, cx: &mut Context<'_>, mut list: Vec<PendingRevocation>) {
         let living = self.credential.paired().map(Credential::grant);
         let found = list.len();

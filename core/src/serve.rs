@@ -1,4 +1,4 @@
-//! What a caller of `GetAccessToken` gets, and how long it waits for it.
+//! The answer that a caller of `GetAccessToken` gets, and how long it waits for it.
 //!
 //! The token in hand decides first (unconfirmed, good, short for this caller), then where the
 //! refresh stands.
@@ -44,7 +44,7 @@ impl Core {
         self.answer_due(cx, CallKind::Token);
     }
 
-    /// Whether a caller is short of a token: its wait makes a refresh mandatory.
+    /// True if a caller is short of a token: its wait makes a refresh mandatory.
     pub(super) fn waited_for(&self, now: BootTime) -> bool {
         let Some(credential) = self.credential.paired() else {
             return false;
@@ -171,7 +171,7 @@ impl Core {
         (!credential.rejected_by_server()).then(|| since.after(SENT_HOLD))
     }
 
-    /// Whether the token in hand does not do for this caller: less life than it wishes for, or than
+    /// True if the token in hand does not do for this caller: less life than it wishes for, or than
     /// the default.
     fn short(&self, credential: &Credential, wants: TokenCall, now: BootTime) -> bool {
         let need = wants.min_validity.unwrap_or(self.setup.policy().min_validity);

@@ -1,4 +1,4 @@
-//! What the core is told about its device and how to behave.
+//! The core's settings: its device, its policy and its boot.
 
 use crate::{BootId, CallError, Policy, Provisioning, Reason};
 
@@ -31,7 +31,7 @@ impl Setup {
         self.boot
     }
 
-    /// Whether everything is there that pairing and refreshing need.
+    /// True if everything is there that pairing and refreshing need.
     pub(super) const fn is_ready(&self) -> bool {
         matches!(self.provisioning, Provisioning::Ready)
     }
@@ -49,7 +49,7 @@ impl Setup {
         }
     }
 
-    /// What a caller is told where there is no pairing.
+    /// The error that a caller gets where there is no pairing.
     pub(super) const fn without_pairing(&self) -> CallError {
         if self.is_ready() {
             CallError::NotPaired

@@ -1,4 +1,4 @@
-//! What the world may see: immutable, free of secrets and pairing codes (I8).
+//! The visible state: immutable, free of secrets and pairing codes (I8).
 //!
 //! Every word here is part of the D-Bus contract: lists grow, words never change.
 
@@ -110,7 +110,7 @@ words! {
 }
 
 words! {
-    /// What `GetAccessToken` would find.
+    /// The token that `GetAccessToken` would find.
     TokenState {
         /// No token.
         None = "none",
@@ -153,7 +153,7 @@ words! {
     }
 }
 
-/// What the server says this device is. All text is capped and stripped of control characters at
+/// The server's data about this device. All text is capped and stripped of control characters at
 /// parse.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct DeviceInfo {

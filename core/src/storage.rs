@@ -21,7 +21,7 @@ use crate::{
 /// power cut would take.
 const DISK_CAP: Duration = Duration::from_secs(60);
 
-/// What is on its way to disk, and what is known of the files there.
+/// The records on their way to disk, and what is known of the files there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Storage {
     /// Writes without an answer, in order.
@@ -58,15 +58,14 @@ struct File {
     on_failure: FileState,
 }
 
-/// What is known of a file's content.
+/// The knowledge about a file's content.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 enum FileState {
     #[default]
     Absent,
     /// It holds what memory holds.
     UpToDate,
-    /// Of the record: one generation holds the tokens that memory holds, and the other is to
-    /// follow.
+    /// One generation of the record holds the tokens that memory holds, and the other is to follow.
     OneGeneration,
     /// Anything between then and now: the last write failed, or a start found what memory holds
     /// elsewhere.
@@ -114,7 +113,7 @@ impl Storage {
         };
     }
 
-    /// What the newest record on its way to disk is for.
+    /// The purpose of the newest record on its way to disk.
     pub(super) fn pending(&self) -> Pending {
         let purpose = |write: &Write| match write.what {
             What::Record(Pending::Nothing) | What::Revocations | What::Flow => None,
@@ -165,12 +164,12 @@ impl Storage {
         self.newest_write_of_record().is_some()
     }
 
-    /// Whether a flow may still be in its file once all is done, or how that ends is not known yet.
+    /// True if a flow may still be in its file once all is done, or how that ends is not known yet.
     pub(super) fn flow_pending(&self) -> bool {
         self.flow.state == FileState::Unknown || self.newest_write_of_flow().is_some()
     }
 
-    /// Whether a flow is in its file once all is done.
+    /// True if a flow is in its file once all is done.
     pub(super) fn has_flow(&self) -> bool {
         self.flow.state != FileState::Absent
     }
@@ -187,7 +186,7 @@ impl Storage {
         self.record.state == FileState::Unknown
     }
 
-    /// Whether the record is to be written again: what memory holds is not where it is to be.
+    /// True if the record is to be written again: what memory holds is not where it is to be.
     pub(super) fn record_behind(&self) -> bool {
         matches!(self.record.state, FileState::OneGeneration | FileState::Unknown)
     }
@@ -205,7 +204,7 @@ impl Storage {
         self.retry.failing()
     }
 
-    /// Whether the record on disk counts this send of the refresh token in hand. Then a crash finds
+    /// True if the record on disk counts this send of the refresh token in hand. Then a crash finds
     /// nothing that it should not, and there is nothing to write.
     pub(super) fn counts(&self, sends: u32) -> bool {
         self.record.state == FileState::UpToDate && !self.writes_record() && self.sends >= sends

@@ -20,7 +20,7 @@ pub(super) struct Unpairing {
     /// The refresh that was out when the user unpaired.
     detached: Option<(OpId, IntentMark)>,
     refreshed: Option<TokenPair>,
-    /// What a poll of the flow that `Unpair` ended brought.
+    /// The pair that a poll of the flow brought which `Unpair` ended.
     candidate: Option<TokenPair>,
 }
 

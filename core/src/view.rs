@@ -8,7 +8,7 @@ use crate::{
     Snapshot, TokenState, WallTime, remedy,
 };
 
-/// What was shown to the world, and what is shown of errors.
+/// The state that was published, and the last error.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Published {
     snapshot: Snapshot,
@@ -114,7 +114,7 @@ impl Core {
         }
     }
 
-    /// What is wrong although a pairing exists. A background refresh that fails is nobody's concern
+    /// The trouble although a pairing exists. A background refresh that fails is nobody's concern
     /// until a token is short.
     fn paired_reason(&self, now: BootTime) -> Reason {
         let Some(credential) = self.credential.paired() else {

@@ -1,4 +1,4 @@
-//! What a server granted, as it is to be stored.
+//! A grant of a server, as it is to be stored.
 
 use std::time::Duration;
 

@@ -34,7 +34,7 @@ enum State {
     Paired(Box<Credential>),
 }
 
-/// What every record carries, whatever it says besides: the newest of each that there was.
+/// Numbers that every record carries, whatever it says besides: the newest of each that there was.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 struct Counters {
     generation: Generation,
@@ -118,8 +118,8 @@ impl Credentials {
         }
     }
 
-    /// What may be served: the pairing's token, or what is left of it if a probe found it alive and
-    /// nothing has put that in doubt since.
+    /// The credential that may be served: the pairing's token, or what is left of it if a probe
+    /// found it alive and nothing has put that in doubt since.
     pub(super) fn served(&self) -> Option<&Credential> {
         let confirmed = self
             .residual
@@ -132,7 +132,7 @@ impl Credentials {
         self.residual.is_some()
     }
 
-    /// Whether there was one.
+    /// Returns true if there was one.
     pub(super) fn drop_residual(&mut self) -> bool {
         self.residual.take().is_some()
     }

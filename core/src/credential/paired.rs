@@ -12,7 +12,7 @@ use crate::{
     WallTime,
 };
 
-/// What a token of unknown age is said to live for: long enough to start an upload, short enough to
+/// The life that a token of unknown age is given: long enough to start an upload, short enough to
 /// ask again soon.
 const CONFIRMED_LIFE: Duration = Duration::from_secs(60);
 
@@ -44,7 +44,7 @@ pub(crate) struct Credential {
     /// A client says so, where nobody can be asked: it is to be replaced, and serves until then.
     reported: bool,
     expiry: Expiry,
-    /// Whether `expiry` and `refresh_ends` were concluded from the system's wall clock, which may
+    /// True if `expiry` and `refresh_ends` were concluded from the system's wall clock, which may
     /// be stepped.
     by_wall_clock: bool,
     /// When the refresh token is predicted to end; `None` while its age is unknown. A passed end
@@ -55,7 +55,7 @@ pub(crate) struct Credential {
     jitter: u32,
     /// How long before the token's end the advisory window opens.
     window: Duration,
-    /// Who was handed this generation, and may therefore reject it.
+    /// Uids that were handed this generation, and may therefore reject it.
     handed: Handed,
 }
 
@@ -152,7 +152,7 @@ impl Credential {
         self.stored.candidate.take()
     }
 
-    /// Whether a resource answered 401 to this access token.
+    /// True if a resource answered 401 to this access token.
     pub(crate) const fn rejected_by_server(&self) -> bool {
         self.rejected_by_server
     }
@@ -179,7 +179,7 @@ impl Credential {
         }
     }
 
-    /// Whether the token does not do for a caller that needs this life. Nothing less will do than a
+    /// True if the token does not do for a caller that needs this life. Nothing less will do than a
     /// quarter of a fresh one's.
     pub(crate) fn short_of(&self, need: Duration, now: BootTime) -> bool {
         let need = need.min(self.stored.pair.expires_in / 4);
@@ -216,8 +216,8 @@ impl Credential {
             self.expiry = Expiry::At(self.stored.pair.obtained.at.after(self.stored.pair.expires_in));
             self.refresh_ends = Some(self.stored.pair.obtained.at.after(policy.refresh_token_life));
         } else if self.by_wall_clock || matches!(self.expiry, Expiry::Unknown { .. }) {
-            // What a verified `Date` taught stands on boottime since, and no step of the clock
-            // touches it.
+            // A conclusion from a verified `Date` stands on boottime since, and no step of the
+            // clock touches it.
             if let Some(wall) = now.wall {
                 self.date_from(wall, policy, now.boot);
                 self.by_wall_clock = matches!(self.expiry, Expiry::At(_));
@@ -236,7 +236,7 @@ impl Credential {
         }
     }
 
-    /// Whether the age is unknown, or known by the wall clock alone.
+    /// True if the age is unknown, or known by the wall clock alone.
     fn uncertain(&self) -> bool {
         self.by_wall_clock || matches!(self.expiry, Expiry::Unknown { .. })
     }
@@ -303,12 +303,12 @@ impl Credential {
         self.expiry = Expiry::At(expires);
     }
 
-    /// Whether a resource can be asked about the access token.
+    /// True if a resource can be asked about the access token.
     pub(crate) const fn askable(&self, policy: &Policy) -> bool {
         policy.can_probe && self.has_access_token()
     }
 
-    /// Whether there is an access token to serve.
+    /// True if there is an access token to serve.
     pub(crate) const fn has_access_token(&self) -> bool {
         self.stored.pair.access.is_some()
     }
@@ -337,7 +337,7 @@ impl Credential {
         self.rejected_by_server || !self.has_access_token() || matches!(self.expiry, Expiry::At(end) if end <= now)
     }
 
-    /// Whether its age is unknown and nothing vouches for it.
+    /// True if its age is unknown and nothing vouches for it.
     pub(crate) fn unconfirmed(&self) -> bool {
         !self.rejected_by_server
             && self.has_access_token()
@@ -375,7 +375,7 @@ impl Credential {
         }
     }
 
-    /// Whether the age is known by the wall clock alone, which anybody may have set.
+    /// True if the age is known by the wall clock alone, which anybody may have set.
     pub(crate) fn by_wall_clock(&self) -> bool {
         self.by_wall_clock
     }
@@ -411,7 +411,7 @@ impl Credential {
         self.rejected_by_server || self.reported
     }
 
-    /// Whether the refresh token is past its predicted end.
+    /// True if the refresh token is past its predicted end.
     pub(crate) fn refresh_token_ended(&self, now: BootTime) -> bool {
         self.refresh_ends.is_some_and(|end| end <= now)
     }

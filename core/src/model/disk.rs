@@ -21,7 +21,7 @@ pub(super) enum Restart {
     Damaged,
 }
 
-/// What is on it.
+/// The content of the disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Disk {
     pub(super) newest: Option<Record>,
@@ -84,7 +84,7 @@ impl Disk {
         self.spill = None;
     }
 
-    /// What the store hands to the next start.
+    /// The state that the store hands to the next start.
     pub(super) fn load(&mut self, restart: Restart) -> Stored {
         if restart == Restart::Damaged && !self.damaged {
             self.damaged = true;
@@ -109,7 +109,7 @@ impl Disk {
 
     /// How well the tokens of a record are kept.
     pub(super) fn keeps(&self, record: &Record) -> Kept {
-        // Of a damaged disk both are what was the one before the newest.
+        // On a damaged disk both generations are the one before the newest.
         let slots = [self.newest.as_ref(), self.previous.as_ref().filter(|_| !self.damaged)];
         let holds = |slot: &&Record| slot.same_tokens(record);
         match slots.into_iter().flatten().filter(holds).count() {

@@ -1,4 +1,4 @@
-//! What was, as far as an invariant asks for it: what the server may have got, what the core was
+//! The past, as far as an invariant asks for it: what the server may have got, what the core was
 //! told, what was on disk.
 
 use crate::{
@@ -23,7 +23,7 @@ pub(super) struct Sends {
     before: Option<(u64, u8)>,
 }
 
-/// What the server expects of the polls for one code.
+/// The server's demands on the polls for one code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Pace {
     pub(super) code: u8,
@@ -37,7 +37,7 @@ pub(super) struct Pace {
     pub(super) disturbed: bool,
 }
 
-/// What a server's `Retry-After` is about.
+/// The subject of a server's `Retry-After`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Subject {
     Code,
@@ -61,7 +61,7 @@ impl Subject {
     }
 }
 
-/// What a client said of an access token, until that is examined.
+/// A client's report of an access token, until that is examined.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Rejected {
     pub(super) pair: Pair,
@@ -69,7 +69,7 @@ pub(super) struct Rejected {
     pub(super) asked: bool,
 }
 
-/// What was, as far as an invariant asks for it.
+/// The past, as far as an invariant asks for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(
     clippy::struct_excessive_bools,
@@ -84,7 +84,7 @@ pub(super) struct History {
     code_sent: u64,
     /// A code that the user approved while it was on show, at a server that would say so.
     pub(super) promised: Option<u8>,
-    /// What the server asked to wait with, and until when.
+    /// Subjects that the server asked to wait with, and until when.
     pub(super) not_before: Vec<(Subject, u64)>,
     /// The token that the one client rejected last, until a request that left later has ended.
     pub(super) rejected: Option<Rejected>,

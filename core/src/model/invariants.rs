@@ -360,7 +360,7 @@ fn i7_no_burst_of_requests(world: &World) -> Law {
     Ok(())
 }
 
-/// Whether this answer is the end of a request without a final answer.
+/// True if this answer is the end of a request without a final answer.
 pub(super) fn is_failure(answer: &Answer) -> bool {
     matches!(
         answer,

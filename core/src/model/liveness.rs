@@ -151,7 +151,7 @@ fn asked_for(sim: &Sim, asked: bool) -> Result<(), Violation> {
     })
 }
 
-/// Whether only a person can mend what ended the pairing.
+/// True if only a person can mend what ended the pairing.
 const fn needs_person(reason: Reason) -> bool {
     match reason {
         Reason::Revoked
@@ -203,7 +203,7 @@ fn kept_twice(world: &World) -> Result<(), Violation> {
 
 /// Nothing lives at the server that the device has forgotten, where that could be prevented.
 fn no_unrevoked_grant(world: &World, current: Option<Pair>) -> Result<(), Violation> {
-    // Of what the server ended the device has nothing left to revoke it by.
+    // The device has nothing left to revoke a grant that the server ended.
     let excused = world.history.excuses.families() | world.history.invalidated;
     let unrevoked = world.server.live().iter().find(|live| {
         let known = world.history.delivered.contains(&live.pair);
@@ -222,7 +222,7 @@ fn no_unrevoked_grant(world: &World, current: Option<Pair>) -> Result<(), Violat
     }
 }
 
-/// Whether whoever asks now gets a token. If they get one, it must live.
+/// Returns true if a caller gets a token now. A token that is handed out must live.
 fn handed_out(at: &Sim, path: &mut Vec<Step>) -> Result<bool, Violation> {
     let unprovisioned = at.scenario.provisioning != Provisioning::Ready;
     if unprovisioned || at.world.history.drained || !at.core.snapshot().paired {
@@ -254,7 +254,7 @@ fn handed_out(at: &Sim, path: &mut Vec<Step>) -> Result<bool, Violation> {
     Err(wedged(&sim))
 }
 
-/// What is handed out at rest lives, and is what the next start would hand out too.
+/// A token that is handed out at rest lives, and the next start would hand it out too.
 fn serves(world: &World, pair: Pair) -> Result<(), Violation> {
     let violation = |rule, what| Err(Violation { rule, what });
     if !world.server.access_lives(pair, world.real) {

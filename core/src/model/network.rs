@@ -38,7 +38,7 @@ pub(super) struct InFlight {
     /// When it must have ended.
     pub(super) limit: u64,
     sent: u64,
-    /// Whether the access token that it carries, if it does, lived then.
+    /// True if the access token that it carries, if it does, lived then.
     lived: bool,
     progress: Progress,
 }
@@ -56,13 +56,13 @@ impl InFlight {
         }
     }
 
-    /// Whether a resource that looks at the request only now says something else than it would have
+    /// True if a resource that looks at the request only now says something else than it would have
     /// at first.
     pub(super) fn outlived(&self, server: &Server, real: u64) -> bool {
         carried(&self.request).is_some_and(|pair| server.access_lives(pair, real) != self.lived)
     }
 
-    /// Whether the server is done with it, and only its answer is on its way.
+    /// True if the server is done with it, and only its answer is on its way.
     pub(super) const fn carried_out(&self) -> bool {
         matches!(self.progress, Progress::Done(_))
     }
@@ -185,7 +185,7 @@ impl World {
         }
     }
 
-    /// What becomes of a request whose sender died.
+    /// Decides a request whose sender died.
     pub(super) fn leave(&mut self, flight: &InFlight, leftover: InFlightFate, quirks: &Quirks) {
         let spends = kind_of(&flight.request).spends() || matches!(flight.request, Request::Revoke(_));
         match (leftover, &flight.request) {
@@ -209,7 +209,7 @@ fn carried(request: &Request) -> Option<Pair> {
     }
 }
 
-/// What of this device can keep such a request from being sent.
+/// The fault of this device that can keep such a request from being sent.
 const fn local(flight: &InFlight) -> LocalFault {
     match &flight.request {
         Request::Authorize => LocalFault::PortTaken,

@@ -157,7 +157,8 @@ fn shorten(scenario: &'static Scenario, mut trace: Vec<Step>, violation: Violati
         }
         Err(_) | Ok(()) => false,
     };
-    // What was made plain may be what another step was needed for: again, until nothing changes.
+    // A step that was made plain may have been the reason for another one: again, until nothing
+    // changes.
     let mut before = Vec::new();
     while before != trace {
         before.clone_from(&trace);

@@ -43,7 +43,7 @@ pub(super) fn a_resend_waits_for_the_server_to_give_up(world: &World, pair: Pair
     Ok(())
 }
 
-/// What a client says of a token decides nothing between two pairs, of which the user may have
+/// A client's report of a token decides nothing between two pairs, of which the user may have
 /// cancelled one.
 pub(super) fn a_candidate_takes_over_by_the_servers_word_alone(world: &World, store: &Store) -> Law {
     let (Some(Body::Paired(before)), Store::Record { record, .. }) =
@@ -203,7 +203,7 @@ pub(super) fn a_stray_redirect_changes_nothing(before: &Core, after: &Core, effe
     Ok(())
 }
 
-// What is handed out
+// Tokens that are handed out
 
 pub(super) fn a_handed_token_is_not_known_to_be_dead(world: &World, reply: &Reply) -> Law {
     let Reply::Token { access, expires_in, .. } = reply else {
@@ -319,7 +319,7 @@ pub(super) fn done_means_durable(world: &World, ask: Ask, reply: &Reply) -> Law 
     Ok(())
 }
 
-/// Whether the flow's file is gone, or a later write of it is on its way: then a flow was started
+/// True if the flow's file is gone, or a later write of it is on its way: then a flow was started
 /// since.
 fn flow_is_gone(world: &World) -> bool {
     let newer = |write: &Write| matches!(write.store, Store::Flow(_));
@@ -358,8 +358,8 @@ pub(super) fn a_pending_revocation_goes_before_the_first_code_request(world: &Wo
     Ok(())
 }
 
-/// What only the runtime directory holds is on its way to the disk, or is tried again within two
-/// minutes.
+/// A pairing that only the runtime directory holds is on its way to the disk, or is tried again
+/// within two minutes.
 pub(super) fn a_spilled_pairing_is_written_again(sim: &Sim) -> Law {
     let world = &sim.world;
     let alone = |spill: &Record| world.disk.keeps(spill) == Kept::Spilled;

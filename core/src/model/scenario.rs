@@ -38,7 +38,7 @@ pub(super) struct Budget {
     pub(super) waits: u8,
 }
 
-/// What the disk and the server hold in the beginning.
+/// The state of disk and server in the beginning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Start {
     /// Nothing, anywhere.
@@ -61,13 +61,13 @@ pub(super) enum Start {
 pub(super) struct Scenario {
     pub(super) name: &'static str,
     pub(super) policy: Policy,
-    /// What the integrator provided.
+    /// The integrator's part.
     pub(super) provisioning: Provisioning,
     pub(super) quirks: Quirks,
     pub(super) start: Start,
-    /// What may go wrong.
+    /// The faults that may happen.
     pub(super) budget: Budget,
-    /// What clients may call.
+    /// The calls that clients may make.
     pub(super) asks: &'static [Ask],
     /// How the daemon may come back.
     pub(super) restarts: &'static [Restart],
@@ -78,9 +78,9 @@ pub(super) struct Scenario {
     pub(super) seed: Option<u64>,
     /// The clock in the beginning.
     pub(super) clock: Clock,
-    /// What the clock may be set to.
+    /// The settings that the clock may get.
     pub(super) clocks: &'static [Clock],
-    /// What stands between core and world, if the laws themselves are on trial.
+    /// The mutant between core and world, if the laws themselves are on trial.
     pub(super) mutant: Option<Mutant>,
 }
 
@@ -188,7 +188,7 @@ pub(super) const fn boot_id(number: u8) -> BootId {
     BootId([number; 16])
 }
 
-/// What this server says about every device.
+/// The server's data about every device.
 pub(super) fn device() -> DeviceInfo {
     DeviceInfo {
         name: String::from("camera"),

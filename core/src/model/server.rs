@@ -68,20 +68,20 @@ impl Pair {
     }
 }
 
-/// What this server is like; fixed for one exploration.
+/// Properties of this server, fixed for one exploration.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Quirks {
     /// Life of an access token.
     pub(super) access_life: Duration,
-    /// Whether refresh tokens are granted.
+    /// True if refresh tokens are granted.
     pub(super) offline: bool,
-    /// Whether a new pairing of the same device ends the one before it. Frame.io does not say.
+    /// True if a new pairing of the same device ends the one before it. Frame.io does not say.
     pub(super) exclusive: bool,
     /// Life of a code.
     pub(super) code_life: Duration,
     /// Least time between polls.
     pub(super) interval: Duration,
-    /// What a rate-limited answer asks for.
+    /// The wait that a rate-limited answer asks for.
     pub(super) retry_after: Duration,
     /// An approved code is answered after its end too.
     pub(super) honours: bool,
@@ -95,7 +95,7 @@ pub(super) struct Live {
     pub(super) ends: u64,
 }
 
-/// What the user said to a code.
+/// The user's decision on a code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Consent {
     Pending,
@@ -116,7 +116,7 @@ struct ServerCode {
 struct ServerRequest {
     id: u8,
     consent: Consent,
-    /// What its code bought.
+    /// The pair that its code bought.
     bought: Option<u8>,
 }
 
@@ -160,7 +160,7 @@ impl Server {
         u8::try_from(self.issued.len()).expect("budgets keep the number of pairings small")
     }
 
-    /// Whether our own refresh used this refresh token up.
+    /// True if our own refresh used this refresh token up.
     pub(super) fn rotated_away(&self, pair: Pair) -> bool {
         self.issued
             .get(usize::from(pair.family))
@@ -220,7 +220,7 @@ impl Server {
         self.codes.last().map(|code| code.id)
     }
 
-    /// Whether the user has a code before them that waits for a decision.
+    /// True if the user has a code before them that waits for a decision.
     pub(super) fn awaits_consent(&self, real: u64) -> bool {
         let code = self.codes.last();
         let request = self.requests.last();
@@ -260,7 +260,7 @@ impl Server {
         }
     }
 
-    /// Whether a browser is on its way back.
+    /// True if a browser is on its way back.
     pub(super) const fn returns(&self) -> bool {
         self.returning.is_some()
     }

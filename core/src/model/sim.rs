@@ -59,14 +59,14 @@ impl Sim {
         hasher.finish()
     }
 
-    /// Whether the deadline has come.
+    /// True if the deadline has come.
     pub(super) fn due(&self) -> bool {
         self.core
             .next_deadline()
             .is_some_and(|deadline| deadline <= self.world.boot_time())
     }
 
-    /// Whether somebody is pairing.
+    /// True if somebody is pairing.
     pub(super) fn flow_runs(&self) -> bool {
         matches!(
             self.core.snapshot().pairing,
@@ -74,7 +74,7 @@ impl Sim {
         )
     }
 
-    /// Whether time can go on at all.
+    /// True if time can go on at all.
     pub(super) fn can_advance(&self) -> bool {
         self.due() || self.next_moment().is_some()
     }
@@ -360,7 +360,7 @@ fn failed_kind(event: &Event) -> Option<RequestKind> {
     invariants::is_failure(answer).then(|| kind_of_answer(answer))
 }
 
-/// What is sent again when this was a failure.
+/// The request that is sent again if this was a failure.
 const fn kind_of_answer(answer: &Answer) -> RequestKind {
     match answer {
         Answer::Code(_) => RequestKind::Code,
@@ -401,7 +401,7 @@ fn guard<T>(body: impl FnOnce() -> T) -> Result<T, Violation> {
     })
 }
 
-/// Whether the request's kind is in this list of effects.
+/// True if the request's kind is in this list of effects.
 pub(super) fn requests(effects: &[Effect], kind: RequestKind) -> bool {
     effects.iter().any(|effect| match effect {
         Effect::Request(_, request) => kind_of(request) == kind,

@@ -1,9 +1,9 @@
-//! What can happen next in the model. A trace is a list of these, so that it can be replayed,
-//! printed and shortened.
+//! The steps that are possible in the model. A trace is a list of these, so that it can be
+//! replayed, printed and shortened.
 
 use super::disk::Restart;
 
-/// What the wall clock is worth.
+/// The state of the wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Clock {
     /// It says the true time.
@@ -37,9 +37,9 @@ pub(super) enum Step {
     Crash {
         /// How many queued stores reached the disk without being acknowledged.
         stored: u8,
-        /// Of the next store, to both generations, the first half did.
+        /// The first half of the next store, which goes to both generations, did.
         torn: bool,
-        /// What the server does with the requests on their way.
+        /// The fate of the requests on their way.
         server: InFlightFate,
         /// How it comes back.
         restart: Restart,
@@ -64,10 +64,10 @@ pub(super) enum Step {
     Shutdown,
 }
 
-/// What a redirect brings.
+/// The content of a redirect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum RedirectKind {
-    /// What the user said to the newest request. Comes once, after they said it.
+    /// The user's decision on the newest request. Comes once, after they said it.
     Back,
     /// The same once more: somebody reloads the page.
     Again,
@@ -75,7 +75,7 @@ pub(super) enum RedirectKind {
     Forged,
     /// The server's failure, for the newest request.
     Failed,
-    /// That the server refuses our client id, for the newest request.
+    /// The server refuses our client id, for the newest request.
     Rejected,
 }
 
@@ -134,7 +134,7 @@ impl RequestKind {
         Self::Heartbeat,
     ];
 
-    /// Whether the request is one that must run to its own limit once it may have been sent.
+    /// True if the request is one that must run to its own limit once it may have been sent.
     pub(super) const fn spends(self) -> bool {
         match self {
             Self::Poll | Self::Exchange | Self::Refresh => true,
@@ -142,7 +142,7 @@ impl RequestKind {
         }
     }
 
-    /// What can come instead of the truth.
+    /// Outcomes that can come instead of the honest one.
     pub(super) const fn faults(self) -> &'static [Outcome] {
         match self {
             Self::Code => &[
@@ -282,7 +282,7 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    /// Whether the server did what the request asked for.
+    /// True if the server did what the request asked for.
     pub(super) const fn carries_out(self) -> bool {
         match self {
             Self::Honest | Self::HonestByNow | Self::Undated | Self::LostAfter | Self::GarbledAfter => true,
@@ -314,7 +314,7 @@ pub(super) enum DiskFate {
     FailedThere,
 }
 
-/// What becomes of requests whose sender died.
+/// The fate of requests whose sender died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum InFlightFate {
     /// They never arrived.

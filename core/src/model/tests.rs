@@ -1,5 +1,5 @@
-//! What is explored. The budgets of each scenario are as large as a minute of one core in a debug
-//! build allows for all of them.
+//! The scenarios that are explored. The budgets of each scenario are as large as a minute of one
+//! core in a debug build allows for all of them.
 
 use std::sync::LazyLock;
 use std::time::Duration;

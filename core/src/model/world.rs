@@ -55,7 +55,7 @@ pub(super) struct World {
     pub(super) clock: Clock,
     /// A `Date` told that the clock is wrong.
     contradicted: bool,
-    /// What the driver holds for the earliest time it can be.
+    /// The earliest time that it can be, as the driver knows it.
     floor: WallTime,
     pub(super) server: Server,
     pub(super) disk: Disk,
@@ -132,7 +132,7 @@ impl World {
         WallTime::from_secs(EPOCH + self.real / 1000)
     }
 
-    /// What the driver makes of the wall clock: nothing before the floor, nor what a `Date`
+    /// The wall time as the driver sees it: nothing before the floor, nor what a `Date`
     /// contradicted.
     fn wall(&self) -> Option<WallTime> {
         let read = match self.clock {
@@ -144,7 +144,7 @@ impl World {
         (!self.contradicted && read >= self.floor).then_some(read)
     }
 
-    /// Whether this access token is over by any clock that the device may go by: that of its boot,
+    /// True if this access token is over by any clock that the device may go by: that of its boot,
     /// its wall clock, or a `Date`.
     pub(super) fn says_ended(&self, pair: &TokenPair) -> bool {
         let by_boot =
@@ -208,21 +208,21 @@ impl World {
         self.in_flight.iter().any(|flight| kind_of(&flight.request) == kind)
     }
 
-    /// Whether the server is done with the oldest request of this kind, and only its answer is on
+    /// True if the server is done with the oldest request of this kind, and only its answer is on
     /// its way.
     pub(super) fn was_carried_out(&self, kind: RequestKind) -> bool {
         let oldest = self.in_flight.iter().find(|flight| kind_of(&flight.request) == kind);
         oldest.is_some_and(InFlight::carried_out)
     }
 
-    /// Whether the oldest request of this kind carries a token that lived when it was sent, and
+    /// True if the oldest request of this kind carries a token that lived when it was sent, and
     /// does not any more.
     pub(super) fn was_outlived(&self, kind: RequestKind) -> bool {
         let oldest = self.in_flight.iter().find(|flight| kind_of(&flight.request) == kind);
         oldest.is_some_and(|flight| flight.outlived(&self.server, self.real))
     }
 
-    /// Whether a refresh of the pairing on its way to the disk flies. One of a grant that was
+    /// True if a refresh of the pairing on its way to the disk flies. One of a grant that was
     /// replaced does not count: its outcome is dropped anyway.
     pub(super) fn refreshes(&self) -> bool {
         let Some(Body::Paired(pairing)) = self.last_record().map(|record| &record.body) else {
@@ -245,7 +245,7 @@ impl World {
         queued.or(self.disk.spill.as_ref()).or(self.disk.newest.as_ref())
     }
 
-    // What clients do.
+    // Acts of clients.
 
     pub(super) fn call(&mut self, ask: Ask) -> CallId {
         let id = CallId(self.next_call);
@@ -267,7 +267,7 @@ impl World {
         id
     }
 
-    // What the disk does.
+    // Acts of the disk.
 
     pub(super) fn end_store(&mut self, fate: DiskFate) -> Option<(OpId, bool)> {
         let Write { op, store, .. } = self.stores.pop_front()?;
@@ -299,7 +299,7 @@ impl World {
         self.written();
     }
 
-    // What the daemon does.
+    // Acts of the daemon.
 
     /// Carries out one effect.
     pub(super) fn perform(&mut self, effect: &Effect) {
@@ -373,7 +373,7 @@ impl World {
         }
     }
 
-    // What power does.
+    // Acts of the power supply.
 
     /// The process ends and the next one is about to start; the disk is as these writes left it.
     pub(super) fn crash(&mut self, stored: u8, torn: bool, leftover: InFlightFate, restart: Restart, quirks: &Quirks) {
@@ -434,7 +434,8 @@ impl World {
             }
         }
         self.history.restarted();
-        // What only memory held before, and the runtime directory now, is served as before.
+        // A record that only memory held before, and the runtime directory now, is served as
+        // before.
         self.history.disk_failing = self.disk.spill.is_some();
     }
 }

@@ -241,7 +241,7 @@ impl Core {
     }
 }
 
-/// What the screen says while no code can be had.
+/// The reason on the screen while no code can be had.
 pub(super) const fn fault_reason(fault: Fault) -> Reason {
     match fault.call_error() {
         CallError::Offline => Reason::Offline,

@@ -53,7 +53,7 @@ pub(super) enum Step {
     },
 }
 
-/// What a flow does by itself.
+/// A job that a flow starts by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     SpendCode,
@@ -92,8 +92,8 @@ impl Flow {
         }
     }
 
-    /// What is done next, and when. Of what is due now, codes end before others are polled, and
-    /// polls leave before another code is asked for.
+    /// The next action, and when it is due. Among those that are due now, codes end before others
+    /// are polled, and polls leave before another code is asked for.
     pub(super) fn due(&self, now: BootTime, may_start: bool) -> Option<(BootTime, Action)> {
         if self.ended.as_ref().is_some_and(|ended| ended.done) {
             return Some((now, Action::ForgetEnded));
@@ -109,7 +109,7 @@ impl Flow {
             .or_else(|| in_order.into_iter().flatten().min_by_key(|(at, _)| *at))
     }
 
-    /// Whether a code that came back is being spent this moment: the flow's end waits for its
+    /// True if a code that came back is being spent this moment: the flow's end waits for its
     /// answer.
     pub(super) fn exchanging(&self) -> bool {
         matches!(&self.step, Step::AwaitingRedirect(browsing)
@@ -118,8 +118,8 @@ impl Flow {
 }
 
 impl Step {
-    /// What this step leads to, and when. A code that is not over yet may end in another way by
-    /// then.
+    /// The next action of this step, and when it is due. A code that is not over yet may end in
+    /// another way by then.
     fn due(&self, flow: &Flow, now: BootTime, may_start: bool) -> Option<(BootTime, Action)> {
         let give_up = Some((flow.give_up, Action::GiveUp));
         match self {

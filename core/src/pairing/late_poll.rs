@@ -16,7 +16,7 @@ pub(super) struct LatePoll {
 }
 
 impl Core {
-    /// What the flow has out goes on without it.
+    /// The requests that the flow has out go on without it.
     pub(super) fn let_go(&mut self, flow: &mut Flow) {
         let exchange = match &mut flow.step {
             Step::AwaitingRedirect(browsing) => browsing.exchange.as_mut().and_then(|exchange| exchange.sent.take()),

@@ -59,7 +59,7 @@ impl Flows {
         }
     }
 
-    /// Whether the flow waits for a revocation that goes first.
+    /// True if the flow waits for a revocation that goes first.
     pub(super) fn waits_for_revocation(&self) -> bool {
         self.flow.as_ref().is_some_and(|flow| flow.step == Step::Revoking)
     }
@@ -294,7 +294,7 @@ impl Core {
         }
     }
 
-    /// Whether revocations may be sent. Where a device has but one grant they wait, once a flow is
+    /// True if revocations may be sent. Where a device has but one grant they wait, once a flow is
     /// past them, for its end.
     pub(super) fn flow_lets_revoke(&self) -> bool {
         self.pairing.flow.as_ref().is_none_or(|flow| match flow.step {

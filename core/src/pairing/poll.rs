@@ -48,7 +48,7 @@ impl Core {
         }
     }
 
-    /// What the server says of the code on show.
+    /// Handles the server's answer about the code on show.
     fn shown_answered(&mut self, cx: &mut Context<'_>, since: BootTime, date: Option<WallTime>, answer: PollAnswer) {
         let Some(flow) = &mut self.pairing.flow else { return };
         let Step::AwaitingUser(showing) = &flow.step else {
@@ -82,7 +82,7 @@ impl Core {
                     .and_then(|word| word.unless_it_repeats(code.user_code.secret()));
                 cx.log(LogEvent::CodeEnded { word: word.clone() });
                 if since >= showing.ends(flow.give_up) {
-                    // That a server forgets a code at its end is no refusal.
+                    // A server that forgets a code at its end does not refuse it.
                     self.code_expired(cx);
                 } else {
                     self.code_refused(cx, word);
@@ -99,7 +99,7 @@ impl Core {
         }
     }
 
-    /// What the server says of the code that was on show before.
+    /// Handles the server's answer about the code that was on show before.
     fn ended_answered(&mut self, cx: &mut Context<'_>, since: BootTime, date: Option<WallTime>, answer: PollAnswer) {
         let Some(flow) = &mut self.pairing.flow else { return };
         let Some(ended) = &mut flow.ended else { return };
@@ -109,8 +109,8 @@ impl Core {
                 let name = ended.code.device_name.clone();
                 self.approved(cx, since, date, grant, name);
             }
-            // Who declined must not be shown another code, but for one that somebody asked for
-            // after the end of this one.
+            // A user who declined must not be shown another code, but for one that somebody asked
+            // for after the end of this one.
             PollAnswer::Denied if !former => self.end_flow(cx, Reason::Denied),
             PollAnswer::Denied | PollAnswer::Expired | PollAnswer::CodeUnknown(_) | PollAnswer::ClientRejected(_) => {
                 ended.done = true;

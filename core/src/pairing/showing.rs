@@ -41,7 +41,7 @@ pub(super) struct AwaitingUser {
     pub(super) done: bool,
 }
 
-/// What all polls of a flow have in common.
+/// State that all polls of a flow share.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Pace {
     /// No code is polled before.
@@ -83,7 +83,7 @@ impl AwaitingUser {
         Some(if follows > last { last.max(floor) } else { next })
     }
 
-    /// What was asked at `since` is answered: when the next may come.
+    /// Handles the answer to the poll of `since`: decides when the next may leave.
     pub(super) fn heard(&mut self, now: BootTime, since: BootTime, end: BootTime, answer: &PollAnswer) {
         let mut retry_after = Duration::ZERO;
         let mut factor = 1;
@@ -115,7 +115,7 @@ impl AwaitingUser {
 }
 
 impl AwaitingUser {
-    /// Whether this change may have cured what kept the last poll from an answer.
+    /// True if this change may have cured what kept the last poll from an answer.
     pub(super) const fn cured_by(&self, change: Change) -> bool {
         match change {
             Change::Network => self.failed_polls > 0,
@@ -144,7 +144,7 @@ impl Flow {
         now.max(self.retry.next()).max(spaced).max(self.pace.may_ask())
     }
 
-    /// Whether a code that ends at this moment is replaced: the next one has to live for longer
+    /// True if a code that ends at this moment is replaced: the next one has to live for longer
     /// than an interval.
     pub(super) fn renews(&self, at: BootTime, interval: Duration) -> bool {
         self.renew && self.give_up.since(at) > interval
@@ -180,7 +180,7 @@ impl Flow {
         }
     }
 
-    /// Whether the code on show has ended and no other one follows: only the answer to its last
+    /// True if the code on show has ended and no other one follows: only the answer to its last
     /// poll is waited for.
     pub(crate) fn is_over(&self, now: BootTime) -> bool {
         match &self.step {

@@ -1,4 +1,4 @@
-//! What a resource says about the access token: probes and heartbeats.
+//! A resource's answers about the access token: probes and heartbeats.
 //!
 //! One request at a time carries the token (I2), and none while a refresh is out: its 401 would say
 //! nothing. A 401 is never terminal; it makes the token's life 0 and leads to at most one refresh.
@@ -45,7 +45,7 @@ struct InFlight {
 }
 
 impl Probe {
-    /// Whether a request that carries the token is out.
+    /// True if a request that carries the token is out.
     pub(super) fn busy(&self) -> bool {
         self.in_flight.is_some()
     }
@@ -148,7 +148,7 @@ impl Core {
             .map(|at| at.max(self.probe.retry.not_before()))
     }
 
-    /// Whether a request may carry the token now: not while a refresh is out, nor while the pairing
+    /// True if a request may carry the token now: not while a refresh is out, nor while the pairing
     /// is being given up.
     pub(super) fn may_probe(&self) -> bool {
         self.probe.in_flight.is_none()

@@ -50,7 +50,7 @@ pub(super) struct Reports {
     newest: u64,
 }
 
-/// What a connection says, until a request that left later says more.
+/// The report of a connection, until a request that left later says more.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Report {
     uid: u32,
@@ -148,12 +148,12 @@ impl Reports {
         }
     }
 
-    /// That request ended without telling anything.
+    /// The request ended without telling anything.
     pub(super) fn unanswered(&mut self) {
         self.back_to(Stage::Unanswered);
     }
 
-    /// That request was dropped, or is too old to tell anything: another one follows.
+    /// The request was dropped, or is too old to tell anything: another one follows.
     pub(super) fn without_probe(&mut self) {
         self.back_to(Stage::Fresh);
     }
@@ -215,7 +215,7 @@ impl Reports {
         !self.open.is_empty()
     }
 
-    /// Whether this is the first complaint of this uid that is worth a line in the journal.
+    /// True if this is the first complaint of this uid that is worth a line in the journal.
     fn log_once(&mut self, uid: u32) -> bool {
         let reporter = self.uids.get_mut(&uid);
         reporter.is_some_and(|reporter| !std::mem::replace(&mut reporter.logged, true))
@@ -331,7 +331,7 @@ impl Core {
         self.calls.answer(cx, CallKind::ProbeResult, Err(error));
     }
 
-    /// What a call of `RejectAccessToken` is due whose probe was not answered yet.
+    /// The judgement on a call of `RejectAccessToken` whose probe was not answered yet.
     pub(crate) fn judge_report(&self, call: &PendingCall, caller: u32, now: BootTime) -> Judgement {
         if self.credential.in_hand().is_none_or(|token| token.is_unusable(now)) {
             return Judgement::Answer(Ok(Reply::Done));
@@ -345,7 +345,7 @@ impl Core {
         Judgement::Answer(failing.map_or(Ok(Reply::Done), Err))
     }
 
-    /// Whether a refresh that examines rejections has begun or ended.
+    /// True if a refresh that examines rejections has begun or ended.
     pub(crate) fn examination_changed(&self) -> bool {
         let refreshing = !self.refresh.is_idle();
         let changed = |report: &Report| match report.stage {

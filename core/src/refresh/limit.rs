@@ -9,7 +9,7 @@ use crate::BootTime;
 const REFUSED_SPACING: Duration = Duration::from_secs(5 * 60);
 const REFUSED_SPACING_CAP: Duration = Duration::from_secs(3600);
 
-/// What limits refreshes that only a 401 asks for: a token endpoint must not be driven by a broken
+/// The limit of refreshes that only a 401 asks for: a token endpoint must not be driven by a broken
 /// resource.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct RejectionLimit {

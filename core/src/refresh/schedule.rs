@@ -33,8 +33,8 @@ impl Core {
             return None;
         }
         let start = match credential.stored().mark {
-            // What is out may settle it without a send. Who is short of a token needs the send
-            // either way.
+            // A probe that is out may settle it without a send. A caller that is short of a token
+            // needs the send either way.
             Some(_) if !waited_for && self.probe.busy() => return None,
             Some(mark) => self.resend_start(mark, waited_for),
             None => self.ordinary_start(credential, waited_for)?,
@@ -139,7 +139,7 @@ impl Core {
         Some(from.after(self.setup.policy().replay_after.max(SERVER_IS_DONE)))
     }
 
-    /// Whether the token endpoint may be asked on behalf of the pairing in hand.
+    /// True if the token endpoint may be asked on behalf of the pairing in hand.
     pub(super) fn may_refresh(&self) -> bool {
         self.may_use_secret() && self.storage.pending().keeps_pairing()
     }

@@ -27,7 +27,8 @@ impl Core {
         if self.storage.behind() {
             return;
         }
-        // Who waits for it now may be gone when the connection stands, and the try goes on.
+        // A caller that waits for it now may be gone when the connection stands, and the try goes
+        // on.
         self.refresh.asked |= self.waited_for(cx.at());
         let op = self.request(cx, Request::Prepare);
         self.refresh.state = State::Preparing(op);
@@ -101,7 +102,7 @@ impl Core {
         self.refresh.state = State::Marking { prepared: op, mark };
     }
 
-    /// What a connection tells of the token's age, beside the `Date` of its answer.
+    /// Learns from a connection about the token's age, beside the `Date` of its answer.
     fn judge_age(&mut self, cx: &Context<'_>, answer: PrepareAnswer) {
         let Some(credential) = self.credential.paired_mut() else {
             return;
@@ -128,7 +129,7 @@ impl Core {
         }
     }
 
-    /// Whether a refresh is wanted by all that is known now that the connection stands.
+    /// True if a refresh is wanted by all that is known now that the connection stands.
     fn still_wanted(&self, now: BootTime, waited_for: bool) -> bool {
         self.credential.paired().is_some_and(|credential| {
             let start = self.ordinary_start(credential, waited_for);

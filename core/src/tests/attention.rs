@@ -4,7 +4,7 @@
 use super::refreshing::due;
 use super::*;
 
-/// What stands beside `AttentionNeeded`.
+/// The values beside `AttentionNeeded`.
 fn told(fixture: &Fixture) -> (Reason, bool) {
     (fixture.core.snapshot().reason, fixture.core.snapshot().attention)
 }

@@ -7,7 +7,7 @@ use super::*;
 
 const HOUR: u64 = 3600;
 
-/// What the wall clock of a board is worth.
+/// The state of a board's wall clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Wall {
     Right,
@@ -26,7 +26,7 @@ struct Board {
     fixture: Fixture,
     /// Seconds since [`EPOCH`] at boottime 0.
     real: u64,
-    /// Whether answers carry a `Date` that counts.
+    /// True if answers carry a `Date` that counts.
     dated: bool,
     network: bool,
     /// How `devices/me` fails, if it does.

@@ -6,7 +6,7 @@ mod request_kinds;
 use super::*;
 pub(super) use request_kinds::*;
 
-/// That of each event, where a scenario says nothing else.
+/// The entropy of each event, where a scenario says nothing else.
 const ENTROPY: u64 = 7;
 
 /// A core, its clock, and everything it asked for and said.
@@ -20,12 +20,12 @@ pub(super) struct Fixture {
     pub(super) wall: bool,
     /// Seconds since [`EPOCH`] that the wall clock showed, or would have, at boottime 0.
     pub(super) wall_at_boot: u64,
-    /// What comes in with each event.
+    /// The entropy that comes with each event.
     pub(super) entropy: u64,
     /// Effects since the last look.
     out: Effects,
     calls: u64,
-    /// What the disk holds: record, the generation before it, revocations, flow.
+    /// The content of the disk: record, the generation before it, revocations, flow.
     pub(super) record: Option<Record>,
     pub(super) older: Option<Record>,
     /// A pairing that the disk did not take, in the runtime directory.

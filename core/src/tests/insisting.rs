@@ -11,7 +11,7 @@ const STEP: Duration = Duration::from_millis(20);
 /// Time that a request to the API, or one of the daemon's own, takes.
 const LATENCY: Duration = Duration::from_millis(40);
 
-/// What an uploader does just now.
+/// The act of an uploader just now.
 #[derive(Clone, Copy)]
 enum Doing {
     Nothing,

@@ -41,7 +41,7 @@ struct Told {
     give_up: Option<u64>,
 }
 
-/// What a scenario led to.
+/// The end of a scenario.
 #[derive(Debug)]
 struct End {
     paired: bool,
@@ -349,7 +349,7 @@ fn a_restart_in_the_last_interval_still_polls_the_old_code() {
             end.keeps_the_pace();
         }
     }
-    // What was planned before the stop is done in time after it.
+    // The work that was planned before the stop is done in time after it.
     let told = Told {
         restart: Some((114_000, 2_000)),
         ..Told::default()

@@ -1,4 +1,4 @@
-//! What a fault costs a refresh: a wait, and never the pairing.
+//! The cost of a fault of a refresh: a wait, and never the pairing.
 
 use super::refreshing::{due, sent};
 use super::*;

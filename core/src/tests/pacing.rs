@@ -17,7 +17,7 @@ enum Ill {
     Disk,
 }
 
-/// What an hour came to.
+/// The counts of an hour.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Hour {
     connections: usize,

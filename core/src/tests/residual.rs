@@ -20,7 +20,7 @@ fn ended() -> Fixture {
     fixture
 }
 
-/// What a caller gets: the seconds that the token is said to live for.
+/// The answer to a caller: the seconds that the token is said to live for.
 fn served(fixture: &mut Fixture) -> Option<u64> {
     let call = fixture.get_token(None);
     match fixture.reply(call) {

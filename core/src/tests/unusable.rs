@@ -4,7 +4,7 @@ use super::*;
 
 const TOO_LONG: Unusable = Unusable::TooLong(75_000);
 
-/// What the server granted, but for its access token.
+/// A grant of the server without its access token.
 fn without_access(n: u32, why: Unusable) -> TokenGrant {
     TokenGrant {
         access: Err(why),
@@ -147,8 +147,8 @@ fn callers_do_not_hasten_the_next_refresh() {
             }
         }
         for call in calls {
-            // Who came less than 20 s before a refresh waits for it, and may run out of time while
-            // it is under way.
+            // A caller that came less than 20 s before a refresh waits for it, and may run out of
+            // time while it is under way.
             assert!(matches!(
                 fixture.error(call),
                 CallError::ServerError | CallError::Timeout

@@ -30,7 +30,7 @@ fn fetched(fixture: &mut Fixture, caller: u32) -> String {
     fixture.token(call).to_owned()
 }
 
-/// Whether a refresh begins within the longest pause that retries have while the token serves.
+/// True if a refresh begins within the longest pause that retries have while the token serves.
 fn soon(fixture: &mut Fixture) -> bool {
     (0..15 * 60).any(|_| {
         fixture.advance(secs(1));

@@ -26,7 +26,7 @@ use super::sim::Sim;
 use super::step::{Ask, RedirectKind, RequestKind};
 use super::tests::{BEFORE_ADVISORY, BEFORE_MANDATORY, REPLACE, START, YOUNG, by_browser, without_probe};
 
-/// What is done to the core, seen from outside.
+/// A change of the core, seen from outside.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Mutant {
     /// To what it is about to be told.
@@ -128,9 +128,9 @@ fn scenario(law: &'static str, (start, budget, asks): Stage, mutant: Mutant) -> 
     }
 }
 
-// What mutants do.
+// Changes that mutants make.
 
-/// Whether this record is to hold a pairing with this mark.
+/// Returns the pairing if this record is to hold a pairing with this mark.
 fn paired_record(effect: &mut Effect) -> Option<&mut crate::PairingRecord> {
     match effect {
         Effect::Store(_, Store::Record { record, .. }) => match &mut record.body {

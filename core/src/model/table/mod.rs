@@ -30,7 +30,7 @@ fn every_state_meets_every_event() {
                 continue;
             }
             let mut next = sim.clone();
-            // Whether laws hold is not this test's question.
+            // This test does not ask if laws hold.
             let _ = next.apply(step, &mut effects);
             let label = label(step);
             let _ = writeln!(text, "  {label:<26} {:<44} {}", seen(&next), short(&effects));
@@ -103,7 +103,7 @@ fn label(step: Step) -> String {
     }
 }
 
-/// What the world sees of a state.
+/// The visible part of a state.
 fn seen(sim: &Sim) -> String {
     let snapshot = sim.core.snapshot();
     format!(
@@ -138,7 +138,7 @@ fn short(effects: &[Effect]) -> String {
         }
         Effect::Reply(_, Err(error)) => Some(format!("reply:{error:?}")),
         Effect::Drained => Some(String::from("drained")),
-        // What is published stands in the column before; notes are for people.
+        // The column before shows the snapshot that is published. Log events are for people.
         Effect::Publish(_) | Effect::Log(_) => None,
     };
     effects.iter().filter_map(short).collect::<Vec<_>>().join(", ")

@@ -1,4 +1,4 @@
-//! What holds where no answer tells the time, or nobody can be asked.
+//! Rules where no answer tells the time, or no resource can be asked.
 
 use super::*;
 

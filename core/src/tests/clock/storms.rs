@@ -5,7 +5,7 @@ use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
 
-/// What happens each second of an hour.
+/// The event of each second of an hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Storm {
     Calm,

@@ -1,4 +1,4 @@
-//! What another start, a cancel or a give-up does while the last answer is waited for.
+//! The effect of another start, a cancel or a give-up while the last answer is waited for.
 
 use super::*;
 
