@@ -45,8 +45,8 @@ impl Status {
         serde_json::from_value(values).map_err(|error| Failure::failed(format!("the daemon's answer: {error}")))
     }
 
-    /// What a script learns from the exit code. [`Exit::Ok`]: paired, and no reason asks a person
-    /// to act before a token can be had.
+    /// The exit code for scripts. [`Exit::Ok`]: paired, and no reason asks a person to act before a
+    /// token can be had.
     #[must_use]
     pub(super) fn exit(&self) -> Exit {
         match PairingState::from_word(&self.pairing_state) {
