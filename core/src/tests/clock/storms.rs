@@ -8,7 +8,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// The event of each second of an hour.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Storm {
-    Calm,
+    Nothing,
     Clock,
     Network,
     Reload,
@@ -25,7 +25,7 @@ fn tries(storm: Storm, kind: FaultKind, caller: bool) -> usize {
             fixture.get_token(Some(secs(7200)));
         }
         match storm {
-            Storm::Calm => {}
+            Storm::Nothing => {}
             Storm::Clock => fixture.event(Event::ClockStepped),
             Storm::Network => fixture.event(Event::NetworkUp),
             Storm::Reload => fixture.event(Event::PolicyChanged(policy())),
@@ -43,13 +43,13 @@ fn tries(storm: Storm, kind: FaultKind, caller: bool) -> usize {
 fn a_clock_that_is_set_each_second_hastens_only_what_failed_for_the_clock() {
     for kind in [FaultKind::Refused, FaultKind::Offline, FaultKind::Untrusted] {
         for caller in [false, true] {
-            let calm = tries(Storm::Calm, kind, caller);
+            let calm = tries(Storm::Nothing, kind, caller);
             assert_eq!(tries(Storm::Clock, kind, caller), calm, "{kind:?}");
             assert_eq!(tries(Storm::Reload, kind, caller), calm, "{kind:?}");
         }
     }
     let (calm, stepped) = (
-        tries(Storm::Calm, FaultKind::ClockNotSet, false),
+        tries(Storm::Nothing, FaultKind::ClockNotSet, false),
         tries(Storm::Clock, FaultKind::ClockNotSet, false),
     );
     assert!(
@@ -66,7 +66,7 @@ fn a_link_that_flaps_each_second_does_not_set_the_pace() {
     assert!((150..=200).contains(&offline), "{offline} where nothing of ours leaves");
     // Nobody waits: a draw for each failure, not one for each change.
     for kind in [FaultKind::Refused, FaultKind::Offline] {
-        let (calm, flapping) = (tries(Storm::Calm, kind, false), tries(Storm::Network, kind, false));
+        let (calm, flapping) = (tries(Storm::Nothing, kind, false), tries(Storm::Network, kind, false));
         assert!(flapping <= 2 * calm + 10, "{kind:?}: {flapping} instead of {calm}");
     }
 }
@@ -93,7 +93,7 @@ fn a_clock_that_is_still_not_to_be_trusted_hastens_nothing() {
 
 #[test]
 fn a_poll_that_failed_for_another_reason_is_not_hastened_by_the_clock() {
-    for (kind, hastened) in [(FaultKind::Offline, false), (FaultKind::ClockNotSet, true)] {
+    for (kind, early) in [(FaultKind::Offline, false), (FaultKind::ClockNotSet, true)] {
         let mut fixture = Fixture::unpaired();
         fixture.start_pairing(false);
         fixture.show_code();
@@ -105,7 +105,7 @@ fn a_poll_that_failed_for_another_reason_is_not_hastened_by_the_clock() {
         }
         fixture.event(Event::ClockStepped);
         fixture.advance(secs(5));
-        assert_eq!(fixture.out(is_poll), hastened, "{kind:?}");
+        assert_eq!(fixture.out(is_poll), early, "{kind:?}");
         fixture.advance(secs(10));
         assert!(fixture.out(is_poll));
     }
