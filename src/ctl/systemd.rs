@@ -143,12 +143,17 @@ impl Unit {
                 let what = "it hung, and systemd's watchdog killed it";
                 return (what.to_owned(), "See the journal: journalctl -u c2c-authd");
             }
-            ("start-limit-hit", ..) => (
-                "it ended too often in a short time",
-                "See the journal for the first cause: journalctl -u c2c-authd",
+            (_, EXITED, 75) => (
+                "what it needs is not there: the bus, its name, or a mount or name service",
+                "See the journal: journalctl -u c2c-authd, and: systemctl status dbus",
             ),
             (result, code, status) => {
                 let end = if code == EXITED { "exit code" } else { "signal" };
+                // The limit stops the starts. It is not why they fail.
+                let result = match result {
+                    "start-limit-hit" => "too often in a short time",
+                    result => result,
+                };
                 let what = format!("it ended with {end} {status} ({result}){said}");
                 return (what, "See the journal: journalctl -u c2c-authd");
             }
@@ -243,7 +248,12 @@ mod tests {
             (dead("exit-code", 1, 217, ""), "user"),
             (dead("exit-code", 1, 203, ""), "cannot be run"),
             (dead("watchdog", 2, 6, ""), "watchdog"),
-            (dead("start-limit-hit", 1, 75, "no bus"), "no bus"),
+            (dead("exit-code", 1, 75, "no bus"), "no bus"),
+            // Whoever keeps calling meets the limit. The fault is still the one that ended it.
+            (dead("start-limit-hit", 1, 74, "no partition"), "directory"),
+            (dead("start-limit-hit", 1, 75, "no bus"), "not there: the bus"),
+            (dead("start-limit-hit", 1, 78, "no such key"), "no such key"),
+            (dead("start-limit-hit", 2, 11, ""), "signal 11"),
             (dead("signal", 2, 11, ""), "signal 11"),
         ] {
             let death = unit.death().unwrap();

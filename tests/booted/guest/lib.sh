@@ -88,7 +88,7 @@ like() { [[ $("${@:2}") =~ $1 ]]; }
 reset() {
     # Codes are too short to be looked for in what others did.
     if systemctl --quiet is-active c2c-sim.service; then secrets_of_sim | sed '/^user-code/d' >>"$SECRETS"; fi
-    systemctl stop "$UNIT" c2c-sim.service 2>/dev/null || true
+    systemctl stop "$UNIT" c2c-authd-again.timer c2c-sim.service 2>/dev/null || true
     umount --quiet "$STATE" 2>/dev/null || true
     # Covered by scenarios that failed before they could uncover it.
     umount --quiet /usr/bin/systemd-creds 2>/dev/null || true
