@@ -2,13 +2,16 @@
 # Every line of the sandbox bites: guest/sandbox.table, row by row. Each probe is tried three times: with no line (it works), with
 # this line alone (refused, so it is this line that does it), and under the unit as shipped. A line that has no row fails.
 
-file=/usr/lib/systemd/system/$UNIT
 place=/run/c2c-probe
+# The unit with the part of its sandbox that is this distribution's.
+file=$place.unit
+sed '/^\[Install\]/,$d' "/usr/lib/systemd/system/$UNIT" >"$file"
+cat "/usr/lib/systemd/system/$UNIT.d/30-multiarch.conf" >>"$file"
 table() { grep --invert-match '^#' /booted/guest/sandbox.table; }
 
 # The lines of [Service] that are about something else than the sandbox.
 others='Type|BusName|MemorySwapMax|ExecStart|ExecReload|User|Group|(State|Runtime)Directory(Mode|Preserve)?|LoadCredentialEncrypted|WatchdogSec|Restart.*|Timeout.*'
-lines=$(sed -n '/^\[Service\]/,/^\[Install\]/s/^\([A-Za-z]*\)=.*/\1/p' "$file" | sort --unique | grep --extended-regexp --invert-match --line-regexp "$others")
+lines=$(sed -n '/^\[Service\]/,$s/^\([A-Za-z]*\)=.*/\1/p' "$file" | sort --unique | grep --extended-regexp --invert-match --line-regexp "$others")
 tried=$(table | awk '{ print $1 }' | tr + '\n' | sort --unique)
 # Tried below, by what is left when the unit has stopped.
 tried=$(printf '%s\n' "$tried" RemoveIPC | sort)
@@ -21,6 +24,7 @@ chmod 777 /var/lib/c2c-probe/writable
 install --mode=644 /dev/null /home/c2c-probe/clip
 install --mode=644 /dev/null /tmp/c2c-probe
 install --mode=600 --owner=ui /dev/null /var/lib/c2c-probe/foreign
+install -D --mode=755 /usr/bin/true /usr/lib/c2c-probe/bin/true
 install --mode=4755 /usr/bin/id /var/lib/c2c-probe/id
 rm -f /dev/c2c-probe
 mknod --mode=666 /dev/c2c-probe c 1 5
