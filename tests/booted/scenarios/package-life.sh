@@ -25,6 +25,7 @@ expect "the unit" "$(unit ActiveState)/$(unit UnitFileState)" active/enabled
 expect "its user" "$(stat --format=%U "/proc/$(unit MainPID)")" c2c-authd
 expect_like "on the bus" "$(owner)" '^:1\.'
 expect "state" "$(state)" unprovisioned
+expect "the directories of drop-ins" "$(stat --format=%U:%a /etc/c2c-authd/config.d /usr/lib/c2c-authd/config.d | uniq)" root:755
 systemd-sysusers
 expect_like "what an uploader is told who pairs" "$(call uploader Pairing StartPairing 'a{sv}' 0 2>&1 || true)" '[Dd]enied'
 expect "dpkg's own look at its files" "$(dpkg --verify c2c-authd)" ""

@@ -33,8 +33,6 @@ export CARGO_PROFILE_RELEASE_STRIP = "none"
 
 do_install:append() {
     ${S}/packaging/install ${D}
-    # The model's defaults, if an integrator's bbappend brings some: config.toml itself stays the reference of the keys.
-    install -d ${D}${nonarch_libdir}/c2c-authd/config.d
 }
 
 USERADD_PACKAGES = "${PN}"
