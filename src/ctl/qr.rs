@@ -71,7 +71,7 @@ fn write(path: &Path, picture: &[u8]) -> io::Result<()> {
     };
     let (path, is_descriptor) = followed(path)?;
     let Some(found) = found else {
-        return Disk::real().write(&path, picture, PRIVATE);
+        return replace(&path, picture, PRIVATE);
     };
     if found.is_dir() {
         return Err(no_file());
@@ -88,7 +88,7 @@ fn write(path: &Path, picture: &[u8]) -> io::Result<()> {
         mode: found.mode() & 0o777,
         owner: Some((found.uid(), found.gid())),
     };
-    match Disk::real().write(&path, picture, access) {
+    match replace(&path, picture, access) {
         // The file is the user's to write, and its directory or its owner is not, or it is a mount
         // of its own.
         Err(error)
@@ -103,6 +103,19 @@ fn write(path: &Path, picture: &[u8]) -> io::Result<()> {
         }
         done => done,
     }
+}
+
+/// Writes a file as a whole. [`Disk`] knows names of UTF-8 alone, as ours are; a user's may be
+/// others.
+fn replace(path: &Path, picture: &[u8], access: Access) -> io::Result<()> {
+    if path.file_name().is_some_and(|name| name.to_str().is_some()) {
+        return Disk::real().write(path, picture, access);
+    }
+    let beside = path.with_file_name(format!(".c2c-authctl-{}", std::process::id()));
+    Disk::real().write(&beside, picture, access)?;
+    fs::rename(&beside, path).inspect_err(|_| {
+        let _ = fs::remove_file(&beside);
+    })
 }
 
 /// The path that this name's links lead to. Its target may be absent. The flag is true for an open

@@ -155,3 +155,20 @@ fn a_file_that_can_be_written_in_a_directory_that_cannot_is_written() {
     assert_eq!(fs::read(&path).unwrap(), PICTURE);
     assert_eq!(beside.unwrap_err().kind(), io::ErrorKind::PermissionDenied);
 }
+
+#[test]
+fn a_name_that_is_not_utf_8_is_a_name() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join(std::ffi::OsStr::from_bytes(b"\xff.png"));
+    for picture in [&b"one"[..], b"two"] {
+        write(&path, picture).unwrap();
+        assert_eq!(fs::read(&path).unwrap(), picture);
+        assert_eq!(
+            fs::read_dir(folder.path()).unwrap().count(),
+            1,
+            "nothing is left beside it"
+        );
+    }
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
+}
