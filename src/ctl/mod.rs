@@ -40,8 +40,9 @@ use connect::{connect_to_look, connect_warned};
 use exit::{Exit, Failure};
 use output::{note, one_line, print, print_raw, printable, tell, warned};
 use site::Site;
-use status::Status;
 use status::service_failure::ServiceFailure;
+use status::{OnDisk, Status};
+use systemd::Unit;
 
 #[must_use]
 /// Runs `c2c-authctl` with the arguments of the process.
@@ -91,10 +92,16 @@ async fn status(bus: &BusAddress, json: bool) -> Result<Exit, Failure> {
         warned(&warning);
         Status::read(&connection).await
     };
+    // On another bus is another machine's daemon, as far as is known.
+    let local = match bus {
+        BusAddress::System => OnDisk::look(&Site::host(), Unit::read().as_ref()),
+        BusAddress::Session | BusAddress::Address(_) => OnDisk::default(),
+    };
     let status = match read.await {
-        Ok(status) => status,
+        Ok(status) => status.with(local),
         Err(failure) if failure.exit == Exit::Unreachable => {
-            let dead = ServiceFailure::look(&Site::host(), failure.sentence);
+            let mut dead = ServiceFailure::look(&Site::host(), failure.sentence);
+            dead.configuration_refused = local.refusal;
             tell(&dead, json, || dead.text(), &[])?;
             return Ok(Exit::Unreachable);
         }

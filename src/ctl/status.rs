@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::exit::{Exit, Failure};
 use super::output::one_line;
+use super::site::Site;
+use super::systemd::Unit;
 use super::watch;
 use crate::messages;
 use c2c_auth_client::proxy::LastError;
@@ -37,12 +39,58 @@ pub(super) struct Status {
     pub(super) daemon_version: String,
     /// `null`: nothing went wrong since the start.
     pub(super) last_error: Option<LastError>,
+    /// The server that the configuration on disk names; `null`: it cannot be read, or is not that of
+    /// this daemon.
+    #[serde(default)]
+    pub(super) server_host: Option<String>,
+    /// Why the configuration on disk is not the one in force; `null`: it is, as far as is known.
+    #[serde(default)]
+    pub(super) configuration_refused: Option<String>,
+}
+
+/// What the configuration on disk tells, which the daemon does not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct OnDisk {
+    pub(super) host: Option<String>,
+    pub(super) refusal: Option<String>,
+}
+
+impl OnDisk {
+    pub(super) fn look(site: &Site, unit: Option<&Unit>) -> Self {
+        // A change that needs a restart is refused by the daemon alone.
+        let told = unit.and_then(|unit| unit.status_text.split_once(messages::RELOAD_REFUSED));
+        let told = told.map(|(_, why)| why.to_owned());
+        let (host, fault) = match site.config() {
+            Ok(config) => {
+                let provider = config.provider_with(None).ok();
+                (
+                    provider.and_then(|provider| Some(provider.first_origin()?.to_string())),
+                    None,
+                )
+            }
+            // It may be good for those who may read it.
+            Err(error) if error.exit_code() == 77 => (None, None),
+            Err(error) => (None, Some(error.to_string())),
+        };
+        Self {
+            host,
+            refusal: fault.or(told),
+        }
+    }
 }
 
 impl Status {
     pub(super) async fn read(connection: &zbus::Connection) -> Result<Self, Failure> {
         let values = watch::read(connection).await?.into_iter().collect();
         serde_json::from_value(values).map_err(|error| Failure::failed(format!("the daemon's answer: {error}")))
+    }
+
+    pub(super) fn with(self, on_disk: OnDisk) -> Self {
+        Self {
+            server_host: on_disk.host,
+            configuration_refused: on_disk.refusal,
+            ..self
+        }
     }
 
     /// The exit code for scripts. [`Exit::Ok`]: paired, and no reason asks a person to act before a
@@ -99,7 +147,10 @@ impl Status {
             },
         );
         row("firmware", &self.firmware_version);
-        row("server", &self.provider);
+        match &self.server_host {
+            Some(host) => row("server", &format!("{} at {host}", self.provider)),
+            None => row("server", &self.provider),
+        }
         let token =
             TokenState::from_word(&self.token_state).map_or(&*self.token_state, |state| messages::token_state(state));
         match (self.token_state.as_str(), self.generation) {
@@ -120,6 +171,13 @@ impl Status {
         }
         if !cure.is_empty() {
             let _ = writeln!(out, "{}{cure}.", if reason.is_empty() { "\n" } else { "" });
+        }
+        if let Some(why) = &self.configuration_refused {
+            let _ = writeln!(
+                out,
+                "\nThe configuration on disk is refused, the previous one is in force: {}.",
+                one_line(why.trim_end_matches('.'))
+            );
         }
         out
     }

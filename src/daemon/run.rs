@@ -18,7 +18,7 @@ use super::reload::{Reload, Source};
 use crate::bus::{Access, Call};
 use crate::config::Config;
 use crate::messages::journal::{self, Entry, Priority};
-use crate::messages::status;
+use crate::messages::{self, status};
 use crate::system::clock::Clock;
 use crate::system::events::{SystemEvent, SystemEvents};
 use crate::system::notify::{EXTEND_BY, Notifier, Watchdog};
@@ -250,7 +250,7 @@ impl Daemon {
                 policy.map_or_else(Done::default, |policy| self.step(Event::PolicyChanged(policy)))
             }
             Err(why) => {
-                let sentence = format!("The new configuration is refused, the previous one stays in force: {why}");
+                let sentence = format!("{}{why}", messages::RELOAD_REFUSED);
                 entry::write(&Entry::new(Priority::Warning, journal::RELOAD_REFUSED, &sentence));
                 settings.refusal = Some(sentence);
                 Done::default()

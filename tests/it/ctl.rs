@@ -115,6 +115,7 @@ fn from_pairing_to_a_token_to_unpairing() {
     assert!(status.out.starts_with("Paired with Testbed"), "{}", status.out);
     let json = run(&world, "status --json");
     let json: serde_json::Value = serde_json::from_str(&json.out).unwrap();
+    fits_the_schema(&json);
     assert_eq!(
         (&json["paired"], &json["project-name"]),
         (&true.into(), &"Testbed".into())
@@ -140,6 +141,49 @@ fn from_pairing_to_a_token_to_unpairing() {
     assert_eq!(run(&world, "unpair --yes").code, Some(0));
     assert_eq!(run(&world, "status").code, Some(3));
     assert_eq!(run(&world, "unpair --yes").code, Some(0), "idempotent");
+}
+
+/// Holds a status against `docs/status.schema.json`: it has each field that the schema requires, of
+/// its type, and none that the schema does not know.
+fn fits_the_schema(status: &serde_json::Value) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/status.schema.json");
+    let schema: serde_json::Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    let kinds = schema["oneOf"].as_array().unwrap();
+    let is_it = |kind: &&serde_json::Value| kind["properties"]["running"]["const"] == status["running"];
+    fits(kinds.iter().find(is_it).unwrap(), status, "status");
+}
+
+fn fits(schema: &serde_json::Value, value: &serde_json::Value, name: &str) {
+    use serde_json::Value;
+    let is = match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_u64() => "integer",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    match &schema["type"] {
+        Value::Null => assert_eq!(&schema["const"], value, "{name}"),
+        Value::Array(types) => assert!(types.contains(&is.into()), "{name} is of type {is}"),
+        of => assert_eq!(of, is, "{name}"),
+    }
+    for item in value.as_array().into_iter().flatten() {
+        fits(&schema["items"], item, name);
+    }
+    let Some(fields) = value.as_object() else { return };
+    for field in schema["required"].as_array().unwrap() {
+        assert!(fields.contains_key(field.as_str().unwrap()), "{name} has no {field}");
+    }
+    for (field, value) in fields {
+        let known = &schema["properties"][field];
+        assert!(
+            known["description"].is_string(),
+            "the schema does not describe {name}.{field}"
+        );
+        fits(known, value, &format!("{name}.{field}"));
+    }
 }
 
 #[test]
@@ -259,6 +303,7 @@ fn a_bus_without_the_daemon_is_told_with_7() {
     let json: serde_json::Value = serde_json::from_str(&run(&world, "status --json").out).unwrap();
     assert_eq!(json["running"], false);
     assert!(json["error"].as_str().unwrap().contains("not running"), "{json}");
+    fits_the_schema(&json);
 }
 
 #[test]

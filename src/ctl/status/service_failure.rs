@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::ctl::output::one_line;
 use crate::ctl::provision::host_key::lost_by_a_start;
 use crate::ctl::provision::location::{Which, find};
 use crate::ctl::site::Site;
@@ -23,6 +24,8 @@ pub(in crate::ctl) struct ServiceFailure {
     pub(in crate::ctl) death: Option<FailureCause>,
     /// Credentials that cannot be opened: one sentence each.
     pub(in crate::ctl) credentials: Vec<String>,
+    /// Why the configuration on disk cannot be used; `null`: it can, as far as is known.
+    pub(in crate::ctl) configuration_refused: Option<String>,
 }
 
 impl ServiceFailure {
@@ -42,6 +45,7 @@ impl ServiceFailure {
             death: unit.as_ref().and_then(Unit::death),
             unit,
             credentials,
+            configuration_refused: None,
         }
     }
 
@@ -72,6 +76,10 @@ impl ServiceFailure {
         let _ = writeln!(out, "\n{told}");
         for credential in &self.credentials {
             let _ = writeln!(out, "{credential}.");
+        }
+        if let Some(why) = &self.configuration_refused {
+            let why = one_line(why.trim_end_matches('.'));
+            let _ = writeln!(out, "The configuration on disk is refused: {why}.");
         }
         out
     }
@@ -160,7 +168,8 @@ mod tests {
           },
           "credentials": [
             "a sentence"
-          ]
+          ],
+          "configuration-refused": null
         }
         "#);
     }

@@ -20,6 +20,8 @@ fn paired() -> Status {
         provider: "frameio-c2c".to_owned(),
         daemon_version: "0.1.0".to_owned(),
         last_error: None,
+        server_host: None,
+        configuration_refused: None,
     }
 }
 
@@ -232,4 +234,37 @@ fn times_are_told_in_the_unit_that_matters() {
     ];
     assert_eq!(told, expected);
     assert_eq!(ago(5, 10), "just now", "a clock that was set back");
+}
+
+/// What a daemon cannot tell, for it is about files that it did not take.
+#[test]
+fn a_refused_configuration_is_told_with_its_reason_and_the_one_in_force() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::at(folder.path());
+    let file = site.path("/etc/c2c-authd/config.toml");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let unit = |text: &str| Unit {
+        status_text: text.to_owned(),
+        ..Unit::default()
+    };
+    std::fs::write(&file, "").unwrap();
+    let good = OnDisk::look(&site, Some(&unit("Paired; access token valid.")));
+    assert_eq!((good.host.as_deref(), good.refusal), (Some("api.frame.io"), None));
+    // Only the daemon knows what it was started with.
+    let needs_restart = unit(&format!(
+        "Paired. {}a change of x needs a restart",
+        messages::RELOAD_REFUSED
+    ));
+    let refused = OnDisk::look(&site, Some(&needs_restart));
+    assert_eq!(refused.refusal.as_deref(), Some("a change of x needs a restart"));
+    std::fs::write(&file, "[refresh]\nminvalidity = \"1s\"\n").unwrap();
+    for unit in [None, Some(&needs_restart)] {
+        let refused = OnDisk::look(&site, unit);
+        let why = refused.refusal.clone().unwrap();
+        assert!(why.contains("config.toml:2") && why.contains("did you mean"), "{why}");
+        let status = paired().with(refused);
+        let told = format!("\nThe configuration on disk is refused, the previous one is in force: {why}.\n");
+        assert!(status.text(0).ends_with(&told), "{}", status.text(0));
+        assert_eq!(status.exit(), Exit::Ok);
+    }
 }
