@@ -34,7 +34,7 @@ pub(crate) fn invite(say: &Say, stage: &Stage) {
         ),
         (
             "The code as a picture",
-            call("Pairing", "GetQrCode 'a{sv}' 1 format s svg"),
+            format!("{} --bus {address} qr --svg -", stage.binaries.tool.display()),
         ),
         (
             "Approve it",

@@ -112,6 +112,8 @@ pub struct Access {
 pub struct Principals {
     pub uids: Vec<u32>,
     pub gids: Vec<u32>,
+    /// Groups that are named and do not exist.
+    pub unknown_groups: Vec<String>,
 }
 
 // `[refresh]`.

@@ -266,10 +266,14 @@ fn principals(
         match principal {
             Principal::Gid(gid) => found.gids.push(gid),
             Principal::Uid(uid) => found.uids.push(uid),
-            Principal::Group(name) => match accounts.group_named(&name) {
-                Some(group) => found.gids.push(group.gid),
-                None => unknown("group", &name),
-            },
+            Principal::Group(name) => {
+                if let Some(group) = accounts.group_named(&name) {
+                    found.gids.push(group.gid);
+                } else {
+                    unknown("group", &name);
+                    found.unknown_groups.push(name);
+                }
+            }
             Principal::User(name) => match accounts.user_named(&name) {
                 Some(user) => found.uids.push(user.uid),
                 None => unknown("user", &name),

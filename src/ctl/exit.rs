@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::process::ExitCode;
 
+use super::access::DENIED;
 use c2c_auth_client::proxy::ERRORS;
 
 /// The exit codes, which scripts act on. They are documented in `--help`, and numbers never change.
@@ -133,12 +134,7 @@ impl From<zbus::Error> for Failure {
                 Self::new(exit, text + cure(word_of(&error)))
             }
             zbus::Error::FDO(known) => match known.as_ref() {
-                fdo::Error::AccessDenied(text) | fdo::Error::AuthFailed(text) => Self::new(
-                    Exit::Denied,
-                    format!(
-                        "access denied ({text}); run this as root, or as a user who has the role in [access] of the configuration"
-                    ),
-                ),
+                fdo::Error::AccessDenied(_) | fdo::Error::AuthFailed(_) => Self::new(Exit::Denied, DENIED),
                 fdo::Error::NoReply(_) | fdo::Error::Disconnected(_) => silent(),
                 fdo::Error::ServiceUnknown(_)
                 | fdo::Error::NameHasNoOwner(_)

@@ -17,6 +17,7 @@ use zbus::Connection;
 use crate::messages::contract::BusAddress;
 use crate::system::harden;
 
+mod access;
 mod args;
 mod check;
 mod complete;
@@ -34,6 +35,7 @@ mod status;
 mod systemd;
 mod watch;
 
+use access::{Caller, DENIED};
 use args::{Args, Command};
 use c2c_auth_client::proxy;
 use connect::{connect_to_look, connect_warned};
@@ -68,20 +70,32 @@ pub fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<Exit, Failure> {
+    let done = carry_out(&args).await;
+    done.map_err(|failure| match failure.exit {
+        // What a command says of itself stands.
+        Exit::Denied if failure.sentence.contains(DENIED) => {
+            let told = access::refusal(&Site::host(), &args.command, &Caller::this());
+            Failure::new(Exit::Denied, failure.sentence.replacen(DENIED, &told, 1))
+        }
+        _ => failure,
+    })
+}
+
+async fn carry_out(args: &Args) -> Result<Exit, Failure> {
     let bus = &args.bus;
     match args.command {
         Command::Help => print(&spec::help()).map(|()| Exit::Ok),
         Command::Version => print(concat!("c2c-authctl ", env!("CARGO_PKG_VERSION"), "\n")).map(|()| Exit::Ok),
-        Command::Provision(wanted) => provision::provision(&wanted),
+        Command::Provision(ref wanted) => provision::provision(wanted),
         Command::Status { json } => status(bus, json).await,
         Command::Check { json, offline } => check::check(bus, json, offline).await,
-        Command::FactoryReset(wanted) => reset::factory_reset(bus, &wanted).await,
+        Command::FactoryReset(ref wanted) => reset::factory_reset(bus, wanted).await,
         Command::Pair { replace } => pair::pair(&connect_warned(bus).await?, replace).await,
         Command::Complete => complete::complete(&connect_warned(bus).await?).await,
         Command::Cancel => cancel(&connect_warned(bus).await?).await,
         Command::Unpair { yes } => unpair(&connect_warned(bus).await?, yes).await,
         Command::Token { min_validity } => token(&connect_warned(bus).await?, min_validity).await,
-        Command::Qr(wanted) => qr::qr(&connect_warned(bus).await?, &wanted).await,
+        Command::Qr(ref wanted) => qr::qr(&connect_warned(bus).await?, wanted).await,
         Command::Watch { json } => watch::watch(bus, json).await,
     }
 }

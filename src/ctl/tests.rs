@@ -267,6 +267,14 @@ fn errors_of_the_daemon_have_their_exit_codes() {
 }
 
 #[test]
+fn the_bus_says_nothing_of_its_rules_through_us() {
+    assert_eq!(
+        Failure::from(error("org.freedesktop.DBus.Error.AccessDenied")).sentence,
+        access::DENIED
+    );
+}
+
+#[test]
 fn the_daemons_own_text_is_what_is_told() {
     assert_eq!(
         Failure::from(error("org.cameratocloud.Auth1.Error.Offline")).sentence,
@@ -315,4 +323,46 @@ fn daemon_and_clients_call_everything_by_one_name() {
     use c2c_auth_client::proxy;
     assert_eq!((proxy::NAME, proxy::PATH), (NAME, OBJECT));
     assert_eq!(proxy::INTERFACES, [PAIRING, TOKENS, DEVICE]);
+}
+
+/// What the documents say to type is understood.
+#[test]
+fn every_command_of_the_documents_is_one() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let docs = std::fs::read_dir(root.join("docs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let pages = docs.chain(["README.md", "systemd/c2c-authd.catalog"].map(|name| root.join(name)));
+    let mut seen = 0;
+    for page in pages.filter(|path| path.extension().is_some_and(|kind| kind == "md" || kind == "catalog")) {
+        let text = std::fs::read_to_string(&page).unwrap();
+        let mut in_code = false;
+        for line in text.lines() {
+            in_code ^= line.starts_with("```");
+            let typed: Vec<_> = if in_code {
+                line.split(['|', '&', ';']).collect()
+            } else {
+                line.split('`').skip(1).step_by(2).collect()
+            };
+            for command in typed
+                .iter()
+                .filter_map(|part| part.trim_start_matches(['#', ' ']).strip_prefix("c2c-authctl "))
+            {
+                let words = command.split(" #").next().unwrap_or_default();
+                // "--x DIR", "\u{2026}" and "|" stand for something.
+                let stands = |word: &&str| !word.contains(['\u{2026}', '[', '<', '"']);
+                let words: Vec<_> = words.split_whitespace().take_while(stands).collect();
+                let Err(failure) = Args::parse(words.iter().map(Into::into)) else {
+                    seen += 1;
+                    continue;
+                };
+                // An option may be named without its value, or with a word that stands for one.
+                let open = ["DIR", "FILE", "KEY", "N", "D", "ID"];
+                let is_open =
+                    words.iter().any(|word| open.contains(word)) || failure.sentence.contains("missing argument");
+                assert!(is_open, "{}: {command}: {failure}", page.display());
+            }
+        }
+    }
+    assert!(seen > 20, "only {seen} were found");
 }

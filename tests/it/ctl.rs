@@ -2,6 +2,7 @@
 //! script learns from it.
 
 mod onlooker;
+mod refused;
 mod terminal;
 mod verdicts;
 

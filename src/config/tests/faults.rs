@@ -131,10 +131,11 @@ fn warnings_tell_what_is_allowed_but_probably_not_meant() {
     for word in ["MAC", "refresh.replay-after", "no-such-group-here", "no-such-user-here"] {
         assert!(told.contains(word), "{word}: {told}");
     }
-    assert_eq!(
-        (config.access.ui, config.access.uploader),
-        (Principals::default(), Principals::default())
-    );
+    let ui = Principals {
+        unknown_groups: vec!["no-such-group-here".to_owned()],
+        ..Principals::default()
+    };
+    assert_eq!((config.access.ui, config.access.uploader), (ui, Principals::default()));
 }
 
 #[test]

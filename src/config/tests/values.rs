@@ -14,14 +14,15 @@ fn roles_are_groups_users_and_numbers_and_may_be_empty() {
         config.access.ui,
         Principals {
             uids: vec![],
-            gids: vec![71, 1001, 1002]
+            gids: vec![71, 1001, 1002],
+            ..Principals::default()
         }
     );
     assert_eq!(
         config.access.uploader,
         Principals {
             uids: vec![70, 1003],
-            gids: vec![]
+            ..Principals::default()
         }
     );
     assert_eq!(good("[access]\nuploader = []\n").access.uploader, Principals::default());

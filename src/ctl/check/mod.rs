@@ -117,7 +117,7 @@ pub(super) async fn check(bus: &BusAddress, json: bool, offline: bool) -> Result
     secrets::secrets(&site, config.as_ref(), &mut found);
     local::state(&site, config.as_ref(), &mut found);
     service::bus_files(&site, config.as_ref(), &mut found);
-    service::unit_and_daemon(bus, &mut found).await;
+    service::unit_and_daemon(&site, bus, &mut found).await;
     local::clock(&mut found);
     if let Some(config) = config.filter(|_| !offline) {
         server::server(&config, &mut found).await;

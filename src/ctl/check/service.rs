@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use super::Finding;
 use crate::config::Config;
+use crate::ctl::access::{self, Caller};
+use crate::ctl::args::Command;
 use crate::ctl::connect::connect_to_look;
 use crate::ctl::exit::Exit;
 use crate::ctl::site::Site;
@@ -89,7 +91,7 @@ fn policies_in(directory: &std::path::Path) -> Vec<(PathBuf, String)> {
 }
 
 /// Systemd's word first: it tells why nobody answers.
-pub(super) async fn unit_and_daemon(bus: &BusAddress, found: &mut Vec<Finding>) {
+pub(super) async fn unit_and_daemon(site: &Site, bus: &BusAddress, found: &mut Vec<Finding>) {
     let unit = Unit::read();
     found.push(match &unit {
         None => Finding::warn(
@@ -109,7 +111,15 @@ pub(super) async fn unit_and_daemon(bus: &BusAddress, found: &mut Vec<Finding>) 
     found.push(match status {
         Ok(status) => answered(&status),
         Err(failure) if failure.exit == Exit::Denied => {
-            Finding::warn("daemon", "it refuses this user", "Run this as root")
+            let check = Command::Check {
+                json: false,
+                offline: false,
+            };
+            Finding::warn(
+                "daemon",
+                access::refusal(site, &check, &Caller::this()),
+                "Or run this as root",
+            )
         }
         Err(failure) => Finding::fail("daemon", failure.sentence, ""),
     });
