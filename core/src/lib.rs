@@ -126,7 +126,7 @@ pub use record::{
 };
 pub use remedy::{Remedy, remedy};
 pub use snapshot::{DeviceInfo, ErrorWord, PairingState, Reason, Snapshot, TokenState};
-pub use time::{BootId, BootTime, ClockTrust, Now, WallTime};
+pub use time::{Boot, BootId, BootTime, ClockTrust, Now, WallTime};
 pub use token::{
     AccessToken, AuthorizationCode, CodeVerifier, DeviceCode, Generation, GrantId, RefreshToken, Secret,
     StateParameter, TOKEN_MAX, UserCode,
@@ -159,7 +159,7 @@ impl Core {
     pub fn boot(
         policy: Policy,
         provisioning: Provisioning,
-        boot: BootId,
+        boot: Boot,
         stored: Stored,
         now: Now,
         out: &mut Effects,

@@ -1,17 +1,17 @@
 //! The core's settings: its device, its policy and its boot.
 
-use crate::{BootId, CallError, Policy, Provisioning, Reason};
+use crate::{Boot, BootId, CallError, Policy, Provisioning, Reason};
 
 /// Configuration, provisioning and the boot that this process belongs to. Only the policy changes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Setup {
     policy: Policy,
     provisioning: Provisioning,
-    boot: BootId,
+    boot: Boot,
 }
 
 impl Setup {
-    pub(super) const fn new(policy: Policy, provisioning: Provisioning, boot: BootId) -> Self {
+    pub(super) const fn new(policy: Policy, provisioning: Provisioning, boot: Boot) -> Self {
         Self {
             policy,
             provisioning,
@@ -28,7 +28,12 @@ impl Setup {
     }
 
     pub(super) const fn boot(&self) -> BootId {
-        self.boot
+        self.boot.id
+    }
+
+    /// Whether an instant of another id is surely of another boot.
+    pub(super) const fn tells_boots_apart(&self) -> bool {
+        self.boot.shared
     }
 
     /// True if everything is there that pairing and refreshing need.

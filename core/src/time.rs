@@ -96,6 +96,24 @@ pub struct Now {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct BootId(pub [u8; 16]);
 
+/// The boot that a process belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Boot {
+    /// Under which this process stores instants.
+    pub id: BootId,
+    /// A process that began earlier in this boot had the same id. If not, an instant of another id
+    /// may be of a moment before this process began.
+    pub shared: bool,
+}
+
+impl Boot {
+    /// A boot that the kernel names.
+    #[must_use]
+    pub const fn named(id: BootId) -> Self {
+        Self { id, shared: true }
+    }
+}
+
 /// Decides whether the system clock may be believed.
 ///
 /// Not before the floor (the later of the build date and the last known good time), and not

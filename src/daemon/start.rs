@@ -135,8 +135,8 @@ fn prepare(config: Config) -> Result<Prepared, StartError> {
     let provisioning = boot::provisioning(&config, &provisioned);
     let provider = config.provider_with(provisioned.client_secret)?;
 
-    let boot_id = clock::boot_id(Path::new(clock::KERNEL_BOOT_ID), directories.runtime.as_deref());
-    let (store, stored) = boot::open_store(&config, &provider, provisioned.state_key, directories, boot_id)?;
+    let this_boot = clock::boot(Path::new(clock::KERNEL_BOOT_ID), directories.runtime.as_deref());
+    let (store, stored) = boot::open_store(&config, &provider, provisioned.state_key, directories, this_boot.id)?;
     let mut clock = Clock::new(boot::stored_floor(&stored));
     let floor = Arc::new(FloorClock::new(clock.floor()));
     let tls = TlsSettings {
@@ -148,7 +148,7 @@ fn prepare(config: Config) -> Result<Prepared, StartError> {
     let mut effects = Effects::new();
     let now = clock.now();
     floor.set(clock.floor(), now.wall.is_some());
-    let core = Core::boot(config.policy(), provisioning, boot_id, stored, now, &mut effects);
+    let core = Core::boot(config.policy(), provisioning, this_boot, stored, now, &mut effects);
     Ok(Prepared {
         config,
         client,

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use c2c_auth_core::{BootId, BootTime, ClockTrust, Now, WallTime};
+use c2c_auth_core::{Boot, BootId, BootTime, ClockTrust, Now, WallTime};
 
 /// No clock that is earlier than this can be right: the software did not exist yet.
 ///
@@ -159,24 +159,25 @@ pub(crate) const KERNEL_BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// Which boot this is: by the kernel, else by a random id kept in the runtime directory (which does
 /// not survive a boot, but survives the daemon), else random, so that every start looks like a new
 /// boot and no flow is resumed.
-pub(crate) fn boot_id(kernel: &Path, runtime: Option<&Path>) -> BootId {
-    if let Some(id) = read_id(kernel) {
-        return id;
-    }
-    let Some(file) = runtime.map(|directory| directory.join("boot-id")) else {
-        return random_id();
-    };
-    if let Some(id) = read_id(&file) {
-        return id;
+///
+/// An id that is drawn now is shared with no earlier process. Most often there was none in this
+/// boot; but the runtime directory may have been emptied, or could not be written before.
+pub(crate) fn boot(kernel: &Path, runtime: Option<&Path>) -> Boot {
+    let file = runtime.map(|directory| directory.join("boot-id"));
+    if let Some(id) = read_id(kernel).or_else(|| file.as_deref().and_then(read_id)) {
+        return Boot { id, shared: true };
     }
     let id = random_id();
-    if let Err(error) = write_id(&file, id) {
+    if let Some(file) = file
+        && let Err(error) = write_id(&file, id)
+    {
         tracing::warn!(
-            "cannot keep the boot id in {}: {error}; a restart will not resume a pairing in progress",
+            "cannot keep the boot id in {}: {error}; a restart will not resume a pairing in progress, and will wait \
+             longer to send a refresh again whose answer was lost",
             file.display()
         );
     }
-    id
+    Boot { id, shared: false }
 }
 
 fn random_id() -> BootId {

@@ -385,7 +385,7 @@ fn boot(
         Core::boot(
             scenario.policy.clone(),
             scenario.provisioning,
-            boot_id(world.boot),
+            crate::Boot::named(boot_id(world.boot)),
             stored,
             now,
             effects,

@@ -116,12 +116,14 @@ impl Core {
             .replay_after
             .saturating_mul(factor)
             .min(RESEND_CAP.max(self.setup.policy().replay_after));
-        // In another boot nobody knows how long ago the send was; the server has given up on it by
-        // then at the latest.
+        // In another boot the server has given up on the send by then at the latest. Where boots
+        // cannot be told apart, the send may be of a moment before the start.
         let from = if mark.boot == self.setup.boot() {
             mark.at
-        } else {
+        } else if self.setup.tells_boots_apart() {
             BootTime::default()
+        } else {
+            self.refresh.mark_found
         };
         from.after(wait)
     }

@@ -68,7 +68,7 @@ impl Fixture {
     /// Switched on in another boot, whose wall clock shows this many seconds since [`EPOCH`], if it
     /// is to be trusted.
     pub(super) fn power_on(policy: Policy, stored: Stored, boot: u8, wall: Option<u64>) -> Self {
-        let boot = BootId([boot; 16]);
+        let boot = Boot::named(BootId([boot; 16]));
         Self::start_on(policy, Provisioning::Ready, stored, boot, 5_000, wall, true)
     }
 
@@ -80,7 +80,18 @@ impl Fixture {
         at: u64,
         wall: bool,
     ) -> Self {
+        let boot = Boot::named(boot);
         Self::start_on(policy, provisioning, stored, boot, at, wall.then_some(0), true)
+    }
+
+    /// The process ends, and another one starts after this time in a boot that has no identity.
+    pub(super) fn restart_without_identity(&self, id: u8, after: Duration) -> Self {
+        let boot = Boot {
+            id: BootId([id; 16]),
+            shared: false,
+        };
+        let at = self.now.after(after).as_millis();
+        Self::start_on(policy(), Provisioning::Ready, self.stored(), boot, at, Some(0), true)
     }
 
     /// A start on a disk that fails.
@@ -89,7 +100,7 @@ impl Fixture {
             policy(),
             Provisioning::Ready,
             stored,
-            BOOT,
+            Boot::named(BOOT),
             at.as_millis() + 1,
             Some(0),
             false,
@@ -100,7 +111,7 @@ impl Fixture {
         policy: Policy,
         provisioning: Provisioning,
         stored: Stored,
-        boot: BootId,
+        boot: Boot,
         at: u64,
         wall: Option<u64>,
         disk_works: bool,

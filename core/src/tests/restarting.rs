@@ -152,6 +152,29 @@ fn after_a_crash_the_wait_counts_from_the_restart_because_the_post_may_have_left
 }
 
 #[test]
+fn without_a_boot_identity_a_lost_answer_is_sent_again_forty_seconds_after_the_start() {
+    let mut fixture = Fixture::paired();
+    fixture.advance(secs(28_800 * 83 / 100));
+    fixture.prepare(PrepareAnswer::Ready);
+    for start in 2..7 {
+        fixture = fixture.restart_without_identity(start, secs(2));
+        fixture.probed(ProbeAnswer::Rejected);
+        fixture.get_token(None);
+        fixture.advance(Duration::from_millis(500));
+        assert!(
+            !fixture.out(is_prepare),
+            "start {start}: the first request may still be at the server"
+        );
+    }
+    fixture.advance(Duration::from_millis(39_400));
+    assert!(!fixture.out(is_prepare));
+    fixture.advance(Duration::from_millis(100));
+    assert!(fixture.out(is_prepare));
+    let sends = fixture.on_disk().mark.map(|mark| mark.sends);
+    assert_eq!(sends, Some(1), "no start counts as a send");
+}
+
+#[test]
 fn after_falling_back_no_generation_is_used_twice() {
     let mut fixture = Fixture::paired();
     let mut stored = fixture.stored();

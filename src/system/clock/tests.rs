@@ -105,16 +105,20 @@ fn the_kernels_boot_id_wins() {
     let dir = tempfile::tempdir().unwrap();
     let kernel = dir.path().join("kernel");
     fs::write(&kernel, "bc9332ab-1e80-4574-b70c-9a3ef21cec8e\n").unwrap();
-    let id = boot_id(&kernel, Some(dir.path()));
-    assert_eq!(id.0[..4], [0xbc, 0x93, 0x32, 0xab]);
-    assert!(!dir.path().join("boot-id").exists());
+    let found = boot(&kernel, Some(dir.path()));
+    assert_eq!(found.id.0[..4], [0xbc, 0x93, 0x32, 0xab]);
+    assert!(found.shared && !dir.path().join("boot-id").exists());
 }
 
 #[test]
 fn a_hidden_boot_id_is_replaced_by_one_that_survives_a_restart() {
     let dir = tempfile::tempdir().unwrap();
-    let first = boot_id(Path::new("/nonexistent"), Some(dir.path()));
-    assert_eq!(boot_id(Path::new("/nonexistent"), Some(dir.path())), first);
+    let first = boot(Path::new("/nonexistent"), Some(dir.path()));
+    assert!(!first.shared, "no process before this one had it");
+    let again = boot(Path::new("/nonexistent"), Some(dir.path()));
+    assert_eq!((again.id, again.shared), (first.id, true));
+    fs::remove_file(dir.path().join("boot-id")).unwrap();
+    assert!(!boot(Path::new("/nonexistent"), Some(dir.path())).shared);
 }
 
 #[test]
@@ -122,18 +126,19 @@ fn a_damaged_boot_id_is_replaced() {
     let dir = tempfile::tempdir().unwrap();
     for junk in ["", "+0000000000000000000000000000000", "zz", "\u{0}"] {
         fs::write(dir.path().join("boot-id"), junk).unwrap();
-        let id = boot_id(Path::new("/nonexistent"), Some(dir.path()));
-        assert_eq!(
-            boot_id(Path::new("/nonexistent"), Some(dir.path())),
-            id,
-            "after {junk:?}"
-        );
+        let drawn = boot(Path::new("/nonexistent"), Some(dir.path()));
+        let again = boot(Path::new("/nonexistent"), Some(dir.path()));
+        assert_eq!(again.id, drawn.id, "after {junk:?}");
+        assert!(!drawn.shared && again.shared);
     }
 }
 
 #[test]
 fn with_neither_source_every_start_is_a_new_boot() {
     let nowhere = Path::new("/nonexistent");
-    assert_ne!(boot_id(nowhere, None), boot_id(nowhere, None));
-    assert_ne!(boot_id(nowhere, Some(nowhere)), boot_id(nowhere, Some(nowhere)));
+    for runtime in [None, Some(nowhere)] {
+        let starts = [boot(nowhere, runtime), boot(nowhere, runtime)];
+        assert_ne!(starts[0].id, starts[1].id);
+        assert!(starts.iter().all(|start| !start.shared));
+    }
 }
