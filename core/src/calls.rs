@@ -255,7 +255,7 @@ impl Core {
 
     /// After `Shutdown`: whether all that must not be cut has ended. Says so once.
     pub(super) fn drain(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.may_start() || self.busy() {
+        if self.may_start() || self.busy() || self.is_unsaved() {
             return false;
         }
         self.calls.end(cx);

@@ -212,6 +212,12 @@ impl Core {
         self.published.deadline()
     }
 
+    /// Whether memory holds what the state directory did not take.
+    #[must_use]
+    pub fn is_unsaved(&self) -> bool {
+        self.storage.is_unsaved()
+    }
+
     /// The visible state.
     #[must_use]
     pub const fn snapshot(&self) -> &Snapshot {

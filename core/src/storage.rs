@@ -8,6 +8,8 @@
 //! Invariant: writes are answered in order (D2), so that the newest unanswered one tells what the
 //! disk will hold.
 
+mod files;
+
 use std::time::Duration;
 
 use super::backoff::{Cause, Retry};
@@ -16,10 +18,15 @@ use crate::{
     Body, BootTime, CallError, Context, Core, Effect, ErrorWord, Kept, LogEvent, OpId, PairingRecord, Reason, Record,
     Slots, Store,
 };
+use files::{File, FileState, What, Write};
 
 /// Longest wait between tries to write what the disk did not take: it may be a pair that the next
 /// power cut would take.
 const DISK_CAP: Duration = Duration::from_secs(60);
+
+/// Wait between these tries while the process ends: it has a minute, and a disk that is busy or
+/// being remounted takes seconds.
+const DRAIN_RETRY: Duration = Duration::from_secs(2);
 
 /// The records on their way to disk, and what is known of the files there.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -29,47 +36,14 @@ pub(super) struct Storage {
     record: File,
     revocations: File,
     flow: File,
+    /// The pace of what the state directory did not take.
     retry: Retry,
+    failed_at: BootTime,
     /// The sends that the last record written by this process counts. The record may hold a mark of
     /// which memory knows that the server answered it.
     sends: u32,
     /// One of these sends was not made, and a crash would find it.
     unsent_mark: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Write {
-    op: OpId,
-    what: What,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum What {
-    Record(Pending),
-    Revocations,
-    Flow,
-}
-
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct File {
-    /// Once the writes under way are done.
-    state: FileState,
-    /// Should the last of them fail.
-    on_failure: FileState,
-}
-
-/// The knowledge about a file's content.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-enum FileState {
-    #[default]
-    Absent,
-    /// It holds what memory holds.
-    UpToDate,
-    /// One generation of the record holds the tokens that memory holds, and the other is to follow.
-    OneGeneration,
-    /// Anything between then and now: the last write failed, or a start found what memory holds
-    /// elsewhere.
-    Unknown,
 }
 
 /// Which tokens a record carries.
@@ -78,16 +52,6 @@ pub(super) enum Tokens {
     /// Those of the record before it.
     Same,
     New,
-}
-
-impl What {
-    const fn same_file(self, other: Self) -> bool {
-        match self {
-            Self::Record(_) => matches!(other, Self::Record(_)),
-            Self::Revocations => matches!(other, Self::Revocations),
-            Self::Flow => matches!(other, Self::Flow),
-        }
-    }
 }
 
 impl Storage {
@@ -195,6 +159,24 @@ impl Storage {
         self.record_behind() || self.revocations_unknown()
     }
 
+    /// Memory holds a record or a list of revocations that no file in the state directory may hold.
+    pub(super) fn is_unsaved(&self) -> bool {
+        self.record_unknown() || self.revocations_unknown()
+    }
+
+    /// The other generation is to follow at once, whatever other files do.
+    fn second_follows(&self) -> bool {
+        self.record.state == FileState::OneGeneration && !self.record.failing
+    }
+
+    const fn state_fails(&self) -> bool {
+        self.record.failing || self.revocations.failing
+    }
+
+    const fn any_fails(&self) -> bool {
+        self.state_fails() || self.flow.failing
+    }
+
     /// The tombstone failed: one of the two generations may hold it.
     pub(super) fn tombstone_failed(&mut self) {
         self.record.state = FileState::Unknown;
@@ -244,6 +226,9 @@ impl Storage {
             What::Revocations => &mut self.revocations,
             What::Flow => &mut self.flow,
         };
+        if last {
+            file.failing = !ok;
+        }
         if last && !ok {
             file.state = file.on_failure;
         }
@@ -251,61 +236,49 @@ impl Storage {
     }
 }
 
-impl File {
-    /// A write of the whole file is asked for.
-    const fn write(&mut self, something: bool) {
-        self.state = if something {
-            FileState::UpToDate
-        } else {
-            FileState::Absent
-        };
-        self.on_failure = FileState::Unknown;
-    }
-}
-
 impl Core {
     pub(super) fn stored(&mut self, cx: &mut Context<'_>, op: OpId, ok: bool) {
+        let failed_before = self.storage.any_fails();
         let Some((what, last)) = self.storage.answered(op, ok) else {
             return;
         };
+        if last {
+            self.disk_answered(cx, what, ok, failed_before);
+        }
         match what {
-            What::Record(purpose) => {
-                if last {
-                    self.disk_answered(cx, ok);
-                }
-                match purpose {
-                    Pending::Nothing => {}
-                    Pending::IntentMark => self.marked(cx, ok),
-                    // I1's one exception: where the disk fails, memory serves, and writing is
-                    // retried until it works.
-                    Pending::RefreshedPair => self.adopt_replacement(cx),
-                    Pending::NewPairing => self.pairing_stored(cx),
-                    Pending::Tombstone => self.tombstone_stored(cx, ok),
-                }
-            }
-            What::Revocations => {
-                if last && (!ok || !self.storage.record_unknown()) {
-                    self.disk_answered(cx, ok);
-                }
-            }
-            What::Flow => {}
+            What::Record(purpose) => match purpose {
+                Pending::Nothing => {}
+                Pending::IntentMark => self.marked(cx, ok),
+                // I1's one exception: where the disk fails, memory serves, and writing is retried
+                // until it works.
+                Pending::RefreshedPair => self.adopt_replacement(cx),
+                Pending::NewPairing => self.pairing_stored(cx),
+                Pending::Tombstone => self.tombstone_stored(cx, ok),
+            },
+            What::Revocations | What::Flow => {}
         }
         self.durable(cx, op, ok);
     }
 
-    /// A write of the record or of the list of revocations was answered.
-    fn disk_answered(&mut self, cx: &mut Context<'_>, ok: bool) {
-        let retry = &mut self.storage.retry;
-        if ok {
-            if retry.failing().is_some() {
-                cx.log(LogEvent::StoreRecovered);
+    /// The last write of a file was answered. One entry tells each change between "all writes work"
+    /// and "one does not".
+    fn disk_answered(&mut self, cx: &mut Context<'_>, what: What, ok: bool, failed_before: bool) {
+        let storage = &mut self.storage;
+        match (failed_before, storage.any_fails()) {
+            (false, true) => cx.log(LogEvent::StoreFailed),
+            (true, false) => cx.log(LogEvent::StoreRecovered),
+            (false, false) | (true, true) => {}
+        }
+        if ok && !storage.state_fails() {
+            storage.retry.reset();
+        }
+        if !ok {
+            if what.is_state() {
+                storage.failed_at = cx.at();
+                storage
+                    .retry
+                    .failed(cx, CallError::StorageFailed, Cause::Refused, None, DISK_CAP);
             }
-            retry.reset();
-        } else {
-            if retry.failing().is_none() {
-                cx.log(LogEvent::StoreFailed);
-            }
-            retry.failed(cx, CallError::StorageFailed, Cause::Refused, None, DISK_CAP);
             self.fail_with(cx, ErrorWord::StorageFailed);
         }
     }
@@ -315,10 +288,19 @@ impl Core {
     pub(super) fn rewrite_due(&self, waited_for: bool) -> Option<BootTime> {
         let storage = &self.storage;
         let retry = &storage.retry;
-        // The second half of what was begun before the end.
-        let half = storage.record.state == FileState::OneGeneration && retry.failing().is_none();
-        let may = self.may_start() || (half && self.shutdown.is_draining());
-        (storage.behind() && !storage.writes_record() && may).then(|| {
+        if !storage.behind() || storage.writes_record() {
+            return None;
+        }
+        if storage.second_follows() {
+            return Some(BootTime::default());
+        }
+        if self.shutdown.is_draining() {
+            // The process ends. What no file holds is written until one does, or the driver waits
+            // no longer.
+            let failed = retry.failing().map(|_| storage.failed_at.after(DRAIN_RETRY));
+            return storage.is_unsaved().then(|| failed.unwrap_or_default());
+        }
+        self.may_start().then(|| {
             if waited_for {
                 retry.earliest_if_waiting()
             } else {
@@ -329,8 +311,12 @@ impl Core {
 
     /// Writes again what the disk did not take.
     pub(super) fn rewrite(&mut self, cx: &mut Context<'_>) {
+        let follows = self.storage.second_follows();
         if self.storage.record_behind() {
             self.store_current(cx, Tokens::Same);
+        }
+        if follows {
+            return;
         }
         if self.storage.revocations_unknown() {
             self.store_revocations(cx);

@@ -146,7 +146,12 @@ impl Daemon {
                     Done::default()
                 }
                 Input::DrainOver => {
-                    let sentence = "Ending with work unfinished: it took too long. The next start takes it up.";
+                    let sentence = if self.core.is_unsaved() {
+                        "Ending although the state directory did not take the last record, tried every 2 s. The next \
+                         start finds it in the runtime directory, unless the power is cut before."
+                    } else {
+                        "Ending with work unfinished: it took too long. The next start takes it up."
+                    };
                     entry::write(&Entry::new(Priority::Warning, journal::DRAIN_CUT, sentence));
                     break;
                 }

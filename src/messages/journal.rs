@@ -273,14 +273,15 @@ impl Entry {
                 Priority::Error,
                 STORE_FAILED,
                 format!(
-                    "The state directory cannot be written; tokens are kept in memory and writing is retried. {}.",
+                    "A file in the state or runtime directory cannot be written; tokens are kept in memory and writing \
+                     is retried. {}.",
                     messages::reason(Reason::StorageFailed).cure
                 ),
             ),
             LogEvent::StoreRecovered => Self::new(
                 Priority::Info,
                 STORE_RECOVERED,
-                "The state directory can be written again.",
+                "All files can be written again.",
             ),
             LogEvent::RefreshTokenAging { age } => Self::new(
                 Priority::Warning,

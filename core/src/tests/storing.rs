@@ -176,6 +176,134 @@ fn both_generations_are_written_before_the_daemon_ends() {
 }
 
 #[test]
+fn what_the_disk_does_not_take_during_the_end_is_tried_every_two_seconds() {
+    let pair = |fixture: &mut Fixture| fixture.refresh(RefreshAnswer::Granted(grant(2)));
+    let mut fixture = sent();
+    fixture.event(Event::Shutdown);
+    fixture.disk_works = false;
+    pair(&mut fixture);
+    assert!(!fixture.drained, "the pair is in memory alone");
+    for second in 1..=20 {
+        let before = fixture.stores;
+        fixture.advance(secs(1));
+        assert_eq!(fixture.stores - before, usize::from(second % 2 == 0), "{second}");
+    }
+    assert!(!fixture.drained && fixture.core.is_unsaved());
+    assert_eq!(failures(&fixture), 1);
+    fixture.disk_works = true;
+    fixture.advance(secs(2));
+    assert!(fixture.drained && !fixture.core.is_unsaved());
+    assert_eq!(fixture.durable().kept, Kept::Twice);
+    assert_eq!(fixture.access_on_disk(), "a2");
+}
+
+/// Its next regular try would come in a minute.
+#[test]
+fn what_failed_before_the_end_is_tried_at_once() {
+    let mut fixture = spilled();
+    fixture.advance(secs(3600));
+    fixture.disk_works = true;
+    fixture.event(Event::Shutdown);
+    fixture.advance(secs(2));
+    assert!(fixture.drained);
+    assert_eq!(fixture.durable().kept, Kept::Twice);
+}
+
+#[test]
+fn an_approval_a_tombstone_and_revocations_are_tried_again_during_the_end_too() {
+    let mut approved = Fixture::unpaired();
+    approved.start_pairing(false);
+    approved.show_code();
+    approved.advance(secs(5));
+    approved.event(Event::Shutdown);
+    approved.disk_works = false;
+    approved.poll(PollAnswer::Granted(grant(1)));
+    let mut unpaired = Fixture::paired();
+    unpaired.hold_stores = true;
+    unpaired.call(Command::Unpair);
+    unpaired.event(Event::Shutdown);
+    unpaired.disk_works = false;
+    unpaired.hold_stores = false;
+    unpaired.finish_store();
+    unpaired.event(Event::Tick);
+    for (name, mut fixture) in [("approved", approved), ("unpaired", unpaired)] {
+        assert!(!fixture.drained, "{name}");
+        fixture.disk_works = true;
+        fixture.advance(secs(4));
+        assert!(fixture.drained, "{name}");
+        assert!(
+            matches!(fixture.record.map(|record| record.body), Some(Body::Paired(_))),
+            "{name}"
+        );
+        assert_eq!(fixture.revocations, [], "{name}");
+    }
+}
+
+#[test]
+fn a_second_copy_that_fails_does_not_hold_up_the_end() {
+    let mut fixture = sent();
+    fixture.event(Event::Shutdown);
+    fixture.hold_stores = true;
+    fixture.refresh(RefreshAnswer::Granted(grant(2)));
+    fixture.finish_store();
+    fixture.disk_works = false;
+    fixture.finish_store();
+    assert!(fixture.drained, "the first stands");
+}
+
+fn told(fixture: &Fixture) -> Vec<bool> {
+    let of_disk = |event: &LogEvent| match event {
+        LogEvent::StoreFailed => Some(true),
+        LogEvent::StoreRecovered => Some(false),
+        _ => None,
+    };
+    fixture.events.iter().filter_map(of_disk).collect()
+}
+
+#[test]
+fn each_change_of_the_disk_is_told_once_whichever_file_it_is() {
+    let mut fixture = Fixture::unpaired();
+    fixture.start_pairing(false);
+    fixture.disk_works = false;
+    fixture.show_code();
+    assert_eq!(told(&fixture), [true], "the flow's file");
+    let word = fixture.core.snapshot().last_error.map(|(word, _)| word);
+    assert_eq!(word, Some(ErrorWord::StorageFailed));
+    fixture.advance(secs(5));
+    fixture.poll(PollAnswer::Granted(grant(1)));
+    assert_eq!(told(&fixture), [true], "the record too");
+    fixture.disk_works = true;
+    fixture.advance(secs(120));
+    fixture.call(Command::CancelPairing);
+    assert_eq!(told(&fixture), [true, false]);
+}
+
+#[test]
+fn a_record_that_fails_after_a_list_of_revocations_recovered_is_told_again() {
+    let mut fixture = Fixture::paired();
+    fixture.hold_stores = true;
+    fixture.call(Command::Unpair);
+    fixture.disk_works = false;
+    fixture.finish_store();
+    fixture.disk_works = true;
+    fixture.hold_stores = false;
+    fixture.finish_store();
+    fixture.advance(secs(120));
+    assert_eq!(told(&fixture), [true, false], "the revocations");
+    fixture.answer(is_revoke, Answer::Revoke(RevokeAnswer::Done));
+    fixture.start_pairing(false);
+    fixture.show_code();
+    fixture.advance(secs(5));
+    fixture.disk_works = false;
+    fixture.poll(PollAnswer::Granted(grant(2)));
+    assert_eq!(told(&fixture), [true, false, true]);
+    fixture.disk_works = true;
+    fixture.advance(secs(120));
+    fixture.call(Command::CancelPairing);
+    assert_eq!(told(&fixture), [true, false, true, false]);
+}
+
+#[test]
 fn a_mark_beside_the_same_pair_is_no_reason_to_write() {
     let fixture = sent();
     assert_eq!(fixture.durable().kept, Kept::Twice);

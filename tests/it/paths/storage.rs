@@ -128,6 +128,26 @@ fn calm(world: &mut Harness) {
     world.set(&[("refresh", "at", "75%")]);
 }
 
+#[tokio::test]
+async fn a_pair_that_comes_during_the_end_is_written_once_the_disk_takes_it() {
+    let (mut world, mut daemon, _user) = paired().await;
+    until_safe(&world, LIMIT).await;
+    let stall = Fault::Stall(Stage::AfterCommit, Pause::UntilReleased);
+    world.server.fault(Endpoint::Refresh, stall);
+    refresh(&mut world, &daemon).await;
+    world.seen(|truth| truth.counters().refreshes_committed == 1).await;
+    world.block_records(true);
+    daemon.terminate().unwrap();
+    let stopping = daemon.notifications().wait(|n| n.get("STOPPING") == Some("1"), LIMIT);
+    stopping.await.unwrap();
+    world.server.release();
+    let told = |line: &str| line.contains("store-failed");
+    daemon.wait_output(told, LIMIT).await.unwrap();
+    world.block_records(false);
+    assert_eq!(daemon.wait_exit(LIMIT).await.unwrap().code(), Some(0));
+    assert!(is_safe(&world, &after_power_off(&world)));
+}
+
 /// Overwrites four bytes of the newer generation.
 fn damage_newest(world: &Harness) {
     let sequence = |path: &PathBuf| {
