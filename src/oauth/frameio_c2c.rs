@@ -287,6 +287,13 @@ fn prepare(response: &HttpResponse) -> PrepareAnswer {
     }
 }
 
+/// Whether something in between may have answered for [`prepare`]: the API speaks JSON, in its
+/// errors too, and redirects nobody.
+pub(super) fn is_foreign(response: &HttpResponse) -> bool {
+    let is_own = response.status.is_success() || response.status.is_client_error();
+    !is_own || response.object().is_none()
+}
+
 /// The one place where a pairing can end. RFC 6749 §5.2 sends its errors with 400, `invalid_client`
 /// also with 401. The used up token and the forgotten device are Frame.io's own words. They are
 /// taken at exactly the status that goes with them.

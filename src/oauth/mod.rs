@@ -226,6 +226,17 @@ impl Provider {
         }
     }
 
+    /// Whether an answer to a `Prepare` does not look like this server's. The daemon takes any for a
+    /// proof of the connection; a person wants to know.
+    #[must_use]
+    pub(crate) fn is_foreign(&self, kind: Kind, response: &HttpResponse) -> bool {
+        match self {
+            Self::FrameioC2c(_) => kind == Kind::Prepare && frameio_c2c::is_foreign(response),
+            // Nothing is sent there.
+            Self::OauthDevice(_) | Self::OauthCode(_) => false,
+        }
+    }
+
     /// Why an answer of this kind came to no verdict. `carried`: the secrets of its request.
     #[must_use]
     pub(crate) fn dropped(&self, kind: Kind, response: &HttpResponse, carried: &[&Secret]) -> Dropped {

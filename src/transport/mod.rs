@@ -84,6 +84,8 @@ pub(crate) struct Outcome {
     pub dropped: Option<Dropped>,
     /// The server has nothing at this address, or has moved it.
     pub endpoint_not_found: bool,
+    /// It does not look like an answer of this server ([`Provider::is_foreign`]).
+    pub foreign: bool,
 }
 
 impl From<Answer> for Outcome {
@@ -94,6 +96,7 @@ impl From<Answer> for Outcome {
             answer,
             dropped: None,
             endpoint_not_found: false,
+            foreign: false,
         }
     }
 }
@@ -349,6 +352,7 @@ impl Client {
             answer,
             dropped,
             endpoint_not_found: matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308 | 404 | 405 | 410),
+            foreign: self.provider.is_foreign(kind, response),
         }
     }
 

@@ -81,6 +81,13 @@ fn judge(
 ) {
     let because = heard.map_or_else(String::new, |heard| format!(" ({heard})"));
     let fault = match &outcome.answer {
+        Answer::Prepare(PrepareAnswer::Ready) if outcome.foreign => {
+            found.push(Finding::ok("tls", format!("{host} is trusted")));
+            let what = "something in between answered instead of the server: a login page of this network?";
+            let cure = "Log in to the network, or use another; and compare provider.base-uri with the server's address";
+            // Its clock is anybody's.
+            return found.push(Finding::fail("server", what, cure));
+        }
         Answer::Prepare(PrepareAnswer::Ready) => {
             found.push(Finding::ok("tls", format!("{host} is trusted and answers")));
             None
@@ -227,6 +234,21 @@ mod tests {
         assert_eq!(verdict(1_000_030), Some(("clock", Verdict::Ok)));
         assert_eq!(verdict(999_500), Some(("clock", Verdict::Warn)));
         assert_eq!(verdict(2_000_000), Some(("clock", Verdict::Fail)));
+    }
+
+    #[test]
+    fn a_page_that_answers_for_the_server_is_neither_the_server_nor_a_clock() {
+        let outcome = Outcome {
+            date: Some(WallTime::from_secs(2_000_000)),
+            foreign: true,
+            ..Outcome::from(Answer::Prepare(PrepareAnswer::Ready))
+        };
+        let mut found = Vec::new();
+        judge("example.org", &outcome, None, None, 1_000_000, &mut found);
+        let last = found.pop().map(|last| (last.check, last.verdict, last.what));
+        let what = "something in between answered instead of the server: a login page of this network?".to_owned();
+        assert_eq!(last, Some(("server", Verdict::Fail, what)));
+        assert!(found.iter().all(|finding| finding.check != "clock"), "{found:?}");
     }
 
     #[test]

@@ -190,3 +190,31 @@ fn an_answer_that_a_cache_kept_tells_no_time() {
     assert_eq!(response(200, &[date, ("age", "0"), ("age", "9")], b"").date(), None);
     assert_eq!(response(200, &[date], b"").date_of_shared(), passed_on.date());
 }
+
+#[test]
+fn an_answer_that_is_not_the_apis_own_is_told_from_one_that_is() {
+    let is_foreign = |status, body: &str| {
+        let response = response(status, HTML, body.as_bytes());
+        provider_of(settings()).is_foreign(Kind::Prepare, &response)
+    };
+    for (status, body) in [
+        (200, "{\"status\":\"ok\"}"),
+        (200, "{\"ok\":true}"),
+        (404, DETAILED_401),
+        (401, DETAILED_401),
+    ] {
+        assert!(!is_foreign(status, body), "{status} {body}");
+    }
+    for (status, body) in [
+        (200, "<html>Log in</html>"),
+        (200, ""),
+        (200, "\"ok\""),
+        (204, ""),
+        (302, ""),
+        (307, "{\"status\":\"ok\"}"),
+        (403, "<html>Blocked</html>"),
+        (511, "{}"),
+    ] {
+        assert!(is_foreign(status, body), "{status} {body}");
+    }
+}
