@@ -102,51 +102,50 @@ impl Unit {
         Some(FailureCause { what, cure })
     }
 
+    /// The codes above 200 are systemd's (systemd.exec(5)): the daemon never ran, and what it said
+    /// last is of another start. So it is of one that hung.
     fn last_end(&self) -> (String, &'static str) {
-        let said = match self.status_text.as_str() {
-            "" => String::new(),
-            text => format!(": {text}"),
+        const JOURNAL: &str = "See the journal: journalctl -u c2c-authd";
+        let with_words = |what: &str| match self.status_text.as_str() {
+            "" => what.to_owned(),
+            text => format!("{what}: {text}"),
         };
         let (what, cure) = match (self.result.as_str(), self.exec_main_code, self.exec_main_status) {
-            (_, EXITED, CREDENTIALS) => {
+            (_, EXITED, CREDENTIALS) => (
+                "a credential could not be decrypted, so the daemon never ran",
                 // There are many causes, and what cures one loses the pairing with another.
-                let cure = "Run as root: c2c-authctl check. It names the file, the cause and the way out";
-                return (
-                    "a credential could not be decrypted, so the daemon never ran".to_owned(),
-                    cure,
-                );
-            }
-            (_, EXITED, 217) => {
-                let cure = "Run: systemd-sysusers. On a kernel without CONFIG_USER_NS: PrivateUsers=no in a drop-in of the unit";
-                let what = "the user c2c-authd does not exist, or the kernel has no user namespaces";
-                return (what.to_owned(), cure);
-            }
-            (_, EXITED, 203) => {
-                return (
-                    "/usr/bin/c2c-authd cannot be run".to_owned(),
-                    "Install the package again",
-                );
-            }
-            (_, EXITED, 78) => (
-                "its configuration or a secret is wrong",
-                "Fix it (see c2c-authd --check-config), then: systemctl restart c2c-authd",
+                "Run as root: c2c-authctl check. It names the file, the cause and the way out",
             ),
-            (_, EXITED, 77) => (
-                "owner or mode of a file or directory is wrong, or the bus refuses the name",
-                "Fix it (see journalctl -u c2c-authd), then: systemctl restart c2c-authd",
+            (_, EXITED, 226) => (
+                "its sandbox could not be made (226), so the daemon never ran: a path that the unit names is missing, or the kernel \
+                 lacks namespaces",
+                "Install the package again. The path is in the journal: journalctl -u c2c-authd",
             ),
-            (_, EXITED, 74) => (
-                "the state or runtime directory cannot be read or written",
-                "Check that its file system is mounted, is writable and has free space",
+            (_, EXITED, 217) => (
+                "the user c2c-authd does not exist, or the kernel has no user namespaces",
+                "Run: systemd-sysusers. On a kernel without CONFIG_USER_NS: PrivateUsers=no in a drop-in of the unit",
             ),
-            ("watchdog", ..) => {
-                let what = "it hung, and systemd's watchdog killed it";
-                return (what.to_owned(), "See the journal: journalctl -u c2c-authd");
+            (_, EXITED, 203) => ("/usr/bin/c2c-authd cannot be run", "Install the package again"),
+            ("watchdog", ..) => ("it hung, and systemd's watchdog killed it", JOURNAL),
+            (_, EXITED, 78) => {
+                let cure = "Fix it (see c2c-authd --check-config), then: systemctl restart c2c-authd";
+                return (with_words("its configuration or a secret is wrong"), cure);
             }
-            (_, EXITED, 75) => (
-                "what it needs is not there: the bus, its name, or a mount or name service",
-                "See the journal: journalctl -u c2c-authd, and: systemctl status dbus",
-            ),
+            (_, EXITED, 77) => {
+                let what = "owner or mode of a file or directory is wrong, or the bus refuses the name";
+                let cure = "Fix it (see journalctl -u c2c-authd), then: systemctl restart c2c-authd";
+                return (with_words(what), cure);
+            }
+            (_, EXITED, 74) => {
+                let what = "the state or runtime directory cannot be read or written";
+                let cure = "Check that its file system is mounted, is writable and has free space";
+                return (with_words(what), cure);
+            }
+            (_, EXITED, 75) => {
+                let what = "what it needs is not there: the bus, its name, or a mount or name service";
+                let cure = "See the journal: journalctl -u c2c-authd, and: systemctl status dbus";
+                return (with_words(what), cure);
+            }
             (result, code, status) => {
                 let end = if code == EXITED { "exit code" } else { "signal" };
                 // The limit stops the starts. It is not why they fail.
@@ -154,11 +153,10 @@ impl Unit {
                     "start-limit-hit" => "too often in a short time",
                     result => result,
                 };
-                let what = format!("it ended with {end} {status} ({result}){said}");
-                return (what, "See the journal: journalctl -u c2c-authd");
+                return (with_words(&format!("it ended with {end} {status} ({result})")), JOURNAL);
             }
         };
-        (format!("{what}{said}"), cure)
+        (what.to_owned(), cure)
     }
 }
 
@@ -246,6 +244,10 @@ mod tests {
             (dead("exit-code", 1, 77, ""), "owner or mode"),
             (dead("exit-code", 1, 74, ""), "directory"),
             (dead("exit-code", 1, 217, ""), "user"),
+            (
+                dead("exit-code", 1, 226, "Paired."),
+                "a path that the unit names is missing",
+            ),
             (dead("exit-code", 1, 203, ""), "cannot be run"),
             (dead("watchdog", 2, 6, ""), "watchdog"),
             (dead("exit-code", 1, 75, "no bus"), "no bus"),

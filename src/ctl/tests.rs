@@ -270,7 +270,7 @@ fn errors_of_the_daemon_have_their_exit_codes() {
 fn the_bus_says_nothing_of_its_rules_through_us() {
     assert_eq!(
         Failure::from(error("org.freedesktop.DBus.Error.AccessDenied")).sentence,
-        access::DENIED
+        DENIED
     );
 }
 

@@ -128,6 +128,7 @@ fn text_line(now: u64, changed: &Values) -> String {
         .iter()
         .filter_map(|name| Some((name, changed.get(*name)?)))
         .map(|(name, value)| match value {
+            serde_json::Value::String(text) if text.is_empty() => format!("{name} none"),
             serde_json::Value::String(text) if name.ends_with("-name") => format!("{name} {text:?}"),
             serde_json::Value::String(text) => format!("{name} {text}"),
             serde_json::Value::Bool(truth) => format!("{name} {}", if *truth { "yes" } else { "no" }),
@@ -143,7 +144,7 @@ fn text_line(now: u64, changed: &Values) -> String {
 }
 
 /// RFC 3339. Days to date after H. Hinnant's `civil_from_days`.
-fn utc(secs: u64) -> String {
+pub(super) fn utc(secs: u64) -> String {
     let (days, second) = (secs / 86_400, secs % 86_400);
     let days = days + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);

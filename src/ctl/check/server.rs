@@ -13,6 +13,7 @@ use tracing::{Event, Metadata, Subscriber};
 use super::Finding;
 use crate::config::Config;
 use crate::ctl::now;
+use crate::ctl::watch::utc;
 use crate::discovery::Client;
 use crate::messages;
 use crate::system::clock::Clock;
@@ -151,11 +152,34 @@ fn compare(ours: u64, theirs: u64) -> Finding {
     const CURE: &str = "Set it, or let it find a time server";
     let off = ours.abs_diff(theirs);
     let side = if ours < theirs { "behind" } else { "ahead of" };
+    let told = || {
+        format!(
+            "{} {side} the server's: here {}, there {}",
+            span(off),
+            utc(ours),
+            utc(theirs)
+        )
+    };
     match off {
         0..=FINE => Finding::ok(CHECK, "agrees with the server's"),
-        _ if off <= ODD => Finding::warn(CHECK, format!("{off} s {side} the server's"), CURE),
-        _ => Finding::fail(CHECK, format!("{off} s {side} the server's"), CURE),
+        _ if off <= ODD => Finding::warn(CHECK, told(), CURE),
+        _ => Finding::fail(CHECK, told(), CURE),
     }
+}
+
+/// A span of seconds in the two units that matter.
+fn span(seconds: u64) -> String {
+    let units = [("day", 86_400), ("hour", 3_600), ("minute", 60), ("second", 1)];
+    let mut rest = seconds;
+    let counted = units.map(|(unit, size)| {
+        let count = rest / size;
+        rest %= size;
+        (count, unit)
+    });
+    let told = counted.iter().skip_while(|(count, _)| *count == 0).take(2);
+    let told = told.filter(|(count, _)| *count > 0);
+    let told = told.map(|(count, unit)| format!("{count} {unit}{}", if *count == 1 { "" } else { "s" }));
+    told.collect::<Vec<_>>().join(" ")
 }
 
 /// Why a connection failed: the client says it to the log and nowhere else.
@@ -234,6 +258,24 @@ mod tests {
         assert_eq!(verdict(1_000_030), Some(("clock", Verdict::Ok)));
         assert_eq!(verdict(999_500), Some(("clock", Verdict::Warn)));
         assert_eq!(verdict(2_000_000), Some(("clock", Verdict::Fail)));
+    }
+
+    #[test]
+    fn a_clock_that_is_off_is_told_in_two_units_and_with_both_dates() {
+        for (seconds, told) in [
+            (61, "1 minute 1 second"),
+            (600, "10 minutes"),
+            (7_260, "2 hours 1 minute"),
+            (86_405, "1 day"),
+            (1_572_800, "18 days 4 hours"),
+        ] {
+            assert_eq!(span(seconds), told);
+        }
+        let line = compare(951_782_399, 951_782_399 + 1_572_800).what;
+        assert_eq!(
+            line,
+            "18 days 4 hours behind the server's: here 2000-02-28T23:59:59Z, there 2000-03-18T04:53:19Z"
+        );
     }
 
     #[test]
