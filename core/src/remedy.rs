@@ -40,21 +40,24 @@ pub const fn remedy(paired: bool, reason: Reason, generation: Generation) -> Opt
         | Reason::ForeignRecord
         | Reason::RecordDamaged => Some(Remedy::Pair),
         Reason::StorageFailed => Some(Remedy::Device),
-        // A flow that meets these shows them to the person who started it, and goes on by itself.
         Reason::TlsUntrusted if paired => Some(Remedy::Network),
         Reason::LocalFault if paired => Some(Remedy::Device),
         // A pairing always has a token, unless the server's cannot be used.
         Reason::ServerError if paired && generation.0 == Generation::NONE.0 => Some(Remedy::Server),
-        Reason::TlsUntrusted | Reason::LocalFault | Reason::ServerError => None,
+        // A flow that meets these goes on by itself, and shows them to the person who started it.
+        Reason::TlsUntrusted
+        | Reason::LocalFault
+        | Reason::ServerError
+        // These are ordinary for a camera, and end by themselves.
+        | Reason::Offline
+        | Reason::ClockNotSet
         // Nothing is wrong, or somebody decided so.
-        Reason::None
+        | Reason::None
         | Reason::NeverPaired
         | Reason::CodeExpired
         | Reason::Cancelled
         | Reason::Denied
         | Reason::GaveUp
         | Reason::Unpaired => None,
-        // It is ordinary for a camera, and ends by itself.
-        Reason::Offline | Reason::ClockNotSet => None,
     }
 }
