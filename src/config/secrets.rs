@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use rustix::fs::OFlags;
+use rustix::fs::{Access, OFlags, access};
 use zeroize::{Zeroize, Zeroizing};
 
 use c2c_auth_core::Secret;
@@ -96,22 +96,7 @@ fn read_cure(error: &io::Error) -> &'static str {
 /// # Errors
 /// It is there and cannot be used: 1–1024 visible ASCII characters, one line.
 pub(crate) fn client_secret(files: &SecretFiles, credentials: Option<&Path>) -> Result<Option<Secret>, SecretError> {
-    const WHAT: &str = "client secret";
-    let source = Place {
-        what: WHAT,
-        name: "client-secret",
-        file: files.client_secret.as_deref(),
-        credentials,
-    };
-    let Some((path, content)) = source.read()? else {
-        return Ok(None);
-    };
-    let secret = parse_client_secret(&content).map_err(|problem| SecretError::Content {
-        what: WHAT,
-        path,
-        problem,
-    })?;
-    Ok(Some(secret))
+    Place::of_client_secret(files, credentials).parsed(parse_client_secret)
 }
 
 /// Reads a client secret: 1–1024 visible ASCII characters, one line, with or without its line end.
@@ -134,22 +119,59 @@ pub(crate) fn parse_client_secret(content: &[u8]) -> Result<Secret, &'static str
 /// # Errors
 /// It is there and cannot be used: 32 bytes, raw or as base64, not all zero.
 pub(crate) fn state_key(files: &SecretFiles, credentials: Option<&Path>) -> Result<Option<StateKeyBytes>, SecretError> {
-    const WHAT: &str = "state key";
-    let source = Place {
-        what: WHAT,
-        name: "state-key",
-        file: files.state_key.as_deref(),
-        credentials,
-    };
-    let Some((path, content)) = source.read()? else {
-        return Ok(None);
-    };
-    let key = parse_state_key(&content).map_err(|problem| SecretError::Content {
-        what: WHAT,
-        path,
-        problem,
-    })?;
-    Ok(Some(key))
+    Place::of_state_key(files, credentials).parsed(parse_state_key)
+}
+
+/// Reads both as a start would, for a caller that may be another user than the daemon's, and
+/// creates nothing. Answers with the client secret, and with what such a caller cannot tell.
+///
+/// # Errors
+/// A fault that ends a start with 78.
+pub(crate) fn rehearse(
+    files: &SecretFiles,
+    credentials: Option<&Path>,
+    records_exist: bool,
+) -> Result<(Option<Secret>, Vec<String>), SecretError> {
+    let mut unseen = Vec::new();
+    let secret = seen(
+        Place::of_client_secret(files, credentials)
+            .of_any_owner()
+            .parsed(parse_client_secret),
+        &mut unseen,
+    )?;
+    let before = unseen.len();
+    let key = seen(
+        Place::of_state_key(files, credentials)
+            .of_any_owner()
+            .parsed(parse_state_key),
+        &mut unseen,
+    )?;
+    let is_absent = key.is_none() && unseen.len() == before;
+    if let (true, true, false, Some(path)) = (is_absent, files.create_state_key, records_exist, &files.state_key) {
+        seen(may_be_created(path), &mut unseen)?;
+    }
+    Ok((secret, unseen))
+}
+
+/// A fault of owner, mode or rights depends on who reads.
+fn seen<T>(read: Result<Option<T>, SecretError>, unseen: &mut Vec<String>) -> Result<Option<T>, SecretError> {
+    match read {
+        Err(error) if error.exit_code() == 77 => {
+            unseen.push(error.to_string());
+            Ok(None)
+        }
+        read => read,
+    }
+}
+
+fn may_be_created(path: &Path) -> Result<Option<()>, SecretError> {
+    let directory = path.parent().unwrap_or(path);
+    access(directory, Access::WRITE_OK | Access::EXEC_OK)
+        .map(Some)
+        .map_err(|error| SecretError::Create {
+            path: path.to_owned(),
+            source: error.into(),
+        })
 }
 
 /// Reads a state key: 32 bytes, raw or as base64, not all zero.
@@ -238,9 +260,50 @@ struct Place<'a> {
     name: &'static str,
     file: Option<&'a Path>,
     credentials: Option<&'a Path>,
+    /// The caller may be another user than the one that the file is for.
+    any_owner: bool,
 }
 
-impl Place<'_> {
+impl<'a> Place<'a> {
+    fn of_client_secret(files: &'a SecretFiles, credentials: Option<&'a Path>) -> Self {
+        Self {
+            what: "client secret",
+            name: "client-secret",
+            file: files.client_secret.as_deref(),
+            credentials,
+            any_owner: false,
+        }
+    }
+
+    fn of_state_key(files: &'a SecretFiles, credentials: Option<&'a Path>) -> Self {
+        Self {
+            what: "state key",
+            name: "state-key",
+            file: files.state_key.as_deref(),
+            credentials,
+            any_owner: false,
+        }
+    }
+
+    const fn of_any_owner(self) -> Self {
+        Self {
+            any_owner: true,
+            ..self
+        }
+    }
+
+    fn parsed<T>(&self, parse: impl Fn(&[u8]) -> Result<T, &'static str>) -> Result<Option<T>, SecretError> {
+        let Some((path, content)) = self.read()? else {
+            return Ok(None);
+        };
+        let parsed = parse(&content).map_err(|problem| SecretError::Content {
+            what: self.what,
+            path,
+            problem,
+        })?;
+        Ok(Some(parsed))
+    }
+
     fn read(&self) -> Result<Option<Found>, SecretError> {
         if let Some(path) = self.credentials.map(|directory| directory.join(self.name))
             && let Some(file) = self.open(&path)?
@@ -286,7 +349,7 @@ impl Place<'_> {
         }
         let us = rustix::process::geteuid().as_raw();
         let (what, path) = (self.what, path.to_owned());
-        if found.uid() != us && found.uid() != 0 {
+        if found.uid() != us && found.uid() != 0 && !self.any_owner {
             return Err(SecretError::Owner {
                 what,
                 path,

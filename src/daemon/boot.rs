@@ -4,17 +4,21 @@
 //! Nothing here waits for the network: a device that starts offline must serve
 //! its token as fast as any other.
 
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::entry;
 use super::exit::StartError;
 use crate::bus::{self, Principal};
 use crate::config::secrets::{self, SecretError};
 use crate::config::{self, Config};
+use crate::discovery::Client;
 use crate::messages::journal::{ADVICE, Entry, Priority};
 use crate::oauth::Provider;
 use crate::store::{Directories, Identity, OpenError, StateKey, Store, records_exist};
 use crate::system::environment::Environment;
+use crate::transport::{FloorClock, TlsError, TlsSettings};
 use c2c_auth_core::{BootId, Loaded, Provisioning, Secret, Stored, WallTime};
 
 /// The secrets of the production line, as far as they are there.
@@ -92,6 +96,38 @@ pub(crate) fn provisioning(config: &Config, provisioned: &Provisioned) -> Provis
     } else {
         Provisioning::Ready
     }
+}
+
+/// Reads everything that a start with this configuration reads, and writes nothing.
+///
+/// Answers with the files that this user may not read, one sentence each.
+///
+/// # Errors
+/// A fault that ends a start with 78.
+pub(crate) fn rehearse(config: &Config, environment: &Environment) -> Result<Vec<String>, StartError> {
+    let credentials = environment.credentials.as_deref();
+    let directories = directories(config, environment).ok();
+    let has_records = directories
+        .as_ref()
+        .is_some_and(|directories| records_exist(&directories.state));
+    let mut files = config.secrets.clone();
+    if !config.provider.needs_client_secret() {
+        files.client_secret = None;
+    }
+    let (client_secret, mut unseen) = secrets::rehearse(&files, credentials, has_records)?;
+    let provider = config.provider_with(client_secret)?;
+    let tls = TlsSettings {
+        ca_file: config.tls.ca_file.clone(),
+        clock: Arc::new(FloorClock::new(WallTime::default())),
+    };
+    match Client::new(Arc::new(provider), tls) {
+        Ok(_) => {}
+        Err(TlsError::CaFileUnreadable { path, source }) if source.kind() == io::ErrorKind::PermissionDenied => {
+            unseen.push(TlsError::CaFileUnreadable { path, source }.to_string());
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(unseen)
 }
 
 /// Opens the store.

@@ -39,6 +39,7 @@ use tokio::runtime::Runtime;
 use crate::config::System;
 use crate::messages::contract::BusAddress;
 use crate::messages::journal::{self, Entry, Priority};
+use crate::system::environment::Environment;
 use crate::system::notify::Notifier;
 use crate::system::signals::Signals;
 use crate::system::{harden, log};
@@ -68,11 +69,25 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Everything that can be known of a configuration without serving it.
+/// Looks at everything that a start reads, so that a start that would end with 78 is refused here.
 fn check_config(source: &Source) -> Result<String, StartError> {
     let config = source.read()?;
-    config.provider_with(None)?;
-    Ok(config.check())
+    let environment = Environment::of_process();
+    let mut unseen = boot::rehearse(&config, &environment)?;
+    if environment.credentials.is_none() {
+        unseen.push("credentials, which systemd hands to the daemon alone; see c2c-authctl check".to_owned());
+    }
+    if boot::directories(&config, &environment).is_err() {
+        unseen.push("the state directory, which systemd makes".to_owned());
+    }
+    if rustix::process::geteuid().is_root() {
+        unseen.push("what the user c2c-authd may read; runuser -u c2c-authd -- c2c-authd --check-config".to_owned());
+    }
+    let mut text = config.check();
+    for what in unseen {
+        text.push_str(&format!("not looked at: {what}\n"));
+    }
+    Ok(text)
 }
 
 fn print(text: &str) -> ExitCode {

@@ -15,7 +15,9 @@ use tokio::sync::Mutex;
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
+use super::boot;
 use crate::config::{Config, ConfigError, System};
+use crate::system::environment::Environment;
 
 /// How long reading the configuration may take. It is a handful of small files and a few names of
 /// users and groups. A read that takes longer hangs at a mount or at a name service.
@@ -47,11 +49,15 @@ impl Source {
     /// # Errors
     /// Why it cannot, as a sentence that names the key or the file.
     pub(crate) fn read_again(&self, current: &Config) -> Result<Config, String> {
-        let new = self.read().map_err(|error| error.to_string())?;
-        match restart_needed(current, &new) {
-            Some(key) => Err(format!("a change of {key} needs a restart")),
-            None => Ok(new),
+        let mut new = self.read().map_err(|error| error.to_string())?;
+        if let Some(key) = restart_needed(current, &new) {
+            return Err(format!("a change of {key} needs a restart"));
         }
+        // Files that are in force until the process ends, whatever is in them now.
+        let faults = boot::rehearse(&new, &Environment::of_process()).unwrap_or_else(|fault| vec![fault.to_string()]);
+        let warnings = faults.iter().map(|fault| format!("the next start will fail: {fault}"));
+        new.warnings.extend(warnings);
+        Ok(new)
     }
 }
 

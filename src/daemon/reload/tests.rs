@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+use std::os::unix::fs::PermissionsExt;
+
 use super::*;
 
 const GOOD: &str = "
@@ -72,4 +74,23 @@ fn a_file_with_a_fault_is_refused_with_its_place() {
         system: System::at("/nowhere"),
     };
     assert!(gone.read_again(&current).is_err());
+}
+
+#[test]
+fn a_file_that_breaks_the_next_start_is_a_warning_now() {
+    let file = File::new();
+    let secret = file.directory.path().join("client-secret");
+    std::fs::write(&secret, "one-line").unwrap();
+    std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(0o600)).unwrap();
+    let text = format!("{GOOD}[secrets]\nclient-secret-file = {secret:?}\n");
+    let current = file.source(&text).read().unwrap();
+    let quiet = file.source(&text).read_again(&current).unwrap();
+    std::fs::write(&secret, "two\nlines").unwrap();
+    let warned = file.source(&text).read_again(&current).unwrap();
+    assert_eq!(warned.warnings.len(), quiet.warnings.len() + 1);
+    let warning = warned.warnings.last().unwrap();
+    assert!(
+        warning.starts_with("the next start will fail: ") && warning.contains("client-secret"),
+        "{warning}"
+    );
 }

@@ -39,6 +39,22 @@ fn ends(rig: &Rig, code: i32, parts: &[&str]) {
     for part in parts {
         assert!(text.contains(part), "{part:?} is missing in: {text}");
     }
+    if code == CONFIG {
+        // Each start that is not worth another one can be foreseen, before it stops a device.
+        let (foreseen, said) = check(rig);
+        assert_eq!(foreseen, Some(CONFIG), "{said}");
+        for part in parts {
+            assert!(said.contains(part), "{part:?} is missing in: {said}");
+        }
+    }
+}
+
+/// `--check-config` in the same environment.
+fn check(rig: &Rig) -> (Option<i32>, String) {
+    let mut command = rig.command(Path::new(DAEMON), "unix:path=/nonexistent");
+    let output = command.arg("--check-config").output().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap() + &String::from_utf8(output.stderr).unwrap();
+    (output.status.code(), text)
 }
 
 fn config_ends(section: &str, key: &str, value: &str, parts: &[&str]) {
@@ -186,4 +202,87 @@ fn a_state_directory_that_others_may_write_is_not_used() {
     let state = rig.state_directory();
     std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o777)).unwrap();
     ends(&rig, NO_PERMISSION, &[&state.display().to_string(), "0777", "chmod"]);
+}
+
+#[test]
+fn roots_that_cannot_be_used_are_named() {
+    let (_server, rig) = rig();
+    let text = std::fs::read_to_string(rig.config_file()).unwrap();
+    let ca = rig.runtime_directory().join("ca.pem");
+    let name = ca.display().to_string();
+    let line = text.lines().find(|line| line.starts_with("ca-file")).unwrap();
+    std::fs::write(rig.config_file(), text.replace(line, &format!("ca-file = {name:?}"))).unwrap();
+    ends(&rig, CONFIG, &["ca-file", &name]);
+    std::fs::write(&ca, "no certificate").unwrap();
+    ends(&rig, CONFIG, &["ca-file", &name]);
+    std::fs::remove_file(&ca).unwrap();
+    std::fs::create_dir(&ca).unwrap();
+    ends(&rig, CONFIG, &["ca-file", &name]);
+}
+
+#[test]
+fn a_credential_that_cannot_be_used_is_named() {
+    for (name, content) in [
+        ("client-secret", &b"two\nlines"[..]),
+        ("state-key", b"short"),
+        ("state-key", &[0; 32]),
+    ] {
+        let (_server, rig) = rig();
+        rig.write_credential(name, content).unwrap();
+        ends(&rig, CONFIG, &[name, "cannot be used"]);
+    }
+}
+
+#[test]
+fn a_secret_that_is_no_file_is_named() {
+    let (_server, rig, path) = secret_file(0o600);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    ends(&rig, CONFIG, &[&path.display().to_string(), "regular file"]);
+}
+
+#[test]
+fn a_state_key_is_not_created_by_a_look_at_the_configuration() {
+    let (_server, mut rig) = rig();
+    rig.remove_credential("state-key").unwrap();
+    let key = rig.runtime_directory().join("new/state-key");
+    let name = key.display().to_string();
+    rig.configure(|config| {
+        config
+            .set("secrets", "state-key-file", name.as_str())
+            .set("secrets", "create-state-key", true);
+    })
+    .unwrap();
+    // Its directory is not there.
+    ends(&rig, CONFIG, &[&name, "cannot be created"]);
+    std::fs::create_dir(key.parent().unwrap()).unwrap();
+    let (code, said) = check(&rig);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(!key.exists());
+}
+
+#[test]
+fn a_look_at_the_configuration_says_what_it_could_not_look_at() {
+    let (_server, rig, path) = secret_file(0o600);
+    let mut command = rig.command(Path::new(DAEMON), "unix:path=/nonexistent");
+    command
+        .env_remove("CREDENTIALS_DIRECTORY")
+        .env_remove("STATE_DIRECTORY");
+    let output = command.arg("--check-config").output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for part in ["not looked at: credentials", "not looked at: the state directory"] {
+        assert!(said.contains(part), "{said}");
+    }
+    if root() {
+        assert!(
+            said.contains("not looked at: what the user c2c-authd may read"),
+            "{said}"
+        );
+        // Of the daemon's user, which root is not: its content is judged all the same.
+        std::os::unix::fs::chown(&path, Some(STRANGER), None).unwrap();
+        assert_eq!(check(&rig).0, Some(0));
+        std::fs::write(&path, "two\nlines").unwrap();
+        assert_eq!(check(&rig).0, Some(CONFIG));
+    }
 }
