@@ -138,6 +138,8 @@ pub struct FlowRecord {
     pub renew: bool,
     /// Pair again although paired.
     pub replace: bool,
+    /// The newest grant when the flow began. With a newer one its code is used up.
+    pub grant: GrantId,
 }
 
 /// A code to show, as the server gave it.

@@ -1,4 +1,4 @@
-//! The content under the seal, as JSON: format version 1.
+//! What is inside the seal, as JSON, in the format whose version the header tells.
 //!
 //! These types mirror the core's and exist so that the core stays free of serde, and so that a
 //! change in the core cannot change the disk format by accident: every conversion names every
@@ -220,6 +220,7 @@ struct FlowRecord {
     give_up: u64,
     renew: bool,
     replace: bool,
+    grant: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -264,7 +265,7 @@ mirror! {
     IntentMark { boot, at, sends }
     DeviceInfo { name, project_id, project_name }
     PendingRevocation { grant, token, ends }
-    FlowRecord { boot, code, interval, next_poll, give_up, renew, replace }
+    FlowRecord { boot, code, interval, next_poll, give_up, renew, replace, grant }
     Code { id, device_code, user_code, verification_uri, verification_uri_complete, device_name, ends }
 }
 

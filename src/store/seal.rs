@@ -33,7 +33,6 @@ pub(super) const HEADER: usize = 8 + 2 + 8 + KEY_ID + 32 + NONCE;
 const TAG: usize = 16;
 /// Enough that two keys never share one by accident.
 const KEY_ID: usize = 16;
-const VERSION: u16 = 1;
 
 /// Which kind of file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +48,15 @@ impl Kind {
             Self::Record => b"C2CA-REC",
             Self::Revocations => b"C2CA-REV",
             Self::Flow => b"C2CA-FLO",
+        }
+    }
+
+    /// The version of its format. A flow of another one is removed as any that does not open.
+    const fn version(self) -> u16 {
+        match self {
+            Self::Record | Self::Revocations => 1,
+            // 2: with the grant that it started from.
+            Self::Flow => 2,
         }
     }
 }
@@ -121,7 +129,7 @@ impl Sealer {
         }
         let mut file = Vec::with_capacity(HEADER + body.len() + TAG);
         file.extend_from_slice(kind.magic());
-        file.extend_from_slice(&VERSION.to_be_bytes());
+        file.extend_from_slice(&kind.version().to_be_bytes());
         file.extend_from_slice(&sequence.to_be_bytes());
         file.extend_from_slice(&self.key_id);
         file.extend_from_slice(self.identity.bytes());
@@ -154,7 +162,7 @@ impl Sealer {
         if magic != *kind.magic() {
             return Err(Defect::Damaged);
         }
-        if u16::from_be_bytes(version) != VERSION {
+        if u16::from_be_bytes(version) != kind.version() {
             return Err(Defect::UnknownFormat);
         }
         if key_id != self.key_id {

@@ -129,6 +129,7 @@ impl Core {
             give_up: *give_up,
             renew: *renew,
             replace: *replace,
+            grant: self.credential.grant(),
         };
         self.store(cx, Store::Flow(Some(Box::new(record))));
     }

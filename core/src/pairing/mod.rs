@@ -134,6 +134,8 @@ impl Core {
         let fits = record.boot == self.setup.boot()
             && now < record.give_up.after(record.interval)
             && self.setup.is_ready()
+            // A flow that paired and was not removed before the end of the process is no flow.
+            && record.grant == self.credential.grant()
             && (!self.credential.is_paired() || record.replace);
         if !fits {
             self.store(cx, Store::Flow(None));

@@ -323,3 +323,66 @@ fn every_record_carries_the_floor_of_its_moment() {
     let fixture = Fixture::paired();
     assert_eq!(fixture.record.unwrap().floor, Some(WallTime::from_secs(EPOCH)));
 }
+
+/// Killed after the new pairing was stored and before the flow's file was removed.
+fn died_between(replace: bool) -> Fixture {
+    let mut fixture = if replace {
+        Fixture::paired()
+    } else {
+        Fixture::unpaired()
+    };
+    fixture.start_pairing(replace);
+    fixture.show_code();
+    fixture.advance(secs(5));
+    let flow = fixture.flow.clone();
+    fixture.poll(PollAnswer::Granted(grant(2)));
+    assert_eq!((fixture.access_on_disk(), fixture.flow.as_ref()), ("a2", None));
+    fixture.flow = flow;
+    fixture
+}
+
+#[test]
+fn a_flow_that_has_paired_is_removed_and_not_resumed() {
+    for replace in [true, false] {
+        let mut restarted = died_between(replace).restart();
+        assert_eq!(restarted.flow, None);
+        assert_eq!(restarted.state(), (PairingState::Paired, Reason::None));
+        restarted.alive();
+        restarted.advance(secs(300));
+        assert!(
+            restarted.requests.is_empty(),
+            "no used code is polled, no other is asked for"
+        );
+        let call = restarted.get_token(None);
+        assert_eq!(restarted.token(call), "a2");
+    }
+}
+
+#[test]
+fn nor_is_it_resumed_once_that_pairing_was_given_up() {
+    for replace in [true, false] {
+        let mut fixture = died_between(replace);
+        let flow = fixture.flow.clone();
+        fixture.call(Command::Unpair);
+        fixture.flow = flow;
+        let mut restarted = fixture.restart();
+        assert_eq!(restarted.flow, None);
+        assert_eq!(restarted.state(), (PairingState::Unpaired, Reason::Unpaired));
+        restarted.answer(is_revoke, Answer::Revoke(RevokeAnswer::Done));
+        restarted.advance(secs(300));
+        assert!(restarted.requests.is_empty());
+    }
+}
+
+#[test]
+fn a_replacement_that_has_not_paired_is_resumed() {
+    let mut fixture = Fixture::paired();
+    fixture.start_pairing(true);
+    fixture.show_code();
+    let mut restarted = fixture.restart();
+    assert_eq!(restarted.state(), (PairingState::AwaitingUser, Reason::None));
+    restarted.advance(secs(6));
+    restarted.poll(PollAnswer::Granted(grant(2)));
+    let call = restarted.get_token(None);
+    assert_eq!(restarted.token(call), "a2");
+}

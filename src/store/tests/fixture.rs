@@ -109,6 +109,7 @@ pub(super) fn flow() -> FlowRecord {
         give_up: BootTime::from_millis(600_000),
         renew: true,
         replace: false,
+        grant: GrantId(1),
     }
 }
 
