@@ -123,11 +123,6 @@ impl Calls {
         self.pending.insert(at, call);
     }
 
-    /// When the time of the first call of this kind is over.
-    pub(super) fn deadline(&self, kind: CallKind) -> Option<BootTime> {
-        self.of(kind).map(|call| call.deadline).min()
-    }
-
     pub(super) fn of(&self, kind: CallKind) -> impl Iterator<Item = &PendingCall> {
         self.pending.iter().filter(move |call| call.wants.kind() == kind)
     }

@@ -17,16 +17,10 @@ struct Job {
     /// to start. `None` while it is blocked, or there is nothing to do.
     due: fn(&Core, Now) -> Option<BootTime>,
     start: fn(&mut Core, &mut Context<'_>),
-    /// It is started in every round, due or not.
-    in_every_round: bool,
 }
 
 const fn job(due: fn(&Core, Now) -> Option<BootTime>, start: fn(&mut Core, &mut Context<'_>)) -> Job {
-    Job {
-        due,
-        start,
-        in_every_round: false,
-    }
+    Job { due, start }
 }
 
 const JOBS: [Job; 16] = [
@@ -38,13 +32,10 @@ const JOBS: [Job; 16] = [
     job(|core, _| core.warning_due(), Core::warn),
     job(|core, now| core.rewrite_due(core.waited_for(now.boot)), Core::rewrite),
     job(Core::revocation_due, Core::start_revocation),
-    // The flow below may show a code again that has ended: it is told with the next event, or at
-    // the call's end.
-    Job {
-        due: |core, _| core.calls.deadline(CallKind::PairingCode),
-        start: |core, cx| core.answer_due(cx, CallKind::PairingCode),
-        in_every_round: true,
-    },
+    job(
+        |core, now| core.call_due(CallKind::PairingCode, now.boot),
+        |core, cx| core.answer_due(cx, CallKind::PairingCode),
+    ),
     job(
         |core, now| core.call_due(CallKind::RedirectResult, now.boot),
         |core, cx| core.answer_due(cx, CallKind::RedirectResult),
@@ -75,7 +66,7 @@ impl Core {
         let now = cx.now;
         for _ in 0..MAX_ROUNDS {
             for job in &JOBS {
-                if job.in_every_round || (job.due)(self, now).is_some_and(|at| at <= now.boot) {
+                if (job.due)(self, now).is_some_and(|at| at <= now.boot) {
                     (job.start)(self, cx);
                 }
             }

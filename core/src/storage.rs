@@ -255,7 +255,8 @@ impl Core {
                 Pending::NewPairing => self.pairing_stored(cx),
                 Pending::Tombstone => self.tombstone_stored(cx, ok),
             },
-            What::Revocations | What::Flow => {}
+            What::Revocations => {}
+            What::Flow => self.flow_stored(cx, op),
         }
         self.durable(cx, op, ok);
     }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::flow::{Flow, Refused, Step};
 use super::late_poll::LatePoll;
-use super::showing::AwaitingUser;
+use super::showing::{AwaitingUser, Which};
 use crate::{
     BootTime, CallError, Code, CodeAnswer, CodeGrant, Context, Core, Effect, ErrorWord, Fault, FaultKind, FlowRecord,
     LogEvent, OAuthErrorCode, OpId, PairingOptions, Reason, Store,
@@ -12,6 +12,10 @@ use crate::{
 
 /// Longest wait between code requests: a person stands before the screen.
 pub(super) const CODE_CAP: Duration = Duration::from_secs(20);
+
+/// A code is shown at the latest so long after it came, whatever its file: a crash may cost it then,
+/// and a person does not wait for a disk.
+const SHOWN_UNSAVED: Duration = Duration::from_secs(1);
 
 impl Core {
     /// RFC 8628 §3.2 answered.
@@ -75,11 +79,7 @@ impl Core {
     fn show_code(&mut self, cx: &mut Context<'_>, asked: BootTime, grant: CodeGrant) {
         let id = self.ids.next_code();
         let Some(flow) = &mut self.pairing.flow else { return };
-        cx.log(LogEvent::CodeShown {
-            expires_in: grant.expires_in,
-        });
         flow.retry.reset();
-        flow.reason = Reason::None;
         flow.pace.life = Some(grant.expires_in);
         flow.step = Step::AwaitingUser(Box::new(AwaitingUser {
             code: Code {
@@ -100,12 +100,36 @@ impl Core {
             poll: None,
             failed_polls: 0,
             clock_failed: false,
+            unsaved: None,
             done: false,
         }));
-        self.store_flow(cx);
+        let unsaved = self.store_flow(cx).map(|op| (op, cx.at().after(SHOWN_UNSAVED)));
+        if let Some(showing) = self.pairing.flow.as_mut().and_then(|flow| flow.polled(Which::Shown)) {
+            showing.unsaved = unsaved;
+        }
     }
 
-    pub(super) fn store_flow(&mut self, cx: &mut Context<'_>) {
+    /// The file of a flow was written, or was not: a code that waited for that is shown.
+    pub(crate) fn flow_stored(&mut self, cx: &mut Context<'_>, op: OpId) {
+        let shown = self.pairing.flow.as_mut().and_then(|flow| flow.polled(Which::Shown));
+        if shown.is_some_and(|showing| showing.unsaved.is_some_and(|(unsaved, _)| unsaved == op)) {
+            self.reveal_code(cx);
+        }
+    }
+
+    pub(super) fn reveal_code(&mut self, cx: &mut Context<'_>) {
+        let Some(flow) = &mut self.pairing.flow else { return };
+        flow.reason = Reason::None;
+        if let Some(showing) = flow.polled(Which::Shown) {
+            showing.unsaved = None;
+            cx.log(LogEvent::CodeShown {
+                expires_in: showing.code.ends.since(cx.at()),
+            });
+        }
+    }
+
+    /// Returns the write, if there is a code to be written.
+    pub(super) fn store_flow(&mut self, cx: &mut Context<'_>) -> Option<OpId> {
         let Some(Flow {
             step: Step::AwaitingUser(showing),
             give_up,
@@ -116,7 +140,7 @@ impl Core {
             ..
         }) = &self.pairing.flow
         else {
-            return;
+            return None;
         };
         // Two codes keep one pace, and the record knows but one of them: then no time of its own
         // can be relied on.
@@ -131,7 +155,7 @@ impl Core {
             replace: *replace,
             grant: self.credential.grant(),
         };
-        self.store(cx, Store::Flow(Some(Box::new(record))));
+        Some(self.store(cx, Store::Flow(Some(Box::new(record)))))
     }
 
     /// The code's time is over, by the server's word.

@@ -57,6 +57,8 @@ pub(super) enum Step {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Action {
     SpendCode,
+    /// Show a code whose file is not written yet.
+    ShowCode,
     /// Nothing more is asked about the code that was on show before.
     ForgetEnded,
     /// Ask for another code in the place of the one that ended.
@@ -100,9 +102,15 @@ impl Flow {
         }
         let poll = self.poll_due().filter(|_| may_start);
         let poll = poll.map(|(which, at)| (at, Action::Poll(which)));
+        let unsaved = if let Step::AwaitingUser(showing) = &self.step {
+            showing.unsaved
+        } else {
+            None
+        };
+        let show = unsaved.map(|(_, until)| (until, Action::ShowCode));
         let in_order = match self.step.due(self, now, may_start) {
-            asks @ Some((_, Action::RequestCode)) => [poll, asks],
-            other => [other, poll],
+            asks @ Some((_, Action::RequestCode)) => [show, poll, asks],
+            other => [show, other, poll],
         };
         let mut due = in_order.iter().flatten().copied();
         due.find(|(at, _)| *at <= now)

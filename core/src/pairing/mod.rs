@@ -159,6 +159,7 @@ impl Core {
             not_before: next_poll,
             failed_polls: 0,
             clock_failed: false,
+            unsaved: None,
             done: false,
         }));
         let mut flow = Flow::new(id, record.renew, record.replace, record.give_up, step);
@@ -240,6 +241,7 @@ impl Core {
         {
             match action {
                 Action::SpendCode => self.spend_code(cx),
+                Action::ShowCode => self.reveal_code(cx),
                 Action::ForgetEnded => self.forget_ended_code(cx),
                 Action::ReplaceCode => self.code_replaced(cx, Reason::CodeExpired),
                 Action::End(reason) => self.end_flow(cx, reason),
@@ -338,7 +340,8 @@ impl Core {
         let Some(flow) = &self.pairing.flow else {
             return call.until_deadline(now);
         };
-        if let Some(code) = flow.view(now) {
+        // Nobody starts with a code that has ended: the flow's end, or another start, tells more.
+        if let Some(code) = flow.view(now).filter(|_| !flow.is_over(now)) {
             return Judgement::Answer(Ok(Reply::Started {
                 code,
                 renew: flow.renew,
@@ -365,6 +368,7 @@ impl Core {
     pub(super) fn flow_view(&self) -> Option<FlowView> {
         self.pairing.flow.as_ref().map(|flow| match flow.step {
             Step::Revoking | Step::Waiting { .. } | Step::RequestingCode { .. } => FlowView::Requesting(flow.reason),
+            Step::AwaitingUser(ref showing) if showing.unsaved.is_some() => FlowView::Requesting(flow.reason),
             Step::AwaitingUser(_) | Step::AwaitingRedirect(_) | Step::Storing { .. } => FlowView::Awaiting,
         })
     }

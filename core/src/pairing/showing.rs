@@ -36,6 +36,8 @@ pub(super) struct AwaitingUser {
     pub(super) failed_polls: u32,
     /// The last of them failed for the clock.
     pub(super) clock_failed: bool,
+    /// The write of its file, and until when the code is held back for that.
+    pub(super) unsaved: Option<(OpId, BootTime)>,
     /// Nothing more is asked about this code: it was polled after its end, or the server wants more
     /// patience than is left.
     pub(super) done: bool,
@@ -154,7 +156,9 @@ impl Flow {
     /// is waited for.
     pub(super) fn view(&self, now: BootTime) -> Option<CodeView> {
         match &self.step {
-            Step::AwaitingUser(showing) if now < showing.ends(self.give_up) || self.is_over(now) => {
+            Step::AwaitingUser(showing)
+                if showing.unsaved.is_none() && (now < showing.ends(self.give_up) || self.is_over(now)) =>
+            {
                 let code = &showing.code;
                 Some(CodeView {
                     id: code.id,

@@ -1,6 +1,7 @@
 //! RFC 8628 with Frame.io's habits.
 
 mod replacing;
+mod showing;
 
 use super::*;
 

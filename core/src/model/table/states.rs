@@ -142,6 +142,7 @@ pub(super) fn states() -> Vec<(&'static str, &'static Scenario, Vec<Step>)> {
             fresh,
             vec![start, Step::Answer(RequestKind::Code, Outcome::Offline)],
         ),
+        ("a code waits for its file", fresh, shown[..2].to_vec()),
         ("awaiting the user", fresh, shown.to_vec()),
         ("a poll flies", fresh, on_poll.clone()),
         (
