@@ -197,6 +197,7 @@ impl Core {
         let mut t = Context::new(now, out);
         self.apply(&mut t, event);
         self.start_due(&mut t);
+        self.release_if_done(&mut t);
         self.publish(&mut t, false);
         let drained = self.drain(&mut t);
         self.published.set_deadline(self.next_timeout(now));

@@ -147,7 +147,12 @@ impl Core {
             return false;
         }
         let fate = self.fate(Source::Refresh { detached: true });
-        let mark = self.unpairing.as_mut().and_then(|unpairing| unpairing.detached.take());
+        // There may be another one out, of the pairing before: what that brings is of no use here.
+        let own = |detached: &mut (OpId, IntentMark)| detached.0 == op;
+        let mark = self
+            .unpairing
+            .as_mut()
+            .and_then(|unpairing| unpairing.detached.take_if(own));
         // Should the tombstone fail, the pairing goes on with what this taught.
         match (answer, mark) {
             (RefreshAnswer::Granted(grant), mark) => {
@@ -162,7 +167,6 @@ impl Core {
             (RefreshAnswer::ClientRejected(error), Some((_, mark))) => self.refresh_rejected(cx, mark, *error),
             (RefreshAnswer::Failed(_) | RefreshAnswer::ClientRejected(_) | RefreshAnswer::InvalidGrant, _) => {}
         }
-        self.refresh.release(cx);
         self.revoke_before_code();
         true
     }

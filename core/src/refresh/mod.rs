@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::backoff::Retry;
 use limit::RejectionLimit;
 
-use crate::{BootTime, CallError, Context, Effect, Generation, IntentMark, OpId, TokenPair};
+use crate::{BootTime, CallError, Context, Core, Effect, Generation, IntentMark, OpId, TokenPair};
 pub(super) use aging::first_warning_lead;
 
 /// How long a sent refresh makes callers wait: the old token is about to die, and most answers are
@@ -26,9 +26,8 @@ pub(super) const SENT_HOLD: Duration = Duration::from_secs(2);
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Refresh {
     state: State,
-    /// Logind was asked to hold off shutdown and sleep. It does not follow from the state: a
-    /// refresh of a pairing that was given up holds it until its answer or the next pairing, and a
-    /// pair that was held back is written without it.
+    /// Logind was asked to hold off shutdown and sleep, from the mark of a refresh until nothing is
+    /// left that it was asked for.
     inhibited: bool,
     retry: Retry,
     limit: RejectionLimit,
@@ -165,7 +164,6 @@ impl Refresh {
 
     /// A new pairing stands: what was under way or limited concerned another one.
     pub(super) fn start_anew(&mut self, cx: &mut Context<'_>) {
-        self.release(cx);
         self.state = State::Idle;
         self.last_refreshed = Some(cx.at());
         self.limit = RejectionLimit::default();
@@ -177,9 +175,21 @@ impl Refresh {
         }
     }
 
-    pub(super) fn release(&mut self, cx: &mut Context<'_>) {
-        if std::mem::take(&mut self.inhibited) {
+    /// `detached`: a refresh of a pairing that was given up is out.
+    fn release(&mut self, cx: &mut Context<'_>, detached: bool) {
+        let holds = match self.state {
+            State::Marking { .. } | State::Sent { .. } | State::Storing(_) => true,
+            State::Idle | State::Preparing(_) => detached,
+        };
+        if !holds && std::mem::take(&mut self.inhibited) {
             cx.emit(Effect::Release);
         }
+    }
+}
+
+impl Core {
+    /// Lets go of shutdown and sleep if no refresh needs them held off any more.
+    pub(super) fn release_if_done(&mut self, cx: &mut Context<'_>) {
+        self.refresh.release(cx, self.revocations.waiting());
     }
 }

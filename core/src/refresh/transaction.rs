@@ -187,6 +187,10 @@ impl Core {
         waited_for: bool,
     ) {
         if self.detached_refreshed(cx, op, date, &answer) {
+            // Where grants are separate it was of the pairing in hand, which gives way.
+            if self.refresh.sent().is_some_and(|(sent, _)| sent == op) {
+                self.refresh.state = State::Idle;
+            }
             return;
         }
         let State::Sent {
@@ -203,7 +207,6 @@ impl Core {
         self.refresh.state = State::Idle;
         let fate = self.fate(Source::Refresh { detached: false });
         if fate == Fate::Drop {
-            self.refresh.release(cx);
             return;
         }
         match answer {
@@ -215,15 +218,12 @@ impl Core {
                 self.refresh_granted(cx, mark, date, grant, fate);
             }
             RefreshAnswer::InvalidGrant => {
-                self.refresh.release(cx);
                 self.refresh_token_dead(cx);
             }
             RefreshAnswer::ClientRejected(error) => {
-                self.refresh.release(cx);
                 self.refresh_rejected(cx, mark, error);
             }
             RefreshAnswer::Failed(fault) => {
-                self.refresh.release(cx);
                 self.sent_refresh_failed(cx, mark, fault, waited_for);
             }
         }
@@ -334,7 +334,6 @@ impl Core {
         let State::Storing(replacement) = std::mem::take(&mut self.refresh.state) else {
             return;
         };
-        self.refresh.release(cx);
         let Some(old) = self.credential.unpair(Reason::None) else {
             return;
         };
@@ -392,7 +391,6 @@ impl Core {
     /// A refresh that may have its mark on disk is not sent on this connection.
     fn abandon_refresh(&mut self, cx: &mut Context<'_>, prepared: OpId) {
         cx.emit(Effect::Cancel(prepared));
-        self.refresh.release(cx);
         self.refresh.state = State::Idle;
         self.mark_unsent();
     }

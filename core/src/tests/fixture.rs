@@ -41,6 +41,8 @@ pub(super) struct Fixture {
     pub(super) events: Vec<LogEvent>,
     pub(super) stores: usize,
     pub(super) drained: bool,
+    /// Sleep and shutdown are held off.
+    pub(super) inhibited: bool,
     /// The order in which effects came, by kind.
     pub(super) trace: Vec<&'static str>,
     pending_stores: Vec<(OpId, Store)>,
@@ -153,6 +155,7 @@ impl Fixture {
             events: vec![],
             stores: 0,
             drained: false,
+            inhibited: false,
             trace: vec![],
             pending_stores: vec![],
             hold_stores: false,
@@ -232,7 +235,8 @@ impl Fixture {
                         self.trace.push("store");
                         self.pending_stores.push((op, store));
                     }
-                    Effect::Inhibit | Effect::Release => {}
+                    Effect::Inhibit => self.inhibited = true,
+                    Effect::Release => self.inhibited = false,
                     Effect::Publish(snapshot) => {
                         self.trace.push("publish");
                         self.published.push(*snapshot);

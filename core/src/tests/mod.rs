@@ -3,6 +3,7 @@
 
 mod attention;
 mod clock;
+mod detached;
 mod fixture;
 mod insisting;
 mod last_poll;

@@ -68,6 +68,17 @@ fn come_back_again(fixture: &mut Fixture) {
     redirect(fixture, 2, code());
 }
 
+/// A refresh is out, and the pairing that takes the place of its own is being written.
+pub(super) fn replaced_while_a_refresh_is_out() -> Fixture {
+    let mut fixture = paired();
+    fixture.advance(secs(28_800 * 83 / 100));
+    fixture.prepare(PrepareAnswer::Ready);
+    come_back_again(&mut fixture);
+    fixture.hold_stores = true;
+    exchange(&mut fixture, ExchangeAnswer::Granted(grant(9)));
+    fixture
+}
+
 /// The refresh token that is being revoked.
 fn revoked(fixture: &mut Fixture) -> String {
     match fixture.take(is_revoke) {
