@@ -48,9 +48,9 @@ impl Config {
             ),
             row(
                 "firmware version",
-                match self.device.firmware_version.as_str() {
-                    "" => "not known",
-                    version => version,
+                &match self.device.firmware_version.as_str() {
+                    "" => "not known".to_owned(),
+                    version => format!("{version} ({})", self.device.firmware_source),
                 },
             ),
         ];

@@ -73,6 +73,8 @@ pub struct Device {
     pub client_id: Option<String>,
     /// `SemVer`, sent as `x-client-version`. Empty where it is not known and no server is told.
     pub firmware_version: String,
+    /// Where that comes from, in words for people.
+    pub firmware_source: String,
 }
 
 /// How the server's certificate is checked.

@@ -100,6 +100,31 @@ fn device(
     warnings: &mut Vec<String>,
 ) -> Result<Device, ConfigError> {
     let version = (raw.firmware_version.take(), raw.firmware_version_from.take());
+    let (firmware_version, firmware_source) = match version {
+        (Some(version), _) => (version.0, "device.firmware-version".to_owned()),
+        (None, from) => {
+            let version = match provider.settings {
+                ProviderSettings::FrameioC2c(_) => firmware_version(from.as_ref(), places, system, warnings)?,
+                ProviderSettings::OauthDevice(_) | ProviderSettings::OauthCode(..) => {
+                    shown_version(from.as_ref(), system, warnings)
+                }
+            };
+            let source = match from {
+                Some(VersionFrom::File(path)) => path.display().to_string(),
+                Some(VersionFrom::OsRelease) => "os-release".to_owned(),
+                None => "os-release, by default".to_owned(),
+            };
+            (version, source)
+        }
+    };
+    let is_told = matches!(provider.settings, ProviderSettings::FrameioC2c(_));
+    // Said already where there is none.
+    let is_known = !warnings.iter().any(|said| said.starts_with("device.firmware-version:"));
+    if is_told && is_known && firmware_version == "0.0.0" {
+        warnings.push(format!(
+            "device.firmware-version: the server is told 0.0.0 ({firmware_source}), and may treat the device as too old; set it"
+        ));
+    }
     Ok(Device {
         // A client of an ordinary server is a product. Where each unit is registered for itself,
         // the unit's own id is the client.
@@ -107,15 +132,8 @@ fn device(
             Some(id) => Some(id.clone()),
             None => client_id(raw, provider, places, system, warnings)?,
         },
-        firmware_version: match version {
-            (Some(version), _) => version.0,
-            (None, from) => match provider.settings {
-                ProviderSettings::FrameioC2c(_) => firmware_version(from.as_ref(), places, system, warnings)?,
-                ProviderSettings::OauthDevice(_) | ProviderSettings::OauthCode(..) => {
-                    shown_version(from.as_ref(), system, warnings)
-                }
-            },
-        },
+        firmware_version,
+        firmware_source,
     })
 }
 
@@ -157,7 +175,15 @@ fn firmware_version(
 ) -> Result<String, ConfigError> {
     let key = "device.firmware-version-from";
     match (system.firmware_version(from.unwrap_or(&VersionFrom::OsRelease)), from) {
-        (Ok(version), _) => Ok(version.0),
+        (Ok(version), Some(_)) => Ok(version.0),
+        (Ok(version), None) => {
+            warnings.push(format!(
+                "device.firmware-version: the server is told {}, which is the version of the operating system; set the \
+                 device's own, or firmware-version-from = \"os-release\" if that is it",
+                version.0
+            ));
+            Ok(version.0)
+        }
         (Err(Missing::Absent(why)), Some(_)) => {
             Err(places.bad(key, format!("{why}; create it, or set device.firmware-version")))
         }

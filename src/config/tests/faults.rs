@@ -127,8 +127,14 @@ fn warnings_tell_what_is_allowed_but_probably_not_meant() {
         "[device]\nclient-id = \"001A2B3C4D5E\"\n[refresh]\nreplay-after = \"39s\"\n[access]\nui = [\"no-such-group-here\"]\nuploader = [\"user:no-such-user-here\"]\n",
     );
     let told = config.warnings.join("\n");
-    assert_eq!(config.warnings.len(), 4, "{told}");
-    for word in ["MAC", "refresh.replay-after", "no-such-group-here", "no-such-user-here"] {
+    assert_eq!(config.warnings.len(), 5, "{told}");
+    for word in [
+        "the version of the operating system",
+        "MAC",
+        "refresh.replay-after",
+        "no-such-group-here",
+        "no-such-user-here",
+    ] {
         assert!(told.contains(word), "{word}: {told}");
     }
     let ui = Principals {

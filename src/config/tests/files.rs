@@ -13,7 +13,8 @@ fn a_board_without_any_file_is_not_provisioned_and_otherwise_ready() {
         config.device,
         Device {
             client_id: None,
-            firmware_version: "12.0.0".to_owned()
+            firmware_version: "12.0.0".to_owned(),
+            firmware_source: "os-release, by default".to_owned(),
         }
     );
     assert_eq!(config.provider.kind(), "frameio-c2c");
@@ -144,7 +145,8 @@ fn a_later_file_answers_in_the_other_way() {
         device,
         Device {
             client_id: Some("SN-9".to_owned()),
-            firmware_version: "12.0.0".to_owned()
+            firmware_version: "12.0.0".to_owned(),
+            firmware_source: "os-release".to_owned(),
         }
     );
     machine.write("/etc/c2c-authd/config.d/20.toml", "[device]\nclient-id = \"SN-2\"\n");
@@ -165,4 +167,49 @@ fn a_file_that_everybody_may_write_is_told() {
             .iter()
             .any(|warning| warning.contains("chmod o-w"))
     );
+}
+
+#[test]
+fn the_systems_version_is_told_as_what_it_is_unless_it_was_asked_for() {
+    let machine = Machine::new();
+    let read = |text: &str| machine.read(text).unwrap();
+    let told = |config: &Config| {
+        config
+            .warnings
+            .iter()
+            .filter(|told| told.contains("device.firmware-version"))
+            .count()
+    };
+    let silent = read("");
+    assert_eq!(told(&silent), 1, "{:?}", silent.warnings);
+    assert!(
+        silent
+            .warnings
+            .iter()
+            .any(|told| told.contains("12.0.0, which is the version of the operating system"))
+    );
+    assert!(
+        silent
+            .check()
+            .contains("firmware version    12.0.0 (os-release, by default)\n")
+    );
+    let asked = read("[device]\nfirmware-version-from = \"os-release\"\n");
+    assert_eq!(told(&asked), 0, "{:?}", asked.warnings);
+    assert!(asked.check().contains("firmware version    12.0.0 (os-release)\n"));
+    for text in ["firmware-version = \"0.0.0\"", "firmware-version-from = \"file:/zero\""] {
+        machine.write("/zero", "0.0.0\n");
+        let zero = read(&format!("[device]\n{text}\n"));
+        assert!(
+            zero.warnings
+                .iter()
+                .any(|told| told.contains("the server is told 0.0.0")),
+            "{:?}",
+            zero.warnings
+        );
+        assert_eq!(told(&zero), 1);
+    }
+    // The version of a build without one is the system's name for it.
+    machine.write("/etc/os-release", "VERSION_ID=bookworm\n");
+    assert_eq!(told(&read("")), 1);
+    assert_eq!(read("").device.firmware_version, "0.0.0");
 }

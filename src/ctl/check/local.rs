@@ -44,6 +44,11 @@ pub(super) fn configuration(site: &Site, found: &mut Vec<Finding>) -> Option<Con
         },
         |id| Finding::ok("client-id", id),
     ));
+    let device = &config.device;
+    found.push(match device.firmware_version.as_str() {
+        "" => Finding::ok("firmware", "not known; no server is told"),
+        version => Finding::ok("firmware", format!("{version} ({})", device.firmware_source)),
+    });
     Some(config)
 }
 
