@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io::{self, Read};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use super::Config;
 use super::error::ConfigError;
+use super::guard::exposed;
 use super::identity::System;
 use super::layer::Layer;
 use super::resolve::resolve;
@@ -61,14 +61,20 @@ impl Config {
             .collect::<Result<Vec<_>, _>>()?;
         let mut config = resolve(layers, system)?;
         config.files = files.into_iter().map(|(file, _)| file).collect();
-        let writable = config.files.iter().filter(|file| world_writable(file)).map(|file| {
-            format!(
-                "{}: everybody may write this file, and so send the client secret elsewhere; run chmod o-w on it",
-                file.display()
-            )
-        });
-        let writable: Vec<_> = writable.collect();
-        config.warnings.extend(writable);
+        let directories = DROP_INS.map(|directory| system.path(directory));
+        let deciding = config.files.iter().chain(&directories).chain(&config.tls.ca_file);
+        let mut warnings: Vec<_> = deciding
+            .flat_map(|path| exposed(path))
+            .map(|exposed| {
+                format!(
+                    "{}. What is written there decides where the client secret is sent",
+                    exposed.told()
+                )
+            })
+            .collect();
+        warnings.sort();
+        warnings.dedup();
+        config.warnings.extend(warnings);
         Ok(config)
     }
 }
@@ -114,9 +120,4 @@ fn read(path: &Path) -> Result<Option<String>, ConfigError> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(ConfigError::unreadable(path, error)),
     }
-}
-
-/// A link to `/dev/null`, which masks a vendor's drop-in, says nothing of its own.
-fn world_writable(path: &Path) -> bool {
-    fs::metadata(path).is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o002 != 0)
 }

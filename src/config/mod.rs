@@ -26,6 +26,7 @@ use c2c_auth_core::{GrantKind, Policy, RefreshMode};
 pub(crate) mod accounts;
 mod check;
 mod error;
+mod guard;
 mod identity;
 mod layer;
 mod load;

@@ -22,6 +22,7 @@ use zeroize::{Zeroize, Zeroizing};
 use c2c_auth_core::Secret;
 
 use super::SecretFiles;
+use super::guard::exposed;
 use crate::system::atomic_file::{Disk, PRIVATE};
 
 /// The 32 random bytes that seal the record.
@@ -53,6 +54,13 @@ pub(crate) enum SecretError {
         path: PathBuf,
         mode: u32,
     },
+    /// Others can put another file there.
+    #[error("{}: the {what} is not safe there: {told}", path.display())]
+    Place {
+        what: &'static str,
+        path: PathBuf,
+        told: String,
+    },
     /// The content cannot be that secret.
     #[error("{}: the {what} cannot be used: {problem}", path.display())]
     Content {
@@ -72,7 +80,7 @@ impl SecretError {
     #[must_use]
     pub(crate) fn exit_code(&self) -> u8 {
         match self {
-            Self::Owner { .. } | Self::Mode { .. } => 77,
+            Self::Owner { .. } | Self::Mode { .. } | Self::Place { .. } => 77,
             Self::Unreadable { source, .. } | Self::Create { source, .. }
                 if source.kind() == io::ErrorKind::PermissionDenied =>
             {
@@ -364,7 +372,15 @@ impl<'a> Place<'a> {
                 mode: found.mode() & 0o7777,
             });
         }
-        Ok(())
+        // The file itself is in order.
+        match exposed(&path).first() {
+            Some(first) => Err(SecretError::Place {
+                what,
+                told: first.told(),
+                path,
+            }),
+            None => Ok(()),
+        }
     }
 
     fn content(&self, path: &Path, file: File) -> Result<Zeroizing<Vec<u8>>, SecretError> {

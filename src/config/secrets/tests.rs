@@ -216,3 +216,32 @@ fn key_and_records_on_one_file_system_are_warned_about() {
     assert_eq!(shared_file_system(&key, Path::new("/proc")), None);
     assert_eq!(shared_file_system(Path::new("/nowhere"), dir.0.path()), None);
 }
+
+#[test]
+fn a_secret_where_others_may_put_another_file_is_refused() {
+    let dir = Box::new();
+    let path = dir.put("file", b"secret\n", 0o600);
+    let allow = |mode| fs::set_permissions(dir.0.path(), fs::Permissions::from_mode(mode)).unwrap();
+    for (mode, cure) in [(0o770, "chmod g-w"), (0o777, "chmod o-w"), (0o702, "chmod o-w")] {
+        allow(mode);
+        let refused = client_secret(&files(&path), None).unwrap_err();
+        assert_eq!(refused.exit_code(), 77);
+        let told = refused.to_string();
+        assert!(
+            told.contains(cure) && told.contains(&dir.0.path().display().to_string()),
+            "{told}"
+        );
+        assert!(!told.contains("secret\n"));
+        assert!(state_key(&files(&path), None).is_err());
+    }
+    for mode in [0o755, 0o1777] {
+        allow(mode);
+        assert!(client_secret(&files(&path), None).unwrap().is_some(), "{mode:o}");
+    }
+    // The way that a link leads counts as well.
+    let other = Box::new();
+    let link = other.0.path().join("link");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    allow(0o777);
+    assert!(client_secret(&files(&link), None).is_err());
+}

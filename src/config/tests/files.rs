@@ -153,20 +153,83 @@ fn a_later_file_answers_in_the_other_way() {
     assert_eq!(machine.load().unwrap().device.client_id.unwrap(), "SN-2");
 }
 
-#[test]
-fn a_file_that_everybody_may_write_is_told() {
+/// The warnings that tell of this path.
+fn exposed(machine: &Machine, path: &str) -> Vec<String> {
+    let path = machine.0.path().join(path).display().to_string();
+    let mut told = machine.load().unwrap().warnings;
+    told.retain(|told| told.contains(&format!("{path} ")) || told.contains(&format!("{path};")));
+    told
+}
+
+fn allow(machine: &Machine, path: &str, mode: u32) {
     use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(machine.0.path().join(path), fs::Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn whatever_others_may_write_of_the_configuration_is_told_once() {
+    let machine = Machine::new();
+    let ca = machine.write("/trust/ca.pem", "");
+    let main = format!("[tls]\nca-file = {:?}\n", ca.display().to_string());
+    machine.write("/etc/c2c-authd/config.toml", &main);
+    machine.write("/etc/c2c-authd/config.d/10.toml", "");
+    machine.write("/usr/lib/c2c-authd/config.d/20.toml", "");
+    machine.write("/var/lib/c2c-provision/config.d/.keep", "");
+    let files = [
+        "etc/c2c-authd/config.toml",
+        "etc/c2c-authd/config.d/10.toml",
+        "trust/ca.pem",
+    ];
+    let directories = [
+        "etc",
+        "etc/c2c-authd",
+        "etc/c2c-authd/config.d",
+        "usr/lib/c2c-authd",
+        "var/lib/c2c-provision/config.d",
+        "var/lib/c2c-provision",
+        "trust",
+    ];
+    for (path, good) in files
+        .map(|file| (file, 0o644))
+        .into_iter()
+        .chain(directories.map(|path| (path, 0o755)))
+    {
+        allow(&machine, path, good);
+        assert_eq!(exposed(&machine, path), [""; 0], "{path}");
+        for (more, cure) in [(0o020, "chmod g-w"), (0o002, "chmod o-w"), (0o022, "chmod o-w")] {
+            allow(&machine, path, good | more);
+            let told = exposed(&machine, path);
+            assert!(told.len() == 1 && told[0].contains(cure), "{path} {more:o}: {told:?}");
+        }
+        allow(&machine, path, good);
+    }
+    // In a sticky directory nobody replaces another's file.
+    allow(&machine, "trust", 0o1777);
+    assert_eq!(exposed(&machine, "trust"), [""; 0]);
+}
+
+#[test]
+fn a_link_is_followed_to_the_directories_that_it_leads_through() {
+    let machine = Machine::new();
+    machine.write("/open/real.toml", "");
+    let link = machine.write("/etc/c2c-authd/config.d/10.toml", "");
+    fs::remove_file(&link).unwrap();
+    std::os::unix::fs::symlink(machine.0.path().join("open/real.toml"), &link).unwrap();
+    allow(&machine, "open", 0o777);
+    assert_eq!(exposed(&machine, "open").len(), 1);
+}
+
+/// A file of another user needs root to be made; the rest of the rule is tried above.
+#[test]
+fn a_file_of_another_user_is_told() {
     let machine = Machine::new();
     let file = machine.write("/etc/c2c-authd/config.toml", "");
-    fs::set_permissions(&file, fs::Permissions::from_mode(0o646)).unwrap();
-    assert!(
-        machine
-            .load()
-            .unwrap()
-            .warnings
-            .iter()
-            .any(|warning| warning.contains("chmod o-w"))
-    );
+    if std::os::unix::fs::chown(&file, Some(65_530), None).is_err() {
+        eprintln!("left out: no right to give a file away");
+        return;
+    }
+    let told = exposed(&machine, "etc/c2c-authd/config.toml");
+    assert!(told.len() == 1 && told[0].contains("belongs to uid 65530"), "{told:?}");
 }
 
 #[test]
