@@ -11,6 +11,7 @@ mod concurrency;
 mod crashes;
 mod directories;
 mod disk;
+mod dropped;
 mod hostile_network;
 mod lost_answers;
 mod recorder;
