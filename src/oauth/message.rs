@@ -75,12 +75,7 @@ impl HttpResponse {
     /// time: it left the server long ago, by a clock of which nothing else is known.
     #[must_use]
     pub(crate) fn date(&self) -> Option<WallTime> {
-        let kept = self
-            .headers
-            .get_all(AGE)
-            .iter()
-            .any(|age| age.to_str().ok().and_then(|age| whole(age.trim())) != Some(0));
-        if kept { None } else { self.said() }
+        self.said().filter(|_| self.age() == Some(Duration::ZERO))
     }
 
     /// The same of an answer that caches share, because its request carried no credential: there
@@ -94,8 +89,19 @@ impl HttpResponse {
         }
     }
 
+    /// `None` also where there are two that differ: one of them is not the server's.
     fn said(&self) -> Option<WallTime> {
-        date::parse(self.header(DATE.as_str())?)
+        let dates = self.headers.get_all(DATE);
+        let first = dates.iter().next()?;
+        let is_one = dates.iter().all(|date| date == first);
+        date::parse(first.to_str().ok()?.trim()).filter(|_| is_one)
+    }
+
+    /// How long caches kept the answer. `None` where one says so in a way that cannot be read.
+    fn age(&self) -> Option<Duration> {
+        let ages = self.headers.get_all(AGE).iter();
+        let mut ages = ages.map(|age| whole(age.to_str().ok()?.trim()).map(Duration::from_secs));
+        ages.try_fold(Duration::ZERO, |longest, age| Some(longest.max(age?)))
     }
 
     /// The answer as a fault: what it means where it is no verdict.
@@ -195,8 +201,7 @@ impl HttpResponse {
         } else {
             // Relative to the server's clock: ours may be decades off. Without its `Date` the
             // instant means nothing. How long a cache kept the answer is over already.
-            let kept = Duration::from_secs(self.number(AGE.as_str()).unwrap_or_default());
-            date::parse(text)?.since(self.said()?.after(kept))
+            date::parse(text)?.since(self.said()?.after(self.age()?))
         };
         Some(retry_after.min(RETRY_AFTER_MAX))
     }

@@ -141,6 +141,35 @@ fn the_servers_wish_for_quiet_is_read_and_capped() {
             503,
             Some(40_000),
         ),
+        (
+            &[
+                date,
+                ("age", "20"),
+                ("age", "50"),
+                ("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT"),
+            ],
+            503,
+            Some(10_000),
+        ),
+        (
+            &[date, ("age", "x"), ("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT")],
+            503,
+            None,
+        ),
+        (
+            &[date, date, ("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT")],
+            503,
+            Some(60_000),
+        ),
+        (
+            &[
+                date,
+                ("date", "Sun, 06 Nov 1994 07:49:37 GMT"),
+                ("retry-after", "Sun, 06 Nov 1994 08:50:37 GMT"),
+            ],
+            503,
+            None,
+        ),
         (&[("x-ratelimit-window", "1500")], 429, Some(1500)),
         (&[("x-ratelimit-window", "1500")], 503, None),
         (
@@ -174,6 +203,13 @@ fn the_date_of_an_answer_is_read() {
     let dated = response(404, &[("date", "Sun, 06 Nov 1994 08:49:37 GMT")], b"");
     assert_eq!(dated.date(), Some(WallTime::from_secs(784_111_777)));
     assert_eq!(response(200, &[("date", "yesterday")], b"").date(), None);
+    // Somebody in between added one of these: which one the server wrote, nobody knows.
+    let (early, late) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 09:49:37 GMT");
+    for two in [[("date", early), ("date", late)], [("date", late), ("date", early)]] {
+        let answer = response(200, &two, b"");
+        assert_eq!((answer.date(), answer.date_of_shared()), (None, None));
+    }
+    assert!(response(200, &[("date", early), ("date", early)], b"").date().is_some());
     assert_eq!(response(200, &[], b"").date(), None);
 }
 
