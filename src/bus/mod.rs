@@ -67,7 +67,7 @@ pub(crate) struct Call {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub error: CallError,
-    /// What was wrong with the server's answer, where that is why: a clause.
+    /// The fault of the server's answer, where that is why: a clause.
     pub because: Option<String>,
 }
 

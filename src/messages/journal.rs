@@ -92,7 +92,7 @@ pub(crate) enum Priority {
 }
 
 impl Priority {
-    /// Of an entry about a request that came to nothing.
+    /// The priority of an entry about a request that came to nothing.
     pub(crate) const fn of_fault(fault: FaultKind) -> Self {
         priority::of_fault(fault)
     }

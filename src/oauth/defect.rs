@@ -84,8 +84,8 @@ impl Defect {
         }
     }
 
-    /// The fault of an answer of any kind. A JSON object of a 2xx without an error has none here: its
-    /// kind decides.
+    /// The fault of an answer of any kind. A JSON object of a 2xx without an error has none here,
+    /// because its kind decides.
     fn of_any(response: &HttpResponse, carried: &[&Secret]) -> Option<Self> {
         let status = response.status;
         if status.is_redirection() {

@@ -114,7 +114,8 @@ pub(super) fn explain(error: &Error) -> String {
     clause.to_owned()
 }
 
-/// rustls has these in types of its own verifier, or as several variants of which one is deprecated.
+/// rustls has these in types of its own verifier, or as several variants of which one is
+/// deprecated.
 fn has_name(fault: &CertificateError, name: &str) -> bool {
     format!("{fault:?}").contains(name)
 }

@@ -126,7 +126,7 @@ fn object(draw: &mut Draw, access: &str, refresh: &str) -> String {
     for at in (1..members.len()).rev() {
         members.swap(at, draw.below(at + 1));
     }
-    // Of what is given twice, the last counts.
+    // The last counts where a member is given twice.
     if draw.chance(15) {
         members.insert(0, r#""refresh_token":"an-earlier-one""#.to_owned());
     }

@@ -180,7 +180,7 @@ async fn a_ca_file_in_another_form_is_told_with_its_cure() {
             pem.replace("CERTIFICATE", "TRUSTED CERTIFICATE").as_bytes(),
             "convert it: openssl x509",
         ),
-        // What is beside it must not be passed over in silence.
+        // A certificate beside it must not hide it.
         (
             (pem.clone() + &pem.replace("CERTIFICATE", "TRUSTED CERTIFICATE")).as_bytes(),
             "convert it: openssl x509",
@@ -236,7 +236,7 @@ async fn a_root_that_can_verify_nothing_is_warned_of_at_load() {
         good.leaf.clone(),
     ];
     let path = ca_file(&folder, all.concat().as_bytes());
-    let log = log::Log::start();
+    let log = Log::start();
     assert_eq!(refusal(&path), "", "the good one among them serves");
     let log = log.text();
     let warnings = ca_file_warnings(&path);
@@ -273,7 +273,7 @@ async fn a_certificate_that_is_refused_is_told_in_plain_words() {
     ] {
         let clock = FloorClock::new(WallTime::default());
         clock.set(WallTime::default(), true);
-        let log = log::Log::start();
+        let log = Log::start();
         let answer = client_with(&base, &ca_file, clock).send(&poll()).await.answer;
         assert_eq!(answer, poll_failed(FaultKind::Untrusted), "{wanted}");
         let log = log.text();
