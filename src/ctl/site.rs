@@ -117,6 +117,15 @@ pub(super) fn names(directory: &Path) -> io::Result<Vec<String>> {
     Ok(names)
 }
 
+/// True if the daemon may have written it: it writes regular files, and follows no link. Also true
+/// where nobody can tell.
+pub(super) fn may_be_file(path: &Path) -> bool {
+    match fs::symlink_metadata(path) {
+        Ok(found) => found.is_file(),
+        Err(error) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
+    }
+}
+
 /// Refuses a verb that changes the machine unless the caller is root. Call it before asking
 /// anything.
 pub(super) fn need_root(verb: &str) -> Result<(), Failure> {

@@ -10,7 +10,7 @@ use rustix::fs::{StatVfsMountFlags, statvfs};
 use super::Finding;
 use crate::config::accounts::Accounts;
 use crate::config::{Config, Principals};
-use crate::ctl::site::{Site, USER, names};
+use crate::ctl::site::{Site, USER, may_be_file, names};
 use crate::messages;
 use crate::store::{REVOCATIONS, is_set_aside};
 use crate::system::clock::Clock;
@@ -135,7 +135,8 @@ pub(super) fn state(site: &Site, config: Option<&Config>, found: &mut Vec<Findin
         _ => found.push(room(&directory)),
     }
     // Others than root and the daemon may not look in.
-    let names = names(&directory).unwrap_or_default();
+    let mut names = names(&directory).unwrap_or_default();
+    names.retain(|name| may_be_file(&directory.join(name)));
     let aside: Vec<_> = names
         .iter()
         .filter(|name| is_set_aside(name))

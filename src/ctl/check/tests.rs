@@ -218,6 +218,11 @@ fn a_state_directory_that_others_can_write_is_a_fault_and_what_was_set_aside_is_
     let directory = aside.parent().unwrap();
     fs::set_permissions(directory, fs::Permissions::from_mode(0o700)).unwrap();
     world.expect("state", Verdict::Warn, "record.damaged.1");
+    let in_place = directory.join("revocations");
+    fs::create_dir(&in_place).unwrap();
+    let (_, line) = world.verdict("state");
+    assert!(!line.contains("revoked"), "a directory is no list: {line}");
+    fs::remove_dir(in_place).unwrap();
     world.write("/var/lib/c2c-authd/revocations", "");
     world.expect("state", Verdict::Warn, "yet to be revoked");
     fs::set_permissions(directory, fs::Permissions::from_mode(0o777)).unwrap();

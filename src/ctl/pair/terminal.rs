@@ -148,7 +148,7 @@ pub(super) fn layout(picture: &Picture, text: &str, size: Size) -> Vec<Line> {
         .flat_map(|line| wrapped(&line.text, beside.max(NARROWEST)))
         .collect();
     if beside < NARROWEST || picture.rows.len().max(broken.len()) > room {
-        let why = "The QR code does not fit on this terminal.";
+        let why = "The QR code does not fit: take a larger terminal, or one with UTF-8 (LANG).";
         return text.into_iter().chain([Line::plain(why)]).collect();
     }
     let blank = " ".repeat(picture.width);

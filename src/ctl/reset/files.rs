@@ -1,7 +1,6 @@
 //! The daemon's files, by name: which are removed, and which say that the server is still to be
 //! told.
 
-use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,7 +9,7 @@ use crate::ctl::provision::backup::copies;
 use crate::ctl::provision::drop_in::DropIn;
 use crate::ctl::provision::location::{Which, find, sealed_paths};
 use crate::ctl::provision::tpm_drop_in::{self, There};
-use crate::ctl::site::{Site, names};
+use crate::ctl::site::{Site, may_be_file, names};
 use crate::store::{Lock, OpenError, REVOCATIONS, SLOTS, SPILL, is_ours, is_set_aside};
 use crate::system::atomic_file::{is_directory, without_stage};
 
@@ -52,15 +51,6 @@ pub(super) fn pending(state: &Path) -> bool {
 /// True if there are records, which may be a pairing.
 pub(super) fn records(site: &Site, state: &Path) -> bool {
     SLOTS.iter().any(|name| may_be_file(&state.join(name))) || may_be_file(&site.runtime_directory().join(SPILL))
-}
-
-/// True if the daemon may have written it: it writes regular files, and follows no link. Also true
-/// where nobody can tell.
-fn may_be_file(path: &Path) -> bool {
-    match fs::symlink_metadata(path) {
-        Ok(found) => found.is_file(),
-        Err(error) => !matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory),
-    }
 }
 
 pub(super) fn any(state: &Path) -> io::Result<bool> {
