@@ -198,7 +198,7 @@ mod tests {
         let bus = BusAddress::Address(format!("unix:path={}", path.display()));
         let begun = tokio::time::Instant::now();
         let told = connect(&bus).await.expect_err("nobody greets");
-        assert_eq!(begun.elapsed(), CONNECT_LIMIT);
+        assert_eq!(begun.elapsed(), Duration::from_secs(15));
         assert_eq!(told.exit, Exit::Unreachable);
         assert_eq!(told.sentence, format!("{bus} does not answer"));
     }
