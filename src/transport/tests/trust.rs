@@ -48,7 +48,7 @@ async fn a_refused_handshake_is_offline_and_the_log_says_by_which_alert() {
         let refusing = async {
             let (mut stream, _) = listener.accept().await.unwrap();
             let mut hello = [0; 4096];
-            stream.read(&mut hello).await.unwrap();
+            assert!(stream.read(&mut hello).await.unwrap() > 0);
             // RFC 8446 §6: a fatal alert.
             stream.write_all(&[21, 3, 3, 0, 2, 2, alert]).await.unwrap();
             stream
