@@ -115,6 +115,7 @@ impl State {
             return refusal;
         }
         let now = self.now();
+        self.end_chosen(now);
         let holder = self.devices.get(client_id).and_then(|d| d.grant.as_ref());
         if let Some(grant) = holder.filter(|g| g.refresh.as_deref() == Some(token)) {
             if grant.refresh_ends <= now {
@@ -198,6 +199,20 @@ impl State {
         Ok(())
     }
 
+    /// Ends the pairs of all units whose chosen end has come.
+    pub(super) fn end_chosen(&mut self, now: SystemTime) {
+        let over = |device: &Device| device.ends.is_some_and(|end| end <= now);
+        let over: Vec<_> = self
+            .devices
+            .iter()
+            .filter(|(_, device)| over(device))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for client_id in over {
+            self.end_grant(&client_id, End::Forgotten);
+        }
+    }
+
     /// Ends a unit's pair, if it has one.
     pub(super) fn end_grant(&mut self, client_id: &str, end: End) -> bool {
         let Some(grant) = self.devices.get_mut(client_id).and_then(|d| d.grant.take()) else {
@@ -227,6 +242,7 @@ impl State {
             last_seen: now,
             firmware: "0.0.0".to_owned(),
             paused: false,
+            ends: self.options.authorization_life.map(|life| now + life),
             heartbeat: None,
             grant: None,
         };

@@ -21,6 +21,8 @@ pub struct Options {
     pub refreshed_life: Option<Duration>,
     /// How long a refresh token lives: 14 days.
     pub refresh_life: Duration,
+    /// How long after a pairing the user's chosen end is, if they choose one.
+    pub authorization_life: Option<Duration>,
     /// How many bytes each token has, where that is more than it would have anyway.
     pub token_length: usize,
     /// Names in the certificate besides `localhost` and 127.0.0.1, for devices that reach the
@@ -51,6 +53,7 @@ impl Default for Options {
             access_life: Duration::from_secs(28_800),
             refreshed_life: None,
             refresh_life: Duration::from_secs(14 * 24 * 60 * 60),
+            authorization_life: None,
             token_length: 0,
             names: Vec::new(),
             verification_uri: "https://next.frame.io/pair".to_owned(),

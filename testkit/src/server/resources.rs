@@ -45,6 +45,7 @@ impl State {
 
     // Whose living token this is. Any call resets the unit's presence.
     fn enter(&mut self, call: &Call, now: SystemTime) -> Option<String> {
+        self.end_chosen(now);
         let token = call.bearer.as_deref().filter(|t| !t.is_empty())?;
         let (client_id, device) = self.devices.iter_mut().find(|(_, d)| {
             d.grant
@@ -92,7 +93,7 @@ fn describe(device: &Device, name: &str, now: SystemTime) -> Value {
             "_type": "project_device_authorization",
             "creator": { "_type": "user", "id": creator, "name": "Robin Canary-Person" },
             "creator_id": creator,
-            "expires_at": null,
+            "expires_at": device.ends.map(timestamp),
             "inserted_at": paired,
             "project_device_id": device.id,
             "scopes": { "account_read": false, "asset_create": true, "offline": true },

@@ -51,6 +51,8 @@ pub(super) struct Device {
     pub(super) last_seen: SystemTime,
     pub(super) firmware: String,
     pub(super) paused: bool,
+    // The end that the user chose.
+    pub(super) ends: Option<SystemTime>,
     pub(super) heartbeat: Option<SystemTime>,
     pub(super) grant: Option<Grant>,
 }

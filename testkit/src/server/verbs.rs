@@ -1,6 +1,6 @@
 //! The verbs of a test: people's decisions, the network's faults.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use super::{
     Cut, Endpoint, Fault, RateLimit, Server, Times, Tls,
@@ -100,6 +100,16 @@ impl Server {
     /// [`NotPaired`] when it never joined a project.
     pub fn pause(&self, client_id: &str, paused: bool) -> Result<(), NotPaired> {
         self.change(client_id, |d| d.paused = paused)
+    }
+
+    /// Moves the end of a device's pairing that the user chose, or removes it. When it has come,
+    /// the device is forgotten.
+    ///
+    /// # Errors
+    ///
+    /// [`NotPaired`] when it never joined a project.
+    pub fn set_authorization_end(&self, client_id: &str, end: Option<SystemTime>) -> Result<(), NotPaired> {
+        self.change(client_id, |d| d.ends = end)
     }
 
     /// Ends the access token only, as if its time were up: the API answers 401 to it, a refresh
