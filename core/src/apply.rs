@@ -82,7 +82,7 @@ impl Core {
             Answer::Prepare(answer) => self.prepared(cx, op, answer),
             Answer::Refresh(answer) => self.refreshed(cx, op, date, answer, waited_for),
             Answer::Revoke(answer) => self.revoke_answered(cx, op, answer),
-            Answer::Probe(answer) => self.probe_answered(cx, op, answer),
+            Answer::Probe(answer) => self.probe_answered(cx, op, date, answer),
         }
     }
 

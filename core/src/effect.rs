@@ -336,6 +336,11 @@ pub enum LogEvent {
         /// Its age.
         age: Duration,
     },
+    /// The end that the user chose when pairing is near.
+    AuthorizationEnding {
+        /// How much time is left.
+        remaining: Duration,
+    },
     /// The record could not be used.
     RecordUnusable {
         /// Why.

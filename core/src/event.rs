@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use super::device::DeviceStatus;
 use super::error_code::ErrorCode;
 use super::op::{CallId, OpId};
 use super::policy::Policy;
-use super::snapshot::DeviceInfo;
 use super::time::WallTime;
 use super::token::{
     AccessToken, AuthorizationCode, CodeVerifier, DeviceCode, Generation, RefreshToken, StateParameter, UserCode,
@@ -366,8 +366,8 @@ pub enum RevokeAnswer {
 /// A resource's answer about an access token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProbeAnswer {
-    /// 2xx: the token lives. Device information where the answer held it.
-    Accepted(Option<DeviceInfo>),
+    /// 2xx: the token lives. What the server says of the device where the answer held it.
+    Accepted(Option<DeviceStatus>),
     /// 401: the token is refused.
     Rejected,
     /// Neither.

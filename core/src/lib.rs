@@ -62,6 +62,7 @@ mod backoff;
 mod calls;
 mod context;
 mod credential;
+pub mod device;
 pub mod effect;
 pub mod error_code;
 pub mod event;
@@ -111,6 +112,7 @@ use storage::Storage;
 use unpairing::Unpairing;
 use view::Published;
 
+pub use device::{AuthorizationEnd, DeviceStatus};
 pub use effect::{CallError, CodeView, Effect, LogEvent, Prompt, Reply, Request, Slots, Store};
 pub use error_code::ErrorCode;
 pub use event::{
@@ -125,7 +127,7 @@ pub use record::{
     Revocable, Stamp, Stored, TokenPair,
 };
 pub use remedy::{Remedy, remedy};
-pub use snapshot::{DeviceInfo, ErrorWord, PairingState, Reason, Snapshot, TokenState};
+pub use snapshot::{Contact, DeviceInfo, ErrorWord, Lifetimes, PairingState, Reason, Snapshot, TokenState};
 pub use time::{Boot, BootId, BootTime, ClockTrust, Now, WallTime};
 pub use token::{
     AccessToken, AuthorizationCode, CodeVerifier, DeviceCode, Generation, GrantId, RefreshToken, Secret,

@@ -164,6 +164,8 @@ impl Core {
         self.credential.count(&pair);
         self.credential.count_grant();
         let pairing = PairingRecord {
+            paired_since: pair.obtained.wall,
+            authorization_expires: None,
             pair,
             mark: None,
             candidate: None,

@@ -84,6 +84,18 @@ pub struct PairingRecord {
     pub candidate: Option<TokenPair>,
     /// The server's data about this device.
     pub device: DeviceInfo,
+    /// When it was granted, where the time was known.
+    pub paired_since: Option<WallTime>,
+    /// The end that the user chose, by the server's clock.
+    pub authorization_expires: Option<WallTime>,
+}
+
+impl PairingRecord {
+    /// Its pair is of another approval than the one before: what was told of that does not hold.
+    pub(super) const fn approved_anew(&mut self) {
+        self.paired_since = self.pair.obtained.wall;
+        self.authorization_expires = None;
+    }
 }
 
 /// «A refresh may have been sent»: written before the POST, so that no crash can make an uncertain

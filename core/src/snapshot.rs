@@ -2,6 +2,8 @@
 //!
 //! Every word here is part of the D-Bus contract: lists grow, words never change.
 
+use std::hash::{Hash, Hasher};
+
 use super::time::WallTime;
 use super::token::Generation;
 
@@ -165,6 +167,36 @@ pub struct DeviceInfo {
     pub project_name: String,
 }
 
+/// Until when things last, and since when. `None`: not known, also while the clock is not trusted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Lifetimes {
+    /// `PairedSince`: when this pairing was granted.
+    pub paired_since: Option<WallTime>,
+    /// `TokenExpires`: the end of the token that is served.
+    pub token_expires: Option<WallTime>,
+    /// `RefreshBy`: the refresh token's predicted end. Without a refresh until then the device has
+    /// to be paired again.
+    pub refresh_by: Option<WallTime>,
+    /// `AuthorizationExpires`: the end that the user chose when pairing.
+    pub authorization_expires: Option<WallTime>,
+}
+
+/// The server's last word on this device beside its names.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Contact {
+    /// `LastContact`: when. `None`: never in this process, or while the clock is not trusted.
+    pub at: Option<WallTime>,
+    /// `Paused`: the user had paused the device.
+    pub paused: bool,
+}
+
+/// No decision follows from when it was: for the model, states that differ in it alone are one.
+impl Hash for Contact {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.paused.hash(state);
+    }
+}
+
 /// The whole visible state. Two equal snapshots look the same to every client.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Snapshot {
@@ -182,6 +214,10 @@ pub struct Snapshot {
     pub generation: Generation,
     /// `DeviceName`, `ProjectId`, `ProjectName`.
     pub device: DeviceInfo,
+    /// Ends and beginnings.
+    pub lifetimes: Lifetimes,
+    /// The server's last word.
+    pub contact: Contact,
     /// `LastError`: the word, and when by the trusted clock.
     pub last_error: Option<(ErrorWord, Option<WallTime>)>,
 }

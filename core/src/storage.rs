@@ -177,6 +177,14 @@ impl Storage {
         self.state_fails() || self.flow.failing
     }
 
+    /// Memory knows of the pairing in hand what its record does not say. It follows with the next
+    /// write that is under way, or in one of its own.
+    pub(super) fn record_outdated(&mut self) {
+        if self.record.state == FileState::UpToDate {
+            self.record.state = FileState::OneGeneration;
+        }
+    }
+
     /// The tombstone failed: one of the two generations may hold it.
     pub(super) fn tombstone_failed(&mut self) {
         self.record.state = FileState::Unknown;

@@ -2,10 +2,9 @@
 
 use super::credential::Credential;
 use super::pairing::FlowView;
-use super::refresh::first_warning_lead;
 use crate::{
-    BootTime, CallError, Context, Core, DeviceInfo, Effect, ErrorWord, FaultKind, Generation, PairingState, Reason,
-    Snapshot, TokenState, WallTime, remedy,
+    BootTime, CallError, Contact, Context, Core, DeviceInfo, Effect, ErrorWord, FaultKind, Generation, Lifetimes, Now,
+    PairingState, Reason, Snapshot, TokenState, WallTime, remedy,
 };
 
 /// The state that was published, and the last error.
@@ -28,6 +27,8 @@ impl Published {
                 token: TokenState::None,
                 generation: Generation::NONE,
                 device: DeviceInfo::default(),
+                lifetimes: Lifetimes::default(),
+                contact: Contact::default(),
                 last_error: None,
             },
             deadline: None,
@@ -56,20 +57,25 @@ impl Published {
 impl Core {
     /// Shows what there is to see, if it differs from what was shown, or is the first.
     pub(super) fn publish(&mut self, cx: &mut Context<'_>, first: bool) {
-        let view = self.view(cx.at());
+        let view = self.view(cx.now);
         if first || view != self.published.snapshot {
             self.published.snapshot = view;
             cx.emit(Effect::Publish(Box::new(self.published.snapshot.clone())));
         }
     }
 
-    fn view(&self, now: BootTime) -> Snapshot {
+    fn view(&self, Now { boot: now, wall, .. }: Now) -> Snapshot {
         let (pairing, reason) = self.pairing_view(now);
         let served = self
             .credential
             .served()
             .filter(|credential| credential.has_access_token());
         let generation = served.map_or(Generation::NONE, Credential::generation);
+        // A time that no clock can be held against is not shown.
+        let dated = self.credential.paired().filter(|_| wall.is_some());
+        let policy = self.setup.policy();
+        let contact = self.credential.paired().map(|credential| credential.contact(policy));
+        let contact = contact.unwrap_or_default();
         Snapshot {
             pairing,
             reason,
@@ -81,6 +87,11 @@ impl Core {
                 .credential
                 .paired()
                 .map_or_else(DeviceInfo::default, |credential| credential.stored().device.clone()),
+            lifetimes: dated.map_or_else(Lifetimes::default, |credential| credential.lifetimes(policy, now)),
+            contact: Contact {
+                at: contact.at.filter(|_| wall.is_some()),
+                ..contact
+            },
             last_error: self.published.last_error,
         }
     }
@@ -158,9 +169,7 @@ impl Core {
             (None, Some(missing)) => missing,
             (None, None) => self.credential.reason(),
         };
-        let ends = paired.and_then(Credential::refresh_ends);
-        let lead = first_warning_lead(self.setup.policy().refresh_token_life);
-        remedy(paired.is_some(), reason, generation).is_some() || ends.is_some_and(|end| end.before(lead) <= now)
+        remedy(paired.is_some(), reason, generation).is_some() || self.ends_soon(now)
     }
 
     fn token_view(&self, now: BootTime) -> TokenState {

@@ -28,8 +28,8 @@ use super::access::Caller;
 use super::*;
 use crate::messages::contract::{DEVICE, ErrorName, PAIRING, TOKENS};
 use c2c_auth_core::{
-    AccessToken, AuthorizationCode, CodeView, DeviceInfo, Generation, PairingState, Prompt, Reason, RedirectOutcome,
-    StateParameter, TokenState, UserCode,
+    AccessToken, AuthorizationCode, CodeView, Contact, DeviceInfo, Generation, Lifetimes, PairingState, Prompt, Reason,
+    RedirectOutcome, StateParameter, TokenState, UserCode, WallTime,
 };
 
 /// Found nowhere but in the answers that are meant to carry them.
@@ -50,6 +50,8 @@ fn unpaired() -> Snapshot {
         token: TokenState::None,
         generation: Generation::NONE,
         device: DeviceInfo::default(),
+        lifetimes: Lifetimes::default(),
+        contact: Contact::default(),
         last_error: None,
     }
 }
@@ -67,6 +69,16 @@ fn paired() -> Snapshot {
             name: "Camera A".into(),
             project_id: "p-1".into(),
             project_name: "Feature film".into(),
+        },
+        lifetimes: Lifetimes {
+            paired_since: Some(WallTime::from_secs(1_700_000_001)),
+            token_expires: Some(WallTime::from_secs(1_700_000_002)),
+            refresh_by: Some(WallTime::from_secs(1_700_000_003)),
+            authorization_expires: Some(WallTime::from_secs(1_700_000_004)),
+        },
+        contact: Contact {
+            at: Some(WallTime::from_secs(1_700_000_005)),
+            paused: true,
         },
         last_error: None,
     }

@@ -8,7 +8,7 @@ use super::exit::{Exit, Failure};
 use super::output::one_line;
 use super::site::Site;
 use super::systemd::Unit;
-use super::watch;
+use super::watch::{self, utc};
 use crate::messages;
 use c2c_auth_client::proxy::LastError;
 use c2c_auth_core::{ErrorWord, Generation, PairingState, Reason, Remedy, TokenState, remedy};
@@ -18,6 +18,7 @@ pub(super) mod service_failure;
 /// The properties of the three interfaces. Words are kept as they came: a newer daemon may know
 /// more of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a property of the contract")]
 #[serde(rename_all = "kebab-case")]
 pub(super) struct Status {
     /// Somebody answered. See [`service_failure`] for the other case.
@@ -33,6 +34,20 @@ pub(super) struct Status {
     pub(super) project_name: String,
     pub(super) project_id: String,
     pub(super) device_name: String,
+    // Seconds since 1970; 0: not known. A daemon before these words has none of them.
+    #[serde(default)]
+    pub(super) paired_since: u64,
+    #[serde(default)]
+    pub(super) token_expires: u64,
+    #[serde(default)]
+    pub(super) refresh_by: u64,
+    #[serde(default)]
+    pub(super) authorization_expires: u64,
+    #[serde(default)]
+    pub(super) paused: bool,
+    /// As of when the two before it hold.
+    #[serde(default)]
+    pub(super) last_contact: u64,
     pub(super) client_id: String,
     pub(super) firmware_version: String,
     pub(super) provider: String,
@@ -157,6 +172,9 @@ impl Status {
             ("none", _) | (_, 0) => row("token", token),
             (_, generation) => row("token", &format!("{token}, number {generation}")),
         }
+        for (name, value) in self.times(now) {
+            row(name, &value);
+        }
         if let Some(LastError { word, time }) = &self.last_error {
             let told = ErrorWord::from_word(word).map_or(&**word, |word| messages::error(word).what);
             match time {
@@ -180,6 +198,23 @@ impl Status {
             );
         }
         out
+    }
+
+    /// Beginnings and ends, as far as they are known.
+    fn times(&self, now: u64) -> [(&'static str, String); 5] {
+        let known = |time: u64, told: String| if time == 0 { String::new() } else { told };
+        let as_of = match self.last_contact {
+            0 => "as of an unknown time".to_owned(),
+            at => format!("as of {}", clock_time(at)),
+        };
+        let ends = format!("{}, {as_of}", until(now, self.authorization_expires));
+        [
+            ("since", known(self.paired_since, ago(now, self.paired_since))),
+            ("expires", known(self.token_expires, until(now, self.token_expires))),
+            ("renew by", known(self.refresh_by, until(now, self.refresh_by))),
+            ("ends", known(self.authorization_expires, ends)),
+            ("paused", known(self.paused.into(), format!("at the server, {as_of}"))),
+        ]
     }
 
     /// All in one line: what is, and what to do.
@@ -216,7 +251,11 @@ impl Status {
         let state = PairingState::from_word(&self.pairing_state);
         let told = state.map_or_else(
             || (reason != Reason::None).then(|| messages::reason(reason)),
-            |state| messages::explanation(state, reason, self.attention_needed, Generation(self.generation)),
+            |state| {
+                let next_end = messages::NextEnd::of(self.authorization_expires, self.refresh_by);
+                let generation = Generation(self.generation);
+                messages::explanation(state, reason, self.attention_needed, generation, next_end)
+            },
         );
         told.map_or(("", ""), |told| (told.what, told.cure))
     }
@@ -225,17 +264,34 @@ impl Status {
 /// How long ago, in the one unit that matters. Daemon and tool share a clock, but it may be stepped
 /// in between.
 fn ago(now: u64, then: u64) -> String {
-    let Some(seconds) = now.checked_sub(then) else {
-        return "just now".to_owned();
-    };
+    match now.saturating_sub(then) {
+        0..10 => "just now".to_owned(),
+        seconds => format!("{} ago", span(seconds)),
+    }
+}
+
+/// When something ends: how long from now, and the instant itself.
+fn until(now: u64, then: u64) -> String {
+    match then.saturating_sub(now) {
+        0 => format!("over, {}", utc(then)),
+        seconds => format!("in {}, {}", span(seconds), utc(then)),
+    }
+}
+
+fn span(seconds: u64) -> String {
     let (number, unit) = match seconds {
-        0..10 => return "just now".to_owned(),
-        10..60 => (seconds, "second"),
+        0..60 => (seconds, "second"),
         60..3_600 => (seconds / 60, "minute"),
         3_600..86_400 => (seconds / 3_600, "hour"),
         _ => (seconds / 86_400, "day"),
     };
-    format!("{number} {unit}{} ago", if number == 1 { "" } else { "s" })
+    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
+}
+
+/// The hour and the minute of an instant.
+fn clock_time(secs: u64) -> String {
+    let (hour, minute) = (secs / 3_600 % 24, secs / 60 % 60);
+    format!("{hour:02}:{minute:02} UTC")
 }
 
 #[cfg(test)]

@@ -93,10 +93,11 @@ fn say(json: bool, changed: &Values, known: &Known) -> Result<(), Failure> {
         return Ok(());
     }
     let line = if json {
-        json_escaped(&json_line(now(), changed, known))
+        Some(json_escaped(&json_line(now(), changed, known)))
     } else {
-        one_line(&text_line(now(), changed))
+        text_line(now(), changed).map(|line| one_line(&line))
     };
+    let Some(line) = line else { return Ok(()) };
     let mut out = io::stdout().lock();
     writeln!(out, "{line}").and_then(|()| out.flush()).map_err(|error| {
         let exit = match error.kind() {
@@ -111,9 +112,9 @@ fn json_line(now: u64, changed: &Values, known: &Known) -> String {
     serde_json::json!({ "time": now, "changed": changed, "state": known.0 }).to_string()
 }
 
-/// The words that matter most come first. `status` shows what never changes.
-fn text_line(now: u64, changed: &Values) -> String {
-    const SHOWN: [&str; 9] = [
+/// The words that matter most come first. `status` shows what never changes, or with each token.
+fn text_line(now: u64, changed: &Values) -> Option<String> {
+    const SHOWN: [&str; 11] = [
         "running",
         "pairing-state",
         "pairing-reason",
@@ -122,6 +123,8 @@ fn text_line(now: u64, changed: &Values) -> String {
         "token-state",
         "generation",
         "project-name",
+        "paused",
+        "authorization-expires",
         "last-error",
     ];
     let told: Vec<_> = SHOWN
@@ -140,7 +143,7 @@ fn text_line(now: u64, changed: &Values) -> String {
             other => format!("{name} {other}"),
         })
         .collect();
-    format!("{} {}", utc(now), told.join(", "))
+    (!told.is_empty()).then(|| format!("{} {}", utc(now), told.join(", ")))
 }
 
 /// RFC 3339. Days to date after H. Hinnant's `civil_from_days`.
@@ -201,9 +204,11 @@ mod tests {
             ("paired".to_owned(), true.into()),
         ]));
         assert_eq!(
-            text_line(0, &changed),
+            text_line(0, &changed).unwrap(),
             "1970-01-01T00:00:00Z paired yes, project-name \"A \\u{1b} B\""
         );
+        let renewed = Values::from([("token-expires".to_owned(), 7.into())]);
+        assert_eq!(text_line(0, &renewed), None, "no line for what is not shown");
         let json: serde_json::Value = serde_json::from_str(&json_line(5, &changed, &known)).unwrap();
         assert_eq!((&json["time"], &json["changed"]["paired"]), (&5.into(), &true.into()));
         assert_eq!(json["state"]["project-name"], "A \u{1b} B");

@@ -75,6 +75,7 @@ kinds! {
     STORE_FAILED = "30c343aad329477fbe5406113776a971" "store-failed",
     STORE_RECOVERED = "99d60da817474ca28c1366a3492cc63c" "store-recovered",
     REFRESH_TOKEN_AGING = "6a68fd12640f43839790a12a931cfadd" "refresh-token-aging",
+    AUTHORIZATION_ENDING = "81b4543fa68b405f9d423460f5e3bfd4" "authorization-ending",
     RECORD_UNUSABLE = "c87a996d71e6457b819825be854a15e5" "record-unusable",
     RECORD_FELL_BACK = "1cefb6034fb24fc69f5873a54d1cbba7" "record-fell-back",
     RECORD_SPILLED = "72c9ee8b68134797b567cf0e4c17799c" "record-spilled",
@@ -291,9 +292,18 @@ impl Entry {
                     span(age)
                 ),
             ),
+            LogEvent::AuthorizationEnding { remaining } => Self::new(
+                Priority::Warning,
+                AUTHORIZATION_ENDING,
+                format!(
+                    "The time that the user chose for this pairing ends in {}. {}.",
+                    span(remaining),
+                    messages::BEFORE_THE_END
+                ),
+            ),
             LogEvent::RecordUnusable { reason } => Self::new(Priority::Error, RECORD_UNUSABLE, {
                 let Words { what, cure } = messages::reason(reason);
-                format!("{}; it is kept but not used. {cure}.", messages::capital(what))
+                format!("The stored pairing is kept, but cannot be used: {what}. {cure}.")
             })
             .reason(reason),
             LogEvent::RecordFellBack => Self::new(

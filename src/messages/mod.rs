@@ -16,4 +16,6 @@ use reason::PAIR;
 /// Begins the sentence of a reload that came to nothing; why follows.
 pub(crate) const RELOAD_REFUSED: &str = "The new configuration is refused, the previous one stays in force: ";
 
-pub(crate) use reason::{Words, capital, error, explanation, flow_end, pairing_state, reason, token_state};
+pub(crate) use reason::{
+    BEFORE_THE_END, NextEnd, Words, capital, error, explanation, flow_end, pairing_state, reason, token_state,
+};

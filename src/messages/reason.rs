@@ -31,6 +31,28 @@ pub(super) const UNTRUSTED: &str = "the network puts another certificate before 
 const TRUST_AND_WAIT: &str = "Log in to the network if it has a login page; else check the date of this device, and tls.ca-file in \
                               the configuration; the device tries again by itself";
 
+pub(crate) const BEFORE_THE_END: &str =
+    "Pair this device again before uploads stop, on its screen or by: c2c-authctl pair --replace";
+
+/// The end of a pairing that comes first if nobody acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NextEnd {
+    RefreshToken,
+    /// The end that the user chose at the server.
+    Authorization,
+}
+
+impl NextEnd {
+    /// Both ends are in seconds since 1970, 0 where one is not known.
+    pub(crate) const fn of(authorization_expires: u64, refresh_by: u64) -> Self {
+        if authorization_expires != 0 && (refresh_by == 0 || authorization_expires < refresh_by) {
+            Self::Authorization
+        } else {
+            Self::RefreshToken
+        }
+    }
+}
+
 /// Why the pairing state is what it is.
 pub(crate) const fn reason(reason: Reason) -> Words {
     match reason {
@@ -142,13 +164,14 @@ pub(crate) const fn flow_end(why: Reason) -> Words {
 /// and `check`.
 ///
 /// State and reason decide. A paired device that needs a person without a reason has one cause
-/// left, the end of its refresh token: the last error may be of something else, and does not count.
-/// `generation`: of the token that is served.
+/// left, an end that is near: the last error may be of something else, and does not count.
+/// `generation`: of the token that is served. `next_end`: what ends first.
 pub(crate) const fn explanation(
     state: PairingState,
     why: Reason,
     attention: bool,
     generation: Generation,
+    next_end: NextEnd,
 ) -> Option<Words> {
     match (why, state) {
         // The flow began, or a code is being replaced: nothing to explain to anyone.
@@ -157,10 +180,16 @@ pub(crate) const fn explanation(
             "",
             "Enter the code that the device shows; c2c-authctl pair shows it too",
         )),
-        (Reason::None, PairingState::Paired) if attention => Some(words(
-            "the tokens have not been renewed for a long time, and the pairing expires soon",
-            ONLINE,
-        )),
+        (Reason::None, PairingState::Paired) if attention => Some(match next_end {
+            NextEnd::RefreshToken => words(
+                "the tokens have not been renewed for a long time, and the pairing expires soon",
+                ONLINE,
+            ),
+            NextEnd::Authorization => words(
+                "the time that the user chose when the device was paired ends soon, or has ended",
+                BEFORE_THE_END,
+            ),
+        }),
         (Reason::None, _) if attention => Some(words("", JOURNAL)),
         (Reason::None, _) => None,
         (why, PairingState::Unpaired) => Some(flow_end(why)),

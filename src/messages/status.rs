@@ -1,7 +1,7 @@
 //! The line of `systemctl status`: the state, why, and last what somebody has to do, if anything.
 
-use crate::messages::{self, Words};
-use c2c_auth_core::{PairingState, Snapshot, TokenState};
+use crate::messages::{self, NextEnd, Words};
+use c2c_auth_core::{PairingState, Snapshot, TokenState, WallTime};
 
 /// The sentence for a snapshot. Holds no secret and no pairing code, because a snapshot holds none
 /// (I8).
@@ -77,11 +77,15 @@ fn because(snapshot: &Snapshot) -> String {
 }
 
 fn explanation(snapshot: &Snapshot) -> Option<Words> {
+    let known = |end: Option<WallTime>| end.map_or(0, WallTime::as_secs);
+    let lifetimes = &snapshot.lifetimes;
+    let next_end = NextEnd::of(known(lifetimes.authorization_expires), known(lifetimes.refresh_by));
     messages::explanation(
         snapshot.pairing,
         snapshot.reason,
         snapshot.attention,
         snapshot.generation,
+        next_end,
     )
 }
 

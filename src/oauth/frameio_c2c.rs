@@ -19,14 +19,14 @@ use zeroize::Zeroizing;
 
 use super::form::{Encoding, Fields};
 use super::grant::{self, CodeRules, NoCode};
-use super::json::Object;
+use super::json::{Json, Object};
 use super::message::{ANSWER_MAX, ErrorBody, HttpRequest, HttpResponse, RETRY_AFTER_MAX, TOKEN_ANSWER_MAX};
 use super::standard::{IDENTITY, declines, is_passing, is_throttled, poll_goes_on, rejects_client};
 use super::uri::{BaseUri, is_path};
 use super::{Kind, text};
 use c2c_auth_core::{
-    AccessToken, Answer, CodeAnswer, DeviceInfo, ErrorCode, Fault, PollAnswer, PrepareAnswer, ProbeAnswer,
-    RefreshAnswer, RefreshToken, Request, Revocable, RevokeAnswer, Secret, TokenGrant,
+    AccessToken, Answer, AuthorizationEnd, CodeAnswer, DeviceInfo, DeviceStatus, ErrorCode, Fault, PollAnswer,
+    PrepareAnswer, ProbeAnswer, RefreshAnswer, RefreshToken, Request, Revocable, RevokeAnswer, Secret, TokenGrant,
 };
 
 pub(super) const CODES: CodeRules = CodeRules {
@@ -341,8 +341,8 @@ fn revoke(response: &HttpResponse) -> RevokeAnswer {
 /// An answer labelled HTML has to name a project: a 2xx may decide which of two pairs lives.
 fn identify(response: &HttpResponse) -> ProbeAnswer {
     resource(response, || {
-        let device = device(&response.object()?);
-        (!response.is_html() || !device.project_id.is_empty()).then_some(Some(device))
+        let status = device(&response.object()?);
+        (!response.is_html() || !status.info.project_id.is_empty()).then_some(Some(status))
     })
 }
 
@@ -354,7 +354,7 @@ fn heartbeat(response: &HttpResponse) -> ProbeAnswer {
 }
 
 /// The status decides over a 401: the C2C documentation shows bodies that name another code.
-fn resource(response: &HttpResponse, alive: impl FnOnce() -> Option<Option<DeviceInfo>>) -> ProbeAnswer {
+fn resource(response: &HttpResponse, alive: impl FnOnce() -> Option<Option<DeviceStatus>>) -> ProbeAnswer {
     if response.status == StatusCode::UNAUTHORIZED {
         return ProbeAnswer::Rejected;
     }
@@ -366,16 +366,32 @@ fn tokens(response: &HttpResponse) -> Option<TokenGrant> {
     grant::tokens(&response.object()?, ACCESS_TOKEN_LIFE)
 }
 
-/// All of it is for display. Whatever is missing is left empty.
-fn device(object: &Object<'_>) -> DeviceInfo {
+/// The names are for display. What is missing of them is left empty. The end and the pause count
+/// only where they can be read.
+fn device(object: &Object<'_>) -> DeviceStatus {
     let read = |key| object.text(key).map(|text| text::name(&text)).unwrap_or_default();
-    DeviceInfo {
-        name: read("name"),
-        project_id: read("project_id"),
-        project_name: object
-            .object("project")
-            .and_then(|project| project.text("name"))
-            .map(|name| text::name(&name))
-            .unwrap_or_default(),
+    let authorization = object.object("authorization");
+    DeviceStatus {
+        info: DeviceInfo {
+            name: read("name"),
+            project_id: read("project_id"),
+            project_name: object
+                .object("project")
+                .and_then(|project| project.text("name"))
+                .map(|name| text::name(&name))
+                .unwrap_or_default(),
+        },
+        authorization: authorization.map_or(AuthorizationEnd::Untold, |object| end(&object)),
+        paused: object.text("status").map(|status| *status == "paused"),
+    }
+}
+
+/// `null` says that there is no end. A key that is absent says nothing.
+fn end(authorization: &Object<'_>) -> AuthorizationEnd {
+    const KEY: &str = "expires_at";
+    match authorization.get(KEY) {
+        Json::Text(text) => text::instant(&text).map_or(AuthorizationEnd::Untold, AuthorizationEnd::At),
+        Json::Null if authorization.has(KEY) => AuthorizationEnd::Never,
+        _ => AuthorizationEnd::Untold,
     }
 }

@@ -48,9 +48,18 @@ impl<'a> Object<'a> {
 
     /// True if the key is given more than once.
     pub(super) fn repeats(&self, key: &str) -> bool {
+        self.given(key) > 1
+    }
+
+    /// True if the key is given, also with `null`.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.given(key) > 0
+    }
+
+    fn given(&self, key: &str) -> usize {
         let mut given = 0;
         self.each(|name, _| given += usize::from(is(name, key)));
-        given > 1
+        given
     }
 
     /// The value, if it is a string.

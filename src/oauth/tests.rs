@@ -10,8 +10,8 @@ use zeroize::Zeroizing;
 
 use super::*;
 use c2c_auth_core::{
-    AccessToken, CodeGrant, DeviceCode, DeviceInfo, ErrorCode, FaultKind, OAuthErrorCode, OpId, RefreshToken,
-    Revocable, Secret, TokenGrant, Unusable, WallTime,
+    AccessToken, CodeGrant, DeviceCode, DeviceInfo, DeviceStatus, ErrorCode, FaultKind, OAuthErrorCode, OpId,
+    RefreshToken, Revocable, Secret, TokenGrant, Unusable, WallTime,
 };
 
 mod answers;
@@ -270,7 +270,7 @@ proptest! {
             if let Answer::Refresh(RefreshAnswer::Granted(grant)) = &answer {
                 prop_assert!(status / 100 == 2 && (1..=90 * 86_400).contains(&grant.expires_in.as_secs()));
             }
-            if let Answer::Probe(ProbeAnswer::Accepted(Some(info))) = &answer {
+            if let Answer::Probe(ProbeAnswer::Accepted(Some(DeviceStatus { info, .. }))) = &answer {
                 prop_assert!(!info.name.chars().any(char::is_control) && info.name.chars().count() <= 256);
             }
         }

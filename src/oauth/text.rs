@@ -2,7 +2,7 @@
 
 use hyper::http::Uri;
 
-use c2c_auth_core::{TOKEN_MAX, Unusable};
+use c2c_auth_core::{TOKEN_MAX, Unusable, WallTime};
 
 /// Longest name shown or stored, in characters: D-Bus, journal and terminal need no more.
 const NAME_MAX: usize = 256;
@@ -37,6 +37,64 @@ pub(super) fn https_uri(raw: &str) -> Option<&str> {
     let authority = uri.authority()?;
     let fits = uri.scheme_str() == Some("https") && !authority.host().is_empty() && !authority.as_str().contains('@');
     fits.then_some(raw)
+}
+
+/// RFC 3339, whose fraction of a second is dropped; years from 1970 on.
+pub(super) fn instant(raw: &str) -> Option<WallTime> {
+    let (date, rest) = raw.split_at_checked(10)?;
+    let (time, rest) = rest.strip_prefix(['T', 't', ' '])?.split_at_checked(8)?;
+    let [year, month, day] = numbers(date, '-')?;
+    let [hour, minute, second] = numbers(time, ':')?;
+    let days_of_month = match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    let fits = year >= 1970 && (1..=12).contains(&month) && (1..=days_of_month).contains(&day);
+    // 60 is a leap second.
+    if !fits || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    // Days since 1970, with a year that begins in March.
+    let (year, month) = if month > 2 {
+        (year, month - 3)
+    } else {
+        (year - 1, month + 9)
+    };
+    let days = 365 * year + year / 4 - year / 100 + year / 400 + (153 * month + 2) / 5 + day - 719_469;
+    let local = days * 86_400 + hour * 3_600 + minute * 60 + second;
+    let utc = local.checked_sub(offset(rest)?)?;
+    u64::try_from(utc).ok().map(WallTime::from_secs)
+}
+
+/// The distance of an instant's zone from UTC, in seconds, behind a fraction.
+fn offset(rest: &str) -> Option<i64> {
+    let zone = match rest.strip_prefix('.') {
+        Some(fraction) => {
+            let zone = fraction.trim_start_matches(|c: char| c.is_ascii_digit());
+            (zone.len() < fraction.len()).then_some(zone)?
+        }
+        None => rest,
+    };
+    let (sign, zone) = match zone.split_at_checked(1)? {
+        ("Z" | "z", "") => return Some(0),
+        ("+", zone) => (1, zone),
+        ("-", zone) => (-1, zone),
+        _ => return None,
+    };
+    let [hours, minutes] = numbers(zone, ':')?;
+    (hours <= 23 && minutes <= 59).then_some(sign * (hours * 3_600 + minutes * 60))
+}
+
+/// As many numbers as are asked for, all digits.
+fn numbers<const N: usize>(text: &str, between: char) -> Option<[i64; N]> {
+    let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
+    let parts: Option<Vec<i64>> = text
+        .split(between)
+        .map(|part| digits(part).then(|| part.parse().ok()).flatten())
+        .collect();
+    parts?.try_into().ok()
 }
 
 /// Control characters, bidi marks, embeddings and isolates, zero-width and other invisible format
@@ -86,6 +144,41 @@ mod tests {
         }
         assert!(credential(&"a".repeat(32_768)).is_ok());
         assert_eq!(credential(&"a".repeat(32_769)), Err(Unusable::TooLong(32_769)));
+    }
+
+    #[test]
+    fn an_instant_is_read_as_rfc_3339_has_it() {
+        for (raw, secs) in [
+            ("1970-01-01T00:00:00Z", 0),
+            ("1994-11-06T08:49:37Z", 784_111_777),
+            ("2025-10-23T20:17:41.997130Z", 1_761_250_661),
+            ("2025-10-23t22:17:41+02:00", 1_761_250_661),
+            ("2025-10-23 14:47:41.5-05:30", 1_761_250_661),
+            ("2000-02-29T00:00:00z", 951_782_400),
+            ("2100-03-01T00:00:00Z", 4_107_542_400),
+        ] {
+            assert_eq!(instant(raw), Some(WallTime::from_secs(secs)), "{raw}");
+        }
+        for bad in [
+            "",
+            "friday",
+            "2025-10-23",
+            "2025-10-23T20:17:41",
+            "2025-10-23T20:17Z",
+            "2025-13-01T00:00:00Z",
+            "2025-02-29T00:00:00Z",
+            "2025-10-23T24:00:00Z",
+            "2025-10-23T20:17:41.Z",
+            "2025-10-23T20:17:41Z ",
+            "2025-10-23T20:17:41+2",
+            "1969-12-31T23:59:59Z",
+            "1970-01-01T00:00:00+01:00",
+            "+025-10-23T20:17:41Z",
+            "2025-10-23T20:17:41é",
+            "1761250661",
+        ] {
+            assert_eq!(instant(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -159,6 +159,11 @@ struct PairingRecord {
     mark: Option<IntentMark>,
     candidate: Option<TokenPair>,
     device: DeviceInfo,
+    // Absent where it is not known, also in records of builds that did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    paired_since: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    authorization_expires: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -259,7 +264,7 @@ macro_rules! mirror {
 
 mirror! {
     Record { generation, grant, floor, body }
-    PairingRecord { pair, mark, candidate, device }
+    PairingRecord { pair, mark, candidate, device, paired_since, authorization_expires }
     TokenPair { access, refresh, expires_in, obtained }
     Stamp { boot, at, wall }
     IntentMark { boot, at, sends }

@@ -4,6 +4,7 @@
 //! last access token of a pairing that the server ended. Must never: have a pairing and a reason
 //! for having none.
 
+mod chosen_end;
 mod grant;
 mod paired;
 
@@ -261,7 +262,9 @@ impl Core {
         let Some(credential) = self.credential.paired() else {
             return;
         };
-        let reason = if credential.stored().mark.is_some() {
+        let reason = if credential.chosen_end().explains_end(cx.at()) {
+            Reason::AuthorizationExpired
+        } else if credential.stored().mark.is_some() {
             Reason::RefreshAnswerLost
         } else if credential.refresh_token_ended(cx.at()) {
             Reason::RefreshTokenExpired
@@ -297,9 +300,17 @@ impl Core {
         if !self.storage.pending().may_conclude() {
             return;
         }
-        let over = |credential: &Credential| credential.refresh_token().is_none() && credential.is_unusable(now);
-        if self.credential.paired().is_some_and(over) && self.resolve_candidate(cx, Source::LivingCandidate).is_none() {
-            self.end_pairing(cx, Reason::NoRefreshToken);
+        let over = |credential: &&Credential| credential.refresh_token().is_none() && credential.is_unusable(now);
+        let Some(ended) = self.credential.paired().filter(over).map(Credential::chosen_end) else {
+            return;
+        };
+        if self.resolve_candidate(cx, Source::LivingCandidate).is_none() {
+            let reason = if ended.explains_end(now) {
+                Reason::AuthorizationExpired
+            } else {
+                Reason::NoRefreshToken
+            };
+            self.end_pairing(cx, reason);
         }
     }
 }

@@ -3,12 +3,15 @@
 //! Owns the two lives (access token, refresh token) as deadlines on boottime, whatever clock they
 //! were concluded from, and draws those conclusions again when the wall clock changes.
 
+mod status;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use super::chosen_end::ChosenEnd;
 use crate::setup::Setup;
 use crate::{
-    BootTime, Context, DeviceInfo, Generation, GrantId, IntentMark, PairingRecord, Policy, RefreshToken, TokenPair,
+    BootTime, Contact, Context, Generation, GrantId, IntentMark, PairingRecord, Policy, RefreshToken, TokenPair,
     WallTime,
 };
 
@@ -57,6 +60,8 @@ pub(crate) struct Credential {
     window: Duration,
     /// Uids that were handed this generation, and may therefore reject it.
     handed: Handed,
+    chosen_end: ChosenEnd,
+    contact: Contact,
 }
 
 /// How long the access token still lives.
@@ -106,6 +111,8 @@ impl Credential {
             } else {
                 Handed::To(BTreeSet::new())
             },
+            chosen_end: ChosenEnd::default(),
+            contact: Contact::default(),
         };
         credential.apply_policy(setup.policy());
         credential.doubt(setup.policy(), cx);
@@ -129,10 +136,6 @@ impl Credential {
 
     pub(crate) const fn refresh_token(&self) -> Option<&RefreshToken> {
         self.stored.pair.refresh.as_ref()
-    }
-
-    pub(crate) fn set_device(&mut self, device: DeviceInfo) {
-        self.stored.device = device;
     }
 
     pub(crate) const fn set_ambiguous(&mut self, mark: IntentMark) {
@@ -205,13 +208,15 @@ impl Credential {
             mark: None,
             ..self.stored
         };
-        Self::new(self.grant, generation, stored, setup, cx, false)
+        let told = (self.chosen_end, self.contact);
+        Self::new(self.grant, generation, stored, setup, cx, false).with_status(told)
     }
 
     /// Concludes both lives from this boot's clock, or else from the trusted wall clock.
     pub(crate) fn date_from_clock(&mut self, setup: &Setup, cx: &Context<'_>) {
         let policy = setup.policy();
         let now = cx.now;
+        self.chosen_end.date_from_clock(self.stored.authorization_expires, now);
         if self.stored.pair.obtained.boot == setup.boot() {
             self.expiry = Expiry::At(self.stored.pair.obtained.at.after(self.stored.pair.expires_in));
             self.refresh_ends = Some(self.stored.pair.obtained.at.after(policy.refresh_token_life));
@@ -230,6 +235,8 @@ impl Credential {
     /// The verified `Date` of an answer, whatever the answer: better than a wall clock, and than
     /// nothing.
     pub(crate) fn date_from_answer(&mut self, date: WallTime, policy: &Policy, cx: &Context<'_>) {
+        let expires = self.stored.authorization_expires;
+        self.chosen_end.date_from_answer(expires, date, cx.at());
         if self.uncertain() {
             self.date_from(date, policy, cx.at());
             self.by_wall_clock &= matches!(self.expiry, Expiry::Unknown { .. });

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    Answer, AuthorizeAnswer, CodeAnswer, ExchangeAnswer, Fault, FaultKind, LocalFault, OAuthErrorCode, OpId,
-    PollAnswer, PrepareAnswer, ProbeAnswer, RefreshAnswer, Request, RevokeAnswer, WallTime,
+    Answer, AuthorizeAnswer, CodeAnswer, DeviceStatus, ExchangeAnswer, Fault, FaultKind, LocalFault, OAuthErrorCode,
+    OpId, PollAnswer, PrepareAnswer, ProbeAnswer, RefreshAnswer, Request, RevokeAnswer, WallTime,
 };
 
 use super::scenario::device;
@@ -177,7 +177,10 @@ impl World {
                     _ => flight.lived,
                 };
                 Answer::Probe(if lives {
-                    ProbeAnswer::Accepted(Some(device()))
+                    ProbeAnswer::Accepted(Some(DeviceStatus {
+                        info: device(),
+                        ..DeviceStatus::default()
+                    }))
                 } else {
                     ProbeAnswer::Rejected
                 })

@@ -165,6 +165,8 @@ impl Scenario {
                 mark: None,
                 candidate: candidate.map(|pair| self.tokens(pair)),
                 device: device(),
+                paired_since: None,
+                authorization_expires: None,
             })),
         }
     }

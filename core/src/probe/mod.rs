@@ -14,13 +14,18 @@ use crate::credential::Credential;
 use crate::pair_fate::{Fate, Source};
 use crate::storage::Tokens;
 use crate::{
-    AccessToken, BootTime, CallError, Context, Core, DeviceInfo, Effect, ErrorWord, Fault, LogEvent, OpId, ProbeAnswer,
-    Request,
+    AccessToken, BootTime, CallError, Context, Core, DeviceStatus, Effect, ErrorWord, Fault, LogEvent, OpId,
+    ProbeAnswer, Request, WallTime,
 };
 use report::{PROBES_APART, Reports};
 
 /// Longest wait between probes nobody waits for.
 const PROBE_CAP: Duration = Duration::from_secs(15 * 60);
+
+/// One of so many heartbeats asks what the server knows of the device, or one of as many as this
+/// time has room for: a pause or an end that the user moves shows as soon.
+const ASKS_EACH: u64 = 5;
+const ASKS_AFTER: Duration = Duration::from_secs(10 * 60);
 
 /// The one request that may carry the access token.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -32,6 +37,8 @@ pub(super) struct Probe {
     /// When the last probe of the token in hand left.
     probed_at: Option<BootTime>,
     heartbeat_at: Option<BootTime>,
+    /// How many left since the server last told what it knows of the device; saturates.
+    heartbeats: u8,
     reports: Reports,
 }
 
@@ -162,8 +169,16 @@ impl Core {
         self.send_with_token(cx, Request::Probe, false);
     }
 
+    /// Every now and then one asks what the server knows of the device, which counts as presence as
+    /// well. One that is not answered is repeated at the next.
     pub(super) fn start_heartbeat(&mut self, cx: &mut Context<'_>) {
-        self.send_with_token(cx, Request::Heartbeat, true);
+        self.probe.heartbeats = self.probe.heartbeats.saturating_add(1);
+        let asks = self.setup.policy().heartbeat.is_some_and(|interval| {
+            let in_time = ASKS_AFTER.as_secs() / interval.as_secs().max(1);
+            u64::from(self.probe.heartbeats) >= in_time.clamp(1, ASKS_EACH)
+        });
+        let request = if asks { Request::Probe } else { Request::Heartbeat };
+        self.send_with_token(cx, request, true);
     }
 
     fn send_with_token(&mut self, cx: &mut Context<'_>, request: fn(AccessToken) -> Request, heartbeat: bool) {
@@ -184,28 +199,46 @@ impl Core {
     }
 
     /// An answer about the token, if it is to the request that is out.
-    pub(super) fn probe_answered(&mut self, cx: &mut Context<'_>, op: OpId, answer: ProbeAnswer) {
+    pub(super) fn probe_answered(
+        &mut self,
+        cx: &mut Context<'_>,
+        op: OpId,
+        date: Option<WallTime>,
+        answer: ProbeAnswer,
+    ) {
         let Some(flight) = self.probe.in_flight.take_if(|flight| flight.op == op) else {
             return;
         };
         self.reschedule_heartbeat(cx);
         match answer {
-            ProbeAnswer::Accepted(device) => self.token_accepted(cx, &flight, device),
+            ProbeAnswer::Accepted(status) => {
+                if let Some(status) = status {
+                    self.device_told(cx, date, status);
+                }
+                self.token_accepted(cx, &flight);
+            }
             ProbeAnswer::Rejected => self.token_rejected(cx, &flight),
             ProbeAnswer::Failed(fault) => self.probe_failed(cx, &flight, fault),
         }
     }
 
-    fn token_accepted(&mut self, cx: &mut Context<'_>, flight: &InFlight, device: Option<DeviceInfo>) {
+    /// The server says what it knows of the device. An end that was moved is written down: the next
+    /// start may have no network, and the verdict then comes first.
+    fn device_told(&mut self, cx: &Context<'_>, date: Option<WallTime>, status: DeviceStatus) {
+        self.probe.heartbeats = 0;
+        let credential = self.credential.paired_mut();
+        if credential.is_some_and(|credential| credential.set_status(status, date, cx.now)) {
+            self.storage.record_outdated();
+        }
+    }
+
+    fn token_accepted(&mut self, cx: &mut Context<'_>, flight: &InFlight) {
         let may_conclude = self.storage.pending().may_conclude();
         self.probe.wanted &= flight.heartbeat || flight.outdated;
         self.probe.retry.reset();
         self.refresh.token_accepted();
         self.contradict_reports(cx);
         self.credential.confirm(cx.at());
-        if let (Some(credential), Some(device)) = (self.credential.paired_mut(), device) {
-            credential.set_device(device);
-        }
         if may_conclude {
             self.resolve_by_2xx(cx, flight);
         }

@@ -1,7 +1,9 @@
-//! Warnings about a refresh token that grows old without a refresh, while there is time to act.
+//! Warnings about a pairing that ends, while there is time to act: a refresh token that grows old
+//! without a refresh, and an end that the user chose.
 
 use std::time::Duration;
 
+use crate::credential::Credential;
 use crate::{BootTime, Context, Core, LogEvent};
 
 /// How many days before the refresh token's predicted end each warning comes, where it lives for
@@ -13,9 +15,9 @@ fn warning_lead(days: u32, life: Duration) -> Duration {
     (Duration::from_secs(24 * 3600) * days).min(life / 14 * days)
 }
 
-/// How long before the refresh token's predicted end a person is asked to act.
-pub(crate) fn first_warning_lead(life: Duration) -> Duration {
-    warning_lead(WARNING_DAYS[0], life)
+/// How long before each end the warnings come, the first one first.
+fn warning_leads(life: Duration) -> [Duration; WARNING_DAYS.len()] {
+    WARNING_DAYS.map(|days| warning_lead(days, life))
 }
 
 impl Core {
@@ -27,10 +29,27 @@ impl Core {
             let age = self.setup.policy().refresh_token_life.saturating_sub(lead);
             cx.log(LogEvent::RefreshTokenAging { age });
         }
+        let leads = warning_leads(self.setup.policy().refresh_token_life);
+        let chosen = self.credential.paired_mut().map(Credential::chosen_end_mut);
+        if let Some(remaining) = chosen.and_then(|end| end.warn(&leads, cx.at())) {
+            cx.log(LogEvent::AuthorizationEnding { remaining });
+        }
     }
 
     pub(crate) fn warning_due(&self) -> Option<BootTime> {
-        self.next_warning().map(|(at, _)| at)
+        let leads = warning_leads(self.setup.policy().refresh_token_life);
+        let chosen = self.credential.paired().map(Credential::chosen_end);
+        let chosen = chosen.and_then(|end| end.warning_due(&leads));
+        let aging = self.next_warning().map(|(at, _)| at);
+        [aging, chosen].into_iter().flatten().min()
+    }
+
+    /// True if the pairing ends so soon that a person is asked to act.
+    pub(crate) fn ends_soon(&self, now: BootTime) -> bool {
+        let lead = warning_lead(WARNING_DAYS[0], self.setup.policy().refresh_token_life);
+        let ends = |credential: &Credential| [credential.refresh_ends(), credential.chosen_end().at()];
+        let ends = self.credential.paired().map(ends).into_iter().flatten().flatten();
+        ends.into_iter().any(|end| end.before(lead) <= now)
     }
 
     /// When the next warning is due, and how long before the end that is.

@@ -15,7 +15,6 @@ use crate::backoff::Retry;
 use limit::RejectionLimit;
 
 use crate::{BootTime, CallError, Context, Core, Effect, Generation, IntentMark, OpId, TokenPair};
-pub(super) use aging::first_warning_lead;
 
 /// How long a sent refresh makes callers wait: the old token is about to die, and most answers are
 /// here by then.

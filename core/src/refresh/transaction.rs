@@ -314,11 +314,14 @@ impl Core {
         let Some(credential) = self.credential.paired() else {
             return;
         };
-        let pairing = PairingRecord {
+        let mut pairing = PairingRecord {
             pair: pair.clone(),
             mark: None,
             ..credential.stored().clone()
         };
+        if replaces {
+            pairing.approved_anew();
+        }
         let generation = self.credential.count(&pair);
         self.store_pairing(cx, pairing, Tokens::New, Pending::RefreshedPair);
         let replacement = Replacement {
@@ -352,7 +355,10 @@ impl Core {
                 expires_in: replacement.pair.expires_in,
             });
         }
-        let credential = old.refreshed(replacement.pair, generation, &self.setup, cx);
+        let mut credential = old.refreshed(replacement.pair, generation, &self.setup, cx);
+        if replacement.replaces {
+            credential.approved_anew();
+        }
         self.credential.pair(credential);
         self.refresh.last_refreshed = Some(cx.at());
         if needs_replacing && !replacement.replaces {

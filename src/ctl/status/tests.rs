@@ -15,6 +15,12 @@ fn paired() -> Status {
         project_name: "The Feature".to_owned(),
         project_id: "4e1d".to_owned(),
         device_name: "Cam-SN-000123".to_owned(),
+        paired_since: 0,
+        token_expires: 0,
+        refresh_by: 0,
+        authorization_expires: 0,
+        paused: false,
+        last_contact: 0,
         client_id: "SN-000123".to_owned(),
         firmware_version: "2.16.4".to_owned(),
         provider: "frameio-c2c".to_owned(),
@@ -67,6 +73,15 @@ fn the_text_of_each_situation() {
             ..paired()
         },
         Status {
+            paired_since: 1_000,
+            token_expires: 1_100,
+            refresh_by: 1_210_790,
+            authorization_expires: 8_390,
+            paused: true,
+            last_contact: 1_130,
+            ..paired()
+        },
+        Status {
             attention_needed: true,
             last_error: offline(None),
             token_state: "stale".to_owned(),
@@ -105,7 +120,7 @@ fn the_text_of_each_situation() {
 
 #[test]
 fn tool_and_unit_tell_one_cause_and_one_cure() {
-    use c2c_auth_core::{DeviceInfo, Snapshot};
+    use c2c_auth_core::{Contact, DeviceInfo, Lifetimes, Snapshot};
     for &pairing in PairingState::ALL {
         for &reason in Reason::ALL {
             for (attention, generation) in [(false, 0), (true, 0), (false, 7), (true, 7)] {
@@ -117,6 +132,8 @@ fn tool_and_unit_tell_one_cause_and_one_cure() {
                     token: TokenState::None,
                     generation: Generation(generation),
                     device: DeviceInfo::default(),
+                    lifetimes: Lifetimes::default(),
+                    contact: Contact::default(),
                     // The error belongs to another operation.
                     last_error: Some((ErrorWord::RateLimited, None)),
                 };

@@ -132,6 +132,8 @@ fn snapshot() -> Snapshot {
         token: TokenState::None,
         generation: Generation::NONE,
         device: c2c_auth_core::DeviceInfo::default(),
+        lifetimes: c2c_auth_core::Lifetimes::default(),
+        contact: c2c_auth_core::Contact::default(),
         last_error: None,
     }
 }

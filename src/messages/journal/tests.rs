@@ -73,7 +73,10 @@ fn every_event() -> Vec<LogEvent> {
             LogEvent::StoreRecovered => LogEvent::RefreshTokenAging {
                 age: Duration::from_secs(12 * 24 * 3600),
             },
-            LogEvent::RefreshTokenAging { .. } => LogEvent::RecordUnusable {
+            LogEvent::RefreshTokenAging { .. } => LogEvent::AuthorizationEnding {
+                remaining: Duration::from_secs(2 * 24 * 3600),
+            },
+            LogEvent::AuthorizationEnding { .. } => LogEvent::RecordUnusable {
                 reason: Reason::ForeignRecord,
             },
             LogEvent::RecordUnusable { .. } => LogEvent::RecordFellBack,

@@ -1,5 +1,5 @@
 use super::*;
-use c2c_auth_core::{DeviceInfo, ErrorWord, Generation, Reason, WallTime};
+use c2c_auth_core::{Contact, DeviceInfo, ErrorWord, Generation, Lifetimes, Reason};
 
 fn snapshot(pairing: PairingState, reason: Reason) -> Snapshot {
     Snapshot {
@@ -10,6 +10,8 @@ fn snapshot(pairing: PairingState, reason: Reason) -> Snapshot {
         token: TokenState::None,
         generation: Generation(7),
         device: DeviceInfo::default(),
+        lifetimes: Lifetimes::default(),
+        contact: Contact::default(),
         last_error: None,
     }
 }

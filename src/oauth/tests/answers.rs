@@ -2,22 +2,69 @@
 
 use super::*;
 
+fn identified(body: &str) -> DeviceStatus {
+    match answer(Kind::Probe, 200, JSON, body) {
+        Answer::Probe(ProbeAnswer::Accepted(Some(status))) => status,
+        other => panic!("{body}: {other:?}"),
+    }
+}
+
 #[test]
 fn devices_me_tells_who_we_are() {
     let body = r#"{"_type":"project_device","name":"Cam\u202e-1","project_id":"57b0","project":{"name":"Test\u0000bed"},
         "authorization":{"creator":{"name":"A Person"}}}"#;
+    let info = DeviceInfo {
+        name: "Cam-1".to_owned(),
+        project_id: "57b0".to_owned(),
+        project_name: "Testbed".to_owned(),
+    };
+    let told = DeviceStatus {
+        info,
+        ..DeviceStatus::default()
+    };
+    assert_eq!(identified(body), told);
     assert_eq!(
-        answer(Kind::Probe, 200, JSON, body),
-        Answer::Probe(ProbeAnswer::Accepted(Some(DeviceInfo {
-            name: "Cam-1".to_owned(),
-            project_id: "57b0".to_owned(),
-            project_name: "Testbed".to_owned(),
-        })))
+        identified(r#"{"name":7,"project":"x","project_id":null}"#),
+        DeviceStatus::default()
     );
-    assert_eq!(
-        answer(Kind::Probe, 200, JSON, r#"{"name":7,"project":"x","project_id":null}"#),
-        Answer::Probe(ProbeAnswer::Accepted(Some(DeviceInfo::default())))
-    );
+}
+
+#[test]
+fn devices_me_tells_an_end_and_a_pause_where_they_can_be_read() {
+    use c2c_auth_core::AuthorizationEnd;
+    let end = |value: &str| identified(&format!(r#"{{"authorization":{{{value}}}}}"#)).authorization;
+    let friday = AuthorizationEnd::At(WallTime::from_secs(1_761_250_661));
+    assert_eq!(end(r#""expires_at":"2025-10-23T20:17:41.997130Z""#), friday);
+    assert_eq!(end(r#""expires_at":null"#), AuthorizationEnd::Never);
+    for unreadable in [
+        "",
+        r#""expires_at":"friday""#,
+        r#""expires_at":"""#,
+        r#""expires_at":1761250661"#,
+        r#""expires_at":false"#,
+        r#""expires_at":{"at":"2025-10-23T20:17:41Z"}"#,
+        r#""expires_at":NaN"#,
+        r#""inserted_at":"2025-10-23T20:17:41Z""#,
+    ] {
+        assert_eq!(end(unreadable), AuthorizationEnd::Untold, "{unreadable}");
+    }
+    for odd in [
+        r#"{"authorization":null}"#,
+        r#"{"authorization":"2025-10-23T20:17:41Z"}"#,
+    ] {
+        assert_eq!(identified(odd).authorization, AuthorizationEnd::Untold, "{odd}");
+    }
+    for (status, paused) in [
+        (r#""paused""#, Some(true)),
+        (r#""online""#, Some(false)),
+        (r#""offline""#, Some(false)),
+        (r#""a word of tomorrow""#, Some(false)),
+        ("null", None),
+        ("1", None),
+    ] {
+        let told = identified(&format!(r#"{{"status":{status}}}"#));
+        assert_eq!(told.paused, paused, "{status}");
+    }
 }
 
 #[test]

@@ -90,7 +90,7 @@ fn a_word_counts_beside_latin_1() {
 #[test]
 fn a_name_with_half_a_character_is_shown_with_the_rest() {
     let named = |body: &[u8]| match said(Kind::Probe, 200, body) {
-        Answer::Probe(ProbeAnswer::Accepted(Some(info))) => (info.name, info.project_name),
+        Answer::Probe(ProbeAnswer::Accepted(Some(DeviceStatus { info, .. }))) => (info.name, info.project_name),
         other => panic!("{other:?}"),
     };
     for (said, shown) in [

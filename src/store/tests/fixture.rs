@@ -65,6 +65,8 @@ pub(super) fn paired(n: u64) -> Record {
                 project_id: "example-project".to_owned(),
                 project_name: "Example \"project\"".to_owned(),
             },
+            paired_since: None,
+            authorization_expires: None,
         })),
     }
 }

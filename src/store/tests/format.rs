@@ -66,6 +66,24 @@ fn the_format_of_a_pairing_never_changes() {
 }
 
 #[test]
+fn a_record_of_before_the_times_is_read_and_one_with_them_is_written() {
+    let [without, _] = vector!("paired");
+    let mut record = body::read_record(without.as_bytes()).unwrap();
+    let Body::Paired(pairing) = &mut record.body else {
+        panic!("{record:?}");
+    };
+    pairing.paired_since = Some(WallTime::from_secs(1_800_000_000));
+    pairing.authorization_expires = Some(WallTime::from_secs(1_800_604_800));
+    let written = body::write_record(&record).unwrap();
+    let with = without.trim_end().replace(
+        "\"}}}}",
+        "\"},\"paired-since\":1800000000,\"authorization-expires\":1800604800}}}",
+    );
+    assert_eq!(std::str::from_utf8(&written).unwrap(), with);
+    assert_eq!(body::read_record(&written), Some(record));
+}
+
+#[test]
 fn the_format_of_a_tombstone_never_changes() {
     let record = tombstone(2);
     holds(
@@ -195,7 +213,14 @@ fn records() -> impl Strategy<Value = Record> {
         project_id,
         project_name,
     });
-    let pairing = (pairs(), prop::option::of(mark), prop::option::of(pairs()), device);
+    let times = any::<[Option<u64>; 2]>().prop_map(|times| times.map(|time| time.map(WallTime::from_secs)));
+    let pairing = (
+        pairs(),
+        prop::option::of(mark),
+        prop::option::of(pairs()),
+        device,
+        times,
+    );
     (any::<[u64; 2]>(), any::<Option<u64>>(), pairing).prop_map(|([generation, grant], floor, pairing)| Record {
         generation: Generation(generation),
         grant: GrantId(grant),
@@ -205,6 +230,8 @@ fn records() -> impl Strategy<Value = Record> {
             mark: pairing.1,
             candidate: pairing.2,
             device: pairing.3,
+            paired_since: pairing.4[0],
+            authorization_expires: pairing.4[1],
         })),
     })
 }
