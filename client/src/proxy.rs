@@ -260,6 +260,24 @@ pub trait Device {
     /// The project's name.
     #[zbus(property)]
     fn project_name(&self) -> zbus::Result<String>;
+    /// When this pairing was stored, in seconds since 1970; 0 here and below: not known.
+    #[zbus(property)]
+    fn paired_since(&self) -> zbus::Result<u64>;
+    /// The end of the token that `GetAccessToken` would give.
+    #[zbus(property)]
+    fn token_expires(&self) -> zbus::Result<u64>;
+    /// Without a refresh until then the device has to be paired again.
+    #[zbus(property)]
+    fn refresh_by(&self) -> zbus::Result<u64>;
+    /// The end that the user chose when pairing, as of the last contact.
+    #[zbus(property)]
+    fn authorization_expires(&self) -> zbus::Result<u64>;
+    /// True if the user had paused the device, as of the last contact.
+    #[zbus(property)]
+    fn paused(&self) -> zbus::Result<bool>;
+    /// As of when that holds. It changes without a signal.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn last_contact(&self) -> zbus::Result<u64>;
     /// The version of the device's firmware.
     #[zbus(property)]
     fn firmware_version(&self) -> zbus::Result<String>;
@@ -323,6 +341,12 @@ mod tests {
         assert_eq!(device.device_name().await.unwrap(), "DeviceName");
         assert_eq!(device.project_id().await.unwrap(), "ProjectId");
         assert_eq!(device.project_name().await.unwrap(), "ProjectName");
+        assert_eq!(device.paired_since().await.unwrap(), 7);
+        assert_eq!(device.token_expires().await.unwrap(), 7);
+        assert_eq!(device.refresh_by().await.unwrap(), 7);
+        assert_eq!(device.authorization_expires().await.unwrap(), 7);
+        assert!(!device.paused().await.unwrap());
+        assert_eq!(device.last_contact().await.unwrap(), 7);
         assert_eq!(device.firmware_version().await.unwrap(), "FirmwareVersion");
         assert_eq!(device.daemon_version().await.unwrap(), "DaemonVersion");
         assert_eq!(device.provider().await.unwrap(), "Provider");

@@ -19,7 +19,7 @@ use zbus::{Connection, Message, Variant};
 
 use super::text::without_nul;
 use crate::messages::contract::{DEVICE, OBJECT, PAIRING, TOKENS};
-use c2c_auth_core::{Generation, Snapshot};
+use c2c_auth_core::{Generation, Snapshot, WallTime};
 
 /// States that may wait for a slow bus. Beyond it the newest replaces the one before it: the world
 /// then misses a step in between, never the last one.
@@ -136,9 +136,14 @@ fn clean(mut snapshot: Snapshot) -> Snapshot {
 
 /// `LastError` on the wire: a word, and seconds since 1970 or 0.
 pub(super) fn last_error(snapshot: &Snapshot) -> (&'static str, u64) {
-    snapshot.last_error.map_or(("none", 0), |(word, at)| {
-        (word.word(), at.map_or(0, c2c_auth_core::WallTime::as_secs))
-    })
+    snapshot
+        .last_error
+        .map_or(("none", 0), |(word, at)| (word.word(), seconds(at)))
+}
+
+/// A time on the wire: seconds since 1970, or 0.
+pub(super) fn seconds(at: Option<WallTime>) -> u64 {
+    at.map_or(0, WallTime::as_secs)
 }
 
 /// The messages that lead from one state to the next, or all of them where there is none before.
@@ -213,6 +218,19 @@ fn device<'a>(before: Option<&Snapshot>, after: &'a Snapshot) -> Changed<'a> {
     note(&mut changed, "ProjectName", before, after, |at| {
         at.device.project_name.clone()
     });
+    note(&mut changed, "PairedSince", before, after, |at| {
+        seconds(at.lifetimes.paired_since)
+    });
+    note(&mut changed, "TokenExpires", before, after, |at| {
+        seconds(at.lifetimes.token_expires)
+    });
+    note(&mut changed, "RefreshBy", before, after, |at| {
+        seconds(at.lifetimes.refresh_by)
+    });
+    note(&mut changed, "AuthorizationExpires", before, after, |at| {
+        seconds(at.lifetimes.authorization_expires)
+    });
+    note(&mut changed, "Paused", before, after, |at| at.contact.paused);
     note(&mut changed, "LastError", before, after, last_error);
     changed
 }

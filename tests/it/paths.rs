@@ -17,4 +17,5 @@ mod lost_answers;
 mod recorder;
 mod rejections;
 mod storage;
+mod until_when;
 mod wrapping;

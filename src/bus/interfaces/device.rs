@@ -5,7 +5,7 @@ use std::sync::Arc;
 use zbus::interface;
 
 use crate::bus::gateway::Gateway;
-use crate::bus::signal_queue::last_error;
+use crate::bus::signal_queue::{last_error, seconds};
 
 pub(in crate::bus) struct Device(pub(in crate::bus) Arc<Gateway>);
 
@@ -33,6 +33,43 @@ impl Device {
     #[zbus(property)]
     fn project_name(&self) -> String {
         self.0.signals.visible().device.project_name.clone()
+    }
+
+    /// When this pairing was stored, in seconds since 1970; 0 here and below: not known, also while
+    /// the clock is not trusted.
+    #[zbus(property)]
+    fn paired_since(&self) -> u64 {
+        seconds(self.0.signals.visible().lifetimes.paired_since)
+    }
+
+    /// The end of the token that `GetAccessToken` would give.
+    #[zbus(property)]
+    fn token_expires(&self) -> u64 {
+        seconds(self.0.signals.visible().lifetimes.token_expires)
+    }
+
+    /// Without a refresh until then the device has to be paired again.
+    #[zbus(property)]
+    fn refresh_by(&self) -> u64 {
+        seconds(self.0.signals.visible().lifetimes.refresh_by)
+    }
+
+    /// The end that the user chose when pairing, as of `LastContact`.
+    #[zbus(property)]
+    fn authorization_expires(&self) -> u64 {
+        seconds(self.0.signals.visible().lifetimes.authorization_expires)
+    }
+
+    /// The user had paused the device, as of `LastContact`.
+    #[zbus(property)]
+    fn paused(&self) -> bool {
+        self.0.signals.visible().contact.paused
+    }
+
+    /// As of when `Paused` and `AuthorizationExpires` hold.
+    #[zbus(property(emits_changed_signal = "false"))]
+    fn last_contact(&self) -> u64 {
+        seconds(self.0.signals.visible().contact.at)
     }
 
     /// The device's firmware, as the server is told. Empty when none is configured.

@@ -42,7 +42,17 @@ async fn the_state_at_the_start_is_told_once_and_whole() {
     assert_eq!(names(&change(&told[1])), ["Generation", "TokenState"]);
     assert_eq!(
         names(&change(&told[2])),
-        ["DeviceName", "LastError", "ProjectId", "ProjectName"]
+        [
+            "AuthorizationExpires",
+            "DeviceName",
+            "LastError",
+            "PairedSince",
+            "Paused",
+            "ProjectId",
+            "ProjectName",
+            "RefreshBy",
+            "TokenExpires",
+        ]
     );
     let state: (String, String) = told[3].body().deserialize().unwrap();
     assert_eq!(state, ("paired".into(), "none".into()));
@@ -138,6 +148,8 @@ async fn only_what_changed_is_told_and_no_change_is_silence() {
     // The last of an ended pairing, found alive, was announced before.
     let mut ended = unpaired();
     ended.device = refreshed.device.clone();
+    ended.lifetimes = refreshed.lifetimes;
+    ended.contact = refreshed.contact;
     pair.bus.publish(ended.clone());
     for expected in [
         "PropertiesChanged Pairing",
@@ -158,6 +170,9 @@ async fn only_what_changed_is_told_and_no_change_is_silence() {
         assert_eq!(label(&pair.arrival().await), expected);
     }
 
+    // The time of the last contact is read, not told.
+    refreshed.contact.at = Some(WallTime::from_secs(1_790_000_000));
+    pair.bus.publish(refreshed.clone());
     // Another reason in the same state is worth a signal. An error is not.
     refreshed.reason = Reason::Offline;
     refreshed.last_error = Some((ErrorWord::Offline, Some(WallTime::from_secs(1_790_000_000))));
