@@ -1,4 +1,4 @@
-//! What is inside the seal, as JSON, in the format whose version the header tells.
+//! The content under the seal, as JSON, in the format whose version the header tells.
 //!
 //! These types mirror the core's and exist so that the core stays free of serde, and so that a
 //! change in the core cannot change the disk format by accident: every conversion names every

@@ -13,8 +13,8 @@ use crate::{
 /// Longest wait between code requests: a person stands before the screen.
 pub(super) const CODE_CAP: Duration = Duration::from_secs(20);
 
-/// A code is shown at the latest so long after it came, whatever its file: a crash may cost it then,
-/// and a person does not wait for a disk.
+/// A code is shown at the latest so long after it came, whatever its file: a person does not wait
+/// for a disk. A crash may cost the code then.
 const SHOWN_UNSAVED: Duration = Duration::from_secs(1);
 
 impl Core {

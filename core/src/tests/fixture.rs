@@ -1,5 +1,6 @@
 //! The fixture: a core, its clock, a disk and a server that do as they are told.
 
+mod answers;
 mod disk;
 mod request_kinds;
 
@@ -402,55 +403,5 @@ impl Fixture {
     pub(super) fn answer_dated(&mut self, wanted: fn(&Request) -> bool, date: Option<WallTime>, answer: Answer) {
         let (op, _) = self.take(wanted).expect("such a request is out");
         self.event(Event::Answered { op, date, answer });
-    }
-
-    pub(super) fn show_code(&mut self) {
-        let answer = CodeAnswer::Granted(CodeGrant {
-            device_code: DeviceCode::new("d1".into()),
-            user_code: UserCode::new("012345".into()),
-            verification_uri: "https://next.frame.io/pair".into(),
-            verification_uri_complete: None,
-            device_name: "cam".into(),
-            expires_in: secs(120),
-            interval: secs(5),
-        });
-        self.answer(is_code, Answer::Code(answer));
-    }
-
-    pub(super) fn poll(&mut self, answer: PollAnswer) {
-        self.answer(is_poll, Answer::Poll(answer));
-    }
-
-    pub(super) fn prepare(&mut self, answer: PrepareAnswer) {
-        self.answer(is_prepare, Answer::Prepare(answer));
-    }
-
-    pub(super) fn refresh(&mut self, answer: RefreshAnswer) {
-        self.answer(is_refresh, Answer::Refresh(answer));
-    }
-
-    /// A whole refresh that works, bringing pair `n`.
-    pub(super) fn refresh_to(&mut self, n: u32) {
-        self.prepare(PrepareAnswer::Ready);
-        self.refresh(RefreshAnswer::Granted(grant(n)));
-        self.alive();
-    }
-
-    pub(super) fn probed(&mut self, answer: ProbeAnswer) {
-        self.answer(is_probe, Answer::Probe(answer));
-    }
-
-    /// A resource took the token.
-    pub(super) fn alive(&mut self) {
-        self.probed(ProbeAnswer::Accepted(None));
-    }
-
-    /// The probe that could settle a lost answer brings none.
-    pub(super) fn unresolved(&mut self) {
-        self.probed(ProbeAnswer::Failed(fault(FaultKind::Offline)));
-    }
-
-    pub(super) fn state(&self) -> (PairingState, Reason) {
-        (self.core.snapshot().pairing, self.core.snapshot().reason)
     }
 }
