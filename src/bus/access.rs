@@ -221,10 +221,14 @@ async fn ask(connection: &Connection, sender: &UniqueName<'_>) -> Option<Caller>
         sender,
     );
     let reply = tokio::time::timeout(CREDENTIALS_LIMIT, call).await.ok()?.ok()?;
-    let credentials: ConnectionCredentials = reply.body().deserialize().ok()?;
+    vouched(reply.body().deserialize().ok()?)
+}
+
+fn vouched(credentials: ConnectionCredentials) -> Option<Caller> {
     Some(Caller {
         uid: credentials.unix_user_id()?,
-        pid: credentials.process_id(),
+        // The kernel names a process of another pid namespace 0. systemd takes 0 for whoever asks.
+        pid: credentials.process_id().filter(|&pid| pid != 0),
         groups: credentials.into_unix_group_ids().unwrap_or_default(),
     })
 }
@@ -271,6 +275,21 @@ mod tests {
         assert!(
             !Access::default().permits(Role::Ui, &caller(1, &[0])),
             "the group root is not the user root"
+        );
+    }
+
+    #[test]
+    fn a_process_that_the_kernel_cannot_name_here_is_unknown() {
+        let with_pid = |pid| {
+            let credentials = ConnectionCredentials::default().set_unix_user_id(5).set_process_id(pid);
+            vouched(credentials).map(|caller| caller.pid)
+        };
+        assert_eq!(with_pid(0), Some(None));
+        assert_eq!(with_pid(7), Some(Some(7)));
+        assert_eq!(
+            vouched(ConnectionCredentials::default()),
+            None,
+            "nobody vouches for a uid"
         );
     }
 
