@@ -28,7 +28,7 @@ Environment:
   DBUS_SYSTEM_BUS_ADDRESS
                      where the system bus is
 
-Exit codes: 0 stopped on request, 64 wrong usage, 70 internal fault, 74 state unreadable or unwritable,
+Exit codes: 0 stopped on request, 64 wrong usage, 70 internal fault, 74 state directory absent or unreadable,
 75 bus unavailable or lost, 77 wrong owner or mode, 78 wrong configuration.
 ";
 

@@ -23,7 +23,7 @@ pub enum Code {
     Usage = 64,
     /// 70: a fault of the daemon itself.
     Internal = 70,
-    /// 74: the state or runtime directory cannot be read or written.
+    /// 74: the state or runtime directory is not there, or cannot be read.
     Io = 74,
     /// 75: the cause lies outside and may pass (no bus, bus lost, name taken). Worth a restart.
     TempFail = 75,
