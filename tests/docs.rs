@@ -3,7 +3,9 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use c2c_authd::for_tests::{Config, System};
 
@@ -136,6 +138,35 @@ fn what_is_no_link_and_no_test_is_not_taken_for_one() {
         block("```sh\nx\n```\n```toml\ny = 1\n```", "toml").as_deref(),
         Some("y = 1\n")
     );
+}
+
+/// Programs that make a client from the contract, as far as they are installed.
+#[test]
+fn each_generator_reads_the_contract() {
+    let directory = tempfile::tempdir().unwrap();
+    let contract = root().join("dbus/org.cameratocloud.Auth1.xml");
+    for (program, arguments) in [
+        ("qdbusxml2cpp", &["-p", "proxy"][..]),
+        ("gdbus-codegen", &["--generate-c-code", "proxy"]),
+    ] {
+        let mut command = Command::new(program);
+        let output = command
+            .args(arguments)
+            .arg(&contract)
+            .current_dir(directory.path())
+            .output();
+        match output {
+            Ok(output) => {
+                let said = String::from_utf8_lossy(&output.stderr);
+                assert!(output.status.success(), "{program}: {said}");
+                let made = directory.path().join("proxy.h");
+                assert!(fs::read_to_string(&made).unwrap().contains("Auth1"), "{program}");
+                fs::remove_file(made).unwrap();
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => println!("{program} is not installed: not tried"),
+            Err(error) => panic!("{program}: {error}"),
+        }
+    }
 }
 
 fn root() -> PathBuf {
