@@ -160,7 +160,14 @@ impl Discovery {
         }
         let documents = provider.documents();
         let may_exist = documents.iter().any(|document| !self.absent.contains(&document.path));
-        (provider.benefits_from_metadata(kind) && may_exist).then_some(SHORT)
+        if !(provider.benefits_from_metadata(kind) && may_exist) {
+            return None;
+        }
+        // Whatever they are read for, this is the look for where the server went.
+        if self.may_have_moved && is_over(self.next_attempt) {
+            self.next_attempt = Some(now + REST);
+        }
+        Some(SHORT)
     }
 
     /// Those that were absent come last: one wrong answer must not rule out the right document for

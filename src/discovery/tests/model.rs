@@ -355,6 +355,18 @@ fn the_laws_hold_for_every_pair_of_requests() {
     }
 }
 
+/// Found by a long run: a new pairing read all documents, and a revocation read them again at once.
+#[test]
+fn a_look_for_what_a_server_promises_is_a_look_for_where_it_went() {
+    for provider in providers() {
+        let mut world = World::new(provider);
+        world.step(&Step::Request(Kind::Revoke, [Absent, Absent, Whole]));
+        world.step(&Step::NotFound(Kind::Revoke));
+        world.step(&Step::Request(Kind::Authorize, [Foreign, Foreign, Whole]));
+        world.step(&Step::Request(Kind::Revoke, [Whole; 3]));
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(500))]
     #[test]
