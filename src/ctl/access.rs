@@ -1,5 +1,5 @@
-//! What somebody is told whom bus or daemon refuse: who they are, which group the command wants,
-//! and how to join it.
+//! The sentence for somebody whom bus or daemon refuse: their name, the group that the command
+//! wants, and how to join it.
 //!
 //! Must never: repeat the bus, whose text is about rules.
 
@@ -11,7 +11,7 @@ use crate::config::accounts::Accounts;
 /// The sentence of a refusal until it is known which command met it.
 pub(super) const DENIED: &str = "access denied";
 
-/// Who asks.
+/// The one that asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Caller {
     pub(super) uid: u32,
@@ -88,7 +88,7 @@ struct Groups {
 
 impl Groups {
     fn of(site: &Site, roles: &[&str]) -> Self {
-        // Who may not read it is told of the groups of the package.
+        // A user that may not read it is told of the groups of the package.
         let access = site.config().ok().map(|config| config.access);
         let mut found = Self {
             known: Vec::new(),
@@ -114,7 +114,7 @@ impl Groups {
         self.unknown.extend(holders.unknown_groups.iter().cloned());
     }
 
-    /// What is wrong, and what helps, where no group holds the role.
+    /// The fault and its cure where no group holds the role.
     fn without(&self, roles: &[&str]) -> String {
         let role = roles[0];
         match self.unknown.first() {

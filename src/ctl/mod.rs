@@ -72,7 +72,7 @@ pub fn main() -> ExitCode {
 async fn run(args: Args) -> Result<Exit, Failure> {
     let done = carry_out(&args).await;
     done.map_err(|failure| match failure.exit {
-        // What a command says of itself stands.
+        // A command's own sentence stands.
         Exit::Denied if failure.sentence.contains(DENIED) => {
             let told = access::refusal(&Site::host(), &args.command, &Caller::this());
             Failure::new(Exit::Denied, failure.sentence.replacen(DENIED, &told, 1))

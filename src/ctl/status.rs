@@ -54,8 +54,8 @@ pub(super) struct Status {
     pub(super) daemon_version: String,
     /// `null`: nothing went wrong since the start.
     pub(super) last_error: Option<LastError>,
-    /// The server that the configuration on disk names; `null`: it cannot be read, or is not that of
-    /// this daemon.
+    /// The server that the configuration on disk names; `null`: it cannot be read, or is not this
+    /// daemon's.
     #[serde(default)]
     pub(super) server_host: Option<String>,
     /// Why the configuration on disk is not the one in force; `null`: it is, as far as is known.
@@ -63,7 +63,7 @@ pub(super) struct Status {
     pub(super) configuration_refused: Option<String>,
 }
 
-/// What the configuration on disk tells, which the daemon does not.
+/// Facts of the configuration on disk, which the daemon does not tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct OnDisk {
     pub(super) host: Option<String>,

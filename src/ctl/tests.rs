@@ -325,7 +325,7 @@ fn daemon_and_clients_call_everything_by_one_name() {
     assert_eq!(proxy::INTERFACES, [PAIRING, TOKENS, DEVICE]);
 }
 
-/// What the documents say to type is understood.
+/// The tool understands all that the documents say to type.
 #[test]
 fn every_command_of_the_documents_is_one() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -287,7 +287,7 @@ fn prepare(response: &HttpResponse) -> PrepareAnswer {
     }
 }
 
-/// Whether something in between may have answered for [`prepare`]: the API speaks JSON, in its
+/// True if something in between may have answered for [`prepare`]: the API speaks JSON, in its
 /// errors too, and redirects nobody.
 pub(super) fn is_foreign(response: &HttpResponse) -> bool {
     let is_own = response.status.is_success() || response.status.is_client_error();

@@ -226,8 +226,8 @@ impl Provider {
         }
     }
 
-    /// Whether an answer to a `Prepare` does not look like this server's. The daemon takes any for a
-    /// proof of the connection; a person wants to know.
+    /// True if an answer to a `Prepare` does not look like this server's. The daemon takes any for
+    /// a proof of the connection. A person wants to know.
     #[must_use]
     pub(crate) fn is_foreign(&self, kind: Kind, response: &HttpResponse) -> bool {
         match self {

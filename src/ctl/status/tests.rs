@@ -253,7 +253,7 @@ fn times_are_told_in_the_unit_that_matters() {
     assert_eq!(ago(5, 10), "just now", "a clock that was set back");
 }
 
-/// What a daemon cannot tell, for it is about files that it did not take.
+/// The daemon cannot tell this: it is about files that it did not take.
 #[test]
 fn a_refused_configuration_is_told_with_its_reason_and_the_one_in_force() {
     let folder = tempfile::tempdir().unwrap();

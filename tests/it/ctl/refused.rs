@@ -1,4 +1,4 @@
-//! What a user without a role is told, by the real daemon.
+//! The real daemon refuses a user without a role, and the tool says which group to join.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
