@@ -87,6 +87,8 @@ pub enum Store {
     Revocations(Vec<PendingRevocation>),
     /// The flow in the runtime directory; `None` removes it, durably.
     Flow(Option<Box<FlowRecord>>),
+    /// As much as a record, taken back at once: it tells whether the state directory takes one.
+    Trial,
 }
 
 /// How many generations on disk a write reaches.

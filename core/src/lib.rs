@@ -182,6 +182,9 @@ impl Core {
             published: Published::nothing(),
         };
         let mut t = Context::new(now, out);
+        if !stored.writable {
+            core.found_unwritable(&mut t);
+        }
         core.restore_record(&mut t, stored.record, stored.kept);
         core.restore_revocations(&mut t, stored.revocations);
         if let Some(flow) = stored.flow {

@@ -1,10 +1,11 @@
-//! Orders that a person gave while a record was on its way to disk.
+//! Orders of a person that wait for the end of a write: of a record on its way to disk, or of the
+//! trial that precedes a flow.
 //!
-//! Owns: the orders that wait for the end of that write. Must never: forget one because its call
+//! Owns: these orders. Must never: forget one because its call
 //! was told that its time is over.
 
 use crate::calls::CallKind;
-use crate::{BootTime, CallError, Context, Core, PairingOptions};
+use crate::{BootTime, CallError, Context, Core, OpId, PairingOptions, Reason};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Orders {
@@ -13,6 +14,8 @@ pub(super) struct Orders {
     /// `StartPairing` while a tombstone is being written. Its end tells whether this device is
     /// paired, and what is to be revoked before a code is asked for.
     start: Option<(u32, PairingOptions)>,
+    /// `StartPairing` while the trial write is out.
+    trial: Option<(OpId, PairingOptions)>,
 }
 
 impl Orders {
@@ -23,6 +26,15 @@ impl Orders {
     /// The options of the first one win, as with a flow that runs.
     pub(super) fn start(&mut self, caller: u32, options: PairingOptions) {
         self.start.get_or_insert((caller, options));
+    }
+
+    /// A flow begins when this write has gone well.
+    pub(super) fn try_out(&mut self, trial: OpId, options: PairingOptions) {
+        self.trial = Some((trial, options));
+    }
+
+    pub(super) const fn are_tried_out(&self) -> bool {
+        self.trial.is_some()
     }
 }
 
@@ -44,9 +56,35 @@ impl Core {
         }
     }
 
+    /// The trial write was answered. Nothing is asked of the server for a pairing that could not be
+    /// stored.
+    pub(super) fn tried_out(&mut self, cx: &mut Context<'_>, op: OpId, ok: bool) {
+        let Some((_, options)) = self.orders.trial.take_if(|(trial, _)| *trial == op) else {
+            return;
+        };
+        let is_running = self.pairing.is_running(cx.at());
+        let refused = if !ok {
+            self.credential.still_unpaired(Reason::StorageFailed);
+            Some(CallError::StorageFailed)
+        } else if self.credential.is_paired() && !options.replace {
+            // An approval of the flow before came meanwhile.
+            Some(CallError::AlreadyPaired)
+        } else {
+            None
+        };
+        match refused {
+            Some(error) => self.calls.answer(cx, CallKind::PairingCode, Err(error)),
+            // The approval of the flow before is being written.
+            None if is_running => {}
+            None if self.may_start() => self.enter_flow(cx, options),
+            // The calls are told when all is written.
+            None => {}
+        }
+    }
+
     /// `CancelPairing` and `Unpair` end a flow at every step: one that is yet to begin, too.
     pub(super) fn withdraw_start(&mut self, cx: &mut Context<'_>) {
-        if self.orders.start.take().is_some() {
+        if self.orders.start.take().is_some() | self.orders.trial.take().is_some() {
             self.calls.answer(cx, CallKind::PairingCode, Err(CallError::NoPairing));
         }
     }

@@ -184,6 +184,8 @@ pub struct Stored {
     pub revocations: Vec<PendingRevocation>,
     /// A flow that was running; only of this boot, else the store deletes it.
     pub flow: Option<FlowRecord>,
+    /// False if the state directory is read-only, or may not be written by this user.
+    pub writable: bool,
 }
 
 /// How well the tokens of the record in use are kept.

@@ -150,6 +150,11 @@ impl Core {
         self.store(cx, Store::Revocations(list));
     }
 
+    /// True if an entry is out, or is about to be sent.
+    pub(super) fn revocation_goes_first(&self, now: BootTime) -> bool {
+        self.revocations.sent.is_some() || self.revocation_starts().is_some_and(|(_, at)| at <= now)
+    }
+
     /// Which entry may be sent, and when.
     fn revocation_starts(&self) -> Option<(usize, BootTime)> {
         let free = self.revocations.sent.is_none() && self.may_use_secret() && self.flow_lets_revoke();

@@ -36,6 +36,7 @@ pub(super) struct Storage {
     record: File,
     revocations: File,
     flow: File,
+    trial: File,
     /// The pace of what the state directory did not take.
     retry: Retry,
     failed_at: BootTime,
@@ -80,7 +81,7 @@ impl Storage {
     /// The purpose of the newest record on its way to disk.
     pub(super) fn pending(&self) -> Pending {
         let purpose = |write: &Write| match write.what {
-            What::Record(Pending::Nothing) | What::Revocations | What::Flow => None,
+            What::Record(Pending::Nothing) | What::Revocations | What::Flow | What::Trial => None,
             What::Record(purpose) => Some(purpose),
         };
         self.unanswered
@@ -170,7 +171,12 @@ impl Storage {
     }
 
     const fn state_fails(&self) -> bool {
-        self.record.failing || self.revocations.failing
+        self.record.failing || self.revocations.failing || self.trial.failing
+    }
+
+    /// Nothing is to be written again that would tell whether the disk works by now.
+    fn is_trial_due(&self) -> bool {
+        self.trial.failing && !self.behind() && !self.unanswered.iter().any(|write| write.what == What::Trial)
     }
 
     const fn any_fails(&self) -> bool {
@@ -233,6 +239,7 @@ impl Storage {
             What::Record(_) => &mut self.record,
             What::Revocations => &mut self.revocations,
             What::Flow => &mut self.flow,
+            What::Trial => &mut self.trial,
         };
         if last {
             file.failing = !ok;
@@ -240,6 +247,8 @@ impl Storage {
         if last && !ok {
             file.state = file.on_failure;
         }
+        // It fails no longer where another file could be written.
+        self.trial.failing &= !(ok && what.is_state());
         Some((what, last))
     }
 }
@@ -265,6 +274,7 @@ impl Core {
             },
             What::Revocations => {}
             What::Flow => self.flow_stored(cx, op),
+            What::Trial => self.tried_out(cx, op, ok),
         }
         self.durable(cx, op, ok);
     }
@@ -297,7 +307,7 @@ impl Core {
     pub(super) fn rewrite_due(&self, waited_for: bool) -> Option<BootTime> {
         let storage = &self.storage;
         let retry = &storage.retry;
-        if !storage.behind() || storage.writes_record() {
+        if !(storage.behind() || storage.is_trial_due()) || storage.writes_record() {
             return None;
         }
         if storage.second_follows() {
@@ -310,7 +320,7 @@ impl Core {
             return storage.is_unsaved().then(|| failed.unwrap_or_default());
         }
         self.may_start().then(|| {
-            if waited_for {
+            if waited_for || self.pairing.waits_to_ask() {
                 retry.earliest_if_waiting()
             } else {
                 retry.next()
@@ -320,6 +330,9 @@ impl Core {
 
     /// Writes again what the disk did not take.
     pub(super) fn rewrite(&mut self, cx: &mut Context<'_>) {
+        if self.storage.is_trial_due() {
+            self.store(cx, Store::Trial);
+        }
         let follows = self.storage.second_follows();
         if self.storage.record_behind() {
             self.store_current(cx, Tokens::Same);
@@ -353,9 +366,17 @@ impl Core {
                 self.storage.flow.write(flow.is_some());
                 self.storage.push(op, What::Flow);
             }
+            Store::Trial => self.storage.push(op, What::Trial),
         }
         cx.emit(Effect::Store(op, store));
         op
+    }
+
+    /// The start found a state directory that takes no write. This is told now, and not when a
+    /// token is to be refreshed.
+    pub(super) fn found_unwritable(&mut self, cx: &mut Context<'_>) {
+        self.storage.trial.failing = true;
+        self.disk_answered(cx, What::Trial, false, false);
     }
 
     /// Writes a pairing into one generation. Where its tokens are new, the other follows as soon as

@@ -16,6 +16,11 @@ pub(super) trait Reopen: Folder + Sized {
     /// True if the path leads to another directory by now, or to none.
     fn is_replaced(&self) -> bool;
 
+    /// False if it is known that no write can go well.
+    fn is_writable(&self) -> bool {
+        true
+    }
+
     /// The directory that the path leads to now, judged as at the start, and locked if that is
     /// asked for.
     fn reopen(&self, locked: bool) -> Result<Self, OpenError>;
@@ -24,6 +29,10 @@ pub(super) trait Reopen: Folder + Sized {
 impl Reopen for Directory {
     fn is_replaced(&self) -> bool {
         Self::is_replaced(self)
+    }
+
+    fn is_writable(&self) -> bool {
+        Self::is_writable(self)
     }
 
     fn reopen(&self, locked: bool) -> Result<Self, OpenError> {

@@ -13,11 +13,16 @@ use super::folder::{Reopen, is_full};
 use super::load::{self, FLOW, Found, FoundRecords, REVOCATIONS, SLOTS, SPILL, Spill};
 use super::seal::{Defect, Kind, MAX_BODY, MAX_FILE, NONCE, Sealer};
 use crate::system::atomic_file::Folder;
-use c2c_auth_core::{Body, BootId, FlowRecord, Kept, Loaded, PendingRevocation, Record, Slots, Store, Stored};
+use c2c_auth_core::{
+    Body, BootId, FlowRecord, Kept, Loaded, PendingRevocation, Record, Slots, Store, Stored, TOKEN_MAX,
+};
 use replaced::Held;
 
 /// Room kept for the day the disk is full.
 pub(super) const RESERVE: &str = "spare";
+
+/// As much as a pair of the longest tokens takes.
+const TRIAL: usize = 2 * TOKEN_MAX;
 
 /// The store behind [`super::Store`].
 pub(super) struct Records<F> {
@@ -125,6 +130,7 @@ impl<F: Reopen> Records<F> {
             kept,
             revocations,
             flow,
+            writable: records.state.is_writable(),
         };
         Ok((records, stored))
     }
@@ -151,6 +157,7 @@ impl<F: Reopen> Records<F> {
             Store::Record { record, slots } => self.write_record(record, *slots),
             Store::Revocations(list) => self.write_revocations(list),
             Store::Flow(flow) => self.write_flow(flow.as_deref()),
+            Store::Trial => self.try_out(),
         }
     }
 
@@ -206,6 +213,24 @@ impl<F: Reopen> Records<F> {
         .map_err(|source| self.failed(source))?;
         self.make_reserve();
         Ok(())
+    }
+
+    /// Tells whether the directory would take a record, without one.
+    fn try_out(&mut self) -> Result<(), WriteError> {
+        if !self.reserve {
+            self.make_reserve();
+            if self.reserve {
+                return Ok(());
+            }
+        }
+        // Random for the same reason as the reserve file.
+        let mut bytes = vec![0; TRIAL];
+        getrandom::fill(&mut bytes).map_err(|_| WriteError::Entropy)?;
+        match self.state.try_out(RESERVE, &bytes) {
+            // The reserve file is given up for a record, and not for a trial.
+            Err(error) if is_full(&error) && self.reserve => Ok(()),
+            outcome => outcome.map_err(|source| self.failed(source)),
+        }
     }
 
     fn write_flow(&mut self, flow: Option<&FlowRecord>) -> Result<(), WriteError> {

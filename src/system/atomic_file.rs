@@ -149,6 +149,12 @@ pub(crate) trait Folder {
         self.sync()
     }
 
+    /// Writes a new version of `name` and takes it back: it tells whether a write would go well.
+    fn try_out(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        self.stage(name, bytes)?;
+        self.erase(&staged(name))
+    }
+
     /// Removes what interrupted writes left. Never needed for correctness, so failures are left to
     /// later writes.
     fn remove_leftovers(&self) {

@@ -56,6 +56,7 @@ impl Disk {
             }
             Store::Revocations(list) => self.revocations.clone_from(list),
             Store::Flow(flow) => self.flow = flow.as_deref().cloned(),
+            Store::Trial => {}
         }
     }
 
@@ -104,6 +105,7 @@ impl Disk {
             kept,
             revocations: self.revocations.clone(),
             flow: self.flow.clone(),
+            writable: true,
         }
     }
 

@@ -182,6 +182,7 @@ pub(super) fn brief(effect: &Effect) -> String {
         },
         Effect::Store(op, Store::Revocations(list)) => format!("Store {} revocations {}", op.0, list.len()),
         Effect::Store(op, Store::Flow(flow)) => format!("Store {} flow {}", op.0, flow.is_some()),
+        Effect::Store(op, Store::Trial) => format!("Store {} trial", op.0),
         Effect::Publish(snapshot) => format!(
             "Publish {}/{} paired {} token {} attention {}",
             snapshot.pairing.word(),

@@ -239,7 +239,7 @@ impl World {
     pub(super) fn last_record(&self) -> Option<&Record> {
         let queued = self.stores.iter().rev().find_map(|write| match &write.store {
             Store::Record { record, .. } => Some(&**record),
-            Store::Revocations(_) | Store::Flow(_) => None,
+            Store::Revocations(_) | Store::Flow(_) | Store::Trial => None,
         });
         // A spill is newer than what it stands in for.
         queued.or(self.disk.spill.as_ref()).or(self.disk.newest.as_ref())
@@ -349,7 +349,7 @@ impl World {
     pub(super) fn last_revocations(&self) -> &[PendingRevocation] {
         let queued = self.stores.iter().rev().find_map(|write| match &write.store {
             Store::Revocations(list) => Some(list),
-            Store::Record { .. } | Store::Flow(_) => None,
+            Store::Record { .. } | Store::Flow(_) | Store::Trial => None,
         });
         queued.unwrap_or(&self.disk.revocations)
     }

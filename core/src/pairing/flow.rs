@@ -96,7 +96,9 @@ impl Flow {
 
     /// The next action, and when it is due. Among those that are due now, codes end before others
     /// are polled, and polls leave before another code is asked for.
-    pub(super) fn due(&self, now: BootTime, may_start: bool) -> Option<(BootTime, Action)> {
+    ///
+    /// `may_ask`: the disk would take what a code may bring.
+    pub(super) fn due(&self, now: BootTime, may_start: bool, may_ask: bool) -> Option<(BootTime, Action)> {
         if self.ended.as_ref().is_some_and(|ended| ended.done) {
             return Some((now, Action::ForgetEnded));
         }
@@ -108,7 +110,7 @@ impl Flow {
             None
         };
         let show = unsaved.map(|(_, until)| (until, Action::ShowCode));
-        let in_order = match self.step.due(self, now, may_start) {
+        let in_order = match self.step.due(self, now, may_start, may_ask) {
             asks @ Some((_, Action::RequestCode)) => [show, poll, asks],
             other => [show, other, poll],
         };
@@ -128,12 +130,12 @@ impl Flow {
 impl Step {
     /// The next action of this step, and when it is due. A code that is not over yet may end in
     /// another way by then.
-    fn due(&self, flow: &Flow, now: BootTime, may_start: bool) -> Option<(BootTime, Action)> {
+    fn due(&self, flow: &Flow, now: BootTime, may_start: bool, may_ask: bool) -> Option<(BootTime, Action)> {
         let give_up = Some((flow.give_up, Action::GiveUp));
         match self {
             Self::Revoking | Self::RequestingCode { .. } => give_up,
             Self::Waiting { until } => {
-                let asks = may_start && now < flow.give_up && *until < flow.give_up;
+                let asks = may_start && may_ask && now < flow.give_up && *until < flow.give_up;
                 if asks {
                     Some((*until, Action::RequestCode))
                 } else {

@@ -59,6 +59,17 @@ impl Flows {
         }
     }
 
+    /// True if a flow runs that does more than to wait for the answer to its last poll.
+    pub(super) fn is_running(&self, now: BootTime) -> bool {
+        self.flow.as_ref().is_some_and(|flow| !flow.is_over(now))
+    }
+
+    /// True if a code is to be asked for.
+    pub(super) fn waits_to_ask(&self) -> bool {
+        let step = self.flow.as_ref().map(|flow| &flow.step);
+        matches!(step, Some(Step::Waiting { .. }))
+    }
+
     /// True if the flow waits for a revocation that goes first.
     pub(super) fn waits_for_revocation(&self) -> bool {
         self.flow.as_ref().is_some_and(|flow| flow.step == Step::Revoking)
@@ -80,7 +91,7 @@ impl Core {
             .timeout
             .unwrap_or(CALL_LIMIT)
             .clamp(Duration::from_secs(1), CALL_LIMIT);
-        let runs = self.pairing.flow.as_ref().is_some_and(|flow| !flow.is_over(now));
+        let runs = self.orders.are_tried_out() || self.pairing.is_running(now);
         if !runs && self.storage.pending().puts_off_a_start() {
             self.orders.start(caller, options);
         } else if !runs && let Err(error) = self.begin_flow(cx, caller, options) {
@@ -90,7 +101,7 @@ impl Core {
         self.calls.push(call, now.after(limit), Wants::PairingCode);
     }
 
-    /// Begins a flow. One that only waits for the answer to its last poll goes on as this one.
+    /// Begins a flow by a trial of the disk.
     pub(super) fn begin_flow(
         &mut self,
         cx: &mut Context<'_>,
@@ -104,6 +115,19 @@ impl Core {
         if let Err(wait) = self.pairing.rate_limit.admit(caller, now) {
             return Err(CallError::TooOften { wait });
         }
+        if self.pairing.flow.is_none() && !self.setup.policy().separate_grants {
+            // What is to be revoked goes before the code, at once.
+            self.revocations.retry_now();
+        }
+        let trial = self.store(cx, Store::Trial);
+        self.orders.try_out(trial, options);
+        Ok(())
+    }
+
+    /// The disk takes a pairing: a code is asked for. A flow that only waits for the answer to its
+    /// last poll goes on as this one.
+    pub(super) fn enter_flow(&mut self, cx: &mut Context<'_>, options: PairingOptions) {
+        let now = cx.at();
         let give_up_after = options
             .give_up_after
             .unwrap_or(self.setup.policy().give_up_after)
@@ -111,10 +135,10 @@ impl Core {
         let give_up = now.after(give_up_after);
         if self.pairing.flow.is_some() {
             self.start_over(cx, options, give_up);
-            return Ok(());
+            return;
         }
         let id = self.ids.next_flow();
-        let revoking = !self.setup.policy().separate_grants && self.revocations.retry_now();
+        let revoking = !self.setup.policy().separate_grants && self.revocation_goes_first(now);
         let step = if revoking {
             Step::Revoking
         } else {
@@ -125,7 +149,6 @@ impl Core {
             started: now,
             ..Flow::new(id, renew, replace, give_up, step)
         });
-        Ok(())
     }
 
     /// A flow of before the restart goes on, unless its time is over.
@@ -210,7 +233,9 @@ impl Core {
         } else {
             CallError::NoPairing
         };
-        self.calls.answer(cx, CallKind::PairingCode, Err(error));
+        if !self.orders.are_tried_out() {
+            self.calls.answer(cx, CallKind::PairingCode, Err(error));
+        }
         self.calls.answer(cx, CallKind::RedirectResult, Err(error));
         match flow.step {
             Step::RequestingCode { op, .. } => cx.emit(Effect::Cancel(op)),
@@ -258,7 +283,8 @@ impl Core {
     }
 
     fn next_action(&self, now: BootTime) -> Option<(BootTime, Action)> {
-        self.pairing.flow.as_ref()?.due(now, self.may_start())
+        let may_ask = self.storage.failing().is_none();
+        self.pairing.flow.as_ref()?.due(now, self.may_start(), may_ask)
     }
 
     fn request_code(&mut self, cx: &mut Context<'_>) {
@@ -337,7 +363,7 @@ impl Core {
     }
 
     pub(super) fn judge_starter(&self, call: &PendingCall, now: BootTime) -> Judgement {
-        let Some(flow) = &self.pairing.flow else {
+        let Some(flow) = self.pairing.flow.as_ref().filter(|_| !self.orders.are_tried_out()) else {
             return call.until_deadline(now);
         };
         // Nobody starts with a code that has ended: the flow's end, or another start, tells more.
@@ -348,6 +374,11 @@ impl Core {
                 replace: flow.replace,
                 give_up_in: flow.give_up.since(now),
             }));
+        }
+        if let Some(error) = self.disk_error()
+            && self.rewrite_due(true).is_some_and(|next| next > call.deadline)
+        {
+            return Judgement::Answer(Err(error));
         }
         if now < call.deadline
             && let (Some(error), Step::Waiting { until }) = (flow.retry.failing(), &flow.step)
@@ -362,11 +393,17 @@ impl Core {
     /// Why a call has nothing of the flow at the end of its time.
     pub(super) fn flow_error(&self) -> CallError {
         let failing = self.pairing.flow.as_ref().and_then(|flow| flow.retry.failing());
-        failing.unwrap_or(CallError::Timeout)
+        self.disk_error().or(failing).unwrap_or(CallError::Timeout)
+    }
+
+    /// The flow waits for the disk, and not for the server.
+    fn disk_error(&self) -> Option<CallError> {
+        self.storage.failing().filter(|_| self.pairing.waits_to_ask())
     }
 
     pub(super) fn flow_view(&self) -> Option<FlowView> {
         self.pairing.flow.as_ref().map(|flow| match flow.step {
+            Step::Waiting { .. } if self.disk_error().is_some() => FlowView::Requesting(Reason::StorageFailed),
             Step::Revoking | Step::Waiting { .. } | Step::RequestingCode { .. } => FlowView::Requesting(flow.reason),
             Step::AwaitingUser(ref showing) if showing.unsaved.is_some() => FlowView::Requesting(flow.reason),
             Step::AwaitingUser(_) | Step::AwaitingRedirect(_) | Step::Storing { .. } => FlowView::Awaiting,

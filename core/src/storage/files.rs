@@ -14,6 +14,7 @@ pub(super) enum What {
     Record(Pending),
     Revocations,
     Flow,
+    Trial,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -44,7 +45,7 @@ impl What {
     /// A file of the state directory.
     pub(super) const fn is_state(self) -> bool {
         match self {
-            Self::Record(_) | Self::Revocations => true,
+            Self::Record(_) | Self::Revocations | Self::Trial => true,
             Self::Flow => false,
         }
     }
@@ -54,6 +55,7 @@ impl What {
             Self::Record(_) => matches!(other, Self::Record(_)),
             Self::Revocations => matches!(other, Self::Revocations),
             Self::Flow => matches!(other, Self::Flow),
+            Self::Trial => matches!(other, Self::Trial),
         }
     }
 }

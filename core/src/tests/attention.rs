@@ -111,9 +111,9 @@ fn a_record_in_the_runtime_directory_alone_is_told_across_a_start() {
 #[test]
 fn a_flow_beside_the_pairing_hides_the_reason_and_not_the_need() {
     let mut fixture = due();
+    fixture.start_pairing(true);
     fixture.disk_works = false;
     fixture.prepare(PrepareAnswer::Ready);
-    fixture.start_pairing(true);
     assert_eq!(fixture.state(), (PairingState::RequestingCode, Reason::None));
     assert!(fixture.core.snapshot().attention);
 }

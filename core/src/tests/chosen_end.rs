@@ -41,6 +41,7 @@ fn paired_by(policy: Policy, authorization: impl FnOnce(u64) -> AuthorizationEnd
         kept: Kept::Twice,
         revocations: vec![],
         flow: None,
+        writable: true,
     };
     let mut fixture = Fixture::with(policy, Provisioning::Ready, none);
     fixture.start_pairing(false);

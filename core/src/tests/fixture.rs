@@ -41,6 +41,7 @@ pub(super) struct Fixture {
     pub(super) published: Vec<Snapshot>,
     pub(super) events: Vec<LogEvent>,
     pub(super) stores: usize,
+    pub(super) trials: usize,
     pub(super) drained: bool,
     /// Sleep and shutdown are held off.
     pub(super) inhibited: bool,
@@ -60,6 +61,7 @@ impl Fixture {
                 kept: Kept::Twice,
                 revocations: vec![],
                 flow: None,
+                writable: true,
             },
         )
     }
@@ -85,16 +87,6 @@ impl Fixture {
     ) -> Self {
         let boot = Boot::named(boot);
         Self::start_on(policy, provisioning, stored, boot, at, wall.then_some(0), true)
-    }
-
-    /// The process ends, and another one starts after this time in a boot that has no identity.
-    pub(super) fn restart_without_identity(&self, id: u8, after: Duration) -> Self {
-        let boot = Boot {
-            id: BootId([id; 16]),
-            shared: false,
-        };
-        let at = self.now.after(after).as_millis();
-        Self::start_on(policy(), Provisioning::Ready, self.stored(), boot, at, Some(0), true)
     }
 
     /// A start on a disk that fails.
@@ -155,6 +147,7 @@ impl Fixture {
             published: vec![],
             events: vec![],
             stores: 0,
+            trials: 0,
             drained: false,
             inhibited: false,
             trace: vec![],
@@ -176,6 +169,7 @@ impl Fixture {
             kept: Kept::Twice,
             revocations: vec![],
             flow: None,
+            writable: true,
         };
         let mut fixture = Self::with(policy, Provisioning::Ready, none);
         fixture.pair(1);
@@ -254,42 +248,6 @@ impl Fixture {
                 return;
             }
             self.finish_store();
-        }
-    }
-
-    /// The oldest write ends.
-    pub(super) fn finish_store(&mut self) {
-        let (op, store) = self.pending_stores.remove(0);
-        self.stores += 1;
-        if self.disk_works {
-            match store {
-                Store::Record { record, slots } => {
-                    self.older = match slots {
-                        Slots::One => self.record.take(),
-                        Slots::Both => Some(Record::clone(&record)),
-                    };
-                    self.record = Some(*record);
-                    self.spill = None;
-                }
-                Store::Revocations(list) => self.revocations = list,
-                Store::Flow(flow) => self.flow = flow.map(|flow| *flow),
-            }
-        } else if let Store::Record { record, .. } = store
-            && matches!(record.body, Body::Paired(_))
-        {
-            self.spill = Some(*record);
-        }
-        let now = Self::instant(self.now, self.wall, self.wall_at_boot, self.entropy);
-        self.core.handle(
-            now,
-            Event::Stored {
-                op,
-                ok: self.disk_works,
-            },
-            &mut self.out,
-        );
-        if self.hold_stores {
-            self.drain();
         }
     }
 

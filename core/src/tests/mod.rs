@@ -20,6 +20,7 @@ mod restarting;
 mod serving;
 mod slow_disk;
 mod storing;
+mod trial;
 mod unpairing;
 mod unsent;
 mod unusable;

@@ -236,6 +236,13 @@ fn a_person_who_starts_is_not_made_to_wait_for_any_pace() {
         let mut fixture = Fixture::overslept();
         fixture.disk_works = ill != Ill::Disk;
         an_hour(&mut fixture, ill);
+        if ill == Ill::Disk {
+            let refused = fixture.start_pairing(true);
+            assert_eq!(fixture.error(refused), CallError::StorageFailed, "at once");
+            fixture.disk_works = true;
+            // Between two starts, and the last mandatory try of the disk.
+            fixture.advance(secs(60));
+        }
         fixture.start_pairing(true);
         assert!(fixture.out(is_code), "{ill:?}: at once");
         fixture.answer(

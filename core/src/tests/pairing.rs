@@ -204,6 +204,7 @@ fn starting_unprovisioned_starts_nothing() {
         kept: Kept::Twice,
         revocations: vec![],
         flow: None,
+        writable: true,
     };
     let mut fixture = Fixture::with(policy(), Provisioning::ClientSecretMissing, none);
     assert_eq!(

@@ -18,6 +18,7 @@ fn start() -> Fixture {
         kept: Kept::Twice,
         revocations: vec![],
         flow: None,
+        writable: true,
     };
     let mut fixture = Fixture::with(by_browser(), Provisioning::Ready, none);
     fixture.start_pairing(false);

@@ -263,6 +263,7 @@ fn unusable_records_are_told_and_nothing_is_written() {
             kept: Kept::Twice,
             revocations: vec![],
             flow: None,
+            writable: true,
         };
         let mut fixture = Fixture::with(policy(), provisioning, stored);
         assert_eq!(fixture.state().1, reason);

@@ -19,6 +19,7 @@ fn nothing_to_serve_is_said_at_once() {
         kept: Kept::Twice,
         revocations: vec![],
         flow: None,
+        writable: true,
     };
     let mut bare = Fixture::with(policy(), Provisioning::StateKeyMissing, none);
     let call = bare.get_token(None);

@@ -318,6 +318,7 @@ fn fallen_back(record: Record, policy: Policy) -> Fixture {
         kept: Kept::Once,
         revocations: vec![],
         flow: None,
+        writable: true,
     };
     Fixture::start(policy, Provisioning::Ready, stored, BootId([2; 16]), 5_000, true)
 }
@@ -419,6 +420,7 @@ fn after_falling_back_a_send_counts_from_the_start() {
         kept: Kept::Once,
         revocations: vec![],
         flow: None,
+        writable: true,
     };
     let mut fallen = start(stored, BootTime::from_millis(5_000_000));
     fallen.probed(ProbeAnswer::Rejected);

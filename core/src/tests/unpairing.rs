@@ -284,11 +284,11 @@ fn a_flow_that_could_not_be_removed_is_told_although_another_follows() {
     fixture.disk_works = false;
     fixture.finish_store();
     fixture.start_pairing(false);
-    fixture.show_code();
     fixture.disk_works = true;
     while fixture.stores_pending() {
         fixture.finish_store();
     }
+    assert!(fixture.out(is_code));
     assert_eq!(fixture.error(call), CallError::StorageFailed);
 }
 

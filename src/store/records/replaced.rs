@@ -41,6 +41,7 @@ impl Held {
             Store::Record { .. } => {}
             Store::Revocations(list) => self.revocations.clone_from(list),
             Store::Flow(flow) => self.flow = flow.as_deref().cloned(),
+            Store::Trial => {}
         }
         self.moved &= !ok;
     }

@@ -139,6 +139,7 @@ pub(super) fn stored(record: Loaded) -> Stored {
         kept: Kept::Twice,
         revocations: Vec::new(),
         flow: None,
+        writable: true,
     }
 }
 

@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use super::fixture::*;
 use crate::store::{Directories, Store, WriteError};
-use c2c_auth_core::Loaded;
+use c2c_auth_core::{Loaded, Store as Write};
 
 /// A small file system of its own, gone when dropped.
 struct Small(TempDir);
@@ -76,6 +76,26 @@ fn a_full_file_system_still_takes_a_record() {
     assert!(spare.exists());
 }
 
+#[test]
+fn a_trial_fails_where_a_record_would() {
+    let Some(small) = Small::mount("size=1m") else { return };
+    let spare = small.0.path().join("spare");
+    let (mut store, _) = small.open();
+    store.write(&Write::Trial).unwrap();
+    assert!(spare.exists(), "the room for a record is made at once");
+    small.fill();
+    store.write(&Write::Trial).unwrap();
+    assert!(spare.exists(), "and it is kept for one");
+    store.write(&one(paired(1))).unwrap();
+    store.write(&one(paired(1))).unwrap();
+    drop(store);
+    let _ = fs::remove_file(&spare);
+    small.fill();
+    let (mut store, _) = small.open();
+    let full = store.write(&Write::Trial).unwrap_err();
+    assert!(matches!(&full, WriteError::Io { source, .. } if source.kind() == std::io::ErrorKind::StorageFull));
+}
+
 /// The mark, the pair and its copy.
 #[test]
 fn a_full_file_system_takes_a_whole_refresh() {
@@ -125,5 +145,8 @@ fn a_read_only_directory_is_read_and_refuses_writes() {
     };
     let (mut store, found) = Store::open(directories, Some(key()), identity(), BOOT).unwrap();
     assert_eq!(found.record, Loaded::Current(paired(1)));
-    assert!(matches!(store.write(&both(tombstone(2))), Err(WriteError::Io { .. })));
+    assert!(!found.writable, "told before anything is written");
+    for what in [both(tombstone(2)), Write::Trial] {
+        assert!(matches!(store.write(&what), Err(WriteError::Io { .. })));
+    }
 }

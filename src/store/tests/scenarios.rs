@@ -138,6 +138,8 @@ pub(super) fn scenarios() -> Vec<Scenario> {
                 ..old
             },
         ),
+        scenario("a trial", two(), &[], Write::Trial, |old| old),
+        scenario("a trial before anything", vec![], &[], Write::Trial, |old| old),
         scenario("a flow", two(), &[], flow_write(flow()), |old| Stored {
             flow: Some(flow()),
             ..old

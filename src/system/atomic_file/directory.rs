@@ -41,6 +41,14 @@ impl Directory {
         }
     }
 
+    /// False if the file system is read-only, or the mode keeps this user out. Room is not looked
+    /// at.
+    pub(crate) fn is_writable(&self) -> bool {
+        let flags = AtFlags::EACCESS;
+        !rustix::fs::accessat(&self.fd, ".", rustix::fs::Access::WRITE_OK, flags)
+            .is_err_and(|error| matches!(error, Errno::ROFS | Errno::ACCESS))
+    }
+
     /// Keeps others that lock it out for as long as this value lives, also after a crash: the
     /// kernel lets go. Fails with [`io::ErrorKind::WouldBlock`] if another one has it.
     pub(crate) fn lock(&self) -> io::Result<()> {

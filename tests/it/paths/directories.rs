@@ -9,7 +9,8 @@ use std::time::Duration;
 use c2c_auth_core::{Kept, Loaded};
 use c2c_testkit::harness::{Harness, LIMIT, quick};
 use c2c_testkit::rig::Process;
-use c2c_testkit::server::Options;
+use c2c_testkit::server::{Endpoint, Options, Truth};
+use c2c_testkit::user::error_name;
 
 use super::disk::after_power_off;
 use super::storage::{refresh, until_safe};
@@ -68,6 +69,27 @@ async fn a_state_directory_that_is_gone_for_a_while_is_used_again_once_it_is_bac
         .await
         .unwrap();
     user.until_generation(2).await;
+    until_safe(&world, LIMIT).await;
+}
+
+#[tokio::test]
+async fn a_start_on_a_disk_that_takes_no_pairing_asks_nothing_of_the_server() {
+    let world = device();
+    let daemon = world.start().await;
+    let user = world.user().await;
+    let state = world.rig.state_directory();
+    std::fs::remove_dir_all(&state).unwrap();
+    let refused = user.start_pairing(&[]).await;
+    assert!(error_name(&refused).ends_with("StorageFailed"), "{refused:?}");
+    assert_eq!(user.last_error().await, "storage-failed");
+    assert_eq!(user.word("Pairing", "PairingState").await, "unpaired");
+    let asked = |truth: &Truth| truth.requests(Endpoint::DeviceCode).count();
+    assert_eq!(world.server.truth(asked), 0);
+
+    std::fs::DirBuilder::new().mode(0o700).create(&state).unwrap();
+    let recovered = |line: &str| line.contains("store-recovered");
+    daemon.wait_output(recovered, LIMIT).await.unwrap();
+    world.pair(&user).await;
     until_safe(&world, LIMIT).await;
 }
 

@@ -148,6 +148,34 @@ async fn a_pair_that_comes_during_the_end_is_written_once_the_disk_takes_it() {
     assert!(is_safe(&world, &after_power_off(&world)));
 }
 
+#[tokio::test]
+async fn with_both_files_damaged_the_pairing_is_found_in_the_runtime_directory() {
+    let (mut world, mut daemon, _user) = paired().await;
+    until_safe(&world, LIMIT).await;
+    let stall = Fault::Stall(Stage::AfterCommit, Pause::UntilReleased);
+    world.server.fault(Endpoint::Refresh, stall);
+    refresh(&mut world, &daemon).await;
+    world.seen(|truth| truth.counters().refreshes_committed == 1).await;
+    world.block_records(true);
+    world.server.release();
+    let told = |line: &str| line.contains("store-failed");
+    daemon.wait_output(told, LIMIT).await.unwrap();
+    daemon.kill().unwrap();
+    world.block_records(false);
+    calm(&mut world);
+    for name in ["record.0", "record.1"] {
+        std::fs::write(world.rig.state_directory().join(name), "damaged").unwrap();
+    }
+
+    daemon = world.start().await;
+    let found = |line: &str| line.contains("found in the runtime directory");
+    daemon.wait_output(found, LIMIT).await.unwrap();
+    until_safe(&world, LIMIT).await;
+    let user = world.user().await;
+    assert!(user.flag("Paired").await);
+    assert!(!daemon.output().iter().any(|line| line.contains("record-fell-back")));
+}
+
 /// Overwrites four bytes of the newer generation.
 fn damage_newest(world: &Harness) {
     let sequence = |path: &PathBuf| {

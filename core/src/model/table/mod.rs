@@ -129,6 +129,7 @@ fn short(effects: &[Effect]) -> String {
         Effect::Store(_, Store::Revocations(list)) => Some(format!("+revocations({})", list.len())),
         Effect::Store(_, Store::Flow(Some(_))) => Some(String::from("+flow")),
         Effect::Store(_, Store::Flow(None)) => Some(String::from("-flow")),
+        Effect::Store(_, Store::Trial) => Some(String::from("+trial")),
         Effect::Inhibit => Some(String::from("inhibit")),
         Effect::Release => Some(String::from("release")),
         Effect::Reply(_, Ok(reply)) => {

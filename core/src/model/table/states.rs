@@ -44,7 +44,7 @@ const REFRESH_SENT: [Step; 4] = [
 ];
 
 /// From nothing to a code in `/run`.
-const CODE_SHOWN: [Step; 3] = [Step::Ask(START), truth(RequestKind::Code), DONE];
+const CODE_SHOWN: [Step; 4] = [Step::Ask(START), DONE, truth(RequestKind::Code), DONE];
 
 /// From a pairing to its tombstone.
 const UNPAIRED: [Step; 4] = [truth(RequestKind::Probe), Step::Ask(Ask::Unpair), DONE, DONE];
@@ -130,17 +130,20 @@ pub(super) fn states() -> Vec<(&'static str, &'static Scenario, Vec<Step>)> {
     let replacing = [
         truth(RequestKind::Probe),
         replace,
+        DONE,
         truth(RequestKind::Code),
         DONE,
         Step::Advance,
     ];
     let mut states = vec![
         ("unpaired", fresh, vec![]),
-        ("requesting a code", fresh, vec![start]),
+        ("trying the disk before a code", fresh, vec![start]),
+        ("a code without a disk", fresh, vec![start, FAILED]),
+        ("requesting a code", fresh, vec![start, DONE]),
         (
             "requesting a code, offline",
             fresh,
-            vec![start, Step::Answer(RequestKind::Code, Outcome::Offline)],
+            vec![start, DONE, Step::Answer(RequestKind::Code, Outcome::Offline)],
         ),
         ("a code waits for its file", fresh, shown[..2].to_vec()),
         ("awaiting the user", fresh, shown.to_vec()),
@@ -258,7 +261,7 @@ fn later_states() -> Vec<(&'static str, &'static Scenario, Vec<Step>)> {
         restart: Restart::Damaged,
     };
     let of = scenario_of;
-    let out = [Step::Ask(START), truth(RequestKind::Authorize)];
+    let out = [Step::Ask(START), DONE, truth(RequestKind::Authorize)];
     let exchanging = [&out[..], &[Step::Approve, Step::Ask(Ask::Redirect(RedirectKind::Back))]].concat();
     let spent = |how| [&exchanging[..], &[Step::Answer(RequestKind::Exchange, how)]].concat();
     let revoked = [&UNPAIRED[..], &[Step::Answer(RequestKind::Revoke, Outcome::Offline)]].concat();
@@ -331,7 +334,7 @@ fn later_states() -> Vec<(&'static str, &'static Scenario, Vec<Step>)> {
         (
             "revoking before the code",
             of("paired"),
-            [&revoked[..], &[Step::Ask(START)]].concat(),
+            [&revoked[..], &[Step::Ask(START), DONE]].concat(),
         ),
         (
             "with heartbeats, one flies",
@@ -349,7 +352,7 @@ fn later_states() -> Vec<(&'static str, &'static Scenario, Vec<Step>)> {
             of("paired, no secret"),
             vec![truth(RequestKind::Probe)],
         ),
-        ("asking for a browser", of("browser"), vec![Step::Ask(START)]),
+        ("asking for a browser", of("browser"), vec![Step::Ask(START), DONE]),
         ("a browser is out", of("browser"), out.to_vec()),
         (
             "a browser comes back",
@@ -367,6 +370,7 @@ fn later_states() -> Vec<(&'static str, &'static Scenario, Vec<Step>)> {
                 &[
                     truth(RequestKind::Probe),
                     Step::Ask(REPLACE),
+                    DONE,
                     truth(RequestKind::Authorize),
                     Step::Approve,
                 ][..],
