@@ -176,6 +176,9 @@ enum Key {
     Unsupported,
 }
 
+/// RFC 5280 §4.2.1.9: critical or not, then OCTET STRING { SEQUENCE { BOOLEAN TRUE, … } }.
+const CONSTRAINTS: &[u8] = &[0x06, 0x03, 0x55, 0x1d, 0x13];
+
 struct Parsed {
     key: Key,
     is_authority: bool,
@@ -196,8 +199,6 @@ impl Parsed {
         inner.value(0x30)?;
         let subject = inner.value(0x30)?;
         let key = Key::read(inner.value(0x30)?)?;
-        // RFC 5280 §4.2.1.9: critical or not, then OCTET STRING { SEQUENCE { BOOLEAN TRUE, … } }.
-        const CONSTRAINTS: &[u8] = &[0x06, 0x03, 0x55, 0x1d, 0x13];
         let at = inner.0.windows(CONSTRAINTS.len()).position(|part| part == CONSTRAINTS);
         let constraints = at.map(|at| Der(&inner.0[at + CONSTRAINTS.len()..]));
         let is_authority = constraints.map_or(version.is_none(), |mut constraints| {
@@ -256,8 +257,7 @@ impl<'a> Der<'a> {
     /// The contents of the next value, if it has this tag. Nothing moves if it has another.
     fn value(&mut self, tag: u8) -> Option<&'a [u8]> {
         let (length, rest) = match self.0.strip_prefix(&[tag])? {
-            [length @ 0..=0x7f, rest @ ..] => (usize::from(*length), rest),
-            [0x81, length, rest @ ..] => (usize::from(*length), rest),
+            [length @ 0..=0x7f, rest @ ..] | [0x81, length, rest @ ..] => (usize::from(*length), rest),
             [0x82, high, low, rest @ ..] => (usize::from(u16::from_be_bytes([*high, *low])), rest),
             _ => return None,
         };

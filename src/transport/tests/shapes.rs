@@ -10,7 +10,7 @@ use c2c_auth_core::TokenGrant;
 const SHAPES: usize = 100;
 const SEED: u64 = 20_261_130;
 
-/// A pseudorandom number generator (SplitMix64).
+/// A pseudorandom number generator (`SplitMix64`).
 struct Draw(u64);
 
 impl Draw {
@@ -55,7 +55,7 @@ impl Draw {
             match letter {
                 '"' | '\\' => json.extend(['\\', letter]),
                 '/' if self.chance(50) => json.push_str("\\/"),
-                _ if self.chance(3) => json.push_str(&format!("\\u{:04x}", u32::from(letter))),
+                _ if self.chance(3) => json.extend(format!("\\u{:04x}", u32::from(letter)).chars()),
                 _ => json.push(letter),
             }
         }
@@ -145,7 +145,7 @@ fn framed(draw: &mut Draw, head: &mut String, body: &[u8]) -> (Vec<u8>, bool) {
             (body.to_vec(), true)
         }
         1 => {
-            head.push_str(&format!("Content-Length:{}\r\n\r\n", body.len()));
+            head.extend(["Content-Length:", &body.len().to_string(), "\r\n\r\n"]);
             (body.to_vec(), false)
         }
         _ => {
@@ -207,7 +207,7 @@ fn whole(draw: &mut Draw, access: &str, refresh: &str) -> (Shape, bool) {
     match draw.below(4) {
         0 => head.push_str(&"set-cookie: some=value; Path=/; Secure; HttpOnly\r\n".repeat(draw.below(300))),
         1 => head.push_str(&"a:\r\n".repeat(draw.below(5_000))),
-        2 => head.push_str(&format!("x-long: {}\r\n", "b".repeat(draw.below(25_000)))),
+        2 => head.extend(["x-long: ", &"b".repeat(draw.below(25_000)), "\r\n"]),
         _ => head.push_str("x-odd: \u{e9}\t \r\nCONNECTION: Keep-Alive\r\nretry-after: soon\r\nage: x\r\n"),
     }
     let mut body = Vec::new();

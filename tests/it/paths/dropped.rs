@@ -53,7 +53,7 @@ async fn of_failed_polls_the_first_is_told_and_each_change() {
     let polls = |fault: Page| {
         world
             .server
-            .faults(Endpoint::Poll, Times::Always, Fault::Instead(fault))
+            .faults(Endpoint::Poll, Times::Always, Fault::Instead(fault));
     };
     let polled = |count: usize| world.seen(move |truth| truth.requests(Endpoint::Poll).count() >= count);
     polls(Page::Status(502));
