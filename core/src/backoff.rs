@@ -321,20 +321,30 @@ mod tests {
 
     #[test]
     fn haste_never_goes_below_the_floor() {
-        let mut retry = Retry::default();
         let boot = BootTime::from_millis(1_000_000);
-        let now = Now {
-            boot,
-            wall: None,
-            floor: WallTime::from_secs(0),
-            entropy: u64::MAX,
-        };
-        let mut out = Vec::new();
-        let cx = &mut Context::new(now, &mut out);
-        retry.failed(cx, CallError::Offline, Cause::Unreached, None, CAP);
-        retry.retry_by(boot);
-        assert_eq!(retry.next(), boot.after(FLOOR).min(retry.next()));
-        assert_eq!(retry.earliest_if_waiting(), boot.after(FLOOR));
+        let mut drawn = Vec::new();
+        for entropy in 0..1_000 {
+            let now = Now {
+                boot,
+                wall: None,
+                floor: WallTime::from_secs(0),
+                entropy,
+            };
+            let mut out = Vec::new();
+            let mut retry = Retry::default();
+            let cx = &mut Context::new(now, &mut out);
+            drawn.push(retry.failed(cx, CallError::Offline, Cause::Unreached, None, CAP));
+            assert_eq!(retry.earliest_if_waiting(), boot.after(FLOOR));
+            // A haste that is later than the draw changes nothing.
+            let later = boot.after(Duration::from_secs(8));
+            let next = retry.next();
+            retry.retry_by(later);
+            assert_eq!(retry.next(), next.min(later));
+            retry.retry_by(boot);
+            assert_eq!(retry.next(), boot.after(FLOOR));
+        }
+        let (least, greatest) = (drawn.iter().min(), drawn.iter().max());
+        assert!(least < Some(&Duration::from_millis(5_050)) && greatest > Some(&Duration::from_millis(14_950)));
     }
 
     /// Fails in this way, each time at the earliest that a waiting caller may have, and tells those

@@ -96,32 +96,6 @@ fn a_lost_answer_deletes_nothing_and_the_same_token_is_sent_again() {
 }
 
 #[test]
-fn resends_double_their_distance_up_to_an_hour() {
-    let mut fixture = sent();
-    let mut last = fixture.now;
-    let mut distances = vec![];
-    for _ in 0..9 {
-        fixture.refresh(RefreshAnswer::Failed(fault(FaultKind::Garbled)));
-        if fixture.out(is_probe) {
-            fixture.alive();
-        }
-        while !fixture.out(is_prepare) {
-            if fixture.out(is_probe) {
-                fixture.unresolved();
-            } else {
-                fixture.advance(secs(1));
-            }
-        }
-        fixture.prepare(PrepareAnswer::Ready);
-        distances.push(fixture.now.since(last).as_secs());
-        last = fixture.now;
-    }
-    assert_eq!(distances[0], 40, "{distances:?}");
-    assert!(distances.windows(2).all(|pair| pair[1] >= pair[0]), "{distances:?}");
-    assert_eq!(distances[8], 3600, "{distances:?}");
-}
-
-#[test]
 fn an_answer_lost_after_the_server_committed_is_said_in_words() {
     let mut fixture = sent();
     fixture.refresh(RefreshAnswer::Failed(fault(FaultKind::Lost)));

@@ -5,6 +5,7 @@ mod attention;
 mod chosen_end;
 mod clock;
 mod detached;
+mod distances;
 mod fixture;
 mod insisting;
 mod last_poll;

@@ -88,26 +88,6 @@ fn a_store_that_fails_after_a_good_refresh_does_not_drop_the_tokens() {
 }
 
 #[test]
-fn a_background_failure_is_retried_and_nobody_is_bothered() {
-    let mut fixture = due();
-    let published = fixture.published.len();
-    for _ in 0..5 {
-        fixture.prepare(PrepareAnswer::Failed(fault(FaultKind::Offline)));
-        let call = fixture.get_token(None);
-        assert_eq!(fixture.token(call), "a1");
-        fixture.advance(secs(15 * 60));
-    }
-    let shown = &fixture.published[published..];
-    assert!(
-        shown
-            .iter()
-            .all(|snapshot| snapshot.pairing == PairingState::Paired && snapshot.reason == Reason::None)
-    );
-    assert!(!fixture.core.snapshot().attention);
-    fixture.refresh_to(2);
-}
-
-#[test]
 fn warnings_are_closer_to_the_end_where_a_life_is_shorter() {
     let mut fixture = Fixture::paired_with(Policy {
         refresh_token_life: secs(24 * 3600),
@@ -220,27 +200,6 @@ fn a_verdict_does_not_hasten_a_probe_that_the_server_put_off() {
 }
 
 #[test]
-fn a_network_that_returns_spreads_the_load_unless_somebody_waits() {
-    let mut fixture = due();
-    let asks_to_wait = Fault {
-        kind: FaultKind::Offline,
-        retry_after: Some(secs(2400)),
-    };
-    fixture.prepare(PrepareAnswer::Failed(asks_to_wait));
-    fixture.event(Event::NetworkUp);
-    assert!(!fixture.out(is_prepare), "the token still serves");
-    fixture.advance(secs(3 * 3600));
-    if fixture.out(is_prepare) {
-        fixture.prepare(PrepareAnswer::Failed(fault(FaultKind::Offline)));
-    }
-    fixture.advance(secs(5));
-    if !fixture.out(is_prepare) {
-        fixture.event(Event::NetworkUp);
-    }
-    assert!(fixture.out(is_prepare), "the token is over: at once");
-}
-
-#[test]
 fn shutdown_lets_a_sent_refresh_finish() {
     let mut fixture = sent();
     fixture.event(Event::Shutdown);
@@ -304,14 +263,23 @@ fn heartbeats_keep_their_pace_and_any_other_call_counts() {
         heartbeat: Some(secs(120)),
         ..policy()
     });
-    fixture.advance(secs(119));
-    assert!(!fixture.out(is_heartbeat));
-    fixture.advance(secs(1));
-    fixture.answer(is_heartbeat, Answer::Probe(ProbeAnswer::Accepted(None)));
+    let call = fixture.get_token(None);
+    assert_eq!(fixture.token(call), "a1");
+    let beats_after = |fixture: &mut Fixture, wait: u64| {
+        fixture.advance(Duration::from_millis(wait * 1000 - 1));
+        assert!(fixture.requests.is_empty(), "before {wait} s");
+        fixture.advance(Duration::from_millis(1));
+        assert!(fixture.out(is_heartbeat), "at {wait} s");
+    };
+    for kind in [None, Some(FaultKind::Refused)] {
+        beats_after(&mut fixture, 120);
+        let answer = kind.map_or(ProbeAnswer::Accepted(None), |kind| ProbeAnswer::Failed(fault(kind)));
+        fixture.answer(is_heartbeat, Answer::Probe(answer));
+    }
     fixture.advance(secs(60));
     fixture.reject(UPLOADER, 1);
-    fixture.advance(secs(119));
-    assert!(!fixture.out(is_heartbeat) || fixture.requests.len() == 1);
+    fixture.alive();
+    beats_after(&mut fixture, 120);
 }
 
 #[test]

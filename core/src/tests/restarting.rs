@@ -43,23 +43,6 @@ fn a_reboot_with_a_trusted_clock_knows_the_age_too() {
 }
 
 #[test]
-fn thirty_power_cycles_a_day_without_a_clock_cause_no_refresh() {
-    let mut fixture = Fixture::paired();
-    for cycle in 0..30_u64 {
-        fixture = fixture.reboot(false);
-        let call = fixture.get_token(None);
-        assert!(fixture.reply(call).is_none(), "the age is unknown: the probe decides");
-        let date = WallTime::from_secs(EPOCH + 1_000 + cycle * 600);
-        fixture.answer_dated(is_probe, Some(date), Answer::Probe(ProbeAnswer::Accepted(None)));
-        match fixture.reply(call) {
-            Some(Ok(Reply::Token { expires_in, .. })) => assert!(*expires_in > secs(60), "{expires_in:?}"),
-            other => panic!("{other:?}"),
-        }
-        assert!(!fixture.out(is_prepare), "cycle {cycle}");
-    }
-}
-
-#[test]
 fn without_clock_and_date_a_vouched_token_is_served_for_a_minute_at_a_time_and_then_replaced() {
     let fixture = Fixture::paired();
     let mut rebooted = fixture.reboot(false);
@@ -105,11 +88,70 @@ fn a_clock_step_draws_every_wall_conclusion_again() {
 
 #[test]
 fn a_clock_step_does_not_touch_deadlines_on_boottime() {
-    let mut fixture = Fixture::paired();
-    let before = fixture.core.next_deadline();
-    fixture.wall = false;
-    fixture.event(Event::ClockStepped);
-    assert_eq!(fixture.core.next_deadline(), before);
+    let offline = || fault(FaultKind::Offline);
+    let failing = || {
+        let mut fixture = refreshing::due();
+        fixture.prepare(PrepareAnswer::Failed(offline()));
+        fixture
+    };
+    let lost = || {
+        let mut fixture = refreshing::sent();
+        fixture.refresh(RefreshAnswer::Failed(fault(FaultKind::Lost)));
+        fixture.unresolved();
+        fixture
+    };
+    let asking = || {
+        let mut fixture = Fixture::unpaired();
+        fixture.start_pairing(false);
+        fixture
+    };
+    let showing = || {
+        let mut fixture = asking();
+        fixture.show_code();
+        fixture
+    };
+    let revoking = || {
+        let mut fixture = Fixture::paired();
+        fixture.call(Command::Unpair);
+        fixture.answer(is_revoke, Answer::Revoke(RevokeAnswer::Failed(offline())));
+        fixture
+    };
+    let refused = || {
+        let mut fixture = refreshing::sent();
+        fixture.refresh(RefreshAnswer::ClientRejected(OAuthErrorCode::Client));
+        fixture
+    };
+    let reported = || {
+        let mut fixture = Fixture::paired();
+        fixture.get_token(None);
+        fixture.advance(secs(11));
+        fixture.reject(UPLOADER, 1);
+        fixture.probed(ProbeAnswer::Failed(offline()));
+        fixture
+    };
+    let states: [(&str, &dyn Fn() -> Fixture); 10] = [
+        ("paired", &Fixture::paired),
+        ("due", &refreshing::due),
+        ("failing", &failing),
+        ("sent", &refreshing::sent),
+        ("lost", &lost),
+        ("refused", &refused),
+        ("reported", &reported),
+        ("asking", &asking),
+        ("showing", &showing),
+        ("revoking", &revoking),
+    ];
+    for (name, state) in states {
+        let mut fixture = state();
+        let before = fixture.core.next_deadline();
+        for step in 0..100 {
+            fixture.entropy = step * 7919;
+            fixture.wall = step % 2 == 1;
+            fixture.wall_at_boot = step * 3600;
+            fixture.event(Event::ClockStepped);
+            assert_eq!(fixture.core.next_deadline(), before, "{name}, step {step}");
+        }
+    }
 }
 
 #[test]
