@@ -207,7 +207,7 @@ fn is_refresh(request: &Request) -> bool {
 }
 
 #[test]
-fn each_mutant_is_reported_by_its_law_and_by_no_other() {
+fn each_change_of_the_world_is_reported_by_its_law_and_by_no_other() {
     let mut wrong = Vec::new();
     for scenario in mutants() {
         let scenario: &'static Scenario = Box::leak(Box::new(scenario));
