@@ -123,7 +123,7 @@ pub(super) struct History {
     pub(super) refreshed: Option<u64>,
     /// The flow that runs has asked for a code before.
     pub(super) code_asked: bool,
-    /// The answer that proved the last connection told the time.
+    /// An answer told this process the time.
     pub(super) dated: bool,
     /// Sent since time last moved.
     pub(super) burst: u8,
@@ -372,6 +372,7 @@ impl History {
         self.probe_failing = false;
         self.rejected_by_server.clear();
         self.refreshed = None;
+        self.dated = false;
         self.published = None;
         self.inhibited = false;
         self.stopping = false;

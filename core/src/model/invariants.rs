@@ -15,13 +15,13 @@ use super::safety::{
     a_generation_names_one_token, a_handed_token_is_not_known_to_be_dead,
     a_listener_stands_only_while_a_browser_is_out, a_living_candidate_does_not_give_way_to_a_dead_pair,
     a_living_token_is_handed_out_whatever_clients_say, a_pending_revocation_goes_before_the_first_code_request,
-    a_refresh_is_sent_only_while_inhibiting, a_refresh_uses_its_proven_connection,
+    a_refresh_has_a_reason, a_refresh_is_sent_only_while_inhibiting, a_refresh_uses_its_proven_connection,
     a_rejected_token_comes_back_only_when_examined, a_resend_waits_for_the_server_to_give_up,
     a_sent_refresh_or_poll_is_never_cancelled, a_spilled_pairing_is_written_again, a_stray_redirect_changes_nothing,
     d3_stale_answers_are_dropped, d4_publish_comes_before_replies, d4_what_changed_is_published_once,
     done_means_durable, drained_means_that_nothing_is_left, inhibit_and_release_alternate,
     nothing_is_revoked_while_paired, refreshes_are_five_seconds_apart, retry_after_is_waited_for,
-    shutdown_starts_nothing_new, the_snapshot_makes_sense, what_the_date_calls_young_is_not_refreshed,
+    shutdown_starts_nothing_new, the_snapshot_makes_sense,
 };
 use super::server::{CANARY, Pair, code_id};
 use super::sim::{Sim, requests};
@@ -90,7 +90,7 @@ pub(super) fn hold_at_effect(moment: &Moment<'_>) -> Result<(), Violation> {
                         i9_sends_are_counted_on_disk_first(world, pair);
                         a_resend_waits_for_the_server_to_give_up(world, pair);
                         refreshes_are_five_seconds_apart(world);
-                        what_the_date_calls_young_is_not_refreshed(world, pair);
+                        a_refresh_has_a_reason(world, pair);
                         a_refresh_uses_its_proven_connection(world, *on);
                         a_refresh_is_sent_only_while_inhibiting(world);
                     }

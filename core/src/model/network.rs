@@ -135,11 +135,11 @@ impl World {
         };
         if let Answer::Prepare(PrepareAnswer::Ready | PrepareAnswer::Busy(_)) = answer {
             self.prepared.push(flight.op);
-            self.history.dated = date.is_some();
         }
         if let Answer::Authorize(AuthorizeAnswer::Ready(_)) = answer {
             self.listeners.push(flight.op);
         }
+        self.history.dated |= date.is_some();
         self.history.answered(&flight.request, &answer, self.real);
         if let (Request::Probe(access) | Request::Heartbeat(access), Answer::Probe(ProbeAnswer::Accepted(_))) =
             (&flight.request, &answer)

@@ -16,7 +16,7 @@ use crate::{
 use super::history::{Subject, family_bit};
 use super::invariants::{Law, hold};
 use super::network::kind_of;
-use super::scenario::{ACCESS_LIFE, REPLAY_AFTER};
+use super::scenario::{REPLAY_AFTER, boot_id};
 use super::server::{Pair, millis, number};
 use super::sim::Sim;
 use super::step::{Ask, Clock, RequestKind};
@@ -24,6 +24,13 @@ use super::world::{DISK_LIMIT, OpenCall, World, Write};
 
 /// Successful refreshes are at least this far apart, in milliseconds.
 const REFRESHES_APART: u64 = 5_000;
+
+/// The device counts a life from the mark, the server from the answer, and a clock that differs by
+/// less than 10 s changes nothing. In milliseconds.
+const COUNTED_EARLY: u64 = DISK_LIMIT + 35_000 + 10_000;
+
+/// A token of unknown age is replaced after this long, in milliseconds.
+const UNKNOWN_AGE_LIMIT: u64 = 600_000;
 
 // The refresh transaction
 
@@ -92,20 +99,25 @@ pub(super) fn a_living_candidate_does_not_give_way_to_a_dead_pair(world: &World,
     Ok(())
 }
 
-/// Where the connection has just told the time, a token that lives long is renewed only because
-/// somebody refused it, or because an earlier send is in doubt.
-pub(super) fn what_the_date_calls_young_is_not_refreshed(world: &World, pair: Pair) -> Law {
+/// By the clock of the server, a token is renewed in its window or after its end. Otherwise somebody
+/// refused it, or an earlier send is in doubt, or nobody has told its age for ten minutes.
+pub(super) fn a_refresh_has_a_reason(world: &World, pair: Pair) -> Law {
     let history = &world.history;
-    let marked = world.disk.paired().and_then(|pairing| pairing.mark);
-    let doubted = marked.is_some_and(|mark| mark.sends > 1);
-    if !history.dated || doubted || world.without_probe || history.rejected_by_server.contains(&pair) {
-        return Ok(());
-    }
+    let pairing = world.disk.paired();
+    let doubted = pairing
+        .and_then(|pairing| pairing.mark)
+        .is_some_and(|mark| mark.sends > 1);
+    let reported = world.without_probe && history.rejected.is_some_and(|rejected| rejected.pair == pair);
+    let refused = reported || history.rejected_by_server.contains(&pair);
+    let of_this_boot = pairing.is_some_and(|pairing| pairing.pair.obtained.boot == boot_id(world.boot));
+    let told = of_this_boot || history.dated;
+    // Where no resource can be asked, a clock is all that there is until an answer tells the time.
+    let unknown = !told && (world.without_probe || world.uptime() >= UNKNOWN_AGE_LIMIT);
     let left = world.server.access_end(pair).map(|end| end.saturating_sub(world.real));
-    let most = millis(ACCESS_LIFE) * 35 / 100;
+    let in_window = left.is_none_or(|left| left <= world.access_life * 325 / 1000 + COUNTED_EARLY);
     hold!(
-        left.is_none_or(|left| left <= most),
-        "{pair:?} lives for {left:?} ms more, and a `Date` told so"
+        in_window || doubted || refused || unknown,
+        "{pair:?} lives for {left:?} ms more, and nobody refused it"
     );
     Ok(())
 }

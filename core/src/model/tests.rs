@@ -197,7 +197,7 @@ scenarios! {
     a_wrong_clock_loses_nothing: YOUNG,
         { asks: &[Ask::Token], restarts: &[Restart::Power { clock: Clock::Behind }, Restart::Power { clock: Clock::Ahead }],
           clocks: ALL_CLOCKS },
-        { asks: 1, crashes: 1, clocks: 1, waits: 2 },
+        { asks: 1, faults: 1, crashes: 1, clocks: 1, waits: 1 },
         { asks: 1, faults: 1, crashes: 1, clocks: 1, waits: 2 },
         { asks: 1, faults: 1, crashes: 2, clocks: 2, waits: 3 };
     a_damaged_record_is_never_fine: BEFORE_ADVISORY,

@@ -70,6 +70,8 @@ pub(super) struct World {
     pub(super) without_probe: bool,
     /// Least time between polls of whatever codes.
     pub(super) interval: u64,
+    /// Life of an access token.
+    pub(super) access_life: u64,
     pub(super) stores: VecDeque<Write>,
     pub(super) calls: Vec<OpenCall>,
     next_call: u64,
@@ -115,6 +117,7 @@ impl World {
             separate_grants: scenario.policy.separate_grants,
             without_probe: !scenario.policy.can_probe,
             interval: millis(scenario.quirks.interval),
+            access_life: millis(scenario.quirks.access_life),
             stores: VecDeque::new(),
             calls: Vec::new(),
             next_call: 1,
@@ -125,6 +128,11 @@ impl World {
 
     pub(super) fn boot_time(&self) -> BootTime {
         BootTime::from_millis(self.real - self.booted + BOOTED_AT)
+    }
+
+    /// The time since this boot began.
+    pub(super) const fn uptime(&self) -> u64 {
+        self.real - self.booted
     }
 
     /// The true time, as a server's `Date` tells it.

@@ -11,7 +11,7 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
             asks(|sim, _| sim.world.history.refreshed = Some(sim.world.real)),
         ),
         (
-            "what_the_date_calls_young_is_not_refreshed",
+            "a_refresh_has_a_reason",
             (YOUNG, ONE_WAIT, &[]),
             told(|event| {
                 if matches!(
