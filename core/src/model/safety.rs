@@ -10,13 +10,13 @@ use std::time::Duration;
 use crate::{
     Answer, AuthorizationCode, Body, CallError, CodeVerifier, Core, Effect, Event, Kept, LogEvent, OpId, PairingState,
     PendingRevocation, PollAnswer, PrepareAnswer, ProbeAnswer, Reason, Record, RefreshAnswer, Reply, Request, Store,
-    TokenPair, TokenState,
+    TokenPair, TokenState, WallTime,
 };
 
 use super::history::{Subject, family_bit};
 use super::invariants::{Law, hold};
 use super::network::kind_of;
-use super::scenario::{REPLAY_AFTER, boot_id};
+use super::scenario::{EPOCH, REPLAY_AFTER, boot_id};
 use super::server::{Pair, millis, number};
 use super::sim::Sim;
 use super::step::{Ask, Clock, RequestKind};
@@ -231,12 +231,34 @@ pub(super) fn a_handed_token_is_not_known_to_be_dead(world: &World, reply: &Repl
         "{pair:?} was unpaired before"
     );
     hold!(!expires_in.is_zero(), "{pair:?} has no life left");
-    if let Some(end) = world.server.access_end(pair).filter(|_| world.clock == Clock::Right) {
+    let knows = world.clock == Clock::Right || knows_the_age(world, pair);
+    if let Some(end) = world.server.access_end(pair).filter(|_| knows) {
         let claimed = world.real + millis(*expires_in);
         // The wall clock has whole seconds; nobody can be more exact across a boot.
         hold!(claimed < end + 1_000, "claims to live {} ms too long", claimed - end);
     }
     Ok(())
+}
+
+/// True if the age of this token can be known whatever the clock shows: it is of this boot, or it was
+/// dated right and an answer has told this process the time since.
+fn knows_the_age(world: &World, pair: Pair) -> bool {
+    let on_disk = world
+        .disk
+        .paired()
+        .filter(|pairing| Pair::of_pair(&pairing.pair) == pair);
+    on_disk.is_some_and(|pairing| {
+        let obtained = pairing.pair.obtained;
+        let began = world
+            .server
+            .access_end(pair)
+            .map(|end| end.saturating_sub(world.access_life));
+        let truth = began.map(|began| WallTime::from_secs(EPOCH + began / 1000));
+        let dated = obtained
+            .wall
+            .is_some_and(|wall| truth.is_some_and(|truth| wall <= truth));
+        obtained.boot == boot_id(world.boot) || (world.history.dated && dated)
+    })
 }
 
 /// A client that rejected a token does not get it again before a request that left later has ended,
