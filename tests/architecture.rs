@@ -31,7 +31,16 @@ const CRATES: &[(&str, &[&str])] = &[
     // Neither words nor pure parts log.
     (
         "tracing",
-        &["system", "transport", "discovery", "loopback", "bus", "daemon", "ctl"],
+        &[
+            "system",
+            "store",
+            "transport",
+            "discovery",
+            "loopback",
+            "bus",
+            "daemon",
+            "ctl",
+        ],
     ),
     ("tracing_subscriber", &["system"]),
     ("tracing_journald", &["system"]),

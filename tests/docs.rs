@@ -143,7 +143,7 @@ fn what_is_no_link_and_no_test_is_not_taken_for_one() {
 /// Programs that make a client from the contract, as far as they are installed.
 #[test]
 fn each_generator_reads_the_contract() {
-    let directory = tempfile::tempdir().unwrap();
+    let directory = tempfile::tempdir().expect("a directory can be made");
     let contract = root().join("dbus/org.cameratocloud.Auth1.xml");
     for (program, arguments) in [
         ("qdbusxml2cpp", &["-p", "proxy"][..]),
@@ -160,8 +160,9 @@ fn each_generator_reads_the_contract() {
                 let said = String::from_utf8_lossy(&output.stderr);
                 assert!(output.status.success(), "{program}: {said}");
                 let made = directory.path().join("proxy.h");
-                assert!(fs::read_to_string(&made).unwrap().contains("Auth1"), "{program}");
-                fs::remove_file(made).unwrap();
+                let header = fs::read_to_string(&made).expect("it has made a header");
+                assert!(header.contains("Auth1"), "{program}");
+                fs::remove_file(made).expect("the header can be removed");
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => println!("{program} is not installed: not tried"),
             Err(error) => panic!("{program}: {error}"),

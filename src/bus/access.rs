@@ -81,8 +81,8 @@ pub(crate) enum Callers {
     Fixed(Arc<Caller>),
 }
 
-/// Callers that the bus has vouched for, by unique name. Unique names are never reused, so an entry
-/// cannot become wrong, only useless.
+/// Callers whose credentials the bus has told, by unique name. Unique names are never reused, so an
+/// entry cannot become wrong, only useless.
 #[derive(Debug, Default)]
 pub(crate) struct KnownCallers(Mutex<Table>);
 
@@ -221,10 +221,10 @@ async fn ask(connection: &Connection, sender: &UniqueName<'_>) -> Option<Caller>
         sender,
     );
     let reply = tokio::time::timeout(CREDENTIALS_LIMIT, call).await.ok()?.ok()?;
-    vouched(reply.body().deserialize().ok()?)
+    known(reply.body().deserialize().ok()?)
 }
 
-fn vouched(credentials: ConnectionCredentials) -> Option<Caller> {
+fn known(credentials: ConnectionCredentials) -> Option<Caller> {
     Some(Caller {
         uid: credentials.unix_user_id()?,
         // The kernel names a process of another pid namespace 0. systemd takes 0 for whoever asks.
@@ -282,12 +282,12 @@ mod tests {
     fn a_process_that_the_kernel_cannot_name_here_is_unknown() {
         let with_pid = |pid| {
             let credentials = ConnectionCredentials::default().set_unix_user_id(5).set_process_id(pid);
-            vouched(credentials).map(|caller| caller.pid)
+            known(credentials).map(|caller| caller.pid)
         };
         assert_eq!(with_pid(0), Some(None));
         assert_eq!(with_pid(7), Some(Some(7)));
         assert_eq!(
-            vouched(ConnectionCredentials::default()),
+            known(ConnectionCredentials::default()),
             None,
             "nobody vouches for a uid"
         );

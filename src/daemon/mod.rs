@@ -85,7 +85,7 @@ fn check_config(source: &Source) -> Result<String, StartError> {
     }
     let mut text = config.check();
     for what in unseen {
-        text.push_str(&format!("not looked at: {what}\n"));
+        text.extend(["not looked at: ", &what, "\n"]);
     }
     Ok(text)
 }

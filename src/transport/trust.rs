@@ -250,7 +250,7 @@ impl Key {
     }
 }
 
-/// What is left of values in DER (X.690 §8.1).
+/// The rest of values in DER (X.690 §8.1).
 struct Der<'a>(&'a [u8]);
 
 impl<'a> Der<'a> {

@@ -38,10 +38,9 @@ impl Held {
             Store::Record { record, .. } if ok || matches!(record.body, Body::Paired(_)) => {
                 self.record = Some(Record::clone(record));
             }
-            Store::Record { .. } => {}
             Store::Revocations(list) => self.revocations.clone_from(list),
             Store::Flow(flow) => self.flow = flow.as_deref().cloned(),
-            Store::Trial => {}
+            Store::Record { .. } | Store::Trial => {}
         }
         self.moved &= !ok;
     }

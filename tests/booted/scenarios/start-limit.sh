@@ -3,7 +3,8 @@
 # and when it has passed the device comes back by itself, with no caller. So it is the second time.
 
 again=c2c-authd-again.timer
-# What ships, since the rest of this is done with shorter times. A start of its own must fall into a new interval of the limit.
+# The shipped numbers, since the rest of this is done with shorter times. A start by the timer must
+# fall into a new interval of the limit.
 expect "the limit" "$(unit StartLimitIntervalUSec)/$(unit StartLimitBurst)" 5min/200
 expect_like "the pause" "$(systemctl show --property=TimersMonotonic --value "$again")" 'OnActiveUSec=5min 30s'
 expect "its accuracy" "$(systemctl show --property=AccuracyUSec --value "$again")" 1s

@@ -94,7 +94,7 @@ async fn a_start_on_a_disk_that_takes_no_pairing_asks_nothing_of_the_server() {
 }
 
 /// Answers each sync of a directory with "invalid argument", as some network file systems do.
-const NO_DIRECTORY_SYNC: &str = r#"
+const NO_DIRECTORY_SYNC: &str = r"
 #define _GNU_SOURCE
 #include <errno.h>
 #include <sys/stat.h>
@@ -105,7 +105,7 @@ int fsync(int fd) {
     if (fstat(fd, &found) == 0 && S_ISDIR(found.st_mode)) { errno = EINVAL; return -1; }
     return syscall(SYS_fsync, fd);
 }
-"#;
+";
 
 fn without_directory_sync(folder: &Path) -> PathBuf {
     let (source, library) = (folder.join("fsync.c"), folder.join("fsync.so"));

@@ -63,7 +63,11 @@ async fn an_end_that_the_user_chose_is_told_before_and_after() {
         "{sentence}"
     );
     let written = Instant::now() + LIMIT;
-    while pairing_on_disk(&world).authorization_expires.map(|at| at.as_secs()) != Some(end) {
+    while pairing_on_disk(&world)
+        .authorization_expires
+        .map(c2c_auth_core::WallTime::as_secs)
+        != Some(end)
+    {
         assert!(Instant::now() < written);
         tokio::time::sleep(LOOK).await;
     }
