@@ -236,3 +236,37 @@ fn entropy_for(range: RangeInclusive<Duration>) -> u64 {
     };
     (0..100_000).find(|entropy| drawn(*entropy)).unwrap()
 }
+
+#[test]
+fn probes_and_revocations_that_nobody_waits_for_reach_their_longest_distances() {
+    let greatest = entropy_for(secs(99)..=secs(100));
+    let mut fixture = Fixture::paired().reboot(false);
+    fixture.entropy = greatest;
+    let mut probes = vec![];
+    for _ in 0..7 {
+        fixture.probed(ProbeAnswer::Failed(fault(FaultKind::Offline)));
+        probes.push(wait_for(&mut fixture, is_probe));
+    }
+    assert!((secs(850)..=secs(900)).contains(&probes[6]), "{probes:?}");
+    let mut fixture = Fixture::paired();
+    fixture.entropy = greatest;
+    fixture.call(Command::Unpair);
+    let mut revocations = vec![];
+    for _ in 0..9 {
+        let failed = RevokeAnswer::Failed(fault(FaultKind::Offline));
+        fixture.answer(is_revoke, Answer::Revoke(failed));
+        revocations.push(wait_for(&mut fixture, is_revoke));
+    }
+    assert!((secs(3500)..=secs(3600)).contains(&revocations[8]), "{revocations:?}");
+}
+
+#[test]
+fn a_refused_client_is_sent_again_by_itself_after_an_hour() {
+    for device in 0..50 {
+        let mut fixture = sent();
+        fixture.entropy = device * 7919;
+        fixture.refresh(RefreshAnswer::ClientRejected(OAuthErrorCode::Client));
+        let wait = wait_for(&mut fixture, is_prepare);
+        assert!((secs(3240)..=secs(3960)).contains(&wait), "{wait:?}");
+    }
+}
