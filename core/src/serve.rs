@@ -35,8 +35,20 @@ impl Core {
         if self.examination_changed() {
             Some(now)
         } else {
-            self.call_due(CallKind::Token, now)
+            let judged = self.call_due(CallKind::Token, now);
+            judged.into_iter().chain(self.next_shortage(now)).min()
         }
+    }
+
+    /// When the token ceases to do for a caller that waits for something else: from then on it waits
+    /// for a refresh too.
+    fn next_shortage(&self, now: BootTime) -> Option<BootTime> {
+        let credential = self.credential.paired()?;
+        let from = |call: &PendingCall| match &call.wants {
+            Wants::Token(wants) => credential.short_from(self.need(*wants)).filter(|from| now < *from),
+            _ => None,
+        };
+        self.calls.of(CallKind::Token).filter_map(from).min()
     }
 
     pub(super) fn answer_token_calls(&mut self, cx: &mut Context<'_>) {
@@ -174,8 +186,11 @@ impl Core {
     /// True if the token in hand does not do for this caller: less life than it wishes for, or than
     /// the default.
     fn short(&self, credential: &Credential, wants: TokenCall, now: BootTime) -> bool {
-        let need = wants.min_validity.unwrap_or(self.setup.policy().min_validity);
-        credential.short_of(need, now)
+        credential.short_of(self.need(wants), now)
+    }
+
+    fn need(&self, wants: TokenCall) -> Duration {
+        wants.min_validity.unwrap_or(self.setup.policy().min_validity)
     }
 }
 

@@ -194,6 +194,12 @@ impl Credential {
         }
     }
 
+    /// From when the token does not do for such a caller, if its end is known.
+    pub(crate) fn short_from(&self, need: Duration) -> Option<BootTime> {
+        let need = need.min(self.stored.pair.expires_in / 4);
+        Some(self.end()?.before(need).after(Duration::from_millis(1)))
+    }
+
     /// The same pairing with another pair.
     pub(crate) fn refreshed(
         self,

@@ -234,3 +234,22 @@ fn a_token_of_unknown_age_that_nobody_can_be_asked_about_is_handed_out_for_a_min
     fixture.advance(secs(600));
     assert!(fixture.out(is_prepare));
 }
+
+/// The wait is for the answer to a report. No event marks the instant from which a refresh is needed
+/// as well.
+#[test]
+fn a_token_that_gets_short_for_a_caller_that_waits_is_refreshed_from_then_on() {
+    let mut fixture = Fixture::paired_with(Policy {
+        refresh: RefreshMode::OnDemand,
+        ..policy()
+    });
+    fixture.get_token(None);
+    fixture.advance(secs(28_800 - 65));
+    fixture.reject(UPLOADER, 1);
+    assert!(fixture.out(is_probe));
+    let call = fixture.get_token(None);
+    fixture.advance(secs(4));
+    assert!(fixture.reply(call).is_none() && !fixture.out(is_prepare));
+    fixture.advance(secs(2));
+    assert!(fixture.out(is_prepare), "59 s are too few for 60");
+}
