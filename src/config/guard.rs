@@ -40,6 +40,11 @@ impl Exposed {
 /// All that others can change of a path. What does not exist is passed over, and so is what a link
 /// to a device stands for: it masks a drop-in and says nothing.
 pub(super) fn exposed(path: &Path) -> Vec<Exposed> {
+    exposed_to_all_but(path, us())
+}
+
+/// All that others than root, this process and this user can change of a path.
+pub(super) fn exposed_to_all_but(path: &Path, reader: u32) -> Vec<Exposed> {
     if fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
         return Vec::new();
     }
@@ -50,7 +55,7 @@ pub(super) fn exposed(path: &Path) -> Vec<Exposed> {
             .flat_map(|real| real.ancestors())
             .map(Path::to_owned),
     );
-    let trusted = trusted();
+    let trusted = trusted(reader);
     let exposed = paths.into_iter().filter_map(|path| {
         let how = how(&fs::metadata(&path).ok()?, &trusted)?;
         Some(Exposed { path, how })
@@ -73,10 +78,13 @@ fn how(found: &Metadata, trusted: &[u32]) -> Option<How> {
     }
 }
 
-/// Root and this process. Where root is outside of a user namespace, the owner of `/` stands for
-/// it.
-fn trusted() -> Vec<u32> {
-    let us = rustix::process::geteuid().as_raw();
+/// Root, this process and the reader. Where root is outside of a user namespace, the owner of `/`
+/// stands for it.
+fn trusted(reader: u32) -> Vec<u32> {
     let root = fs::metadata("/").map(|root| root.uid());
-    [0, us].into_iter().chain(root).collect()
+    [0, us(), reader].into_iter().chain(root).collect()
+}
+
+fn us() -> u32 {
+    rustix::process::geteuid().as_raw()
 }

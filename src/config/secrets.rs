@@ -22,7 +22,7 @@ use zeroize::{Zeroize, Zeroizing};
 use c2c_auth_core::Secret;
 
 use super::SecretFiles;
-use super::guard::exposed;
+use super::guard::exposed_to_all_but;
 use crate::system::atomic_file::{Disk, PRIVATE};
 
 /// The 32 random bytes that seal the record.
@@ -357,6 +357,8 @@ impl<'a> Place<'a> {
         }
         let us = rustix::process::geteuid().as_raw();
         let (what, path) = (self.what, path.to_owned());
+        // Root looks at files of the daemon's user, whose directories may belong to it too.
+        let reader = if self.any_owner { found.uid() } else { us };
         if found.uid() != us && found.uid() != 0 && !self.any_owner {
             return Err(SecretError::Owner {
                 what,
@@ -373,7 +375,7 @@ impl<'a> Place<'a> {
             });
         }
         // The file itself is in order.
-        match exposed(&path).first() {
+        match exposed_to_all_but(&path, reader).first() {
             Some(first) => Err(SecretError::Place {
                 what,
                 told: first.told(),

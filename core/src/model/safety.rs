@@ -99,8 +99,8 @@ pub(super) fn a_living_candidate_does_not_give_way_to_a_dead_pair(world: &World,
     Ok(())
 }
 
-/// By the clock of the server, a token is renewed in its window or after its end. Otherwise somebody
-/// refused it, or an earlier send is in doubt, or nobody has told its age for ten minutes.
+/// By the clock of the server, a token is renewed in its window or after its end. Otherwise
+/// somebody refused it, or an earlier send is in doubt, or nobody has told its age for ten minutes.
 pub(super) fn a_refresh_has_a_reason(world: &World, pair: Pair) -> Law {
     let history = &world.history;
     let pairing = world.disk.paired();
@@ -240,8 +240,8 @@ pub(super) fn a_handed_token_is_not_known_to_be_dead(world: &World, reply: &Repl
     Ok(())
 }
 
-/// True if the age of this token can be known whatever the clock shows: it is of this boot, or it was
-/// dated right and an answer has told this process the time since.
+/// True if the age of this token can be known whatever the clock shows: it is of this boot, or it
+/// was dated right and an answer has told this process the time since.
 fn knows_the_age(world: &World, pair: Pair) -> bool {
     let on_disk = world
         .disk
