@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::body;
 use super::error::{OpenError, WriteError};
-use super::folder::{Reopen, is_full};
+use super::folder::{Reopen, is_full, lacks_descriptors};
 use super::load::{self, FLOW, Found, FoundRecords, REVOCATIONS, SLOTS, SPILL, Spill};
 use super::seal::{Defect, Kind, MAX_BODY, MAX_FILE, NONCE, Sealer};
 use crate::system::atomic_file::Folder;
@@ -229,6 +229,8 @@ impl<F: Reopen> Records<F> {
         match self.state.try_out(RESERVE, &bytes) {
             // The reserve file is given up for a record, and not for a trial.
             Err(error) if is_full(&error) && self.reserve => Ok(()),
+            // The process lacks descriptors, which says nothing about the disk.
+            Err(error) if lacks_descriptors(&error) => Ok(()),
             outcome => outcome.map_err(|source| self.failed(source)),
         }
     }
