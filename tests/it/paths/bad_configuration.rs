@@ -279,7 +279,8 @@ fn a_look_at_the_configuration_says_what_it_could_not_look_at() {
             said.contains("not looked at: what the user c2c-authd may read"),
             "{said}"
         );
-        // The file belongs to the daemon's user, which root is not. Its content is judged all the same.
+        // The file belongs to the daemon's user, which root is not. Its content is judged all the
+        // same.
         std::os::unix::fs::chown(&path, Some(STRANGER), None).unwrap();
         assert_eq!(check(&rig).0, Some(0));
         std::fs::write(&path, "two\nlines").unwrap();
