@@ -5,7 +5,7 @@
 //! was told that its time is over.
 
 use crate::calls::CallKind;
-use crate::{BootTime, CallError, Context, Core, OpId, PairingOptions, Reason};
+use crate::{BootTime, CallError, Context, Core, OpId, PairingOptions};
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Orders {
@@ -16,6 +16,8 @@ pub(super) struct Orders {
     start: Option<(u32, PairingOptions)>,
     /// `StartPairing` while the trial write is out.
     trial: Option<(OpId, PairingOptions)>,
+    /// The last trial failed.
+    refused: bool,
 }
 
 impl Orders {
@@ -31,6 +33,11 @@ impl Orders {
     /// A flow begins when this write has gone well.
     pub(super) fn try_out(&mut self, trial: OpId, options: PairingOptions) {
         self.trial = Some((trial, options));
+    }
+
+    /// True if the last `StartPairing` failed for want of a disk.
+    pub(super) const fn are_refused(&self) -> bool {
+        self.refused
     }
 
     pub(super) const fn are_tried_out(&self) -> bool {
@@ -62,9 +69,10 @@ impl Core {
         let Some((_, options)) = self.orders.trial.take_if(|(trial, _)| *trial == op) else {
             return;
         };
+        self.orders.refused = false;
         let is_running = self.pairing.is_running(cx.at());
         let refused = if !ok {
-            self.credential.still_unpaired(Reason::StorageFailed);
+            self.orders.refused = true;
             Some(CallError::StorageFailed)
         } else if self.credential.is_paired() && !options.replace {
             // An approval of the flow before came meanwhile.

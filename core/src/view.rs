@@ -120,8 +120,17 @@ impl Core {
             None if self.credential.is_paired() => (PairingState::Paired, self.paired_reason(now)),
             None => match self.setup.missing() {
                 Some(reason) => (PairingState::Unprovisioned, reason),
-                None => (PairingState::Unpaired, self.credential.reason()),
+                None => (PairingState::Unpaired, self.unpaired_reason()),
             },
+        }
+    }
+
+    /// Why there is no pairing. A disk that took none is named for as long as it takes nothing.
+    fn unpaired_reason(&self) -> Reason {
+        if self.orders.are_refused() && self.storage.failing().is_some() {
+            Reason::StorageFailed
+        } else {
+            self.credential.reason()
         }
     }
 
@@ -167,7 +176,7 @@ impl Core {
         let reason = match (paired, self.setup.missing()) {
             (Some(_), _) => self.paired_reason(now),
             (None, Some(missing)) => missing,
-            (None, None) => self.credential.reason(),
+            (None, None) => self.unpaired_reason(),
         };
         remedy(paired.is_some(), reason, generation).is_some() || self.ends_soon(now)
     }

@@ -25,6 +25,9 @@ fn nothing_is_asked_of_the_server_for_a_pairing_that_could_not_be_stored() {
         fixture.disk_works = true;
         fixture.advance(secs(20));
         assert!(fixture.events.contains(&LogEvent::StoreRecovered), "it is tried again");
+        let former = if replace { Reason::None } else { Reason::NeverPaired };
+        assert_eq!(fixture.state(), (state, former), "told until the first good write");
+        assert!(!fixture.core.snapshot().attention);
         fixture.start_pairing(replace);
         assert!(fixture.out(is_code));
     }
