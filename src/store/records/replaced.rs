@@ -73,10 +73,11 @@ impl<F: Reopen> Records<F> {
             self.held.moved = true;
             followed = true;
         }
+        // Best effort: one that is gone, or not ours, costs the flow and no write to the disk.
         if let Some(runtime) = &self.runtime
             && runtime.is_replaced()
+            && let Ok(runtime) = runtime.reopen(false)
         {
-            let runtime = runtime.reopen(false)?;
             self.defective_spill = spill_defect(&runtime, sealer);
             if self.held.flow.is_none() {
                 let _ = runtime.erase(FLOW);
