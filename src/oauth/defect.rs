@@ -10,6 +10,22 @@ use super::json::{Json, Object};
 use super::message::HttpResponse;
 use c2c_auth_core::{ErrorCode, Request, Revocable, Secret, TOKEN_MAX, Unusable};
 
+/// The error codes of the token endpoint (RFC 6749 §4.1.2.1 and §5.2, RFC 8628 §3.5).
+const REGISTERED: [&str; 12] = [
+    "invalid_request",
+    "invalid_client",
+    "invalid_grant",
+    "unauthorized_client",
+    "unsupported_grant_type",
+    "invalid_scope",
+    "access_denied",
+    "authorization_pending",
+    "slow_down",
+    "expired_token",
+    "server_error",
+    "temporarily_unavailable",
+];
+
 /// The fault of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Defect {
@@ -86,7 +102,10 @@ impl Defect {
 
     /// The fault of an answer of any kind. A JSON object of a 2xx without an error has none here,
     /// because its kind decides.
-    fn of_any(response: &HttpResponse, carried: &[&Secret]) -> Option<Self> {
+    ///
+    /// No other part of the request tells the user code to this place, so of what a poll is answered
+    /// the registered words alone are named.
+    fn of_any(request: Kind, response: &HttpResponse, carried: &[&Secret]) -> Option<Self> {
         let status = response.status;
         if status.is_redirection() {
             return Some(Self::Redirect);
@@ -108,7 +127,8 @@ impl Defect {
         };
         match object.get("error") {
             Json::Text(word) => {
-                let mut named = ErrorCode::new(&word);
+                let may_be_named = request != Kind::Poll || REGISTERED.contains(&word.as_ref());
+                let mut named = ErrorCode::new(&word).filter(|_| may_be_named);
                 for secret in carried {
                     named = named.and_then(|code| code.unless_it_repeats(secret));
                 }
@@ -153,7 +173,7 @@ impl Dropped {
         carried: &[&Secret],
         specific: impl FnOnce(&Object<'_>) -> Option<Defect>,
     ) -> Self {
-        let defect = Defect::of_any(response, carried)
+        let defect = Defect::of_any(request, response, carried)
             .or_else(|| specific(&response.object()?))
             .unwrap_or(if response.is_html() {
                 Defect::Page

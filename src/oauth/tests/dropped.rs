@@ -76,7 +76,15 @@ fn each_dropped_answer_has_its_status_and_a_fixed_word() {
     }
     for (body, wanted) in [
         ("{}".to_owned(), "status 200: no access_token"),
-        (r#"{"error":"odd"}"#.to_owned(), "status 200: error \"odd\""),
+        (
+            r#"{"error":"server_error"}"#.to_owned(),
+            "status 200: error \"server_error\"",
+        ),
+        // It may repeat the user code.
+        (
+            r#"{"error":"no such code 772443"}"#.to_owned(),
+            "status 200: unknown error word",
+        ),
         (
             format!(r#"{{"access_token":"{long}"}}"#),
             "status 200: token too long: access_token has 32769 bytes, 32768 are taken",
