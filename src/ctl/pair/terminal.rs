@@ -54,7 +54,10 @@ impl Terminal {
     }
 
     /// A picture of half blocks as this terminal shows it.
+    ///
+    /// Whatever else the bus brought commands no terminal.
     pub(in crate::ctl) fn picture(self, half_blocks: &str) -> Picture {
+        let half_blocks: &str = &half_blocks.replace(|letter| !matches!(letter, '█' | '▀' | '▄' | ' ' | '\n'), "");
         let rows: Vec<String> = match (self.utf8, self.colour) {
             (true, _) => half_blocks.lines().map(str::to_owned).collect(),
             (false, colour) => modules(half_blocks).iter().map(|row| ascii(row, colour)).collect(),
