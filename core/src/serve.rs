@@ -40,8 +40,8 @@ impl Core {
         }
     }
 
-    /// When the token ceases to do for a caller that waits for something else: from then on it waits
-    /// for a refresh too.
+    /// When the token ceases to do for a caller that waits for something else: from then on it
+    /// waits for a refresh too.
     fn next_shortage(&self, now: BootTime) -> Option<BootTime> {
         let credential = self.credential.paired()?;
         let from = |call: &PendingCall| match &call.wants {

@@ -103,8 +103,8 @@ impl Defect {
     /// The fault of an answer of any kind. A JSON object of a 2xx without an error has none here,
     /// because its kind decides.
     ///
-    /// No other part of the request tells the user code to this place, so of what a poll is answered
-    /// the registered words alone are named.
+    /// The user code of a poll is not known here, so of its answers the registered words alone are
+    /// named.
     fn of_any(request: Kind, response: &HttpResponse, carried: &[&Secret]) -> Option<Self> {
         let status = response.status;
         if status.is_redirection() {

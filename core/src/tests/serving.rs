@@ -235,8 +235,8 @@ fn a_token_of_unknown_age_that_nobody_can_be_asked_about_is_handed_out_for_a_min
     assert!(fixture.out(is_prepare));
 }
 
-/// The wait is for the answer to a report. No event marks the instant from which a refresh is needed
-/// as well.
+/// The wait is for the answer to a report. No event marks the instant from which a refresh is
+/// needed as well.
 #[test]
 fn a_token_that_gets_short_for_a_caller_that_waits_is_refreshed_from_then_on() {
     let mut fixture = Fixture::paired_with(Policy {
