@@ -183,10 +183,14 @@ impl Sim {
                 Some(Event::Shutdown)
             }
         };
-        match event {
-            Some(event) => self.turn(event, effects),
-            None => invariants::hold_in_state(self),
+        let Some(event) = event else {
+            return invariants::hold_in_state(self);
+        };
+        self.turn(event, effects)?;
+        if begins_flow(step, effects) {
+            self.world.history.started();
         }
+        Ok(())
     }
 
     fn spend(&mut self, step: Step) {
@@ -407,4 +411,11 @@ pub(super) fn requests(effects: &[Effect], kind: RequestKind) -> bool {
         Effect::Request(_, request) => kind_of(request) == kind,
         _ => false,
     })
+}
+
+/// Each start that does not join a flow tries the disk, also one during the last poll of a flow
+/// that is over.
+fn begins_flow(step: Step, effects: &[Effect]) -> bool {
+    let is_trial = |effect: &Effect| matches!(effect, Effect::Store(_, crate::Store::Trial));
+    matches!(step, Step::Ask(Ask::Start { .. })) && effects.iter().any(is_trial)
 }
