@@ -88,7 +88,7 @@ fn a_machine_that_was_provisioned_and_installed_has_nothing_to_fear() {
     world.provision();
     world.write(
         "/etc/c2c-authd/config.d/20.toml",
-        "[access]\nui = [\"uid:0\"]\nuploader = [\"uid:0\"]\n",
+        "[access]\nui = [\"uid:0\"]\nuploader = [\"uid:0\"]\n[device]\nfirmware-version = \"1.2.3\"\n",
     );
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     for (from, to) in [
@@ -102,7 +102,6 @@ fn a_machine_that_was_provisioned_and_installed_has_nothing_to_fear() {
         let to = format!("{to}/{}", from.file_name().unwrap().to_str().unwrap());
         world.write(&to, &fs::read_to_string(from).unwrap());
     }
-    world.write("/etc/os-release", "VERSION_ID=1.2.3\n");
     let found = world.look();
     let bad: Vec<_> = found.iter().filter(|finding| finding.verdict != Verdict::Ok).collect();
     assert!(bad.is_empty(), "{bad:?}");
