@@ -170,15 +170,15 @@ mod tests {
         })
     }
 
-    fn dropped(request: Kind, status: u16, defect: Defect) -> Dropped {
+    fn dropped(status: u16, defect: Defect) -> Dropped {
         Dropped {
             status: Some(status),
-            ..Dropped::unanswered(request, defect)
+            ..Dropped::unanswered(defect)
         }
     }
 
     fn told(answers: &mut DroppedAnswers, kind: Kind, fault: FaultKind, why: Option<(u16, Defect)>) -> Option<String> {
-        let why = why.map(|(status, defect)| dropped(kind, status, defect));
+        let why = why.map(|(status, defect)| dropped(status, defect));
         answers.handle_answer(kind, &failed(kind, fault), why.as_ref());
         answers.take_sentence().map(|(_, sentence)| sentence)
     }
@@ -236,7 +236,7 @@ mod tests {
     #[test]
     fn what_the_core_says_of_an_answer_is_not_said_twice() {
         let answers = &mut DroppedAnswers::default();
-        let why = dropped(Kind::DeviceCode, 200, Defect::NotHttps("verification_uri"));
+        let why = dropped(200, Defect::NotHttps("verification_uri"));
         answers.handle_answer(
             Kind::DeviceCode,
             &failed(Kind::DeviceCode, FaultKind::Garbled),

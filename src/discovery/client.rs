@@ -193,7 +193,7 @@ impl Client {
                     Ok(response)
                 }
                 Err(Broken { kind, defect }) => {
-                    let dropped = defect.map(|defect| Dropped::unanswered(fetch.kind(), defect));
+                    let dropped = defect.map(Dropped::unanswered);
                     fetch.dropped = fetch.dropped.take().or(dropped);
                     Err(kind)
                 }

@@ -91,10 +91,6 @@ impl Fetch {
         }
     }
 
-    pub(super) const fn kind(&self) -> Kind {
-        self.kind
-    }
-
     /// The next document, if there is need and time for it.
     pub(super) fn next(&mut self, now: Instant) -> Option<HttpRequest> {
         let next = self.documents.pop_front()?;

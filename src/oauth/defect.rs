@@ -117,13 +117,7 @@ impl Defect {
             return Some(Self::TooLarge);
         }
         let Some(object) = response.object() else {
-            return Some(if response.is_empty() {
-                Self::Empty
-            } else if response.is_html() {
-                Self::Page
-            } else {
-                Self::NotJson
-            });
+            return Some(Self::of_no_json(response));
         };
         match object.get("error") {
             Json::Text(word) => {
@@ -138,13 +132,21 @@ impl Defect {
             _ => Some(Self::NoErrorWord),
         }
     }
+
+    fn of_no_json(response: &HttpResponse) -> Self {
+        if response.is_empty() {
+            Self::Empty
+        } else if response.is_html() {
+            Self::Page
+        } else {
+            Self::NotJson
+        }
+    }
 }
 
 /// An answer that was dropped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Dropped {
-    /// The kind of its request.
-    pub request: Kind,
     /// Absent where there was no whole answer.
     pub status: Option<u16>,
     pub defect: Defect,
@@ -175,13 +177,8 @@ impl Dropped {
     ) -> Self {
         let defect = Defect::of_any(request, response, carried)
             .or_else(|| specific(&response.object()?))
-            .unwrap_or(if response.is_html() {
-                Defect::Page
-            } else {
-                Defect::NotJson
-            });
+            .unwrap_or_else(|| Defect::of_no_json(response));
         Self {
-            request,
             status: Some(response.status.as_u16()),
             defect,
             of_document: false,
@@ -189,9 +186,8 @@ impl Dropped {
     }
 
     /// Why no whole answer came.
-    pub(crate) fn unanswered(request: Kind, defect: Defect) -> Self {
+    pub(crate) fn unanswered(defect: Defect) -> Self {
         Self {
-            request,
             status: None,
             defect,
             of_document: false,

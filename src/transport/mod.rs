@@ -388,7 +388,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// The outcome of a request without a whole answer.
 fn broken(kind: Kind, Broken { kind: why, defect }: Broken) -> Outcome {
     Outcome {
-        dropped: defect.map(|defect| Dropped::unanswered(kind, defect)),
+        dropped: defect.map(Dropped::unanswered),
         ..kind.failed(fault(why)).into()
     }
 }
