@@ -2,7 +2,7 @@
 //! sentence for people.
 //!
 //! The ids are API (a message catalog and an operator's alerts refer to them): never changed, never
-//! used for another kind. Entries are made from typed notes only, so that no secret can slip in
+//! used for another kind. Entries are made from typed events only, so that no secret can slip in
 //! (I8). Priority *error* means that this device will not work until somebody acts. *Warning* means
 //! that it may come to that or that something should be checked. Being offline is normal for a
 //! camera and no more than *info*.
@@ -92,13 +92,6 @@ pub(crate) enum Priority {
     Info,
 }
 
-impl Priority {
-    /// The priority of an entry about a request that came to nothing.
-    pub(crate) const fn of_fault(fault: FaultKind) -> Self {
-        priority::of_fault(fault)
-    }
-}
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub priority: Priority,
@@ -143,19 +136,11 @@ impl Entry {
         self.generation = Some(generation);
         self
     }
-}
 
-impl From<&LogEvent> for Entry {
-    fn from(event: &LogEvent) -> Self {
-        Self::because(event, None)
-    }
-}
-
-impl Entry {
     /// The entry for an event. `why`: the fault of the answer that it is about.
     #[expect(
         clippy::too_many_lines,
-        reason = "one arm for each note: a table, and tables are read whole"
+        reason = "one arm for each event: a table, and tables are read whole"
     )]
     pub(crate) fn because(event: &LogEvent, why: Option<&str>) -> Self {
         match *event {
@@ -165,7 +150,7 @@ impl Entry {
                 format!("A pairing code is shown for {}.", span(expires_in)),
             ),
             LogEvent::CodeRequestFailed { fault, retry_in } => Self::new(
-                priority::of_fault(fault),
+                Priority::of_fault(fault),
                 CODE_REQUEST_FAILED,
                 format!(
                     "No pairing code: {}. Trying again in {}.",
@@ -350,7 +335,7 @@ fn refresh_failed(fault: FaultKind, clause: &str, retry_in: Duration, ambiguous:
             " The server may have renewed the tokens all the same.",
         )
     } else {
-        (priority::of_fault(fault), "")
+        (Priority::of_fault(fault), "")
     };
     let count = if sends > 1 {
         format!(" This refresh token was sent {sends} times.")
@@ -373,7 +358,7 @@ fn exchange_failed(fault: FaultKind, why: Option<&str>, retry_in: Option<Duratio
         "The user approved, but the server issued no tokens: {}. {next}",
         explain_fault(fault, why)
     );
-    Entry::new(priority::of_fault(fault), EXCHANGE_FAILED, sentence)
+    Entry::new(Priority::of_fault(fault), EXCHANGE_FAILED, sentence)
 }
 
 /// Why a request came to nothing: a clause. `why`: what was wrong with its answer.

@@ -3,9 +3,7 @@
 //! The server's words are known ones here (RFC 6749 §4.1.2.1 and §5.2), or an [`ErrorCode`], which
 //! is no free text: nothing else of a server gets into the journal.
 
-use super::{
-    CLIENT_REJECTED, CODE_ENDED, CODE_REFUSED, Entry, FLOW_ENDED, Priority, TOKEN_UNUSABLE, Words, messages, priority,
-};
+use super::{CLIENT_REJECTED, CODE_ENDED, CODE_REFUSED, Entry, FLOW_ENDED, Priority, TOKEN_UNUSABLE, Words, messages};
 use crate::messages::oauth_error::oauth_error;
 use c2c_auth_core::{ErrorCode, OAuthErrorCode, Reason, TokenKind, Unusable};
 
@@ -80,7 +78,7 @@ pub(super) fn flow_ended(reason: Reason, word: Option<&ErrorCode>) -> Entry {
             format!("Pairing failed: {what}. {cure}.")
         }
     };
-    Entry::new(priority::of_flow_end(reason), FLOW_ENDED, sentence).reason(reason)
+    Entry::new(Priority::of_flow_end(reason), FLOW_ENDED, sentence).reason(reason)
 }
 
 fn named(word: Option<&ErrorCode>) -> String {

@@ -5,7 +5,11 @@ use c2c_auth_core::{ErrorCode, OAuthErrorCode, TOKEN_MAX, TokenKind, Unusable};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// One of each, by an exhaustive match: a new note does not compile until it is listed here.
+fn entry_of(event: &LogEvent) -> Entry {
+    Entry::because(event, None)
+}
+
+/// One of each, by an exhaustive match: a new event does not compile until it is listed here.
 fn every_event() -> Vec<LogEvent> {
     let generation = Generation(9);
     let fault = FaultKind::Lost;
@@ -90,10 +94,10 @@ fn every_event() -> Vec<LogEvent> {
 }
 
 #[test]
-fn every_note_has_a_kind_of_its_own_and_a_whole_sentence() {
+fn every_event_has_a_kind_of_its_own_and_a_whole_sentence() {
     let mut seen = BTreeSet::new();
     for event in every_event() {
-        let entry = Entry::from(&event);
+        let entry = entry_of(&event);
         assert!(seen.insert(entry.kind.id), "{event:?} shares its id");
         assert!(Kind::ALL.contains(&entry.kind));
         let text = &entry.sentence;
@@ -142,23 +146,23 @@ fn being_offline_is_information_and_a_lost_pairing_is_an_error() {
         ambiguous: false,
         sends: 0,
     };
-    assert_eq!(Entry::from(&offline).priority, Priority::Info);
+    assert_eq!(entry_of(&offline).priority, Priority::Info);
     let ambiguous = LogEvent::RefreshFailed {
         fault: FaultKind::Lost,
         retry_in: MINUTE,
         ambiguous: true,
         sends: 1,
     };
-    assert_eq!(Entry::from(&ambiguous).priority, Priority::Warning);
+    assert_eq!(entry_of(&ambiguous).priority, Priority::Warning);
     assert_eq!(
-        Entry::from(&LogEvent::PairingLost {
+        entry_of(&LogEvent::PairingLost {
             reason: Reason::Revoked
         })
         .priority,
         Priority::Error
     );
     assert_eq!(
-        Entry::from(&LogEvent::FlowEnded {
+        entry_of(&LogEvent::FlowEnded {
             reason: Reason::Cancelled,
             word: None,
         })
@@ -166,7 +170,7 @@ fn being_offline_is_information_and_a_lost_pairing_is_an_error() {
         Priority::Info
     );
     assert_eq!(
-        Entry::from(&LogEvent::FlowEnded {
+        entry_of(&LogEvent::FlowEnded {
             reason: Reason::ClientRejected,
             word: None,
         })
@@ -177,12 +181,12 @@ fn being_offline_is_information_and_a_lost_pairing_is_an_error() {
 
 #[test]
 fn structured_fields_carry_what_the_sentence_says() {
-    let entry = Entry::from(&LogEvent::ReportContradicted {
+    let entry = entry_of(&LogEvent::ReportContradicted {
         caller: 1000,
         generation: Generation(4),
     });
     assert_eq!((entry.caller, entry.generation), (Some(1000), Some(Generation(4))));
-    let entry = Entry::from(&LogEvent::PairingLost {
+    let entry = entry_of(&LogEvent::PairingLost {
         reason: Reason::Revoked,
     });
     assert_eq!(entry.reason, Some(Reason::Revoked));
@@ -202,15 +206,15 @@ fn what_the_server_objects_to_is_named_with_the_setting_that_cures_it() {
             ["invalid_scope", "provider.scope", "The pairing is kept"],
         ),
     ] {
-        let sentence = Entry::from(&LogEvent::ClientRejected { error, paired }).sentence;
+        let sentence = entry_of(&LogEvent::ClientRejected { error, paired }).sentence;
         for word in said {
             assert!(sentence.contains(word), "{word}: {sentence}");
         }
     }
     let error = OAuthErrorCode::Request;
-    let sentence = Entry::from(&LogEvent::ClientRejected { error, paired: false }).sentence;
+    let sentence = entry_of(&LogEvent::ClientRejected { error, paired: false }).sentence;
     assert!(!sentence.contains("pairing"), "there is none: {sentence}");
-    let entry = Entry::from(&LogEvent::CodeRefused { error, word: None });
+    let entry = entry_of(&LogEvent::CodeRefused { error, word: None });
     assert!(entry.sentence.contains("provider.redirect-uri"), "{}", entry.sentence);
     assert_eq!(entry.priority, Priority::Warning);
 }
@@ -228,7 +232,7 @@ fn a_token_that_cannot_be_used_is_told_with_its_size_or_its_fault() {
             (TokenKind::Access, "access token cannot be used"),
             (TokenKind::Refresh, "refresh token cannot be used"),
         ] {
-            let entry = Entry::from(&LogEvent::TokenUnusable { token, why, retry_in });
+            let entry = entry_of(&LogEvent::TokenUnusable { token, why, retry_in });
             for part in [said, what, "15 min"] {
                 assert!(entry.sentence.contains(part), "{}", entry.sentence);
             }
@@ -252,7 +256,7 @@ fn a_word_of_no_standard_is_named_and_nobody_is_sent_to_look_for_a_portal() {
             word,
         },
     ] {
-        let sentence = Entry::from(&event).sentence;
+        let sentence = entry_of(&event).sentence;
         assert!(sentence.contains("\"bad_verification_code\""), "{sentence}");
         assert!(!sentence.contains("portal"), "{sentence}");
     }
@@ -274,10 +278,10 @@ fn the_entry_of_a_flow_that_the_server_ended_points_to_no_other_place_and_promis
              c2c-authctl pair.",
         ),
     ] {
-        assert_eq!(Entry::from(&LogEvent::FlowEnded { reason, word }).sentence, said);
+        assert_eq!(entry_of(&LogEvent::FlowEnded { reason, word }).sentence, said);
     }
     for &reason in Reason::ALL {
-        let sentence = Entry::from(&LogEvent::FlowEnded { reason, word: None }).sentence;
+        let sentence = entry_of(&LogEvent::FlowEnded { reason, word: None }).sentence;
         assert!(
             !sentence.contains("tries again") && !sentence.contains("newest code"),
             "{sentence}"
