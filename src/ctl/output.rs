@@ -3,8 +3,7 @@
 //! Names of files, texts of a server and what the bus brings are other people's. Must never: let
 //! one of them command the terminal that it is printed on, which is often root's.
 
-use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io::{self, Write};
 
 use super::exit::Failure;
 
@@ -14,10 +13,10 @@ fn is_unsafe(c: char) -> bool {
     c.is_control() || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
+fn escaped(text: &str, is_escaped: impl Fn(char) -> bool, escape: impl Fn(char) -> String) -> String {
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
         if is_escaped(c) {
-            out.extend(c.escape_unicode());
+            out.push_str(&escape(c));
         } else {
             out.push(c);
         }
@@ -25,17 +24,20 @@ fn escaped(text: &str, is_escaped: impl Fn(char) -> bool) -> String {
     })
 }
 
+fn is_unsafe_in_text(c: char) -> bool {
+    is_unsafe(c) && c != '\n'
+}
+
 /// A name or a word from elsewhere, as part of a line.
 pub(super) fn one_line(text: &str) -> String {
-    escaped(text, is_unsafe)
+    escaped(text, is_unsafe, |c| c.escape_unicode().to_string())
 }
 
 /// A text whose line breaks are ours.
 pub(super) fn printable(text: &str) -> String {
-    escaped(text, |c| is_unsafe(c) && c != '\n')
+    escaped(text, is_unsafe_in_text, |c| c.escape_unicode().to_string())
 }
 
-/// Prints a result.
 pub(super) fn print(text: &str) -> Result<(), Failure> {
     print_raw(&printable(text))
 }
@@ -66,17 +68,9 @@ fn to_json(value: &impl serde::Serialize) -> Result<String, Failure> {
         .map_err(|error| Failure::failed(format!("no JSON: {error}")))
 }
 
-/// JSON escapes control characters of ASCII alone. The others mean as much to a terminal.
+/// JSON itself escapes the control characters of ASCII alone. The others mean as much to a terminal.
 pub(super) fn json_escaped(json: &str) -> String {
-    json.chars().fold(String::with_capacity(json.len()), |mut out, c| {
-        if is_unsafe(c) && c != '\n' {
-            // Writing to a string cannot fail.
-            let _ = write!(out, "\\u{:04x}", u32::from(c));
-        } else {
-            out.push(c);
-        }
-        out
-    })
+    escaped(json, is_unsafe_in_text, |c| format!("\\u{:04x}", u32::from(c)))
 }
 
 pub(super) fn warned<'a>(warnings: impl IntoIterator<Item = &'a String>) {
@@ -114,7 +108,7 @@ mod tests {
     fn json_stays_json_and_holds_nothing_that_a_terminal_obeys() {
         let value = serde_json::json!({ "name": "a\u{1b}\u{9b}\u{7f}\u{202e}\n" });
         let text = to_json(&value).unwrap_or_else(|failure| panic!("{failure}"));
-        assert!(!text.chars().any(|c| is_unsafe(c) && c != '\n'), "{text:?}");
+        assert!(!text.chars().any(is_unsafe_in_text), "{text:?}");
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).ok(), Some(value));
     }
 }
