@@ -53,22 +53,19 @@ impl Terminal {
         })
     }
 
-    /// A picture of half blocks as this terminal shows it.
-    ///
-    /// Whatever else the bus brought commands no terminal.
+    /// A picture of half blocks as this terminal shows it. All other characters are dropped: they
+    /// came over the bus and could command the terminal.
     pub(in crate::ctl) fn picture(self, half_blocks: &str) -> Picture {
-        let half_blocks: &str = &half_blocks.replace(|letter| !matches!(letter, '█' | '▀' | '▄' | ' ' | '\n'), "");
-        let rows: Vec<String> = match (self.utf8, self.colour) {
-            (true, _) => half_blocks.lines().map(str::to_owned).collect(),
-            (false, colour) => modules(half_blocks).iter().map(|row| ascii(row, colour)).collect(),
+        let half_blocks = half_blocks.replace(|letter| !matches!(letter, '█' | '▀' | '▄' | ' ' | '\n'), "");
+        let rows = match (self.utf8, self.colour) {
+            (true, true) => half_blocks.lines().map(on_white).collect(),
+            (true, false) => half_blocks.lines().map(str::to_owned).collect(),
+            (false, colour) => modules(&half_blocks).iter().map(|row| ascii(row, colour)).collect(),
         };
         let width = half_blocks.lines().map(|line| line.chars().count()).max().unwrap_or(0);
         Picture {
             width: if self.utf8 { width } else { 2 * width },
-            rows: rows
-                .into_iter()
-                .map(|row| if self.utf8 && self.colour { on_white(&row) } else { row })
-                .collect(),
+            rows,
         }
     }
 }
@@ -86,7 +83,7 @@ fn on_white(row: &str) -> String {
     format!("\x1b[30;107m{row}\x1b[0m")
 }
 
-/// Which modules are dark, row by row.
+/// Tells for each module if it is dark, row by row.
 fn modules(half_blocks: &str) -> Vec<Vec<bool>> {
     let half = |line: &str, ink: [char; 2]| line.chars().map(|c| ink.contains(&c)).collect();
     half_blocks
@@ -169,9 +166,8 @@ pub(super) fn layout(picture: &Picture, text: &str, size: Size) -> Vec<Line> {
 
 /// Broken between words, and within one that is longer than a line.
 fn wrapped(line: &str, width: usize) -> Vec<String> {
-    let mut lines = vec![String::new()];
     let indent: String = line.chars().take_while(|c| *c == ' ').collect();
-    lines[0].push_str(&indent);
+    let mut lines = vec![indent.clone()];
     for word in line.split_whitespace() {
         let last = lines.last_mut().map_or(0, |last| last.chars().count());
         let first = last <= indent.len();
