@@ -10,7 +10,6 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use zbus::Connection;
 
@@ -33,6 +32,7 @@ mod site;
 mod spec;
 mod status;
 mod systemd;
+mod time;
 mod watch;
 
 use access::{Caller, DENIED};
@@ -45,6 +45,7 @@ use site::Site;
 use status::service_failure::ServiceFailure;
 use status::{OnDisk, Status};
 use systemd::Unit;
+use time::now;
 
 #[must_use]
 /// Runs `c2c-authctl` with the arguments of the process.
@@ -123,12 +124,6 @@ async fn status(bus: &BusAddress, json: bool) -> Result<Exit, Failure> {
     };
     tell(&status, json, || status.text(now()), &[])?;
     Ok(status.exit())
-}
-
-/// Seconds since 1970 by the system's clock.
-fn now() -> u64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| since.as_secs())
 }
 
 async fn cancel(connection: &Connection) -> Result<Exit, Failure> {

@@ -8,7 +8,8 @@ use super::exit::{Exit, Failure};
 use super::output::one_line;
 use super::site::Site;
 use super::systemd::Unit;
-use super::watch::{self, utc};
+use super::time::{span, utc};
+use super::watch;
 use crate::messages;
 use c2c_auth_client::proxy::LastError;
 use c2c_auth_core::{ErrorWord, Generation, PairingState, Reason, Remedy, TokenState, remedy};
@@ -266,7 +267,7 @@ impl Status {
 fn ago(now: u64, then: u64) -> String {
     match now.saturating_sub(then) {
         0..10 => "just now".to_owned(),
-        seconds => format!("{} ago", span(seconds)),
+        seconds => format!("{} ago", span(seconds, 1)),
     }
 }
 
@@ -274,18 +275,8 @@ fn ago(now: u64, then: u64) -> String {
 fn until(now: u64, then: u64) -> String {
     match then.saturating_sub(now) {
         0 => format!("over, {}", utc(then)),
-        seconds => format!("in {}, {}", span(seconds), utc(then)),
+        seconds => format!("in {}, {}", span(seconds, 1), utc(then)),
     }
-}
-
-fn span(seconds: u64) -> String {
-    let (number, unit) = match seconds {
-        0..60 => (seconds, "second"),
-        60..3_600 => (seconds / 60, "minute"),
-        3_600..86_400 => (seconds / 3_600, "hour"),
-        _ => (seconds / 86_400, "day"),
-    };
-    format!("{number} {unit}{}", if number == 1 { "" } else { "s" })
 }
 
 /// The hour and the minute of an instant.

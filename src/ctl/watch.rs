@@ -9,9 +9,9 @@ use zbus::Connection;
 
 use super::connect::{News, Subscription, dial, warn_of_peer};
 use super::exit::{Exit, Failure};
-use super::now;
 use super::output::{json_escaped, one_line};
 use super::pair::Interrupted;
+use super::time::{now, utc};
 use crate::messages::contract::BusAddress;
 use c2c_auth_client::proxy;
 
@@ -146,40 +146,12 @@ fn text_line(now: u64, changed: &Values) -> Option<String> {
     (!told.is_empty()).then(|| format!("{} {}", utc(now), told.join(", ")))
 }
 
-/// RFC 3339. Days to date after H. Hinnant's `civil_from_days`.
-pub(super) fn utc(secs: u64) -> String {
-    let (days, second) = (secs / 86_400, secs % 86_400);
-    let days = days + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year_of_era = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day_of_year = day - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let shifted = (5 * day_of_year + 2) / 153;
-    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
-    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    format!(
-        "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z",
-        second / 3_600,
-        second / 60 % 60,
-        second % 60
-    )
-}
-
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
     use super::*;
     use c2c_testkit::contract::Fake;
-
-    #[test]
-    fn dates_are_those_of_the_calendar() {
-        assert_eq!(utc(0), "1970-01-01T00:00:00Z");
-        assert_eq!(utc(951_782_399), "2000-02-28T23:59:59Z");
-        assert_eq!(utc(951_782_400), "2000-02-29T00:00:00Z");
-        assert_eq!(utc(1_793_491_200), "2026-11-01T00:00:00Z");
-        assert_eq!(utc(4_107_542_400), "2100-03-01T00:00:00Z");
-    }
 
     #[tokio::test]
     async fn everything_is_new_at_first_and_nothing_twice() {

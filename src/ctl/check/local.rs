@@ -184,7 +184,7 @@ fn room(directory: &Path) -> Finding {
 /// Checks that the clock can be right at all. The server checks compare it with the server's clock.
 pub(super) fn clock(found: &mut Vec<Finding>) {
     let floor = Clock::new(None).floor().as_secs();
-    let now = crate::ctl::now();
+    let now = crate::ctl::time::now();
     found.push(if now < floor {
         Finding::fail(
             "clock",
