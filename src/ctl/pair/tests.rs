@@ -2,11 +2,26 @@
 
 use std::future::ready;
 
+use tokio::task::JoinHandle;
 use zbus::Variant;
 
 use super::*;
 use c2c_auth_client::proxy::Answer;
 use c2c_testkit::contract::{Fake, Flow};
+
+fn spawned(fake: &Fake) -> JoinHandle<Result<Exit, Failure>> {
+    let client = fake.client.clone();
+    tokio::spawn(async move { pair(&client, false).await })
+}
+
+/// A tool that waits for the end of the flow that it started.
+async fn waiting() -> (Fake, JoinHandle<Result<Exit, Failure>>) {
+    let fake = Fake::start().await;
+    fake.has_a_flow(Flow::AfterStart);
+    let pairing = spawned(&fake);
+    fake.called("GetQrCode").await;
+    (fake, pairing)
+}
 
 fn answer(more: &[(&str, Variant<'_>)]) -> Answer {
     let mut answer: Answer = [
@@ -177,10 +192,7 @@ async fn every_error_of_a_start_is_followed_while_the_flow_goes_on_and_leaves_no
         let fake = Fake::start().await;
         fake.refuse("StartPairing", kind.name());
         fake.has_a_flow(Flow::AfterStart);
-        let pairing = tokio::spawn({
-            let client = fake.client.clone();
-            async move { pair(&client, false).await }
-        });
+        let pairing = spawned(&fake);
         // Whoever does not listen any more is not disturbed by it.
         fake.called("StartPairing").await;
         fake.flow_changed("unpaired", "denied").await;
@@ -244,13 +256,7 @@ async fn a_tool_that_cannot_go_on_ends_what_it_started_or_says_how() {
 
 #[tokio::test]
 async fn a_daemon_that_went_away_is_asked_again_when_it_is_back() {
-    let fake = Fake::start().await;
-    fake.has_a_flow(Flow::AfterStart);
-    let pairing = tokio::spawn({
-        let client = fake.client.clone();
-        async move { pair(&client, false).await }
-    });
-    fake.called("GetQrCode").await;
+    let (fake, pairing) = waiting().await;
     // Its flow was a browser's, and ended with it.
     fake.is_unpaired("cancelled");
     fake.has_a_flow(Flow::None);
@@ -262,13 +268,7 @@ async fn a_daemon_that_went_away_is_asked_again_when_it_is_back() {
 /// A bus delivers a signal that names its receiver, whoever sends it.
 #[tokio::test]
 async fn a_signal_of_somebody_else_is_not_the_daemons() {
-    let fake = Fake::start().await;
-    fake.has_a_flow(Flow::AfterStart);
-    let pairing = tokio::spawn({
-        let client = fake.client.clone();
-        async move { pair(&client, false).await }
-    });
-    fake.called("GetQrCode").await;
+    let (fake, pairing) = waiting().await;
     let stranger = zbus::connection::Builder::address(fake.address())
         .build()
         .await
