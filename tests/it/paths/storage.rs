@@ -124,6 +124,16 @@ pub(super) async fn refresh(world: &mut Harness, daemon: &Process) {
     world.reload(daemon).await;
 }
 
+/// The server has carried out a refresh and holds its answer, and the disk takes no record.
+async fn hold_a_refresh_and_the_disk(world: &mut Harness, daemon: &Process) {
+    until_safe(world, LIMIT).await;
+    let stall = Fault::Stall(Stage::AfterCommit, Pause::UntilReleased);
+    world.server.fault(Endpoint::Refresh, stall);
+    refresh(world, daemon).await;
+    world.seen(|truth| truth.counters().refreshes_committed == 1).await;
+    world.block_records(true);
+}
+
 fn calm(world: &mut Harness) {
     world.set(&[("refresh", "at", "75%")]);
 }
@@ -131,12 +141,7 @@ fn calm(world: &mut Harness) {
 #[tokio::test]
 async fn a_pair_that_comes_during_the_end_is_written_once_the_disk_takes_it() {
     let (mut world, mut daemon, _user) = paired().await;
-    until_safe(&world, LIMIT).await;
-    let stall = Fault::Stall(Stage::AfterCommit, Pause::UntilReleased);
-    world.server.fault(Endpoint::Refresh, stall);
-    refresh(&mut world, &daemon).await;
-    world.seen(|truth| truth.counters().refreshes_committed == 1).await;
-    world.block_records(true);
+    hold_a_refresh_and_the_disk(&mut world, &daemon).await;
     daemon.terminate().unwrap();
     let stopping = daemon.notifications().wait(|n| n.get("STOPPING") == Some("1"), LIMIT);
     stopping.await.unwrap();
@@ -151,12 +156,7 @@ async fn a_pair_that_comes_during_the_end_is_written_once_the_disk_takes_it() {
 #[tokio::test]
 async fn with_both_files_damaged_the_pairing_is_found_in_the_runtime_directory() {
     let (mut world, mut daemon, _user) = paired().await;
-    until_safe(&world, LIMIT).await;
-    let stall = Fault::Stall(Stage::AfterCommit, Pause::UntilReleased);
-    world.server.fault(Endpoint::Refresh, stall);
-    refresh(&mut world, &daemon).await;
-    world.seen(|truth| truth.counters().refreshes_committed == 1).await;
-    world.block_records(true);
+    hold_a_refresh_and_the_disk(&mut world, &daemon).await;
     world.server.release();
     let told = |line: &str| line.contains("store-failed");
     daemon.wait_output(told, LIMIT).await.unwrap();
