@@ -1,7 +1,7 @@
 //! Why answers were dropped, for the journal and for callers. Nothing here decides anything, so
 //! the core does not know it.
 //!
-//! Owns: the last reason of each kind of request until a good answer to one of that kind. Must
+//! Owns: the last failure of each kind of request, until a good answer to one of that kind. Must
 //! never: hold more of an answer than its status and the words of `oauth`.
 
 use std::collections::BTreeMap;
@@ -36,105 +36,90 @@ impl Purpose {
     }
 }
 
+/// Why the last answer to a kind of request was no good.
 #[derive(Debug)]
-struct Reason {
+struct Failure {
     fault: FaultKind,
-    clause: String,
+    why: Option<String>,
     /// When it was learned, compared to the others.
     number: u64,
 }
 
-/// The answer that the core is handed now.
-#[derive(Debug)]
-struct Present {
-    kind: Kind,
-    fault: FaultKind,
-    why: Option<String>,
-    /// It says what was said before.
-    repeats: bool,
+impl Failure {
+    fn clause(&self) -> String {
+        journal::explain_fault(self.fault, self.why.as_deref())
+    }
 }
 
 #[derive(Debug, Default)]
 pub(super) struct DroppedAnswers {
-    reasons: BTreeMap<Kind, Reason>,
+    failures: BTreeMap<Kind, Failure>,
     number: u64,
-    present: Option<Present>,
+    /// The failure that the core is handed now, until something is said about it. True if it is the
+    /// same as the one before.
+    present: Option<(Kind, bool)>,
 }
 
 impl DroppedAnswers {
     /// An answer is on its way to the core.
     pub(super) fn handle_answer(&mut self, kind: Kind, answer: &Answer, dropped: Option<&Dropped>) {
         let Some(Fault { kind: fault, .. }) = answer.fault() else {
-            self.reasons.remove(&kind);
-            // Polls of a new code.
+            self.failures.remove(&kind);
+            // Polls of a new code begin anew.
             if matches!(answer, Answer::Code(CodeAnswer::Granted(_))) {
-                self.reasons.remove(&Kind::Poll);
+                self.failures.remove(&Kind::Poll);
             }
             self.present = None;
             return;
         };
         let why = dropped.map(ToString::to_string);
-        let clause = journal::explain_fault(fault, why.as_deref());
+        let last = self.failures.get(&kind);
+        let repeats = last.is_some_and(|last| (last.fault, &last.why) == (fault, &why));
+        self.present = Some((kind, repeats));
         self.number += 1;
-        let reason = Reason {
-            fault,
-            clause,
-            number: self.number,
-        };
-        let repeats = self.reasons.get(&kind).is_some_and(|last| last.clause == reason.clause);
-        self.reasons.insert(kind, reason);
-        self.present = Some(Present {
-            kind,
-            fault,
-            why,
-            repeats,
-        });
+        let number = self.number;
+        self.failures.insert(kind, Failure { fault, why, number });
     }
 
     /// For the core's own entry about this answer, which then needs no other.
     pub(super) fn take_why(&mut self, fault: FaultKind) -> Option<String> {
-        self.present.take_if(|present| present.fault == fault)?.why
+        let (kind, _) = self.present?;
+        let failure = self.failures.get(&kind).filter(|failure| failure.fault == fault)?;
+        self.present = None;
+        failure.why.clone()
     }
 
     /// The sentence about an answer of which the core said nothing: the first of a kind, and each
     /// that says something else.
     pub(super) fn take_sentence(&mut self) -> Option<(FaultKind, String)> {
-        let Present {
-            kind,
-            fault,
-            why,
-            repeats,
-        } = self.present.take()?;
+        let (kind, repeats) = self.present.take()?;
+        let failure = self.failures.get(&kind)?;
         // Being offline is normal, and a refresh or a code request that has to wait says so.
-        let is_worth_it = kind == Kind::Poll || why.is_some();
-        if repeats || !is_worth_it {
-            return None;
-        }
-        let clause = journal::explain_fault(fault, why.as_deref());
-        Some((fault, format!("{} failed: {clause}.", name(kind))))
+        let is_worth_it = kind == Kind::Poll || failure.why.is_some();
+        (is_worth_it && !repeats).then(|| (failure.fault, format!("{} failed: {}.", name(kind), failure.clause())))
     }
 
     /// The reason behind an error that a caller gets.
     pub(super) fn behind(&self, error: CallError, purpose: Purpose) -> Option<String> {
-        let fits = |kind: Kind, reason: &Reason| {
+        let fits = |kind: Kind, failure: &Failure| {
             purpose.serves(kind)
-                && match reason.fault {
+                && match failure.fault {
                     FaultKind::Garbled | FaultKind::RateLimited | FaultKind::Refused => error == CallError::ServerError,
                     FaultKind::Offline | FaultKind::Lost => error == CallError::Offline,
                     FaultKind::ClockNotSet | FaultKind::Untrusted | FaultKind::Local(_) => false,
                 }
         };
-        let fitting = self.reasons.iter().filter(|(kind, reason)| fits(**kind, reason));
-        let latest = fitting.max_by_key(|(_, reason)| reason.number);
-        latest.map(|(_, reason)| reason.clause.clone())
+        let fitting = self.failures.iter().filter(|(kind, failure)| fits(**kind, failure));
+        let latest = fitting.max_by_key(|(_, failure)| failure.number);
+        latest.map(|(_, failure)| failure.clause())
     }
 }
 
-/// The failure that an entry of the core's is about.
-pub(super) const fn fault_of(note: &LogEvent) -> Option<FaultKind> {
+/// The fault that an entry of the core is about.
+pub(super) const fn fault_of(event: &LogEvent) -> Option<FaultKind> {
     if let LogEvent::CodeRequestFailed { fault, .. }
     | LogEvent::ExchangeFailed { fault, .. }
-    | LogEvent::RefreshFailed { fault, .. } = note
+    | LogEvent::RefreshFailed { fault, .. } = event
     {
         Some(*fault)
     } else {
@@ -160,7 +145,7 @@ const fn name(kind: Kind) -> &'static str {
 mod tests {
     use super::*;
     use crate::oauth::Defect;
-    use c2c_auth_core::{CodeGrant, DeviceCode, PollAnswer, ProbeAnswer, UserCode};
+    use c2c_auth_core::{CodeGrant, DeviceCode, ProbeAnswer, UserCode};
     use std::time::Duration;
 
     fn failed(kind: Kind, fault: FaultKind) -> Answer {
@@ -267,6 +252,5 @@ mod tests {
         told(answers, Kind::Prepare, FaultKind::Offline, None);
         assert!(behind(answers, CallError::Offline, Purpose::Token).contains("cannot be reached"));
         assert_eq!(answers.behind(CallError::ServerError, Purpose::Other), None);
-        answers.handle_answer(Kind::Poll, &Answer::Poll(PollAnswer::Pending), None);
     }
 }
