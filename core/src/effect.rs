@@ -222,7 +222,7 @@ pub enum LogEvent {
     BadUserCode,
     /// A redirect came that does not answer the request on show, or came again; the flow goes on.
     StrayRedirect,
-    /// An authorization code was sent and brought no final answer.
+    /// An authorization code was sent and brought no verdict.
     ExchangeFailed {
         /// Why.
         fault: FaultKind,

@@ -152,7 +152,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Why the request ended without a final answer, if it did; a connection that is ready although
+    /// Why the request ended without a verdict, if it did; a connection that is ready although
     /// the server is busy included.
     #[must_use]
     pub const fn fault(&self) -> Option<Fault> {
@@ -186,7 +186,7 @@ pub enum CodeAnswer {
     ClientRejected(OAuthErrorCode),
     /// An answer whose `user_code` is not what the server promises: not to be shown.
     BadUserCode,
-    /// No final answer.
+    /// No verdict.
     Failed(Fault),
 }
 
@@ -228,7 +228,7 @@ pub enum PollAnswer {
     CodeUnknown(Option<ErrorCode>),
     /// `invalid_client` and its kin.
     ClientRejected(OAuthErrorCode),
-    /// No final answer.
+    /// No verdict.
     Failed(Fault),
 }
 
@@ -267,7 +267,7 @@ pub enum ExchangeAnswer {
     InvalidGrant(OAuthErrorCode, Option<ErrorCode>),
     /// `invalid_client` and its kin.
     ClientRejected(OAuthErrorCode),
-    /// No final answer.
+    /// No verdict.
     Failed(Fault),
 }
 
@@ -326,7 +326,7 @@ pub enum RefreshAnswer {
     InvalidGrant,
     /// `invalid_client` and its kin: a configuration fault; the token is untouched.
     ClientRejected(OAuthErrorCode),
-    /// No final answer; see [`FaultKind`] for whether it is ambiguous.
+    /// No verdict; see [`FaultKind`] for whether it is ambiguous.
     Failed(Fault),
 }
 
@@ -359,7 +359,7 @@ pub enum RevokeAnswer {
     Done,
     /// The server will never take this request.
     Refused,
-    /// No final answer: try again.
+    /// No verdict: try again.
     Failed(Fault),
 }
 
@@ -374,7 +374,7 @@ pub enum ProbeAnswer {
     Failed(Fault),
 }
 
-/// A request that ended without a final answer.
+/// A request that ended without a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Fault {
     /// The kind of fault.
@@ -383,7 +383,7 @@ pub struct Fault {
     pub retry_after: Option<Duration>,
 }
 
-/// The reason that kept a request from a final answer.
+/// The reason that kept a request from a verdict.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FaultKind {
     /// Name, route, connection or handshake failed before the first byte of the request.
@@ -399,7 +399,7 @@ pub enum FaultKind {
     Garbled,
     /// A complete answer that says the request was not carried out, for whatever reason: 429.
     RateLimited,
-    /// A complete answer that is no final answer and carried nothing out: 3xx, other 4xx, 503.
+    /// A complete answer that is no verdict and carried nothing out: 3xx, other 4xx, 503.
     Refused,
     /// Nothing was sent, because of something that is to be mended here.
     Local(LocalFault),

@@ -1,6 +1,6 @@
 //! The end of the pairing that the user chose at the server, as a deadline on boottime.
 //!
-//! Must never: end a pairing. Only the server's verdict does, and this tells what it means.
+//! Must never: end a pairing. Only a final answer does, and this tells what it means.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ impl ChosenEnd {
         self.at
     }
 
-    /// True if a verdict of this moment is the end that was foretold.
+    /// True if a final answer of this moment is the end that was foretold.
     pub(crate) fn explains_end(self, now: BootTime) -> bool {
         self.at.is_some_and(|at| at.before(TOLERANCE) <= now)
     }

@@ -91,7 +91,7 @@ pub(super) struct History {
     /// When a resource last took an access token. Who was wrong is asked about again only 10 s
     /// later.
     pub(super) taken: Option<u64>,
-    /// The last request that carried an access token brought no final answer.
+    /// The last request that carried an access token brought no verdict.
     pub(super) probe_failing: bool,
     /// Access tokens whose refusal the core was told.
     pub(super) rejected_by_server: Vec<Pair>,

@@ -46,7 +46,7 @@ pub(super) struct Context {
     pub(super) ticked: bool,
     /// and it came at the deadline itself.
     pub(super) on_time: bool,
-    /// It ended a request of this kind without a final answer. A failed refresh is retried by
+    /// It ended a request of this kind without a verdict. A failed refresh is retried by
     /// preparing anew.
     pub(super) failed: Option<RequestKind>,
 }
@@ -360,7 +360,7 @@ fn i7_no_burst_of_requests(world: &World) -> Law {
     Ok(())
 }
 
-/// True if this answer is the end of a request without a final answer.
+/// True if this answer is the end of a request without a verdict.
 pub(super) fn is_failure(answer: &Answer) -> bool {
     matches!(
         answer,

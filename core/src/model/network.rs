@@ -235,7 +235,7 @@ fn failed(flight: &InFlight, kind: FaultKind, retry_after: Option<Duration>) -> 
     }
 }
 
-/// Why a request ended without a final answer, to be changed.
+/// Why a request ended without a verdict, to be changed.
 pub(super) const fn fault_mut(answer: &mut Answer) -> Option<&mut Fault> {
     match answer {
         Answer::Code(CodeAnswer::Failed(fault))

@@ -271,7 +271,7 @@ pub(super) enum Outcome {
     RateLimited,
     /// 429 without one.
     Throttled,
-    /// An answer that is no final answer.
+    /// An answer that is no verdict.
     Refused,
     /// `invalid_client`.
     ClientRejected,

@@ -32,7 +32,7 @@ pub(super) struct AwaitingUser {
     /// The server's interval, or the wait it asked for, allows no poll before (I4).
     pub(super) not_before: BootTime,
     pub(super) poll: Option<(OpId, BootTime)>,
-    /// Polls without a final answer in a row.
+    /// Polls without a verdict in a row.
     pub(super) failed_polls: u32,
     /// The last of them failed for the clock.
     pub(super) clock_failed: bool,

@@ -61,7 +61,7 @@ impl Probe {
         self.in_flight.as_ref().is_some_and(|flight| !flight.heartbeat)
     }
 
-    /// Why the last request brought no final answer, while that is so.
+    /// Why the last request brought no verdict, while that is so.
     pub(super) fn failing(&self) -> Option<CallError> {
         self.retry.failing()
     }
@@ -223,7 +223,7 @@ impl Core {
     }
 
     /// The server says what it knows of the device. An end that was moved is written down: the next
-    /// start may have no network, and the verdict then comes first.
+    /// start may have no network, and the final answer then comes first.
     fn device_told(&mut self, cx: &Context<'_>, date: Option<WallTime>, status: DeviceStatus) {
         self.probe.heartbeats = 0;
         let credential = self.credential.paired_mut();

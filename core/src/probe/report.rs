@@ -69,7 +69,7 @@ enum Stage {
     Asked,
     /// The same, and then the connection rejected the token again.
     AskedBefore,
-    /// A request that left later brought no final answer.
+    /// A request that left later brought no verdict.
     Unanswered,
 }
 

@@ -239,7 +239,7 @@ impl Core {
         self.refresh.retry.failed_for(cx, CallError::ClientRejected, wait);
     }
 
-    /// The POST came back without a final answer, or not at all.
+    /// The POST came back without a verdict, or not at all.
     pub(crate) fn sent_refresh_failed(
         &mut self,
         cx: &mut Context<'_>,
@@ -262,7 +262,7 @@ impl Core {
         self.refresh_failed(cx, fault, Cause::Refused, waited_for);
     }
 
-    /// An answer that is no final answer on this send. An earlier send that stays unanswered stays
+    /// An answer that is no verdict on this send. An earlier send that stays unanswered stays
     /// so; this one counts for it.
     fn unanswered(&mut self, mark: IntentMark) {
         if let Some(credential) = self.credential.paired_mut()
