@@ -55,7 +55,7 @@ const JOBS: [Job; 16] = [
     ),
     // After the refresh, which may use the mark.
     job(
-        |core, now| core.unsent_mark_due(now.boot),
+        |core, now| core.needless_mark_due(now.boot),
         |core, cx| core.store_current(cx, Tokens::Same),
     ),
 ];

@@ -345,12 +345,22 @@ impl Core {
         }
     }
 
-    /// When the mark of a send that was not made is taken back: once no refresh is under way that
+    /// When a mark that nothing is in doubt for is taken back: once no refresh is under way that
     /// may use it. What the disk did not take is written again as memory has it, mark included.
-    pub(super) fn unsent_mark_due(&self, now: BootTime) -> Option<BootTime> {
+    ///
+    /// A send that was answered with a plain no leaves its mark there for the next one. At the end
+    /// it goes, for the next start would take it for a send whose answer was lost.
+    pub(super) fn needless_mark_due(&self, now: BootTime) -> Option<BootTime> {
         let storage = &self.storage;
+        let needless = storage.unsent_mark || self.shutdown.is_draining() && storage.sends > self.doubted_sends();
         let reachable = storage.record.state == FileState::UpToDate && !storage.writes_record();
-        (storage.unsent_mark && self.refresh.is_idle() && reachable).then_some(now)
+        (needless && self.refresh.is_idle() && reachable).then_some(now)
+    }
+
+    /// The sends of the refresh token in hand of which memory doubts what became of them.
+    pub(super) fn doubted_sends(&self) -> u32 {
+        let doubted = self.credential.paired().and_then(|credential| credential.stored().mark);
+        doubted.map_or(0, |mark| mark.sends)
     }
 
     pub(super) fn store(&mut self, cx: &mut Context<'_>, store: Store) -> OpId {

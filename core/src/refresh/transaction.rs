@@ -403,7 +403,7 @@ impl Core {
 
     /// The newest mark announced a send that was not made.
     fn mark_unsent(&mut self) {
-        let doubted = self.credential.paired().and_then(|credential| credential.stored().mark);
-        self.storage.cancel_mark(doubted.map_or(0, |mark| mark.sends));
+        let doubted = self.doubted_sends();
+        self.storage.cancel_mark(doubted);
     }
 }

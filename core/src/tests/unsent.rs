@@ -141,6 +141,53 @@ fn an_answer_that_says_no_leaves_the_mark_and_costs_no_write() {
 }
 
 #[test]
+fn the_end_takes_back_the_mark_of_a_send_that_was_answered_with_a_no() {
+    let client_rejected = || RefreshAnswer::ClientRejected(OAuthErrorCode::Client);
+    for (answer, draining) in [
+        (RefreshAnswer::Failed(fault(FaultKind::Refused)), false),
+        (RefreshAnswer::Failed(fault(FaultKind::Refused)), true),
+        (client_rejected(), false),
+        (client_rejected(), true),
+    ] {
+        let mut fixture = sent();
+        let stores = fixture.stores;
+        if draining {
+            fixture.event(Event::Shutdown);
+            assert!(
+                !fixture.drained && counted(&fixture) == Some(1),
+                "a crash cannot know better"
+            );
+            fixture.refresh(answer);
+        } else {
+            fixture.refresh(answer);
+            assert_eq!(counted(&fixture), Some(1), "and neither can one after the answer");
+            fixture.event(Event::Shutdown);
+        }
+        assert!(fixture.drained);
+        assert_eq!((fixture.stores - stores, counted(&fixture)), (1, None));
+        assert_eq!(refused_after_a_restart(&fixture), Reason::Revoked, "no answer was lost");
+        let mut restarted = fixture.restart();
+        restarted.alive();
+        assert!(restarted.out(is_prepare), "with another secret it goes at once");
+    }
+}
+
+#[test]
+fn the_end_leaves_the_mark_of_a_send_that_is_in_doubt() {
+    let mut fixture = lost_on_demand();
+    fixture.alive();
+    fixture.advance(secs(40));
+    fixture.unresolved();
+    fixture.prepare(PrepareAnswer::Ready);
+    fixture.refresh(RefreshAnswer::Failed(fault(FaultKind::Refused)));
+    let stores = fixture.stores;
+    fixture.event(Event::Shutdown);
+    assert!(fixture.drained);
+    assert_eq!((fixture.stores - stores, counted(&fixture)), (0, Some(2)));
+    assert_eq!(refused_after_a_restart(&fixture), Reason::RefreshAnswerLost);
+}
+
+#[test]
 fn the_send_before_stays_in_doubt_when_a_resend_is_not_made() {
     for shutdown in [true, false] {
         let mut fixture = lost_on_demand();
