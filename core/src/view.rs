@@ -134,8 +134,8 @@ impl Core {
         }
     }
 
-    /// The trouble although a pairing exists. A background refresh that fails is nobody's concern
-    /// until a token is short.
+    /// The trouble although a pairing exists. A background refresh or probe that fails is nobody's
+    /// concern until a token is short.
     fn paired_reason(&self, now: BootTime) -> Reason {
         let Some(credential) = self.credential.paired() else {
             return Reason::None;
@@ -156,10 +156,14 @@ impl Core {
         if !credential.has_access_token() {
             return Reason::ServerError;
         }
-        if !credential.is_unusable(now) {
+        // While nobody knows how old the token is, its callers wait for a probe, and no refresh is
+        // due.
+        let unconfirmed = credential.unconfirmed();
+        if !credential.is_unusable(now) && !unconfirmed {
             return Reason::None;
         }
-        match self.refresh.failing() {
+        let probe = self.probe.failing().filter(|_| unconfirmed);
+        match self.refresh.failing().or(probe) {
             Some(CallError::Offline) => Reason::Offline,
             Some(CallError::ClockNotSet) => Reason::ClockNotSet,
             Some(CallError::Untrusted) => Reason::TlsUntrusted,

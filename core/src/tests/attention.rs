@@ -41,6 +41,52 @@ fn what_keeps_a_dead_token_from_being_renewed_asks_for_a_person_unless_it_ends_b
     }
 }
 
+/// A camera that starts without a clock in a network with its own certificate: nobody tells how old
+/// the token is, and all callers wait for a probe that cannot get through.
+#[test]
+fn what_keeps_a_token_of_unknown_age_from_being_asked_about_is_told_too() {
+    for (kind, reason, attention) in [
+        (FaultKind::Offline, Reason::Offline, false),
+        (FaultKind::Lost, Reason::Offline, false),
+        (FaultKind::ClockNotSet, Reason::ClockNotSet, false),
+        (FaultKind::Untrusted, Reason::TlsUntrusted, true),
+        (FaultKind::Refused, Reason::ServerError, false),
+        (FaultKind::Local(LocalFault::NoEndpoint), Reason::LocalFault, true),
+    ] {
+        let mut fixture = Fixture::paired().reboot(false);
+        assert_eq!(told(&fixture), (Reason::None, false), "nothing has failed");
+        let fails = |fixture: &mut Fixture| {
+            if fixture.out(is_probe) {
+                fixture.probed(ProbeAnswer::Failed(fault(kind)));
+            }
+            if fixture.out(is_prepare) {
+                fixture.prepare(PrepareAnswer::Failed(fault(kind)));
+            }
+        };
+        for _ in 0..180 {
+            fails(&mut fixture);
+            assert_eq!(told(&fixture), (reason, attention), "{kind:?}");
+            fixture.advance(secs(20));
+        }
+        let call = fixture.get_token(None);
+        while fixture.reply(call).is_none() {
+            fails(&mut fixture);
+            fixture.advance(secs(5));
+        }
+        assert!(
+            matches!(fixture.reply(call), Some(Err(_))),
+            "{kind:?}: {:?}",
+            fixture.replies
+        );
+        while !fixture.out(is_probe) {
+            fails(&mut fixture);
+            fixture.advance(secs(20));
+        }
+        fixture.alive();
+        assert_eq!(told(&fixture), (Reason::None, false), "{kind:?}");
+    }
+}
+
 #[test]
 fn a_code_that_another_certificate_keeps_away_says_so_and_the_clock_goes_first() {
     for (kind, reason, error) in [
