@@ -68,7 +68,8 @@ fn to_json(value: &impl serde::Serialize) -> Result<String, Failure> {
         .map_err(|error| Failure::failed(format!("no JSON: {error}")))
 }
 
-/// JSON itself escapes the control characters of ASCII alone. The others mean as much to a terminal.
+/// JSON itself escapes the control characters of ASCII alone. The others mean as much to a
+/// terminal.
 pub(super) fn json_escaped(json: &str) -> String {
     escaped(json, is_unsafe_in_text, |c| format!("\\u{:04x}", u32::from(c)))
 }
