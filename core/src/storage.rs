@@ -129,6 +129,11 @@ impl Storage {
         self.newest_write_of_record().is_some()
     }
 
+    /// True if a write is out that tells whether the state directory takes a record.
+    pub(super) fn tries_state(&self) -> bool {
+        self.unanswered.iter().any(|write| write.what.is_state())
+    }
+
     /// True if a flow may still be in its file once all is done, or how that ends is not known yet.
     pub(super) fn flow_pending(&self) -> bool {
         self.flow.state == FileState::Unknown || self.newest_write_of_flow().is_some()

@@ -56,7 +56,7 @@ impl Core {
         if self.storage.behind() || self.storage.failing().is_some() {
             // No connection for a mark that cannot be written: the disk is tried first, and nothing
             // else until it answers.
-            if self.storage.writes_record() {
+            if self.storage.tries_state() {
                 return None;
             }
             floor = floor.max(self.rewrite_due(waited_for).unwrap_or_default());

@@ -155,6 +155,44 @@ fn a_disk_that_hangs_is_waited_for_and_no_connection_is_made_meanwhile() {
     assert!(fixture.out(is_prepare), "the disk takes a mark again");
 }
 
+/// Whatever file tells whether the disk works again: no connection is made before it has.
+#[test]
+fn nor_while_a_trial_or_a_list_of_revocations_is_out() {
+    let mut trial = Fixture::paired();
+    trial.now = trial.now.after(secs(28_800));
+    let mut trial = trial.restart_unwritable();
+    trial.disk_works = false;
+    let mut list = Fixture::paired_with(Policy {
+        separate_grants: true,
+        ..policy()
+    });
+    list.start_pairing(true);
+    list.show_code();
+    list.advance(secs(5));
+    list.hold_stores = true;
+    list.poll(PollAnswer::Granted(grant(2)));
+    list.disk_works = false;
+    list.finish_store();
+    list.disk_works = true;
+    list.hold_stores = false;
+    list.finish_store();
+    list.event(Event::Tick);
+    list.disk_works = false;
+    list.alive();
+    list.advance(secs(28_800));
+    for (name, mut fixture) in [("trial", trial), ("list", list)] {
+        assert!(!fixture.out(is_prepare), "{name}: the disk goes first");
+        fixture.hold_stores = true;
+        fixture.advance(secs(70));
+        assert!(fixture.stores_pending(), "{name}");
+        fixture.get_token(None);
+        assert!(!fixture.out(is_prepare), "{name}: nor before it has answered");
+        fixture.disk_works = true;
+        fixture.finish_store();
+        assert!(fixture.out(is_prepare), "{name}");
+    }
+}
+
 #[test]
 fn a_mark_is_written_again_where_the_disk_may_not_hold_it() {
     let mut fixture = Fixture::overslept();
