@@ -205,10 +205,12 @@ impl Storage {
         self.retry.failing()
     }
 
-    /// True if the record on disk counts this send of the refresh token in hand. Then a crash finds
-    /// nothing that it should not, and there is nothing to write.
+    /// True if the record on disk counts this send, and its mark was written for a try that came to
+    /// no send: there is nothing to write. A mark that a send has used says nothing of the disk by
+    /// now, and without a disk the next pair would be in memory alone.
     pub(super) fn counts(&self, sends: u32) -> bool {
-        self.record.state == FileState::UpToDate && !self.writes_record() && self.sends >= sends
+        let on_disk = self.record.state == FileState::UpToDate && !self.writes_record();
+        on_disk && self.unsent_mark && self.sends >= sends
     }
 
     /// A write of the record is asked for.
@@ -223,10 +225,9 @@ impl Storage {
             (Slots::One, FileState::Absent | FileState::Unknown) => FileState::OneGeneration,
         };
         // The generation that gives way is never the newer one.
-        self.record.on_failure = if before == FileState::OneGeneration {
-            FileState::OneGeneration
-        } else {
-            FileState::Unknown
+        self.record.on_failure = match before {
+            FileState::OneGeneration | FileState::UpToDate => FileState::OneGeneration,
+            FileState::Absent | FileState::Unknown => FileState::Unknown,
         };
         self.push(op, What::Record(purpose));
     }

@@ -18,16 +18,21 @@ fn marking() -> Fixture {
     fixture
 }
 
+/// Until the next connection is being brought up. No probe settles a doubt meanwhile.
+fn connecting(fixture: &mut Fixture) {
+    while !fixture.out(is_prepare) {
+        fixture.advance(secs(1));
+        if fixture.out(is_probe) {
+            fixture.unresolved();
+        }
+    }
+}
+
 /// The end of what is on disk, if the server knows the device no more.
 fn refused_after_a_restart(fixture: &Fixture) -> Reason {
     let mut restarted = fixture.restart();
     restarted.alive();
-    while !restarted.out(is_prepare) {
-        restarted.advance(secs(1));
-        if restarted.out(is_probe) {
-            restarted.unresolved();
-        }
-    }
+    connecting(&mut restarted);
     restarted.prepare(PrepareAnswer::Ready);
     restarted.refresh(RefreshAnswer::InvalidGrant);
     restarted.state().1
@@ -129,15 +134,70 @@ fn a_send_that_failed_before_its_first_byte_leaves_no_mark() {
 }
 
 #[test]
-fn an_answer_that_says_no_leaves_the_mark_and_costs_no_write() {
+fn an_answer_that_says_no_costs_no_write_and_the_next_send_one() {
     let mut fixture = sent();
-    let stores = fixture.stores;
     for _ in 0..5 {
+        let stores = fixture.stores;
         fixture.refresh(RefreshAnswer::Failed(fault(FaultKind::Refused)));
         fixture.advance(secs(1800));
+        assert_eq!((fixture.stores - stores, counted(&fixture)), (0, Some(1)));
         fixture.prepare(PrepareAnswer::Ready);
+        assert_eq!(
+            (fixture.stores - stores, counted(&fixture)),
+            (1, Some(1)),
+            "not counted twice"
+        );
     }
-    assert_eq!((fixture.stores, counted(&fixture)), (stores, Some(1)));
+}
+
+#[test]
+fn a_disk_that_takes_no_more_is_found_before_the_token_is_sent_again() {
+    for lost in [false, true] {
+        let mut fixture = sent();
+        if lost {
+            fixture.refresh(RefreshAnswer::Failed(fault(FaultKind::Lost)));
+            fixture.unresolved();
+            connecting(&mut fixture);
+            fixture.prepare(PrepareAnswer::Ready);
+        }
+        fixture.refresh(RefreshAnswer::Failed(fault(FaultKind::Refused)));
+        fixture.disk_works = false;
+        connecting(&mut fixture);
+        fixture.prepare(PrepareAnswer::Ready);
+        assert!(!fixture.out(is_refresh), "the answer could not be stored");
+        assert!(fixture.events.contains(&LogEvent::StoreFailed));
+        fixture.disk_works = true;
+        connecting(&mut fixture);
+        fixture.prepare(PrepareAnswer::Ready);
+        assert!(fixture.out(is_refresh));
+    }
+}
+
+#[test]
+fn a_mark_that_cannot_be_taken_back_does_not_hold_up_the_end() {
+    // Its send was answered with a no.
+    let mut refused = sent();
+    refused.refresh(RefreshAnswer::Failed(fault(FaultKind::Refused)));
+    refused.disk_works = false;
+    refused.event(Event::Shutdown);
+    // It is on its way when the end comes.
+    let mut marking = marking();
+    marking.disk_works = false;
+    marking.event(Event::Shutdown);
+    marking.finish_store();
+    // It was written, and its send is given up.
+    let mut given_up = self::marking();
+    given_up.event(Event::Shutdown);
+    given_up.finish_store();
+    given_up.disk_works = false;
+    given_up.finish_store();
+    for fixture in [refused, marking, given_up] {
+        assert!(
+            fixture.drained && !fixture.core.is_unsaved(),
+            "no token is in memory alone"
+        );
+        assert!(fixture.events.contains(&LogEvent::StoreFailed));
+    }
 }
 
 #[test]
