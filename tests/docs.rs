@@ -140,6 +140,15 @@ fn what_is_no_link_and_no_test_is_not_taken_for_one() {
     );
 }
 
+#[test]
+fn each_example_for_callers_is_short() {
+    let examples = ["client/examples/uploader.rs"];
+    for example in examples {
+        let lines = read(example).lines().count();
+        assert!(lines <= 60, "{example} has {lines} lines, more than 60");
+    }
+}
+
 /// Programs that make a client from the contract, as far as they are installed.
 #[test]
 fn each_generator_reads_the_contract() {

@@ -117,6 +117,15 @@ impl Fake {
         self.script.lock().unwrap().refusals.push((member, word, true));
     }
 
+    /// From now on this method is refused no more.
+    pub fn allow(&self, member: &'static str) {
+        self.script
+            .lock()
+            .unwrap()
+            .refusals
+            .retain(|(name, ..)| *name != member);
+    }
+
     /// It is not paired, for this reason.
     pub fn is_unpaired(&self, reason: &'static str) {
         self.script.lock().unwrap().unpaired = Some(reason);
@@ -155,8 +164,23 @@ impl Fake {
 
     /// Its name is gone for a moment.
     pub async fn restart(&self) {
+        self.leave().await;
+        self.come_back().await;
+    }
+
+    /// Gives its name up.
+    pub async fn leave(&self) {
         self.server.release_name("org.cameratocloud.Auth1").await.unwrap();
+    }
+
+    /// Takes its name again.
+    pub async fn come_back(&self) {
         self.server.request_name("org.cameratocloud.Auth1").await.unwrap();
+    }
+
+    /// Ends the bus: every connection is lost.
+    pub fn stop_bus(&mut self) {
+        self.bus.stop();
     }
 
     /// A signal whose body has the types of the contract.

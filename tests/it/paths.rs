@@ -18,4 +18,5 @@ mod recorder;
 mod rejections;
 mod storage;
 mod until_when;
+mod uploader;
 mod wrapping;
