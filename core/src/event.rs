@@ -216,9 +216,9 @@ pub enum PollAnswer {
     Granted(TokenGrant),
     /// `authorization_pending`.
     Pending,
-    /// `slow_down`, and the wait the server asked for beside it (`Retry-After`, `x-ratelimit-*`),
-    /// capped at a day.
-    SlowDown(Option<Duration>),
+    /// `slow_down`, the wait the server asked for beside it (`Retry-After`, `x-ratelimit-*`),
+    /// capped at a day, and the interval that it told from now on.
+    SlowDown(Option<Duration>, Option<Duration>),
     /// `expired_token`.
     Expired,
     /// `access_denied`, `authorization_declined`.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::error::ConfigError;
 use super::raw;
 use super::resolve::Places;
-use super::value::{Between, Kind, OauthClientId, Scope, UriPath, Word as _};
+use super::value::{Between, DeadWord, Kind, OauthClientId, Scope, UriPath, Word as _};
 use crate::oauth::{
     self, ClientAuth, Encoding, Endpoint, Endpoints, FrameioC2c, Issuer, OauthCode, OauthDevice, ProviderSettings,
     Quirks, ServerSettings, Settings, SettingsError,
@@ -202,8 +202,7 @@ fn server(raw: raw::Provider) -> ServerSettings {
     ServerSettings {
         client_id: raw.client_id.map(|OauthClientId(id)| id).unwrap_or_default(),
         client_secret: None,
-        // RFC 6749 §2.3.1: the one way that every server must know.
-        auth: raw.client_auth.unwrap_or(ClientAuth::Basic),
+        auth: raw.client_auth.unwrap_or_default(),
         issuer: raw.issuer,
         endpoints: Endpoints {
             token: raw.token_endpoint,
@@ -212,6 +211,12 @@ fn server(raw: raw::Provider) -> ServerSettings {
             revocation: raw.revocation_endpoint,
         },
         scope: raw.scope.map(|Scope(words)| words),
+        dead_words: raw
+            .dead_words
+            .unwrap_or_default()
+            .into_iter()
+            .map(|DeadWord(word)| word)
+            .collect(),
         quirks: raw.preset.unwrap_or_default(),
     }
 }
@@ -222,13 +227,17 @@ fn apply(preset: Quirks, server: &mut ServerSettings, warnings: &mut Vec<String>
     let (authorization, token, revocation, offline, life) = match preset {
         // No preset is called so.
         Quirks::Standard => return days(30),
-        Quirks::FrameioApplications => (
-            "https://applications.frame.io/oauth2/auth",
-            "https://applications.frame.io/oauth2/token",
-            None,
-            "offline",
-            days(30),
-        ),
+        Quirks::FrameioApplications => {
+            // Its word for a refresh token that was used.
+            server.dead_words.push("token_inactive".to_owned());
+            (
+                "https://applications.frame.io/oauth2/auth",
+                "https://applications.frame.io/oauth2/token",
+                None,
+                "offline",
+                days(30),
+            )
+        }
         Quirks::AdobeIms => (
             "https://ims-na1.adobelogin.com/ims/authorize/v2",
             "https://ims-na1.adobelogin.com/ims/token/v3",
@@ -273,7 +282,7 @@ fn foreign_issuer(preset: Quirks, server: &ServerSettings, places: &Places) -> R
 /// A key that goes with another kind would have no effect, which nobody who wrote it expects.
 fn foreign_keys(raw: &raw::Provider, kind: Kind, places: &Places) -> Result<(), ConfigError> {
     use Kind::{FrameioC2c as Frameio, OauthCode as Code, OauthDevice as Device};
-    let keys: [(&str, bool, &[Kind]); 15] = [
+    let keys: [(&str, bool, &[Kind]); 16] = [
         ("base-uri", raw.base_uri.is_some(), &[Frameio]),
         ("url-pairing", raw.url_pairing.is_some(), &[Frameio]),
         ("device-code-path", raw.device_code_path.is_some(), &[Frameio]),
@@ -289,6 +298,7 @@ fn foreign_keys(raw: &raw::Provider, kind: Kind, places: &Places) -> Result<(), 
         ),
         ("refresh-token-life", raw.refresh_token_life.is_some(), &[Device, Code]),
         ("separate-grants", raw.separate_grants.is_some(), &[Device, Code]),
+        ("dead-words", raw.dead_words.is_some(), &[Device, Code]),
         (
             "device-authorization-endpoint",
             raw.device_authorization_endpoint.is_some(),

@@ -3,8 +3,8 @@
 use serde::Deserialize;
 
 use super::value::{
-    AbsolutePath, Between, ClientId, ClientIdFrom, Heartbeat, Kind, OauthClientId, Percent, Principal, Refresh, Scope,
-    UriPath, Version, VersionFrom,
+    AbsolutePath, Between, ClientId, ClientIdFrom, DeadWord, Heartbeat, Kind, OauthClientId, Percent, Principal,
+    Refresh, Scope, UriPath, Version, VersionFrom,
 };
 use crate::oauth::{BaseUri, ClientAuth, Encoding, Endpoint, Issuer, Quirks, RedirectUri};
 
@@ -54,6 +54,7 @@ section!(Provider {
     preset: Quirks,
     refresh_token_life: Between<3_600, 31_536_000>,
     separate_grants: bool,
+    dead_words: Vec<DeadWord>,
 });
 
 section!(Tls { ca_file: AbsolutePath });

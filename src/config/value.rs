@@ -23,7 +23,7 @@ pub(super) use access::Principal;
 pub(super) use device::{ClientId, ClientIdFrom, Version, VersionFrom, is_bare_mac};
 pub(super) use duration::Between;
 pub(crate) use duration::{duration, duration_text};
-pub(super) use server::{OauthClientId, UriPath};
+pub(super) use server::{DeadWord, OauthClientId, UriPath};
 
 /// A value that is written as a TOML string.
 pub(super) trait Text: Sized {
@@ -194,6 +194,7 @@ deserialize_text!(
     Version,
     BaseUri,
     UriPath,
+    DeadWord,
     Scope,
     Encoding,
     Kind,

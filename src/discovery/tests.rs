@@ -15,9 +15,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::*;
-use crate::oauth::{
-    ClientAuth, Endpoint, Endpoints, Issuer, Kind, OauthCode, Provider, Quirks, RedirectUri, ServerSettings,
-};
+use crate::oauth::{ClientAuth, Endpoint, Endpoints, Issuer, Kind, OauthCode, Provider, RedirectUri, ServerSettings};
 use crate::transport::tests::log::Log;
 use crate::transport::tests::server::{Seen, Server, Step};
 use crate::transport::tests::{READY, answer, fault, poll, poll_failed, refresh_failed, say, token};
@@ -57,7 +55,7 @@ fn client(server: &Server, written: Endpoints) -> Client {
         scope: None,
         issuer: Some(Issuer::parse(&server.base()).unwrap()),
         endpoints: written,
-        quirks: Quirks::Standard,
+        ..ServerSettings::default()
     };
     let provider = OauthCode::new(settings, RedirectUri::parse("http://127.0.0.1/callback").unwrap());
     let tls = TlsSettings {

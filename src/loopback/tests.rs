@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 use super::*;
-use crate::oauth::{ClientAuth, Endpoints, OauthCode, Quirks, ServerSettings};
+use crate::oauth::{ClientAuth, Endpoints, OauthCode, ServerSettings};
 use c2c_auth_core::{AuthorizationCode, RedirectOutcome};
 
 mod addresses;
@@ -53,7 +53,7 @@ impl Bench {
             scope: None,
             issuer: None,
             endpoints: Endpoints::default(),
-            quirks: Quirks::Standard,
+            ..ServerSettings::default()
         };
         let provider = OauthCode::new(settings, redirect);
         let (sender, handed) = mpsc::unbounded_channel();

@@ -8,7 +8,8 @@ pub(super) const fn oauth_error(error: OAuthErrorCode) -> Words {
     match error {
         OAuthErrorCode::Client => words(
             "invalid_client",
-            "Check the client id (provider.client-id, else device.client-id) and the client secret",
+            "Check the client id (provider.client-id, else device.client-id) and the client secret; where both are right, a \
+             standard server may read them from the form alone: provider.client-auth = \"post\"",
         ),
         OAuthErrorCode::Unauthorized => words(
             "unauthorized_client",
@@ -33,7 +34,8 @@ pub(super) const fn oauth_error(error: OAuthErrorCode) -> Words {
         ),
         OAuthErrorCode::Grant => words(
             "invalid_grant",
-            "Check provider.redirect-uri against what is registered at the server",
+            "Let the server allow this client the device grant; with kind oauth-code, check provider.redirect-uri against what \
+             is registered at the server",
         ),
         OAuthErrorCode::Other => words(
             "in words that no standard has",

@@ -119,7 +119,11 @@ impl Defect {
         let Some(object) = response.object() else {
             return Some(Self::of_no_json(response));
         };
-        match object.get("error") {
+        let word = match object.get("error") {
+            Json::Null => object.get("errorCode"),
+            word => word,
+        };
+        match word {
             Json::Text(word) => {
                 let may_be_named = request != Kind::Poll || REGISTERED.contains(&word.as_ref());
                 let mut named = ErrorCode::new(&word).filter(|_| may_be_named);

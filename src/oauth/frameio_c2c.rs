@@ -244,7 +244,7 @@ fn code(response: &HttpResponse) -> CodeAnswer {
     }
     let oauth_error_code = match response.error() {
         ErrorBody::Word(word) => rejects_client(&word),
-        ErrorBody::Detailed(_) | ErrorBody::Unreadable => None,
+        ErrorBody::ErrorCode(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable => None,
     };
     oauth_error_code.map_or_else(|| CodeAnswer::Failed(fault(response)), CodeAnswer::ClientRejected)
 }
@@ -312,7 +312,7 @@ fn refresh(response: &HttpResponse) -> RefreshAnswer {
         (400 | 401, ErrorBody::Word(word)) => {
             rejects_client(&word).map_or_else(|| RefreshAnswer::Failed(fault(response)), RefreshAnswer::ClientRejected)
         }
-        (_, ErrorBody::Word(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable) => {
+        (_, ErrorBody::Word(_) | ErrorBody::ErrorCode(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable) => {
             RefreshAnswer::Failed(fault(response))
         }
     }
@@ -332,7 +332,7 @@ fn revoke(response: &HttpResponse) -> RevokeAnswer {
             "invalid_request" | "bad_request" | "unsupported_token_type" => RevokeAnswer::Refused,
             _ => RevokeAnswer::Failed(fault(response)),
         },
-        (_, ErrorBody::Word(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable) => {
+        (_, ErrorBody::Word(_) | ErrorBody::ErrorCode(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable) => {
             RevokeAnswer::Failed(fault(response))
         }
     }

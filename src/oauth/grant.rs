@@ -136,7 +136,7 @@ pub(super) fn code(object: &Object<'_>, rules: &CodeRules) -> Result<CodeGrant, 
             _ => String::new(),
         },
         expires_in: life(&object.get("expires_in"), rules.life, CODE_LIFE_MAX),
-        interval: pause(&object.get("interval"), rules.longest_interval),
+        interval: interval(object, rules).unwrap_or(INTERVAL_DEFAULT),
     })
 }
 
@@ -157,11 +157,12 @@ fn life(value: &Json<'_>, default: Duration, max: Duration) -> Duration {
     })
 }
 
-/// A pause in whole seconds, rounded up so that no server is asked too early.
-fn pause(value: &Json<'_>, longest: Duration) -> Duration {
-    positive(value).map_or(INTERVAL_DEFAULT, |seconds| {
-        Duration::from_secs_f64(seconds.ceil().clamp(1.0, longest.as_secs_f64()))
-    })
+/// The pause between polls in whole seconds, rounded up so that no server is asked too early.
+pub(super) fn interval(object: &Object<'_>, rules: &CodeRules) -> Option<Duration> {
+    let seconds = positive(&object.get("interval"))?.ceil();
+    Some(Duration::from_secs_f64(
+        seconds.clamp(1.0, rules.longest_interval.as_secs_f64()),
+    ))
 }
 
 /// A number above zero. Some servers quote theirs. Then only plain digits are taken for one ("NaN"

@@ -52,6 +52,8 @@ pub(crate) struct HttpResponse {
 pub(super) enum ErrorBody {
     /// RFC 6749 §5.2 `{"error": "…"}`.
     Word(String),
+    /// `{"errorCode": "…"}` without `error`: of a standard server, before its protocol begins.
+    ErrorCode(String),
     /// `{"code": N, "errors": […], "message": "…"}`.
     Detailed(f64),
     /// Neither: no verdict can be drawn from it.
@@ -127,9 +129,10 @@ impl HttpResponse {
         Object::read(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body))
     }
 
-    /// The error in the body of a 4xx. No other status can carry one: infrastructure answers 5xx.
-    /// It may end something, so it has to be labelled JSON (RFC 6749 §5.2), and its members have to
-    /// be given once: anything else may be somebody's in between.
+    /// The error in the body of a 4xx, or of a 2xx that grants nothing. No other status can carry
+    /// one: infrastructure answers 5xx. It may end something, so it has to be labelled JSON
+    /// (RFC 6749 §5.2), and its members have to be given once: anything else may be somebody's in
+    /// between.
     pub(super) fn error(&self) -> ErrorBody {
         let labelled = self.refusal().filter(|_| self.is_json());
         let Some(object) = labelled.filter(|object| !object.repeats("error")) else {
@@ -137,6 +140,9 @@ impl HttpResponse {
         };
         if let Some(word) = object.text("error") {
             return ErrorBody::Word(word.to_string());
+        }
+        if let Some(word) = object.text("errorCode").filter(|_| !object.repeats("errorCode")) {
+            return ErrorBody::ErrorCode(word.to_string());
         }
         match (object.get("code"), object.get("errors"), object.get("message")) {
             (Json::Number(code), Json::List(_), Json::Text(_))
@@ -154,7 +160,19 @@ impl HttpResponse {
     }
 
     fn refusal(&self) -> Option<Object<'_>> {
-        self.object().filter(|_| self.status.is_client_error())
+        let grants = |object: &Object<'_>| {
+            ["access_token", "refresh_token", "device_code"]
+                .iter()
+                .any(|key| match object.get(key) {
+                    Json::Null | Json::Bool(_) => false,
+                    Json::Text(text) => !text.is_empty(),
+                    Json::Number(_) | Json::List(_) | Json::Object(_) | Json::Odd => true,
+                })
+        };
+        let is_error =
+            |object: &Object<'_>| object.text("error").is_some_and(|word| !word.is_empty()) && !grants(object);
+        self.object()
+            .filter(|object| self.status.is_client_error() || self.status.is_success() && is_error(object))
     }
 
     /// The server's objection to the request, where it is in the protocol's words.
@@ -162,7 +180,7 @@ impl HttpResponse {
     pub(crate) fn oauth_error_code(&self) -> Option<OAuthErrorCode> {
         match self.error() {
             ErrorBody::Word(word) => Some(oauth_error_code(&word)),
-            ErrorBody::Detailed(_) | ErrorBody::Unreadable => None,
+            ErrorBody::ErrorCode(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable => None,
         }
     }
 

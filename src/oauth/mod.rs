@@ -47,7 +47,7 @@ pub(crate) use metadata::MetadataError;
 pub(crate) use oauth_code::OauthCode;
 pub(crate) use oauth_device::OauthDevice;
 pub(crate) use redirect::{REDIRECT_MAX, RedirectError};
-pub(crate) use standard::{ClientAuth, Endpoints, Quirks, ServerSettings};
+pub(crate) use standard::{ClientAuth, Endpoints, Quirks, ServerSettings, ends_nothing};
 pub(crate) use uri::{BaseUri, Endpoint, Issuer, Origin, RedirectUri, UriError, is_path};
 
 use c2c_auth_core::{
@@ -265,7 +265,7 @@ impl Provider {
             Answer::Code(CodeAnswer::Granted(_) | CodeAnswer::BadUserCode | CodeAnswer::Failed(_))
             | Answer::Poll(
                 PollAnswer::Pending
-                | PollAnswer::SlowDown(_)
+                | PollAnswer::SlowDown(..)
                 | PollAnswer::Expired
                 | PollAnswer::CodeUnknown(_)
                 | PollAnswer::Failed(_),

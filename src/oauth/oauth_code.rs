@@ -11,7 +11,7 @@ use super::message::{ErrorBody, HttpRequest, HttpResponse};
 use super::pkce;
 use super::redirect::{From, RedirectError};
 use super::standard::{
-    Quirks, Server, ServerSettings, is_passing, is_throttled, oauth_error_code, rejects_client, tokens,
+    Quirks, Server, ServerSettings, fault, is_passing, is_throttled, oauth_error_code, rejects_client, tokens,
 };
 use super::uri::{Issuer, RedirectUri};
 use c2c_auth_core::{AuthorizationCode, CodeVerifier, ErrorCode, ExchangeAnswer, Redirect, StateParameter};
@@ -96,13 +96,17 @@ impl OauthCode {
     /// RFC 6749 §5. A code can be used once, so every refusal in the protocol's words is its end.
     /// Only a client that is not known is told apart, because an operator can cure it.
     pub(super) fn exchanged(response: &HttpResponse) -> ExchangeAnswer {
-        if response.status.is_success() {
-            return tokens(response).map_or_else(|| ExchangeAnswer::Failed(response.fault()), ExchangeAnswer::Granted);
+        if response.status.is_success()
+            && let Some(grant) = tokens(response)
+        {
+            return ExchangeAnswer::Granted(grant);
         }
         match response.error() {
-            ErrorBody::Word(_) if is_throttled(response) => ExchangeAnswer::Failed(response.fault()),
-            ErrorBody::Word(word) if is_passing(&word) => ExchangeAnswer::Failed(response.fault()),
-            ErrorBody::Word(word) => rejects_client(&word).map_or_else(
+            ErrorBody::Word(_) | ErrorBody::ErrorCode(_) if is_throttled(response) => {
+                ExchangeAnswer::Failed(response.fault())
+            }
+            ErrorBody::Word(word) if is_passing(&word) => ExchangeAnswer::Failed(fault(response)),
+            ErrorBody::Word(word) | ErrorBody::ErrorCode(word) => rejects_client(&word).map_or_else(
                 || ExchangeAnswer::InvalidGrant(oauth_error_code(&word), ErrorCode::new(&word)),
                 ExchangeAnswer::ClientRejected,
             ),

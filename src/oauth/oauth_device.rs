@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use super::grant::{self, CodeRules, NoCode};
 use super::message::{ErrorBody, HttpRequest, HttpResponse};
-use super::standard::{Server, ServerSettings, declines, is_passing, is_throttled, poll_goes_on, rejects_flow, tokens};
+use super::standard::{
+    Server, ServerSettings, declines, fault, is_passing, is_throttled, oauth_error_code, poll_goes_on, rejects_code,
+    rejects_flow, tokens,
+};
 use super::text;
 use c2c_auth_core::{CodeAnswer, DeviceCode, ErrorCode, PollAnswer};
 
@@ -40,7 +43,7 @@ impl OauthDevice {
         let settings = &self.0.settings;
         let scope = settings.scope.as_deref().map(|scope| ("scope", scope));
         let fields: Vec<_> = scope.into_iter().collect();
-        self.0.form(settings.endpoints.device_authorization.as_ref(), &fields)
+        self.0.device_form(&fields)
     }
 
     // RFC 8628 §3.4.
@@ -54,38 +57,46 @@ impl OauthDevice {
     /// RFC 8628 §3.2. Errors are as in RFC 6749 §5.2.
     pub(super) fn coded(response: &HttpResponse) -> CodeAnswer {
         if response.status.is_success() {
-            return match response.object().map(|object| grant::code(&object, &CODES)) {
-                Some(Ok(code)) => CodeAnswer::Granted(code),
-                Some(Err(NoCode::BadUserCode)) => CodeAnswer::BadUserCode,
-                Some(Err(NoCode::Unusable(_))) | None => CodeAnswer::Failed(response.fault()),
-            };
+            match response.object().map(|object| grant::code(&object, &CODES)) {
+                Some(Ok(code)) => return CodeAnswer::Granted(code),
+                Some(Err(NoCode::BadUserCode)) => return CodeAnswer::BadUserCode,
+                Some(Err(NoCode::Unusable(_))) | None => {}
+            }
         }
         let oauth_error_code = match response.error() {
-            ErrorBody::Word(_) if is_throttled(response) => None,
-            ErrorBody::Word(word) => rejects_flow(&word),
+            ErrorBody::Word(_) | ErrorBody::ErrorCode(_) if is_throttled(response) => None,
+            ErrorBody::Word(word) => rejects_code(&word),
+            ErrorBody::ErrorCode(word) => Some(oauth_error_code(&word)),
             ErrorBody::Detailed(_) | ErrorBody::Unreadable => None,
         };
-        oauth_error_code.map_or_else(|| CodeAnswer::Failed(response.fault()), CodeAnswer::ClientRejected)
+        oauth_error_code.map_or_else(|| CodeAnswer::Failed(fault(response)), CodeAnswer::ClientRejected)
     }
 
-    /// RFC 8628 §3.5. No status is asked for beyond 4xx: servers are known to send these words with
-    /// 400, 401, 403 and 428. Every word that is not known here ends the code, as the RFC demands.
-    /// It is named, and the flow asks for another code a few times.
+    /// RFC 8628 §3.5. No status is asked for beyond 2xx and 4xx: servers are known to send these
+    /// words with 200, 400, 401, 403, 404 and 428. Every word that is not known here ends the code,
+    /// as the RFC demands. It is named, and the flow asks for another code a few times.
     pub(super) fn polled(response: &HttpResponse) -> PollAnswer {
-        if response.status.is_success() {
-            return tokens(response).map_or_else(|| PollAnswer::Failed(response.fault()), PollAnswer::Granted);
+        if response.status.is_success()
+            && let Some(grant) = tokens(response)
+        {
+            return PollAnswer::Granted(grant);
         }
-        if let Some(on) = poll_goes_on(response) {
-            return on;
+        match poll_goes_on(response) {
+            Some(PollAnswer::SlowDown(retry_after, _)) => {
+                let interval = response.object().and_then(|object| grant::interval(&object, &CODES));
+                return PollAnswer::SlowDown(retry_after, interval);
+            }
+            Some(on) => return on,
+            None => {}
         }
-        let ErrorBody::Word(word) = response.error() else {
-            return PollAnswer::Failed(response.fault());
+        let (ErrorBody::Word(word) | ErrorBody::ErrorCode(word)) = response.error() else {
+            return PollAnswer::Failed(fault(response));
         };
         match word.as_str() {
             _ if is_throttled(response) => PollAnswer::Failed(response.fault()),
             "expired_token" => PollAnswer::Expired,
             word if declines(word) => PollAnswer::Denied,
-            word if is_passing(word) => PollAnswer::Failed(response.fault()),
+            word if is_passing(word) => PollAnswer::Failed(fault(response)),
             // A proxy can make a request malformed. Whatever else it is, another code gets another
             // try.
             "invalid_request" => PollAnswer::CodeUnknown(ErrorCode::new(&word)),

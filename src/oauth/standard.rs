@@ -19,7 +19,8 @@ use super::message::{ANSWER_MAX, ErrorBody, HttpRequest, HttpResponse, TOKEN_ANS
 use super::metadata::ServerMetadata;
 use super::uri::{Endpoint, Issuer};
 use c2c_auth_core::{
-    OAuthErrorCode, PollAnswer, RefreshAnswer, RefreshToken, Revocable, RevokeAnswer, Secret, TokenGrant,
+    Fault, FaultKind, OAuthErrorCode, PollAnswer, RefreshAnswer, RefreshToken, Revocable, RevokeAnswer, Secret,
+    TokenGrant,
 };
 
 /// Life of an access token whose answer does not say (RFC 6749 §5.1 leaves it to the
@@ -30,11 +31,13 @@ pub(crate) const ACCESS_TOKEN_LIFE: Duration = Duration::from_secs(3600);
 pub(super) const IDENTITY: HeaderValue = HeaderValue::from_static("identity");
 
 /// How the client proves who it is at the token endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum ClientAuth {
     /// `client_secret_post`: id and secret in the form.
     Post,
-    /// `client_secret_basic`: id and secret in the `Authorization` header.
+    /// `client_secret_basic`: id and secret in the `Authorization` header. RFC 6749 §2.3.1: the one
+    /// way that every server must know.
+    #[default]
     Basic,
     /// A public client: the id in the form, nothing secret.
     None,
@@ -45,8 +48,7 @@ pub(crate) enum ClientAuth {
 pub(crate) enum Quirks {
     #[default]
     Standard,
-    /// `applications.frame.io`: wants `scope` with each token request and `state` with a code. It
-    /// calls a refresh token that was used `token_inactive`.
+    /// `applications.frame.io`: wants `scope` with each token request and `state` with a code.
     FrameioApplications,
     /// Adobe IMS: wants a public client's id in the query, not in the form.
     AdobeIms,
@@ -89,7 +91,7 @@ impl Endpoints {
 }
 
 /// The integrator's configuration of a standard server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct ServerSettings {
     /// The client's identifier. Empty while unprovisioned (the core then asks for nothing).
     pub client_id: String,
@@ -102,6 +104,8 @@ pub(crate) struct ServerSettings {
     /// The server's own name, for discovery and RFC 9207.
     pub issuer: Option<Issuer>,
     pub endpoints: Endpoints,
+    /// The errors by which this server calls a refresh token dead, beside `invalid_grant`.
+    pub dead_words: Vec<String>,
     pub quirks: Quirks,
 }
 
@@ -131,6 +135,16 @@ impl Server {
 
     /// A form with the client's authentication. `None` where an address or a secret is not known.
     pub(super) fn form(&self, to: Option<&Endpoint>, fields: &Fields<'_>) -> Option<HttpRequest> {
+        self.form_of(to, fields, false)
+    }
+
+    /// RFC 8628 §3.1. Some servers learn there from the form alone who asks. RFC 6749 §3.2.1 lets
+    /// the id stand beside any authentication.
+    pub(super) fn device_form(&self, fields: &Fields<'_>) -> Option<HttpRequest> {
+        self.form_of(self.settings.endpoints.device_authorization.as_ref(), fields, true)
+    }
+
+    fn form_of(&self, to: Option<&Endpoint>, fields: &Fields<'_>, also_named: bool) -> Option<HttpRequest> {
         let settings = &self.settings;
         let to = to?;
         let mut request = get(to);
@@ -142,6 +156,7 @@ impl Server {
                 all.push(("client_secret", settings.client_secret.as_ref()?.expose()));
             }
             ClientAuth::Basic => {
+                all.extend(also_named.then_some(("client_id", settings.client_id.as_str())));
                 let line = basic(&settings.client_id, settings.client_secret.as_ref()?)?;
                 request.headers.insert(AUTHORIZATION, line);
             }
@@ -192,33 +207,25 @@ impl Server {
     }
 
     /// RFC 6749 §5.2: 400, or 401 for a client that is not known. A few servers use 401 for a grant
-    /// as well, and others 403 for both (Auth0, glewlwyd). By these words, at these statuses, and
-    /// by nothing else, a pairing ends. `invalid_request` is our fault or a proxy's, and no
-    /// verdict.
+    /// as well, and others 403 for both (Auth0, glewlwyd). By this word and those of `dead-words`,
+    /// at these statuses, and by nothing else, a pairing ends.
     pub(super) fn refreshed(&self, response: &HttpResponse) -> RefreshAnswer {
         if response.status.is_success() {
             let renewed = response
                 .object()
                 .and_then(|object| grant::renewed(&object, ACCESS_TOKEN_LIFE));
-            return renewed.map_or_else(|| RefreshAnswer::Failed(response.fault()), RefreshAnswer::Granted);
+            return renewed.map_or_else(|| RefreshAnswer::Failed(fault(response)), RefreshAnswer::Granted);
         }
+        let calls_dead = |word: &String| word == "invalid_grant" || self.settings.dead_words.contains(word);
         match (response.status.as_u16(), response.error()) {
-            (400 | 401 | 403, ErrorBody::Word(word)) if word == "invalid_grant" => RefreshAnswer::InvalidGrant,
-            (400 | 401 | 403, ErrorBody::Word(word)) if self.calls_dead(&word) => RefreshAnswer::InvalidGrant,
+            (400 | 401 | 403, ErrorBody::Word(word)) if calls_dead(&word) => RefreshAnswer::InvalidGrant,
             (400 | 401 | 403, ErrorBody::Word(word)) => rejects_client(&word).map_or_else(
                 || RefreshAnswer::Failed(response.fault()),
                 RefreshAnswer::ClientRejected,
             ),
-            (_, ErrorBody::Word(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable) => {
+            (_, ErrorBody::Word(_) | ErrorBody::ErrorCode(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable) => {
                 RefreshAnswer::Failed(response.fault())
             }
-        }
-    }
-
-    fn calls_dead(&self, word: &str) -> bool {
-        match self.settings.quirks {
-            Quirks::FrameioApplications => word == "token_inactive",
-            Quirks::Standard | Quirks::AdobeIms => false,
         }
     }
 }
@@ -257,7 +264,7 @@ pub(super) fn revoked(response: &HttpResponse) -> RevokeAnswer {
             "invalid_request" | "unsupported_token_type" => RevokeAnswer::Refused,
             _ => RevokeAnswer::Failed(response.fault()),
         },
-        (_, ErrorBody::Word(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable) => {
+        (_, ErrorBody::Word(_) | ErrorBody::ErrorCode(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable) => {
             RevokeAnswer::Failed(response.fault())
         }
     }
@@ -288,9 +295,20 @@ pub(super) fn rejects_flow(word: &str) -> Option<OAuthErrorCode> {
     Some(oauth_error_code(word)).filter(|what| !matches!(what, OAuthErrorCode::Grant | OAuthErrorCode::Other))
 }
 
+/// The same of a request for a code. There is no grant yet, so `invalid_grant` says that the client
+/// may not use this one.
+pub(super) fn rejects_code(word: &str) -> Option<OAuthErrorCode> {
+    Some(oauth_error_code(word)).filter(|what| *what != OAuthErrorCode::Other)
+}
+
 /// True for the user's no: RFC 8628 §3.5, RFC 6749 §4.1.2.1, and Entra ID's word for it.
 pub(super) fn declines(word: &str) -> bool {
     matches!(word, "access_denied" | "authorization_declined")
+}
+
+/// True for an error that says nothing of a refresh token: it passes, or the client is at fault.
+pub(crate) fn ends_nothing(word: &str) -> bool {
+    is_passing(word) || rejects_client(word).is_some() || matches!(word, "slow_down" | "authorization_pending")
 }
 
 /// True for the server's own trouble, which passes (RFC 6749 §4.1.2.1, used at token endpoints
@@ -303,7 +321,7 @@ pub(super) fn is_passing(word: &str) -> bool {
 /// looked at: an approval would only be noticed later.
 pub(super) fn poll_goes_on(response: &HttpResponse) -> Option<PollAnswer> {
     match response.word()?.as_str() {
-        "slow_down" => Some(PollAnswer::SlowDown(response.fault().retry_after)),
+        "slow_down" => Some(PollAnswer::SlowDown(response.fault().retry_after, None)),
         "authorization_pending" if !is_throttled(response) => Some(PollAnswer::Pending),
         _ => None,
     }
@@ -354,6 +372,18 @@ fn basic(id: &str, secret: &Secret) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(&line).ok()?;
     value.set_sensitive(true);
     Some(value)
+}
+
+/// The answer as a fault. An error in a 2xx says that nothing was granted, so it is no half answer.
+pub(super) fn fault(response: &HttpResponse) -> Fault {
+    let fault = response.fault();
+    match response.error() {
+        ErrorBody::Word(_) if response.status.is_success() => Fault {
+            kind: FaultKind::Refused,
+            ..fault
+        },
+        _ => fault,
+    }
 }
 
 /// True if the status means "come back later", whatever the body says.

@@ -229,7 +229,7 @@ impl History {
                 let id = number(code.expose(), 'x');
                 self.spent.retain(|spent| *spent != id);
             }
-            (Request::Poll(code), Answer::Poll(PollAnswer::SlowDown(_))) => {
+            (Request::Poll(code), Answer::Poll(PollAnswer::SlowDown(..))) => {
                 for pace in self.paces_of(code_id(code)) {
                     pace.interval += SLOW_DOWN;
                     pace.not_before = pace.last + pace.interval;

@@ -365,7 +365,7 @@ pub(super) fn is_failure(answer: &Answer) -> bool {
     matches!(
         answer,
         Answer::Code(CodeAnswer::Failed(_) | CodeAnswer::BadUserCode | CodeAnswer::ClientRejected(_))
-            | Answer::Poll(PollAnswer::Failed(_) | PollAnswer::Pending | PollAnswer::SlowDown(_))
+            | Answer::Poll(PollAnswer::Failed(_) | PollAnswer::Pending | PollAnswer::SlowDown(..))
             | Answer::Authorize(AuthorizeAnswer::Failed(_))
             | Answer::Exchange(ExchangeAnswer::Failed(_) | ExchangeAnswer::InvalidGrant(..))
             | Answer::Prepare(PrepareAnswer::Failed(_))

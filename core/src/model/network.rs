@@ -130,7 +130,7 @@ impl World {
             Outcome::Throttled => failed(flight, FaultKind::RateLimited, None),
             Outcome::Refused => refused(flight),
             Outcome::ClientRejected => rejected(flight),
-            Outcome::SlowDown => Answer::Poll(PollAnswer::SlowDown(None)),
+            Outcome::SlowDown => Answer::Poll(PollAnswer::SlowDown(None, None)),
             Outcome::BadCode => Answer::Code(CodeAnswer::BadUserCode),
         };
         if let Answer::Prepare(PrepareAnswer::Ready | PrepareAnswer::Busy(_)) = answer {

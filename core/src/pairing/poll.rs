@@ -68,7 +68,7 @@ impl Core {
                     self.store_flow(cx);
                 }
             }
-            PollAnswer::SlowDown(_) => {
+            PollAnswer::SlowDown(..) => {
                 cx.log(LogEvent::SlowedDown {
                     interval: showing.interval,
                 });
@@ -115,7 +115,7 @@ impl Core {
             PollAnswer::Denied | PollAnswer::Expired | PollAnswer::CodeUnknown(_) | PollAnswer::ClientRejected(_) => {
                 ended.done = true;
             }
-            PollAnswer::Pending | PollAnswer::SlowDown(_) => {}
+            PollAnswer::Pending | PollAnswer::SlowDown(..) => {}
             PollAnswer::Failed(fault) => self.fault(cx, fault.kind),
         }
     }

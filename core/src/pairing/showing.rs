@@ -91,9 +91,9 @@ impl AwaitingUser {
         let mut factor = 1;
         self.clock_failed = matches!(answer, PollAnswer::Failed(fault) if fault.kind == FaultKind::ClockNotSet);
         match answer {
-            PollAnswer::SlowDown(requested) => {
+            PollAnswer::SlowDown(requested, interval) => {
                 self.failed_polls = 0;
-                self.interval += SLOW_DOWN;
+                self.interval = (self.interval + SLOW_DOWN).max(interval.unwrap_or_default());
                 retry_after = requested.unwrap_or_default();
             }
             PollAnswer::Failed(fault) => {

@@ -124,7 +124,7 @@ fn run_scenario(server: Server, approval: Option<u64>, told: Told) -> End {
             );
             let answer = if server.slow.contains(&number) {
                 interval += 5;
-                PollAnswer::SlowDown(None)
+                PollAnswer::SlowDown(None, None)
             } else if first && over && !(server.honours && approved) {
                 PollAnswer::CodeUnknown(ErrorCode::new("invalid_grant"))
             } else if first && approved {

@@ -46,11 +46,11 @@ fn slow_down_adds_five_seconds_each_time_and_keeps_them() {
     fixture.start_pairing(false);
     fixture.show_code();
     fixture.advance(secs(5));
-    fixture.poll(PollAnswer::SlowDown(None));
+    fixture.poll(PollAnswer::SlowDown(None, None));
     fixture.advance(Duration::from_millis(9_999));
     assert!(!fixture.out(is_poll));
     fixture.advance(Duration::from_millis(1));
-    fixture.poll(PollAnswer::SlowDown(None));
+    fixture.poll(PollAnswer::SlowDown(None, None));
     fixture.advance(secs(15));
     fixture.poll(PollAnswer::Pending);
     fixture.advance(Duration::from_millis(14_999));
@@ -68,13 +68,30 @@ fn a_wish_beside_slow_down_is_waited_for_once() {
     fixture.start_pairing(false);
     fixture.show_code();
     fixture.advance(secs(5));
-    fixture.poll(PollAnswer::SlowDown(Some(secs(60))));
+    fixture.poll(PollAnswer::SlowDown(Some(secs(60)), None));
     fixture.advance(Duration::from_millis(59_999));
     assert!(!fixture.out(is_poll));
     fixture.advance(Duration::from_millis(1));
     fixture.poll(PollAnswer::Pending);
     fixture.advance(secs(10));
     assert!(fixture.out(is_poll), "from then on the interval counts");
+}
+
+#[test]
+fn a_longer_interval_beside_slow_down_is_kept_and_a_shorter_one_is_none() {
+    let mut fixture = Fixture::unpaired();
+    fixture.start_pairing(false);
+    fixture.show_code();
+    fixture.advance(secs(5));
+    let told = |interval| PollAnswer::SlowDown(None, Some(secs(interval)));
+    for (said, kept) in [(30, 30), (1, 35)] {
+        fixture.poll(told(said));
+        assert_eq!(fixture.flow.as_ref().unwrap().interval, secs(kept));
+        fixture.advance(Duration::from_millis(kept * 1000 - 1));
+        assert!(!fixture.out(is_poll));
+        fixture.advance(Duration::from_millis(1));
+    }
+    assert!(fixture.out(is_poll));
 }
 
 #[test]

@@ -322,7 +322,7 @@ fn the_code_on_show_stays_valid_across_a_crash() {
     fixture.start_pairing(false);
     fixture.show_code();
     fixture.advance(secs(5));
-    fixture.poll(PollAnswer::SlowDown(None));
+    fixture.poll(PollAnswer::SlowDown(None, None));
     let mut restarted = fixture.restart();
     assert_eq!(restarted.state(), (PairingState::AwaitingUser, Reason::None));
     let call = restarted.call(Command::GetPairingCode);

@@ -134,6 +134,25 @@ fn a_preset_knows_its_server_and_gives_way_to_what_is_written() {
 }
 
 #[test]
+fn dead_words_are_those_that_are_written_and_the_presets() {
+    let words = |text: &str| match good(&format!("[provider]\n{text}")).provider.settings {
+        ProviderSettings::OauthDevice(server) | ProviderSettings::OauthCode(server, _) => server.dead_words,
+        other @ ProviderSettings::FrameioC2c(_) => panic!("{other:?}"),
+    };
+    assert!(words(DEVICE).is_empty() && words(CODE).is_empty());
+    assert_eq!(
+        words(&format!("{DEVICE}\ndead-words = [\"invalid_request\"]\n")),
+        ["invalid_request"]
+    );
+    let preset = "kind = \"oauth-code\"\npreset = \"frameio-applications\"\nscope = \"offline\"\n";
+    assert_eq!(words(preset), ["token_inactive"]);
+    assert_eq!(
+        words(&format!("{preset}dead-words = [\"x\"]\n")),
+        ["x", "token_inactive"]
+    );
+}
+
+#[test]
 fn an_issuer_beside_a_preset_is_the_presets_own() {
     let with = |preset: &str, more: &str| {
         let text = format!("[provider]\nkind = \"oauth-code\"\npreset = \"{preset}\"\n{more}");

@@ -1,7 +1,10 @@
 //! The settings of a server: the types of `oauth`, read with the cure for each mistake.
 
 use super::{Text, Word};
-use crate::oauth::{BaseUri, ClientAuth, Encoding, Endpoint, Issuer, Quirks, RedirectUri, UriError, is_path};
+use crate::oauth::{
+    BaseUri, ClientAuth, Encoding, Endpoint, Issuer, Quirks, RedirectUri, UriError, ends_nothing, is_path,
+};
+use c2c_auth_core::ErrorCode;
 
 impl Word for ClientAuth {
     const WORDS: &'static [(&'static str, Self)] =
@@ -35,6 +38,28 @@ impl Text for OauthClientId {
         good.then(|| Self(text.to_owned())).ok_or_else(|| {
             "a client id is 1 to 512 visible ASCII characters without spaces; write it as the server gave it".to_owned()
         })
+    }
+}
+
+/// An error by which a server calls a refresh token dead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::config) struct DeadWord(pub(in crate::config) String);
+
+impl Text for DeadWord {
+    const EXPECTED: &'static str = "an error in quotation marks, such as \"invalid_request\"";
+
+    fn read(text: &str) -> Result<Self, String> {
+        if ErrorCode::new(text).is_none() {
+            return Err(format!(
+                "{text:?} is no OAuth error; write the server's own word, for example \"invalid_request\""
+            ));
+        }
+        if ends_nothing(text) {
+            return Err(format!(
+                "by {text:?} no server calls a refresh token dead, and a pairing must not end by it; remove it"
+            ));
+        }
+        Ok(Self(text.to_owned()))
     }
 }
 

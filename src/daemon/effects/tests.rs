@@ -13,7 +13,7 @@ use crate::config::System;
 use crate::daemon::boot;
 use crate::daemon::reload::Source;
 use crate::messages::contract::{self, BusAddress};
-use crate::oauth::{ClientAuth, Endpoints, Issuer, OauthDevice, Provider, Quirks, ServerSettings};
+use crate::oauth::{ClientAuth, Endpoints, Issuer, OauthDevice, Provider, ServerSettings};
 use crate::store::{Directories, Identity, StateKey};
 use crate::system::clock::Clock;
 use crate::transport::{FloorClock, TlsSettings};
@@ -222,7 +222,7 @@ fn undescribed(issuer: &str, ca_file: std::path::PathBuf) -> Client {
         scope: None,
         issuer: Some(Issuer::parse(issuer).unwrap()),
         endpoints: Endpoints::default(),
-        quirks: Quirks::Standard,
+        ..ServerSettings::default()
     };
     let tls = TlsSettings {
         ca_file: Some(ca_file),

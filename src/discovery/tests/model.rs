@@ -288,7 +288,7 @@ fn settings(endpoints: Endpoints) -> ServerSettings {
         scope: None,
         issuer: Some(Issuer::parse("https://id.example").unwrap()),
         endpoints,
-        quirks: Quirks::Standard,
+        ..ServerSettings::default()
     }
 }
 

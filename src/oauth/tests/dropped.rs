@@ -51,8 +51,12 @@ fn each_dropped_answer_has_its_status_and_a_fixed_word() {
         (json(307, "{}"), "status 307: redirect"),
         (too_large(200), "status 200: too large"),
         (
-            json(400, r#"{"errorCode":"invalid_client"}"#),
+            json(400, r#"{"message":"invalid_client"}"#),
             "status 400: no error word",
+        ),
+        (
+            json(503, r#"{"errorCode":"E0000009"}"#),
+            "status 503: error \"E0000009\"",
         ),
         (
             json(400, r#"{"error":"my_own_word"}"#),
@@ -74,16 +78,14 @@ fn each_dropped_answer_has_its_status_and_a_fixed_word() {
     for (response, wanted) in cases {
         assert_eq!(why(&rfc, Kind::DeviceCode, &response), wanted);
     }
+    // It may repeat the user code.
+    let repeats = json(503, r#"{"error":"no such code 772443"}"#);
+    assert_eq!(why(&rfc, Kind::Poll, &repeats), "status 503: unknown error word");
     for (body, wanted) in [
         ("{}".to_owned(), "status 200: no access_token"),
         (
             r#"{"error":"server_error"}"#.to_owned(),
             "status 200: error \"server_error\"",
-        ),
-        // It may repeat the user code.
-        (
-            r#"{"error":"no such code 772443"}"#.to_owned(),
-            "status 200: unknown error word",
         ),
         (
             format!(r#"{{"access_token":"{long}"}}"#),

@@ -121,7 +121,7 @@ fn junk_numbers_of_a_code_are_clamped() {
 fn each_word_of_a_poll_has_its_meaning() {
     for (word, wanted) in [
         ("authorization_pending", PollAnswer::Pending),
-        ("slow_down", PollAnswer::SlowDown(None)),
+        ("slow_down", PollAnswer::SlowDown(None, None)),
         ("expired_token", PollAnswer::Expired),
         ("access_denied", PollAnswer::Denied),
         ("authorization_declined", PollAnswer::Denied),
@@ -148,7 +148,7 @@ fn each_word_of_a_poll_has_its_meaning() {
     ] {
         assert_eq!(poll(400, &format!(r#"{{"error":"{word}"}}"#)), wanted, "{word}");
     }
-    assert_eq!(poll(429, r#"{"error":"slow_down"}"#), PollAnswer::SlowDown(None));
+    assert_eq!(poll(429, r#"{"error":"slow_down"}"#), PollAnswer::SlowDown(None, None));
     assert_eq!(
         poll(429, r#"{"error":"expired_token"}"#),
         PollAnswer::Failed(failed(FaultKind::RateLimited))

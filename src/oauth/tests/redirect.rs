@@ -11,7 +11,7 @@ fn provider(redirect: &str, issuer: Option<&str>) -> OauthCode {
         scope: None,
         issuer: issuer.map(|issuer| Issuer::parse(issuer).unwrap()),
         endpoints: Endpoints::default(),
-        quirks: Quirks::Standard,
+        ..ServerSettings::default()
     };
     OauthCode::new(settings, RedirectUri::parse(redirect).unwrap())
 }

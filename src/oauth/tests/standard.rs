@@ -8,6 +8,7 @@ use c2c_auth_core::{AuthorizationCode, CodeVerifier, RefreshToken, StateParamete
 mod answers;
 mod described;
 mod requests;
+mod words;
 
 const ISSUER: &str = "https://id.example";
 
@@ -29,7 +30,7 @@ pub(super) fn server() -> ServerSettings {
             authorization: Some(at("/authorize")),
             revocation: Some(at("/revoke")),
         },
-        quirks: Quirks::Standard,
+        ..ServerSettings::default()
     }
 }
 
@@ -81,11 +82,22 @@ fn every() -> Vec<(Quirks, Provider)> {
                 quirks,
                 auth,
                 issuer: Some(Issuer::parse(ISSUER).unwrap()),
+                dead_words: dead_words(quirks),
                 ..server()
             };
             [(quirks, device(settings.clone())), (quirks, code(settings))]
         })
         .collect()
+}
+
+/// As the preset writes them.
+fn dead_words(quirks: Quirks) -> Vec<String> {
+    let words: &[&str] = if quirks == Quirks::FrameioApplications {
+        &["token_inactive"]
+    } else {
+        &[]
+    };
+    words.iter().map(ToString::to_string).collect()
 }
 
 /// The words, said once more and by other means than the code's.

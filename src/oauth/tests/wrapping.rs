@@ -133,7 +133,7 @@ fn a_poll_goes_on_by_its_words_whatever_they_are_labelled() {
         for headers in LABELS {
             for (word, wanted) in [
                 ("authorization_pending", PollAnswer::Pending),
-                ("slow_down", PollAnswer::SlowDown(None)),
+                ("slow_down", PollAnswer::SlowDown(None, None)),
             ] {
                 let body = format!(r#"{{"error":"{word}"}}"#);
                 let answer = provider.answer(Kind::Poll, &response(400, headers, body.as_bytes()));

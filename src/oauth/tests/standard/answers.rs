@@ -54,7 +54,7 @@ fn a_refresh_ends_a_pairing_by_invalid_grant_and_by_nothing_else() {
         ),
         (503, r#"{"error":"invalid_grant"}"#, refused()),
         (500, r#"{"error":"invalid_grant"}"#, Failed(failed(FaultKind::Garbled))),
-        (200, r#"{"error":"invalid_grant"}"#, Failed(failed(FaultKind::Garbled))),
+        (200, r#"{"error":""}"#, Failed(failed(FaultKind::Garbled))),
         (302, "", refused()),
     ] {
         for provider in [device(server()), code(server())] {
@@ -71,6 +71,7 @@ fn a_refresh_ends_a_pairing_by_invalid_grant_and_by_nothing_else() {
 fn frameios_applications_call_a_used_token_inactive() {
     let frameio = code(ServerSettings {
         quirks: Quirks::FrameioApplications,
+        dead_words: dead_words(Quirks::FrameioApplications),
         ..server()
     });
     let reuse =
@@ -328,13 +329,13 @@ fn an_interval_and_a_life_may_be_text() {
 
 #[test]
 fn polls_go_on_by_two_words_only() {
-    use PollAnswer::{ClientRejected, CodeUnknown, Denied, Expired, Failed, Pending, SlowDown};
+    use PollAnswer::{ClientRejected, CodeUnknown, Denied, Expired, Failed, Pending};
     let unknown = |word| CodeUnknown(ErrorCode::new(word));
     for (status, word, wanted) in [
         (400, "authorization_pending", Pending),
         (428, "authorization_pending", Pending),
-        (400, "slow_down", SlowDown(None)),
-        (429, "slow_down", SlowDown(None)),
+        (400, "slow_down", PollAnswer::SlowDown(None, None)),
+        (429, "slow_down", PollAnswer::SlowDown(None, None)),
         (400, "access_denied", Denied),
         (400, "authorization_declined", Denied),
         (400, "expired_token", Expired),
@@ -378,7 +379,7 @@ fn a_server_that_wants_slower_polls_says_how_slow() {
     let answer = device(server()).answer(Kind::Poll, &response(429, &headers, br#"{"error":"slow_down"}"#));
     assert_eq!(
         answer,
-        Answer::Poll(PollAnswer::SlowDown(Some(Duration::from_secs(60))))
+        Answer::Poll(PollAnswer::SlowDown(Some(Duration::from_secs(60)), None))
     );
 }
 
