@@ -322,8 +322,9 @@ since() {
     journalctl --sync
     journalctl --quiet --cursor="$cursor" --all --output=json "$@" | jq --compact-output --arg cursor "$cursor" 'select(.__CURSOR != $cursor)'
 }
-# The daemon's.
-entries() { since _SYSTEMD_UNIT="$UNIT"; }
+# The daemon's. By its name too: journald asks the kernel for the unit of a sender after it has read
+# the entry, and finds none where the process has ended meanwhile.
+entries() { since _SYSTEMD_UNIT="$UNIT" + SYSLOG_IDENTIFIER=c2c-authd; }
 # The texts of those that match.
 said() { since "$@" | jq --raw-output .MESSAGE; }
 
