@@ -43,6 +43,10 @@ impl Service<Uri> for TcpConnector {
             connected.store(true, Ordering::Relaxed);
             // Requests are small and awaited: Nagle's algorithm could only delay them.
             stream.set_nodelay(true)?;
+            // Each close is a reset, also that of a process that was killed. Otherwise the kernel
+            // goes on sending what is left of a request that was given up, and a refresh may reach
+            // the server after its resend.
+            stream.set_zero_linger()?;
             Ok(TokioIo::new(stream))
         })
     }

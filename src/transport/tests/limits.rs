@@ -30,6 +30,23 @@ async fn a_stalled_refresh_outlives_the_servers_own_limit_and_is_then_lost() {
 }
 
 #[tokio::test]
+async fn nothing_of_a_refresh_that_was_given_up_arrives_any_more() {
+    let mut server = Server::start([vec![Step::Take, healthy(), Step::Wait, Step::Take]]).await;
+    let client = client_of(&server);
+    let connection = client.prepare().await.connection.unwrap();
+    assert_eq!(server.next().await, Seen::Accepted);
+    server.next_request().await;
+    tokio::time::pause();
+    let long = RefreshToken::new("r".repeat(32 * 1024));
+    assert_eq!(
+        client.refresh(connection, &long).await.answer,
+        refresh_failed(FaultKind::Lost)
+    );
+    server.go_on();
+    assert!(server.next().await == Seen::Left, "the rest of it arrived");
+}
+
+#[tokio::test]
 async fn a_body_that_never_ends_is_lost_at_the_limit() {
     let half = "HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{";
     let mut server = Server::start([vec![Step::Take, say(half)]]).await;

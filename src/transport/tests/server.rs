@@ -138,6 +138,8 @@ impl Server {
         scripts: impl IntoIterator<Item = Vec<Step>>,
     ) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        // A request with a long token does not fit, so that a part of it waits at the client.
+        rustix::net::sockopt::set_socket_recv_buffer_size(&listener, 4096).unwrap();
         let port = listener.local_addr().unwrap().port();
         let (report, seen) = mpsc::unbounded_channel();
         let signal = Arc::new(Notify::new());
