@@ -20,7 +20,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use zeroize::Zeroizing;
 
-use super::limit::BootClock;
+use super::limit::{BootClock, Resume};
 use super::tls;
 use crate::oauth::{Defect, HttpRequest, HttpResponse, Origin};
 use c2c_auth_core::FaultKind;
@@ -109,6 +109,7 @@ impl Connection {
         mut self,
         request: HttpRequest,
         deadline: Instant,
+        resume: Resume,
         clock: &BootClock,
     ) -> Result<(HttpResponse, Self), Broken> {
         let answer_max = request.answer_max;
@@ -116,7 +117,9 @@ impl Connection {
         self.gate.open();
         let gate = Arc::clone(&self.gate);
         on_informational(&mut message, move |interim| gate.count(interim.headers()));
-        let ended = clock.bound(deadline, self.round_trip(message, answer_max)).await;
+        let ended = clock
+            .bound(deadline, resume, self.round_trip(message, answer_max))
+            .await;
         let defect = match ended {
             _ if self.gate.is_flooded() => Some(Defect::Interim),
             Some(Ok(response)) => return Ok((response, self)),

@@ -33,7 +33,7 @@ use tokio::time::{Instant, timeout_at};
 
 pub(crate) use connection::{Broken, Connection};
 use idle::Idle;
-use limit::BootClock;
+use limit::{BootClock, Resume};
 pub(crate) use tls::{FloorClock, TlsError, TlsSettings};
 pub(crate) use trust::ca_file_warnings;
 
@@ -135,8 +135,8 @@ impl Client {
         self
     }
 
-    /// The system may have slept: requests that are over by `CLOCK_BOOTTIME` end, and connections
-    /// that were idle for too long are closed.
+    /// The system may have slept: requests that are over by `CLOCK_BOOTTIME` end unless they may
+    /// bring a pair, and connections that were idle for too long are closed.
     pub(crate) fn handle_clock_step(&self) {
         let shared = &self.shared;
         shared.idle.close_if_over(shared.clock.now());
@@ -282,20 +282,31 @@ impl Client {
         on: Connection,
         request: HttpRequest,
     ) -> Result<(HttpResponse, Connection), Broken> {
-        self.traced(on, request, Instant::now() + kind.limit()).await
+        let deadline = Instant::now() + kind.limit();
+        self.traced_until(deadline, Resume::of(kind), on, request).await
     }
 
-    /// One request on this connection, with a line for the log.
+    /// One request on this connection, with a line for the log. Its answer brings no pair.
     pub(crate) async fn traced(
         &self,
         on: Connection,
         request: HttpRequest,
         deadline: Instant,
     ) -> Result<(HttpResponse, Connection), Broken> {
+        self.traced_until(deadline, Resume::Ends, on, request).await
+    }
+
+    async fn traced_until(
+        &self,
+        deadline: Instant,
+        resume: Resume,
+        on: Connection,
+        request: HttpRequest,
+    ) -> Result<(HttpResponse, Connection), Broken> {
         let (method, path) = (request.method.clone(), request.path.clone());
         let address = on.address();
         let started = Instant::now();
-        let ended = on.exchange(request, deadline, &self.shared.clock).await;
+        let ended = on.exchange(request, deadline, resume, &self.shared.clock).await;
         let millis = started.elapsed().as_millis();
         match &ended {
             Ok((response, _)) => {
@@ -320,7 +331,7 @@ impl Client {
             let (address, stream) = self.shared.tls.connect(origin, deadline).await?;
             Ok(Connection::new(origin.clone(), address, stream).await?)
         };
-        let ended = self.shared.clock.bound(deadline, connecting).await;
+        let ended = self.shared.clock.bound(deadline, Resume::Ends, connecting).await;
         let ended = ended.unwrap_or(Err(FaultKind::Offline.into()));
         if ended.is_err() {
             self.close_idle();

@@ -100,10 +100,10 @@ fn boot_clock() -> Duration {
 async fn what_is_over_at_the_resume_ends_at_once_as_lost() {
     let mut server = Server::start([vec![Step::Take], vec![Step::Mute]]).await;
     let client = client_of(&server).with_clock(boot_clock);
-    for (slept, kind) in [(36, FaultKind::Lost), (11, FaultKind::Offline)] {
+    for (slept, kind) in [(16, FaultKind::Lost), (11, FaultKind::Offline)] {
         let sending = tokio::spawn({
             let client = client.clone();
-            async move { client.send(&poll()).await }
+            async move { client.send(&identify()).await }
         });
         assert_eq!(server.next().await, Seen::Accepted);
         if kind == FaultKind::Lost {
@@ -117,8 +117,63 @@ async fn what_is_over_at_the_resume_ends_at_once_as_lost() {
         assert!(!sending.is_finished());
         SLEPT.set(SLEPT.get() + slept);
         client.handle_clock_step();
-        assert_eq!(sending.await.unwrap().answer, poll_failed(kind));
+        let failed = Answer::Probe(ProbeAnswer::Failed(fault(kind)));
+        assert_eq!(sending.await.unwrap().answer, failed);
         assert_eq!(server.next().await, Seen::Left);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_with_a_pair_is_waited_for_after_a_resume() {
+    let script = vec![Step::Take, healthy(), Step::Take, Step::Wait, answer("200 OK", PAIR)];
+    let mut server = Server::start([script]).await;
+    let client = client_of(&server).with_clock(boot_clock);
+    let connection = client.prepare().await.connection.unwrap();
+    let mut refreshing = tokio::spawn({
+        let client = client.clone();
+        async move { client.refresh(connection, &token()).await }
+    });
+    assert_eq!(server.next().await, Seen::Accepted);
+    server.next_request().await;
+    server.next_request().await;
+    // The second sleep begins while the first is made up for.
+    for slept in [3600, 60] {
+        SLEPT.set(SLEPT.get() + slept);
+        client.handle_clock_step();
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert!(!refreshing.is_finished());
+    }
+    server.go_on();
+    let answer = (&mut refreshing).await.unwrap().answer;
+    assert!(
+        matches!(answer, Answer::Refresh(RefreshAnswer::Granted(_))),
+        "{answer:?}"
+    );
+}
+
+#[tokio::test]
+async fn what_may_bring_a_pair_has_the_rest_of_its_limit_and_ten_seconds_after_a_resume() {
+    for (awake, more) in [(0, 35), (20, 15), (30, 10)] {
+        let mut server = Server::start([vec![Step::Take, Step::Wait]]).await;
+        let client = client_of(&server).with_clock(boot_clock);
+        let polling = tokio::spawn({
+            let client = client.clone();
+            async move { client.send(&poll()).await }
+        });
+        assert_eq!(server.next().await, Seen::Accepted);
+        server.next_request().await;
+        pass(awake).await;
+        SLEPT.set(SLEPT.get() + 3600);
+        client.handle_clock_step();
+        let resumed = Instant::now();
+        assert_eq!(polling.await.unwrap().answer, poll_failed(FaultKind::Lost));
+        let waited = resumed.elapsed();
+        // The limit began a moment before the server saw the request.
+        let left = Duration::from_secs(more);
+        assert!(waited.abs_diff(left) < Duration::from_secs(2), "{awake}: {waited:?}");
+        tokio::time::resume();
     }
 }
 
