@@ -3,6 +3,7 @@
 //!
 //! Must never: repeat a text of a certificate. Whoever sent it could have written anything there.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
@@ -12,7 +13,7 @@ use rustls::{CertificateError, Error, RootCertStore};
 
 use super::tls::TlsError;
 
-/// The roots of a `ca-file`. Nothing in it is passed over without a word.
+/// The roots of a `ca-file`. [`ca_file_warnings`] names what is passed over in it.
 pub(super) fn file_roots(path: &Path) -> Result<RootCertStore, TlsError> {
     let unreadable = |source| TlsError::CaFileUnreadable {
         path: path.to_owned(),
@@ -32,10 +33,12 @@ pub(super) fn file_roots(path: &Path) -> Result<RootCertStore, TlsError> {
 
 /// Faults of a `ca-file` that can be read: each a sentence with its cure.
 pub(crate) fn ca_file_warnings(path: &Path) -> Vec<String> {
-    let found = fs::read(path)
-        .map_err(drop)
-        .and_then(|text| certificates(&text).map_err(drop));
-    let found = found.unwrap_or_default();
+    let text = fs::read(path).unwrap_or_default();
+    let found = certificates(&text).unwrap_or_default();
+    let others = foreign_sections(&text).into_iter().map(|label| {
+        let cure = cure_of_section(&label).unwrap_or("only CERTIFICATE sections are read");
+        format!("tls.ca-file {}: {label:?} is passed over; {cure}", path.display())
+    });
     let faults = found.iter().zip(1..).filter_map(|(certificate, number)| {
         let fault = root_fault(certificate)?;
         Some(format!(
@@ -43,7 +46,7 @@ pub(crate) fn ca_file_warnings(path: &Path) -> Vec<String> {
             path.display()
         ))
     });
-    faults.collect()
+    faults.chain(others).collect()
 }
 
 /// The image owns trust (`SSL_CERT_FILE` and `SSL_CERT_DIR` included). A root that cannot be used
@@ -120,35 +123,46 @@ fn has_name(fault: &CertificateError, name: &str) -> bool {
     format!("{fault:?}").contains(name)
 }
 
-/// The certificates of a PEM file: at least one, and all that it holds.
+/// The certificates of a PEM file: at least one.
 fn certificates(text: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
-    let has = |label: &str| text.windows(label.len()).any(|part| part == label.as_bytes());
-    let fault = if text.is_empty() {
-        Some("it is empty; put the PEM certificates of the authorities into it")
-    } else if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") || text.starts_with(b"-\0") {
-        Some("it is UTF-16 text; convert it: iconv -f UTF-16 -t ASCII")
-    } else if text.starts_with(b"\x30\x82") || text.starts_with(b"\x30\x81") {
-        Some("it is DER, not PEM; convert it: openssl x509 -inform DER")
-    } else if has("-----BEGIN TRUSTED CERTIFICATE-----") {
-        Some("it holds a TRUSTED CERTIFICATE, a form of OpenSSL's own; convert it: openssl x509")
-    } else if has("-----BEGIN PKCS7-----") {
-        Some("it holds PKCS #7; convert it: openssl pkcs7 -print_certs")
-    } else {
-        None
-    };
-    if let Some(fault) = fault {
-        return Err(fault.to_owned());
-    }
     let certificates: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(text).collect();
     let certificates = certificates.map_err(|error| match error {
         pem::Error::MissingSectionEnd { .. } => "a certificate in it is cut off; copy the file again".to_owned(),
         error => format!("it is damaged ({error}); copy the file again"),
     })?;
-    if certificates.is_empty() {
-        return Err("it holds no certificate (\"-----BEGIN CERTIFICATE-----\")".to_owned());
+    if !certificates.is_empty() {
+        return Ok(certificates);
     }
-    Ok(certificates)
+    Err(if text.is_empty() {
+        "it is empty; put the PEM certificates of the authorities into it".to_owned()
+    } else if text.starts_with(b"\xff\xfe") || text.starts_with(b"\xfe\xff") || text.starts_with(b"-\0") {
+        "it is UTF-16 text; convert it: iconv -f UTF-16 -t ASCII".to_owned()
+    } else if text.starts_with(b"\x30\x82") || text.starts_with(b"\x30\x81") {
+        "it is DER, not PEM; convert it: openssl x509 -inform DER".to_owned()
+    } else if let Some(cure) = foreign_sections(text).iter().find_map(|label| cure_of_section(label)) {
+        format!("it holds no CERTIFICATE; {cure}")
+    } else {
+        "it holds no certificate (\"-----BEGIN CERTIFICATE-----\")".to_owned()
+    })
+}
+
+/// The labels of all other sections of a PEM file (RFC 7468 §2).
+fn foreign_sections(text: &[u8]) -> BTreeSet<String> {
+    let text = String::from_utf8_lossy(text);
+    let labels = text.lines().filter_map(|line| {
+        let label = line.trim().strip_prefix("-----BEGIN ")?.strip_suffix("-----")?;
+        (label != "CERTIFICATE").then(|| label.to_owned())
+    });
+    labels.collect()
+}
+
+fn cure_of_section(label: &str) -> Option<&'static str> {
+    match label {
+        "TRUSTED CERTIFICATE" => Some("it is a form of OpenSSL's own; convert it: openssl x509"),
+        "PKCS7" => Some("it is PKCS #7; convert it: openssl pkcs7 -print_certs"),
+        _ => None,
+    }
 }
 
 /// Why no server can be verified by this root, if so.

@@ -180,11 +180,6 @@ async fn a_ca_file_in_another_form_is_told_with_its_cure() {
             pem.replace("CERTIFICATE", "TRUSTED CERTIFICATE").as_bytes(),
             "convert it: openssl x509",
         ),
-        // A certificate beside it must not hide it.
-        (
-            (pem.clone() + &pem.replace("CERTIFICATE", "TRUSTED CERTIFICATE")).as_bytes(),
-            "convert it: openssl x509",
-        ),
         (
             pem.replace("CERTIFICATE", "PKCS7").as_bytes(),
             "openssl pkcs7 -print_certs",
@@ -201,6 +196,41 @@ async fn a_ca_file_in_another_form_is_told_with_its_cure() {
         assert!(said.contains(wanted), "{wanted}: {said}");
         assert!(!said.contains("Other") && !said.contains("[48"), "{said}");
     }
+}
+
+#[tokio::test]
+async fn what_a_ca_file_holds_beside_its_certificates_is_warned_of_and_does_not_count() {
+    let server = Server::start([vec![Step::Take, pending()]]).await;
+    let pem = std::fs::read_to_string(server.ca_file()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let as_one = |label: &str| pem.replace("CERTIFICATE", label);
+    let others = ["TRUSTED CERTIFICATE", "PKCS7", "PRIVATE KEY", "X509 CRL", "UNHEARD OF"];
+    let all = [
+        as_one(others[0]),
+        pem.clone(),
+        others[1..].iter().copied().map(as_one).collect(),
+    ]
+    .concat();
+    let path = ca_file(&folder, all.as_bytes());
+    let log = Log::start();
+    let client = client_with(&server.base(), &path, FloorClock::new(WallTime::default()));
+    let log = log.text();
+    let warnings = ca_file_warnings(&path);
+    for label in others {
+        let named = |said: &String| said.contains(&format!("\"{label}\"")) && said.contains("passed over");
+        assert_eq!(warnings.iter().filter(|said| named(said)).count(), 1, "{warnings:?}");
+        assert!(log.lines().any(|line| named(&line.to_owned())), "{log}");
+    }
+    assert_eq!(warnings.len(), others.len(), "{warnings:?}");
+    assert!(
+        warnings.iter().any(|said| said.contains("openssl x509")),
+        "{warnings:?}"
+    );
+    assert!(
+        warnings.iter().any(|said| said.contains("openssl pkcs7 -print_certs")),
+        "{warnings:?}"
+    );
+    assert_eq!(client.send(&poll()).await.answer, STILL_PENDING);
 }
 
 #[tokio::test]
