@@ -8,7 +8,7 @@
 //!
 //! No error of this file contains a byte of what was read, and every buffer is wiped.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -22,6 +22,7 @@ use zeroize::{Zeroize, Zeroizing};
 use c2c_auth_core::Secret;
 
 use super::SecretFiles;
+pub(crate) use super::guard::Reader;
 use super::guard::exposed_to_all_but;
 use crate::system::atomic_file::{Disk, PRIVATE};
 
@@ -39,13 +40,13 @@ pub(crate) enum SecretError {
         source: io::Error,
     },
     /// Somebody else owns it.
-    #[error("{}: the file of the {what} belongs to uid {owner}; run: chown {us} {}", path.display(), path.display())]
+    #[error("{}: the file of the {what} belongs to uid {owner}; run: chown {reader} {}", path.display(), path.display())]
     Owner {
         what: &'static str,
         path: PathBuf,
         owner: u32,
         /// Whose it should be.
-        us: u32,
+        reader: u32,
     },
     /// Others can read or change it.
     #[error("{}: others than its owner have access to the file of the {what} (mode {mode:04o}); run: chmod 0600 {}", path.display(), path.display())]
@@ -355,34 +356,13 @@ impl<'a> Place<'a> {
         if !found.is_file() {
             return Err(self.unreadable(path, io::ErrorKind::InvalidInput.into()));
         }
-        let us = rustix::process::geteuid().as_raw();
-        let (what, path) = (self.what, path.to_owned());
         // Root looks at files of the daemon's user, whose directories may belong to it too.
-        let reader = if self.any_owner { found.uid() } else { us };
-        if found.uid() != us && found.uid() != 0 && !self.any_owner {
-            return Err(SecretError::Owner {
-                what,
-                path,
-                owner: found.uid(),
-                us,
-            });
-        }
-        if found.mode() & 0o077 != 0 {
-            return Err(SecretError::Mode {
-                what,
-                path,
-                mode: found.mode() & 0o7777,
-            });
-        }
-        // The file itself is in order.
-        match exposed_to_all_but(&path, reader).first() {
-            Some(first) => Err(SecretError::Place {
-                what,
-                told: first.told(),
-                path,
-            }),
-            None => Ok(()),
-        }
+        let reader = if self.any_owner {
+            Reader::owner_of(&found)
+        } else {
+            Reader::this_process()
+        };
+        guarded(self.what, path, &found, reader)
     }
 
     fn content(&self, path: &Path, file: File) -> Result<Zeroizing<Vec<u8>>, SecretError> {
@@ -403,6 +383,38 @@ impl<'a> Place<'a> {
             });
         }
         Ok(content)
+    }
+}
+
+/// Refuses the file of a secret that others than its reader could read or replace.
+///
+/// # Errors
+/// The fault, with 77.
+pub(crate) fn guarded(what: &'static str, path: &Path, found: &Metadata, reader: Reader) -> Result<(), SecretError> {
+    let path = path.to_owned();
+    if found.uid() != reader.uid {
+        return Err(SecretError::Owner {
+            what,
+            path,
+            owner: found.uid(),
+            reader: reader.uid,
+        });
+    }
+    if found.mode() & 0o077 != 0 {
+        return Err(SecretError::Mode {
+            what,
+            path,
+            mode: found.mode() & 0o7777,
+        });
+    }
+    // The file itself is in order.
+    match exposed_to_all_but(&path, reader).first() {
+        Some(first) => Err(SecretError::Place {
+            what,
+            told: first.told(),
+            path,
+        }),
+        None => Ok(()),
     }
 }
 

@@ -196,7 +196,15 @@ fn whatever_others_may_write_of_the_configuration_is_told_once() {
     {
         allow(&machine, path, good);
         assert_eq!(exposed(&machine, path), [""; 0], "{path}");
+        // The group of root, and this process's own, are as good as their users.
+        allow(&machine, path, good | 0o020);
+        assert_eq!(exposed(&machine, path), [""; 0], "{path}");
+        let has_foreign_group = std::os::unix::fs::chown(machine.0.path().join(path), None, Some(65_530)).is_ok();
         for (more, cure) in [(0o020, "chmod g-w"), (0o002, "chmod o-w"), (0o022, "chmod o-w")] {
+            if more == 0o020 && !has_foreign_group {
+                eprintln!("left out: no right to give a file to another group");
+                continue;
+            }
             allow(&machine, path, good | more);
             let told = exposed(&machine, path);
             assert!(told.len() == 1 && told[0].contains(cure), "{path} {more:o}: {told:?}");

@@ -210,6 +210,35 @@ fn a_secret_in_clear_beside_the_sealed_one_is_named() {
 }
 
 #[test]
+fn a_secret_where_others_may_put_another_file_is_a_fault_as_at_a_start() {
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("left out: only root reads secrets");
+        return;
+    }
+    let mut world = World::new();
+    let path = world.write("/data/secrets/client-secret", "made-up-secret");
+    let main = "[secrets]\nclient-secret-file = \"/data/secrets/client-secret\"\n";
+    world.write("/etc/c2c-authd/config.toml", main);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+    world.site.service = Some((4242, 4243));
+    std::os::unix::fs::chown(&path, Some(4242), Some(4243)).unwrap();
+    let directory = path.parent().unwrap();
+    for (mode, group, cure) in [
+        (0o755, 4244, ""),
+        (0o775, 0, ""),
+        (0o775, 4243, ""),
+        (0o775, 4244, "chmod g-w"),
+        (0o777, 0, "chmod o-w"),
+    ] {
+        std::os::unix::fs::chown(directory, None, Some(group)).unwrap();
+        fs::set_permissions(directory, fs::Permissions::from_mode(mode)).unwrap();
+        let (verdict, line) = world.verdict("client-secret");
+        assert_eq!(verdict == Verdict::Fail, !cure.is_empty(), "{mode:o} {group}: {line}");
+        assert!(line.contains(cure), "{mode:o} {group}: {line}");
+    }
+}
+
+#[test]
 fn a_state_directory_that_others_can_write_is_a_fault_and_what_was_set_aside_is_told() {
     let world = World::new();
     let aside = world.write("/var/lib/c2c-authd/record.damaged.1", "");

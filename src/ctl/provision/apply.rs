@@ -172,7 +172,7 @@ fn verify(site: &Site, target: &Target, which: Which, plain: &Plain) -> Result<(
     if target.is_sealed() {
         found = Creds(site).open(which.name(), &found)?;
     } else {
-        guarded(site, &path).map_err(Failure::failed)?;
+        guarded(site, which, &path).map_err(Failure::failed)?;
     }
     if found == *plain {
         Ok(())

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use zeroize::Zeroizing;
 
 use super::seal::{Creds, CredsError, Header, Key, header};
-use crate::config::secrets::{parse_client_secret, parse_state_key};
+use crate::config::secrets::{self, Reader, parse_client_secret, parse_state_key};
 use crate::config::{Config, MachineId};
 use crate::ctl::site::Site;
 
@@ -156,7 +156,7 @@ pub(in crate::ctl) fn find(site: &Site, config: Option<&Config>, which: Which) -
     let content = which
         .parse(&plain)
         .map_err(|problem| format!("{}: the {} cannot be used: {problem}", path.display(), which.what()))
-        .and_then(|plain| guarded(site, &path).map(|()| plain));
+        .and_then(|plain| guarded(site, which, &path).map(|()| plain));
     Ok(Some(Found {
         kept: Kept::File { path },
         content,
@@ -241,20 +241,10 @@ fn why_closed(site: &Site, kept: &Kept) -> String {
     format!("Either {}; {AGAIN}", causes.join(", or "))
 }
 
-/// As the daemon will judge a file: its own, and closed to all others.
-pub(super) fn guarded(site: &Site, path: &Path) -> Result<(), String> {
+/// As the daemon will judge a file.
+pub(super) fn guarded(site: &Site, which: Which, path: &Path) -> Result<(), String> {
     let found = fs::metadata(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    let path = path.display();
-    match site.service {
-        // Root may read any file, the daemon only its own.
-        Some((uid, _)) if found.uid() != uid => Err(format!(
-            "{path} belongs to uid {}, but the daemon runs as uid {uid}; run: chown {uid} {path}",
-            found.uid()
-        )),
-        _ if found.mode() & 0o077 != 0 => Err(format!(
-            "{path} can be read or changed by others (mode {:04o}); run: chmod 0600 {path}",
-            found.mode() & 0o7777
-        )),
-        _ => Ok(()),
-    }
+    let service = site.service.map(|(uid, gid)| Reader { uid, gid });
+    let reader = service.unwrap_or_else(|| Reader::owner_of(&found));
+    secrets::guarded(which.what(), path, &found, reader).map_err(|fault| fault.to_string())
 }
