@@ -57,7 +57,7 @@ _c2c_authctl() {
     done
     case $verb in
     '')
-        mapfile -t COMPREPLY < <(compgen -W 'status pair complete cancel unpair token qr watch check provision factory-reset help --bus --version --help' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'status pair complete cancel unpair token reject qr watch check provision factory-reset help --bus --version --help' -- "$cur")
         ;;
     status)
         mapfile -t COMPREPLY < <(compgen -W '--json --bus --version --help' -- "$cur")
@@ -75,7 +75,10 @@ _c2c_authctl() {
         mapfile -t COMPREPLY < <(compgen -W '--yes --bus --version --help' -- "$cur")
         ;;
     token)
-        mapfile -t COMPREPLY < <(compgen -W '--min-validity --bus --version --help' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W '--min-validity --json --bus --version --help' -- "$cur")
+        ;;
+    reject)
+        mapfile -t COMPREPLY < <(compgen -W '--bus --version --help' -- "$cur")
         ;;
     qr)
         mapfile -t COMPREPLY < <(compgen -W '--png --svg --size --static --bus --version --help' -- "$cur")

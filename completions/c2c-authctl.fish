@@ -1,6 +1,6 @@
 # Completes c2c-authctl in fish. Written from the tool's own table by src/ctl/spec/tests.rs.
 
-set --local verbs status pair complete cancel unpair token qr watch check provision factory-reset help
+set --local verbs status pair complete cancel unpair token reject qr watch check provision factory-reset help
 complete --command c2c-authctl --no-files
 complete --command c2c-authctl --long-option bus --exclusive --arguments 'system session' --description "system (default), session, or a D-Bus address"
 complete --command c2c-authctl --long-option version --description "print the version and exit"
@@ -21,6 +21,9 @@ complete --command c2c-authctl --condition "__fish_seen_subcommand_from unpair" 
 
 complete --command c2c-authctl --condition "not __fish_seen_subcommand_from $verbs" --arguments token --description "print an access token: a secret, meant for a pipe"
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from token" --long-option min-validity --exclusive --description "valid for at least D, e.g. 10min"
+complete --command c2c-authctl --condition "__fish_seen_subcommand_from token" --long-option json --description "print JSON"
+
+complete --command c2c-authctl --condition "not __fish_seen_subcommand_from $verbs" --arguments reject --description "tell that the API answered 401 to a token; then ask for one again"
 
 complete --command c2c-authctl --condition "not __fish_seen_subcommand_from $verbs" --arguments qr --description "show the QR code of the pairing in progress"
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from qr" --long-option png --require-parameter --force-files --description "write a PNG file; - is standard output"

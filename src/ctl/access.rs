@@ -34,7 +34,7 @@ impl Caller {
 const fn roles(command: &Command) -> &'static [&'static str] {
     match command {
         Command::Pair { .. } | Command::Complete | Command::Cancel | Command::Unpair { .. } | Command::Qr(_) => &["ui"],
-        Command::Token { .. } => &["uploader"],
+        Command::Token { .. } | Command::Reject { .. } => &["uploader"],
         Command::Status { .. }
         | Command::Watch { .. }
         | Command::Check { .. }

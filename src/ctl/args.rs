@@ -28,6 +28,10 @@ pub(super) enum Command {
     /// In seconds. 0 is the daemon's default.
     Token {
         min_validity: u32,
+        json: bool,
+    },
+    Reject {
+        generation: u64,
     },
     Qr(Qr),
     Watch {
@@ -142,7 +146,10 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Args, lexopt::Error
             Arg::Short('h') => Command::Help,
             Arg::Short('V') => Command::Version,
             Arg::Long(name) => {
-                let known = |options: &'static [Opt]| options.iter().find(|option| option.name == name);
+                let known = |options: &'static [Opt]| {
+                    let named = |option: &&Opt| option.name == name && !option.is_argument();
+                    options.iter().find(named)
+                };
                 let Some(option) = known(GLOBAL).or_else(|| verb.and_then(|verb| known(verb.options))) else {
                     return Err(arg.unexpected());
                 };
@@ -166,7 +173,15 @@ fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Args, lexopt::Error
                 verb = Some(known_verb(&word.to_string_lossy())?);
                 continue;
             }
-            Arg::Value(_) | Arg::Short(_) => return Err(arg.unexpected()),
+            Arg::Value(word) => {
+                let mut options = verb.into_iter().flat_map(|verb| verb.options);
+                match options.find(|option| option.is_argument() && !given.has(option.name)) {
+                    Some(argument) => given.0.push((argument.name, Some(word))),
+                    None => return Err(Arg::Value(word).unexpected()),
+                }
+                continue;
+            }
+            Arg::Short(_) => return Err(arg.unexpected()),
         };
         return Ok(Args { command, bus });
     }
@@ -212,6 +227,13 @@ fn command(verb: &str, given: &Given) -> Result<Command, lexopt::Error> {
         "unpair" => Command::Unpair { yes: given.has("yes") },
         "token" => Command::Token {
             min_validity: given.duration("min-validity")?.map_or(0, seconds),
+            json,
+        },
+        "reject" => Command::Reject {
+            generation: given
+                .value("generation")
+                .ok_or("missing argument: the generation, as token --json tells it")?
+                .parse()?,
         },
         "qr" => Command::Qr(qr(given)?),
         "watch" => Command::Watch { json },

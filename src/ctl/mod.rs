@@ -33,6 +33,7 @@ mod spec;
 mod status;
 mod systemd;
 mod time;
+mod token;
 mod watch;
 
 use access::{Caller, DENIED};
@@ -40,7 +41,7 @@ use args::{Args, Command};
 use c2c_auth_client::proxy;
 use connect::{connect_to_look, connect_warned};
 use exit::{Exit, Failure};
-use output::{note, one_line, print, print_raw, printable, tell, warned};
+use output::{note, one_line, print, printable, tell, warned};
 use site::Site;
 use status::service_failure::ServiceFailure;
 use status::{OnDisk, Status};
@@ -95,7 +96,8 @@ async fn carry_out(args: &Args) -> Result<Exit, Failure> {
         Command::Complete => complete::complete(&connect_warned(bus).await?).await,
         Command::Cancel => cancel(&connect_warned(bus).await?).await,
         Command::Unpair { yes } => unpair(&connect_warned(bus).await?, yes).await,
-        Command::Token { min_validity } => token(&connect_warned(bus).await?, min_validity).await,
+        Command::Token { min_validity, json } => token::token(&connect_warned(bus).await?, min_validity, json).await,
+        Command::Reject { generation } => token::reject(&connect_warned(bus).await?, generation).await,
         Command::Qr(ref wanted) => qr::qr(&connect_warned(bus).await?, wanted).await,
         Command::Watch { json } => watch::watch(bus, json).await,
     }
@@ -174,17 +176,6 @@ fn unpair_question(project: &str) -> String {
         project => one_line(project),
     };
     format!("Unpair this device from {project}? Uploads stop until it is paired again. [y/N]")
-}
-
-async fn token(connection: &Connection, min_validity: u32) -> Result<Exit, Failure> {
-    let (token, _, _) = proxy::tokens(connection).await?.get_access_token(min_validity).await?;
-    if io::stdout().is_terminal() {
-        note("warning: this token is a secret: whoever reads it can upload as this device. It is meant for a pipe.");
-    }
-    let token = zeroize::Zeroizing::new(token);
-    print_raw(&token)?;
-    print_raw("\n")?;
-    Ok(Exit::Ok)
 }
 
 #[cfg(test)]

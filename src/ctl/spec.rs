@@ -29,8 +29,16 @@ pub(super) enum Choice {
     Files,
     Directories,
     Words(&'static [&'static str]),
+    /// The value stands by itself, without the option's name.
+    Argument,
     /// Nothing: only the user knows.
     Nothing,
+}
+
+impl Opt {
+    pub(super) fn is_argument(&self) -> bool {
+        self.value.as_ref().is_some_and(|value| value.kind == Choice::Argument)
+    }
 }
 
 const fn flag(name: &'static str, help: &'static str) -> Opt {
@@ -86,11 +94,19 @@ pub(super) const VERBS: &[Verb] = &[
     Verb {
         name: "token",
         summary: "print an access token: a secret, meant for a pipe",
+        options: &[
+            with("min-validity", "D", Choice::Nothing, "valid for at least D, e.g. 10min"),
+            JSON,
+        ],
+    },
+    Verb {
+        name: "reject",
+        summary: "tell that the API answered 401 to a token; then ask for one again",
         options: &[with(
-            "min-validity",
-            "D",
-            Choice::Nothing,
-            "valid for at least D, e.g. 10min",
+            "generation",
+            "GENERATION",
+            Choice::Argument,
+            "of the token, as token --json tells it",
         )],
     },
     Verb {
@@ -238,6 +254,7 @@ pub(super) fn help() -> String {
 /// As it is typed: `--bus BUS`.
 pub(super) fn typed(option: &Opt) -> String {
     match &option.value {
+        Some(value) if option.is_argument() => value.name.to_owned(),
         Some(value) => format!("--{} {}", option.name, value.name),
         None => format!("--{}", option.name),
     }

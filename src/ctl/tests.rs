@@ -28,11 +28,10 @@ fn every_command_and_option_arrives() {
     assert_eq!(command("complete"), Command::Complete);
     assert_eq!(command("cancel"), Command::Cancel);
     assert_eq!(command("unpair --yes"), Command::Unpair { yes: true });
-    assert_eq!(command("token"), Command::Token { min_validity: 0 });
-    assert_eq!(
-        command("token --min-validity 10min"),
-        Command::Token { min_validity: 600 }
-    );
+    let token = |min_validity, json| Command::Token { min_validity, json };
+    assert_eq!(command("token"), token(0, false));
+    assert_eq!(command("token --min-validity 10min --json"), token(600, true));
+    assert_eq!(command("reject 7"), Command::Reject { generation: 7 });
     let qr = |file, size, fixed| Command::Qr(args::Qr { file, size, fixed });
     assert_eq!(command("qr"), qr(None, None, false));
     assert_eq!(
@@ -88,14 +87,12 @@ fn the_bus_may_be_named_before_and_after_the_command() {
 
 #[test]
 fn less_than_a_second_is_not_rounded_to_the_default() {
-    assert_eq!(
-        command("token --min-validity 500ms"),
-        Command::Token { min_validity: 1 }
-    );
-    assert_eq!(
-        command("token --min-validity 90000000000d"),
-        Command::Token { min_validity: u32::MAX }
-    );
+    let token = |min_validity| Command::Token {
+        min_validity,
+        json: false,
+    };
+    assert_eq!(command("token --min-validity 500ms"), token(1));
+    assert_eq!(command("token --min-validity 90000000000d"), token(u32::MAX));
 }
 
 #[test]
@@ -107,6 +104,11 @@ fn what_is_not_understood_is_refused_with_2_and_named() {
         ("--json status", "--json"),
         ("status pair", "pair"),
         ("token --min-validity soon", "soon"),
+        ("reject", "generation"),
+        ("reject 7 8", "8"),
+        ("reject new", "new"),
+        ("reject -1", "-1"),
+        ("reject --generation 7", "--generation"),
         ("token --min-validity", "--min-validity"),
         ("--bus sesion status", "sesion"),
         ("qr --png a --svg b", "--svg"),
@@ -200,6 +202,7 @@ fn example(option: &spec::Opt) -> Option<&'static str> {
         "N" => "300",
         "KEY" => "host",
         "ID" => "SN-1",
+        "GENERATION" => "7",
         "BUS" => "session",
         other => panic!("no example for {other}"),
     })
@@ -208,6 +211,15 @@ fn example(option: &spec::Opt) -> Option<&'static str> {
 /// The table that help, completions and man pages are held against is the one that is obeyed.
 #[test]
 fn every_option_of_the_table_is_taken_by_its_command_and_no_other() {
+    // With its argument, which it needs.
+    let bare = |verb: &spec::Verb| {
+        let argument = if verb.options.iter().any(spec::Opt::is_argument) {
+            " 7"
+        } else {
+            ""
+        };
+        format!("{}{argument}", verb.name)
+    };
     let line = |verb: &str, option: &spec::Opt| {
         let mut line = format!("{verb} --{}", option.name);
         if let Some(value) = example(option) {
@@ -222,13 +234,14 @@ fn every_option_of_the_table_is_taken_by_its_command_and_no_other() {
     };
     // Behind "help" nothing is read.
     for verb in spec::VERBS.iter().filter(|verb| verb.name != "help") {
-        assert_ne!(command(verb.name), Command::Help, "{}", verb.name);
-        for option in verb.options {
-            assert_ne!(command(&line(verb.name, option)), command(verb.name), "{}", option.name);
+        let bare = bare(verb);
+        assert_ne!(command(&bare), Command::Help, "{bare}");
+        for option in verb.options.iter().filter(|option| !option.is_argument()) {
+            assert_ne!(command(&line(&bare, option)), command(&bare), "{}", option.name);
         }
         let foreign = spec::VERBS.iter().flat_map(|other| other.options);
         for option in foreign.filter(|option| verb.options.iter().all(|own| own.name != option.name)) {
-            let failure = parse(&line(verb.name, option)).unwrap_err();
+            let failure = parse(&line(&bare, option)).unwrap_err();
             assert_eq!(failure.exit, Exit::Usage, "{} {}", verb.name, option.name);
         }
     }

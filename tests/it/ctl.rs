@@ -4,6 +4,7 @@
 mod onlooker;
 mod refused;
 mod terminal;
+mod tokens;
 mod verdicts;
 
 use std::fs;

@@ -15,7 +15,7 @@ use super::*;
 fn with_values() -> Vec<&'static Opt> {
     let all = GLOBAL.iter().chain(VERBS.iter().flat_map(|verb| verb.options));
     let mut found: Vec<&Opt> = Vec::new();
-    for option in all.filter(|option| option.value.is_some()) {
+    for option in all.filter(|option| option.value.is_some() && !option.is_argument()) {
         if !found.iter().any(|known| known.name == option.name) {
             found.push(option);
         }
@@ -26,6 +26,7 @@ fn with_values() -> Vec<&'static Opt> {
 fn names(options: &[Opt]) -> String {
     options
         .iter()
+        .filter(|option| !option.is_argument())
         .map(|option| format!("--{}", option.name))
         .collect::<Vec<_>>()
         .join(" ")
@@ -42,7 +43,7 @@ fn bash() -> String {
             Choice::Files => "mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")".to_owned(),
             Choice::Directories => "mapfile -t COMPREPLY < <(compgen -d -- \"$cur\")".to_owned(),
             Choice::Words(words) => format!("mapfile -t COMPREPLY < <(compgen -W '{}' -- \"$cur\")", words.join(" ")),
-            Choice::Nothing => ":".to_owned(),
+            Choice::Nothing | Choice::Argument => ":".to_owned(),
         };
         let _ = write!(
             out,
@@ -83,11 +84,15 @@ fn zsh() -> String {
                 Choice::Files => "_files".to_owned(),
                 Choice::Directories => "_files -/".to_owned(),
                 Choice::Words(words) => format!("({})", words.join(" ")),
-                Choice::Nothing => " ".to_owned(),
+                Choice::Nothing | Choice::Argument => " ".to_owned(),
             };
             format!(":{}:{action}", value.name)
         });
-        format!("'--{}[{help}]{value}'", option.name)
+        if option.is_argument() {
+            format!("'1{value}'")
+        } else {
+            format!("'--{}[{help}]{value}'", option.name)
+        }
     };
     let mut out = String::from(
         "#compdef c2c-authctl\n# Completes c2c-authctl in zsh. Written from the tool's own table by src/ctl/spec/tests.rs.\n\n\
@@ -127,7 +132,7 @@ fn fish() -> String {
                 Choice::Files => " --require-parameter --force-files".to_owned(),
                 Choice::Directories => " --exclusive --arguments '(__fish_complete_directories)'".to_owned(),
                 Choice::Words(words) => format!(" --exclusive --arguments '{}'", words.join(" ")),
-                Choice::Nothing => " --exclusive".to_owned(),
+                Choice::Nothing | Choice::Argument => " --exclusive".to_owned(),
             });
         format!(
             "--long-option {}{value} --description \"{}\"",
@@ -151,7 +156,7 @@ fn fish() -> String {
              \"{}\"\n",
             verb.name, verb.summary
         );
-        for option in verb.options {
+        for option in verb.options.iter().filter(|option| !option.is_argument()) {
             let _ = writeln!(
                 out,
                 "complete --command c2c-authctl --condition \"__fish_seen_subcommand_from {}\" {}",
@@ -239,6 +244,7 @@ fn the_man_page_has_every_command_option_and_exit_code() {
         let item = item.unwrap_or_else(|| panic!("{} has no item, or not in the order of the help", verb.name));
         for option in verb.options {
             let named = match &option.value {
+                Some(value) if option.is_argument() => format!("Ar {}", value.name),
                 Some(value) => format!("Fl -{} Ar {}", option.name, value.name),
                 None => format!("Fl -{}", option.name),
             };
