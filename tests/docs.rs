@@ -140,9 +140,77 @@ fn what_is_no_link_and_no_test_is_not_taken_for_one() {
     );
 }
 
+/// The words of a property, as the contract lists them.
+fn words_of(property: &str) -> Vec<String> {
+    let contract = read("dbus/org.cameratocloud.Auth1.xml");
+    let (_, rest) = contract
+        .split_once(&format!("      {property}: "))
+        .expect("the contract has the property");
+    let comment = rest.split("-->").next().unwrap_or_default();
+    let is_word = |line: &&str| line.starts_with("        ") && !line.starts_with("         ");
+    let words = comment.lines().filter(is_word);
+    words
+        .filter_map(|line| line.split_whitespace().next().map(str::to_owned))
+        .collect()
+}
+
+#[test]
+fn every_state_and_reason_has_words_for_a_screen() {
+    let words: serde_json::Value = serde_json::from_str(&read("examples/ui/words.json")).expect("JSON");
+    let (states, reasons) = (words_of("PairingState"), words_of("PairingReason"));
+    assert!(states.len() >= 5 && reasons.len() > 20, "{states:?} {reasons:?}");
+    let given = words.as_object().expect("states");
+    assert_eq!(
+        given.keys().collect::<BTreeSet<_>>(),
+        states.iter().collect::<BTreeSet<_>>()
+    );
+    for reason in &reasons {
+        assert!(
+            given.values().any(|state| !state[reason].is_null()),
+            "no state has words for {reason}"
+        );
+    }
+    let page = read("docs/ui.md");
+    for (state, rows) in given {
+        // The row for all others makes it complete.
+        assert!(
+            rows["*"].is_object(),
+            "{state} has no words for a reason of a newer daemon"
+        );
+        for (reason, row) in rows.as_object().expect("reasons") {
+            let known = reasons.contains(reason) || matches!(reason.as_str(), "*" | "Paused");
+            assert!(known, "{state}: there is no reason {reason}");
+            for language in ["en", "de"] {
+                for (part, longest) in [("title", 24), ("text", 60)] {
+                    let told = row[language][part].as_str().unwrap_or_default();
+                    let length = told.chars().count();
+                    assert!(
+                        (1..=longest).contains(&length),
+                        "{state} {reason} {language} {part}: {length}"
+                    );
+                }
+            }
+            let buttons: Vec<_> = row["buttons"]
+                .as_array()
+                .expect("buttons")
+                .iter()
+                .filter_map(|b| b.as_str())
+                .collect();
+            let en = |part: &str| row["en"][part].as_str().unwrap_or_default().to_owned();
+            let line = format!(
+                "| `{state}` | `{reason}` | {} | {} | {} |",
+                en("title"),
+                en("text"),
+                buttons.join(", ")
+            );
+            assert!(page.contains(&line), "docs/ui.md does not have: {line}");
+        }
+    }
+}
+
 #[test]
 fn each_example_for_callers_is_short() {
-    let examples = ["client/examples/uploader.rs"];
+    let examples = ["client/examples/uploader.rs", "examples/pair.py", "examples/pair.c"];
     for example in examples {
         let lines = read(example).lines().count();
         assert!(lines <= 60, "{example} has {lines} lines, more than 60");

@@ -1,0 +1,144 @@
+"""A bus of its own, and a stand-in for the daemon on it."""
+
+import asyncio
+import subprocess
+import tempfile
+
+from dbus_fast import DBusError, NameFlag, Variant
+from dbus_fast.aio import MessageBus
+from dbus_fast.service import PropertyAccess, ServiceInterface, dbus_property, method, signal
+
+from c2c_auth import NAME, PATH, Connection, connect
+
+CONFIGURATION = """<busconfig><type>session</type><listen>unix:tmpdir=/tmp</listen><auth>EXTERNAL</auth>
+<policy context="default"><allow send_destination="*"/><allow receive_sender="*"/><allow own="*"/></policy></busconfig>"""
+
+
+class Tokens(ServiceInterface):
+    def __init__(self) -> None:
+        super().__init__(f"{NAME}.Tokens")
+        self.error: str | None = None
+        self.generation = 7
+        self.calls: list[str] = []
+
+    @method()
+    async def GetAccessToken(self, min_validity: "u") -> "sut":
+        self.calls.append("GetAccessToken")
+        if self.error:
+            raise DBusError(self.error, "refused")
+        return ["token", 60, self.generation]
+
+    @method()
+    async def RejectAccessToken(self, generation: "t"):
+        self.calls.append("RejectAccessToken")
+
+    @signal()
+    def AccessTokenChanged(self) -> "t":
+        return self.generation
+
+
+class Pairing(ServiceInterface):
+    def __init__(self) -> None:
+        super().__init__(f"{NAME}.Pairing")
+        self.state, self.reason, self.code = "unpaired", "never-paired", "123456"
+        self.error: str | None = None
+        self.calls: list[str] = []
+
+    @method()
+    def StartPairing(self, options: "a{sv}") -> "a{sv}":
+        self.calls.append("StartPairing")
+        if self.error:
+            raise DBusError(self.error, "refused")
+        self.becomes("requesting-code", "none")
+        return {}
+
+    @method()
+    def GetPairingCode(self) -> "a{sv}":
+        return {
+            "user-code": Variant("s", self.code), "verification-uri": Variant("s", "https://example.com/pair"),
+            "device-name": Variant("s", "Cam"), "expires-in": Variant("u", 120), "code-id": Variant("t", 1),
+        }
+
+    @method()
+    def CancelPairing(self):
+        self.calls.append("CancelPairing")
+
+    @signal()
+    def PairingStateChanged(self) -> "ss":
+        return [self.state, self.reason]
+
+    @dbus_property(access=PropertyAccess.READ)
+    def PairingState(self) -> "s":
+        return self.state
+
+    @dbus_property(access=PropertyAccess.READ)
+    def PairingReason(self) -> "s":
+        return self.reason
+
+    def becomes(self, state: str, reason: str) -> None:
+        self.state, self.reason = state, reason
+        self.PairingStateChanged()
+
+
+class Device(ServiceInterface):
+    def __init__(self) -> None:
+        super().__init__(f"{NAME}.Device")
+        self.project = ""
+
+    @dbus_property(access=PropertyAccess.READ)
+    def ProjectName(self) -> "s":
+        return self.project
+
+    def knows(self, project: str) -> None:
+        self.project = project
+        self.emit_properties_changed({"ProjectName": project})
+
+
+class World:
+    """`async with World() as world`."""
+
+    async def __aenter__(self) -> "World":
+        with tempfile.NamedTemporaryFile("w", suffix=".conf") as configuration:
+            configuration.write(CONFIGURATION)
+            configuration.flush()
+            self._bus = subprocess.Popen(
+                ["dbus-daemon", "--nofork", "--print-address", f"--config-file={configuration.name}"],
+                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+            )
+            self.address = self._bus.stdout.readline().strip()
+        self._connections: list[Connection] = []
+        self.tokens, self.pairing, self.device = Tokens(), Pairing(), Device()
+        self.daemon = await MessageBus(bus_address=self.address).connect()
+        for interface in (self.tokens, self.pairing, self.device):
+            self.daemon.export(PATH, interface)
+        await self.come_back()
+        return self
+
+    async def __aexit__(self, *_) -> None:
+        for bus in (self.daemon, *(connection.bus for connection in self._connections)):
+            if bus.connected:
+                bus.disconnect()
+        self.stop()
+
+    def stop(self) -> None:
+        self._bus.kill()
+        self._bus.wait()
+        self._bus.stdout.close()
+
+    async def connect(self) -> Connection:
+        connection = await connect(self.address)
+        self._connections.append(connection)
+        return connection
+
+    async def leave(self) -> None:
+        await self.daemon.release_name(NAME)
+
+    async def come_back(self) -> None:
+        await self.daemon.request_name(NAME, NameFlag.DO_NOT_QUEUE)
+
+
+async def until(condition, limit: float = 10) -> None:
+    end = asyncio.get_running_loop().time() + limit
+    while not condition():
+        assert asyncio.get_running_loop().time() < end, "it never came"
+        await asyncio.sleep(0.01)
