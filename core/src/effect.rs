@@ -64,6 +64,9 @@ pub enum Request {
         on: OpId,
         /// The token to spend.
         token: RefreshToken,
+        /// The answer is waited for no longer than this, so that another send fits into the time in
+        /// which the server takes the token again. `None`: as long as any answer may take.
+        patience: Option<Duration>,
     },
     /// RFC 7009 §2.1.
     Revoke(Revocable),

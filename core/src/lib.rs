@@ -121,7 +121,7 @@ pub use event::{
     RedirectOutcome, RefreshAnswer, RevokeAnswer, TokenGrant, TokenKind, Unusable,
 };
 pub use op::{CallId, OpId};
-pub use policy::{GrantKind, Policy, Provisioning, RefreshMode, SERVER_IS_DONE};
+pub use policy::{GrantKind, Policy, Provisioning, RefreshMode, ReuseWindow, SERVER_IS_DONE};
 pub use record::{
     Body, Code, FlowRecord, IntentMark, Kept, Loaded, MAX_REVOCATIONS, PairingRecord, PendingRevocation, Record,
     Revocable, Stamp, Stored, TokenPair,

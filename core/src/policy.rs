@@ -21,8 +21,11 @@ pub struct Policy {
     pub refresh_at_percent: u8,
     /// The life that a caller gets which names no `min-validity`.
     pub min_validity: Duration,
-    /// How long after a send without an answer the same refresh token may be sent again.
+    /// How long after a send without an answer the same refresh token may be sent again, where the
+    /// server takes no used one again. At least [`SERVER_IS_DONE`].
     pub replay_after: Duration,
+    /// How long the server takes a used refresh token again.
+    pub reuse_window: ReuseWindow,
     /// How long a pairing flow lasts unless its caller says otherwise (60 s – 24 h).
     pub give_up_after: Duration,
     /// How often to report presence, if at all.
@@ -42,6 +45,20 @@ pub enum GrantKind {
     Device,
     /// RFC 6749 §4.1: a browser goes and comes back with a code.
     Code,
+}
+
+/// How long a server takes a refresh token again after its first use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReuseWindow {
+    /// This long. Zero: not at all.
+    For(Duration),
+    /// For good.
+    Any,
+}
+
+impl ReuseWindow {
+    /// Each refresh token works once.
+    pub const NONE: Self = Self::For(Duration::ZERO);
 }
 
 /// When to refresh.

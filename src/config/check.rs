@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use c2c_auth_core::RefreshMode;
+use c2c_auth_core::{RefreshMode, ReuseWindow};
 
 use super::value::{Word as _, duration_text};
 use super::{Config, Principals, Provider};
@@ -77,6 +77,13 @@ impl Config {
             row("refresh", &refresh),
             row("min-validity", &duration_text(policy.min_validity)),
             row("replay-after", &duration_text(policy.replay_after)),
+            row(
+                "reuse-window",
+                &match policy.reuse_window {
+                    ReuseWindow::For(window) => duration_text(window),
+                    ReuseWindow::Any => "any".to_owned(),
+                },
+            ),
             row("give-up-after", &duration_text(policy.give_up_after)),
             row(
                 "heartbeat",

@@ -21,7 +21,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::oauth::ProviderSettings;
-use c2c_auth_core::{GrantKind, Policy, RefreshMode};
+use c2c_auth_core::{GrantKind, Policy, RefreshMode, ReuseWindow};
 
 pub(crate) mod accounts;
 mod check;
@@ -126,6 +126,7 @@ struct RefreshSettings {
     at_percent: u8,
     min_validity: Duration,
     replay_after: Duration,
+    reuse_window: ReuseWindow,
 }
 
 impl Config {
@@ -142,6 +143,7 @@ impl Config {
             refresh_at_percent: self.refresh.at_percent,
             min_validity: self.refresh.min_validity,
             replay_after: self.refresh.replay_after,
+            reuse_window: self.refresh.reuse_window,
             give_up_after: self.give_up_after,
             heartbeat: self.heartbeat,
             refresh_token_life: self.provider.refresh_token_life,

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::value::{
     AbsolutePath, Between, ClientId, ClientIdFrom, DeadWord, Heartbeat, Kind, OauthClientId, Percent, Principal,
-    Refresh, Scope, UriPath, Version, VersionFrom,
+    Refresh, ReplayAfter, Reuse, Scope, UriPath, Version, VersionFrom,
 };
 use crate::oauth::{BaseUri, ClientAuth, Encoding, Endpoint, Issuer, Quirks, RedirectUri};
 
@@ -73,7 +73,8 @@ section!(RefreshKeys {
     policy: Refresh,
     at: Percent,
     min_validity: Between<0, 3_600>,
-    replay_after: Between<1, 3_600>,
+    replay_after: ReplayAfter,
+    reuse_window: Reuse,
 });
 
 section!(Pairing { give_up_after: Between<60, 86_400>, });

@@ -9,11 +9,11 @@ use super::layer::Layer;
 use super::provider::{Provider, provider, wrong_kind};
 use super::raw::{self, Raw};
 use super::value::{
-    Between, ClientId, Heartbeat, Kind, Percent, Principal, Refresh, VersionFrom, duration_text, is_bare_mac,
+    Between, ClientId, Heartbeat, Kind, Percent, Principal, Refresh, ReplayAfter, Reuse, VersionFrom, is_bare_mac,
 };
 use super::{Access, Config, Device, Principals, RefreshSettings, SecretFiles, State, Tls};
 use crate::oauth::ProviderSettings;
-use c2c_auth_core::{RefreshMode, SERVER_IS_DONE};
+use c2c_auth_core::{RefreshMode, ReuseWindow, SERVER_IS_DONE};
 
 /// Lays the files over each other, the last on top, and decides.
 pub(super) fn resolve(layers: Vec<Layer>, system: &System) -> Result<Config, ConfigError> {
@@ -29,7 +29,7 @@ pub(super) fn resolve(layers: Vec<Layer>, system: &System) -> Result<Config, Con
     let device = device(raw.device, &provider, &places, system, &mut warnings)?;
     let heartbeat = heartbeat(raw.heartbeat.interval, &provider, &places)?;
     let secrets = secrets(raw.secrets, &places)?;
-    let refresh = refresh(&raw.refresh, &mut warnings);
+    let refresh = refresh(&raw.refresh, &provider, &places)?;
     let access = Access {
         ui: principals(raw.access.ui, "ui", "c2c-ui", &*system.accounts, &mut warnings),
         uploader: principals(
@@ -256,21 +256,20 @@ fn secrets(raw: raw::Secrets, places: &Places) -> Result<SecretFiles, ConfigErro
     })
 }
 
-fn refresh(raw: &raw::RefreshKeys, warnings: &mut Vec<String>) -> RefreshSettings {
-    let replay_after = raw.replay_after.map_or(SERVER_IS_DONE, |Between(time)| time);
-    if replay_after < SERVER_IS_DONE {
-        warnings.push(format!(
-            "refresh.replay-after: \"{}\" is shorter than \"{}\"; while the server may still be at work on a refresh, sending it again can cost the pairing",
-            duration_text(replay_after),
-            duration_text(SERVER_IS_DONE),
-        ));
+fn refresh(raw: &raw::RefreshKeys, provider: &Provider, places: &Places) -> Result<RefreshSettings, ConfigError> {
+    let reuse_window = raw.reuse_window.map_or(ReuseWindow::NONE, |Reuse(window)| window);
+    if reuse_window != ReuseWindow::NONE && matches!(provider.settings, ProviderSettings::FrameioC2c(_)) {
+        // Frame.io takes none again, and a resend in haste would cost the pairing.
+        let why = wrong_kind(&[Kind::OauthDevice, Kind::OauthCode], Kind::FrameioC2c);
+        return Err(places.bad("refresh.reuse-window", why));
     }
-    RefreshSettings {
+    Ok(RefreshSettings {
         mode: raw.policy.map_or(RefreshMode::Eager, |Refresh(mode)| mode),
         at_percent: raw.at.map_or(75, |Percent(at)| at),
         min_validity: raw.min_validity.map_or(Duration::from_secs(60), |Between(time)| time),
-        replay_after,
-    }
+        replay_after: raw.replay_after.map_or(SERVER_IS_DONE, |ReplayAfter(time)| time),
+        reuse_window,
+    })
 }
 
 /// A name that is not known is no fault of the file: a board without an uploader has no group for

@@ -12,7 +12,7 @@ use std::time::Duration;
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
 use crate::oauth::{BaseUri, ClientAuth, Encoding, Endpoint, Issuer, Quirks, RedirectUri};
-use c2c_auth_core::RefreshMode;
+use c2c_auth_core::{RefreshMode, ReuseWindow, SERVER_IS_DONE};
 
 mod access;
 mod device;
@@ -98,6 +98,42 @@ impl Text for Heartbeat {
         let Between(interval) = Between::<60, 300>::read(text)
             .map_err(|why| format!("{why}, or be \"off\" to leave presence to the uploader"))?;
         Ok(Self(Some(interval)))
+    }
+}
+
+/// `[refresh] replay-after`: no server is at work on a refresh for longer than the least value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ReplayAfter(pub(super) Duration);
+
+impl Text for ReplayAfter {
+    const EXPECTED: &'static str = "a duration in quotation marks, such as \"40s\" or \"10min\"";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let read = Between::<{ SERVER_IS_DONE.as_secs() }, 3_600>::read(text);
+        let cure = |why| match duration(text) {
+            Ok(time) if time < SERVER_IS_DONE => {
+                format!("{why}; for a server that takes a used refresh token again, write refresh.reuse-window instead")
+            }
+            Ok(_) | Err(_) => why,
+        };
+        read.map(|Between(time)| Self(time)).map_err(cure)
+    }
+}
+
+/// `[refresh] reuse-window`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Reuse(pub(super) ReuseWindow);
+
+impl Text for Reuse {
+    const EXPECTED: &'static str = "a duration in quotation marks, such as \"30s\", or \"any\"";
+
+    fn read(text: &str) -> Result<Self, String> {
+        if text == "any" {
+            return Ok(Self(ReuseWindow::Any));
+        }
+        let Between(window) = Between::<0, 3_600>::read(text)
+            .map_err(|why| format!("{why}, or be \"any\" where the server always takes it again"))?;
+        Ok(Self(ReuseWindow::For(window)))
     }
 }
 
@@ -188,6 +224,8 @@ impl Text for AbsolutePath {
 
 deserialize_text!(
     Heartbeat,
+    ReplayAfter,
+    Reuse,
     Percent,
     Refresh,
     ClientId,

@@ -198,9 +198,9 @@ impl EffectRunner {
                     ..Completed::new(Kind::Prepare, outcome)
                 }
             }),
-            Request::Refresh { on, token } => match self.prepared.remove(&on) {
+            Request::Refresh { on, token, patience } => match self.prepared.remove(&on) {
                 Some(connection) => self.in_flight.start(op, OnCancel::Finish, async move {
-                    Completed::new(Kind::Refresh, client.refresh(connection, &token).await)
+                    Completed::new(Kind::Refresh, client.refresh(connection, &token, patience).await)
                 }),
                 None => self.in_flight.start(op, OnCancel::Finish, async { unsent() }),
             },

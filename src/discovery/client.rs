@@ -93,8 +93,8 @@ impl Client {
     }
 
     // As [`transport::Client::refresh`].
-    pub(crate) async fn refresh(&self, on: Connection, token: &RefreshToken) -> Outcome {
-        let outcome = self.http.with(self.provider()).refresh(on, token).await;
+    pub(crate) async fn refresh(&self, on: Connection, token: &RefreshToken, patience: Option<Duration>) -> Outcome {
+        let outcome = self.http.with(self.provider()).refresh(on, token, patience).await;
         self.note(Kind::Refresh, outcome)
     }
 

@@ -94,7 +94,10 @@ fn revoke() -> Request {
 async fn refreshes(client: &Client) -> Answer {
     let prepared = client.prepare().await;
     assert_eq!(prepared.outcome.answer, READY);
-    client.refresh(prepared.connection.unwrap(), &token()).await.answer
+    client
+        .refresh(prepared.connection.unwrap(), &token(), None)
+        .await
+        .answer
 }
 
 fn is_granted(answer: &Answer) -> bool {
@@ -237,7 +240,7 @@ async fn a_refresh_whose_endpoint_is_not_known_any_more_was_not_sent() {
     let on = client.prepare().await.connection.unwrap();
     client.discovery().forget();
     assert_eq!(
-        client.refresh(on, &token()).await.answer,
+        client.refresh(on, &token(), None).await.answer,
         refresh_failed(FaultKind::Offline),
         "a refusal would count as a send"
     );

@@ -183,15 +183,17 @@ impl Client {
 
     /// Spends a refresh token on exactly this connection, once. If it turns out dead before the
     /// first byte, the fault is
-    /// [`FaultKind::Offline`]: nothing was sent.
+    /// [`FaultKind::Offline`]: nothing was sent. `patience`: as in [`Request::Refresh`].
     ///
     /// Meant to be spawned: whoever drops this future in flight has an ambiguous refresh.
-    pub(crate) async fn refresh(&self, on: Connection, token: &RefreshToken) -> Outcome {
+    pub(crate) async fn refresh(&self, on: Connection, token: &RefreshToken, patience: Option<Duration>) -> Outcome {
         match self.provider.refresh(token, entropy()) {
             // The server has moved since the connection was made.
             Some(request) if request.origin != *on.origin() => broken(Kind::Refresh, FaultKind::Offline.into()),
             Some(request) => {
-                let ended = self.exchange(Kind::Refresh, on, request).await;
+                let limit = Kind::Refresh.limit();
+                let deadline = Instant::now() + patience.map_or(limit, |patience| patience.min(limit));
+                let ended = self.traced(on, request, deadline).await;
                 self.judge(Kind::Refresh, &[token.secret()], ended)
             }
             None => self.unsendable(Kind::Refresh),

@@ -113,5 +113,8 @@ pub(crate) async fn refresh_against(steps: Vec<Step>) -> Answer {
     let client = client_of(&server);
     let prepared = client.prepare().await;
     assert_eq!(prepared.outcome.answer, READY);
-    client.refresh(prepared.connection.unwrap(), &token()).await.answer
+    client
+        .refresh(prepared.connection.unwrap(), &token(), None)
+        .await
+        .answer
 }

@@ -15,8 +15,9 @@ use crate::standard::{CLIENT, Client, Quirks, Standard};
 use crate::user::User;
 
 /// How long anything may take that is to happen at all, on a machine that is ten times slower than
-/// most.
-pub const LIMIT: Duration = Duration::from_secs(40);
+/// most. After a lost answer the same refresh token is sent again 40 s later, which no
+/// configuration changes.
+pub const LIMIT: Duration = Duration::from_secs(120);
 
 /// How often a process is asked that tells nothing by itself.
 pub const LOOK: Duration = Duration::from_millis(20);

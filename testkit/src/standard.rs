@@ -8,7 +8,7 @@
 mod dialect;
 mod state;
 
-use std::{convert::Infallible, fmt, io, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
+use std::{convert::Infallible, error::Error, fmt, io, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
 
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
@@ -45,6 +45,11 @@ pub struct Quirks {
     /// A refresh gives a new refresh token and ends the old one (RFC 6749 §6). Otherwise the old
     /// one stays.
     pub rotates: bool,
+    /// How long a refresh token is taken again after its first use, if at all. The tokens that it
+    /// brings then replace those that it brought before. A token that is used later ends its grant.
+    pub reuse_window: Option<Duration>,
+    /// The fates of the answers to the next refreshes that are carried out.
+    pub loses: Vec<Loss>,
     /// How it describes itself.
     pub document: Document,
     /// The error with which every refresh is refused, if it is.
@@ -66,6 +71,8 @@ impl Default for Quirks {
             token_life: Some(3600),
             next_life: None,
             rotates: true,
+            reuse_window: None,
+            loses: Vec::new(),
             document: Document::Good,
             refuses_refresh: None,
             declines_with: "access_denied",
@@ -97,6 +104,17 @@ impl Quirks {
             ..Self::default()
         }
     }
+}
+
+/// The fate of an answer that does not arrive whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// The connection ends before it.
+    Before,
+    /// The connection ends within it.
+    Within,
+    /// Nothing comes, and the connection stays.
+    Stall,
 }
 
 /// The document at the place where a server describes itself.
@@ -322,10 +340,13 @@ async fn run(state: Watched<State>, listener: TcpListener, certificates: Arc<Cer
     }
 }
 
-async fn answer(state: Watched<State>, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, hyper::Error> {
+async fn answer(
+    state: Watched<State>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Box<dyn Error + Send + Sync>> {
     let (head, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
-    let (status, body, label) = state.update(|state| {
+    let (status, body, label, lost) = state.update(|state| {
         let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
         let call = Call {
             method: head.method.clone(),
@@ -350,13 +371,20 @@ async fn answer(state: Watched<State>, request: Request<Incoming>) -> Result<Res
         state
             .log
             .push(format!("{} {path} {grant} {status} {error}", head.method));
-        (status, body, state.quirks.label)
+        let renewed = grant == "refresh_token" && status == 200 && !state.quirks.loses.is_empty();
+        let lost = renewed.then(|| state.quirks.loses.remove(0));
+        (status, body, state.quirks.label, lost)
     });
     let text = if body.is_null() {
         String::new()
     } else {
         body.to_string()
     };
+    match lost {
+        Some(Loss::Before) => return Err("the connection is cut".into()),
+        Some(Loss::Stall) => std::future::pending().await,
+        Some(Loss::Within) | None => {}
+    }
     let empty = text.is_empty();
     let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = hyper::StatusCode::from_u16(status).unwrap_or_default();
@@ -366,6 +394,11 @@ async fn answer(state: Watched<State>, request: Request<Incoming>) -> Result<Res
         response
             .headers_mut()
             .insert(name, hyper::header::HeaderValue::from_static(value));
+    }
+    if lost.is_some() {
+        // More than there is: the connection ends where the body does.
+        let longer = hyper::header::HeaderValue::from(1_000_000_u32);
+        response.headers_mut().insert(hyper::header::CONTENT_LENGTH, longer);
     }
     response.headers_mut().extend(
         hyper::header::HeaderValue::try_from(httpdate::fmt_http_date(std::time::SystemTime::now()))

@@ -6,6 +6,7 @@
 mod browser;
 mod presets;
 mod rejections;
+mod reuse;
 mod secrets;
 mod tokens;
 mod way_back;

@@ -419,7 +419,7 @@ async fn a_lost_answer_ends_in_a_sentence_that_says_so() {
     world
         .rig
         .configure(|config| {
-            config.set("refresh", "at", "1%").set("refresh", "replay-after", "1s");
+            config.set("refresh", "at", "1%");
         })
         .unwrap();
     world.server.fault(Endpoint::Refresh, Fault::Cut(Cut::AfterCommit));

@@ -213,8 +213,11 @@ impl Core {
             // Written when the mark was on its way to disk; the POST may have left as late as the
             // crash.
             Some(mark) if mark.boot == self.setup.boot() => mark.at = cx.at(),
-            Some(_) => self.refresh.found_mark(cx.at()),
+            Some(_) => self.refresh.found_mark_of_another_boot(cx.at()),
             None => {}
+        }
+        if pairing.mark.is_some() && !fell_back {
+            self.refresh.found_mark();
         }
         if fell_back {
             if !spilled {

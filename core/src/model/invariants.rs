@@ -84,7 +84,7 @@ pub(super) fn hold_at_effect(moment: &Moment<'_>) -> Result<(), Violation> {
                 shutdown_starts_nothing_new(world);
             }
             match request {
-                Request::Refresh { on, token } => {
+                Request::Refresh { on, token, .. } => {
                     let pair = Pair::of_refresh(token);
                     check! {
                         i9_sends_are_counted_on_disk_first(world, pair);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     Body, BootId, BootTime, DeviceInfo, Generation, GrantId, GrantKind, PairingRecord, Policy, Provisioning, Record,
-    RefreshMode, Stamp, TokenPair, WallTime,
+    RefreshMode, ReuseWindow, Stamp, TokenPair, WallTime,
 };
 
 use super::disk::Restart;
@@ -114,6 +114,7 @@ pub(super) fn eager() -> Policy {
         refresh_at_percent: 75,
         min_validity: Duration::from_mins(1),
         replay_after: REPLAY_AFTER,
+        reuse_window: ReuseWindow::NONE,
         give_up_after: Duration::from_mins(1),
         heartbeat: None,
         refresh_token_life: Duration::from_hours(14 * 24),

@@ -294,6 +294,9 @@ impl Core {
         let stale = !flight.outdated && self.resolve_candidate(cx, Source::StaleCandidate).is_some();
         let credential = self.credential.paired_mut();
         let doubted = doubt_ended && credential.is_some_and(Credential::clear_mark);
+        if doubted {
+            self.refresh.doubt_settled();
+        }
         // A mark on its way to the disk is of the send that follows.
         let marking = self.refresh.is_marking();
         if stale {

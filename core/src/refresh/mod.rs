@@ -6,6 +6,7 @@
 
 mod aging;
 mod limit;
+mod reuse;
 mod schedule;
 mod transaction;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 
 use crate::backoff::Retry;
 use limit::RejectionLimit;
+use reuse::Reuse;
 
 use crate::{BootTime, CallError, Context, Core, Effect, Generation, IntentMark, OpId, TokenPair};
 
@@ -30,6 +32,7 @@ pub(super) struct Refresh {
     inhibited: bool,
     retry: Retry,
     limit: RejectionLimit,
+    reuse: Reuse,
     last_refreshed: Option<BootTime>,
     /// On demand: a caller was served from the advisory window.
     asked: bool,
@@ -151,9 +154,19 @@ impl Refresh {
         self.limit.accepted();
     }
 
-    /// The record holds a mark of another boot.
-    pub(super) const fn found_mark(&mut self, now: BootTime) {
+    /// The record holds a mark, and no newer record was lost.
+    pub(super) const fn found_mark(&mut self) {
+        self.reuse.found_mark();
+    }
+
+    /// The mark in the record is of another boot.
+    pub(super) const fn found_mark_of_another_boot(&mut self, now: BootTime) {
         self.mark_found = now;
+    }
+
+    /// The send that was in doubt was not carried out.
+    pub(super) fn doubt_settled(&mut self) {
+        self.reuse.forget();
     }
 
     /// The pairing is over: failures to refresh it are no matter any more.

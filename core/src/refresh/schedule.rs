@@ -32,6 +32,11 @@ impl Core {
         if !self.refresh.is_idle() || !self.may_refresh() {
             return None;
         }
+        if let (Some(_), Some(at)) = (credential.stored().mark, self.refresh.reuse.next()) {
+            // It has to be in time, so that no pace of retries holds it.
+            let floor = self.disk_floor(waited_for)?;
+            return Some(at.max(self.refresh.retry.not_before()).max(floor));
+        }
         let start = match credential.stored().mark {
             // A probe that is out may settle it without a send. A caller that is short of a token
             // needs the send either way.
@@ -52,20 +57,23 @@ impl Core {
         } else {
             refresh.retry.next()
         };
-        let mut floor = retry.max(spacing.unwrap_or_default());
-        if self.storage.behind() || self.storage.failing().is_some() {
-            // No connection for a mark that cannot be written: the disk is tried first, and nothing
-            // else until it answers.
-            if self.storage.tries_state() {
-                return None;
-            }
-            floor = floor.max(self.rewrite_due(waited_for).unwrap_or_default());
+        Some(retry.max(spacing.unwrap_or_default()).max(self.disk_floor(waited_for)?))
+    }
+
+    /// No connection is made for a mark that cannot be written: the disk is tried first, and
+    /// nothing else until it answers.
+    fn disk_floor(&self, waited_for: bool) -> Option<BootTime> {
+        if !self.storage.behind() && self.storage.failing().is_none() {
+            return Some(BootTime::default());
         }
-        Some(floor)
+        (!self.storage.tries_state()).then(|| self.rewrite_due(waited_for).unwrap_or_default())
     }
 
     /// When a refresh token is sent again whose last send was not answered.
     fn resend_start(&self, mark: IntentMark, waited_for: bool) -> BootTime {
+        if self.refresh.reuse.is_free(self.setup.policy().reuse_window) {
+            return BootTime::default();
+        }
         let early = waited_for || self.refresh.resend_early;
         let doublings = if early { 0 } else { mark.sends.saturating_sub(1) };
         let start = self.resend_after(mark, doublings);
@@ -148,6 +156,7 @@ impl Core {
 
     pub(super) fn refresh_failed(&mut self, cx: &mut Context<'_>, fault: Fault, cause: Cause, waited_for: bool) {
         self.fault(cx, fault.kind);
+        self.refresh.reuse.plan(self.setup.policy().reuse_window, cx.at());
         let (is_unusable, resend) = self.credential.paired().map_or((false, None), |credential| {
             (credential.is_unusable(cx.at()), credential.stored().mark)
         });

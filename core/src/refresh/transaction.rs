@@ -64,6 +64,7 @@ impl Core {
             // A server that asks to wait is heeded as long as nobody is short of a token.
             PrepareAnswer::Busy(fault) => {
                 let short = waited_for
+                    || self.refresh.reuse.next().is_some()
                     || self
                         .credential
                         .paired()
@@ -162,14 +163,24 @@ impl Core {
             .credential
             .paired()
             .and_then(|credential| credential.refresh_token().cloned());
-        let (true, Some(token)) = (self.may_refresh(), token) else {
+        let late = self.refresh.reuse.is_late(cx.at());
+        let (true, Some(token)) = (self.may_refresh() && !late, token) else {
+            self.refresh.reuse.drop_plan();
             self.abandon_refresh(cx, prepared);
             return;
         };
         self.yield_probe(cx);
         self.refresh.resend_early = false;
         self.storage.use_mark();
-        let op = self.request(cx, Request::Refresh { on: prepared, token });
+        let doubted = self.doubted_sends() > 0;
+        let window = self.setup.policy().reuse_window;
+        let request = Request::Refresh {
+            on: prepared,
+            token,
+            patience: self.refresh.reuse.patience(window, cx.at(), doubted),
+        };
+        self.refresh.reuse.sent(doubted);
+        let op = self.request(cx, request);
         let mark = IntentMark { at: cx.at(), ..mark };
         self.refresh.state = State::Sent {
             op,
@@ -233,6 +244,7 @@ impl Core {
     pub(crate) fn refresh_rejected(&mut self, cx: &mut Context<'_>, mark: IntentMark, error: OAuthErrorCode) {
         self.unanswered(mark);
         self.refresh.client_rejected = true;
+        self.refresh.reuse.forget();
         self.fail_with(cx, ErrorWord::ClientRejected);
         cx.log(LogEvent::ClientRejected { error, paired: true });
         let wait = cx.draw(CLIENT_REJECTED_WAIT * 9 / 10, CLIENT_REJECTED_WAIT * 11 / 10);
@@ -249,7 +261,9 @@ impl Core {
     ) {
         if fault.kind.ambiguous() {
             if let Some(credential) = self.credential.paired_mut() {
+                let first = credential.stored().mark.is_none();
                 credential.set_ambiguous(mark);
+                self.refresh.reuse.lost(mark.at, first);
             }
             // The old access token tells whether the server carried it out.
             self.want_probe(cx);
@@ -376,6 +390,7 @@ impl Core {
         self.refresh.retry.reset();
         self.refresh.asked = false;
         self.refresh.resend_early = false;
+        self.refresh.reuse.forget();
         self.refresh.client_rejected = false;
         self.refresh.warnings_given = 0;
         self.forget_probe(cx);

@@ -18,6 +18,7 @@ mod refreshing;
 mod rejecting;
 mod residual;
 mod restarting;
+mod reuse;
 mod serving;
 mod slow_disk;
 mod storing;
@@ -63,6 +64,7 @@ pub(super) fn policy() -> Policy {
         refresh_at_percent: 75,
         min_validity: secs(60),
         replay_after: secs(40),
+        reuse_window: ReuseWindow::NONE,
         give_up_after: secs(600),
         heartbeat: None,
         refresh_token_life: secs(14 * 24 * 3600),

@@ -199,7 +199,7 @@ fn without_a_boot_identity_a_lost_answer_is_sent_again_forty_seconds_after_the_s
     fixture.advance(secs(28_800 * 83 / 100));
     fixture.prepare(PrepareAnswer::Ready);
     for start in 2..7 {
-        fixture = fixture.restart_without_identity(start, secs(2));
+        fixture = fixture.restart_without_identity(policy(), start, secs(2));
         fixture.probed(ProbeAnswer::Rejected);
         fixture.get_token(None);
         fixture.advance(Duration::from_millis(500));

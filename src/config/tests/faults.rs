@@ -57,6 +57,12 @@ fn faults_name_file_line_key_and_cure() {
         "[refresh]\nmin-validity = \"2h\"\n",
         "[refresh]\nmin-validity = \"60\"\n",
         "[refresh]\nreplay-after = \"500ms\"\n",
+        "[refresh]\nreplay-after = \"39s\"\n",
+        "[refresh]\nreplay-after = \"2h\"\n",
+        "[refresh]\nreuse-window = \"30s\"\n",
+        "[refresh]\nreuse-window = \"any\"\n",
+        "[provider]\nkind = \"oauth-device\"\nissuer = \"https://a.example\"\n[refresh]\nreuse-window = \"2h\"\n",
+        "[provider]\nkind = \"oauth-device\"\nissuer = \"https://a.example\"\n[refresh]\nreuse-window = \"always\"\n",
         "[pairing]\ngive-up-after = \"5m\"\n",
         "[pairing]\ngive-up-after = \"2d\"\n",
         "[heartbeat]\ninterval = \"30s\"\n",
@@ -127,14 +133,13 @@ fn control_characters_in_a_key_or_value_do_not_reach_the_terminal() {
 #[test]
 fn warnings_tell_what_is_allowed_but_probably_not_meant() {
     let config = good(
-        "[device]\nclient-id = \"001A2B3C4D5E\"\n[refresh]\nreplay-after = \"39s\"\n[access]\nui = [\"no-such-group-here\"]\nuploader = [\"user:no-such-user-here\"]\n",
+        "[device]\nclient-id = \"001A2B3C4D5E\"\n[access]\nui = [\"no-such-group-here\"]\nuploader = [\"user:no-such-user-here\"]\n",
     );
     let told = config.warnings.join("\n");
-    assert_eq!(config.warnings.len(), 5, "{told}");
+    assert_eq!(config.warnings.len(), 4, "{told}");
     for word in [
         "the version of the operating system",
         "MAC",
-        "refresh.replay-after",
         "no-such-group-here",
         "no-such-user-here",
     ] {

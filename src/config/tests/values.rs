@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use c2c_auth_core::ReuseWindow;
 use proptest::prelude::*;
 
 use super::*;
@@ -71,7 +72,7 @@ directory = "/data"
 policy = "on-demand"
 at = "5%"
 min-validity = "0s"
-replay-after = "1s"
+replay-after = "1h"
 [pairing]
 give-up-after = "1d"
 [heartbeat]
@@ -82,6 +83,22 @@ uploader = [8]
 "#,
     );
     insta::assert_snapshot!(config.check().replace(config.files[0].to_str().unwrap(), "FILE"));
+}
+
+#[test]
+fn a_reuse_window_is_a_time_or_any() {
+    let server = "[provider]\nkind = \"oauth-device\"\nissuer = \"https://a.example\"\n[refresh]\n";
+    for (written, window) in [
+        ("", ReuseWindow::NONE),
+        ("reuse-window = \"0s\"", ReuseWindow::NONE),
+        ("reuse-window = \"30s\"", ReuseWindow::For(Duration::from_secs(30))),
+        ("reuse-window = \"any\"", ReuseWindow::Any),
+    ] {
+        let config = good(&format!("{server}{written}\n"));
+        assert_eq!(config.policy().reuse_window, window);
+        let line = format!("reuse-window        {}\n", written.split('"').nth(1).unwrap_or("0s"));
+        assert!(config.check().contains(&line), "{}", config.check());
+    }
 }
 
 #[test]

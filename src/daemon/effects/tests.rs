@@ -140,7 +140,14 @@ fn snapshot() -> Snapshot {
 
 fn refresh(op: u64, on: u64) -> Effect {
     let token = RefreshToken::new("made-up".to_owned());
-    Effect::Request(OpId(op), Request::Refresh { on: OpId(on), token })
+    Effect::Request(
+        OpId(op),
+        Request::Refresh {
+            on: OpId(on),
+            token,
+            patience: None,
+        },
+    )
 }
 
 fn record(generation: u64) -> Record {

@@ -138,6 +138,7 @@ fn an_error_word_that_repeats_what_was_sent_is_not_named() {
     let request = Request::Refresh {
         on: OpId(1),
         token: token.clone(),
+        patience: None,
     };
     for word in ["canary-refresh-token", "CANARYREFRESH", "no such token: refresh-tok"] {
         let answer = json(503, &format!(r#"{{"error":"{word}"}}"#));

@@ -121,6 +121,7 @@ fn forms_can_be_urlencoded() {
     let refreshed = Request::Refresh {
         on: OpId(1),
         token: RefreshToken::new("R+T".to_owned()),
+        patience: None,
     };
     assert_eq!(
         form(&refreshed),
@@ -174,6 +175,7 @@ fn all_requests() -> [Request; 7] {
         Request::Refresh {
             on: OpId(1),
             token: refresh.clone(),
+            patience: None,
         },
         Request::Revoke(Revocable::Refresh(refresh)),
         Request::Probe(access.clone()),

@@ -56,6 +56,7 @@ fn refresh_request() -> Request {
     Request::Refresh {
         on: OpId(1),
         token: RefreshToken::new("tGzv3JOkF0XG5Qx2TlKWIA".to_owned()),
+        patience: None,
     }
 }
 

@@ -189,7 +189,7 @@ async fn the_refresh_goes_on_the_prepared_connection_and_devices_me_follows_on_i
     let client = client_of(&server);
     let prepared = client.prepare().await;
     assert_eq!(prepared.outcome.answer, READY);
-    let outcome = client.refresh(prepared.connection.unwrap(), &token()).await;
+    let outcome = client.refresh(prepared.connection.unwrap(), &token(), None).await;
     assert!(matches!(outcome.answer, Answer::Refresh(RefreshAnswer::Granted(_))));
     let outcome = client.send(&identify()).await;
     assert!(matches!(outcome.answer, Answer::Probe(ProbeAnswer::Accepted(Some(_)))));
@@ -228,7 +228,7 @@ async fn where_the_server_closes_after_its_proof_a_fresh_handshake_is_proof_enou
     let client = client_of(&server);
     let prepared = client.prepare().await;
     assert_eq!(prepared.outcome.answer, READY);
-    let outcome = client.refresh(prepared.connection.unwrap(), &token()).await;
+    let outcome = client.refresh(prepared.connection.unwrap(), &token(), None).await;
     assert!(matches!(outcome.answer, Answer::Refresh(RefreshAnswer::Granted(_))));
     let requests = server
         .so_far()
@@ -251,7 +251,7 @@ async fn a_busy_server_leaves_a_connection_that_can_be_used() {
             retry_after: Some(Duration::from_secs(7)),
         }))
     );
-    let outcome = client.refresh(prepared.connection.unwrap(), &token()).await;
+    let outcome = client.refresh(prepared.connection.unwrap(), &token(), None).await;
     assert!(matches!(outcome.answer, Answer::Refresh(RefreshAnswer::Granted(_))));
 }
 

@@ -9,7 +9,7 @@ async fn refreshed_after(interim: String) -> Outcome {
     let server = Server::start([script]).await;
     let client = client_of(&server);
     let prepared = client.prepare().await;
-    client.refresh(prepared.connection.unwrap(), &token()).await
+    client.refresh(prepared.connection.unwrap(), &token(), None).await
 }
 
 fn is_granted(outcome: &Outcome) -> bool {

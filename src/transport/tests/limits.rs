@@ -13,20 +13,32 @@ async fn pass(seconds: u64) {
 
 #[tokio::test]
 async fn a_stalled_refresh_outlives_the_servers_own_limit_and_is_then_lost() {
+    for patience in [None, Some(Duration::from_mins(1))] {
+        stalls(patience, 35).await;
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_that_another_is_to_follow_is_given_up_in_time_for_it() {
+    stalls(Some(Duration::from_secs(5)), 5).await;
+}
+
+async fn stalls(patience: Option<Duration>, limit: u64) {
     let mut server = Server::start([vec![Step::Take, healthy(), Step::Take]]).await;
     let client = client_of(&server);
     let prepared = client.prepare().await;
     let connection = prepared.connection.unwrap();
-    let mut refreshing = tokio::spawn(async move { client.refresh(connection, &token()).await });
+    let mut refreshing = tokio::spawn(async move { client.refresh(connection, &token(), patience).await });
     assert_eq!(server.next().await, Seen::Accepted);
     server.next_request().await;
     server.next_request().await;
-    pass(34).await;
+    pass(limit - 1).await;
     let early =
         std::future::poll_fn(|cx| std::task::Poll::Ready(std::pin::Pin::new(&mut refreshing).poll(cx).is_ready()));
     assert!(!early.await);
     tokio::time::advance(Duration::from_secs(1)).await;
     assert_eq!(refreshing.await.unwrap().answer, refresh_failed(FaultKind::Lost));
+    tokio::time::resume();
 }
 
 #[tokio::test]
@@ -39,7 +51,7 @@ async fn nothing_of_a_refresh_that_was_given_up_arrives_any_more() {
     tokio::time::pause();
     let long = RefreshToken::new("r".repeat(32 * 1024));
     assert_eq!(
-        client.refresh(connection, &long).await.answer,
+        client.refresh(connection, &long, None).await.answer,
         refresh_failed(FaultKind::Lost)
     );
     server.go_on();
@@ -131,7 +143,7 @@ async fn an_answer_with_a_pair_is_waited_for_after_a_resume() {
     let connection = client.prepare().await.connection.unwrap();
     let mut refreshing = tokio::spawn({
         let client = client.clone();
-        async move { client.refresh(connection, &token()).await }
+        async move { client.refresh(connection, &token(), None).await }
     });
     assert_eq!(server.next().await, Seen::Accepted);
     server.next_request().await;

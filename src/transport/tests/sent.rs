@@ -12,7 +12,7 @@ async fn a_prepared_connection_that_died_before_the_first_byte_means_nothing_was
         server.next_request().await;
         server.go_on();
         assert_eq!(server.next().await, Seen::Closed);
-        let outcome = client.refresh(prepared.connection.unwrap(), &token()).await;
+        let outcome = client.refresh(prepared.connection.unwrap(), &token(), None).await;
         assert_eq!(outcome.answer, refresh_failed(FaultKind::Offline));
         assert!(server.so_far().is_empty(), "a refresh is never sent anywhere else");
     }
@@ -38,7 +38,7 @@ async fn a_close_that_arrived_while_nobody_looked_is_seen_before_the_refresh_is_
     signal.notify_one();
     // Blocks this thread's runtime too: the close arrives, and no task here can have looked.
     elsewhere.join().unwrap();
-    let outcome = client.refresh(prepared.connection.unwrap(), &token()).await;
+    let outcome = client.refresh(prepared.connection.unwrap(), &token(), None).await;
     assert_eq!(outcome.answer, refresh_failed(FaultKind::Offline));
 }
 
@@ -48,6 +48,7 @@ async fn a_refresh_without_a_connection_is_not_sent() {
     let request = Request::Refresh {
         on: c2c_auth_core::OpId(1),
         token: token(),
+        patience: None,
     };
     let outcome = client_of(&server).send(&request).await;
     assert_eq!(outcome.answer, refresh_failed(FaultKind::Offline));
@@ -135,7 +136,7 @@ async fn a_head_that_is_too_long_is_refused_with_a_reason() {
         let server = Server::start([script]).await;
         let client = client_of(&server);
         let prepared = client.prepare().await;
-        let outcome = client.refresh(prepared.connection.unwrap(), &token()).await;
+        let outcome = client.refresh(prepared.connection.unwrap(), &token(), None).await;
         assert_eq!(
             outcome.answer,
             refresh_failed(FaultKind::Garbled),

@@ -340,7 +340,7 @@ async fn answers(shapes: Vec<(Shape, bool, RefreshToken)>) -> Vec<Outcome> {
     let mut outcomes = Vec::new();
     for (_, _, token) in &shapes {
         let prepared = client.prepare().await;
-        outcomes.push(client.refresh(prepared.connection.unwrap(), token).await);
+        outcomes.push(client.refresh(prepared.connection.unwrap(), token, None).await);
         client.close_idle();
         let seen = server.so_far();
         let posts = seen

@@ -41,7 +41,7 @@ async fn no_secret_reaches_the_log_at_any_level() {
     let server = Server::start([refreshed, lost]).await;
     let client = client_of(&server);
     let prepared = client.prepare().await;
-    let outcome = client.refresh(prepared.connection.unwrap(), &token()).await;
+    let outcome = client.refresh(prepared.connection.unwrap(), &token(), None).await;
     assert!(!format!("{outcome:?}").contains("canary"));
     client.close_idle();
     client.send(&identify()).await;

@@ -1,6 +1,6 @@
 //! The memory of a standard server, and its answers.
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, time::Instant};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
@@ -22,8 +22,8 @@ pub(super) struct State {
     pub(super) codes: BTreeMap<String, Asked>,
     /// Live tokens of either kind, each with its grant.
     pub(super) live: BTreeMap<String, u64>,
-    /// Refresh tokens that were used up, each with its grant.
-    pub(super) retired: BTreeMap<String, u64>,
+    /// Refresh tokens that were used up, each with its grant and when it was used first.
+    pub(super) retired: BTreeMap<String, (u64, Instant)>,
     /// The scope of each grant by code.
     pub(super) scopes: BTreeMap<u64, String>,
     pub(super) grants: u64,
@@ -230,9 +230,16 @@ impl State {
             return refuse(word);
         }
         let token = fields.get("refresh_token").unwrap_or_default();
-        let Some(grant) = self.live.get(token).copied() else {
+        let used = self.retired.get(token).copied();
+        let window = self.quirks.reuse_window;
+        let again = used.filter(|(_, first)| window.is_some_and(|window| first.elapsed() < window));
+        if let Some((grant, _)) = again {
+            // The tokens of its first use give way.
+            self.live.retain(|_, of| *of != grant);
+        }
+        let Some(grant) = self.live.get(token).copied().or(again.map(|(grant, _)| grant)) else {
             // Whoever holds a used token may have stolen it, so its grant ends as well.
-            if let Some(grant) = self.retired.remove(token) {
+            if let Some((grant, _)) = self.retired.remove(token) {
                 self.live.retain(|_, of| *of != grant);
             }
             let (status, word) = self.quirks.dialect.dead();
@@ -249,7 +256,7 @@ impl State {
         }
         if self.quirks.rotates {
             self.live.remove(token);
-            self.retired.insert(token.to_owned(), grant);
+            self.retired.entry(token.to_owned()).or_insert((grant, Instant::now()));
         }
         self.grant(grant, self.quirks.rotates)
     }

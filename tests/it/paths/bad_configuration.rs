@@ -96,7 +96,7 @@ fn an_unknown_section_is_named() {
 fn a_bad_duration_is_named_with_a_good_one() {
     config_ends("refresh", "min-validity", "60 parsecs", &["write for example \"90s\""]);
     config_ends("pairing", "give-up-after", "ten minutes", &["min"]);
-    config_ends("refresh", "replay-after", "0s", &["1"]);
+    config_ends("refresh", "replay-after", "1s", &["40s", "refresh.reuse-window"]);
 }
 
 #[test]

@@ -214,7 +214,6 @@ async fn no_secret_is_where_it_does_not_belong() {
             ..quick()
         },
     );
-    world.set(&[("refresh", "replay-after", "1s")]);
     let recorder = Recorder::start(world.bus.address());
     let spawn = |world: &Harness| {
         let debug = |command: &mut std::process::Command| {

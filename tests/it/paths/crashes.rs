@@ -313,7 +313,7 @@ fn digest(token: &str) -> String {
 }
 
 async fn live(seed: u64, trace: &Mutex<Vec<String>>) -> Tally {
-    let mut world = Harness::c2c(
+    let world = Harness::c2c(
         DAEMON,
         Options {
             interval: Duration::from_secs(1),
@@ -323,7 +323,6 @@ async fn live(seed: u64, trace: &Mutex<Vec<String>>) -> Tally {
             ..Options::default()
         },
     );
-    world.set(&[("refresh", "replay-after", "1s")]);
     let daemon = world.start().await;
     let mut life = Life {
         world,

@@ -17,14 +17,13 @@ const YEAR: i64 = 365 * 24 * 3600;
 
 /// A paired device, before its first refresh.
 pub(crate) async fn paired() -> (Harness, Process, User) {
-    let mut world = Harness::c2c(
+    let world = Harness::c2c(
         DAEMON,
         Options {
             access_life: Duration::from_secs(400),
             ..quick()
         },
     );
-    world.set(&[("refresh", "replay-after", "1s")]);
     let (daemon, user) = world.paired().await;
     (world, daemon, user)
 }

@@ -100,23 +100,17 @@ async fn a_disk_that_fails_at_the_next_start_too_is_told_and_tried_until_it_work
     daemon.wait_output(told, LIMIT).await.unwrap();
 }
 
-/// A device with a young token whose refreshes come when `refresh` makes them due. An unanswered
-/// one is sent again after this.
-async fn paired_with(replay_after: &str) -> (Harness, Process, User) {
-    let mut world = Harness::c2c(
+/// A device with a young token whose refreshes come when `refresh` makes them due.
+async fn paired() -> (Harness, Process, User) {
+    let world = Harness::c2c(
         DAEMON,
         Options {
             access_life: Duration::from_secs(2000),
             ..quick()
         },
     );
-    world.set(&[("refresh", "replay-after", replay_after)]);
     let (daemon, user) = world.paired().await;
     (world, daemon, user)
-}
-
-async fn paired() -> (Harness, Process, User) {
-    paired_with("1s").await
 }
 
 pub(super) async fn refresh(world: &mut Harness, daemon: &Process) {
@@ -197,7 +191,7 @@ fn sends(world: &Harness) -> usize {
 
 #[tokio::test]
 async fn one_damaged_file_after_a_refresh_costs_neither_the_pairing_nor_a_send() {
-    let (mut world, mut daemon, user) = paired_with("40s").await;
+    let (mut world, mut daemon, user) = paired().await;
     refresh(&mut world, &daemon).await;
     user.until_generation(2).await;
     until_safe(&world, LIMIT).await;

@@ -88,7 +88,7 @@ async fn a_refresh_goes_on_the_connection_of_the_address_that_was_proven() {
     tokio::time::advance(Duration::from_millis(3_001)).await;
     let prepared = preparing.await.unwrap();
     assert_eq!(prepared.outcome.answer, READY);
-    let outcome = client.refresh(prepared.connection.unwrap(), &token()).await;
+    let outcome = client.refresh(prepared.connection.unwrap(), &token(), None).await;
     assert!(matches!(outcome.answer, Answer::Refresh(RefreshAnswer::Granted(_))));
     let accepted = server.so_far().iter().filter(|seen| **seen == Seen::Accepted).count();
     assert_eq!(accepted, 1);
@@ -103,7 +103,7 @@ async fn an_address_behind_which_a_request_was_lost_comes_after_the_others() {
     let mut answers = Vec::new();
     for _ in 0..2 {
         let prepared = client.prepare().await;
-        let outcome = client.refresh(prepared.connection.unwrap(), &token()).await;
+        let outcome = client.refresh(prepared.connection.unwrap(), &token(), None).await;
         answers.push(outcome.answer);
         let own = loopback(server.port);
         let other = addresses(&["127.0.0.9:1"])[0];
