@@ -208,6 +208,53 @@ fn every_state_and_reason_has_words_for_a_screen() {
     }
 }
 
+/// Words in code font.
+fn in_code_font(text: &str) -> impl Iterator<Item = &str> {
+    text.lines().flat_map(|line| line.split('`').skip(1).step_by(2))
+}
+
+#[test]
+fn the_integrators_page_names_what_exists() {
+    let page = read("docs/integration.md");
+    let (_, checklist) = page.split_once("## Frame.io's checklist").expect("a checklist");
+    let contract = read("dbus/org.cameratocloud.Auth1.xml");
+    let (mut files, mut members) = (0, 0);
+    for word in in_code_font(checklist) {
+        if let Some((interface, member)) = word.split_once('.').filter(|_| !word.contains('/')) {
+            let (_, rest) = contract
+                .split_once(&format!("<interface name=\"org.cameratocloud.Auth1.{interface}\""))
+                .unwrap_or_else(|| panic!("{word}: no such interface"));
+            let own = rest.split("</interface>").next().unwrap_or_default();
+            assert!(
+                own.contains(&format!(" name=\"{member}\"")),
+                "{word} is not in the contract"
+            );
+            members += 1;
+        } else if word.contains('/') {
+            assert!(root().join(word).is_file(), "{word} is not there");
+            files += 1;
+        }
+    }
+    assert!(files >= 10 && members >= 8, "{files} files, {members} members");
+    // The paths of the table of what persists are those that unit and tool know.
+    let known = [
+        "systemd/c2c-authd.service",
+        "man/c2c-authctl.1",
+        "systemd/c2c-authd.tmpfiles",
+        "docs/packaging.md",
+    ];
+    let known: String = known
+        .map(|file| read(file).replace("%S", "/var/lib").replace("%t", "/run"))
+        .concat();
+    let (_, table) = page.split_once("## What has to persist").expect("a table");
+    let table = table.split("\n## ").next().unwrap_or_default();
+    let paths: Vec<_> = in_code_font(table).filter(|word| word.starts_with('/')).collect();
+    assert!(paths.len() > 6, "{paths:?}");
+    for path in paths {
+        assert!(known.contains(path) || path == "/etc", "nothing else names {path}");
+    }
+}
+
 #[test]
 fn each_example_for_callers_is_short() {
     let examples = ["client/examples/uploader.rs", "examples/pair.py", "examples/pair.c"];
