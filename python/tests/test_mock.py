@@ -1,0 +1,83 @@
+"""The template for python-dbusmock: it has the contract's members, and each of its own methods does what it says."""
+
+import asyncio
+import subprocess
+import sys
+import unittest
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+from c2c_auth import NAME, PATH, TokenError, TokenSource
+
+from fake import World
+
+ROOT = Path(__file__).resolve().parents[2]
+TEMPLATE = ROOT / "python/dbusmock/c2c_auth1.py"
+MOCK = "org.freedesktop.DBus.Mock"
+
+
+def members(xml: str) -> set[tuple[str, ...]]:
+    """Methods with the types of their arguments, properties with their type."""
+    found = set()
+    for interface in ElementTree.fromstring(xml).iter("interface"):
+        if not interface.get("name").startswith(NAME):
+            continue
+        for method in interface.iter("method"):
+            args = [(arg.get("direction", "in"), arg.get("type")) for arg in method.iter("arg")]
+            types = ["".join(kind for way, kind in args if way == wanted) for wanted in ("in", "out")]
+            found.add((interface.get("name"), method.get("name"), *types))
+        found |= {(interface.get("name"), p.get("name"), p.get("type")) for p in interface.iter("property")}
+    return found
+
+
+class TheMock(unittest.IsolatedAsyncioTestCase):
+    async def test_the_mock_has_the_members_of_the_contract_and_does_what_it_is_told(self):
+        async with World() as world:
+            world.daemon.disconnect()
+            mock = subprocess.Popen(
+                [sys.executable, "-m", "dbusmock", "--session", "--template", str(TEMPLATE)],
+                env={"DBUS_SESSION_BUS_ADDRESS": world.address, "PATH": "/usr/bin:/bin"}, stdout=subprocess.DEVNULL,
+            )
+            try:
+                await self.tried(world)
+            finally:
+                mock.terminate()
+                mock.wait()
+
+    async def tried(self, world: World) -> None:
+        user = await world.connect()
+        bus = "org.freedesktop.DBus"
+        for _ in range(500):
+            if (await user.call(bus, "NameHasOwner", "s", NAME, destination=bus, path="/org/freedesktop/DBus"))[0]:
+                break
+            await asyncio.sleep(0.02)
+        contract = members((ROOT / "dbus/org.cameratocloud.Auth1.xml").read_text())
+        own = members((await user.call("org.freedesktop.DBus.Introspectable", "Introspect"))[0])
+        self.assertEqual(own, contract)
+
+        async def state() -> str:
+            return (await user.call("org.freedesktop.DBus.Properties", "Get", "ss", f"{NAME}.Pairing", "PairingState"))[0].value
+
+        source = await TokenSource.on(user)
+        with self.assertRaises(TokenError) as told:
+            await source.token()
+        self.assertEqual(told.exception.row.why, "not-paired")
+        code = (await user.call(f"{NAME}.Pairing", "StartPairing", "a{sv}", {}))[0]
+        self.assertEqual(code["user-code"].value, "123456")
+        self.assertEqual(await state(), "awaiting-user")
+        await user.call(MOCK, "SetState", "ss", "paired", "none")
+        self.assertEqual(await state(), "paired")
+        await user.call(MOCK, "SetProject", "ss", "p-1", "The Feature")
+        await user.call(MOCK, "SetToken", "t", 3)
+        token = await source.token()
+        self.assertEqual((token.access_token, token.generation), ("mock-token-3", 3))
+        await source.rejected(3)
+        await user.call(MOCK, "SetToken", "t", 4)
+        self.assertEqual((await source.token()).generation, 4)
+        await user.call(MOCK, "SetError", "s", f"{NAME}.Error.Offline")
+        with self.assertRaises(TokenError) as told:
+            await source.token()
+        self.assertEqual(told.exception.row.why, "no-token")
+        await user.call(MOCK, "SetError", "s", "")
+        await user.call(MOCK, "SetToken", "t", 5)
+        self.assertEqual((await source.token()).generation, 5)
