@@ -290,11 +290,12 @@ impl Connector {
             Some(rustls::Error::InvalidCertificate(_) | rustls::Error::NoCertificatesPresented) => FaultKind::Untrusted,
             // It answers and refuses: a server that speaks HTTP/2 alone, or no version that we do,
             // or something in between. Nothing else tells a person which.
-            Some(rustls::Error::AlertReceived(_) | rustls::Error::PeerIncompatible(_)) => {
+            Some(rustls::Error::PeerIncompatible(_)) => {
                 tracing::warn!(%address, cause = %error, "TLS is refused");
                 FaultKind::Offline
             }
-            // Not TLS, or cut: a captive portal or a middlebox, and nothing was sent.
+            // An alert, which the entry of the request names. Or not TLS, or cut: a captive portal
+            // or a middlebox, and nothing was sent.
             Some(_) | None => {
                 tracing::debug!(%address, cause = %error, "no TLS");
                 FaultKind::Offline

@@ -1,5 +1,6 @@
 //! The words for an answer that cannot be used.
 
+use super::log::Log;
 use super::*;
 
 async fn why(steps: Vec<Step>) -> String {
@@ -33,12 +34,16 @@ async fn an_answer_that_cannot_be_used_says_why() {
 #[tokio::test]
 async fn a_tls_alert_is_named() {
     let server = Server::start([vec![Step::Alert(40)]]).await;
+    let log = Log::start();
     let outcome = client_of(&server).send(&poll()).await;
     assert_eq!(outcome.answer, poll_failed(FaultKind::Offline));
     assert_eq!(
         outcome.dropped.map(|dropped| dropped.to_string()).as_deref(),
         Some("TLS alert handshake_failure")
     );
+    // The entry of the request says it, so that nothing else need do.
+    let log = log.text();
+    assert!(log.contains("HandshakeFailure") && !log.contains("WARN"), "{log}");
 }
 
 #[tokio::test]
