@@ -254,6 +254,23 @@ fn a_path_that_is_not_plain_is_told_and_not_guessed() {
 }
 
 #[test]
+fn a_line_that_may_name_a_secret_and_cannot_be_read_is_told() {
+    for (line, text) in [
+        (1, "secrets = { client-secret-file = \"/safe/x\" }\n"),
+        (2, "[secrets]\n\"client-secret-file\" = \"/safe/x\"\n"),
+        (2, "[secrets]\nstate-key-file = \"\"\"\n/safe/x\"\"\"\n"),
+        (1, "state = { directory = \"/safe\" }\n"),
+    ] {
+        let said = Machine::new(&[("/etc/c2c-authd/config.toml", text)]).purge();
+        assert!(said.contains(&format!("line {line} of /etc/")), "{text}: {said}");
+        assert_eq!(said.matches("may name").count(), 1, "{text}: {said}");
+    }
+    let none = "# client-secret-file\n[secrets]\ncreate-state-key = true\n";
+    let said = Machine::new(&[("/etc/c2c-authd/config.toml", none)]).purge();
+    assert!(!said.contains("may name"), "{said}");
+}
+
+#[test]
 fn a_name_that_provision_did_not_write_is_left_and_told() {
     let strange = [
         "/etc/passwd",
