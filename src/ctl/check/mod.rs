@@ -11,6 +11,7 @@ use super::output::{one_line, tell};
 use super::site::Site;
 use crate::messages::contract::BusAddress;
 
+mod causes;
 mod local;
 mod secrets;
 mod server;
@@ -20,6 +21,8 @@ mod service;
 #[serde(rename_all = "kebab-case")]
 enum Verdict {
     Ok,
+    /// Not looked at, or explained by a check that failed before.
+    Skip,
     /// It works, and may not for long, or not for all.
     Warn,
     Fail,
@@ -29,6 +32,7 @@ impl Verdict {
     const fn word(self) -> &'static str {
         match self {
             Self::Ok => "ok",
+            Self::Skip => "skip",
             Self::Warn => "warn",
             Self::Fail => "FAIL",
         }
@@ -99,11 +103,10 @@ impl Report {
             let _ = writeln!(out, "{}", finding.line());
         }
         let count = |verdict| self.checks.iter().filter(|finding| finding.verdict == verdict).count();
-        let _ = match (count(Verdict::Fail), count(Verdict::Warn)) {
-            (0, 0) => writeln!(out, "\nAll is well."),
-            (0, warned) => writeln!(out, "\nNothing failed; warnings: {warned}."),
-            (failed, 0) => writeln!(out, "\nFailed: {failed}."),
-            (failed, warned) => writeln!(out, "\nFailed: {failed}; warnings: {warned}."),
+        let _ = match (causes::first(&self.checks), count(Verdict::Warn)) {
+            (Some(first), _) => writeln!(out, "\nFix first: {first}"),
+            (None, 0) => writeln!(out, "\nAll is well."),
+            (None, warned) => writeln!(out, "\nNothing failed; warnings: {warned}."),
         };
         out
     }
@@ -117,15 +120,20 @@ pub(super) async fn check(bus: &BusAddress, json: bool, offline: bool) -> Result
     secrets::secrets(&site, config.as_ref(), &mut found);
     local::state(&site, config.as_ref(), &mut found);
     service::bus_files(&site, config.as_ref(), &mut found);
-    service::unit_and_daemon(&site, bus, &mut found).await;
+    service::unit(&mut found);
     local::clock(&mut found);
-    if let Some(config) = config.filter(|_| !offline) {
-        server::server(&config, &mut found).await;
+    if !offline {
+        match &config {
+            Some(config) => server::server(config, &mut found).await,
+            None => found.push(Finding::new(Verdict::Skip, "server", "see configuration", "")),
+        }
     }
+    // Last: what it reports may be the effect of all else.
+    service::daemon(&site, bus, &mut found).await;
     let report = Report::new(found);
     tell(&report, json, || report.text(), &[])?;
     Ok(match report.verdict {
-        Verdict::Ok | Verdict::Warn => Exit::Ok,
+        Verdict::Ok | Verdict::Skip | Verdict::Warn => Exit::Ok,
         Verdict::Fail => Exit::Failed,
     })
 }

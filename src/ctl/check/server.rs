@@ -11,6 +11,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 use super::Finding;
+use super::causes::unless;
 use crate::config::Config;
 use crate::ctl::time::{now, span, utc};
 use crate::discovery::Client;
@@ -136,7 +137,14 @@ fn judge(
             ("server", told(Reason::ServerError, "Check the network"))
         }
     });
-    found.extend(failed.map(|(check, (what, cure))| Finding::fail(check, what, cure)));
+    if let Some((check, (what, cure))) = failed {
+        let causes: &[_] = if fault == Some(FaultKind::ClockNotSet) {
+            &["clock"]
+        } else {
+            &[]
+        };
+        found.push(unless(found, causes, Finding::fail(check, what, cure)));
+    }
     if let Some(date) = outcome.date {
         found.push(compare(now, date.as_secs()));
     }

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::Finding;
+use super::causes::unless;
 use crate::config::Config;
 use crate::ctl::access::{self, Caller};
 use crate::ctl::args::Command;
@@ -91,7 +92,7 @@ fn policies_in(directory: &std::path::Path) -> Vec<(PathBuf, String)> {
 }
 
 /// Systemd's word first: it tells why nobody answers.
-pub(super) async fn unit_and_daemon(site: &Site, bus: &BusAddress, found: &mut Vec<Finding>) {
+pub(super) fn unit(found: &mut Vec<Finding>) {
     let unit = Unit::read();
     found.push(match &unit {
         None => Finding::warn(
@@ -101,6 +102,9 @@ pub(super) async fn unit_and_daemon(site: &Site, bus: &BusAddress, found: &mut V
         ),
         Some(unit) => judge(unit),
     });
+}
+
+pub(super) async fn daemon(site: &Site, bus: &BusAddress, found: &mut Vec<Finding>) {
     let status = match connect_to_look(bus).await {
         Ok((connection, warning)) => {
             found.extend(warning.map(|warning| Finding::warn("daemon", warning, "")));
@@ -121,7 +125,10 @@ pub(super) async fn unit_and_daemon(site: &Site, bus: &BusAddress, found: &mut V
                 "Or run this as root",
             )
         }
-        Err(failure) => Finding::fail("daemon", failure.sentence, ""),
+        Err(failure) => {
+            let silent = Finding::fail("daemon", failure.sentence, "");
+            unless(found, &["configuration", "user", "bus-policy", "unit"], silent)
+        }
     });
 }
 

@@ -306,12 +306,51 @@ fn the_report_is_a_line_for_each_and_its_worst_is_the_whole() {
     let report = Report::new(vec![
         Finding::ok("a", "fine"),
         Finding::warn("b", "so\nso.", "Look"),
-        Finding::fail("c", "bad", "Do this"),
+        Finding::fail("tls", "bad", "Do this"),
+        Finding::fail("clock", "bad", "Set it"),
     ]);
     assert_eq!(report.verdict, Verdict::Fail);
     assert_eq!(
         report.text(),
-        "ok    a              fine\nwarn  b              so so. Look\nFAIL  c              bad. Do this\n\nFailed: 1; warnings: 1.\n"
+        "ok    a              fine\nwarn  b              so so. Look\nFAIL  tls            bad. Do this\nFAIL  clock          bad. Set it\n\nFix first: the clock of this device is wrong (C2C-E09)\n"
     );
     assert_eq!(Report::new(Vec::new()).text(), "\nAll is well.\n");
+}
+
+#[test]
+fn each_cause_has_a_short_sentence_and_the_id_that_is_documented() {
+    let documented: Vec<_> = include_str!("../../../docs/faults.md")
+        .lines()
+        .filter(|line| line.starts_with("| C2C-E"))
+        .map(str::to_owned)
+        .collect();
+    let known = causes::CAUSES.map(|(check, id, sentence)| format!("| {id} | `{check}` | {sentence} |"));
+    assert_eq!(documented, known);
+    for (check, ..) in causes::CAUSES {
+        let first = causes::first(&[Finding::fail(check, "bad", "")]).unwrap();
+        assert!("Fix first: ".len() + first.len() <= 100, "{first}");
+    }
+}
+
+#[test]
+fn each_failure_of_a_bare_machine_has_a_cause_with_an_id() {
+    for finding in World::new().look() {
+        let is_known = causes::CAUSES.iter().any(|(check, ..)| *check == finding.check);
+        assert!(is_known || finding.verdict != Verdict::Fail, "{}", finding.line());
+    }
+}
+
+#[test]
+fn what_a_failure_before_explains_is_not_a_failure_of_its_own() {
+    let silent = || Finding::fail("daemon", "it does not answer", "");
+    let unit = [Finding::fail("unit", "masked", "")];
+    assert_eq!(
+        causes::unless(&unit, &["unit"], silent()).line(),
+        "skip  daemon         see unit"
+    );
+    assert_eq!(causes::unless(&unit, &["user"], silent()), silent());
+    assert_eq!(
+        causes::unless(&[Finding::warn("unit", "", "")], &["unit"], silent()),
+        silent()
+    );
 }

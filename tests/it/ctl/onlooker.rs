@@ -172,7 +172,11 @@ fn a_check_of_a_machine_without_c2c_authd_fails_and_says_so_line_by_line() {
     let check = run(&world, "check --offline");
     assert_eq!(check.code, Some(1), "{}", check.err);
     assert!(
-        check.out.lines().any(|line| line.starts_with("FAIL  daemon ")),
+        check
+            .out
+            .lines()
+            .last()
+            .is_some_and(|line| line.starts_with("Fix first: ")),
         "{}",
         check.out
     );
