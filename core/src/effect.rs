@@ -39,8 +39,8 @@ pub enum Effect {
 pub enum Request {
     /// RFC 8628 §3.1.
     DeviceCode,
-    /// RFC 8628 §3.4. Never cancelled once sent.
-    Poll(DeviceCode),
+    /// RFC 8628 §3.4, with the proof for this code. Never cancelled once sent.
+    Poll(DeviceCode, Option<CodeVerifier>),
     /// Draw `state` and verifier, bind the loopback listener where there is one, and compose the
     /// authorization request (RFC 6749 §4.1.1, RFC 7636 §4.3, RFC 8252 §7.3).
     Authorize,

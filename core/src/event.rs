@@ -162,7 +162,7 @@ impl Answer {
             | Self::Authorize(AuthorizeAnswer::Failed(fault))
             | Self::Exchange(ExchangeAnswer::Failed(fault))
             | Self::Prepare(PrepareAnswer::Failed(fault) | PrepareAnswer::Busy(fault))
-            | Self::Refresh(RefreshAnswer::Failed(fault))
+            | Self::Refresh(RefreshAnswer::Refused(fault) | RefreshAnswer::Failed(fault))
             | Self::Revoke(RevokeAnswer::Failed(fault))
             | Self::Probe(ProbeAnswer::Failed(fault)) => Some(*fault),
             Self::Code(_)
@@ -195,6 +195,8 @@ pub enum CodeAnswer {
 pub struct CodeGrant {
     /// For polling.
     pub device_code: DeviceCode,
+    /// Where the request had a challenge (RFC 7636 §4.3).
+    pub verifier: Option<CodeVerifier>,
     /// For typing.
     pub user_code: UserCode,
     /// Where to type it.
@@ -235,11 +237,9 @@ pub enum PollAnswer {
 /// Answer to whether a browser can be sent to the authorization endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AuthorizeAnswer {
-    /// The listener stands, where there is one; it is kept under the request's [`OpId`] until that
-    /// is cancelled.
+    /// The listener, if there is one, is kept under the request's [`OpId`] until that is cancelled.
     Ready(Authorization),
-    /// The listener's address cannot be had, or the endpoints are not known and could not be asked
-    /// for.
+    /// No address for the listener, or endpoints that are not known and could not be asked for.
     Failed(Fault),
 }
 
@@ -326,6 +326,8 @@ pub enum RefreshAnswer {
     InvalidGrant,
     /// `invalid_client` and its kin: a configuration fault; the token is untouched.
     ClientRejected(OAuthErrorCode),
+    /// The server's own refusal, in an OAuth error by which nothing ends.
+    Refused(Fault),
     /// No verdict; see [`FaultKind`] for whether it is ambiguous.
     Failed(Fault),
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::snapshot::{DeviceInfo, Reason};
 use super::time::{BootId, BootTime, WallTime};
-use super::token::{AccessToken, DeviceCode, Generation, GrantId, RefreshToken, UserCode};
+use super::token::{AccessToken, CodeVerifier, DeviceCode, Generation, GrantId, RefreshToken, UserCode};
 
 /// An access token, its refresh token if there is one, and when they began.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -161,6 +161,8 @@ pub struct Code {
     pub id: u64,
     /// For polling; never shown.
     pub device_code: DeviceCode,
+    /// Proves with each poll that the code is ours (RFC 7636 §4.5).
+    pub verifier: Option<CodeVerifier>,
     /// For typing.
     pub user_code: UserCode,
     /// Where to type it; carries no code.

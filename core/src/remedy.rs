@@ -28,9 +28,11 @@ pub enum Remedy {
 #[must_use]
 pub const fn remedy(paired: bool, reason: Reason, generation: Generation) -> Option<Remedy> {
     match reason {
-        Reason::ClientRejected | Reason::ClientIdMissing | Reason::ClientSecretMissing | Reason::StateKeyMissing => {
-            Some(Remedy::Provision)
-        }
+        Reason::ClientRejected
+        | Reason::RefreshRefused
+        | Reason::ClientIdMissing
+        | Reason::ClientSecretMissing
+        | Reason::StateKeyMissing => Some(Remedy::Provision),
         Reason::Revoked
         | Reason::RefreshTokenExpired
         | Reason::AuthorizationExpired

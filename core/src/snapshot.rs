@@ -91,6 +91,8 @@ words! {
         TlsUntrusted = "tls-untrusted",
         /// The server answers, but not as its protocol says.
         ServerError = "server-error",
+        /// The access token ended, and for an hour the server itself has refused each refresh.
+        RefreshRefused = "refresh-refused",
         /// Something on this device, or a configuration that does not fit the server, is in the
         /// way.
         LocalFault = "local-fault",

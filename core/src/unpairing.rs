@@ -163,9 +163,17 @@ impl Core {
                 }
                 self.store_revocations(cx);
             }
-            (RefreshAnswer::Failed(fault), Some((_, mark))) => self.sent_refresh_failed(cx, mark, *fault, false),
+            (RefreshAnswer::Refused(fault) | RefreshAnswer::Failed(fault), Some((_, mark))) => {
+                self.sent_refresh_failed(cx, mark, *fault, false);
+            }
             (RefreshAnswer::ClientRejected(error), Some((_, mark))) => self.refresh_rejected(cx, mark, *error),
-            (RefreshAnswer::Failed(_) | RefreshAnswer::ClientRejected(_) | RefreshAnswer::InvalidGrant, _) => {}
+            (
+                RefreshAnswer::Refused(_)
+                | RefreshAnswer::Failed(_)
+                | RefreshAnswer::ClientRejected(_)
+                | RefreshAnswer::InvalidGrant,
+                _,
+            ) => {}
         }
         self.revoke_before_code();
         true

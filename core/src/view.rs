@@ -162,6 +162,9 @@ impl Core {
         if !credential.is_unusable(now) && !unconfirmed {
             return Reason::None;
         }
+        if credential.is_unusable(now) && self.refresh.keeps_being_refused(now) {
+            return Reason::RefreshRefused;
+        }
         let probe = self.probe.failing().filter(|_| unconfirmed);
         match self.refresh.failing().or(probe) {
             Some(CallError::Offline) => Reason::Offline,

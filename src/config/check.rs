@@ -6,7 +6,7 @@ use c2c_auth_core::{RefreshMode, ReuseWindow};
 
 use super::value::{Word as _, duration_text};
 use super::{Config, Principals, Provider};
-use crate::oauth::{Endpoint, Endpoints, Issuer, ProviderSettings, ServerSettings};
+use crate::oauth::{Endpoint, Endpoints, Issuer, Parameter, ProviderSettings, ServerSettings};
 
 impl Config {
     /// The configuration as it holds, for people: the files, every value, then the warnings. Ends
@@ -119,7 +119,11 @@ impl Config {
                 ),
                 row("bodies", frameio.encoding.word()),
             ],
-            ProviderSettings::OauthDevice(server) => standard(kind, server, &self.provider),
+            ProviderSettings::OauthDevice(server) => {
+                let mut lines = standard(kind, server, &self.provider);
+                lines.push(row("pkce", server.pkce.word()));
+                lines
+            }
             ProviderSettings::OauthCode(server, redirect) => {
                 let mut lines = standard(kind, server, &self.provider);
                 lines.push(row("preset", server.quirks.word()));
@@ -153,6 +157,13 @@ fn standard(kind: &str, server: &ServerSettings, provider: &Provider) -> Vec<Str
         ("revoke endpoint", revocation),
     ] {
         lines.extend(address.as_ref().map(|address| row(name, address.as_str())));
+    }
+    for Parameter { name, value, at } in &server.extra {
+        let at: Vec<_> = at.iter().map(|at| at.word()).collect();
+        lines.push(row("parameter", &format!("{name} = {value:?} ({})", at.join(", "))));
+    }
+    if !server.dead_words.is_empty() {
+        lines.push(row("dead words", &server.dead_words.join(", ")));
     }
     lines.push(row("refresh token", &duration_text(provider.refresh_token_life)));
     if provider.separate_grants {

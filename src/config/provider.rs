@@ -5,10 +5,12 @@ use std::time::Duration;
 use super::error::ConfigError;
 use super::raw;
 use super::resolve::Places;
-use super::value::{Between, DeadWord, Kind, OauthClientId, Scope, UriPath, Word as _};
+use super::value::{
+    Between, DeadWord, Extra, Kind, OauthClientId, ParameterValue, Resource, Scope, UriPath, Word as _, both_grants,
+};
 use crate::oauth::{
-    self, ClientAuth, Encoding, Endpoint, Endpoints, FrameioC2c, Issuer, OauthCode, OauthDevice, ProviderSettings,
-    Quirks, ServerSettings, Settings, SettingsError,
+    self, ClientAuth, Encoding, Endpoint, Endpoints, FrameioC2c, Issuer, OauthCode, OauthDevice, Parameter,
+    ProviderSettings, Quirks, ServerSettings, Settings, SettingsError,
 };
 use c2c_auth_core::Secret;
 
@@ -109,6 +111,7 @@ pub(super) fn provider(
 ) -> Result<Provider, ConfigError> {
     let kind = raw.kind.unwrap_or(Kind::FrameioC2c);
     foreign_keys(&raw, kind, places)?;
+    repeated(&raw, places)?;
     let written_life = raw.refresh_token_life.map(|Between(life)| life);
     let separate_grants = raw.separate_grants.unwrap_or(false);
     let (settings, life) = match kind {
@@ -211,14 +214,57 @@ fn server(raw: raw::Provider) -> ServerSettings {
             revocation: raw.revocation_endpoint,
         },
         scope: raw.scope.map(|Scope(words)| words),
+        extra: parameters(raw.audience, raw.resource, raw.extra),
         dead_words: raw
             .dead_words
             .unwrap_or_default()
             .into_iter()
             .map(|DeadWord(word)| word)
             .collect(),
+        pkce: raw.pkce.unwrap_or_default(),
         quirks: raw.preset.unwrap_or_default(),
     }
+}
+
+fn parameters(
+    audience: Option<ParameterValue>,
+    resource: Option<Vec<Resource>>,
+    extra: Option<Vec<Extra>>,
+) -> Vec<Parameter> {
+    let first = |name: &str, value| Parameter {
+        name: name.to_owned(),
+        value,
+        at: both_grants(),
+    };
+    let audience = audience.map(|ParameterValue(value)| first("audience", value));
+    let resource = resource.unwrap_or_default();
+    let resource = resource.into_iter().map(|Resource(value)| first("resource", value));
+    let extra = extra
+        .unwrap_or_default()
+        .into_iter()
+        .map(|Extra { name, value, at }| Parameter {
+            name: name.0,
+            value: value.0,
+            at,
+        });
+    audience.into_iter().chain(resource).chain(extra).collect()
+}
+
+/// RFC 6749 §3.1: no parameter may be there twice. RFC 8707 §2 lets `resource` be.
+fn repeated(raw: &raw::Provider, places: &Places) -> Result<(), ConfigError> {
+    let audience = raw.audience.iter().flat_map(|_| both_grants());
+    let mut seen: Vec<_> = audience.map(|at| ("audience", at)).collect();
+    for Extra { name, at, .. } in raw.extra.iter().flatten() {
+        for at in at {
+            let one = (name.0.as_str(), *at);
+            if name.0 != "resource" && seen.contains(&one) {
+                let why = format!("{:?} goes twice into one request; remove one of the two", name.0);
+                return Err(places.bad("provider.extra", why));
+            }
+            seen.push(one);
+        }
+    }
+    Ok(())
 }
 
 /// Fills in the known addresses of a server, and keeps those that are written. Returns the life of
@@ -282,7 +328,7 @@ fn foreign_issuer(preset: Quirks, server: &ServerSettings, places: &Places) -> R
 /// A key that goes with another kind would have no effect, which nobody who wrote it expects.
 fn foreign_keys(raw: &raw::Provider, kind: Kind, places: &Places) -> Result<(), ConfigError> {
     use Kind::{FrameioC2c as Frameio, OauthCode as Code, OauthDevice as Device};
-    let keys: [(&str, bool, &[Kind]); 16] = [
+    let keys: [(&str, bool, &[Kind]); 20] = [
         ("base-uri", raw.base_uri.is_some(), &[Frameio]),
         ("url-pairing", raw.url_pairing.is_some(), &[Frameio]),
         ("device-code-path", raw.device_code_path.is_some(), &[Frameio]),
@@ -304,6 +350,10 @@ fn foreign_keys(raw: &raw::Provider, kind: Kind, places: &Places) -> Result<(), 
             raw.device_authorization_endpoint.is_some(),
             &[Device],
         ),
+        ("audience", raw.audience.is_some(), &[Device, Code]),
+        ("resource", raw.resource.is_some(), &[Device, Code]),
+        ("extra", raw.extra.is_some(), &[Device, Code]),
+        ("pkce", raw.pkce.is_some(), &[Device]),
         ("authorization-endpoint", raw.authorization_endpoint.is_some(), &[Code]),
         ("redirect-uri", raw.redirect_uri.is_some(), &[Code]),
         ("preset", raw.preset.is_some(), &[Code]),

@@ -3,10 +3,10 @@
 use serde::Deserialize;
 
 use super::value::{
-    AbsolutePath, Between, ClientId, ClientIdFrom, DeadWord, Heartbeat, Kind, OauthClientId, Percent, Principal,
-    Refresh, ReplayAfter, Reuse, Scope, UriPath, Version, VersionFrom,
+    AbsolutePath, Between, ClientId, ClientIdFrom, DeadWord, Extra, Heartbeat, Kind, OauthClientId, ParameterValue,
+    Percent, Principal, Refresh, ReplayAfter, Resource, Reuse, Scope, UriPath, Version, VersionFrom,
 };
-use crate::oauth::{BaseUri, ClientAuth, Encoding, Endpoint, Issuer, Quirks, RedirectUri};
+use crate::oauth::{BaseUri, ClientAuth, Encoding, Endpoint, Issuer, Pkce, Quirks, RedirectUri};
 
 /// A section, its keys as they are written, and how a later file's keys lie over an earlier one's.
 macro_rules! section {
@@ -55,6 +55,10 @@ section!(Provider {
     refresh_token_life: Between<3_600, 31_536_000>,
     separate_grants: bool,
     dead_words: Vec<DeadWord>,
+    pkce: Pkce,
+    audience: ParameterValue,
+    resource: Vec<Resource>,
+    extra: Vec<Extra>,
 });
 
 section!(Tls { ca_file: AbsolutePath });

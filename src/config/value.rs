@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
-use crate::oauth::{BaseUri, ClientAuth, Encoding, Endpoint, Issuer, Quirks, RedirectUri};
+use crate::oauth::{At, BaseUri, ClientAuth, Encoding, Endpoint, Issuer, Pkce, Quirks, RedirectUri};
 use c2c_auth_core::{RefreshMode, ReuseWindow, SERVER_IS_DONE};
 
 mod access;
@@ -23,7 +23,9 @@ pub(super) use access::Principal;
 pub(super) use device::{ClientId, ClientIdFrom, Version, VersionFrom, is_bare_mac};
 pub(super) use duration::Between;
 pub(crate) use duration::{duration, duration_text};
-pub(super) use server::{DeadWord, OauthClientId, UriPath};
+pub(super) use server::{
+    DeadWord, Extra, OauthClientId, ParameterName, ParameterValue, Resource, UriPath, both_grants,
+};
 
 /// A value that is written as a TOML string.
 pub(super) trait Text: Sized {
@@ -233,6 +235,10 @@ deserialize_text!(
     BaseUri,
     UriPath,
     DeadWord,
+    ParameterName,
+    ParameterValue,
+    Resource,
+    At,
     Scope,
     Encoding,
     Kind,
@@ -240,6 +246,7 @@ deserialize_text!(
     ClientIdFrom,
     VersionFrom,
     ClientAuth,
+    Pkce,
     Quirks,
     OauthClientId,
     Issuer,

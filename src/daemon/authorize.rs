@@ -8,13 +8,12 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
-use zeroize::Zeroizing;
 
 use crate::bus::Call;
 use crate::discovery::{Client, Unresolved};
 use crate::loopback::{Bound, Callbacks, Delivered, Listener};
-use crate::oauth::{Kind, OauthCode, Provider, RedirectError, pkce};
-use crate::transport::Outcome;
+use crate::oauth::{Kind, OauthCode, Provider, RedirectError};
+use crate::transport::{Outcome, random};
 use c2c_auth_core::{
     Answer, Authorization, AuthorizeAnswer, CallError, CodeVerifier, Command, Fault, FaultKind, LocalFault, Redirect,
     StateParameter, UserCode,
@@ -115,17 +114,6 @@ const fn local(fault: LocalFault) -> Fault {
         kind: FaultKind::Local(fault),
         retry_after: None,
     }
-}
-
-/// From the system's own source. Without entropy there is no pairing: a `state` that can be guessed
-/// is none.
-fn random() -> Result<Zeroizing<String>, Fault> {
-    let mut bytes = Zeroizing::new([0; pkce::RANDOM]);
-    getrandom::fill(&mut bytes[..]).map_err(|error| {
-        tracing::error!("the system gives no random bytes: {error}");
-        local(LocalFault::NoEntropy)
-    })?;
-    Ok(pkce::word(&bytes))
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@
 use std::collections::BTreeMap;
 
 use crate::messages::journal;
-use crate::oauth::{Dropped, Kind};
-use c2c_auth_core::{Answer, CallError, CodeAnswer, Command, Fault, FaultKind, LogEvent};
+use crate::oauth::{self, Dropped, Kind};
+use c2c_auth_core::{Answer, CallError, CodeAnswer, Command, Fault, FaultKind, LogEvent, PollAnswer, UserCode};
 
 /// The purpose of a call, by which the requests that were made for it are known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +58,10 @@ pub(super) struct DroppedAnswers {
     /// The failure that the core is handed now, until something is said about it. True if it is the
     /// same as the one before.
     present: Option<(Kind, bool)>,
+    /// The server's own sentence about it, for the first entry that comes of it.
+    explanation: Option<String>,
+    /// No poll carries it, and a server may repeat it in its answer to one.
+    user_code: Option<UserCode>,
 }
 
 impl DroppedAnswers {
@@ -79,6 +83,26 @@ impl DroppedAnswers {
         self.number += 1;
         let number = self.number;
         self.failures.insert(kind, Failure { fault, why, number });
+    }
+
+    /// Keeps the server's sentence about a refusal until something is said of it.
+    pub(super) fn keep_explanation(&mut self, kind: Kind, answer: &Answer, explanation: Option<String>) {
+        if let Answer::Code(CodeAnswer::Granted(code)) = answer {
+            self.user_code = Some(code.user_code.clone());
+        }
+        let goes_on = matches!(answer, Answer::Poll(PollAnswer::Pending | PollAnswer::SlowDown(..)));
+        self.explanation = explanation.filter(|said| match (kind, &self.user_code) {
+            _ if goes_on => false,
+            (Kind::Poll, Some(code)) => oauth::is_free_of(said, code.secret()),
+            // A code of before the start is not known here.
+            (Kind::Poll, None) => false,
+            (_, _) => true,
+        });
+    }
+
+    pub(super) fn take_explanation(&mut self) -> Option<String> {
+        let said = self.explanation.take()?;
+        Some(format!(" The server says: \"{said}\"."))
     }
 
     /// For the core's own entry about this answer, which then needs no other.
@@ -186,6 +210,7 @@ mod tests {
         );
         let code = Answer::Code(CodeAnswer::Granted(CodeGrant {
             device_code: DeviceCode::new("d".to_owned()),
+            verifier: None,
             user_code: UserCode::new("u".to_owned()),
             verification_uri: String::new(),
             verification_uri_complete: None,

@@ -132,7 +132,9 @@ impl EffectRunner {
                 Effect::Reply(id, answer) => self.reply(id, answer),
                 Effect::Log(event) => {
                     let why = fault_of(&event).and_then(|fault| self.dropped.take_why(fault));
-                    entry::write(&Entry::because(&event, why.as_deref()).in_state(self.state));
+                    let mut entry = Entry::because(&event, why.as_deref()).in_state(self.state);
+                    entry.sentence.extend(self.dropped.take_explanation());
+                    entry::write(&entry);
                 }
                 Effect::Drained => done.drained = true,
             }
@@ -152,9 +154,14 @@ impl EffectRunner {
                     self.listeners.insert(op, listener);
                 }
                 let Outcome {
-                    date, answer, dropped, ..
+                    date,
+                    answer,
+                    dropped,
+                    explanation,
+                    ..
                 } = completed.outcome;
                 self.dropped.handle_answer(completed.kind, &answer, dropped.as_ref());
+                self.dropped.keep_explanation(completed.kind, &answer, explanation);
                 Event::Answered { op, date, answer }
             }
             (op, ok) = self.store_thread.next() => Event::Stored { op, ok },
@@ -163,9 +170,13 @@ impl EffectRunner {
 
     /// The core has had its say about the last answer. What was dropped without a word is told now.
     pub(crate) fn explain_rest(&mut self) {
-        match self.dropped.take_sentence() {
-            Some((fault, sentence)) if Priority::of_fault(fault) == Priority::Warning => tracing::warn!("{sentence}"),
-            Some((_, sentence)) => tracing::info!("{sentence}"),
+        let sentence = self.dropped.take_sentence();
+        let explanation = self.dropped.take_explanation().unwrap_or_default();
+        match sentence {
+            Some((fault, sentence)) if Priority::of_fault(fault) == Priority::Warning => {
+                tracing::warn!("{sentence}{explanation}");
+            }
+            Some((_, sentence)) => tracing::info!("{sentence}{explanation}"),
             None => {}
         }
     }
@@ -204,7 +215,7 @@ impl EffectRunner {
                 }),
                 None => self.in_flight.start(op, OnCancel::Finish, async { unsent() }),
             },
-            Request::Poll(_) | Request::Exchange { .. } => self.send(op, OnCancel::Finish, request),
+            Request::Poll(..) | Request::Exchange { .. } => self.send(op, OnCancel::Finish, request),
             Request::DeviceCode | Request::Revoke(_) | Request::Probe(_) | Request::Heartbeat(_) => {
                 self.send(op, OnCancel::Abort, request);
             }

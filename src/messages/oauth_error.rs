@@ -21,8 +21,8 @@ pub(super) const fn oauth_error(error: OAuthErrorCode) -> Words {
         ),
         OAuthErrorCode::Request => words(
             "invalid_request",
-            "Check provider.client-auth and provider.scope, and with kind oauth-code provider.redirect-uri, against what is \
-             registered at the server",
+            "Check provider.client-auth, provider.scope and provider.audience, with kind oauth-device provider.pkce, and with \
+             kind oauth-code provider.redirect-uri, against what is registered at the server",
         ),
         OAuthErrorCode::GrantType => words(
             "unsupported_grant_type",

@@ -100,6 +100,11 @@ pub(crate) const fn reason(reason: Reason) -> Words {
             "See the journal for its fault (journalctl -u c2c-authd), and check the network (a captive portal?); the device tries \
              again by itself",
         ),
+        Reason::RefreshRefused => words(
+            "the server refuses to renew the token",
+            "See the journal for its error (journalctl -u c2c-authd); if that stays, pair this device again, on its screen or by: \
+             c2c-authctl pair",
+        ),
         Reason::LocalFault => words(
             "something on this device is in the way, or its configuration does not fit the server",
             "See the journal: journalctl -u c2c-authd; the device tries again by itself",

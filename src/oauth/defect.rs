@@ -8,7 +8,7 @@ use std::fmt;
 use super::Kind;
 use super::json::{Json, Object};
 use super::message::HttpResponse;
-use c2c_auth_core::{ErrorCode, Request, Revocable, Secret, TOKEN_MAX, Unusable};
+use c2c_auth_core::{CodeVerifier, ErrorCode, Request, Revocable, Secret, TOKEN_MAX, Unusable};
 
 /// The error codes of the token endpoint (RFC 6749 §4.1.2.1 and §5.2, RFC 8628 §3.5).
 const REGISTERED: [&str; 12] = [
@@ -211,7 +211,10 @@ impl Dropped {
 pub(crate) fn carried(request: &Request) -> Vec<&Secret> {
     match request {
         Request::DeviceCode | Request::Prepare | Request::Authorize => Vec::new(),
-        Request::Poll(code) => vec![code.secret()],
+        Request::Poll(code, verifier) => {
+            let verifier = verifier.as_ref().map(CodeVerifier::secret);
+            [code.secret()].into_iter().chain(verifier).collect()
+        }
         Request::Refresh { token, .. } | Request::Revoke(Revocable::Refresh(token)) => vec![token.secret()],
         Request::Probe(token) | Request::Heartbeat(token) | Request::Revoke(Revocable::Access(token)) => {
             vec![token.secret()]

@@ -8,7 +8,7 @@ use super::message::{HttpRequest, HttpResponse};
 use super::metadata::{self, AUTHORIZATION, DEVICE_AUTHORIZATION, MetadataError, REVOCATION, TOKEN};
 use super::oauth_code::OauthCode;
 use super::oauth_device::OauthDevice;
-use super::standard::{self, Server};
+use super::standard::{self, Pkce, Server};
 use super::uri::{Endpoint, Issuer, Origin};
 use super::{Kind, Provider};
 
@@ -43,13 +43,34 @@ impl Provider {
     /// True if the server's own description should be read before this request, although the
     /// request lacks nothing.
     ///
-    /// A new pairing by code does not depend on it, but is safer with it: only there a server says
-    /// that its answers at the redirect always name it (RFC 9207 §3), and that it knows PKCE
-    /// methods and S256 is none of them.
+    /// A new pairing does not depend on it, but is safer with it. Only there a server says that its
+    /// answers at the redirect always name it (RFC 9207 §3), that S256 is none of its PKCE methods,
+    /// and, for a device code, that it is.
     #[must_use]
     pub(crate) fn benefits_from_metadata(&self, kind: Kind) -> bool {
         let is_named = |server: &Server| server.settings.issuer.is_some();
-        kind == Kind::Authorize && !self.has_metadata() && self.standard().is_some_and(is_named)
+        let is_new = kind == Kind::Authorize || kind == Kind::DeviceCode && self.pkce() == Pkce::Auto;
+        is_new && !self.has_metadata() && self.standard().is_some_and(is_named)
+    }
+
+    /// True if device codes are asked for with a challenge.
+    #[must_use]
+    pub(crate) fn proves_device_codes(&self) -> bool {
+        match self.pkce() {
+            Pkce::S256 => true,
+            Pkce::Off => false,
+            Pkce::Auto => self
+                .standard()
+                .and_then(|server| server.metadata.as_ref())
+                .is_some_and(|said| said.device_s256),
+        }
+    }
+
+    const fn pkce(&self) -> Pkce {
+        match self {
+            Self::OauthDevice(OauthDevice(server)) => server.settings.pkce,
+            Self::FrameioC2c(_) | Self::OauthCode(_) => Pkce::Off,
+        }
     }
 
     /// True if this holds the server's own description.

@@ -14,8 +14,8 @@ pub(crate) enum Encoding {
     Urlencoded,
 }
 
-/// Names are ours and need no escaping. Values are anybody's.
-pub(super) type Fields<'a> = [(&'static str, &'a str)];
+/// Names are ours, or checked by the configuration, and need no escaping. Values are anybody's.
+pub(super) type Fields<'a> = [(&'a str, &'a str)];
 
 impl Encoding {
     /// Content type and body.

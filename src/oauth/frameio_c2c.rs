@@ -125,7 +125,7 @@ impl FrameioC2c {
                 }
                 Some(request)
             }
-            Request::Poll(code) => {
+            Request::Poll(code, _) => {
                 let grant = [
                     ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
                     ("device_code", code.expose()),

@@ -128,6 +128,7 @@ pub(super) fn code(object: &Object<'_>, rules: &CodeRules) -> Result<CodeGrant, 
     let complete = ["verification_uri_complete", "verification_url_complete"];
     Ok(CodeGrant {
         device_code: DeviceCode::new(device_code.to_owned()),
+        verifier: None,
         user_code: UserCode::new(user_code.to_string()),
         verification_uri: page,
         verification_uri_complete: complete.into_iter().find_map(address).map(UserCode::new),

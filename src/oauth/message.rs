@@ -159,6 +159,16 @@ impl HttpResponse {
         self.refusal()?.text("error")
     }
 
+    /// A refusal's text for people. Where the error is an `errorCode`, that belongs to it.
+    pub(super) fn description(&self) -> Option<Zeroizing<String>> {
+        let object = self.refusal()?;
+        object.text("error_description").or_else(|| {
+            let code = object.text("errorCode")?;
+            let summary = object.text("errorSummary").unwrap_or_default();
+            Some(Zeroizing::new(format!("{} {}", *code, *summary)))
+        })
+    }
+
     fn refusal(&self) -> Option<Object<'_>> {
         let grants = |object: &Object<'_>| {
             ["access_token", "refresh_token", "device_code"]

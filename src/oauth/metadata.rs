@@ -23,6 +23,8 @@ pub(super) struct ServerMetadata {
     /// absent means that the server does not know PKCE, but many servers that do just do not
     /// mention it. A list without S256 is a clear no.
     pub(super) s256: Option<bool>,
+    /// S256 is listed beside a device authorization endpoint.
+    pub(super) device_s256: bool,
     /// Endpoints that are there and that nothing may be sent to.
     pub(super) bad: Vec<&'static str>,
 }
@@ -101,6 +103,7 @@ pub(super) fn read(object: &Object<'_>, issuer: &Issuer) -> Result<(Endpoints, S
     let metadata = ServerMetadata {
         names_issuer,
         s256,
+        device_s256: s256 == Some(true) && endpoints.device_authorization.is_some(),
         bad,
     };
     Ok((endpoints, metadata))
@@ -110,6 +113,7 @@ impl ServerMetadata {
     /// Adds a further document of the same server.
     pub(super) fn join(&mut self, other: Self) {
         self.names_issuer |= other.names_issuer;
+        self.device_s256 |= other.device_s256;
         self.s256 = match (self.s256, other.s256) {
             (Some(true), _) | (_, Some(true)) => Some(true),
             (one, other) => one.or(other),

@@ -47,12 +47,13 @@ pub(crate) use metadata::MetadataError;
 pub(crate) use oauth_code::OauthCode;
 pub(crate) use oauth_device::OauthDevice;
 pub(crate) use redirect::{REDIRECT_MAX, RedirectError};
-pub(crate) use standard::{ClientAuth, Endpoints, Quirks, ServerSettings, ends_nothing};
+pub(crate) use standard::{At, ClientAuth, Endpoints, Parameter, Pkce, Quirks, ServerSettings, ends_nothing};
+pub(crate) use text::is_free_of;
 pub(crate) use uri::{BaseUri, Endpoint, Issuer, Origin, RedirectUri, UriError, is_path};
 
 use c2c_auth_core::{
-    Answer, AuthorizeAnswer, CodeAnswer, ErrorCode, ExchangeAnswer, Fault, FaultKind, PollAnswer, PrepareAnswer,
-    ProbeAnswer, Redirect, RefreshAnswer, RefreshToken, Request, RevokeAnswer, Secret,
+    Answer, AuthorizeAnswer, CodeAnswer, CodeVerifier, ErrorCode, ExchangeAnswer, Fault, FaultKind, PollAnswer,
+    PrepareAnswer, ProbeAnswer, Redirect, RefreshAnswer, RefreshToken, Request, RevokeAnswer, Secret,
 };
 
 const FRAMEIO_C2C: &str = "frameio-c2c";
@@ -172,8 +173,8 @@ impl Provider {
             Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. }) => server,
         };
         match (self, request) {
-            (Self::OauthDevice(provider), Request::DeviceCode) => provider.device_code(),
-            (Self::OauthDevice(provider), Request::Poll(code)) => provider.poll(code),
+            (Self::OauthDevice(provider), Request::DeviceCode) => provider.device_code(None),
+            (Self::OauthDevice(provider), Request::Poll(code, verifier)) => provider.poll(code, verifier.as_ref()),
             (
                 Self::OauthCode(provider),
                 Request::Exchange {
@@ -190,13 +191,22 @@ impl Provider {
             (
                 _,
                 Request::DeviceCode
-                | Request::Poll(_)
+                | Request::Poll(..)
                 | Request::Prepare
                 | Request::Probe(_)
                 | Request::Heartbeat(_)
                 | Request::Authorize
                 | Request::Exchange { .. },
             ) => None,
+        }
+    }
+
+    /// The request of [`Request::DeviceCode`] with the challenge of this verifier.
+    #[must_use]
+    pub(crate) fn proven_device_code(&self, verifier: &CodeVerifier) -> Option<HttpRequest> {
+        match self {
+            Self::OauthDevice(provider) => provider.device_code(Some(verifier)),
+            Self::FrameioC2c(_) | Self::OauthCode(_) => None,
         }
     }
 
@@ -249,6 +259,18 @@ impl Provider {
         })
     }
 
+    /// A standard server's own explanation of its refusal (RFC 6749 §5.2 `error_description`), fit
+    /// for the journal. `carried`: the secrets of its request.
+    #[must_use]
+    pub(crate) fn explanation(&self, response: &HttpResponse, carried: &[&Secret]) -> Option<String> {
+        if matches!(self, Self::FrameioC2c(_)) {
+            return None;
+        }
+        let mut secrets = carried.to_vec();
+        secrets.extend(self.client_secret());
+        text::sentence(&response.description()?, &secrets)
+    }
+
     const fn codes(&self) -> &'static grant::CodeRules {
         match self {
             Self::FrameioC2c(_) => &frameio_c2c::CODES,
@@ -278,7 +300,10 @@ impl Provider {
             | Answer::Poll(PollAnswer::Denied | PollAnswer::ClientRejected(_))
             | Answer::Exchange(ExchangeAnswer::InvalidGrant(..) | ExchangeAnswer::ClientRejected(_))
             | Answer::Refresh(
-                RefreshAnswer::InvalidGrant | RefreshAnswer::ClientRejected(_) | RefreshAnswer::Failed(_),
+                RefreshAnswer::InvalidGrant
+                | RefreshAnswer::ClientRejected(_)
+                | RefreshAnswer::Refused(_)
+                | RefreshAnswer::Failed(_),
             )
             | Answer::Authorize(_)
             | Answer::Prepare(_)
@@ -347,7 +372,7 @@ impl Kind {
     pub(crate) const fn of(request: &Request) -> Self {
         match request {
             Request::DeviceCode => Self::DeviceCode,
-            Request::Poll(_) => Self::Poll,
+            Request::Poll(..) => Self::Poll,
             Request::Prepare => Self::Prepare,
             Request::Refresh { .. } => Self::Refresh,
             Request::Revoke(_) => Self::Revoke,

@@ -11,7 +11,7 @@ use super::message::{ErrorBody, HttpRequest, HttpResponse};
 use super::pkce;
 use super::redirect::{From, RedirectError};
 use super::standard::{
-    Quirks, Server, ServerSettings, fault, is_passing, is_throttled, oauth_error_code, rejects_client, tokens,
+    At, Quirks, Server, ServerSettings, fault, is_passing, is_throttled, oauth_error_code, rejects_client, tokens,
 };
 use super::uri::{Issuer, RedirectUri};
 use c2c_auth_core::{AuthorizationCode, CodeVerifier, ErrorCode, ExchangeAnswer, Redirect, StateParameter};
@@ -66,7 +66,8 @@ impl OauthCode {
         query
             .append_pair("state", state)
             .append_pair("code_challenge", &pkce::challenge(verifier))
-            .append_pair("code_challenge_method", "S256");
+            .append_pair("code_challenge_method", "S256")
+            .extend_pairs(self.server.extra(At::Authorize));
         let query = Zeroizing::new(query.finish());
         Some(Zeroizing::new(
             settings.endpoints.authorization.as_ref()?.with_query(&query),
@@ -90,6 +91,7 @@ impl OauthCode {
         if self.server.settings.quirks == Quirks::FrameioApplications {
             fields.push(("state", state.expose()));
         }
+        fields.extend(self.server.extra(At::Token));
         self.server.token_form(&fields)
     }
 

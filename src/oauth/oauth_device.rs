@@ -5,11 +5,11 @@ use std::time::Duration;
 use super::grant::{self, CodeRules, NoCode};
 use super::message::{ErrorBody, HttpRequest, HttpResponse};
 use super::standard::{
-    Server, ServerSettings, declines, fault, is_passing, is_throttled, oauth_error_code, poll_goes_on, rejects_code,
-    rejects_flow, tokens,
+    At, Server, ServerSettings, declines, fault, is_passing, is_throttled, oauth_error_code, poll_goes_on,
+    rejects_code, rejects_flow, tokens,
 };
-use super::text;
-use c2c_auth_core::{CodeAnswer, DeviceCode, ErrorCode, PollAnswer};
+use super::{pkce, text};
+use c2c_auth_core::{CodeAnswer, CodeVerifier, DeviceCode, ErrorCode, PollAnswer};
 
 pub(super) const CODES: CodeRules = CodeRules {
     user_code: is_fit_to_show,
@@ -38,20 +38,30 @@ impl OauthDevice {
         Self(Server::new(settings))
     }
 
-    // RFC 8628 §3.1.
-    pub(super) fn device_code(&self) -> Option<HttpRequest> {
-        let settings = &self.0.settings;
-        let scope = settings.scope.as_deref().map(|scope| ("scope", scope));
-        let fields: Vec<_> = scope.into_iter().collect();
+    /// RFC 8628 §3.1, with the challenge of RFC 7636 §4.3 where there is a verifier.
+    pub(super) fn device_code(&self, verifier: Option<&CodeVerifier>) -> Option<HttpRequest> {
+        let challenge = verifier.map(|verifier| pkce::challenge(verifier.expose()));
+        let mut fields = Vec::new();
+        fields.extend(self.0.settings.scope.as_deref().map(|scope| ("scope", scope)));
+        if let Some(challenge) = &challenge {
+            fields.extend([
+                ("code_challenge", challenge.as_str()),
+                ("code_challenge_method", "S256"),
+            ]);
+        }
+        fields.extend(self.0.extra(At::Device));
         self.0.device_form(&fields)
     }
 
-    // RFC 8628 §3.4.
-    pub(super) fn poll(&self, code: &DeviceCode) -> Option<HttpRequest> {
-        self.0.token_form(&[
+    /// RFC 8628 §3.4, with the proof of RFC 7636 §4.5 where the code has a challenge.
+    pub(super) fn poll(&self, code: &DeviceCode, verifier: Option<&CodeVerifier>) -> Option<HttpRequest> {
+        let mut fields = vec![
             ("grant_type", "urn:ietf:params:oauth:grant-type:device_code"),
             ("device_code", code.expose()),
-        ])
+        ];
+        fields.extend(verifier.map(|verifier| ("code_verifier", verifier.expose())));
+        fields.extend(self.0.extra(At::Token));
+        self.0.token_form(&fields)
     }
 
     /// RFC 8628 §3.2. Errors are as in RFC 6749 §5.2.

@@ -43,6 +43,36 @@ pub(crate) enum ClientAuth {
     None,
 }
 
+/// RFC 7636 for device codes, which RFC 8628 does not mention and some servers demand.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Pkce {
+    /// Where the server's metadata lists S256 beside its device endpoint.
+    #[default]
+    Auto,
+    S256,
+    Off,
+}
+
+/// A request that may have further parameters.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum At {
+    /// The device authorization request.
+    Device,
+    /// The address for the browser.
+    Authorize,
+    /// Polls, and the exchange of a code.
+    Token,
+    Refresh,
+}
+
+/// A parameter that this server wants beside those of the protocol. No secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Parameter {
+    pub name: String,
+    pub value: String,
+    pub at: Vec<At>,
+}
+
 /// Where a known server departs from the standard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) enum Quirks {
@@ -104,6 +134,10 @@ pub(crate) struct ServerSettings {
     /// The server's own name, for discovery and RFC 9207.
     pub issuer: Option<Issuer>,
     pub endpoints: Endpoints,
+    /// Further parameters of its requests.
+    pub extra: Vec<Parameter>,
+    /// Only of `oauth-device`: the code grant always has it.
+    pub pkce: Pkce,
     /// The errors by which this server calls a refresh token dead, beside `invalid_grant`.
     pub dead_words: Vec<String>,
     pub quirks: Quirks,
@@ -149,7 +183,7 @@ impl Server {
         let to = to?;
         let mut request = get(to);
         request.method = Method::POST;
-        let mut all: Vec<(&'static str, &str)> = Vec::with_capacity(fields.len() + 2);
+        let mut all: Vec<(&str, &str)> = Vec::with_capacity(fields.len() + 2);
         match settings.auth {
             ClientAuth::Post => {
                 all.push(("client_id", &settings.client_id));
@@ -193,7 +227,18 @@ impl Server {
     /// RFC 6749 §6. Without `scope`: to ask for what was asked for at first is an error where the
     /// user granted less.
     pub(super) fn refresh(&self, token: &RefreshToken) -> Option<HttpRequest> {
-        self.token_form(&[("grant_type", "refresh_token"), ("refresh_token", token.expose())])
+        let fields = [("grant_type", "refresh_token"), ("refresh_token", token.expose())];
+        self.token_form(&fields.into_iter().chain(self.extra(At::Refresh)).collect::<Vec<_>>())
+    }
+
+    /// The further parameters of a request.
+    pub(super) fn extra(&self, at: At) -> impl Iterator<Item = (&str, &str)> {
+        let extra = self
+            .settings
+            .extra
+            .iter()
+            .filter(move |parameter| parameter.at.contains(&at));
+        extra.map(|parameter| (parameter.name.as_str(), parameter.value.as_str()))
     }
 
     // RFC 7009 §2.1.
@@ -214,17 +259,16 @@ impl Server {
             let renewed = response
                 .object()
                 .and_then(|object| grant::renewed(&object, ACCESS_TOKEN_LIFE));
-            return renewed.map_or_else(|| RefreshAnswer::Failed(fault(response)), RefreshAnswer::Granted);
+            return renewed.map_or_else(|| refused(response), RefreshAnswer::Granted);
         }
         let calls_dead = |word: &String| word == "invalid_grant" || self.settings.dead_words.contains(word);
         match (response.status.as_u16(), response.error()) {
             (400 | 401 | 403, ErrorBody::Word(word)) if calls_dead(&word) => RefreshAnswer::InvalidGrant,
-            (400 | 401 | 403, ErrorBody::Word(word)) => rejects_client(&word).map_or_else(
-                || RefreshAnswer::Failed(response.fault()),
-                RefreshAnswer::ClientRejected,
-            ),
+            (400 | 401 | 403, ErrorBody::Word(word)) => {
+                rejects_client(&word).map_or_else(|| refused(response), RefreshAnswer::ClientRejected)
+            }
             (_, ErrorBody::Word(_) | ErrorBody::ErrorCode(_) | ErrorBody::Detailed(_) | ErrorBody::Unreadable) => {
-                RefreshAnswer::Failed(response.fault())
+                refused(response)
             }
         }
     }
@@ -372,6 +416,17 @@ fn basic(id: &str, secret: &Secret) -> Option<HeaderValue> {
     let mut value = HeaderValue::from_str(&line).ok()?;
     value.set_sensitive(true);
     Some(value)
+}
+
+/// A refresh without a verdict. An error that does not pass is the server's own no.
+fn refused(response: &HttpResponse) -> RefreshAnswer {
+    let fault = fault(response);
+    match response.error() {
+        ErrorBody::Word(word) | ErrorBody::ErrorCode(word) if !is_throttled(response) && !is_passing(&word) => {
+            RefreshAnswer::Refused(fault)
+        }
+        _ => RefreshAnswer::Failed(fault),
+    }
 }
 
 /// The answer as a fault. An error in a 2xx says that nothing was granted, so it is no half answer.

@@ -1,11 +1,15 @@
 //! Strings of a server, before anybody sees them.
 
 use hyper::http::Uri;
+use zeroize::Zeroizing;
 
-use c2c_auth_core::{TOKEN_MAX, Unusable, WallTime};
+use c2c_auth_core::{Secret, TOKEN_MAX, Unusable, WallTime};
 
 /// Longest name shown or stored, in characters: D-Bus, journal and terminal need no more.
 const NAME_MAX: usize = 256;
+
+/// Longest sentence of a server in the journal, in characters.
+const SENTENCE_MAX: usize = 200;
 
 /// Longest address, in bytes: beyond it no QR code that a phone can read holds it.
 const URI_MAX: usize = 2048;
@@ -14,6 +18,35 @@ const URI_MAX: usize = 2048;
 pub(super) fn name(raw: &str) -> String {
     let visible: String = raw.chars().filter(|&c| !is_deceptive(c)).take(NAME_MAX).collect();
     visible.trim().to_owned()
+}
+
+/// True if this text holds no part of the secret: no six letters or digits in a row, whatever their
+/// case and whatever stands between them.
+pub(crate) fn is_free_of(said: &str, secret: &Secret) -> bool {
+    const TELLING: usize = 6;
+    let bare = |text: &str| -> Zeroizing<Vec<u8>> {
+        let letters = text.bytes().filter(u8::is_ascii_alphanumeric);
+        Zeroizing::new(letters.map(|byte| byte.to_ascii_lowercase()).collect())
+    };
+    let (said, secret) = (bare(said), bare(secret.expose()));
+    let part = secret.len().min(TELLING);
+    part == 0
+        || !secret
+            .windows(part)
+            .any(|part| said.windows(part.len()).any(|window| window == part))
+}
+
+/// A server's sentence for people: one line, and nothing at all where it could hold a secret that
+/// it was sent. A run of 32 characters may be another.
+pub(super) fn sentence(raw: &str, carried: &[&Secret]) -> Option<String> {
+    const RUN_MAX: usize = 31;
+    let has_run = raw.split_whitespace().any(|run| run.chars().count() > RUN_MAX);
+    if has_run || !carried.iter().all(|secret| is_free_of(raw, secret)) {
+        return None;
+    }
+    let line = raw.split_whitespace().collect::<Vec<_>>().join(" ");
+    let visible: String = name(&line).chars().take(SENTENCE_MAX).collect();
+    (!visible.is_empty()).then_some(visible)
 }
 
 /// A token or code fit for a header, a form and a record: visible ASCII only. RFC 6749 appendix A
@@ -133,6 +166,34 @@ mod tests {
         );
         assert_eq!(name(&"é".repeat(300)).chars().count(), NAME_MAX);
         assert_eq!(name("\u{200b}\u{2028} \t"), "");
+    }
+
+    #[test]
+    fn a_sentence_is_one_short_visible_line_and_repeats_no_secret() {
+        let secret = Secret::new("s3cr-3t_W0rd".to_owned());
+        let said = |raw: &str| sentence(raw, &[&secret]);
+        assert_eq!(
+            said("Missing parameter:\r\n\tcode_challenge_method\u{202e}\u{1b}[0m"),
+            Some("Missing parameter: code_challenge_method[0m".to_owned())
+        );
+        assert_eq!(
+            said(&"ab ".repeat(300)).map(|line| line.chars().count()),
+            Some(SENTENCE_MAX)
+        );
+        assert_eq!(said(&"a".repeat(31)), Some("a".repeat(31)));
+        for bad in [
+            "",
+            " \u{200b}\n",
+            &"a".repeat(32),
+            &format!("{} {}", "ab ".repeat(300), "a".repeat(32)),
+            "your secret is s3cr-3t_W0rd",
+            "s 3 c r 3 t",
+            "S3CR3T was wrong",
+            "3T-W0RD",
+        ] {
+            assert_eq!(said(bad), None, "{bad:?}");
+        }
+        assert_eq!(sentence("the code is ab.", &[&Secret::new("AB".to_owned())]), None);
     }
 
     #[test]

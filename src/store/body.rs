@@ -13,7 +13,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use zeroize::Zeroizing;
 
 use super::seal::MAX_BODY;
-use c2c_auth_core::{AccessToken, BootId, BootTime, DeviceCode, Generation, GrantId, RefreshToken, UserCode, WallTime};
+use c2c_auth_core::{
+    AccessToken, BootId, BootTime, CodeVerifier, DeviceCode, Generation, GrantId, RefreshToken, UserCode, WallTime,
+};
 
 /// The sealed form of the record. `None` if it is larger than what is read back.
 pub(super) fn write_record(record: &c2c_auth_core::Record) -> Option<Zeroizing<Vec<u8>>> {
@@ -104,7 +106,7 @@ macro_rules! text {
     )+};
 }
 
-text! { AccessToken RefreshToken DeviceCode UserCode }
+text! { AccessToken RefreshToken DeviceCode CodeVerifier UserCode }
 
 impl<T: Text> Serialize for Redacted<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -234,6 +236,8 @@ struct FlowRecord {
 struct Code {
     id: u64,
     device_code: Redacted<DeviceCode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    verifier: Option<Redacted<CodeVerifier>>,
     user_code: Redacted<UserCode>,
     verification_uri: String,
     verification_uri_complete: Option<Redacted<UserCode>>,
@@ -271,7 +275,7 @@ mirror! {
     DeviceInfo { name, project_id, project_name }
     PendingRevocation { grant, token, ends }
     FlowRecord { boot, code, interval, next_poll, give_up, renew, replace, grant }
-    Code { id, device_code, user_code, verification_uri, verification_uri_complete, device_name, ends }
+    Code { id, device_code, verifier, user_code, verification_uri, verification_uri_complete, device_name, ends }
 }
 
 impl Mirror<c2c_auth_core::Body> for Body {

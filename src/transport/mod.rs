@@ -20,6 +20,7 @@ mod connect;
 mod connection;
 mod idle;
 mod limit;
+mod random;
 #[cfg(test)]
 pub(crate) mod tests;
 mod tls;
@@ -34,11 +35,16 @@ use tokio::time::{Instant, timeout_at};
 pub(crate) use connection::{Broken, Connection};
 use idle::Idle;
 use limit::{BootClock, Resume};
+use random::entropy;
+pub(crate) use random::random;
 pub(crate) use tls::{FloorClock, TlsError, TlsSettings};
 pub(crate) use trust::ca_file_warnings;
 
 use crate::oauth::{Dropped, HttpRequest, HttpResponse, Kind, Origin, Provider, TOKEN_LIMIT, carried};
-use c2c_auth_core::{Answer, Fault, FaultKind, PrepareAnswer, ProbeAnswer, RefreshToken, Request, Secret, WallTime};
+use c2c_auth_core::{
+    Answer, CodeAnswer, CodeVerifier, Fault, FaultKind, PrepareAnswer, ProbeAnswer, RefreshToken, Request, Secret,
+    WallTime,
+};
 
 /// How long name lookup, TCP and TLS may take together. A caller waits 20 s at most, and something
 /// must be left for the request itself.
@@ -82,6 +88,8 @@ pub(crate) struct Outcome {
     pub answer: Answer,
     /// Why the answer came to no verdict, where the server said something.
     pub dropped: Option<Dropped>,
+    /// The server's sentence about its refusal, for the journal alone.
+    pub explanation: Option<String>,
     /// The server has nothing at this address, or has moved it.
     pub endpoint_not_found: bool,
     /// It does not look like an answer of this server ([`Provider::is_foreign`]).
@@ -95,6 +103,7 @@ impl From<Answer> for Outcome {
             date: None,
             answer,
             dropped: None,
+            explanation: None,
             endpoint_not_found: false,
             foreign: false,
         }
@@ -211,6 +220,9 @@ impl Client {
             Kind::Revoke => self.shared.beat.close(),
             Kind::DeviceCode | Kind::Poll | Kind::Authorize | Kind::Exchange | Kind::Probe | Kind::Heartbeat => {}
         }
+        if kind == Kind::DeviceCode && self.provider.proves_device_codes() {
+            return self.prove_device_code().await;
+        }
         match self.provider.request(request, entropy()) {
             Some(message) => {
                 let ended = self.transmit(kind, message).await;
@@ -218,6 +230,24 @@ impl Client {
             }
             None => self.unsendable(kind),
         }
+    }
+
+    /// [`Request::DeviceCode`] with a challenge. Its verifier goes with the code, to each poll.
+    async fn prove_device_code(&self) -> Outcome {
+        let kind = Kind::DeviceCode;
+        let verifier = match random() {
+            Ok(word) => CodeVerifier::new(word.to_string()),
+            Err(fault) => return kind.failed(fault).into(),
+        };
+        let Some(message) = self.provider.proven_device_code(&verifier) else {
+            return self.unsendable(kind);
+        };
+        let ended = self.transmit(kind, message).await;
+        let mut outcome = self.judge(kind, &[verifier.secret()], ended);
+        if let Answer::Code(CodeAnswer::Granted(code)) = &mut outcome.answer {
+            code.verifier = Some(verifier);
+        }
+        outcome
     }
 
     async fn verify_alive(&self, connection: Option<Connection>) -> Result<(Outcome, Connection), Broken> {
@@ -364,6 +394,7 @@ impl Client {
             date: response.date(),
             answer,
             dropped,
+            explanation: self.provider.explanation(response, carried),
             endpoint_not_found: matches!(response.status.as_u16(), 301 | 302 | 303 | 307 | 308 | 404 | 405 | 410),
             foreign: self.provider.is_foreign(kind, response),
         }
@@ -411,14 +442,4 @@ const fn fault(kind: FaultKind) -> Fault {
         kind,
         retry_after: None,
     }
-}
-
-/// For multipart boundaries. Zeros will do where the kernel has no entropy yet: a boundary is
-/// checked, not guessed.
-fn entropy() -> [u8; 16] {
-    let mut bytes = [0; 16];
-    if getrandom::fill(&mut bytes).is_err() {
-        bytes = [0; 16];
-    }
-    bytes
 }

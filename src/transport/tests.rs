@@ -77,7 +77,7 @@ pub(crate) fn healthy() -> Step {
 }
 
 pub(crate) fn poll() -> Request {
-    Request::Poll(DeviceCode::new("canary-device-code".to_owned()))
+    Request::Poll(DeviceCode::new("canary-device-code".to_owned()), None)
 }
 
 pub(crate) fn identify() -> Request {

@@ -52,7 +52,7 @@ impl Subject {
     pub(super) fn of(request: &Request) -> Self {
         match request {
             Request::DeviceCode | Request::Authorize => Self::Code,
-            Request::Poll(code) => Self::Poll(code_id(code)),
+            Request::Poll(code, _) => Self::Poll(code_id(code)),
             Request::Exchange { code, .. } => Self::Exchange(number(code.expose(), 'x')),
             Request::Prepare | Request::Refresh { .. } => Self::Refresh,
             Request::Revoke(token) => Self::Revocation(Pair::of_revocable(token)),
@@ -142,7 +142,7 @@ impl History {
             Request::Refresh { token, .. } => {
                 self.count_send(Pair::of_refresh(token), (real, boot));
             }
-            Request::Poll(code) => {
+            Request::Poll(code, _) => {
                 self.polled = Some(real);
                 for pace in self.paces_of(code_id(code)) {
                     pace.last = real;
@@ -218,7 +218,7 @@ impl History {
                     self.paces.remove(0);
                 }
             }
-            (Request::Poll(_), Answer::Poll(PollAnswer::Granted(tokens)))
+            (Request::Poll(..), Answer::Poll(PollAnswer::Granted(tokens)))
             | (Request::Exchange { .. }, Answer::Exchange(ExchangeAnswer::Granted(tokens))) => {
                 self.delivered.push(Pair::of_grant(tokens));
                 self.hurry(Subject::Refresh);
@@ -229,7 +229,7 @@ impl History {
                 let id = number(code.expose(), 'x');
                 self.spent.retain(|spent| *spent != id);
             }
-            (Request::Poll(code), Answer::Poll(PollAnswer::SlowDown(..))) => {
+            (Request::Poll(code, _), Answer::Poll(PollAnswer::SlowDown(..))) => {
                 for pace in self.paces_of(code_id(code)) {
                     pace.interval += SLOW_DOWN;
                     pace.not_before = pace.last + pace.interval;
@@ -262,7 +262,7 @@ impl History {
             RefreshAnswer::InvalidGrant => self.invalidated |= family_bit(pair.family),
             RefreshAnswer::Failed(fault) if fault.kind.ambiguous() => return,
             RefreshAnswer::Failed(fault) if fault.kind.unsent() => return self.unsend(pair),
-            RefreshAnswer::Failed(_) | RefreshAnswer::ClientRejected(_) => {}
+            RefreshAnswer::Refused(_) | RefreshAnswer::Failed(_) | RefreshAnswer::ClientRejected(_) => {}
         }
         // A complete answer: what was sent before it is settled.
         self.sends.retain(|sends| sends.pair != pair);
@@ -348,18 +348,18 @@ impl History {
 
     fn keep_promise(&mut self, request: &Request, answer: &Answer, real: u64) {
         match (request, answer) {
-            (Request::Poll(code), Answer::Poll(PollAnswer::Granted(_))) => {
+            (Request::Poll(code, _), Answer::Poll(PollAnswer::Granted(_))) => {
                 // An older approval pairs as well; a newer one is what the user needed because
                 // theirs was lost.
                 self.promised.take_if(|promised| *promised >= code_id(code));
             }
-            (Request::Poll(code), Answer::Poll(PollAnswer::Pending | PollAnswer::Expired)) => {
+            (Request::Poll(code, _), Answer::Poll(PollAnswer::Pending | PollAnswer::Expired)) => {
                 let id = code_id(code);
                 if self.paces.iter().any(|pace| pace.code == id && pace.last != real) {
                     self.disturb();
                 }
             }
-            (Request::Poll(_), _) | (_, Answer::Code(CodeAnswer::ClientRejected(_))) => self.disturb(),
+            (Request::Poll(..), _) | (_, Answer::Code(CodeAnswer::ClientRejected(_))) => self.disturb(),
             _ => {}
         }
     }

@@ -95,7 +95,7 @@ pub(super) fn hold_at_effect(moment: &Moment<'_>) -> Result<(), Violation> {
                         a_refresh_is_sent_only_while_inhibiting(world);
                     }
                 }
-                Request::Poll(code) => {
+                Request::Poll(code, _) => {
                     check! { i4_polls_keep_their_interval(world, code_id(code)); }
                 }
                 Request::Revoke(token) => {
@@ -239,7 +239,7 @@ fn i2_one_request_in_flight_per_grant(world: &World, request: &Request) -> Law {
     }
     if matches!(
         request,
-        Request::Poll(_) | Request::DeviceCode | Request::Authorize | Request::Exchange { .. }
+        Request::Poll(..) | Request::DeviceCode | Request::Authorize | Request::Exchange { .. }
     ) {
         hold!(
             !world.in_flight.iter().any(|flight| flight.request == *request),
@@ -255,7 +255,7 @@ fn family_of(request: &Request) -> Option<u8> {
         Request::Refresh { token, .. } => Some(Pair::of_refresh(token).family),
         Request::Probe(access) | Request::Heartbeat(access) => Some(Pair::of_access(access).family),
         Request::Revoke(token) => Some(Pair::of_revocable(token).family),
-        Request::DeviceCode | Request::Poll(_) | Request::Authorize | Request::Exchange { .. } | Request::Prepare => {
+        Request::DeviceCode | Request::Poll(..) | Request::Authorize | Request::Exchange { .. } | Request::Prepare => {
             None
         }
     }
@@ -369,7 +369,7 @@ pub(super) fn is_failure(answer: &Answer) -> bool {
             | Answer::Authorize(AuthorizeAnswer::Failed(_))
             | Answer::Exchange(ExchangeAnswer::Failed(_) | ExchangeAnswer::InvalidGrant(..))
             | Answer::Prepare(PrepareAnswer::Failed(_))
-            | Answer::Refresh(RefreshAnswer::Failed(_) | RefreshAnswer::ClientRejected(_))
+            | Answer::Refresh(RefreshAnswer::Refused(_) | RefreshAnswer::Failed(_) | RefreshAnswer::ClientRejected(_))
             | Answer::Revoke(RevokeAnswer::Failed(_))
             | Answer::Probe(ProbeAnswer::Failed(_))
     )

@@ -160,6 +160,7 @@ const fn needs_person(reason: Reason) -> bool {
         | Reason::RefreshAnswerLost
         | Reason::NoRefreshToken
         | Reason::ClientRejected
+        | Reason::RefreshRefused
         | Reason::RecordDamaged
         | Reason::ForeignRecord => true,
         Reason::None

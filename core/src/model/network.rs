@@ -154,7 +154,7 @@ impl World {
         let real = self.real;
         match &flight.request {
             Request::DeviceCode => Answer::Code(CodeAnswer::Granted(self.server.new_code(quirks, real))),
-            Request::Poll(code) => Answer::Poll(self.server.poll(code, quirks, real)),
+            Request::Poll(code, _) => Answer::Poll(self.server.poll(code, quirks, real)),
             Request::Authorize => Answer::Authorize(AuthorizeAnswer::Ready(self.server.new_request())),
             Request::Exchange { code, verifier, .. } => {
                 Answer::Exchange(self.server.exchange(code, verifier, quirks, real))
@@ -224,7 +224,7 @@ fn failed(flight: &InFlight, kind: FaultKind, retry_after: Option<Duration>) -> 
     let fault = Fault { kind, retry_after };
     match &flight.request {
         Request::DeviceCode => Answer::Code(CodeAnswer::Failed(fault)),
-        Request::Poll(_) => Answer::Poll(PollAnswer::Failed(fault)),
+        Request::Poll(..) => Answer::Poll(PollAnswer::Failed(fault)),
         Request::Authorize => Answer::Authorize(AuthorizeAnswer::Failed(fault)),
         Request::Exchange { .. } => Answer::Exchange(ExchangeAnswer::Failed(fault)),
         Request::Prepare if kind == FaultKind::RateLimited => Answer::Prepare(PrepareAnswer::Busy(fault)),
@@ -243,7 +243,7 @@ pub(super) const fn fault_mut(answer: &mut Answer) -> Option<&mut Fault> {
         | Answer::Authorize(AuthorizeAnswer::Failed(fault))
         | Answer::Exchange(ExchangeAnswer::Failed(fault))
         | Answer::Prepare(PrepareAnswer::Failed(fault) | PrepareAnswer::Busy(fault))
-        | Answer::Refresh(RefreshAnswer::Failed(fault))
+        | Answer::Refresh(RefreshAnswer::Refused(fault) | RefreshAnswer::Failed(fault))
         | Answer::Revoke(RevokeAnswer::Failed(fault))
         | Answer::Probe(ProbeAnswer::Failed(fault)) => Some(fault),
         _ => None,
@@ -261,7 +261,7 @@ fn refused(flight: &InFlight) -> Answer {
 fn rejected(flight: &InFlight) -> Answer {
     match &flight.request {
         Request::DeviceCode => Answer::Code(CodeAnswer::ClientRejected(OAuthErrorCode::Client)),
-        Request::Poll(_) => Answer::Poll(PollAnswer::ClientRejected(OAuthErrorCode::Client)),
+        Request::Poll(..) => Answer::Poll(PollAnswer::ClientRejected(OAuthErrorCode::Client)),
         Request::Refresh { .. } => Answer::Refresh(RefreshAnswer::ClientRejected(OAuthErrorCode::Client)),
         Request::Exchange { .. } => Answer::Exchange(ExchangeAnswer::ClientRejected(OAuthErrorCode::Client)),
         Request::Authorize | Request::Prepare | Request::Revoke(_) | Request::Probe(_) | Request::Heartbeat(_) => {
@@ -274,7 +274,7 @@ fn rejected(flight: &InFlight) -> Answer {
 pub(super) const fn kind_of(request: &Request) -> RequestKind {
     match request {
         Request::DeviceCode => RequestKind::Code,
-        Request::Poll(_) => RequestKind::Poll,
+        Request::Poll(..) => RequestKind::Poll,
         Request::Authorize => RequestKind::Authorize,
         Request::Exchange { .. } => RequestKind::Exchange,
         Request::Prepare => RequestKind::Prepare,

@@ -206,6 +206,7 @@ impl Server {
         }
         CodeGrant {
             device_code: DeviceCode::new(format!("{CANARY}-d{id}")),
+            verifier: None,
             user_code: UserCode::new(format!("{CANARY}-u{id}")),
             verification_uri: String::from("https://example.test/device"),
             verification_uri_complete: Some(UserCode::new(format!("{CANARY}-c{id}"))),

@@ -85,6 +85,7 @@ impl Core {
             code: Code {
                 id,
                 device_code: grant.device_code,
+                verifier: grant.verifier,
                 user_code: grant.user_code,
                 verification_uri: grant.verification_uri,
                 verification_uri_complete: grant.verification_uri_complete,

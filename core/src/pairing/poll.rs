@@ -79,7 +79,11 @@ impl Core {
                 let code = &showing.code;
                 let word = word
                     .and_then(|word| word.unless_it_repeats(code.device_code.secret()))
-                    .and_then(|word| word.unless_it_repeats(code.user_code.secret()));
+                    .and_then(|word| word.unless_it_repeats(code.user_code.secret()))
+                    .and_then(|word| match &code.verifier {
+                        Some(verifier) => word.unless_it_repeats(verifier.secret()),
+                        None => Some(word),
+                    });
                 cx.log(LogEvent::CodeEnded { word: word.clone() });
                 if since >= showing.ends(flow.give_up) {
                     // A server that forgets a code at its end does not refuse it.
@@ -125,9 +129,10 @@ impl Core {
         let Some(flow) = &mut self.pairing.flow else { return };
         let Some(showing) = flow.polled(which) else { return };
         showing.poll = Some((op, cx.at()));
-        let (device_code, interval) = (showing.code.device_code.clone(), showing.interval);
+        let (code, interval) = (&showing.code, showing.interval);
+        let request = Request::Poll(code.device_code.clone(), code.verifier.clone());
         flow.pace.next = flow.pace.next.max(cx.at().after(interval));
-        cx.emit(Effect::Request(op, Request::Poll(device_code)));
+        cx.emit(Effect::Request(op, request));
     }
 
     /// The server ended the code by an error that says neither that its time is over nor that the

@@ -22,6 +22,11 @@ use crate::{BootTime, CallError, Context, Core, Effect, Generation, IntentMark, 
 /// here by then.
 pub(super) const SENT_HOLD: Duration = Duration::from_secs(2);
 
+/// Refusals by the server's own error, over this time, before a person is asked to act: a
+/// maintenance or a mistake that is noticed ends sooner.
+const REFUSALS: u32 = 3;
+const REFUSED_FOR: Duration = Duration::from_secs(3600);
+
 /// The one refresh that there can be, and what is remembered of those before it.
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -42,6 +47,8 @@ pub(super) struct Refresh {
     /// The last refresh that was sent was answered with "not this client". It stays when the next
     /// fault is another one.
     client_rejected: bool,
+    /// The first of the server's own refusals since the last good refresh, and how many they are.
+    refusals: Option<(BootTime, u32)>,
     /// When a mark of another boot was read from the disk.
     mark_found: BootTime,
     warnings_given: usize,
@@ -114,6 +121,17 @@ impl Refresh {
         self.client_rejected
     }
 
+    /// True if the server itself has refused for so long and so often that it will not mend itself.
+    pub(super) fn keeps_being_refused(&self, now: BootTime) -> bool {
+        self.refusals
+            .is_some_and(|(first, count)| count >= REFUSALS && now.since(first) >= REFUSED_FOR)
+    }
+
+    fn count_refusal(&mut self, now: BootTime) {
+        let (first, count) = self.refusals.unwrap_or((now, 0));
+        self.refusals = Some((first, count.saturating_add(1)));
+    }
+
     /// The pairing is given up: a POST that is out goes on without it.
     pub(super) fn detach(&mut self) -> Option<(OpId, IntentMark)> {
         let sent = self.sent();
@@ -179,6 +197,7 @@ impl Refresh {
         self.state = State::Idle;
         self.last_refreshed = Some(cx.at());
         self.limit = RejectionLimit::default();
+        self.refusals = None;
     }
 
     fn inhibit(&mut self, cx: &mut Context<'_>) {

@@ -12,6 +12,9 @@ pub(super) const ADVISORY_CAP: Duration = Duration::from_secs(15 * 60);
 /// Longest wait between tries once callers are short of a token.
 const MANDATORY_CAP: Duration = Duration::from_secs(2 * 60);
 
+/// The same once only a person can mend what the server refuses.
+const REFUSED_CAP: Duration = Duration::from_secs(3600);
+
 /// Longest wait between resends of one refresh token.
 const RESEND_CAP: Duration = Duration::from_secs(3600);
 
@@ -160,7 +163,9 @@ impl Core {
         let (is_unusable, resend) = self.credential.paired().map_or((false, None), |credential| {
             (credential.is_unusable(cx.at()), credential.stored().mark)
         });
-        let cap = if is_unusable || waited_for {
+        let cap = if self.refresh.keeps_being_refused(cx.at()) {
+            REFUSED_CAP
+        } else if is_unusable || waited_for {
             MANDATORY_CAP
         } else {
             ADVISORY_CAP

@@ -234,6 +234,10 @@ impl Core {
             RefreshAnswer::ClientRejected(error) => {
                 self.refresh_rejected(cx, mark, error);
             }
+            RefreshAnswer::Refused(fault) => {
+                self.refresh.count_refusal(cx.at());
+                self.sent_refresh_failed(cx, mark, fault, waited_for);
+            }
             RefreshAnswer::Failed(fault) => {
                 self.sent_refresh_failed(cx, mark, fault, waited_for);
             }
@@ -392,6 +396,7 @@ impl Core {
         self.refresh.resend_early = false;
         self.refresh.reuse.forget();
         self.refresh.client_rejected = false;
+        self.refresh.refusals = None;
         self.refresh.warnings_given = 0;
         self.forget_probe(cx);
         self.want_probe(cx);

@@ -96,6 +96,7 @@ fn run_scenario(server: Server, approval: Option<u64>, told: Told) -> End {
                 is_code,
                 Answer::Code(CodeAnswer::Granted(CodeGrant {
                     device_code: DeviceCode::new(format!("d{codes}")),
+                    verifier: None,
                     user_code: UserCode::new(format!("{codes:06}")),
                     verification_uri: "https://next.frame.io/pair".into(),
                     verification_uri_complete: None,
@@ -105,7 +106,7 @@ fn run_scenario(server: Server, approval: Option<u64>, told: Told) -> End {
                 })),
             );
         }
-        while let Some((op, Request::Poll(code))) = fixture.take(is_poll) {
+        while let Some((op, Request::Poll(code, _))) = fixture.take(is_poll) {
             number += 1;
             if server.failing.contains(&number) {
                 let answer = PollAnswer::Failed(fault(FaultKind::Offline));

@@ -15,6 +15,7 @@ mod pacing;
 mod pairing;
 mod redirecting;
 mod refreshing;
+mod refused;
 mod rejecting;
 mod residual;
 mod restarting;

@@ -1,8 +1,10 @@
 //! The settings of a server: the types of `oauth`, read with the cure for each mistake.
 
+use serde::Deserialize;
+
 use super::{Text, Word};
 use crate::oauth::{
-    BaseUri, ClientAuth, Encoding, Endpoint, Issuer, Quirks, RedirectUri, UriError, ends_nothing, is_path,
+    At, BaseUri, ClientAuth, Encoding, Endpoint, Issuer, Pkce, Quirks, RedirectUri, UriError, ends_nothing, is_path,
 };
 use c2c_auth_core::ErrorCode;
 
@@ -10,6 +12,11 @@ impl Word for ClientAuth {
     const WORDS: &'static [(&'static str, Self)] =
         &[("post", Self::Post), ("basic", Self::Basic), ("none", Self::None)];
     const EXPECTED: &'static str = "\"post\", \"basic\" or \"none\"";
+}
+
+impl Word for Pkce {
+    const WORDS: &'static [(&'static str, Self)] = &[("auto", Self::Auto), ("s256", Self::S256), ("off", Self::Off)];
+    const EXPECTED: &'static str = "\"auto\", \"s256\" or \"off\"";
 }
 
 impl Word for Encoding {
@@ -60,6 +67,117 @@ impl Text for DeadWord {
             ));
         }
         Ok(Self(text.to_owned()))
+    }
+}
+
+/// `[[provider.extra]]`.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(in crate::config) struct Extra {
+    pub(in crate::config) name: ParameterName,
+    pub(in crate::config) value: ParameterValue,
+    #[serde(rename = "in", default = "both_grants")]
+    pub(in crate::config) at: Vec<At>,
+}
+
+/// Where a pairing begins.
+pub(in crate::config) fn both_grants() -> Vec<At> {
+    vec![At::Device, At::Authorize]
+}
+
+impl Word for At {
+    const WORDS: &'static [(&'static str, Self)] = &[
+        ("device", Self::Device),
+        ("authorize", Self::Authorize),
+        ("token", Self::Token),
+        ("refresh", Self::Refresh),
+    ];
+    const EXPECTED: &'static str = "\"device\", \"authorize\", \"token\" or \"refresh\"";
+}
+
+/// The name of a parameter that the protocol does not use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::config) struct ParameterName(pub(in crate::config) String);
+
+impl Text for ParameterName {
+    const EXPECTED: &'static str = "the name of a parameter in quotation marks, such as \"acr_values\"";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+        if !(1..=64).contains(&text.len()) || !text.bytes().all(is_plain) {
+            return Err(
+                "a name is 1 to 64 letters, digits and \"-._\"; write it as the server's documents do".to_owned(),
+            );
+        }
+        if OWN.contains(&text) {
+            return Err(format!(
+                "{text:?} is a parameter of the protocol itself, or holds a secret; remove it"
+            ));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+/// The parameters of RFC 6749, 7009, 7521, 7636, 8628 and `OpenID` Connect that are sent where they
+/// belong or never. A secret in the configuration would be readable by everybody.
+const OWN: [&str; 25] = [
+    "access_token",
+    "assertion",
+    "client_assertion",
+    "client_assertion_type",
+    "client_id",
+    "client_secret",
+    "code",
+    "code_challenge",
+    "code_challenge_method",
+    "code_verifier",
+    "device_code",
+    "grant_type",
+    "password",
+    "prompt",
+    "redirect_uri",
+    "refresh_token",
+    "request",
+    "response_mode",
+    "response_type",
+    "scope",
+    "state",
+    "token",
+    "token_type_hint",
+    "user_code",
+    "username",
+];
+
+/// One line of text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::config) struct ParameterValue(pub(in crate::config) String);
+
+impl Text for ParameterValue {
+    const EXPECTED: &'static str = "a text in quotation marks";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let good = (1..=1024).contains(&text.len()) && !text.chars().any(char::is_control);
+        good.then(|| Self(text.to_owned()))
+            .ok_or_else(|| "a value is one line of 1 to 1024 bytes; write it as the server's documents do".to_owned())
+    }
+}
+
+/// RFC 8707 §2: an absolute address without a fragment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::config) struct Resource(pub(in crate::config) String);
+
+impl Text for Resource {
+    const EXPECTED: &'static str = "an address in quotation marks, such as \"https://api.example.com\"";
+
+    fn read(text: &str) -> Result<Self, String> {
+        let is_plain = (1..=1024).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        let is_absolute = text
+            .split_once(':')
+            .is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.is_empty());
+        (is_plain && is_absolute && !text.contains('#')).then(|| Self(text.to_owned())).ok_or_else(|| {
+            "a resource is an absolute address without spaces or a fragment; write for example \"https://api.example.com\""
+                .to_owned()
+        })
     }
 }
 

@@ -239,6 +239,7 @@ fn is_tombstone(reason: &str) -> bool {
             | R::ClockNotSet
             | R::TlsUntrusted
             | R::ServerError
+            | R::RefreshRefused
             | R::LocalFault
             | R::StorageFailed
             | R::ClientIdMissing

@@ -208,7 +208,7 @@ async fn the_end_does_not_wait_for_a_description_of_the_server() {
     let begun = std::time::Instant::now();
     bench.carry_out([Effect::Request(
         OpId(1),
-        Request::Poll(DeviceCode::new("made-up".to_owned())),
+        Request::Poll(DeviceCode::new("made-up".to_owned()), None),
     )]);
     tokio::task::yield_now().await;
     bench.runner.shut_down();

@@ -188,7 +188,7 @@ impl World {
             Plan::Fetch(fetch) => fetch,
         };
         assert!(
-            is_needed || self.configured.leaves_to_server(kind) || kind == Kind::Authorize,
+            is_needed || self.configured.leaves_to_server(kind) || matches!(kind, Kind::Authorize | Kind::DeviceCode),
             "{kind:?} asks for an address that is written"
         );
         let limit = if is_needed && kind != Kind::Revoke { 20 } else { 5 };

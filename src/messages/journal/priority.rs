@@ -37,6 +37,7 @@ impl Priority {
             | Reason::ClockNotSet
             | Reason::TlsUntrusted
             | Reason::ServerError
+            | Reason::RefreshRefused
             | Reason::LocalFault => Self::Warning,
             Reason::ClientRejected
             | Reason::StorageFailed

@@ -112,7 +112,7 @@ fn forms_can_be_urlencoded() {
         )
     );
     assert_eq!(
-        form(&Request::Poll(DeviceCode::new("DC".to_owned()))),
+        form(&Request::Poll(DeviceCode::new("DC".to_owned()), None)),
         (
             "/v2/auth/token".to_owned(),
             format!("{client}&grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Adevice_code&device_code=DC")
@@ -170,7 +170,7 @@ fn all_requests() -> [Request; 7] {
     let refresh = RefreshToken::new("canary-refresh".to_owned());
     [
         Request::DeviceCode,
-        Request::Poll(DeviceCode::new("canary-code".to_owned())),
+        Request::Poll(DeviceCode::new("canary-code".to_owned()), None),
         Request::Prepare,
         Request::Refresh {
             on: OpId(1),

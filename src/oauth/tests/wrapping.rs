@@ -201,7 +201,7 @@ fn every_request_asks_for_no_encoding() {
     for provider in providers() {
         let requests = [
             Request::DeviceCode,
-            Request::Poll(DeviceCode::new("DC".to_owned())),
+            Request::Poll(DeviceCode::new("DC".to_owned()), None),
             Request::Prepare,
             Request::Revoke(Revocable::Access(access())),
             Request::Probe(access()),

@@ -229,6 +229,7 @@ fn four_of_the_longest_tokens_fit_into_each_file() {
     }
     let mut flow = flow();
     flow.code.device_code = DeviceCode::new(longest());
+    flow.code.verifier = Some(c2c_auth_core::CodeVerifier::new(longest()));
     let device = Device::new();
     let (mut store, _) = device.open();
     store.write(&both(record_of_longest_tokens())).unwrap();

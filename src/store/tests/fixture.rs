@@ -98,6 +98,7 @@ pub(super) fn flow() -> FlowRecord {
         code: Code {
             id: 7,
             device_code: DeviceCode::new("example device code".to_owned()),
+            verifier: None,
             user_code: UserCode::new("example user code".to_owned()),
             verification_uri: "https://verify.example".to_owned(),
             verification_uri_complete: Some(UserCode::new(

@@ -166,6 +166,7 @@ fn after_a_give_up_within_a_codes_life_another_start_does_not_poll_the_old_code_
     fixture.call(Command::StartPairing { caller: UI, options });
     let second = CodeGrant {
         device_code: DeviceCode::new("d2".into()),
+        verifier: Some(CodeVerifier::new("v2".into())),
         user_code: UserCode::new("543210".into()),
         verification_uri: "https://next.frame.io/pair".into(),
         verification_uri_complete: None,
@@ -181,7 +182,9 @@ fn after_a_give_up_within_a_codes_life_another_start_does_not_poll_the_old_code_
     }
     for _ in 0..50 {
         fixture.advance(secs(1));
-        while let Some((op, Request::Poll(code))) = fixture.take(is_poll) {
+        while let Some((op, Request::Poll(code, verifier))) = fixture.take(is_poll) {
+            let its_own = code.expose().replace('d', "v");
+            assert_eq!(verifier.as_ref().map(CodeVerifier::expose), Some(its_own.as_str()));
             *(if code.expose() == "d2" { &mut new } else { &mut old }) += 1;
             answer_poll(&mut fixture, op, PollAnswer::Pending);
         }

@@ -123,7 +123,10 @@ fn a_public_client_sends_its_id_and_nothing_secret() {
     };
     for (provider, request) in [
         (device(public.clone()), Request::DeviceCode),
-        (device(public.clone()), Request::Poll(DeviceCode::new("DC".to_owned()))),
+        (
+            device(public.clone()),
+            Request::Poll(DeviceCode::new("DC".to_owned()), None),
+        ),
         (code(public.clone()), exchange()),
         (code(public.clone()), refresh_request()),
         (
@@ -165,7 +168,10 @@ fn device_requests_are_those_of_rfc_8628() {
         ("/device", "client_id=1406020730&scope=example_scope")
     );
     // §3.4.
-    let poll = Request::Poll(DeviceCode::new("GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS".to_owned()));
+    let poll = Request::Poll(
+        DeviceCode::new("GmRhmhcxhwAzkoEqiMEg_DnyEysNkuNhszIySk9eS".to_owned()),
+        None,
+    );
     let request = sent(&provider, &poll);
     assert_eq!(
         text(&request),
@@ -176,7 +182,7 @@ fn device_requests_are_those_of_rfc_8628() {
 
 #[test]
 fn no_kind_of_grant_answers_for_the_other() {
-    let poll = Request::Poll(DeviceCode::new("DC".to_owned()));
+    let poll = Request::Poll(DeviceCode::new("DC".to_owned()), None);
     for request in [Request::DeviceCode, poll] {
         assert!(code(server()).request(&request, ENTROPY).is_none());
     }

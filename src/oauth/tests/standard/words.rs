@@ -67,7 +67,7 @@ fn each_word_means_what_the_documented_table_says_of_its_server_request_and_stat
 fn only_an_error_that_stands_alone_in_a_2xx_says_that_nothing_was_granted() {
     let refresh =
         |headers, body: &str| match device(server()).answer(Kind::Refresh, &response(200, headers, body.as_bytes())) {
-            Answer::Refresh(RefreshAnswer::Failed(fault)) => fault.kind,
+            Answer::Refresh(RefreshAnswer::Refused(fault) | RefreshAnswer::Failed(fault)) => fault.kind,
             other => panic!("{body}: {other:?}"),
         };
     assert_eq!(

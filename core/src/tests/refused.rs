@@ -1,0 +1,61 @@
+//! A server that itself keeps refusing: when a person is asked to act, and what is never given up.
+
+use super::*;
+
+/// Refuses each refresh by this answer for so many minutes after the end of the access token.
+fn refused_for(fixture: &mut Fixture, minutes: u64, answer: &RefreshAnswer) {
+    for _ in 0..minutes * 60 {
+        fixture.advance(secs(1));
+        if fixture.out(is_prepare) {
+            fixture.prepare(PrepareAnswer::Ready);
+        }
+        if fixture.out(is_refresh) {
+            fixture.refresh(answer.clone());
+        }
+    }
+}
+
+fn ended() -> Fixture {
+    let mut fixture = Fixture::paired();
+    let life = fixture.core.snapshot().lifetimes;
+    assert!(life.token_expires.is_some());
+    refused_for(&mut fixture, 8 * 60, &RefreshAnswer::Failed(fault(FaultKind::Offline)));
+    fixture
+}
+
+#[test]
+fn a_server_that_refuses_for_an_hour_asks_for_a_person_and_is_tried_on() {
+    let mut fixture = ended();
+    let refused = RefreshAnswer::Refused(fault(FaultKind::Refused));
+    refused_for(&mut fixture, 50, &refused);
+    assert!(!fixture.core.snapshot().attention, "{:?}", fixture.core.snapshot());
+    refused_for(&mut fixture, 20, &refused);
+    let seen = fixture.core.snapshot();
+    assert_eq!(
+        (seen.reason, seen.attention, seen.paired),
+        (Reason::RefreshRefused, true, true)
+    );
+    // The first good refresh ends it.
+    for _ in 0..2 * 3600 {
+        fixture.advance(secs(1));
+        if fixture.out(is_prepare) {
+            fixture.refresh_to(2);
+            break;
+        }
+    }
+    let seen = fixture.core.snapshot();
+    assert_eq!((seen.reason, seen.attention), (Reason::None, false));
+}
+
+#[test]
+fn a_server_in_trouble_never_asks_for_a_person() {
+    for kind in [FaultKind::Refused, FaultKind::RateLimited] {
+        let mut fixture = ended();
+        refused_for(&mut fixture, 180, &RefreshAnswer::Failed(fault(kind)));
+        let seen = fixture.core.snapshot();
+        assert!(
+            !seen.attention && seen.reason != Reason::RefreshRefused,
+            "{kind:?} {seen:?}"
+        );
+    }
+}
