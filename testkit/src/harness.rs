@@ -261,6 +261,19 @@ impl Harness<Standard> {
         harness
     }
 
+    /// A device with this configuration, but for the issuer, at the server of a row.
+    pub fn of_file(daemon: impl Into<PathBuf>, text: &str, quirks: Quirks) -> Self {
+        let harness = Self::client_of(daemon, quirks);
+        let issuer = harness.server.issuer();
+        let mut harness = harness;
+        let change = |config: &mut crate::rig::Config| {
+            config.unset("provider", "client-id").unset("provider", "client-auth");
+            config.read(text).set("provider", "issuer", issuer.as_str());
+        };
+        harness.rig.configure(change).unwrap();
+        harness
+    }
+
     /// The client that the server knows, by the server's address alone.
     fn client_of(daemon: impl Into<PathBuf>, quirks: Quirks) -> Self {
         let client = quirks.client.clone();
@@ -268,6 +281,7 @@ impl Harness<Standard> {
         let (secret, auth) = match &client {
             Client::Public => (None, "none"),
             Client::Confidential(secret) => (Some(secret), "basic"),
+            Client::Posted(secret) => (Some(secret), "post"),
         };
         let given = secret.map_or("not needed", String::as_str);
         let rig = Rig::elsewhere(server.ca_pem(), given.as_bytes()).unwrap();

@@ -6,6 +6,7 @@
 //! [`Standard::violations`]. Runs on a thread of its own and ends when its handle is dropped.
 
 mod dialect;
+mod rules;
 mod state;
 
 use std::{convert::Infallible, error::Error, fmt, io, net::SocketAddr, sync::Arc, thread::JoinHandle, time::Duration};
@@ -20,6 +21,7 @@ use dialect::Call;
 use state::{Fields, State};
 
 pub use dialect::{Client, Dialect};
+pub use rules::{Challenge, Proof, Rules, Said};
 
 pub use state::Secret;
 
@@ -36,6 +38,8 @@ pub const CLIENT: &str = "camera-app";
 pub struct Quirks {
     /// Whose they are, as far as they are known.
     pub dialect: Dialect,
+    /// Its demands and words in the device grant and at refreshes.
+    pub rules: Rules,
     /// The one client.
     pub client: Client,
     /// Life of an access token. `None` leaves `expires_in` out.
@@ -54,8 +58,8 @@ pub struct Quirks {
     pub document: Document,
     /// The error with which every refresh is refused, if it is.
     pub refuses_refresh: Option<&'static str>,
-    /// The error of a poll for a code that was declined.
-    pub declines_with: &'static str,
+    /// The description of each error.
+    pub describes_with: Option<String>,
     /// How many bytes an access token and a refresh token have, where that is more than they would
     /// have anyway.
     pub token_lengths: (usize, usize),
@@ -67,6 +71,7 @@ impl Default for Quirks {
     fn default() -> Self {
         Self {
             dialect: Dialect::Standard,
+            rules: Rules::RFC,
             client: Client::Public,
             token_life: Some(3600),
             next_life: None,
@@ -75,7 +80,7 @@ impl Default for Quirks {
             loses: Vec::new(),
             document: Document::Good,
             refuses_refresh: None,
-            declines_with: "access_denied",
+            describes_with: None,
             token_lengths: (0, 0),
             label: "application/json",
         }
@@ -83,6 +88,23 @@ impl Default for Quirks {
 }
 
 impl Quirks {
+    /// The server of this row.
+    #[must_use]
+    pub fn of(rules: Rules) -> Self {
+        let secret = || "made-up-client.secret_1~".to_owned();
+        Self {
+            rules,
+            client: match rules.proof {
+                Proof::Nothing => Client::Public,
+                Proof::Header => Client::Confidential(secret()),
+                Proof::Form => Client::Posted(secret()),
+            },
+            rotates: rules.rotates,
+            reuse_window: (rules.reuse > 0).then(|| Duration::from_secs(rules.reuse)),
+            ..Self::default()
+        }
+    }
+
     /// Frame.io's OAuth 2 applications.
     #[must_use]
     pub fn frameio_applications(client: Client) -> Self {
@@ -128,6 +150,8 @@ pub enum Document {
     Misnamed,
     /// It knows only the PKCE method `plain`.
     Plain,
+    /// It lists no PKCE method.
+    Unlisted,
 }
 
 /// A handle to a running server.
@@ -224,6 +248,29 @@ impl Standard {
             let device = state.devices.values_mut().find(|device| device.user_code == user_code);
             device.map(|device| device.verdict = Some(approve)).is_some()
         })
+    }
+
+    /// The time of a user code is over. True if there was such a code.
+    #[must_use]
+    pub fn expire(&self, user_code: &str) -> bool {
+        self.state.update(|state| {
+            let device = state.devices.values_mut().find(|device| device.user_code == user_code);
+            device.map(|device| device.expired = true).is_some()
+        })
+    }
+
+    /// True if the answer to a refresh to come is still to be lost.
+    #[must_use]
+    pub fn will_lose(&self) -> bool {
+        self.state.read(|state| !state.quirks.loses.is_empty())
+    }
+
+    /// A person takes all grants back.
+    pub fn revoke_all(&self) {
+        self.state.update(|state| {
+            state.live.clear();
+            state.retired.clear();
+        });
     }
 
     /// Where it is asked: authorization, token and, where there is one, revocation endpoint.
@@ -364,7 +411,15 @@ async fn answer(
                 .violations
                 .push(format!("{} {path}: {:?}", head.method, head.headers.keys()));
         }
-        let (status, body) = state.act(&call);
+        let (status, mut body) = state.act(&call);
+        if let Some(text) = state
+            .quirks
+            .describes_with
+            .as_ref()
+            .filter(|_| !body["error"].is_null())
+        {
+            body["error_description"] = text.as_str().into();
+        }
         let error = body["error"].as_str().unwrap_or_default();
         let grant = call.form.get("grant_type").unwrap_or_default();
         let grant = grant.rsplit(':').next().unwrap_or_default();

@@ -8,6 +8,7 @@ mod presets;
 mod rejections;
 mod reuse;
 mod secrets;
+mod servers;
 mod tokens;
 mod way_back;
 
@@ -15,7 +16,7 @@ use std::net::TcpStream;
 use std::process::Stdio;
 
 use c2c_testkit::harness::{Harness, LIMIT, LOOK};
-use c2c_testkit::standard::{Document, Quirks, Secret};
+use c2c_testkit::standard::{Document, Quirks, Rules, Secret};
 use c2c_testkit::user::{Token, error_name};
 use tokio::io::AsyncWriteExt as _;
 
@@ -55,7 +56,10 @@ async fn a_device_pairs_by_code_refreshes_and_is_revoked() {
 #[tokio::test]
 async fn who_declines_is_heard_in_the_words_of_entra_id() {
     let quirks = Quirks {
-        declines_with: "authorization_declined",
+        rules: Rules {
+            denied: (400, "authorization_declined"),
+            ..Rules::RFC
+        },
         ..Quirks::default()
     };
     let world = Harness::device(DAEMON, quirks);
@@ -71,7 +75,10 @@ async fn who_declines_is_heard_in_the_words_of_entra_id() {
 #[tokio::test]
 async fn a_no_in_unknown_words_ends_after_three_codes_and_is_named() {
     let quirks = Quirks {
-        declines_with: "bad_verification_code",
+        rules: Rules {
+            denied: (400, "bad_verification_code"),
+            ..Rules::RFC
+        },
         ..Quirks::default()
     };
     let world = Harness::device(DAEMON, quirks);

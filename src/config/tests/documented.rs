@@ -133,6 +133,23 @@ fn each_example_file_is_a_whole_configuration_of_its_kind() {
     }
 }
 
+#[test]
+fn each_file_for_a_server_is_a_whole_configuration_without_a_warning() {
+    let machine = Machine::new();
+    let files = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/examples/providers")).unwrap();
+    let mut count = 0;
+    for file in files {
+        let path = file.unwrap().path();
+        let text = fs::read_to_string(&path).unwrap();
+        let config = machine.read(&text).unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(config.provider.kind(), "oauth-device", "{}", path.display());
+        let told = config.warnings.iter().filter(|told| !is_of_the_machine(told));
+        assert_eq!(told.collect::<Vec<_>>(), [""; 0], "{}", path.display());
+        count += 1;
+    }
+    assert_eq!(count, 7);
+}
+
 /// The key of a line that is there to be uncommented.
 fn alternative(line: &str) -> Option<&str> {
     let (key, _) = line.strip_prefix('#')?.split_once(" = ")?;

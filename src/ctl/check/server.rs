@@ -129,7 +129,7 @@ fn judge(
         }
         FaultKind::Refused if let Some(places) = nowhere => {
             let what = format!("{host} answers, and has no description of itself at {places}");
-            let cure = "Compare provider.issuer with what the server publishes, path included (Keycloak's ends in \
+            let cure = "Compare provider.issuer with what the server publishes, path included (it may end in \
                         /realms/NAME), or write the endpoints";
             ("server", (what, cure))
         }

@@ -53,6 +53,20 @@ impl Config {
         self
     }
 
+    /// Sets all keys of a file, each of which has a line of its own.
+    pub fn read(&mut self, text: &str) -> &mut Self {
+        let mut section = String::new();
+        for line in text.lines() {
+            if let Some(name) = line.strip_prefix('[') {
+                name.trim_end_matches(']').clone_into(&mut section);
+            } else if let Some((key, value)) = line.split_once(" = ").filter(|_| !line.starts_with('#')) {
+                let keys = self.0.entry(section.clone()).or_default();
+                keys.insert(key.to_owned(), value.to_owned());
+            }
+        }
+        self
+    }
+
     /// Takes a key out.
     pub fn unset(&mut self, section: &str, key: &str) -> &mut Self {
         if let Some(keys) = self.0.get_mut(section) {

@@ -7,7 +7,11 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use hyper::Method;
 
-use super::{CLIENT, state::Fields};
+use super::{
+    CLIENT,
+    rules::{Rules, Said},
+    state::Fields,
+};
 
 /// Whose quirks the server has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,6 +35,8 @@ pub enum Client {
     Public,
     /// It has this secret, and sends it in the `Authorization` header and nowhere else.
     Confidential(String),
+    /// It has this secret, and sends it in the form and nowhere else.
+    Posted(String),
 }
 
 /// The places of a dialect.
@@ -58,7 +64,7 @@ pub(super) struct Refusal {
     pub(super) why: &'static str,
 }
 
-const fn refusal(status: u16, error: &'static str, why: &'static str) -> Refusal {
+pub(super) const fn refusal(status: u16, error: &'static str, why: &'static str) -> Refusal {
     Refusal { status, error, why }
 }
 
@@ -96,9 +102,10 @@ impl Dialect {
     }
 
     /// The error for a refresh token that is not live.
-    pub(super) const fn dead(self) -> (u16, &'static str) {
+    pub(super) const fn dead(self, rules: &Rules) -> Said {
         match self {
-            Self::Standard | Self::AdobeIms => (400, "invalid_grant"),
+            Self::Standard => rules.dead,
+            Self::AdobeIms => (400, "invalid_grant"),
             Self::FrameioApplications => (401, "token_inactive"),
         }
     }
@@ -106,6 +113,14 @@ impl Dialect {
     /// Checks that this is the one client, proven in the one way that it was registered with.
     pub(super) fn proves(self, client: &Client, call: &Call) -> Result<(), Refusal> {
         let fault = |why| Err(refusal(401, "invalid_client", why));
+        if let Client::Posted(secret) = client {
+            let (id, said) = (call.form.get("client_id"), call.form.get("client_secret"));
+            return match &call.authorization {
+                None if id == Some(CLIENT) && said == Some(secret) => Ok(()),
+                None => fault("not its id and secret in the form"),
+                Some(_) => fault("an Authorization header"),
+            };
+        }
         if call.form.has("client_secret") || call.query.has("client_secret") {
             return fault("a secret outside of the header");
         }
@@ -118,6 +133,8 @@ impl Dialect {
                 Some(_) => fault("a query"),
                 None => fault("no Authorization header"),
             },
+            // Judged above.
+            Client::Posted(_) => Ok(()),
             Client::Public if call.authorization.is_some() => fault("an Authorization header without a secret"),
             Client::Public => match (self, ids) {
                 (Self::Standard | Self::FrameioApplications, (None, Some(CLIENT))) if call.query.is_empty() => Ok(()),

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Dialect, Document, Quirks,
+    Dialect, Document, Quirks, Said,
     dialect::{Call, Refusal},
 };
 use crate::random;
@@ -55,6 +55,8 @@ pub enum Secret {
 pub(super) struct Device {
     pub(super) user_code: String,
     pub(super) verdict: Option<bool>,
+    pub(super) expired: bool,
+    pub(super) challenge: Option<String>,
 }
 
 /// The browser's authorization request.
@@ -79,12 +81,23 @@ impl State {
             _ => return (404, json!({"error": "not_found"})),
         }
         let judged = dialect.proves(&self.quirks.client, call).and_then(|()| {
+            let grant = call.form.get("grant_type");
+            let at = if device {
+                "device"
+            } else if grant == Some("refresh_token") {
+                "refresh"
+            } else {
+                "token"
+            };
+            if dialect == Dialect::Standard && !revocation {
+                self.quirks.rules.allows(at, call)?;
+            }
             let complete = if token {
                 dialect.complete(&self.quirks.client, call)
             } else {
                 Ok(())
             };
-            complete.map(|()| call.form.get("grant_type"))
+            complete.map(|()| grant)
         });
         let grant = match judged {
             Ok(grant) => grant,
@@ -92,7 +105,7 @@ impl State {
         };
         let form = &call.form;
         if device {
-            return self.device();
+            return self.device(form);
         }
         if revocation {
             // RFC 7009 §2.1: the whole grant ends with its refresh token. Here it ends with either.
@@ -167,35 +180,62 @@ impl State {
             "device_authorization_endpoint": at("/device"),
             "token_endpoint": at("/token"),
             "revocation_endpoint": at("/revoke"),
-            "code_challenge_methods_supported": [if self.quirks.document == Document::Plain { "plain" } else { "S256" }],
+            "code_challenge_methods_supported": match self.quirks.document {
+                Document::Unlisted => Value::Null,
+                Document::Plain => json!(["plain"]),
+                Document::Good | Document::Absent | Document::Misnamed => json!(["S256"]),
+            },
             "authorization_response_iss_parameter_supported": true,
         })
     }
 
-    fn device(&mut self) -> (u16, Value) {
+    fn device(&mut self, form: &Fields) -> (u16, Value) {
         let user_code = format!("{}-{}", &token()[..4], &token()[..4]);
         let device_code = token();
         let device = Device {
             user_code: user_code.clone(),
             verdict: None,
+            expired: false,
+            challenge: form.get("code_challenge").map(ToOwned::to_owned),
         };
         self.devices.insert(device_code.clone(), device);
         self.secrets.push((Secret::DeviceCode, device_code.clone()));
         self.secrets.push((Secret::UserCode, user_code.clone()));
         let page = format!("{}/activate", self.issuer);
-        let answer = json!({
-            "device_code": device_code, "user_code": user_code, "verification_uri": page, "expires_in": 600, "interval": 1,
+        let rules = &self.quirks.rules;
+        let mut answer = json!({
+            "device_code": device_code, "user_code": user_code, rules.page: page, "expires_in": 600, "interval": 1,
         });
+        if rules.complete {
+            answer["verification_uri_complete"] = json!(format!("{page}?user_code={user_code}"));
+        }
         (200, answer)
     }
 
     fn poll(&mut self, fields: &Fields) -> (u16, Value) {
+        let rules = self.quirks.rules;
+        let said = |(status, word): Said| (status, json!({ "error": word }));
         let code = fields.get("device_code").unwrap_or_default();
-        match self.devices.get(code).map(|device| device.verdict) {
-            None => refuse("invalid_grant"),
-            Some(None) => refuse("authorization_pending"),
-            Some(Some(false)) => refuse(self.quirks.declines_with),
-            Some(Some(true)) => {
+        let Some(device) = self.devices.get(code) else {
+            return said(rules.unknown);
+        };
+        if let Some(verifier) = fields.get("code_verifier") {
+            self.secrets.push((Secret::CodeVerifier, verifier.to_owned()));
+        }
+        // RFC 7636 §4.6, and §4.4.1's downgrade: a proof that nobody asked for.
+        let proof = fields
+            .get("code_verifier")
+            .map(|verifier| URL_SAFE_NO_PAD.encode(Sha256::digest(verifier)));
+        if proof != device.challenge {
+            self.violations
+                .push("a poll without the proof of its own code".to_owned());
+            return refuse("invalid_grant");
+        }
+        match device.verdict {
+            _ if device.expired => said(rules.expired),
+            None => said(rules.pending),
+            Some(false) => said(rules.denied),
+            Some(true) => {
                 self.devices.remove(code);
                 self.grants += 1;
                 self.grant(self.grants, true)
@@ -242,7 +282,7 @@ impl State {
             if let Some((grant, _)) = self.retired.remove(token) {
                 self.live.retain(|_, of| *of != grant);
             }
-            let (status, word) = self.quirks.dialect.dead();
+            let (status, word) = self.quirks.dialect.dead(&self.quirks.rules);
             return (
                 status,
                 json!({ "error": word, "error_description": "expired, used or never there" }),
@@ -311,6 +351,10 @@ impl Fields {
 
     pub(super) fn len(&self) -> usize {
         self.0.len()
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
     }
 
     pub(super) fn has(&self, name: &str) -> bool {
