@@ -39,3 +39,25 @@ impl CodeRateLimit {
         admitted
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(secs: u64) -> BootTime {
+        BootTime::from_millis(secs * 1000)
+    }
+
+    #[test]
+    fn sixteen_callers_are_held_to_their_pace_and_one_more_lets_the_first_go() {
+        let mut limit = CodeRateLimit::default();
+        for caller in 0..16 {
+            assert_eq!(limit.admit(caller, at(0)), Ok(()));
+        }
+        assert_eq!(limit.admit(0, at(1)), Err(Duration::from_secs(4)));
+        assert_eq!(limit.admit(16, at(1)), Ok(()));
+        // The one that was heard of least recently.
+        assert_eq!(limit.admit(2, at(1)), Err(Duration::from_secs(4)));
+        assert_eq!(limit.admit(1, at(1)), Ok(()));
+    }
+}

@@ -270,3 +270,23 @@ fn a_refused_client_is_sent_again_by_itself_after_an_hour() {
         assert!((secs(3240)..=secs(3960)).contains(&wait), "{wait:?}");
     }
 }
+
+#[test]
+fn a_code_that_somebody_waits_for_is_asked_for_again_within_twenty_seconds() {
+    for kind in [FaultKind::Offline, FaultKind::Refused] {
+        let mut fixture = Fixture::unpaired();
+        fixture.start_pairing(false);
+        let waits: Vec<_> = (0..25_u64)
+            .map(|n| {
+                fixture.entropy = n.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+                fixture.answer(is_code, Answer::Code(CodeAnswer::Failed(fault(kind))));
+                wait_for(&mut fixture, is_code)
+            })
+            .collect();
+        assert!(
+            waits.iter().all(|wait| (secs(5)..=secs(20)).contains(wait)),
+            "{waits:?}"
+        );
+        assert!(waits.iter().any(|wait| *wait > secs(15)), "{kind:?}: {waits:?}");
+    }
+}

@@ -17,6 +17,7 @@ mod redirecting;
 mod refreshing;
 mod refused;
 mod rejecting;
+mod reports;
 mod residual;
 mod restarting;
 mod reuse;

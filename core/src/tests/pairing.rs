@@ -183,6 +183,25 @@ fn offline_retries_and_tells_the_caller_within_its_time() {
 }
 
 #[test]
+fn a_flow_lasts_between_a_minute_and_a_day() {
+    for (asked, lasts) in [(1, 60), (59, 60), (61, 61), (86_399, 86_399), (1_000_000, 86_400)] {
+        let mut fixture = Fixture::unpaired();
+        let options = PairingOptions {
+            renew: true,
+            replace: false,
+            give_up_after: Some(secs(asked)),
+            timeout: None,
+        };
+        let call = fixture.call(Command::StartPairing { caller: UI, options });
+        fixture.show_code();
+        match fixture.reply(call) {
+            Some(Ok(Reply::Started { give_up_in, .. })) => assert_eq!(*give_up_in, secs(lasts), "{asked}"),
+            other => panic!("no code: {other:?}"),
+        }
+    }
+}
+
+#[test]
 fn a_second_start_answers_with_the_running_flow() {
     let mut fixture = Fixture::unpaired();
     fixture.start_pairing(false);

@@ -73,6 +73,20 @@ fn who_never_got_a_generation_cannot_reject_it() {
 }
 
 #[test]
+fn sixty_four_users_are_told_apart_and_with_more_anybody_may_reject() {
+    let mut fixture = Fixture::paired();
+    for uid in 2000..2064 {
+        let call = fixture.get_as(client(uid));
+        assert_eq!(fixture.token(call), "a1");
+    }
+    let call = fixture.reject(OTHER, 1);
+    assert_eq!(fixture.error(call), CallError::NotYours);
+    fixture.get_as(client(2064));
+    let call = fixture.reject(OTHER, 1);
+    assert_eq!(fixture.reply(call), None, "it is examined");
+}
+
+#[test]
 fn unknown_generations_and_no_pairing_have_their_own_errors() {
     let mut fixture = handed();
     for generation in [0, 2, u64::MAX] {
