@@ -11,9 +11,9 @@ use crate::{BootTime, CallError, Context, Core, OpId, PairingOptions};
 pub(super) struct Orders {
     /// `Unpair` of a pairing that is being written: it ends as soon as it stands.
     unpair: bool,
-    /// `StartPairing` while a tombstone is being written. Its end tells whether this device is
-    /// paired, and what is to be revoked before a code is asked for.
-    start: Option<(u32, PairingOptions)>,
+    /// `StartPairing` while a tombstone is being written, or is to be. Its end tells whether this
+    /// device is paired, and what is to be revoked before a code is asked for.
+    start: Option<PairingOptions>,
     /// `StartPairing` while the trial write is out.
     trial: Option<(OpId, PairingOptions)>,
     /// The last trial failed.
@@ -25,9 +25,21 @@ impl Orders {
         self.unpair = true;
     }
 
-    /// The options of the first one win, as with a flow that runs.
-    pub(super) fn start(&mut self, caller: u32, options: PairingOptions) {
-        self.start.get_or_insert((caller, options));
+    pub(super) fn start(&mut self, options: PairingOptions) {
+        self.start = Some(options);
+    }
+
+    pub(super) const fn unpairs(&self) -> bool {
+        self.unpair
+    }
+
+    /// True if a start stands. The options of the first one win, as with a flow that runs.
+    pub(super) const fn are_begun(&self) -> bool {
+        self.start.is_some() || self.trial.is_some()
+    }
+
+    pub(super) const fn have_start(&self) -> bool {
+        self.start.is_some()
     }
 
     /// A flow begins when this write has gone well.
@@ -49,17 +61,22 @@ impl Core {
     pub(super) fn order_due(&self, now: BootTime) -> Option<BootTime> {
         let pending = self.storage.pending();
         let unpair = self.orders.unpair && !pending.puts_off_an_end();
-        let start = self.orders.start.is_some() && !pending.puts_off_a_start() && self.may_start();
+        // An order that came before it goes first.
+        let free = !self.orders.unpair && !pending.puts_off_a_start();
+        let start = self.orders.start.is_some() && free && self.may_start();
         (unpair || start).then_some(now)
     }
 
     pub(super) fn carry_out_order(&mut self, cx: &mut Context<'_>) {
         if std::mem::take(&mut self.orders.unpair) {
             self.begin_unpairing(cx);
-        } else if let Some((caller, options)) = self.orders.start.take()
-            && let Err(error) = self.begin_flow(cx, caller, options)
-        {
-            self.calls.answer(cx, CallKind::PairingCode, Err(error));
+        } else if let Some(options) = self.orders.start.take() {
+            if self.credential.is_paired() && !options.replace {
+                let paired = Err(CallError::AlreadyPaired);
+                self.calls.answer(cx, CallKind::PairingCode, paired);
+            } else {
+                self.begin_flow(cx, options);
+            }
         }
     }
 

@@ -91,37 +91,36 @@ impl Core {
             .timeout
             .unwrap_or(CALL_LIMIT)
             .clamp(Duration::from_secs(1), CALL_LIMIT);
-        let runs = self.orders.are_tried_out() || self.pairing.is_running(now);
-        if !runs && self.storage.pending().puts_off_a_start() {
-            self.orders.start(caller, options);
-        } else if !runs && let Err(error) = self.begin_flow(cx, caller, options) {
-            cx.reply(call, Err(error));
-            return;
+        if !self.orders.are_begun() && (self.orders.unpairs() || !self.pairing.is_running(now)) {
+            let waits = self.orders.unpairs() || self.storage.pending().puts_off_a_start();
+            let paired = !waits && self.credential.is_paired() && !options.replace;
+            let refused = if paired {
+                Some(CallError::AlreadyPaired)
+            } else {
+                let admitted = self.pairing.rate_limit.admit(caller, now);
+                admitted.err().map(|wait| CallError::TooOften { wait })
+            };
+            if let Some(error) = refused {
+                cx.reply(call, Err(error));
+                return;
+            }
+            if waits {
+                self.orders.start(options);
+            } else {
+                self.begin_flow(cx, options);
+            }
         }
         self.calls.push(call, now.after(limit), Wants::PairingCode);
     }
 
     /// Begins a flow by a trial of the disk.
-    pub(super) fn begin_flow(
-        &mut self,
-        cx: &mut Context<'_>,
-        caller: u32,
-        options: PairingOptions,
-    ) -> Result<(), CallError> {
-        let now = cx.at();
-        if self.credential.is_paired() && !options.replace {
-            return Err(CallError::AlreadyPaired);
-        }
-        if let Err(wait) = self.pairing.rate_limit.admit(caller, now) {
-            return Err(CallError::TooOften { wait });
-        }
+    pub(super) fn begin_flow(&mut self, cx: &mut Context<'_>, options: PairingOptions) {
         if self.pairing.flow.is_none() && !self.setup.policy().separate_grants {
             // What is to be revoked goes before the code, at once.
             self.revocations.retry_now();
         }
         let trial = self.store(cx, Store::Trial);
         self.orders.try_out(trial, options);
-        Ok(())
     }
 
     /// The disk takes a pairing: a code is asked for. A flow that only waits for the answer to its

@@ -183,8 +183,10 @@ impl Core {
         let Step::Storing { pairing, .. } = flow.step else {
             return;
         };
-        self.calls
-            .answer(cx, CallKind::PairingCode, Err(CallError::AlreadyPaired));
+        if !self.orders.have_start() {
+            let paired = Err(CallError::AlreadyPaired);
+            self.calls.answer(cx, CallKind::PairingCode, paired);
+        }
         self.store(cx, Store::Flow(None));
         for call in self.calls.take(CallKind::FlowEnd) {
             self.done_when_durable(cx, call.call, call.deadline, false);

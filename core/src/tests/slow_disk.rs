@@ -140,6 +140,57 @@ fn a_start_whose_call_timed_out_behind_a_tombstone_is_carried_out() {
 }
 
 #[test]
+fn a_start_behind_a_tombstone_counts_when_it_comes() {
+    let (mut fixture, _) = unpairing();
+    let first = fixture.start_pairing(false);
+    let second = fixture.start_pairing(false);
+    fixture.advance(secs(1));
+    write_everything(&mut fixture);
+    fixture.hold_stores = false;
+    fixture.answer(is_revoke, Answer::Revoke(RevokeAnswer::Done));
+    fixture.show_code();
+    for call in [first, second] {
+        assert!(
+            matches!(fixture.reply(call), Some(Ok(Reply::Started { .. }))),
+            "one flow for both"
+        );
+    }
+    // A moment after another start it is told so at once, and not put off and then dropped.
+    let mut fixture = Fixture::paired();
+    fixture.advance(secs(60));
+    fixture.start_pairing(true);
+    fixture.call(Command::CancelPairing);
+    fixture.hold_stores = true;
+    fixture.call(Command::Unpair);
+    let start = fixture.start_pairing(false);
+    assert_eq!(fixture.error(start), CallError::TooOften { wait: secs(5) });
+}
+
+#[test]
+fn a_start_after_an_unpair_behind_a_new_pairing_is_carried_out_after_it() {
+    for timed_out in [true, false] {
+        let mut fixture = replacing();
+        fixture.advance(secs(6));
+        let unpair = fixture.call(Command::Unpair);
+        let start = fixture.start_pairing(false);
+        if timed_out {
+            answered_after(&mut fixture, unpair, 20, CallError::Timeout);
+            assert_eq!(fixture.error(start), CallError::Timeout);
+        }
+        write_everything(&mut fixture);
+        assert!(!fixture.core.snapshot().paired, "first the one, then the other");
+        fixture.answer(is_revoke, Answer::Revoke(RevokeAnswer::Done));
+        write_everything(&mut fixture);
+        fixture.hold_stores = false;
+        fixture.show_code();
+        if !timed_out {
+            assert!(matches!(fixture.reply(start), Some(Ok(Reply::Started { .. }))));
+        }
+        assert_eq!(fixture.state().0, PairingState::AwaitingUser);
+    }
+}
+
+#[test]
 fn a_start_behind_a_tombstone_that_fails_is_told_that_the_device_is_paired() {
     let (mut fixture, unpair) = unpairing();
     let start = fixture.start_pairing(false);
