@@ -88,23 +88,6 @@ impl Default for Quirks {
 }
 
 impl Quirks {
-    /// The server of this row.
-    #[must_use]
-    pub fn of(rules: Rules) -> Self {
-        let secret = || "made-up-client.secret_1~".to_owned();
-        Self {
-            rules,
-            client: match rules.proof {
-                Proof::Nothing => Client::Public,
-                Proof::Header => Client::Confidential(secret()),
-                Proof::Form => Client::Posted(secret()),
-            },
-            rotates: rules.rotates,
-            reuse_window: (rules.reuse > 0).then(|| Duration::from_secs(rules.reuse)),
-            ..Self::default()
-        }
-    }
-
     /// Frame.io's OAuth 2 applications.
     #[must_use]
     pub fn frameio_applications(client: Client) -> Self {

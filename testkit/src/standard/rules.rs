@@ -1,7 +1,12 @@
 //! Demands and words of servers that people use, where the RFCs leave them open or have others: one
 //! row of data for each.
 
-use super::dialect::{Call, Refusal, refusal};
+use std::time::Duration;
+
+use super::{
+    Client, Quirks,
+    dialect::{Call, Refusal, refusal},
+};
 
 /// A status and the word of an error.
 pub type Said = (u16, &'static str);
@@ -201,6 +206,25 @@ impl Rules {
             Ok(())
         } else {
             fault("a parameter that has no place here")
+        }
+    }
+}
+
+impl Quirks {
+    /// The server of this row.
+    #[must_use]
+    pub fn of(rules: Rules) -> Self {
+        let secret = || "made-up-client.secret_1~".to_owned();
+        Self {
+            rules,
+            client: match rules.proof {
+                Proof::Nothing => Client::Public,
+                Proof::Header => Client::Confidential(secret()),
+                Proof::Form => Client::Posted(secret()),
+            },
+            rotates: rules.rotates,
+            reuse_window: (rules.reuse > 0).then(|| Duration::from_secs(rules.reuse)),
+            ..Self::default()
         }
     }
 }
