@@ -45,8 +45,8 @@ pub(super) fn unless(found: &[Finding], causes: &[&'static str], failure: Findin
     let earlier = found
         .iter()
         .find(|finding| finding.verdict == Verdict::Fail && causes.contains(&finding.check));
-    earlier.map_or_else(
-        || failure.clone(),
-        |cause| Finding::new(Verdict::Skip, failure.check, format!("see {}", cause.check), ""),
-    )
+    match earlier {
+        Some(cause) => Finding::new(Verdict::Skip, failure.check, format!("see {}", cause.check), ""),
+        None => failure,
+    }
 }
