@@ -217,6 +217,7 @@ fn the_exit_code_of_a_paired_device_follows_from_the_reason() {
             Reason::StorageFailed | Reason::LocalFault => Exit::Failed,
             Reason::TlsUntrusted => Exit::Offline,
             Reason::ClientRejected
+            | Reason::RefreshRefused
             | Reason::ClientIdMissing
             | Reason::ClientSecretMissing
             | Reason::StateKeyMissing => Exit::NotProvisioned,

@@ -32,7 +32,7 @@ async fn the_journal_and_the_caller_are_told_why_there_is_no_code() {
         (Page::TooManyRequests(None), "status 429: too many requests"),
         (Page::Oversized(70_000), "status 200: too large"),
         (
-            Page::Json(400, json!({"errorCode": "invalid_client", "x": "canary"})),
+            Page::Json(400, json!({"message": "invalid_client", "x": "canary"})),
             "status 400: no error word",
         ),
         (
