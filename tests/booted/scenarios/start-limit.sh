@@ -1,12 +1,13 @@
 # shellcheck shell=bash
 # A user who has the bus start a unit that fails, in a loop, meets the start limit and no more: `status` goes on naming the fault,
-# and when it has passed the device comes back by itself, with no caller. So it is the second time.
+# and when it has passed the device comes back by itself, with no caller. So it is the second time, and where the limit refuses
+# the timer's own starts. A stop by the operator lasts.
 
 again=c2c-authd-again.timer
 # The shipped numbers, since the rest of this is done with shorter times. A start by the timer must
 # fall into a new interval of the limit.
 expect "the limit" "$(unit StartLimitIntervalUSec)/$(unit StartLimitBurst)" 5min/200
-expect_like "the pause" "$(systemctl show --property=TimersMonotonic --value "$again")" 'OnActiveUSec=5min 30s'
+expect_like "the pause" "$(systemctl show --property=TimersMonotonic --value "$again")" 'OnUnitInactiveUSec=5min 30s'
 expect "its accuracy" "$(systemctl show --property=AccuracyUSec --value "$again")" 1s
 
 partition=/srv/c2c-state
@@ -26,8 +27,8 @@ ReadWritePaths=/srv"
 mkdir -p "/run/systemd/system/$again.d"
 cat >"/run/systemd/system/$again.d/quick.conf" <<'END'
 [Timer]
-OnActiveSec=
-OnActiveSec=13s
+OnUnitInactiveSec=
+OnUnitInactiveSec=13s
 END
 systemctl daemon-reload
 systemctl start "$UNIT"
@@ -61,5 +62,33 @@ for time in first second; do
     soon is active unit ActiveState
     expect "state" "$(state)" paired
 done
+
+echo "-- a limit that outlasts several starts by the timer"
+drop_in 91-long <<<"[Unit]
+StartLimitIntervalSec=50s"
+systemctl reset-failed "$UNIT"
+systemctl stop "$UNIT"
+mv "$partition" "$partition.away"
+before=$(refused)
+systemctl --no-block start "$UNIT"
+# Restart= meets the limit first, then the timer does.
+soon at_least $((before + 3)) refused
+mv "$partition.away" "$partition"
+soon is active unit ActiveState
+
+echo "-- a stop lasts"
+timer() { systemctl show --property=ActiveState --value "$again"; }
+rm "$DROP_INS/91-long.conf"
+systemctl daemon-reload
+systemctl reset-failed "$UNIT"
+systemctl stop "$UNIT"
+mv "$partition" "$partition.away"
+systemctl --no-block start "$UNIT"
+soon is failed unit ActiveState
+soon is active timer
+mv "$partition.away" "$partition"
+systemctl stop "$UNIT"
+expect "the timer" "$(timer)" inactive
+stays 15 is failed unit ActiveState
 
 rm -rf "/run/systemd/system/$again.d" "$partition"
