@@ -6,7 +6,7 @@ place=/run/c2c-probe
 # The unit with the part of its sandbox that is this distribution's.
 file=$place.unit
 sed '/^\[Install\]/,$d' "/usr/lib/systemd/system/$UNIT" >"$file"
-cat "/usr/lib/systemd/system/$UNIT.d/30-multiarch.conf" >>"$file"
+cat "/usr/lib/systemd/system/$UNIT.d/05-multiarch.conf" >>"$file"
 table() { grep --invert-match '^#' /booted/guest/sandbox.table; }
 
 # The lines of [Service] that are about something else than the sandbox.
@@ -107,5 +107,12 @@ kept RemoveIPC RemoveIPC
 check "RemoveIPC: left behind" "$(left)" 0
 kept as-shipped all
 check "shipped: left behind" "$(left)" 0
+
+# What another drop-in allows is added to the distribution's list.
+drop_in 10-more <<<"[Service]
+ExecPaths=/srv/more"
+check "ExecPaths= of a drop-in" "$(unit ExecPaths)" '.*/usr/bin/c2c-authd.*/srv/more.*'
+rm "$DROP_INS/10-more.conf"
+systemctl daemon-reload
 
 expect "probes that said something else" "$failures" 0
