@@ -202,7 +202,8 @@ impl Client {
             Some(request) => {
                 let limit = Kind::Refresh.limit();
                 let deadline = Instant::now() + patience.map_or(limit, |patience| patience.min(limit));
-                let ended = self.traced(on, request, deadline).await;
+                let resume = Resume::of(Kind::Refresh);
+                let ended = self.traced_until(deadline, resume, on, request).await;
                 self.judge(Kind::Refresh, &[token.secret()], ended)
             }
             None => self.unsendable(Kind::Refresh),
