@@ -108,7 +108,7 @@ check "RemoveIPC: left behind" "$(left)" 0
 kept as-shipped all
 check "shipped: left behind" "$(left)" 0
 
-# What another drop-in allows is added to the distribution's list.
+# A drop-in adds to the distribution's list.
 drop_in 10-more <<<"[Service]
 ExecPaths=/srv/more"
 check "ExecPaths= of a drop-in" "$(unit ExecPaths)" '.*/usr/bin/c2c-authd.*/srv/more.*'
