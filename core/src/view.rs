@@ -162,11 +162,10 @@ impl Core {
         if !credential.is_unusable(now) && !unconfirmed {
             return Reason::None;
         }
-        if credential.is_unusable(now) && self.refresh.keeps_being_refused(now) {
-            return Reason::RefreshRefused;
-        }
         let probe = self.probe.failing().filter(|_| unconfirmed);
+        let refused = credential.is_unusable(now) && self.refresh.keeps_being_refused();
         match self.refresh.failing().or(probe) {
+            Some(CallError::ServerError) if refused => Reason::RefreshRefused,
             Some(CallError::Offline) => Reason::Offline,
             Some(CallError::ClockNotSet) => Reason::ClockNotSet,
             Some(CallError::Untrusted) => Reason::TlsUntrusted,

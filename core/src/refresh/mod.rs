@@ -47,8 +47,9 @@ pub(super) struct Refresh {
     /// The last refresh that was sent was answered with "not this client". It stays when the next
     /// fault is another one.
     client_rejected: bool,
-    /// The first of the server's own refusals since the last good refresh, and how many they are.
-    refusals: Option<(BootTime, u32)>,
+    /// The first and the newest of the server's own refusals since the last good refresh, and how
+    /// many they are.
+    refusals: Option<(BootTime, BootTime, u32)>,
     /// When a mark of another boot was read from the disk.
     mark_found: BootTime,
     warnings_given: usize,
@@ -122,14 +123,19 @@ impl Refresh {
     }
 
     /// True if the server itself has refused for so long and so often that it will not mend itself.
-    pub(super) fn keeps_being_refused(&self, now: BootTime) -> bool {
+    pub(super) fn keeps_being_refused(&self) -> bool {
         self.refusals
-            .is_some_and(|(first, count)| count >= REFUSALS && now.since(first) >= REFUSED_FOR)
+            .is_some_and(|(first, last, count)| count >= REFUSALS && last.since(first) >= REFUSED_FOR)
+    }
+
+    /// True if the newest refusal is of this instant.
+    fn refused_at(&self, now: BootTime) -> bool {
+        self.refusals.is_some_and(|(_, last, _)| last == now)
     }
 
     fn count_refusal(&mut self, now: BootTime) {
-        let (first, count) = self.refusals.unwrap_or((now, 0));
-        self.refusals = Some((first, count.saturating_add(1)));
+        let (first, _, count) = self.refusals.unwrap_or((now, now, 0));
+        self.refusals = Some((first, now, count.saturating_add(1)));
     }
 
     /// The pairing is given up: a POST that is out goes on without it.

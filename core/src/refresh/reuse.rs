@@ -13,6 +13,10 @@ const AFTER_CUT: Duration = Duration::from_secs(1);
 /// A send is not given up sooner, for most answers are here by then.
 const LEAST_PATIENCE: Duration = Duration::from_secs(3);
 
+/// What another send needs after one was given up: a connection, and a mark on disk. Where less of
+/// the window is left, the answer that is under way is worth more than a resend that comes too late.
+const ANOTHER_SEND: Duration = Duration::from_secs(4);
+
 /// The resends within one window. What follows obeys the rule for servers without one.
 const RESENDS: u8 = 2;
 
@@ -25,11 +29,15 @@ pub(super) struct Reuse {
     next: Option<Resend>,
     /// The start found a mark, and no resend has left since.
     found: bool,
+    /// `found` and `resends` before the send that is out: nobody knows yet whether it left.
+    before: (bool, u8),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Resend {
     at: BootTime,
+    /// From when on a caller that waits, or a network that is back, brings it forward.
+    soonest: BootTime,
     /// The server takes none that leaves later.
     until: BootTime,
 }
@@ -42,11 +50,17 @@ impl Reuse {
 
     /// A send leaves. `doubted`: an earlier one is in doubt.
     pub(super) const fn sent(&mut self, doubted: bool) {
+        self.before = (self.found, self.resends);
         self.found = false;
         self.next = None;
         if doubted {
             self.resends = self.resends.saturating_add(1);
         }
+    }
+
+    /// Nothing of the last send left.
+    pub(super) const fn unsent(&mut self) {
+        (self.found, self.resends) = self.before;
     }
 
     /// The send of this instant is in doubt. `first`: no earlier one is.
@@ -74,8 +88,8 @@ impl Reuse {
         let until = first.after(window);
         let soon = self.resends == 0 && before.is_none();
         let wait = if soon { Duration::ZERO } else { until.since(now) / 2 };
-        let at = now.after(wait.max(AFTER_CUT));
-        self.next = (self.resends < RESENDS && at < until).then_some(Resend { at, until });
+        let (at, soonest) = (now.after(wait.max(AFTER_CUT)), now.after(AFTER_CUT));
+        self.next = (self.resends < RESENDS && at < until).then_some(Resend { at, soonest, until });
     }
 
     /// What was planned comes too late.
@@ -83,9 +97,16 @@ impl Reuse {
         self.next = None;
     }
 
-    /// When a resend within the window starts, if one is to.
-    pub(super) fn next(&self) -> Option<BootTime> {
-        self.next.map(|next| next.at)
+    /// True if a resend within the window is to start.
+    pub(super) const fn is_planned(&self) -> bool {
+        self.next.is_some()
+    }
+
+    /// When a resend within the window starts, if one is to. `hasty`: when at the earliest, where
+    /// somebody waits or the network is back.
+    pub(super) fn next(&self, hasty: Option<BootTime>) -> Option<BootTime> {
+        let next = self.next?;
+        Some(hasty.map_or(next.at, |hasty| next.at.min(next.soonest.max(hasty))))
     }
 
     /// True if the resend that was planned for the window may leave no more.
@@ -111,6 +132,6 @@ impl Reuse {
         let left = first.after(window).since(now);
         let patience = (left / 2).max(LEAST_PATIENCE);
         let another = !doubted || self.resends + 1 < RESENDS;
-        (another && patience + AFTER_CUT < left).then_some(patience)
+        (another && patience + ANOTHER_SEND < left).then_some(patience)
     }
 }

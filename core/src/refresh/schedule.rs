@@ -35,7 +35,8 @@ impl Core {
         if !self.refresh.is_idle() || !self.may_refresh() {
             return None;
         }
-        if let (Some(_), Some(at)) = (credential.stored().mark, self.refresh.reuse.next()) {
+        let hasty = (waited_for || self.refresh.resend_early).then(|| self.retry_floor(waited_for));
+        if let (Some(_), Some(at)) = (credential.stored().mark, self.refresh.reuse.next(hasty)) {
             // It has to be in time, so that no pace of retries holds it.
             let floor = self.disk_floor(waited_for)?;
             return Some(at.max(self.refresh.retry.not_before()).max(floor));
@@ -53,14 +54,17 @@ impl Core {
     /// The earliest that any refresh may start: apart from the one before, after a failure not
     /// before its time, and not while its mark could not be written.
     fn refresh_floor(&self, waited_for: bool) -> Option<BootTime> {
-        let refresh = &self.refresh;
-        let spacing = refresh.last_refreshed.map(|last| last.after(FLOOR));
-        let retry = if waited_for {
-            refresh.retry.earliest_if_waiting()
-        } else {
-            refresh.retry.next()
-        };
+        let spacing = self.refresh.last_refreshed.map(|last| last.after(FLOOR));
+        let retry = self.retry_floor(waited_for);
         Some(retry.max(spacing.unwrap_or_default()).max(self.disk_floor(waited_for)?))
+    }
+
+    fn retry_floor(&self, waited_for: bool) -> BootTime {
+        if waited_for {
+            self.refresh.retry.earliest_if_waiting()
+        } else {
+            self.refresh.retry.next()
+        }
     }
 
     /// No connection is made for a mark that cannot be written: the disk is tried first, and
@@ -163,7 +167,7 @@ impl Core {
         let (is_unusable, resend) = self.credential.paired().map_or((false, None), |credential| {
             (credential.is_unusable(cx.at()), credential.stored().mark)
         });
-        let cap = if self.refresh.keeps_being_refused(cx.at()) {
+        let cap = if self.refresh.keeps_being_refused() && self.refresh.refused_at(cx.at()) {
             REFUSED_CAP
         } else if is_unusable || waited_for {
             MANDATORY_CAP
@@ -191,7 +195,8 @@ impl Core {
         if !self.refresh.retry.cured_by(change, now) {
             return;
         }
-        if waited_for || credential.is_unusable(now) || credential.remaining(now) < self.setup.policy().min_validity {
+        let short = credential.is_unusable(now) || credential.remaining(now) < self.setup.policy().min_validity;
+        if waited_for || short || self.refresh.reuse.is_planned() {
             self.refresh.retry.retry_by(now);
             self.refresh.resend_early = true;
         } else {

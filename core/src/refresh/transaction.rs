@@ -64,7 +64,7 @@ impl Core {
             // A server that asks to wait is heeded as long as nobody is short of a token.
             PrepareAnswer::Busy(fault) => {
                 let short = waited_for
-                    || self.refresh.reuse.next().is_some()
+                    || self.refresh.reuse.is_planned()
                     || self
                         .credential
                         .paired()
@@ -272,6 +272,7 @@ impl Core {
             // The old access token tells whether the server carried it out.
             self.want_probe(cx);
         } else if fault.kind.unsent() {
+            self.refresh.reuse.unsent();
             self.mark_unsent();
         } else {
             self.unanswered(mark);

@@ -59,3 +59,37 @@ fn a_server_in_trouble_never_asks_for_a_person() {
         );
     }
 }
+
+/// Three refusals within some minutes, and trouble of another kind from then on.
+#[test]
+fn refusals_of_a_moment_are_none_of_an_hour() {
+    for kind in [FaultKind::Offline, FaultKind::Refused] {
+        let mut fixture = ended();
+        refused_for(&mut fixture, 10, &RefreshAnswer::Refused(fault(FaultKind::Refused)));
+        refused_for(&mut fixture, 120, &RefreshAnswer::Failed(fault(kind)));
+        let seen = fixture.core.snapshot();
+        assert!(
+            !seen.attention && seen.reason != Reason::RefreshRefused,
+            "{kind:?} {seen:?}"
+        );
+    }
+}
+
+#[test]
+fn after_an_hour_of_refusals_an_outage_is_named_and_tried_as_an_outage() {
+    let mut fixture = ended();
+    refused_for(&mut fixture, 70, &RefreshAnswer::Refused(fault(FaultKind::Refused)));
+    let tries = |fixture: &mut Fixture| {
+        let mut tries = 0;
+        for _ in 0..3 * 3600 {
+            fixture.advance(secs(1));
+            if fixture.out(is_prepare) {
+                tries += 1;
+                fixture.prepare(PrepareAnswer::Failed(fault(FaultKind::Offline)));
+            }
+        }
+        tries
+    };
+    assert!(tries(&mut fixture) >= 60, "at most 2 min apart once it is one");
+    assert_eq!(fixture.core.snapshot().reason, Reason::Offline);
+}

@@ -168,7 +168,9 @@ fn an_answer_that_does_not_come_is_given_up_in_time_for_another_send() {
         (ReuseWindow::NONE, None, None),
         (ReuseWindow::Any, None, None),
         (ReuseWindow::For(secs(3)), None, None),
-        (ReuseWindow::For(secs(5)), Some(3_000), None),
+        // A connection and a mark would take what is left.
+        (ReuseWindow::For(secs(5)), None, None),
+        (ReuseWindow::For(secs(8)), None, None),
         (ReuseWindow::For(secs(10)), Some(5_000), None),
         (ReuseWindow::For(secs(30)), Some(15_000), Some(7_000)),
     ] {
@@ -181,6 +183,48 @@ fn an_answer_that_does_not_come_is_given_up_in_time_for_another_send() {
         fixture.prepare(PrepareAnswer::Ready);
         assert_eq!(patience(&fixture), second.map(Duration::from_millis), "{window:?}");
     }
+}
+
+/// A window of minutes, and a network that is back after some seconds.
+#[test]
+fn a_network_that_is_back_or_a_caller_brings_a_resend_forward() {
+    for waits in [true, false] {
+        let mut fixture = sent(within(3_600));
+        loses(&mut fixture);
+        connects_after(&mut fixture);
+        offline(&mut fixture);
+        fixture.advance(secs(2));
+        if waits {
+            fixture.get_token(Some(secs(28_800)));
+        } else {
+            fixture.event(Event::NetworkUp);
+        }
+        assert!(connects_after(&mut fixture) <= 20_000, "{waits}");
+        fixture.prepare(PrepareAnswer::Ready);
+        assert!(fixture.out(is_refresh), "{waits}");
+    }
+}
+
+/// Nothing of it left: the server closed the connection first.
+#[test]
+fn a_resend_that_did_not_leave_is_none() {
+    let unsent = || RefreshAnswer::Failed(fault(FaultKind::Offline));
+    let mut fixture = sent(within(30));
+    fixture.advance(secs(1));
+    fixture = fixture.restart_with(within(30));
+    fixture.prepare(PrepareAnswer::Ready);
+    fixture.refresh(unsent());
+    assert!(connects_after(&mut fixture) <= 15_000, "the start had none yet");
+    let mut fixture = sent(within(30));
+    loses(&mut fixture);
+    for _ in 0..3 {
+        connects_after(&mut fixture);
+        fixture.prepare(PrepareAnswer::Ready);
+        fixture.refresh(unsent());
+    }
+    connects_after(&mut fixture);
+    fixture.prepare(PrepareAnswer::Ready);
+    assert!(fixture.out(is_refresh), "the window has room for two");
 }
 
 #[test]
