@@ -141,16 +141,16 @@ impl HttpResponse {
         if let Some(word) = object.text("error") {
             return ErrorBody::Word(word.to_string());
         }
-        if let Some(word) = object.text("errorCode").filter(|_| !object.repeats("errorCode")) {
-            return ErrorBody::ErrorCode(word.to_string());
-        }
         match (object.get("code"), object.get("errors"), object.get("message")) {
             (Json::Number(code), Json::List(_), Json::Text(_))
                 if !["code", "errors", "message"].iter().any(|key| object.repeats(key)) =>
             {
                 ErrorBody::Detailed(code)
             }
-            _ => ErrorBody::Unreadable,
+            _ => object
+                .text("errorCode")
+                .filter(|_| !object.repeats("errorCode"))
+                .map_or(ErrorBody::Unreadable, |word| ErrorBody::ErrorCode(word.to_string())),
         }
     }
 

@@ -188,6 +188,8 @@ fn a_refresh_token_dies_by_three_answers_only() {
         RefreshAnswer::InvalidGrant
     );
     assert_eq!(refresh(401, JSON, DETAILED_401), RefreshAnswer::InvalidGrant);
+    let more = DETAILED_401.replacen('{', r#"{"errorCode":"y","#, 1);
+    assert_eq!(refresh(401, JSON, &more), RefreshAnswer::InvalidGrant);
 }
 
 #[test]
