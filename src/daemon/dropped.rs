@@ -51,6 +51,9 @@ impl Failure {
     }
 }
 
+/// More codes than that are not polled at a time.
+const USER_CODES: usize = 8;
+
 #[derive(Debug, Default)]
 pub(super) struct DroppedAnswers {
     failures: BTreeMap<Kind, Failure>,
@@ -60,8 +63,9 @@ pub(super) struct DroppedAnswers {
     present: Option<(Kind, bool)>,
     /// The server's own sentence about it, for the first entry that comes of it.
     explanation: Option<String>,
-    /// No poll carries it, and a server may repeat it in its answer to one.
-    user_code: Option<UserCode>,
+    /// The newest last. No poll carries one, and a server may repeat it in its answer to one, also
+    /// after another code took its place.
+    user_codes: Vec<UserCode>,
 }
 
 impl DroppedAnswers {
@@ -88,15 +92,19 @@ impl DroppedAnswers {
     /// Keeps the server's sentence about a refusal until something is said of it.
     pub(super) fn keep_explanation(&mut self, kind: Kind, answer: &Answer, explanation: Option<String>) {
         if let Answer::Code(CodeAnswer::Granted(code)) = answer {
-            self.user_code = Some(code.user_code.clone());
+            self.user_codes.push(code.user_code.clone());
+            let old = self.user_codes.len().saturating_sub(USER_CODES);
+            self.user_codes.drain(..old);
         }
         let goes_on = matches!(answer, Answer::Poll(PollAnswer::Pending | PollAnswer::SlowDown(..)));
-        self.explanation = explanation.filter(|said| match (kind, &self.user_code) {
+        self.explanation = explanation.filter(|said| match kind {
             _ if goes_on => false,
-            (Kind::Poll, Some(code)) => oauth::is_free_of(said, code.secret()),
             // A code of before the start is not known here.
-            (Kind::Poll, None) => false,
-            (_, _) => true,
+            Kind::Poll => {
+                let mut codes = self.user_codes.iter();
+                codes.len() > 0 && codes.all(|code| oauth::is_free_of(said, code.secret()))
+            }
+            _ => true,
         });
     }
 
@@ -179,6 +187,19 @@ mod tests {
         })
     }
 
+    fn code(user_code: &str) -> Answer {
+        Answer::Code(CodeAnswer::Granted(CodeGrant {
+            device_code: DeviceCode::new("d".to_owned()),
+            verifier: None,
+            user_code: UserCode::new(user_code.to_owned()),
+            verification_uri: String::new(),
+            verification_uri_complete: None,
+            device_name: String::new(),
+            expires_in: Duration::from_secs(60),
+            interval: Duration::from_secs(5),
+        }))
+    }
+
     fn dropped(status: u16, defect: Defect) -> Dropped {
         Dropped {
             status: Some(status),
@@ -208,18 +229,25 @@ mod tests {
             offline.as_deref(),
             Some("A poll for the approval failed: the server cannot be reached.")
         );
-        let code = Answer::Code(CodeAnswer::Granted(CodeGrant {
-            device_code: DeviceCode::new("d".to_owned()),
-            verifier: None,
-            user_code: UserCode::new("u".to_owned()),
-            verification_uri: String::new(),
-            verification_uri_complete: None,
-            device_name: String::new(),
-            expires_in: Duration::from_secs(60),
-            interval: Duration::from_secs(5),
-        }));
-        answers.handle_answer(Kind::DeviceCode, &code, None);
+        answers.handle_answer(Kind::DeviceCode, &code("u"), None);
         assert!(told(answers, poll, FaultKind::Offline, None).is_some(), "another code");
+    }
+
+    #[test]
+    fn what_repeats_a_code_is_not_told_also_once_another_took_its_place() {
+        let answers = &mut DroppedAnswers::default();
+        let refused = failed(Kind::Poll, FaultKind::Refused);
+        let said = |answers: &mut DroppedAnswers, text: &str| {
+            answers.keep_explanation(Kind::Poll, &refused, Some(text.to_owned()));
+            answers.take_explanation()
+        };
+        assert_eq!(said(answers, "busy"), None, "no code is known here");
+        for user_code in ["WDJB-MJHT", "KLPQ-RSTV"] {
+            answers.keep_explanation(Kind::DeviceCode, &code(user_code), None);
+        }
+        assert_eq!(said(answers, "no such code wdjbmjht"), None);
+        assert_eq!(said(answers, "no such code KLPQ-RSTV"), None);
+        assert!(said(answers, "busy").is_some());
     }
 
     #[test]

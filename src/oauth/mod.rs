@@ -18,6 +18,7 @@
 //! the shared parts (`form`, `grant`, `json`, `text`), and one more variant of [`Provider`]. The
 //! matches below then name what is missing.
 
+mod basic;
 mod date;
 mod defect;
 mod endpoints;
@@ -263,11 +264,11 @@ impl Provider {
     /// for the journal. `carried`: the secrets of its request.
     #[must_use]
     pub(crate) fn explanation(&self, response: &HttpResponse, carried: &[&Secret]) -> Option<String> {
-        if matches!(self, Self::FrameioC2c(_)) {
+        let (Self::OauthDevice(OauthDevice(server)) | Self::OauthCode(OauthCode { server, .. })) = self else {
             return None;
-        }
-        let mut secrets = carried.to_vec();
-        secrets.extend(self.client_secret());
+        };
+        let own = server.settings.secrets_on_the_wire();
+        let secrets: Vec<_> = carried.iter().copied().chain(&own).collect();
         text::sentence(&response.description()?, &secrets)
     }
 

@@ -6,13 +6,11 @@
 
 use std::time::Duration;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use hyper::http::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, CONTENT_TYPE, HeaderValue, USER_AGENT};
 use hyper::http::{HeaderMap, Method, StatusCode};
-use zeroize::Zeroizing;
 
+use super::basic::{basic, basic_credentials, encoded};
 use super::form::{Encoding, Fields};
 use super::grant;
 use super::message::{ANSWER_MAX, ErrorBody, HttpRequest, HttpResponse, TOKEN_ANSWER_MAX};
@@ -141,6 +139,18 @@ pub(crate) struct ServerSettings {
     /// The errors by which this server calls a refresh token dead, beside `invalid_grant`.
     pub dead_words: Vec<String>,
     pub quirks: Quirks,
+}
+
+impl ServerSettings {
+    /// The client's secret in each form in which a request carries it.
+    pub(super) fn secrets_on_the_wire(&self) -> Vec<Secret> {
+        self.client_secret.iter().fold(Vec::new(), |mut forms, secret| {
+            forms.push(secret.clone());
+            forms.push(encoded(secret.expose()));
+            forms.push(basic_credentials(&self.client_id, secret));
+            forms
+        })
+    }
 }
 
 /// The part that the two standard kinds share.
@@ -393,29 +403,6 @@ pub(super) fn get(to: &Endpoint) -> HttpRequest {
         body: Bytes::new(),
         answer_max: ANSWER_MAX,
     }
-}
-
-/// RFC 6749 §2.3.1: id and secret are form-encoded each before RFC 7617 joins them, or a colon in
-/// the id would move the border between the two. A tilde stays as it is: to decode it changes
-/// nothing, it is in the secrets of Entra ID, and a server that never decodes (glewlwyd) takes no
-/// other.
-fn basic(id: &str, secret: &Secret) -> Option<HeaderValue> {
-    // Pieces are runs of what is not encoded, or one encoded byte.
-    let encoded = |text: &str, to: &mut String| {
-        for piece in form_urlencoded::byte_serialize(text.as_bytes()) {
-            to.push_str(if piece == "%7E" { "~" } else { piece });
-        }
-    };
-    let mut pair = Zeroizing::new(String::with_capacity((id.len() + secret.expose().len()) * 3 + 1));
-    encoded(id, &mut pair);
-    pair.push(':');
-    encoded(secret.expose(), &mut pair);
-    let mut line = Zeroizing::new(String::with_capacity(8 + pair.len().div_ceil(3) * 4));
-    line.push_str("Basic ");
-    STANDARD.encode_string(pair.as_bytes(), &mut line);
-    let mut value = HeaderValue::from_str(&line).ok()?;
-    value.set_sensitive(true);
-    Some(value)
 }
 
 /// A refresh without a verdict. An error that does not pass is the server's own no.

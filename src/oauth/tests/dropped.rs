@@ -159,3 +159,22 @@ proptest! {
         }
     }
 }
+
+/// The servers' own sentences are told, but for those that repeat the secret in a form in which a
+/// request carries it.
+#[test]
+fn an_explanation_that_repeats_the_secret_as_it_was_sent_is_left_out() {
+    let secret = |text: &str| ServerSettings {
+        client_id: "cam".to_owned(),
+        client_secret: Some(Secret::new(text.to_owned())),
+        ..server()
+    };
+    let said = |text: &str, words: &str| {
+        let refusal = json(400, &format!(r#"{{"error":"x","error_description":"{words}"}}"#));
+        device(secret(text)).explanation(&refusal, &[])
+    };
+    let (text, basic) = ("Zx9-kQ2_vT7.mW4b", "Y2FtOlp4OS1rUTJfdlQ3Lm1XNGI=");
+    assert_eq!(said(text, "try again").as_deref(), Some("try again"));
+    assert_eq!(said(text, &format!("bad header: Basic {basic}")), None);
+    assert_eq!(said("p@ss/w&rd", "bad secret p%40ss%2Fw%26rd"), None);
+}
