@@ -118,10 +118,11 @@ impl Text for ParameterName {
     }
 }
 
-/// The parameters of RFC 6749, 7009, 7521, 7636, 8628 and `OpenID` Connect that are sent where they
+/// The parameters of RFC 6749, 7009, 7521, 7636, 8628, 8693, 9101 and `OpenID` Connect that are sent where they
 /// belong or never. A secret in the configuration would be readable by everybody.
-const OWN: [&str; 25] = [
+const OWN: [&str; 29] = [
     "access_token",
+    "actor_token",
     "assertion",
     "client_assertion",
     "client_assertion_type",
@@ -133,15 +134,18 @@ const OWN: [&str; 25] = [
     "code_verifier",
     "device_code",
     "grant_type",
+    "nonce",
     "password",
     "prompt",
     "redirect_uri",
     "refresh_token",
     "request",
+    "request_uri",
     "response_mode",
     "response_type",
     "scope",
     "state",
+    "subject_token",
     "token",
     "token_type_hint",
     "user_code",
