@@ -103,7 +103,7 @@ pub(crate) const fn reason(reason: Reason) -> Words {
         Reason::RefreshRefused => words(
             "the server refuses to renew the token",
             "See the journal for its error (journalctl -u c2c-authd); if that stays, pair this device again, on its screen or by: \
-             c2c-authctl pair",
+             c2c-authctl pair --replace",
         ),
         Reason::LocalFault => words(
             "something on this device is in the way, or its configuration does not fit the server",
