@@ -14,7 +14,7 @@ const AFTER_CUT: Duration = Duration::from_secs(1);
 const LEAST_PATIENCE: Duration = Duration::from_secs(3);
 
 /// What another send needs after one was given up: a connection, and a mark on disk. Where less of
-/// the window is left, the answer that is under way is worth more than a resend that comes too late.
+/// the window is left, the answer that is under way is worth more than a resend that comes late.
 const ANOTHER_SEND: Duration = Duration::from_secs(4);
 
 /// The resends within one window. What follows obeys the rule for servers without one.
