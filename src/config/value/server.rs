@@ -118,8 +118,8 @@ impl Text for ParameterName {
     }
 }
 
-/// The parameters of RFC 6749, 7009, 7521, 7636, 8628, 8693, 9101 and `OpenID` Connect that are sent
-/// where they belong or never. A secret in the configuration would be readable by everybody.
+/// The parameters of RFC 6749, 7009, 7521, 7636, 8628, 8693, 9101 and `OpenID` Connect that go
+/// where they belong or nowhere. A secret in the configuration would be readable by everybody.
 const OWN: [&str; 29] = [
     "access_token",
     "actor_token",
