@@ -385,7 +385,7 @@ down_mid_refresh() {
 # drained_before_the_network: in the boot before, the daemon was told to stop, got its answer after that, and ended; then the network did.
 drained_before_the_network() {
     local order
-    order=$(journalctl --quiet --boot=-1 --output=json _SYSTEMD_UNIT="$UNIT" | jq --raw-output '.C2C_EVENT |
+    order=$(journalctl --quiet --boot=-1 --output=json _SYSTEMD_UNIT="$UNIT" + SYSLOG_IDENTIFIER=c2c-authd | jq --raw-output '.C2C_EVENT |
         select(. == "stopping" or . == "refreshed")' | tail -n 2 | tr '\n' ' ')
     expect "the order of stop and answer" "$order" "stopping refreshed "
     order=$(journalctl --quiet --boot=-1 --output=json _PID=1 | jq --raw-output 'select(.JOB_TYPE == "stop" and .JOB_RESULT == "done") |

@@ -104,8 +104,11 @@ kept no-line none
 check "no line: left behind" "$(left)" 1
 ipcrm --shmem-key 0xc2d
 kept RemoveIPC RemoveIPC
+# systemd removes them once it has forgotten each other unit of this user.
+soon is 0 left
 check "RemoveIPC: left behind" "$(left)" 0
 kept as-shipped all
+soon is 0 left
 check "shipped: left behind" "$(left)" 0
 
 # A drop-in adds to the distribution's list.
