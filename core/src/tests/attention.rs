@@ -5,22 +5,25 @@ use super::refreshing::due;
 use super::*;
 
 /// The values beside `AttentionNeeded`.
+/// What is told of each while nobody can be given a token, and whether a person has to act.
+const FAULTS: [(FaultKind, Reason, bool); 8] = [
+    (FaultKind::Offline, Reason::Offline, false),
+    (FaultKind::Lost, Reason::Offline, false),
+    (FaultKind::ClockNotSet, Reason::ClockNotSet, false),
+    (FaultKind::Untrusted, Reason::TlsUntrusted, true),
+    (FaultKind::Garbled, Reason::ServerError, false),
+    (FaultKind::RateLimited, Reason::ServerError, false),
+    (FaultKind::Refused, Reason::ServerError, false),
+    (FaultKind::Local(LocalFault::NoEndpoint), Reason::LocalFault, true),
+];
+
 fn told(fixture: &Fixture) -> (Reason, bool) {
     (fixture.core.snapshot().reason, fixture.core.snapshot().attention)
 }
 
 #[test]
 fn what_keeps_a_dead_token_from_being_renewed_asks_for_a_person_unless_it_ends_by_itself() {
-    for (kind, reason, attention) in [
-        (FaultKind::Offline, Reason::Offline, false),
-        (FaultKind::Lost, Reason::Offline, false),
-        (FaultKind::ClockNotSet, Reason::ClockNotSet, false),
-        (FaultKind::Untrusted, Reason::TlsUntrusted, true),
-        (FaultKind::Garbled, Reason::ServerError, false),
-        (FaultKind::RateLimited, Reason::ServerError, false),
-        (FaultKind::Refused, Reason::ServerError, false),
-        (FaultKind::Local(LocalFault::NoEndpoint), Reason::LocalFault, true),
-    ] {
+    for (kind, reason, attention) in FAULTS {
         let mut fixture = Fixture::overslept();
         fixture.prepare(PrepareAnswer::Failed(fault(kind)));
         assert_eq!(told(&fixture), (reason, attention), "{kind:?}");
@@ -45,14 +48,7 @@ fn what_keeps_a_dead_token_from_being_renewed_asks_for_a_person_unless_it_ends_b
 /// the token is, and all callers wait for a probe that cannot get through.
 #[test]
 fn what_keeps_a_token_of_unknown_age_from_being_asked_about_is_told_too() {
-    for (kind, reason, attention) in [
-        (FaultKind::Offline, Reason::Offline, false),
-        (FaultKind::Lost, Reason::Offline, false),
-        (FaultKind::ClockNotSet, Reason::ClockNotSet, false),
-        (FaultKind::Untrusted, Reason::TlsUntrusted, true),
-        (FaultKind::Refused, Reason::ServerError, false),
-        (FaultKind::Local(LocalFault::NoEndpoint), Reason::LocalFault, true),
-    ] {
+    for (kind, reason, attention) in FAULTS {
         let mut fixture = Fixture::paired().reboot(false);
         assert_eq!(told(&fixture), (Reason::None, false), "nothing has failed");
         let fails = |fixture: &mut Fixture| {
