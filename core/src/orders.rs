@@ -13,11 +13,18 @@ pub(super) struct Orders {
     unpair: bool,
     /// `StartPairing` while a tombstone is being written, or is to be. Its end tells whether this
     /// device is paired, and what is to be revoked before a code is asked for.
-    start: Option<PairingOptions>,
+    start: Option<Start>,
     /// `StartPairing` while the trial write is out.
-    trial: Option<(OpId, PairingOptions)>,
+    trial: Option<(OpId, Start)>,
     /// The last trial failed.
     refused: bool,
+}
+
+/// A `StartPairing` that was admitted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Start {
+    pub(super) caller: u32,
+    pub(super) options: PairingOptions,
 }
 
 impl Orders {
@@ -25,8 +32,8 @@ impl Orders {
         self.unpair = true;
     }
 
-    pub(super) fn start(&mut self, options: PairingOptions) {
-        self.start = Some(options);
+    pub(super) fn start(&mut self, start: Start) {
+        self.start = Some(start);
     }
 
     pub(super) const fn unpairs(&self) -> bool {
@@ -43,8 +50,8 @@ impl Orders {
     }
 
     /// A flow begins when this write has gone well.
-    pub(super) fn try_out(&mut self, trial: OpId, options: PairingOptions) {
-        self.trial = Some((trial, options));
+    pub(super) fn try_out(&mut self, trial: OpId, start: Start) {
+        self.trial = Some((trial, start));
     }
 
     /// True if the last `StartPairing` failed for want of a disk.
@@ -70,12 +77,12 @@ impl Core {
     pub(super) fn carry_out_order(&mut self, cx: &mut Context<'_>) {
         if std::mem::take(&mut self.orders.unpair) {
             self.begin_unpairing(cx);
-        } else if let Some(options) = self.orders.start.take() {
-            if self.credential.is_paired() && !options.replace {
+        } else if let Some(start) = self.orders.start.take() {
+            if self.credential.is_paired() && !start.options.replace {
                 let paired = Err(CallError::AlreadyPaired);
                 self.calls.answer(cx, CallKind::PairingCode, paired);
             } else {
-                self.begin_flow(cx, options);
+                self.begin_flow(cx, start);
             }
         }
     }
@@ -83,7 +90,7 @@ impl Core {
     /// The trial write was answered. Nothing is asked of the server for a pairing that could not be
     /// stored.
     pub(super) fn tried_out(&mut self, cx: &mut Context<'_>, op: OpId, ok: bool) {
-        let Some((_, options)) = self.orders.trial.take_if(|(trial, _)| *trial == op) else {
+        let Some((_, start)) = self.orders.trial.take_if(|(trial, _)| *trial == op) else {
             return;
         };
         self.orders.refused = false;
@@ -91,7 +98,7 @@ impl Core {
         let refused = if !ok {
             self.orders.refused = true;
             Some(CallError::StorageFailed)
-        } else if self.credential.is_paired() && !options.replace {
+        } else if self.credential.is_paired() && !start.options.replace {
             // An approval of the flow before came meanwhile.
             Some(CallError::AlreadyPaired)
         } else {
@@ -101,7 +108,7 @@ impl Core {
             Some(error) => self.calls.answer(cx, CallKind::PairingCode, Err(error)),
             // The approval of the flow before is being written.
             None if is_running => {}
-            None if self.may_start() => self.enter_flow(cx, options),
+            None if self.may_start() => self.enter_flow(cx, start),
             // The calls are told when all is written.
             None => {}
         }

@@ -23,6 +23,7 @@ use showing::AwaitingUser;
 
 use crate::backoff::Change;
 use crate::calls::{CALL_LIMIT, CallKind, Judgement, PendingCall, Wants};
+use crate::orders::Start;
 use crate::{
     BootTime, CallError, CallId, Context, Core, Effect, FlowRecord, GrantKind, LogEvent, PairingOptions, PairingRecord,
     Reason, Reply, Request, Store, TokenPair,
@@ -104,36 +105,38 @@ impl Core {
                 cx.reply(call, Err(error));
                 return;
             }
+            let start = Start { caller, options };
             if waits {
-                self.orders.start(options);
+                self.orders.start(start);
             } else {
-                self.begin_flow(cx, options);
+                self.begin_flow(cx, start);
             }
         }
         self.calls.push(call, now.after(limit), Wants::PairingCode);
     }
 
     /// Begins a flow by a trial of the disk.
-    pub(super) fn begin_flow(&mut self, cx: &mut Context<'_>, options: PairingOptions) {
+    pub(super) fn begin_flow(&mut self, cx: &mut Context<'_>, start: Start) {
         if self.pairing.flow.is_none() && !self.setup.policy().separate_grants {
             // What is to be revoked goes before the code, at once.
             self.revocations.retry_now();
         }
         let trial = self.store(cx, Store::Trial);
-        self.orders.try_out(trial, options);
+        self.orders.try_out(trial, start);
     }
 
     /// The disk takes a pairing: a code is asked for. A flow that only waits for the answer to its
     /// last poll goes on as this one.
-    pub(super) fn enter_flow(&mut self, cx: &mut Context<'_>, options: PairingOptions) {
+    pub(super) fn enter_flow(&mut self, cx: &mut Context<'_>, start: Start) {
         let now = cx.at();
+        let options = &start.options;
         let give_up_after = options
             .give_up_after
             .unwrap_or(self.setup.policy().give_up_after)
             .clamp(GIVE_UP.0, GIVE_UP.1);
         let give_up = now.after(give_up_after);
         if self.pairing.flow.is_some() {
-            self.start_over(cx, options, give_up);
+            self.start_over(cx, start, give_up);
             return;
         }
         let id = self.ids.next_flow();
@@ -146,6 +149,7 @@ impl Core {
         let (renew, replace) = (options.renew, options.replace);
         self.pairing.flow = Some(Flow {
             started: now,
+            uncounted: Some(start.caller),
             ..Flow::new(id, renew, replace, give_up, step)
         });
     }
@@ -293,6 +297,9 @@ impl Core {
         };
         let op = self.request(cx, request);
         if let Some(flow) = &mut self.pairing.flow {
+            if let Some(caller) = flow.uncounted.take() {
+                self.pairing.rate_limit.count(caller, cx.at());
+            }
             flow.step = Step::RequestingCode { op, since: cx.at() };
             flow.asked = Some(cx.at());
         }

@@ -117,6 +117,66 @@ fn a_cancel_during_the_trial_ends_the_start() {
     }
 }
 
+/// The limit counts requests to the server, and nothing was asked of it.
+#[test]
+fn a_start_that_asks_nothing_of_the_server_does_not_count_for_the_limit() {
+    // The disk does not take the trial.
+    let mut fixture = Fixture::unpaired();
+    fixture.disk_works = false;
+    for _ in 0..31 {
+        let call = fixture.start_pairing(false);
+        assert_eq!(fixture.error(call), CallError::StorageFailed);
+    }
+    fixture.disk_works = true;
+    expect_admitted(&mut fixture);
+    // It is cancelled during the trial.
+    let mut fixture = Fixture::unpaired();
+    fixture.hold_stores = true;
+    fixture.start_pairing(false);
+    fixture.call(Command::CancelPairing);
+    fixture.hold_stores = false;
+    fixture.finish_store();
+    expect_admitted(&mut fixture);
+    // It is cancelled while a revocation goes first.
+    let mut fixture = Fixture::paired();
+    fixture.advance(secs(60));
+    fixture.call(Command::Unpair);
+    fixture.start_pairing(false);
+    assert!(fixture.out(is_revoke) && !fixture.out(is_code));
+    fixture.call(Command::CancelPairing);
+    fixture.answer(is_revoke, Answer::Revoke(RevokeAnswer::Done));
+    expect_admitted(&mut fixture);
+    // It waits for an `Unpair` that fails.
+    let mut fixture = Fixture::paired();
+    fixture.advance(secs(60));
+    fixture.disk_works = false;
+    fixture.hold_stores = true;
+    fixture.call(Command::Unpair);
+    let start = fixture.start_pairing(false);
+    fixture.hold_stores = false;
+    fixture.finish_store();
+    fixture.event(Event::Tick);
+    assert_eq!(fixture.error(start), CallError::AlreadyPaired);
+    fixture.disk_works = true;
+    fixture.call(Command::Unpair);
+    fixture.answer(is_revoke, Answer::Revoke(RevokeAnswer::Done));
+    expect_admitted(&mut fixture);
+}
+
+#[track_caller]
+fn expect_admitted(fixture: &mut Fixture) {
+    let call = fixture.start_pairing(false);
+    assert!(
+        fixture.reply(call).is_none() && fixture.out(is_code),
+        "{:?}",
+        fixture.reply(call)
+    );
+    // The one whose code is asked for counts.
+    fixture.call(Command::CancelPairing);
+    let again = fixture.start_pairing(false);
+    assert_eq!(fixture.error(again), CallError::TooOften { wait: secs(5) });
+}
+
 /// A disk that hangs does not hang the caller, and the order stands.
 #[test]
 fn a_trial_that_takes_longer_than_the_call_begins_the_flow_all_the_same() {
