@@ -224,12 +224,11 @@ impl Core {
             let Wants::Durable { flow, record } = &mut call.wants else {
                 continue;
             };
-            let own = flow
-                .take_if(|flow| *flow == op)
-                .or(record.take_if(|record| *record == op));
+            let own_flow = flow.take_if(|flow| *flow == op).map(|_| CallError::FlowNotRemoved);
+            let own_record = record.take_if(|record| *record == op).map(|_| CallError::StorageFailed);
             let done = flow.is_none() && record.is_none();
-            match own {
-                Some(_) if !ok => cx.reply(call.call, Err(CallError::StorageFailed)),
+            match own_flow.or(own_record) {
+                Some(error) if !ok => cx.reply(call.call, Err(error)),
                 Some(_) if done => cx.reply(call.call, Ok(Reply::Done)),
                 Some(_) | None => self.calls.put(call),
             }

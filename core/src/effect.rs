@@ -189,6 +189,8 @@ pub enum CallError {
     Local(LocalFault),
     /// The state directory cannot be written.
     StorageFailed,
+    /// The flow has ended, and the runtime directory may still hold its file.
+    FlowNotRemoved,
     /// The call's time is over; the work goes on.
     Timeout,
     /// There is no redirect to be completed by this kind of provider.

@@ -91,7 +91,7 @@ impl Page {
                 "Not paired",
                 "The server refuses this device. Whoever set it up has to correct its configuration; you can close this page.",
             ),
-            Err(CallError::StorageFailed) => (
+            Err(CallError::StorageFailed | CallError::FlowNotRemoved) => (
                 "500 Internal Server Error",
                 "Not paired yet",
                 "The device cannot store the pairing: its disk may be full. You can close this page.",

@@ -51,6 +51,11 @@ fn call_error(error: CallError) -> (K, Cow<'static, str>) {
             K::StorageFailed,
             "the state directory cannot be written: free some space on its file system, or make it writable",
         ),
+        CallError::FlowNotRemoved => (
+            K::StorageFailed,
+            "the pairing that was in progress has ended, but its file in the runtime directory (/run/c2c-authd) cannot be removed, \
+             and a restart of c2c-authd could resume it: make that directory writable, then call again",
+        ),
         CallError::Timeout => (
             K::Timeout,
             "not finished in time; the work continues, watch the properties",

@@ -267,7 +267,7 @@ impl Entry {
             LogEvent::StoreRecovered => Self::new(
                 Priority::Info,
                 STORE_RECOVERED,
-                "All files can be written again.",
+                "All that the files are to hold is in them again.",
             ),
             LogEvent::RefreshTokenAging { age } => Self::new(
                 Priority::Warning,

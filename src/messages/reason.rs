@@ -248,7 +248,7 @@ pub(crate) const fn error(word: ErrorWord) -> Words {
         ),
         ErrorWord::BadUserCode => words("the server sent a malformed pairing code", JOURNAL),
         ErrorWord::StorageFailed => words(
-            "the state directory could not be written",
+            "the state directory or the runtime directory could not be written",
             reason(Reason::StorageFailed).cure,
         ),
         ErrorWord::PairingLost => words("the server refused for good to renew the tokens", PAIR),

@@ -40,6 +40,8 @@ pub(super) struct Records<F> {
     defective_spill: Option<Defect>,
     /// True while the reserve file is there.
     reserve: bool,
+    /// False if no flow's file can be there.
+    flow_possible: bool,
     held: Held,
 }
 
@@ -109,9 +111,8 @@ impl<F: Reopen> Records<F> {
             }
             Spill::Defective(defect) => Some(defect),
         };
-        let flow = runtime
-            .as_ref()
-            .and_then(|runtime| resume(runtime, sealer.as_ref(), boot));
+        let resumed = runtime.as_ref().map(|runtime| resume(runtime, sealer.as_ref(), boot));
+        let (flow, flow_possible) = resumed.unwrap_or_default();
         let defective = Defective::all(defective, revocations.defect());
         let revocations = revocations.content().unwrap_or_default();
         let records = Self {
@@ -121,6 +122,7 @@ impl<F: Reopen> Records<F> {
             defective,
             defective_spill,
             reserve: has_reserve(&state),
+            flow_possible,
             held: Held::found(&loaded, &revocations, flow.as_ref()),
             state,
             runtime,
@@ -236,7 +238,7 @@ impl<F: Reopen> Records<F> {
     }
 
     fn write_flow(&mut self, flow: Option<&FlowRecord>) -> Result<(), WriteError> {
-        if self.runtime.is_none() {
+        if self.runtime.is_none() || flow.is_none() && !self.flow_possible {
             return Ok(());
         }
         let file = flow
@@ -244,8 +246,11 @@ impl<F: Reopen> Records<F> {
             .transpose()?;
         let Some(runtime) = &self.runtime else { return Ok(()) };
         match file {
-            Some(file) => runtime.replace(FLOW, &file),
-            None => runtime.erase(FLOW),
+            Some(file) => runtime.stage(FLOW, &file).and_then(|()| {
+                self.flow_possible = true;
+                runtime.commit(FLOW)
+            }),
+            None => runtime.erase(FLOW).inspect(|()| self.flow_possible = false),
         }
         .map_err(|source| WriteError::Io {
             path: runtime.path().to_owned(),
@@ -428,15 +433,13 @@ fn without_key<F: Folder>(state: &F, runtime: Option<&F>) -> Result<FoundRecords
     })
 }
 
-/// The flow to go on with. Any other is deleted, whatever is wrong with it: it is only a code on a
-/// screen.
-fn resume<F: Folder>(runtime: &F, sealer: Option<&Sealer>, boot: BootId) -> Option<FlowRecord> {
+/// The flow to go on with, and whether a file can be there. Any other is deleted, whatever is wrong
+/// with it: it is only a code on a screen.
+fn resume<F: Folder>(runtime: &F, sealer: Option<&Sealer>, boot: BootId) -> (Option<FlowRecord>, bool) {
     let found = sealer.and_then(|sealer| load::find(runtime, FLOW, sealer, Kind::Flow, body::read_flow).ok());
     match found {
-        Some(Found::Good { content, .. }) if content.boot == boot => Some(content),
-        _ => {
-            let _ = runtime.erase(FLOW);
-            None
-        }
+        Some(Found::Good { content, .. }) if content.boot == boot => (Some(content), true),
+        Some(Found::Absent) => (None, false),
+        Some(Found::Good { .. } | Found::Defective(_)) | None => (None, runtime.erase(FLOW).is_err()),
     }
 }

@@ -188,3 +188,21 @@ fn a_trial_that_takes_longer_than_the_call_begins_the_flow_all_the_same() {
     fixture.finish_store();
     assert!(fixture.out(is_code));
 }
+
+#[test]
+fn a_flow_whose_file_stays_has_ended_and_the_error_names_that_file() {
+    for command in [Command::CancelPairing, Command::Unpair] {
+        let mut fixture = Fixture::unpaired();
+        fixture.start_pairing(false);
+        fixture.show_code();
+        fixture.disk_works = false;
+        for _ in 0..2 {
+            let call = fixture.call(command.clone());
+            assert_eq!(fixture.error(call), CallError::FlowNotRemoved);
+            assert_eq!(fixture.state().0, PairingState::Unpaired);
+        }
+        fixture.disk_works = true;
+        let call = fixture.call(command);
+        assert_eq!(fixture.reply(call), Some(&Ok(Reply::Done)));
+    }
+}

@@ -289,7 +289,7 @@ fn a_flow_that_could_not_be_removed_is_told_although_another_follows() {
         fixture.finish_store();
     }
     assert!(fixture.out(is_code));
-    assert_eq!(fixture.error(call), CallError::StorageFailed);
+    assert_eq!(fixture.error(call), CallError::FlowNotRemoved);
 }
 
 #[test]

@@ -79,9 +79,7 @@ impl<F: Reopen> Records<F> {
             && let Ok(runtime) = runtime.reopen(false)
         {
             self.defective_spill = spill_defect(&runtime, sealer);
-            if self.held.flow.is_none() {
-                let _ = runtime.erase(FLOW);
-            }
+            self.flow_possible = self.held.flow.is_some() || runtime.erase(FLOW).is_err();
             self.runtime = Some(runtime);
             // Best effort, as all that concerns this directory. A write that the disk does not take
             // has its own retries.

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use super::faulty::{Fault, Place, Plan};
 use super::fixture::*;
 use crate::store::{Directories, Store};
 use c2c_auth_core::{Loaded, Store as Write};
@@ -57,4 +58,44 @@ fn without_a_runtime_directory_no_flow_is_kept_and_none_is_missed() {
     drop(store);
     assert_eq!(device.open().1, stored(Loaded::Missing));
     assert_eq!(device.names(), Vec::<String>::new());
+}
+
+fn failing() -> (Device, std::rc::Rc<Plan>) {
+    (Device::new(), Plan::new(Fault::ForGood))
+}
+
+#[test]
+fn a_flow_that_no_file_can_hold_needs_no_removal() {
+    let (device, plan) = failing();
+    let (mut records, _) = Place::open(&device, &plan);
+    plan.arm(0);
+    records.write(&flow_write(flow())).unwrap_err();
+    records.write(&Write::Flow(None)).unwrap();
+}
+
+#[test]
+fn a_flow_whose_file_may_still_be_there_is_not_called_removed() {
+    // Written, put in force without a sync, and found by a start.
+    let (device, plan) = failing();
+    let (mut records, _) = Place::open(&device, &plan);
+    records.write(&flow_write(flow())).unwrap();
+    plan.arm(0);
+    records.write(&Write::Flow(None)).unwrap_err();
+    drop(records);
+    for begun in [true, false] {
+        let plan = Plan::new(Fault::Once(rustix::io::Errno::IO));
+        let (mut records, found) = Place::open(&device, &plan);
+        assert_eq!(found.flow, Some(flow()));
+        if begun {
+            // The last of remove, create, append, sync, rename and sync.
+            plan.arm(5);
+            records.write(&flow_write(flow())).unwrap_err();
+        }
+        plan.arm(0);
+        records.write(&Write::Flow(None)).unwrap_err();
+    }
+    let (mut records, _) = Place::open(&device, &Plan::new(Fault::ForGood));
+    records.write(&Write::Flow(None)).unwrap();
+    drop(records);
+    assert_eq!(device.open().1.flow, None);
 }

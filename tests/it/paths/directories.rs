@@ -93,6 +93,50 @@ async fn a_start_on_a_disk_that_takes_no_pairing_asks_nothing_of_the_server() {
     until_safe(&world, LIMIT).await;
 }
 
+#[tokio::test]
+async fn a_runtime_directory_that_keeps_a_flow_is_named_by_the_call_that_ends_it() {
+    let world = device();
+    let _daemon = world.start().await;
+    let user = world.user().await;
+    let flow = world.rig.runtime_directory().join("flow");
+    for unpair in [false, true] {
+        user.code_when_it_may(&[]).await;
+        let end = async || {
+            if unpair {
+                user.unpair().await
+            } else {
+                user.cancel().await
+            }
+        };
+        // Root may write where a mode forbids it, so a directory stands in for a refusal.
+        std::fs::remove_file(&flow).unwrap();
+        std::fs::create_dir(&flow).unwrap();
+        let refused = end().await;
+        assert!(error_name(&refused).ends_with("StorageFailed"), "{refused:?}");
+        let told = refused.unwrap_err().to_string();
+        assert!(
+            told.contains("runtime directory (/run/c2c-authd)") && !told.contains("state directory"),
+            "{told}"
+        );
+        assert_eq!(user.word("Pairing", "PairingState").await, "unpaired");
+        std::fs::remove_dir(&flow).unwrap();
+        end().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_runtime_directory_that_takes_no_file_is_in_the_way_of_no_flow() {
+    let world = device();
+    let _daemon = world.start().await;
+    let user = world.user().await;
+    std::fs::create_dir(world.rig.runtime_directory().join(".flow.new")).unwrap();
+    user.start_pairing(&[]).await.unwrap();
+    user.cancel().await.unwrap();
+    assert_eq!(user.word("Pairing", "PairingState").await, "unpaired");
+    user.code_when_it_may(&[]).await;
+    world.approve_until_paired(&user).await;
+}
+
 /// Answers each sync of a directory with "invalid argument", as some network file systems do.
 const NO_DIRECTORY_SYNC: &str = r"
 #define _GNU_SOURCE
