@@ -3,6 +3,9 @@
 //! Owns: the list, and when each entry is sent. Must never: send an entry whose refresh is still
 //! out, for whichever refresh token is the newest then is to be revoked; or one that could take a
 //! living pairing along.
+//!
+//! Invariant: an entry that the living pairing spares stays on the list until the record of that
+//! pairing is on disk. What a crash finds before that may be a tombstone.
 
 use std::time::Duration;
 
@@ -43,11 +46,6 @@ impl Entry {
 }
 
 impl Revocations {
-    /// A new pairing stands: the same device at the server, so nothing is left to revoke.
-    pub(super) fn forget(&mut self) {
-        self.entries.clear();
-    }
-
     /// Somebody wants to pair: whether a revocation goes first, at once.
     pub(super) fn retry_now(&mut self) -> bool {
         self.retry.reset();
@@ -64,8 +62,11 @@ impl Revocations {
         self.retry.forget_failures(now);
     }
 
-    pub(super) fn exempt(&mut self, grant: GrantId) {
-        self.entries.retain(|entry| entry.pending.grant != grant);
+    /// The refresh that an entry waited for is one of the living pairing again.
+    pub(super) fn reattached(&mut self, op: OpId) {
+        for entry in self.entries.iter_mut().filter(|entry| entry.waits_for == Some(op)) {
+            entry.waits_for = None;
+        }
     }
 
     /// A refresh ended: its entry learns the newest token. Whether an entry waited for it.
@@ -82,10 +83,10 @@ impl Revocations {
         true
     }
 
-    /// Drops what has ended by the wall clock, and what can never be sent. Whether there was any.
-    fn prune(&mut self, wall: Option<WallTime>, can_revoke: bool) -> bool {
+    /// Drops such entries. Whether there was any.
+    fn drop_if(&mut self, gone: impl Fn(&Entry) -> bool) -> bool {
         let before = self.entries.len();
-        self.entries.retain(|entry| !entry.is_over(wall, can_revoke));
+        self.entries.retain(|entry| !gone(entry));
         self.entries.len() < before
     }
 
@@ -95,20 +96,30 @@ impl Revocations {
 }
 
 impl Core {
-    /// Takes the list that the store kept. An entry of the living grant was written by an unpairing
-    /// or a replacement that a crash undid; where a device has but one grant, any entry beside a
-    /// living one concerns what is the same device at the server.
-    pub(super) fn restore_revocations(&mut self, cx: &mut Context<'_>, mut list: Vec<PendingRevocation>) {
-        let living = self.credential.paired().map(Credential::grant);
-        let found = list.len();
-        let separate_grants = self.setup.policy().separate_grants;
-        list.retain(|pending| living.is_none_or(|living| separate_grants && pending.grant != living));
+    /// Takes the list that the store kept.
+    pub(super) fn restore_revocations(&mut self, cx: &mut Context<'_>, list: Vec<PendingRevocation>) {
         let entry = |pending| Entry {
             pending,
             waits_for: None,
         };
         self.revocations.entries = list.into_iter().map(entry).collect();
-        if self.revocations.entries.len() != found {
+        self.drop_spared(cx);
+    }
+
+    /// Which entries the living pairing spares: those of its own grant, which an unpairing or a
+    /// replacement wrote that came to nothing; and each, where a device has but one grant, for to
+    /// the server it is the same device.
+    fn spares(&self) -> impl Fn(&Entry) -> bool + use<> {
+        let living = self.credential.paired().map(Credential::grant);
+        let separate = self.setup.policy().separate_grants;
+        move |entry| living.is_some_and(|living| !separate || entry.pending.grant == living)
+    }
+
+    /// Takes what the living pairing spares off the list, once both generations hold that pairing.
+    pub(super) fn drop_spared(&mut self, cx: &mut Context<'_>) {
+        let on_disk = !self.storage.record_behind() && !self.storage.writes_record();
+        let spares = self.spares();
+        if on_disk && self.revocations.drop_if(spares) {
             self.store_revocations(cx);
         }
     }
@@ -133,6 +144,8 @@ impl Core {
             return;
         };
         let ends = pair.obtained.wall.map(|obtained| obtained.after(life));
+        // An unpairing that failed may have left it there.
+        self.revocations.drop_if(|entry| entry.pending.token == token);
         let pending = PendingRevocation { grant, token, ends };
         self.revocations.entries.push(Entry { pending, waits_for });
         if self.revocations.entries.len() > MAX_REVOCATIONS {
@@ -164,11 +177,9 @@ impl Core {
         if !free || unsure || !self.storage.pending().keeps_pairing() {
             return None;
         }
-        let ready = self
-            .revocations
-            .entries
-            .iter()
-            .position(|entry| entry.waits_for.is_none())?;
+        let spares = self.spares();
+        let mut entries = self.revocations.entries.iter();
+        let ready = entries.position(|entry| entry.waits_for.is_none() && !spares(entry))?;
         Some((ready, self.revocations.retry.next()))
     }
 
@@ -176,14 +187,20 @@ impl Core {
     pub(super) fn revocation_due(&self, now: Now) -> Option<BootTime> {
         let list = &self.revocations;
         let can_revoke = self.setup.policy().can_revoke;
-        let over = list.entries.iter().any(|entry| entry.is_over(now.wall, can_revoke));
+        let spares = self.spares();
+        let over = list
+            .entries
+            .iter()
+            .any(|entry| !spares(entry) && entry.is_over(now.wall, can_revoke));
         let next = self.revocation_starts().map(|(_, at)| at);
         let tried = next.is_none() && list.sent.is_none() && self.pairing.waits_for_revocation();
         if over || tried { Some(now.boot) } else { next }
     }
 
     pub(super) fn start_revocation(&mut self, cx: &mut Context<'_>) {
-        if self.revocations.prune(cx.now.wall, self.setup.policy().can_revoke) {
+        let (wall, can_revoke, spares) = (cx.now.wall, self.setup.policy().can_revoke, self.spares());
+        let over = |entry: &Entry| !spares(entry) && entry.is_over(wall, can_revoke);
+        if self.revocations.drop_if(over) {
             cx.log(LogEvent::RevocationDropped);
             self.store_revocations(cx);
         }

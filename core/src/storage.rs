@@ -282,6 +282,7 @@ impl Core {
             What::Flow => self.flow_stored(cx, op),
             What::Trial => self.tried_out(cx, op, ok),
         }
+        self.drop_spared(cx);
         self.durable(cx, op, ok);
     }
 

@@ -114,7 +114,8 @@ impl Core {
         }
     }
 
-    /// Nothing has changed: neither here, nor at the server.
+    /// Nothing has changed: neither here, nor at the server. The tombstone may be on disk all the
+    /// same, so the list stays there until the pairing is ([`Core::drop_spared`]).
     fn unpair_failed(&mut self, cx: &mut Context<'_>, unpairing: Unpairing) {
         self.calls.answer(cx, CallKind::Unpaired, Err(CallError::StorageFailed));
         let Some(credential) = self.credential.paired() else {
@@ -122,12 +123,11 @@ impl Core {
         };
         // Which of the two came first is forgotten; to ask costs a probe.
         let outdated = credential.stored().candidate.is_some();
-        self.revocations.exempt(credential.grant());
-        self.store_revocations(cx);
         self.storage.tombstone_failed();
         if let Some(refreshed) = unpairing.refreshed {
             self.store_replacement(cx, refreshed, false);
         } else if let Some(detached) = unpairing.detached {
+            self.revocations.reattached(detached.0);
             self.refresh.reattach(detached, outdated);
         }
         if let Some(candidate) = unpairing.candidate {

@@ -191,10 +191,6 @@ impl Core {
         for call in self.calls.take(CallKind::FlowEnd) {
             self.done_when_durable(cx, call.call, call.deadline, false);
         }
-        if !self.setup.policy().separate_grants {
-            self.revocations.forget();
-            self.store_revocations(cx);
-        }
         self.install(cx, *pairing);
     }
 }

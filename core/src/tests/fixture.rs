@@ -251,6 +251,10 @@ impl Fixture {
         }
     }
 
+    pub(super) fn oldest_store(&self) -> Option<&Store> {
+        self.pending_stores.first().map(|(_, store)| store)
+    }
+
     pub(super) const fn stores_pending(&self) -> bool {
         !self.pending_stores.is_empty()
     }

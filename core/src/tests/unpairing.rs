@@ -1,5 +1,7 @@
 //! Giving a pairing up: the disk, the answer, then the server.
 
+mod failing;
+
 use super::*;
 
 fn revoked_token(fixture: &mut Fixture) -> String {
