@@ -1,52 +1,103 @@
-//! The cause behind each failed check in one sentence, and the one to be mended first.
+//! The causes of failed checks, in one table: what is to be mended first, and what an earlier
+//! failure explains.
 //!
 //! Invariant: the ids are API. docs/faults.md lists them.
 
 use super::{Finding, Verdict};
 
-/// Check, id and sentence of each fault, causes before their effects.
-pub(super) const CAUSES: [(&str, &str, &str); 13] = [
-    ("configuration", "C2C-E01", "the configuration cannot be used"),
-    ("client-id", "C2C-E02", "this device has no client id"),
-    ("user", "C2C-E03", "the user of the daemon does not exist"),
-    (
+/// The fault that a check can find.
+pub(super) struct Cause {
+    pub(super) check: &'static str,
+    pub(super) id: &'static str,
+    /// The fault in one sentence, short enough to be read out.
+    pub(super) sentence: &'static str,
+    /// The checks whose failure explains this one.
+    pub(super) explained_by: &'static [&'static str],
+}
+
+/// Each fault, causes before their effects.
+pub(super) const CAUSES: [Cause; 13] = [
+    cause("configuration", "C2C-E01", "the configuration cannot be used", &[]),
+    cause("client-id", "C2C-E02", "this device has no client id", &[]),
+    cause("user", "C2C-E03", "the user of the daemon does not exist", &[]),
+    cause(
         "client-secret",
         "C2C-E04",
         "the daemon has no client secret that it can use",
+        &[],
     ),
-    ("state-key", "C2C-E05", "the daemon has no state key that it can use"),
-    ("state", "C2C-E06", "the daemon cannot use its state directory"),
-    ("bus-policy", "C2C-E07", "the bus policy of the daemon is not installed"),
-    ("unit", "C2C-E08", "systemd cannot keep the daemon running"),
-    ("clock", "C2C-E09", "the clock of this device is wrong"),
-    ("dns", "C2C-E10", "the name of the server has no address here"),
-    ("tls", "C2C-E11", "there is no trusted connection to the server"),
-    ("server", "C2C-E12", "the server gives no answer that can be used"),
-    (
+    cause(
+        "state-key",
+        "C2C-E05",
+        "the daemon has no state key that it can use",
+        &[],
+    ),
+    cause("state", "C2C-E06", "the daemon cannot use its state directory", &[]),
+    cause(
+        "bus-policy",
+        "C2C-E07",
+        "the bus policy of the daemon is not installed",
+        &[],
+    ),
+    cause("unit", "C2C-E08", "systemd cannot keep the daemon running", &[]),
+    cause("clock", "C2C-E09", "the clock of this device is wrong", &[]),
+    cause("dns", "C2C-E10", "the name of the server has no address here", &[]),
+    cause(
+        "tls",
+        "C2C-E11",
+        "there is no trusted connection to the server",
+        &["clock"],
+    ),
+    cause(
+        "server",
+        "C2C-E12",
+        "the server gives no answer that can be used",
+        &["configuration"],
+    ),
+    cause(
         "daemon",
         "C2C-E13",
         "the daemon does not answer, or says that somebody has to act",
+        &["configuration", "user", "bus-policy", "unit"],
     ),
 ];
 
-/// The sentence about the first cause among what failed, with its id.
-pub(super) fn first(found: &[Finding]) -> Option<String> {
-    let failed = |check: &str| {
-        found
-            .iter()
-            .any(|finding| finding.verdict == Verdict::Fail && finding.check == check)
-    };
-    let (_, id, sentence) = CAUSES.iter().find(|(check, ..)| failed(check))?;
-    Some(format!("{sentence} ({id})"))
+const fn cause(
+    check: &'static str,
+    id: &'static str,
+    sentence: &'static str,
+    explained_by: &'static [&'static str],
+) -> Cause {
+    Cause {
+        check,
+        id,
+        sentence,
+        explained_by,
+    }
 }
 
-/// This failure, unless one of these checks failed before and explains it.
-pub(super) fn unless(found: &[Finding], causes: &[&'static str], failure: Finding) -> Finding {
-    let earlier = found
-        .iter()
-        .find(|finding| finding.verdict == Verdict::Fail && causes.contains(&finding.check));
-    match earlier {
-        Some(cause) => Finding::new(Verdict::Skip, failure.check, format!("see {}", cause.check), ""),
+/// `None`: this check only warns.
+pub(super) fn of(check: &str) -> Option<&'static Cause> {
+    CAUSES.iter().find(|cause| cause.check == check)
+}
+
+/// The sentence about the first cause among what failed, with its id.
+pub(super) fn first(found: &[Finding]) -> Option<String> {
+    let cause = CAUSES.iter().find(|cause| has_failed(found, cause.check))?;
+    Some(format!("{} ({})", cause.sentence, cause.id))
+}
+
+/// This failure, unless a check that failed before explains it.
+pub(super) fn unless_explained(found: &[Finding], failure: Finding) -> Finding {
+    let explained_by = of(failure.check).map_or(&[][..], |cause| cause.explained_by);
+    match explained_by.iter().find(|check| has_failed(found, check)) {
+        Some(earlier) => Finding::new(Verdict::Skip, failure.check, format!("see {earlier}"), ""),
         None => failure,
     }
+}
+
+fn has_failed(found: &[Finding], check: &str) -> bool {
+    found
+        .iter()
+        .any(|finding| finding.verdict == Verdict::Fail && finding.check == check)
 }

@@ -42,6 +42,8 @@ impl Verdict {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Finding {
     check: &'static str,
+    /// Of the fault that this check can find. Empty: it only warns.
+    id: &'static str,
     verdict: Verdict,
     what: String,
     cure: String,
@@ -63,6 +65,7 @@ impl Finding {
     fn new(verdict: Verdict, check: &'static str, what: impl Into<String>, cure: impl Into<String>) -> Self {
         Self {
             check,
+            id: causes::of(check).map_or("", |cause| cause.id),
             verdict,
             what: what.into(),
             cure: cure.into(),

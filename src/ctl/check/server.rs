@@ -11,7 +11,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 use super::Finding;
-use super::causes::unless;
+use super::causes::unless_explained;
 use crate::config::Config;
 use crate::ctl::time::{now, span, utc};
 use crate::discovery::Client;
@@ -138,12 +138,12 @@ fn judge(
         }
     });
     if let Some((check, (what, cure))) = failed {
-        let causes: &[_] = if fault == Some(FaultKind::ClockNotSet) {
-            &["clock"]
-        } else {
-            &[]
-        };
-        found.push(unless(found, causes, Finding::fail(check, what, cure)));
+        let failure = Finding::fail(check, what, cure);
+        // A clock that is wrong explains no other fault of a connection.
+        found.push(match fault {
+            Some(FaultKind::ClockNotSet) => unless_explained(found, failure),
+            _ => failure,
+        });
     }
     if let Some(date) = outcome.date {
         found.push(compare(now, date.as_secs()));

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use super::Finding;
-use super::causes::unless;
+use super::causes::unless_explained;
 use crate::config::Config;
 use crate::ctl::access::{self, Caller};
 use crate::ctl::args::Command;
@@ -127,7 +127,7 @@ pub(super) async fn daemon(site: &Site, bus: &BusAddress, found: &mut Vec<Findin
         }
         Err(failure) => {
             let silent = Finding::fail("daemon", failure.sentence, "");
-            unless(found, &["configuration", "user", "bus-policy", "unit"], silent)
+            unless_explained(found, silent)
         }
     });
 }

@@ -324,33 +324,52 @@ fn each_cause_has_a_short_sentence_and_the_id_that_is_documented() {
         .filter(|line| line.starts_with("| C2C-E"))
         .map(str::to_owned)
         .collect();
-    let known = causes::CAUSES.map(|(check, id, sentence)| format!("| {id} | `{check}` | {sentence} |"));
+    let known = causes::CAUSES.map(|cause| format!("| {} | `{}` | {} |", cause.id, cause.check, cause.sentence));
     assert_eq!(documented, known);
-    for (check, ..) in causes::CAUSES {
-        let first = causes::first(&[Finding::fail(check, "bad", "")]).unwrap();
+    for cause in causes::CAUSES {
+        let first = causes::first(&[Finding::fail(cause.check, "bad", "")]).unwrap();
         assert!("Fix first: ".len() + first.len() <= 100, "{first}");
     }
 }
 
 #[test]
-fn each_failure_of_a_bare_machine_has_a_cause_with_an_id() {
-    for finding in World::new().look() {
-        let is_known = causes::CAUSES.iter().any(|(check, ..)| *check == finding.check);
-        assert!(is_known || finding.verdict != Verdict::Fail, "{}", finding.line());
+fn a_cause_is_explained_by_causes_before_it_alone() {
+    for (at, cause) in causes::CAUSES.iter().enumerate() {
+        for earlier in cause.explained_by {
+            let before = &causes::CAUSES[..at];
+            assert!(before.iter().any(|cause| cause.check == *earlier), "{earlier}");
+        }
     }
+}
+
+#[test]
+fn each_failure_of_a_bare_machine_has_a_cause_with_an_id() {
+    let found = World::new().look();
+    assert!(found.iter().any(|finding| finding.verdict == Verdict::Fail));
+    for finding in found {
+        assert!(
+            !finding.id.is_empty() || finding.verdict != Verdict::Fail,
+            "{}",
+            finding.line()
+        );
+    }
+}
+
+#[test]
+fn a_program_reads_the_id_of_each_fault() {
+    let report = Report::new(vec![Finding::fail("tls", "bad", ""), Finding::warn("role-ui", "", "")]);
+    let told = serde_json::to_value(&report).unwrap();
+    assert_eq!(told["checks"][0]["id"], "C2C-E11");
+    assert_eq!(told["checks"][1]["id"], "", "it only warns");
 }
 
 #[test]
 fn what_a_failure_before_explains_is_not_a_failure_of_its_own() {
     let silent = || Finding::fail("daemon", "it does not answer", "");
     let unit = [Finding::fail("unit", "masked", "")];
-    assert_eq!(
-        causes::unless(&unit, &["unit"], silent()).line(),
-        "skip  daemon         see unit"
-    );
-    assert_eq!(causes::unless(&unit, &["user"], silent()), silent());
-    assert_eq!(
-        causes::unless(&[Finding::warn("unit", "", "")], &["unit"], silent()),
-        silent()
-    );
+    let explained = causes::unless_explained(&unit, silent());
+    assert_eq!(explained.line(), "skip  daemon         see unit");
+    for other in [Finding::fail("state", "full", ""), Finding::warn("unit", "", "")] {
+        assert_eq!(causes::unless_explained(&[other], silent()), silent());
+    }
 }
