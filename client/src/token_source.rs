@@ -111,7 +111,8 @@ pub struct TokenSource {
     tokens: TokensProxy<'static>,
     rule: Mutex<Rule>,
     last: Mutex<Option<TokenError>>,
-    /// Whose turn it is to call. Counts the news: signals of another token, other owners.
+    /// Whose turn it is to call. Counts the news: signals of another token, other owners. Seen is
+    /// what came before a call that was answered, so that a call that is dropped spends none.
     turn: tokio::sync::Mutex<watch::Receiver<u64>>,
     listener: AbortHandle,
 }
@@ -166,11 +167,13 @@ impl TokenSource {
     /// # Errors
     /// There is none now, and why.
     pub async fn token(&self, min_validity: u32) -> Result<Token, TokenError> {
-        let mut news = self.turn.lock().await;
-        self.wait(&mut news).await?;
+        let mut turn = self.turn.lock().await;
+        self.wait(turn.clone()).await?;
         loop {
+            let mut news = turn.clone();
             news.borrow_and_update();
             let answer = timeout(CALL_LIMIT, self.tokens.get_access_token(min_validity)).await;
+            *turn = news.clone();
             let (access, expires_in, generation) = match answer {
                 Ok(Ok(served)) => served,
                 Ok(Err(error)) => return Err(self.failed(error.into())),
@@ -208,7 +211,7 @@ impl TokenSource {
         let _ = timeout(CALL_LIMIT, self.tokens.reject_access_token(generation)).await;
     }
 
-    async fn wait(&self, news: &mut watch::Receiver<u64>) -> Result<(), TokenError> {
+    async fn wait(&self, mut news: watch::Receiver<u64>) -> Result<(), TokenError> {
         let wait = locked(&self.rule).wait();
         match wait {
             Wait::Nothing => {}

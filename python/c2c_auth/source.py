@@ -143,6 +143,10 @@ class TokenSource:
                     self._rule.failed(now(), error.row)
                     self._last = error
                     raise
+                except asyncio.CancelledError:
+                    # The news that ended the wait is for an answer, which the next call gets.
+                    self._news.set()
+                    raise
                 until = self._rule.served(now(), generation)
                 if until is not None:
                     left -= int(until - now())

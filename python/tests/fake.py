@@ -20,10 +20,14 @@ class Tokens(ServiceInterface):
         self.error: str | None = None
         self.generation = 7
         self.calls: list[str] = []
+        # Clear: no call is answered.
+        self.answers = asyncio.Event()
+        self.answers.set()
 
     @method()
     async def GetAccessToken(self, min_validity: "u") -> "sut":
         self.calls.append("GetAccessToken")
+        await self.answers.wait()
         if self.error:
             raise DBusError(self.error, "refused")
         return ["token", 60, self.generation]

@@ -1,5 +1,6 @@
 """The wiring on a real bus: each error ends in its row, and news ends its pause."""
 
+import asyncio
 import time
 import unittest
 
@@ -42,6 +43,34 @@ class TheSource(unittest.IsolatedAsyncioTestCase):
                 self.assertEqual((await source.token()).generation, 7)
                 took = time.monotonic() - asked
                 self.assertTrue(1 <= took < 4 if why == "too-often" else took < 4, (error, took))
+
+    async def test_a_call_that_is_cancelled_before_its_answer_leaves_its_news_to_the_next(self):
+        for error, is_owner in ((OURS + "NotPaired", False), (OURS + "NotPaired", True), (OURS + "ClientRejected", False)):
+            async with World() as world:
+                source = await TokenSource.on(await world.connect())
+                world.tokens.error = error
+                with self.assertRaises(TokenError):
+                    await source.token()
+                world.tokens.error = None
+                world.tokens.answers.clear()
+                # The first one is cancelled in its wait, the second one in its call, the third one waits for its turn meanwhile.
+                waits = asyncio.ensure_future(source.token())
+                await asyncio.sleep(0)
+                asks, waits_for_turn = asyncio.ensure_future(source.token()), asyncio.ensure_future(source.token())
+                waits.cancel()
+                if is_owner:
+                    await world.leave()
+                    await world.come_back()
+                else:
+                    world.tokens.AccessTokenChanged()
+                await until(lambda: len(world.tokens.calls) == 2)
+                asks.cancel()
+                await until(lambda: len(world.tokens.calls) == 3)
+                waits_for_turn.cancel()
+                await asyncio.wait({waits, asks, waits_for_turn})
+                world.tokens.answers.set()
+                self.assertEqual((await asyncio.wait_for(source.token(), 4)).generation, 7, error)
+                self.assertFalse(source._news.is_set(), "the answer spends it")
 
     async def test_without_a_daemon_the_next_owner_is_waited_for(self):
         async with World() as world:

@@ -21,6 +21,9 @@ use crate::bus::TestBus;
 const XML: &str = include_str!("../../dbus/org.cameratocloud.Auth1.xml");
 const PATH: &str = "/org/cameratocloud/Auth1";
 
+/// In the place of an error: the call gets no answer.
+const SILENCE: &str = "";
+
 /// How long a call may take that is to come at all.
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -117,7 +120,12 @@ impl Fake {
         self.script.lock().unwrap().refusals.push((member, word, true));
     }
 
-    /// From now on this method is refused no more.
+    /// From now on this method gets no answer.
+    pub fn leaves_unanswered(&self, member: &'static str) {
+        self.refuse(member, SILENCE);
+    }
+
+    /// From now on this method is answered again.
     pub fn allow(&self, member: &'static str) {
         self.script
             .lock()
@@ -144,9 +152,14 @@ impl Fake {
 
     /// Waits until this method is called.
     pub async fn called(&self, member: &str) {
+        self.called_times(member, 1).await;
+    }
+
+    /// Waits until this method was called so often.
+    pub async fn called_times(&self, member: &str, times: usize) {
         // Real time, whatever the runtime's clock does: nothing here sets a timer.
         let limit = Instant::now() + LIMIT;
-        while !self.calls().iter().any(|call| call == member) {
+        while self.calls().iter().filter(|call| *call == member).count() < times {
             assert!(Instant::now() < limit, "{member} was never called: {:?}", self.calls());
             tokio::task::yield_now().await;
         }
@@ -210,6 +223,7 @@ async fn serve(mut requests: MessageStream, connection: Connection, touched: Tou
         }
         if let Some(word) = refused(&message, &touched, &script) {
             let name = match word {
+                SILENCE => continue,
                 whole if whole.contains('.') => whole.to_owned(),
                 word => format!("org.cameratocloud.Auth1.Error.{word}"),
             };

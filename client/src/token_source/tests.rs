@@ -272,6 +272,46 @@ async fn every_error_of_the_contract_is_recognized_on_the_bus() {
     }
 }
 
+/// A program gives a call up, or a task ends: the news is not spent before an answer came.
+#[tokio::test]
+async fn a_call_that_is_dropped_before_its_answer_leaves_its_news_to_the_next() {
+    const ASK: &str = "GetAccessToken";
+    for (error, is_owner) in [("NotPaired", false), ("NotPaired", true), ("ClientRejected", false)] {
+        let fake = Fake::start().await;
+        let source = TokenSource::new(&fake.client).await.unwrap();
+        fake.refuse(ASK, error);
+        source.token(0).await.unwrap_err();
+        fake.allow(ASK);
+        fake.leaves_unanswered(ASK);
+        // Nothing came yet: this one is dropped in its wait.
+        assert!(timeout(Duration::ZERO, source.token(0)).await.is_err());
+        if is_owner {
+            fake.restart().await;
+        } else {
+            fake.emit(TOKENS, "AccessTokenChanged", &7_u64).await;
+        }
+        {
+            let (mut first, mut second) = (Box::pin(source.token(0)), Box::pin(source.token(0)));
+            tokio::select! {
+                biased;
+                answer = &mut first => panic!("{answer:?}"),
+                // It waits for its turn while the first one asks.
+                answer = &mut second => panic!("{answer:?}"),
+                () = fake.called_times(ASK, 2) => {}
+            }
+            drop(first);
+            tokio::select! {
+                answer = &mut second => panic!("{answer:?}"),
+                () = fake.called_times(ASK, 3) => {}
+            }
+        }
+        fake.allow(ASK);
+        let token = timeout(Duration::from_secs(4), source.token(0)).await;
+        assert_eq!(token.expect("the news was lost").unwrap().generation, 7, "{error}");
+        assert!(!source.turn.lock().await.has_changed().unwrap(), "the answer spends it");
+    }
+}
+
 #[tokio::test]
 async fn without_a_daemon_the_next_owner_is_waited_for() {
     let fake = Fake::start().await;
