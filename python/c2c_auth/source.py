@@ -50,8 +50,12 @@ class Connection:
     def __init__(self, bus: MessageBus) -> None:
         self.bus = bus
         self.lost = asyncio.ensure_future(bus.wait_for_disconnect())
-        # Its exception is told by `call`.
-        self.lost.add_done_callback(lambda lost: lost.cancelled() or lost.exception())
+        self.lost.add_done_callback(self._close)
+
+    def _close(self, lost: asyncio.Future) -> None:
+        # dbus-fast leaves the socket of a lost connection open. The exception is told by `call`.
+        if not lost.cancelled() and lost.exception():
+            self.bus.disconnect()
 
     async def call(
         self, interface: str, member: str, signature: str = "", *body: Any, destination: str = NAME, path: str = PATH

@@ -5,7 +5,6 @@ import subprocess
 import tempfile
 
 from dbus_fast import DBusError, NameFlag, Variant
-from dbus_fast.aio import MessageBus
 from dbus_fast.service import PropertyAccess, ServiceInterface, dbus_property, method, signal
 
 from c2c_auth import NAME, PATH, Connection, connect
@@ -112,16 +111,16 @@ class World:
             self.address = self._bus.stdout.readline().strip()
         self._connections: list[Connection] = []
         self.tokens, self.pairing, self.device = Tokens(), Pairing(), Device()
-        self.daemon = await MessageBus(bus_address=self.address).connect()
+        self.daemon = (await self.connect()).bus
         for interface in (self.tokens, self.pairing, self.device):
             self.daemon.export(PATH, interface)
         await self.come_back()
         return self
 
     async def __aexit__(self, *_) -> None:
-        for bus in (self.daemon, *(connection.bus for connection in self._connections)):
-            if bus.connected:
-                bus.disconnect()
+        for connection in self._connections:
+            if connection.bus.connected:
+                connection.bus.disconnect()
         self.stop()
 
     def stop(self) -> None:
