@@ -1,60 +1,59 @@
-/* Shows a pairing code until the device is paired: the flow of a UI, on sd-bus. An argument is another bus.
- * cc pair.c -o pair $(pkg-config --cflags --libs libsystemd) */
+/* Shows a pairing code until the device is paired: the flow of a UI, on sd-bus. Ctrl-C cancels it.
+ * cc pair.c -o pair $(pkg-config --cflags --libs libsystemd)   Another bus: DBUS_SYSTEM_BUS_ADDRESS. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <systemd/sd-bus.h>
+#include <unistd.h>
 #define NAME "org.cameratocloud.Auth1"
-#define PATH "/org/cameratocloud/Auth1"
-#define PAIRING NAME ".Pairing"
-
+#define PAIRING NAME, "/org/cameratocloud/Auth1", NAME ".Pairing"
+#define OWNER "type='signal',sender='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" NAME "'"
+#define JOIN "not in the group c2c-ui: usermod -aG c2c-ui USER and a new login, or SupplementaryGroups=c2c-ui in a unit"
 static sd_bus *bus;
-static int started, over; /* started: StartPairing has answered */
+static volatile sig_atomic_t started, over, interrupted; /* started: StartPairing answered. over: 2 is a failure */
+static void interrupt(int) { interrupted = 1; }
+static int denied(const sd_bus_error *why) { return sd_bus_error_has_name(why, SD_BUS_ERROR_ACCESS_DENIED); }
 
 static int shown_code(sd_bus_message *code, void *, sd_bus_error *) {
-    const char *key, *text, *type;
-    if (sd_bus_message_is_method_error(code, NULL)) /* The code ended meanwhile; a signal follows. */
-        return printf("%s\n", sd_bus_message_get_error(code)->message), 0;
-    if (sd_bus_message_enter_container(code, 'a', "{sv}") < 0)
-        return 0;
-    while (sd_bus_message_enter_container(code, 'e', "sv") > 0) {
+    const char *key, *text;
+    sd_bus_message_enter_container(code, 'a', "{sv}"); /* An error has none: the code ended, a signal follows. */
+    for (; sd_bus_message_enter_container(code, 'e', "sv") > 0; sd_bus_message_exit_container(code)) {
         sd_bus_message_read(code, "s", &key);
-        sd_bus_message_peek_type(code, NULL, &type);
-        if (!strcmp(type, "s") && sd_bus_message_read(code, "v", "s", &text) > 0)
-            printf("%s: %s\n", key, text);
-        else
-            sd_bus_message_skip(code, "v");
-        sd_bus_message_exit_container(code);
+        sd_bus_message_read(code, "v", "s", &text) > 0 ? printf("%s: %s\n", key, text) : sd_bus_message_skip(code, "v");
     }
     return 0;
 }
 
-/* A signal, or the answer to StartPairing. Where the flow goes on after an error, the state says so. */
-static int told(sd_bus_message *news, void *, sd_bus_error *) {
-    const char *state = "", *reason = "none";
+static int told(sd_bus_message *news, void *starts, sd_bus_error *why) { /* An answer to StartPairing, or a signal. */
+    const char *state = "the daemon", *reason = "gone", *owner = "";
+    const sd_bus_error *refused = sd_bus_message_get_error(news);
     char *now = NULL;
-    if (sd_bus_message_is_signal(news, NULL, NULL)) {
+    if (sd_bus_message_is_signal(news, NULL, "PairingStateChanged")) {
         sd_bus_message_read(news, "ss", &state, &reason);
-    } else if (sd_bus_get_property_string(bus, NAME, PATH, PAIRING, "PairingState", NULL, &now) >= 0) {
-        started = 1, state = now;
-        reason = sd_bus_message_is_method_error(news, NULL) ? sd_bus_message_get_error(news)->message : "none";
+    } else if (starts || (sd_bus_message_read(news, "sss", NULL, NULL, &owner) > 0 && *owner)) {
+        if (denied(refused) || sd_bus_get_property_string(bus, PAIRING, "PairingState", why, &now) < 0) {
+            refused = refused ? refused : why;
+            return fprintf(stderr, "%s\n", denied(refused) ? JOIN : refused->message), over = 2;
+        }
+        started |= starts != NULL, state = now, reason = refused ? refused->message : "none";
     }
     printf("%s: %s\n", state, reason); /* docs/ui.md has the words for each. */
-    if (!strcmp(state, "awaiting-user"))
-        sd_bus_call_method_async(bus, NULL, NAME, PATH, PAIRING, "GetPairingCode", shown_code, NULL, "");
+    if (!strcmp(state, "awaiting-user") && isatty(1)) /* What a unit prints is in the journal, where no code belongs. */
+        sd_bus_call_method_async(bus, NULL, PAIRING, "GetPairingCode", shown_code, NULL, "");
     over = started && (!strcmp(state, "paired") || !strncmp(state, "un", 2)); /* unpaired, unprovisioned */
     return free(now), 0;
 }
 
-int main(int count, char **arguments) {
-    int opened = count > 1 ? sd_bus_new(&bus) : sd_bus_open_system(&bus);
-    if (count > 1 && (sd_bus_set_address(bus, arguments[1]) < 0 || sd_bus_set_bus_client(bus, 1) < 0 || sd_bus_start(bus) < 0))
-        return 1;
-    if (opened < 0 || sd_bus_match_signal(bus, NULL, NAME, PATH, PAIRING, "PairingStateChanged", told, NULL) < 0)
-        return 1; /* Listen first: StartPairing may take 20 s. */
-    sd_bus_call_method_async(bus, NULL, NAME, PATH, PAIRING, "StartPairing", told, NULL, "a{sv}", 0);
-    for (int done = 1; !over && done >= 0 && fflush(stdout) == 0;)
-        if ((done = sd_bus_process(bus, NULL)) == 0)
-            done = sd_bus_wait(bus, UINT64_MAX);
-    return !over;
+int main(void) {
+    sigaction(SIGINT, &(struct sigaction){.sa_handler = interrupt, .sa_flags = SA_RESETHAND}, NULL);
+    int done = sd_bus_open_system(&bus); /* Listen first: StartPairing may take 20 s. */
+    done = done < 0 ? done : sd_bus_match_signal(bus, NULL, PAIRING, "PairingStateChanged", told, NULL);
+    done = done < 0 ? done : sd_bus_add_match(bus, NULL, OWNER, told, NULL);
+    done = done < 0 ? done : sd_bus_call_method_async(bus, NULL, PAIRING, "StartPairing", told, &bus, "a{sv}", 0);
+    while (!over && !interrupted && done >= 0 && fflush(stdout) == 0)
+        done = sd_bus_process(bus, NULL) ?: sd_bus_wait(bus, 1000000); /* µs, for a Ctrl-C right before it */
+    if (interrupted)
+        done = sd_bus_call_method(bus, PAIRING, "CancelPairing", NULL, NULL, "");
+    return done < 0 ? fprintf(stderr, "%s\n", strerror(-done)), 1 : interrupted ? 130 : over != 1;
 }

@@ -1,19 +1,19 @@
 #!/usr/bin/python3
-"""Shows a pairing code until the device is paired: the flow of a UI. Ctrl-C cancels. An argument is another bus."""
+"""Shows a pairing code until the device is paired: the flow of a UI. Ctrl-C cancels it."""
 
 import asyncio
 import sys
+from contextlib import suppress
 
-from dbus_fast import BusType, DBusError, Variant
-from dbus_fast.aio import MessageBus
-from dbus_fast.introspection import Node
+from dbus_fast import AuthError, BusType, DBusError, Variant, aio
 
-NAME, PATH = "org.cameratocloud.Auth1", "/org/cameratocloud/Auth1"
+NAME, PATH, BUS = "org.cameratocloud.Auth1", "/org/cameratocloud/Auth1", "org.freedesktop.DBus"
+JOIN = "not in the group c2c-ui: usermod -aG c2c-ui USER and a new login, or SupplementaryGroups=c2c-ui in a unit"
+is_denied = lambda error: getattr(error, "type", "").endswith(".AccessDenied")
 
 
-async def shown(pairing, device, state: str, reason: str) -> str:
-    """The text for a screen. docs/ui.md has the words for each state and reason."""
-    if state == "awaiting-user":
+async def shown(pairing, device, state: str, reason: str) -> str:  # docs/ui.md has the words for each.
+    if state == "awaiting-user" and sys.stdout.isatty():  # What a unit prints is in the journal, where no code belongs.
         code = {key: value.value for key, value in (await pairing.call_get_pairing_code()).items()}
         where = code.get("authorization-uri") or f"{code['verification-uri']} and enter {code['user-code']}"
         return f"Go to {where}. The device is called {code['device-name']} there. {code['expires-in']} s"
@@ -22,32 +22,39 @@ async def shown(pairing, device, state: str, reason: str) -> str:
     return f"{state}: {reason}"
 
 
-async def main(xml: str, address: str | None) -> None:
-    bus = await MessageBus(bus_address=address, bus_type=BusType.SYSTEM).connect()
-    daemon = bus.get_proxy_object(NAME, PATH, Node.parse(xml))
+async def main(options: dict[str, Variant]) -> None:
+    bus = await aio.MessageBus(bus_type=BusType.SYSTEM).connect()  # Another bus: DBUS_SYSTEM_BUS_ADDRESS.
+    places = (NAME, PATH), (BUS, "/org/freedesktop/DBus")
+    daemon, names = [bus.get_proxy_object(*place, await bus.introspect(*place)) for place in places]
     pairing, device = (daemon.get_interface(f"{NAME}.{part}") for part in ("Pairing", "Device"))
-    changes: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
+    changes, state = asyncio.Queue(), ""  # Pairs of state and reason; without a state, it has to be read.
     # Listen first. The state is there before StartPairing answers, which may take 20 s.
-    pairing.on_pairing_state_changed(lambda state, reason: changes.put_nowait((state, reason)))
-    print(f"{await pairing.get_pairing_state()}...", flush=True)
-    start = asyncio.ensure_future(pairing.call_start_pairing({"replace": Variant("b", "--replace" in sys.argv)}))
-    start.add_done_callback(lambda done: changes.put_nowait(("", str(done.exception() or ""))))
+    pairing.on_pairing_state_changed(lambda *change: changes.put_nowait(change))
+    names.get_interface(BUS).on_name_owner_changed(
+        lambda name, _, owner: name == NAME and changes.put_nowait(("", "") if owner else ("the daemon", "gone")))
+    start = asyncio.ensure_future(asyncio.wait_for(pairing.call_start_pairing(options), 25))
+    for task in (start, asyncio.ensure_future(bus.wait_for_disconnect())):
+        task.add_done_callback(lambda task: changes.put_nowait(("", not task.cancelled() and task.exception())))
     try:
-        while True:
+        while not start.done() or state not in ("paired", "unpaired", "unprovisioned"):
             state, reason = await changes.get()
-            if not state:  # StartPairing has answered. An error is shown; where the flow goes on, a signal follows.
-                print(reason, end="\n" if reason else "", flush=True)
-                state, reason = await pairing.get_pairing_state(), await pairing.get_pairing_reason()
-            try:
-                print(await shown(pairing, device, state, reason), flush=True)
-            except DBusError as gone:  # The code ended meanwhile; a signal follows.
-                print(gone.text, flush=True)
-            if start.done() and state in ("paired", "unpaired", "unprovisioned"):
-                return
+            async with asyncio.timeout(25):
+                # The bus is gone, or the role is missing; another role may read the state all the same.
+                if is_denied(reason) or isinstance(reason, (OSError, EOFError)):
+                    raise reason
+                if not state:  # After an error the state says whether the flow goes on.
+                    state, reason = await pairing.get_pairing_state(), reason or await pairing.get_pairing_reason()
+                with suppress(DBusError):  # The code ended meanwhile; a signal follows.
+                    print(await shown(pairing, device, state, reason), flush=True)
     except asyncio.CancelledError:
-        await pairing.call_cancel_pairing()
+        await asyncio.wait_for(pairing.call_cancel_pairing(), 25)
+        raise
 
 
 if __name__ == "__main__":
-    with open("/usr/share/dbus-1/interfaces/org.cameratocloud.Auth1.xml", encoding="utf-8") as contract:
-        asyncio.run(main(contract.read(), next((a for a in sys.argv[1:] if a.startswith("unix:")), None)))
+    try:
+        asyncio.run(main({"replace": Variant("b", "--replace" in sys.argv)}))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except (OSError, EOFError, AuthError, DBusError) as error:
+        sys.exit(JOIN if is_denied(error) else str(error) or "no answer")

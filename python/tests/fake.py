@@ -10,7 +10,7 @@ from dbus_fast.service import PropertyAccess, ServiceInterface, dbus_property, m
 from c2c_auth import NAME, PATH, Connection, connect
 
 CONFIGURATION = """<busconfig><type>session</type><listen>unix:tmpdir=/tmp</listen><auth>EXTERNAL</auth>
-<policy context="default"><allow send_destination="*"/><allow receive_sender="*"/><allow own="*"/></policy></busconfig>"""
+<policy context="default"><allow send_destination="*"/><allow receive_sender="*"/><allow own="*"/>%s</policy></busconfig>"""
 
 
 class Tokens(ServiceInterface):
@@ -100,9 +100,13 @@ class Device(ServiceInterface):
 class World:
     """`async with World() as world`."""
 
+    def __init__(self, rule: str = "") -> None:
+        """With one more rule of the bus's policy."""
+        self._rule = rule
+
     async def __aenter__(self) -> "World":
         with tempfile.NamedTemporaryFile("w", suffix=".conf") as configuration:
-            configuration.write(CONFIGURATION)
+            configuration.write(CONFIGURATION % self._rule)
             configuration.flush()
             self._bus = subprocess.Popen(
                 ["dbus-daemon", "--nofork", "--print-address", f"--config-file={configuration.name}"],
