@@ -8,10 +8,13 @@ mod example;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use c2c_auth_client::proxy::DeviceProxy;
 use c2c_auth_client::token_source::{TokenSource, Why};
+use c2c_testkit::contract::Fake;
 use c2c_testkit::harness::{Harness, LIMIT, quick};
 use c2c_testkit::rig::CLIENT_ID;
 use tokio::time::timeout;
+use zbus::proxy::CacheProperties;
 
 use crate::DAEMON;
 
@@ -65,6 +68,21 @@ async fn the_example_delivers_after_a_401_an_unpairing_a_new_pairing_and_a_resta
     let ((last, _), ()) = tokio::join!(delivered(&world, &source, None), world.pair(&user));
     assert!(last > second);
     assert_eq!(world.server.truth(|truth| truth.violations().to_vec()), []);
+}
+
+/// A camera without a version, and a daemon that is away: neither keeps a clip waiting.
+#[tokio::test]
+async fn the_example_has_a_version_whether_the_daemon_tells_one_or_not() {
+    let fake = Fake::start().await;
+    let device = DeviceProxy::builder(&fake.client)
+        .cache_properties(CacheProperties::No)
+        .build()
+        .await;
+    let device = device.unwrap();
+    assert_eq!(example::version(&device).await, "FirmwareVersion");
+    fake.leave().await;
+    tokio::time::pause();
+    assert_eq!(example::version(&device).await, "0.0.0");
 }
 
 /// The API says 401 to a token that the server takes: the source holds each request back.
