@@ -1,6 +1,6 @@
 """c2c-authd as a python-dbusmock template, for the tests of a UI or an uploader:
 
-    python3 -m dbusmock --session --template python/dbusmock/c2c_auth1.py
+    /usr/bin/python3 -m dbusmock --session --template python/dbusmock/c2c_auth1.py
 
 A test drives it by methods of org.freedesktop.DBus.Mock on /org/cameratocloud/Auth1:
 
@@ -38,6 +38,19 @@ def load(mock, _parameters):
         mock.AddMethod(MAIN_IFACE, name, "", "", "")
     mock.AddMethod(MAIN_IFACE, "CompletePairing", "s", "", "")
     mock.AddMethod(TOKENS, "RejectAccessToken", "t", "", "")
+    # A proxy that is made from Introspect needs the signals there; dbusmock lists methods and properties only.
+    for signal in (PairingStateChanged, AccessTokenChanged):
+        mock.methods.setdefault(signal._dbus_interface, {})[signal.__name__] = ("", "", "", signal)
+
+
+@dbus.service.signal(MAIN_IFACE, signature="ss")
+def PairingStateChanged(self, state, reason):
+    pass
+
+
+@dbus.service.signal(TOKENS, signature="t")
+def AccessTokenChanged(self, generation):
+    pass
 
 
 def _change(mock, interface, values):

@@ -1,8 +1,11 @@
-"""A bus of its own, and a stand-in for the daemon on it."""
+"""A bus of its own, a stand-in for the daemon on it, and a running example."""
 
 import asyncio
+import os
+import signal as signals
 import subprocess
 import tempfile
+from contextlib import suppress
 
 from dbus_fast import DBusError, NameFlag, Variant
 from dbus_fast.service import PropertyAccess, ServiceInterface, dbus_property, method, signal
@@ -105,6 +108,8 @@ class World:
         self._rule = rule
 
     async def __aenter__(self) -> "World":
+        # A busy machine is no fault of a test: asyncio would print each step of more than 0.1 s.
+        asyncio.get_running_loop().slow_callback_duration = 60
         with tempfile.NamedTemporaryFile("w", suffix=".conf") as configuration:
             configuration.write(CONFIGURATION % self._rule)
             configuration.flush()
@@ -142,6 +147,46 @@ class World:
 
     async def come_back(self) -> None:
         await self.daemon.request_name(NAME, NameFlag.DO_NOT_QUEUE)
+
+
+class Example:
+    """A running example on a terminal, and its lines so far."""
+
+    def __init__(self, command: tuple[str, ...], world: World, is_on_terminal: bool = True) -> None:
+        self.lines: list[str] = []
+        self._command, self._is_on_terminal = command, is_on_terminal
+        self._environment = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": world.address}
+
+    async def __aenter__(self) -> "Example":
+        output, theirs = os.openpty() if self._is_on_terminal else os.pipe()
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command, env=self._environment, stdout=theirs, stderr=theirs
+        )
+        os.close(theirs)
+        self._reader = asyncio.ensure_future(asyncio.to_thread(self._read, output))
+        return self
+
+    def _read(self, output: int) -> None:
+        # A terminal ends with EIO.
+        with open(output, errors="replace") as text, suppress(OSError):
+            self.lines.extend(line.strip() for line in text)
+
+    async def shows(self, text: str) -> None:
+        await until(lambda: any(text in line for line in self.lines))
+
+    def interrupt(self) -> None:
+        self._process.send_signal(signals.SIGINT)
+
+    async def ends(self) -> int:
+        code = await asyncio.wait_for(self._process.wait(), 10)
+        await self._reader
+        return code
+
+    async def __aexit__(self, *_) -> None:
+        if self._process.returncode is None:
+            self._process.kill()
+        await self._process.wait()
+        await self._reader
 
 
 async def until(condition, limit: float = 10) -> None:

@@ -1,60 +1,17 @@
 """The examples of a UI, in Python and in C, through the states of a flow."""
 
-import asyncio
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import unittest
-from contextlib import suppress
 from pathlib import Path
 
 from c2c_auth import NAME
-from fake import World, until
+from fake import Example, World, until
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-class Example:
-    """A running example on a terminal, and its lines so far."""
-
-    def __init__(self, command: tuple[str, ...], world: World, is_on_terminal: bool = True) -> None:
-        self.lines: list[str] = []
-        self._command, self._is_on_terminal = command, is_on_terminal
-        self._environment = {**os.environ, "DBUS_SYSTEM_BUS_ADDRESS": world.address}
-
-    async def __aenter__(self) -> "Example":
-        output, theirs = os.openpty() if self._is_on_terminal else os.pipe()
-        self._process = await asyncio.create_subprocess_exec(
-            *self._command, env=self._environment, stdout=theirs, stderr=theirs
-        )
-        os.close(theirs)
-        self._reader = asyncio.ensure_future(asyncio.to_thread(self._read, output))
-        return self
-
-    def _read(self, output: int) -> None:
-        # A terminal ends with EIO.
-        with open(output, errors="replace") as text, suppress(OSError):
-            self.lines.extend(line.strip() for line in text)
-
-    async def shows(self, text: str) -> None:
-        await until(lambda: any(text in line for line in self.lines))
-
-    def interrupt(self) -> None:
-        self._process.send_signal(signal.SIGINT)
-
-    async def ends(self) -> int:
-        code = await asyncio.wait_for(self._process.wait(), 10)
-        await self._reader
-        return code
-
-    async def __aexit__(self, *_) -> None:
-        if self._process.returncode is None:
-            self._process.kill()
-        await self._process.wait()
-        await self._reader
 
 
 class TheExamples(unittest.IsolatedAsyncioTestCase):

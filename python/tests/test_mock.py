@@ -9,7 +9,7 @@ from pathlib import Path
 
 from c2c_auth import NAME, PATH, TokenError, TokenSource
 
-from fake import World
+from fake import Example, World
 
 ROOT = Path(__file__).resolve().parents[2]
 TEMPLATE = ROOT / "python/dbusmock/c2c_auth1.py"
@@ -17,7 +17,7 @@ MOCK = "org.freedesktop.DBus.Mock"
 
 
 def members(xml: str) -> set[tuple[str, ...]]:
-    """Methods with the types of their arguments, properties with their type."""
+    """Methods and signals with the types of their arguments, properties with their type."""
     found = set()
     for interface in ElementTree.fromstring(xml).iter("interface"):
         if not interface.get("name").startswith(NAME):
@@ -26,6 +26,8 @@ def members(xml: str) -> set[tuple[str, ...]]:
             args = [(arg.get("direction", "in"), arg.get("type")) for arg in method.iter("arg")]
             types = ["".join(kind for way, kind in args if way == wanted) for wanted in ("in", "out")]
             found.add((interface.get("name"), method.get("name"), *types))
+        for signal in interface.iter("signal"):
+            found.add((interface.get("name"), signal.get("name"), "".join(arg.get("type") for arg in signal.iter("arg"))))
         found |= {(interface.get("name"), p.get("name"), p.get("type")) for p in interface.iter("property")}
     return found
 
@@ -43,6 +45,19 @@ class TheMock(unittest.IsolatedAsyncioTestCase):
             finally:
                 mock.terminate()
                 mock.wait()
+
+    async def test_the_commands_of_the_page_do_what_it_says(self):
+        page = (ROOT / "docs/ui.md").read_text()
+        block = page.split("## A mock")[1].split("```sh\n")[1].split("```")[0]
+        async with World() as world:
+            world.daemon.disconnect()
+            told = await asyncio.to_thread(
+                subprocess.run, ["sh", "-ec", "trap 'kill $!' EXIT\n" + block], cwd=ROOT, capture_output=True, text=True,
+                env={"DBUS_SESSION_BUS_ADDRESS": world.address, "PATH": "/usr/bin:/bin"}, timeout=60,
+            )
+            self.assertEqual(told.returncode, 0, told.stderr)
+            for line in ('SetProject "p-1" "The Feature"', 'SetState "paired" "none"'):
+                self.assertIn(line, told.stdout)
 
     async def tried(self, world: World) -> None:
         user = await world.connect()
@@ -81,3 +96,9 @@ class TheMock(unittest.IsolatedAsyncioTestCase):
         await user.call(MOCK, "SetError", "s", "")
         await user.call(MOCK, "SetToken", "t", 5)
         self.assertEqual((await source.token()).generation, 5)
+        await user.call(MOCK, "SetState", "ss", "unpaired", "none")
+        async with Example((sys.executable, str(ROOT / "examples/pair.py")), world) as example:
+            await example.shows("123456")
+            await user.call(MOCK, "SetState", "ss", "paired", "none")
+            self.assertEqual(await example.ends(), 0, example.lines)
+            self.assertEqual(example.lines[-1], "Connected to The Feature")
