@@ -42,7 +42,7 @@ impl Verdict {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Finding {
     check: &'static str,
-    /// Of the fault that this check can find. Empty: it only warns.
+    /// The id of the fault that this check can find. Empty: it only warns.
     id: &'static str,
     verdict: Verdict,
     what: String,
