@@ -142,6 +142,7 @@ fn an_unpair_behind_a_failed_one_revokes_each_token_once() {
         let call = fixture.call(Command::Unpair);
         finish_stores(&mut fixture, &["r1", "r2"]);
         assert_eq!(fixture.reply(call), Some(&Ok(Reply::Done)));
+        assert_eq!(fixture.revocations.len(), 2);
         for token in ["r1", "r2"] {
             assert_eq!(revoke(&mut fixture), token);
         }
