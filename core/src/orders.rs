@@ -108,7 +108,7 @@ impl Core {
             Some(error) => self.calls.answer(cx, CallKind::PairingCode, Err(error)),
             // The approval of the flow before is being written.
             None if is_running => {}
-            None if self.may_start() => self.enter_flow(cx, start),
+            None if self.may_start() => self.enter_flow(cx, &start),
             // The calls are told when all is written.
             None => {}
         }

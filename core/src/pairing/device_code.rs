@@ -213,7 +213,7 @@ impl Core {
     /// A flow that only waits for the answer to its last poll goes on as the one that is asked for
     /// now. So a person waits for nobody's answer, and who approved the code before is heard as
     /// with any code that is replaced.
-    pub(super) fn start_over(&mut self, cx: &mut Context<'_>, start: Start, give_up: BootTime) {
+    pub(super) fn start_over(&mut self, cx: &mut Context<'_>, start: &Start, give_up: BootTime) {
         let Some(flow) = &mut self.pairing.flow else { return };
         if let Step::AwaitingUser(showing) = &mut flow.step {
             // The flow's end was the code's; a longer flow does not make it live again. Its last

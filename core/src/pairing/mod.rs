@@ -127,7 +127,7 @@ impl Core {
 
     /// The disk takes a pairing: a code is asked for. A flow that only waits for the answer to its
     /// last poll goes on as this one.
-    pub(super) fn enter_flow(&mut self, cx: &mut Context<'_>, start: Start) {
+    pub(super) fn enter_flow(&mut self, cx: &mut Context<'_>, start: &Start) {
         let now = cx.at();
         let options = &start.options;
         let give_up_after = options
