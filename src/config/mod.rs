@@ -72,6 +72,8 @@ pub struct Config {
 pub struct Device {
     /// The unit's identifier at the server. `None`: not provisioned yet.
     pub client_id: Option<String>,
+    /// Why the source that device.client-id-from names gives none.
+    pub client_id_absent: Option<String>,
     /// `SemVer`, sent as `x-client-version`. Empty where it is not known and no server is told.
     pub firmware_version: String,
     /// Where that comes from, in words for people.

@@ -125,35 +125,38 @@ fn device(
             "device.firmware-version: the server is told 0.0.0 ({firmware_source}), and may treat the device as too old; set it"
         ));
     }
-    Ok(Device {
+    let (client_id, client_id_absent) = match provider.client_id() {
         // A client of an ordinary server is a product. Where each unit is registered for itself,
         // the unit's own id is the client.
-        client_id: match provider.client_id() {
-            Some(id) => Some(id.clone()),
-            None => client_id(raw, provider, places, system, warnings)?,
-        },
+        Some(id) => (Some(id.clone()), None),
+        None => client_id(raw, provider, places, system, warnings)?,
+    };
+    Ok(Device {
+        client_id,
+        client_id_absent,
         firmware_version,
         firmware_source,
     })
 }
 
+/// The id, or what its source lacks.
 fn client_id(
     raw: raw::Device,
     provider: &Provider,
     places: &Places,
     system: &System,
     warnings: &mut Vec<String>,
-) -> Result<Option<String>, ConfigError> {
+) -> Result<(Option<String>, Option<String>), ConfigError> {
     let id = match (raw.client_id, raw.client_id_from) {
         (Some(ClientId(id)), _) => id,
-        (None, None) => return Ok(None),
+        (None, None) => return Ok((None, None)),
         (None, Some(from)) => match system.client_id(&from) {
             Ok(ClientId(id)) => id,
             Err(Missing::Absent(why)) => {
                 warnings.push(format!(
                     "device.client-id-from: {why}; the device is not provisioned until it does"
                 ));
-                return Ok(None);
+                return Ok((None, Some(why)));
             }
             Err(Missing::Refused(why)) => return Err(places.bad("device.client-id-from", why)),
         },
@@ -163,7 +166,7 @@ fn client_id(
             "the client id {id} could be a MAC address, which Frame.io does not allow; if it is one, use a serial number or a UUID"
         ));
     }
-    Ok(Some(id))
+    Ok((Some(id), None))
 }
 
 /// As Frame.io is told it.

@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::exit::{Exit, Failure};
 use super::output::one_line;
+use super::provision::location::Which;
 use super::site::Site;
 use super::systemd::Unit;
 use super::time::{span, utc};
 use super::watch;
+use crate::config::Config;
 use crate::messages;
 use c2c_auth_client::proxy::LastError;
 use c2c_auth_core::{ErrorWord, Generation, PairingState, Reason, Remedy, TokenState, remedy};
@@ -62,6 +64,10 @@ pub(super) struct Status {
     /// Why the configuration on disk is not the one in force; `null`: it is, as far as is known.
     #[serde(default)]
     pub(super) configuration_refused: Option<String>,
+    /// The files that the configuration on disk names for identity and secrets, and that are not
+    /// there.
+    #[serde(skip)]
+    pub(super) absent: Vec<String>,
 }
 
 /// Facts of the configuration on disk, which the daemon does not tell.
@@ -69,6 +75,7 @@ pub(super) struct Status {
 pub(super) struct OnDisk {
     pub(super) host: Option<String>,
     pub(super) refusal: Option<String>,
+    pub(super) absent: Vec<String>,
 }
 
 impl OnDisk {
@@ -76,23 +83,43 @@ impl OnDisk {
         // A change that needs a restart is refused by the daemon alone.
         let told = unit.and_then(|unit| unit.status_text.split_once(messages::RELOAD_REFUSED));
         let told = told.map(|(_, why)| why.to_owned());
-        let (host, fault) = match site.config() {
+        match site.config() {
             Ok(config) => {
                 let provider = config.provider_with(None).ok();
-                (
-                    provider.and_then(|provider| Some(provider.first_origin()?.to_string())),
-                    None,
-                )
+                Self {
+                    host: provider.and_then(|provider| Some(provider.first_origin()?.to_string())),
+                    refusal: told,
+                    absent: absent(site, &config),
+                }
             }
-            // It may be good for those who may read it.
-            Err(error) if error.exit_code() == 77 => (None, None),
-            Err(error) => (None, Some(error.to_string())),
-        };
-        Self {
-            host,
-            refusal: fault.or(told),
+            Err(error) => Self {
+                // It may be good for those who may read it.
+                refusal: (error.exit_code() != 77).then(|| error.to_string()).or(told),
+                ..Self::default()
+            },
         }
     }
+}
+
+fn absent(site: &Site, config: &Config) -> Vec<String> {
+    let secrets = Which::BOTH.into_iter().filter_map(|which| {
+        let path = which.configured(config)?;
+        let is_gone = site.path(path).try_exists().is_ok_and(|exists| !exists);
+        is_gone.then(|| {
+            format!(
+                "{}, which secrets.{}-file names, does not exist",
+                path.display(),
+                which.name()
+            )
+        })
+    });
+    config
+        .device
+        .client_id_absent
+        .clone()
+        .into_iter()
+        .chain(secrets)
+        .collect()
 }
 
 impl Status {
@@ -105,6 +132,7 @@ impl Status {
         Self {
             server_host: on_disk.host,
             configuration_refused: on_disk.refusal,
+            absent: on_disk.absent,
             ..self
         }
     }
@@ -190,6 +218,13 @@ impl Status {
         }
         if !cure.is_empty() {
             let _ = writeln!(out, "{}{cure}.", if reason.is_empty() { "\n" } else { "" });
+        }
+        let is_missing = matches!(
+            Reason::from_word(&self.pairing_reason),
+            Some(Reason::ClientIdMissing | Reason::ClientSecretMissing | Reason::StateKeyMissing)
+        );
+        for what in self.absent.iter().filter(|_| is_missing) {
+            let _ = writeln!(out, "{}.", one_line(what));
         }
         if let Some(why) = &self.configuration_refused {
             let _ = writeln!(

@@ -13,6 +13,7 @@ fn a_board_without_any_file_is_not_provisioned_and_otherwise_ready() {
         config.device,
         Device {
             client_id: None,
+            client_id_absent: None,
             firmware_version: "12.0.0".to_owned(),
             firmware_source: "os-release, by default".to_owned(),
         }
@@ -145,6 +146,7 @@ fn a_later_file_answers_in_the_other_way() {
         device,
         Device {
             client_id: Some("SN-9".to_owned()),
+            client_id_absent: None,
             firmware_version: "12.0.0".to_owned(),
             firmware_source: "os-release".to_owned(),
         }

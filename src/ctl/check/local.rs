@@ -40,7 +40,10 @@ pub(super) fn configuration(site: &Site, found: &mut Vec<Finding>) -> Option<Con
     found.push(config.device.client_id.as_ref().map_or_else(
         || {
             let told = messages::reason(Reason::ClientIdMissing);
-            Finding::fail("client-id", told.what, told.cure)
+            match config.device.client_id_absent.as_deref() {
+                Some(why) => Finding::fail("client-id", why, "Bring it there, or set device.client-id"),
+                None => Finding::fail("client-id", told.what, told.cure),
+            }
         },
         |id| Finding::ok("client-id", id),
     ));

@@ -75,7 +75,22 @@ fn missing(config: Option<&Config>, which: Which) -> Finding {
         Which::StateKey => Reason::StateKeyMissing,
     };
     let told = messages::reason(reason);
-    Finding::fail(which.name(), told.what, told.cure)
+    match config.and_then(|config| which.configured(config)) {
+        Some(path) => Finding::fail(
+            which.name(),
+            format!(
+                "{}, which secrets.{}-file names, does not exist",
+                path.display(),
+                which.name()
+            ),
+            format!(
+                "Bring it back; or take secrets.{}-file out of the configuration. {}",
+                which.name(),
+                told.cure
+            ),
+        ),
+        None => Finding::fail(which.name(), told.what, told.cure),
+    }
 }
 
 fn kept_well(site: &Site, which: Which, kept: &Kept) -> Finding {

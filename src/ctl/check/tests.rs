@@ -258,6 +258,23 @@ fn a_state_directory_that_others_can_write_is_a_fault_and_what_was_set_aside_is_
 }
 
 #[test]
+fn a_file_that_the_configuration_names_and_that_is_absent_is_named() {
+    let world = World::new();
+    let text = "[device]\nclient-id-from = \"file:/factory/serial\"\n[secrets]\n\
+                client-secret-file = \"/factory/secret\"\nstate-key-file = \"/factory/key\"\n";
+    world.write("/etc/c2c-authd/config.toml", text);
+    world.expect("client-id", Verdict::Fail, "/factory/serial");
+    if !rustix::process::geteuid().is_root() {
+        eprintln!("left out: only root reads secrets");
+        return;
+    }
+    for (check, path) in [("client-secret", "/factory/secret"), ("state-key", "/factory/key")] {
+        world.expect(check, Verdict::Fail, path);
+        world.expect(check, Verdict::Fail, &format!("secrets.{check}-file"));
+    }
+}
+
+#[test]
 fn a_role_that_the_bus_policy_does_not_know_is_told() {
     let mut world = World::new();
     world.write(

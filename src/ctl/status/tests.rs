@@ -28,6 +28,7 @@ fn paired() -> Status {
         last_error: None,
         server_host: None,
         configuration_refused: None,
+        absent: Vec::new(),
     }
 }
 
@@ -285,4 +286,23 @@ fn a_refused_configuration_is_told_with_its_reason_and_the_one_in_force() {
         assert!(status.text(0).ends_with(&told), "{}", status.text(0));
         assert_eq!(status.exit(), Exit::Ok);
     }
+}
+
+#[test]
+fn what_the_configuration_names_and_is_absent_is_named_beside_its_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::at(folder.path());
+    let main = site.path("/etc/c2c-authd/config.toml");
+    std::fs::create_dir_all(main.parent().unwrap()).unwrap();
+    let text = "[device]\nclient-id-from = \"file:/factory/serial\"\n[secrets]\nstate-key-file = \"/factory/key\"\n";
+    std::fs::write(main, text).unwrap();
+    let told = |reason| unpaired(reason).with(OnDisk::look(&site, None)).text(1_000);
+    for reason in [Reason::ClientIdMissing, Reason::StateKeyMissing] {
+        let text = told(reason);
+        assert!(
+            text.contains("/factory/serial") && text.contains("/factory/key"),
+            "{text}"
+        );
+    }
+    assert!(!told(Reason::NeverPaired).contains("/factory"));
 }
