@@ -16,7 +16,7 @@ pub(super) struct Cause {
 }
 
 /// Each fault, causes before their effects.
-pub(super) const CAUSES: [Cause; 13] = [
+pub(super) const CAUSES: [Cause; 14] = [
     cause("configuration", "C2C-E01", "the configuration cannot be used", &[]),
     cause("client-id", "C2C-E02", "this device has no client id", &[]),
     cause("user", "C2C-E03", "the user of the daemon does not exist", &[]),
@@ -33,6 +33,7 @@ pub(super) const CAUSES: [Cause; 13] = [
         &[],
     ),
     cause("state", "C2C-E06", "the daemon cannot use its state directory", &[]),
+    cause("runtime", "C2C-E17", "the daemon cannot use its runtime directory", &[]),
     cause(
         "bus-policy",
         "C2C-E07",

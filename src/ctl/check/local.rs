@@ -1,6 +1,6 @@
 //! The checks of the machine itself: configuration, users, state directory, clock.
 
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -118,25 +118,8 @@ pub(super) fn state(site: &Site, config: Option<&Config>, found: &mut Vec<Findin
         }
         Err(error) => return found.push(Finding::fail(CHECK, format!("{name}: {error}"), "")),
     };
-    match site.service {
-        Some((uid, _)) if uid != metadata.uid() => found.push(Finding::fail(
-            CHECK,
-            format!(
-                "{name} belongs to uid {}, and the daemon runs as uid {uid}",
-                metadata.uid()
-            ),
-            format!("Run: chown -R {USER}: {name}"),
-        )),
-        _ if metadata.mode() & 0o022 != 0 => found.push(Finding::fail(
-            CHECK,
-            format!(
-                "{name} can be written by others (mode {:04o})",
-                metadata.mode() & 0o7777
-            ),
-            format!("Run: chmod 0700 {name}"),
-        )),
-        _ => found.push(room(&directory)),
-    }
+    let cure = "Mount it read-write, or set state.directory to a writable place";
+    found.push(usable(site, CHECK, &directory, &metadata, cure));
     // Others than root and the daemon may not look in.
     let mut names = names(&directory).unwrap_or_default();
     names.retain(|name| may_be_file(&directory.join(name)));
@@ -161,26 +144,62 @@ pub(super) fn state(site: &Site, config: Option<&Config>, found: &mut Vec<Findin
     }
 }
 
-fn room(directory: &Path) -> Finding {
-    const CHECK: &str = "state";
+/// The runtime directory, where the flow is, and a pair that the state directory does not take.
+pub(super) fn runtime(site: &Site, found: &mut Vec<Finding>) {
+    const CHECK: &str = "runtime";
+    let directory = site.runtime_directory();
+    found.push(match fs::metadata(&directory) {
+        Ok(metadata) => usable(site, CHECK, &directory, &metadata, "Mount it read-write"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Finding::ok(CHECK, format!("{} is created at a start", directory.display()))
+        }
+        Err(error) => Finding::fail(CHECK, format!("{}: {error}", directory.display()), ""),
+    });
+}
+
+/// The daemon's own rules for a directory, and whether there is room. `read_only`: the cure.
+fn usable(site: &Site, check: &'static str, directory: &Path, metadata: &Metadata, read_only: &str) -> Finding {
+    let name = directory.display();
+    match site.service {
+        Some((uid, _)) if uid != metadata.uid() => Finding::fail(
+            check,
+            format!(
+                "{name} belongs to uid {}, and the daemon runs as uid {uid}",
+                metadata.uid()
+            ),
+            format!("Run: chown -R {USER}: {name}"),
+        ),
+        _ if metadata.mode() & 0o022 != 0 => Finding::fail(
+            check,
+            format!(
+                "{name} can be written by others (mode {:04o})",
+                metadata.mode() & 0o7777
+            ),
+            format!("Run: chmod 0700 {name}"),
+        ),
+        _ => room(check, directory, read_only),
+    }
+}
+
+fn room(check: &'static str, directory: &Path, read_only: &str) -> Finding {
     // Both generations, their successors, what was set aside, and the spare file.
     const ENOUGH: u64 = 512 * 1024;
     let name = directory.display();
     let space = match statvfs(directory) {
         Ok(space) => space,
-        Err(error) => return Finding::warn(CHECK, format!("{name}: {error}"), ""),
+        Err(error) => return Finding::warn(check, format!("{name}: {error}"), ""),
     };
     let free = space.f_bavail.saturating_mul(space.f_frsize);
     if space.f_flag.contains(StatVfsMountFlags::RDONLY) {
         Finding::fail(
-            CHECK,
+            check,
             format!("{name} is on a file system that is mounted read-only"),
-            "Mount it read-write, or set state.directory to a writable place",
+            read_only,
         )
     } else if free < ENOUGH {
-        Finding::fail(CHECK, format!("{name} has only {free} bytes left"), "Free some space")
+        Finding::fail(check, format!("{name} has only {free} bytes left"), "Free some space")
     } else {
-        Finding::ok(CHECK, format!("{name}, {} MiB free", free / 1024 / 1024))
+        Finding::ok(check, format!("{name}, {} MiB free", free / 1024 / 1024))
     }
 }
 

@@ -122,6 +122,7 @@ pub(super) async fn check(bus: &BusAddress, json: bool, offline: bool) -> Result
     local::users(&site, config.as_ref(), &mut found);
     secrets::secrets(&site, config.as_ref(), &mut found);
     local::state(&site, config.as_ref(), &mut found);
+    local::runtime(&site, &mut found);
     service::bus_files(&site, config.as_ref(), &mut found);
     service::unit(&mut found);
     local::clock(&mut found);

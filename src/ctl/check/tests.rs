@@ -39,6 +39,7 @@ impl World {
         local::users(&self.site, config.as_ref(), &mut found);
         secrets::secrets(&self.site, config.as_ref(), &mut found);
         local::state(&self.site, config.as_ref(), &mut found);
+        local::runtime(&self.site, &mut found);
         service::bus_files(&self.site, config.as_ref(), &mut found);
         found
     }
@@ -255,6 +256,22 @@ fn a_state_directory_that_others_can_write_is_a_fault_and_what_was_set_aside_is_
     world.expect("state", Verdict::Warn, "yet to be revoked");
     fs::set_permissions(directory, fs::Permissions::from_mode(0o777)).unwrap();
     world.expect("state", Verdict::Fail, "chmod 0700");
+}
+
+#[test]
+fn a_runtime_directory_that_the_daemon_cannot_use_is_told_apart_from_the_state_directory() {
+    let mut world = World::new();
+    world.expect("runtime", Verdict::Ok, "created at a start");
+    let file = world.write("/run/c2c-authd/flow", "");
+    let directory = file.parent().unwrap();
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o700)).unwrap();
+    world.expect("runtime", Verdict::Ok, "MiB free");
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o777)).unwrap();
+    world.expect("runtime", Verdict::Fail, "chmod 0700");
+    fs::set_permissions(directory, fs::Permissions::from_mode(0o700)).unwrap();
+    world.site.service = world.site.service.map(|(uid, gid)| (uid + 1, gid));
+    world.expect("runtime", Verdict::Fail, "chown");
+    world.expect("state", Verdict::Ok, "first start");
 }
 
 #[test]
