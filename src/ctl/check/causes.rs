@@ -16,7 +16,7 @@ pub(super) struct Cause {
 }
 
 /// Each fault, causes before their effects.
-pub(super) const CAUSES: [Cause; 14] = [
+pub(super) const CAUSES: [Cause; 16] = [
     cause("configuration", "C2C-E01", "the configuration cannot be used", &[]),
     cause("client-id", "C2C-E02", "this device has no client id", &[]),
     cause("user", "C2C-E03", "the user of the daemon does not exist", &[]),
@@ -42,18 +42,30 @@ pub(super) const CAUSES: [Cause; 14] = [
     ),
     cause("unit", "C2C-E08", "systemd cannot keep the daemon running", &[]),
     cause("clock", "C2C-E09", "the clock of this device is wrong", &[]),
-    cause("dns", "C2C-E10", "the name of the server has no address here", &[]),
+    cause("network", "C2C-E14", "this device has no way to the server", &[]),
+    cause(
+        "dns",
+        "C2C-E10",
+        "the name of the server has no address here",
+        &["network"],
+    ),
+    cause(
+        "tcp",
+        "C2C-E15",
+        "the server takes no connection from here",
+        &["network", "dns"],
+    ),
     cause(
         "tls",
         "C2C-E11",
         "there is no trusted connection to the server",
-        &["clock"],
+        &["network", "dns", "tcp", "clock"],
     ),
     cause(
         "server",
         "C2C-E12",
         "the server gives no answer that can be used",
-        &["configuration"],
+        &["configuration", "network", "dns", "tcp", "tls"],
     ),
     cause(
         "daemon",

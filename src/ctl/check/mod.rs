@@ -13,6 +13,7 @@ use crate::messages::contract::BusAddress;
 
 mod causes;
 mod local;
+mod network;
 mod secrets;
 mod server;
 mod service;
@@ -42,7 +43,7 @@ impl Verdict {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Finding {
     check: &'static str,
-    /// The id of the fault that this check can find. Empty: it only warns.
+    /// Names the fault that this check can find. Empty: it only warns.
     id: &'static str,
     verdict: Verdict,
     what: String,
@@ -127,9 +128,11 @@ pub(super) async fn check(bus: &BusAddress, json: bool, offline: bool) -> Result
     service::unit(&mut found);
     local::clock(&mut found);
     if !offline {
-        match &config {
-            Some(config) => server::server(config, &mut found).await,
-            None => found.push(Finding::new(Verdict::Skip, "server", "see configuration", "")),
+        if let Some(config) = &config {
+            server::server(&site, config, &mut found).await;
+        } else {
+            let unseen = Finding::new(Verdict::Skip, "server", "not looked at", "");
+            found.push(causes::unless_explained(&found, unseen));
         }
     }
     // Last: what it reports may be the effect of all else.

@@ -1,5 +1,5 @@
-//! The server as the daemon would reach it, with the daemon's own client: name, TLS, and its clock
-//! against ours. Sends no credential.
+//! The server as the daemon would reach it: network, name and port, then with the daemon's own
+//! client TLS, its answer, and its clock against ours. Sends no credential.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -10,12 +10,15 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use super::Finding;
 use super::causes::unless_explained;
+use super::{Finding, Verdict, network};
 use crate::config::Config;
+use crate::ctl::site::{Site, UNIT};
+use crate::ctl::systemd::property;
 use crate::ctl::time::{now, span, utc};
 use crate::discovery::Client;
 use crate::messages;
+use crate::messages::journal::explain_fault;
 use crate::system::clock::Clock;
 use crate::transport::{FloorClock, Outcome, TlsSettings, ca_file_warnings};
 use c2c_auth_core::{Answer, FaultKind, PrepareAnswer, Reason};
@@ -23,7 +26,23 @@ use c2c_auth_core::{Answer, FaultKind, PrepareAnswer, Reason};
 /// As long as the daemon waits for a connection.
 const LIMIT: Duration = Duration::from_secs(10);
 
-pub(super) async fn server(config: &Config, found: &mut Vec<Finding>) {
+/// The rows from the network to the answer, each of which needs those before it.
+const WAY: [&str; 5] = ["network", "dns", "tcp", "tls", "server"];
+
+pub(super) async fn server(site: &Site, config: &Config, found: &mut Vec<Finding>) {
+    let begun = found.len();
+    reach(site, config, found).await;
+    for check in WAY {
+        let unseen = Finding::new(Verdict::Skip, check, "not looked at", "");
+        let explained = unless_explained(found, unseen.clone());
+        if explained != unseen && !found[begun..].iter().any(|finding| finding.check == check) {
+            found.push(explained);
+        }
+    }
+}
+
+/// Goes as far as it comes.
+async fn reach(site: &Site, config: &Config, found: &mut Vec<Finding>) {
     let provider = match config.provider_with(None) {
         Ok(provider) => provider,
         Err(error) => return found.push(Finding::fail("server", error.to_string(), "")),
@@ -32,20 +51,34 @@ pub(super) async fn server(config: &Config, found: &mut Vec<Finding>) {
         return found.push(Finding::fail("server", "the configuration names no server", ""));
     };
     let (host, port) = (origin.dial_host().to_owned(), origin.port());
-    match timeout(LIMIT, lookup_host((host.as_str(), port))).await {
-        Ok(Ok(addresses)) => {
-            let mut addresses: Vec<_> = addresses.map(|address| address.ip().to_string()).collect();
-            addresses.dedup();
-            found.push(Finding::ok("dns", format!("{host} is {}", addresses.join(", "))));
-        }
-        Ok(Err(error)) => {
-            let cure = "Check the network and /etc/resolv.conf; without a network, use --offline";
-            return found.push(Finding::fail("dns", format!("{host} has no address: {error}"), cure));
-        }
-        Err(_) => {
-            let cure = "Check the network and the name servers in /etc/resolv.conf";
-            return found.push(Finding::fail("dns", format!("no name server answers for {host}"), cure));
-        }
+    let resolved = match timeout(LIMIT, lookup_host((host.as_str(), port))).await {
+        Ok(Ok(addresses)) => Ok(addresses.collect::<Vec<_>>()),
+        Ok(Err(error)) => Err((
+            format!("{host} has no address: {error}"),
+            "Check the network and /etc/resolv.conf; without a network, use --offline",
+        )),
+        Err(_) => Err((
+            format!("no name server answers for {host}"),
+            "Check the network and the name servers in /etc/resolv.conf",
+        )),
+    };
+    let unit = property(UNIT, "Environment").unwrap_or_default();
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    found.extend(network::proxies(is_set, &unit, &host));
+    let known = resolved.as_deref().unwrap_or_default();
+    found.push(network::network(site, &host, known));
+    let addresses = match resolved {
+        Ok(addresses) => addresses,
+        Err((what, cure)) => return found.push(unless_explained(found, Finding::fail("dns", what, cure))),
+    };
+    let mut told: Vec<_> = addresses.iter().map(|address| address.ip().to_string()).collect();
+    told.dedup();
+    found.push(Finding::ok("dns", format!("{host} is {}", told.join(", "))));
+    let connected = network::tcp(&host, &addresses).await;
+    let is_open = connected.verdict == Verdict::Ok;
+    found.push(unless_explained(found, connected));
+    if !is_open {
+        return;
     }
     let clock = Clock::new(None);
     let floor = FloorClock::new(clock.floor());
@@ -80,7 +113,9 @@ fn judge(
     now: u64,
     found: &mut Vec<Finding>,
 ) {
-    let because = heard.map_or_else(String::new, |heard| format!(" ({heard})"));
+    // The same words as in the journal.
+    let dropped = outcome.dropped.as_ref().map(ToString::to_string);
+    let why = dropped.as_deref().or(heard);
     let fault = match &outcome.answer {
         Answer::Prepare(PrepareAnswer::Ready) if outcome.foreign => {
             found.push(Finding::ok("tls", format!("{host} is trusted")));
@@ -90,42 +125,37 @@ fn judge(
             return found.push(Finding::fail("server", what, cure));
         }
         Answer::Prepare(PrepareAnswer::Ready) => {
-            found.push(Finding::ok("tls", format!("{host} is trusted and answers")));
+            found.push(Finding::ok("tls", format!("{host} is trusted")));
+            found.push(Finding::ok("server", "it answers as its protocol says"));
             None
         }
         Answer::Prepare(PrepareAnswer::Busy(fault)) => {
             found.push(Finding::ok("tls", format!("{host} is trusted")));
-            let what = match fault.kind {
-                FaultKind::RateLimited => "it asks for fewer requests",
-                _ => "it is in trouble",
-            };
+            let what = explain_fault(fault.kind, why);
             found.push(Finding::warn("server", what, "It is tried again by itself"));
             None
         }
         Answer::Prepare(PrepareAnswer::Failed(fault)) => Some(fault.kind),
         _ => Some(FaultKind::Garbled),
     };
-    let told = |reason, cure| (format!("{}{because}", messages::reason(reason).what), cure);
     let failed = fault.map(|fault| match fault {
         FaultKind::ClockNotSet => {
             let cure = messages::reason(Reason::ClockNotSet).cure;
-            ("tls", told(Reason::ClockNotSet, cure))
+            ("tls", (explain_fault(fault, why), cure))
         }
         FaultKind::Untrusted => {
-            let cure = messages::reason(Reason::TlsUntrusted).cure;
-            let (what, cure) = told(Reason::TlsUntrusted, cure);
-            (
-                "tls",
-                (format!("the certificate of {host} is not trusted: {what}"), cure),
-            )
+            let told = messages::reason(Reason::TlsUntrusted);
+            let because = why.map_or_else(String::new, |why| format!(" ({why})"));
+            let what = format!("the certificate of {host} is not trusted: {}{because}", told.what);
+            ("tls", (what, told.cure))
         }
         FaultKind::Offline => {
-            let cure = "Check the network, and whether it lets TLS through";
-            ("tls", told(Reason::Offline, cure))
+            let cure = "Let the network pass TLS; the journal has the same words";
+            ("tls", (explain_fault(fault, why), cure))
         }
         FaultKind::Local(_) => {
             let cure = "Compare [provider] with what the server says of itself";
-            ("server", told(Reason::LocalFault, cure))
+            ("server", (explain_fault(fault, why), cure))
         }
         FaultKind::Refused if let Some(places) = nowhere => {
             let what = format!("{host} answers, and has no description of itself at {places}");
@@ -134,7 +164,9 @@ fn judge(
             ("server", (what, cure))
         }
         FaultKind::Lost | FaultKind::Garbled | FaultKind::RateLimited | FaultKind::Refused => {
-            ("server", told(Reason::ServerError, "Check the network"))
+            let cure =
+                "Compare [provider] with the server's address; a login page of this network may answer in its place";
+            ("server", (explain_fault(fault, why), cure))
         }
     });
     if let Some((check, (what, cure))) = failed {
