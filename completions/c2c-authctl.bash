@@ -87,7 +87,7 @@ _c2c_authctl() {
         mapfile -t COMPREPLY < <(compgen -W '--json --bus --version --help' -- "$cur")
         ;;
     check)
-        mapfile -t COMPREPLY < <(compgen -W '--json --offline --bus --version --help' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W '--json --offline --paired --bus --version --help' -- "$cur")
         ;;
     provision)
         mapfile -t COMPREPLY < <(compgen -W '--with-key --files --client-id --replace --upgrade-key --no-restart --json --bus --version --help' -- "$cur")

@@ -37,6 +37,7 @@ complete --command c2c-authctl --condition "__fish_seen_subcommand_from watch" -
 complete --command c2c-authctl --condition "not __fish_seen_subcommand_from $verbs" --arguments check --description "find what is wrong with configuration, secrets, system and server"
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from check" --long-option json --description "print JSON"
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from check" --long-option offline --description "do not contact the server"
+complete --command c2c-authctl --condition "__fish_seen_subcommand_from check" --long-option paired --description "fail unless the device is paired"
 
 complete --command c2c-authctl --condition "not __fish_seen_subcommand_from $verbs" --arguments provision --description "store the client secret, read from a pipe or terminal, and create the state key"
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from provision" --long-option with-key --exclusive --arguments 'auto host tpm2 host+tpm2' --description "seal with the TPM, the host's key, or both (default: auto)"

@@ -40,6 +40,7 @@ pub(super) enum Command {
     Check {
         json: bool,
         offline: bool,
+        paired: bool,
     },
     Provision(Provision),
     FactoryReset(FactoryReset),
@@ -240,6 +241,7 @@ fn command(verb: &str, given: &Given) -> Result<Command, lexopt::Error> {
         "check" => Command::Check {
             json,
             offline: given.has("offline"),
+            paired: given.has("paired"),
         },
         "provision" => Command::Provision(provision(given)?),
         "factory-reset" => Command::FactoryReset(FactoryReset {

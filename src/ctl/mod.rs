@@ -90,7 +90,7 @@ async fn carry_out(args: &Args) -> Result<Exit, Failure> {
         Command::Version => print(concat!("c2c-authctl ", env!("CARGO_PKG_VERSION"), "\n")).map(|()| Exit::Ok),
         Command::Provision(ref wanted) => provision::provision(wanted),
         Command::Status { json } => status(bus, json).await,
-        Command::Check { json, offline } => check::check(bus, json, offline).await,
+        Command::Check { json, offline, paired } => check::check(bus, json, offline, paired).await,
         Command::FactoryReset(ref wanted) => reset::factory_reset(bus, wanted).await,
         Command::Pair { replace } => pair::pair(&connect_warned(bus).await?, replace).await,
         Command::Complete => complete::complete(&connect_warned(bus).await?).await,

@@ -132,7 +132,11 @@ pub(super) const VERBS: &[Verb] = &[
     Verb {
         name: "check",
         summary: "find what is wrong with configuration, secrets, system and server",
-        options: &[JSON, flag("offline", "do not contact the server")],
+        options: &[
+            JSON,
+            flag("offline", "do not contact the server"),
+            flag("paired", "fail unless the device is paired"),
+        ],
     },
     Verb {
         name: "provision",

@@ -16,7 +16,7 @@ pub(super) struct Cause {
 }
 
 /// Each fault, causes before their effects.
-pub(super) const CAUSES: [Cause; 16] = [
+pub(super) const CAUSES: [Cause; 17] = [
     cause("configuration", "C2C-E01", "the configuration cannot be used", &[]),
     cause("client-id", "C2C-E02", "this device has no client id", &[]),
     cause("user", "C2C-E03", "the user of the daemon does not exist", &[]),
@@ -72,6 +72,13 @@ pub(super) const CAUSES: [Cause; 16] = [
         "C2C-E13",
         "the daemon does not answer, or says that somebody has to act",
         &["configuration", "user", "bus-policy", "unit"],
+    ),
+    // Asked for by --paired alone. A silent daemon is the one failure that others explain.
+    cause(
+        "pairing",
+        "C2C-E16",
+        "this device is not paired",
+        &["configuration", "user", "bus-policy", "unit", "daemon"],
     ),
 ];
 

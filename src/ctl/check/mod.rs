@@ -116,7 +116,8 @@ impl Report {
     }
 }
 
-pub(super) async fn check(bus: &BusAddress, json: bool, offline: bool) -> Result<Exit, Failure> {
+/// `paired`: a device without a pairing fails too.
+pub(super) async fn check(bus: &BusAddress, json: bool, offline: bool, paired: bool) -> Result<Exit, Failure> {
     let site = Site::host();
     let mut found = Vec::new();
     let config = local::configuration(&site, &mut found);
@@ -136,7 +137,10 @@ pub(super) async fn check(bus: &BusAddress, json: bool, offline: bool) -> Result
         }
     }
     // Last: what it reports may be the effect of all else.
-    service::daemon(&site, bus, &mut found).await;
+    let status = service::daemon(&site, bus, &mut found).await;
+    if paired {
+        found.push(service::pairing(status.as_ref(), &found));
+    }
     let report = Report::new(found);
     tell(&report, json, || report.text(), &[])?;
     Ok(match report.verdict {

@@ -14,6 +14,7 @@ use crate::ctl::exit::Exit;
 use crate::ctl::site::Site;
 use crate::ctl::status::Status;
 use crate::ctl::systemd::Unit;
+use crate::messages;
 use crate::messages::contract::{BusAddress, NAME};
 
 /// The policy, for each role, and what starts the daemon when it is called.
@@ -104,7 +105,8 @@ pub(super) fn unit(found: &mut Vec<Finding>) {
     });
 }
 
-pub(super) async fn daemon(site: &Site, bus: &BusAddress, found: &mut Vec<Finding>) {
+/// The status is what the daemon answered, if it did.
+pub(super) async fn daemon(site: &Site, bus: &BusAddress, found: &mut Vec<Finding>) -> Option<Status> {
     let status = match connect_to_look(bus).await {
         Ok((connection, warning)) => {
             found.extend(warning.map(|warning| Finding::warn("daemon", warning, "")));
@@ -112,12 +114,13 @@ pub(super) async fn daemon(site: &Site, bus: &BusAddress, found: &mut Vec<Findin
         }
         Err(failure) => Err(failure),
     };
-    found.push(match status {
-        Ok(status) => answered(&status),
+    found.push(match &status {
+        Ok(status) => answered(status),
         Err(failure) if failure.exit == Exit::Denied => {
             let check = Command::Check {
                 json: false,
                 offline: false,
+                paired: false,
             };
             Finding::warn(
                 "daemon",
@@ -126,10 +129,11 @@ pub(super) async fn daemon(site: &Site, bus: &BusAddress, found: &mut Vec<Findin
             )
         }
         Err(failure) => {
-            let silent = Finding::fail("daemon", failure.sentence, "");
+            let silent = Finding::fail("daemon", &failure.sentence, "");
             unless_explained(found, silent)
         }
     });
+    status.ok()
 }
 
 fn judge(unit: &Unit) -> Finding {
@@ -149,6 +153,23 @@ fn judge(unit: &Unit) -> Finding {
             format!("inactive ({}), started when somebody calls", unit.file_state),
         ),
         (state, _) => Finding::warn(CHECK, state, "See: systemctl status c2c-authd"),
+    }
+}
+
+/// For those who ask that the device be paired. The daemon alone knows.
+pub(super) fn pairing(status: Option<&Status>, found: &[Finding]) -> Finding {
+    const CHECK: &str = "pairing";
+    let Some(status) = status else {
+        let cure = "Mend what is said of the daemon, as root; then check again";
+        let unknown = Finding::fail(CHECK, "nobody can tell if this device is paired", cure);
+        return unless_explained(found, unknown);
+    };
+    let (what, cure) = status.told();
+    if status.paired {
+        Finding::ok(CHECK, what)
+    } else {
+        let cure = if cure.is_empty() { messages::PAIR } else { cure };
+        Finding::fail(CHECK, what, cure)
     }
 }
 

@@ -183,3 +183,48 @@ async fn why_there_is_no_pairing_is_told_by_all() {
     let daemon = world.start().await;
     agree(&world, &daemon, "record-damaged", true, 3);
 }
+
+/// The row of a check in the report of this command.
+fn row(world: &Harness, line: &str, check: &str) -> Option<serde_json::Value> {
+    let report: serde_json::Value = serde_json::from_str(&run(world, line).out).unwrap();
+    let mut rows = report["checks"].as_array().unwrap().iter();
+    rows.find(|row| row["check"] == check).cloned()
+}
+
+#[tokio::test]
+async fn a_device_that_nobody_paired_fails_for_those_who_ask_that_it_be_paired() {
+    const ASKED: &str = "check --offline --paired --json";
+    let world = Harness::c2c(DAEMON, quick());
+    let silent = row(&world, ASKED, "pairing").unwrap();
+    assert_ne!(silent["verdict"], "ok", "{silent}");
+    let daemon = world.start().await;
+    let user = world.user().await;
+    agree(&world, &daemon, "never-paired", false, 3);
+    let expect_failure = || {
+        let pairing = row(&world, ASKED, "pairing").unwrap();
+        assert_eq!(
+            (&pairing["verdict"], &pairing["id"]),
+            (&"fail".into(), &"C2C-E16".into())
+        );
+        assert!(
+            pairing["cure"].as_str().unwrap().contains("c2c-authctl pair"),
+            "{pairing}"
+        );
+        assert_eq!(row(&world, ASKED, "daemon").unwrap()["verdict"], "ok");
+        assert_eq!(run(&world, ASKED).code, Some(1));
+    };
+    expect_failure();
+    assert_eq!(row(&world, "check --offline --json", "pairing"), None, "nobody asked");
+    user.start_pairing(&[]).await.unwrap();
+    expect_failure();
+    user.cancel().await.unwrap();
+    agree(&world, &daemon, "cancelled", false, 3);
+    expect_failure();
+
+    user.code_when_it_may(&[]).await;
+    world.approve_until_paired(&user).await;
+    let pairing = row(&world, ASKED, "pairing").unwrap();
+    assert_eq!(pairing["verdict"], "ok", "{pairing}");
+    user.unpair().await.unwrap();
+    expect_failure();
+}
