@@ -283,7 +283,7 @@ impl State {
     fn check_secret(&self, form: &Form) -> Option<Reply> {
         match form.get("client_secret") {
             None => Some(Reply::refused("bad_request")),
-            Some(secret) => (secret != self.options.client_secret).then(|| Reply::refused("invalid_client")),
+            Some(secret) => (!self.options.takes_secret(secret)).then(|| Reply::refused("invalid_client")),
         }
     }
 

@@ -11,6 +11,8 @@ pub struct Options {
     /// The device model's secret, demanded on every call to the auth endpoints. A random canary
     /// unless set.
     pub client_secret: String,
+    /// The one before it, while that is taken too.
+    pub old_secret: Option<String>,
     /// How long a code lives: 120 s.
     pub code_life: Duration,
     /// How far apart polls must be: 5 s. Written as a double when it is not whole.
@@ -44,10 +46,32 @@ pub struct Options {
     pub reuse_ends_family: bool,
 }
 
+impl Options {
+    /// A secret for a device model.
+    fn secret() -> String {
+        format!("canary-client-secret-{}", random::text::<12>())
+    }
+
+    /// Replaces the model's secret. The one before it is taken until [`Self::end_old_secret`].
+    pub fn replace_secret(&mut self) {
+        self.old_secret = Some(std::mem::replace(&mut self.client_secret, Self::secret()));
+    }
+
+    pub(super) fn takes_secret(&self, secret: &str) -> bool {
+        secret == self.client_secret || self.old_secret.as_deref() == Some(secret)
+    }
+
+    /// From now on only the newest secret is taken.
+    pub fn end_old_secret(&mut self) {
+        self.old_secret = None;
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
-            client_secret: format!("canary-client-secret-{}", random::text::<12>()),
+            client_secret: Self::secret(),
+            old_secret: None,
             code_life: Duration::from_secs(120),
             interval: Duration::from_secs(5),
             access_life: Duration::from_secs(28_800),

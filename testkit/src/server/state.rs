@@ -257,9 +257,10 @@ impl State {
         if call.route == Route::Unknown {
             violations.push(Violation::UnknownTarget(call.target.clone()));
         }
-        let secret = self.options.client_secret.as_str();
-        let secrets = self.truth.issued.iter().map(|i| i.value.as_str()).chain([secret]);
-        if !call.query.is_empty() && secrets.into_iter().any(|s| call.query.contains(s)) {
+        let model = [Some(&self.options.client_secret), self.options.old_secret.as_ref()];
+        let model = model.into_iter().flatten().map(String::as_str);
+        let secrets = self.truth.issued.iter().map(|i| i.value.as_str()).chain(model);
+        if !call.query.is_empty() && { secrets }.any(|s| call.query.contains(s)) {
             violations.push(Violation::SecretInUrl(endpoint));
         }
         let flying = |e: &Entry| e.endpoint == Endpoint::Refresh && e.outcome == Outcome::InFlight;

@@ -6,12 +6,12 @@
 
 use std::{error::Error, fmt::Write as _, time::Duration};
 
-use c2c_testkit::server::{Cut, Endpoint, Fault, Issued, Kind, Page, Pause, Server, Stage, Times, Tls, Truth};
+use c2c_testkit::server::{Cut, Endpoint, Fault, Issued, Kind, Options, Page, Pause, Server, Stage, Times, Tls, Truth};
 
 /// The verbs, as the usage text shows them.
 const VERBS: &str = "waiting | approve CODE|any [PROJECT] | deny CODE|any | forget ID | end-access-token ID | \
     fault ENDPOINT FAULT [ARGUMENT] [N|always] | clear | release | refuse | accept | cut | tls KIND | advance SECONDS | \
-    access-life SECONDS | refreshed-life SECONDS | code-life SECONDS | count WHAT | requests ENDPOINT | await ENDPOINT N SECONDS | live ID access|refresh | \
+    access-life SECONDS | refreshed-life SECONDS | code-life SECONDS | secret replace|end-old | count WHAT | requests ENDPOINT | await ENDPOINT N SECONDS | live ID access|refresh | \
     kinds | secrets [KIND] | log | violations";
 const KINDS: [&str; 4] = ["device-code", "user-code", "access-token", "refresh-token"];
 
@@ -85,6 +85,8 @@ fn act(server: &Server, words: &[&str]) -> Result<(), Box<dyn Error>> {
             let life = seconds(life)?;
             server.set_options(|o| o.code_life = life);
         }
+        ["secret", "replace"] => server.set_options(Options::replace_secret),
+        ["secret", "end-old"] => server.set_options(Options::end_old_secret),
         ["await", at, n, limit] => {
             let (at, n) = (endpoint(at)?, n.parse::<usize>()?);
             server.wait_for_blocking(|t| t.requests(at).count() >= n, seconds(limit)?)?;
@@ -233,7 +235,7 @@ mod tests {
 
     #[test]
     fn what_is_done_is_found_in_the_truth() {
-        let server = Server::start(c2c_testkit::server::Options::default()).expect("the server starts");
+        let server = Server::start(Options::default()).expect("the server starts");
         assert_eq!(obey(&server, &["count", "pairings"]).expect("a number"), "0");
         assert_eq!(
             obey(&server, &["secrets"]).expect("the secret alone"),
