@@ -185,6 +185,11 @@ pub enum CallError {
     ClientRejected,
     /// The server answers, but not as its protocol says.
     ServerError,
+    /// The server refused the access token before its end, soon after it had refused another.
+    TokenRefused {
+        /// Until the next refresh is due.
+        wait: Duration,
+    },
     /// Something on this device, or a configuration that does not fit its server.
     Local(LocalFault),
     /// The state directory cannot be written.

@@ -124,7 +124,7 @@ impl Core {
         match self.refresh_starts(true) {
             // The refresh itself is started at that instant.
             Some(start) if start <= call.deadline && now < call.deadline => Judgement::WaitUntil(call.deadline),
-            Some(_) => Judgement::Answer(Err(self.refresh_error())),
+            Some(start) => Judgement::Answer(Err(self.refresh_error(start.since(now)))),
             // An unpairing or a newer pairing is on its way to disk and will settle this within
             // moments.
             None if self.may_start() => call.until_deadline(now),

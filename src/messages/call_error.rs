@@ -43,6 +43,13 @@ fn call_error(error: CallError) -> (K, Cow<'static, str>) {
             "the server gave no usable answer (a captive portal? an outage?), or an access token that cannot be used; the daemon \
              keeps trying, and its journal tells which",
         ),
+        CallError::TokenRefused { wait } => {
+            let text = format!(
+                "the server refused this access token before its end, soon after it had refused another: the next refresh is due in {} s",
+                rounded_up(wait)
+            );
+            return (K::ServerError, Cow::Owned(text));
+        }
         CallError::Local(fault) => {
             let fault = local(fault);
             (fault.name, fault.told)
@@ -77,13 +84,16 @@ fn call_error(error: CallError) -> (K, Cow<'static, str>) {
             "the token of this generation was never handed to this user: call GetAccessToken first",
         ),
         CallError::TooOften { wait } => {
-            // Rounded up: a caller that waits as long is admitted.
-            let seconds = wait.as_millis().div_ceil(1000);
-            let text = format!("{TOO_OFTEN}{WAIT}{seconds} s");
+            let text = format!("{TOO_OFTEN}{WAIT}{} s", rounded_up(wait));
             return (K::LimitsExceeded, Cow::Owned(text));
         }
     };
     (name, Cow::Borrowed(text))
+}
+
+/// Whole seconds. A caller that waits as long comes in time.
+fn rounded_up(wait: Duration) -> u128 {
+    wait.as_millis().div_ceil(1000)
 }
 
 const TOO_OFTEN: &str = "too many pairing codes were requested: at most one in 5 s, and 30 an hour; ";
@@ -171,8 +181,25 @@ mod tests {
             );
             assert!(text.ends_with(&format!("wait {told} s")), "{text}");
         }
-        for other in [CallError::Timeout, CallError::Offline] {
+        for other in [refused(0), CallError::Timeout, CallError::Offline] {
             assert_eq!(wait(&call_error(other).1), None);
         }
+    }
+
+    const fn refused(wait: u64) -> CallError {
+        CallError::TokenRefused {
+            wait: Duration::from_millis(wait),
+        }
+    }
+
+    #[test]
+    fn a_refused_token_is_no_captive_portal_and_the_text_says_when_a_refresh_is_due() {
+        let (name, text) = call_error(refused(239_001));
+        assert_eq!(name, K::ServerError);
+        assert!(
+            text.contains("refused this access token") && text.ends_with("due in 240 s"),
+            "{text}"
+        );
+        assert!(!text.contains("portal"), "{text}");
     }
 }

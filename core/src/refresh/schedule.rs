@@ -89,11 +89,13 @@ impl Core {
         resolved.map_or(start, |end| self.probe.after_a_probe(end, start))
     }
 
-    /// Why a caller has no token, once no try fits into its time.
-    pub(crate) fn refresh_error(&self) -> CallError {
+    /// Why a caller has no token, once no try fits into its time: the next is due after `wait`.
+    pub(crate) fn refresh_error(&self, wait: Duration) -> CallError {
+        let refused = self.credential.paired().is_some_and(Credential::rejected_by_server);
         self.storage
             .failing()
             .or(self.refresh.retry.failing())
+            .or(refused.then_some(CallError::TokenRefused { wait }))
             .unwrap_or(CallError::ServerError)
     }
 

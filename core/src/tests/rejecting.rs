@@ -142,6 +142,26 @@ fn refreshes_at_a_broken_resource(takes_once: bool) -> Vec<u64> {
 }
 
 #[test]
+fn who_asks_within_the_limit_hears_that_the_token_was_refused_and_when_a_refresh_is_due() {
+    let mut fixture = handed();
+    fixture.reject(UPLOADER, 1);
+    fixture.probed(ProbeAnswer::Rejected);
+    fixture.refresh_to(2);
+    fixture.get_token(None);
+    fixture.advance(secs(60));
+    fixture.reject(UPLOADER, 2);
+    fixture.probed(ProbeAnswer::Rejected);
+    let call = fixture.get_token(None);
+    assert_eq!(fixture.error(call), CallError::TokenRefused { wait: secs(240) });
+    fixture.advance(secs(239));
+    let last = fixture.get_token(None);
+    assert_eq!(fixture.reply(last), None, "what is due within its time is waited for");
+    fixture.advance(secs(1));
+    fixture.refresh_to(3);
+    assert_eq!(fixture.token(last), "a3");
+}
+
+#[test]
 fn refreshes_driven_by_401s_are_five_minutes_apart_and_then_rarer() {
     let gaps = refreshes_at_a_broken_resource(true);
     assert!(gaps.len() > 40 && gaps.iter().all(|gap| *gap == 300), "{gaps:?}");

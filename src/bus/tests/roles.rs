@@ -274,7 +274,7 @@ async fn each_error_of_the_core_has_its_name_and_a_text_with_a_cure() {
         CallError::Offline | CallError::Untrusted => K::Offline,
         CallError::ClockNotSet => K::ClockNotSet,
         CallError::ClientRejected => K::ClientRejected,
-        CallError::ServerError => K::ServerError,
+        CallError::ServerError | CallError::TokenRefused { .. } => K::ServerError,
         CallError::StorageFailed | CallError::FlowNotRemoved => K::StorageFailed,
         CallError::Timeout => K::Timeout,
         CallError::NotByRedirect => K::NotSupported,
@@ -298,6 +298,9 @@ async fn each_error_of_the_core_has_its_name_and_a_text_with_a_cure() {
         CallError::Untrusted,
         CallError::ClientRejected,
         CallError::ServerError,
+        CallError::TokenRefused {
+            wait: Duration::from_secs(240),
+        },
         CallError::StorageFailed,
         CallError::FlowNotRemoved,
         CallError::Timeout,
