@@ -10,7 +10,7 @@ cat "/usr/lib/systemd/system/$UNIT.d/05-multiarch.conf" >>"$file"
 table() { grep --invert-match '^#' /booted/guest/sandbox.table; }
 
 # The lines of [Service] that are about something else than the sandbox.
-others='Type|BusName|MemorySwapMax|ExecStart|ExecReload|User|Group|(State|Runtime)Directory(Mode|Preserve)?|LoadCredentialEncrypted|WatchdogSec|Restart.*|Timeout.*'
+others='Type|BusName|Environment|MemoryMax|MemorySwapMax|ExecStart|ExecReload|User|Group|(State|Runtime)Directory(Mode|Preserve)?|LoadCredentialEncrypted|WatchdogSec|Restart.*|Timeout.*'
 lines=$(sed -n '/^\[Service\]/,$s/^\([A-Za-z]*\)=.*/\1/p' "$file" | sort --unique | grep --extended-regexp --invert-match --line-regexp "$others")
 tried=$(table | awk '{ print $1 }' | tr + '\n' | sort --unique)
 # Tried below, by what is left when the unit has stopped.
