@@ -1,63 +1,95 @@
-//! The cost of a token on the bus. Each figure is a ratio against `org.freedesktop.DBus.Peer.Ping`
-//! to the same process over the same bus, so that machine, bus and client cancel out.
+//! The cost of a token on the bus, beside what others cost in the same run: `Peer.Ping` to the same
+//! process, a service in C with sd-bus, and a bare service on zbus. Each answers 1 kB.
 //!
-//! `cargo bench --bench bus`. The two kinds of calls alternate, within every run. A figure is the
-//! median of the runs. `-- --only token COUNT` (or `ping`) makes that many calls and nothing else,
-//! for a profiler around the daemon.
+//! `cargo bench --bench bus`. The client is a write and a read ([`raw`]), the calls of a
+//! run are shuffled one by one, and a figure is the median of the runs. As root the floods too: a
+//! call of one user while another floods each of the services. `-- --only token COUNT` (or `ping`)
+//! makes that many calls to the daemon and nothing else, for a profiler around it.
 
+#[path = "support/others.rs"]
+mod others;
+#[path = "support/raw.rs"]
+mod raw;
 mod support;
 
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::process::{Child, Command, Stdio};
+use std::collections::HashMap;
+use std::path::Path;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use c2c_testkit::rig::User;
-use support::{LIMIT, Method, Outcome, World, connect, figure, heading, median, range};
-use tokio::task::JoinSet;
-use zbus::Connection;
+use others::{Ended, Others, STARTED, serve, tell};
+use raw::{Answer, Call, Raw, string};
+use support::{LIMIT, NAME, OBJECT, Outcome, World, connect, figure, heading, median, range};
+use zbus::Variant;
 
 const RUNS: usize = 20;
 /// Calls of each kind in a run. The p99 is then the 10th worst.
 const CALLS: usize = 1000;
-/// New connections of each kind in a run.
-const CONNECTIONS: usize = 40;
-const CLIENTS: usize = 64;
-/// Calls of each client in a run.
-const CALLS_OF_A_CLIENT: usize = 160;
+/// Answers of each client in a burst.
+const CALLS_OF_A_CLIENT: usize = 20;
+const FLOODS: usize = 3;
+/// Calls that a flood has open: half of what one uid may have.
+const OPEN: usize = 64;
 /// How often the other uid calls during a flood. A real uploader calls far less often.
 const EVERY: Duration = Duration::from_millis(2);
 const CALLS_IN_A_FLOOD: usize = 400;
-/// Users that every Linux has (`daemon` and `bin`): `dbus-daemon` hangs up on a uid whose groups it
-/// cannot look up.
-const FLOODER: User = User { uid: 1, gid: 1 };
+/// Users that every Linux has (`daemon`, `sys` and `games`, `bin`): `dbus-daemon` hangs up on a uid
+/// whose groups it cannot look up.
+const FLOODERS: [User; 3] = [
+    User { uid: 1, gid: 1 },
+    User { uid: 3, gid: 3 },
+    User { uid: 5, gid: 60 },
+];
 const VICTIM: User = User { uid: 2, gid: 2 };
-/// Sent by a child that does its part under another uid.
-const STARTED: &str = "started";
-
 fn main() -> Outcome<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let arguments: Vec<String> = std::env::args().collect();
-    runtime.block_on(async {
-        match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-            [_, "--flood", address] => flood(address).await,
-            [_, "--victim", address] => victim(address).await,
-            [_, "--only", "token", count, ..] => only(Method::Token, count.parse()?).await,
-            [_, "--only", "ping", count, ..] => only(Method::Ping, count.parse()?).await,
-            _ => measure().await,
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [_, "--flood", address, to, member] => flood(address, to, member),
+        [_, "--victim", address, to] => victim(address, to),
+        [_, "--serve", address] => runtime.block_on(serve(address)),
+        [_, "--only", member @ ("token" | "ping"), count, ..] => runtime.block_on(only(member, count.parse()?)),
+        _ => runtime.block_on(measure()),
+    }
+}
+
+/// A call by the short name of its member.
+fn call(to: &str, member: &str) -> Call {
+    let ours = |interface: &str| format!("{NAME}.{interface}");
+    let standard = |interface: &str| format!("org.freedesktop.DBus.{interface}");
+    let properties = |member, signature, words: &[&str]| {
+        let mut body = Vec::new();
+        for word in words {
+            body.resize(body.len().next_multiple_of(4), 0);
+            body.extend(string(word));
         }
-    })
+        Call::new(to, OBJECT, &standard("Properties"), member, signature, &body)
+    };
+    let tokens = ours("Tokens");
+    match member {
+        "ping" => Call::new(to, OBJECT, &standard("Peer"), "Ping", "", &[]),
+        "introspect" => Call::new(to, OBJECT, &standard("Introspectable"), "Introspect", "", &[]),
+        "get" => properties("Get", "ss", &[&tokens, "Generation"]),
+        "getall" => properties("GetAll", "s", &[&tokens]),
+        "reject" => Call::new(to, OBJECT, &tokens, "RejectAccessToken", "t", &1_u64.to_le_bytes()),
+        "code" => Call::new(to, OBJECT, &ours("Pairing"), "GetPairingCode", "", &[]),
+        // The size of the dictionary, and where its first entry would begin.
+        "picture" => Call::new(to, OBJECT, &ours("Pairing"), "GetQrCode", "a{sv}", &[0; 8]),
+        _ => Call::new(to, OBJECT, &tokens, "GetAccessToken", "u", &[0; 4]),
+    }
 }
 
 /// The difference between two numbers of calls is what a call costs: start, pairing and end cancel
 /// out.
-async fn only(method: Method, count: usize) -> Outcome<()> {
+async fn only(member: &str, count: usize) -> Outcome<()> {
     let world = World::new()?;
     let mut daemon = world.rig.spawn(&world.daemon, world.address())?;
     daemon.wait_ready(LIMIT).await?;
-    let connection = connect(world.address()).await?;
-    world.pair(&daemon, &connection).await?;
+    world.pair(&daemon, &connect(world.address()).await?).await?;
+    let (mut client, call) = (Raw::connect(world.address())?, call(NAME, member));
     for _ in 0..count {
-        method.call(&connection).await?;
+        client.call(&call)?;
     }
     // Whatever watches it writes its report when it ends.
     daemon.terminate()?;
@@ -66,269 +98,237 @@ async fn only(method: Method, count: usize) -> Outcome<()> {
 }
 
 async fn measure() -> Outcome<()> {
+    let is_root = rustix::process::getuid().is_root();
     let mut world = World::new()?;
-    if rustix::process::getuid().is_root() {
+    if is_root {
         world.rig.configure(|config| {
-            let uids = [0, FLOODER.uid, VICTIM.uid].map(|uid| format!("uid:{uid}"));
+            let users = FLOODERS.iter().chain([&VICTIM]).map(|user| user.uid).chain([0]);
+            let uids: Vec<String> = users.map(|uid| format!("uid:{uid}")).collect();
             config.set("access", "uploader", &uids[..]);
+            config.set("access", "ui", &uids[..]);
         })?;
     }
     let daemon = world.rig.spawn(&world.daemon, world.address())?;
     daemon.wait_ready(LIMIT).await?;
     let connection = connect(world.address()).await?;
     world.pair(&daemon, &connection).await?;
-    heading("GetAccessToken of a cached token against Peer.Ping", world.bus());
-    latency(&connection).await?;
-    first_call(&world).await?;
-    throughput(&world).await?;
-    if rustix::process::getuid().is_root() {
-        // Whoever starts processes under other uids may be stopped by a sandbox. The rest is
-        // measured all the same.
-        if let Err(error) = fairness(&world) {
-            println!("p99 of another uid during a flood: not measured ({error})");
-        }
-    } else {
-        println!("p99 of another uid during a flood: not measured (needs root, to be two users)");
-    }
-    Ok(())
-}
-
-async fn latency(connection: &Connection) -> Outcome<()> {
-    pairs(connection, CALLS).await?;
-    let (mut p50, mut p99, mut ping, mut token) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..RUNS {
-        let (pings, tokens) = pairs(connection, CALLS).await?;
-        p50.push(percentile(&tokens, 50).div_duration_f64(percentile(&pings, 50)));
-        p99.push(percentile(&tokens, 99).div_duration_f64(percentile(&pings, 99)));
-        ping.push(micros(percentile(&pings, 50)));
-        token.push(micros(percentile(&tokens, 50)));
-    }
-    let detail = format!(
-        "{}; Ping {:.0} us, token {:.0} us",
-        range(&p50),
-        median(ping),
-        median(token)
-    );
-    figure("latency p50, token / Ping", median(p50), "", 1.10, &detail);
-    let detail = range(&p99);
-    figure("latency p99, token / Ping", median(p99), "", 1.3, &detail);
-    Ok(())
-}
-
-async fn time(method: Method, connection: &Connection) -> zbus::Result<Duration> {
-    let start = Instant::now();
-    method.call(connection).await?;
-    Ok(start.elapsed())
-}
-
-/// Calls of both kinds in turn, sorted by duration. Which comes first alternates, so that neither
-/// always finds the other's warm caches.
-async fn pairs(connection: &Connection, calls: usize) -> zbus::Result<(Vec<Duration>, Vec<Duration>)> {
-    let (mut pings, mut tokens) = (Vec::with_capacity(calls), Vec::with_capacity(calls));
-    for index in 0..calls {
-        if index % 2 == 0 {
-            pings.push(time(Method::Ping, connection).await?);
-            tokens.push(time(Method::Token, connection).await?);
-        } else {
-            tokens.push(time(Method::Token, connection).await?);
-            pings.push(time(Method::Ping, connection).await?);
-        }
-    }
-    pings.sort();
-    tokens.sort();
-    Ok((pings, tokens))
-}
-
-async fn first_call(world: &World) -> Outcome<()> {
-    let first = async |method: Method| -> zbus::Result<Duration> {
-        let start = Instant::now();
-        let connection = connect(world.address()).await?;
-        method.call(&connection).await?;
-        let took = start.elapsed();
-        connection.graceful_shutdown().await;
-        Ok(took)
-    };
-    let mut ratios = Vec::new();
-    for run in 0..=RUNS {
-        let (mut pings, mut tokens) = (Vec::new(), Vec::new());
-        for _ in 0..CONNECTIONS {
-            pings.push(first(Method::Ping).await?);
-            tokens.push(first(Method::Token).await?);
-        }
-        pings.sort();
-        tokens.sort();
-        // The first warms up.
-        if run > 0 {
-            ratios.push(percentile(&tokens, 50).div_duration_f64(percentile(&pings, 50)));
-        }
-    }
-    let detail = range(&ratios);
-    let name = "connect and first call, token / Ping";
-    figure(name, median(ratios), "", 2.0, &detail);
-    Ok(())
-}
-
-async fn throughput(world: &World) -> Outcome<()> {
-    let mut clients = Vec::new();
-    for _ in 0..CLIENTS {
-        clients.push(connect(world.address()).await?);
-    }
-    let all_at_once = async |method: Method| -> Outcome<Duration> {
-        let start = Instant::now();
-        let mut tasks = JoinSet::new();
-        for client in clients.clone() {
-            tasks.spawn(async move {
-                for _ in 0..CALLS_OF_A_CLIENT {
-                    method.call(&client).await?;
-                }
-                Ok::<(), zbus::Error>(())
-            });
-        }
-        while let Some(ended) = tasks.join_next().await {
-            ended??;
-        }
-        Ok(start.elapsed())
-    };
-    let (mut ratios, mut rate) = (Vec::new(), Vec::new());
-    for run in 0..=RUNS {
-        let (pings, tokens) = if run % 2 == 0 {
-            let pings = all_at_once(Method::Ping).await?;
-            (pings, all_at_once(Method::Token).await?)
-        } else {
-            let tokens = all_at_once(Method::Token).await?;
-            (all_at_once(Method::Ping).await?, tokens)
-        };
-        if run > 0 {
-            ratios.push(tokens.div_duration_f64(pings));
-            rate.push(tokens.div_duration_f64(Duration::from_secs(1)));
-        }
-    }
-    let calls = u32::try_from(CLIENTS * CALLS_OF_A_CLIENT)?;
-    let detail = format!("{}; {:.0} tokens/s", range(&ratios), f64::from(calls) / median(rate));
-    let name = "throughput of 64 clients, Ping / token";
-    // At least 0.9 of its throughput.
-    figure(name, median(ratios), "", 1.11, &detail);
-    Ok(())
-}
-
-/// Another uid's tail latency, idle and during a flood.
-fn fairness(world: &World) -> Outcome<()> {
     // Under another uid this program's own directory may be out of reach.
     let directory = tempfile::tempdir()?;
     std::fs::set_permissions(directory.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
     let program = directory.path().join("bench");
     std::fs::copy(std::env::current_exe()?, &program)?;
-    let child = |part: &str, user: User| {
-        let mut command = Command::new(&program);
-        command.args([part, world.address()]).stdout(Stdio::piped());
+    let others = Others::start(&program, directory.path(), world.address())?;
+
+    heading("GetAccessToken of a cached token of 1 kB, beside others", world.bus());
+    latency(world.address(), &others)?;
+    for clients in [64, 256] {
+        burst(world.address(), &others, clients)?;
+    }
+    if !is_root {
+        println!("floods: not measured (needs root, to be several users)");
+        return Ok(());
+    }
+    // Something to draw.
+    let replace = HashMap::from([("replace", Variant::from(true))]);
+    support::call(
+        &connection,
+        "org.cameratocloud.Auth1.Pairing",
+        "StartPairing",
+        &(replace,),
+    )
+    .await?;
+    // Whoever starts processes under other uids may be stopped by a sandbox. The rest is measured
+    // all the same.
+    if let Err(error) = floods(&program, &world, &others) {
+        println!("floods: not measured ({error})");
+    }
+    Ok(())
+}
+
+fn latency(address: &str, others: &Others) -> Outcome<()> {
+    let mut client = Raw::connect(address)?;
+    let names = others.names();
+    let mut calls = vec![call(NAME, "token"), call(NAME, "ping")];
+    calls.extend(names.iter().map(|(name, _)| call(name, "token")));
+    let mut ratios = vec![[const { Vec::new() }; 2]; calls.len()];
+    let mut tokens = Vec::new();
+    let mut shuffle = Shuffle(1);
+    for run in 0..=RUNS {
+        let mut took = vec![Vec::with_capacity(CALLS); calls.len()];
+        for _ in 0..CALLS {
+            for kind in shuffle.order(calls.len()) {
+                took[kind].push(time(&mut client, &calls[kind])?);
+            }
+        }
+        // The first warms up.
+        if run == 0 {
+            continue;
+        }
+        for (ratios, times) in ratios.iter_mut().zip(&took) {
+            for (ratios, percent) in ratios.iter_mut().zip([50, 99]) {
+                ratios.push(percentile(&took[0], percent) / percentile(times, percent));
+            }
+        }
+        tokens.push(percentile(&took[0], 50));
+    }
+    println!("(token p50 {:.0} us, {})", median(tokens.clone()), range(&tokens));
+    let names = [("Ping to the same daemon", 1.2)].into_iter();
+    let names = names.chain(others.names().into_iter().map(|(_, word)| (word, 1.25)));
+    for ((name, target), [p50, p99]) in names.zip(ratios.split_off(1)) {
+        figure(
+            &format!("token p50 / {name}"),
+            median(p50.clone()),
+            "",
+            target,
+            &range(&p50),
+        );
+        figure(
+            &format!("token p99 / {name}"),
+            median(p99.clone()),
+            "",
+            1.5,
+            &range(&p99),
+        );
+    }
+    Ok(())
+}
+
+/// The time until each of so many clients that call at once has its answers, new connections
+/// included in neither.
+fn burst(address: &str, others: &Others, clients: usize) -> Outcome<()> {
+    let mut connected = Vec::new();
+    for _ in 0..clients {
+        connected.push(Raw::connect(address)?);
+    }
+    let mut all_at_once = |name: &str| -> Outcome<f64> {
+        let call = call(name, "token");
+        let start = Instant::now();
+        for _ in 0..CALLS_OF_A_CLIENT {
+            for client in &mut connected {
+                client.send(&call)?;
+            }
+            for client in &mut connected {
+                client.answer()?;
+            }
+        }
+        Ok(micros(start.elapsed()))
+    };
+    let names: Vec<&str> = [NAME]
+        .into_iter()
+        .chain(others.names().iter().map(|(name, _)| *name))
+        .collect();
+    let mut ratios = vec![Vec::new(); names.len()];
+    let mut shuffle = Shuffle(2);
+    for run in 0..=RUNS {
+        let mut took = vec![0.0; names.len()];
+        for kind in shuffle.order(names.len()) {
+            took[kind] = all_at_once(names[kind])?;
+        }
+        for (ratios, time) in ratios.iter_mut().zip(&took).filter(|_| run > 0) {
+            ratios.push(took[0] / time);
+        }
+    }
+    for ((_, word), ratios) in others.names().iter().zip(&ratios[1..]) {
+        let name = format!("burst of {clients} clients, time / {word}");
+        figure(&name, median(ratios.clone()), "", 1.5, &range(ratios));
+    }
+    Ok(())
+}
+
+/// The tail latency of another uid's token while each member is flooded, against idle.
+fn floods(program: &Path, world: &World, others: &Others) -> Outcome<()> {
+    let child = |user: User, arguments: &[&str]| {
+        let mut command = Command::new(program);
+        command.args(arguments).stdout(Stdio::piped());
         user.apply(&mut command);
         command.spawn().map(Ended)
     };
-    // One list is for tokens, the other for Pings.
-    let mut ratios = [const { Vec::new() }; 2];
-    let mut flooded = [const { Vec::new() }; 2];
-    for run in 0..=RUNS / 2 {
-        let idle = child("--victim", VICTIM)?.numbers()?;
-        let mut noise = child("--flood", FLOODER)?;
-        noise.line()?;
-        let busy = child("--victim", VICTIM)?.numbers()?;
-        drop(noise);
-        // The first warms up.
-        for method in (0..2).filter(|_| run > 0) {
-            ratios[method].push(busy[method] / idle[method]);
-            flooded[method].push(busy[method]);
+    let report = |name: &str, word: &str, member: &str, users: &[User]| -> Outcome<()> {
+        let mut ratios = [const { Vec::new() }; 2];
+        for _ in 0..FLOODS {
+            let idle = child(VICTIM, &["--victim", world.address(), name])?.numbers()?;
+            let mut floods = Vec::new();
+            for user in users {
+                let mut flood = child(*user, &["--flood", world.address(), name, member])?;
+                flood.line()?;
+                floods.push(flood);
+            }
+            let busy = child(VICTIM, &["--victim", world.address(), name])?.numbers()?;
+            for ((ratios, busy), idle) in ratios.iter_mut().zip(busy).zip(idle) {
+                ratios.push(busy / idle);
+            }
         }
+        for (percent, ratios) in [50, 99].iter().zip(ratios) {
+            let label = format!("p{percent} of another uid, flood of {member} x{}, {word}", users.len());
+            figure(&label, median(ratios.clone()), "", 3.0, &range(&ratios));
+        }
+        Ok(())
+    };
+    for member in ["token", "ping", "get", "getall", "introspect"] {
+        report(NAME, "daemon", member, &FLOODERS[..1])?;
+        for (name, word) in others.names() {
+            report(name, word, member, &FLOODERS[..1])?;
+        }
+        report(NAME, "daemon", member, &FLOODERS)?;
     }
-    let [tokens, pings] = ratios;
-    let [token, ping] = flooded.map(median);
-    let detail = format!(
-        "{}; then {token:.0} us; Ping {ping:.0} us, {:.2} x its idle one",
-        range(&tokens),
-        median(pings),
-    );
-    let name = "p99 of another uid during a flood / idle";
-    figure(name, median(tokens), "", 3.0, &detail);
+    for member in ["reject", "code", "picture"] {
+        report(NAME, "daemon", member, &FLOODERS[..1])?;
+    }
     Ok(())
 }
 
-/// 64 clients that call again as soon as they are answered, each with two calls open: what one uid
-/// may have waiting.
-async fn flood(address: &str) -> Outcome<()> {
-    let mut tasks = JoinSet::new();
-    for _ in 0..CLIENTS {
-        let client = connect(address).await?;
-        // One that is not let in is no flood.
-        Method::Token.call(&client).await?;
-        for _ in 0..2 {
-            let client = client.clone();
-            tasks.spawn(async move {
-                // A refusal is no reason for a flood to end. The end of the bus, or of this
-                // process, is.
-                while !matches!(Method::Token.call(&client).await, Err(zbus::Error::InputOutput(_))) {}
-            });
-        }
+fn flood(address: &str, to: &str, member: &str) -> Outcome<()> {
+    let (mut client, call) = (Raw::connect(address)?, call(to, member));
+    for _ in 0..OPEN {
+        client.send(&call)?;
     }
     tell(STARTED)?;
-    tasks.join_all().await;
-    Ok(())
+    // A refusal is no reason for a flood to end. The end of the bus, or of this process, is.
+    loop {
+        client.answer()?;
+        client.send(&call)?;
+    }
 }
 
-/// Tells the p99 of tokens and of Pings, in microseconds.
-async fn victim(address: &str) -> Outcome<()> {
-    let connection = connect(address).await?;
-    let (mut tokens, mut pings) = (Vec::new(), Vec::new());
+/// Tells the p50 and the p99 of tokens, in microseconds.
+fn victim(address: &str, to: &str) -> Outcome<()> {
+    let (mut client, call) = (Raw::connect(address)?, call(to, "token"));
+    let mut times = Vec::new();
     for _ in 0..CALLS_IN_A_FLOOD {
-        tokio::time::sleep(EVERY).await;
-        tokens.push(time(Method::Token, &connection).await?);
-        tokio::time::sleep(EVERY).await;
-        pings.push(time(Method::Ping, &connection).await?);
+        std::thread::sleep(EVERY);
+        times.push(time(&mut client, &call)?);
     }
-    tokens.sort();
-    pings.sort();
-    let [tokens, pings] = [tokens, pings].map(|sorted| micros(percentile(&sorted, 99)));
-    tell(&format!("{tokens} {pings}"))
+    tell(&format!("{} {}", percentile(&times, 50), percentile(&times, 99)))
 }
 
-fn tell(line: &str) -> Outcome<()> {
-    let mut out = std::io::stdout();
-    writeln!(out, "{line}")?;
-    out.flush()?;
-    Ok(())
+/// In microseconds.
+fn time(client: &mut Raw, call: &Call) -> Outcome<f64> {
+    let start = Instant::now();
+    if client.call(call)? == Answer::Error {
+        return Err("a call that is measured was refused".into());
+    }
+    Ok(micros(start.elapsed()))
 }
 
-/// A child that ends with its handle.
-struct Ended(Child);
+/// An order of calls that has no rhythm, and is the same in each bench: xorshift.
+struct Shuffle(u64);
 
-impl Ended {
-    fn line(&mut self) -> Outcome<String> {
-        let mut line = String::new();
-        if let Some(stdout) = self.0.stdout.as_mut() {
-            BufReader::new(stdout).read_line(&mut line)?;
-        }
-        if line.is_empty() {
-            return Err("a child under another uid ended before it said anything".into());
-        }
-        Ok(line)
-    }
-
-    fn numbers(mut self) -> Outcome<[f64; 2]> {
-        let line = self.line()?;
-        let numbers: Result<Vec<f64>, _> = line.split_whitespace().map(str::parse).collect();
-        numbers?
-            .try_into()
-            .map_err(|_| format!("not two numbers: {line}").into())
+impl Shuffle {
+    fn order(&mut self, count: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..count).collect();
+        order.sort_by_cached_key(|_| {
+            self.0 ^= self.0 << 13;
+            self.0 ^= self.0 >> 7;
+            self.0 ^= self.0 << 17;
+            self.0
+        });
+        order
     }
 }
 
-impl Drop for Ended {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn percentile(sorted: &[Duration], percent: usize) -> Duration {
+fn percentile(times: &[f64], percent: usize) -> f64 {
+    let mut sorted = times.to_vec();
+    sorted.sort_by(f64::total_cmp);
     sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)]
 }
 

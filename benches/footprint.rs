@@ -14,9 +14,11 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use c2c_testkit::rig::{CLIENT_ID, Process};
-use support::{LIMIT, Method, Outcome, World, connect, figure, heading, median, range, tokens};
-use zbus::Connection;
+use support::{LIMIT, Outcome, World, call, connect, figure, heading, median, range};
+use tokio::task::JoinSet;
+use zbus::{Connection, Message};
 
+const TOKENS: &str = "org.cameratocloud.Auth1.Tokens";
 const STARTS: usize = 20;
 const ROOTS: &str = "/etc/ssl/certs/ca-certificates.crt";
 /// How long an idle daemon is watched.
@@ -43,17 +45,23 @@ async fn measure() -> Outcome<()> {
     heading("Footprint of the daemon", world.bus());
     size(&world.daemon)?;
     let mut daemon = world.rig.spawn_with(&world.daemon, world.address(), |command| {
-        trust(command, bundle.path());
+        trust(command, bundle.path()).envs(environment());
     })?;
     daemon.wait_ready(LIMIT).await?;
     let connection = connect(world.address()).await?;
     world.pair(&daemon, &connection).await?;
     // Only a caller that was handed a token may refuse it.
-    Method::Token.call(&connection).await?;
+    token(&connection).await?;
     refresh(&world, &connection).await?;
     settle(&daemon).await?;
     let roots = String::from_utf8_lossy(&system).matches("BEGIN CERTIFICATE").count() + 1;
-    memory(daemon.pid(), roots)?;
+    memory(daemon.pid(), "after a refresh", 3.5, 0.9)?;
+    println!("({roots} roots were read)");
+    for (clients, pss, dirty) in [(64, 3.8, 1.2), (256, 5.0, 2.5)] {
+        burst(world.address(), clients).await?;
+        settle(&daemon).await?;
+        memory(daemon.pid(), &format!("after a burst of {clients} clients"), pss, dirty)?;
+    }
     wakes(&daemon, "wake-ups of an idle daemon in 10 s").await?;
     daemon.kill()?;
 
@@ -77,10 +85,43 @@ fn trust<'a>(command: &'a mut Command, bundle: &Path) -> &'a mut Command {
     command.env("SSL_CERT_FILE", bundle).env("SSL_CERT_DIR", directory)
 }
 
+/// The variables that the shipped unit sets.
+fn environment() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let unit = include_str!("../systemd/c2c-authd.service");
+    let lines = unit.lines().filter_map(|line| line.strip_prefix("Environment="));
+    lines.filter_map(|line| line.split_once('='))
+}
+
+async fn token(connection: &Connection) -> zbus::Result<Message> {
+    call(connection, TOKENS, "GetAccessToken", &(0_u32,)).await
+}
+
+/// So many clients that call at once, a hundred times each, and leave.
+async fn burst(address: &str, clients: usize) -> Outcome<()> {
+    let mut tasks = JoinSet::new();
+    for _ in 0..clients {
+        let client = connect(address).await?;
+        tasks.spawn(async move {
+            for _ in 0..100 {
+                // One uid may have fewer calls open: a refusal is an answer too.
+                match token(&client).await {
+                    Ok(_) | Err(zbus::Error::MethodError(..)) => {}
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok(())
+        });
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended??;
+    }
+    Ok(())
+}
+
 /// The release profile strips symbols.
 fn size(daemon: &Path) -> Outcome<()> {
     let bytes = u32::try_from(fs::metadata(daemon)?.len())?;
-    let target = 3.0;
+    let target = 3.5;
     let detail = format!("{bytes} bytes, {}", std::env::consts::ARCH);
     figure(
         "size of the stripped binary",
@@ -97,8 +138,8 @@ async fn refresh(world: &World, connection: &Connection) -> Outcome<()> {
     world.server.end_access_token(CLIENT_ID)?;
     let end = Instant::now() + LIMIT;
     while Instant::now() < end {
-        tokens(connection, "RejectAccessToken", &(1_u64,)).await?;
-        let held: (String, u32, u64) = Method::Token.call(connection).await?.body().deserialize()?;
+        call(connection, TOKENS, "RejectAccessToken", &(1_u64,)).await?;
+        let held: (String, u32, u64) = token(connection).await?.body().deserialize()?;
         if held.2 > 1 {
             return Ok(());
         }
@@ -125,31 +166,20 @@ async fn settle(daemon: &Process) -> Outcome<()> {
     Ok(())
 }
 
-fn memory(pid: u32, roots: usize) -> Outcome<()> {
+fn memory(pid: u32, when: &str, pss: f64, dirty: f64) -> Outcome<()> {
     let rollup = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let kib = |text: &str, key: &str| -> Outcome<f64> {
+    let megabytes = |text: &str, key: &str| -> Outcome<f64> {
         let line = text.lines().find(|line| line.starts_with(key));
         let number = line.and_then(|line| line.split_whitespace().nth(1));
-        Ok(number.ok_or("the kernel does not tell")?.parse()?)
+        let kib: f64 = number.ok_or("the kernel does not tell")?.parse()?;
+        Ok(kib * 1024.0 / 1e6)
     };
-    let [pss, anonymous, file] = ["Pss:", "Pss_Anon:", "Pss_File:"].map(|key| kib(&rollup, key));
-    let detail = format!(
-        "heap and stacks {:.2} MB, files {:.2} MB; {roots} roots were read",
-        anonymous? * 1024.0 / 1e6,
-        file? * 1024.0 / 1e6
-    );
-    let megabytes = |kib: f64| kib * 1024.0 / 1e6;
-    figure(
-        "PSS, paired, idle, after a refresh",
-        megabytes(pss?),
-        " MB",
-        5.0,
-        &detail,
-    );
-    let detail = format!("now {:.2} MB", megabytes(kib(&status, "VmRSS:")?));
-    let peak = megabytes(kib(&status, "VmHWM:")?);
-    figure("peak RSS until then", peak, " MB", 8.0, &detail);
+    let [measured, private] = ["Pss:", "Private_Dirty:"].map(|key| megabytes(&rollup, key));
+    let (now, peak) = (megabytes(&status, "VmRSS:")?, megabytes(&status, "VmHWM:")?);
+    let detail = format!("RSS {now:.2} MB, at most {peak:.2} MB so far");
+    figure(&format!("PSS, paired, {when}"), measured?, " MB", pss, &detail);
+    figure(&format!("private dirty memory, {when}"), private?, " MB", dirty, "");
     Ok(())
 }
 
@@ -225,7 +255,7 @@ fn until_ready(socket: &UnixDatagram) -> io::Result<()> {
 /// Waits until the bus has seen that the last daemon is gone, and its name is free.
 async fn absent(connection: &Connection) -> Outcome<()> {
     let end = Instant::now() + LIMIT;
-    while Method::Ping.call(connection).await.is_ok() {
+    while call(connection, "org.freedesktop.DBus.Peer", "Ping", &()).await.is_ok() {
         if Instant::now() > end {
             return Err("the name of a killed daemon does not come free".into());
         }

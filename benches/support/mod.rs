@@ -50,41 +50,14 @@ fn daemon() -> Outcome<PathBuf> {
 /// Nothing here takes that long, even on a busy machine.
 pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 
-const NAME: &str = "org.cameratocloud.Auth1";
-const OBJECT: &str = "/org/cameratocloud/Auth1";
+pub(crate) const NAME: &str = "org.cameratocloud.Auth1";
+pub(crate) const OBJECT: &str = "/org/cameratocloud/Auth1";
 
 /// For `main`, which prints it.
 pub(crate) type Outcome<T> = Result<T, Box<dyn Error>>;
 
-/// A call that is measured, or measured against.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Method {
-    /// `org.freedesktop.DBus.Peer.Ping`: what any call to this process over this bus costs at
-    /// least.
-    Ping,
-    /// `GetAccessToken(0)` while the token is fresh.
-    Token,
-}
-
-impl Method {
-    /// One call to the daemon, whatever the method over the same client code.
-    pub(crate) async fn call(self, connection: &Connection) -> zbus::Result<Message> {
-        match self {
-            Self::Ping => call(connection, "org.freedesktop.DBus.Peer", "Ping", &()).await,
-            Self::Token => tokens(connection, "GetAccessToken", &(0_u32,)).await,
-        }
-    }
-}
-
-/// A call to the interface for uploaders.
-pub(crate) async fn tokens<B>(connection: &Connection, method: &str, body: &B) -> zbus::Result<Message>
-where
-    B: serde::Serialize + zbus::DynamicType,
-{
-    call(connection, "org.cameratocloud.Auth1.Tokens", method, body).await
-}
-
-async fn call<B>(connection: &Connection, interface: &str, method: &str, body: &B) -> zbus::Result<Message>
+/// A call by a client that is not measured.
+pub(crate) async fn call<B>(connection: &Connection, interface: &str, method: &str, body: &B) -> zbus::Result<Message>
 where
     B: serde::Serialize + zbus::DynamicType,
 {
@@ -124,6 +97,7 @@ impl World {
         let server = Server::start(Options {
             // Pairing then takes a second, and is not measured.
             interval: Duration::from_secs(1),
+            token_length: 1024,
             ..Options::default()
         })?;
         let bus = if DbusDaemon::available() {
