@@ -279,7 +279,7 @@ impl Status {
         line
     }
 
-    fn explanation(&self) -> (&str, &'static str) {
+    pub(super) fn explanation(&self) -> (&str, &'static str) {
         let Some(reason) = Reason::from_word(&self.pairing_reason) else {
             return (&self.pairing_reason, "");
         };

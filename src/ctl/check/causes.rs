@@ -103,21 +103,33 @@ pub(super) fn of(check: &str) -> Option<&'static Cause> {
 
 /// The sentence about the first cause among what failed, with its id.
 pub(super) fn first(found: &[Finding]) -> Option<String> {
-    let cause = CAUSES.iter().find(|cause| has_failed(found, cause.check))?;
-    Some(format!("{} ({})", cause.sentence, cause.id))
+    let (cause, failure) = CAUSES
+        .iter()
+        .find_map(|cause| failed(found, cause.check).map(|failure| (cause, failure)))?;
+    let sentence = failure.sentence.as_deref().map_or(cause.sentence, brief);
+    Some(format!("{sentence} ({})", cause.id))
+}
+
+/// As much of a sentence as can be read out.
+fn brief(sentence: &str) -> &str {
+    const LONGEST: usize = 79;
+    if sentence.chars().count() <= LONGEST {
+        return sentence;
+    }
+    sentence.split([',', ';', ':']).next().unwrap_or(sentence)
 }
 
 /// This failure, unless a check that failed before explains it.
 pub(super) fn unless_explained(found: &[Finding], failure: Finding) -> Finding {
     let explained_by = of(failure.check).map_or(&[][..], |cause| cause.explained_by);
-    match explained_by.iter().find(|check| has_failed(found, check)) {
+    match explained_by.iter().find(|check| failed(found, check).is_some()) {
         Some(earlier) => Finding::new(Verdict::Skip, failure.check, format!("see {earlier}"), ""),
         None => failure,
     }
 }
 
-fn has_failed(found: &[Finding], check: &str) -> bool {
+fn failed<'a>(found: &'a [Finding], check: &str) -> Option<&'a Finding> {
     found
         .iter()
-        .any(|finding| finding.verdict == Verdict::Fail && finding.check == check)
+        .find(|finding| finding.verdict == Verdict::Fail && finding.check == check)
 }

@@ -48,6 +48,9 @@ struct Finding {
     verdict: Verdict,
     what: String,
     cure: String,
+    /// The fault in one sentence, where this finding knows it better than its cause.
+    #[serde(skip)]
+    sentence: Option<String>,
 }
 
 impl Finding {
@@ -70,6 +73,7 @@ impl Finding {
             verdict,
             what: what.into(),
             cure: cure.into(),
+            sentence: None,
         }
     }
 

@@ -11,6 +11,7 @@ use crate::ctl::access::{self, Caller};
 use crate::ctl::args::Command;
 use crate::ctl::connect::connect_to_look;
 use crate::ctl::exit::Exit;
+use crate::ctl::output::one_line;
 use crate::ctl::site::Site;
 use crate::ctl::status::Status;
 use crate::ctl::systemd::Unit;
@@ -179,7 +180,11 @@ fn answered(status: &Status) -> Finding {
     const CHECK: &str = "daemon";
     let (what, cure) = status.told();
     if status.attention_needed {
-        Finding::fail(CHECK, what, cure)
+        let reason = status.explanation().0;
+        Finding {
+            sentence: (!reason.is_empty()).then(|| one_line(reason)),
+            ..Finding::fail(CHECK, what, cure)
+        }
     } else {
         Finding::ok(CHECK, what)
     }

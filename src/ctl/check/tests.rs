@@ -5,6 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use c2c_auth_core::Reason;
+
 use super::*;
 use crate::config::MachineId;
 use crate::config::accounts::tests::Made;
@@ -12,6 +14,7 @@ use crate::ctl::args::{How, Provision};
 use crate::ctl::provision::host_key::tests::{SEALED, with_key_of};
 use crate::ctl::provision::seal::Key;
 use crate::ctl::provision::tests::store_for_tests;
+use crate::messages;
 
 struct World {
     _folder: tempfile::TempDir,
@@ -362,6 +365,25 @@ fn each_cause_has_a_short_sentence_and_the_id_that_is_documented() {
     assert_eq!(documented, known);
     for cause in causes::CAUSES {
         let first = causes::first(&[Finding::fail(cause.check, "bad", "")]).unwrap();
+        assert!("Fix first: ".len() + first.len() <= 100, "{first}");
+    }
+}
+
+#[test]
+fn what_the_daemon_asks_for_is_what_is_to_be_fixed_first() {
+    let asked = |sentence: &str| {
+        let failure = Finding {
+            sentence: Some(sentence.to_owned()),
+            ..Finding::fail("daemon", "Paired with Testbed; needs attention: and why", "")
+        };
+        causes::first(&[failure]).unwrap()
+    };
+    assert_eq!(
+        asked(messages::reason(Reason::ClientRejected).what),
+        "the server refuses this client: its id, its secret or what it asks for (C2C-E13)"
+    );
+    for reason in Reason::ALL {
+        let first = asked(messages::reason(*reason).what);
         assert!("Fix first: ".len() + first.len() <= 100, "{first}");
     }
 }

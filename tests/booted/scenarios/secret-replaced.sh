@@ -66,7 +66,7 @@ case $phase in
     code=0
     said=$(c2c-authctl check) || code=$?
     expect "exit code of check" "$code" 1
-    expect_like "what check says" "$said" 'FAIL .*client secret'
+    expect_like "what check says first" "$(tail -n 1 <<<"$said")" 'Fix first: .*its secret'
     has_newest 8
     replace
     soon is 2 generation
