@@ -48,3 +48,21 @@ fn who_has_no_role_is_told_a_group_and_nothing_of_rules() {
         assert!(!said.contains("role \"") && !said.contains("rule"), "{line}: {said}");
     }
 }
+
+#[test]
+fn a_bus_that_knows_this_process_by_another_uid_is_told_as_the_cause() {
+    if !rustix::process::geteuid().is_root() {
+        println!("left out: only root can map a uid as it likes");
+        return;
+    }
+    let world = Harness::c2c(DAEMON, quick());
+    let inside = |program: &str, arguments: &[&str]| {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-user=7", program]).args(arguments);
+        let done = command.env_clear().output().unwrap();
+        String::from_utf8(done.stderr).unwrap()
+    };
+    let cause = "user namespace, and its uid 7 is uid 0 to the bus";
+    let said = inside(TOOL, &["--bus", world.bus.address(), "status"]);
+    assert!(said.contains(cause), "{said}");
+}

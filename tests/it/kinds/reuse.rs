@@ -5,10 +5,11 @@
 
 use std::time::Duration;
 
-use c2c_testkit::harness::{Harness, LIMIT, side_by_side};
+use c2c_testkit::harness::{Harness, LIMIT, LOOK, side_by_side};
 use c2c_testkit::rig::Process;
 use c2c_testkit::standard::{Loss, Quirks, Standard};
 use c2c_testkit::user::User;
+use tokio::time::Instant;
 
 use super::browser::{REFRESH, pair};
 use crate::DAEMON;
@@ -50,16 +51,34 @@ async fn is_kept(world: &Harness<Standard>, user: &User, sends: usize) {
     world.no_request_was_strange();
 }
 
+/// The server's window runs in real time, and a machine that is too slow for it proves nothing: so
+/// a case is tried again where the token came after its window, and has failed if that goes on.
+async fn is_kept_in_time(window: u64, first: Loss, second: Option<Loss>) {
+    const TRIES: usize = 6;
+    for _ in 0..TRIES {
+        let (world, _daemon, user) = paired(Some(window), &format!("{window}s"), first).await;
+        if let Some(second) = second {
+            world.server.change(|quirks| quirks.loses.push(second));
+        }
+        let limit = Instant::now() + LIMIT;
+        while user.generation().await < 2 && world.server.used_again_too_late() == 0 && Instant::now() < limit {
+            tokio::time::sleep(LOOK).await;
+        }
+        if world.server.used_again_too_late() == 0 {
+            is_kept(&world, &user, if second.is_some() { 3 } else { 2 }).await;
+            return;
+        }
+    }
+    panic!("the token was sent again after its window, {TRIES} times in a row");
+}
+
 #[tokio::test]
 async fn a_lost_answer_costs_no_pairing_whatever_the_window() {
     let runs = std::env::var("C2C_RUNS").map_or(1, |runs| runs.parse().unwrap());
     for run in 0..runs {
         let all = [3, 5, 10, 30].into_iter().flat_map(|window| {
             [Loss::Before, Loss::Within].map(|loss| {
-                let case = async move {
-                    let (world, _daemon, user) = paired(Some(window), &format!("{window}s"), loss).await;
-                    is_kept(&world, &user, 2).await;
-                };
+                let case = is_kept_in_time(window, loss, None);
                 (format!("{window} s, {loss:?}, run {run}"), case)
             })
         });
@@ -69,21 +88,13 @@ async fn a_lost_answer_costs_no_pairing_whatever_the_window() {
 
 #[tokio::test]
 async fn an_answer_that_does_not_come_is_given_up_in_time() {
-    let all = [10, 30].map(|window| {
-        let case = async move {
-            let (world, _daemon, user) = paired(Some(window), &format!("{window}s"), Loss::Stall).await;
-            is_kept(&world, &user, 2).await;
-        };
-        (format!("{window} s"), case)
-    });
+    let all = [10, 30].map(|window| (format!("{window} s"), is_kept_in_time(window, Loss::Stall, None)));
     side_by_side(all).await;
 }
 
 #[tokio::test]
 async fn two_lost_answers_cost_no_pairing_either() {
-    let (world, _daemon, user) = paired(Some(10), "10s", Loss::Within).await;
-    world.server.change(|quirks| quirks.loses.push(Loss::Before));
-    is_kept(&world, &user, 3).await;
+    is_kept_in_time(10, Loss::Within, Some(Loss::Before)).await;
 }
 
 #[tokio::test]
