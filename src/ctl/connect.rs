@@ -19,6 +19,7 @@ use super::site::{Site, USER};
 use super::systemd::Unit;
 use crate::config::accounts::{Accounts as _, Native};
 use crate::messages::contract::{BusAddress, NAME, OBJECT};
+use crate::system::user_namespace::why_a_bus_refuses;
 
 /// The daemon answers within 20 s, and dbus-daemon says after 25 s that it could not start one.
 /// This is for a daemon that hangs, and for a bus that loses a call to one that is just leaving.
@@ -68,7 +69,10 @@ pub(super) async fn dial(bus: &BusAddress) -> Result<Connection, Failure> {
         BusAddress::Address(address) => Builder::address(address.as_str()),
     };
     match timeout(CONNECT_LIMIT, limited(builder).build()).await {
-        Ok(connected) => connected.map_err(|error| unreachable(format!("cannot be reached ({error})"))),
+        Ok(connected) => connected.map_err(|error| {
+            let refuses = why_a_bus_refuses();
+            unreachable(format!("cannot be reached ({error}){refuses}"))
+        }),
         Err(_) => Err(unreachable("does not answer".to_owned())),
     }
 }

@@ -12,6 +12,7 @@ use crate::config::ConfigError;
 use crate::config::secrets::SecretError;
 use crate::oauth::SettingsError;
 use crate::store::OpenError;
+use crate::system::user_namespace::why_a_bus_refuses;
 use crate::transport::TlsError;
 
 /// Exit codes of `sysexits.h`, as far as this daemon has a use for them. The unit does not restart
@@ -54,7 +55,7 @@ pub(crate) enum StartError {
     Store(#[from] OpenError),
     #[error(transparent)]
     Tls(#[from] TlsError),
-    #[error(transparent)]
+    #[error("{}", of_the_bus(.0))]
     Bus(#[from] BusError),
     #[error("cannot start a thread for the store: {0}; check TasksMax= of the unit")]
     StoreThread(io::Error),
@@ -67,6 +68,15 @@ pub(crate) enum StartError {
     Timers(io::Error),
     #[error("{}", BUS_LOST)]
     BusLost,
+}
+
+/// With what the bus cannot know of this process.
+fn of_the_bus(error: &BusError) -> String {
+    let hint = match error {
+        BusError::Unreachable { .. } => why_a_bus_refuses(),
+        _ => String::new(),
+    };
+    format!("{error}{hint}")
 }
 
 /// Told to the journal, and as the reason of the end.

@@ -15,3 +15,4 @@ pub(crate) mod notify;
 mod readiness;
 pub(crate) mod signals;
 pub(crate) mod timer;
+pub(crate) mod user_namespace;

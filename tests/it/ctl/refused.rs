@@ -60,7 +60,7 @@ fn a_bus_that_knows_this_process_by_another_uid_is_told_as_the_cause() {
         let mut command = Command::new("unshare");
         command.args(["--user", "--map-user=7", program]).args(arguments);
         let done = command.env_clear().output().unwrap();
-        String::from_utf8(done.stderr).unwrap()
+        String::from_utf8([done.stdout, done.stderr].concat()).unwrap()
     };
     let cause = "user namespace, and its uid 7 is uid 0 to the bus";
     let said = inside(TOOL, &["--bus", world.bus.address(), "status"]);
