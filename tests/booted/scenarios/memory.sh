@@ -31,4 +31,4 @@ as both perl -I/booted/guest -MBus -e '
     }' "$NAME" "$OBJECT"
 soon at_most 8000 holds
 expect "restarts" "$(unit NRestarts)" 0
-expect "its limit" "$(unit MemoryMax)" 134217728
+expect "its limit" "$(unit MemoryMax)" 536870912
