@@ -4,7 +4,7 @@
 
 use std::fs;
 
-/// What to add where a bus refuses to let us in: empty, unless our uid is another one outside.
+/// A clause for an error about a bus that refuses us: empty, unless our uid is another one outside.
 pub(crate) fn why_a_bus_refuses() -> String {
     let map = fs::read_to_string("/proc/self/uid_map").unwrap_or_default();
     let uid = rustix::process::geteuid().as_raw();

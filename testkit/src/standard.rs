@@ -320,12 +320,6 @@ impl Standard {
         self.state.read(|state| state.log.clone())
     }
 
-    /// How often a used refresh token came again after its window, or where there is none.
-    #[must_use]
-    pub fn used_again_too_late(&self) -> usize {
-        self.state.read(|state| state.used_again_too_late)
-    }
-
     /// The refused requests of [`Self::log`].
     #[must_use]
     pub fn refused(&self) -> Vec<String> {

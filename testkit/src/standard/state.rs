@@ -31,8 +31,6 @@ pub(super) struct State {
     pub(super) secrets: Vec<(Secret, String)>,
     pub(super) log: Vec<String>,
     pub(super) violations: Vec<String>,
-    /// How often a used refresh token came again after the window, or where there is none.
-    pub(super) used_again_too_late: usize,
 }
 
 /// The secrets that nobody but the client and the server may know.
@@ -283,7 +281,6 @@ impl State {
             // Whoever holds a used token may have stolen it, so its grant ends as well.
             if let Some((grant, _)) = self.retired.remove(token) {
                 self.live.retain(|_, of| *of != grant);
-                self.used_again_too_late += 1;
             }
             let (status, word) = self.quirks.dialect.dead(&self.quirks.rules);
             return (
