@@ -127,12 +127,13 @@ impl Retry {
         *self = Self::default();
     }
 
-    /// The failures are forgotten; a time that the server asked for is not.
+    /// The failures are forgotten; the floor, and a time that the server asked for, are not.
     pub(super) fn forget_failures(&mut self, now: BootTime) {
-        self.last.take_if(|failure| failure.not_before <= now);
+        let earliest = |failure: &Failure| failure.at.after(FLOOR).max(failure.not_before);
+        self.last.take_if(|failure| earliest(failure) <= now);
         if let Some(failure) = &mut self.last {
             failure.delay = FLOOR;
-            failure.next = failure.not_before;
+            failure.next = earliest(failure);
         }
     }
 

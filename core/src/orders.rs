@@ -13,18 +13,11 @@ pub(super) struct Orders {
     unpair: bool,
     /// `StartPairing` while a tombstone is being written, or is to be. Its end tells whether this
     /// device is paired, and what is to be revoked before a code is asked for.
-    start: Option<Start>,
+    start: Option<PairingOptions>,
     /// `StartPairing` while the trial write is out.
-    trial: Option<(OpId, Start)>,
+    trial: Option<(OpId, PairingOptions)>,
     /// The last trial failed.
     refused: bool,
-}
-
-/// A `StartPairing` that was admitted.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Start {
-    pub(super) caller: u32,
-    pub(super) options: PairingOptions,
 }
 
 impl Orders {
@@ -32,8 +25,8 @@ impl Orders {
         self.unpair = true;
     }
 
-    pub(super) fn start(&mut self, start: Start) {
-        self.start = Some(start);
+    pub(super) fn start(&mut self, options: PairingOptions) {
+        self.start = Some(options);
     }
 
     pub(super) const fn unpairs(&self) -> bool {
@@ -50,8 +43,8 @@ impl Orders {
     }
 
     /// A flow begins when this write has gone well.
-    pub(super) fn try_out(&mut self, trial: OpId, start: Start) {
-        self.trial = Some((trial, start));
+    pub(super) fn try_out(&mut self, trial: OpId, options: PairingOptions) {
+        self.trial = Some((trial, options));
     }
 
     /// True if the last `StartPairing` failed for want of a disk.
@@ -77,12 +70,14 @@ impl Core {
     pub(super) fn carry_out_order(&mut self, cx: &mut Context<'_>) {
         if std::mem::take(&mut self.orders.unpair) {
             self.begin_unpairing(cx);
-        } else if let Some(start) = self.orders.start.take() {
-            if self.credential.is_paired() && !start.options.replace {
+        } else if let Some(options) = self.orders.start.take() {
+            if self.credential.is_paired() && !options.replace {
+                // The `Unpair` that it waited for failed.
+                self.pairing.start_refused();
                 let paired = Err(CallError::AlreadyPaired);
                 self.calls.answer(cx, CallKind::PairingCode, paired);
             } else {
-                self.begin_flow(cx, start);
+                self.begin_flow(cx, options);
             }
         }
     }
@@ -90,15 +85,16 @@ impl Core {
     /// The trial write was answered. Nothing is asked of the server for a pairing that could not be
     /// stored.
     pub(super) fn tried_out(&mut self, cx: &mut Context<'_>, op: OpId, ok: bool) {
-        let Some((_, start)) = self.orders.trial.take_if(|(trial, _)| *trial == op) else {
+        let Some((_, options)) = self.orders.trial.take_if(|(trial, _)| *trial == op) else {
             return;
         };
         self.orders.refused = false;
         let is_running = self.pairing.is_running(cx.at());
         let refused = if !ok {
             self.orders.refused = true;
+            self.pairing.start_refused();
             Some(CallError::StorageFailed)
-        } else if self.credential.is_paired() && !start.options.replace {
+        } else if self.credential.is_paired() && !options.replace {
             // An approval of the flow before came meanwhile.
             Some(CallError::AlreadyPaired)
         } else {
@@ -108,7 +104,7 @@ impl Core {
             Some(error) => self.calls.answer(cx, CallKind::PairingCode, Err(error)),
             // The approval of the flow before is being written.
             None if is_running => {}
-            None if self.may_start() => self.enter_flow(cx, &start),
+            None if self.may_start() => self.enter_flow(cx, options),
             // The calls are told when all is written.
             None => {}
         }

@@ -9,7 +9,7 @@
 
 use std::time::Duration;
 
-use super::backoff::{Change, Retry};
+use super::backoff::{Change, FLOOR, Retry};
 use super::credential::Credential;
 use crate::{
     BootTime, Context, Core, Fault, GrantId, LogEvent, MAX_REVOCATIONS, Now, OpId, PendingRevocation, RefreshAnswer,
@@ -46,10 +46,12 @@ impl Entry {
 }
 
 impl Revocations {
-    /// Somebody wants to pair: whether a revocation goes first, at once.
-    pub(super) fn retry_now(&mut self) -> bool {
-        self.retry.reset();
-        self.sent.is_some() || self.entries.iter().any(|entry| entry.waits_for.is_none())
+    /// Somebody wants to pair: whether a revocation goes first. A person waits for the floor, and
+    /// not for what the server asked for.
+    pub(super) fn go_first(&mut self, now: BootTime) -> bool {
+        self.retry.forget_failures(now);
+        let soon = self.retry.next() <= now.after(FLOOR);
+        self.sent.is_some() || soon && self.entries.iter().any(|entry| entry.waits_for.is_none())
     }
 
     /// True if a refresh of a given-up pairing is still out.
@@ -161,11 +163,6 @@ impl Core {
             return;
         }
         self.store(cx, Store::Revocations(list));
-    }
-
-    /// True if an entry is out, or is about to be sent.
-    pub(super) fn revocation_goes_first(&self, now: BootTime) -> bool {
-        self.revocations.sent.is_some() || self.revocation_starts().is_some_and(|(_, at)| at <= now)
     }
 
     /// Which entry may be sent, and when.

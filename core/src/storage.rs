@@ -120,6 +120,10 @@ impl Storage {
         self.newest_write_of(What::Record(Pending::Nothing))
     }
 
+    pub(super) fn newest_trial(&self) -> Option<OpId> {
+        self.newest_write_of(What::Trial)
+    }
+
     fn newest_write_of(&self, what: What) -> Option<OpId> {
         let mut newest = self.unanswered.iter().rev();
         newest.find(|write| write.what.same_file(what)).map(|write| write.op)
@@ -181,7 +185,7 @@ impl Storage {
 
     /// Nothing is to be written again that would tell whether the disk works by now.
     fn is_trial_due(&self) -> bool {
-        self.trial.failing && !self.behind() && !self.unanswered.iter().any(|write| write.what == What::Trial)
+        self.trial.failing && !self.behind() && self.newest_trial().is_none()
     }
 
     const fn any_fails(&self) -> bool {
@@ -389,8 +393,7 @@ impl Core {
         op
     }
 
-    /// The start found a state directory that takes no write. This is told now, and not when a
-    /// token is to be refreshed.
+    /// The start found a state directory that takes no write. This is told at once.
     pub(super) fn found_unwritable(&mut self, cx: &mut Context<'_>) {
         self.storage.trial.failing = true;
         self.disk_answered(cx, What::Trial, false, false);

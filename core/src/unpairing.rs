@@ -175,7 +175,7 @@ impl Core {
                 _,
             ) => {}
         }
-        self.revoke_before_code();
+        self.revoke_before_code(cx.at());
         true
     }
 }

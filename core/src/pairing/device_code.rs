@@ -5,10 +5,9 @@ use std::time::Duration;
 use super::flow::{Flow, Refused, Step};
 use super::late_poll::LatePoll;
 use super::showing::{AwaitingUser, Which};
-use crate::orders::Start;
 use crate::{
     BootTime, CallError, Code, CodeAnswer, CodeGrant, Context, Core, Effect, ErrorWord, Fault, FaultKind, FlowRecord,
-    LogEvent, OAuthErrorCode, OpId, Reason, Store,
+    LogEvent, OAuthErrorCode, OpId, PairingOptions, Reason, Store,
 };
 
 /// Longest wait between code requests: a person stands before the screen.
@@ -213,7 +212,7 @@ impl Core {
     /// A flow that only waits for the answer to its last poll goes on as the one that is asked for
     /// now. So a person waits for nobody's answer, and who approved the code before is heard as
     /// with any code that is replaced.
-    pub(super) fn start_over(&mut self, cx: &mut Context<'_>, start: &Start, give_up: BootTime) {
+    pub(super) fn start_over(&mut self, cx: &mut Context<'_>, options: PairingOptions, give_up: BootTime) {
         let Some(flow) = &mut self.pairing.flow else { return };
         if let Step::AwaitingUser(showing) = &mut flow.step {
             // The flow's end was the code's; a longer flow does not make it live again. Its last
@@ -223,9 +222,8 @@ impl Core {
             }
             showing.code.ends = showing.ends(flow.give_up);
         }
-        flow.renew = start.options.renew;
-        flow.replace = start.options.replace;
-        flow.uncounted = Some(start.caller);
+        flow.renew = options.renew;
+        flow.replace = options.replace;
         flow.started = cx.at();
         flow.give_up = give_up;
         flow.retry.forget_failures(cx.at());

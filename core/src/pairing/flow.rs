@@ -13,8 +13,6 @@ pub(super) struct Flow {
     pub(super) replace: bool,
     /// When it was last asked for: a start during the wait for the last answer takes the flow over.
     pub(super) started: BootTime,
-    /// The caller that asked for it, until the first request for a code: that one counts.
-    pub(super) uncounted: Option<u32>,
     pub(super) give_up: BootTime,
     pub(super) step: Step,
     /// The code that was on show before, while its last poll is due or out.
@@ -85,7 +83,6 @@ impl Flow {
             renew,
             replace,
             started: BootTime::default(),
-            uncounted: None,
             give_up,
             step,
             ended: None,

@@ -23,7 +23,6 @@ use showing::AwaitingUser;
 
 use crate::backoff::Change;
 use crate::calls::{CALL_LIMIT, CallKind, Judgement, PendingCall, Wants};
-use crate::orders::Start;
 use crate::{
     BootTime, CallError, CallId, Context, Core, Effect, FlowRecord, GrantKind, LogEvent, PairingOptions, PairingRecord,
     Reason, Reply, Request, Store, TokenPair,
@@ -71,6 +70,11 @@ impl Flows {
         matches!(step, Some(Step::Waiting { .. }))
     }
 
+    /// The disk refused the start that stands: nothing was asked of the server.
+    pub(super) fn start_refused(&mut self) {
+        self.rate_limit.give_back();
+    }
+
     /// True if the flow waits for a revocation that goes first.
     pub(super) fn waits_for_revocation(&self) -> bool {
         self.flow.as_ref().is_some_and(|flow| flow.step == Step::Revoking)
@@ -105,42 +109,38 @@ impl Core {
                 cx.reply(call, Err(error));
                 return;
             }
-            let start = Start { caller, options };
             if waits {
-                self.orders.start(start);
+                self.orders.start(options);
             } else {
-                self.begin_flow(cx, start);
+                self.begin_flow(cx, options);
             }
         }
         self.calls.push(call, now.after(limit), Wants::PairingCode);
     }
 
     /// Begins a flow by a trial of the disk.
-    pub(super) fn begin_flow(&mut self, cx: &mut Context<'_>, start: Start) {
-        if self.pairing.flow.is_none() && !self.setup.policy().separate_grants {
-            // What is to be revoked goes before the code, at once.
-            self.revocations.retry_now();
-        }
-        let trial = self.store(cx, Store::Trial);
-        self.orders.try_out(trial, start);
+    pub(super) fn begin_flow(&mut self, cx: &mut Context<'_>, options: PairingOptions) {
+        // One of a start that was cancelled tells the same.
+        let out = self.storage.newest_trial();
+        let trial = out.unwrap_or_else(|| self.store(cx, Store::Trial));
+        self.orders.try_out(trial, options);
     }
 
     /// The disk takes a pairing: a code is asked for. A flow that only waits for the answer to its
     /// last poll goes on as this one.
-    pub(super) fn enter_flow(&mut self, cx: &mut Context<'_>, start: &Start) {
+    pub(super) fn enter_flow(&mut self, cx: &mut Context<'_>, options: PairingOptions) {
         let now = cx.at();
-        let options = &start.options;
         let give_up_after = options
             .give_up_after
             .unwrap_or(self.setup.policy().give_up_after)
             .clamp(GIVE_UP.0, GIVE_UP.1);
         let give_up = now.after(give_up_after);
         if self.pairing.flow.is_some() {
-            self.start_over(cx, start, give_up);
+            self.start_over(cx, options, give_up);
             return;
         }
         let id = self.ids.next_flow();
-        let revoking = !self.setup.policy().separate_grants && self.revocation_goes_first(now);
+        let revoking = !self.setup.policy().separate_grants && self.revocations.go_first(now);
         let step = if revoking {
             Step::Revoking
         } else {
@@ -149,7 +149,6 @@ impl Core {
         let (renew, replace) = (options.renew, options.replace);
         self.pairing.flow = Some(Flow {
             started: now,
-            uncounted: Some(start.caller),
             ..Flow::new(id, renew, replace, give_up, step)
         });
     }
@@ -297,9 +296,6 @@ impl Core {
         };
         let op = self.request(cx, request);
         if let Some(flow) = &mut self.pairing.flow {
-            if let Some(caller) = flow.uncounted.take() {
-                self.pairing.rate_limit.count(caller, cx.at());
-            }
             flow.step = Step::RequestingCode { op, since: cx.at() };
             flow.asked = Some(cx.at());
         }
@@ -317,14 +313,14 @@ impl Core {
 
     /// A revocation that had to wait for its refresh is ready: it goes before a code that has not
     /// been asked for yet.
-    pub(super) fn revoke_before_code(&mut self) {
+    pub(super) fn revoke_before_code(&mut self, now: BootTime) {
         if !self.setup.policy().separate_grants
             && let Some(flow) = &mut self.pairing.flow
             && matches!(flow.step, Step::Waiting { .. })
             // A poll of this flow may yet bring what a revocation would take along.
             && flow.ended.is_none()
             && !self.pairing.late_polls.iter().any(|late| late.flow == flow.id)
-            && self.revocations.retry_now()
+            && self.revocations.go_first(now)
         {
             flow.step = Step::Revoking;
         }

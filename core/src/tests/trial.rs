@@ -117,9 +117,9 @@ fn a_cancel_during_the_trial_ends_the_start() {
     }
 }
 
-/// The limit counts requests to the server, and nothing was asked of it.
+/// The person presses again, and nothing was asked of the server.
 #[test]
-fn a_start_that_asks_nothing_of_the_server_does_not_count_for_the_limit() {
+fn a_start_that_the_disk_refuses_does_not_count_for_the_limit() {
     // The disk does not take the trial.
     let mut fixture = Fixture::unpaired();
     fixture.disk_works = false;
@@ -128,23 +128,6 @@ fn a_start_that_asks_nothing_of_the_server_does_not_count_for_the_limit() {
         assert_eq!(fixture.error(call), CallError::StorageFailed);
     }
     fixture.disk_works = true;
-    expect_admitted(&mut fixture);
-    // It is cancelled during the trial.
-    let mut fixture = Fixture::unpaired();
-    fixture.hold_stores = true;
-    fixture.start_pairing(false);
-    fixture.call(Command::CancelPairing);
-    fixture.hold_stores = false;
-    fixture.finish_store();
-    expect_admitted(&mut fixture);
-    // It is cancelled while a revocation goes first.
-    let mut fixture = Fixture::paired();
-    fixture.advance(secs(60));
-    fixture.call(Command::Unpair);
-    fixture.start_pairing(false);
-    assert!(fixture.out(is_revoke) && !fixture.out(is_code));
-    fixture.call(Command::CancelPairing);
-    fixture.answer(is_revoke, Answer::Revoke(RevokeAnswer::Done));
     expect_admitted(&mut fixture);
     // It waits for an `Unpair` that fails.
     let mut fixture = Fixture::paired();
@@ -166,15 +149,125 @@ fn a_start_that_asks_nothing_of_the_server_does_not_count_for_the_limit() {
 #[track_caller]
 fn expect_admitted(fixture: &mut Fixture) {
     let call = fixture.start_pairing(false);
-    assert!(
-        fixture.reply(call).is_none() && fixture.out(is_code),
-        "{:?}",
-        fixture.reply(call)
-    );
-    // The one whose code is asked for counts.
+    let reply = fixture.reply(call);
+    assert!(reply.is_none() && fixture.out(is_code), "{reply:?}");
+    // One that is cancelled counts.
     fixture.call(Command::CancelPairing);
     let again = fixture.start_pairing(false);
     assert_eq!(fixture.error(again), CallError::TooOften { wait: secs(5) });
+}
+
+/// Each caller is held to its pace, and all of them together to one trial.
+#[test]
+fn starts_that_are_cancelled_during_the_trial_count_and_queue_one_trial() {
+    for disk_works in [false, true] {
+        let mut fixture = Fixture::unpaired();
+        fixture.hold_stores = true;
+        for caller in 0..64 {
+            let call = start_as(&mut fixture, caller / 4);
+            let expected = if caller % 4 == 0 {
+                CallError::NoPairing
+            } else {
+                CallError::TooOften { wait: secs(5) }
+            };
+            fixture.call(Command::CancelPairing);
+            assert_eq!(fixture.error(call), expected);
+        }
+        let start = start_as(&mut fixture, 64);
+        fixture.disk_works = disk_works;
+        fixture.finish_store();
+        fixture.hold_stores = false;
+        assert!(fixture.trials == 1 && !fixture.stores_pending());
+        if disk_works {
+            assert!(fixture.reply(start).is_none() && fixture.out(is_code));
+        } else {
+            // The cancelled ones stay counted, and this one does not.
+            assert_eq!(fixture.error(start), CallError::StorageFailed);
+            fixture.disk_works = true;
+            let cancelled = start_as(&mut fixture, 15);
+            assert_eq!(fixture.error(cancelled), CallError::TooOften { wait: secs(5) });
+            let again = start_as(&mut fixture, 64);
+            assert!(fixture.reply(again).is_none() && fixture.out(is_code));
+        }
+    }
+}
+
+fn start_as(fixture: &mut Fixture, caller: u32) -> CallId {
+    let options = PairingOptions {
+        renew: true,
+        replace: false,
+        give_up_after: None,
+        timeout: None,
+    };
+    fixture.call(Command::StartPairing { caller, options })
+}
+
+/// The server asked to be left alone.
+fn busy() -> Answer {
+    let fault = Fault {
+        kind: FaultKind::RateLimited,
+        retry_after: Some(secs(300)),
+    };
+    Answer::Revoke(RevokeAnswer::Failed(fault))
+}
+
+#[test]
+fn a_start_sends_no_revocation_before_the_disk_took_its_trial() {
+    for retry_after in [false, true] {
+        let mut fixture = Fixture::paired();
+        fixture.advance(secs(60));
+        fixture.call(Command::Unpair);
+        let failed = if retry_after {
+            busy()
+        } else {
+            Answer::Revoke(RevokeAnswer::Failed(fault(FaultKind::Refused)))
+        };
+        fixture.answer(is_revoke, failed);
+        fixture.disk_works = false;
+        for _ in 0..64 {
+            let call = fixture.start_pairing(false);
+            assert_eq!(fixture.error(call), CallError::StorageFailed);
+            assert!(!fixture.out(is_revoke));
+        }
+    }
+}
+
+/// Neither past the server's wish, nor closer than 5 s, whoever presses.
+#[test]
+fn starts_keep_the_pace_of_the_revocation_that_goes_first() {
+    let failed = || Answer::Revoke(RevokeAnswer::Failed(fault(FaultKind::Refused)));
+    let mut fixture = Fixture::paired();
+    fixture.advance(secs(60));
+    fixture.call(Command::Unpair);
+    fixture.answer(is_revoke, failed());
+    for caller in 0..4 {
+        fixture.advance(secs(1));
+        start_as(&mut fixture, caller);
+        assert!(
+            !fixture.out(is_revoke) && !fixture.out(is_code),
+            "it waits for the revocation"
+        );
+        fixture.call(Command::CancelPairing);
+    }
+    let start = start_as(&mut fixture, 5);
+    fixture.advance(secs(1));
+    assert!(fixture.out(is_revoke) && !fixture.out(is_code));
+    fixture.answer(is_revoke, busy());
+    assert!(fixture.out(is_code) && fixture.reply(start).is_none());
+    fixture.call(Command::CancelPairing);
+    for caller in 6..16 {
+        start_as(&mut fixture, caller);
+        assert!(
+            fixture.out(is_code) && !fixture.out(is_revoke),
+            "nobody waits for 300 s"
+        );
+        fixture.call(Command::CancelPairing);
+        fixture.advance(secs(29));
+        assert!(!fixture.out(is_revoke));
+    }
+    fixture.advance(secs(10));
+    start_as(&mut fixture, 16);
+    assert!(fixture.out(is_revoke) && !fixture.out(is_code));
 }
 
 /// A disk that hangs does not hang the caller, and the order stands.

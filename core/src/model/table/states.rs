@@ -334,7 +334,7 @@ fn later_states() -> Vec<(&'static str, &'static Scenario, Vec<Step>)> {
         (
             "revoking before the code",
             of("paired"),
-            [&revoked[..], &[Step::Ask(START), DONE]].concat(),
+            [&revoked[..], &[Step::Ask(START), DONE, Step::Advance]].concat(),
         ),
         (
             "with heartbeats, one flies",

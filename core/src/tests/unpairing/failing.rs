@@ -199,6 +199,7 @@ fn a_list_of_before_stays_until_the_new_pairing_is_on_disk() {
     let offline = || Answer::Revoke(RevokeAnswer::Failed(fault(FaultKind::Offline)));
     fixture.answer(is_revoke, offline());
     fixture.start_pairing(false);
+    fixture.advance(secs(5));
     fixture.answer(is_revoke, offline());
     fixture.show_code();
     fixture.advance(secs(5));
