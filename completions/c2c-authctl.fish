@@ -40,7 +40,7 @@ complete --command c2c-authctl --condition "__fish_seen_subcommand_from check" -
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from check" --long-option paired --description "fail unless the device is paired"
 
 complete --command c2c-authctl --condition "not __fish_seen_subcommand_from $verbs" --arguments provision --description "store the client secret, read from a pipe or terminal, and create the state key"
-complete --command c2c-authctl --condition "__fish_seen_subcommand_from provision" --long-option with-key --exclusive --arguments 'auto host tpm2 host+tpm2' --description "seal with the TPM, the host's key, or both (default: auto)"
+complete --command c2c-authctl --condition "__fish_seen_subcommand_from provision" --long-option with-key --exclusive --arguments 'auto host tpm2 host+tpm2' --description "seal with the TPM, the host's key, or both (default: as it is, else auto)"
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from provision" --long-option files --exclusive --arguments '(__fish_complete_directories)' --description "store as files in DIR, for systems without credentials"
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from provision" --long-option client-id --exclusive --description "set the client id as well"
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from provision" --long-option replace --description "replace a secret or client id that differs or cannot be read"

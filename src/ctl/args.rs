@@ -65,19 +65,16 @@ pub(super) struct Provision {
     pub(super) json: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum How {
+    /// As what is there; as credentials where nothing is.
+    #[default]
+    Kept,
     /// As credentials. `None` takes the best key there is.
     Sealed(Option<Key>),
     Files(PathBuf),
     /// As credentials, those that are there, under another key.
     Resealed(Key),
-}
-
-impl Default for How {
-    fn default() -> Self {
-        Self::Sealed(None)
-    }
 }
 
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
@@ -285,7 +282,8 @@ fn provision(given: &Given) -> Result<Provision, lexopt::Error> {
         Some(_) => Some(given.key("with-key")?),
     };
     let how = match (sealed, given.path("files"), given.key("upgrade-key")?) {
-        (key, None, None) => How::Sealed(key.flatten()),
+        (None, None, None) => How::Kept,
+        (Some(key), None, None) => How::Sealed(key),
         (None, Some(directory), None) if directory.is_absolute() => How::Files(directory),
         (None, Some(_), None) => return Err("--files takes an absolute path, which the configuration will name".into()),
         (None, None, Some(key)) => How::Resealed(key),

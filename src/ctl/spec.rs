@@ -146,7 +146,7 @@ pub(super) const VERBS: &[Verb] = &[
                 "with-key",
                 "KEY",
                 Choice::Words(KEYS),
-                "seal with the TPM, the host's key, or both (default: auto)",
+                "seal with the TPM, the host's key, or both (default: as it is, else auto)",
             ),
             with(
                 "files",

@@ -46,7 +46,7 @@ fn every_command_and_option_arrives() {
             ..args::Provision::default()
         })
     };
-    assert_eq!(command("provision"), provision(How::Sealed(None)));
+    assert_eq!(command("provision"), provision(How::Kept));
     assert_eq!(command("provision --with-key auto"), provision(How::Sealed(None)));
     assert_eq!(
         command("provision --with-key host+tpm2"),
@@ -63,7 +63,7 @@ fn every_command_and_option_arrives() {
     assert_eq!(
         command("provision --client-id SN-1 --replace --no-restart --json"),
         Command::Provision(args::Provision {
-            how: How::Sealed(None),
+            how: How::Kept,
             client_id: Some("SN-1".to_owned()),
             replace: true,
             no_restart: true,

@@ -115,7 +115,7 @@ pub(super) fn carry_out(
 /// The content of the secret's file. A sealed one was opened again.
 fn content(site: &Site, target: &Target, which: Which, plain: &Plain) -> Result<Plain, Failure> {
     let key = match &target.kind {
-        Kind::Files => return Ok(plain.clone()),
+        Kind::Files | Kind::Here(_) => return Ok(plain.clone()),
         Kind::Sealed { key: Ok(key), .. } => *key,
         Kind::Sealed { key: Err(error), .. } => return Err(Failure::failed(error)),
     };
@@ -143,7 +143,7 @@ fn stage(site: &Site, target: &Target, which: Which, content: &Plain) -> Result<
             site.disk.make_directory(above, Access::of(0o700)).map_err(at(above))?;
             None
         }
-        Kind::Files => {
+        Kind::Files | Kind::Here(_) => {
             // Root owns the directory, so that the daemon cannot put another file there. The daemon
             // may pass.
             let group = site.service.map(|(_, gid)| (site.root_uid, gid));
@@ -202,7 +202,7 @@ fn link_spare(site: &Site, moves: &[Move]) -> Result<(), Failure> {
 fn in_force(site: &Site, target: &Target, moves: &[Move]) -> Result<(), Failure> {
     let config = site.config()?;
     for which in written(moves) {
-        let ours = target.directory.join(which.name());
+        let ours = target.file(which);
         let named = which.configured(&config);
         if named != Some(ours.as_path()) {
             return Err(Failure::failed(format!(

@@ -112,6 +112,14 @@ impl DropIn {
         })
     }
 
+    /// The file that it names for this secret.
+    pub(super) fn names(&self, which: Which) -> Option<&Path> {
+        match which {
+            Which::ClientSecret => self.client_secret.as_deref(),
+            Which::StateKey => self.state_key.as_deref(),
+        }
+    }
+
     /// Every file in clear that it speaks of.
     pub(in crate::ctl) fn clear_files(&self) -> BTreeSet<PathBuf> {
         let named = [&self.client_secret, &self.state_key];

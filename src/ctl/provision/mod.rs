@@ -20,12 +20,12 @@ use super::site::{Site, USER};
 use crate::config::secrets::shared_file_system;
 use crate::config::{Config, MachineId};
 use crate::store::records_exist;
-use crate::system::mounts::Ground;
 use apply::{Names, carry_out};
 use drop_in::DropIn;
-use location::{Kept, Plain, Which, find};
+use location::{Found, Plain, Which, find};
 use plan::{plan_client_id, plan_client_secret, plan_resealed, plan_state_key, refuse_early};
-use seal::{Creds, CredsError, Key};
+use seal::{CredsError, Key};
+use target::{Kind, Target, Targets};
 
 mod apply;
 mod ask;
@@ -35,9 +35,11 @@ pub(super) mod drop_in;
 mod finish;
 mod folder;
 pub(super) mod host_key;
+mod keep;
 pub(super) mod location;
 mod plan;
 pub(super) mod seal;
+mod target;
 pub(super) mod tpm_drop_in;
 
 pub(super) use finish::provision;
@@ -87,6 +89,16 @@ struct Move {
     plain: Option<Plain>,
 }
 
+impl Move {
+    const fn unchanged(which: Which) -> Self {
+        Self {
+            which,
+            done: Done::Unchanged,
+            plain: None,
+        }
+    }
+}
+
 impl From<CredsError> for Failure {
     fn from(error: CredsError) -> Self {
         Self::new(Exit::Failed, error.to_string())
@@ -101,29 +113,27 @@ fn at(path: &Path) -> impl Fn(io::Error) -> Failure {
 /// was looked at that can be looked at without the secret.
 fn store(site: &Site, wanted: &Provision, ask: impl FnOnce() -> Result<Plain, Failure>) -> Result<Report, Failure> {
     let config = site.config()?;
-    match &wanted.how {
+    let former = DropIn::load(site)?;
+    let (targets, there) = match &wanted.how {
+        How::Kept => {
+            let there = There::look(site, &config)?;
+            (keep::targets(site, &config, &former, &there)?, there)
+        }
         How::Sealed(key) => {
-            let target = Target::sealed(site, *key)?;
-            put_all(site, &config, wanted, &target, ask)
+            let target = Target::sealed(site, *key, key.is_some())?;
+            (Targets::both(target), There::look(site, &config)?)
         }
         How::Files(directory) => {
-            if site.service.is_none() {
-                return Err(Failure::failed(format!(
-                    "there is no user {USER} to own the files; run: systemd-sysusers"
-                )));
-            }
-            let warning = folder::admit(site, &config, directory)?;
             let target = Target {
+                warning: admit_files(site, &config, directory)?,
                 kind: Kind::Files,
                 directory: directory.components().collect(),
-                warning,
             };
-            put_all(site, &config, wanted, &target, ask)
+            (Targets::both(target), There::look(site, &config)?)
         }
         How::Resealed(key) => {
-            let target = Target::sealed(site, Some(*key))?;
+            let target = Target::sealed(site, Some(*key), true)?;
             let moves = plan_resealed(site, &config, &target, *key)?;
-            let former = DropIn::load(site)?;
             let names = Names {
                 drop_in: former.clone(),
                 former,
@@ -131,87 +141,40 @@ fn store(site: &Site, wanted: &Provision, ask: impl FnOnce() -> Result<Plain, Fa
             };
             carry_out(site, &target, &moves, &names, &[])?;
             let changed = moves.iter().any(|step| step.done.changes());
-            report(site, &target, &moves, Done::None, changed, wanted)
+            return report(site, &Targets::both(target), &moves, Done::None, changed, wanted);
         }
+    };
+    put_all(site, &config, wanted, former, targets, there, ask)
+}
+
+/// A warning about a directory that may hold files.
+fn admit_files(site: &Site, config: &Config, directory: &Path) -> Result<Option<String>, Failure> {
+    if site.service.is_none() {
+        return Err(Failure::failed(format!(
+            "there is no user {USER} to own the files; run: systemd-sysusers"
+        )));
     }
+    folder::admit(site, config, directory)
 }
 
-struct Target {
-    kind: Kind,
-    directory: PathBuf,
-    warning: Option<String>,
+/// The secrets as they were found.
+struct There {
+    /// False: this provider needs no client secret, and none was looked for.
+    needs_secret: bool,
+    client_secret: Option<Found>,
+    state_key: Option<Found>,
 }
 
-enum Kind {
-    Files,
-    Sealed {
-        /// The key to seal with. An error here matters only if something has to be sealed.
-        key: Result<Key, CredsError>,
-        /// Because somebody said so: then a secret sealed with another key moves too.
-        explicit: bool,
-    },
-}
-
-impl Target {
-    fn sealed(site: &Site, key: Option<Key>) -> Result<Self, Failure> {
-        let home = destination::store(site)?;
-        if key.is_some_and(Key::needs_host) {
-            Creds(site).usable_host_key().map_err(refused)?;
-        }
-        let explicit = key.is_some();
-        // Nobody is refused who asked for it: an image may bring its host key back at each boot.
-        let forgets = key.is_some_and(Key::needs_host) && !Creds(site).host_key_lasts();
-        let key = key.map_or_else(|| Creds(site).best_key(), Ok);
-        // It is the id of the image or one of this boot: nobody can tell.
-        let id = Path::new("/etc/machine-id");
-        let id_may_go = key.as_ref().is_ok_and(|key| key.needs_host()) && site.ground(id) == Ground::Volatile;
-        let warning = match home.warning {
-            Some(warning) => Some(warning),
-            None if forgets => Some(format!(
-                "{}, without which nothing can be opened; unless the image brings the key back, use --with-key tpm2 or --files DIR",
-                destination::gone(&site.machine_path(&site.host_key()))
-            )),
-            None if id_may_go => Some(format!(
-                "{}, and the host key dies with it; unless the image brings the same id at each boot, use --with-key tpm2 or \
-                 --files DIR",
-                destination::gone(id)
-            )),
-            None => None,
-        };
+impl There {
+    fn look(site: &Site, config: &Config) -> io::Result<Self> {
+        let look = |which| find(site, Some(config), which);
+        let needs_secret = config.provider.needs_client_secret();
+        let client_secret = needs_secret.then(|| look(Which::ClientSecret)).transpose()?;
         Ok(Self {
-            kind: Kind::Sealed { key, explicit },
-            directory: home.directory,
-            warning,
+            needs_secret,
+            client_secret: client_secret.flatten(),
+            state_key: look(Which::StateKey)?,
         })
-    }
-
-    const fn is_sealed(&self) -> bool {
-        matches!(self.kind, Kind::Sealed { .. })
-    }
-
-    fn path(&self, site: &Site, which: Which) -> PathBuf {
-        let name = if self.is_sealed() {
-            which.credential()
-        } else {
-            which.name()
-        };
-        site.path(&self.directory).join(name)
-    }
-
-    /// True if the secret, as found, is already stored the way this target stores it.
-    fn is_met_by(&self, site: &Site, which: Which, kept: &Kept) -> bool {
-        match (&self.kind, kept) {
-            (Kind::Sealed { key, explicit }, Kept::Sealed { header, path }) => {
-                let key = key.as_ref().ok();
-                let with_it = header.is_some_and(|header| Some(&header.key) == key && !header.bound_to_pcrs);
-                // Or no place lasts.
-                let stays =
-                    site.mounts.ground(path) != Ground::Volatile || site.ground(&self.directory) != Ground::Lasting;
-                stays && (!explicit || with_it)
-            }
-            (Kind::Files, Kept::File { path }) => *path == self.path(site, which),
-            _ => false,
-        }
     }
 }
 
@@ -219,48 +182,78 @@ fn put_all(
     site: &Site,
     config: &Config,
     wanted: &Provision,
-    target: &Target,
+    former: DropIn,
+    mut targets: Targets,
+    there: There,
     ask: impl FnOnce() -> Result<Plain, Failure>,
 ) -> Result<Report, Failure> {
-    let former = DropIn::load(site)?;
     let mut drop_in = DropIn {
         client_id: former.client_id.clone(),
         ..DropIn::default()
     };
     let client_id = plan_client_id(config, wanted, &mut drop_in)?;
-    let needs_secret = config.provider.needs_client_secret();
-    if !target.is_sealed() {
-        let named = |which: Which| Some(target.directory.join(which.name()));
-        drop_in.client_secret = needs_secret.then(|| named(Which::ClientSecret)).flatten();
-        drop_in.state_key = named(Which::StateKey);
+    let named = |which| match targets.of(which) {
+        target if matches!(target.kind, Kind::Files) => Some(target.file(which)),
+        target if target.is_sealed() => None,
+        _ => former.names(which).map(Path::to_owned),
+    };
+    if there.needs_secret {
+        drop_in.client_secret = named(Which::ClientSecret);
     }
-    let look = |which| find(site, Some(config), which);
-    let found_secret = needs_secret.then(|| look(Which::ClientSecret)).transpose()?;
-    let found_key = look(Which::StateKey)?;
-    let sealable = found_secret.as_ref().map(Option::as_ref);
-    refuse_early(target, wanted.replace, sealable.into_iter().chain([found_key.as_ref()]))?;
+    drop_in.state_key = named(Which::StateKey);
 
     let records = records_exist(&site.state_directory(Some(config)));
-    let at_risk = backup::at_risk(site, target, &former, found_key.as_ref());
-    let state_key = plan_state_key(site, target, wanted.replace, records, found_key)?;
+    let means_all = wanted.how != How::Kept || !wanted.replace || !records;
+    let left = (!means_all).then(|| keep::left(&there)).flatten();
+    let secret = (targets.of(Which::ClientSecret), there.client_secret.as_ref());
+    let secret = there.needs_secret.then_some(secret);
+    let key = (targets.of(Which::StateKey), there.state_key.as_ref());
+    let examined = secret.into_iter().chain(left.is_none().then_some(key));
+    refuse_early(wanted.replace, examined)?;
+
+    let target = targets.of(Which::StateKey);
+    let at_risk = backup::at_risk(site, target, &former, there.state_key.as_ref());
+    let state_key = if left.is_some() {
+        Move::unchanged(Which::StateKey)
+    } else {
+        plan_state_key(site, target, wanted.replace, records, there.state_key)?
+    };
     let at_risk = if state_key.done.changes() { at_risk } else { Vec::new() };
     let new_key = matches!(state_key.done, Done::Stored | Done::Replaced);
     drop_in.kept_beside = backup::places(site, &former, &at_risk)?;
     let home = drop_in.home(site, config, &former)?;
 
     let mut moves = Vec::new();
-    if let Some(found) = found_secret {
+    if there.needs_secret {
         let bad = |problem| Failure::usage(format!("the client secret cannot be used: {problem}"));
         let given = Which::ClientSecret.parse(&ask()?).map_err(bad)?;
-        moves.push(plan_client_secret(site, target, wanted.replace, given, found.as_ref())?);
+        let target = targets.of(Which::ClientSecret);
+        moves.push(plan_client_secret(
+            site,
+            target,
+            wanted.replace,
+            given,
+            there.client_secret.as_ref(),
+        )?);
     }
     moves.push(state_key);
+    targets.admit(site, config, &moves)?;
 
     let changed = moves.iter().any(|step| step.done.changes()) || client_id.changes() || home.is_some();
     let strangers: Vec<_> = former.strangers(site).collect();
-    let kept = carry_out(site, target, &moves, &Names { former, drop_in, home }, &at_risk)?;
-    let mut report = report(site, target, &moves, client_id, changed, wanted)?;
+    let change = Names { former, drop_in, home };
+    let kept = match &targets.state_key {
+        None => carry_out(site, &targets.client_secret, &moves, &change, &at_risk)?,
+        Some(target) => {
+            // The client secret is the first.
+            let (secret, key) = moves.split_at(1);
+            carry_out(site, &targets.client_secret, secret, &change, &[])?;
+            carry_out(site, target, key, &change, &at_risk)?
+        }
+    };
+    let mut report = report(site, &targets, &moves, client_id, changed, wanted)?;
     report.warnings.extend(strangers);
+    report.warnings.extend(left);
     report.warnings.extend(backup::warning(&kept, records && new_key));
     Ok(report)
 }
@@ -281,7 +274,7 @@ fn new_key() -> Result<Plain, Failure> {
 
 fn report(
     site: &Site,
-    target: &Target,
+    targets: &Targets,
     moves: &[Move],
     client_id: Done,
     changed: bool,
@@ -299,53 +292,56 @@ fn report(
         let step = moves.iter().find(|step| step.which == which);
         step.map_or(Done::None, |step| step.done)
     };
-    let mut warnings: Vec<_> = target.warning.iter().cloned().collect();
+    let mut warnings: Vec<_> = targets.iter().flat_map(|target| &target.warning).cloned().collect();
+    warnings.dedup();
     if config.device.client_id.is_none() {
         warnings.push("the device has no client id yet; use --client-id, or set device.client-id-from".to_owned());
     }
-    let mut needs_tpm = false;
-    let (key, protection) = if target.is_sealed() {
-        warnings.extend(left_in_clear(site, &config));
-        let keys = keys_in_force(site, &config)?;
-        needs_tpm = keys.iter().any(|key| key.needs_tpm());
+    let keys = keys_in_force(site, &config)?;
+    let (mut key, mut protection) = told(&keys);
+    if targets.iter().any(Target::is_sealed) {
+        warnings.extend(left_in_clear(site, targets, &config));
         if keys.iter().any(|key| key.needs_host()) && matches!(site.machine, MachineId::Transient(_)) {
             warnings.push(CredsError::Transient.to_string());
         }
-        told(&keys)
-    } else {
-        let key = target.path(site, Which::StateKey);
+    }
+    if !targets.of(Which::StateKey).is_sealed() {
+        let key = targets.of(Which::StateKey).path(site, Which::StateKey);
         let state = site.state_directory(Some(&config));
         // It is made with the first start, on the file system of what is above it.
         let state = state.ancestors().find(|path| path.exists()).unwrap_or(&state);
         warnings.extend(shared_file_system(&key, state));
-        (
-            "file".to_owned(),
-            format!(
-                "The secrets are plain files in {}, which only root and the daemon can read. That does not protect against \
-                 somebody who holds the disk or an image of it.",
-                target.directory.display()
-            ),
-        )
-    };
+    }
+    for target in targets.iter().filter(|target| !target.is_sealed()) {
+        key.push("file".to_owned());
+        protection.push(format!(
+            "The secrets are plain files in {}, which only root and the daemon can read. That does not protect against \
+             somebody who holds the disk or an image of it.",
+            target.directory.display()
+        ));
+    }
+    key.dedup();
+    protection.dedup();
     Ok(Report {
         changed,
         client_secret: done(Which::ClientSecret),
         state_key: done(Which::StateKey),
         client_id,
-        key,
-        place: target.directory.clone(),
-        protection,
+        key: key.join(", "),
+        place: targets.client_secret.directory.clone(),
+        protection: protection.join(" "),
         warnings,
         unit: "left-alone",
         unit_drop_in: None,
-        needs_tpm,
+        needs_tpm: keys.iter().any(|key| key.needs_tpm()),
     })
 }
 
 /// Warns of files in clear that the image's own configuration names: they are not ours to remove.
-fn left_in_clear(site: &Site, config: &Config) -> Vec<String> {
-    let named = Which::BOTH.map(|which| (which, which.configured(config)));
-    let there = named.into_iter().filter_map(|(which, path)| Some((which, path?)));
+fn left_in_clear(site: &Site, targets: &Targets, config: &Config) -> Vec<String> {
+    let sealed = Which::BOTH.into_iter().filter(|which| targets.of(*which).is_sealed());
+    let named = sealed.map(|which| (which, which.configured(config)));
+    let there = named.filter_map(|(which, path)| Some((which, path?)));
     let there = there.filter(|(_, path)| site.path(path).exists());
     there
         .map(|(which, path)| {
@@ -369,10 +365,10 @@ fn keys_in_force(site: &Site, config: &Config) -> Result<Vec<Key>, Failure> {
     Ok(keys)
 }
 
-fn told(keys: &[Key]) -> (String, String) {
-    let words: Vec<_> = keys.iter().map(|key| key.word()).collect();
-    let sentences: Vec<_> = keys.iter().map(|key| key.protection()).collect();
-    (words.join(", "), sentences.join(" "))
+fn told(keys: &[Key]) -> (Vec<String>, Vec<String>) {
+    let words = keys.iter().map(|key| key.word().to_owned());
+    let sentences = keys.iter().map(|key| key.protection().to_owned());
+    (words.collect(), sentences.collect())
 }
 
 #[cfg(test)]

@@ -31,18 +31,19 @@ pub(super) fn plan_client_id(config: &Config, wanted: &Provision, drop_in: &mut 
 
 /// Refuses what could only be refused later, after the secret was asked for.
 pub(super) fn refuse_early<'a>(
-    target: &Target,
     replace: bool,
-    mut found: impl Iterator<Item = Option<&'a Found>> + Clone,
+    mut found: impl Iterator<Item = (&'a Target, Option<&'a Found>)> + Clone,
 ) -> Result<(), Failure> {
     // Sealed anew is what is not there, and what does not open and is to be replaced.
     let stays = |found: Option<&Found>| found.is_some_and(|found| found.content.is_ok() || !replace);
-    if let Kind::Sealed { key: Err(error), .. } = &target.kind
-        && !found.clone().all(stays)
-    {
-        return Err(refused(error));
+    for (target, found) in found.clone() {
+        if let Kind::Sealed { key: Err(error), .. } = &target.kind
+            && !stays(found)
+        {
+            return Err(refused(error));
+        }
     }
-    match found.find_map(|found| found?.content.as_ref().err()) {
+    match found.find_map(|(_, found)| found?.content.as_ref().err()) {
         Some(why) if !replace => Err(unusable(why)),
         _ => Ok(()),
     }

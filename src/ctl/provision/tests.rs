@@ -8,10 +8,12 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
 use tempfile::TempDir;
 
-use super::location::sealed_paths;
+use super::location::{Kept, sealed_paths};
+use super::seal::Creds;
 use super::*;
 
 mod cuts;
+mod kept;
 mod machine_id;
 mod read_only;
 mod sealing;
