@@ -241,14 +241,14 @@ fn put_all(
 
     let changed = moves.iter().any(|step| step.done.changes()) || client_id.changes() || home.is_some();
     let strangers: Vec<_> = former.strangers(site).collect();
-    let change = Names { former, drop_in, home };
+    let rewrite = Names { former, drop_in, home };
     let kept = match &targets.state_key {
-        None => carry_out(site, &targets.client_secret, &moves, &change, &at_risk)?,
+        None => carry_out(site, &targets.client_secret, &moves, &rewrite, &at_risk)?,
         Some(target) => {
             // The client secret is the first.
             let (secret, key) = moves.split_at(1);
-            carry_out(site, &targets.client_secret, secret, &change, &[])?;
-            carry_out(site, target, key, &change, &at_risk)?
+            carry_out(site, &targets.client_secret, secret, &rewrite, &[])?;
+            carry_out(site, target, key, &rewrite, &at_risk)?
         }
     };
     let mut report = report(site, &targets, &moves, client_id, changed, wanted)?;
