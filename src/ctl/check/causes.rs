@@ -18,21 +18,32 @@ pub(super) struct Cause {
 /// Each fault, causes before their effects.
 pub(super) const CAUSES: [Cause; 17] = [
     cause("configuration", "C2C-E01", "the configuration cannot be used", &[]),
-    cause("client-id", "C2C-E02", "this device has no client id", &[]),
+    // Before what a package without its user may lack as well.
     cause("user", "C2C-E03", "the user of the daemon does not exist", &[]),
+    cause(
+        "client-id",
+        "C2C-E02",
+        "this device has no client id",
+        &["configuration"],
+    ),
     cause(
         "client-secret",
         "C2C-E04",
         "the daemon has no client secret that it can use",
-        &[],
+        &["configuration"],
     ),
     cause(
         "state-key",
         "C2C-E05",
         "the daemon has no state key that it can use",
-        &[],
+        &["configuration"],
     ),
-    cause("state", "C2C-E06", "the daemon cannot use its state directory", &[]),
+    cause(
+        "state",
+        "C2C-E06",
+        "the daemon cannot use its state directory",
+        &["configuration"],
+    ),
     cause("runtime", "C2C-E17", "the daemon cannot use its runtime directory", &[]),
     cause(
         "bus-policy",
@@ -107,7 +118,10 @@ pub(super) fn first(found: &[Finding]) -> Option<String> {
         .iter()
         .find_map(|cause| failed(found, cause.check).map(|failure| (cause, failure)))?;
     let sentence = failure.sentence.as_deref().map_or(cause.sentence, brief);
-    Some(format!("{sentence} ({})", cause.id))
+    Some(match failure.id {
+        "" => sentence.to_owned(),
+        id => format!("{sentence} ({id})"),
+    })
 }
 
 /// As much of a sentence as can be read out.

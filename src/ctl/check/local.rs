@@ -8,6 +8,7 @@ use std::path::Path;
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use super::Finding;
+use super::causes::unless_explained;
 use crate::config::accounts::Accounts;
 use crate::config::{Config, Principals};
 use crate::ctl::site::{Site, USER, may_be_file, names};
@@ -21,6 +22,7 @@ pub(super) fn configuration(site: &Site, found: &mut Vec<Finding>) -> Option<Con
         Ok(config) => config,
         Err(error) => {
             found.push(Finding::fail("configuration", error.to_string(), ""));
+            found.push(unless_explained(found, Finding::fail("client-id", "not known", "")));
             return None;
         }
     };
@@ -100,6 +102,10 @@ fn holders(accounts: &dyn Accounts, role: &Principals) -> String {
 /// Whose the state directory is, whether it can be written, and what was set aside in it.
 pub(super) fn state(site: &Site, config: Option<&Config>, found: &mut Vec<Finding>) {
     const CHECK: &str = "state";
+    if config.is_none() {
+        // Nobody knows which directory it is.
+        return found.push(unless_explained(found, Finding::fail(CHECK, "not known", "")));
+    }
     let directory = site.state_directory(config);
     let name = directory.display();
     let metadata = match fs::metadata(&directory) {

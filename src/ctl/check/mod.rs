@@ -82,7 +82,8 @@ impl Finding {
         let text = if self.cure.is_empty() {
             self.what.clone()
         } else {
-            format!("{}. {}", self.what.trim_end_matches('.'), self.cure)
+            let end = if self.what.ends_with('?') { "" } else { "." };
+            format!("{}{end} {}", self.what.trim_end_matches('.'), self.cure)
         };
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         format!("{:<4}  {:<13}  {}", self.verdict.word(), self.check, one_line(&text))
@@ -101,6 +102,16 @@ impl Report {
         Self {
             verdict: worst.unwrap_or(Verdict::Ok),
             checks,
+        }
+    }
+
+    /// `daemon`: why it said nothing. A refusal counts if nothing else failed.
+    fn exit(&self, daemon: Option<Exit>) -> Exit {
+        let mut failed = self.checks.iter().filter(|finding| finding.verdict == Verdict::Fail);
+        match (self.verdict, daemon) {
+            (Verdict::Fail, Some(Exit::Denied)) if failed.all(|finding| finding.check == "pairing") => Exit::Denied,
+            (Verdict::Fail, _) => Exit::Failed,
+            (Verdict::Ok | Verdict::Skip | Verdict::Warn, _) => Exit::Ok,
         }
     }
 
@@ -143,14 +154,11 @@ pub(super) async fn check(bus: &BusAddress, json: bool, offline: bool, paired: b
     // Last: what it reports may be the effect of all else.
     let status = service::daemon(&site, bus, &mut found).await;
     if paired {
-        found.push(service::pairing(status.as_ref(), &found));
+        found.push(service::pairing(status.as_ref().map_err(|exit| *exit), &found));
     }
     let report = Report::new(found);
     tell(&report, json, || report.text(), &[])?;
-    Ok(match report.verdict {
-        Verdict::Ok | Verdict::Skip | Verdict::Warn => Exit::Ok,
-        Verdict::Fail => Exit::Failed,
-    })
+    Ok(report.exit(status.err()))
 }
 
 #[cfg(test)]

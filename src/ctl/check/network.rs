@@ -56,10 +56,20 @@ pub(super) fn network(site: &Site, host: &str, addresses: &[SocketAddr]) -> Find
 
 /// `from`: the address from which the server would be asked.
 fn judge(links: &Links, host: &str, from: Option<IpAddr>) -> Finding {
-    let up = links.up.join(", ");
+    let are = if links.up.len() == 1 { "is" } else { "are" };
+    let up = format!("{} {are} up", links.up.join(", "));
     let (what, cure) = match from {
         Some(from) if from.is_loopback() => return Finding::ok(CHECK, format!("{host} is on this device")),
-        Some(from) => return Finding::ok(CHECK, format!("{up} up, {host} is asked from {from}")),
+        // The kernel keeps the address and the routes of a link without a carrier.
+        Some(from) if links.up.is_empty() && !links.down.is_empty() => (
+            format!(
+                "{} has no carrier, and {host} would be asked from {from}",
+                links.down.join(", ")
+            ),
+            "Connect the cable, or the wireless network",
+        ),
+        Some(from) if links.up.is_empty() => return Finding::ok(CHECK, format!("{host} is asked from {from}")),
+        Some(from) => return Finding::ok(CHECK, format!("{up}, {host} is asked from {from}")),
         None if links.up.is_empty() && links.down.is_empty() => (
             "this device has no network interface".to_owned(),
             "Load its driver, or attach it; with ip link it must have a line",
@@ -69,11 +79,11 @@ fn judge(links: &Links, host: &str, from: Option<IpAddr>) -> Finding {
             "Connect the cable, or the wireless network",
         ),
         None if !links.has_address => (
-            format!("{up} is up, and has no address"),
+            format!("{up}, without an address"),
             "Let the network's DHCP server give one, or set one",
         ),
         None => (
-            format!("{up} is up, and there is no route to {host}"),
+            format!("{up}, and there is no route to {host}"),
             "Set the gateway; ip route must have a line for it, or a default",
         ),
     };
@@ -205,7 +215,7 @@ mod tests {
             (&[lo][..], FIB, "no network interface."),
             (&[lo, ("eth0", "down", "0x1003")], FIB, "eth0 down"),
             (&[lo, ("tun0", "unknown", "0x0")], FIB, "tun0 down"),
-            (&[lo, ("eth0", "up", "0x1003")], FIB, "eth0 is up, and has no address"),
+            (&[lo, ("eth0", "up", "0x1003")], FIB, "eth0 is up, without an address"),
             (
                 &[lo, ("ppp0", "unknown", "0x11")],
                 &with_address,
@@ -242,6 +252,28 @@ mod tests {
             (local.verdict, &*local.what),
             (Verdict::Ok, "example.org is on this device")
         );
+    }
+
+    #[test]
+    fn an_address_without_a_carrier_is_no_way_to_the_server() {
+        let ours = Some(IpAddr::V4(Ipv4Addr::new(10, 0, 2, 15)));
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let links = |up: &[&str], down: &[&str]| Links {
+            up: names(up),
+            down: names(down),
+            has_address: true,
+        };
+        let pulled = judge(&links(&[], &["eth0"]), "example.org", ours);
+        assert_eq!(pulled.verdict, Verdict::Fail);
+        assert!(pulled.line().contains("eth0 has no carrier"), "{}", pulled.line());
+        for (up, told) in [(&["eth0"][..], "eth0 is up"), (&["v0", "v1"], "v0, v1 are up")] {
+            let found = judge(&links(up, &[]), "example.org", ours);
+            assert!(
+                found.verdict == Verdict::Ok && found.what.contains(told),
+                "{}",
+                found.what
+            );
+        }
     }
 
     #[test]

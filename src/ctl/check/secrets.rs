@@ -1,6 +1,7 @@
 //! The client secret, the state key, and what guards them.
 
 use super::Finding;
+use super::causes::unless_explained;
 use crate::config::secrets::shared_file_system;
 use crate::config::{Config, MachineId};
 use crate::ctl::provision::location::{Found, Kept, PLAIN_STORES, Which, find};
@@ -24,6 +25,8 @@ pub(super) fn secrets(site: &Site, config: Option<&Config>, found: &mut Vec<Find
         let mut in_force = None;
         match find(site, config, which) {
             Err(error) => found.push(Finding::fail(check, error.to_string(), "")),
+            // The configuration may name its file.
+            Ok(None) if config.is_none() => found.push(unless_explained(found, missing(config, which))),
             Ok(None) => found.push(missing(config, which)),
             Ok(Some(Found {
                 kept,

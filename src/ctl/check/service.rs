@@ -107,7 +107,7 @@ pub(super) fn unit(found: &mut Vec<Finding>) {
 }
 
 /// The status is what the daemon answered, if it did.
-pub(super) async fn daemon(site: &Site, bus: &BusAddress, found: &mut Vec<Finding>) -> Option<Status> {
+pub(super) async fn daemon(site: &Site, bus: &BusAddress, found: &mut Vec<Finding>) -> Result<Status, Exit> {
     let status = match connect_to_look(bus).await {
         Ok((connection, warning)) => {
             found.extend(warning.map(|warning| Finding::warn("daemon", warning, "")));
@@ -134,7 +134,7 @@ pub(super) async fn daemon(site: &Site, bus: &BusAddress, found: &mut Vec<Findin
             unless_explained(found, silent)
         }
     });
-    status.ok()
+    status.map_err(|failure| failure.exit)
 }
 
 fn judge(unit: &Unit) -> Finding {
@@ -157,13 +157,28 @@ fn judge(unit: &Unit) -> Finding {
     }
 }
 
+/// The sentence that is read out if the daemon does not let this user know.
+const REFUSED: &str = "this user may not ask the daemon if this device is paired";
+
 /// For those who ask that the device be paired. The daemon alone knows.
-pub(super) fn pairing(status: Option<&Status>, found: &[Finding]) -> Finding {
+pub(super) fn pairing(status: Result<&Status, Exit>, found: &[Finding]) -> Finding {
     const CHECK: &str = "pairing";
-    let Some(status) = status else {
-        let cure = "Mend what is said of the daemon, as root; then check again";
-        let unknown = Finding::fail(CHECK, "nobody can tell if this device is paired", cure);
-        return unless_explained(found, unknown);
+    let status = match status {
+        Ok(status) => status,
+        Err(exit) => {
+            let what = "it cannot be told if this device is paired";
+            // No fault of the device has been found: there is no id.
+            let unknown = Finding {
+                id: "",
+                sentence: Some(if exit == Exit::Denied { REFUSED } else { what }.to_owned()),
+                ..Finding::fail(
+                    CHECK,
+                    what,
+                    "Mend what is said of the daemon, as root; then check again",
+                )
+            };
+            return unless_explained(found, unknown);
+        }
     };
     let (what, cure) = status.told();
     if status.paired {

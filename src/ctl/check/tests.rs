@@ -16,6 +16,8 @@ use crate::ctl::provision::seal::Key;
 use crate::ctl::provision::tests::store_for_tests;
 use crate::messages;
 
+mod verdicts;
+
 struct World {
     _folder: tempfile::TempDir,
     site: Site,
