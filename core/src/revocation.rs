@@ -5,7 +5,7 @@
 //! living pairing along.
 //!
 //! Invariant: an entry that the living pairing spares stays on the list until the record of that
-//! pairing is on disk. What a crash finds before that may be a tombstone.
+//! pairing is on disk, or the server ends it. What a crash finds before that may be a tombstone.
 
 use std::time::Duration;
 
@@ -120,8 +120,16 @@ impl Core {
     /// Takes what the living pairing spares off the list, once both generations hold that pairing.
     pub(super) fn drop_spared(&mut self, cx: &mut Context<'_>) {
         let on_disk = !self.storage.record_behind() && !self.storage.writes_record();
+        if on_disk {
+            self.forget_spared(cx);
+        }
+    }
+
+    /// The same at once, for the server has ended that pairing: nothing of it is left to revoke,
+    /// and to try could take the residual token along.
+    pub(super) fn forget_spared(&mut self, cx: &mut Context<'_>) {
         let spares = self.spares();
-        if on_disk && self.revocations.drop_if(spares) {
+        if self.revocations.drop_if(spares) {
             self.store_revocations(cx);
         }
     }

@@ -280,6 +280,7 @@ impl Core {
     /// The pairing is over by the server's word: a tombstone, and the last of the access token if
     /// it still lives.
     pub(super) fn end_pairing(&mut self, cx: &mut Context<'_>, reason: Reason) {
+        self.forget_spared(cx);
         let Some(credential) = self.credential.unpair(reason) else {
             return;
         };

@@ -246,3 +246,25 @@ fn a_start_from_the_runtime_directory_keeps_the_list_until_the_disk_has_the_pair
     failing.advance(secs(120));
     assert!(failing.revocations.is_empty());
 }
+
+/// There is nothing to revoke, and to try could take the residual token along.
+#[test]
+fn a_pairing_that_the_server_ends_after_a_failed_unpair_is_not_revoked() {
+    for there in [false, true] {
+        let mut fixture = Fixture::paired();
+        fixture.advance(secs(28_800 * 83 / 100));
+        fixture.prepare(PrepareAnswer::Ready);
+        failed_unpair(&mut fixture, there);
+        fixture.refresh(RefreshAnswer::InvalidGrant);
+        assert!(!fixture.core.snapshot().paired && !fixture.out(is_revoke));
+        fixture.probed(ProbeAnswer::Accepted(None));
+        let call = fixture.get_token(None);
+        assert_eq!(fixture.token(call), "a1");
+        while fixture.stores_pending() {
+            fixture.finish_store();
+        }
+        fixture.hold_stores = false;
+        fixture.advance(secs(3600));
+        assert!(!fixture.out(is_revoke) && fixture.revocations.is_empty());
+    }
+}
