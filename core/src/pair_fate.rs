@@ -147,6 +147,7 @@ impl Core {
     /// The same device at the server: to revoke this pair could take the living one along. A probe
     /// tells which of the two lives.
     pub(super) fn keep_candidate(&mut self, cx: &mut Context<'_>, pair: TokenPair) {
+        self.list_if_listed(cx, &pair, None);
         if let Some(credential) = self.credential.paired_mut() {
             credential.set_candidate(pair);
             self.refresh.outdate();

@@ -6,6 +6,7 @@
 //!
 //! Invariant: an entry that the living pairing spares stays on the list until the record of that
 //! pairing is on disk, or the server ends it. What a crash finds before that may be a tombstone.
+//! While it stays, what its grant gets is listed before it is recorded.
 
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::backoff::{Change, FLOOR, Retry};
 use super::credential::Credential;
 use crate::{
     BootTime, Context, Core, Fault, GrantId, LogEvent, MAX_REVOCATIONS, Now, OpId, PendingRevocation, RefreshAnswer,
-    Request, Revocable, RevokeAnswer, Store, TokenPair, WallTime,
+    RefreshToken, Request, Revocable, RevokeAnswer, Store, TokenPair, WallTime,
 };
 
 /// Longest wait between tries to revoke: nobody waits for it, and the token has days.
@@ -132,6 +133,21 @@ impl Core {
         if self.revocations.drop_if(spares) {
             self.store_revocations(cx);
         }
+    }
+
+    /// The living grant gets this pair. What a crash finds before its record is there may be a
+    /// tombstone: a list that has entries of this grant learns the pair first. `spent`: the token
+    /// in whose place it comes.
+    pub(super) fn list_if_listed(&mut self, cx: &mut Context<'_>, pair: &TokenPair, spent: Option<RefreshToken>) {
+        let living = self.credential.paired().map(Credential::grant);
+        let own = |entry: &Entry| Some(entry.pending.grant) == living;
+        let Some(grant) = living.filter(|_| self.revocations.entries.iter().any(own)) else {
+            return;
+        };
+        let spent = spent.map(Revocable::Refresh);
+        self.revocations
+            .drop_if(|entry| spent.as_ref() == Some(&entry.pending.token));
+        self.revoke_pair(cx, grant, pair, None);
     }
 
     pub(super) fn revoke_pair(

@@ -341,6 +341,8 @@ impl Core {
         if replaces {
             pairing.approved_anew();
         }
+        let spent = credential.refresh_token().filter(|_| !replaces).cloned();
+        self.list_if_listed(cx, &pair, spent);
         let generation = self.credential.count(&pair);
         self.store_pairing(cx, pairing, Tokens::New, Pending::RefreshedPair);
         let replacement = Replacement {

@@ -247,6 +247,55 @@ fn a_start_from_the_runtime_directory_keeps_the_list_until_the_disk_has_the_pair
     assert!(failing.revocations.is_empty());
 }
 
+/// The disk takes lists, and nothing else; then the power goes.
+fn revoked_after_a_power_cut(mut fixture: Fixture) -> Vec<String> {
+    for _ in 0..120 {
+        fixture.advance(secs(1));
+        while let Some(store) = fixture.oldest_store() {
+            let list = matches!(store, Store::Revocations(_));
+            fixture.end_store(list, list);
+        }
+    }
+    assert!(fixture.core.snapshot().paired && !fixture.out(is_revoke));
+    let mut after = fixture.reboot(true);
+    assert!(!after.core.snapshot().paired);
+    let count = after.revocations.len();
+    (0..count).map(|_| revoke(&mut after)).collect()
+}
+
+#[test]
+fn the_list_of_a_failed_unpair_learns_what_a_refresh_brings() {
+    for before_the_tombstone in [false, true] {
+        let mut fixture = Fixture::paired();
+        fixture.advance(secs(28_800 * 83 / 100));
+        fixture.prepare(PrepareAnswer::Ready);
+        if before_the_tombstone {
+            fixture.hold_stores = true;
+            fixture.call(Command::Unpair);
+            while !matches!(fixture.oldest_store(), Some(Store::Record { .. })) {
+                fixture.finish_store();
+            }
+            fixture.refresh(RefreshAnswer::Granted(grant(2)));
+            fixture.end_store(true, false);
+        } else {
+            failed_unpair(&mut fixture, true);
+            fixture.refresh(RefreshAnswer::Granted(grant(2)));
+        }
+        assert_eq!(revoked_after_a_power_cut(fixture), ["r2"]);
+    }
+}
+
+#[test]
+fn the_list_of_a_failed_unpair_learns_a_second_pair() {
+    let mut fixture = Fixture::paired();
+    fixture.start_pairing(true);
+    fixture.show_code();
+    fixture.advance(secs(5));
+    failed_unpair(&mut fixture, true);
+    fixture.poll(PollAnswer::Granted(grant(2)));
+    assert_eq!(revoked_after_a_power_cut(fixture), ["r1", "r2"]);
+}
+
 /// There is nothing to revoke, and to try could take the residual token along.
 #[test]
 fn a_pairing_that_the_server_ends_after_a_failed_unpair_is_not_revoked() {
