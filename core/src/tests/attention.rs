@@ -4,7 +4,6 @@
 use super::refreshing::due;
 use super::*;
 
-/// The values beside `AttentionNeeded`.
 /// What is told of each while nobody can be given a token, and whether a person has to act.
 const FAULTS: [(FaultKind, Reason, bool); 8] = [
     (FaultKind::Offline, Reason::Offline, false),
@@ -17,6 +16,7 @@ const FAULTS: [(FaultKind, Reason, bool); 8] = [
     (FaultKind::Local(LocalFault::NoEndpoint), Reason::LocalFault, true),
 ];
 
+/// The reason that is told, and `AttentionNeeded`.
 fn told(fixture: &Fixture) -> (Reason, bool) {
     (fixture.core.snapshot().reason, fixture.core.snapshot().attention)
 }
