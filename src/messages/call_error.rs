@@ -60,8 +60,9 @@ fn call_error(error: CallError) -> (K, Cow<'static, str>) {
         ),
         CallError::FlowNotRemoved => (
             K::StorageFailed,
-            "the pairing that was in progress has ended, but its file in the runtime directory (/run/c2c-authd) cannot be removed, \
-             and a restart of c2c-authd could resume it: make that directory writable, then call again",
+            "the pairing that was in progress has ended, but its file in the runtime directory ($RUNTIME_DIRECTORY, else \
+             /run/c2c-authd) cannot be removed, and a restart of c2c-authd could resume it: make that directory writable, then \
+             call again",
         ),
         CallError::Timeout => (
             K::Timeout,
