@@ -11,6 +11,8 @@ holds() { awk '$1 == "RssAnon:" { print $2 }' "/proc/$(unit MainPID)/status"; }
 at_most() { [ "$("${@:2}")" -le "$1" ]; }
 note <<<"at rest: $(($(holds) / 1000)) MB or less of its own"
 
+# These are perl's variables.
+# shellcheck disable=SC2016
 as both perl -I/booted/guest -MBus -e '
     my %to = (destination => $ARGV[0], path => $ARGV[1]);
     my %large = (%to, interface => "$ARGV[0].Pairing", member => "StartPairing", signature => "s");
