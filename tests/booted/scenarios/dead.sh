@@ -21,7 +21,7 @@ sim tls wrong-ca
 fails 'FAIL  tls .*not trusted'
 sim tls good
 sim refuse
-fails 'FAIL  tls .*cannot be reached'
+fails 'FAIL  tcp .*refused'
 sim accept
 
 policy=/usr/share/dbus-1/system.d/org.cameratocloud.Auth1.conf
