@@ -127,11 +127,7 @@ fn a_failure_that_left_before_a_second_pair_came_is_followed_by_a_probe() {
 /// same.
 fn approved_while_a_refresh_is_out(mut fixture: Fixture) -> Fixture {
     assert!(fixture.out(is_refresh));
-    fixture.start_pairing(true);
-    fixture.show_code();
-    fixture.advance(secs(5));
-    fixture.call(Command::CancelPairing);
-    fixture.poll(PollAnswer::Granted(grant(3)));
+    fixture.approved_after_a_cancel(3);
     assert!(fixture.on_disk().candidate.is_some());
     fixture
 }
@@ -205,11 +201,7 @@ fn where_nobody_can_be_asked_the_next_refresh_settles_it() {
 #[test]
 fn a_refresh_that_left_after_a_second_pair_came_drops_it() {
     let mut fixture = Fixture::paired();
-    fixture.start_pairing(true);
-    fixture.show_code();
-    fixture.advance(secs(5));
-    fixture.call(Command::CancelPairing);
-    fixture.poll(PollAnswer::Granted(grant(3)));
+    fixture.approved_after_a_cancel(3);
     while !fixture.out(is_prepare) {
         if fixture.out(is_probe) {
             fixture.unresolved();

@@ -203,11 +203,7 @@ fn a_mark_is_written_again_where_the_disk_may_not_hold_it() {
     fixture.refresh(RefreshAnswer::Failed(fault(FaultKind::Refused)));
     let written = fixture.stores;
     // Another record takes its place: a late approval of a cancelled replacement.
-    fixture.start_pairing(true);
-    fixture.show_code();
-    fixture.advance(secs(5));
-    fixture.call(Command::CancelPairing);
-    fixture.poll(PollAnswer::Granted(grant(7)));
+    fixture.approved_after_a_cancel(7);
     assert!(fixture.on_disk().mark.is_none() && fixture.stores > written);
     while !fixture.out(is_prepare) {
         fixture.advance(secs(1));

@@ -51,11 +51,7 @@ fn a_rejection_does_not_decide_which_of_two_pairs_lives() {
     ];
     for (answer, survivor) in answers {
         let mut fixture = Fixture::paired().reboot_with(without_probe(), true);
-        fixture.start_pairing(true);
-        fixture.show_code();
-        fixture.advance(secs(5));
-        fixture.call(Command::CancelPairing);
-        fixture.poll(PollAnswer::Granted(grant(2)));
+        fixture.approved_after_a_cancel(2);
         assert!(fixture.on_disk().candidate.is_some());
         let handed = fixture.get_token(None);
         assert_eq!(fixture.token(handed), "a1");

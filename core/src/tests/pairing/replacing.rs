@@ -104,11 +104,7 @@ fn an_approval_after_a_cancelled_replacement_is_settled_by_a_probe() {
     let answers = [(ProbeAnswer::Accepted(None), "a1"), (ProbeAnswer::Rejected, "a2")];
     for (answer, survivor) in answers {
         let mut fixture = Fixture::paired();
-        fixture.start_pairing(true);
-        fixture.show_code();
-        fixture.advance(secs(5));
-        fixture.call(Command::CancelPairing);
-        fixture.poll(PollAnswer::Granted(grant(2)));
+        fixture.approved_after_a_cancel(2);
         assert!(
             fixture.on_disk().candidate.is_some(),
             "both are kept, sealed, until there is an answer"

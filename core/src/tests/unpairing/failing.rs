@@ -6,11 +6,7 @@ use super::*;
 /// Two pairs in the record, and a probe out that tells which of them lives.
 fn with_candidate(policy: Policy) -> Fixture {
     let mut fixture = Fixture::paired_with(policy);
-    fixture.start_pairing(true);
-    fixture.show_code();
-    fixture.advance(secs(5));
-    fixture.call(Command::CancelPairing);
-    fixture.poll(PollAnswer::Granted(grant(2)));
+    fixture.approved_after_a_cancel(2);
     assert!(fixture.on_disk().candidate.is_some());
     fixture
 }
