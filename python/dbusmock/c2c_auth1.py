@@ -8,6 +8,7 @@ A test drives it by methods of org.freedesktop.DBus.Mock on /org/cameratocloud/A
     SetToken(generation)       a token of this generation, with AccessTokenChanged; 0: none, NotPaired
     SetError(name)             GetAccessToken and StartPairing end with this error; "": no more
     SetProject(id, name)       ProjectId and ProjectName
+    SetPaused(paused, as-of)   Paused, and LastContact in seconds since 1970
 
 It has no rules of its own: no state follows by itself, and no access is checked.
 """
@@ -124,3 +125,9 @@ def SetError(self, name):
 @dbus.service.method(MOCK_IFACE, in_signature="ss", out_signature="")
 def SetProject(self, project, name):
     _change(self, DEVICE, {"ProjectId": project, "ProjectName": name})
+
+
+@dbus.service.method(MOCK_IFACE, in_signature="bt", out_signature="")
+def SetPaused(self, paused, as_of):
+    self.props[DEVICE]["LastContact"] = dbus.UInt64(as_of)
+    _change(self, DEVICE, {"Paused": dbus.Boolean(paused)})
