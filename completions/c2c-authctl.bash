@@ -57,7 +57,7 @@ _c2c_authctl() {
     done
     case $verb in
     '')
-        mapfile -t COMPREPLY < <(compgen -W 'status pair complete cancel unpair token reject qr watch check provision factory-reset help --bus --version --help' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'status pair complete cancel unpair token reject qr watch check report provision factory-reset help --bus --version --help' -- "$cur")
         ;;
     status)
         mapfile -t COMPREPLY < <(compgen -W '--json --bus --version --help' -- "$cur")
@@ -88,6 +88,9 @@ _c2c_authctl() {
         ;;
     check)
         mapfile -t COMPREPLY < <(compgen -W '--json --offline --paired --bus --version --help' -- "$cur")
+        ;;
+    report)
+        mapfile -t COMPREPLY < <(compgen -f -- "$cur"; compgen -W '--bus --version --help' -- "$cur")
         ;;
     provision)
         mapfile -t COMPREPLY < <(compgen -W '--with-key --files --client-id --replace --upgrade-key --no-restart --json --bus --version --help' -- "$cur")

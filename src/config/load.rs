@@ -33,11 +33,7 @@ impl Config {
     /// The first fault found in any of them.
     pub fn load(system: &System) -> Result<Self, ConfigError> {
         let mut files = Vec::new();
-        let main = system.path(MAIN);
-        if let Some(text) = read(&main)? {
-            files.push((main, text));
-        }
-        for path in drop_ins(system)?.into_values() {
+        for path in paths(system)? {
             if let Some(text) = read(&path)? {
                 files.push((path, text));
             }
@@ -77,6 +73,12 @@ impl Config {
         config.warnings.extend(warnings);
         Ok(config)
     }
+}
+
+/// The files that are read where they exist, the later ones hiding the earlier ones.
+pub(super) fn paths(system: &System) -> Result<Vec<PathBuf>, ConfigError> {
+    let main = std::iter::once(system.path(MAIN));
+    Ok(main.chain(drop_ins(system)?.into_values()).collect())
 }
 
 fn drop_ins(system: &System) -> Result<BTreeMap<OsString, PathBuf>, ConfigError> {

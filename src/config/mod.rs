@@ -34,6 +34,7 @@ mod provider;
 mod raw;
 mod resolve;
 pub(crate) mod secrets;
+mod shown;
 mod value;
 
 pub(crate) use error::ConfigError;
@@ -41,6 +42,7 @@ pub(crate) use identity::MachineId;
 pub use identity::System;
 pub(crate) use layer::distance;
 pub(crate) use provider::Provider;
+pub(crate) use shown::shown;
 pub(crate) use value::{duration, duration_text};
 
 /// A configuration that is good as a whole.

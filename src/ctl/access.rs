@@ -38,6 +38,7 @@ const fn roles(command: &Command) -> &'static [&'static str] {
         Command::Status { .. }
         | Command::Watch { .. }
         | Command::Check { .. }
+        | Command::Report { .. }
         | Command::Provision(_)
         | Command::FactoryReset(_)
         | Command::Help

@@ -42,6 +42,10 @@ pub(super) enum Command {
         offline: bool,
         paired: bool,
     },
+    /// `-` is standard output.
+    Report {
+        file: PathBuf,
+    },
     Provision(Provision),
     FactoryReset(FactoryReset),
     Help,
@@ -239,6 +243,11 @@ fn command(verb: &str, given: &Given) -> Result<Command, lexopt::Error> {
             json,
             offline: given.has("offline"),
             paired: given.has("paired"),
+        },
+        "report" => Command::Report {
+            file: given
+                .path("file")
+                .ok_or("missing argument: a new file, or - for standard output")?,
         },
         "provision" => Command::Provision(provision(given)?),
         "factory-reset" => Command::FactoryReset(FactoryReset {

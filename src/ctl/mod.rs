@@ -13,7 +13,6 @@ use std::process::ExitCode;
 
 use zbus::Connection;
 
-use crate::messages::contract::BusAddress;
 use crate::system::harden;
 
 mod access;
@@ -27,6 +26,7 @@ mod pair;
 mod program;
 mod provision;
 mod qr;
+mod report;
 mod reset;
 mod site;
 mod spec;
@@ -39,13 +39,11 @@ mod watch;
 use access::{Caller, DENIED};
 use args::{Args, Command};
 use c2c_auth_client::proxy;
-use connect::{connect_to_look, connect_warned};
+use connect::connect_warned;
 use exit::{Exit, Failure};
-use output::{note, one_line, print, printable, tell, warned};
+use output::{note, one_line, print, printable, tell};
 use site::Site;
-use status::service_failure::ServiceFailure;
-use status::{OnDisk, Status};
-use systemd::Unit;
+use status::Status;
 use time::now;
 
 #[must_use]
@@ -89,8 +87,13 @@ async fn carry_out(args: &Args) -> Result<Exit, Failure> {
         Command::Help => print(&spec::help()).map(|()| Exit::Ok),
         Command::Version => print(concat!("c2c-authctl ", env!("CARGO_PKG_VERSION"), "\n")).map(|()| Exit::Ok),
         Command::Provision(ref wanted) => provision::provision(wanted),
-        Command::Status { json } => status(bus, json).await,
+        Command::Status { json } => {
+            let look = status::look(bus).await?;
+            tell(&look, json, || look.text(now()), &[])?;
+            Ok(look.exit())
+        }
         Command::Check { json, offline, paired } => check::check(bus, json, offline, paired).await,
+        Command::Report { ref file } => report::report(bus, file).await,
         Command::FactoryReset(ref wanted) => reset::factory_reset(bus, wanted).await,
         Command::Pair { replace } => pair::pair(&connect_warned(bus).await?, replace).await,
         Command::Complete => complete::complete(&connect_warned(bus).await?).await,
@@ -101,31 +104,6 @@ async fn carry_out(args: &Args) -> Result<Exit, Failure> {
         Command::Qr(ref wanted) => qr::qr(&connect_warned(bus).await?, wanted).await,
         Command::Watch { json } => watch::watch(bus, json).await,
     }
-}
-
-async fn status(bus: &BusAddress, json: bool) -> Result<Exit, Failure> {
-    let read = async {
-        let (connection, warning) = connect_to_look(bus).await?;
-        warned(&warning);
-        Status::read(&connection).await
-    };
-    // On another bus is another machine's daemon, as far as is known.
-    let local = match bus {
-        BusAddress::System => OnDisk::look(&Site::host(), Unit::read().as_ref()),
-        BusAddress::Session | BusAddress::Address(_) => OnDisk::default(),
-    };
-    let status = match read.await {
-        Ok(status) => status.with(local),
-        Err(failure) if failure.exit == Exit::Unreachable => {
-            let mut dead = ServiceFailure::look(&Site::host(), failure.sentence);
-            dead.configuration_refused = local.refusal;
-            tell(&dead, json, || dead.text(), &[])?;
-            return Ok(Exit::Unreachable);
-        }
-        Err(failure) => return Err(failure),
-    };
-    tell(&status, json, || status.text(now()), &[])?;
-    Ok(status.exit())
 }
 
 async fn cancel(connection: &Connection) -> Result<Exit, Failure> {

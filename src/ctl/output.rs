@@ -62,7 +62,7 @@ pub(super) fn tell(
     Ok(())
 }
 
-fn to_json(value: &impl serde::Serialize) -> Result<String, Failure> {
+pub(super) fn to_json(value: &impl serde::Serialize) -> Result<String, Failure> {
     serde_json::to_string_pretty(value)
         .map(|text| json_escaped(&text) + "\n")
         .map_err(|error| Failure::failed(format!("no JSON: {error}")))

@@ -31,13 +31,16 @@ pub(super) enum Choice {
     Words(&'static [&'static str]),
     /// The value stands by itself, without the option's name.
     Argument,
+    /// The same, and it is a file.
+    FileArgument,
     /// Nothing: only the user knows.
     Nothing,
 }
 
 impl Opt {
     pub(super) fn is_argument(&self) -> bool {
-        self.value.as_ref().is_some_and(|value| value.kind == Choice::Argument)
+        let kind = self.value.as_ref().map(|value| value.kind);
+        matches!(kind, Some(Choice::Argument | Choice::FileArgument))
     }
 }
 
@@ -137,6 +140,16 @@ pub(super) const VERBS: &[Verb] = &[
             flag("offline", "do not contact the server"),
             flag("paired", "fail unless the device is paired"),
         ],
+    },
+    Verb {
+        name: "report",
+        summary: "write one file for support: check, status, configuration, journal; no secrets",
+        options: &[with(
+            "file",
+            "FILE",
+            Choice::FileArgument,
+            "a new file; - is standard output",
+        )],
     },
     Verb {
         name: "provision",

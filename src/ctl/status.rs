@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use serde::{Deserialize, Serialize};
 
+use super::connect::connect_to_look;
 use super::exit::{Exit, Failure};
-use super::output::one_line;
+use super::output::{one_line, warned};
 use super::provision::location::Which;
 use super::site::Site;
 use super::systemd::Unit;
@@ -13,10 +14,61 @@ use super::time::{span, utc};
 use super::watch;
 use crate::config::Config;
 use crate::messages;
+use crate::messages::contract::BusAddress;
 use c2c_auth_client::proxy::LastError;
 use c2c_auth_core::{ErrorWord, Generation, PairingState, Reason, Remedy, TokenState, remedy};
 
 pub(super) mod service_failure;
+
+use service_failure::ServiceFailure;
+
+/// The result of a look.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Look {
+    Answered(Box<Status>),
+    Silent(Box<ServiceFailure>),
+}
+
+/// Asks the daemon, and where it does not answer what can be seen without it.
+pub(super) async fn look(bus: &BusAddress) -> Result<Look, Failure> {
+    let read = async {
+        let (connection, warning) = connect_to_look(bus).await?;
+        warned(&warning);
+        Status::read(&connection).await
+    };
+    // On another bus is another machine's daemon, as far as is known.
+    let local = match bus {
+        BusAddress::System => OnDisk::look(&Site::host(), Unit::read().as_ref()),
+        BusAddress::Session | BusAddress::Address(_) => OnDisk::default(),
+    };
+    match read.await {
+        Ok(status) => Ok(Look::Answered(Box::new(status.with(local)))),
+        Err(failure) if failure.exit == Exit::Unreachable => {
+            let mut dead = ServiceFailure::look(&Site::host(), failure.sentence);
+            dead.configuration_refused = local.refusal;
+            Ok(Look::Silent(Box::new(dead)))
+        }
+        Err(failure) => Err(failure),
+    }
+}
+
+impl Look {
+    /// For people. `now`: seconds since 1970.
+    pub(super) fn text(&self, now: u64) -> String {
+        match self {
+            Self::Answered(status) => status.text(now),
+            Self::Silent(dead) => dead.text(),
+        }
+    }
+
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Self::Answered(status) => status.exit(),
+            Self::Silent(_) => Exit::Unreachable,
+        }
+    }
+}
 
 /// The properties of the three interfaces. Words are kept as they came: a newer daemon may know
 /// more of them.

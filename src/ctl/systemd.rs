@@ -170,7 +170,7 @@ pub(super) fn property(unit: &str, name: &str) -> Option<String> {
     Some(show(&["--value", "--property", name, unit])?.trim().to_owned())
 }
 
-fn show(arguments: &[&str]) -> Option<String> {
+pub(super) fn show(arguments: &[&str]) -> Option<String> {
     let mut command = program("systemctl");
     command
         .arg("show")

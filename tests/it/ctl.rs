@@ -3,6 +3,7 @@
 
 mod onlooker;
 mod refused;
+mod report;
 mod terminal;
 mod tokens;
 mod verdicts;

@@ -5,7 +5,7 @@
 
 mod access;
 mod bad_configuration;
-mod canaries;
+pub(crate) mod canaries;
 mod clock;
 mod concurrency;
 mod crashes;

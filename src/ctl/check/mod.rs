@@ -18,6 +18,8 @@ mod secrets;
 mod server;
 mod service;
 
+pub(super) use service::policies;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 enum Verdict {
@@ -133,6 +135,17 @@ impl Report {
 
 /// `paired`: a device without a pairing fails too.
 pub(super) async fn check(bus: &BusAddress, json: bool, offline: bool, paired: bool) -> Result<Exit, Failure> {
+    let (report, daemon) = look(bus, offline, paired).await;
+    tell(&report, json, || report.text(), &[])?;
+    Ok(report.exit(daemon))
+}
+
+/// The text that it prints.
+pub(super) async fn text(bus: &BusAddress) -> String {
+    look(bus, false, false).await.0.text()
+}
+
+async fn look(bus: &BusAddress, offline: bool, paired: bool) -> (Report, Option<Exit>) {
     let site = Site::host();
     let mut found = Vec::new();
     let config = local::configuration(&site, &mut found);
@@ -156,9 +169,7 @@ pub(super) async fn check(bus: &BusAddress, json: bool, offline: bool, paired: b
     if paired {
         found.push(service::pairing(status.as_ref().map_err(|exit| *exit), &found));
     }
-    let report = Report::new(found);
-    tell(&report, json, || report.text(), &[])?;
-    Ok(report.exit(status.err()))
+    (Report::new(found), status.err())
 }
 
 #[cfg(test)]

@@ -20,14 +20,7 @@ use crate::messages::contract::{BusAddress, NAME};
 
 /// The policy, for each role, and what starts the daemon when it is called.
 pub(super) fn bus_files(site: &Site, config: Option<&Config>, found: &mut Vec<Finding>) {
-    let policies: Vec<_> = [
-        "/usr/share/dbus-1/system.d",
-        "/usr/local/share/dbus-1/system.d",
-        "/etc/dbus-1/system.d",
-    ]
-    .into_iter()
-    .flat_map(|directory| policies_in(&site.path(directory)))
-    .collect();
+    let policies = policies(site);
     let own = format!("own=\"{NAME}\"");
     if policies.iter().any(|(_, text)| text.contains(&own)) {
         let paths: Vec<_> = policies.iter().map(|(path, _)| path.display().to_string()).collect();
@@ -77,6 +70,19 @@ pub(super) fn bus_files(site: &Site, config: Option<&Config>, found: &mut Vec<Fi
             "Install it, or enable the unit",
         ),
     });
+}
+
+/// The files of the bus policy that name us, with their text.
+pub(in crate::ctl) fn policies(site: &Site) -> Vec<(PathBuf, String)> {
+    let directories = [
+        "/usr/share/dbus-1/system.d",
+        "/usr/local/share/dbus-1/system.d",
+        "/etc/dbus-1/system.d",
+    ];
+    let directories = directories.into_iter();
+    directories
+        .flat_map(|directory| policies_in(&site.path(directory)))
+        .collect()
 }
 
 fn policies_in(directory: &std::path::Path) -> Vec<(PathBuf, String)> {

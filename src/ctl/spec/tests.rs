@@ -32,6 +32,11 @@ fn names(options: &[Opt]) -> String {
         .join(" ")
 }
 
+fn takes_a_file(options: &[Opt]) -> bool {
+    let is_file = |value: &Value| value.kind == Choice::FileArgument;
+    options.iter().any(|option| option.value.as_ref().is_some_and(is_file))
+}
+
 fn bash() -> String {
     let mut out = String::from(
         "# Completes c2c-authctl in bash. Written from the tool's own table by src/ctl/spec/tests.rs.\n\n\
@@ -43,7 +48,7 @@ fn bash() -> String {
             Choice::Files => "mapfile -t COMPREPLY < <(compgen -f -- \"$cur\")".to_owned(),
             Choice::Directories => "mapfile -t COMPREPLY < <(compgen -d -- \"$cur\")".to_owned(),
             Choice::Words(words) => format!("mapfile -t COMPREPLY < <(compgen -W '{}' -- \"$cur\")", words.join(" ")),
-            Choice::Nothing | Choice::Argument => ":".to_owned(),
+            Choice::Nothing | Choice::Argument | Choice::FileArgument => ":".to_owned(),
         };
         let _ = write!(
             out,
@@ -57,15 +62,24 @@ fn bash() -> String {
          case $verb in\n",
     );
     let verbs: Vec<_> = VERBS.iter().map(|verb| verb.name).collect();
-    let mut offer = |verb: &str, words: &str| {
+    let mut offer = |verb: &str, options: &[Opt], words: &str| {
+        let files = if takes_a_file(options) {
+            "compgen -f -- \"$cur\"; "
+        } else {
+            ""
+        };
         let _ = write!(
             out,
-            "    {verb})\n        mapfile -t COMPREPLY < <(compgen -W '{words}' -- \"$cur\")\n        ;;\n"
+            "    {verb})\n        mapfile -t COMPREPLY < <({files}compgen -W '{words}' -- \"$cur\")\n        ;;\n"
         );
     };
-    offer("''", &format!("{} {}", verbs.join(" "), names(GLOBAL)));
+    offer("''", &[], &format!("{} {}", verbs.join(" "), names(GLOBAL)));
     for verb in VERBS {
-        offer(verb.name, format!("{} {}", names(verb.options), names(GLOBAL)).trim());
+        offer(
+            verb.name,
+            verb.options,
+            format!("{} {}", names(verb.options), names(GLOBAL)).trim(),
+        );
     }
     out.push_str("    esac\n}\ncomplete -F _c2c_authctl c2c-authctl\n");
     out
@@ -81,7 +95,7 @@ fn zsh() -> String {
             .replace(':', "\\:");
         let value = option.value.as_ref().map_or_else(String::new, |value| {
             let action = match value.kind {
-                Choice::Files => "_files".to_owned(),
+                Choice::Files | Choice::FileArgument => "_files".to_owned(),
                 Choice::Directories => "_files -/".to_owned(),
                 Choice::Words(words) => format!("({})", words.join(" ")),
                 Choice::Nothing | Choice::Argument => " ".to_owned(),
@@ -132,7 +146,7 @@ fn fish() -> String {
                 Choice::Files => " --require-parameter --force-files".to_owned(),
                 Choice::Directories => " --exclusive --arguments '(__fish_complete_directories)'".to_owned(),
                 Choice::Words(words) => format!(" --exclusive --arguments '{}'", words.join(" ")),
-                Choice::Nothing | Choice::Argument => " --exclusive".to_owned(),
+                Choice::Nothing | Choice::Argument | Choice::FileArgument => " --exclusive".to_owned(),
             });
         format!(
             "--long-option {}{value} --description \"{}\"",
@@ -156,6 +170,13 @@ fn fish() -> String {
              \"{}\"\n",
             verb.name, verb.summary
         );
+        if takes_a_file(verb.options) {
+            let _ = writeln!(
+                out,
+                "complete --command c2c-authctl --condition \"__fish_seen_subcommand_from {}\" --force-files",
+                verb.name
+            );
+        }
         for option in verb.options.iter().filter(|option| !option.is_argument()) {
             let _ = writeln!(
                 out,

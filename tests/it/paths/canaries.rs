@@ -18,14 +18,14 @@ use super::recorder::{Message, Recorder};
 use crate::DAEMON;
 
 /// A secret, and the methods whose answers are meant to carry it.
-struct Canary {
-    what: String,
+pub(crate) struct Canary {
+    pub(crate) what: String,
     forms: Vec<Vec<u8>>,
     carried_by: &'static [&'static str],
 }
 
 impl Canary {
-    fn new(what: impl Into<String>, secret: &[u8], carried_by: &'static [&'static str]) -> Self {
+    pub(crate) fn new(what: impl Into<String>, secret: &[u8], carried_by: &'static [&'static str]) -> Self {
         Self {
             what: what.into(),
             forms: forms(secret),
@@ -33,7 +33,12 @@ impl Canary {
         }
     }
 
-    fn is_in(&self, hay: &[u8]) -> bool {
+    /// As it is.
+    pub(crate) fn plain(&self) -> &[u8] {
+        &self.forms[0]
+    }
+
+    pub(crate) fn is_in(&self, hay: &[u8]) -> bool {
         self.forms
             .iter()
             .any(|form| hay.windows(form.len()).any(|window| window == form))
@@ -66,7 +71,7 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// All secrets of this world, those included that are long dead.
-fn canaries(world: &Harness) -> Vec<Canary> {
+pub(crate) fn canaries(world: &Harness) -> Vec<Canary> {
     let mut all = vec![
         Canary::new("client secret", world.server.client_secret().as_bytes(), &[]),
         Canary::new("state key", &world.rig.state_key(), &[]),
