@@ -57,6 +57,7 @@ impl Config {
         lines.extend(self.server());
         lines.extend([
             row("roots of trust", &path(&self.tls.ca_file, "the system's")),
+            row("proxy", &self.proxy.to_string()),
             row(
                 "client secret",
                 &path(&self.secrets.client_secret, "credential \"client-secret\""),

@@ -20,7 +20,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::oauth::ProviderSettings;
+use crate::oauth::{ProviderSettings, Proxy};
 use c2c_auth_core::{GrantKind, Policy, RefreshMode, ReuseWindow};
 
 pub(crate) mod accounts;
@@ -56,6 +56,8 @@ pub struct Config {
     pub tls: Tls,
     /// Where secrets come from that are no credentials of the service manager.
     pub secrets: SecretFiles,
+    /// The way to the server.
+    pub(crate) proxy: Proxy,
     /// Where the record is kept.
     pub state: State,
     /// The principals of each role.
@@ -170,6 +172,7 @@ impl Config {
             ),
             ("state.directory", self.state != new.state),
             ("secrets", self.secrets != new.secrets),
+            ("network.proxy", self.proxy != new.proxy),
         ]
         .into_iter()
         .find_map(|(key, changed)| changed.then_some(key))

@@ -6,7 +6,7 @@ use super::value::{
     AbsolutePath, Between, ClientId, ClientIdFrom, DeadWord, Extra, Heartbeat, Kind, OauthClientId, ParameterValue,
     Percent, Principal, Refresh, ReplayAfter, Resource, Reuse, Scope, UriPath, Version, VersionFrom,
 };
-use crate::oauth::{BaseUri, ClientAuth, Encoding, Endpoint, Issuer, Pkce, Quirks, RedirectUri};
+use crate::oauth::{BaseUri, ClientAuth, Encoding, Endpoint, Issuer, Pkce, Proxy, Quirks, RedirectUri};
 
 /// A section, its keys as they are written, and how a later file's keys lie over an earlier one's.
 macro_rules! section {
@@ -81,6 +81,8 @@ section!(RefreshKeys {
     reuse_window: Reuse,
 });
 
+section!(Network { proxy: Proxy });
+
 section!(Pairing { give_up_after: Between<60, 86_400>, });
 
 section!(HeartbeatKeys { interval: Heartbeat });
@@ -122,6 +124,7 @@ sections! {
     refresh: RefreshKeys,
     pairing: Pairing,
     heartbeat: HeartbeatKeys,
+    network: Network,
     access: Access,
 }
 

@@ -12,7 +12,7 @@ use super::value::{
     Between, ClientId, Heartbeat, Kind, Percent, Principal, Refresh, ReplayAfter, Reuse, VersionFrom, is_bare_mac,
 };
 use super::{Access, Config, Device, Principals, RefreshSettings, SecretFiles, State, Tls};
-use crate::oauth::ProviderSettings;
+use crate::oauth::{ProviderSettings, Proxy};
 use c2c_auth_core::{RefreshMode, ReuseWindow, SERVER_IS_DONE};
 
 /// Lays the files over each other, the last on top, and decides.
@@ -30,6 +30,7 @@ pub(super) fn resolve(layers: Vec<Layer>, system: &System) -> Result<Config, Con
     let heartbeat = heartbeat(raw.heartbeat.interval, &provider, &places)?;
     let secrets = secrets(raw.secrets, &places)?;
     let refresh = refresh(&raw.refresh, &provider, &places)?;
+    let proxy = proxy(raw.network.proxy, &provider, &places)?;
     let access = Access {
         ui: principals(raw.access.ui, "ui", "c2c-ui", &*system.accounts, &mut warnings),
         uploader: principals(
@@ -47,6 +48,7 @@ pub(super) fn resolve(layers: Vec<Layer>, system: &System) -> Result<Config, Con
             ca_file: raw.tls.ca_file.map(|path| path.0),
         },
         secrets,
+        proxy,
         state: State {
             directory: raw.state.directory.map(|path| path.0),
         },
@@ -273,6 +275,16 @@ fn refresh(raw: &raw::RefreshKeys, provider: &Provider, places: &Places) -> Resu
         replay_after: raw.replay_after.map_or(SERVER_IS_DONE, |ReplayAfter(time)| time),
         reuse_window,
     })
+}
+
+fn proxy(written: Option<Proxy>, provider: &Provider, places: &Places) -> Result<Proxy, ConfigError> {
+    let proxy = written.unwrap_or_default();
+    if proxy != Proxy::Direct && matches!(provider.settings, ProviderSettings::FrameioC2c(_)) {
+        let why = "with kind = \"frameio-c2c\" it must be \"direct\", because Frame.io certifies devices that connect to it \
+                   directly; remove the key, and let the network's firewall pass the connection";
+        return Err(places.bad("network.proxy", why.to_owned()));
+    }
+    Ok(proxy)
 }
 
 /// A name that is not known is no fault of the file: a board without an uploader has no group for

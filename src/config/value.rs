@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::de::{self, Deserialize, Deserializer, Visitor};
 
-use crate::oauth::{At, BaseUri, ClientAuth, Encoding, Endpoint, Issuer, Pkce, Quirks, RedirectUri};
+use crate::oauth::{At, BaseUri, ClientAuth, Encoding, Endpoint, Issuer, Pkce, Proxy, Quirks, RedirectUri};
 use c2c_auth_core::{RefreshMode, ReuseWindow, SERVER_IS_DONE};
 
 mod access;
@@ -251,5 +251,6 @@ deserialize_text!(
     OauthClientId,
     Issuer,
     Endpoint,
+    Proxy,
     RedirectUri
 );

@@ -17,8 +17,8 @@ use crate::discovery::Client;
 use crate::messages::journal::{ADVICE, Entry, Priority};
 use crate::oauth::Provider;
 use crate::store::{Directories, Identity, OpenError, StateKey, Store, records_exist};
-use crate::system::environment::Environment;
-use crate::transport::{FloorClock, TlsError, TlsSettings};
+use crate::system::environment::{Environment, variable};
+use crate::transport::{FloorClock, ProxyError, TlsError, TlsSettings, Ways};
 use c2c_auth_core::{BootId, Loaded, Provisioning, Secret, Stored, WallTime};
 
 /// The secrets of the production line, as far as they are there.
@@ -85,6 +85,21 @@ pub(crate) fn warn(sentence: impl Into<String>) {
     entry::write(&Entry::new(Priority::Warning, ADVICE, sentence));
 }
 
+/// The ways to the servers. A proxy of the environment that is not used is told.
+///
+/// # Errors
+/// The environment decides, and cannot be used.
+pub(crate) fn ways(config: &Config) -> Result<Ways, ProxyError> {
+    let ways = Ways::new(&config.proxy, variable)?;
+    if let Some(name) = ways.unused(variable) {
+        warn(format!(
+            "{name} is set in the environment of this service, and no proxy is used: connections are direct. [network] proxy \
+             decides it"
+        ));
+    }
+    Ok(ways)
+}
+
 /// The first missing part, in the order in which a production line would add them.
 pub(crate) fn provisioning(config: &Config, provisioned: &Provisioned) -> Provisioning {
     if config.device.client_id.is_none() {
@@ -119,6 +134,7 @@ pub(crate) fn rehearse(config: &Config, environment: &Environment) -> Result<Vec
     let tls = TlsSettings {
         ca_file: config.tls.ca_file.clone(),
         clock: Arc::new(FloorClock::new(WallTime::default())),
+        ways: Ways::new(&config.proxy, variable)?,
     };
     match Client::new(Arc::new(provider), tls) {
         Ok(_) => {}

@@ -13,7 +13,7 @@ use crate::config::secrets::SecretError;
 use crate::oauth::SettingsError;
 use crate::store::OpenError;
 use crate::system::user_namespace::why_a_bus_refuses;
-use crate::transport::TlsError;
+use crate::transport::{ProxyError, TlsError};
 
 /// Exit codes of `sysexits.h`, as far as this daemon has a use for them. The unit does not restart
 /// after 64, 77 and 78.
@@ -55,6 +55,8 @@ pub(crate) enum StartError {
     Store(#[from] OpenError),
     #[error(transparent)]
     Tls(#[from] TlsError),
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     #[error("{}", of_the_bus(.0))]
     Bus(#[from] BusError),
     #[error("cannot start a thread for the store: {0}; check TasksMax= of the unit")]
@@ -88,7 +90,7 @@ impl StartError {
             Self::Usage(_) => Code::Usage,
             Self::Config(error) => config_code(error.exit_code()),
             Self::Secret(error) => config_code(error.exit_code()),
-            Self::NoStateDirectory | Self::Provider(_) | Self::Tls(_) => Code::Config,
+            Self::NoStateDirectory | Self::Provider(_) | Self::Tls(_) | Self::Proxy(_) => Code::Config,
             Self::Store(OpenError::NotOurs { .. } | OpenError::Mode { .. })
             | Self::Bus(BusError::NameForbidden { .. }) => Code::NoPermission,
             Self::Store(OpenError::Io { source, .. }) if source.kind() == io::ErrorKind::PermissionDenied => {

@@ -142,6 +142,7 @@ fn prepare(config: Config) -> Result<Prepared, StartError> {
     let tls = TlsSettings {
         ca_file: config.tls.ca_file.clone(),
         clock: Arc::clone(&floor),
+        ways: boot::ways(&config)?,
     };
     let client = Client::new(Arc::new(provider), tls)?;
 

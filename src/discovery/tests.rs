@@ -19,7 +19,7 @@ use crate::oauth::{ClientAuth, Endpoint, Endpoints, Issuer, Kind, OauthCode, Pro
 use crate::transport::tests::log::Log;
 use crate::transport::tests::server::{Seen, Server, Step};
 use crate::transport::tests::{READY, answer, fault, poll, poll_failed, refresh_failed, say, token};
-use crate::transport::{CONNECT, FloorClock, TlsSettings};
+use crate::transport::{CONNECT, FloorClock, TlsSettings, Ways};
 use c2c_auth_core::{
     Answer, Fault, FaultKind, LocalFault, PrepareAnswer, RefreshAnswer, Request, Revocable, RevokeAnswer, WallTime,
 };
@@ -61,6 +61,7 @@ fn client(server: &Server, written: Endpoints) -> Client {
     let tls = TlsSettings {
         ca_file: Some(server.ca_file()),
         clock: Arc::new(FloorClock::new(WallTime::default())),
+        ways: Ways::default(),
     };
     Client::new(Arc::new(Provider::OauthCode(provider)), tls).unwrap()
 }

@@ -60,6 +60,31 @@ pub(crate) enum Defect {
     NoErrorWord,
     /// RFC 8446 §6.2, by its name there.
     TlsAlert(String),
+    /// The way ended at a forward proxy.
+    Proxy(ProxyFault),
+}
+
+/// Why there is no tunnel through a forward proxy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum ProxyFault {
+    #[error("proxy: its name has no address")]
+    NoAddress,
+    #[error("proxy: it takes no connection")]
+    Refused,
+    #[error("proxy: no answer")]
+    Silent,
+    #[error("proxy: it closed the connection before it had answered")]
+    Closed,
+    #[error("proxy: its answer is not HTTP/1.1")]
+    NotHttp,
+    #[error("proxy: its answer is too long")]
+    TooLong,
+    #[error("proxy: status 407, it wants a user name and a password")]
+    Credentials,
+    #[error("proxy: status {0}")]
+    Status(u16),
+    #[error("proxy: the tunnel stands, and no TLS comes through it")]
+    NoTls,
 }
 
 impl fmt::Display for Defect {
@@ -85,6 +110,7 @@ impl fmt::Display for Defect {
             Self::UnnamedError => f.write_str("unknown error word"),
             Self::NoErrorWord => f.write_str("no error word"),
             Self::TlsAlert(name) => write!(f, "TLS alert {name}"),
+            Self::Proxy(fault) => fault.fmt(f),
         }
     }
 }

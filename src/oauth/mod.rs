@@ -40,7 +40,7 @@ mod uri;
 
 use std::time::Duration;
 
-pub(crate) use defect::{Defect, Dropped, carried};
+pub(crate) use defect::{Defect, Dropped, ProxyFault, carried};
 pub(crate) use form::Encoding;
 pub(crate) use frameio_c2c::{FrameioC2c, Settings, SettingsError};
 pub(crate) use message::{HttpRequest, HttpResponse};
@@ -50,7 +50,7 @@ pub(crate) use oauth_device::OauthDevice;
 pub(crate) use redirect::{REDIRECT_MAX, RedirectError};
 pub(crate) use standard::{At, ClientAuth, Endpoints, Parameter, Pkce, Quirks, ServerSettings, ends_nothing};
 pub(crate) use text::is_free_of;
-pub(crate) use uri::{BaseUri, Endpoint, Issuer, Origin, RedirectUri, UriError, is_path};
+pub(crate) use uri::{BaseUri, Endpoint, Issuer, Origin, Proxy, ProxyAddress, RedirectUri, UriError, is_path};
 
 use c2c_auth_core::{
     Answer, AuthorizeAnswer, CodeAnswer, CodeVerifier, ErrorCode, ExchangeAnswer, Fault, FaultKind, PollAnswer,

@@ -11,8 +11,10 @@ use std::net::Ipv6Addr;
 
 use hyper::http::Uri;
 
+mod proxy;
 mod redirect;
 
+pub(crate) use proxy::{Proxy, ProxyAddress};
 pub(crate) use redirect::RedirectUri;
 
 /// Longest address that a person may write, without its query: far beyond any that is in use.
@@ -58,6 +60,12 @@ pub(crate) enum UriError {
     InClear,
     #[error("nothing a browser could be sent to stands behind the scheme")]
     NoTarget,
+    #[error("the address of a proxy must begin with http://")]
+    NotHttp,
+    #[error("the address lacks its port")]
+    NoPort,
+    #[error("nothing may stand behind host and port")]
+    Behind,
 }
 
 /// Host and port of a server that speaks `https`.

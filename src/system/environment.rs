@@ -1,4 +1,4 @@
-//! The variables of the service manager: directories only, never a secret.
+//! The variables of the service manager: directories, and those of other programs by their names.
 
 use std::ffi::OsString;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -33,6 +33,11 @@ impl Environment {
                 .map(PathBuf::from),
         }
     }
+}
+
+/// A variable of this process, where it is text. Its value may hold a password.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok()
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod connect;
 mod connection;
 mod idle;
 mod limit;
+mod proxy;
 mod random;
 #[cfg(test)]
 pub(crate) mod tests;
@@ -35,6 +36,7 @@ use tokio::time::{Instant, timeout_at};
 pub(crate) use connection::{Broken, Connection};
 use idle::Idle;
 use limit::{BootClock, Resume};
+pub(crate) use proxy::{ProxyError, Ways};
 use random::entropy;
 pub(crate) use random::random;
 pub(crate) use tls::{FloorClock, TlsError, TlsSettings};

@@ -8,6 +8,7 @@ mod dropped;
 mod floods;
 mod limits;
 pub(crate) mod log;
+mod proxied;
 mod sent;
 pub(crate) mod server;
 mod shapes;
@@ -46,6 +47,7 @@ pub(crate) fn client_with(base: &str, ca_file: &Path, clock: FloorClock) -> Clie
     let tls = TlsSettings {
         ca_file: Some(ca_file.to_owned()),
         clock: Arc::new(clock),
+        ways: Ways::default(),
     };
     Client::new(provider(base), tls).unwrap()
 }

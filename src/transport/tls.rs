@@ -27,8 +27,9 @@ use super::addresses::{Failed, Memory, race};
 use super::connect::{TcpConnector, Unreachable, look_up};
 use super::connection::Broken;
 use super::lock;
+use super::proxy::Ways;
 use super::trust::{explain, file_roots, system_roots, warn_of};
-use crate::oauth::{Defect, Origin};
+use crate::oauth::{Defect, Origin, ProxyAddress, ProxyFault};
 use c2c_auth_core::{FaultKind, WallTime};
 
 /// One server and its tickets: rustls keeps up to eight for each.
@@ -39,6 +40,8 @@ pub(crate) struct TlsSettings {
     pub ca_file: Option<PathBuf>,
     /// The time that certificates are checked at. The daemon keeps it up to date.
     pub clock: Arc<FloorClock>,
+    /// Which servers are reached through a proxy.
+    pub ways: Ways,
 }
 
 /// Why no TLS can be spoken.
@@ -136,6 +139,7 @@ pub(super) type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 /// Brings up TLS connections.
 pub(super) struct Connector {
     clock: Arc<FloorClock>,
+    ways: Ways,
     /// Set at once with a `ca-file`, else with the first connection: reading the system's roots
     /// takes longer than all the rest of the start.
     ready: OnceLock<Configured>,
@@ -168,6 +172,7 @@ impl Connector {
         }
         let connector = Self {
             clock: settings.clock,
+            ways: settings.ways,
             ready: OnceLock::new(),
             memory: Mutex::default(),
             #[cfg(test)]
@@ -184,15 +189,16 @@ impl Connector {
     /// Lookup, TCP and the handshake: the first address of the server that is through with all of
     /// it.
     pub(super) async fn connect(&self, origin: &Origin, deadline: Instant) -> Result<(SocketAddr, Stream), Broken> {
-        let addresses = match timeout_at(deadline, self.look_up(origin)).await {
-            Ok(Ok(addresses)) => addresses,
-            Ok(Err(error)) => {
+        let proxy = self.ways.to(origin);
+        let looked_up = timeout_at(deadline, self.look_up(origin, proxy)).await;
+        let addresses = match looked_up.unwrap_or_else(|_| Err(io::Error::other("the name lookup took too long"))) {
+            Ok(addresses) => addresses,
+            Err(error) => {
                 tracing::debug!(%origin, %error, "no address");
-                return Err(FaultKind::Offline.into());
-            }
-            Err(_) => {
-                tracing::debug!(%origin, error = "the name lookup took too long", "no address");
-                return Err(FaultKind::Offline.into());
+                return Err(Broken {
+                    kind: FaultKind::Offline,
+                    defect: proxy.map(|_| Defect::Proxy(ProxyFault::NoAddress)),
+                });
             }
         };
         let configured = self.ready().map_err(|error| {
@@ -207,21 +213,26 @@ impl Connector {
             } else {
                 &configured.resuming
             };
-            let mut connector = HttpsConnector::from((TcpConnector { address, connected }, Arc::clone(config)));
+            let tcp = TcpConnector {
+                address,
+                behind_proxy: proxy.map(|_| origin.clone()),
+                connected,
+            };
+            let mut connector = HttpsConnector::from((tcp, Arc::clone(config)));
             connector.enforce_https();
             let uri = uri.clone();
             async move {
                 // Always ready: it has no state.
                 let ended = connector.call(uri).await;
-                ended.map_err(|error| self.classify(address, &*error))
+                ended.map_err(|error| self.classify(address, proxy.is_some(), &*error))
             }
         })
         .await;
         lock(&self.memory).record(&ended);
-        ended.won.ok_or_else(|| judge(origin, &ended.failed))
+        ended.won.ok_or_else(|| judge(origin, proxy, &ended.failed))
     }
 
-    async fn look_up(&self, origin: &Origin) -> io::Result<Vec<SocketAddr>> {
+    async fn look_up(&self, origin: &Origin, proxy: Option<&ProxyAddress>) -> io::Result<Vec<SocketAddr>> {
         #[cfg(test)]
         {
             let addresses = lock(&self.addresses).clone();
@@ -229,7 +240,10 @@ impl Connector {
                 return Ok(addresses);
             }
         }
-        look_up(origin).await
+        match proxy {
+            Some(proxy) => look_up(proxy.dial_host(), proxy.port()).await,
+            None => look_up(origin.dial_host(), origin.port()).await,
+        }
     }
 
     fn ready(&self) -> Result<&Configured, TlsError> {
@@ -266,7 +280,12 @@ impl Connector {
     }
 
     /// A certificate that is not trusted is told even where another address serves.
-    fn classify(&self, address: SocketAddr, error: &(dyn error::Error + Send + Sync + 'static)) -> Refusal {
+    fn classify(
+        &self,
+        address: SocketAddr,
+        by_proxy: bool,
+        error: &(dyn error::Error + Send + Sync + 'static),
+    ) -> Refusal {
         let cause = rustls_error(error);
         let dates = matches!(
             cause,
@@ -309,17 +328,28 @@ impl Connector {
             }
             (_, _) => error.to_string(),
         };
-        Refusal {
-            kind,
-            text,
-            defect: cause.and_then(alert_of),
-        }
+        let defect = match cause {
+            Some(rustls::Error::PeerIncompatible(_)) => None,
+            Some(rustls::Error::AlertReceived(_)) => cause.and_then(alert_of),
+            Some(_) | None if by_proxy && kind == FaultKind::Offline => Some(Defect::Proxy(fault_of_proxy(error))),
+            Some(_) | None => None,
+        };
+        Refusal { kind, text, defect }
+    }
+}
+
+/// Why a connection through a proxy failed that was refused for no certificate.
+fn fault_of_proxy(error: &(dyn error::Error + 'static)) -> ProxyFault {
+    match error.downcast_ref() {
+        Some(Unreachable::Tcp(_)) => ProxyFault::Refused,
+        Some(Unreachable::Proxy(fault)) => *fault,
+        None => ProxyFault::NoTls,
     }
 }
 
 /// The meaning of the failure of all addresses. A fault of one certificate tells more than the
 /// silence of other addresses, and with the right time that certificate may be a good one.
-fn judge(origin: &Origin, failed: &[Failed<Refusal>]) -> Broken {
+fn judge(origin: &Origin, proxy: Option<&ProxyAddress>, failed: &[Failed<Refusal>]) -> Broken {
     let is = |kind| {
         let mut refusals = failed.iter().filter_map(|failed| failed.error.as_ref());
         refusals.any(|refusal| refusal.kind == kind)
@@ -340,11 +370,21 @@ fn judge(origin: &Origin, failed: &[Failed<Refusal>]) -> Broken {
         format!("{}: {text}", failed.address)
     });
     let error = told.collect::<Vec<_>>().join("; ");
-    tracing::debug!(%origin, %error, ?kind, "no address serves");
+    let way = proxy.map(ToString::to_string);
+    tracing::debug!(%origin, proxy = way, %error, ?kind, "no address serves");
     let mut refusals = failed.iter().filter_map(|failed| failed.error.as_ref());
+    let silence = || {
+        proxy.filter(|_| kind == FaultKind::Offline)?;
+        let has_tunnel = failed.iter().any(|failed| failed.connected);
+        Some(Defect::Proxy(if has_tunnel {
+            ProxyFault::NoTls
+        } else {
+            ProxyFault::Silent
+        }))
+    };
     Broken {
         kind,
-        defect: refusals.find_map(|refusal| refusal.defect.clone()),
+        defect: refusals.find_map(|refusal| refusal.defect.clone()).or_else(silence),
     }
 }
 

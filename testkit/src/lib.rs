@@ -4,6 +4,7 @@
 //!   facts, which can also do what a hostile network does, and which knows the truth afterwards.
 //! - [`standard`]: an authorization server as the RFCs have it, for the kinds that are not
 //!   Frame.io's.
+//! - [`proxy`]: a forward proxy.
 //! - [`page`]: the web page on which a person approves or denies a code, for the demo.
 //! - [`bus`]: a private message bus, in process or a real `dbus-daemon`.
 //! - [`contract`]: a daemon that knows of itself only what the contract's XML says.
@@ -21,6 +22,7 @@ pub mod bus;
 pub mod contract;
 pub mod harness;
 pub mod page;
+pub mod proxy;
 pub mod rig;
 pub mod server;
 pub mod standard;

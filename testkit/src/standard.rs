@@ -42,6 +42,8 @@ pub struct Quirks {
     pub rules: Rules,
     /// The one client.
     pub client: Client,
+    /// The name of its host, which need have no address.
+    pub host: &'static str,
     /// Life of an access token. `None` leaves `expires_in` out.
     pub token_life: Option<u64>,
     /// Life of the next access token alone. Those after it have `token_life` again.
@@ -73,6 +75,7 @@ impl Default for Quirks {
             dialect: Dialect::Standard,
             rules: Rules::RFC,
             client: Client::Public,
+            host: "localhost",
             token_life: Some(3600),
             next_life: None,
             rotates: true,
@@ -172,7 +175,7 @@ impl Standard {
     ///
     /// When there is no port, no thread or no certificate to be had.
     pub fn start(quirks: Quirks) -> io::Result<Self> {
-        let certificates = Certificates::make(&[]).map_err(io::Error::other)?;
+        let certificates = Certificates::make(&[quirks.host.to_owned()]).map_err(io::Error::other)?;
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let listener = std::net::TcpListener::bind(("127.0.0.1", 0))?;
         listener.set_nonblocking(true)?;
@@ -181,8 +184,8 @@ impl Standard {
         let listener = TcpListener::from_std(listener)?;
         drop(entered);
         let state = Watched::new(State {
+            issuer: format!("https://{}:{}", quirks.host, address.port()),
             quirks,
-            issuer: format!("https://localhost:{}", address.port()),
             ..State::default()
         });
         let ca_pem = certificates.ca_pem.clone();
@@ -207,7 +210,7 @@ impl Standard {
         })
     }
 
-    /// `https://localhost:PORT`.
+    /// `https://HOST:PORT`.
     #[must_use]
     pub fn issuer(&self) -> String {
         self.state.read(|state| state.issuer.clone())

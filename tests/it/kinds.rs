@@ -5,6 +5,7 @@
 
 mod browser;
 mod presets;
+mod proxied;
 mod rejections;
 mod reuse;
 mod secrets;

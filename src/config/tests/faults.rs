@@ -85,7 +85,11 @@ fn faults_name_file_line_key_and_cure() {
         "[refresh]\nfrequency = \"1min\"\n",
         "[secrets]\nclient-secret = \"x\"\n",
         "[refesh]\nat = \"75%\"\n",
-        "[network]\n",
+        "[transport]\n",
+        "[network]\nproxy = \"http://10.0.0.1:3128\"\n",
+        "[network]\nproxy = \"environment\"\n",
+        "[provider]\nkind = \"oauth-device\"\nissuer = \"https://a.example\"\n[network]\nproxy = \"https://10.0.0.1:3128\"\n",
+        "[provider]\nkind = \"oauth-device\"\nissuer = \"https://a.example\"\n[network]\nproxy = \"http://user@10.0.0.1:3128\"\n",
         "interval = \"120s\"\n",
         "refresh = \"eager\"\n",
         "[refresh]\nat = \"75%\nmin-validity = \"60s\"\n",
@@ -118,6 +122,8 @@ fn what_could_be_a_secret_in_the_wrong_place_is_never_repeated() {
         format!("[provider]\ntoken-endpoint = \"https://u:{CANARY}@a.example/t\"\n"),
         format!("[provider]\nredirect-uri = \"https://u:{CANARY}@a.example/t\"\n"),
         format!("[provider]\nclient-id = \"{CANARY} \"\n"),
+        format!("[network]\nproxy = \"http://u:{CANARY}@10.0.0.1:3128\"\n"),
+        format!("[network]\nproxy = \"{CANARY}@10.0.0.1:3128\"\n"),
         format!("secrets = \"{CANARY}\"\n"),
     ] {
         let told = refused(&text);

@@ -6,7 +6,7 @@ use c2c_auth_core::ReuseWindow;
 use proptest::prelude::*;
 
 use super::*;
-use crate::oauth::BaseUri;
+use crate::oauth::{BaseUri, Proxy};
 
 #[test]
 fn roles_are_groups_users_and_numbers_and_may_be_empty() {
@@ -41,6 +41,11 @@ fn what_a_running_daemon_cannot_change_is_named() {
     );
     assert_eq!(after("[state]\ndirectory = \"/data\"\n"), Some("state.directory"));
     assert_eq!(after("[secrets]\nclient-secret-file = \"/s\"\n"), Some("secrets"));
+    let device = |rest: &str| good(&format!("[provider]\n{DEVICE}\n{rest}"));
+    assert_eq!(
+        device("").restart_needed(&device("[network]\nproxy = \"environment\"\n")),
+        Some("network.proxy")
+    );
     assert_eq!(
         after("[refresh]\nat = \"50%\"\n[access]\nui = []\n[heartbeat]\ninterval = \"off\"\n"),
         None
@@ -83,6 +88,15 @@ uploader = [8]
 "#,
     );
     insta::assert_snapshot!(config.check().replace(config.files[0].to_str().unwrap(), "FILE"));
+}
+
+#[test]
+fn a_proxy_is_an_address_or_a_word() {
+    let of = |text: &str| good(&format!("[provider]\n{DEVICE}\n[network]\nproxy = \"{text}\"\n")).proxy;
+    for text in ["direct", "environment", "http://10.0.0.1:3128", "http://[fd00::1]:3128"] {
+        assert_eq!(of(text).to_string(), text);
+    }
+    assert_eq!(good("[network]\nproxy = \"direct\"\n").proxy, Proxy::Direct);
 }
 
 #[test]

@@ -4,7 +4,8 @@ use serde::Deserialize;
 
 use super::{Text, Word};
 use crate::oauth::{
-    At, BaseUri, ClientAuth, Encoding, Endpoint, Issuer, Pkce, Quirks, RedirectUri, UriError, ends_nothing, is_path,
+    At, BaseUri, ClientAuth, Encoding, Endpoint, Issuer, Pkce, Proxy, ProxyAddress, Quirks, RedirectUri, UriError,
+    ends_nothing, is_path,
 };
 use c2c_auth_core::ErrorCode;
 
@@ -215,6 +216,22 @@ fn at_server(why: UriError) -> String {
         _ => ", for example \"https://id.example.com\"",
     };
     format!("{why}; write it as the server's documents do{example}")
+}
+
+// `[network] proxy`.
+impl Text for Proxy {
+    const EXPECTED: &'static str = "\"direct\", \"environment\" or an address such as \"http://10.0.0.1:3128\"";
+
+    fn read(text: &str) -> Result<Self, String> {
+        match text {
+            "direct" => Ok(Self::Direct),
+            "environment" => Ok(Self::Environment),
+            // Not quoted back: it may hold a password.
+            address => ProxyAddress::parse(address)
+                .map(Self::At)
+                .map_err(|why| format!("{why}; it must be {}", Self::EXPECTED)),
+        }
+    }
 }
 
 impl Text for RedirectUri {

@@ -14,6 +14,7 @@ use crate::messages::contract::BusAddress;
 mod causes;
 mod local;
 mod network;
+mod proxy;
 mod secrets;
 mod server;
 mod service;

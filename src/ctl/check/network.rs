@@ -1,6 +1,4 @@
 //! The way to the server below TLS: an interface that is up, an address, a route, the port.
-//!
-//! Must never: name the value of a proxy variable, which may hold a password.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -23,16 +21,6 @@ const TRY: Duration = Duration::from_secs(4);
 const ELSEWHERE: [IpAddr; 2] = [
     IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
     IpAddr::V6(Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1)),
-];
-
-/// Variables that send other programs through a proxy.
-const PROXIES: [&str; 6] = [
-    "https_proxy",
-    "HTTPS_PROXY",
-    "http_proxy",
-    "HTTP_PROXY",
-    "all_proxy",
-    "ALL_PROXY",
 ];
 
 /// The links of this device, but for the loopback.
@@ -144,17 +132,6 @@ fn has_v4(fib_trie: &str) -> bool {
 fn has_v6(if_inet6: &str) -> bool {
     let mut scopes = if_inet6.lines().filter_map(|line| line.split_whitespace().nth(3));
     scopes.any(|scope| scope == "00")
-}
-
-/// Warns of a proxy that the device does not use. `unit`: the unit's own environment.
-pub(super) fn proxies(is_set: impl Fn(&str) -> bool, unit: &str, host: &str) -> Option<Finding> {
-    let in_unit = |name: &str| unit.split_whitespace().any(|set| set.split('=').next() == Some(name));
-    let name = PROXIES.iter().find(|name| is_set(name) || in_unit(name))?;
-    Some(Finding::warn(
-        CHECK,
-        format!("{name} is set, and c2c-authd uses no proxy: it connects to {host} directly"),
-        "If there is no direct way out, let the network's firewall pass it",
-    ))
 }
 
 /// Connects to the first address that takes a connection.
@@ -281,16 +258,6 @@ mod tests {
         let line = |scope| format!("fe800000000000000000000000000001 02 40 {scope} 80 eth0\n");
         assert!(!has_v6(&line("20")) && has_v6(&line("00")) && !has_v6(""));
         assert!(!has_v4(FIB));
-    }
-
-    #[test]
-    fn a_proxy_that_is_not_used_is_named_without_its_value() {
-        let told = |set: &str, unit: &str| proxies(|name| name == set, unit, "example.org").map(|found| found.line());
-        assert_eq!(told("no_proxy", "C2C_LOG=debug"), None);
-        let line = told("", "A=b https_proxy=http://user:word@10.0.0.1:3128").unwrap();
-        assert!(line.starts_with("warn  network"), "{line}");
-        assert!(line.contains("https_proxy") && !line.contains("word"), "{line}");
-        assert!(told("ALL_PROXY", "").is_some());
     }
 
     #[tokio::test]

@@ -11,14 +11,14 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
 use super::causes::unless_explained;
-use super::{Finding, Verdict, network};
+use super::{Finding, Verdict, network, proxy};
 use crate::config::Config;
-use crate::ctl::site::{Site, UNIT};
-use crate::ctl::systemd::property;
+use crate::ctl::site::Site;
 use crate::ctl::time::{now, span, utc};
 use crate::discovery::Client;
 use crate::messages;
 use crate::messages::journal::explain_fault;
+use crate::oauth::{Defect, Dropped, ProxyFault};
 use crate::system::clock::Clock;
 use crate::transport::{FloorClock, Outcome, TlsSettings, ca_file_warnings};
 use c2c_auth_core::{Answer, FaultKind, PrepareAnswer, Reason};
@@ -50,7 +50,18 @@ async fn reach(site: &Site, config: &Config, found: &mut Vec<Finding>) {
     let Some(origin) = provider.first_origin() else {
         return found.push(Finding::fail("server", "the configuration names no server", ""));
     };
-    let (host, port) = (origin.dial_host().to_owned(), origin.port());
+    let environment = proxy::Environment::of_daemon(site);
+    let ways = match environment.ways(config) {
+        Ok(ways) => ways,
+        Err(error) => return found.push(Finding::fail("network", error.to_string(), "")),
+    };
+    let server = origin.dial_host().to_owned();
+    found.extend(proxy::way(&ways, &environment, origin));
+    // The server, or the proxy on the way to it.
+    let (host, port) = match ways.to(origin) {
+        Some(proxy) => (proxy.dial_host().to_owned(), proxy.port()),
+        None => (server.clone(), origin.port()),
+    };
     let resolved = match timeout(LIMIT, lookup_host((host.as_str(), port))).await {
         Ok(Ok(addresses)) => Ok(addresses.collect::<Vec<_>>()),
         Ok(Err(error)) => Err((
@@ -62,9 +73,6 @@ async fn reach(site: &Site, config: &Config, found: &mut Vec<Finding>) {
             "Check the network and the name servers in /etc/resolv.conf",
         )),
     };
-    let unit = property(UNIT, "Environment").unwrap_or_default();
-    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
-    found.extend(network::proxies(is_set, &unit, &host));
     let known = resolved.as_deref().unwrap_or_default();
     found.push(network::network(site, &host, known));
     let addresses = match resolved {
@@ -87,6 +95,7 @@ async fn reach(site: &Site, config: &Config, found: &mut Vec<Finding>) {
     let settings = TlsSettings {
         ca_file: config.tls.ca_file.clone(),
         clock: Arc::new(floor),
+        ways,
     };
     let client = match Client::new(Arc::new(provider), settings) {
         Ok(client) => client,
@@ -101,7 +110,7 @@ async fn reach(site: &Site, config: &Config, found: &mut Vec<Finding>) {
     drop(listening);
     let nowhere = client.nowhere_described();
     let (nowhere, heard) = (nowhere.as_deref(), heard.last());
-    judge(&host, &outcome, nowhere, heard.as_deref(), now(), found);
+    judge(&server, &outcome, nowhere, heard.as_deref(), now(), found);
 }
 
 /// `nowhere`: the places at which the server says that it has no description of itself.
@@ -149,6 +158,9 @@ fn judge(
             let what = format!("the certificate of {host} is not trusted: {}{because}", told.what);
             ("tls", (what, told.cure))
         }
+        FaultKind::Offline if let Some(cure) = outcome.dropped.as_ref().and_then(cure_of_proxy) => {
+            ("tls", (explain_fault(fault, why), cure))
+        }
         FaultKind::Offline => {
             let cure = "Let the network pass TLS; the journal has the same words";
             ("tls", (explain_fault(fault, why), cure))
@@ -180,6 +192,28 @@ fn judge(
     if let Some(date) = outcome.date {
         found.push(compare(now, date.as_secs()));
     }
+}
+
+/// The cure where the way ended at a proxy.
+fn cure_of_proxy(dropped: &Dropped) -> Option<&'static str> {
+    let Defect::Proxy(fault) = dropped.defect else {
+        return None;
+    };
+    Some(match fault {
+        ProxyFault::Credentials => {
+            "c2c-authd has no password for a proxy; let the proxy pass this device by its address, or write another one \
+             as [network] proxy"
+        }
+        ProxyFault::Status(_) | ProxyFault::NoTls => {
+            "Let the proxy pass CONNECT to the server's host and port, without looking into it"
+        }
+        ProxyFault::NoAddress
+        | ProxyFault::Refused
+        | ProxyFault::Silent
+        | ProxyFault::Closed
+        | ProxyFault::NotHttp
+        | ProxyFault::TooLong => "Compare [network] proxy with the address of the network's proxy",
+    })
 }
 
 /// Against the verified `Date`.

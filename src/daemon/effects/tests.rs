@@ -16,7 +16,7 @@ use crate::messages::contract::{self, BusAddress};
 use crate::oauth::{ClientAuth, Endpoints, Issuer, OauthDevice, Provider, ServerSettings};
 use crate::store::{Directories, Identity, StateKey};
 use crate::system::clock::Clock;
-use crate::transport::{FloorClock, TlsSettings};
+use crate::transport::{FloorClock, TlsSettings, Ways};
 use c2c_auth_core::{
     Body, BootId, CodeAnswer, DeviceCode, Generation, GrantId, Loaded, PollAnswer, PrepareAnswer, Reason, Record,
     RefreshToken, Slots, Snapshot, TokenState,
@@ -52,6 +52,7 @@ impl Bench {
             TlsSettings {
                 ca_file: config.tls.ca_file.clone(),
                 clock,
+                ways: Ways::default(),
             },
         )
         .unwrap();
@@ -234,6 +235,7 @@ fn undescribed(issuer: &str, ca_file: std::path::PathBuf) -> Client {
     let tls = TlsSettings {
         ca_file: Some(ca_file),
         clock: Arc::new(FloorClock::new(Clock::new(None).floor())),
+        ways: Ways::default(),
     };
     Client::new(Arc::new(Provider::OauthDevice(OauthDevice::new(settings))), tls).unwrap()
 }

@@ -105,6 +105,7 @@ async fn the_floor_lets_a_device_in_1970_verify() {
     let tls = TlsSettings {
         ca_file: Some(server.ca_file()),
         clock: Arc::clone(&clock),
+        ways: Ways::default(),
     };
     let client = Client::new(provider(&server.base()), tls).unwrap();
     assert_eq!(client.send(&poll()).await.answer, poll_failed(FaultKind::ClockNotSet));
@@ -119,6 +120,7 @@ async fn a_bad_ca_file_is_named() {
         let tls = TlsSettings {
             ca_file: Some(path.to_owned()),
             clock: Arc::new(FloorClock::new(WallTime::default())),
+            ways: Ways::default(),
         };
         let Err(error) = Client::new(provider("https://api.frame.io"), tls) else {
             panic!("{path:?} was taken");
@@ -152,6 +154,7 @@ fn refusal(path: &Path) -> String {
     let tls = TlsSettings {
         ca_file: Some(path.to_owned()),
         clock: Arc::new(FloorClock::new(WallTime::default())),
+        ways: Ways::default(),
     };
     Client::new(provider("https://api.frame.io"), tls)
         .err()
@@ -322,6 +325,7 @@ fn the_systems_roots_are_not_read_at_the_start() {
     let tls = TlsSettings {
         ca_file: None,
         clock: Arc::new(FloorClock::new(WallTime::default())),
+        ways: Ways::default(),
     };
     let client = Client::new(provider("https://api.frame.io"), tls).unwrap();
     assert!(!client.shared.tls.has_roots());
