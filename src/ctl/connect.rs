@@ -48,7 +48,8 @@ pub(super) async fn connect_to_look(bus: &BusAddress) -> Result<(Connection, Opt
     Ok(connected)
 }
 
-async fn is_owned(connection: &Connection) -> Result<bool, Failure> {
+/// True if a daemon is there. Starts none.
+pub(super) async fn is_owned(connection: &Connection) -> Result<bool, Failure> {
     let dbus = DBusProxy::new(connection).await?;
     let owned = dbus.name_has_owner(BusName::try_from(NAME)?).await;
     Ok(owned.map_err(zbus::Error::from)?)

@@ -75,6 +75,28 @@ impl Unit {
         self.exec_main_code == EXITED && self.exec_main_status == CREDENTIALS
     }
 
+    /// The checks whose failure can be why it died. Empty if it did not, or if its end says
+    /// otherwise.
+    pub(super) fn causes(&self) -> &'static [&'static str] {
+        let died = self.load_state == "loaded" && self.death().is_some() && self.exec_main_code == EXITED;
+        match self.exec_main_status {
+            _ if !died || self.result == "watchdog" => &[],
+            CREDENTIALS => &["client-secret", "state-key"],
+            217 => &["user"],
+            78 => &["configuration", "client-secret", "state-key"],
+            77 => &[
+                "configuration",
+                "client-secret",
+                "state-key",
+                "state",
+                "runtime",
+                "bus-policy",
+            ],
+            74 => &["state", "runtime"],
+            _ => &[],
+        }
+    }
+
     /// Why it does not run. `None` if it runs, or was never started.
     pub(super) fn death(&self) -> Option<FailureCause> {
         // Between two tries it is on its way, and still dead of what ended the last one.

@@ -1,6 +1,6 @@
 //! The interfaces of the kernel and systemd to this process.
 //!
-//! Owns: the clocks, the timer, the netlink socket, signals, the notification socket, the process's
+//! Owns: the clocks, the timer, netlink, signals, the notification socket, the process's
 //! own hardening, its environment and its log. Must never: know a token, decide anything.
 
 pub(crate) mod atomic_file;
@@ -13,6 +13,7 @@ pub(crate) mod mounts;
 pub(crate) mod netlink;
 pub(crate) mod notify;
 mod readiness;
+pub(crate) mod routes;
 pub(crate) mod signals;
 pub(crate) mod timer;
 pub(crate) mod user_namespace;

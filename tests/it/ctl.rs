@@ -156,6 +156,23 @@ fn fits_the_schema(status: &serde_json::Value) {
     fits(kinds.iter().find(is_it).unwrap(), status, "status");
 }
 
+/// The report of a `check --json`, held against `docs/check.schema.json`.
+fn report(world: &Harness, line: &str) -> (Option<i32>, serde_json::Value) {
+    let check = run(world, line);
+    let report: serde_json::Value = serde_json::from_str(&check.out).unwrap();
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/check.schema.json");
+    let schema: serde_json::Value = serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap();
+    fits(&schema, &report, "check");
+    let mut failed = report["checks"].as_array().unwrap().iter();
+    let failed = failed.find(|row| row["verdict"] == "fail");
+    assert_eq!(
+        failed.map_or(&serde_json::Value::Null, |row| &row["id"]),
+        &report["first"]["id"],
+        "{report}"
+    );
+    (check.code, report)
+}
+
 fn fits(schema: &serde_json::Value, value: &serde_json::Value, name: &str) {
     use serde_json::Value;
     let is = match value {
@@ -171,6 +188,9 @@ fn fits(schema: &serde_json::Value, value: &serde_json::Value, name: &str) {
         Value::Null => assert_eq!(&schema["const"], value, "{name}"),
         Value::Array(types) => assert!(types.contains(&is.into()), "{name} is of type {is}"),
         of => assert_eq!(of, is, "{name}"),
+    }
+    if let Some(words) = schema["enum"].as_array() {
+        assert!(words.contains(value), "{name} is {value}");
     }
     for item in value.as_array().into_iter().flatten() {
         fits(&schema["items"], item, name);

@@ -7,22 +7,23 @@ use std::path::Path;
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
-use super::Finding;
 use super::causes::unless_explained;
+use super::{Finding, Rows};
 use crate::config::accounts::Accounts;
 use crate::config::{Config, Principals};
 use crate::ctl::site::{Site, USER, may_be_file, names};
+use crate::ctl::time::{now, span, utc};
 use crate::messages;
 use crate::store::{REVOCATIONS, is_set_aside};
 use crate::system::clock::Clock;
 use c2c_auth_core::Reason;
 
-pub(super) fn configuration(site: &Site, found: &mut Vec<Finding>) -> Option<Config> {
+pub(super) fn configuration(site: &Site, found: &mut Rows) -> Option<Config> {
+    const CHECK: &str = "configuration";
     let config = match site.config() {
         Ok(config) => config,
         Err(error) => {
-            found.push(Finding::fail("configuration", error.to_string(), ""));
-            found.push(unless_explained(found, Finding::fail("client-id", "not known", "")));
+            found.push(Finding::fail(CHECK, error.to_string(), ""));
             return None;
         }
     };
@@ -32,33 +33,40 @@ pub(super) fn configuration(site: &Site, found: &mut Vec<Finding>) -> Option<Con
     } else {
         files.join(" < ")
     };
-    found.push(Finding::ok("configuration", told));
-    found.extend(
-        config
-            .warnings
-            .iter()
-            .map(|warning| Finding::warn("configuration", warning, "")),
-    );
-    found.push(config.device.client_id.as_ref().map_or_else(
-        || {
-            let told = messages::reason(Reason::ClientIdMissing);
-            match config.device.client_id_absent.as_deref() {
-                Some(why) => Finding::fail("client-id", why, "Bring it there, or set device.client-id"),
-                None => Finding::fail("client-id", told.what, told.cure),
-            }
-        },
-        |id| Finding::ok("client-id", id),
-    ));
+    found.push(match config.provider_with(None) {
+        Err(error) => Finding::fail(CHECK, error.to_string(), ""),
+        Ok(provider) if provider.first_origin().is_none() => Finding::fail(CHECK, "it names no server", ""),
+        Ok(_) => Finding::ok(CHECK, told),
+    });
+    let warnings = config.warnings.iter();
+    found.extend(warnings.map(|warning| Finding::warn(CHECK, warning, "")));
+    Some(config)
+}
+
+pub(super) fn identity(config: Option<&Config>, found: &mut Rows) {
+    const CHECK: &str = "client-id";
+    let Some(config) = config else {
+        return found.push(unless_explained(found.all(), Finding::fail(CHECK, "not known", "")));
+    };
+    let told = messages::reason(Reason::ClientIdMissing);
     let device = &config.device;
+    found.push(match (&device.client_id, &device.client_id_absent) {
+        (Some(id), _) => Finding::ok(CHECK, id),
+        (None, Some(why)) => Finding::fail(CHECK, why, "Bring it there, or set device.client-id"),
+        (None, None) => Finding::fail(CHECK, told.what, told.cure),
+    });
+}
+
+pub(super) fn firmware(config: Option<&Config>, found: &mut Rows) {
+    let Some(Config { device, .. }) = config else { return };
     found.push(match device.firmware_version.as_str() {
         "" => Finding::ok("firmware", "not known; no server is told"),
         version => Finding::ok("firmware", format!("{version} ({})", device.firmware_source)),
     });
-    Some(config)
 }
 
 /// The daemon's user, and who holds a role.
-pub(super) fn users(site: &Site, config: Option<&Config>, found: &mut Vec<Finding>) {
+pub(super) fn users(site: &Site, config: Option<&Config>, found: &mut Rows) {
     found.push(match site.service {
         Some((uid, _)) => Finding::ok("user", format!("{USER} (uid {uid})")),
         None => Finding::fail("user", format!("there is no user {USER}"), "Run: systemd-sysusers"),
@@ -99,19 +107,22 @@ fn holders(accounts: &dyn Accounts, role: &Principals) -> String {
     users.chain(groups).collect::<Vec<_>>().join(", ")
 }
 
-/// Whose the state directory is, whether it can be written, and what was set aside in it.
-pub(super) fn state(site: &Site, config: Option<&Config>, found: &mut Vec<Finding>) {
+/// Whose the state directory is, whether it can be written, and what was set aside in it. `runs`: a
+/// daemon uses it.
+pub(super) fn state(site: &Site, config: Option<&Config>, runs: bool, found: &mut Rows) {
     const CHECK: &str = "state";
     if config.is_none() {
         // Nobody knows which directory it is.
-        return found.push(unless_explained(found, Finding::fail(CHECK, "not known", "")));
+        return found.push(unless_explained(found.all(), Finding::fail(CHECK, "not known", "")));
     }
     let directory = site.state_directory(config);
     let name = directory.display();
     let metadata = match fs::metadata(&directory) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            found.push(if config.is_some_and(|config| config.state.directory.is_some()) {
+            found.push(if runs {
+                gone(CHECK, &directory)
+            } else if config.is_some_and(|config| config.state.directory.is_some()) {
                 Finding::fail(
                     CHECK,
                     format!("{name} does not exist"),
@@ -151,16 +162,26 @@ pub(super) fn state(site: &Site, config: Option<&Config>, found: &mut Vec<Findin
 }
 
 /// The runtime directory, where the flow is, and a pair that the state directory does not take.
-pub(super) fn runtime(site: &Site, found: &mut Vec<Finding>) {
+pub(super) fn runtime(site: &Site, runs: bool, found: &mut Rows) {
     const CHECK: &str = "runtime";
     let directory = site.runtime_directory();
     found.push(match fs::metadata(&directory) {
         Ok(metadata) => usable(site, CHECK, &directory, &metadata, "Mount it read-write"),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && runs => gone(CHECK, &directory),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             Finding::ok(CHECK, format!("{} is created at a start", directory.display()))
         }
         Err(error) => Finding::fail(CHECK, format!("{}: {error}", directory.display()), ""),
     });
+}
+
+/// A directory that systemd makes at a start and that a running daemon cannot make.
+fn gone(check: &'static str, directory: &Path) -> Finding {
+    Finding::fail(
+        check,
+        format!("{} was removed while the daemon runs", directory.display()),
+        "Run: systemctl restart c2c-authd",
+    )
 }
 
 /// The daemon's own rules for a directory, and whether there is room. `read_only`: the cure.
@@ -209,15 +230,19 @@ fn room(check: &'static str, directory: &Path, read_only: &str) -> Finding {
     }
 }
 
-/// Checks that the clock can be right at all. The server checks compare it with the server's clock.
-pub(super) fn clock(found: &mut Vec<Finding>) {
+/// Checks that the clock can be right at all. The row `time` holds it against the server's.
+pub(super) fn clock(found: &mut Rows) {
     let floor = Clock::new(None).floor().as_secs();
-    let now = crate::ctl::time::now();
+    let now = now();
     found.push(if now < floor {
         Finding::fail(
             "clock",
-            "the clock is set before the build date of this software",
-            "Set it, or let NTP set it",
+            format!(
+                "the clock says {}, {} before this software was built",
+                utc(now),
+                span(floor - now, 2)
+            ),
+            "Set it, or let it find a time server",
         )
     } else {
         Finding::ok("clock", "later than the build date")

@@ -1,24 +1,31 @@
-//! `check`: finds what is wrong before the user does. One line per check, with the cure.
+//! `check`: finds what is wrong before the user does. One line per check, with the cure, printed as
+//! soon as it is known.
 //!
 //! Changes nothing, and works with the daemon and the bus dead.
-
-use std::fmt::Write as _;
+//!
+//! Invariant: rows come in the order of [`causes::CAUSES`], so the first that fails is to be mended
+//! first.
 
 use serde::Serialize;
 
+use super::connect::{connect_to_look, is_owned};
 use super::exit::{Exit, Failure};
-use super::output::{one_line, tell};
+use super::output::{one_line, print, tell};
 use super::site::Site;
+use super::systemd::Unit;
 use crate::messages::contract::BusAddress;
 
 mod causes;
 mod local;
 mod network;
 mod proxy;
+mod rows;
 mod secrets;
 mod server;
 mod service;
 
+use causes::First;
+use rows::Rows;
 pub(super) use service::policies;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -46,7 +53,7 @@ impl Verdict {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Finding {
     check: &'static str,
-    /// Names the fault that this check can find. Empty: it only warns.
+    /// Names the fault that this check can find, whatever it found.
     id: &'static str,
     verdict: Verdict,
     what: String,
@@ -54,6 +61,9 @@ struct Finding {
     /// The fault in one sentence, where this finding knows it better than its cause.
     #[serde(skip)]
     sentence: Option<String>,
+    /// The check whose failure explains this row.
+    #[serde(skip)]
+    see: Option<&'static str>,
 }
 
 impl Finding {
@@ -69,6 +79,14 @@ impl Finding {
         Self::new(Verdict::Fail, check, what, cure)
     }
 
+    /// `earlier`: the check whose failure explains this one.
+    fn skip(check: &'static str, earlier: &'static str) -> Self {
+        Self {
+            see: Some(earlier),
+            ..Self::new(Verdict::Skip, check, format!("see {earlier}"), "")
+        }
+    }
+
     fn new(verdict: Verdict, check: &'static str, what: impl Into<String>, cure: impl Into<String>) -> Self {
         Self {
             check,
@@ -77,6 +95,7 @@ impl Finding {
             what: what.into(),
             cure: cure.into(),
             sentence: None,
+            see: None,
         }
     }
 
@@ -93,17 +112,22 @@ impl Finding {
     }
 }
 
+/// `docs/check.schema.json` has the fields.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 struct Report {
     verdict: Verdict,
+    /// `null`: nothing failed.
+    first: Option<First>,
     checks: Vec<Finding>,
 }
 
 impl Report {
     fn new(checks: Vec<Finding>) -> Self {
-        let worst = checks.iter().map(|finding| finding.verdict).max();
+        // A row that was left out says nothing of the device.
+        let seen = checks.iter().filter(|finding| finding.verdict != Verdict::Skip);
         Self {
-            verdict: worst.unwrap_or(Verdict::Ok),
+            verdict: seen.map(|finding| finding.verdict).max().unwrap_or(Verdict::Ok),
+            first: causes::first(&checks),
             checks,
         }
     }
@@ -118,59 +142,67 @@ impl Report {
         }
     }
 
-    fn text(&self) -> String {
-        let mut out = String::new();
-        // Writing to a string cannot fail.
-        for finding in &self.checks {
-            let _ = writeln!(out, "{}", finding.line());
+    /// The last line, below the rows.
+    fn end(&self) -> String {
+        let is_warning = |finding: &&Finding| finding.verdict == Verdict::Warn;
+        match (&self.first, self.checks.iter().filter(is_warning).count()) {
+            (Some(First { id, sentence }), _) if id.is_empty() => format!("\nFix first: {sentence}\n"),
+            (Some(First { id, sentence }), _) => format!("\nFix first: {sentence} ({id})\n"),
+            (None, 0) => "\nAll is well.\n".to_owned(),
+            (None, warned) => format!("\nNothing failed; warnings: {warned}.\n"),
         }
-        let count = |verdict| self.checks.iter().filter(|finding| finding.verdict == verdict).count();
-        let _ = match (causes::first(&self.checks), count(Verdict::Warn)) {
-            (Some(first), _) => writeln!(out, "\nFix first: {first}"),
-            (None, 0) => writeln!(out, "\nAll is well."),
-            (None, warned) => writeln!(out, "\nNothing failed; warnings: {warned}."),
-        };
-        out
     }
 }
 
 /// `paired`: a device without a pairing fails too.
 pub(super) async fn check(bus: &BusAddress, json: bool, offline: bool, paired: bool) -> Result<Exit, Failure> {
-    let (report, daemon) = look(bus, offline, paired).await;
-    tell(&report, json, || report.text(), &[])?;
+    let mut found = Rows::printing(!json);
+    let daemon = look(bus, offline, paired, &mut found).await;
+    let report = Report::new(found.into_found()?);
+    if json {
+        tell(&report, true, String::new, &[])?;
+    } else {
+        print(&report.end())?;
+    }
     Ok(report.exit(daemon))
 }
 
 /// The text that it prints.
 pub(super) async fn text(bus: &BusAddress) -> String {
-    look(bus, false, false).await.0.text()
+    let mut found = Rows::default();
+    look(bus, false, false, &mut found).await;
+    let lines: String = found.all().iter().map(|finding| finding.line() + "\n").collect();
+    lines + &Report::new(found.all().to_vec()).end()
 }
 
-async fn look(bus: &BusAddress, offline: bool, paired: bool) -> (Report, Option<Exit>) {
+/// Returns why the daemon said nothing.
+async fn look(bus: &BusAddress, offline: bool, paired: bool, found: &mut Rows) -> Option<Exit> {
     let site = Site::host();
-    let mut found = Vec::new();
-    let config = local::configuration(&site, &mut found);
-    local::users(&site, config.as_ref(), &mut found);
-    secrets::secrets(&site, config.as_ref(), &mut found);
-    local::state(&site, config.as_ref(), &mut found);
-    local::runtime(&site, &mut found);
-    service::bus_files(&site, config.as_ref(), &mut found);
-    service::unit(&mut found);
-    local::clock(&mut found);
-    if !offline {
-        if let Some(config) = &config {
-            server::server(&site, config, &mut found).await;
-        } else {
-            let unseen = Finding::new(Verdict::Skip, "server", "not looked at", "");
-            found.push(causes::unless_explained(&found, unseen));
-        }
-    }
+    let config = local::configuration(&site, found);
+    local::users(&site, config.as_ref(), found);
+    local::identity(config.as_ref(), found);
+    secrets::secrets(&site, config.as_ref(), found);
+    let unit = Unit::read();
+    let connected = connect_to_look(bus).await;
+    let runs = match (bus, &connected) {
+        (BusAddress::System, Ok((connection, _))) => is_owned(connection).await.unwrap_or(false),
+        (BusAddress::System, Err(_)) => unit.as_ref().is_some_and(Unit::runs),
+        // The directories of this machine are another daemon's, as far as is known.
+        (BusAddress::Session | BusAddress::Address(_), _) => false,
+    };
+    local::state(&site, config.as_ref(), runs, found);
+    local::runtime(&site, runs, found);
+    service::bus_files(&site, config.as_ref(), found);
+    service::unit(unit.as_ref(), found);
+    local::clock(found);
+    server::server(&site, config.as_ref(), offline, found).await;
+    local::firmware(config.as_ref(), found);
     // Last: what it reports may be the effect of all else.
-    let status = service::daemon(&site, bus, &mut found).await;
+    let status = service::daemon(&site, connected, found).await;
     if paired {
-        found.push(service::pairing(status.as_ref().map_err(|exit| *exit), &found));
+        found.push(service::pairing(status.as_ref().map_err(|exit| *exit), found.all()));
     }
-    (Report::new(found), status.err())
+    status.err()
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use crate::oauth::Origin;
 use crate::system::environment::variable;
 use crate::transport::{ProxyError, Ways};
 
-const CHECK: &str = "network";
+const CHECK: &str = "proxy";
 
 type Variables = BTreeMap<String, String>;
 
@@ -103,7 +103,7 @@ mod tests {
         let of_unit = |unit| told(&Proxy::Direct, &environment(None, unit));
         assert_eq!(of_unit("no_proxy=example.org"), None);
         let line = of_unit("A=b https_proxy=http://user:word@10.0.0.1:3128").unwrap();
-        assert!(line.starts_with("warn  network"), "{line}");
+        assert!(line.starts_with("warn  proxy"), "{line}");
         assert!(line.contains("https_proxy") && !line.contains("word"), "{line}");
         assert!(of_unit("ALL_PROXY=a").is_some());
     }
@@ -116,7 +116,7 @@ mod tests {
         // The unit was changed since it started.
         let line = told(&Proxy::Environment, &environment(Some("A=b\0"), unit)).unwrap();
         assert!(
-            line.starts_with("warn  network") && line.contains("HTTPS_PROXY"),
+            line.starts_with("warn  proxy") && line.contains("HTTPS_PROXY"),
             "{line}"
         );
     }

@@ -1,7 +1,7 @@
 //! The client secret, the state key, and what guards them.
 
-use super::Finding;
 use super::causes::unless_explained;
+use super::{Finding, Rows};
 use crate::config::secrets::shared_file_system;
 use crate::config::{Config, MachineId};
 use crate::ctl::provision::location::{Found, Kept, PLAIN_STORES, Which, find};
@@ -11,7 +11,7 @@ use crate::messages;
 use c2c_auth_core::Reason;
 
 /// Looks for both as the daemon would, and opens them.
-pub(super) fn secrets(site: &Site, config: Option<&Config>, found: &mut Vec<Finding>) {
+pub(super) fn secrets(site: &Site, config: Option<&Config>, found: &mut Rows) {
     if !rustix::process::geteuid().is_root() {
         found.push(Finding::warn("secrets", "only root can read them", "Run this as root"));
         return;
@@ -26,7 +26,7 @@ pub(super) fn secrets(site: &Site, config: Option<&Config>, found: &mut Vec<Find
         match find(site, config, which) {
             Err(error) => found.push(Finding::fail(check, error.to_string(), "")),
             // The configuration may name its file.
-            Ok(None) if config.is_none() => found.push(unless_explained(found, missing(config, which))),
+            Ok(None) if config.is_none() => found.push(unless_explained(found.all(), missing(config, which))),
             Ok(None) => found.push(missing(config, which)),
             Ok(Some(Found {
                 kept,

@@ -10,8 +10,8 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use super::causes::unless_explained;
-use super::{Finding, Verdict, network, proxy};
+use super::causes::{explained, unless_explained};
+use super::{Finding, Rows, Verdict, network, proxy};
 use crate::config::Config;
 use crate::ctl::site::Site;
 use crate::ctl::time::{now, span, utc};
@@ -26,34 +26,36 @@ use c2c_auth_core::{Answer, FaultKind, PrepareAnswer, Reason};
 /// As long as the daemon waits for a connection.
 const LIMIT: Duration = Duration::from_secs(10);
 
-/// The rows from the network to the answer, each of which needs those before it.
-const WAY: [&str; 5] = ["network", "dns", "tcp", "tls", "server"];
+/// The rows of the way, each of which needs those before it.
+const WAY: [&str; 6] = ["network", "dns", "tcp", "tls", "server", "time"];
 
-pub(super) async fn server(site: &Site, config: &Config, found: &mut Vec<Finding>) {
-    let begun = found.len();
-    reach(site, config, found).await;
+/// Each row of the way is there once, however far it leads.
+pub(super) async fn server(site: &Site, config: Option<&Config>, offline: bool, found: &mut Rows) {
+    if let Some(config) = config.filter(|_| !offline) {
+        reach(site, config, found).await;
+    }
     for check in WAY {
-        let unseen = Finding::new(Verdict::Skip, check, "not looked at", "");
-        let explained = unless_explained(found, unseen.clone());
-        if explained != unseen && !found[begun..].iter().any(|finding| finding.check == check) {
-            found.push(explained);
+        if !found.all().iter().any(|finding| finding.check == check) {
+            let unseen = Finding::new(Verdict::Skip, check, "not looked at: --offline", "");
+            found.push(match explained(found.all(), &["configuration", "proxy"]) {
+                _ if offline => unseen,
+                Some(earlier) => Finding::skip(check, earlier),
+                None => unless_explained(found.all(), unseen),
+            });
         }
     }
 }
 
 /// Goes as far as it comes.
-async fn reach(site: &Site, config: &Config, found: &mut Vec<Finding>) {
-    let provider = match config.provider_with(None) {
-        Ok(provider) => provider,
-        Err(error) => return found.push(Finding::fail("server", error.to_string(), "")),
+async fn reach(site: &Site, config: &Config, found: &mut Rows) {
+    let Ok(provider) = config.provider_with(None) else {
+        return;
     };
-    let Some(origin) = provider.first_origin() else {
-        return found.push(Finding::fail("server", "the configuration names no server", ""));
-    };
+    let Some(origin) = provider.first_origin() else { return };
     let environment = proxy::Environment::of_daemon(site);
     let ways = match environment.ways(config) {
         Ok(ways) => ways,
-        Err(error) => return found.push(Finding::fail("network", error.to_string(), "")),
+        Err(error) => return found.push(Finding::fail("proxy", error.to_string(), "")),
     };
     let server = origin.dial_host().to_owned();
     found.extend(proxy::way(&ways, &environment, origin));
@@ -74,17 +76,22 @@ async fn reach(site: &Site, config: &Config, found: &mut Vec<Finding>) {
         )),
     };
     let known = resolved.as_deref().unwrap_or_default();
-    found.push(network::network(site, &host, known));
+    let network = network::network(site, &host, known);
+    let has_way = network.verdict != Verdict::Fail;
+    found.push(network);
     let addresses = match resolved {
         Ok(addresses) => addresses,
-        Err((what, cure)) => return found.push(unless_explained(found, Finding::fail("dns", what, cure))),
+        Err((what, cure)) => return found.push(unless_explained(found.all(), Finding::fail("dns", what, cure))),
     };
     let mut told: Vec<_> = addresses.iter().map(|address| address.ip().to_string()).collect();
     told.dedup();
     found.push(Finding::ok("dns", format!("{host} is {}", told.join(", "))));
+    if !has_way {
+        return found.push(Finding::skip("tcp", "network"));
+    }
     let connected = network::tcp(&host, &addresses).await;
     let is_open = connected.verdict == Verdict::Ok;
-    found.push(unless_explained(found, connected));
+    found.push(connected);
     if !is_open {
         return;
     }
@@ -103,7 +110,7 @@ async fn reach(site: &Site, config: &Config, found: &mut Vec<Finding>) {
     };
     let cure = "Mend or replace it; see docs/configuration.md";
     let warnings = config.tls.ca_file.as_deref().map(ca_file_warnings).unwrap_or_default();
-    found.extend(warnings.into_iter().map(|what| Finding::warn("tls", what, cure)));
+    found.extend(warnings.into_iter().map(|what| Finding::warn("ca-file", what, cure)));
     let heard = Heard::default();
     let listening = tracing::subscriber::set_default(heard.clone());
     let outcome = client.prepare().await.outcome;
@@ -114,14 +121,7 @@ async fn reach(site: &Site, config: &Config, found: &mut Vec<Finding>) {
 }
 
 /// `nowhere`: the places at which the server says that it has no description of itself.
-fn judge(
-    host: &str,
-    outcome: &Outcome,
-    nowhere: Option<&str>,
-    heard: Option<&str>,
-    now: u64,
-    found: &mut Vec<Finding>,
-) {
+fn judge(host: &str, outcome: &Outcome, nowhere: Option<&str>, heard: Option<&str>, now: u64, found: &mut Rows) {
     // The same words as in the journal.
     let dropped = outcome.dropped.as_ref().map(ToString::to_string);
     let why = dropped.as_deref().or(heard);
@@ -182,16 +182,21 @@ fn judge(
         }
     });
     if let Some((check, (what, cure))) = failed {
-        let failure = Finding::fail(check, what, cure);
+        if check == "server" {
+            found.push(Finding::ok("tls", format!("{host} is trusted")));
+        }
         // A clock that is wrong explains no other fault of a connection.
-        found.push(match fault {
-            Some(FaultKind::ClockNotSet) => unless_explained(found, failure),
-            _ => failure,
+        let clock = explained(found.all(), &["clock"]).filter(|_| fault == Some(FaultKind::ClockNotSet));
+        found.push(match clock {
+            Some(earlier) => Finding::skip(check, earlier),
+            None => Finding::fail(check, what, cure),
         });
+        return;
     }
-    if let Some(date) = outcome.date {
-        found.push(compare(now, date.as_secs()));
-    }
+    found.push(match outcome.date {
+        Some(date) => unless_explained(found.all(), compare(now, date.as_secs())),
+        None => Finding::new(Verdict::Skip, "time", "the server's answer tells no time", ""),
+    });
 }
 
 /// The cure where the way ended at a proxy.
@@ -218,7 +223,7 @@ fn cure_of_proxy(dropped: &Dropped) -> Option<&'static str> {
 
 /// Against the verified `Date`.
 fn compare(ours: u64, theirs: u64) -> Finding {
-    const CHECK: &str = "clock";
+    const CHECK: &str = "time";
     const FINE: u64 = 60;
     // Beyond, the daemon distrusts the clock.
     const ODD: u64 = 600;
@@ -301,9 +306,9 @@ mod tests {
             date: date.map(WallTime::from_secs),
             ..Outcome::from(Answer::Prepare(answer))
         };
-        let mut found = Vec::new();
+        let mut found = Rows::default();
         judge("example.org", &outcome, nowhere, Some("why"), 1_000_000, &mut found);
-        found
+        found.into_found().expect("nothing is printed")
     }
 
     #[test]
@@ -313,9 +318,9 @@ mod tests {
                 .pop()
                 .map(|last| (last.check, last.verdict))
         };
-        assert_eq!(verdict(1_000_030), Some(("clock", Verdict::Ok)));
-        assert_eq!(verdict(999_500), Some(("clock", Verdict::Warn)));
-        assert_eq!(verdict(2_000_000), Some(("clock", Verdict::Fail)));
+        assert_eq!(verdict(1_000_030), Some(("time", Verdict::Ok)));
+        assert_eq!(verdict(999_500), Some(("time", Verdict::Warn)));
+        assert_eq!(verdict(2_000_000), Some(("time", Verdict::Fail)));
     }
 
     #[test]
@@ -334,12 +339,13 @@ mod tests {
             foreign: true,
             ..Outcome::from(Answer::Prepare(PrepareAnswer::Ready))
         };
-        let mut found = Vec::new();
+        let mut found = Rows::default();
         judge("example.org", &outcome, None, None, 1_000_000, &mut found);
+        let mut found = found.into_found().expect("nothing is printed");
         let last = found.pop().map(|last| (last.check, last.verdict, last.what));
         let what = "something in between answered instead of the server: a login page of this network?".to_owned();
         assert_eq!(last, Some(("server", Verdict::Fail, what)));
-        assert!(found.iter().all(|finding| finding.check != "clock"), "{found:?}");
+        assert!(found.iter().all(|finding| finding.check != "time"), "{found:?}");
     }
 
     #[test]
@@ -358,11 +364,13 @@ mod tests {
                 kind,
                 retry_after: None,
             };
-            let found = found(PrepareAnswer::Failed(fault), None);
-            assert_eq!(found.len(), 1, "{found:?}");
-            assert_eq!(found[0].verdict, Verdict::Fail);
+            let found = found(PrepareAnswer::Failed(fault), Some(5));
+            let (last, before) = found.split_last().expect("a row");
+            assert_eq!(last.verdict, Verdict::Fail);
+            assert!(last.what.contains("(why)") && !last.cure.is_empty(), "{found:?}");
+            let trusted = before.iter().map(|row| (row.check, row.verdict));
             assert!(
-                found[0].what.contains("(why)") && !found[0].cure.is_empty(),
+                trusted.eq((last.check == "server").then_some(("tls", Verdict::Ok))),
                 "{found:?}"
             );
         }
@@ -379,11 +387,60 @@ mod tests {
             None,
             Some("https://example.org/.well-known/openid-configuration"),
         );
-        let line = found[0].line();
-        assert!(found.len() == 1 && found[0].verdict == Verdict::Fail, "{found:?}");
+        let line = found[1].line();
+        assert!(found.len() == 2 && found[1].verdict == Verdict::Fail, "{found:?}");
         assert!(
             line.contains(".well-known/") && line.contains("provider.issuer") && !line.contains("network"),
             "{line}"
         );
+    }
+
+    #[test]
+    fn each_row_of_the_way_is_there_once_and_names_the_failure_that_explains_it() {
+        let rows = |before: Vec<Finding>, offline| {
+            let mut found = Rows::default();
+            found.extend(before);
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            let runtime = runtime.expect("a runtime");
+            runtime.block_on(server(&Site::host(), None, offline, &mut found));
+            let found = found.into_found().expect("nothing is printed");
+            let way = found.into_iter().filter(|row| WAY.contains(&row.check));
+            way.map(|row| (row.check, row.what)).collect::<Vec<_>>()
+        };
+        let all = |what: &str| WAY.map(|check| (check, what.to_owned()));
+        let broken = || Finding::fail("configuration", "line 2", "");
+        assert_eq!(rows(vec![broken()], false), all("see configuration"));
+        assert_eq!(rows(vec![broken()], true), all("not looked at: --offline"));
+        for (at, check) in WAY.iter().enumerate() {
+            let failed = WAY[..at].iter().map(|check| Finding::ok(check, "ok"));
+            let failed = failed.chain([Finding::fail(check, "bad", "")]).collect();
+            let rest = WAY[at + 1..].iter().map(|later| (*later, format!("see {check}")));
+            assert!(rows(failed, false)[at + 1..].iter().cloned().eq(rest), "{check}");
+        }
+        let clock = vec![Finding::fail("clock", "1970", ""), Finding::skip("tls", "clock")];
+        let found = rows(clock, false);
+        let later = found.iter().filter(|(check, _)| ["server", "time"].contains(check));
+        assert!(
+            later.clone().count() == 2 && later.clone().all(|(_, what)| what == "see clock"),
+            "{found:?}"
+        );
+    }
+
+    #[test]
+    fn a_certificate_that_only_a_wrong_clock_refuses_is_put_down_to_the_clock() {
+        let mut found = Rows::default();
+        found.push(Finding::fail("clock", "1970", ""));
+        let fault = |kind| Fault {
+            kind,
+            retry_after: None,
+        };
+        for (kind, verdict) in [
+            (FaultKind::ClockNotSet, Verdict::Skip),
+            (FaultKind::Untrusted, Verdict::Fail),
+        ] {
+            let outcome = Outcome::from(Answer::Prepare(PrepareAnswer::Failed(fault(kind))));
+            judge("example.org", &outcome, None, None, 0, &mut found);
+            assert_eq!(found.all().last().map(|row| row.verdict), Some(verdict));
+        }
     }
 }

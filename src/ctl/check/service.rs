@@ -4,22 +4,23 @@
 use std::fs;
 use std::path::PathBuf;
 
-use super::Finding;
-use super::causes::unless_explained;
+use zbus::Connection;
+
+use super::causes::{explained, unless_explained};
+use super::{Finding, Rows};
 use crate::config::Config;
 use crate::ctl::access::{self, Caller};
 use crate::ctl::args::Command;
-use crate::ctl::connect::connect_to_look;
-use crate::ctl::exit::Exit;
+use crate::ctl::exit::{Exit, Failure};
 use crate::ctl::output::one_line;
 use crate::ctl::site::Site;
 use crate::ctl::status::Status;
 use crate::ctl::systemd::Unit;
 use crate::messages;
-use crate::messages::contract::{BusAddress, NAME};
+use crate::messages::contract::NAME;
 
 /// The policy, for each role, and what starts the daemon when it is called.
-pub(super) fn bus_files(site: &Site, config: Option<&Config>, found: &mut Vec<Finding>) {
+pub(super) fn bus_files(site: &Site, config: Option<&Config>, found: &mut Rows) {
     let policies = policies(site);
     let own = format!("own=\"{NAME}\"");
     if policies.iter().any(|(_, text)| text.contains(&own)) {
@@ -100,9 +101,10 @@ fn policies_in(directory: &std::path::Path) -> Vec<(PathBuf, String)> {
 }
 
 /// Systemd's word first: it tells why nobody answers.
-pub(super) fn unit(found: &mut Vec<Finding>) {
-    let unit = Unit::read();
-    found.push(match &unit {
+pub(super) fn unit(unit: Option<&Unit>, found: &mut Rows) {
+    let cause = unit.and_then(|unit| explained(found.all(), unit.causes()));
+    found.push(match unit {
+        _ if let Some(earlier) = cause => Finding::skip("unit", earlier),
         None => Finding::warn(
             "unit",
             "systemd does not answer",
@@ -112,9 +114,14 @@ pub(super) fn unit(found: &mut Vec<Finding>) {
     });
 }
 
-/// The status is what the daemon answered, if it did.
-pub(super) async fn daemon(site: &Site, bus: &BusAddress, found: &mut Vec<Finding>) -> Result<Status, Exit> {
-    let status = match connect_to_look(bus).await {
+/// The status is what the daemon answered, if it did. `connected`: to the bus, and a warning about
+/// who owns the name there.
+pub(super) async fn daemon(
+    site: &Site,
+    connected: Result<(Connection, Option<String>), Failure>,
+    found: &mut Rows,
+) -> Result<Status, Exit> {
+    let status = match connected {
         Ok((connection, warning)) => {
             found.extend(warning.map(|warning| Finding::warn("daemon", warning, "")));
             Status::read(&connection).await
@@ -137,7 +144,7 @@ pub(super) async fn daemon(site: &Site, bus: &BusAddress, found: &mut Vec<Findin
         }
         Err(failure) => {
             let silent = Finding::fail("daemon", &failure.sentence, "");
-            unless_explained(found, silent)
+            unless_explained(found.all(), silent)
         }
     });
     status.map_err(|failure| failure.exit)
@@ -191,7 +198,11 @@ pub(super) fn pairing(status: Result<&Status, Exit>, found: &[Finding]) -> Findi
         Finding::ok(CHECK, what)
     } else {
         let cure = if cure.is_empty() { messages::PAIR } else { cure };
-        Finding::fail(CHECK, what, cure)
+        // It answered, so nothing else on this device is why.
+        match explained(found, &["daemon"]) {
+            Some(earlier) => Finding::skip(CHECK, earlier),
+            None => Finding::fail(CHECK, what, cure),
+        }
     }
 }
 

@@ -16,6 +16,7 @@ use crate::ctl::provision::seal::Key;
 use crate::ctl::provision::tests::store_for_tests;
 use crate::messages;
 
+mod report;
 mod verdicts;
 
 struct World {
@@ -39,14 +40,20 @@ impl World {
 
     /// The findings without a server, a bus and a service manager.
     fn look(&self) -> Vec<Finding> {
-        let mut found = Vec::new();
+        self.look_while(false)
+    }
+
+    /// `runs`: a daemon does.
+    fn look_while(&self, runs: bool) -> Vec<Finding> {
+        let mut found = Rows::default();
         let config = local::configuration(&self.site, &mut found);
         local::users(&self.site, config.as_ref(), &mut found);
+        local::identity(config.as_ref(), &mut found);
         secrets::secrets(&self.site, config.as_ref(), &mut found);
-        local::state(&self.site, config.as_ref(), &mut found);
-        local::runtime(&self.site, &mut found);
+        local::state(&self.site, config.as_ref(), runs, &mut found);
+        local::runtime(&self.site, runs, &mut found);
         service::bus_files(&self.site, config.as_ref(), &mut found);
-        found
+        found.into_found().unwrap()
     }
 
     /// The worst that is said of one thing.
@@ -267,6 +274,12 @@ fn a_state_directory_that_others_can_write_is_a_fault_and_what_was_set_aside_is_
 fn a_runtime_directory_that_the_daemon_cannot_use_is_told_apart_from_the_state_directory() {
     let mut world = World::new();
     world.expect("runtime", Verdict::Ok, "created at a start");
+    for check in ["state", "runtime"] {
+        let found = world.look_while(true);
+        let row = found.iter().find(|row| row.check == check).unwrap();
+        assert_eq!(row.verdict, Verdict::Fail, "{}", row.line());
+        assert!(row.line().contains("removed while the daemon runs"), "{}", row.line());
+    }
     let file = world.write("/run/c2c-authd/flow", "");
     let directory = file.parent().unwrap();
     fs::set_permissions(directory, fs::Permissions::from_mode(0o700)).unwrap();
@@ -338,96 +351,4 @@ fn who_holds_a_role_is_told_by_the_names_of_this_machine() {
         "[access]\nui = [\"user:ann\", \"uid:99\"]\n",
     );
     world.expect("role-ui", Verdict::Ok, "user ann, uid 99");
-}
-
-#[test]
-fn the_report_is_a_line_for_each_and_its_worst_is_the_whole() {
-    let report = Report::new(vec![
-        Finding::ok("a", "fine"),
-        Finding::warn("b", "so\nso.", "Look"),
-        Finding::fail("tls", "bad", "Do this"),
-        Finding::fail("clock", "bad", "Set it"),
-    ]);
-    assert_eq!(report.verdict, Verdict::Fail);
-    assert_eq!(
-        report.text(),
-        "ok    a              fine\nwarn  b              so so. Look\nFAIL  tls            bad. Do this\nFAIL  clock          bad. Set it\n\nFix first: the clock of this device is wrong (C2C-E09)\n"
-    );
-    assert_eq!(Report::new(Vec::new()).text(), "\nAll is well.\n");
-}
-
-#[test]
-fn each_cause_has_a_short_sentence_and_the_id_that_is_documented() {
-    let documented: Vec<_> = include_str!("../../../docs/faults.md")
-        .lines()
-        .filter(|line| line.starts_with("| C2C-E"))
-        .map(str::to_owned)
-        .collect();
-    let known = causes::CAUSES.map(|cause| format!("| {} | `{}` | {} |", cause.id, cause.check, cause.sentence));
-    assert_eq!(documented, known);
-    for cause in causes::CAUSES {
-        let first = causes::first(&[Finding::fail(cause.check, "bad", "")]).unwrap();
-        assert!("Fix first: ".len() + first.len() <= 100, "{first}");
-    }
-}
-
-#[test]
-fn what_the_daemon_asks_for_is_what_is_to_be_fixed_first() {
-    let asked = |sentence: &str| {
-        let failure = Finding {
-            sentence: Some(sentence.to_owned()),
-            ..Finding::fail("daemon", "Paired with Testbed; needs attention: and why", "")
-        };
-        causes::first(&[failure]).unwrap()
-    };
-    assert_eq!(
-        asked(messages::reason(Reason::ClientRejected).what),
-        "the server refuses this client: its id, its secret or what it asks for (C2C-E13)"
-    );
-    for reason in Reason::ALL {
-        let first = asked(messages::reason(*reason).what);
-        assert!("Fix first: ".len() + first.len() <= 100, "{first}");
-    }
-}
-
-#[test]
-fn a_cause_is_explained_by_causes_before_it_alone() {
-    for (at, cause) in causes::CAUSES.iter().enumerate() {
-        for earlier in cause.explained_by {
-            let before = &causes::CAUSES[..at];
-            assert!(before.iter().any(|cause| cause.check == *earlier), "{earlier}");
-        }
-    }
-}
-
-#[test]
-fn each_failure_of_a_bare_machine_has_a_cause_with_an_id() {
-    let found = World::new().look();
-    assert!(found.iter().any(|finding| finding.verdict == Verdict::Fail));
-    for finding in found {
-        assert!(
-            !finding.id.is_empty() || finding.verdict != Verdict::Fail,
-            "{}",
-            finding.line()
-        );
-    }
-}
-
-#[test]
-fn a_program_reads_the_id_of_each_fault() {
-    let report = Report::new(vec![Finding::fail("tls", "bad", ""), Finding::warn("role-ui", "", "")]);
-    let told = serde_json::to_value(&report).unwrap();
-    assert_eq!(told["checks"][0]["id"], "C2C-E11");
-    assert_eq!(told["checks"][1]["id"], "", "it only warns");
-}
-
-#[test]
-fn what_a_failure_before_explains_is_not_a_failure_of_its_own() {
-    let silent = || Finding::fail("daemon", "it does not answer", "");
-    let unit = [Finding::fail("unit", "masked", "")];
-    let explained = causes::unless_explained(&unit, silent());
-    assert_eq!(explained.line(), "skip  daemon         see unit");
-    for other in [Finding::fail("state", "full", ""), Finding::warn("unit", "", "")] {
-        assert_eq!(causes::unless_explained(&[other], silent()), silent());
-    }
 }

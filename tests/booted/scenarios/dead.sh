@@ -41,7 +41,8 @@ journalctl --sync
 said=$(c2c-authctl status) || code=$?
 expect "exit code of status" "$code" 7
 expect_like "status" "$said" '99-bad.toml:2'
-fails 'FAIL  unit .*99-bad.toml:2' --offline
+fails 'skip  unit .*see configuration' --offline
+fails 'skip  daemon .*see configuration' --offline
 fails 'FAIL  configuration .*99-bad.toml:2' --offline
 rm "$CONFIG/99-bad.toml"
 systemctl reset-failed "$UNIT"

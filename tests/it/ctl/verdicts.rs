@@ -23,14 +23,13 @@ fn agree(world: &Harness, daemon: &Process, reason: &str, attention: bool, exit:
     };
     assert_eq!(run(world, "status").code, Some(exit), "{status}");
 
-    let check = run(world, "check --offline --json");
-    let report: serde_json::Value = serde_json::from_str(&check.out).unwrap();
+    let (code, report) = report(world, "check --offline --json");
     let mut findings = report["checks"].as_array().unwrap().iter();
     let finding = findings.find(|finding| finding["check"] == "daemon").unwrap();
     let verdict = if attention { "fail" } else { "ok" };
     assert_eq!(finding["verdict"], verdict, "{finding}");
     if attention {
-        assert_eq!(check.code, Some(1));
+        assert_eq!(code, Some(1));
     }
 
     let cure = finding["cure"].as_str().unwrap();
@@ -186,7 +185,7 @@ async fn why_there_is_no_pairing_is_told_by_all() {
 
 /// The row of a check in the report of this command.
 fn row(world: &Harness, line: &str, check: &str) -> Option<serde_json::Value> {
-    let report: serde_json::Value = serde_json::from_str(&run(world, line).out).unwrap();
+    let (_, report) = report(world, line);
     let mut rows = report["checks"].as_array().unwrap().iter();
     rows.find(|row| row["check"] == check).cloned()
 }
