@@ -81,6 +81,12 @@ impl Gateway {
         })
     }
 
+    /// Holds a call back that every role may make, at the pace of its uid.
+    pub(super) async fn pace(&self, connection: &Connection, header: &Header<'_>) -> Result<Permit<'_>, ErrorReply> {
+        let (caller, _) = self.callers.identify(connection, header.sender()).await?;
+        self.throttle.admit(caller.uid, Weight::Reading).await
+    }
+
     /// Asks the loop. The answer comes after every signal that follows from it (D4).
     pub(super) async fn call(&self, command: Command) -> Result<Reply, ErrorReply> {
         let (reply, mut answer) = oneshot::channel();

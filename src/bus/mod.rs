@@ -8,8 +8,8 @@
 //! bus.
 //!
 //! Rules that zbus imposes: methods take `&self` only and the loop never asks zbus for an interface
-//! (both would deadlock against open calls). The objects are served before the name is requested,
-//! in one builder, so that an activated client never finds an empty object.
+//! (both would deadlock against open calls). The objects are served before the name is requested:
+//! an activated client never finds an empty object.
 
 mod access;
 mod error_reply;
@@ -30,6 +30,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use zbus::connection::Builder;
 use zbus::export::futures_core::Stream;
+use zbus::fdo::RequestNameFlags;
 use zbus::message::Type as MessageType;
 use zbus::{Connection, MatchRule, MessageStream};
 
@@ -197,12 +198,13 @@ pub(crate) async fn serve_on(
         .serve_at(OBJECT, interfaces::Pairing(Arc::clone(&gateway)))
         .serve_at(OBJECT, interfaces::Tokens(Arc::clone(&gateway)))
         .serve_at(OBJECT, interfaces::Device(Arc::clone(&gateway)))
-        // Nobody takes the name from a running daemon, and it takes it from nobody: two with one
-        // record would be fatal.
-        .allow_name_replacements(false)
-        .replace_existing_names(false)
-        .name(NAME)
         .build()
+        .await?;
+    interfaces::replace_standard(&connection, &gateway).await?;
+    // Nobody takes the name from a running daemon, and it takes it from nobody: two with one record
+    // would be fatal.
+    connection
+        .request_name_with_flags(NAME, RequestNameFlags::DO_NOT_QUEUE)
         .await?;
 
     let mut tasks = JoinSet::new();

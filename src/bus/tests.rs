@@ -11,6 +11,7 @@ mod pictures;
 mod policy;
 mod roles;
 mod secrets;
+mod standard;
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;

@@ -3,8 +3,8 @@
 //! Three limits, all per uid, all in one table of fixed size:
 //! - **Waiting.** So many calls may be open at once. More are refused. The refusal itself is held
 //!   back, so that a caller in a tight loop is slowed down by it. Calls that tell the daemon
-//!   something ([`Weight::Telling`]) have a limit of their own: they are possible however many
-//!   other calls of that uid wait for an answer.
+//!   something ([`Weight::Telling`]) and those that read ([`Weight::Reading`]) have limits of their
+//!   own: they are possible however many other calls of that uid wait for an answer.
 //! - **Costly calls** (a code request, a picture) come out of a budget that refills with time.
 //! - **Pace.** All callers share one connection to the bus, first come, first served. Others feel a
 //!   flood long before the daemon is busy. While calls of more than one uid arrive, each uid is
@@ -51,6 +51,9 @@ const USERS: usize = 64;
 pub(super) enum Weight {
     /// Answered from memory, or idempotent.
     Free,
+    /// A call of the standard interfaces: who waits for a token must not keep a uid from looking
+    /// why.
+    Reading,
     /// Asks the server, or draws.
     Costly,
     /// `RejectAccessToken` and `CancelPairing`: waiting calls must not keep a uid from telling why
@@ -62,6 +65,7 @@ pub(super) enum Weight {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Lane {
     Asking,
+    Reading,
     Telling,
 }
 
@@ -69,6 +73,7 @@ impl Weight {
     const fn lane(self) -> Lane {
         match self {
             Self::Free | Self::Costly => Lane::Asking,
+            Self::Reading => Lane::Reading,
             Self::Telling => Lane::Telling,
         }
     }
@@ -92,6 +97,7 @@ struct User {
     uid: u32,
     /// Open calls of each lane.
     asking: u32,
+    reading: u32,
     telling: u32,
     seen: Instant,
     /// When the budget for costly calls is full again.
@@ -193,6 +199,7 @@ impl Table {
             let fresh = User {
                 uid,
                 asking: 0,
+                reading: 0,
                 telling: 0,
                 seen: now,
                 budget_full: now,
@@ -216,12 +223,13 @@ impl User {
     const fn waiting(&mut self, lane: Lane) -> &mut u32 {
         match lane {
             Lane::Asking => &mut self.asking,
+            Lane::Reading => &mut self.reading,
             Lane::Telling => &mut self.telling,
         }
     }
 
     const fn idle(&self) -> bool {
-        self.asking == 0 && self.telling == 0
+        self.asking == 0 && self.reading == 0 && self.telling == 0
     }
 
     fn judge(&mut self, weight: Weight, several: bool, now: Instant) -> Decision {
