@@ -4,7 +4,7 @@ use super::snapshot::DeviceInfo;
 use super::time::WallTime;
 
 /// A server's word on a device.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct DeviceStatus {
     /// Its names.
     pub info: DeviceInfo,
@@ -15,7 +15,7 @@ pub struct DeviceStatus {
 }
 
 /// Until when the user lets a device be paired.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum AuthorizationEnd {
     /// The answer does not say, or not in a way that can be read: what was known stays known.
     #[default]

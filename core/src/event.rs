@@ -131,7 +131,7 @@ pub struct PairingOptions {
 }
 
 /// How a request ended. The variant always matches the request's kind.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Answer {
     /// To `Request::DeviceCode`.
     Code(CodeAnswer),
@@ -178,7 +178,7 @@ impl Answer {
 }
 
 /// RFC 8628 §3.2.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum CodeAnswer {
     /// A code to show.
     Granted(CodeGrant),
@@ -191,7 +191,7 @@ pub enum CodeAnswer {
 }
 
 /// RFC 8628 §3.2, with numbers already clamped.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct CodeGrant {
     /// For polling.
     pub device_code: DeviceCode,
@@ -212,7 +212,7 @@ pub struct CodeGrant {
 }
 
 /// RFC 8628 §3.5.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PollAnswer {
     /// The user approved.
     Granted(TokenGrant),
@@ -235,7 +235,7 @@ pub enum PollAnswer {
 }
 
 /// Answer to whether a browser can be sent to the authorization endpoint.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum AuthorizeAnswer {
     /// The listener, if there is one, is kept under the request's [`OpId`] until that is cancelled.
     Ready(Authorization),
@@ -258,7 +258,7 @@ pub struct Authorization {
 }
 
 /// RFC 6749 §5, to an authorization code.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ExchangeAnswer {
     /// The code bought a pair.
     Granted(TokenGrant),
@@ -272,7 +272,7 @@ pub enum ExchangeAnswer {
 }
 
 /// RFC 6749 §5.1, with numbers already clamped.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct TokenGrant {
     /// The bearer token, or why no use can be made of what came.
     pub access: Result<AccessToken, Unusable>,
@@ -307,7 +307,7 @@ pub enum Unusable {
 }
 
 /// Answer to whether a connection stands ready for the refresh POST.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum PrepareAnswer {
     /// Up and proven alive; kept under the request's [`OpId`] until it is used or cancelled.
     Ready,
@@ -318,7 +318,7 @@ pub enum PrepareAnswer {
 }
 
 /// RFC 6749 §5 and §6, as the provider reads them.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum RefreshAnswer {
     /// A new pair; the old one is dead.
     Granted(TokenGrant),
@@ -355,7 +355,7 @@ pub enum OAuthErrorCode {
 }
 
 /// RFC 7009 §2.2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RevokeAnswer {
     /// Done, or the server has nothing left to revoke.
     Done,
@@ -366,7 +366,7 @@ pub enum RevokeAnswer {
 }
 
 /// A resource's answer about an access token.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum ProbeAnswer {
     /// 2xx: the token lives. What the server says of the device where the answer held it.
     Accepted(Option<DeviceStatus>),

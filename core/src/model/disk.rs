@@ -3,7 +3,7 @@
 //! A write that was carried out is there after any crash, acknowledged or not; one that failed may
 //! be there all the same.
 
-use crate::{Body, FlowRecord, Kept, Loaded, PairingRecord, PendingRevocation, Record, Slots, Store, Stored};
+use crate::{Body, BootId, FlowRecord, Kept, Loaded, PairingRecord, PendingRevocation, Record, Slots, Store, Stored};
 
 use super::step::Clock;
 
@@ -21,6 +21,15 @@ pub(super) enum Restart {
     Damaged,
 }
 
+/// Why a record cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Unreadable {
+    /// It is of another provider or client.
+    Foreign,
+    /// It was sealed with another key.
+    Sealed,
+}
+
 /// The content of the disk.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Disk {
@@ -35,9 +44,8 @@ pub(super) struct Disk {
     pub(super) flow: Option<FlowRecord>,
     /// The newest generation does not open; `newest` is the one before it, if there is one.
     pub(super) damaged: bool,
-    /// A record of another provider or client lies there. The store puts it aside before it writes
-    /// another.
-    pub(super) foreign: bool,
+    /// A record lies there that nobody can use. The store puts it aside before it writes another.
+    pub(super) unreadable: Option<Unreadable>,
 }
 
 impl Disk {
@@ -46,7 +54,7 @@ impl Disk {
         match store {
             Store::Record { record, slots } => {
                 self.damaged = false;
-                self.foreign = false;
+                self.unreadable = None;
                 self.spill = None;
                 self.previous = match slots {
                     Slots::One => self.newest.take(),
@@ -72,7 +80,7 @@ impl Disk {
     /// Carries only the first half of a write to both generations out.
     pub(super) fn write_half(&mut self, record: &Record) {
         self.damaged = false;
-        self.foreign = false;
+        self.unreadable = None;
         // It is older than this half, and the store goes by age.
         self.spill = None;
         self.previous = self.newest.take();
@@ -86,7 +94,7 @@ impl Disk {
     }
 
     /// The state that the store hands to the next start.
-    pub(super) fn load(&mut self, restart: Restart) -> Stored {
+    pub(super) fn load(&mut self, restart: Restart, boot: BootId) -> Stored {
         if restart == Restart::Damaged && !self.damaged {
             self.damaged = true;
             self.newest = self.previous.clone();
@@ -94,8 +102,11 @@ impl Disk {
         let newest = self.spill.as_ref().or(self.newest.as_ref());
         let kept = newest.map_or(Kept::Twice, |newest| self.keeps(newest));
         let record = match (newest.cloned(), self.damaged) {
-            (None, false) if self.foreign => Loaded::Foreign,
-            (None, false) => Loaded::Missing,
+            (None, false) => match self.unreadable {
+                Some(Unreadable::Foreign) => Loaded::Foreign,
+                Some(Unreadable::Sealed) => Loaded::KeyUnavailable,
+                None => Loaded::Missing,
+            },
             (None, true) => Loaded::Damaged,
             (Some(record), false) => Loaded::Current(record),
             (Some(record), true) => Loaded::Previous(record),
@@ -104,7 +115,7 @@ impl Disk {
             record,
             kept,
             revocations: self.revocations.clone(),
-            flow: self.flow.clone(),
+            flow: self.flow.clone().filter(|flow| flow.boot == boot),
             writable: true,
         }
     }

@@ -25,7 +25,9 @@ impl Sim {
     fn enabled_ends(&self, steps: &mut Vec<Step>) {
         let (world, budget) = (&self.world, &self.world.budget);
         for kind in RequestKind::ALL {
-            if world.is_in_flight(kind) {
+            if world.was_slept_away(kind) {
+                steps.push(Step::Answer(kind, Outcome::Lost));
+            } else if world.is_in_flight(kind) {
                 steps.push(Step::Answer(kind, Outcome::Honest));
                 if world.was_outlived(kind) {
                     steps.push(Step::Answer(kind, Outcome::HonestByNow));
@@ -34,7 +36,8 @@ impl Sim {
                     let carried_out = world.was_carried_out(kind);
                     let possible = |how: &Outcome| {
                         let clock = *how != Outcome::ClockNotSet || world.clock == Clock::Untrusted;
-                        clock && (!carried_out || how.carries_out())
+                        let dated = *how != Outcome::Misdated || self.scenario.misdates;
+                        clock && dated && (!carried_out || how.carries_out())
                     };
                     let faults = kind.faults().iter().filter(|how| possible(how));
                     steps.extend(faults.map(|how| Step::Answer(kind, *how)));
@@ -56,11 +59,17 @@ impl Sim {
         if self.due() || (allowance > 0 && self.next_moment().is_some()) {
             steps.push(Step::Advance);
         }
-        if budget.sleeps > 0 && !world.busy() && world.calls.is_empty() {
+        let idle = !world.busy() && world.calls.is_empty();
+        if budget.sleeps > 0 && (idle || self.scenario.sleeps_busy) {
             steps.extend(self.scenario.sleeps.iter().map(|secs| Step::Sleep(*secs)));
         }
-        if budget.stalls > 0 && world.is_in_flight(RequestKind::Refresh) {
-            steps.push(Step::Rotate);
+        if budget.stalls > 0 {
+            let unseen = self.scenario.looks.iter().filter(|kind| world.is_unseen(**kind));
+            steps.extend(unseen.map(|kind| Step::Look(*kind)));
+            let twice = RequestKind::ALL
+                .into_iter()
+                .filter(|kind| world.in_flight_of(*kind) > 1);
+            steps.extend(twice.map(Step::Overtake));
         }
         if world.server.late_request(world.real).is_some() {
             steps.push(Step::LateArrival);
@@ -90,6 +99,8 @@ impl Sim {
         }
         if budget.reloads > 0 {
             steps.push(Step::Reload);
+            let others = self.scenario.windows.iter().filter(|percent| **percent != world.window);
+            steps.extend(others.map(|percent| Step::Window(*percent)));
         }
         if budget.shutdowns > 0 && !world.history.stopping {
             steps.push(Step::Shutdown);

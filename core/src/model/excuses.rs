@@ -1,12 +1,39 @@
-//! Why a grant may live at the server that nobody will ever revoke: the five reasons that nobody
+//! Why a grant may live at the server that nobody will ever revoke: the six reasons that nobody
 //! could prevent.
 
 use std::hash::{Hash, Hasher};
 
-use crate::{Body, Record};
+use crate::{Body, Generation, Record, Store};
 
-use super::history::{families_before, families_of, family_bit};
+use super::disk::Disk;
+use super::history::{families_listed, families_of, family_bit, pairs_of};
 use super::server::{Live, Pair};
+
+/// A record that is in memory alone.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Failed {
+    /// The newest number that it uses.
+    pub(super) generation: Generation,
+    pub(super) pairs: Vec<Pair>,
+}
+
+impl Failed {
+    /// `before`: the record that it was to be written over. Without its tombstone a pairing stands.
+    pub(super) fn new(record: &Record, before: Option<&Record>) -> Self {
+        let candidate = matches!(&record.body, Body::Paired(pairing) if pairing.candidate.is_some());
+        let pairs = match &record.body {
+            Body::Paired(_) => pairs_in(Some(record)),
+            Body::Tombstone(_) => pairs_in(before),
+        };
+        // A candidate has its number when its turn comes, and that is the next.
+        let generation = if candidate {
+            record.generation.next()
+        } else {
+            record.generation
+        };
+        Self { generation, pairs }
+    }
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Excuse {
@@ -21,15 +48,18 @@ pub(super) enum Excuse {
     Damaged,
     /// The server refused to revoke it.
     RefusedToRevoke,
+    /// The list of what is to be revoked was full, and it was the oldest.
+    ListFull,
 }
 
 impl Excuse {
-    pub(super) const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 6] = [
         Self::Replaced,
         Self::NeverOnDisk,
         Self::WriteFailed,
         Self::Damaged,
         Self::RefusedToRevoke,
+        Self::ListFull,
     ];
 }
 
@@ -76,27 +106,46 @@ impl Excuses {
     }
 
     /// This record is to be written over that of `last`.
-    pub(super) fn replaced(&mut self, next: &Record, last: Option<&Record>, families: u8) {
+    /// `listed`: what was to be revoked of pairings before.
+    pub(super) fn replaced(&mut self, next: &Record, last: Option<&Record>, listed: u64) {
         let Body::Paired(next) = &next.body else { return };
-        let old = match last.map(|record| &record.body) {
-            Some(Body::Paired(old)) => families_of(old),
-            Some(Body::Tombstone(_)) | None => families_before(families),
-        };
+        let old = listed | families_in(last);
         self.give(Excuse::Replaced, old & !families_of(next));
     }
 
-    pub(super) fn lost(&mut self, live: &[Live], on_disk: &[Pair]) {
-        for live in live.iter().filter(|live| !on_disk.contains(&live.pair)) {
+    /// `keeps`: each pair of a family has the same refresh token.
+    /// `under_way`: whether the pair's answer, or its write, was on its way.
+    pub(super) fn lost(&mut self, live: &[Live], on_disk: &[Pair], under_way: impl Fn(Pair) -> bool, keeps: bool) {
+        let holds = |pair: Pair| {
+            on_disk
+                .iter()
+                .any(|disk| *disk == pair || keeps && disk.family == pair.family)
+        };
+        for live in live.iter().filter(|live| !holds(live.pair) && under_way(live.pair)) {
             self.give(Excuse::NeverOnDisk, family_bit(live.pair.family));
         }
     }
 
-    pub(super) fn write_failed(&mut self, families: u8) {
-        self.give(Excuse::WriteFailed, families_before(families));
+    /// What this write would have kept, or taken off the disk.
+    pub(super) fn write_failed(&mut self, store: &Store, disk: &Disk) {
+        let families = match store {
+            Store::Record { record, .. } => families_in(Some(record)) | families_in(disk.newest.as_ref()),
+            Store::Revocations(list) => families_listed(list) | families_listed(&disk.revocations),
+            Store::Flow(_) | Store::Trial => 0,
+        };
+        self.give(Excuse::WriteFailed, families);
     }
 
-    pub(super) fn damaged(&mut self, families: u8) {
-        self.give(Excuse::Damaged, families_before(families));
+    /// What only this record held.
+    pub(super) fn damaged(&mut self, newest: Option<&Record>, left: Option<&Record>) {
+        let left = pairs_in(left);
+        let lost = pairs_in(newest).into_iter().filter(|pair| !left.contains(pair));
+        self.give(Excuse::Damaged, lost.fold(0, |set, pair| set | family_bit(pair.family)));
+    }
+
+    /// The list had no room for these.
+    pub(super) fn crowded_out(&mut self, families: u64) {
+        self.give(Excuse::ListFull, families);
     }
 
     pub(super) fn refused(&mut self, family: u8) {
@@ -107,4 +156,17 @@ impl Excuses {
     pub(super) const fn take_back(&mut self, excuse: Excuse) {
         self.given[excuse as usize] = 0;
     }
+}
+
+/// The pairs that a record holds, if it holds any.
+fn pairs_in(record: Option<&Record>) -> Vec<Pair> {
+    match record.map(|record| &record.body) {
+        Some(Body::Paired(pairing)) => pairs_of(pairing).collect(),
+        Some(Body::Tombstone(_)) | None => Vec::new(),
+    }
+}
+
+fn families_in(record: Option<&Record>) -> u64 {
+    let pairs = pairs_in(record).into_iter();
+    pairs.fold(0, |set, pair| set | family_bit(pair.family))
 }

@@ -2,11 +2,12 @@
 //! told, what was on disk.
 
 use crate::{
-    Answer, Body, CodeAnswer, ExchangeAnswer, FlowRecord, Generation, PairingRecord, PollAnswer, ProbeAnswer, Record,
-    RefreshAnswer, Request, RevokeAnswer, Snapshot,
+    Answer, Body, CodeAnswer, ExchangeAnswer, FlowRecord, Generation, OpId, PairingRecord, PendingRevocation,
+    PollAnswer, ProbeAnswer, Record, RefreshAnswer, Request, RevokeAnswer, Snapshot,
 };
 
-use super::excuses::Excuses;
+use super::excuses::{Excuses, Failed};
+use super::rejections::{Rejection, WRONG_SPACING};
 use super::server::{Pair, code_id, millis, number};
 
 // RFC 8628 §3.5.
@@ -61,14 +62,6 @@ impl Subject {
     }
 }
 
-/// A client's report of an access token, until that is examined.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Rejected {
-    pub(super) pair: Pair,
-    /// A request that carries it left afterwards.
-    pub(super) asked: bool,
-}
-
 /// The past, as far as an invariant asks for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 #[expect(
@@ -86,11 +79,10 @@ pub(super) struct History {
     pub(super) promised: Option<u8>,
     /// Subjects that the server asked to wait with, and until when.
     pub(super) not_before: Vec<(Subject, u64)>,
-    /// The token that the one client rejected last, until a request that left later has ended.
-    pub(super) rejected: Option<Rejected>,
-    /// When a resource last took an access token. Who was wrong is asked about again only 10 s
-    /// later.
-    pub(super) taken: Option<u64>,
+    /// What clients rejected, until a request that left later has ended.
+    pub(super) rejections: Vec<Rejection>,
+    /// Who was wrong, and when that came out: they are asked about again only 10 s later.
+    pub(super) wrong: Vec<(u32, u64)>,
     /// The last request that carried an access token brought no verdict.
     pub(super) probe_failing: bool,
     /// Access tokens whose refusal the core was told.
@@ -112,17 +104,23 @@ pub(super) struct History {
     pub(super) invalidated: u64,
     /// Families that a user wanted unpaired.
     pub(super) unwanted: u64,
+    /// Somebody called `Unpair`.
+    pub(super) asked_to_unpair: bool,
     /// Families for which `Unpair` answered that it is done.
     pub(super) unpaired: u64,
     /// Families whose revocation was tried.
     pub(super) tried: u64,
+    /// Pairs that the server refused to revoke.
+    pub(super) refused: Vec<Pair>,
     pub(super) excuses: Excuses,
-    /// The last store of the record failed.
-    pub(super) disk_failing: bool,
+    /// The record that the disk did not take, while that is so.
+    pub(super) failed: Option<Failed>,
     /// When the last refresh in this process succeeded.
     pub(super) refreshed: Option<u64>,
     /// The flow that runs has asked for a code before.
     pub(super) code_asked: bool,
+    /// Pairs whose age was read by a wrong `Date`.
+    pub(super) misdated: Vec<Pair>,
     /// An answer told this process the time.
     pub(super) dated: bool,
     /// Sent since time last moved.
@@ -136,7 +134,7 @@ pub(super) struct History {
 }
 
 impl History {
-    pub(super) fn sent(&mut self, request: &Request, real: u64, boot: u8) {
+    pub(super) fn sent(&mut self, op: OpId, request: &Request, real: u64, boot: u8) {
         self.burst += 1;
         match request {
             Request::Refresh { token, .. } => {
@@ -159,10 +157,7 @@ impl History {
             }
             Request::Exchange { code, .. } => self.spent.push(number(code.expose(), 'x')),
             Request::Probe(access) | Request::Heartbeat(access) => {
-                let pair = Pair::of_access(access);
-                if let Some(rejected) = self.rejected.as_mut().filter(|rejected| rejected.pair == pair) {
-                    rejected.asked = true;
-                }
+                self.examined(op, Pair::of_access(access));
             }
             Request::Authorize | Request::Prepare => {}
         }
@@ -185,18 +180,15 @@ impl History {
     }
 
     /// An answer is about to reach the core.
-    pub(super) fn answered(&mut self, request: &Request, answer: &Answer, real: u64) {
+    pub(super) fn answered(&mut self, op: OpId, request: &Request, answer: &Answer, real: u64) {
         if let Some(retry_after) = answer.fault().and_then(|fault| fault.retry_after) {
             let subject = Subject::of(request);
             self.hurry(subject);
             self.not_before.push((subject, real + millis(retry_after)));
         }
         if let Answer::Probe(answer) = answer {
-            self.rejected.take_if(|rejected| rejected.asked);
+            self.settled(op, answer, real);
             self.probe_failing = matches!(answer, ProbeAnswer::Failed(_));
-            if matches!(answer, ProbeAnswer::Accepted(_)) {
-                self.taken = self.rejected.map(|_| real);
-            }
         }
         self.keep_promise(request, answer, real);
         match (request, answer) {
@@ -246,6 +238,7 @@ impl History {
                 self.hurry(Subject::Token(Pair::of_access(access)));
             }
             (Request::Revoke(token), Answer::Revoke(RevokeAnswer::Refused)) => {
+                remember(&mut self.refused, Pair::of_revocable(token));
                 self.excuses.refused(Pair::of_revocable(token).family);
             }
             _ => {}
@@ -280,7 +273,7 @@ impl History {
     /// on by then never ended it.
     pub(super) fn outlived(&mut self, pair: Pair, asked: u64, server_limit: u64) {
         self.sends
-            .retain(|sends| sends.pair != pair || asked < sends.last.0 + server_limit);
+            .retain(|sends| sends.pair.family != pair.family || asked < sends.last.0 + server_limit);
     }
 
     /// The disk holds this record now.
@@ -295,12 +288,29 @@ impl History {
 
     /// The newest generation is damaged: what it alone held is forgotten, and nobody can know
     /// better.
-    pub(super) fn damaged(&mut self) {
-        for sends in &mut self.sends {
+    pub(super) fn damaged(&mut self, left: Option<&Record>) {
+        let pairing = left.and_then(|record| match &record.body {
+            Body::Paired(pairing) => Some(pairing),
+            Body::Tombstone(_) => None,
+        });
+        let left_pairs: Vec<_> = pairing.into_iter().flat_map(|pairing| pairs_of(pairing)).collect();
+        // What the lost record counted for the token that is left.
+        for sends in self.sends.iter_mut().filter(|sends| left_pairs.contains(&sends.pair)) {
             sends.count = sends.count.min(1);
         }
-        self.handed.clear();
+        let generation = left.map_or(Generation::NONE, |record| record.generation);
+        self.handed.retain(|(handed, _)| *handed <= generation);
         self.renamed = true;
+    }
+
+    /// True if this pair is served although no disk ever held it.
+    pub(super) fn in_memory(&self, pair: Pair) -> bool {
+        self.failed.as_ref().is_some_and(|failed| failed.pairs.contains(&pair))
+    }
+
+    /// True if a pairing is in memory alone.
+    pub(super) fn paired_in_memory(&self) -> bool {
+        self.failed.as_ref().is_some_and(|failed| !failed.pairs.is_empty())
     }
 
     /// The runtime directory holds this flow. A `slow_down` that never reached it is forgotten; the
@@ -327,6 +337,7 @@ impl History {
 
     pub(super) fn expire(&mut self, real: u64) {
         self.burst = 0;
+        self.wrong.retain(|(_, at)| at + WRONG_SPACING > real);
         self.not_before.retain(|(_, until)| *until > real);
     }
 
@@ -367,8 +378,8 @@ impl History {
     pub(super) fn restarted(&mut self) {
         self.disturb();
         self.not_before.clear();
-        self.rejected = None;
-        self.taken = None;
+        self.rejections.clear();
+        self.wrong.clear();
         self.probe_failing = false;
         self.rejected_by_server.clear();
         self.refreshed = None;
@@ -377,7 +388,9 @@ impl History {
         self.inhibited = false;
         self.stopping = false;
         self.drained = false;
-        self.disk_failing = false;
+        self.failed = None;
+        // The number of a token that only memory held is given to another one.
+        self.handed.retain(|(_, pair)| self.durable.contains(pair));
         // A flow that goes on has a code.
         self.code_asked = true;
     }
@@ -402,6 +415,12 @@ pub(super) fn pairs_of(pairing: &PairingRecord) -> impl Iterator<Item = Pair> {
 /// The families of the pairs that a record holds.
 pub(super) fn families_of(pairing: &PairingRecord) -> u64 {
     pairs_of(pairing).fold(0, |set, pair| set | family_bit(pair.family))
+}
+
+/// The families of tokens that are to be revoked.
+pub(super) fn families_listed(list: &[PendingRevocation]) -> u64 {
+    let pairs = list.iter().map(|pending| Pair::of_revocable(&pending.token));
+    pairs.fold(0, |set, pair| set | family_bit(pair.family))
 }
 
 /// A set of one family.

@@ -16,8 +16,10 @@ use super::safety::{
     a_listener_stands_only_while_a_browser_is_out, a_living_candidate_does_not_give_way_to_a_dead_pair,
     a_living_token_is_handed_out_whatever_clients_say, a_pending_revocation_goes_before_the_first_code_request,
     a_refresh_has_a_reason, a_refresh_is_sent_only_while_inhibiting, a_refresh_uses_its_proven_connection,
+    a_refused_revocation_is_not_sent_again, a_refused_revocation_is_told,
     a_rejected_token_comes_back_only_when_examined, a_resend_waits_for_the_server_to_give_up,
     a_sent_refresh_or_poll_is_never_cancelled, a_spilled_pairing_is_written_again, a_stray_redirect_changes_nothing,
+    an_answer_settles_only_what_came_before_it_was_sent, an_unusable_record_is_written_over_for_people_alone,
     d3_stale_answers_are_dropped, d4_publish_comes_before_replies, d4_what_changed_is_published_once,
     done_means_durable, drained_means_that_nothing_is_left, inhibit_and_release_alternate,
     nothing_is_revoked_while_paired, refreshes_are_five_seconds_apart, retry_after_is_waited_for,
@@ -75,6 +77,7 @@ pub(super) use hold;
 
 pub(super) fn hold_at_effect(moment: &Moment<'_>) -> Result<(), Violation> {
     let world = moment.world;
+    check! { an_answer_settles_only_what_came_before_it_was_sent(world, moment.effect); }
     match moment.effect {
         Effect::Request(_, request) => {
             check! {
@@ -99,7 +102,11 @@ pub(super) fn hold_at_effect(moment: &Moment<'_>) -> Result<(), Violation> {
                     check! { i4_polls_keep_their_interval(world, code_id(code)); }
                 }
                 Request::Revoke(token) => {
-                    check! { nothing_is_revoked_while_paired(world, Pair::of_revocable(token)); }
+                    let pair = Pair::of_revocable(token);
+                    check! {
+                        nothing_is_revoked_while_paired(world, pair);
+                        a_refused_revocation_is_not_sent_again(world, pair);
+                    }
                 }
                 Request::DeviceCode => {
                     check! { a_pending_revocation_goes_before_the_first_code_request(world); }
@@ -115,6 +122,7 @@ pub(super) fn hold_at_effect(moment: &Moment<'_>) -> Result<(), Violation> {
             i9_only_a_verdict_or_the_user_ends_a_pairing(world, store);
             a_candidate_takes_over_by_the_servers_word_alone(world, store);
             a_living_candidate_does_not_give_way_to_a_dead_pair(world, store);
+            an_unusable_record_is_written_over_for_people_alone(world, store);
         },
         Effect::Reply(id, reply) => {
             check! { i6_replies_answer_open_calls(world, *id); }
@@ -148,6 +156,7 @@ pub(super) fn hold_after_turn(sim: &Sim, turn: Option<&Context>, effects: &[Effe
     check! {
         d4_publish_comes_before_replies(effects);
         d4_what_changed_is_published_once(sim, effects);
+        a_refused_revocation_is_told(&sim.world, effects);
     }
     if let Some(turn) = turn {
         check! {
@@ -190,7 +199,7 @@ fn i1_a_token_is_handed_out_only_when_durable(world: &World, reply: &Reply) -> L
         let pair = Pair::of_access(access);
         let history = &world.history;
         hold!(
-            history.durable.contains(&pair) || history.disk_failing,
+            history.durable.contains(&pair) || history.in_memory(pair),
             "{pair:?} was handed out and never was on disk"
         );
     }
@@ -208,13 +217,13 @@ fn i1_the_snapshot_shows_only_what_is_durable(world: &World, effect: &Effect) ->
             history.durable_generation
         };
         hold!(
-            snapshot.generation <= newest || history.disk_failing,
+            snapshot.generation <= newest.max(history.failed.as_ref().map_or(newest, |failed| failed.generation)),
             "{:?} is published, {:?} is on disk",
             snapshot.generation,
             history.durable_generation
         );
         hold!(
-            !snapshot.paired || world.disk.paired().is_some() || history.disk_failing,
+            !snapshot.paired || world.disk.paired().is_some() || history.paired_in_memory(),
             "`Paired` is published without a pairing on disk"
         );
     }
@@ -315,9 +324,17 @@ fn i6_every_call_is_answered_in_time(sim: &Sim) -> Law {
     if sim.world.history.drained {
         return Ok(());
     }
-    // The disk takes as long as it takes: what waits for it is answered when it is done.
-    let writing = !sim.world.stores.is_empty();
-    let waits_for_disk = |ask| writing && matches!(ask, Ask::Unpair | Ask::Cancel | Ask::Start { .. });
+    // The disk takes as long as it takes: a call that waits for its own write is answered when that
+    // is done.
+    let writes = |wanted: fn(&Store) -> bool| sim.world.stores.iter().any(|write| wanted(&write.store));
+    let waits_for_disk = |ask| match ask {
+        Ask::Unpair => {
+            writes(|store| matches!(store, Store::Record { record, .. } if matches!(record.body, Body::Tombstone(_))))
+        }
+        Ask::Cancel => writes(|store| matches!(store, Store::Flow(None))),
+        Ask::Start { .. } => writes(|store| matches!(store, Store::Trial)),
+        _ => false,
+    };
     for call in sim.world.calls.iter().filter(|call| !waits_for_disk(call.ask)) {
         let deadline = sim.core.next_deadline();
         hold!(

@@ -83,7 +83,9 @@ fn next(sim: &Sim) -> Option<Step> {
         return Some(Step::Disk(DiskFate::Done));
     }
     if let Some(kind) = RequestKind::ALL.into_iter().find(|kind| world.is_in_flight(*kind)) {
-        return Some(Step::Answer(kind, Outcome::Honest));
+        let slept_away = world.was_slept_away(kind);
+        let how = if slept_away { Outcome::Lost } else { Outcome::Honest };
+        return Some(Step::Answer(kind, how));
     }
     if world.server.returns() {
         return Some(Step::Ask(Ask::Redirect(RedirectKind::Back)));
@@ -100,7 +102,7 @@ fn rest(sim: &Sim) -> Option<Result<(), Violation>> {
     if world.history.drained {
         return Some(Ok(()));
     }
-    let (stopping, unwritten) = (world.history.stopping, world.history.disk_failing);
+    let (stopping, unwritten) = (world.history.stopping, world.history.failed.is_some());
     if world.busy() || sim.flow_runs() || stopping || unwritten || !world.calls.is_empty() {
         return None;
     }
@@ -112,7 +114,7 @@ fn rest(sim: &Sim) -> Option<Result<(), Violation>> {
         let pending = world.disk.revocations.iter();
         pending
             .map(|pending| Pair::of_revocable(&pending.token))
-            .any(|pair| pair == live.pair)
+            .any(|pair| pair == live.pair || sim.scenario.quirks.keeps && pair.family == live.pair.family)
     };
     // One that the server refused to revoke, or whose removal from the list the disk did not take,
     // is for the next start.

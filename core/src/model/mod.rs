@@ -1,7 +1,8 @@
 //! The proof: the core in an adversarial world.
 //!
-//! The world is [`world`] (time, driver, crashes), [`server`], [`network`] and [`disk`]; what a
-//! trace is made of is [`step`]; [`enabled`] says which steps are possible, [`sim`] takes them.
+//! The world is [`world`] (the driver), [`clock`], [`crash`], [`server`], [`network`] and [`disk`];
+//! what a trace is made of is [`step`]; [`enabled`] says which steps are possible, [`sim`] takes
+//! them.
 //! [`explore`] goes breadth first through everything a [`scenario`]'s budget allows, so that the
 //! first trace to break a law is a shortest one; [`random`] takes long walks beyond any budget and
 //! shortens what fails. The laws are I1–I9 in [`invariants`] and [`liveness`] (I5) and their
@@ -15,6 +16,8 @@
 //! makes them as large as a big machine allows. `C2C_SEED` and `C2C_TRACES` say where the random
 //! traces begin and how many there are.
 
+mod clock;
+mod crash;
 mod disk;
 mod enabled;
 mod excuses;
@@ -24,7 +27,9 @@ mod invariants;
 mod liveness;
 mod mutants;
 mod network;
+mod pair;
 mod random;
+mod rejections;
 mod safety;
 mod scenario;
 mod server;

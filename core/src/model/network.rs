@@ -7,6 +7,7 @@ use crate::{
     OpId, PollAnswer, PrepareAnswer, ProbeAnswer, RefreshAnswer, Request, RevokeAnswer, WallTime,
 };
 
+use super::history::pairs_of;
 use super::scenario::device;
 use super::server::{self, Pair, Quirks, Server};
 use super::step::{InFlightFate, Outcome, RequestKind};
@@ -20,14 +21,16 @@ const OTHER_LIMIT: u64 = 15_000;
 /// The server gives a request up after this long: later it cannot be carried out any more.
 const SERVER_LIMIT: u64 = 30_000;
 
+/// How wrong a `Date` is that a proxy, or the server itself, gets wrong.
+const MISDATED_BY: Duration = Duration::from_hours(3);
+
 /// How far a request got.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Progress {
     /// The server has yet to see it, or to look at it.
     OnItsWay,
-    /// The refresh was carried out, and the answer is on its way back: a new pair, or that the old
-    /// token is dead.
-    Done(Option<Pair>),
+    /// The server looked at it, and its answer with its `Date` is on the way back.
+    Done(Answer, WallTime),
 }
 
 /// A request on its way.
@@ -37,20 +40,31 @@ pub(super) struct InFlight {
     pub(super) request: Request,
     /// When it must have ended.
     pub(super) limit: u64,
-    sent: u64,
+    pub(super) sent: u64,
+    /// Calls from this number on came after it was sent.
+    pub(super) calls: u64,
+    /// So many pairs had been delivered by then.
+    pub(super) delivered: usize,
+    /// A user has begun to pair since.
+    pub(super) outdated: bool,
     /// True if the access token that it carries, if it does, lived then.
     lived: bool,
     progress: Progress,
 }
 
 impl InFlight {
-    pub(super) fn new(op: OpId, request: &Request, real: u64, server: &Server) -> Self {
+    pub(super) fn new(op: OpId, request: &Request, world: &World) -> Self {
+        let (real, server) = (world.real, &world.server);
+        let carries = carried(request).is_some();
         let spends = kind_of(request).spends();
         Self {
             op,
             request: request.clone(),
             limit: real + if spends { SPENDING_LIMIT } else { OTHER_LIMIT },
             sent: real,
+            calls: if carries { world.next_call } else { 0 },
+            delivered: if carries { world.history.delivered.len() } else { 0 },
+            outdated: false,
             lived: carried(request).is_some_and(|pair| server.access_lives(pair, real)),
             progress: Progress::OnItsWay,
         }
@@ -64,8 +78,27 @@ impl InFlight {
 
     /// True if the server is done with it, and only its answer is on its way.
     pub(super) const fn carried_out(&self) -> bool {
-        matches!(self.progress, Progress::Done(_))
+        matches!(self.progress, Progress::Done(..))
     }
+
+    /// True if the server has yet to look at it.
+    pub(super) fn is_unseen(&self, kind: RequestKind, real: u64) -> bool {
+        kind_of(&self.request) == kind && !self.carried_out() && !self.given_up(real)
+    }
+
+    /// The machine slept for so long that a server that had not looked at it never will.
+    pub(super) const fn given_up(&self, real: u64) -> bool {
+        !self.carried_out() && real > self.limit
+    }
+}
+
+/// An answer that the core is being told.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Answering {
+    pub(super) flight: InFlight,
+    pub(super) answer: Answer,
+    /// The uids whose rejection came before the request left, and waits for it.
+    pub(super) uids: Vec<u32>,
 }
 
 impl World {
@@ -78,14 +111,23 @@ impl World {
         Some(self.in_flight.remove(at))
     }
 
-    pub(super) fn rotate_early(&mut self, quirks: &Quirks) {
+    /// The server looks at the oldest request of this kind that it has not seen, and its answer is
+    /// on the way.
+    pub(super) fn look(&mut self, kind: RequestKind, quirks: &Quirks) {
         let real = self.real;
-        for flight in &mut self.in_flight {
-            if let Request::Refresh { token, .. } = &flight.request
-                && flight.progress == Progress::OnItsWay
-            {
-                flight.progress = Progress::Done(self.server.rotate(Pair::of_refresh(token), quirks, real));
-            }
+        if let Some(at) = self.in_flight.iter().position(|flight| flight.is_unseen(kind, real)) {
+            let flight = self.in_flight[at].clone();
+            let answer = self.carry_out(&flight, Outcome::Honest, quirks);
+            self.in_flight[at].progress = Progress::Done(answer, self.date());
+        }
+    }
+
+    /// The second request of this kind is answered before the first.
+    pub(super) fn overtake(&mut self, kind: RequestKind) {
+        let of_kind = |(at, flight): (usize, &InFlight)| (kind_of(&flight.request) == kind).then_some(at);
+        let mut of_kind = self.in_flight.iter().enumerate().filter_map(of_kind);
+        if let (Some(first), Some(second)) = (of_kind.next(), of_kind.next()) {
+            self.in_flight.swap(first, second);
         }
     }
 
@@ -94,6 +136,7 @@ impl World {
         let truth = how.carries_out().then(|| self.carry_out(flight, how, quirks));
         let date = match how {
             Outcome::Undated
+            | Outcome::Misdated
             | Outcome::Offline
             | Outcome::Untrusted
             | Outcome::ClockNotSet
@@ -110,7 +153,17 @@ impl World {
             | Outcome::Refused
             | Outcome::ClientRejected
             | Outcome::SlowDown
-            | Outcome::BadCode => Some(self.date()),
+            | Outcome::BadCode => match flight.progress {
+                Progress::Done(_, date) => Some(date),
+                Progress::OnItsWay => Some(self.date()),
+            },
+        };
+        let date = match how {
+            Outcome::Misdated => {
+                self.misdated(truth.as_ref());
+                Some(self.date().after(MISDATED_BY))
+            }
+            _ => date,
         };
         if how == Outcome::LostLate
             && let Request::Refresh { token, .. } = &flight.request
@@ -119,7 +172,9 @@ impl World {
                 .leave_on_its_way(Pair::of_refresh(token), flight.sent + SERVER_LIMIT);
         }
         let answer = match how {
-            Outcome::Honest | Outcome::HonestByNow | Outcome::Undated => truth.expect("carried out above"),
+            Outcome::Honest | Outcome::HonestByNow | Outcome::Undated | Outcome::Misdated => {
+                truth.expect("carried out above")
+            }
             Outcome::Offline => failed(flight, FaultKind::Offline, None),
             Outcome::Untrusted => failed(flight, FaultKind::Untrusted, None),
             Outcome::ClockNotSet => failed(flight, FaultKind::ClockNotSet, None),
@@ -140,7 +195,12 @@ impl World {
             self.listeners.push(flight.op);
         }
         self.history.dated |= date.is_some();
-        self.history.answered(&flight.request, &answer, self.real);
+        self.answering = Some(Answering {
+            flight: flight.clone(),
+            answer: answer.clone(),
+            uids: self.history.settles(flight.op),
+        });
+        self.history.answered(flight.op, &flight.request, &answer, self.real);
         if let (Request::Probe(access) | Request::Heartbeat(access), Answer::Probe(ProbeAnswer::Accepted(_))) =
             (&flight.request, &answer)
         {
@@ -150,7 +210,20 @@ impl World {
         (answer, date)
     }
 
+    /// A wrong `Date` is about to come. The tokens whose age is read by it.
+    fn misdated(&mut self, truth: Option<&Answer>) {
+        let told = match truth {
+            Some(Answer::Refresh(RefreshAnswer::Granted(grant))) => Some(Pair::of_grant(grant)),
+            _ => None,
+        };
+        let pairs = self.disk.paired().into_iter().flat_map(pairs_of).chain(told);
+        self.history.misdated.extend(pairs);
+    }
+
     fn carry_out(&mut self, flight: &InFlight, how: Outcome, quirks: &Quirks) -> Answer {
+        if let Progress::Done(answer, _) = &flight.progress {
+            return answer.clone();
+        }
         let real = self.real;
         match &flight.request {
             Request::DeviceCode => Answer::Code(CodeAnswer::Granted(self.server.new_code(quirks, real))),
@@ -161,14 +234,11 @@ impl World {
             }
             Request::Prepare => Answer::Prepare(PrepareAnswer::Ready),
             Request::Refresh { token, .. } => {
-                let outcome = match flight.progress {
-                    Progress::OnItsWay => self.server.rotate(Pair::of_refresh(token), quirks, real),
-                    Progress::Done(outcome) => outcome,
-                };
+                let outcome = self.server.rotate(Pair::of_refresh(token), quirks, real);
                 Answer::Refresh(server::refresh_answer(outcome, quirks))
             }
             Request::Revoke(token) => {
-                self.server.revoke(token);
+                self.server.revoke(token, quirks);
                 Answer::Revoke(RevokeAnswer::Done)
             }
             Request::Probe(access) | Request::Heartbeat(access) => {

@@ -1,33 +1,35 @@
 //! The laws beside I1–I9: the refresh transaction, what is handed out, the driver's laws D3 and D4,
 //! and what the snapshot says.
 
+mod answers;
 mod driver;
 
+pub(super) use answers::*;
 pub(super) use driver::*;
 
 use std::time::Duration;
 
 use crate::{
     Answer, AuthorizationCode, Body, CallError, CodeVerifier, Core, Effect, Event, Kept, LogEvent, OpId, PairingState,
-    PendingRevocation, PollAnswer, PrepareAnswer, ProbeAnswer, Reason, Record, RefreshAnswer, Reply, Request, Store,
-    TokenPair, TokenState, WallTime,
+    PollAnswer, PrepareAnswer, ProbeAnswer, Reason, Record, RefreshAnswer, Reply, Request, Store, TokenPair,
+    TokenState, WallTime,
 };
 
-use super::history::{Subject, family_bit};
+use super::history::{Subject, families_listed, family_bit};
 use super::invariants::{Law, hold};
 use super::network::kind_of;
-use super::scenario::{EPOCH, REPLAY_AFTER, boot_id};
+use super::scenario::{EPOCH, REPLAY_AFTER};
 use super::server::{Pair, millis, number};
 use super::sim::Sim;
 use super::step::{Ask, Clock, RequestKind};
-use super::world::{DISK_LIMIT, OpenCall, World, Write};
+use super::world::{OpenCall, World, Write};
 
 /// Successful refreshes are at least this far apart, in milliseconds.
 const REFRESHES_APART: u64 = 5_000;
 
-/// The device counts a life from the mark, the server from the answer, and a clock that differs by
-/// less than 10 s changes nothing. In milliseconds.
-const COUNTED_EARLY: u64 = DISK_LIMIT + 35_000 + 10_000;
+/// The device counts a life from the mark, the server from the answer; and a clock that differs by
+/// less than 10 s changes nothing. In milliseconds, beside the time that the disk takes.
+const COUNTED_EARLY: u64 = 35_000 + 10_000;
 
 /// A token of unknown age is replaced after this long, in milliseconds.
 const UNKNOWN_AGE_LIMIT: u64 = 600_000;
@@ -39,8 +41,7 @@ pub(super) fn a_resend_waits_for_the_server_to_give_up(world: &World, pair: Pair
         return Ok(());
     };
     let (at, boot) = sends.last;
-    // The mark is written before the send, and the core knows no other time after a crash.
-    let least = millis(REPLAY_AFTER) - DISK_LIMIT;
+    let least = millis(REPLAY_AFTER);
     let waited = if boot == world.boot {
         world.real - at
     } else {
@@ -107,16 +108,25 @@ pub(super) fn a_refresh_has_a_reason(world: &World, pair: Pair) -> Law {
     let doubted = pairing
         .and_then(|pairing| pairing.mark)
         .is_some_and(|mark| mark.sends > 1);
-    let reported = world.without_probe && history.rejected.is_some_and(|rejected| rejected.pair == pair);
+    let reported = world.without_probe && history.rejections.iter().any(|rejection| rejection.pair == pair);
     let refused = reported || history.rejected_by_server.contains(&pair);
-    let of_this_boot = pairing.is_some_and(|pairing| pairing.pair.obtained.boot == boot_id(world.boot));
+    let of_this_boot = pairing.is_some_and(|pairing| pairing.pair.obtained.boot == world.identity().id);
     let told = of_this_boot || history.dated;
     // Where no resource can be asked, a clock is all that there is until an answer tells the time.
     let unknown = !told && (world.without_probe || world.uptime() >= UNKNOWN_AGE_LIMIT);
-    let left = world.server.access_end(pair).map(|end| end.saturating_sub(world.real));
-    let in_window = left.is_none_or(|left| left <= world.access_life * 325 / 1000 + COUNTED_EARLY);
+    // A refresh token that stays the same is sent for the pair of the day.
+    let current = pairing.map_or(pair, |pairing| Pair::of_pair(&pairing.pair));
+    let left = world
+        .server
+        .access_end(current)
+        .map(|end| end.saturating_sub(world.real));
+    // A tenth of it earlier at most; and a caller may want a quarter of a life.
+    let opens = (1000 - 9 * u64::from(world.window.min(world.window_prepared))).max(250);
+    let early = world.disk_limit + COUNTED_EARLY;
+    let in_window = left.is_none_or(|left| left <= world.access_life * opens / 1000 + early);
+    let misdated = history.misdated.contains(&current);
     hold!(
-        in_window || doubted || refused || unknown,
+        in_window || doubted || refused || unknown || misdated,
         "{pair:?} lives for {left:?} ms more, and nobody refused it"
     );
     Ok(())
@@ -231,7 +241,8 @@ pub(super) fn a_handed_token_is_not_known_to_be_dead(world: &World, reply: &Repl
         "{pair:?} was unpaired before"
     );
     hold!(!expires_in.is_zero(), "{pair:?} has no life left");
-    let knows = world.clock == Clock::Right || knows_the_age(world, pair);
+    let misdated = world.history.misdated.contains(&pair);
+    let knows = !misdated && (world.clock == Clock::Right || knows_the_age(world, pair));
     if let Some(end) = world.server.access_end(pair).filter(|_| knows) {
         let claimed = world.real + millis(*expires_in);
         // The wall clock has whole seconds; nobody can be more exact across a boot.
@@ -257,7 +268,7 @@ fn knows_the_age(world: &World, pair: Pair) -> bool {
         let dated = obtained
             .wall
             .is_some_and(|wall| truth.is_some_and(|truth| wall <= truth));
-        obtained.boot == boot_id(world.boot) || (world.history.dated && dated)
+        obtained.boot == world.identity().id || (world.history.dated && dated)
     })
 }
 
@@ -268,12 +279,14 @@ pub(super) fn a_rejected_token_comes_back_only_when_examined(world: &World, call
         return Ok(());
     };
     let history = &world.history;
-    let rejected = history
-        .rejected
-        .filter(|rejected| rejected.pair == Pair::of_access(access));
+    let uid = call.ask.client().uid;
+    let pair = Pair::of_access(access);
+    let mut rejections = history.rejections.iter();
+    let rejected = rejections.find(|rejection| rejection.pair == pair && rejection.uid == uid);
     // Nobody can be asked, or nobody within the call's time.
     let left = millis(call.until.since(world.boot_time()));
-    let put_off = history.taken.is_some_and(|at| at + 10_000 > world.real + left);
+    let mut wrong = history.wrong.iter();
+    let put_off = wrong.any(|(who, at)| *who == uid && at + 10_000 > world.real + left);
     let excused = world.without_probe || history.probe_failing || history.stopping || put_off;
     hold!(
         rejected.is_none() || excused || call.until <= world.boot_time(),
@@ -294,7 +307,7 @@ pub(super) fn a_living_token_is_handed_out_whatever_clients_say(
     let history = &world.history;
     let pair = Pair::of_pair(&pairing.pair);
     let gone = (history.invalidated | history.unwanted) & family_bit(pair.family) != 0;
-    let moves = history.stopping || history.disk_failing || !world.stores.is_empty() || world.clock != Clock::Right;
+    let moves = history.stopping || world.writes_record() || !knows_the_age(world, pair);
     let lives = world
         .server
         .access_end(pair)
@@ -338,7 +351,7 @@ pub(super) fn done_means_durable(world: &World, ask: Ask, reply: &Reply) -> Law 
         }
         (Ask::Redirect(_), Reply::Done) => {
             hold!(
-                world.disk.paired().is_some() || world.history.disk_failing,
+                world.disk.paired().is_some() || world.history.paired_in_memory(),
                 "`CompletePairing` answers, and no pairing is on disk"
             );
         }
@@ -379,11 +392,7 @@ pub(super) fn a_pending_revocation_goes_before_the_first_code_request(world: &Wo
     }
     // One that fails tells enough about the network; and what a failing disk did not take off its
     // list is for the next start.
-    let families = |list: &[PendingRevocation]| {
-        let pending = list.iter().map(|pending| Pair::of_revocable(&pending.token).family);
-        pending.fold(0, |set, family| set | family_bit(family))
-    };
-    let listed = families(world.last_revocations());
+    let listed = families_listed(world.last_revocations());
     let pending = listed & !world.history.excuses.families();
     hold!(
         pending == 0 || listed & world.history.tried != 0,

@@ -10,7 +10,8 @@ use crate::{
 use super::disk::Restart;
 use super::mutants::Mutant;
 use super::server::{Pair, Quirks};
-use super::step::{Ask, Clock};
+use super::step::{Ask, Clock, RequestKind};
+use super::world::DISK_LIMIT;
 
 /// How many of each kind of trouble a trace may hold. They make the exploration finite.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -45,6 +46,8 @@ pub(super) enum Start {
     Fresh,
     /// A record that was made for another provider or client.
     Foreign,
+    /// A record that another state key sealed, or the one that is not there.
+    Sealed,
     /// A pairing whose access token is this old.
     Paired {
         /// Age of the access token.
@@ -54,6 +57,18 @@ pub(super) enum Start {
     Candidate {
         /// Age of both access tokens.
         age: Duration,
+    },
+}
+
+/// The random bits of each input.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Entropy {
+    /// These, so that fewer states differ.
+    Always(u64),
+    /// Others at each moment.
+    Drawn {
+        /// So that a run can be repeated.
+        seed: u64,
     },
 }
 
@@ -73,9 +88,23 @@ pub(super) struct Scenario {
     pub(super) restarts: &'static [Restart],
     /// Spans that the machine may sleep for, in seconds.
     pub(super) sleeps: &'static [u32],
-    /// Mixed into the entropy of each input; `None` makes it the same always, so that fewer states
-    /// differ.
-    pub(super) seed: Option<u64>,
+    /// The requests that the server may look at before their answers come. Probes are not among
+    /// them: their tokens lived when they were sent or do when they are answered.
+    pub(super) looks: &'static [RequestKind],
+    /// What the kernel gives for entropy.
+    pub(super) entropy: Entropy,
+    /// A write works or fails within so many milliseconds.
+    pub(super) disk_limit: u64,
+    /// Each boot has an identity of its own that every process can read.
+    pub(super) named_boots: bool,
+    /// The machine may sleep while a request is out or a caller waits.
+    pub(super) sleeps_busy: bool,
+    /// A `Date` may be wrong.
+    pub(super) misdates: bool,
+    /// The openings of the advisory window that a reload may bring, in percent.
+    pub(super) windows: &'static [u8],
+    /// Tokens of earlier pairings that are yet to be revoked when the daemon starts.
+    pub(super) listed: u8,
     /// The clock in the beginning.
     pub(super) clock: Clock,
     /// The settings that the clock may get.
@@ -103,6 +132,9 @@ pub(super) const FRAMEIO: Quirks = Quirks {
     interval: Duration::from_secs(15),
     retry_after: Duration::from_secs(30),
     honours: false,
+    outliving: false,
+    refresh_life: None,
+    keeps: false,
 };
 
 /// The default configuration, without the heartbeat: it would only multiply moments.
@@ -140,7 +172,14 @@ impl Scenario {
             asks: &[],
             restarts: &[Restart::Process, Restart::Power { clock: Clock::Right }],
             sleeps: &[],
-            seed: None,
+            looks: &[RequestKind::Refresh],
+            entropy: Entropy::Always(u64::MAX / 2),
+            disk_limit: DISK_LIMIT,
+            named_boots: true,
+            sleeps_busy: false,
+            misdates: false,
+            windows: &[],
+            listed: 0,
             clock: Clock::Right,
             clocks: &[Clock::Right, Clock::Untrusted],
             mutant: None,
@@ -150,7 +189,7 @@ impl Scenario {
     /// Age of the model's world when the daemon starts.
     pub(super) fn begin(&self) -> Duration {
         match self.start {
-            Start::Fresh | Start::Foreign => Duration::ZERO,
+            Start::Fresh | Start::Foreign | Start::Sealed => Duration::ZERO,
             Start::Paired { age } | Start::Candidate { age } => age,
         }
     }

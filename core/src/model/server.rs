@@ -7,69 +7,18 @@
 use std::time::Duration;
 
 use crate::{
-    AccessToken, Authorization, AuthorizationCode, CodeGrant, CodeVerifier, DeviceCode, ExchangeAnswer, OAuthErrorCode,
-    PollAnswer, RefreshAnswer, RefreshToken, Revocable, StateParameter, TokenGrant, TokenPair, UserCode,
+    Authorization, AuthorizationCode, CodeGrant, CodeVerifier, DeviceCode, ExchangeAnswer, OAuthErrorCode, PollAnswer,
+    RefreshAnswer, Revocable, StateParameter, TokenGrant, UserCode,
 };
 
-/// Starts the text of every fake secret, so that one search over printed text finds each leak (I8).
-pub(super) const CANARY: &str = "CANARY";
-
-/// The n-th pair of tokens of one authorization. The texts of the tokens are made from it, and read
-/// back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Pair {
-    pub(super) family: u8,
-    /// Which of its pairs.
-    pub(super) turn: u8,
-}
-
-impl Pair {
-    pub(super) fn access(self) -> AccessToken {
-        AccessToken::new(format!("{CANARY}-a{}.{}", self.family, self.turn))
-    }
-
-    pub(super) fn refresh(self) -> RefreshToken {
-        RefreshToken::new(format!("{CANARY}-r{}.{}", self.family, self.turn))
-    }
-
-    pub(super) fn of_access(token: &AccessToken) -> Self {
-        Self::parse(token.expose(), 'a')
-    }
-
-    pub(super) fn of_grant(grant: &TokenGrant) -> Self {
-        Self::of_access(grant.access.as_ref().expect("every token of the model can be used"))
-    }
-
-    pub(super) fn of_pair(pair: &TokenPair) -> Self {
-        Self::of_access(pair.access.as_ref().expect("every token of the model can be used"))
-    }
-
-    pub(super) fn of_refresh(token: &RefreshToken) -> Self {
-        Self::parse(token.expose(), 'r')
-    }
-
-    pub(super) fn of_revocable(token: &Revocable) -> Self {
-        match token {
-            Revocable::Refresh(token) => Self::of_refresh(token),
-            Revocable::Access(token) => Self::of_access(token),
-        }
-    }
-
-    fn parse(text: &str, kind: char) -> Self {
-        let numbers = text.strip_prefix(CANARY).and_then(|rest| rest.strip_prefix('-'));
-        let (family, turn) = numbers
-            .and_then(|rest| rest.strip_prefix(kind))
-            .and_then(|rest| rest.split_once('.'))
-            .expect("every token of the model was made by it");
-        Self {
-            family: family.parse().expect("a number was printed"),
-            turn: turn.parse().expect("a number was printed"),
-        }
-    }
-}
+pub(super) use super::pair::{CANARY, Pair};
 
 /// Properties of this server, fixed for one exploration.
 #[derive(Clone, Copy, Debug)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent habits, not the states of one machine"
+)]
 pub(super) struct Quirks {
     /// Life of an access token.
     pub(super) access_life: Duration,
@@ -85,6 +34,13 @@ pub(super) struct Quirks {
     pub(super) retry_after: Duration,
     /// An approved code is answered after its end too.
     pub(super) honours: bool,
+    /// The access token of a device that is removed, or whose refresh token ended, lives to its own
+    /// end.
+    pub(super) outliving: bool,
+    /// Life of a refresh token, if it has an end.
+    pub(super) refresh_life: Option<Duration>,
+    /// A refresh leaves the refresh token as it is (RFC 6749 §6).
+    pub(super) keeps: bool,
 }
 
 /// A pairing that lives.
@@ -93,6 +49,8 @@ pub(super) struct Live {
     pub(super) pair: Pair,
     /// End of its access token.
     pub(super) ends: u64,
+    /// End of its refresh token; 0 if there is none, or none any more.
+    refresh_ends: u64,
 }
 
 /// The user's decision on a code.
@@ -189,6 +147,7 @@ impl Server {
         self.live.push(Live {
             pair,
             ends: real + millis(quirks.access_life),
+            refresh_ends: refresh_end(quirks, real),
         });
         pair
     }
@@ -334,21 +293,31 @@ impl Server {
 
     /// Carries a refresh out. `None`: this refresh token is worth nothing.
     pub(super) fn rotate(&mut self, old: Pair, quirks: &Quirks, real: u64) -> Option<Pair> {
-        let live = self.live.iter_mut().find(|live| live.pair == old)?;
+        let carries = |live: &Live| live.pair == old || quirks.keeps && live.pair.family == old.family;
+        let usable = |live: &&mut Live| real < live.refresh_ends && carries(live);
+        let live = self.live.iter_mut().find(usable)?;
         live.pair.turn += 1;
         live.ends = real + millis(quirks.access_life);
-        self.issued[usize::from(old.family)] = live.pair.turn;
+        live.refresh_ends = refresh_end(quirks, real);
+        if !quirks.keeps {
+            self.issued[usize::from(old.family)] = live.pair.turn;
+        }
         Some(live.pair)
     }
 
-    pub(super) fn revoke(&mut self, token: &Revocable) {
+    pub(super) fn revoke(&mut self, token: &Revocable, quirks: &Quirks) {
         let pair = Pair::of_revocable(token);
-        self.live.retain(|live| live.pair != pair);
+        // A refresh token that stays the same stands for every pair of its family.
+        let takes = |live: &Live| live.pair == pair || quirks.keeps && live.pair.family == pair.family;
+        self.live.retain(|live| !takes(live));
     }
 
     /// Somebody removed the device from its project.
-    pub(super) fn forget(&mut self) {
-        self.live.clear();
+    pub(super) fn forget(&mut self, quirks: &Quirks, real: u64) {
+        for live in &mut self.live {
+            live.refresh_ends = 0;
+        }
+        self.live.retain(|live| quirks.outliving && real < live.ends);
     }
 
     /// A refresh whose answer nobody waits for any more may be carried out until `until`.
@@ -372,10 +341,24 @@ impl Server {
         if self.late_request(real).is_none() {
             self.late = None;
         }
-        if !quirks.offline {
-            // Without a refresh token nothing is left of an authorization whose access token ended.
-            self.live.retain(|live| real < live.ends);
-        }
+        // Without a refresh token nothing is left of an authorization whose access token ended.
+        self.live
+            .retain(|live| real < live.refresh_ends || quirks.outlives(live, real));
+    }
+}
+
+fn refresh_end(quirks: &Quirks, real: u64) -> u64 {
+    match quirks.refresh_life {
+        _ if !quirks.offline => 0,
+        Some(life) => real + millis(life),
+        None => u64::MAX,
+    }
+}
+
+impl Quirks {
+    /// True if the access token goes on without its refresh token.
+    const fn outlives(&self, live: &Live, real: u64) -> bool {
+        (self.outliving || !self.offline) && real < live.ends
     }
 }
 
@@ -391,7 +374,11 @@ pub(super) fn grant(pair: Pair, quirks: &Quirks) -> TokenGrant {
 /// The answer to a refresh that was carried out, or found dead.
 pub(super) fn refresh_answer(outcome: Option<Pair>, quirks: &Quirks) -> RefreshAnswer {
     outcome.map_or(RefreshAnswer::InvalidGrant, |pair| {
-        RefreshAnswer::Granted(grant(pair, quirks))
+        let mut grant = grant(pair, quirks);
+        if quirks.keeps {
+            grant.refresh = Ok(None);
+        }
+        RefreshAnswer::Granted(grant)
     })
 }
 

@@ -10,14 +10,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use crate::{
-    Answer, CallId, Client, Command, Core, Effect, Event, Generation, OAuthErrorCode, PairingOptions, PairingState,
-    Prompt, Redirect, RedirectOutcome, RefreshMode, Reply, StateParameter,
+    Answer, CallId, Command, Core, Effect, Event, Generation, OAuthErrorCode, PairingOptions, PairingState, Prompt,
+    Redirect, RedirectOutcome, RefreshMode, Reply, StateParameter,
 };
 
 use super::disk::Restart;
 use super::invariants::{self, Context, Moment, Violation};
 use super::network::kind_of;
-use super::scenario::{Budget, Scenario, boot_id};
+use super::scenario::{Budget, Scenario};
 use super::server::{CANARY, authorization_code, millis, number, state_of};
 use super::step::{Ask, DiskFate, Outcome, RedirectKind, RequestKind, Step};
 use super::world::World;
@@ -25,10 +25,10 @@ use super::world::World;
 /// Longer than any access token lives.
 const LONG: Duration = Duration::from_hours(9);
 
+const HOUR: Duration = Duration::from_hours(1);
+
 /// The last poll before a code's end is sent this long before it, where polls take no time.
 const LEAD: u64 = 1_500;
-
-const CALLER: u32 = 1000;
 
 /// The core and its world.
 #[derive(Clone, Debug)]
@@ -97,7 +97,7 @@ impl Sim {
         let event = match step {
             Step::Ask(ask) => {
                 if matches!(ask, Ask::Start { .. }) && !self.flow_runs() {
-                    self.world.history.started();
+                    self.world.begin_flow();
                 }
                 let id = self.world.call(ask);
                 let command = self.command(ask);
@@ -106,23 +106,13 @@ impl Sim {
                 }
                 Some(Event::Call(id, command))
             }
-            Step::Answer(kind, how) => {
-                let Some(flight) = self.world.land(kind) else {
-                    return invariants::hold_in_state(self);
-                };
-                let (answer, date) = self.world.answer(&flight, how, quirks);
-                if date.is_some() && self.world.compare_clock() {
-                    // First what the wall clock is worth, so that the answer is judged by it.
-                    self.turn(Event::ClockStepped, effects)?;
-                }
-                Some(Event::Answered {
-                    op: flight.op,
-                    date,
-                    answer,
-                })
+            Step::Answer(kind, how) => self.answer(kind, how, effects)?,
+            Step::Look(kind) => {
+                self.world.look(kind, quirks);
+                None
             }
-            Step::Rotate => {
-                self.world.rotate_early(quirks);
+            Step::Overtake(kind) => {
+                self.world.overtake(kind);
                 None
             }
             Step::LateArrival => {
@@ -161,7 +151,8 @@ impl Sim {
                 None
             }
             Step::Forget => {
-                self.world.server.forget();
+                let real = self.world.real;
+                self.world.server.forget(quirks, real);
                 None
             }
             Step::NetworkUp => Some(Event::NetworkUp),
@@ -177,6 +168,12 @@ impl Sim {
                 };
                 Some(Event::PolicyChanged(policy))
             }
+            Step::Window(percent) => {
+                let mut policy = self.core.setup.policy().clone();
+                policy.refresh_at_percent = percent;
+                self.world.window = percent;
+                Some(Event::PolicyChanged(policy))
+            }
             Step::Shutdown => {
                 self.world.history.disturb();
                 self.world.history.stopping = true;
@@ -188,9 +185,30 @@ impl Sim {
         };
         self.turn(event, effects)?;
         if begins_flow(step, effects) {
-            self.world.history.started();
+            self.world.begin_flow();
         }
         Ok(())
+    }
+
+    /// The oldest request of this kind ends.
+    fn answer(
+        &mut self,
+        kind: RequestKind,
+        how: Outcome,
+        effects: &mut Vec<Effect>,
+    ) -> Result<Option<Event>, Violation> {
+        let Some(flight) = self.world.land(kind) else {
+            return Ok(None);
+        };
+        let (answer, date) = self.world.answer(&flight, how, &self.scenario.quirks);
+        let answering = self.world.answering.take();
+        if date.is_some_and(|date| self.world.compare_clock(date)) {
+            // First what the wall clock is worth, so that the answer is judged by it.
+            self.turn(Event::ClockStepped, effects)?;
+        }
+        self.world.answering = answering;
+        let op = flight.op;
+        Ok(Some(Event::Answered { op, date, answer }))
     }
 
     fn spend(&mut self, step: Step) {
@@ -208,13 +226,13 @@ impl Sim {
             Step::Crash { .. } => |b| &mut b.crashes,
             Step::Advance if due => return,
             Step::Advance if !busy => |b| &mut b.waits,
-            Step::Advance | Step::Rotate => |b| &mut b.stalls,
+            Step::Advance | Step::Look(_) | Step::Overtake(_) => |b| &mut b.stalls,
             Step::Sleep(_) => |b| &mut b.sleeps,
             Step::Approve | Step::Deny => |b| &mut b.consents,
             Step::Forget => |b| &mut b.forgets,
             Step::NetworkUp => |b| &mut b.nudges,
             Step::ClockStepped(_) => |b| &mut b.clocks,
-            Step::Reload => |b| &mut b.reloads,
+            Step::Reload | Step::Window(_) => |b| &mut b.reloads,
             Step::Shutdown => |b| &mut b.shutdowns,
         };
         // The fair path of I5 may approve a code, and ask, beyond the budget.
@@ -227,7 +245,7 @@ impl Sim {
         let mut core = self.core.clone();
         let mut effects = Vec::new();
         let ask = Event::Call(CallId(u64::MAX), Command::GetPairingCode);
-        core.handle(self.world.now(self.scenario.seed), ask, &mut effects);
+        core.handle(self.world.now(self.scenario.entropy), ask, &mut effects);
         let shown = effects.into_iter().find_map(|effect| match effect {
             Effect::Reply(CallId(u64::MAX), Ok(Reply::Code(view))) => Some(view),
             _ => None,
@@ -271,10 +289,7 @@ impl Sim {
 
     fn command(&mut self, ask: Ask) -> Command {
         let current = self.world.history.durable_generation;
-        let client = Client {
-            uid: CALLER,
-            connection: 1,
-        };
+        let client = ask.client();
         let token = |min_validity| Command::GetAccessToken { client, min_validity };
         let reject = |generation| Command::RejectAccessToken {
             client,
@@ -283,7 +298,7 @@ impl Sim {
         };
         match ask {
             Ask::Start { renew, replace } => Command::StartPairing {
-                caller: CALLER,
+                caller: client.uid,
                 options: PairingOptions {
                     renew,
                     replace,
@@ -297,7 +312,8 @@ impl Sim {
             Ask::Unpair => Command::Unpair,
             Ask::Token => token(None),
             Ask::LongToken => token(Some(LONG)),
-            Ask::RejectCurrent => reject(current),
+            Ask::OtherToken => token(Some(HOUR)),
+            Ask::RejectCurrent | Ask::OtherRejects => reject(current),
             Ask::RejectOlder => reject(Generation(current.0.saturating_sub(1))),
             Ask::RejectUnknown => reject(Generation(current.0 + 7)),
         }
@@ -322,7 +338,7 @@ impl Sim {
     }
 
     fn turn(&mut self, mut event: Event, effects: &mut Vec<Effect>) -> Result<(), Violation> {
-        let now = self.world.now(self.scenario.seed);
+        let now = self.world.now(self.scenario.entropy);
         let deadline = self.core.next_deadline();
         let ticked = event == Event::Tick;
         let failed = failed_kind(&event);
@@ -340,7 +356,9 @@ impl Sim {
             on_time: deadline == Some(now.boot),
             failed,
         };
-        self.carry_out(Some(&turn), &effects[done..])
+        self.carry_out(Some(&turn), &effects[done..])?;
+        self.world.answering = None;
+        Ok(())
     }
 
     fn carry_out(&mut self, turn: Option<&Context>, effects: &[Effect]) -> Result<(), Violation> {
@@ -383,13 +401,16 @@ fn boot(
     restart: Restart,
     effects: &mut Vec<Effect>,
 ) -> Result<Core, Violation> {
-    let stored = world.disk.load(restart);
-    let now = world.now(scenario.seed);
+    world.window = scenario.policy.refresh_at_percent;
+    world.window_prepared = world.window;
+    world.processes += u8::from(!world.named_boots);
+    let stored = world.load(restart);
+    let now = world.now(scenario.entropy);
     guard(|| {
         Core::boot(
             scenario.policy.clone(),
             scenario.provisioning,
-            crate::Boot::named(boot_id(world.boot)),
+            world.identity(),
             stored,
             now,
             effects,

@@ -1,6 +1,8 @@
 //! The steps that are possible in the model. A trace is a list of these, so that it can be
 //! replayed, printed and shortened.
 
+use crate::Client;
+
 use super::disk::Restart;
 
 /// The state of the wall clock.
@@ -27,8 +29,11 @@ pub(super) enum Step {
     Ask(Ask),
     /// The oldest request of this kind ends.
     Answer(RequestKind, Outcome),
-    /// The server carries the refresh out; its answer is still on its way.
-    Rotate,
+    /// The server looks at the oldest request of this kind, and carries it out; its answer is still
+    /// on the way.
+    Look(RequestKind),
+    /// The second request of this kind is answered before the first.
+    Overtake(RequestKind),
     /// A refresh whose sender gave up reaches the server after all.
     LateArrival,
     /// The store at the head of the queue ends.
@@ -60,6 +65,8 @@ pub(super) enum Step {
     ClockStepped(Clock),
     /// A reload brings the other refresh mode.
     Reload,
+    /// A reload opens the advisory window after this share of the token's life, in percent.
+    Window(u8),
     /// The daemon is told to end.
     Shutdown,
 }
@@ -106,6 +113,35 @@ pub(super) enum Ask {
     RejectOlder,
     /// `RejectAccessToken` of one that never was.
     RejectUnknown,
+    /// `GetAccessToken` for an hour, by another program of another user.
+    OtherToken,
+    /// `RejectAccessToken` of the newest generation, by the same.
+    OtherRejects,
+}
+
+impl Ask {
+    /// The program that calls.
+    pub(super) const fn client(self) -> Client {
+        let (uid, connection) = match self {
+            Self::OtherToken | Self::OtherRejects => (1001, 2),
+            Self::Start { .. }
+            | Self::Code
+            | Self::Cancel
+            | Self::Unpair
+            | Self::Token
+            | Self::LongToken
+            | Self::Redirect(_)
+            | Self::RejectCurrent
+            | Self::RejectOlder
+            | Self::RejectUnknown => (1000, 1),
+        };
+        Client { uid, connection }
+    }
+
+    /// True if the newest generation is rejected.
+    pub(super) const fn rejects_current(self) -> bool {
+        matches!(self, Self::RejectCurrent | Self::OtherRejects)
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -196,6 +232,7 @@ impl RequestKind {
                 Outcome::Lost,
                 Outcome::RateLimited,
                 Outcome::Undated,
+                Outcome::Misdated,
             ],
             Self::Heartbeat => &[
                 Outcome::Offline,
@@ -216,6 +253,7 @@ impl RequestKind {
                 Outcome::Throttled,
                 Outcome::Refused,
                 Outcome::ClientRejected,
+                Outcome::Misdated,
             ],
             Self::Revoke => &[
                 Outcome::Offline,
@@ -233,6 +271,7 @@ impl RequestKind {
                 Outcome::Garbled,
                 Outcome::RateLimited,
                 Outcome::Undated,
+                Outcome::Misdated,
             ],
         }
     }
@@ -248,6 +287,8 @@ pub(super) enum Outcome {
     HonestByNow,
     /// As it truly is, without a usable `Date`.
     Undated,
+    /// As it truly is, with a `Date` that is wrong.
+    Misdated,
     /// Nothing was sent.
     Offline,
     /// Nothing was sent: the certificate is not to be trusted.
@@ -285,7 +326,12 @@ impl Outcome {
     /// True if the server did what the request asked for.
     pub(super) const fn carries_out(self) -> bool {
         match self {
-            Self::Honest | Self::HonestByNow | Self::Undated | Self::LostAfter | Self::GarbledAfter => true,
+            Self::Honest
+            | Self::HonestByNow
+            | Self::Undated
+            | Self::Misdated
+            | Self::LostAfter
+            | Self::GarbledAfter => true,
             Self::Offline
             | Self::Untrusted
             | Self::ClockNotSet

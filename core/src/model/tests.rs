@@ -8,10 +8,9 @@ use crate::{GrantKind, Policy, Provisioning, RefreshMode};
 
 use super::disk::Restart;
 use super::explore::{Failure, explore};
-use super::random::walk;
 use super::scenario::{ACCESS_LIFE, Budget, FRAMEIO, Scenario, Start, eager};
 use super::server::Quirks;
-use super::step::{Ask, Clock, RedirectKind};
+use super::step::{Ask, Clock, RedirectKind, RequestKind};
 
 /// More states than any scenario has: reaching it is a failure of the scenario, not of the core.
 const MOST_STATES: usize = 3_000_000;
@@ -107,6 +106,8 @@ macro_rules! scenarios {
         }
     };
 }
+
+mod walks;
 
 scenarios! {
     pairing_survives_the_network: Start::Fresh,
@@ -295,6 +296,16 @@ scenarios! {
         { asks: 1, faults: 1, sleeps: 2, consents: 1, waits: 3 };
 }
 
+/// The requests that change the server, each of which it may have looked at long before its answer
+/// is here.
+const LOOKS: &[RequestKind] = &[
+    RequestKind::Code,
+    RequestKind::Poll,
+    RequestKind::Exchange,
+    RequestKind::Refresh,
+    RequestKind::Revoke,
+];
+
 /// All that clients can call.
 pub(super) const ALL_ASKS: &[Ask] = &[
     START,
@@ -348,92 +359,3 @@ pub(super) const ALL_RESTARTS: &[Restart] = &[
     Restart::Power { clock: Clock::Ahead },
     Restart::Damaged,
 ];
-
-/// A run is the same each time, unless `C2C_SEED` says otherwise.
-const SEED: u64 = 0xC2C;
-const TRACES: u64 = 150;
-
-fn random_scenario(name: &'static str, start: Start) -> Scenario {
-    Scenario {
-        asks: ALL_ASKS,
-        restarts: ALL_RESTARTS,
-        clocks: ALL_CLOCKS,
-        sleeps: &[1, 30, 3_600, 86_400],
-        seed: Some(SEED),
-        ..Scenario::new(name, start)
-    }
-}
-
-/// To look elsewhere, or again at what a failure told: the first seed, and how many traces from
-/// there.
-fn number_from(told: Option<&str>, default: u64) -> u64 {
-    told.map_or(default, |text| {
-        text.parse().unwrap_or_else(|_| panic!("{text} is no number"))
-    })
-}
-
-fn wanders(scenario: &'static Scenario) {
-    let traces = number_from(option_env!("C2C_TRACES"), TRACES);
-    match walk(scenario, number_from(option_env!("C2C_SEED"), SEED), traces) {
-        Ok(steps) => println!("{}: {steps} steps", scenario.name),
-        Err((seed, failure)) => panic!("C2C_SEED={seed} C2C_TRACES=1: {}", failure.print()),
-    }
-}
-
-#[test]
-fn random_traces_from_nothing_break_no_law() {
-    static SCENARIO: LazyLock<Scenario> = LazyLock::new(|| random_scenario("from nothing", Start::Fresh));
-    wanders(&SCENARIO);
-}
-
-#[test]
-fn random_traces_from_a_pairing_break_no_law() {
-    static SCENARIO: LazyLock<Scenario> = LazyLock::new(|| random_scenario("from a pairing", BEFORE_ADVISORY));
-    wanders(&SCENARIO);
-}
-
-#[test]
-fn random_traces_with_heartbeats_and_short_tokens_break_no_law() {
-    static SCENARIO: LazyLock<Scenario> = LazyLock::new(|| Scenario {
-        policy: Policy {
-            heartbeat: Some(Duration::from_secs(120)),
-            ..eager()
-        },
-        quirks: Quirks {
-            access_life: Duration::from_secs(600),
-            // Longer than the heartbeats are apart.
-            retry_after: Duration::from_secs(150),
-            exclusive: true,
-            ..FRAMEIO
-        },
-        ..random_scenario("with heartbeats", Start::Fresh)
-    });
-    wanders(&SCENARIO);
-}
-
-#[test]
-fn random_traces_at_any_server_break_no_law() {
-    static SCENARIO: LazyLock<Scenario> = LazyLock::new(|| Scenario {
-        policy: without_probe(GrantKind::Device),
-        ..random_scenario("at any server", Start::Fresh)
-    });
-    wanders(&SCENARIO);
-}
-
-#[test]
-fn random_traces_by_a_browser_at_any_server_break_no_law() {
-    static SCENARIO: LazyLock<Scenario> = LazyLock::new(|| Scenario {
-        policy: without_probe(GrantKind::Code),
-        ..random_scenario("by a browser at any server", Start::Fresh)
-    });
-    wanders(&SCENARIO);
-}
-
-#[test]
-fn random_traces_by_a_browser_break_no_law() {
-    static SCENARIO: LazyLock<Scenario> = LazyLock::new(|| Scenario {
-        policy: by_browser(),
-        ..random_scenario("by a browser", Start::Fresh)
-    });
-    wanders(&SCENARIO);
-}

@@ -2,26 +2,22 @@
 //! after a crash.
 
 use std::collections::VecDeque;
-use std::time::Duration;
 
 use crate::{
-    Body, BootTime, CallError, CallId, Effect, Now, OpId, PendingRevocation, Record, Reply, Request, Snapshot, Store,
-    TokenPair, WallTime,
+    Body, BootTime, CallError, CallId, Effect, GrantId, MAX_REVOCATIONS, OpId, PendingRevocation, Record, Reply,
+    Request, Revocable, Snapshot, Store, Stored, WallTime,
 };
 
-use super::disk::{Disk, Restart};
-use super::history::{History, Rejected, Subject, families_before, pairs_of};
-use super::network::{InFlight, kind_of};
-use super::scenario::{BOOTED_AT, Budget, EPOCH, Scenario, Start, boot_id};
+use super::disk::{Disk, Restart, Unreadable};
+use super::excuses::Failed;
+use super::history::{History, Subject, families_before, families_listed};
+use super::network::{Answering, InFlight, kind_of};
+use super::scenario::{BOOTED_AT, Budget, EPOCH, Scenario, Start};
 use super::server::{Pair, Quirks, Server, millis};
-use super::step::{Ask, Clock, DiskFate, InFlightFate, RequestKind};
+use super::step::{Ask, Clock, DiskFate, RequestKind};
 
 /// The disk works or fails within this. How long it took is what the mark's time can be off by.
 pub(super) const DISK_LIMIT: u64 = 5_000;
-
-/// How wrong a clock that stood still, or ran ahead, is.
-const BEHIND: Duration = Duration::from_hours(2);
-const AHEAD: Duration = Duration::from_hours(24);
 
 /// Every method answers within this.
 const CALL_LIMIT: u64 = 20_000;
@@ -40,26 +36,36 @@ pub(super) struct Write {
 pub(super) struct OpenCall {
     pub(super) id: CallId,
     pub(super) ask: Ask,
+    /// It says something new against the token in hand.
+    rejects: bool,
     /// When it must have been answered.
     pub(super) until: BootTime,
 }
 
 /// Everything that is not the core.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, not the states of one machine"
+)]
 pub(super) struct World {
     /// Milliseconds since the model's beginning, across boots.
     pub(super) real: u64,
     /// `real` at the start of this boot.
-    booted: u64,
+    pub(super) booted: u64,
     pub(super) boot: u8,
     pub(super) clock: Clock,
     /// A `Date` told that the clock is wrong.
-    contradicted: bool,
+    pub(super) contradicted: bool,
     /// The earliest time that it can be, as the driver knows it.
-    floor: WallTime,
+    pub(super) floor: WallTime,
     pub(super) server: Server,
     pub(super) disk: Disk,
     pub(super) in_flight: Vec<InFlight>,
+    /// A user began to pair, and no code was asked for since.
+    overtaken: bool,
+    /// What the core is being told.
+    pub(super) answering: Option<Answering>,
     /// Connections that stand ready for a refresh.
     pub(super) prepared: Vec<OpId>,
     /// Listeners that a browser can come back to.
@@ -72,9 +78,20 @@ pub(super) struct World {
     pub(super) interval: u64,
     /// Life of an access token.
     pub(super) access_life: u64,
+    /// A write works or fails within this.
+    pub(super) disk_limit: u64,
+    pub(super) named_boots: bool,
+    /// Processes so far, where boots have no identity.
+    pub(super) processes: u8,
+    /// When the advisory window opens, in percent, and when it did as the last refresh was
+    /// prepared.
+    pub(super) window: u8,
+    pub(super) window_prepared: u8,
     pub(super) stores: VecDeque<Write>,
+    /// The list of revocations as the core told it last, whether or not the disk took it.
+    pub(super) listed: Vec<PendingRevocation>,
     pub(super) calls: Vec<OpenCall>,
-    next_call: u64,
+    pub(super) next_call: u64,
     pub(super) budget: Budget,
     pub(super) history: History,
 }
@@ -83,21 +100,37 @@ impl World {
     pub(super) fn new(scenario: &Scenario) -> Self {
         let mut server = Server::new();
         let mut disk = Disk {
-            foreign: scenario.start == Start::Foreign,
+            unreadable: match scenario.start {
+                Start::Foreign => Some(Unreadable::Foreign),
+                Start::Sealed => Some(Unreadable::Sealed),
+                Start::Fresh | Start::Paired { .. } | Start::Candidate { .. } => None,
+            },
             ..Disk::default()
         };
         let mut history = History::default();
         let pairs = match scenario.start {
-            Start::Fresh | Start::Foreign => 0,
+            Start::Fresh | Start::Foreign | Start::Sealed => 0,
             Start::Paired { .. } => 1,
             Start::Candidate { .. } => 2,
         };
-        let mut pairs = (0..pairs).map(|_| server.authorize(&scenario.quirks, 0));
+        let mut pairs = (0..pairs)
+            .map(|_| server.authorize(&scenario.quirks, 0))
+            .collect::<Vec<_>>()
+            .into_iter();
         if let Some(pair) = pairs.next() {
             let candidate = pairs.next();
             let record = scenario.record(pair, candidate);
             history.delivered.push(pair);
             history.delivered.extend(candidate);
+            for number in 0..scenario.listed {
+                let old = server.authorize(&scenario.quirks, 0);
+                history.delivered.push(old);
+                disk.revocations.push(PendingRevocation {
+                    grant: GrantId(100 + u64::from(number)),
+                    token: Revocable::Refresh(old.refresh()),
+                    ends: None,
+                });
+            }
             history.written(&record);
             disk.newest = Some(record.clone());
             disk.previous = Some(record);
@@ -112,13 +145,21 @@ impl World {
             server,
             disk,
             in_flight: Vec::new(),
+            overtaken: false,
+            answering: None,
             prepared: Vec::new(),
             listeners: Vec::new(),
             separate_grants: scenario.policy.separate_grants,
             without_probe: !scenario.policy.can_probe,
             interval: millis(scenario.quirks.interval),
             access_life: millis(scenario.quirks.access_life),
+            disk_limit: scenario.disk_limit,
+            named_boots: scenario.named_boots,
+            processes: 0,
+            window: scenario.policy.refresh_at_percent,
+            window_prepared: scenario.policy.refresh_at_percent,
             stores: VecDeque::new(),
+            listed: Vec::new(),
             calls: Vec::new(),
             next_call: 1,
             budget: scenario.budget,
@@ -126,65 +167,12 @@ impl World {
         }
     }
 
-    pub(super) fn boot_time(&self) -> BootTime {
-        BootTime::from_millis(self.real - self.booted + BOOTED_AT)
-    }
-
-    /// The time since this boot began.
-    pub(super) const fn uptime(&self) -> u64 {
-        self.real - self.booted
-    }
-
-    /// The true time, as a server's `Date` tells it.
-    pub(super) fn date(&self) -> WallTime {
-        WallTime::from_secs(EPOCH + self.real / 1000)
-    }
-
-    /// The wall time as the driver sees it: nothing before the floor, nor what a `Date`
-    /// contradicted.
-    fn wall(&self) -> Option<WallTime> {
-        let read = match self.clock {
-            Clock::Untrusted => return None,
-            Clock::Right => self.date(),
-            Clock::Behind => self.date().before(BEHIND),
-            Clock::Ahead => self.date().after(AHEAD),
-        };
-        (!self.contradicted && read >= self.floor).then_some(read)
-    }
-
-    /// True if this access token is over by any clock that the device may go by: that of its boot,
-    /// its wall clock, or a `Date`.
-    pub(super) fn says_ended(&self, pair: &TokenPair) -> bool {
-        let by_boot =
-            pair.obtained.boot == boot_id(self.boot) && self.boot_time() >= pair.obtained.at.after(pair.expires_in);
-        let by_wall = |now: WallTime| {
-            let end = pair.obtained.wall.map(|at| at.after(pair.expires_in));
-            end.is_some_and(|end| now >= end)
-        };
-        by_boot || by_wall(self.date()) || self.wall().is_some_and(by_wall)
-    }
-
-    /// A `Date` came. Whether it changed what the clock is worth.
-    pub(super) fn compare_clock(&mut self) -> bool {
-        let before = self.wall();
-        self.floor = self.floor.max(self.date());
-        self.contradicted = matches!(self.clock, Clock::Behind | Clock::Ahead);
-        self.wall() != before
-    }
-
-    /// The clock is set: earlier contradictions concern another one.
-    pub(super) fn clock_steps(&mut self, to: Clock) {
-        self.clock = to;
-        self.contradicted = false;
-    }
-
-    pub(super) fn now(&self, seed: Option<u64>) -> Now {
-        Now {
-            boot: self.boot_time(),
-            wall: self.wall(),
-            floor: self.floor,
-            entropy: seed.map_or(u64::MAX / 2, |seed| super::random::mix(seed ^ self.real)),
-        }
+    /// What the store hands to a start.
+    pub(super) fn load(&mut self, restart: Restart) -> Stored {
+        let boot = self.identity().id;
+        let stored = self.disk.load(restart, boot);
+        self.listed.clone_from(&stored.revocations);
+        stored
     }
 
     /// Moves time to `boot` or later.
@@ -213,7 +201,23 @@ impl World {
     }
 
     pub(super) fn is_in_flight(&self, kind: RequestKind) -> bool {
-        self.in_flight.iter().any(|flight| kind_of(&flight.request) == kind)
+        self.in_flight_of(kind) > 0
+    }
+
+    pub(super) fn in_flight_of(&self, kind: RequestKind) -> usize {
+        let of_kind = |flight: &&InFlight| kind_of(&flight.request) == kind;
+        self.in_flight.iter().filter(of_kind).count()
+    }
+
+    /// True if there is a request of this kind that the server has yet to look at.
+    pub(super) fn is_unseen(&self, kind: RequestKind) -> bool {
+        self.in_flight.iter().any(|flight| flight.is_unseen(kind, self.real))
+    }
+
+    /// A user begins to pair. What was sent before the first code request concerns another flow.
+    pub(super) fn begin_flow(&mut self) {
+        self.history.started();
+        self.overtaken = true;
     }
 
     /// True if the server is done with the oldest request of this kind, and only its answer is on
@@ -230,6 +234,13 @@ impl World {
         oldest.is_some_and(|flight| flight.outlived(&self.server, self.real))
     }
 
+    /// True if the machine slept through all that could have become of the oldest request of this
+    /// kind.
+    pub(super) fn was_slept_away(&self, kind: RequestKind) -> bool {
+        let oldest = self.in_flight.iter().find(|flight| kind_of(&flight.request) == kind);
+        oldest.is_some_and(|flight| flight.given_up(self.real))
+    }
+
     /// True if a refresh of the pairing on its way to the disk flies. One of a grant that was
     /// replaced does not count: its outcome is dropped anyway.
     pub(super) fn refreshes(&self) -> bool {
@@ -241,6 +252,12 @@ impl World {
             Request::Refresh { token, .. } => Pair::of_refresh(token) == current,
             _ => false,
         })
+    }
+
+    /// True if a record is on its way to the disk.
+    pub(super) fn writes_record(&self) -> bool {
+        let record = |write: &Write| matches!(write.store, Store::Record { .. });
+        self.stores.iter().any(record)
     }
 
     /// The record as it will be when every queued store is done.
@@ -259,17 +276,22 @@ impl World {
         let id = CallId(self.next_call);
         self.next_call += 1;
         let until = BootTime::from_millis(self.boot_time().as_millis() + CALL_LIMIT);
-        self.calls.push(OpenCall { id, ask, until });
-        if ask == Ask::RejectCurrent
-            && let Some(pairing) = self.disk.paired()
-        {
-            let pair = Pair::of_pair(&pairing.pair);
-            self.history.rejected = Some(Rejected { pair, asked: false });
-        }
+        // Without a pairing it can be the token that is left of the last one.
+        let on_disk = self.disk.paired().map(|pairing| Pair::of_pair(&pairing.pair));
+        let in_hand = on_disk.or_else(|| self.history.durable.last().copied());
+        let rejected = in_hand.filter(|_| ask.rejects_current());
+        let rejects = rejected.is_some_and(|pair| self.history.rejected(ask.client().uid, pair));
+        self.calls.push(OpenCall {
+            id,
+            ask,
+            rejects,
+            until,
+        });
         if matches!(ask, Ask::Unpair | Ask::Cancel) {
             self.history.disturb();
         }
         if ask == Ask::Unpair {
+            self.history.asked_to_unpair = true;
             self.history.unwanted |= families_before(self.server.families());
         }
         id
@@ -279,6 +301,7 @@ impl World {
 
     pub(super) fn end_store(&mut self, fate: DiskFate) -> Option<(OpId, bool)> {
         let Write { op, store, .. } = self.stores.pop_front()?;
+        let before = self.disk.newest.clone();
         match fate {
             DiskFate::Done | DiskFate::FailedThere => self.write(&store),
             DiskFate::Failed => {}
@@ -287,22 +310,22 @@ impl World {
             self.disk.spill(&store);
         }
         let ok = fate == DiskFate::Done;
-        if let Store::Record { .. } = store {
-            self.history.disk_failing = !ok;
+        if let Store::Record { record, .. } = &store {
+            self.history.failed = (!ok).then(|| Failed::new(record, before.as_ref()));
         }
         if !ok {
-            self.history.excuses.write_failed(self.server.families());
+            self.history.excuses.write_failed(&store, &self.disk);
         }
         Some((op, ok))
     }
 
-    fn written(&mut self) {
+    pub(super) fn written(&mut self) {
         if let Some(record) = &self.disk.newest {
             self.history.written(record);
         }
     }
 
-    fn write(&mut self, store: &Store) {
+    pub(super) fn write(&mut self, store: &Store) {
         self.disk.write(store);
         self.written();
     }
@@ -318,11 +341,19 @@ impl World {
                     // Short of a token, a busy server is asked all the same: this is the decision.
                     self.history.hurry(Subject::Refresh);
                 }
-                self.history.sent(request, self.real, self.boot);
-                self.in_flight
-                    .push(InFlight::new(*op, request, self.real, &self.server));
+                if *request == Request::Prepare {
+                    self.window_prepared = self.window;
+                }
+                if *request == Request::DeviceCode && std::mem::take(&mut self.overtaken) {
+                    for flight in &mut self.in_flight {
+                        flight.outdated = true;
+                    }
+                }
+                self.history.sent(*op, request, self.real, self.boot);
+                self.in_flight.push(InFlight::new(*op, request, self));
             }
             Effect::Cancel(op) => {
+                self.history.unanswered(*op);
                 self.in_flight.retain(|flight| flight.op != *op);
                 self.prepared.retain(|prepared| prepared != op);
                 self.listeners.retain(|listener| listener != op);
@@ -331,17 +362,26 @@ impl World {
                 if let Store::Record { record, .. } = store {
                     if !self.separate_grants {
                         let last = self.last_record().cloned();
-                        let families = self.server.families();
-                        self.history.excuses.replaced(record, last.as_ref(), families);
+                        let listed = families_listed(self.last_revocations());
+                        self.history.excuses.replaced(record, last.as_ref(), listed);
                     }
                     if matches!(&record.body, Body::Paired(pairing) if pairing.mark.is_some()) {
                         self.history.hurry(Subject::Refresh);
                     }
                 }
+                if let Store::Revocations(list) = store
+                    && list.len() >= MAX_REVOCATIONS
+                {
+                    let dropped = families_listed(self.last_revocations()) & !families_listed(list);
+                    self.history.excuses.crowded_out(dropped);
+                }
+                if let Store::Revocations(list) = store {
+                    self.listed.clone_from(list);
+                }
                 self.stores.push_back(Write {
                     op: *op,
                     store: store.clone(),
-                    limit: self.real + DISK_LIMIT,
+                    limit: self.real + self.disk_limit,
                 });
             }
             Effect::Inhibit => self.history.inhibited = true,
@@ -370,80 +410,18 @@ impl World {
         if call.ask == Ask::Unpair && reply.is_ok() {
             self.history.unpaired |= self.history.unwanted;
         }
-        if call.ask == Ask::RejectCurrent && matches!(reply, Err(CallError::NotYours | CallError::UnknownGeneration)) {
-            self.history.rejected = None;
+        let refused = matches!(
+            reply,
+            Err(CallError::NotPaired | CallError::NotYours | CallError::UnknownGeneration)
+        );
+        if call.rejects && refused {
+            self.history.withdraw(call.ask.client().uid);
         }
         if let Ok(Reply::Token { access, generation, .. }) = reply {
             let pair = Pair::of_access(access);
-            if !self.history.handed.contains(&(*generation, pair)) && !self.history.disk_failing {
+            if !self.history.handed.contains(&(*generation, pair)) {
                 self.history.handed.push((*generation, pair));
             }
         }
-    }
-
-    // Acts of the power supply.
-
-    /// The process ends and the next one is about to start; the disk is as these writes left it.
-    pub(super) fn crash(&mut self, stored: u8, torn: bool, leftover: InFlightFate, restart: Restart, quirks: &Quirks) {
-        for _ in 0..stored {
-            if let Some(write) = self.stores.pop_front() {
-                self.write(&write.store);
-            }
-        }
-        if torn && let Some(Store::Record { record, .. }) = self.stores.pop_front().map(|write| write.store) {
-            self.disk.write_half(&record);
-            self.history.torn = true;
-            self.written();
-        }
-        for flight in std::mem::take(&mut self.in_flight) {
-            self.leave(&flight, leftover, quirks);
-        }
-        self.stores.clear();
-        self.prepared.clear();
-        self.listeners.clear();
-        self.calls.clear();
-        if restart == Restart::Damaged {
-            self.history.excuses.damaged(self.server.families());
-        }
-        if restart != Restart::Process {
-            self.disk.lose_memory();
-        }
-        let listed = self.disk.revocations.iter();
-        let mut on_disk: Vec<_> = listed.map(|pending| Pair::of_revocable(&pending.token)).collect();
-        on_disk.extend(self.disk.paired().into_iter().flat_map(pairs_of));
-        on_disk.extend(self.disk.spilled().into_iter().flat_map(pairs_of));
-        self.history.excuses.lost(self.server.live(), &on_disk);
-        self.restart(restart, quirks);
-    }
-
-    fn restart(&mut self, restart: Restart, quirks: &Quirks) {
-        self.contradicted = false;
-        let newest = self.disk.spill.as_ref().or(self.disk.newest.as_ref());
-        let stored = newest.and_then(|record| record.floor);
-        self.floor = stored.unwrap_or(WallTime::from_secs(EPOCH));
-        // A process does not start in no time.
-        self.pass(1_000, quirks);
-        match restart {
-            Restart::Process => {
-                if let Some(flow) = &self.disk.flow {
-                    self.history.resumed(flow);
-                }
-            }
-            Restart::Power { clock } => {
-                self.boot += 1;
-                self.booted = self.real;
-                self.clock_steps(clock);
-            }
-            Restart::Damaged => {
-                self.history.damaged();
-                self.boot += 1;
-                self.booted = self.real;
-                self.clock_steps(Clock::Right);
-            }
-        }
-        self.history.restarted();
-        // A record that only memory held before, and the runtime directory now, is served as
-        // before.
-        self.history.disk_failing = self.disk.spill.is_some();
     }
 }

@@ -11,8 +11,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use crate::{
-    Answer, Body, CallError, Command, Effect, Event, ExchangeAnswer, FaultKind, Generation, GrantKind, Kept, LogEvent,
-    OpId, Policy, ProbeAnswer, RefreshAnswer, Reply, Request, Slots, Snapshot, Store,
+    Answer, Body, CallError, Command, Effect, Event, ExchangeAnswer, FaultKind, Generation, GrantId, GrantKind, Kept,
+    LogEvent, OpId, Policy, ProbeAnswer, Reason, Record, RefreshAnswer, Reply, Request, Slots, Snapshot, Store,
 };
 
 use super::disk::Restart;
@@ -223,7 +223,13 @@ fn each_change_of_the_world_is_reported_by_its_law_and_by_no_other() {
 
 #[test]
 fn every_law_has_its_mutant() {
-    let sources = [include_str!("../invariants.rs"), include_str!("../safety.rs")].concat();
+    let sources = [
+        include_str!("../invariants.rs"),
+        include_str!("../safety.rs"),
+        include_str!("../safety/answers.rs"),
+        include_str!("../safety/driver.rs"),
+    ]
+    .concat();
     let functions = sources
         .split("fn ")
         .filter(|item| item.split('{').next().is_some_and(|head| head.contains("-> Law")))
@@ -273,6 +279,7 @@ fn without(excuse: Excuse) -> Mutant {
         Excuse::WriteFailed => asks(|sim, _| sim.world.history.excuses.take_back(Excuse::WriteFailed)),
         Excuse::Damaged => asks(|sim, _| sim.world.history.excuses.take_back(Excuse::Damaged)),
         Excuse::RefusedToRevoke => asks(|sim, _| sim.world.history.excuses.take_back(Excuse::RefusedToRevoke)),
+        Excuse::ListFull => asks(|sim, _| sim.world.history.excuses.take_back(Excuse::ListFull)),
     }
 }
 
@@ -300,12 +307,25 @@ fn each_excuse_is_needed() {
             ),
             Excuse::Damaged => (YOUNG, Budget { crashes: 1, ..pairs }, &[REPLACE]),
             Excuse::RefusedToRevoke => (YOUNG, Budget { faults: 1, ..pairs }, &[Ask::Unpair]),
+            Excuse::ListFull => (
+                YOUNG,
+                Budget {
+                    asks: 1,
+                    crashes: 1,
+                    ..NOTHING
+                },
+                &[Ask::Unpair],
+            ),
         };
         let mut scenario = scenario("an excuse is missing", stage, without(excuse));
         match excuse {
             // Where a device has but one grant, a new pairing excuses as much.
             Excuse::NeverOnDisk | Excuse::WriteFailed => scenario.policy = by_browser(),
             Excuse::Damaged => scenario.restarts = &[Restart::Damaged],
+            Excuse::ListFull => {
+                scenario.policy = by_browser();
+                scenario.listed = 4;
+            }
             Excuse::Replaced | Excuse::RefusedToRevoke => {}
         }
         let explored = explore(Box::leak(Box::new(scenario)), 100_000);

@@ -11,6 +11,23 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
             asks(|sim, _| sim.world.history.refreshed = Some(sim.world.real)),
         ),
         (
+            "an_answer_settles_only_what_came_before_it_was_sent",
+            (YOUNG, Budget { asks: 1, ..NOTHING }, &[Ask::RejectCurrent]),
+            asks(|sim, effects| {
+                // A 2xx answers whoever waits, also who rejected the token after it had been asked
+                // about.
+                let Some(answering) = &sim.world.answering else { return };
+                if matches!(answering.answer, Answer::Probe(ProbeAnswer::Accepted(_))) {
+                    let late = sim
+                        .world
+                        .calls
+                        .iter()
+                        .filter(|call| call.id.0 >= answering.flight.calls);
+                    effects.extend(late.map(|call| Effect::Reply(call.id, Ok(Reply::Done))));
+                }
+            }),
+        ),
+        (
             "a_refresh_has_a_reason",
             (YOUNG, ONE_WAIT, &[]),
             told(|event| {
@@ -212,6 +229,53 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
                 let spill = sim.world.disk.spill.as_ref();
                 if spill.is_some_and(|spill| sim.world.disk.keeps(spill) == Kept::Spilled) {
                     sim.core.published.set_deadline(None);
+                }
+            }),
+        ),
+        (
+            "an_unusable_record_is_written_over_for_people_alone",
+            (Start::Foreign, NOTHING, &[]),
+            asks(|_, effects| {
+                let record = Box::new(Record {
+                    generation: Generation(1),
+                    grant: GrantId(1),
+                    floor: None,
+                    body: Body::Tombstone(Reason::ForeignRecord),
+                });
+                let slots = Slots::Both;
+                effects.push(Effect::Store(NEW_OP, Store::Record { record, slots }));
+            }),
+        ),
+        (
+            "a_refused_revocation_is_told",
+            (
+                YOUNG,
+                Budget {
+                    asks: 1,
+                    faults: 1,
+                    ..NOTHING
+                },
+                &[Ask::Unpair],
+            ),
+            asks(|_, effects| effects.retain(|effect| *effect != Effect::Log(LogEvent::RevocationDropped))),
+        ),
+        (
+            "a_refused_revocation_is_not_sent_again",
+            (
+                YOUNG,
+                Budget {
+                    asks: 1,
+                    faults: 1,
+                    ..NOTHING
+                },
+                &[Ask::Unpair],
+            ),
+            asks(|sim, effects| {
+                if let Some(pair) = sim.world.history.refused.first()
+                    && effects.contains(&Effect::Log(LogEvent::RevocationDropped))
+                {
+                    let token = crate::Revocable::Refresh(pair.refresh());
+                    effects.push(Effect::Request(NEW_OP, Request::Revoke(token)));
                 }
             }),
         ),

@@ -80,11 +80,13 @@ const fn silent(step: Step) -> bool {
         Step::Approve
             | Step::Deny
             | Step::Forget
-            | Step::Rotate
+            | Step::Look(_)
+            | Step::Overtake(_)
             | Step::LateArrival
             | Step::Sleep(_)
+            | Step::Window(_)
             | Step::Disk(DiskFate::FailedThere)
-            | Step::Answer(_, Outcome::Undated | Outcome::LostLate)
+            | Step::Answer(_, Outcome::Undated | Outcome::Misdated | Outcome::LostLate)
     )
 }
 
