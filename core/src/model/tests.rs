@@ -107,6 +107,7 @@ macro_rules! scenarios {
     };
 }
 
+mod dimensions;
 mod walks;
 
 scenarios! {
