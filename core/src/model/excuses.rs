@@ -93,6 +93,11 @@ impl Excuses {
         self.given.iter().fold(0, |all, families| all | families)
     }
 
+    /// The families that got this one; for the mutants.
+    pub(super) const fn given(&self, excuse: Excuse) -> u64 {
+        self.given[excuse as usize]
+    }
+
     /// Which excuses were given to whom, for messages.
     pub(super) fn print(&self) -> String {
         let given = Excuse::ALL

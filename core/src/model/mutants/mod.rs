@@ -5,6 +5,7 @@
 //! no other one.
 
 mod invariants;
+mod neighbours;
 mod others;
 
 use std::collections::BTreeSet;
