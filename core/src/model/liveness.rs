@@ -257,14 +257,16 @@ fn handed_out(at: &Sim, path: &mut Vec<Step>) -> Result<bool, Violation> {
     Err(wedged(&sim))
 }
 
-/// A token that is handed out at rest lives, and the next start would hand it out too.
+/// A token that is handed out at rest lives, and the next start would hand it out too. The exception
+/// outlives its pairing: the server ended it, and the disk says so.
 fn serves(world: &World, pair: Pair) -> Result<(), Violation> {
     let violation = |rule, what| Err(Violation { rule, what });
     if !world.server.access_lives(pair, world.real) {
         return violation("i5_a_token_handed_out_at_rest_lives", format!("{pair:?} does not"));
     }
     let on_disk = world.disk.paired().map(|pairing| Pair::of_pair(&pairing.pair));
-    if on_disk != Some(pair) {
+    let ended = on_disk.is_none() && !world.server.renews(pair, world.real);
+    if on_disk != Some(pair) && !ended {
         return violation(
             "i1_the_disk_holds_what_is_handed_out",
             format!("{pair:?}, on disk {on_disk:?}"),

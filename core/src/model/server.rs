@@ -129,6 +129,13 @@ impl Server {
         self.live.iter().any(|live| live.pair == pair && real < live.ends)
     }
 
+    /// True while its refresh token could bring another pair.
+    pub(super) fn renews(&self, pair: Pair, real: u64) -> bool {
+        self.live
+            .iter()
+            .any(|live| live.pair == pair && real < live.refresh_ends)
+    }
+
     /// When this access token ends or would have ended, if it was the newest of a family that
     /// lives.
     pub(super) fn access_end(&self, pair: Pair) -> Option<u64> {
