@@ -24,6 +24,10 @@ _c2c_authctl() {
         :
         return
         ;;
+    --textfile)
+        mapfile -t COMPREPLY < <(compgen -d -- "$cur")
+        return
+        ;;
     --with-key)
         mapfile -t COMPREPLY < <(compgen -W 'auto host tpm2 host+tpm2' -- "$cur")
         return
@@ -57,7 +61,7 @@ _c2c_authctl() {
     done
     case $verb in
     '')
-        mapfile -t COMPREPLY < <(compgen -W 'status pair complete cancel unpair token reject qr watch check report provision factory-reset help --bus --version --help' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W 'status pair complete cancel unpair token reject qr watch check report metrics provision factory-reset help --bus --version --help' -- "$cur")
         ;;
     status)
         mapfile -t COMPREPLY < <(compgen -W '--json --bus --version --help' -- "$cur")
@@ -91,6 +95,9 @@ _c2c_authctl() {
         ;;
     report)
         mapfile -t COMPREPLY < <(compgen -f -- "$cur"; compgen -W '--bus --version --help' -- "$cur")
+        ;;
+    metrics)
+        mapfile -t COMPREPLY < <(compgen -W '--textfile --bus --version --help' -- "$cur")
         ;;
     provision)
         mapfile -t COMPREPLY < <(compgen -W '--with-key --files --client-id --replace --upgrade-key --no-restart --json --bus --version --help' -- "$cur")

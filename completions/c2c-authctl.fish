@@ -1,6 +1,6 @@
 # Completes c2c-authctl in fish. Written from the tool's own table by src/ctl/spec/tests.rs.
 
-set --local verbs status pair complete cancel unpair token reject qr watch check report provision factory-reset help
+set --local verbs status pair complete cancel unpair token reject qr watch check report metrics provision factory-reset help
 complete --command c2c-authctl --no-files
 complete --command c2c-authctl --long-option bus --exclusive --arguments 'system session' --description "system (default), session, or a D-Bus address"
 complete --command c2c-authctl --long-option version --description "print the version and exit"
@@ -41,6 +41,9 @@ complete --command c2c-authctl --condition "__fish_seen_subcommand_from check" -
 
 complete --command c2c-authctl --condition "not __fish_seen_subcommand_from $verbs" --arguments report --description "write one file for support: check, status, configuration, journal; no secrets"
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from report" --force-files
+
+complete --command c2c-authctl --condition "not __fish_seen_subcommand_from $verbs" --arguments metrics --description "print metrics for Prometheus; never starts the daemon"
+complete --command c2c-authctl --condition "__fish_seen_subcommand_from metrics" --long-option textfile --exclusive --arguments '(__fish_complete_directories)' --description "write DIR/c2c-authd.prom, for node_exporter"
 
 complete --command c2c-authctl --condition "not __fish_seen_subcommand_from $verbs" --arguments provision --description "store the client secret, read from a pipe or terminal, and create the state key"
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from provision" --long-option with-key --exclusive --arguments 'auto host tpm2 host+tpm2' --description "seal with the TPM, the host's key, or both (default: as it is, else auto)"

@@ -39,6 +39,7 @@ const fn roles(command: &Command) -> &'static [&'static str] {
         | Command::Watch { .. }
         | Command::Check { .. }
         | Command::Report { .. }
+        | Command::Metrics { .. }
         | Command::Provision(_)
         | Command::FactoryReset(_)
         | Command::Help

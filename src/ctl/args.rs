@@ -46,6 +46,10 @@ pub(super) enum Command {
     Report {
         file: PathBuf,
     },
+    /// `None` is standard output.
+    Metrics {
+        directory: Option<PathBuf>,
+    },
     Provision(Provision),
     FactoryReset(FactoryReset),
     Help,
@@ -248,6 +252,9 @@ fn command(verb: &str, given: &Given) -> Result<Command, lexopt::Error> {
             file: given
                 .path("file")
                 .ok_or("missing argument: a new file, or - for standard output")?,
+        },
+        "metrics" => Command::Metrics {
+            directory: given.path("textfile"),
         },
         "provision" => Command::Provision(provision(given)?),
         "factory-reset" => Command::FactoryReset(FactoryReset {

@@ -48,6 +48,16 @@ pub(super) async fn connect_to_look(bus: &BusAddress) -> Result<(Connection, Opt
     Ok(connected)
 }
 
+/// Connects where the daemon runs, and never starts it. `None`: it does not.
+pub(super) async fn connect_if_there(bus: &BusAddress) -> Result<Option<Connection>, Failure> {
+    let connection = dial(bus).await?;
+    if !is_owned(&connection).await? {
+        return Ok(None);
+    }
+    warn_of_peer(bus, &connection).await?;
+    Ok(Some(connection))
+}
+
 /// True if a daemon is there. Starts none.
 pub(super) async fn is_owned(connection: &Connection) -> Result<bool, Failure> {
     let dbus = DBusProxy::new(connection).await?;

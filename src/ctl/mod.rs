@@ -21,6 +21,7 @@ mod check;
 mod complete;
 mod connect;
 mod exit;
+mod metrics;
 mod output;
 mod pair;
 mod program;
@@ -94,6 +95,7 @@ async fn carry_out(args: &Args) -> Result<Exit, Failure> {
         }
         Command::Check { json, offline, paired } => check::check(bus, json, offline, paired).await,
         Command::Report { ref file } => report::report(bus, file).await,
+        Command::Metrics { ref directory } => metrics::metrics(bus, directory.as_deref()).await,
         Command::FactoryReset(ref wanted) => reset::factory_reset(bus, wanted).await,
         Command::Pair { replace } => pair::pair(&connect_warned(bus).await?, replace).await,
         Command::Complete => complete::complete(&connect_warned(bus).await?).await,

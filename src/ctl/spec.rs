@@ -152,6 +152,16 @@ pub(super) const VERBS: &[Verb] = &[
         )],
     },
     Verb {
+        name: "metrics",
+        summary: "print metrics for Prometheus; never starts the daemon",
+        options: &[with(
+            "textfile",
+            "DIR",
+            Choice::Directories,
+            "write DIR/c2c-authd.prom, for node_exporter",
+        )],
+    },
+    Verb {
         name: "provision",
         summary: "store the client secret, read from a pipe or terminal, and create the state key",
         options: &[

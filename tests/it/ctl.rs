@@ -1,6 +1,7 @@
 //! The operator's tool as its own process, against the real daemon: what it prints, and what a
 //! script learns from it.
 
+mod metrics;
 mod onlooker;
 mod refused;
 mod report;
