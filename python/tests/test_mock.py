@@ -7,6 +7,8 @@ import unittest
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
+from prometheus_client.parser import text_string_to_metric_families
+
 from c2c_auth import NAME, PATH, TokenError, TokenSource
 
 from fake import Example, World
@@ -58,6 +60,38 @@ class TheMock(unittest.IsolatedAsyncioTestCase):
             self.assertEqual(told.returncode, 0, told.stderr)
             for line in ('SetProject "p-1" "The Feature"', 'SetState "paired" "none"'):
                 self.assertIn(line, told.stdout)
+
+    async def test_the_test_of_the_page_passes_and_has_ten_lines_at_most(self):
+        test = (ROOT / "docs/ui.md").read_text().split("```python\n")[1].split("```")[0]
+        self.assertLessEqual(len([line for line in test.splitlines() if line]), 10)
+
+        async def run(test: str) -> tuple[int, str]:
+            command = [sys.executable, "-c", test + "\nunittest.main()"]
+            told = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+            return told.returncode, told.stderr
+
+        code, told = await run(test)
+        self.assertEqual(code, 0, told)
+        # It can fail.
+        code, told = await run(test.replace('"paired", "none"', '"unpaired", "denied"'))
+        self.assertEqual(code, 1, told)
+        self.assertIn("unpaired: denied", told)
+
+    async def test_an_uploader_is_tried_with_the_real_daemon_and_a_simulated_server(self):
+        programs = str(ROOT / "target/debug")
+        check = 'test -n "$(c2c-authctl token)" && c2c-sim ctl "$C2C_SIM" count pairings && c2c-authctl metrics'
+        command = [str(ROOT / "examples/ci/uploader"), "sh", "-c", check]
+        told = await asyncio.to_thread(
+            subprocess.run, command, capture_output=True, text=True, timeout=90, env={"PATH": f"{programs}:/usr/bin:/bin", "HOME": "/"},
+        )
+        self.assertEqual(told.returncode, 0, told.stderr)
+        pairings, metrics = told.stdout.split("\n", 1)
+        self.assertEqual(pairings, "1")
+        # As Prometheus reads them.
+        families = {family.name: family for family in text_string_to_metric_families(metrics)}
+        self.assertEqual(families["c2c_authd_paired"].samples[0].value, 1)
+        self.assertTrue(all(family.type == "gauge" and family.documentation for family in families.values()), families)
+        self.assertEqual([*families["c2c_authd_build_info"].samples[0].labels], ["version"])
 
     async def tried(self, world: World) -> None:
         user = await world.connect()

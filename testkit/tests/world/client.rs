@@ -1,6 +1,6 @@
 //! A bare client: one connection, no retries, no manners of its own.
 
-use std::{io, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use c2c_testkit::server::{Options, Server};
@@ -57,24 +57,23 @@ impl Answer {
 
 impl Client {
     pub(crate) async fn connect(server: &Server) -> io::Result<Self> {
+        Self::to(server.address(), &server.ca_file(), server.client_secret()).await
+    }
+
+    pub(crate) async fn to(address: SocketAddr, ca_file: &Path, secret: String) -> io::Result<Self> {
         let mut roots = RootCertStore::empty();
-        roots
-            .add(CertificateDer::from_pem_file(server.ca_file()).unwrap())
-            .unwrap();
+        roots.add(CertificateDer::from_pem_file(ca_file).unwrap()).unwrap();
         let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
             .with_safe_default_protocol_versions()
             .unwrap()
             .with_root_certificates(roots)
             .with_no_client_auth();
-        let stream = TcpStream::connect(server.address()).await?;
+        let stream = TcpStream::connect(address).await?;
         let name = ServerName::try_from("localhost").unwrap();
         let stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await?;
         let (sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(io::Error::other)?;
         tokio::spawn(connection);
-        Ok(Self {
-            sender,
-            secret: server.client_secret(),
-        })
+        Ok(Self { sender, secret })
     }
 
     pub(crate) async fn raw(&mut self, request: Request<Full<Bytes>>) -> Result<Answer, hyper::Error> {

@@ -8,3 +8,4 @@ mod endpoints;
 mod faults;
 mod page;
 mod rig;
+mod sim;
