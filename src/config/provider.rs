@@ -91,6 +91,14 @@ impl Provider {
         }
     }
 
+    /// True if a pairing that is in hand was asked for in other words than a new one would be. It
+    /// stays as it is: its server is the same.
+    #[must_use]
+    pub(crate) fn asks_for_other_grants_than(&self, other: &Self) -> bool {
+        let both = self.standard().zip(other.standard());
+        both.is_some_and(|(ours, theirs)| (&ours.scope, &ours.extra) != (&theirs.scope, &theirs.extra))
+    }
+
     const fn standard(&self) -> Option<&ServerSettings> {
         match &self.settings {
             ProviderSettings::FrameioC2c(_) => None,

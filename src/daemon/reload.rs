@@ -51,7 +51,13 @@ impl Source {
     pub(crate) fn read_again(&self, current: &Config) -> Result<Config, String> {
         let mut new = self.read().map_err(|error| error.to_string())?;
         if let Some(key) = restart_needed(current, &new) {
-            return Err(format!("a change of {key} needs a restart"));
+            let grants_otherwise = current.provider.asks_for_other_grants_than(&new.provider);
+            let from_when = if grants_otherwise {
+                "; what a grant is asked for (audience, resource, extra, scope) counts from the next pairing on"
+            } else {
+                ""
+            };
+            return Err(format!("a change of {key} needs a restart{from_when}"));
         }
         // Files that are in force until the process ends, whatever is in them now.
         let faults = boot::rehearse(&new, &Environment::of_process()).unwrap_or_else(|fault| vec![fault.to_string()]);

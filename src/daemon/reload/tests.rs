@@ -60,6 +60,23 @@ fn what_it_cannot_change_is_refused_with_its_key() {
 }
 
 #[test]
+fn a_pairing_keeps_the_audience_that_it_was_asked_for() {
+    const SERVER: &str =
+        "[device]\nclient-id = \"SN-1\"\n[provider]\nkind = \"oauth-device\"\nissuer = \"https://a.example\"\n";
+    let file = File::new();
+    let current = file.source(SERVER).read().unwrap();
+    let told = |line: &str| {
+        file.source(&format!("{SERVER}{line}\n"))
+            .read_again(&current)
+            .unwrap_err()
+    };
+    for line in ["audience = \"b\"", "resource = [\"urn:b\"]", "scope = \"b\""] {
+        assert!(told(line).contains("counts from the next pairing on"), "{line}");
+    }
+    assert!(!told("client-auth = \"none\"").contains("next pairing"));
+}
+
+#[test]
 fn a_file_with_a_fault_is_refused_with_its_place() {
     let file = File::new();
     let current = file.source(GOOD).read().unwrap();
