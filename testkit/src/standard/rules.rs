@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::{
-    Client, Quirks,
+    Client, Fields, Quirks,
     dialect::{Call, Refusal, refusal},
 };
 
@@ -171,20 +171,38 @@ impl Rules {
 
     /// Checks a request of the device grant: all that is demanded, and nothing else.
     pub(super) fn allows(&self, at: &str, call: &Call) -> Result<(), Refusal> {
-        let fault = |why| Err(refusal(400, "invalid_request", why));
         if at == "device" && self.named_by_form && !call.form.has("client_id") {
             return Err(refusal(400, "invalid_client", "no client_id in the form"));
         }
-        for (_, name, value) in self.demands.iter().filter(|(place, ..)| *place == at) {
-            let said = call.form.get(name).unwrap_or_default();
-            let is_there = said == *value || *name == "scope" && said.split(' ').any(|word| word == *value);
+        self.takes(at, &call.form)
+    }
+
+    /// The same of the parameters alone, also of the browser's request.
+    pub(super) fn takes(&self, at: &str, form: &Fields) -> Result<(), Refusal> {
+        let fault = |why| Err(refusal(400, "invalid_request", why));
+        let demands = || self.demands.iter().filter(|(place, ..)| *place == at);
+        for (_, name, value) in demands() {
+            let is_there = form
+                .all(name)
+                .any(|said| said == *value || *name == "scope" && said.split(' ').any(|word| word == *value));
             if !is_there {
                 return fault("a demanded parameter is not there");
             }
         }
-        let asks_proof = call.form.has("code_challenge") || call.form.has("code_challenge_method");
-        let proven = call.form.get("code_challenge").is_some_and(|text| text.len() == 43)
-            && call.form.get("code_challenge_method") == Some("S256");
+        // RFC 8707 §2: alone of all it may be there more than once.
+        let resources = demands().filter(|(_, name, _)| *name == "resource").count();
+        if form.all("resource").count() != resources {
+            return fault("another number of resources");
+        }
+        if form
+            .names()
+            .any(|name| name != "resource" && form.all(name).count() > 1)
+        {
+            return fault("a parameter that is there twice");
+        }
+        let asks_proof = form.has("code_challenge") || form.has("code_challenge_method");
+        let proven = form.get("code_challenge").is_some_and(|text| text.len() == 43)
+            && form.get("code_challenge_method") == Some("S256");
         match self.challenge {
             Challenge::Refused if asks_proof => return fault("fields of PKCE"),
             Challenge::Demanded if at == "device" && !proven => return fault("no challenge by S256"),
@@ -193,16 +211,20 @@ impl Rules {
         }
         let own: &[&str] = match at {
             "device" => &["scope", "code_challenge", "code_challenge_method"],
+            "authorize" => &[
+                "scope",
+                "code_challenge",
+                "code_challenge_method",
+                "response_type",
+                "redirect_uri",
+                "state",
+            ],
             "refresh" => &["grant_type", "refresh_token"],
             _ => &["grant_type", "device_code", "code_verifier", "code", "redirect_uri"],
         };
-        let demanded = |name: &str| {
-            self.demands
-                .iter()
-                .any(|(place, wanted, _)| *place == at && *wanted == name)
-        };
+        let demanded = |name: &str| demands().any(|(_, wanted, _)| *wanted == name);
         let known = |name: &str| name.starts_with("client_") || own.contains(&name) || demanded(name);
-        if call.form.names().all(known) {
+        if form.names().all(known) {
             Ok(())
         } else {
             fault("a parameter that has no place here")

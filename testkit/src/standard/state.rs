@@ -132,7 +132,11 @@ impl State {
             self.violations.push(format!("no authorization endpoint: {endpoint}"));
             return None;
         }
-        if let Err(refusal) = dialect.authorizes(&fields) {
+        let judged = dialect.authorizes(&fields).and_then(|()| match dialect {
+            Dialect::Standard => self.quirks.rules.takes("authorize", &fields),
+            Dialect::FrameioApplications | Dialect::AdobeIms => Ok(()),
+        });
+        if let Err(refusal) = judged {
             let (status, _) = self.violated(&format!("GET {path}"), &refusal);
             self.log.push(format!("GET {path} {status} {}", refusal.error));
             return None;
@@ -361,16 +365,48 @@ impl Fields {
         self.0.iter().any(|(key, _)| key == name)
     }
 
+    pub(super) fn all<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        let fields = self.0.iter().filter(move |(key, _)| key == name);
+        fields.map(|(_, value)| value.as_str())
+    }
+
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        let mut values = self.0.iter().filter(|(key, _)| key == name);
+        let mut values = self.all(name);
         // RFC 6749 §3.1: none may be there twice.
         let value = values.next()?;
-        values.next().is_none().then_some(value.1.as_str())
+        values.next().is_none().then_some(value)
     }
 }
 
 impl fmt::Debug for Fields {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Polls an approved code, whose verifier is "v", with this one.
+    fn polled_with(verifier: Option<&str>) -> (u16, usize) {
+        let mut state = State::default();
+        let challenge = URL_SAFE_NO_PAD.encode(Sha256::digest("v"));
+        let (_, answer) = state.device(&Fields(vec![("code_challenge".to_owned(), challenge)]));
+        for device in state.devices.values_mut() {
+            device.verdict = Some(true);
+        }
+        let code = answer["device_code"].as_str().unwrap_or_default().to_owned();
+        let verifier = verifier.map(|verifier| ("code_verifier".to_owned(), verifier.to_owned()));
+        let form = [("device_code".to_owned(), code)].into_iter().chain(verifier);
+        let (status, _) = state.poll(&Fields(form.collect()));
+        (status, state.violations.len())
+    }
+
+    #[test]
+    fn a_code_is_given_for_its_own_verifier_alone() {
+        assert_eq!(polled_with(Some("v")), (200, 0));
+        assert_eq!(polled_with(Some("w")), (400, 1));
+        assert_eq!(polled_with(None), (400, 1));
     }
 }

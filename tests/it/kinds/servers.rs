@@ -10,6 +10,7 @@ use c2c_testkit::harness::side_by_side;
 use c2c_testkit::standard::{Challenge, Loss, Rules, Standard};
 use c2c_testkit::user::User;
 
+use super::browser::pair;
 use super::*;
 
 const FILES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/examples/providers");
@@ -168,6 +169,31 @@ async fn a_dead_token_in_another_word_is_none_without_the_key() {
     assert_eq!(user.word("Pairing", "PairingState").await, "paired");
 }
 
+/// It comes again 40 s later, which is after the window of either.
+#[tokio::test]
+async fn without_its_window_in_the_file_a_lost_answer_costs_the_pairing() {
+    let files = files();
+    let cases = [("okta", "30s"), ("dex", "3s")].map(|(name, window)| {
+        let written = format!("reuse-window = \"{window}\"\n");
+        let file = files[name].replace(&written, "");
+        assert_ne!(file, files[name], "{name} has no {written}");
+        let case = async move {
+            let quirks = Quirks {
+                loses: vec![Loss::Before],
+                next_life: Some(8),
+                ..Quirks::of(rules(name))
+            };
+            let world = Harness::of_file(DAEMON, &file, quirks);
+            let user = world.user().await;
+            let _daemon = world.start().await;
+            approve(&world, &user).await;
+            user.until("Pairing", "PairingReason", "refresh-answer-lost").await;
+        };
+        (name.to_owned(), case)
+    });
+    side_by_side(cases).await;
+}
+
 #[tokio::test]
 async fn a_server_whose_errors_have_status_200_is_understood() {
     let quirks = Quirks {
@@ -218,7 +244,11 @@ async fn a_code_is_proven_after_a_restart_by_the_verifier_of_its_own() {
     assert!(world.server.secrets(Secret::CodeVerifier).is_empty());
     assert!(world.server.decide(&code["user-code"], false));
     user.until("Pairing", "PairingReason", "denied").await;
-    daemon.kill().unwrap();
+    // A kill could leave the flow behind, and the next daemon would go on with its code.
+    daemon.terminate().unwrap();
+    tokio::task::spawn_blocking(move || daemon.wait_exit_blocking(LIMIT).unwrap())
+        .await
+        .unwrap();
     // Demanded, and told by the description or by the key.
     for listed in [true, false] {
         world.server.change(|quirks| {
@@ -226,10 +256,9 @@ async fn a_code_is_proven_after_a_restart_by_the_verifier_of_its_own() {
             quirks.document = if listed { Document::Good } else { Document::Unlisted };
         });
         world.set(&[("provider", "pkce", if listed { "auto" } else { "s256" })]);
-        daemon = world.start().await;
+        let mut daemon = world.start().await;
         let code = user.code_when_it_may(&[("replace", true.into())]).await;
-        daemon.kill().unwrap();
-        daemon = world.start().await;
+        world.restart(&mut daemon).await;
         assert!(world.server.decide(&code["user-code"], true));
         user.until("Pairing", "PairingState", "paired").await;
         user.unpair().await.unwrap();
@@ -245,7 +274,7 @@ async fn a_code_is_proven_after_a_restart_by_the_verifier_of_its_own() {
     world
         .server
         .change(|quirks| quirks.rules.challenge = Challenge::Refused);
-    daemon = world.start().await;
+    let mut daemon = world.start().await;
     let refused = refusal(&user).await;
     assert_eq!(error_name(&refused), "org.cameratocloud.Auth1.Error.ClientRejected");
     daemon.kill().unwrap();
@@ -280,28 +309,27 @@ async fn the_servers_sentence_stands_in_the_journal_and_repeats_no_secret() {
     );
 }
 
-#[tokio::test]
-async fn further_parameters_go_where_they_belong_and_nowhere_else() {
+/// The strict server refuses what is not demanded, wherever it comes.
+async fn parameters_arrive(kind: &'static str, begins: &'static [(&'static str, &'static str, &'static str)]) {
     let rules = Rules {
-        demands: &[
-            ("device", "audience", "https://api.example.com"),
-            ("device", "acr", "high"),
-            ("token", "tenant", "a b&c"),
-            ("refresh", "tenant", "a b&c"),
-        ],
+        demands: begins,
         ..Rules::RFC
     };
     let quirks = Quirks {
         token_life: Some(8),
         ..Quirks::of(rules)
     };
-    let file = "[provider]\nkind = \"oauth-device\"\nclient-id = \"camera-app\"\nclient-auth = \"none\"\n\
-        audience = \"https://api.example.com\"\n\
-        extra = [{ name = \"acr\", value = \"high\" }, { name = \"tenant\", value = \"a b&c\", in = [\"token\", \"refresh\"] }]\n";
-    let mut world = Harness::of_file(DAEMON, file, quirks);
+    let file = format!(
+        "[provider]\nkind = \"{kind}\"\nclient-id = \"camera-app\"\nclient-auth = \"none\"\n\
+         audience = \"https://api.example.com\"\n\
+         resource = [\"https://a.example.com\", \"urn:example:b\"]\n\
+         extra = [{{ name = \"acr\", value = \"high\" }}, \
+         {{ name = \"tenant\", value = \"a b&c\", in = [\"token\", \"refresh\"] }}]\n"
+    );
+    let mut world = Harness::of_file(DAEMON, &file, quirks);
     let user = world.user().await;
     let mut daemon = world.start().await;
-    approve(&world, &user).await;
+    pair(&world, &user, kind).await;
     user.until_generation(2).await;
     world.no_request_was_strange();
     // Another audience is no other server.
@@ -311,6 +339,33 @@ async fn further_parameters_go_where_they_belong_and_nowhere_else() {
     assert_eq!(user.word("Pairing", "PairingState").await, "paired");
     user.until_generation(4).await;
     world.no_request_was_strange();
+}
+
+#[tokio::test]
+async fn further_parameters_go_where_they_belong_and_nowhere_else() {
+    let device = parameters_arrive(
+        "oauth-device",
+        &[
+            ("device", "audience", "https://api.example.com"),
+            ("device", "resource", "https://a.example.com"),
+            ("device", "resource", "urn:example:b"),
+            ("device", "acr", "high"),
+            ("token", "tenant", "a b&c"),
+            ("refresh", "tenant", "a b&c"),
+        ],
+    );
+    let code = parameters_arrive(
+        "oauth-code",
+        &[
+            ("authorize", "audience", "https://api.example.com"),
+            ("authorize", "resource", "https://a.example.com"),
+            ("authorize", "resource", "urn:example:b"),
+            ("authorize", "acr", "high"),
+            ("token", "tenant", "a b&c"),
+            ("refresh", "tenant", "a b&c"),
+        ],
+    );
+    tokio::join!(device, code);
 }
 
 /// A server is a file of keys.
