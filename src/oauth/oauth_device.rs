@@ -75,7 +75,7 @@ impl OauthDevice {
         }
         let oauth_error_code = match response.error() {
             ErrorBody::Word(_) | ErrorBody::ErrorCode(_) if is_throttled(response) => None,
-            ErrorBody::Word(word) => rejects_code(&word),
+            ErrorBody::Word(word) => rejects_code(&word.to_ascii_lowercase()),
             ErrorBody::ErrorCode(word) => Some(oauth_error_code(&word)),
             ErrorBody::Detailed(_) | ErrorBody::Unreadable => None,
         };
@@ -84,7 +84,9 @@ impl OauthDevice {
 
     /// RFC 8628 §3.5. No status is asked for beyond 2xx and 4xx: servers are known to send these
     /// words with 200, 400, 401, 403, 404 and 428. Every word that is not known here ends the code,
-    /// as the RFC demands. It is named, and the flow asks for another code a few times.
+    /// as the RFC demands. It is named, and the flow asks for another code a few times. RFC 6749
+    /// §1.8 has the words in small letters. Those of a code, by which no pairing ends, are
+    /// understood in any.
     pub(super) fn polled(response: &HttpResponse) -> PollAnswer {
         if response.status.is_success()
             && let Some(grant) = tokens(response)
@@ -102,7 +104,7 @@ impl OauthDevice {
         let (ErrorBody::Word(word) | ErrorBody::ErrorCode(word)) = response.error() else {
             return PollAnswer::Failed(fault(response));
         };
-        match word.as_str() {
+        match word.to_ascii_lowercase().as_str() {
             _ if is_throttled(response) => PollAnswer::Failed(response.fault()),
             "expired_token" => PollAnswer::Expired,
             word if declines(word) => PollAnswer::Denied,
@@ -110,8 +112,8 @@ impl OauthDevice {
             // A proxy can make a request malformed. Whatever else it is, another code gets another
             // try.
             "invalid_request" => PollAnswer::CodeUnknown(ErrorCode::new(&word)),
-            word => rejects_flow(word).map_or_else(
-                || PollAnswer::CodeUnknown(ErrorCode::new(word)),
+            small => rejects_flow(small).map_or_else(
+                || PollAnswer::CodeUnknown(ErrorCode::new(&word)),
                 PollAnswer::ClientRejected,
             ),
         }

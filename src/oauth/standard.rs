@@ -374,7 +374,7 @@ pub(super) fn is_passing(word: &str) -> bool {
 /// RFC 8628 §3.5: the two words by which polling goes on. They end nothing, so the label is not
 /// looked at: an approval would only be noticed later.
 pub(super) fn poll_goes_on(response: &HttpResponse) -> Option<PollAnswer> {
-    match response.word()?.as_str() {
+    match response.word()?.to_ascii_lowercase().as_str() {
         "slow_down" => Some(PollAnswer::SlowDown(response.fault().retry_after, None)),
         "authorization_pending" if !is_throttled(response) => Some(PollAnswer::Pending),
         _ => None,

@@ -22,7 +22,7 @@ use dialect::Call;
 use state::{Fields, State};
 
 pub use dialect::{Client, Dialect};
-pub use quirks::{Document, Loss, Quirks};
+pub use quirks::{Document, Loss, Quirks, Shape};
 pub use rules::{Challenge, Proof, Rules, Said};
 
 pub use state::Secret;

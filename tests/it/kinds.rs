@@ -4,6 +4,7 @@
 //! (Frame.io's own kind has `paths`. Third-party servers and a real browser have `tests/oidc`.)
 
 mod browser;
+mod dialects;
 mod presets;
 mod proxied;
 mod rejections;

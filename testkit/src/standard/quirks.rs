@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde_json::Value;
+
 use super::{Client, Dialect, Rules};
 
 /// The server's choices where the standards leave them open.
@@ -36,6 +38,8 @@ pub struct Quirks {
     /// How many bytes an access token and a refresh token have, where that is more than they would
     /// have anyway.
     pub token_lengths: (usize, usize),
+    /// Changes each answer of the device grant and of refreshes, the last of all.
+    pub shape: Option<Shape>,
     /// The `Content-Type` of every answer that has a body.
     pub label: &'static str,
 }
@@ -56,6 +60,7 @@ impl Default for Quirks {
             refuses_refresh: None,
             describes_with: None,
             token_lengths: (0, 0),
+            shape: None,
             label: "application/json",
         }
     }
@@ -84,6 +89,10 @@ impl Quirks {
         }
     }
 }
+
+/// The number of an answer among all, the endpoint (`device` or `token`), status and body to the
+/// status and body that are sent.
+pub type Shape = fn(usize, &str, u16, Value) -> (u16, Value);
 
 /// The fate of an answer that does not arrive whole.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

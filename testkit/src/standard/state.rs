@@ -15,6 +15,8 @@ use crate::random;
 #[derive(Default)]
 pub(super) struct State {
     pub(super) quirks: Quirks,
+    /// How many answers were shaped.
+    pub(super) shapes: usize,
     pub(super) issuer: String,
     /// Device code to its state.
     pub(super) devices: BTreeMap<String, Device>,
@@ -105,7 +107,8 @@ impl State {
         };
         let form = &call.form;
         if device {
-            return self.device(form);
+            let answer = self.device(form);
+            return self.shaped("device", answer);
         }
         if revocation {
             // RFC 7009 §2.1: the whole grant ends with its refresh token. Here it ends with either.
@@ -113,12 +116,21 @@ impl State {
             self.live.retain(|_, of| Some(*of) != grant);
             return (200, Value::Null);
         }
-        match grant {
+        let answer = match grant {
             Some("urn:ietf:params:oauth:grant-type:device_code") if paths.others => self.poll(form),
             Some("authorization_code") => self.exchange(form),
             Some("refresh_token") => self.refresh(form),
             _ => refuse("unsupported_grant_type"),
-        }
+        };
+        self.shaped("token", answer)
+    }
+
+    fn shaped(&mut self, at: &str, (status, answer): (u16, Value)) -> (u16, Value) {
+        let Some(shape) = self.quirks.shape else {
+            return (status, answer);
+        };
+        self.shapes += 1;
+        shape(self.shapes, at, status, answer)
     }
 
     /// A browser comes: where it is sent to.
