@@ -91,7 +91,7 @@ _c2c_authctl() {
         mapfile -t COMPREPLY < <(compgen -W '--json --bus --version --help' -- "$cur")
         ;;
     check)
-        mapfile -t COMPREPLY < <(compgen -W '--json --offline --paired --bus --version --help' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W '--json --offline --paired --accepted --bus --version --help' -- "$cur")
         ;;
     report)
         mapfile -t COMPREPLY < <(compgen -f -- "$cur"; compgen -W '--bus --version --help' -- "$cur")
@@ -100,7 +100,7 @@ _c2c_authctl() {
         mapfile -t COMPREPLY < <(compgen -W '--textfile --bus --version --help' -- "$cur")
         ;;
     provision)
-        mapfile -t COMPREPLY < <(compgen -W '--with-key --files --client-id --replace --upgrade-key --no-restart --json --bus --version --help' -- "$cur")
+        mapfile -t COMPREPLY < <(compgen -W '--with-key --files --client-id --replace --upgrade-key --no-restart --verify --json --bus --version --help' -- "$cur")
         ;;
     factory-reset)
         mapfile -t COMPREPLY < <(compgen -W '--clock --provisioning --forget-revocations --wait --yes --json --bus --version --help' -- "$cur")

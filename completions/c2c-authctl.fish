@@ -38,6 +38,7 @@ complete --command c2c-authctl --condition "not __fish_seen_subcommand_from $ver
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from check" --long-option json --description "print JSON"
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from check" --long-option offline --description "do not contact the server"
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from check" --long-option paired --description "fail unless the device is paired"
+complete --command c2c-authctl --condition "__fish_seen_subcommand_from check" --long-option accepted --description "as root: only ask whether the server accepts this device"
 
 complete --command c2c-authctl --condition "not __fish_seen_subcommand_from $verbs" --arguments report --description "write one file for support: check, status, configuration, journal; no secrets"
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from report" --force-files
@@ -52,6 +53,7 @@ complete --command c2c-authctl --condition "__fish_seen_subcommand_from provisio
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from provision" --long-option replace --description "replace a secret or client id that differs or cannot be read"
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from provision" --long-option upgrade-key --exclusive --arguments 'host tpm2 host+tpm2' --description "reseal the stored secrets with another key; reads no secret"
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from provision" --long-option no-restart --description "do not restart the daemon"
+complete --command c2c-authctl --condition "__fish_seen_subcommand_from provision" --long-option verify --description "then ask the server whether it accepts this device"
 complete --command c2c-authctl --condition "__fish_seen_subcommand_from provision" --long-option json --description "print JSON"
 
 complete --command c2c-authctl --condition "not __fish_seen_subcommand_from $verbs" --arguments factory-reset --description "forget the pairing here and at the server, for the next owner"

@@ -38,6 +38,7 @@ const fn roles(command: &Command) -> &'static [&'static str] {
         Command::Status { .. }
         | Command::Watch { .. }
         | Command::Check { .. }
+        | Command::Accepted { .. }
         | Command::Report { .. }
         | Command::Metrics { .. }
         | Command::Provision(_)

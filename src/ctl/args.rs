@@ -42,6 +42,10 @@ pub(super) enum Command {
         offline: bool,
         paired: bool,
     },
+    /// `check --accepted`
+    Accepted {
+        json: bool,
+    },
     /// `-` is standard output.
     Report {
         file: PathBuf,
@@ -64,12 +68,15 @@ pub(super) struct Qr {
     pub(super) fixed: bool,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Provision {
     pub(super) how: How,
     pub(super) client_id: Option<String>,
     pub(super) replace: bool,
     pub(super) no_restart: bool,
+    /// Ask the server afterwards.
+    pub(super) verify: bool,
     pub(super) json: bool,
 }
 
@@ -243,6 +250,12 @@ fn command(verb: &str, given: &Given) -> Result<Command, lexopt::Error> {
         },
         "qr" => Command::Qr(qr(given)?),
         "watch" => Command::Watch { json },
+        "check" if given.has("accepted") => {
+            if given.has("offline") || given.has("paired") {
+                return Err("--accepted excludes --offline and --paired".into());
+            }
+            Command::Accepted { json }
+        }
         "check" => Command::Check {
             json,
             offline: given.has("offline"),
@@ -310,6 +323,7 @@ fn provision(given: &Given) -> Result<Provision, lexopt::Error> {
         client_id: given.text("client-id")?,
         replace: given.has("replace"),
         no_restart: given.has("no-restart"),
+        verify: given.has("verify"),
         json: given.has("json"),
     })
 }

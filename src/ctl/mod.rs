@@ -13,6 +13,7 @@ use std::process::ExitCode;
 
 use zbus::Connection;
 
+use crate::messages::contract::BusAddress;
 use crate::system::harden;
 
 mod access;
@@ -87,13 +88,14 @@ async fn carry_out(args: &Args) -> Result<Exit, Failure> {
     match args.command {
         Command::Help => print(&spec::help()).map(|()| Exit::Ok),
         Command::Version => print(concat!("c2c-authctl ", env!("CARGO_PKG_VERSION"), "\n")).map(|()| Exit::Ok),
-        Command::Provision(ref wanted) => provision::provision(wanted),
+        Command::Provision(ref wanted) => provision(bus, wanted).await,
         Command::Status { json } => {
             let look = status::look(bus).await?;
             tell(&look, json, || look.text(now()), &[])?;
             Ok(look.exit())
         }
         Command::Check { json, offline, paired } => check::check(bus, json, offline, paired).await,
+        Command::Accepted { json } => check::check_accepted(bus, json).await,
         Command::Report { ref file } => report::report(bus, file).await,
         Command::Metrics { ref directory } => metrics::metrics(bus, directory.as_deref()).await,
         Command::FactoryReset(ref wanted) => reset::factory_reset(bus, wanted).await,
@@ -106,6 +108,20 @@ async fn carry_out(args: &Args) -> Result<Exit, Failure> {
         Command::Qr(ref wanted) => qr::qr(&connect_warned(bus).await?, wanted).await,
         Command::Watch { json } => watch::watch(bus, json).await,
     }
+}
+
+/// A device of which the server cannot be asked now is left as it is.
+async fn provision(bus: &BusAddress, wanted: &args::Provision) -> Result<Exit, Failure> {
+    if wanted.verify {
+        site::need_root("provision")?;
+        check::may_ask(&Site::host(), bus).await?;
+    }
+    let exit = provision::provision(wanted)?;
+    if wanted.verify {
+        let accepted = check::verify(bus).await?;
+        note(&format!("{accepted}."));
+    }
+    Ok(exit)
 }
 
 async fn cancel(connection: &Connection) -> Result<Exit, Failure> {

@@ -139,6 +139,7 @@ pub(super) const VERBS: &[Verb] = &[
             JSON,
             flag("offline", "do not contact the server"),
             flag("paired", "fail unless the device is paired"),
+            flag("accepted", "as root: only ask whether the server accepts this device"),
         ],
     },
     Verb {
@@ -189,6 +190,7 @@ pub(super) const VERBS: &[Verb] = &[
                 "reseal the stored secrets with another key; reads no secret",
             ),
             flag("no-restart", "do not restart the daemon"),
+            flag("verify", "then ask the server whether it accepts this device"),
             JSON,
         ],
     },
@@ -248,7 +250,7 @@ pub(super) const EXIT_CODES: &[(u8, &str)] = &[
     (7, "the daemon or the bus cannot be reached"),
     (
         8,
-        "provision: something else is there; nothing was changed, use --replace",
+        "provision: something else is there; nothing was changed, use --replace; --accepted: a pairing runs",
     ),
     (9, "factory-reset: done or held back, but the server was not told"),
     (130, "interrupted"),

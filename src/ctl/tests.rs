@@ -61,12 +61,13 @@ fn every_command_and_option_arrives() {
         provision(How::Resealed(Key::Tpm2))
     );
     assert_eq!(
-        command("provision --client-id SN-1 --replace --no-restart --json"),
+        command("provision --client-id SN-1 --replace --no-restart --verify --json"),
         Command::Provision(args::Provision {
             how: How::Kept,
             client_id: Some("SN-1".to_owned()),
             replace: true,
             no_restart: true,
+            verify: true,
             json: true,
         })
     );

@@ -12,6 +12,7 @@ pub(crate) mod status;
 
 use call_error::local;
 pub(crate) use call_error::{call_error_because, wait};
+pub(crate) use oauth_error::oauth_error;
 pub(crate) use reason::PAIR;
 /// Begins the sentence of a reload that came to nothing; why follows.
 pub(crate) const RELOAD_REFUSED: &str = "The new configuration is refused, the previous one stays in force: ";

@@ -4,7 +4,7 @@ use super::reason::{Words, words};
 use c2c_auth_core::OAuthErrorCode;
 
 /// The standard word, and the setting that cures it.
-pub(super) const fn oauth_error(error: OAuthErrorCode) -> Words {
+pub(crate) const fn oauth_error(error: OAuthErrorCode) -> Words {
     match error {
         OAuthErrorCode::Client => words(
             "invalid_client",

@@ -16,7 +16,7 @@ pub(crate) const SPILL: &str = "record.spill";
 /// Tokens to be revoked.
 pub(crate) const REVOCATIONS: &str = "revocations";
 /// In the runtime directory: the pairing attempt.
-pub(super) const FLOW: &str = "flow";
+pub(crate) const FLOW: &str = "flow";
 
 /// How often, and how far apart, what cannot be read is read again.
 const READ_AGAIN: usize = 3;

@@ -47,7 +47,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use error::{OpenError, WriteError};
 pub use key::{Identity, StateKey};
-pub(crate) use load::{REVOCATIONS, SLOTS, SPILL};
+pub(crate) use load::{FLOW, REVOCATIONS, SLOTS, SPILL};
 
 use crate::system::atomic_file::{Directory, without_stage};
 use c2c_auth_core::BootId;
@@ -146,7 +146,7 @@ pub fn peek(dirs: &Directories, key: &StateKey, identity: Identity) -> Result<c2
 pub(crate) fn is_ours(name: &str) -> bool {
     let name = without_stage(name);
     let stems = ["record.", "revocations."];
-    matches!(name, records::RESERVE | load::FLOW | REVOCATIONS) || stems.iter().any(|stem| name.starts_with(stem))
+    matches!(name, records::RESERVE | FLOW | REVOCATIONS) || stems.iter().any(|stem| name.starts_with(stem))
 }
 
 /// True if a file was set aside because it could not be used: `record.damaged.1`,

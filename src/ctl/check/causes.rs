@@ -26,7 +26,7 @@ pub(super) struct First {
 }
 
 /// Each fault in the order of the rows: causes before their effects.
-pub(super) const CAUSES: [Cause; 24] = [
+pub(super) const CAUSES: [Cause; 25] = [
     cause("configuration", "C2C-E01", "the configuration cannot be used", &[]),
     // Before what a package without its user may lack as well.
     cause("user", "C2C-E03", "the user of the daemon does not exist", &[]),
@@ -119,6 +119,8 @@ pub(super) const CAUSES: [Cause; 24] = [
         "this device is not paired",
         &["configuration", "user", "bus-policy", "unit", "daemon"],
     ),
+    // The only row of --accepted.
+    cause("accepted", "C2C-E24", "the server does not accept this device", &[]),
 ];
 
 const fn cause(

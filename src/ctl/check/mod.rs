@@ -15,6 +15,7 @@ use super::site::Site;
 use super::systemd::Unit;
 use crate::messages::contract::BusAddress;
 
+mod accepted;
 mod causes;
 mod local;
 mod network;
@@ -24,6 +25,7 @@ mod secrets;
 mod server;
 mod service;
 
+pub(super) use accepted::{check as check_accepted, may_ask, verify};
 use causes::First;
 use rows::Rows;
 pub(super) use service::policies;

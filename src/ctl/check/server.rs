@@ -20,7 +20,7 @@ use crate::messages;
 use crate::messages::journal::explain_fault;
 use crate::oauth::{Defect, Dropped, ProxyFault};
 use crate::system::clock::Clock;
-use crate::transport::{FloorClock, Outcome, TlsSettings, ca_file_warnings};
+use crate::transport::{FloorClock, Outcome, TlsSettings, Ways, ca_file_warnings};
 use c2c_auth_core::{Answer, FaultKind, PrepareAnswer, Reason};
 
 /// As long as the daemon waits for a connection.
@@ -95,16 +95,7 @@ async fn reach(site: &Site, config: &Config, found: &mut Rows) {
     if !is_open {
         return;
     }
-    let clock = Clock::new(None);
-    let floor = FloorClock::new(clock.floor());
-    let trusted = now() >= clock.floor().as_secs();
-    floor.set(clock.floor(), trusted);
-    let settings = TlsSettings {
-        ca_file: config.tls.ca_file.clone(),
-        clock: Arc::new(floor),
-        ways,
-    };
-    let client = match Client::new(Arc::new(provider), settings) {
+    let client = match Client::new(Arc::new(provider), settings(config, ways)) {
         Ok(client) => client,
         Err(error) => return found.push(Finding::fail("tls", error.to_string(), "")),
     };
@@ -118,6 +109,18 @@ async fn reach(site: &Site, config: &Config, found: &mut Rows) {
     let nowhere = client.nowhere_described();
     let (nowhere, heard) = (nowhere.as_deref(), heard.last());
     judge(&server, &outcome, nowhere, heard.as_deref(), now(), found);
+}
+
+/// As the daemon connects.
+pub(super) fn settings(config: &Config, ways: Ways) -> TlsSettings {
+    let clock = Clock::new(None);
+    let floor = FloorClock::new(clock.floor());
+    floor.set(clock.floor(), now() >= clock.floor().as_secs());
+    TlsSettings {
+        ca_file: config.tls.ca_file.clone(),
+        clock: Arc::new(floor),
+        ways,
+    }
 }
 
 /// `nowhere`: the places at which the server says that it has no description of itself.
@@ -247,10 +250,10 @@ fn compare(ours: u64, theirs: u64) -> Finding {
 
 /// Why a connection failed: the client says it to the log and nowhere else.
 #[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Option<String>>>);
+pub(super) struct Heard(Arc<Mutex<Option<String>>>);
 
 impl Heard {
-    fn last(&self) -> Option<String> {
+    pub(super) fn last(&self) -> Option<String> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
