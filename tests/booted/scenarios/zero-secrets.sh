@@ -25,6 +25,12 @@ look() {
     systemctl show --all "$UNIT" >"$seen/unit"
     if [ "$main" != 0 ]; then
         cp "/proc/$main/cmdline" "/proc/$main/environ" "$seen"
+        rm -f "$seen/report"
+        c2c-authctl report "$seen/report" 2>/dev/null
+        grep --quiet 'C2C_EVENT=started' "$seen/report" || die "$1: the report has no journal"
+        for found in "$CLIENT" "$(cat /etc/machine-id)" Testbed; do
+            ! grep --quiet --fixed-strings "$found" "$seen/report" || die "$1: $found is in the report"
+        done
         for interface in Pairing Tokens Device; do
             busctl --system --json=short call "$NAME" "$OBJECT" org.freedesktop.DBus.Properties GetAll s "$NAME.$interface" >"$seen/$interface"
         done
