@@ -17,6 +17,7 @@ cd "${0%/*}" || exit
 echo "$1 $3" >>calls
 case $3 in
 provision) read -r secret <&0; [ "$secret" = made-up ] && [ "$5" = "SN-$1" ] || exit 99 ;;
+check) [ "$4" = --accepted ] || exit 98 ;;
 esac
 if [ -e "fault-$1-$3" ]; then
     read -r code words <"fault-$1-$3"
