@@ -1,15 +1,16 @@
-//! The daemon against two third-party authorization servers, the certified oidc-provider and
-//! Debian's glewlwyd, with a real browser (Chromium) that walks the server's pages and follows its
-//! redirect to the daemon's own listener.
+//! The daemon against three third-party authorization servers, the certified oidc-provider,
+//! Debian's glewlwyd and django-oauth-toolkit, with a real browser (Chromium) that walks the
+//! server's pages and follows its redirect to the daemon's own listener.
 //!
 //! Needs Node, Chromium, the npm package of the first, sqlite3 and the unpacked Debian packages of
-//! the second: `tests/oidc/run` gets them and runs this. So the tests are ignored by default. When
-//! asked for, they fail where something is missing. They do not skip.
+//! the second, and a Python with the third: `tests/oidc/run` gets them and runs this. So the tests
+//! are ignored by default. When asked for, they fail where something is missing. They do not skip.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot set up its world has failed")]
 
 mod glewlwyd;
 mod server;
+mod toolkit;
 mod world;
 
 use c2c_testkit::user::error_name;

@@ -47,14 +47,23 @@ impl Server {
     pub(crate) async fn start(name: &str) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let ca = certificates(directory.path());
-        let mut process = Command::new("node")
-            .arg(format!("{HERE}/{name}.mjs"))
+        let mut program = if let Some((name, grace)) = name.split_once(' ') {
+            let python = std::env::var_os("DJANGO").expect("tests/oidc/run says which python has it");
+            let mut program = Command::new(python);
+            program.arg(format!("{HERE}/{name}.py")).env("GRACE", grace);
+            program
+        } else {
+            let mut program = Command::new("node");
+            program.arg(format!("{HERE}/{name}.mjs"));
+            program
+        };
+        let mut process = program
             .arg(directory.path())
             .args(ports().map(|port| port.to_string()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("node is there: tests/oidc/run installs it");
+            .expect("it is there: tests/oidc/run installs it");
         let log = Watched::new(Vec::new());
         let lines = BufReader::new(process.stdout.take().unwrap());
         let told = log.clone();
