@@ -32,11 +32,12 @@ static int told(sd_bus_message *news, void *starts, sd_bus_error *why) { /* An a
     if (sd_bus_message_is_signal(news, NULL, "PairingStateChanged")) {
         sd_bus_message_read(news, "ss", &state, &reason);
     } else if (starts || (sd_bus_message_read(news, "sss", NULL, NULL, &owner) > 0 && *owner)) {
+        started |= starts != NULL;
         if (denied(refused) || sd_bus_get_property_string(bus, PAIRING, "PairingState", why, &now) < 0) {
-            refused = refused ? refused : why;
-            return fprintf(stderr, "%s\n", denied(refused) ? JOIN : refused->message), over = 2;
+            if (!refused && !denied(why)) return sd_bus_error_free(why), 0; /* It left meanwhile; a signal follows. */
+            return fprintf(stderr, "%s\n", denied(refused) || denied(why) ? JOIN : refused->message), over = 2;
         }
-        started |= starts != NULL, state = now, reason = refused ? refused->message : "none";
+        state = now, reason = refused ? refused->message : "none";
     }
     printf("%s: %s\n", state, reason); /* docs/ui.md has the words for each. */
     if (!strcmp(state, "awaiting-user") && isatty(1)) /* What a unit prints is in the journal, where no code belongs. */

@@ -42,9 +42,9 @@ async def main(options: dict[str, Variant]) -> None:
                 # The bus is gone, or the role is missing; another role may read the state all the same.
                 if is_denied(reason) or isinstance(reason, (OSError, EOFError)):
                     raise reason
-                if not state:  # After an error the state says whether the flow goes on.
-                    state, reason = await pairing.get_pairing_state(), reason or await pairing.get_pairing_reason()
-                with suppress(DBusError):  # The code ended meanwhile; a signal follows.
+                with suppress(DBusError):  # The code ended or the daemon left meanwhile; a signal follows.
+                    if not state:  # After an error the state says whether the flow goes on.
+                        state, reason = await pairing.get_pairing_state(), reason or await pairing.get_pairing_reason()
                     print(await shown(pairing, device, state, reason), flush=True)
     except asyncio.CancelledError:
         await asyncio.wait_for(pairing.call_cancel_pairing(), 25)

@@ -49,10 +49,14 @@ class Pairing(ServiceInterface):
         self.state, self.reason, self.code = "unpaired", "never-paired", "123456"
         self.error: str | None = None
         self.calls: list[str] = []
+        # Done before StartPairing answers.
+        self.before_answer = None
 
     @method()
-    def StartPairing(self, options: "a{sv}") -> "a{sv}":
+    async def StartPairing(self, options: "a{sv}") -> "a{sv}":
         self.calls.append("StartPairing")
+        if self.before_answer:
+            await self.before_answer()
         if self.error:
             raise DBusError(self.error, "refused")
         self.becomes("requesting-code", "none")

@@ -110,6 +110,17 @@ class TheExamples(unittest.IsolatedAsyncioTestCase):
                 self.assertEqual(await example.ends(), 0, (language, example.lines))
                 self.assertTrue(example.lines[-1].startswith("unpaired: "), (language, example.lines))
 
+    async def test_each_waits_for_a_daemon_that_left_with_its_answer(self):
+        for language, command in self.examples.items():
+            async with World() as world:
+                world.pairing.before_answer = world.leave
+                async with Example(command, world) as example:
+                    await example.shows("the daemon: gone")
+                    world.pairing.state, world.pairing.reason = "unpaired", "gave-up"
+                    await world.come_back()
+                    self.assertEqual(await example.ends(), 0, (language, example.lines))
+                    self.assertTrue(example.lines[-1].startswith("unpaired: "), (language, example.lines))
+
     async def test_each_ends_with_its_bus(self):
         for language, command in self.examples.items():
             async with World() as world, Example(command, world) as example:
