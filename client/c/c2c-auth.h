@@ -1,23 +1,5 @@
 /* A token for each request to the API, by the rules of docs/uploader.md, on sd-bus (systemd 252 or later).
- *
- *     sd_bus *bus;
- *     struct c2c_source *source;
- *     struct c2c_token token = {0};
- *     if (sd_bus_open_system(&bus) < 0 || c2c_source_new(&source, bus, NULL) < 0)
- *         return 1;
- *     for (;;) {
- *         enum c2c_why why = c2c_source_token(source, 0, &token);
- *         if (why != C2C_TOKEN) {
- *             fprintf(stderr, "%s\n", c2c_source_text(source));
- *             if (c2c_is_final(why))
- *                 return 1;
- *             continue; // the next call waits by itself
- *         }
- *         if (upload(token.access_token) != 401)
- *             break;
- *         c2c_source_rejected(source, token.generation);
- *     }
- *     c2c_token_clear(&token);
+ * uploader.c is a whole program.
  *
  * Take c2c-auth.h and c2c-auth.c into your program: cc -std=gnu11 … $(pkg-config --cflags --libs libsystemd). Give the source a
  * connection of its own, which the daemon knows its caller by, and use it in one thread. */

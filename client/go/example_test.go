@@ -6,13 +6,14 @@ import (
 	"log"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/godbus/dbus/v5"
 
 	c2cauth "c2c-authd.invalid/client/go"
 )
 
-// send is your request to the API, with the headers of docs/uploader.md. It returns the status.
+// send is your request to the API, with the headers of docs/uploader.md. It returns the status; 0 is no answer.
 func send(token string) int { return 200 }
 
 // A program that sends one file, whatever happens meanwhile. Compiled by each test, so that it stays right.
@@ -37,9 +38,14 @@ func Example() {
 		case err != nil:
 			log.Fatal(err)
 		}
-		if send(token.AccessToken) != 401 {
+		switch status := send(token.AccessToken); {
+		case status == 401:
+			source.Rejected(ctx, token.Generation)
+		// Paused, too many requests, a server or a network in trouble: the token is good.
+		case status == 0 || status == 409 || status == 429 || status >= 500:
+			time.Sleep(30 * time.Second)
+		default:
 			return
 		}
-		source.Rejected(ctx, token.Generation)
 	}
 }

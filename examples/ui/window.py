@@ -22,7 +22,7 @@ from pathlib import Path
 
 os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
 import pygame
-from dbus_fast import Variant
+from dbus_fast import AuthError, Variant
 
 from c2c_auth import NAME, PATH, Connection, TokenError, connect
 
@@ -44,7 +44,7 @@ class Camera:
         self.pairing, self.device, self.code = {}, {}, {}
         self.picture: tuple[str, ...] = ()
         self.code_ends = 0.0
-        self._connection = connection
+        self._connection, self._call = connection, connection.call
         self._news = asyncio.Event()
         self._calls: set[asyncio.Future] = set()
 
@@ -89,9 +89,6 @@ class Camera:
             self.notice = ""
         self.state, self.reason, self.pairing, self.device = state, reason, pairing, device
         self.code, self.picture, self.code_ends = code, picture, ends
-
-    async def _call(self, interface: str, member: str, *rest):
-        return await self._connection.call(interface, member, *rest)
 
     def press(self, button: str) -> None:
         """Calls what the button stands for. The answer to StartPairing may take 20 s: the state comes by a signal."""
@@ -347,4 +344,7 @@ if __name__ == "__main__":
     parser.add_argument("--language", choices=sorted(LABELS), default="en")
     parser.add_argument("--network", metavar="COMMAND", help="opens the network settings")
     parser.add_argument("--font", metavar="FILE", help="for scripts that are not Latin")
-    sys.exit(asyncio.run(main(parser.parse_args())))
+    try:
+        sys.exit(asyncio.run(main(parser.parse_args())))
+    except (OSError, EOFError, AuthError, pygame.error) as error:
+        sys.exit(f"no bus, no screen or no font: {error}")
