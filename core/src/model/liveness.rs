@@ -257,8 +257,8 @@ fn handed_out(at: &Sim, path: &mut Vec<Step>) -> Result<bool, Violation> {
     Err(wedged(&sim))
 }
 
-/// A token that is handed out at rest lives, and the next start would hand it out too. The exception
-/// outlives its pairing: the server ended it, and the disk says so.
+/// A token that is handed out at rest lives, and the next start would hand it out too. The
+/// exception outlives its pairing: the server ended it, and the disk says so.
 fn serves(world: &World, pair: Pair) -> Result<(), Violation> {
     let violation = |rule, what| Err(Violation { rule, what });
     if !world.server.access_lives(pair, world.real) {
