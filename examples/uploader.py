@@ -9,7 +9,6 @@ import asyncio
 import json
 import os
 import sys
-import urllib.error
 import urllib.request
 from contextlib import suppress
 
@@ -30,6 +29,7 @@ async def deliver(source: TokenSource, send, pause=asyncio.sleep) -> int:
         if (status := await send(token.access_token)) == 401:
             await source.rejected(token.generation)
         elif status in (0, 409, 429) or status >= 500:
+            print(f"answer {status}: again in 30 s", file=sys.stderr)
             await pause(30)  # Paused, too many requests, a server or a network in trouble: the token is good.
         else:
             return status
@@ -44,7 +44,7 @@ async def announce(connection: Connection, token: str, clip: str) -> int:
     try:
         request = urllib.request.Request(f"{API}/v2/devices/assets", body, headers)
         return (await asyncio.to_thread(urllib.request.urlopen, request, timeout=60)).status
-    except urllib.error.HTTPError as error:
+    except urllib.request.HTTPError as error:
         return error.code
     except OSError:
         return 0

@@ -1,7 +1,9 @@
 """The uploader's loop: which answers of the API it goes on after, and what it does about the token."""
 
 import importlib.util
+import io
 import unittest
+from contextlib import redirect_stderr
 from pathlib import Path
 from unittest.mock import patch
 
@@ -29,7 +31,9 @@ class TheUploader(unittest.IsolatedAsyncioTestCase):
             async def pause(seconds: float) -> None:
                 pauses.append(seconds)
 
-            self.assertEqual(await uploader.deliver(source, send, pause), 201)
+            with redirect_stderr(io.StringIO()) as told:
+                self.assertEqual(await uploader.deliver(source, send, pause), 201)
+            self.assertIn("answer 409: again in 30 s", told.getvalue())
             self.assertEqual((pauses, world.tokens.calls.count("RejectAccessToken")), ([30] * 4, 1))
 
     async def test_a_missing_role_ends_it(self):
