@@ -36,10 +36,11 @@ impl Idle {
     }
 
     pub(super) fn keep(&self, connection: Connection, now: Duration) {
-        let (kept, limit) = (Arc::clone(&self.kept), self.limit);
-        // One for each use: a later one takes its place.
+        let kept = Arc::clone(&self.kept);
+        // One for each use: a later one takes its place. Its time begins now, not with the task.
+        let over = sleep(self.limit);
         let closing = tokio::spawn(async move {
-            sleep(limit).await;
+            over.await;
             lock(&kept).take();
         });
         *self.kept() = Some(Kept {
