@@ -73,7 +73,7 @@ async fn an_idle_connection_is_closed_within_31_s_of_its_last_use() {
         STILL_PENDING,
         "its use begins the time anew"
     );
-    let used = tokio::time::Instant::now();
+    let used = Instant::now();
     pass(29).await;
     tokio::task::yield_now().await;
     assert!(client.shared.idle.kept().is_some());
