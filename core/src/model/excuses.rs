@@ -6,7 +6,7 @@ use std::hash::{Hash, Hasher};
 use crate::{Body, Generation, Record, Store};
 
 use super::disk::Disk;
-use super::history::{families_listed, families_of, family_bit, pairs_of};
+use super::history::{families_of, family_bit, pairs_listed, pairs_of};
 use super::server::{Live, Pair};
 
 /// A record that is in memory alone.
@@ -131,14 +131,19 @@ impl Excuses {
         }
     }
 
-    /// What this write would have kept, or taken off the disk.
+    /// What this write would have kept, or taken off the disk, and no list there names.
     pub(super) fn write_failed(&mut self, store: &Store, disk: &Disk) {
-        let families = match store {
-            Store::Record { record, .. } => families_in(Some(record)) | families_in(disk.newest.as_ref()),
-            Store::Revocations(list) => families_listed(list) | families_listed(&disk.revocations),
-            Store::Flow(_) | Store::Trial => 0,
+        let pairs = match store {
+            Store::Record { record, .. } => [pairs_in(Some(record)), pairs_in(disk.newest.as_ref())].concat(),
+            Store::Revocations(list) => pairs_listed(list).collect(),
+            Store::Flow(_) | Store::Trial => Vec::new(),
         };
-        self.give(Excuse::WriteFailed, families);
+        let named = |pair: &Pair| pairs_listed(&disk.revocations).any(|listed| listed == *pair);
+        let lost = pairs.into_iter().filter(|pair| !named(pair));
+        self.give(
+            Excuse::WriteFailed,
+            lost.fold(0, |set, pair| set | family_bit(pair.family)),
+        );
     }
 
     /// What only this record held.

@@ -417,10 +417,14 @@ pub(super) fn families_of(pairing: &PairingRecord) -> u64 {
     pairs_of(pairing).fold(0, |set, pair| set | family_bit(pair.family))
 }
 
-/// The families of tokens that are to be revoked.
+/// The pairs whose tokens are to be revoked.
+pub(super) fn pairs_listed(list: &[PendingRevocation]) -> impl Iterator<Item = Pair> {
+    list.iter().map(|pending| Pair::of_revocable(&pending.token))
+}
+
+/// Their families.
 pub(super) fn families_listed(list: &[PendingRevocation]) -> u64 {
-    let pairs = list.iter().map(|pending| Pair::of_revocable(&pending.token));
-    pairs.fold(0, |set, pair| set | family_bit(pair.family))
+    pairs_listed(list).fold(0, |set, pair| set | family_bit(pair.family))
 }
 
 /// A set of one family.

@@ -42,7 +42,7 @@ fn beside(excuse: Excuse) -> Scenario {
             let crashes = Budget { crashes: 1, ..replaces };
             ((YOUNG, crashes, &[REPLACE, Ask::Unpair]), 0)
         }
-        Excuse::WriteFailed => ((YOUNG, Budget { disk: 1, ..unpairs }, &[Ask::Unpair]), 1),
+        Excuse::WriteFailed => ((YOUNG, Budget { disk: 1, ..unpairs }, &[Ask::Unpair]), 2),
         Excuse::Damaged => {
             let crashes = Budget { crashes: 1, ..NOTHING };
             ((BEFORE_MANDATORY, crashes, &[]), 1)
