@@ -153,6 +153,11 @@ class World:
         await self.daemon.request_name(NAME, NameFlag.DO_NOT_QUEUE)
 
 
+def _hear_interrupts() -> None:
+    """A shell that starts a job in the background has it ignore them, and so all that it starts."""
+    signals.signal(signals.SIGINT, signals.SIG_DFL)
+
+
 class Example:
     """A running example on a terminal, and its lines so far."""
 
@@ -164,7 +169,7 @@ class Example:
     async def __aenter__(self) -> "Example":
         output, theirs = os.openpty() if self._is_on_terminal else os.pipe()
         self._process = await asyncio.create_subprocess_exec(
-            *self._command, env=self._environment, stdout=theirs, stderr=theirs
+            *self._command, env=self._environment, stdout=theirs, stderr=theirs, preexec_fn=_hear_interrupts
         )
         os.close(theirs)
         self._reader = asyncio.ensure_future(asyncio.to_thread(self._read, output))
