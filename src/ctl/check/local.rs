@@ -8,6 +8,7 @@ use std::path::Path;
 use rustix::fs::{StatVfsMountFlags, statvfs};
 
 use super::causes::unless_explained;
+use super::readable::why_not;
 use super::{Finding, Rows};
 use crate::config::accounts::Accounts;
 use crate::config::{Config, Principals};
@@ -38,6 +39,9 @@ pub(super) fn configuration(site: &Site, found: &mut Rows) -> Option<Config> {
         Ok(provider) if provider.first_origin().is_none() => Finding::fail(CHECK, "it names no server", ""),
         Ok(_) => Finding::ok(CHECK, told),
     });
+    let needed = config.files.iter().chain(&config.tls.ca_file);
+    let shut = needed.filter_map(|file| why_not(site, file));
+    found.extend(shut.map(|(what, cure)| Finding::fail(CHECK, what, cure)));
     let warnings = config.warnings.iter();
     found.extend(warnings.map(|warning| Finding::warn(CHECK, warning, "")));
     Some(config)

@@ -20,6 +20,7 @@ mod causes;
 mod local;
 mod network;
 mod proxy;
+mod readable;
 mod rows;
 mod secrets;
 mod server;

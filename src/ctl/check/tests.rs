@@ -16,6 +16,7 @@ use crate::ctl::provision::seal::Key;
 use crate::ctl::provision::tests::store_for_tests;
 use crate::messages;
 
+mod readable;
 mod report;
 mod verdicts;
 
