@@ -3,6 +3,7 @@
 import asyncio
 import subprocess
 import sys
+import tempfile
 import unittest
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
@@ -81,9 +82,17 @@ class TheMock(unittest.IsolatedAsyncioTestCase):
         programs = str(ROOT / "target/debug")
         check = 'test -n "$(c2c-authctl token)" && c2c-sim ctl "$C2C_SIM" count pairings && c2c-authctl metrics'
         command = [str(ROOT / "examples/ci/uploader"), "sh", "-c", check]
-        told = await asyncio.to_thread(
-            subprocess.run, command, capture_output=True, text=True, timeout=90, env={"PATH": f"{programs}:/usr/bin:/bin", "HOME": "/"},
-        )
+        with tempfile.TemporaryDirectory() as folder:
+            # As inside of another run, or of a developer's own simulator.
+            theirs, ours = Path(folder) / "theirs", Path(folder) / "ours"
+            (theirs / "sim").mkdir(parents=True)
+            ours.mkdir()
+            environment = {
+                "PATH": f"{programs}:/usr/bin:/bin", "HOME": "/", "TMPDIR": str(ours), "C2C_SIM": str(theirs / "sim/ctl"),
+            }
+            told = await asyncio.to_thread(subprocess.run, command, capture_output=True, text=True, timeout=90, env=environment)
+            self.assertTrue((theirs / "sim").exists(), "it deleted what it did not make")
+            self.assertEqual(list(ours.iterdir()), [])
         self.assertEqual(told.returncode, 0, told.stderr)
         pairings, metrics = told.stdout.split("\n", 1)
         self.assertEqual(pairings, "1")
