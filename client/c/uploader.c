@@ -12,7 +12,7 @@ static void interrupt(int number) {
     host.stop = 1;
 }
 
-/* Your request to the API, with the headers of docs/uploader.md. Returns the status; 0 is no answer. */
+/* Your request to the API, with the headers of docs/uploader.md, which follows no redirect. Returns the status; 0 is no answer. */
 static int send_clip(const char *token, const char *clip) {
     (void) token;
     printf("%s would be sent\n", clip);
@@ -35,7 +35,7 @@ static int deliver(struct c2c_source *source, const char *clip) {
         c2c_token_clear(&token);
         if (status == 401)
             c2c_source_rejected(source, generation);
-        else if (status == 0 || status == 409 || status == 429 || status >= 500)
+        else if (status == 0 || status / 100 == 3 || status == 409 || status == 429 || status >= 500)
             sleep(30); /* paused, too many requests, a server or a network in trouble: the token is good */
         else
             return status;

@@ -13,7 +13,8 @@ import (
 	c2cauth "c2c-authd.invalid/client/go"
 )
 
-// send is your request to the API, with the headers of docs/uploader.md. It returns the status; 0 is no answer.
+// send is your request to the API, with the headers of docs/uploader.md. It returns the status; 0 is no answer. An http.Client
+// follows redirects with the token, unless its CheckRedirect returns http.ErrUseLastResponse.
 func send(token string) int { return 200 }
 
 // A program that sends one file, whatever happens meanwhile. Compiled by each test, so that it stays right.
@@ -42,7 +43,7 @@ func Example() {
 		case status == 401:
 			source.Rejected(ctx, token.Generation)
 		// Paused, too many requests, a server or a network in trouble: the token is good.
-		case status == 0 || status == 409 || status == 429 || status >= 500:
+		case status == 0 || status/100 == 3 || status == 409 || status == 429 || status >= 500:
 			time.Sleep(30 * time.Second)
 		default:
 			return

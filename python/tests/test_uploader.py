@@ -2,6 +2,8 @@
 
 import importlib.util
 import io
+import socketserver
+import threading
 import unittest
 from contextlib import redirect_stderr
 from pathlib import Path
@@ -20,7 +22,7 @@ class TheUploader(unittest.IsolatedAsyncioTestCase):
     async def test_a_401_rejects_and_other_troubles_keep_the_token(self):
         async with World() as world:
             source = await TokenSource.on(await world.connect())
-            answers, pauses = [401, 0, 409, 429, 503, 201], []
+            answers, pauses = [401, 0, 302, 409, 429, 503, 201], []
 
             async def send(token: str) -> int:
                 self.assertEqual(token, "token")
@@ -34,7 +36,7 @@ class TheUploader(unittest.IsolatedAsyncioTestCase):
             with redirect_stderr(io.StringIO()) as told:
                 self.assertEqual(await uploader.deliver(source, send, pause), 201)
             self.assertIn("answer 409: again in 30 s", told.getvalue())
-            self.assertEqual((pauses, world.tokens.calls.count("RejectAccessToken")), ([30] * 4, 1))
+            self.assertEqual((pauses, world.tokens.calls.count("RejectAccessToken")), ([30] * 5, 1))
 
     async def test_a_missing_role_ends_it(self):
         async with World() as world:
@@ -51,7 +53,29 @@ class TheUploader(unittest.IsolatedAsyncioTestCase):
                 told.append((request.get_header("Authorization"), request.get_header("X-client-version")))
                 raise OSError
 
-            with patch.object(uploader.urllib.request, "urlopen", refuses):
+            with patch.object(uploader.OPENER, "open", refuses):
                 # This stand-in has no FirmwareVersion, and no clip waits for it.
                 self.assertEqual(await uploader.announce(await world.connect(), "token", "clip"), 0)
             self.assertEqual(told, [("Bearer token", "0.0.0")])
+
+    async def test_a_redirect_is_not_followed_and_rubbish_is_no_answer(self):
+        requests, answers = [], []
+
+        class Server(socketserver.StreamRequestHandler):
+            def handle(self) -> None:
+                while (line := self.rfile.readline().strip()) and not line.lower().startswith(b"content-length"):
+                    requests.append(line.decode().split(" ")[1] if b"HTTP/" in line else "")
+                self.wfile.write(answers.pop(0))
+
+        with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Server) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            other = "http://localhost:%d/other" % server.server_address[1]
+            moved = f"HTTP/1.1 302 Found\r\nLocation: {other}\r\nContent-Length: 0\r\n\r\n".encode()
+            taken = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+            async with World() as world:
+                connection = await world.connect()
+                with patch.object(uploader, "API", "http://127.0.0.1:%d" % server.server_address[1]):
+                    for answers[:], status in (([moved, taken], 302), ([b"no HTTP\r\n"], 0), ([b""], 0)):
+                        self.assertEqual(await uploader.announce(connection, "token", "clip"), status)
+            server.shutdown()
+        self.assertNotIn("/other", requests)
