@@ -113,6 +113,25 @@ class TheLine(unittest.TestCase):
             self.assertIn("row", err)
         self.assertEqual(self.called(), [])
 
+    def test_where_it_cannot_begin_it_says_why_and_ends_with_2(self):
+        unended, empty = "No closing quotation", "it is empty"
+        # The last one of an option counts.
+        for told, *more in (
+            (unended, "--run", "ssh 'root@{host}"), (unended, "--check", "check 'x"), (empty, "--check", " "),
+            (empty, "--run", ""), (empty, "--run", " "), (empty, "--run", "'' stub"),
+        ):
+            code, _, err = self.run_to_the_end(*more)
+            self.assertEqual((code, "Traceback" in err), (2, False), (more, err))
+            self.assertIn(told, err)
+        head, good = b"host,client-id\n", self.units.read_bytes()
+        long = b"1" * 200_000 + b",SN-1\n"
+        for name, content in (("csv", head + b"\xff,SN-1\n"), ("csv", head + long), ("csv", b""), ("csv.log", b"\xff\n")):
+            self.units.write_bytes(good)
+            (self.folder / f"units.{name}").write_bytes(content)
+            code, _, err = self.run_to_the_end()
+            self.assertEqual((code, "Traceback" in err), (2, False), (content[:40], err[-300:]))
+        self.assertEqual(self.called(), [])
+
 
 if __name__ == "__main__":
     unittest.main()
