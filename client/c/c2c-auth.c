@@ -213,11 +213,11 @@ static int drain(struct c2c_source *source) {
 static enum c2c_why waits(struct c2c_source *source, uint64_t until, bool for_news) {
     const struct c2c_host *host = source->host;
     for (;;) {
+        if (host->stop)
+            return says(source, C2C_STOPPED, "stopped");
         int done = drain(source);
         if (done >= 0 && ((for_news && source->news) || host->now(host->data) >= until))
             return C2C_TOKEN;
-        if (host->stop)
-            return says(source, C2C_STOPPED, "stopped");
         done = done < 0 ? done : host->wait(host->data, source->bus, until);
         if (done < 0 && sd_bus_is_open(source->bus) <= 0)
             return says(source, C2C_NO_BUS, "the bus is gone");

@@ -21,7 +21,7 @@ enum c2c_why {
     C2C_REFUSED,      /* this call is refused, however often it is made */
     C2C_NO_DAEMON,    /* nobody owns the daemon's name, or its owner does not answer */
     C2C_NO_BUS,       /* the connection is lost: make a new one, and a new source */
-    C2C_STOPPED,      /* the host's `stop`, or its `wait`, ended the wait; the rule is as before */
+    C2C_STOPPED,      /* the host's `stop`, or its `wait`, ended it; the rule is as before */
 };
 
 /* Every further call gives this, at once. */
@@ -44,7 +44,8 @@ struct c2c_host {
     /* Returns when the bus has something to read, at `until` (UINT64_MAX: never) or before. Negative ends the wait. */
     int (*wait)(void *data, sd_bus *bus, uint64_t until);
     void *data;
-    volatile sig_atomic_t stop; /* a handler of signals sets it; noticed within 1 s in a wait, at most 25 s in a call */
+    volatile sig_atomic_t stop; /* a handler of signals sets it; c2c_source_token looks before a call, and within 1 s in
+                                 * a wait. A call that is out ends within 25 s */
 };
 /* CLOCK_MONOTONIC, and poll(2). */
 extern const struct c2c_host c2c_host_default;

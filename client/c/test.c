@@ -1,5 +1,6 @@
 /* Each row of docs/uploader.md under simulated time: the rule alone, and the source on a bus with a stand-in for the daemon.
- * Run by client/c/test, which starts the bus:  test docs/uploader.md */
+ * Run by client/c/test, which starts the bus:  test docs/uploader.md PROGRAM…
+ * Each program is an uploader whose requests never succeed, and which an interrupt ends. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <stdio.h>
@@ -392,6 +393,13 @@ static void rejects(void) {
     expect(sd_bus_wait(bus, 5 * SECOND) > 0, "the signal");
     expect(c2c_source_token(source, 0, &token) == C2C_TOKEN && token.generation == 9, "the news");
 
+    trying = "a program that is told to stop makes no call that nothing holds back";
+    host.stop = 1;
+    becomes("", 9);
+    expect(c2c_source_token(source, 0, &token) == C2C_STOPPED && !token.access_token, "stopped");
+    expect(becomes("", 9) == 0, "no call");
+    host.stop = 0;
+
     trying = "a signal of a stranger is no news";
     becomes(OURS "NotPaired", 9);
     expect(c2c_source_token(source, 0, &token) == C2C_NOT_PAIRED, "not paired");
@@ -449,10 +457,33 @@ static void rejects(void) {
     sd_bus_flush_close_unref(bus);
 }
 
+/* uploader.c, to which the API never says 2xx. */
+static void an_interrupt_ends(const char *program) {
+    trying = program;
+    becomes("", 9);
+    pid_t pid = fork();
+    if (pid == 0) {
+        expect(freopen("/dev/null", "w", stdout) && freopen("/dev/null", "w", stderr), "no /dev/null");
+        setenv("DBUS_SYSTEM_BUS_ADDRESS", getenv("DBUS_SESSION_BUS_ADDRESS"), 1);
+        execl(program, program, "clip", NULL);
+        _exit(127);
+    }
+    pid_t ended = 0;
+    for (int i = 0; i < 500 && !ended && becomes("", 9) == 0; i++, ended = waitpid(pid, NULL, WNOHANG))
+        usleep(10000);
+    expect(!ended, "it ended by itself");
+    kill(pid, SIGINT);
+    for (int i = 0; i < 500 && !(ended = waitpid(pid, NULL, WNOHANG)); i++)
+        usleep(10000);
+    if (!ended)
+        kill(pid, SIGKILL);
+    expect(ended == pid, "it goes on");
+}
+
 int main(int count, char **arguments) {
     int ready[2];
     char byte;
-    expect(count == 2 && pipe(ready) == 0, "test docs/uploader.md");
+    expect(count >= 2 && pipe(ready) == 0, "test docs/uploader.md PROGRAM…");
     the_rule();
     the_page(arguments[1]);
     pid_t stub = fork();
@@ -464,6 +495,8 @@ int main(int count, char **arguments) {
     control = client();
     the_source();
     rejects();
+    for (int i = 2; i < count; i++)
+        an_interrupt_ends(arguments[i]);
     sd_bus_flush_close_unref(control);
     kill(stub, SIGTERM);
     waitpid(stub, NULL, 0);

@@ -36,7 +36,8 @@ static int deliver(struct c2c_source *source, const char *clip) {
         if (status == 401)
             c2c_source_rejected(source, generation);
         else if (status == 0 || status / 100 == 3 || status == 409 || status == 429 || status >= 500)
-            sleep(30); /* paused, too many requests, a server or a network in trouble: the token is good */
+            for (int i = 0; i < 30 && !host.stop; i++)
+                sleep(1); /* paused, too many requests, a server or a network in trouble: the token is good */
         else
             return status;
     }
