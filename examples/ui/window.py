@@ -33,6 +33,8 @@ WORDS, LABELS = (json.loads((HERE / name).read_text()) for name in ("words.json"
 SHOWN = ("NotProvisioned", "AlreadyPaired", "StorageFailed", "LimitsExceeded", "AccessDenied")
 # Seconds. LastContact changes without a signal, and a daemon that does not answer is asked again.
 READ_AGAIN, TRY_AGAIN = 60, 5
+# So long after new buttons came, nobody can mean them: the second tap of two, or a finger that was on its way.
+SETTLES = 0.5
 BACK, INK, DIM, FILL, ALARM = "#10151b", "#f2f4f7", "#9aa5b1", "#2f6fed", "#ffb454"
 
 
@@ -194,6 +196,7 @@ class Window:
         self.cut: list[str] = []
         self.buttons: list[tuple[str, pygame.Rect]] = []
         self.focus = 0
+        self._settled_at = 0.0
         self._language, self._font = language, font
         self._fonts: dict[int, pygame.font.Font] = {}
 
@@ -241,6 +244,7 @@ class Window:
         px = lambda size: round(size * unit)
         edge = px(12)
         self.screen.fill(BACK)
+        before = self.buttons
         self.drawn, self.cut, self.buttons = [], [], []
         left = edge
         if scene.picture:
@@ -278,18 +282,23 @@ class Window:
             self._text(LABELS[self._language][button], place.inflate(-px(8), -px(4)), px(20), INK, True)
             self.buttons.append((button, place))
         pygame.display.flip()
+        if self.buttons != before:
+            self._settled_at = time.monotonic() + SETTLES
+
+    def is_settled(self) -> bool:
+        return time.monotonic() >= self._settled_at
 
     def pressed(self) -> str:
         """The button that was pressed since the last call; "quit" for the end of the window."""
         for event in pygame.event.get():
             if event.type == pygame.QUIT:
                 return "quit"
-            if event.type == pygame.MOUSEBUTTONDOWN:
+            if event.type == pygame.MOUSEBUTTONDOWN and self.is_settled():
                 for button, place in self.buttons:
                     if place.collidepoint(event.pos):
                         return button
             if event.type == pygame.KEYDOWN and self.buttons:
-                if event.key == pygame.K_RETURN:
+                if event.key == pygame.K_RETURN and self.is_settled():
                     return self.buttons[self.focus % len(self.buttons)][0]
                 self.focus += {pygame.K_LEFT: -1, pygame.K_RIGHT: 1}.get(event.key, 0)
         return ""
