@@ -338,7 +338,10 @@ async def main(options: argparse.Namespace) -> int:
             with suppress(asyncio.CancelledError):
                 tasks[0].result()
             return 0
-        print("the bus is gone", file=sys.stderr)
+        if connection.lost.done():
+            print("the bus is gone", file=sys.stderr)
+        else:
+            print(f"the daemon cannot be followed: {tasks[1].exception()!r}", file=sys.stderr)
         return 1
     finally:
         for task in tasks:
