@@ -173,7 +173,7 @@ fn judge(host: &str, outcome: &Outcome, heard: Option<&str>) -> (Finding, Exit) 
                 return (Finding::fail(CHECK, what, cure), Exit::NotProvisioned);
             }
             let what = format!(
-                "{host} was not asked: {}",
+                "{host} gave no verdict: {}",
                 explain_fault(fault, why.as_deref().or(heard))
             );
             let exit = match fault {

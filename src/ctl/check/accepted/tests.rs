@@ -107,7 +107,7 @@ async fn the_servers_verdict_on_secret_scope_and_version_is_told_with_its_word()
 }
 
 #[tokio::test]
-async fn a_server_that_gives_no_verdict_is_told_as_not_asked() {
+async fn a_server_that_gives_no_verdict_is_told_as_such() {
     let world = World::new();
     for page in [
         Page::CaptivePortal,
@@ -120,7 +120,7 @@ async fn a_server_that_gives_no_verdict_is_told_as_not_asked() {
         world
             .server
             .faults(Endpoint::DeviceCode, Times::Always, Fault::Instead(page));
-        world.expect(Exit::Offline, "was not asked").await;
+        world.expect(Exit::Offline, "gave no verdict").await;
         world.server.clear_faults();
     }
     world.server.set_tls(Tls::WrongCa);
