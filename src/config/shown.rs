@@ -88,13 +88,13 @@ fn by_kind(key: &str, value: &Value, hide: &mut dyn FnMut(&str) -> String) -> St
     }
 }
 
-/// Without what may let somebody in: user information, query and fragment.
+/// Without what may let somebody in: user information, query and fragment. A password may hold any
+/// sign, so nobody knows where one ends.
 fn address(text: &str) -> String {
-    let text = &text[..text.find(['?', '#']).unwrap_or(text.len())];
-    match text.rsplit_once('@') {
-        Some((_, host)) => format!("{host:?} (what is before @ is left out)"),
-        None => format!("{text:?}"),
+    if text.contains('@') {
+        return "(left out: it holds an @)".to_owned();
     }
+    format!("{:?}", &text[..text.find(['?', '#']).unwrap_or(text.len())])
 }
 
 #[cfg(test)]
@@ -114,9 +114,12 @@ mod tests {
                 "/etc/c2c-authd/config.toml",
                 "# hush-comment\n[device]\nclient-id = \"SN-hush-1\"\nfirmware-version = \"2.1.0\"\n\
                  [provider]\nbase-uri = \"https://user:hush@api.example:444/v2?key=hush#hush\"\n\
+                 issuer = \"https://user:hu?shush@api.example\"\n\
+                 token-endpoint = \"https://api.example/token?hush#hush\"\n\
                  audience = \"hush\"\nextra = [{ name = \"n\", value = \"hush\" }]\nclient-secret = \"hush\"\n\
                  [secrets]\nclient-secret-file = \"hush\"\nstate-key-file = \"/data/key\"\n\
-                 [refresh]\nat = \"75%\"\n[access]\nui = [\"c2c-ui\"]\n[other]\nx = \"hush\"\n",
+                 [refresh]\nat = \"75%\"\n[access]\nui = [\"c2c-ui\"]\n[other]\nx = \"hush\"\n\
+                 [network]\nproxy = \"http://user:hu#hush@10.0.0.1:3128\"\n",
             ),
             ("/etc/c2c-authd/config.d/10-broken.toml", "secret = hush\n"),
         ] {
@@ -131,7 +134,10 @@ mod tests {
         });
         assert_eq!(hidden, ["SN-hush-1"]);
         for line in [
-            "provider.base-uri = \"api.example:444/v2\" (what is before @ is left out)",
+            "provider.base-uri = (left out: it holds an @)",
+            "provider.issuer = (left out: it holds an @)",
+            "provider.token-endpoint = \"https://api.example/token\"",
+            "network.proxy = (left out: it holds an @)",
             "provider.client-secret = (left out)",
             "provider.audience = (left out)",
             "provider.extra = [(left out)]",
@@ -145,7 +151,7 @@ mod tests {
         ] {
             assert!(told.contains(line), "{line}: {told}");
         }
-        assert!(!told.contains("hush"), "{told}");
+        assert!(!told.contains("hush") && !told.contains("user"), "{told}");
         // Nor is it in what `check` says of such a file.
         for text in [
             "[provider]\nbase-uri = \"https://user:hush@api.example/v2\"\n",

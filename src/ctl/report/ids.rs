@@ -12,13 +12,23 @@ use crate::ctl::site::Site;
 /// Keeps the key apart from what other programs derive from the machine id.
 const APPLICATION: [u8; 16] = *b"c2c-authd report";
 
-/// A shorter id is replaced as a word of its own alone: it may be part of any other.
+/// A shorter id is replaced as a word of its own alone: it may be part of any other. So is the name
+/// of a host, which may be any word ("camera").
 const LONG: usize = 6;
+
+struct Known {
+    /// A form in which an id may be written.
+    form: String,
+    /// The word in its place.
+    shown: String,
+    /// It stands for itself as a word of its own alone.
+    is_word: bool,
+}
 
 pub(super) struct Ids {
     key: [u8; 16],
-    /// A form in which an id may be written, and what stands in its place. The longest first.
-    known: Vec<(String, String)>,
+    /// The longest first.
+    known: Vec<Known>,
 }
 
 impl Ids {
@@ -60,11 +70,13 @@ impl Ids {
             one_line(json.trim_matches('"')),
         ];
         for form in forms {
-            if !form.is_empty() && self.known.iter().all(|(known, _)| *known != form) {
-                self.known.push((form, shown.clone()));
+            if !form.is_empty() && self.known.iter().all(|known| known.form != form) {
+                let is_word = form.len() < LONG || kind == "host-name";
+                let shown = shown.clone();
+                self.known.push(Known { form, shown, is_word });
             }
         }
-        self.known.sort_by_key(|(form, _)| usize::MAX - form.len());
+        self.known.sort_by_key(|known| usize::MAX - known.form.len());
     }
 
     /// The word in the place of an id of this kind.
@@ -88,19 +100,19 @@ impl Ids {
     pub(super) fn hide(&self, text: &str) -> String {
         self.known
             .iter()
-            .fold(text.to_owned(), |text, (id, shown)| replaced(&text, id, shown))
+            .fold(text.to_owned(), |text, known| replaced(&text, known))
     }
 }
 
-fn replaced(text: &str, id: &str, shown: &str) -> String {
+fn replaced(text: &str, known: &Known) -> String {
     let mut out = String::with_capacity(text.len());
     let mut from = 0;
-    for (at, _) in text.match_indices(id) {
-        let is_word = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
-        let end = at + id.len();
-        if id.len() >= LONG || (is_word(text[..at].chars().next_back()) && is_word(text[end..].chars().next())) {
+    for (at, _) in text.match_indices(&known.form) {
+        let is_end = |c: Option<char>| c.is_none_or(|c| !c.is_alphanumeric());
+        let end = at + known.form.len();
+        if !known.is_word || (is_end(text[..at].chars().next_back()) && is_end(text[end..].chars().next())) {
             out.push_str(&text[from..at]);
-            out.push_str(shown);
+            out.push_str(&known.shown);
             from = end;
         }
     }

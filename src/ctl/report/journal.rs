@@ -31,8 +31,12 @@ const FIELDS: &[&str] = &[
     "JOB_RESULT",
 ];
 
+/// The file that an entry complains about. systemd quotes its lines, and an assignment in a unit
+/// may hold a password.
+const CONFIG_FILE: &str = "CONFIG_FILE";
+
 /// Those that the line begins with, and that of the boot.
-const BEGIN: &str = "PRIORITY,SYSLOG_IDENTIFIER,_PID,_BOOT_ID,MESSAGE";
+const BEGIN: &str = "PRIORITY,SYSLOG_IDENTIFIER,_PID,_BOOT_ID,CONFIG_FILE,MESSAGE";
 
 /// As many of the newest entries as the room takes.
 pub(super) fn text(ids: &Ids, room: usize) -> String {
@@ -77,13 +81,16 @@ fn line(ids: &Ids, entry: &Map<String, Value>) -> String {
     // A field that is there twice is a list, and one that is no text a list of bytes.
     let field = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default();
     let micros: u64 = field("__REALTIME_TIMESTAMP").parse().unwrap_or(0);
+    let message = match field(CONFIG_FILE) {
+        "" => one_line(field("MESSAGE")),
+        file => format!("{}: a line that systemd cannot use (left out)", one_line(file)),
+    };
     let mut out = format!(
-        "{} <{}> {}[{}]: {}",
+        "{} <{}> {}[{}]: {message}",
         utc(micros / 1_000_000),
         one_line(field("PRIORITY")),
         one_line(field("SYSLOG_IDENTIFIER")),
-        one_line(field("_PID")),
-        one_line(field("MESSAGE"))
+        one_line(field("_PID"))
     );
     let fields = FIELDS.iter().map(|name| (*name, field(name).to_owned()));
     let boot = ("BOOT", ids.hash("boot", field("_BOOT_ID")));

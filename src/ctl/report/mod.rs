@@ -45,10 +45,11 @@ pub(super) async fn report(bus: &BusAddress, path: &Path) -> Result<Exit, Failur
             path.display()
         ))
     };
-    // Before the minute that the rest may take.
-    let made = File::options().write(true).create_new(true).mode(0o600).open(path);
-    let mut file = made.map_err(failed)?;
+    let make = || File::options().write(true).create_new(true).mode(0o600).open(path);
+    // Tried before the minute that the rest may take, in which somebody may interrupt it.
+    make().and_then(|_| fs::remove_file(path)).map_err(failed)?;
     let text = text(bus).await;
+    let mut file = make().map_err(failed)?;
     if let Err(error) = file.write_all(text.as_bytes()).and_then(|()| file.sync_all()) {
         // Half of it is of no use to anybody.
         let _ = fs::remove_file(path);
@@ -75,13 +76,15 @@ async fn text(bus: &BusAddress) -> String {
         ids.learn("project-name", &status.project_name);
         ids.learn("device-name", &status.device_name);
     }
+    let unit = unit();
+    ids.learn("project-name", project_in(&unit).unwrap_or_default());
     let status = look.and_then(|look| to_json(&look));
     let parts = [
         ("versions", versions(&site)),
         ("status", status.unwrap_or_else(|failure| format!("{failure}\n"))),
         ("check", check::text(bus).await),
         ("configuration", configuration),
-        ("unit", unit()),
+        ("unit", unit),
         ("bus policy", policy(&site)),
         ("groups", groups(&site)),
     ];
@@ -138,6 +141,13 @@ fn unit() -> String {
                          NRestarts,StatusText,Type,FragmentPath,DropInPaths,NeedDaemonReload,ActiveEnterTimestamp,\
                          InactiveEnterTimestamp,MemoryCurrent";
     systemd::show(&[SHOWN, UNIT]).unwrap_or_else(|| "systemd does not answer\n".to_owned())
+}
+
+/// The project in the daemon's sentence, which systemd keeps also where the daemon does not answer.
+fn project_in(unit: &str) -> Option<&str> {
+    let sentence = unit.lines().find_map(|line| line.strip_prefix("StatusText="))?;
+    let (_, quoted) = sentence.split_once('"')?;
+    Some(quoted.rsplit_once('"').map_or(quoted, |(name, _)| name))
 }
 
 fn policy(site: &Site) -> String {

@@ -41,6 +41,41 @@ fn an_entry_of_the_journal_has_the_fields_that_are_named_and_no_other() {
 }
 
 #[test]
+fn a_line_of_a_unit_that_systemd_quotes_is_left_out() {
+    let entry = concat!(
+        r#"{"__REALTIME_TIMESTAMP":"1793491200000000","SYSLOG_IDENTIFIER":"systemd","CONFIG_FILE":"/etc/a.conf","#,
+        r#""MESSAGE":"/etc/a.conf:3: Invalid environment assignment, ignoring: http://hush@10.0.0.1"}"#,
+    );
+    let told = journal::lines(&Ids::keyed([0; 16]), entry.as_bytes(), 10_000);
+    assert!(
+        told.contains("systemd[]: /etc/a.conf: ") && !told.contains("hush"),
+        "{told}"
+    );
+}
+
+#[test]
+fn the_project_of_the_daemons_sentence_is_hidden_also_where_the_daemon_is_silent() {
+    for (unit, project) in [
+        (
+            "LoadState=loaded\nStatusText=Paired with \"Film\"; valid.\n",
+            Some("Film"),
+        ),
+        ("StatusText=Paired with \"A \"B\" C\"; valid.\n", Some("A \"B\" C")),
+        ("StatusText=Paired.\nFragmentPath=\"x\"\n", None),
+    ] {
+        assert_eq!(project_in(unit), project, "{unit}");
+    }
+}
+
+#[test]
+fn the_name_of_a_host_is_hidden_as_a_word_of_its_own() {
+    let mut ids = Ids::keyed([1; 16]);
+    ids.learn("host-name", "camera");
+    let text = ids.hide("org.cameratocloud.Auth1 on camera");
+    assert!(text.starts_with("org.cameratocloud.Auth1 on <host-name:"), "{text}");
+}
+
+#[test]
 fn a_part_that_is_too_long_is_cut_and_says_so() {
     let long = "ü".repeat(PART);
     let told = cut(long, PART);
