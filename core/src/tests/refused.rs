@@ -49,7 +49,7 @@ fn a_server_that_refuses_for_an_hour_asks_for_a_person_and_is_tried_on() {
 
 #[test]
 fn a_server_in_trouble_never_asks_for_a_person() {
-    for kind in [FaultKind::Refused, FaultKind::RateLimited] {
+    for kind in [FaultKind::Refused, FaultKind::RateLimited, FaultKind::Garbled] {
         let mut fixture = ended();
         refused_for(&mut fixture, 180, &RefreshAnswer::Failed(fault(kind)));
         let seen = fixture.core.snapshot();
@@ -73,6 +73,49 @@ fn refusals_of_a_moment_are_none_of_an_hour() {
             "{kind:?} {seen:?}"
         );
     }
+}
+
+/// Two of them, however far apart: between them nobody heard the server.
+#[test]
+fn two_refusals_are_too_few() {
+    let mut fixture = ended();
+    let refused = RefreshAnswer::Refused(fault(FaultKind::Refused));
+    for _ in 0..2 {
+        let answered = (0..3600).any(|_| {
+            fixture.advance(secs(1));
+            if fixture.out(is_prepare) {
+                fixture.prepare(PrepareAnswer::Ready);
+            }
+            let sent = fixture.out(is_refresh);
+            if sent {
+                fixture.refresh(refused.clone());
+            }
+            sent
+        });
+        let seen = fixture.core.snapshot();
+        assert!(answered && !seen.attention, "{seen:?}");
+        refused_for(&mut fixture, 61, &RefreshAnswer::Failed(fault(FaultKind::Offline)));
+    }
+}
+
+#[test]
+fn what_only_a_person_can_mend_is_tried_about_hourly() {
+    let mut fixture = ended();
+    let refused = RefreshAnswer::Refused(fault(FaultKind::Refused));
+    refused_for(&mut fixture, 70, &refused);
+    assert_eq!(fixture.core.snapshot().reason, Reason::RefreshRefused);
+    let mut tries = 0;
+    for _ in 0..24 * 3600 {
+        fixture.advance(secs(1));
+        if fixture.out(is_prepare) {
+            fixture.prepare(PrepareAnswer::Ready);
+        }
+        if fixture.out(is_refresh) {
+            tries += 1;
+            fixture.refresh(refused.clone());
+        }
+    }
+    assert!((20..=40).contains(&tries), "{tries} in a day");
 }
 
 #[test]
