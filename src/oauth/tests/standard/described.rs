@@ -265,6 +265,31 @@ fn only_a_new_pairing_by_code_is_better_off_with_a_description_that_it_does_not_
     assert_eq!(wanting(&provider_of(settings())), []);
 }
 
+/// S256 alone counts for a device code, of all that a description says.
+#[test]
+fn a_new_pairing_by_device_waits_for_the_description_that_decides_about_pkce() {
+    for (pkce, waits, blind, known) in [
+        (Pkce::Auto, true, false, true),
+        (Pkce::S256, false, true, true),
+        (Pkce::Off, false, false, false),
+    ] {
+        let provider = device(ServerSettings {
+            issuer: Some(Issuer::parse("https://id.example/tenant/").unwrap()),
+            pkce,
+            ..server()
+        });
+        assert_eq!(provider.benefits_from_metadata(Kind::DeviceCode), waits, "{pkce:?}");
+        assert!(!provider.benefits_from_metadata(Kind::Refresh), "{pkce:?}");
+        assert_eq!(provider.proves_device_codes(), blind, "{pkce:?} without a description");
+        let heard = learn(&provider, DOCUMENT).unwrap();
+        assert!(!heard.benefits_from_metadata(Kind::DeviceCode), "{pkce:?}");
+        assert_eq!(heard.proves_device_codes(), known, "{pkce:?}");
+        let silent = DOCUMENT.replace("\"S256\"", "\"other\"");
+        let silent = learn(&provider, &silent).map(|provider| provider.proves_device_codes());
+        assert_eq!(silent.ok(), Some(blind), "{pkce:?}: another method");
+    }
+}
+
 #[test]
 fn what_is_written_is_not_left_to_the_server() {
     let left = |settings: ServerSettings| -> Vec<_> {
