@@ -33,8 +33,8 @@ pub(crate) enum Defect {
     Redirect,
     /// A 429.
     TooManyRequests,
-    /// The body is longer than any of the protocol.
-    TooLarge,
+    /// The body is longer than so many bytes.
+    TooLarge(usize),
     /// The head is longer than so many bytes.
     HeadTooLarge(usize),
     Empty,
@@ -92,7 +92,7 @@ impl fmt::Display for Defect {
         match self {
             Self::Redirect => f.write_str("redirect"),
             Self::TooManyRequests => f.write_str("too many requests"),
-            Self::TooLarge => f.write_str("too large"),
+            Self::TooLarge(limit) => write!(f, "too large: the body has more than {limit} bytes"),
             Self::HeadTooLarge(limit) => write!(f, "too large: the head has more than {limit} bytes"),
             Self::Empty => f.write_str("no body"),
             Self::Page => f.write_str("not JSON but a web page"),
@@ -139,8 +139,8 @@ impl Defect {
         if status.as_u16() == 429 {
             return Some(Self::TooManyRequests);
         }
-        if response.body.is_none() {
-            return Some(Self::TooLarge);
+        if let Err(limit) = response.body {
+            return Some(Self::TooLarge(limit));
         }
         let Some(object) = response.object() else {
             return Some(Self::of_no_json(response));

@@ -322,7 +322,7 @@ fn refresh(response: &HttpResponse) -> RefreshAnswer {
 /// token that the server no longer takes has nothing left to revoke. A client it does not know is a
 /// fault that an operator can cure.
 fn revoke(response: &HttpResponse) -> RevokeAnswer {
-    if response.status.is_success() && !response.is_page() && response.body.is_some() {
+    if response.status.is_success() && !response.is_page() && response.body.is_ok() {
         return RevokeAnswer::Done;
     }
     match (response.status.as_u16(), response.error()) {

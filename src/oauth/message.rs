@@ -44,8 +44,8 @@ pub(crate) struct HttpResponse {
     /// The status line's number.
     pub status: StatusCode,
     pub headers: HeaderMap,
-    /// `None`: longer than any answer of the protocol, so it was not read.
-    pub body: Option<Zeroizing<Vec<u8>>>,
+    /// `Err`: longer than so many bytes, and than any answer of the protocol, so it was not read.
+    pub body: Result<Zeroizing<Vec<u8>>, usize>,
 }
 
 /// The error bodies of the C2C API.
@@ -125,7 +125,7 @@ impl HttpResponse {
     /// by what is in it, and to drop it for its label could cost a pairing. RFC 8259 §8.1 lets a
     /// reader pass over a byte order mark.
     pub(super) fn object(&self) -> Option<Object<'_>> {
-        let body = self.body.as_deref()?;
+        let body = self.body.as_deref().ok()?;
         Object::read(body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body))
     }
 
@@ -218,7 +218,7 @@ impl HttpResponse {
 
     /// True if there is no body at all.
     pub(super) fn is_empty(&self) -> bool {
-        self.body.as_ref().is_some_and(|body| body.is_empty())
+        self.body.as_ref().is_ok_and(|body| body.is_empty())
     }
 
     /// The server's own wish: `Retry-After` (RFC 9110 §10.2.3).

@@ -73,7 +73,7 @@ fn response(status: u16, headers: &[(&str, &str)], body: &[u8]) -> HttpResponse 
     HttpResponse {
         status: StatusCode::from_u16(status).unwrap(),
         headers: map,
-        body: Some(Zeroizing::new(body.to_vec())),
+        body: Ok(Zeroizing::new(body.to_vec())),
     }
 }
 

@@ -175,22 +175,22 @@ fn is_head_too_large(error: &hyper::Error) -> bool {
     error.is_parse() && error.to_string() == "message head is too large"
 }
 
-/// The whole body, in memory that is wiped. `None` if it is too long.
-async fn read(mut body: Incoming, max: usize) -> hyper::Result<Option<Zeroizing<Vec<u8>>>> {
+/// The whole body, in memory that is wiped. `Err(max)` if it is longer.
+async fn read(mut body: Incoming, max: usize) -> hyper::Result<Result<Zeroizing<Vec<u8>>, usize>> {
     let announced = usize::try_from(body.size_hint().lower()).unwrap_or(usize::MAX);
     if announced > max {
-        return Ok(None);
+        return Ok(Err(max));
     }
     let mut whole = Zeroizing::new(Vec::new());
     while let Some(frame) = body.frame().await {
         if let Some(data) = frame?.data_ref() {
             if data.len() > max - whole.len() {
-                return Ok(None);
+                return Ok(Err(max));
             }
             append(&mut whole, data);
         }
     }
-    Ok(Some(whole))
+    Ok(Ok(whole))
 }
 
 /// Takes memory for what has arrived, not for what is announced or allowed. Moves to more of it by

@@ -103,7 +103,7 @@ impl Document {
         Ok(HttpResponse {
             status: StatusCode::from_u16(status).unwrap(),
             headers,
-            body: Some(Zeroizing::new(body.as_bytes().to_vec())),
+            body: Ok(Zeroizing::new(body.as_bytes().to_vec())),
         })
     }
 }

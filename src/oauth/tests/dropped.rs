@@ -15,7 +15,7 @@ fn json(status: u16, body: &str) -> HttpResponse {
 
 fn too_large(status: u16) -> HttpResponse {
     HttpResponse {
-        body: None,
+        body: Err(9),
         ..response(status, JSON, b"")
     }
 }
@@ -49,7 +49,7 @@ fn each_dropped_answer_has_its_status_and_a_fixed_word() {
         ),
         (response(302, &[], b""), "status 302: redirect"),
         (json(307, "{}"), "status 307: redirect"),
-        (too_large(200), "status 200: too large"),
+        (too_large(200), "status 200: too large: the body has more than 9 bytes"),
         (
             json(400, r#"{"message":"invalid_client"}"#),
             "status 400: no error word",
@@ -114,7 +114,7 @@ fn every_kind_of_request_says_why() {
             (json(503, "{}"), "status 503: no error word"),
             (response(504, HTML, b"<html>"), "status 504: not JSON but a web page"),
             (json(429, ""), "status 429: too many requests"),
-            (too_large(500), "status 500: too large"),
+            (too_large(500), "status 500: too large: the body has more than 9 bytes"),
         ] {
             assert_eq!(why(&c2c, kind, &response), wanted, "{kind:?}");
         }

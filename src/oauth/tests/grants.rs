@@ -260,7 +260,7 @@ fn an_answer_too_long_to_read_is_judged_by_its_status_and_never_final() {
     ] {
         for request in KINDS {
             let mut response = response(status, JSON, b"");
-            response.body = None;
+            response.body = Err(9);
             let answer = provider.answer(request, &response);
             if request != Kind::Prepare {
                 assert_eq!(answer.fault(), Some(failed(kind)), "{request:?} {status}");

@@ -21,7 +21,7 @@ async fn an_answer_that_cannot_be_used_says_why() {
         (vec![answer("503 Busy", "busy")], "status 503: not JSON"),
         (
             vec![say("HTTP/1.1 200 OK\r\ncontent-length: 163841\r\n\r\n")],
-            "status 200: too large",
+            "status 200: too large: the body has more than 163840 bytes",
         ),
         (vec![say("SSH-2.0-OpenSSH\r\n")], "not HTTP"),
         (vec![Step::Cut], ""),

@@ -74,7 +74,7 @@ async fn chunks_of_one_byte_are_put_together() {
     assert_eq!(outcome.answer, poll_failed(FaultKind::Garbled));
     assert_eq!(
         outcome.dropped.map(|dropped| dropped.to_string()).as_deref(),
-        Some("status 200: too large")
+        Some("status 200: too large: the body has more than 163840 bytes")
     );
     while server.next().await != Seen::Left {}
 }

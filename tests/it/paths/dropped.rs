@@ -30,7 +30,10 @@ async fn the_journal_and_the_caller_are_told_why_there_is_no_code() {
         (Page::Redirect, "status 302: redirect"),
         (Page::CaptivePortal, "status 200: not JSON but a web page"),
         (Page::TooManyRequests(None), "status 429: too many requests"),
-        (Page::Oversized(70_000), "status 200: too large"),
+        (
+            Page::Oversized(70_000),
+            "status 200: too large: the body has more than 65536 bytes",
+        ),
         (
             Page::Json(400, json!({"message": "invalid_client", "x": "canary"})),
             "status 400: no error word",
