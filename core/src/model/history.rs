@@ -108,6 +108,9 @@ pub(super) struct History {
     pub(super) asked_to_unpair: bool,
     /// Families for which `Unpair` answered that it is done.
     pub(super) unpaired: u64,
+    /// The same where the disk was too slow to answer in time. The order stands until the daemon
+    /// dies or a write fails.
+    pub(super) ordered: u64,
     /// Families whose revocation was tried.
     pub(super) tried: u64,
     /// Pairs that the server refused to revoke.
@@ -389,6 +392,7 @@ impl History {
         self.stopping = false;
         self.drained = false;
         self.failed = None;
+        self.ordered = 0;
         // The number of a token that only memory held is given to another one.
         self.handed.retain(|(_, pair)| self.durable.contains(pair));
         // A flow that goes on has a code.

@@ -133,6 +133,12 @@ fn rest(sim: &Sim) -> Option<Result<(), Violation>> {
     match (snapshot.paired, record) {
         (true, Some(Body::Paired(pairing))) => {
             let pair = Pair::of_pair(&pairing.pair);
+            if world.history.ordered & family_bit(pair.family) != 0 {
+                return Some(Err(Violation {
+                    rule: "an_unpair_that_came_too_late_to_answer_is_carried_out",
+                    what: format!("{pair:?} is on disk"),
+                }));
+            }
             let resolved = pairing.mark.is_none() && pairing.candidate.is_none();
             let lives = world.server.access_lives(pair, world.real);
             (resolved && lives).then(|| kept_twice(world).and_then(|()| no_unrevoked_grant(world, Some(pair))))

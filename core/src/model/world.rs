@@ -314,6 +314,7 @@ impl World {
             self.history.failed = (!ok).then(|| Failed::new(record, before.as_ref()));
         }
         if !ok {
+            self.history.ordered = 0;
             self.history.excuses.write_failed(&store, &self.disk);
         }
         Some((op, ok))
@@ -407,8 +408,11 @@ impl World {
             return;
         };
         let call = self.calls.remove(at);
-        if call.ask == Ask::Unpair && reply.is_ok() {
-            self.history.unpaired |= self.history.unwanted;
+        match reply {
+            _ if call.ask != Ask::Unpair => {}
+            Ok(_) => self.history.unpaired |= self.history.unwanted,
+            Err(CallError::Timeout) => self.history.ordered |= self.history.unwanted,
+            Err(_) => {}
         }
         let refused = matches!(
             reply,

@@ -94,6 +94,26 @@ pub(super) fn mutants() -> Vec<(&'static str, Stage, Mutant)> {
             asks(|_, effects| effects.retain(|effect| !matches!(effect, Effect::Request(_, Request::Prepare)))),
         ),
         (
+            "an_unpair_that_came_too_late_to_answer_is_carried_out",
+            (
+                YOUNG,
+                Budget {
+                    asks: 1,
+                    stalls: 1,
+                    ..NOTHING
+                },
+                &[Ask::Unpair],
+            ),
+            asks(|_, effects| {
+                effects.retain(|effect| {
+                    let Effect::Store(_, Store::Record { record, .. }) = effect else {
+                        return true;
+                    };
+                    !matches!(record.body, Body::Tombstone(Reason::Unpaired))
+                });
+            }),
+        ),
+        (
             "i5_unpaired_says_what_a_person_must_do",
             (
                 BEFORE_ADVISORY,
