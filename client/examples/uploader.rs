@@ -31,7 +31,7 @@ pub(crate) async fn deliver(source: &TokenSource, send: impl AsyncFn(Token) -> u
             Ok(token) => match (token.generation, send(token).await) {
                 (generation, 401) => source.rejected(generation).await,
                 // Paused, too many requests, a server or a network in trouble: the token is good.
-                (_, 0 | 409 | 429 | 500..) => time::sleep(Duration::from_secs(30)).await,
+                (_, 0 | 300..=399 | 409 | 429 | 500..) => time::sleep(Duration::from_secs(30)).await,
                 (_, status) => return Ok(status),
             },
         }
