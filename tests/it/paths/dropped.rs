@@ -1,7 +1,7 @@
 //! Answers that cannot be used: the journal and the caller learn why, and nothing of a body.
 
 use c2c_testkit::harness::{Harness, LIMIT, quick, side_by_side};
-use c2c_testkit::server::{Endpoint, Fault, Page, Times};
+use c2c_testkit::server::{Endpoint, Fault, Page, Times, Tls};
 use c2c_testkit::user::error_name;
 use serde_json::json;
 
@@ -48,6 +48,26 @@ async fn the_journal_and_the_caller_are_told_why_there_is_no_code() {
         ),
     ];
     side_by_side(cases.map(|(page, wanted)| (wanted.to_owned(), no_code_is_explained(page, wanted)))).await;
+}
+
+/// A certificate that another one put before the server's, before there is any pairing.
+#[tokio::test]
+async fn a_network_that_shows_its_own_certificate_is_no_absence_of_a_network() {
+    let world = Harness::c2c(DAEMON, quick());
+    world.server.set_tls(Tls::WrongCa);
+    let user = world.user().await;
+    let _daemon = world.start().await;
+    let answer = user.start_pairing(&[]).await;
+    assert_eq!(error_name(&answer), "org.cameratocloud.Auth1.Error.Offline");
+    let said = answer.unwrap_err().to_string();
+    assert!(said.contains("certificate"), "{said}");
+    let state = (
+        user.word("Pairing", "PairingState").await,
+        user.word("Pairing", "PairingReason").await,
+    );
+    assert_eq!(state, ("requesting-code".to_owned(), "tls-untrusted".to_owned()));
+    world.server.set_tls(Tls::Good);
+    user.until("Pairing", "PairingState", "awaiting-user").await;
 }
 
 #[tokio::test]
