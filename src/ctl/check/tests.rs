@@ -260,6 +260,12 @@ fn a_state_directory_that_others_can_write_is_a_fault_and_what_was_set_aside_is_
     let directory = aside.parent().unwrap();
     fs::set_permissions(directory, fs::Permissions::from_mode(0o700)).unwrap();
     world.expect("state", Verdict::Warn, "record.damaged.1");
+    world.write("/var/lib/c2c-authd/record.damaged.\u{1b}]0;x\u{7}", "");
+    let (_, line) = world.verdict("state");
+    assert!(
+        line.contains("record.damaged.") && !line.contains(char::is_control),
+        "{line:?}"
+    );
     let in_place = directory.join("revocations");
     fs::create_dir(&in_place).unwrap();
     let (_, line) = world.verdict("state");
