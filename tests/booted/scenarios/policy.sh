@@ -13,6 +13,13 @@ busctl --xml-interface introspect "$NAME" "$OBJECT" | sed -n -E \
 at_least 10 wc -l </tmp/members || die "too few members: $(cat /tmp/members)"
 rows shipped | awk '$1 ~ /^(Pairing|Tokens|Device)[.]/ { print $1 }' | sort | diff - /tmp/members || die "rows and members differ"
 
+# The tool names the group to who has none, and says nothing of the bus's rules.
+code=0
+said=$(as nobody c2c-authctl token 2>&1) || code=$?
+expect "the exit code of who has no role" "$code" 6
+expect_like "its words" "$said" c2c-uploader
+case $said in *rules*) die "the bus's words reach the user: $said" ;; esac
+
 # A daemon that does not run is started by a call of those who may call. dbus-broker starts it for others too and refuses them then
 # (and StartServiceByName is asked of the bus, which refuses nobody): what matters is that they get no further.
 verdict() { as "$1" /booted/guest/act Tokens.GetAccessToken | cut -d ' ' -f 2; }

@@ -23,6 +23,7 @@ configure 50-access <<<$'[device]\nclient-id = "SIM-OTHER"'
 systemctl reload "$UNIT"
 restart_is_named() { [[ $(event reload-refused) == *device.client-id*restart* ]]; }
 soon restart_is_named
+expect_like "status" "$(c2c-authctl status)" 'configuration on disk is refused.*device\.client-id'
 expect "client id" "$(property Device ClientId)" "$CLIENT"
 
 rm "$CONFIG/50-access.toml"
