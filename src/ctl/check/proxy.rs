@@ -21,8 +21,8 @@ type Variables = BTreeMap<String, String>;
 pub(super) struct Environment {
     /// Those of the process that runs, where they can be read.
     running: Option<Variables>,
-    /// Those of its unit.
-    unit: Variables,
+    /// Those of its unit. `None`: no service manager tells.
+    unit: Option<Variables>,
 }
 
 impl Environment {
@@ -31,7 +31,7 @@ impl Environment {
         let running = pid.and_then(|pid| fs::read(site.path(format!("/proc/{pid}/environ"))).ok());
         Self {
             running: running.map(|text| variables(String::from_utf8_lossy(&text).split('\0'))),
-            unit: variables(property(UNIT, "Environment").unwrap_or_default().split_whitespace()),
+            unit: property(UNIT, "Environment").map(|text| variables(text.split_whitespace())),
         }
     }
 
@@ -41,9 +41,10 @@ impl Environment {
     }
 
     fn of_service(&self, name: &str) -> Option<String> {
-        match &self.running {
-            Some(running) => running.get(name).cloned(),
-            None => self.unit.get(name).cloned().or_else(|| variable(name)),
+        // A shell's variables are those of a daemon alone that the shell starts.
+        match self.running.as_ref().or(self.unit.as_ref()) {
+            Some(variables) => variables.get(name).cloned(),
+            None => variable(name),
         }
     }
 }
@@ -62,7 +63,7 @@ pub(super) fn way(ways: &Ways, environment: &Environment, origin: &Origin) -> Op
             format!("{host} is reached through the proxy {proxy}"),
         ));
     }
-    let in_unit = |name: &str| environment.unit.get(name).cloned();
+    let in_unit = |name: &str| environment.unit.as_ref()?.get(name).cloned();
     let set = |name: &str| {
         environment
             .of_service(name)
@@ -88,7 +89,7 @@ mod tests {
     fn environment(running: Option<&str>, unit: &str) -> Environment {
         Environment {
             running: running.map(|text| variables(text.split('\0'))),
-            unit: variables(unit.split_whitespace()),
+            unit: Some(variables(unit.split_whitespace())),
         }
     }
 
@@ -113,6 +114,8 @@ mod tests {
         let unit = "HTTPS_PROXY=http://10.0.0.1:3128";
         let line = told(&Proxy::Environment, &environment(None, unit)).unwrap();
         assert!(line.contains("through the proxy http://10.0.0.1:3128"), "{line}");
+        // This test's own process has a PATH. A daemon that a unit starts has its unit's variables.
+        assert_eq!(environment(None, unit).of_service("PATH"), None);
         // The unit was changed since it started.
         let line = told(&Proxy::Environment, &environment(Some("A=b\0"), unit)).unwrap();
         assert!(
