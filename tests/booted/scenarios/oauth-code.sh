@@ -54,10 +54,13 @@ systemctl restart "$UNIT"
 expect "state after a restart" "$(state)" paired
 expect "the token after a restart" "$(token)" "$first"
 
-# unpaired: and the server has heard of it, for the Nth time
+# unpaired: and the server has heard of it, for the Nth time. The daemon has its answer: stopped before that, it would tell the
+# server once more at its next start.
+revocations() { entries | jq 'select(.C2C_EVENT == "revoked") | 1' | wc -l; }
 unpaired() {
     call ui Pairing Unpair
     soon is "$1" sim seen 'POST /revoke'
+    soon is "$1" revocations
     expect "grants that live" "$(sim grants)" 0
 }
 unpaired 1
