@@ -51,10 +51,7 @@ fn comments_and_documents_have_at_most_a_hundred_columns() {
 fn every_comment_begins_with_its_subject() {
     let mut found = Vec::new();
     for (path, text) in files(&COMMENTED) {
-        // The comments of the core are not rewritten yet.
-        if !path.starts_with("core/src/") {
-            found.extend(fragments(&text).map(|number| format!("{path}:{number}")));
-        }
+        found.extend(fragments(&text).map(|number| format!("{path}:{number}")));
     }
     assert!(found.is_empty(), "begin with {FRAGMENTS:?}:\n{}", found.join("\n"));
 }

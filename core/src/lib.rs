@@ -218,7 +218,7 @@ impl Core {
         self.published.deadline()
     }
 
-    /// Whether memory holds what the state directory did not take.
+    /// True if memory holds what the state directory did not take.
     #[must_use]
     pub fn is_unsaved(&self) -> bool {
         self.storage.is_unsaved()

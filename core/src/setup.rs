@@ -31,7 +31,7 @@ impl Setup {
         self.boot.id
     }
 
-    /// Whether an instant of another id is surely of another boot.
+    /// True if an instant of another id is surely of another boot.
     pub(super) const fn tells_boots_apart(&self) -> bool {
         self.boot.shared
     }

@@ -52,7 +52,7 @@ impl World {
         }
         let listed = self.disk.revocations.iter();
         let mut on_disk: Vec<_> = listed.map(|pending| Pair::of_revocable(&pending.token)).collect();
-        // What goes off the list only in memory is tried again.
+        // A revocation that goes off the list in memory alone is tried again.
         self.history.refused.retain(|pair| !on_disk.contains(pair));
         on_disk.extend(self.disk.paired().into_iter().flat_map(pairs_of));
         on_disk.extend(self.disk.spilled().into_iter().flat_map(pairs_of));

@@ -131,7 +131,8 @@ impl Excuses {
         }
     }
 
-    /// What this write would have kept, or taken off the disk, and no list there names.
+    /// Excuses the pairs that this write would have kept, or taken off the disk, and that no list
+    /// there names.
     pub(super) fn write_failed(&mut self, store: &Store, disk: &Disk) {
         let pairs = match store {
             Store::Record { record, .. } => [pairs_in(Some(record)), pairs_in(disk.newest.as_ref())].concat(),
@@ -146,7 +147,7 @@ impl Excuses {
         );
     }
 
-    /// What only this record held.
+    /// Excuses the pairs that only this record held.
     pub(super) fn damaged(&mut self, newest: Option<&Record>, left: Option<&Record>) {
         let left = pairs_in(left);
         let lost = pairs_in(newest).into_iter().filter(|pair| !left.contains(pair));

@@ -79,9 +79,9 @@ pub(super) struct History {
     pub(super) promised: Option<u8>,
     /// Subjects that the server asked to wait with, and until when.
     pub(super) not_before: Vec<(Subject, u64)>,
-    /// What clients rejected, until a request that left later has ended.
+    /// The reports of clients, each until a request that left later has ended.
     pub(super) rejections: Vec<Rejection>,
-    /// Who was wrong, and when that came out: they are asked about again only 10 s later.
+    /// The users who were wrong, and when that came out: their next report is examined 10 s later.
     pub(super) wrong: Vec<(u32, u64)>,
     /// The last request that carried an access token brought no verdict.
     pub(super) probe_failing: bool,
@@ -297,7 +297,7 @@ impl History {
             Body::Tombstone(_) => None,
         });
         let left_pairs: Vec<_> = pairing.into_iter().flat_map(|pairing| pairs_of(pairing)).collect();
-        // What the lost record counted for the token that is left.
+        // The lost record counted other sends for the token that is left.
         for sends in self.sends.iter_mut().filter(|sends| left_pairs.contains(&sends.pair)) {
             sends.count = sends.count.min(1);
         }

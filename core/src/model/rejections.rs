@@ -1,12 +1,12 @@
-//! What clients say against access tokens, and which request tells whether they are right: one that
-//! left afterwards.
+//! The reports of clients against access tokens, and which request tells whether they are right:
+//! one that left afterwards.
 
 use crate::{OpId, ProbeAnswer};
 
 use super::history::History;
 use super::server::Pair;
 
-/// Who was wrong about a token is asked about it again this much later, in milliseconds.
+/// The next report of a user who was wrong is examined this much later, in milliseconds.
 pub(super) const WRONG_SPACING: u64 = 10_000;
 
 /// A client's report of an access token, until that is examined.

@@ -91,7 +91,7 @@ pub(super) struct Scenario {
     /// The requests that the server may look at before their answers come. Probes are not among
     /// them: their tokens lived when they were sent or do when they are answered.
     pub(super) looks: &'static [RequestKind],
-    /// What the kernel gives for entropy.
+    /// The kernel's entropy.
     pub(super) entropy: Entropy,
     /// A write works or fails within so many milliseconds.
     pub(super) disk_limit: u64,

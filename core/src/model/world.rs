@@ -64,7 +64,7 @@ pub(super) struct World {
     pub(super) in_flight: Vec<InFlight>,
     /// A user began to pair, and no code was asked for since.
     overtaken: bool,
-    /// What the core is being told.
+    /// The answer that the core is being told.
     pub(super) answering: Option<Answering>,
     /// Connections that stand ready for a refresh.
     pub(super) prepared: Vec<OpId>,
@@ -167,7 +167,7 @@ impl World {
         }
     }
 
-    /// What the store hands to a start.
+    /// The state that the store hands to a start.
     pub(super) fn load(&mut self, restart: Restart) -> Stored {
         let boot = self.identity().id;
         let stored = self.disk.load(restart, boot);

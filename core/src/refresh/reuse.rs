@@ -13,8 +13,9 @@ const AFTER_CUT: Duration = Duration::from_secs(1);
 /// A send is not given up sooner, for most answers are here by then.
 const LEAST_PATIENCE: Duration = Duration::from_secs(3);
 
-/// What another send needs after one was given up: a connection, and a mark on disk. Where less of
-/// the window is left, the answer that is under way is worth more than a resend that comes late.
+/// The time that another send needs after one was given up: for a connection, and a mark on disk.
+/// Where less of the window is left, the answer that is under way is worth more than a resend that
+/// comes late.
 const ANOTHER_SEND: Duration = Duration::from_secs(4);
 
 /// The resends within one window. What follows obeys the rule for servers without one.
@@ -92,7 +93,7 @@ impl Reuse {
         self.next = (self.resends < RESENDS && at < until).then_some(Resend { at, soonest, until });
     }
 
-    /// What was planned comes too late.
+    /// The planned resend comes too late.
     pub(super) const fn drop_plan(&mut self) {
         self.next = None;
     }

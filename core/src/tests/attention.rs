@@ -4,7 +4,7 @@
 use super::refreshing::due;
 use super::*;
 
-/// What is told of each while nobody can be given a token, and whether a person has to act.
+/// The reason that is told of each while nobody can be given a token, and if a person has to act.
 const FAULTS: [(FaultKind, Reason, bool); 8] = [
     (FaultKind::Offline, Reason::Offline, false),
     (FaultKind::Lost, Reason::Offline, false),

@@ -154,7 +154,7 @@ fn a_network_that_returns_spreads_the_load_unless_somebody_waits() {
     assert!(minutes[..14].iter().all(|count| *count <= 3 * 200 / 30), "{minutes:?}");
     let before = minutes[..14].iter().sum::<usize>();
     assert!((65..=125).contains(&before), "{before} of 200 in 14 of 30 minutes");
-    // Who waits is served at once, and no earlier than 5 s after the failure.
+    // A caller that waits is served at once, and no earlier than 5 s after the failure.
     for since in 0..5 {
         let mut fixture = Fixture::overslept();
         fixture.entropy = 4;

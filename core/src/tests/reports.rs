@@ -1,4 +1,4 @@
-//! What clients say against a token: at which distances it is examined, and how much of it is
+//! Reports of clients against a token: at which distances they are examined, and how many are
 //! remembered.
 
 use super::*;
