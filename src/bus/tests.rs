@@ -237,6 +237,18 @@ impl Pair {
         tokio::spawn(async move { call(&client, interface, method, &body).await })
     }
 
+    /// As many calls for a token as may wait, all of them at the loop.
+    async fn waits_in_full(&mut self) -> (Vec<tokio::task::JoinHandle<zbus::Result<Message>>>, Vec<Call>) {
+        let held: Vec<_> = (0..throttle::WAITING)
+            .map(|_| self.call(TOKENS, "GetAccessToken", (0u32,)))
+            .collect();
+        let mut open = Vec::new();
+        for _ in &held {
+            open.push(self.calls.recv().await.unwrap());
+        }
+        (held, open)
+    }
+
     /// One call, answered well if it reaches the loop.
     async fn answered<B>(&mut self, interface: &'static str, method: &'static str, body: B) -> zbus::Result<Message>
     where

@@ -397,13 +397,7 @@ async fn one_uid_may_have_many_calls_open_but_not_without_end() {
 #[tokio::test(start_paused = true)]
 async fn rejections_and_cancelling_get_through_while_as_many_calls_wait_as_may() {
     let mut pair = Pair::settled(everybody(), paired()).await;
-    let mut open = Vec::new();
-    let held: Vec<_> = (0..throttle::WAITING)
-        .map(|_| pair.call(TOKENS, "GetAccessToken", (0u32,)))
-        .collect();
-    for _ in &held {
-        open.push(pair.calls.recv().await.unwrap());
-    }
+    let (held, open) = pair.waits_in_full().await;
     assert!(pair.answered(TOKENS, "RejectAccessToken", (1u64,)).await.is_ok());
     assert!(pair.answered(PAIRING, "CancelPairing", ()).await.is_ok());
     assert_eq!(

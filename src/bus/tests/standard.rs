@@ -99,13 +99,7 @@ async fn every_standard_call_at_every_path_keeps_the_pace_of_its_uid() {
 #[tokio::test(start_paused = true)]
 async fn a_uid_that_waits_for_as_many_answers_as_it_may_can_still_look_why() {
     let mut pair = Pair::settled(everybody(), paired()).await;
-    let mut open = Vec::new();
-    let held: Vec<_> = (0..throttle::WAITING)
-        .map(|_| pair.call(TOKENS, "GetAccessToken", (0u32,)))
-        .collect();
-    for _ in &held {
-        open.push(pair.calls.recv().await.unwrap());
-    }
+    let (held, open) = pair.waits_in_full().await;
     for member in ["Get", "GetAll"] {
         ask(&pair.client, OBJECT, PROPERTIES, member).await.unwrap();
     }
