@@ -72,7 +72,10 @@ async fn a_request_that_has_arrived_is_read_before_anybody_gives_way() {
     let mut bench = Bench::new();
     let mut browser = crowd(bench.port, 1).remove(0);
     let _silent = crowd(bench.port, CONNECTIONS - 1);
+    // No time passes while a connection is left to be taken.
+    tokio::time::pause();
     tokio::time::sleep(GRACE * 2).await;
+    tokio::time::resume();
     let _crowd = crowd(bench.port, 8);
     browser.write_all(bench.request(&right()).as_bytes()).unwrap();
     arrived(&browser);
