@@ -82,6 +82,8 @@ pub struct Device {
     pub firmware_version: String,
     /// Where that comes from, in words for people.
     pub firmware_source: String,
+    /// The files that the two are read from.
+    pub sources: Vec<PathBuf>,
 }
 
 /// How the server's certificate is checked.

@@ -9,7 +9,8 @@ use super::layer::Layer;
 use super::provider::{Provider, provider, wrong_kind};
 use super::raw::{self, Raw};
 use super::value::{
-    Between, ClientId, Heartbeat, Kind, Percent, Principal, Refresh, ReplayAfter, Reuse, VersionFrom, is_bare_mac,
+    Between, ClientId, ClientIdFrom, Heartbeat, Kind, Percent, Principal, Refresh, ReplayAfter, Reuse, VersionFrom,
+    is_bare_mac,
 };
 use super::{Access, Config, Device, Principals, RefreshSettings, SecretFiles, State, Tls};
 use crate::oauth::{ProviderSettings, Proxy};
@@ -101,6 +102,11 @@ fn device(
     system: &System,
     warnings: &mut Vec<String>,
 ) -> Result<Device, ConfigError> {
+    let sources = [
+        raw.client_id_from.as_ref().and_then(ClientIdFrom::file),
+        raw.firmware_version_from.as_ref().and_then(VersionFrom::file),
+    ];
+    let sources = sources.into_iter().flatten().map(|path| system.path(path)).collect();
     let version = (raw.firmware_version.take(), raw.firmware_version_from.take());
     let (firmware_version, firmware_source) = match version {
         (Some(version), _) => (version.0, "device.firmware-version".to_owned()),
@@ -138,6 +144,7 @@ fn device(
         client_id_absent,
         firmware_version,
         firmware_source,
+        sources,
     })
 }
 

@@ -16,6 +16,7 @@ fn a_board_without_any_file_is_not_provisioned_and_otherwise_ready() {
             client_id_absent: None,
             firmware_version: "12.0.0".to_owned(),
             firmware_source: "os-release, by default".to_owned(),
+            sources: Vec::new(),
         }
     );
     assert_eq!(config.provider.kind(), "frameio-c2c");
@@ -141,7 +142,9 @@ fn a_later_file_answers_in_the_other_way() {
         "/etc/c2c-authd/config.d/10.toml",
         "[device]\nclient-id-from = \"file:/serial\"\nfirmware-version-from = \"os-release\"\n",
     );
-    let device = machine.load().unwrap().device;
+    let mut device = machine.load().unwrap().device;
+    let sources = std::mem::take(&mut device.sources);
+    assert!(sources.len() == 1 && sources[0].ends_with("serial"), "{sources:?}");
     assert_eq!(
         device,
         Device {
@@ -149,6 +152,7 @@ fn a_later_file_answers_in_the_other_way() {
             client_id_absent: None,
             firmware_version: "12.0.0".to_owned(),
             firmware_source: "os-release".to_owned(),
+            sources: Vec::new(),
         }
     );
     machine.write("/etc/c2c-authd/config.d/20.toml", "[device]\nclient-id = \"SN-2\"\n");

@@ -1,6 +1,6 @@
 //! The identifiers of the device, and where they may come from.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::{AbsolutePath, Text};
@@ -116,6 +116,15 @@ pub(in crate::config) enum ClientIdFrom {
     File(PathBuf),
 }
 
+impl ClientIdFrom {
+    pub(in crate::config) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::MachineId | Self::DevicetreeSerial => None,
+        }
+    }
+}
+
 impl Text for ClientIdFrom {
     const EXPECTED: &'static str = "\"machine-id\", \"devicetree-serial\" or \"file:PATH\"";
 
@@ -134,6 +143,15 @@ impl Text for ClientIdFrom {
 pub(in crate::config) enum VersionFrom {
     OsRelease,
     File(PathBuf),
+}
+
+impl VersionFrom {
+    pub(in crate::config) fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path) => Some(path),
+            Self::OsRelease => None,
+        }
+    }
 }
 
 impl Text for VersionFrom {

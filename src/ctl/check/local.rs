@@ -39,7 +39,11 @@ pub(super) fn configuration(site: &Site, found: &mut Rows) -> Option<Config> {
         Ok(provider) if provider.first_origin().is_none() => Finding::fail(CHECK, "it names no server", ""),
         Ok(_) => Finding::ok(CHECK, told),
     });
-    let needed = config.files.iter().chain(&config.tls.ca_file);
+    let needed = config
+        .files
+        .iter()
+        .chain(&config.tls.ca_file)
+        .chain(&config.device.sources);
     let shut = needed.filter_map(|file| why_not(site, file));
     found.extend(shut.map(|(what, cure)| Finding::fail(CHECK, what, cure)));
     let warnings = config.warnings.iter();

@@ -71,6 +71,23 @@ fn a_certificate_file_that_only_root_can_read_is_named() {
 }
 
 #[test]
+fn a_file_with_the_serial_number_or_the_version_that_only_root_can_read_is_named() {
+    let world = world();
+    world.write("/etc/serial", "SN-1\n");
+    world.write("/etc/version", "1.2.3\n");
+    world.write(
+        CONFIG,
+        "[device]\nclient-id-from = \"file:/etc/serial\"\nfirmware-version-from = \"file:/etc/version\"\n",
+    );
+    world.expect("configuration", Verdict::Ok, "");
+    for path in ["/etc/serial", "/etc/version"] {
+        with_mode(&world, path, 0o600);
+        world.expect("configuration", Verdict::Fail, &format!("cannot read {path}: "));
+        with_mode(&world, path, 0o644);
+    }
+}
+
+#[test]
 fn a_group_may_read_what_is_its_own() {
     let mut world = world();
     world.write(CONFIG, FIRMWARE);
